@@ -1,0 +1,105 @@
+"""The exceptions that end a run, and the exit code each one stands for.
+
+A bad row is never an exception: it is an outcome. An exception means that the run cannot go on.
+
+    BulkOnboardError
+    ├── UsageError          2    wrong option, missing setting
+    ├── InputError          3    the file cannot be used; nothing was sent
+    ├── LoginRefused        4    Leaf refused our own login
+    ├── StoppedForSafety    5    going on would do harm or is pointless
+    ├── LedgerBusy          6    another run holds this ledger
+    ├── LedgerError         5    the ledger cannot be read or written
+    ├── OutputError         5    a report file cannot be written
+    └── InternalError      70    a bug in bulk-onboard
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller. Scripts depend on these numbers."""
+
+    OK = 0
+    ATTENTION = 1
+    USAGE = 2
+    INPUT = 3
+    LOGIN = 4
+    STOPPED = 5
+    BUSY = 6
+    BUG = 70
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "every row is created, existing or duplicate, and none is unhealthy",
+    ExitCode.ATTENTION: "finished, and some row needs attention"
+    " (invalid, rejected, failed, unresolved, unhealthy)",
+    ExitCode.USAGE: "wrong usage or missing setting",
+    ExitCode.INPUT: "the file cannot be used; nothing was sent",
+    ExitCode.LOGIN: "Leaf refused our login",
+    ExitCode.STOPPED: "stopped early for safety",
+    ExitCode.BUSY: "another run holds this ledger",
+    ExitCode.BUG: "a bug in bulk-onboard",
+    ExitCode.INTERRUPTED: "interrupted; run it again to go on",
+}
+
+
+class BulkOnboardError(Exception):
+    """Any reason why a run cannot start or go on. ``str(error)`` is one line for people, free of secrets."""
+
+    exit_code = ExitCode.BUG
+
+
+class UsageError(BulkOnboardError):
+    """A wrong option or a missing setting."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(BulkOnboardError):
+    """The file as a whole cannot be used. Raised before anything is sent."""
+
+    exit_code = ExitCode.INPUT
+
+
+class LoginRefused(BulkOnboardError):  # noqa: N818  (a fact, told in the past tense)
+    """Leaf answered 401 to our login, also after one renewal."""
+
+    exit_code = ExitCode.LOGIN
+
+
+class StoppedForSafety(BulkOnboardError):  # noqa: N818
+    """Going on would do harm or is pointless, e.g. Leaf has been down for too long."""
+
+    exit_code = ExitCode.STOPPED
+
+
+class LedgerBusy(BulkOnboardError):  # noqa: N818
+    """Another living run holds the ledger."""
+
+    exit_code = ExitCode.BUSY
+
+
+class LedgerError(BulkOnboardError):
+    """The ledger cannot be opened, read or written."""
+
+    exit_code = ExitCode.STOPPED
+
+
+class OutputError(BulkOnboardError):
+    """A report file cannot be written. The ledger has all outcomes; ``bulk-onboard report`` writes them again."""
+
+    exit_code = ExitCode.STOPPED
+
+
+class InternalError(BulkOnboardError):
+    """Something that cannot happen did, e.g. the counts do not add up to the rows."""
+
+    exit_code = ExitCode.BUG

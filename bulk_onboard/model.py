@@ -1,0 +1,306 @@
+"""The vocabulary: rows, verdicts, steps, statuses and outcomes. Values only; nothing here acts.
+
+``grower``      one Leaf user, named by its ``leafUserId``
+``credential``  what Leaf stores for a grower at one provider
+``intent``      "we are about to POST this row", committed before the POST
+``outcome``     what came of a row in this run
+``verdict``     what one answer of Leaf (or its absence) tells us
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What became of a row. Exactly one for every row of the input; stored as these words."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNRESOLVED = "unresolved"
+    NOT_ATTEMPTED = "not_attempted"
+
+    @property
+    def done(self) -> bool:
+        """Whether a later run has nothing left to do for the row."""
+        return self in _DONE
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a person should look at the row."""
+        return self in _ATTENTION
+
+
+_DONE = frozenset({Status.CREATED, Status.EXISTING, Status.DUPLICATE})
+_ATTENTION = frozenset({Status.INVALID, Status.REJECTED, Status.FAILED, Status.UNRESOLVED})
+
+
+class Health(StrEnum):
+    """What the events check found for a credential. No health at all means: not checked."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    PENDING = "pending"
+
+
+class IfExists(StrEnum):
+    """What to do with a grower who has credentials at Leaf already."""
+
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+
+
+class Secret:
+    """A text that does not show itself: not in a repr, a format, a traceback or a log."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself; call this only where it goes out on the wire or into a fingerprint."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Payload(Mapping[str, str]):
+    """The fields of a credentials POST, by Leaf's names. Hidden like a `Secret`."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(fields)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Payload({', '.join(self._fields)}: ***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A POST that was about to be sent at ``at`` (UTC) and may or may not have reached Leaf."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One valid row that is not onboarded yet.
+
+    ``number`` is the row number a spreadsheet shows. ``open_intent`` is what an earlier run left
+    without an outcome: Leaf is asked before anything is sent. ``fingerprint`` is the keyed fingerprint
+    of the grower's secrets, hex.
+    """
+
+    number: int
+    leaf_user_id: str
+    payload: Payload
+    fingerprint: str
+    open_intent: Intent | None = None
+
+
+class Echo(StrEnum):
+    """How the secrets in Leaf's reply compare with the row's own."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What Leaf says of stored credentials, without any of their secrets."""
+
+    id: str
+    status: str
+    created: datetime | None
+    echo: Echo
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the provider log: the provider answered ``status_code`` at ``at``."""
+
+    status_code: int
+    at: datetime | None
+
+
+# --- verdicts: what one answer tells us -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A POST was answered with stored credentials that are ours."""
+
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Leaf holds credentials for the grower. None: Leaf said so without showing them."""
+
+    credential: Credential | None
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Leaf was asked and holds no credentials for the grower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A definite no. Nothing was stored."""
+
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """429: nothing was stored; come back after that many seconds, if Leaf said so."""
+
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """It went wrong before it could be stored, e.g. the connection was refused."""
+
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """No readable answer after the request went out: it may or may not have been stored.
+
+    ``slow`` says that Leaf may still be at work on it (timeout, gateway timeout).
+    """
+
+    code: str
+    message: str = ""
+    after: float | None = None
+    slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorised:
+    """401: our own login is missing, expired or wrong. Nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The provider log of a credential: its latest event, None while there is none."""
+
+    latest: Event | None
+
+
+Verdict = Created | Exists | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
+EventsVerdict = Events | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
+
+
+# --- outcomes ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one row in this run. Times are UTC; ``latency_ms`` is that of the deciding request.
+
+    ``intended_at`` is when the last POST was about to be sent, None if none was.
+    """
+
+    row: int
+    status: Status
+    leaf_user_id: str = ""
+    fingerprint: str = ""
+    code: str = ""
+    message: str = ""
+    http_status: int | None = None
+    attempts: int = 0
+    credential: Credential | None = None
+    intended_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What the events check found for one row."""
+
+    row: int
+    leaf_user_id: str
+    health: Health
+    code: str = ""
+    message: str = ""
+    credential: Credential | None = None
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """How many requests a run sent, by kind, and how many of them were throttled."""
+
+    get: int = 0
+    post: int = 0
+    delete: int = 0
+    throttled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All requests that count against the ceiling."""
+        return self.get + self.post + self.delete
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why one row is invalid or what was cleaned in it. ``column`` is the header as the file spells it."""
+
+    row: int
+    code: str
+    column: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows ended how, and how many of the connected ones are in which health."""
+
+    statuses: Mapping[Status, int] = field(default_factory=dict)
+    health: Mapping[Health, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Rows with a status: equal to the rows read, or there is a bug."""
+        return sum(self.statuses.values())
