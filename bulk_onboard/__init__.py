@@ -1,3 +1,46 @@
-"""Load a file of growers' credentials into Leaf."""
+"""Load a file of growers' credentials into Leaf: nothing lost, nothing sent twice.
+
+    result = await bulk_onboard.onboard("growers.csv", provider="raven")
+    result.table, result.counts, result.exit_code
+
+The map of the package. A file at the top is pure (no I/O, no await, no clock); a folder touches the world;
+``engine/`` is where the two meet.
+
+    model errors settings facts entry codes   the vocabulary
+    providers      the providers as data; everything about them derives from this table
+    header validate fingerprint               a chunk of text -> good rows and problems
+    compare manifest                          what the ledger knows against what the file says
+    decide health                             (verdict, progress) -> what next; credentials -> healthy or not
+    read/          delimited, Parquet, workbook -> chunks
+    leaf/          the calls to Leaf, the login, what each answer means
+    pace/          the ceiling over all requests
+    ledger/        intents and outcomes, in SQLite
+    engine/        scan, survey, the life of one row, the events check, the run
+    report/        results, summary
+    cli/           options and settings in, exit code out
+    sandbox/       an imitation of Leaf, with faults
+    api            the two functions of the library
+
+The path of one row: ``read`` -> ``engine.scan`` (validate) -> ``engine.survey`` (compare with the ledger) ->
+``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) -> ``engine.follow``
+(events) -> ``report``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bulk_onboard.api import Result, onboard, validate
 
 __version__ = "0.1.0"
+__all__ = ["Result", "__version__", "onboard", "validate"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public functions are loaded when they are used, so that ``bulk-onboard --help`` is instant."""
+    if name in {"Result", "onboard", "validate"}:
+        from bulk_onboard import api  # noqa: PLC0415
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -94,7 +94,7 @@ class LedgerError(BulkOnboardError):
 
 
 class OutputError(BulkOnboardError):
-    """A report file cannot be written. The ledger has all outcomes; ``bulk-onboard report`` writes them again."""
+    """A report file cannot be written. The ledger has it all: ``bulk-onboard report`` writes it again."""
 
     exit_code = ExitCode.STOPPED
 

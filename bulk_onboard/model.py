@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 
 class Status(StrEnum):
@@ -138,7 +139,10 @@ class Echo(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What Leaf says of stored credentials, without any of their secrets."""
+    """What Leaf says of stored credentials, without any of their secrets.
+
+    ``created`` is Leaf's createdTime, put on our clock by the Date header of the same reply.
+    """
 
     id: str
     status: str
@@ -175,7 +179,14 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Leaf was asked and holds no credentials for the grower."""
+    """Leaf was asked and holds no credentials for the grower.
+
+    ``bare``: it said so by a 200 with nothing in it, which a broken reply can look like too.
+    ``usual``: this Leaf has been seen to say "none" in this way.
+    """
+
+    bare: bool = False
+    usual: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,42 +241,19 @@ Verdict = Created | Exists | Absent | Refused | Throttled | Transient | Ambiguou
 EventsVerdict = Events | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
 
 
-# --- outcomes ---------------------------------------------------------------------------------------
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one row in this run. Times are UTC; ``latency_ms`` is that of the deciding request.
+class Answer(Generic[V]):
+    """What one call came to: its verdict, the HTTP status (None: no reply) and how many seconds it took."""
 
-    ``intended_at`` is when the last POST was about to be sent, None if none was.
-    """
-
-    row: int
-    status: Status
-    leaf_user_id: str = ""
-    fingerprint: str = ""
-    code: str = ""
-    message: str = ""
+    verdict: V
     http_status: int | None = None
-    attempts: int = 0
-    credential: Credential | None = None
-    intended_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    latency_ms: float | None = None
+    seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Checkup:
-    """What the events check found for one row."""
-
-    row: int
-    leaf_user_id: str
-    health: Health
-    code: str = ""
-    message: str = ""
-    credential: Credential | None = None
-    event: Event | None = None
+# --- sums ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,26 +269,3 @@ class Requests:
     def total(self) -> int:
         """All requests that count against the ceiling."""
         return self.get + self.post + self.delete
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why one row is invalid or what was cleaned in it. ``column`` is the header as the file spells it."""
-
-    row: int
-    code: str
-    column: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many rows ended how, and how many of the connected ones are in which health."""
-
-    statuses: Mapping[Status, int] = field(default_factory=dict)
-    health: Mapping[Health, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        """Rows with a status: equal to the rows read, or there is a bug."""
-        return sum(self.statuses.values())

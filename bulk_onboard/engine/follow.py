@@ -1,0 +1,149 @@
+"""The events check: is a stored credential accepted by the provider? Asked until there is a first event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.engine.ports import Journal, Leaf
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Observer, RowChecked
+from bulk_onboard.health import Diagnosis, diagnose
+from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
+from bulk_onboard.stamp import to_text
+
+
+class Check(NamedTuple):
+    """A row to look at: its entry, which the findings amend, and when its credentials were stored.
+
+    ``stored_at`` None: long ago, one look is enough. ``payload``: what the row would store, to compare with.
+    ``unless_found``: the row's status if Leaf holds none; None if the ledger knows that it did.
+    """
+
+    entry: Entry
+    stored_at: datetime | None = None
+    payload: Payload = Payload({})
+    unless_found: Status | None = None
+
+
+class Findings(NamedTuple):
+    """What one look found: ``credential`` None if Leaf holds none; ``told`` False if Leaf would not say."""
+
+    credential: Credential | None
+    event: Event | None
+    told: bool = True
+
+
+# Saves the second request of a look while the first says that it is too early.
+_NO_EVENT_YET = Findings(Credential("", "", None, Echo.UNKNOWN), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What all checks share. ``wait`` is seconds from storing until a row without event is pending."""
+
+    leaf: Leaf
+    journal: Journal
+    policy: Policy
+    stop: StopSignal
+    observer: Observer
+    slots: asyncio.Semaphore
+    draw: Callable[[], float]
+    wait: float
+    now: Callable[[], datetime] = utc_now
+
+    async def check(self, check: Check) -> None:
+        """Look until there is a verdict of the provider or the wait is over; commit what was found."""
+        findings = await self._look_until_told(check)
+        entry, health = _amended(check, findings)
+        self.journal.settle(entry)
+        self.observer(RowChecked(entry.row, health))
+
+    async def _look_until_told(self, check: Check) -> Findings:
+        long_ago = datetime.min.replace(tzinfo=UTC)
+        ends = (check.stored_at or long_ago) + timedelta(seconds=self.wait)
+        looks = 0
+        while True:
+            left = (ends - self.now()).total_seconds()
+            findings = await self._look(check, final=left <= 0)
+            if _is_told(findings) or left <= 0:
+                return findings
+            looks += 1
+            wait = min(left, self.policy.backoff_cap / 4, self.policy.backoff * 2.0**looks)
+            if not await self.stop.pause(wait):
+                return findings
+
+    async def _look(self, check: Check, *, final: bool) -> Findings:
+        """One look; answers that say nothing are asked again, as often as the policy allows."""
+        for failures in range(self.policy.attempts):
+            async with self.slots:
+                findings = await self._ask(check, final=final)
+            if findings.told:
+                return findings
+            if not await self.stop.pause(self.policy.wait(failures + 1, self.draw())):
+                break
+        return Findings(None, None, told=False)
+
+    async def _ask(self, check: Check, *, final: bool) -> Findings:
+        leaf_user_id = check.entry.leaf_user_id
+        events = (await self.leaf.events(leaf_user_id)).verdict
+        if not isinstance(events, Events | Absent):
+            return Findings(None, None, told=False)
+        latest = events.latest if isinstance(events, Events) else None
+        if latest is None and not final:
+            return _NO_EVENT_YET
+        held = (await self.leaf.ask(leaf_user_id, check.payload)).verdict
+        match held:
+            case Exists(credential):
+                return Findings(credential, latest)
+            case Absent():
+                return Findings(None, None)
+            case _:
+                return Findings(None, None, told=False)
+
+
+def _is_told(findings: Findings) -> bool:
+    """Whether waiting longer can change nothing: gone, refused, or good."""
+    if not findings.told or findings.credential is None:
+        return True
+    diagnosis = diagnose(findings.credential, findings.event)
+    return diagnosis.code not in {"no-event-yet", "bad-status"}
+
+
+def _amended(check: Check, findings: Findings) -> tuple[Entry, Health | None]:
+    entry = check.entry
+    if not findings.told:
+        return entry._replace(code="check-failed", message="Leaf did not answer the events check"), None
+    if check.unless_found is not None:
+        if findings.credential is None:
+            return entry._replace(status=check.unless_found.value, code="not-connected"), None
+        changed = findings.credential.echo is Echo.DIFFERENT
+        entry = entry._replace(
+            status=Status.EXISTING.value, code="token-changed" if changed else "already-connected"
+        )
+    return _with(entry, diagnose(findings.credential, findings.event), findings)
+
+
+def _with(entry: Entry, diagnosis: Diagnosis, findings: Findings) -> tuple[Entry, Health]:
+    credential, event = findings.credential, findings.event
+    amended = entry._replace(
+        health=diagnosis.health.value,
+        code=diagnosis.code or _code_of_health_removed(entry.code),
+        message=diagnosis.message if diagnosis.code else entry.message,
+        credential_id=(credential and credential.id) or entry.credential_id,
+        credential_status=credential.status or entry.credential_status if credential else "",
+        event_status=event.status_code if event else None,
+        event_at=to_text(event.at) if event else "",
+    )
+    return amended, diagnosis.health
+
+
+def _code_of_health_removed(code: str) -> str:
+    """A row that recovered no longer says why it was unwell."""
+    return "" if code in {"no-event-yet", "provider-refused", "bad-status", "credentials-gone"} else code

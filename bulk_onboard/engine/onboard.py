@@ -1,0 +1,141 @@
+"""The life of one row: ask, post, wait, ask again, until it has an outcome. Decisions are `decide`'s."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, decide, first, give_up, posting
+from bulk_onboard.engine.ports import Journal, Leaf
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import LoginRefused
+from bulk_onboard.facts import Observer, RowFinished, Trouble
+from bulk_onboard.model import Answer, Row, Status, Transient, Verdict
+from bulk_onboard.stamp import to_text
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarding:
+    """What all rows share. ``slots`` bounds the rows between an intent and an answer; waiting rows hold none.
+
+    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time.
+    """
+
+    leaf: Leaf
+    journal: Journal
+    policy: Policy
+    stop: StopSignal
+    observer: Observer
+    slots: asyncio.Semaphore
+    draw: Callable[[], float]
+    now: Callable[[], datetime] = utc_now
+
+    async def onboard(self, row: Row) -> None:
+        """Take one row to its outcome, and commit that. Raises LoginRefused and LedgerError."""
+        await _Life(self, row).live()
+
+
+class _Life:
+    """One row on its way. Mutable, and gone when the row is done."""
+
+    def __init__(self, shared: Onboarding, row: Row) -> None:
+        self._shared, self._row = shared, row
+        self._attempts = 0
+        self._started = shared.now()
+        self._last: Answer[Verdict] | None = None
+        self._progress = first(shared.policy, row.open_intent, self._started)
+
+    async def live(self) -> None:
+        """Until there is an outcome, also when interrupted or when our login is refused."""
+        try:
+            finish = await self._to_the_end()
+        except LoginRefused:
+            self._settle(self._unfinished(Status.NOT_ATTEMPTED, "login-refused"))
+            raise
+        except asyncio.CancelledError:
+            if self._last or self._progress.posted:
+                self._settle(self._unfinished(Status.FAILED, "interrupted"))
+            raise
+        if finish:
+            self._settle(finish)
+
+    async def _to_the_end(self) -> Finish | None:
+        """None: the run stopped before this row's turn had come."""
+        clock = asyncio.get_running_loop().time
+        began: float | None = None
+        while True:
+            async with self._shared.slots:
+                if began is None and self._shared.stop.draining:
+                    return None
+                began = began or clock()
+                answer = self._last = await self._act()
+            self._tell_trouble(answer.verdict)
+            moment = Moment(clock() - began, self._shared.draw())
+            match decide(self._progress, answer.verdict, self._shared.policy, moment):
+                case Finish() as finish:
+                    return finish
+                case Next(progress, after):
+                    self._progress = progress
+                    if after and not await self._shared.stop.pause(after):
+                        return give_up(progress, "interrupted")
+
+    async def _act(self) -> Answer[Verdict]:
+        shared, row = self._shared, self._row
+        if self._progress.action is Action.POST:
+            self._progress = posting(self._progress, shared.now())
+            await shared.journal.intend(self._intent())
+            self._attempts += 1
+            return await shared.leaf.post(row.leaf_user_id, row.payload)
+        return await shared.leaf.ask(row.leaf_user_id, row.payload)
+
+    def _intent(self) -> Entry:
+        return Entry(
+            row=self._row.number,
+            status=None,
+            leaf_user_id=self._row.leaf_user_id,
+            fingerprint=self._row.fingerprint,
+            attempts=self._attempts + 1,
+            intended_at=to_text(self._intended()),
+            started_at=to_text(self._started),
+        )
+
+    def _intended(self) -> datetime | None:
+        """The earliest POST whose fate may still have to be asked for."""
+        return self._progress.unanswered or self._progress.posted
+
+    def _unfinished(self, status: Status, code: str) -> Finish:
+        """The end of a row that was stopped in the middle. A POST under way may have been stored."""
+        on_the_wire = self._progress.action is Action.POST and self._progress.posted is not None
+        if code == "login-refused":
+            on_the_wire = False
+        if self._progress.suspect or on_the_wire:
+            return Finish(Status.UNRESOLVED, code)
+        return Finish(status, code)
+
+    def _settle(self, finish: Finish) -> None:
+        answer, credential = self._last, finish.credential
+        entry = self._intent()._replace(
+            status=finish.status.value,
+            code=finish.code,
+            message=finish.message,
+            http_status=answer.http_status if answer else None,
+            attempts=self._attempts,
+            credential_id=credential.id if credential else "",
+            credential_status=credential.status if credential else "",
+            finished_at=to_text(self._shared.now()),
+            latency_ms=round(answer.seconds * 1000, 1) if answer else None,
+        )
+        self._shared.journal.settle(entry)
+        self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))
+
+    def _tell_trouble(self, verdict: Verdict) -> None:
+        if isinstance(verdict, Transient):
+            self._shared.observer(Trouble(f"Leaf cannot be reached: {verdict.message or verdict.code}"))

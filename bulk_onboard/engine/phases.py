@@ -1,0 +1,107 @@
+"""The phases of a run: the canary, the POSTs, the events check. Everything they need is handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine.follow import Check, Following
+from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.ports import Journal, Leaf
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.survey import Memory, Survey, rows_to_check, rows_to_do, rows_unknown
+from bulk_onboard.facts import PhaseStarted
+from bulk_onboard.model import Health, Status
+from bulk_onboard.settings import Settings
+
+# Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
+OPEN_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """What the phases of one run work with. ``slots`` bounds the rows between an intent and an answer."""
+
+    settings: Settings
+    run_no: int
+    memory: Memory
+    leaf: Leaf
+    journal: Journal
+    slots: asyncio.Semaphore
+    stop: StopSignal
+    facts: Observing
+    policy: Policy
+
+    async def onboard(self, scan: Scan, found: Survey) -> None:
+        """Post what is to do, the canary first, then check what is connected."""
+        wanted, canary = found.wanted, self.settings.safety.canary
+        if canary and len(wanted):
+            await self._send_canary(scan, found, wanted[:canary])
+            wanted = wanted[canary:]
+        await self._post(scan, found, wanted)
+        if self.settings.events.check:
+            await self.check_connected(every=False)
+
+    async def check_connected(self, *, every: bool = True) -> None:
+        """Check connected rows: those of this run, and of earlier ones those that were not well, or all."""
+        await self._check(lambda: rows_to_check(self.memory, self.run_no, every=every))
+
+    async def check_file(self, scan: Scan, found: Survey) -> None:
+        """Check every valid row of the file, whether or not the ledger knows its grower."""
+        known = rows_to_check(self.memory, self.run_no, every=True)
+        total = len(found.wanted) + found.statuses.get(Status.EXISTING, 0)
+        await self._check(lambda: chain(known, rows_unknown(scan, found)), total)
+
+    async def _send_canary(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+        await self._post(scan, found, wanted)
+        rows = wanted.tolist()
+        await self._check(lambda: rows_to_check(self.memory, self.run_no, every=False, only=rows))
+        entries = self.memory.entries(self.run_no, rows[0], rows[-1])
+        healthy = sum(entry.health == Health.HEALTHY for entry in entries if entry.row in rows)
+        if healthy < len(rows):
+            self.stop.drain(f"only {healthy} of the first {len(rows)} rows (--canary) are healthy")
+
+    async def _post(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+        if not len(wanted) or self.stop.draining:
+            return
+        self.facts(PhaseStarted("onboard", len(wanted)))
+        work = Onboarding(
+            leaf=self.leaf,
+            journal=self.journal,
+            policy=self.policy,
+            stop=self.stop,
+            observer=self.facts,
+            slots=self.slots,
+            draw=random.random,
+        )
+        rows = rows_to_do(scan, wanted, found.intents)
+        await work_through(rows, work.onboard, min(len(wanted), OPEN_ROWS), self.stop)
+        await self.journal.flush()
+
+    async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
+        if total is None:
+            total = await asyncio.to_thread(lambda: sum(1 for _ in checks()))
+        if not total or self.stop.draining:
+            return
+        self.facts(PhaseStarted("events", total))
+        work = Following(
+            leaf=self.leaf,
+            journal=self.journal,
+            policy=self.policy,
+            stop=self.stop,
+            observer=self.facts,
+            slots=self.slots,
+            draw=random.random,
+            wait=self.settings.events.wait,
+        )
+        await work_through(checks(), work.check, min(total, OPEN_ROWS), self.stop)
+        await self.journal.flush()

@@ -1,0 +1,34 @@
+"""What the engine needs of the world. The edges provide it; tests provide fakes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.model import Answer, EventsVerdict, Payload, Verdict
+
+
+class Leaf(Protocol):
+    """The calls to Leaf for one provider. All raise LoginRefused when our own login is refused."""
+
+    async def ask(self, leaf_user_id: str, ours: Payload) -> Answer[Verdict]:
+        """What Leaf holds for the grower, compared with ours."""
+
+    async def post(self, leaf_user_id: str, payload: Payload) -> Answer[Verdict]:
+        """Store the grower's credentials: one request, never repeated by itself."""
+
+    async def events(self, leaf_user_id: str) -> Answer[EventsVerdict]:
+        """The latest event of the grower's credentials."""
+
+
+class Journal(Protocol):
+    """Where intents and outcomes are committed."""
+
+    async def intend(self, intent: Entry) -> None:
+        """Return when the intent is on disk. Raises LedgerError."""
+
+    def settle(self, outcome: Entry) -> None:
+        """Hand in an outcome; it is committed soon."""
+
+    async def flush(self) -> None:
+        """Return when all that was handed in is on disk. Raises LedgerError."""

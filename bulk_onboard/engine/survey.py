@@ -1,0 +1,186 @@
+"""Before anything is sent: read the whole file, check it, and compare it with the ledger, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard import manifest
+from bulk_onboard.compare import Known, compare
+from bulk_onboard.engine.follow import Check
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Observer, Reading
+from bulk_onboard.model import Health, IfExists, Intent, Row, Status
+from bulk_onboard.stamp import from_text, to_text
+
+
+class KnownEntry(Known, Protocol):
+    """What is known of a grower, and the intent that may be open."""
+
+    @property
+    def intended_at(self) -> str: ...
+
+
+class Memory(Protocol):
+    """The ledger, as far as a survey needs it."""
+
+    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
+    def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
+    def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]: ...
+    def entries(self, run_no: int, first_row: int, last_row: int) -> list[Entry]: ...
+    def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the file holds. ``wanted`` are the numbers of the rows to do, ascending."""
+
+    rows: int
+    wanted: np.ndarray
+    intents: Mapping[int, Intent]
+    statuses: Mapping[Status, int]
+    warnings: Mapping[str, int]
+
+    @property
+    def invalid(self) -> int:
+        """How many rows cannot be sent."""
+        return self.statuses.get(Status.INVALID, 0)
+
+
+@dataclass(slots=True)
+class _Sums:
+    rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    intents: dict[int, Intent] = field(default_factory=dict)
+    to_do: list[np.ndarray] = field(default_factory=list)
+
+
+def survey(
+    scan: Scan,
+    memory: Memory,
+    run_no: int,
+    scope: int,
+    *,
+    if_exists: IfExists,
+    observer: Observer,
+) -> Survey:
+    """Read everything once. Raises InputError if the file cannot be used."""
+    sums = _Sums()
+    for seq, checked in enumerate(scan.chunks()):
+        frame = checked.frame
+        known = memory.known(scope, frame.loc[frame["code"] == "", "leafUserId"].tolist())
+        table = compare(frame, known, if_exists)
+        memory.add_block(
+            run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
+        )
+        _add(sums, table, known)
+        sums.warnings.update(checked.warnings["code"])
+        observer(Reading(sums.rows))
+    findings = scan.findings()
+    memory.write(run_no, scope, [], _entries(findings))
+    return _summed_up(sums, findings)
+
+
+def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) -> Iterator[Row]:
+    """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
+    for row in scan.rows(wanted):
+        intent = intents.get(row.number)
+        yield Row(row.number, row.leaf_user_id, row.payload, row.fingerprint, intent) if intent else row
+
+
+def rows_to_check(
+    memory: Memory, run_no: int, *, every: bool, only: Iterable[int] | None = None
+) -> Iterator[Check]:
+    """The connected rows of a run, in input order.
+
+    Of rows that were done before this run only those whose last check was not good, unless ``every``.
+    """
+    wanted = None if only is None else frozenset(only)
+    for first_row, last_row, data in memory.blocks(run_no):
+        entries = {entry.row: entry for entry in memory.entries(run_no, first_row, last_row)}
+        checks = [_check(entry) for entry in entries.values() if _is_open(entry, every)]
+        checks += [
+            Check(entry) for entry in _done_before(manifest.unpack(data), every) if entry.row not in entries
+        ]
+        checks.sort(key=lambda check: check.entry.row)
+        yield from (c for c in checks if wanted is None or c.entry.row in wanted)
+
+
+def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
+    """The rows to do, to be looked at only. What an open intent says of a row must outlive a look in vain."""
+    for row in scan.rows(found.wanted):
+        intent = found.intents.get(row.number)
+        status = Status.UNRESOLVED if intent else Status.NOT_ATTEMPTED
+        entry = Entry(
+            row.number,
+            status.value,
+            row.leaf_user_id,
+            row.fingerprint,
+            intended_at=to_text(intent.at if intent else None),
+        )
+        yield Check(entry, payload=row.payload, unless_found=status)
+
+
+def _add(sums: _Sums, table: pd.DataFrame, known: Mapping[str, KnownEntry]) -> None:
+    sums.rows += len(table)
+    sums.statuses.update(table["status"])
+    to_do = table[table["status"] == ""]
+    sums.to_do.append(to_do["row"].to_numpy(np.int64))
+    pending = {k: found for k, found in known.items() if found.status in {None, Status.UNRESOLVED.value}}
+    if pending:
+        hit = to_do[to_do["leafUserId"].isin(list(pending))]
+        for number, leaf_user_id in zip(hit["row"], hit["leafUserId"], strict=True):
+            sums.intents[int(number)] = Intent(_intended(pending[leaf_user_id]))
+
+
+def _intended(found: KnownEntry) -> datetime:
+    moment = from_text(found.intended_at)
+    assert moment is not None  # noqa: S101  (an open intent always has its time)
+    return moment
+
+
+def _entries(findings: pd.DataFrame) -> Iterator[Entry]:
+    columns = (findings[name].tolist() for name in ("row", "status", "code", "message"))
+    for row, status, code, message in zip(*columns, strict=True):
+        yield Entry(row=row, status=status, code=code, message=message)
+
+
+def _summed_up(sums: _Sums, findings: pd.DataFrame) -> Survey:
+    to_do = np.concatenate(sums.to_do) if sums.to_do else np.empty(0, np.int64)
+    wanted = np.setdiff1d(to_do, findings["row"].to_numpy(np.int64), assume_unique=True)
+    statuses = Counter({Status(name): n for name, n in sums.statuses.items() if name})
+    statuses.update(Status(name) for name in findings["status"])
+    if found_done := sums.rows - len(wanted) - sum(statuses.values()):
+        # A finding about a row that the ledger knew as done: it counts as the finding says.
+        statuses[Status.EXISTING] += found_done
+    return Survey(sums.rows, wanted, sums.intents, dict(statuses), dict(sums.warnings))
+
+
+def _is_open(entry: Entry, every: bool) -> bool:
+    connected = entry.status in {Status.CREATED.value, Status.EXISTING.value}
+    return connected and (every or entry.health in {"", Health.PENDING.value})
+
+
+def _check(entry: Entry) -> Check:
+    return Check(
+        entry, stored_at=from_text(entry.finished_at) if entry.status == Status.CREATED.value else None
+    )
+
+
+def _done_before(table: pd.DataFrame, every: bool) -> list[Entry]:
+    done = table["status"] == Status.EXISTING.value
+    if not every:
+        done &= table["health"].isin([Health.UNHEALTHY.value, Health.PENDING.value])
+    names = ["row", "status", "leafUserId", "fingerprint", "code", "message"]
+    columns = (table.loc[done, name].tolist() for name in names)
+    found = [Entry(*values) for values in zip(*columns, strict=True)]
+    ids = table.loc[done, "credentialId"].tolist()
+    return [entry._replace(credential_id=held) for entry, held in zip(found, ids, strict=True)]

@@ -1,0 +1,31 @@
+"""An entry of the ledger: what a run did with one row, as plain values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """Field for field what the ledger stores. Times are UTC ISO 8601 text, "" for none.
+
+    ``status`` None is an intent without an outcome. Entries are sparse: a row without one has only what
+    the manifest says of it.
+    """
+
+    row: int
+    status: str | None
+    leaf_user_id: str = ""
+    fingerprint: str = ""
+    code: str = ""
+    message: str = ""
+    http_status: int | None = None
+    attempts: int = 0
+    credential_id: str = ""
+    credential_status: str = ""
+    health: str = ""
+    event_status: int | None = None
+    event_at: str = ""
+    intended_at: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    latency_ms: float | None = None

@@ -1,0 +1,129 @@
+"""What the engine tells while it works. It never prints: an observer gets these facts and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from bulk_onboard.model import Health, Requests, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The file is being read: so many rows so far."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The whole file has been read and checked. ``warnings``: by code, rows in which something was cleaned."""
+
+    source: str
+    rows: int
+    statuses: Mapping[Status, int]
+    to_do: int
+    warnings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is about to be changed: which Leaf, as which API owner, at which provider."""
+
+    run_id: str
+    leaf: str
+    owner: str
+    provider: str
+    to_do: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase begins: ``total`` rows will be onboarded or checked."""
+
+    phase: Literal["onboard", "events"]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowFinished:
+    """A row has its outcome."""
+
+    row: int
+    status: Status
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowChecked:
+    """A row's credential has been looked at."""
+
+    row: int
+    health: Health | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Leaf asks to wait: no request goes out for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something goes wrong at run level and is being retried, e.g. Leaf cannot be reached."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """No new row starts. ``reason`` is in words."""
+
+    reason: str
+
+
+Fact = Reading | Scanned | About | PhaseStarted | RowFinished | RowChecked | Held | Trouble | Stopping
+Observer = Callable[[Fact], None]
+
+
+def ignore(_fact: Fact) -> None:
+    """An observer that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Rows that need attention for the same reason. ``rows`` holds the first few row numbers."""
+
+    status: str
+    code: str
+    count: int
+    rows: tuple[int, ...]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run as the ledger knows it.
+
+    ``leaf`` is the base URL (or the sandbox's identity), ``ceiling`` requests per second (0: none),
+    ``kept`` the headers of the kept columns.
+    """
+
+    run_id: str
+    provider: str
+    input: str
+    leaf: str
+    owner: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    rows: int = 0
+    ceiling: float = 0.0
+    requests: Requests = field(default_factory=Requests)
+    kept: tuple[str, ...] = ()
+    stop_reason: str | None = None
+    interrupted: bool = False
+    exit_code: int | None = None

@@ -1,0 +1,227 @@
+"""The calls to Leaf, over aiohttp: each takes its turn, is sent once, and comes back as an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import aiohttp
+
+import bulk_onboard
+from bulk_onboard.errors import LoginRefused, StoppedForSafety
+from bulk_onboard.leaf import replies
+from bulk_onboard.leaf.auth import Auth
+from bulk_onboard.leaf.replies import Reply, TooLarge
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Answer,
+    EventsVerdict,
+    Payload,
+    Requests,
+    Secret,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Verdict,
+)
+from bulk_onboard.providers import Provider
+from bulk_onboard.settings import LeafSettings
+
+USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
+API = "/services/usermanagement/api"
+LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
+# Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
+KEEP_ALIVE = 15.0  # seconds
+LOGIN_ATTEMPTS = 6
+
+V = TypeVar("V")
+
+
+class Turns(Protocol):
+    """Who says when the next request may go out."""
+
+    async def turn(self) -> None:
+        """Return when it is this request's turn."""
+
+    def hold(self, seconds: float) -> None:
+        """Let no request out for so many seconds."""
+
+
+class LeafClient:
+    """Leaf's calls for one provider. Use as ``async with``.
+
+    ``turns`` is asked before every single request, logins included.
+    """
+
+    def __init__(
+        self, settings: LeafSettings, provider: Provider, turns: Turns, *, connections: int = 100
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._turns = turns
+        self._connections = connections
+        self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
+        self._auth = Auth(settings.login, self._authenticate)
+        self._sent: Counter[str] = Counter()
+        self._absences: Counter[bool] = Counter()
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        # aiohttp repeats idempotent requests on its own; those would escape the ceiling and the count.
+        self._session._retry_connection = False
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    @property
+    def requests(self) -> Requests:
+        """How many requests have been sent so far."""
+        sent = self._sent
+        return Requests(sent["GET"], sent["POST"], sent["DELETE"], sent["throttled"])
+
+    async def login(self) -> None:
+        """Make sure there is a token. Raises LoginRefused or StoppedForSafety."""
+        await self._auth.bearer()
+
+    async def ask(self, leaf_user_id: str, ours: Payload) -> Answer[Verdict]:
+        """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
+        url = self._credentials(leaf_user_id)
+        answer = await self._call("GET", url, lambda r: replies.after_get(r, ours, self._secret_fields))
+        return self._weigh_absence(answer)
+
+    async def post(self, leaf_user_id: str, payload: Payload) -> Answer[Verdict]:
+        """POST the grower's credentials, once. Raises LoginRefused."""
+        url = self._credentials(leaf_user_id)
+        body = json.dumps(dict(payload)).encode()
+        return await self._call(
+            "POST", url, lambda r: replies.after_post(r, payload, self._secret_fields), body
+        )
+
+    async def delete(self, leaf_user_id: str) -> Answer[Verdict]:
+        """DELETE the grower's credentials; their events go with them. Raises LoginRefused."""
+        return await self._call("DELETE", self._credentials(leaf_user_id), replies.after_delete)
+
+    async def events(self, leaf_user_id: str) -> Answer[EventsVerdict]:
+        """GET the latest event of the grower's credentials. Raises LoginRefused."""
+        return await self._call("GET", f"{self._credentials(leaf_user_id)}/events", replies.after_events)
+
+    def _credentials(self, leaf_user_id: str) -> str:
+        return f"{self._settings.base_url}{API}/users/{leaf_user_id}/{self._provider.path}"
+
+    async def _call(
+        self, method: str, url: str, classify: Callable[[Reply], V], body: bytes | None = None
+    ) -> Answer[V | Transient | Ambiguous]:
+        """One request, and one more for each time the login had to be renewed."""
+        while True:
+            bearer = await self._auth.bearer()
+            answer = await self._send(method, url, classify, body, bearer.token)
+            if not isinstance(answer.verdict, Unauthorised):
+                if answer.http_status is not None:
+                    self._auth.accept(bearer)
+                return answer
+            await self._auth.renew(bearer)
+
+    async def _send(
+        self, method: str, url: str, classify: Callable[[Reply], V], body: bytes | None, token: Secret | None
+    ) -> Answer[V | Transient | Ambiguous]:
+        headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        await self._turns.turn()
+        self._sent[method] += 1
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            reply = await self._exchange(method, url, headers, body)
+        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
+            return Answer(replies.after_exception(error), None, clock() - began)
+        verdict = classify(reply)
+        self._obey(verdict)
+        return Answer(verdict, reply.status, clock() - began)
+
+    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
+        async with self._session.request(
+            method, url, headers=headers, data=body, allow_redirects=False
+        ) as response:
+            content = await _read(response)
+            return Reply(response.status, response.headers, content, datetime.now(UTC))
+
+    def _obey(self, verdict: object) -> None:
+        """A Retry-After is meant for all of us, not for one row."""
+        if isinstance(verdict, Throttled):
+            self._sent["throttled"] += 1
+        if isinstance(verdict, Throttled | Ambiguous) and verdict.after:
+            self._turns.hold(verdict.after)
+
+    def _weigh_absence(self, answer: Answer[Verdict]) -> Answer[Verdict]:
+        """An empty 200 is this Leaf's way of saying "none" only if it does not mostly say 404."""
+        if not isinstance(answer.verdict, Absent):
+            return answer
+        bare = answer.verdict.bare
+        self._absences[bare] += 1
+        usual = not bare or self._absences[True] > self._absences[False]
+        return Answer(Absent(bare, usual), answer.http_status, answer.seconds)
+
+    async def _authenticate(self) -> Secret:
+        """A new token by user name and password. A login may be repeated safely, so it is."""
+        login = self._settings.login
+        if not (login.username and login.password):
+            raise LoginRefused(
+                "there is nothing to log in with: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
+            )
+        body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
+        url = f"{self._settings.base_url}/api/authenticate"
+        for attempt in range(LOGIN_ATTEMPTS):
+            answer = await self._send("POST", url, _same, json.dumps(body).encode(), None)
+            reply = answer.verdict
+            token = replies.login_token(reply) if isinstance(reply, Reply) and reply.status < 300 else None
+            if token is not None:
+                return Secret(token)
+            _raise_if_refused(reply, login.username)
+            await asyncio.sleep(min(0.5 * 2**attempt, 8.0))
+        raise StoppedForSafety(f"Leaf does not answer the login at {self._settings.base_url}: {_why(reply)}")
+
+
+def _same(reply: Reply) -> Reply:
+    return reply
+
+
+def _raise_if_refused(reply: Reply | Transient | Ambiguous, username: str) -> None:
+    if isinstance(reply, Reply) and 400 <= reply.status < 500 and reply.status not in {408, 425, 429}:
+        raise LoginRefused(
+            f"Leaf refused the login of {username} (HTTP {reply.status}):"
+            " check LEAF_USERNAME and LEAF_PASSWORD"
+        )
+
+
+def _why(reply: Reply | Transient | Ambiguous) -> str:
+    return f"HTTP {reply.status}" if isinstance(reply, Reply) else reply.message
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be more than Leaf would ever send."""
+    if (response.content_length or 0) > LARGEST_BODY:
+        response.close()
+        raise TooLarge
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST_BODY:
+            response.close()
+            raise TooLarge
+    return bytes(body)

@@ -1,0 +1,285 @@
+"""What Leaf's answers mean: a reply, or the exception instead of one, becomes a verdict. Pure.
+
+Bodies echo every secret, so they are looked at here and dropped; only verdicts leave.
+Sources: Leaf's public API documentation (docs.withleaf.io, 2026); errors are JHipster problem objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from bulk_onboard.leaf.scrub import MASK, scrub, word
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Created,
+    Credential,
+    Echo,
+    Event,
+    Events,
+    EventsVerdict,
+    Exists,
+    Payload,
+    Refused,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP reply as it came: ``body`` is complete; ``at`` is our UTC time when it was read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    at: datetime
+
+    def __repr__(self) -> str:
+        return f"Reply(status={self.status}, body=***)"
+
+
+class TooLarge(Exception):  # noqa: N818
+    """The body was larger than anything Leaf would answer; it was not read to its end."""
+
+
+def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> Verdict:
+    """The verdict on a POST of credentials."""
+    if 200 <= reply.status < 300:
+        credential = _credential(reply, sent, secret_fields)
+        if credential is None:
+            return Ambiguous("unreadable-reply", f"HTTP {reply.status} without readable credentials")
+        # An echo of other secrets: Leaf kept what it had and showed that.
+        return Exists(credential) if credential.echo is Echo.DIFFERENT else Created(credential)
+    if reply.status == 404:
+        return Refused("no-such-user", _message(reply, sent))
+    if reply.status in _MAY_EXIST and (reply.status == 409 or _says_exists(reply)):
+        return Exists(None, _code(reply, sent), _message(reply, sent))
+    return _common(reply, sent)
+
+
+def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Verdict:
+    """The verdict on a GET of credentials."""
+    if reply.status in {204, 404, 410}:
+        return Absent(bare=reply.status == 204)
+    if reply.status == 200:
+        if _is_bare(reply):
+            return Absent(bare=True)
+        credential = _credential(reply, ours, secret_fields)
+        return Exists(credential) if credential else Ambiguous("unreadable-reply", "not credentials")
+    return _common(reply, ours)
+
+
+def after_delete(reply: Reply) -> Verdict:
+    """The verdict on a DELETE of credentials: Absent when they are gone."""
+    if 200 <= reply.status < 300 or reply.status in {404, 410}:
+        return Absent()
+    return _common(reply, Payload({}))
+
+
+def after_events(reply: Reply) -> EventsVerdict:
+    """The verdict on a GET of a credential's events: the latest one, told by its date."""
+    if reply.status in {204, 404, 410}:
+        return Absent() if reply.status != 204 else Events(None)
+    if reply.status == 200:
+        events = _events(reply)
+        return (
+            Ambiguous("unreadable-reply", "not a list of events")
+            if events is None
+            else Events(_latest(events))
+        )
+    verdict = _common(reply, Payload({}))
+    assert not isinstance(verdict, Created | Exists)  # noqa: S101  (narrows the type)
+    return verdict
+
+
+def login_token(reply: Reply) -> str | None:
+    """The ``id_token`` of a login's reply, None if there is none."""
+    data = _json(reply)
+    token = data.get("id_token") if isinstance(data, dict) else None
+    return token if isinstance(token, str) and token else None
+
+
+def after_exception(error: BaseException) -> Transient | Ambiguous:
+    """The verdict when no reply came. Transient only if the request surely never went out."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return Transient("dns-failure", f"the name {error.host} is not known")
+        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
+            return Transient("tls-failure", type(error).__name__)
+        case aiohttp.ConnectionTimeoutError():
+            return Transient("connect-timeout", "no connection in time")
+        case aiohttp.ClientConnectorError():
+            return Transient("connection-refused", error.strerror or "no connection")
+        case TooLarge():
+            return Ambiguous("response-too-large", "the reply was far larger than any of Leaf's")
+        case asyncio.TimeoutError():
+            return Ambiguous("no-answer", "no answer in time", slow=True)
+        case aiohttp.ClientResponseError():
+            return Ambiguous("unreadable-reply", "not HTTP")
+        case _:
+            return Ambiguous("connection-lost", "the connection broke before the answer was complete")
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds to wait by a Retry-After header: a number of them, or an HTTP date (RFC 9110 §10.2.3)."""
+    if not value:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
+        return float(value)
+    date = _http_date(value)
+    return max(0.0, (date - now).total_seconds()) if date else None
+
+
+# --- pieces -----------------------------------------------------------------------------------------
+
+_MAY_EXIST = frozenset({400, 409, 412, 422})
+_EXISTS = re.compile(r"already|exists?\b|duplicate", re.IGNORECASE)
+_DENIES = re.compile(
+    r"\b(not|no|doesn.?t|cannot|can.?t|isn.?t)\b[^.]*\bexist|no such|not found", re.IGNORECASE
+)
+
+
+def _common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Unauthorised | Transient:
+    """Statuses that mean the same whatever was asked."""
+    after = retry_after(reply.headers.get("Retry-After"), _their_now(reply))
+    match reply.status:
+        case 401:
+            return Unauthorised()
+        case 403:
+            return Refused("login-forbidden", _message(reply, sent))
+        case 429:
+            return Throttled(after)
+        case 425:
+            return Transient("leaf-unavailable", "HTTP 425")
+        case 408 | 504:
+            return Ambiguous("server-error", f"HTTP {reply.status}", after, slow=True)
+        case status if status >= 500:
+            return Ambiguous("server-error", f"HTTP {status}", after)
+        case status if 300 <= status < 400:
+            return Ambiguous("redirected", f"HTTP {status}; redirects are not followed")
+        case status if status >= 400:
+            return Refused(_code(reply, sent), _message(reply, sent))
+        case status:
+            return Ambiguous("unreadable-reply", f"HTTP {status}")
+
+
+def _json(reply: Reply) -> Any:
+    """The body's JSON, None if it is none. Deep nesting is a reply that cannot be read, not a crash."""
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _problem(reply: Reply) -> dict[str, Any]:
+    data = _json(reply)
+    return data if isinstance(data, dict) else {}
+
+
+def _code(reply: Reply, sent: Payload) -> str:
+    key = word(_problem(reply).get("errorKey") or "", sent.values())
+    return f"leaf:{key}" if key else "refused-by-leaf"
+
+
+def _message(reply: Reply, sent: Payload) -> str:
+    problem = _problem(reply)
+    parts = [str(problem[k]) for k in ("title", "message") if isinstance(problem.get(k), str)]
+    return scrub(" · ".join([f"HTTP {reply.status}", *dict.fromkeys(parts)]), sent.values())
+
+
+def _says_exists(reply: Reply) -> bool:
+    problem = _problem(reply)
+    text = " ".join(str(problem.get(k) or "") for k in ("errorKey", "title", "message", "detail"))
+    return bool(_EXISTS.search(text)) and not _DENIES.search(text)
+
+
+def _is_bare(reply: Reply) -> bool:
+    return reply.body.strip() in {b"", b"null", b"{}"}
+
+
+def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Credential | None:
+    data = _json(reply)
+    if not isinstance(data, dict) or isinstance(data.get("id"), bool):
+        return None
+    if not isinstance(data.get("id"), str | int) or data["id"] == "":
+        return None
+    created = _timestamp(data.get("createdTime"))
+    return Credential(
+        id=word(data["id"], ours.values()),
+        status=word(data.get("status") or "", ours.values()),
+        created=created + (reply.at - _their_now(reply)) if created else None,
+        echo=_echo(data, ours, secret_fields),
+    )
+
+
+def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]) -> Echo:
+    shown = {f: data[f] for f in secret_fields if f in ours and _is_shown(data.get(f))}
+    if not shown:
+        return Echo.UNKNOWN
+    return Echo.SAME if all(ours[f] == value for f, value in shown.items()) else Echo.DIFFERENT
+
+
+def _is_shown(value: object) -> bool:
+    """Whether an echoed secret is the real one, not blank and not masked."""
+    return isinstance(value, str) and value.strip("*•xX…. ") != "" and MASK not in value
+
+
+def _events(reply: Reply) -> list[Event] | None:
+    data = _json(reply)
+    if reply.body.strip() in {b"", b"null"}:
+        data = []
+    if not isinstance(data, list) or not all(isinstance(e, dict) for e in data):
+        return None
+    return [_event(e) for e in data if isinstance(e.get("statusCode"), int | str)]
+
+
+def _event(data: Mapping[str, Any]) -> Event:
+    try:
+        code = int(data["statusCode"])
+    except ValueError:
+        code = 0
+    return Event(code, _timestamp(data.get("createdDate")))
+
+
+def _latest(events: list[Event]) -> Event | None:
+    """The newest by date; without dates, the last in the list."""
+    oldest = datetime.min.replace(tzinfo=UTC)
+    return max(enumerate(events), key=lambda e: (e[1].at or oldest, e[0]))[1] if events else None
+
+
+def _timestamp(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _their_now(reply: Reply) -> datetime:
+    """Leaf's time when it answered. Its Date header is cut to the second, so small differences are none."""
+    date = _http_date(reply.headers.get("Date") or "")
+    if date is None or abs(date - reply.at) < timedelta(seconds=2):
+        return reply.at
+    return date
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value)
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,46 @@
+"""Making Leaf's own words fit to be shown: short, harmless to a terminal, and free of secrets. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = "***"
+LONGEST = 300
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+# A long run without spaces that mixes letters and digits is more likely a token than a word.
+_OPAQUE = re.compile(r"[A-Za-z0-9_\-.~+/=%]{20,}")
+# Shorter values (a user name such as "me") would blank out ordinary words.
+_SHORTEST_SECRET = 4
+
+
+def scrub(text: object, secrets: Iterable[str] = ()) -> str:
+    """One line of at most `LONGEST` characters, with every secret and everything token-like masked.
+
+    ``secrets`` are masked as they are, JSON-escaped and URL-encoded.
+    """
+    line = str(text)
+    for secret in sorted(_forms(secrets), key=len, reverse=True):
+        line = line.replace(secret, MASK)
+    line = _OPAQUE.sub(_mask_opaque, _CONTROL.sub(" ", line)).strip()
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def word(text: object, secrets: Iterable[str] = ()) -> str:
+    """A code, an id or a status word of Leaf: `scrub`, then only what such a word may hold."""
+    return re.sub(r"[^\w.\-* ]", "", scrub(text, secrets))[:64]
+
+
+def _forms(secrets: Iterable[str]) -> set[str]:
+    plain = {s for s in secrets if len(s) >= _SHORTEST_SECRET}
+    return plain | {json.dumps(s)[1:-1] for s in plain} | {quote(s, safe="") for s in plain}
+
+
+def _mask_opaque(match: re.Match[str]) -> str:
+    run = match.group()
+    mixed = any(c.isdigit() for c in run) and any(c.isalpha() for c in run)
+    return MASK if mixed and not _UUID.match(run) else run

@@ -1,0 +1,103 @@
+"""Group commits: whatever workers hand in while one commit is on its way goes into the next.
+
+So durability costs one flush to disk per group, not per row, and the event loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import LedgerError
+from bulk_onboard.ledger.ledger import Ledger
+
+# Outcomes nobody waits for are not committed one by one when traffic is light.
+LINGER = 0.02  # seconds
+
+
+class Journal:
+    """The asynchronous face of one run's entries. Use as ``async with``; leaving commits what is left."""
+
+    def __init__(self, ledger: Ledger, run_no: int, scope: int) -> None:
+        self._ledger, self._run_no, self._scope = ledger, run_no, scope
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._intents: list[Entry] = []
+        self._outcomes: list[Entry] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._failure: LedgerError | None = None
+
+    async def __aenter__(self) -> Self:
+        self._committer = asyncio.create_task(self._commit_groups())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._wake.set()
+        try:
+            await asyncio.shield(self._committer)
+        finally:
+            self._thread.shutdown()
+        if self._failure and error is None:
+            raise self._failure
+
+    async def intend(self, intent: Entry) -> None:
+        """Return when the intent is on disk. Raises LedgerError if it cannot be: then nothing may be sent."""
+        self._intents.append(intent)
+        await self._committed()
+
+    def settle(self, outcome: Entry) -> None:
+        """Hand in an outcome; it is committed with the next group.
+
+        Nobody waits: should the process die before, the open intent makes the next run ask.
+        """
+        self._outcomes.append(outcome)
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Return when all that was handed in is on disk. Raises LedgerError."""
+        await self._committed()
+
+    async def _committed(self) -> None:
+        if self._failure:
+            raise self._failure
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._wake.set()
+        await done
+
+    async def _commit_groups(self) -> None:
+        while not (self._closing and not self._outcomes and not self._waiting) and not self._failure:
+            await self._wake.wait()
+            if not self._waiting and not self._closing:
+                await asyncio.sleep(LINGER)
+            self._wake.clear()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        intents, outcomes, waiting = self._intents, self._outcomes, self._waiting
+        self._intents, self._outcomes, self._waiting = [], [], []
+        if intents or outcomes:
+            write = partial(self._ledger.write, self._run_no, self._scope, intents, outcomes)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, write)
+            except LedgerError as error:
+                self._failure = error
+        for done in waiting + (self._waiting if self._failure else []):
+            _resolve(done, self._failure)
+
+
+def _resolve(done: asyncio.Future[None], failure: LedgerError | None) -> None:
+    if done.done():
+        return
+    if failure:
+        done.set_exception(failure)
+    else:
+        done.set_result(None)

@@ -1,0 +1,266 @@
+"""The ledger on disk: SQLAlchemy Core over SQLite. Synchronous; one may write while others read."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from sqlalchemy import Connection, create_engine, event, func, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import LedgerError, UsageError
+from bulk_onboard.facts import RunInfo
+from bulk_onboard.ledger import schema
+from bulk_onboard.model import Requests
+from bulk_onboard.stamp import from_text, to_text
+
+_COLUMNS = tuple(schema.entry.c[name] for name in Entry._fields)
+
+
+class Known(NamedTuple):
+    """What the newest entry of a grower says. ``status`` None or ``unresolved``: ask before sending."""
+
+    leaf_user_id: str
+    status: str | None
+    code: str
+    fingerprint: str
+    credential_id: str
+    health: str
+    intended_at: str
+
+
+class Ledger:
+    """Everything that is remembered across runs. Every method commits before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create. Raises LedgerError if it cannot be used, or is of a newer version."""
+        self._path = path
+        with self._translated("opened"):
+            _create_private(path)
+            self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+            event.listen(self._engine, "connect", _prepare)
+            schema.metadata.create_all(self._engine)
+            self._check_version()
+            self.key = bytes.fromhex(self._meta("fingerprint_key", secrets.token_hex(32)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._engine.dispose()
+
+    # --- runs ---------------------------------------------------------------------------------------
+
+    def scope(self, leaf: str, provider: str) -> int:
+        """The number of one Leaf and one provider."""
+        values = {"leaf": leaf, "provider": provider}
+        with self._write() as db:
+            db.execute(insert(schema.scope).values(values).on_conflict_do_nothing())
+            return int(db.execute(select(schema.scope.c.id).filter_by(**values)).scalar_one())
+
+    def begin(self, info: RunInfo, scope: int, holder: str) -> int:
+        """Record that a run begins; its number. ``holder`` says which process it is, for people."""
+        values = _run_values(info) | {"scope_id": scope, "holder": holder}
+        with self._write() as db:
+            db.execute(schema.run.insert().values(values))
+            return int(db.execute(select(schema.run.c.no).filter_by(run_id=info.run_id)).scalar_one())
+
+    def amend(self, info: RunInfo) -> None:
+        """Record what has become of a run."""
+        with self._write() as db:
+            db.execute(schema.run.update().filter_by(run_id=info.run_id).values(_run_values(info)))
+
+    def discard(self, run_no: int) -> None:
+        """Forget a run that was refused before anything was done."""
+        with self._write() as db:
+            for table in (schema.entry, schema.block):
+                db.execute(table.delete().filter_by(run_no=run_no))
+            db.execute(schema.run.delete().filter_by(no=run_no))
+
+    def find(self, run_id: str | None) -> tuple[int, RunInfo] | None:
+        """A run by its id, or the latest one; None if there is none."""
+        run, where = schema.run, schema.scope.c.id == schema.run.c.scope_id
+        query = select(run, schema.scope.c.leaf, schema.scope.c.provider).join(schema.scope, where)
+        query = query.filter(run.c.run_id == run_id) if run_id else query.order_by(run.c.no.desc()).limit(1)
+        with self._read() as db:
+            found = db.execute(query).mappings().one_or_none()
+        return (found["no"], _run_info(dict(found))) if found else None
+
+    def holder(self) -> str:
+        """Who began the latest run that has not ended, and when: for the one that found the ledger held."""
+        run = schema.run
+        query = select(run.c.holder, run.c.started_at).filter(run.c.finished_at.is_(None))
+        with self._read() as db:
+            found = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
+        return f"{found.holder} since {found.started_at}" if found else "another process"
+
+    # --- what the input held ------------------------------------------------------------------------
+
+    def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None:
+        """Keep one packed chunk of a run's input."""
+        with self._write() as db:
+            db.execute(
+                schema.block.insert(),
+                {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data},
+            )
+
+    def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]:
+        """First row, last row and content of each chunk, in input order."""
+        block = schema.block
+        seqs = select(block.c.seq).filter_by(run_no=run_no).order_by(block.c.seq)
+        with self._read() as db:
+            found = db.execute(seqs).scalars().all()
+        query = select(block.c.first_row, block.c.last_row, block.c.data)
+        for seq in found:
+            with self._read() as db:
+                first_row, last_row, data = db.execute(query.filter_by(run_no=run_no, seq=seq)).one()
+            yield first_row, last_row, data
+
+    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
+        """What the newest entries say of these growers; those without an entry are left out."""
+        entry = schema.entry
+        wanted = func.json_each(json.dumps(list(leaf_user_ids))).table_valued("value")
+        query = (
+            select(*(entry.c[name] for name in Known._fields))
+            .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "")
+            .filter(entry.c.leaf_user_id.in_(select(wanted.c.value)))
+            .order_by(entry.c.run_no)
+        )
+        with self._read() as db:
+            return {found[0]: Known._make(found) for found in db.execute(query)}
+
+    # --- what was done ------------------------------------------------------------------------------
+
+    def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None:
+        """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row."""
+        with self._write() as db:
+            for sql, entries in ((_INTEND, intents), (_SETTLE, outcomes)):
+                values = [(run_no, scope, *entry) for entry in entries]
+                if values:
+                    db.exec_driver_sql(sql, values)
+
+    def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
+        """A run's entries for these rows, both ends included, in row order."""
+        entry = schema.entry
+        query = select(*_COLUMNS).filter_by(run_no=run_no).filter(entry.c.row.between(first_row, last_row))
+        with self._read() as db:
+            return [Entry._make(found) for found in db.execute(query.order_by(entry.c.row))]
+
+    # --- plumbing -----------------------------------------------------------------------------------
+
+    def _meta(self, key: str, default: str) -> str:
+        with self._write() as db:
+            db.execute(insert(schema.meta).values(key=key, value=default).on_conflict_do_nothing())
+            return str(db.execute(select(schema.meta.c.value).filter_by(key=key)).scalar_one())
+
+    def _check_version(self) -> None:
+        version = int(self._meta("version", str(schema.VERSION)))
+        if version > schema.VERSION:
+            raise LedgerError(
+                f"the ledger {self._path} was written by a newer bulk-onboard (its format is {version},"
+                f" this one knows {schema.VERSION}): upgrade bulk-onboard, nothing was changed"
+            )
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._translated("read"), self._engine.connect() as db:
+            yield db
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._translated("written"), self._engine.begin() as db:
+            yield db
+
+    @contextmanager
+    def _translated(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            # Not the error itself: SQLAlchemy's text repeats the parameters.
+            cause = getattr(error, "orig", None) or (
+                error if isinstance(error, OSError) else type(error).__name__
+            )
+            raise LedgerError(f"the ledger {self._path} cannot be {done}: {cause}") from None
+
+
+def _create_private(path: Path) -> None:
+    """SQLite gives its journal files the mode of the database, so the mode has to be right from the start."""
+    if path.is_dir():
+        raise UsageError(f"the ledger {path} is a folder; name a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit is on the disk when it returns. NORMAL could lose an intent to a power cut, and an
+    # intent that is lost is a POST that might be repeated.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.close()
+
+
+def _upsert(*replaced: str) -> str:
+    """SQL that inserts an entry of a run, or replaces these columns of the one that is there.
+
+    Written out, so that plain tuples go straight to the driver: the one statement that runs for every row.
+    """
+    names = ("run_no", "scope_id", *Entry._fields)
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
+    return (
+        f"INSERT INTO entry ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+        f" ON CONFLICT (run_no, row) DO UPDATE SET {assignments}"
+    )
+
+
+_INTEND = _upsert("status", "intended_at")
+_SETTLE = _upsert(*(name for name in Entry._fields if name != "row"))
+
+
+def _run_values(info: RunInfo) -> dict[str, Any]:
+    return {
+        "run_id": info.run_id,
+        "input": info.input,
+        "owner": info.owner,
+        "started_at": to_text(info.started_at),
+        "finished_at": to_text(info.finished_at) or None,
+        "rows": info.rows,
+        "ceiling": info.ceiling,
+        "requests": json.dumps(asdict(info.requests)),
+        "kept": json.dumps(info.kept),
+        "stop_reason": info.stop_reason,
+        "interrupted": int(info.interrupted),
+        "exit_code": info.exit_code,
+    }
+
+
+def _run_info(found: dict[str, Any]) -> RunInfo:
+    started = from_text(found["started_at"])
+    assert started is not None  # noqa: S101  (the column is NOT NULL)
+    return RunInfo(
+        run_id=found["run_id"],
+        provider=found["provider"],
+        input=found["input"],
+        leaf=found["leaf"],
+        owner=found["owner"],
+        started_at=started,
+        finished_at=from_text(found["finished_at"] or ""),
+        rows=found["rows"],
+        ceiling=found["ceiling"],
+        requests=Requests(**json.loads(found["requests"])),
+        kept=tuple(json.loads(found["kept"])),
+        stop_reason=found["stop_reason"],
+        interrupted=bool(found["interrupted"]),
+        exit_code=found["exit_code"],
+    )

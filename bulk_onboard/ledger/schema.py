@@ -1,0 +1,98 @@
+"""The ledger's tables.
+
+    scope   one Leaf and one provider: practice and real Leaf never share rows
+    run     one run
+    block   what a run's input held, a packed chunk each (see manifest.py)
+    entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
+            out or done about have one; the newest entry of a grower is what is known of it
+
+An entry whose ``status`` is NULL is an intent without an outcome: ambiguous by definition, and the cure is
+always to ask. No column ever holds a secret: fingerprints are keyed, replies are not kept.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION = 1
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+scope = Table(
+    "scope",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("leaf", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    UniqueConstraint("leaf", "provider"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("no", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("scope_id", ForeignKey("scope.id"), nullable=False),
+    Column("input", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Column("rows", Integer, nullable=False, default=0),
+    Column("ceiling", Float, nullable=False),
+    Column("requests", Text, nullable=False, default="{}"),
+    Column("kept", Text, nullable=False, default="[]"),
+    Column("stop_reason", Text),
+    Column("interrupted", Integer, nullable=False, default=0),
+    Column("exit_code", Integer),
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("run_no", ForeignKey("run.no"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("first_row", Integer, nullable=False),
+    Column("last_row", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("run_no", ForeignKey("run.no"), primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("scope_id", ForeignKey("scope.id"), nullable=False),
+    Column("leaf_user_id", Text, nullable=False, default=""),
+    Column("fingerprint", Text, nullable=False, default=""),
+    Column("status", Text),
+    Column("code", Text, nullable=False, default=""),
+    Column("message", Text, nullable=False, default=""),
+    Column("http_status", Integer),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("credential_id", Text, nullable=False, default=""),
+    Column("credential_status", Text, nullable=False, default=""),
+    Column("health", Text, nullable=False, default=""),
+    Column("event_status", Integer),
+    Column("event_at", Text, nullable=False, default=""),
+    Column("intended_at", Text, nullable=False, default=""),
+    Column("started_at", Text, nullable=False, default=""),
+    Column("finished_at", Text, nullable=False, default=""),
+    Column("latency_ms", Float),
+    sqlite_with_rowid=False,
+)
+# Rows without a valid leafUserId have none here, and are nobody's history.
+Index("entry_grower", entry.c.scope_id, entry.c.leaf_user_id, sqlite_where=entry.c.leaf_user_id != "")

@@ -1,0 +1,124 @@
+"""Frozen settings, one small object per concern. Where they come from is the command line's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bulk_onboard.model import IfExists, Secret
+
+DEFAULT_BASE_URL = "https://api.withleaf.io"
+DEFAULT_RATE = 10.0
+SANDBOX_RATE = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How we prove who we are: a token, a user name and password, or both (the password renews the token)."""
+
+    token: Secret | None = None
+    username: str = ""
+    password: Secret | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is enough to log in with."""
+        return bool(self.token) or bool(self.username and self.password)
+
+
+@dataclass(frozen=True, slots=True)
+class LeafSettings:
+    """Which Leaf, and as whom. ``timeout`` is seconds per request."""
+
+    base_url: str = DEFAULT_BASE_URL
+    login: Login = field(default_factory=Login)
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """The built-in imitation of Leaf. ``faults`` is a preset's name or a TOML file."""
+
+    reset: bool = False
+    faults: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings:
+    """How the file is read. ``mapping`` is field -> column header."""
+
+    sheet: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    limit: int | None = None
+    strict: bool = False
+    allow_shared_tokens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast. ``rate``: requests per second, 0 for no ceiling; ``max_in_flight`` None: found by itself."""
+
+    rate: float = DEFAULT_RATE
+    max_in_flight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaxFailures:
+    """How many rows may end badly before the run stops: a number, or a share of the rows (0 to 1)."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def passed(self, failures: int, rows: int) -> bool:
+        """Whether so many failures of so many rows to do are too many."""
+        if self.count is not None:
+            return failures > self.count
+        return self.share is not None and failures > self.share * rows
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """When a run stops early."""
+
+    canary: int = 0
+    max_failures: MaxFailures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsSettings:
+    """The follow-up check. ``wait`` is seconds from storing until a credential without event is pending."""
+
+    check: bool = True
+    wait: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """Where files go. ``ledger`` None: ``ledger.sqlite3`` in the folder of the reports."""
+
+    folder: Path = Path("reports")
+    ledger: Path | None = None
+    formats: tuple[str, ...] = ("csv",)
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file."""
+        return self.ledger or self.folder / "ledger.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run is told. ``app`` holds the provider's app fields by Leaf's names."""
+
+    provider: str = "raven"
+    app: Mapping[str, Secret] = field(default_factory=dict)
+    leaf: LeafSettings = field(default_factory=LeafSettings)
+    sandbox: SandboxSettings | None = None
+    input: InputSettings = field(default_factory=InputSettings)
+    pace: Pace = field(default_factory=Pace)
+    if_exists: IfExists = IfExists.SKIP
+    safety: Safety = field(default_factory=Safety)
+    events: EventsSettings = field(default_factory=EventsSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
