@@ -123,7 +123,10 @@ def first(policy: Policy, intent: Intent | None, now: datetime) -> Progress:
     if intent is not None:
         age = (now - intent.at).total_seconds()
         return Progress(
-            Action.ASK, suspect=True, settles_at=max(0.0, policy.settle_slow - age), unanswered=intent.at
+            Action.ASK,
+            suspect=True,
+            settles_at=max(0.0, policy.settle_slow - age),
+            unanswered=intent.at if intent.same else None,
         )
     return Progress(Action.POST if policy.if_exists is IfExists.OVERWRITE else Action.ASK)
 

@@ -10,6 +10,7 @@ A bad row is never an exception: it is an outcome. An exception means that the r
     ├── LedgerBusy          6    another run holds this ledger
     ├── LedgerError         5    the ledger cannot be read or written
     ├── OutputError         5    a report file cannot be written
+    ├── Interrupted       130    told to stop before anything was sent
     └── InternalError      70    a bug in bulk-onboard
 """
 
@@ -97,6 +98,12 @@ class OutputError(BulkOnboardError):
     """A report file cannot be written. The ledger has it all: ``bulk-onboard report`` writes it again."""
 
     exit_code = ExitCode.STOPPED
+
+
+class Interrupted(BulkOnboardError):  # noqa: N818
+    """Told to stop while the file was still being read."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class InternalError(BulkOnboardError):

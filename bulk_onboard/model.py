@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -108,9 +108,13 @@ class Payload(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A POST that was about to be sent at ``at`` (UTC) and may or may not have reached Leaf."""
+    """A POST that was about to be sent at ``at`` (UTC) and may or may not have reached Leaf.
+
+    ``same``: it was of the secrets that the row has now.
+    """
 
     at: datetime
+    same: bool = True
 
 
 @dataclass(frozen=True, slots=True)

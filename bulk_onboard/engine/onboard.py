@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bulk_onboard.cancelled import NotSent
 from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, decide, first, give_up, posting
 from bulk_onboard.engine.ports import Journal, Leaf
 from bulk_onboard.engine.stop import StopSignal
@@ -49,6 +50,7 @@ class _Life:
     def __init__(self, shared: Onboarding, row: Row) -> None:
         self._shared, self._row = shared, row
         self._attempts = 0
+        self._on_the_wire = False
         self._started = shared.now()
         self._last: Answer[Verdict] | None = None
         self._progress = first(shared.policy, row.open_intent, self._started)
@@ -58,9 +60,12 @@ class _Life:
         try:
             finish = await self._to_the_end()
         except LoginRefused:
+            self._on_the_wire = False
             self._settle(self._unfinished(Status.NOT_ATTEMPTED, "login-refused"))
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if isinstance(error, NotSent):
+                self._on_the_wire = False
             if self._last or self._progress.posted:
                 self._settle(self._unfinished(Status.FAILED, "interrupted"))
             raise
@@ -93,7 +98,10 @@ class _Life:
             self._progress = posting(self._progress, shared.now())
             await shared.journal.intend(self._intent())
             self._attempts += 1
-            return await shared.leaf.post(row.leaf_user_id, row.payload)
+            self._on_the_wire = True
+            answer = await shared.leaf.post(row.leaf_user_id, row.payload)
+            self._on_the_wire = False
+            return answer
         return await shared.leaf.ask(row.leaf_user_id, row.payload)
 
     def _intent(self) -> Entry:
@@ -113,12 +121,8 @@ class _Life:
 
     def _unfinished(self, status: Status, code: str) -> Finish:
         """The end of a row that was stopped in the middle. A POST under way may have been stored."""
-        on_the_wire = self._progress.action is Action.POST and self._progress.posted is not None
-        if code == "login-refused":
-            on_the_wire = False
-        if self._progress.suspect or on_the_wire:
-            return Finish(Status.UNRESOLVED, code)
-        return Finish(status, code)
+        unknown = self._progress.suspect or self._on_the_wire
+        return Finish(Status.UNRESOLVED if unknown else status, code)
 
     def _settle(self, finish: Finish) -> None:
         answer, credential = self._last, finish.credential

@@ -38,6 +38,7 @@ from bulk_onboard.settings import LeafSettings, OutputSettings, Settings
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard", "write_again"]
 
 NO_CEILING_IN_FLIGHT = 128
+SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,14 @@ def write_again(run_id: str | None, settings: Settings) -> RunResult:
         return _write(ledger, run_no, info, settings.output)
 
 
+def table(settings: Settings, result: RunResult) -> pd.DataFrame:
+    """A run's results.csv as a DataFrame, from the ledger."""
+    with Ledger(settings.output.ledger_path) as ledger:
+        run_no, info = _find(ledger, result.info.run_id)
+        pages = list(_pages(ledger, run_no, info.provider))
+    return pd.concat(pages, ignore_index=True) if pages else pd.DataFrame()
+
+
 class _Run:
     """One run on the ledger, from the survey to the report."""
 
@@ -147,6 +156,7 @@ class _Run:
             self._scope,
             if_exists=self._settings.if_exists,
             observer=self._facts,
+            stopped=lambda: self._stop.draining,
         )
 
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
@@ -155,7 +165,7 @@ class _Run:
         in_flight = _in_flight(self._settings)
         leaf, info = self._place.leaf, self._info
         self._facts(
-            About(info.run_id, leaf.base_url, info.owner, info.provider, to_do, self._settings.pace.rate)
+            About(info.run_id, self._place.shown, info.owner, info.provider, to_do, self._settings.pace.rate)
         )
         async with LeafClient(leaf, self._provider, pace, connections=in_flight) as client:
             async with Journal(self._ledger, self._run_no, self._scope) as journal:
@@ -210,6 +220,7 @@ class Place(NamedTuple):
     leaf: LeafSettings
     identity: str
     owner: str
+    shown: str
 
 
 class Opened(NamedTuple):
@@ -272,8 +283,17 @@ def _policy(settings: Settings) -> Policy:
 async def _place(settings: Settings, stack: AsyncExitStack) -> Place:
     """The real Leaf, or the sandbox, which lives as long as the stack."""
     if settings.sandbox is None:
-        return Place(settings.leaf, settings.leaf.base_url, owner(settings.leaf.login))
-    raise NotImplementedError
+        url = settings.leaf.base_url
+        return Place(settings.leaf, url, owner(settings.leaf.login), url)
+    from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415  (a real run has no use for it)
+
+    store = settings.output.folder / "sandbox.sqlite3"
+    if settings.sandbox.reset:
+        Sandbox.reset(store)
+    practice = replace(behaviour(settings.sandbox.faults), event_delay=SANDBOX_EVENT_DELAY)
+    sandbox = Sandbox(behaviour=practice, store=store)
+    url = await stack.enter_async_context(sandbox.serve())
+    return Place(replace(settings.leaf, base_url=url), sandbox.identity, "practice", f"the sandbox at {url}")
 
 
 def _find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
@@ -317,16 +337,20 @@ def _write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -
     """The run's files, as a function of the ledger alone."""
     folder, tally = output.folder / info.run_id, Tally()
 
-    def pages() -> Iterator[pd.DataFrame]:
-        for first_row, last_row, data in ledger.blocks(run_no):
-            entries = ledger.entries(run_no, first_row, last_row)
-            page = merge(manifest.unpack(data), entries, info.provider)
+    def counted() -> Iterator[pd.DataFrame]:
+        for page in _pages(ledger, run_no, info.provider):
             tally.add(page)
             yield page
 
-    files = write_results(folder, output.formats, pages())
+    files = list(write_results(folder, output.formats, counted()))
     info = replace(info, exit_code=int(exit_code(tally, info)))
     content = summary(info, tally)
     files.append(write_json(folder / "summary.json", content))
     ledger.amend(info)
     return RunResult(info, content, words(info, tally, files), tuple(files), folder)
+
+
+def _pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:
+    """The run's rows in input order, a chunk at a time."""
+    for first_row, last_row, data in ledger.blocks(run_no):
+        yield merge(manifest.unpack(data), ledger.entries(run_no, first_row, last_row), provider)

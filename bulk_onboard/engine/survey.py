@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,9 +16,12 @@ from bulk_onboard.compare import Known, compare
 from bulk_onboard.engine.follow import Check
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.entry import Entry
+from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.model import Health, IfExists, Intent, Row, Status
 from bulk_onboard.stamp import from_text, to_text
+
+_NAMES = ("row", "leafUserId", "fingerprint")
 
 
 class KnownEntry(Known, Protocol):
@@ -71,8 +74,9 @@ def survey(
     *,
     if_exists: IfExists,
     observer: Observer,
+    stopped: Callable[[], bool],
 ) -> Survey:
-    """Read everything once. Raises InputError if the file cannot be used."""
+    """Read everything once. Raises InputError if the file cannot be used, Interrupted if ``stopped``."""
     sums = _Sums()
     for seq, checked in enumerate(scan.chunks()):
         frame = checked.frame
@@ -84,6 +88,8 @@ def survey(
         _add(sums, table, known)
         sums.warnings.update(checked.warnings["code"])
         observer(Reading(sums.rows))
+        if stopped():
+            raise Interrupted("interrupted while the file was being read; nothing was sent")
     findings = scan.findings()
     memory.write(run_no, scope, [], _entries(findings))
     return _summed_up(sums, findings)
@@ -137,8 +143,9 @@ def _add(sums: _Sums, table: pd.DataFrame, known: Mapping[str, KnownEntry]) -> N
     pending = {k: found for k, found in known.items() if found.status in {None, Status.UNRESOLVED.value}}
     if pending:
         hit = to_do[to_do["leafUserId"].isin(list(pending))]
-        for number, leaf_user_id in zip(hit["row"], hit["leafUserId"], strict=True):
-            sums.intents[int(number)] = Intent(_intended(pending[leaf_user_id]))
+        for number, leaf_user_id, fingerprint in zip(*(hit[c] for c in _NAMES), strict=True):
+            found = pending[leaf_user_id]
+            sums.intents[int(number)] = Intent(_intended(found), same=found.fingerprint == fingerprint)
 
 
 def _intended(found: KnownEntry) -> datetime:

@@ -42,6 +42,11 @@ class Validation:
         return self.rows - self.invalid - self.duplicates
 
     @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows by what is known of them."""
+        return {"valid": self.valid, "invalid": self.invalid, "duplicate": self.duplicates}
+
+    @property
     def exit_code(self) -> ExitCode:
         """Fine, or some row needs attention."""
         return ExitCode.ATTENTION if self.invalid else ExitCode.OK

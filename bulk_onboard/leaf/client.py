@@ -14,6 +14,7 @@ from typing import Protocol, Self, TypeVar
 import aiohttp
 
 import bulk_onboard
+from bulk_onboard.cancelled import NotSent
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import replies
 from bulk_onboard.leaf.auth import Auth
@@ -142,7 +143,10 @@ class LeafClient:
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        await self._turns.turn()
+        try:
+            await self._turns.turn()
+        except asyncio.CancelledError as error:
+            raise NotSent from error
         self._sent[method] += 1
         clock = asyncio.get_running_loop().time
         began = clock()

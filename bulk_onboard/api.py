@@ -1,0 +1,125 @@
+"""bulk_onboard as a library: the run and the validation, as two functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from bulk_onboard.facts import Observer, ignore
+from bulk_onboard.model import Secret
+from bulk_onboard.settings import Login, Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bulk_onboard.engine.validation import Validation
+
+
+class Options(TypedDict, total=False):
+    """The options of ``bulk-onboard run``, spelled with ``_``; what is left out comes from the settings."""
+
+    rate: float | str
+    max_in_flight: int
+    timeout: float | str
+    if_exists: str
+    strict: bool
+    limit: int
+    keep: tuple[str, ...]
+    map: Mapping[str, str]
+    sheet: str
+    canary: int
+    max_failures: int | str
+    events: bool
+    events_wait: float | str
+    output: str | Path
+    ledger: str | Path
+    format: tuple[str, ...]
+    sandbox: bool
+    sandbox_reset: bool
+    sandbox_faults: str
+    allow_shared_tokens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to.
+
+    ``table`` is results.csv as a DataFrame, a line per row in input order; ``counts`` rows by status;
+    ``summary`` what summary.json holds; ``exit_code`` what the command would have ended with; ``files`` what
+    was written.
+    """
+
+    table: pd.DataFrame
+    counts: Mapping[str, int]
+    summary: Mapping[str, Any]
+    exit_code: int
+    files: tuple[Path, ...]
+
+
+async def onboard(
+    where: str | Path | pd.DataFrame,
+    *,
+    provider: str = "raven",
+    login: Login | None = None,
+    app: Mapping[str, str] | None = None,
+    observer: Observer = ignore,
+    **options: Unpack[Options],
+) -> Result:
+    """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the outcome.
+
+    ``where`` is a file or a DataFrame whose columns are the file's. ``login`` and ``app`` (the provider's app
+    fields by Leaf's names) come from the environment, ``.env`` and ``bulk-onboard.toml`` if they are not
+    given; ``observer`` is called with every `bulk_onboard.facts.Fact`.
+
+    Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
+    LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early is no
+    exception but an exit code.
+    """
+    from bulk_onboard.cli.config import require  # noqa: PLC0415
+    from bulk_onboard.cli.header import fields_in  # noqa: PLC0415
+    from bulk_onboard.engine import run  # noqa: PLC0415
+    from bulk_onboard.read import open_source  # noqa: PLC0415
+
+    settings = _settings(provider, login, app, options)
+    with open_source(where, sheet=settings.input.sheet) as source:
+        require(settings, fields_in(source, settings))
+        result = await run.onboard(source, settings, observer)
+    counts = dict(result.summary["counts"])
+    return Result(run.table(settings, result), counts, result.summary, result.exit_code, result.files)
+
+
+def validate(
+    where: str | Path | pd.DataFrame, *, provider: str = "raven", **options: Unpack[Options]
+) -> Validation:
+    """Check a file without sending anything, as ``bulk-onboard validate`` does.
+
+    The result has ``.table`` (a DataFrame of problems), ``.counts`` and ``.exit_code``. Writes no file.
+    Raises InputError if the file cannot be used at all, UsageError.
+    """
+    from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
+    from bulk_onboard.read import open_source  # noqa: PLC0415
+
+    settings = _settings(provider, None, None, options, offline=True)
+    with open_source(where, sheet=settings.input.sheet) as source:
+        return validate_file(source, settings)
+
+
+def _settings(
+    provider: str,
+    login: Login | None,
+    app: Mapping[str, str] | None,
+    options: Options,
+    *,
+    offline: bool = False,
+) -> Settings:
+    from bulk_onboard.cli.config import load  # noqa: PLC0415
+
+    settings = load({"provider": provider, **options}, offline=offline)
+    if login is not None and settings.sandbox is None:
+        settings = replace(settings, leaf=replace(settings.leaf, login=login))
+    if app is not None:
+        given = {name: Secret(value) for name, value in app.items()}
+        settings = replace(settings, app={**settings.app, **given})
+    return settings
