@@ -19,7 +19,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The whole file has been read and checked. ``warnings``: by code, rows in which something was cleaned."""
+    """The whole file has been read and checked. ``warnings``: rows that were cleaned, by code."""
 
     source: str
     rows: int

@@ -1,0 +1,184 @@
+"""``bulk-onboard sandbox``: serve the imitation of Leaf until Ctrl-C."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bulk_onboard.cli import parse
+
+if TYPE_CHECKING:
+    from bulk_onboard.sandbox import Behaviour, Sandbox
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard sandbox
+  bulk-onboard sandbox --port 9000 --faults rainy --seed 7
+  bulk-onboard sandbox --rate-limit 50 --latency 50ms --unknown post_existing=conflict
+
+\b
+A grower's secret can say what is to become of it:
+  expired-…   stored, but its first event is a 401 and its status FAILED
+  silent-…    stored, but there is never an event
+  refused-…   refused with HTTP 400, nothing is stored
+
+\b
+A file of faults holds shares of requests, from 0 to 1:
+  [faults]
+  cut-after = 0.02
+  throttle-seconds = 0.05
+  methods = ["POST"]
+  calls = ["credentials", "events"]
+  [unknowns]
+  post_existing = "conflict"
+
+GET /sandbox/requests and GET /sandbox/state tell what was seen and stored; POST /sandbox/reset forgets it.
+"""
+
+
+def _latency(text: str) -> float:
+    """Seconds; a bare number is milliseconds, which is how latencies are told."""
+    return parse.seconds(f"{text}ms" if re.fullmatch(r"\s*[\d.]+", text) else text)
+
+
+def _by(parser: Callable[[str], float]) -> Callable[[click.Context, click.Parameter, str], float]:
+    def convert(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+        try:
+            return parser(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return convert
+
+
+def _answers(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for text in values:
+        if not re.fullmatch(r"[^=]+=.*", text):
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as post_existing=conflict")
+    return dict(text.split("=", 1) for text in values)
+
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command(epilog=_EPILOG)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="Port; 0 for any free one."
+)
+@click.option(
+    "--faults",
+    default="none",
+    metavar="NAME|FILE",
+    help="What goes wrong: none, rainy, storm, throttled, cuts, slow, or a TOML file.  [default: none]",
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Serve N requests in any second, answer 429 to the others.  [default: no limit]",
+)
+@click.option(
+    "--latency",
+    callback=_by(_latency),
+    default="0",
+    metavar="TIME",
+    help="How long every answer takes: 50ms, 0.2s; a bare number is milliseconds.  [default: 0]",
+)
+@click.option(
+    "--users",
+    type=_FILE,
+    metavar="FILE",
+    help="The Leaf users: a column leafUserId, or one a line.  [default: any UUID is a user]",
+)
+@click.option("--seed", type=int, metavar="N", help="Draw the same faults each time.")
+@click.option(
+    "--event-delay",
+    callback=_by(parse.seconds),
+    default="1",
+    metavar="SECONDS",
+    help="Time from storing credentials to their first event.  [default: 1]",
+)
+@click.option(
+    "--unknown",
+    "unknowns",
+    multiple=True,
+    callback=_answers,
+    metavar="NAME=VALUE",
+    help="What Leaf's documentation leaves open, e.g. get_absent=empty; a wrong name lists all. Repeatable.",
+)
+@click.option(
+    "--store", type=_FILE, metavar="FILE", help="Remember in this file, without secrets.  [default: forget]"
+)
+def command(
+    *,
+    port: int,
+    faults: str,
+    rate_limit: int | None,
+    latency: float,
+    users: Path | None,
+    seed: int | None,
+    event_delay: float,
+    unknowns: dict[str, str],
+    store: Path | None,
+) -> None:
+    """Serve a local imitation of Leaf to practise on, with chosen faults."""
+    import asyncio  # noqa: PLC0415  (this and the sandbox are not needed for --help)
+    from contextlib import suppress  # noqa: PLC0415
+    from dataclasses import replace  # noqa: PLC0415
+
+    from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415
+
+    limit = {} if rate_limit is None else {"rate_limit": str(rate_limit)}
+    settings = _with(behaviour(faults), unknowns | limit, users)
+    settings = replace(settings, latency=latency, seed=seed, event_delay=event_delay)
+    with suppress(KeyboardInterrupt):  # where signals cannot be handled, Ctrl-C arrives as this
+        asyncio.run(_serve(Sandbox(behaviour=settings, store=store), port, settings))
+
+
+def _with(settings: Behaviour, answers: dict[str, str], users: Path | None) -> Behaviour:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from bulk_onboard.sandbox.unknowns import with_answers  # noqa: PLC0415
+    from bulk_onboard.sandbox.users_file import read_users  # noqa: PLC0415
+
+    if users is not None:
+        settings = replace(settings, users=read_users(users))
+        answers = {"users": "listed"} | answers
+    return replace(settings, unknowns=with_answers(settings.unknowns, answers))
+
+
+async def _serve(sandbox: Sandbox, port: int, settings: Behaviour) -> None:
+    import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+    from contextlib import suppress  # noqa: PLC0415
+
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with sandbox.serve(port) as url:
+        click.echo(_told(sandbox.identity, url, settings), err=True)
+        await ended.wait()
+
+
+def _told(identity: str, url: str, settings: Behaviour) -> str:
+    unknowns = settings.unknowns
+    return "\n".join(
+        (
+            f"Sandbox at {url} ({identity}). Ctrl-C ends it.",
+            "To use it, in another terminal:",
+            f"  export LEAF_BASE_URL={url} LEAF_TOKEN=practice",
+            f"Faults: {settings.faults.total:.1%} of requests, seed: {_or(settings.seed, 'none')};"
+            f" rate limit: {unknowns.rate_limit or 'none'}; latency: {settings.latency * 1000:g} ms;"
+            f" events after {settings.event_delay:g} s;"
+            f" users: {len(settings.users) if unknowns.users == 'listed' else 'any UUID'}.",
+        )
+    )
+
+
+def _or(value: int | None, otherwise: str) -> str:
+    return otherwise if value is None else str(value)

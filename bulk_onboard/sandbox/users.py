@@ -1,0 +1,99 @@
+"""The calls for Leaf users, and who counts as one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+
+from bulk_onboard.providers import Provider
+from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found
+from bulk_onboard.sandbox.routes import is_uuid
+from bulk_onboard.sandbox.shapes import Shapes
+from bulk_onboard.sandbox.unknowns import Unknowns
+from bulk_onboard.sandbox.world import User, World
+
+_LARGEST_PAGE = 100
+_FILTERS = {"email": "email", "name": "name", "externalId": "external_id"}
+
+
+class UserCalls:
+    """List, look up, create and delete users."""
+
+    def __init__(
+        self, world: World, unknowns: Unknowns, shapes: Shapes, providers: Iterable[Provider]
+    ) -> None:
+        self._world = world
+        self._unknowns = unknowns
+        self._shapes = shapes
+        self._provider_names = tuple(provider.name for provider in providers)
+
+    def find(self, user_id: str) -> User | None:
+        """The user of that id; where any UUID is a user, one without a name."""
+        known = self._world.user(user_id)
+        if known is None and self._unknowns.users == "any" and is_uuid(user_id):
+            return User(user_id)
+        return known
+
+    def absent(self, path: str) -> Reply:
+        """What Leaf says about a user who does not exist."""
+        return (
+            bad_request(path, "usernotfound", "Not found")
+            if self._unknowns.user_absent == "400"
+            else not_found(path)
+        )
+
+    def page(self, path: str, query: Mapping[str, str], now: float) -> Reply:
+        """One page of users, from page 0."""
+        try:
+            page, size = int(query.get("page", "0")), int(query.get("size", "20"))
+        except ValueError:
+            page = size = -1
+        if page < 0 or size < 1:
+            return bad_request(path, "invalidpage", "page or size is not a number that is possible")
+        users = (
+            [u for u in self._world.users() if _matches(u, query)]
+            if _filtered(query)
+            else self._world.users()
+        )
+        size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
+        shown = users[page * size : (page + 1) * size]
+        headers = {"X-Total-Count": str(len(users))} if self._unknowns.total_count == "shown" else {}
+        return json_reply(200, [self._shapes.user(u, self._world, now, listed=True) for u in shown], headers)
+
+    def get(self, path: str, user_id: str, now: float) -> Reply:
+        """One user."""
+        user = self.find(user_id)
+        return (
+            json_reply(200, self._shapes.user(user, self._world, now, listed=False))
+            if user
+            else self.absent(path)
+        )
+
+    def post(self, path: str, posted: object, now: float) -> Reply:
+        """Create a user."""
+        if not isinstance(posted, dict) or not all(isinstance(v, str | None) for v in posted.values()):
+            return bad_request(path, "invalidbody", "The body is not a JSON object of texts")
+        for name in ("name", "email"):
+            if not posted.get(name):
+                return bad_request(path, "missingfield", f"{name} is missing")
+        texts = {name: posted.get(name) or "" for name in ("name", "email", "phone", "address")}
+        user = User(str(uuid.uuid4()), **texts, external_id=posted.get("externalId") or "")
+        self._world.join(user)
+        return json_reply(201, self._shapes.user(user, self._world, now, listed=False))
+
+    def delete(self, path: str, user_id: str) -> Reply:
+        """Delete a user, credentials and all."""
+        if self._world.user(user_id) is None:
+            return self.absent(path)
+        self._world.leave(user_id, self._provider_names)
+        return Reply(204)
+
+
+def _filtered(query: Mapping[str, str]) -> bool:
+    return any(name in query for name in _FILTERS)
+
+
+def _matches(user: User, query: Mapping[str, str]) -> bool:
+    return all(
+        getattr(user, attribute) == query[name] for name, attribute in _FILTERS.items() if name in query
+    )

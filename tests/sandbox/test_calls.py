@@ -1,0 +1,292 @@
+"""The documented calls, as a Leaf in good health answers them."""
+
+from __future__ import annotations
+
+import uuid
+
+import aiohttp
+import pytest
+
+from bulk_onboard.model import Secret
+from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.sandbox import Account, Behaviour, Faults, Kind, User
+from bulk_onboard.sandbox.faults import Area
+
+from .support import BASE, GROWER, OTHER, RAVEN, Hands, body, practise, raven
+
+LOGIN = "/api/authenticate"
+
+
+async def test_posted_credentials_are_stored_and_echoed_and_found_again():
+    async with practise() as leaf:
+        posted, found = await leaf.post(), await leaf.get()
+    assert posted.status == 201
+    assert found.status == 200
+    assert posted.json == found.json
+    assert posted.json.items() >= body().items()
+    assert posted.json["status"] == "OK"
+    assert uuid.UUID(posted.json["id"])
+    assert posted.json["accessToken"]
+    assert posted.json["createdTime"].endswith("Z")
+    assert "Date" in posted.headers
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda p: p.name)
+async def test_every_provider_of_the_table_has_the_same_four_calls(provider: Provider):
+    path = f"{BASE}/users/{GROWER}/{provider.path}"
+    fields = {f.name: (f.allowed or (f"x-{f.name}",))[0] for f in provider.fields}
+    async with practise() as leaf:
+        statuses = [
+            (await leaf.post(fields, path)).status,
+            (await leaf.get(path)).status,
+            (await leaf.get(f"{path}/events")).status,
+            (await leaf.delete(path)).status,
+            (await leaf.get(path)).status,
+        ]
+    assert statuses == [201, 200, 200, 204, 404]
+
+
+async def test_an_unknown_path_or_provider_is_404_and_a_method_that_is_none_405():
+    async with practise() as leaf:
+        assert (await leaf.get(f"{BASE}/users/{GROWER}/nobody-credentials")).status == 404
+        assert (await leaf.get("/elsewhere")).status == 404
+        assert (await leaf.ask("PUT", RAVEN)).status == 405
+        assert (await leaf.ask("DELETE", f"{RAVEN}/events")).status == 405
+        assert (await leaf.ask("PUT", f"{BASE}/users")).status == 405
+        assert (await leaf.ask("PUT", f"{BASE}/users/{GROWER}")).status == 405
+        assert (await leaf.get(LOGIN)).status == 405
+
+
+@pytest.mark.parametrize(
+    ("posted", "key"),
+    [
+        ({"clientId": "a", "clientSecret": "b"}, "missingfield"),
+        (body() | {"refreshToken": " "}, "missingfield"),
+        (body() | {"refreshToken": 5}, "invalidfield"),
+        (body() | {"colour": "red"}, "unknownfield"),
+        (["a list"], "invalidbody"),
+    ],
+)
+async def test_a_wrong_body_is_a_problem_that_quotes_nothing(posted: object, key: str):
+    async with practise() as leaf:
+        got = await leaf.post(posted)
+        assert (got.status, got.headers["Content-Type"].split(";")[0]) == (400, "application/problem+json")
+        assert set(got.json) == {"type", "title", "status", "path", "message", "errorKey"}
+        assert got.json["errorKey"] == key
+        assert (await leaf.get()).status == 404
+
+
+async def test_json_that_does_not_say_so_and_a_body_that_is_none_are_refused():
+    async with practise() as leaf:
+        for kind, data in (("text/plain", '{"clientId": "x"}'), ("application/json", "{broken")):
+            async with leaf.session.post(
+                leaf.url + RAVEN,
+                data=data,
+                headers={"Content-Type": kind, "Authorization": "Bearer practice"},
+            ) as got:
+                assert got.status == 400
+
+
+async def test_without_a_good_token_everything_is_401():
+    async with practise() as leaf:
+        for token in ("", "wrong"):
+            leaf.token = token
+            assert (await leaf.post()).status == 401
+            assert (await leaf.get(f"{BASE}/users")).status == 401
+        async with leaf.session.get(leaf.url + RAVEN) as got:
+            assert got.status == 401
+
+
+async def test_a_login_gives_a_token_that_is_taken():
+    async with practise() as leaf:
+        got = await leaf.post({"username": "a", "password": "b", "rememberMe": "true"}, LOGIN)
+        leaf.token = got.json["id_token"]
+        assert (await leaf.post()).status == 201
+        assert (await leaf.post({"username": "a"}, LOGIN)).status == 400
+
+
+async def test_with_an_account_only_its_password_is_taken():
+    async with practise(Behaviour(account=Account("a", Secret("right")))) as leaf:
+        assert (await leaf.post({"username": "a", "password": "wrong"}, LOGIN)).status == 401
+        assert (await leaf.post({"username": "a", "password": "right"}, LOGIN)).status == 200
+
+
+async def test_a_token_expires_when_its_time_is_over():
+    hands = Hands()
+    async with practise(Behaviour(token_lifetime=60), hands=hands) as leaf:
+        leaf.token = (await leaf.post({"username": "a", "password": "b"}, LOGIN)).json["id_token"]
+        assert (await leaf.get()).status == 404
+        hands.time += 60
+        assert (await leaf.get()).status == 401
+
+
+async def test_a_remembered_login_lasts_30_days_and_any_other_24_hours():
+    hands = Hands()
+    async with practise(hands=hands) as leaf:
+        tokens = [
+            (await leaf.post({"username": "a", "password": "b", "rememberMe": r}, LOGIN)).json["id_token"]
+            for r in ("true", "false")
+        ]
+        hands.time += 25 * 3600
+        statuses = []
+        for leaf.token in tokens:
+            statuses.append((await leaf.get()).status)
+    assert statuses == [404, 401]
+
+
+async def test_users_come_in_pages_with_a_total_and_their_credentials():
+    users = tuple(User(str(uuid.UUID(int=n)), name=f"n{n}", email=f"{n}@x") for n in range(250))
+    async with practise(Behaviour(users=users)) as leaf:
+        await leaf.post(path=raven(users[200].id))
+        pages = [await leaf.get(f"{BASE}/users?page={n}&size=500") for n in range(4)]
+        assert [len(page.json) for page in pages] == [100, 100, 50, 0]
+        assert [u["id"] for page in pages for u in page.json] == [u.id for u in users]
+        assert pages[0].headers["X-Total-Count"] == "250"
+        assert pages[2].json[0]["ravenCredentials"]["status"] == "OK"
+        assert "ravenCredentials" not in pages[2].json[1]
+        named = await leaf.get(f"{BASE}/users?name=n7&size=100")
+        assert ([u["email"] for u in named.json], named.headers["X-Total-Count"]) == (["7@x"], "1")
+        assert (await leaf.get(f"{BASE}/users?page=-1")).status == 400
+        assert (await leaf.get(f"{BASE}/users?size=many")).status == 400
+
+
+async def test_a_user_can_be_created_found_and_deleted_credentials_and_all():
+    async with practise() as leaf:
+        made = await leaf.post({"name": "n", "email": "e@x", "externalId": "7"}, f"{BASE}/users")
+        assert made.status == 201
+        one = f"{BASE}/users/{made.json['id']}"
+        await leaf.post(path=f"{one}/raven-credentials")
+        assert (await leaf.get(f"{BASE}/users?externalId=7")).json[0]["id"] == made.json["id"]
+        assert "ravenCredentials" in (await leaf.get(one)).json
+        assert (await leaf.delete(one)).status == 204
+        assert (await leaf.delete(one)).status == 404
+        assert (await leaf.get(f"{one}/raven-credentials")).status == 404
+        assert (await leaf.get(f"{BASE}/users")).json == []
+        assert (await leaf.post({"name": "n"}, f"{BASE}/users")).status == 400
+        assert (await leaf.post(["n"], f"{BASE}/users")).status == 400
+
+
+async def test_an_event_appears_after_a_delay():
+    hands = Hands()
+    async with practise(Behaviour(event_delay=2), hands=hands) as leaf:
+        await leaf.post()
+        assert (await leaf.get(f"{RAVEN}/events")).json == []
+        hands.time += 2
+        [event] = (await leaf.get(f"{RAVEN}/events")).json
+        assert set(event) == {"id", "createdDate", "statusCode", "headers", "body"}
+        assert event["statusCode"] == 200
+        hands.time += 31 * 86400
+        assert (await leaf.get(f"{RAVEN}/events")).json == []
+
+
+async def test_credentials_that_expired_are_stored_and_fail_at_their_first_event():
+    hands = Hands()
+    async with practise(hands=hands) as leaf:
+        assert (await leaf.post(body("expired-1"))).json["status"] == "OK"
+        hands.time += 1
+        assert (await leaf.get()).json["status"] == "FAILED"
+        assert [e["statusCode"] for e in (await leaf.get(f"{RAVEN}/events")).json] == [401]
+
+
+async def test_silent_credentials_never_have_an_event():
+    hands = Hands()
+    async with practise(hands=hands) as leaf:
+        await leaf.post(body("silent-1"))
+        hands.time += 1000
+        assert (await leaf.get(f"{RAVEN}/events")).json == []
+        assert (await leaf.get()).json["status"] == "OK"
+
+
+async def test_refused_credentials_are_a_definite_no():
+    async with practise() as leaf:
+        got = await leaf.post(body("refused-1"))
+        assert (got.status, got.json["errorKey"]) == (400, "credentialsrefused")
+        assert (await leaf.get()).status == 404
+
+
+async def test_events_go_with_their_credentials():
+    async with practise(Behaviour(event_delay=0)) as leaf:
+        await leaf.post()
+        assert len((await leaf.get(f"{RAVEN}/events")).json) == 1
+        await leaf.delete()
+        assert (await leaf.get(f"{RAVEN}/events")).status == 404
+
+
+async def test_the_record_tells_what_was_seen_and_no_secret():
+    async with practise() as leaf:
+        await leaf.post()
+        await leaf.get(raven(OTHER))
+        await leaf.get("/sandbox/state")
+        first, second = await leaf.seen()
+        assert (first["method"], first["path"], first["leafUserId"]) == ("POST", RAVEN, GROWER)
+        assert (first["provider"], first["status"], first["fault"], first["stored"]) == (
+            "raven",
+            201,
+            None,
+            True,
+        )
+        assert first["fingerprint"] == leaf.sandbox.fingerprint(body())
+        assert first["monotonic"] <= second["monotonic"]
+        assert (second["index"], second["status"], second["stored"]) == (1, 404, False)
+        assert await leaf.seen(since=1) == [second]
+        told = str(await leaf.seen()) + str(leaf.sandbox.state())
+    assert "secret" not in told
+
+
+async def test_the_record_keeps_the_newest_under_their_numbers():
+    async with practise(Behaviour(record_size=2)) as leaf:
+        for _ in range(3):
+            await leaf.get()
+        assert [seen["index"] for seen in await leaf.seen()] == [1, 2]
+
+
+async def test_the_state_counts_posts_by_what_was_posted():
+    async with practise() as leaf:
+        for token in ("a", "a", "b"):
+            await leaf.post(body(token))
+        state = await leaf.state()
+        a, b = (leaf.sandbox.fingerprint(body(token)) for token in "ab")
+    assert (state["leafUserId"], state["provider"], state["fingerprint"]) == (GROWER, "raven", a)
+    assert (state["posts"], state["postsStored"]) == (3, 1)
+    assert state["postsByFingerprint"] == {a: 2, b: 1}
+    assert state["storedByFingerprint"] == {a: 1, b: 0}
+
+
+async def test_the_desk_needs_no_login_and_is_never_at_fault():
+    faulty = Behaviour(faults=Faults({Kind.E500_BEFORE: 1.0}, calls=frozenset(Area)))
+    async with practise(faulty) as leaf, aiohttp.ClientSession() as stranger:
+        assert (await leaf.get(f"{BASE}/users")).status == 500
+        for method, path, status in (
+            ("GET", "state", 200),
+            ("GET", "requests", 200),
+            ("POST", "reset", 200),
+            ("GET", "reset", 404),
+        ):
+            async with stranger.request(method, f"{leaf.url}/sandbox/{path}") as got:
+                assert got.status == status
+
+
+async def test_a_reset_forgets_everything_but_the_logins():
+    async with practise() as leaf:
+        leaf.token = (await leaf.post({"username": "a", "password": "b"}, LOGIN)).json["id_token"]
+        await leaf.post()
+        before = leaf.sandbox.identity
+        got = await leaf.ask("POST", "/sandbox/reset")
+        assert got.json["identity"] == leaf.sandbox.identity != before
+        assert await leaf.seen() == []
+        assert (await leaf.get()).status == 404
+
+
+async def test_one_spelling_of_a_user_id_is_as_good_as_another():
+    async with practise() as leaf:
+        await leaf.post(path=raven(GROWER.upper()))
+        assert (await leaf.get()).status == 200
+
+
+async def test_latency_is_how_long_an_answer_takes():
+    async with practise(Behaviour(latency=0.05)) as leaf:
+        seen = []
+        for _ in range(2):
+            await leaf.get()
+            seen = await leaf.seen()
+    assert seen[1]["monotonic"] - seen[0]["monotonic"] >= 0.05

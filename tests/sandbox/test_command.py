@@ -1,0 +1,107 @@
+"""The command as people start it, and the file of users."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from bulk_onboard.cli.sandbox import _latency, command
+from bulk_onboard.errors import UsageError
+from bulk_onboard.sandbox import PRESETS, Sandbox
+from bulk_onboard.sandbox.users_file import read_users
+
+from .support import GROWER, OTHER, RAVEN, address, body, start
+
+
+async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: Path):
+    users = tmp_path / "users.txt"
+    users.write_text(f"{GROWER}\n")
+    server = await start("--users", str(users))
+    url = await address(server)
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer practice"}) as session:
+        async with session.post(url + RAVEN, json=body()) as got:
+            assert got.status == 201
+        async with session.get(url + RAVEN.replace(GROWER, OTHER)) as got:
+            assert got.status == 404
+    server.send_signal(signal.SIGINT)
+    out, told = await server.communicate()
+    assert server.returncode == 0
+    assert out == b""
+    assert f"export LEAF_BASE_URL={url} LEAF_TOKEN=practice" in told.decode()
+    assert b"Traceback" not in told
+
+
+def test_its_help_has_an_example():
+    told = CliRunner().invoke(command, ["--help"])
+    assert told.exit_code == 0
+    assert "bulk-onboard sandbox --port 9000" in told.output
+    assert all(name in told.output for name in PRESETS)
+
+
+@pytest.mark.parametrize(
+    "options", [["--unknown", "colour"], ["--latency", "soon"], ["--port", "70000"], ["--rate-limit", "-1"]]
+)
+def test_a_wrong_option_is_wrong_usage(options: list[str]):
+    assert CliRunner().invoke(command, options).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "options", [["--unknown", "colour=red"], ["--faults", "windy"], ["--users", "no-file"]]
+)
+def test_a_wrong_value_is_told_before_anything_is_served(options: list[str]):
+    told = CliRunner().invoke(command, options)
+    assert isinstance(told.exception, UsageError)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("50ms", 0.05), ("0.2s", 0.2), ("50", 0.05), ("0", 0.0)])
+def test_a_bare_latency_is_milliseconds(text: str, seconds: float):
+    assert _latency(text) == pytest.approx(seconds)
+
+
+async def test_a_port_that_is_taken_is_a_wrong_setting():
+    async with Sandbox().serve() as url:
+        with pytest.raises(UsageError, match="cannot listen"):
+            async with Sandbox().serve(int(url.rpartition(":")[2])):
+                pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{GROWER}\n\n{OTHER}\n{GROWER}\n",
+        f"\ufeffname,Leaf User ID\nAnn,{GROWER}\nBob,{OTHER.upper()}\n",
+        f'leaf_user_id;email\n"{GROWER}";a@x\n{OTHER};b@x\n',
+    ],
+)
+def test_users_come_from_a_column_or_one_a_line(tmp_path: Path, text: str):
+    path = tmp_path / "users"
+    path.write_text(text, encoding="utf-8")
+    assert [user.id for user in read_users(path)] == [GROWER, OTHER]
+
+
+def test_names_and_addresses_of_users_are_read_where_there_are_any(tmp_path: Path):
+    path = tmp_path / "users"
+    path.write_text(f"leafUserId,name,email,externalId\n{GROWER},Ann,a@x,7\n")
+    [user] = read_users(path)
+    assert (user.name, user.email, user.external_id) == ("Ann", "a@x", "7")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"leafUserId\n{GROWER}\nnobody\n".encode(), "line 3"),
+        (b"nobody\n", "line 1"),
+        (b"", "no users"),
+        (b"leafUserId\n", "no users"),
+        (b"\xff\xfe\xfa", "UTF-8"),
+    ],
+)
+def test_a_wrong_file_of_users_is_told_which_line(tmp_path: Path, content: bytes, told: str):
+    path = tmp_path / "users"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=told):
+        read_users(path)

@@ -1,0 +1,159 @@
+"""What the sandbox remembers on disk, and what it never writes there."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bulk_onboard.errors import UsageError
+from bulk_onboard.sandbox import Behaviour, Sandbox
+from bulk_onboard.sandbox.world import Fate, Stored
+
+from .support import BASE, GROWER, RAVEN, address, body, practise, start
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "reports" / "sandbox.sqlite3"
+
+
+async def test_a_second_sandbox_remembers_what_the_first_one_stored(store: Path):
+    async with practise(store=store) as leaf:
+        await leaf.post(body("expired-1"))
+        before, identity, state = (await leaf.get()).json, leaf.sandbox.identity, leaf.sandbox.state()
+    async with practise(Behaviour(event_delay=0), store=store) as leaf:
+        after = (await leaf.get()).json
+        assert leaf.sandbox.identity == identity
+        assert leaf.sandbox.state() == state
+        assert (await leaf.post(body("expired-1"))).status == 400
+        assert [e["statusCode"] for e in (await leaf.get(f"{RAVEN}/events")).json] == [401]
+        assert (await leaf.state())["posts"] == 2
+    assert (after["id"], after["createdTime"]) == (before["id"], before["createdTime"])
+    assert after["refreshToken"] == after["clientSecret"] == after["accessToken"] == "***"
+
+
+async def test_deletions_and_users_are_remembered_too(store: Path):
+    async with practise(store=store) as leaf:
+        await leaf.post()
+        await leaf.delete()
+        kept, gone = [
+            (await leaf.post({"name": name, "email": "e@x"}, f"{BASE}/users")).json["id"] for name in "ab"
+        ]
+        await leaf.delete(f"{BASE}/users/{gone}")
+    async with practise(store=store) as leaf:
+        assert (await leaf.get()).status == 404
+        assert [user["id"] for user in (await leaf.get(f"{BASE}/users")).json] == [GROWER, kept]
+
+
+async def test_no_secret_is_ever_in_the_files_of_the_store(store: Path):
+    secrets = [b"rt-secret-1", b"app-secret", b"rt-other", b"refused-me"]
+    async with practise(store=store) as leaf:
+        await leaf.post()
+        await leaf.post(body("rt-other"))
+        await leaf.post(body("refused-me"))
+        await leaf.post({"refreshToken": "app-secret"})
+        open_files = _bytes(store.parent)
+    for content in (open_files, _bytes(store.parent)):
+        assert GROWER.encode() in content
+        assert not any(secret in content for secret in secrets)
+    assert _mode(store) == 0o600
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def _bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_a_reset_forgets_the_store_and_makes_another_sandbox(store: Path):
+    async with practise(store=store) as leaf:
+        await leaf.post()
+        first = leaf.sandbox.identity
+    Sandbox.reset(store)
+    assert list(store.parent.iterdir()) == []
+    async with practise(store=store) as leaf:
+        assert leaf.sandbox.identity != first
+        assert (await leaf.get()).status == 404
+        await leaf.post()
+        await leaf.ask("POST", "/sandbox/reset")
+        second = leaf.sandbox.identity
+    async with practise(store=store) as leaf:
+        assert leaf.sandbox.identity == second
+        assert leaf.sandbox.state()["growers"] == []
+    Sandbox.reset(store.with_name("never-was"))
+
+
+async def test_one_sandbox_has_one_identity_whatever_its_port(store: Path):
+    names, urls = set(), set()
+    for _ in range(2):
+        async with practise(store=store) as leaf:
+            names.add(leaf.sandbox.identity)
+            urls.add(leaf.url)
+    assert len(names) == 1
+    assert names.pop().startswith("sandbox:")
+
+
+async def test_the_same_secrets_have_another_fingerprint_in_another_sandbox():
+    async with practise() as one, practise() as other:
+        assert one.sandbox.fingerprint(body()) == one.sandbox.fingerprint(dict(reversed(body().items())))
+        assert one.sandbox.fingerprint(body()) != other.sandbox.fingerprint(body())
+
+
+async def test_a_store_that_is_in_use_is_refused(store: Path):
+    async with practise(store=store):
+        with pytest.raises(UsageError, match="another sandbox"):
+            Sandbox(store=store)
+
+
+def test_a_store_that_cannot_be_read_is_told_how_to_begin_anew(store: Path):
+    store.parent.mkdir()
+    store.write_bytes(b"not a database" * 100)
+    with pytest.raises(UsageError, match="Reset"):
+        Sandbox(store=store)
+
+
+def test_a_store_of_another_version_is_refused(store: Path):
+    Sandbox(store=store).close()
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(UsageError, match="another version"):
+        Sandbox(store=store)
+
+
+def test_a_store_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="memory"):
+        Sandbox(store=tmp_path / "file" / "store")
+
+
+async def test_what_was_answered_survives_a_kill(store: Path):
+    server = await start("--store", str(store))
+    url = await address(server)
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer practice"}) as session:
+        async with session.post(url + RAVEN, json=body()) as got:
+            assert got.status == 201
+        server.kill()
+        await server.communicate()
+    async with practise(store=store) as leaf:
+        assert (await leaf.get()).status == 200
+
+
+def test_a_post_with_a_store_takes_well_below_a_millisecond(store: Path):
+    sandbox = Sandbox(store=store)
+
+    began = time.perf_counter()
+    for n in range(200):
+        key = (f"{n}", "raven")
+        sandbox._world.put(key, Stored(f"{n}", 0.0, "f", Fate.GOOD))
+        sandbox._world.count(key, "f", True)
+        sandbox._store.save(sandbox._world.changes())
+    took = (time.perf_counter() - began) / 200
+    sandbox.close()
+    assert took < 0.001

@@ -1,0 +1,229 @@
+"""Every answer that the documentation leaves open can be practised."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from email.utils import parsedate_to_datetime
+from typing import get_args, get_type_hints
+
+import pytest
+
+from bulk_onboard.errors import UsageError
+from bulk_onboard.sandbox import Behaviour, Unknowns, User
+from bulk_onboard.sandbox.unknowns import with_answers
+
+from .support import BASE, GROWER, OTHER, RAVEN, Hands, body, practise, raven, unknown
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "stored", "same_id"),
+    [
+        ("refuse", 400, "old", True),
+        ("vague", 400, "old", True),
+        ("conflict", 409, "old", True),
+        ("overwrite", 201, "new", False),
+        ("update", 201, "new", True),
+        ("keep", 201, "old", True),
+    ],
+)
+async def test_a_second_post_does_what_is_chosen(answer: str, status: int, stored: str, same_id: bool):
+    async with practise(unknown(post_existing=answer)) as leaf:
+        first = await leaf.post(body("old"))
+        again = await leaf.post(body("new"))
+        found = await leaf.get()
+    assert again.status == status
+    assert found.json["refreshToken"] == stored
+    assert (found.json["id"] == first.json["id"]) is same_id
+    if status < 300:
+        assert again.json == found.json
+
+
+async def test_only_a_vague_refusal_hides_that_there_are_credentials():
+    told = {}
+    for answer in ("refuse", "vague"):
+        async with practise(unknown(post_existing=answer)) as leaf:
+            await leaf.post()
+            told[answer] = "exist" in (await leaf.post()).text
+    assert told == {"refuse": True, "vague": False}
+
+
+async def test_a_post_that_stored_is_200_or_201():
+    for status in ("200", "201"):
+        async with practise(unknown(post_status=status)) as leaf:
+            assert (await leaf.post()).status == int(status)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "text"),
+    [("404", 404, None), ("204", 204, ""), ("empty", 200, ""), ("null", 200, "null"), ("object", 200, "{}")],
+)
+async def test_a_get_of_none_answers_what_is_chosen(answer: str, status: int, text: str | None):
+    async with practise(unknown(get_absent=answer)) as leaf:
+        got = await leaf.get()
+    assert got.status == status
+    assert text is None or got.text == text
+
+
+async def test_a_delete_of_none_answers_what_is_chosen():
+    for answer in ("404", "204"):
+        async with practise(unknown(delete_absent=answer)) as leaf:
+            assert (await leaf.delete()).status == int(answer)
+
+
+async def test_events_of_none_are_404_or_an_empty_list():
+    for answer, status in (("404", 404), ("list", 200)):
+        async with practise(unknown(events_absent=answer)) as leaf:
+            got = await leaf.get(f"{RAVEN}/events")
+            assert got.status == status
+            assert status == 404 or got.json == []
+
+
+@pytest.mark.parametrize("answer", ["404", "400"])
+async def test_a_user_who_does_not_exist_is_answered_as_chosen(answer: str):
+    async with practise(unknown(user_absent=answer, users="listed")) as leaf:
+        assert (await leaf.get()).status == int(answer)
+        assert (await leaf.get(f"{RAVEN}/events")).status == int(answer)
+        assert (await leaf.post()).status == int(answer)
+        assert (await leaf.delete()).status == int(answer)
+        assert (await leaf.get(f"{BASE}/users/{GROWER}")).status == int(answer)
+
+
+async def test_where_users_are_listed_nobody_else_is_one():
+    listed = Behaviour(unknowns=Unknowns(users="listed"), users=(User(GROWER),))
+    async with practise(listed) as leaf:
+        assert (await leaf.post()).status == 201
+        assert (await leaf.post(path=raven(OTHER))).status == 404
+
+
+async def test_where_anybody_is_a_user_an_id_is_still_a_uuid():
+    async with practise() as leaf:
+        assert (await leaf.get(f"{BASE}/users/{OTHER}")).status == 200
+        assert (await leaf.post(path=raven("not-a-uuid"))).status == 404
+
+
+async def test_a_page_is_never_larger_than_chosen():
+    users = tuple(User(f"0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d{n:02}") for n in range(5))
+    async with practise(Behaviour(unknowns=Unknowns(page_size=2), users=users)) as leaf:
+        assert [len((await leaf.get(f"{BASE}/users?page={n}&size=100")).json) for n in range(3)] == [2, 2, 1]
+
+
+async def test_the_total_count_is_shown_or_not():
+    for answer in ("shown", "hidden"):
+        async with practise(unknown(total_count=answer)) as leaf:
+            got = await leaf.get(f"{BASE}/users")
+            assert ("X-Total-Count" in got.headers) is (answer == "shown")
+
+
+@pytest.mark.parametrize(
+    ("answers", "in_list", "in_one"),
+    [
+        ({"embedded": "all"}, True, True),
+        ({"embedded": "single"}, False, True),
+        ({"embedded": "none"}, False, False),
+        ({"not_embedded": ("raven",)}, False, False),
+        ({"not_embedded": ("raven-slingshot",)}, True, True),
+    ],
+)
+async def test_users_show_their_credentials_where_chosen(answers: dict, in_list: bool, in_one: bool):
+    async with practise(unknown(**answers)) as leaf:
+        await leaf.post()
+        listed = (await leaf.get(f"{BASE}/users")).json[0]
+        one = (await leaf.get(f"{BASE}/users/{GROWER}")).json
+    assert ("ravenCredentials" in listed, "ravenCredentials" in one) == (in_list, in_one)
+
+
+async def test_secrets_are_echoed_masked_or_left_out():
+    shown = {}
+    for answer in ("echoed", "masked", "omitted"):
+        async with practise(unknown(secrets=answer)) as leaf:
+            got = (await leaf.post()).json
+            assert got["clientId"] == "cid"
+            shown[answer] = [got.get(name) for name in ("clientSecret", "refreshToken")]
+            assert ("accessToken" in got) is (answer != "omitted")
+    assert shown == {
+        "echoed": ["app-secret", "rt-secret-1"],
+        "masked": ["***", "***"],
+        "omitted": [None, None],
+    }
+
+
+async def test_timestamps_are_shown_or_left_out():
+    for answer in ("shown", "hidden"):
+        settings = Behaviour(unknowns=Unknowns(timestamps=answer), event_delay=0)
+        async with practise(settings) as leaf:
+            assert ("createdTime" in (await leaf.post()).json) is (answer == "shown")
+            [event] = (await leaf.get(f"{RAVEN}/events")).json
+            assert ("createdDate" in event) is (answer == "shown")
+
+
+async def test_no_more_than_the_limit_is_served_in_any_second():
+    hands = Hands()
+    async with practise(unknown(rate_limit=3), hands=hands) as leaf:
+        statuses = []
+        for later in (0, 0.4, 0.4, 0.1, 0.05, 0.1, 0.3):
+            hands.time += later
+            statuses.append((await leaf.get()).status)
+    assert statuses == [404, 404, 404, 429, 429, 404, 429]
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "bare"])
+async def test_a_429_says_when_to_come_back_in_the_chosen_form(form: str):
+    hands = Hands()
+    settings = unknown(rate_limit=1, throttle_form=form, throttle_seconds=7)
+    async with practise(settings, hands=hands) as leaf:
+        await leaf.post()
+        got = await leaf.post(body("other"))
+        assert (got.status, got.json["errorKey"]) == (429, "toomanyrequests")
+        after = got.headers.get("Retry-After")
+        state = await leaf.state()
+    assert (state["posts"], state["postsStored"]) == (2, 1)
+    match form:
+        case "seconds":
+            assert after == "7"
+        case "date":
+            assert parsedate_to_datetime(after).timestamp() == hands.time + 7
+        case "bare":
+            assert after is None
+
+
+async def test_a_repeated_idempotency_key_is_ignored_or_gets_the_first_answer():
+    statuses = {}
+    for answer in ("ignored", "honoured"):
+        async with practise(unknown(idempotency_keys=answer)) as leaf:
+            key = {"Idempotency-Key": "k1"}
+            got = [await leaf.ask("POST", RAVEN, body(), **key) for _ in range(2)]
+            statuses[answer] = [each.status for each in got]
+            assert (await leaf.state())["postsStored"] == 1
+    assert statuses == {"ignored": [201, 400], "honoured": [201, 201]}
+
+
+async def test_a_clock_that_is_ahead_shows_in_the_date_and_the_timestamps():
+    hands = Hands()
+    async with practise(unknown(clock_skew=3600.0), hands=hands) as leaf:
+        got = await leaf.post()
+    assert parsedate_to_datetime(got.headers["Date"]).timestamp() == hands.time + 3600
+    assert got.json["createdTime"] == "2027-01-15T09:00:00.000000Z"
+
+
+def test_every_unknown_can_be_given_as_text():
+    hints = get_type_hints(Unknowns)
+    for field in fields(Unknowns):
+        choices = get_args(hints[field.name]) if isinstance(field.default, str) else ("1",)
+        for choice in choices:
+            given = with_answers(Unknowns(), {field.name.replace("_", "-"): choice})
+            assert getattr(given, field.name) in (choice, 1, (choice,))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("colour", "red", "post_existing"),
+        ("get_absent", "403", "null"),
+        ("rate_limit", "-1", "at least 0"),
+        ("page_size", "0", "at least 1"),
+        ("page_size", "many", "a number"),
+    ],
+)
+def test_a_wrong_answer_is_told_what_is_possible(name: str, value: str, told: str):
+    with pytest.raises(UsageError, match=told):
+        with_answers(Unknowns(), {name: value})
