@@ -121,7 +121,8 @@ Step = Finish | Next
 def first(policy: Policy, intent: Intent | None, now: datetime) -> Progress:
     """Where a row starts. An intent without an outcome, or a careful mode, asks first."""
     if intent is not None:
-        age = (now - intent.at).total_seconds()
+        # An intent of the future means that a clock was set back, not that there is longer to wait.
+        age = max(0.0, (now - intent.at).total_seconds())
         return Progress(
             Action.ASK,
             suspect=True,
@@ -177,7 +178,9 @@ def _on_exists(progress: Progress, verdict: Exists) -> Step:
     credential = verdict.credential
     if credential is None:
         # A POST was refused because something is there. Whether it is ours, only asking tells.
-        return Next(replace(progress, action=Action.ASK, claimed=verdict.code, failures=0))
+        # If one of ours got no answer, it may have arrived late, whatever was seen in between.
+        suspect = progress.suspect or progress.unanswered is not None
+        return Next(replace(progress, action=Action.ASK, claimed=verdict.code, suspect=suspect, failures=0))
     if _is_ours(credential, progress):
         return Finish(Status.CREATED, "settled-by-asking", credential=credential)
     code = "token-changed" if credential.echo is Echo.DIFFERENT else "already-connected"
@@ -229,7 +232,7 @@ def _on_refused(progress: Progress, verdict: Refused) -> Step:
 def _on_throttled(progress: Progress, verdict: Throttled, policy: Policy, moment: Moment) -> Step:
     """429 says nothing against the row, so patience alone bounds how often it is taken."""
     throttles = progress.throttles + 1
-    wait = policy.wait(throttles, moment.draw) if verdict.after is None else verdict.after
+    wait = verdict.after or policy.wait(throttles, moment.draw)  # "after 0 s" is no licence to hammer
     if moment.elapsed + wait > policy.patience:
         return give_up(progress, "throttled-too-long")
     return Next(replace(progress, throttles=throttles), after=wait)
@@ -252,7 +255,7 @@ def _on_lost_post(progress: Progress, verdict: Ambiguous, policy: Policy, moment
 def _again(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Moment) -> Step:
     """The same action once more, later; or the end, when patience or attempts are used up."""
     failures = progress.failures + 1
-    wait = policy.wait(failures, moment.draw) if verdict.after is None else verdict.after
+    wait = verdict.after or policy.wait(failures, moment.draw)
     if failures >= policy.attempts or moment.elapsed + wait > policy.patience:
         return give_up(progress, verdict.code, verdict.message)
     return Next(replace(progress, failures=failures), after=wait)

@@ -9,7 +9,7 @@ def to_text(moment: datetime | None) -> str:
     """E.g. ``2026-11-24T02:03:04.123Z``; "" for None."""
     if moment is None:
         return ""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def from_text(text: str) -> datetime | None:

@@ -102,7 +102,7 @@ class Following:
         match held:
             case Exists(credential):
                 return Findings(credential, latest)
-            case Absent():
+            case Absent(usual=True):
                 return Findings(None, None)
             case _:
                 return Findings(None, None, told=False)

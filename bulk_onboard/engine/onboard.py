@@ -117,7 +117,13 @@ class _Life:
 
     def _intended(self) -> datetime | None:
         """The earliest POST whose fate may still have to be asked for."""
-        return self._progress.unanswered or self._progress.posted
+        earlier = self._row.open_intent
+        return self._progress.unanswered or self._progress.posted or (earlier.at if earlier else None)
+
+    def _is_of_these_secrets(self) -> bool:
+        """Whether the POST that is still to be asked for was of the secrets that the row has now."""
+        earlier = self._row.open_intent
+        return earlier is None or earlier.same or self._progress.posted is not None
 
     def _unfinished(self, status: Status, code: str) -> Finish:
         """The end of a row that was stopped in the middle. A POST under way may have been stored."""
@@ -137,6 +143,8 @@ class _Life:
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
         )
+        if finish.status is Status.UNRESOLVED and not self._is_of_these_secrets():
+            entry = entry._replace(fingerprint="")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bulk_onboard.engine.scan import Reading, Scan, Source
+from bulk_onboard.chunk import Source
+from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Observer, ignore
 from bulk_onboard.facts import Reading as RowsRead
@@ -23,10 +24,7 @@ CLEANED = ("row", "code", "column", "message")
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What is wrong with a file. ``table`` has a line per problem with `COLUMNS`, in the order of the rows.
-
-    The table leaves out the rows' values, also ``leafUserId``: a bad one may be a token in the wrong column.
-    """
+    """What is wrong with a file. ``table`` has a line per problem, with `COLUMNS`, by row."""
 
     source: str
     rows: int
@@ -76,7 +74,7 @@ def _reading(settings: Settings) -> Reading:
     told = settings.input
     return Reading(
         provider=PROVIDERS[settings.provider],
-        app=_stand_ins(PROVIDERS[settings.provider]) | dict(settings.app),
+        app={**_stand_ins(PROVIDERS[settings.provider]), **settings.app},
         mapping=told.mapping,
         keep=told.keep,
         limit=told.limit,

@@ -1,0 +1,62 @@
+"""A piece of the input: some rows, as text, with what the text alone does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows in input order.
+
+    ``numbers``: their numbers as a spreadsheet shows them, int64. ``cells``: a text column per position that
+    was asked for, labelled 0, 1, …; "" for empty. ``not_text`` (rows x columns): the cell was a number, a
+    date or a boolean. ``ragged``: the row has more cells than the header.
+    """
+
+    numbers: np.ndarray
+    cells: pd.DataFrame
+    not_text: np.ndarray
+    ragged: np.ndarray
+
+
+class Source(Protocol):
+    """A file that can be read as often as needed, a piece at a time."""
+
+    @property
+    def name(self) -> str:
+        """Its name for people, without the folder."""
+
+    @property
+    def description(self) -> str:
+        """What it turned out to be, e.g. ``CSV, semicolon, Windows-1252``."""
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The column headers as spelled in the file."""
+
+    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+        """The rows from the start, only the columns at these positions of the header, in this order."""
+
+    def changed(self) -> bool:
+        """Whether the file has been written to since it was opened."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def chunk(numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> Chunk:
+    """A chunk of plain text cells."""
+    cells = pd.DataFrame({i: pd.array(list(column), dtype="str") for i, column in enumerate(columns)})
+    shape = (len(numbers), len(columns))
+    ragged = np.zeros(len(numbers), bool)
+    return Chunk(np.asarray(numbers, np.int64), cells, np.zeros(shape, bool), ragged)

@@ -1,0 +1,267 @@
+"""Where settings come from: option, environment, ``.env``, ``bulk-onboard.toml``, default, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import click
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    create_model,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bulk_onboard import settings as s
+from bulk_onboard.cli import config_file, parse
+from bulk_onboard.errors import UsageError
+from bulk_onboard.model import IfExists, Secret
+from bulk_onboard.providers import PROVIDERS, Provider
+
+M = TypeVar("M", bound=BaseModel)
+
+Rate = Annotated[float, BeforeValidator(parse.rate)]
+Seconds = Annotated[float, BeforeValidator(parse.seconds)]
+Timeout = Annotated[float, BeforeValidator(parse.timeout)]
+Names = Annotated[tuple[str, ...], BeforeValidator(parse.names)]
+# `engine/run` puts the address of the sandbox it starts in place of this one, which leads nowhere.
+SANDBOX_URL = "http://127.0.0.1:9"
+SANDBOX_LOGIN = s.Login(Secret("practice"), "practice", Secret("practice"))
+
+Positive = Annotated[StrictInt, Field(ge=1)]
+NotNegative = Annotated[StrictInt, Field(ge=0)]
+
+
+class Options(BaseModel):
+    """What an option or a key of the TOML file can say, with the defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: Annotated[str, BeforeValidator(parse.provider)] = "raven"
+    rate: Rate | None = None
+    max_in_flight: Positive | None = None
+    timeout: Timeout = 30.0
+    if_exists: IfExists = IfExists.SKIP
+    strict: StrictBool = False
+    limit: Positive | None = None
+    keep: Names = ()
+    map: Annotated[dict[str, str], BeforeValidator(parse.mapping)] = {}
+    sheet: str | None = None
+    canary: NotNegative = 0
+    max_failures: Annotated[s.MaxFailures | None, BeforeValidator(parse.max_failures)] = None
+    events: StrictBool = True
+    events_wait: Seconds = 60.0
+    output: Path = Path("reports")
+    ledger: Annotated[Path | None, BeforeValidator(parse.ledger)] = None
+    format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv",)
+    sandbox: StrictBool = False
+    sandbox_reset: StrictBool = False
+    sandbox_faults: str = "none"
+    allow_shared_tokens: StrictBool = False
+
+
+# To empty the sandbox is said for one run at a time, not in a file for every run to come.
+_TOML_KEYS = tuple(name for name in Options.model_fields if name != "sandbox_reset")
+
+
+class _Surroundings(BaseSettings):
+    """Login and app fields. What is passed in comes from the TOML file, so it ranks last."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    leaf_base_url: str = s.DEFAULT_BASE_URL
+    leaf_token: SecretStr | None = None
+    leaf_username: str = ""
+    leaf_password: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of the module's first line."""
+        return env_settings, dotenv_settings, init_settings
+
+
+def _app_settings() -> dict[str, Any]:
+    """One optional setting per app field of every provider, named like its variable in lower case."""
+    return {p.setting(f).lower(): (SecretStr | None, None) for p in PROVIDERS.values() for f in p.app_fields}
+
+
+Surroundings: type[_Surroundings] = create_model("Surroundings", __base__=_Surroundings, **_app_settings())
+
+
+def _warn(text: str) -> None:
+    click.echo(f"bulk-onboard: warning: {text}", err=True)
+
+
+def load(
+    given: Mapping[str, Any],
+    config: Path | None = None,
+    *,
+    offline: bool = False,
+    warn: Callable[[str], None] = _warn,
+) -> s.Settings:
+    """The settings of one command line: ``given`` holds the options that were given (None: not given).
+
+    ``offline`` is for commands that never speak to Leaf: its address and our login are not looked at.
+    """
+    file = config_file.read(config, _TOML_KEYS, warn)
+    told = {name: value for name, value in given.items() if value is not None}
+    _refuse_contradictions(told, file.options)
+    if "map" in told and isinstance(columns := file.options.get("map"), Mapping):
+        told["map"] = {**columns, **told["map"]}
+    options = _validated(Options, {**file.options, **told}, config, told)
+    try:
+        around = _validated(Surroundings, file.surroundings, config, {})
+    except (OSError, UnicodeError) as error:
+        raise UsageError(
+            f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
+        ) from None
+    return _frozen(options, around, s.LeafSettings() if offline else _leaf(options, around))
+
+
+# --- values into frozen settings --------------------------------------------------------------------
+
+
+def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) -> None:
+    if not told.get("sandbox", in_file.get("sandbox")):
+        for name in ("sandbox_reset", "sandbox_faults"):
+            if name in told:
+                raise UsageError(f"--{name.replace('_', '-')} is of use with --sandbox only")
+
+
+def _validated(model: type[M], values: Mapping[str, Any], config: Path | None, told: Collection[str]) -> M:
+    """The model. What the command line said was checked there, so what is wrong now stands in the file.
+
+    A caller of the library is the exception: nobody has checked what it said before.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False)
+        reasons = "; ".join(sorted(_wrong(each["loc"], each["msg"]) for each in wrong))
+        if any(each["loc"][0] in told for each in wrong):
+            raise UsageError(reasons) from None
+        raise UsageError(f"{config or config_file.DEFAULT_FILE}: {reasons}") from None
+
+
+def _wrong(keys: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(str(key) for key in keys)
+    return f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def _frozen(options: Options, around: _Surroundings, leaf: s.LeafSettings) -> s.Settings:
+    provider = PROVIDERS[options.provider]
+    app = _app(provider, around)
+    if options.sandbox:
+        app = {f.name: Secret(f"sandbox-{f.name}") for f in provider.app_fields} | app
+    return s.Settings(
+        provider=provider.name,
+        app=app,
+        leaf=leaf,
+        sandbox=s.SandboxSettings(options.sandbox_reset, options.sandbox_faults) if options.sandbox else None,
+        input=s.InputSettings(
+            sheet=options.sheet,
+            mapping=options.map,
+            keep=options.keep,
+            limit=options.limit,
+            strict=options.strict,
+            allow_shared_tokens=options.allow_shared_tokens,
+        ),
+        pace=s.Pace(_rate(options), options.max_in_flight),
+        if_exists=options.if_exists,
+        safety=s.Safety(options.canary, options.max_failures),
+        events=s.EventsSettings(options.events, options.events_wait),
+        output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
+    )
+
+
+def _rate(options: Options) -> float:
+    if options.rate is not None:
+        return options.rate
+    return s.SANDBOX_RATE if options.sandbox else s.DEFAULT_RATE
+
+
+def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
+    """In the sandbox the real address and login are left out, so that no mistake can send them anywhere."""
+    if options.sandbox:
+        return s.LeafSettings(SANDBOX_URL, SANDBOX_LOGIN, options.timeout)
+    try:
+        url = parse.base_url(around.leaf_base_url)
+    except ValueError as error:
+        raise UsageError(f"LEAF_BASE_URL cannot be used: {error}") from None
+    login = s.Login(
+        _secret("LEAF_TOKEN", around.leaf_token),
+        around.leaf_username.strip(),
+        _secret("LEAF_PASSWORD", around.leaf_password),
+    )
+    return s.LeafSettings(url, login, options.timeout)
+
+
+def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
+    found = {
+        f.name: _secret(name, getattr(around, name.lower()))
+        for f in provider.app_fields
+        for name in [provider.setting(f)]
+    }
+    return {name: secret for name, secret in found.items() if secret}
+
+
+def _secret(name: str, given: SecretStr | None) -> Secret | None:
+    text = given.get_secret_value().strip() if given else ""
+    if any(ord(character) < 32 for character in text):
+        raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")
+    return Secret(text) if text else None
+
+
+def missing_settings(
+    settings: s.Settings, provider: Provider, header_fields: Collection[str] | None
+) -> list[str]:
+    """What a run still needs, by name. ``header_fields`` have a column in the file; None: no file is sent."""
+    missing = _missing_login(settings.leaf.login) if settings.sandbox is None else []
+    if header_fields is not None:
+        asked = [f for f in provider.app_fields if f.required and f.name not in header_fields]
+        missing += [provider.setting(f) for f in asked if f.name not in settings.app]
+    return missing
+
+
+def _missing_login(login: s.Login) -> list[str]:
+    if login.complete:
+        return []
+    if login.username:
+        return ["LEAF_PASSWORD (or LEAF_TOKEN)"]
+    return [
+        "LEAF_USERNAME (or LEAF_TOKEN)"
+        if login.password
+        else "LEAF_TOKEN (or LEAF_USERNAME and LEAF_PASSWORD)"
+    ]
+
+
+def require(settings: s.Settings, header_fields: Collection[str] | None) -> None:
+    """Refuse to start with settings missing, and name them all."""
+    missing = missing_settings(settings, PROVIDERS[settings.provider], header_fields)
+    if missing:
+        verb = "setting is" if len(missing) == 1 else "settings are"
+        raise UsageError(
+            f"{len(missing)} {verb} missing: {', '.join(missing)}. Set them in the environment, in .env or "
+            f"in {config_file.DEFAULT_FILE}; to practise without any, add --sandbox"
+        )

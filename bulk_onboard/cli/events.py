@@ -1,0 +1,78 @@
+"""``bulk-onboard events RUN_OR_FILE``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk_onboard.cli import options
+from bulk_onboard.cli.running import Showing, drive, opened
+from bulk_onboard.errors import UsageError
+
+if TYPE_CHECKING:
+    from bulk_onboard.settings import Settings
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z\S*")
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard events 20261123T154500Z-growers
+  bulk-onboard events growers.csv --events-wait 0
+"""
+
+
+@click.command("events", epilog=_EPILOG)
+@click.argument("run_or_file")
+@options.provider
+@options.sandbox
+@options.reading
+@options.strict
+@options.pace
+@options.events_wait
+@options.output
+@options.config
+@options.showing
+def command(
+    run_or_file: str,
+    *,
+    config: Path | None,
+    as_json: bool,
+    log_format: str,
+    verbose: bool,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Check the events of growers again, e.g. the next morning. Nothing is stored at Leaf.
+
+    RUN_OR_FILE is a run's id, its folder, or a file of growers; - is CSV on standard input.
+    """
+    from bulk_onboard.cli.config import load  # noqa: PLC0415
+
+    return check(run_or_file, load(given, config), Showing(as_json, log_format, verbose, quiet))
+
+
+def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
+    """Check a run's growers, or a file's."""
+    from bulk_onboard.cli.config import require  # noqa: PLC0415
+
+    run_id = run_named(run_or_file)
+    require(settings, header_fields=None)
+    from bulk_onboard.engine.run import check_events  # noqa: PLC0415
+
+    if run_id:
+        return drive(lambda observer, stop: check_events(run_id, settings, observer, stop), showing)
+    with opened(run_or_file, settings.input.sheet) as source:
+        return drive(lambda observer, stop: check_events(source, settings, observer, stop), showing)
+
+
+def run_named(text: str) -> str | None:
+    """The run id in a text or a folder's path; None for a file."""
+    path = Path(text)
+    if text == "-" or path.is_file():
+        return None
+    if _RUN_ID.fullmatch(path.name) and (path.is_dir() or path.name == text):
+        return path.name
+    raise UsageError(f"{text!r} is neither a file nor a run's id, such as 20261123T154500Z-growers")

@@ -1,0 +1,19 @@
+"""Which fields a file has a column for: asked before a run starts, to know which settings it still needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk_onboard.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from bulk_onboard.chunk import Source
+    from bulk_onboard.settings import Settings
+
+
+def fields_in(source: Source, settings: Settings) -> frozenset[str]:
+    """The fields, by Leaf's names. Raises InputError if the header cannot be used."""
+    from bulk_onboard.header import match_header  # noqa: PLC0415
+
+    told, provider = settings.input, PROVIDERS[settings.provider]
+    return frozenset(match_header(source.header, provider, mapping=told.mapping, keep=told.keep).fields)

@@ -1,0 +1,164 @@
+"""The command line's entry: finds the command, runs it, and turns every way to end into an exit code.
+
+Nothing is imported here that ``--help`` does not need; a command's module is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+import bulk_onboard
+from bulk_onboard.errors import BulkOnboardError, ExitCode
+
+# Command -> (its module, its line in the help). The module's `command` is the click command.
+COMMANDS = {
+    "run": ("run", "Onboard every row of a file that is not onboarded yet."),
+    "validate": ("validate", "Check a file, offline: nothing is sent."),
+    "events": ("events", "Check the events of a run's or a file's growers again."),
+    "report": ("report", "Write a run's files again from the ledger."),
+    "providers": ("providers", "Show the providers, their columns and their settings."),
+    "explain": ("explain", "Say what a code in the results means and what to do."),
+    "sandbox": ("sandbox", "Serve a local imitation of Leaf to practise on."),
+}
+
+_EXIT_CODES = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
+
+_EPILOG = f"""\b
+Examples:
+  bulk-onboard validate growers.csv
+  bulk-onboard run growers.csv --sandbox
+  bulk-onboard run growers.csv --provider raven --rate 10
+
+\b
+Exit codes:
+{_EXIT_CODES}
+
+Running the same command again is always safe, and does only what is left.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """In the order of the table: the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command object, imported now; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"bulk_onboard.cli.{COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)  # noqa: S101  (tells mypy what the table promises)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in ``--help``, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(bulk_onboard.__version__, prog_name="bulk-onboard", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Load a file of growers' credentials into Leaf: nothing lost, nothing sent twice."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code. Never raises, never shows a traceback."""
+    _never_fail_on_a_character()
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has left, as in `bulk-onboard providers | head -1`: no reason to complain.
+        _discard_output()
+        code = ExitCode.OK
+    return int(code)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        result = cli.main(args=argv, prog_name="bulk-onboard", standalone_mode=False)
+    except BrokenPipeError:
+        raise
+    except SystemExit as end:  # click answers a closed pipe this way
+        raise BrokenPipeError from end
+    except click.ClickException as error:
+        return _wrong_usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED)
+    except BaseException as error:  # the one place that turns any end into a code
+        return _ended_by(_root(error))
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _ended_by(error: BaseException) -> int:
+    if isinstance(error, BulkOnboardError) and error.exit_code != ExitCode.BUG:
+        return _complain(str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
+        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED)
+    # Not the message of a foreign exception: it may quote a row. Type and place are enough.
+    told = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
+    return _complain(
+        f"a bug in bulk-onboard: {told} at {_place(error)}. Please report this line. "
+        "What was done is in the ledger; running the same command again is safe",
+        ExitCode.BUG,
+    )
+
+
+def _root(error: BaseException) -> BaseException:
+    """What a task group wrapped: the first error of ours, else the first of all."""
+    while isinstance(error, BaseExceptionGroup):
+        inside: tuple[BaseException, ...] = error.exceptions
+        error = next((each for each in inside if isinstance(each, BulkOnboardError)), inside[0])
+    return error
+
+
+def _place(error: BaseException) -> str:
+    """File and line of the innermost frame of our own code."""
+    home = Path(bulk_onboard.__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(home):
+            return f"{path.relative_to(home.parent).as_posix()}:{frame.lineno}"
+    return "an unknown place"
+
+
+def _wrong_usage(error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        _complain(error.format_message(), ExitCode.USAGE)
+        if context is not None:
+            click.echo(f"Try '{context.command_path} --help'.", err=True)
+    return ExitCode.USAGE
+
+
+def _complain(text: str, code: ExitCode) -> int:
+    with suppress(OSError):
+        click.echo(f"bulk-onboard: error: {text.rstrip('.')}.", err=True)
+    return code
+
+
+def _never_fail_on_a_character() -> None:
+    """A terminal that cannot show a character shows an escape; a run does not end over it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _discard_output() -> None:
+    """Point standard output at nothing, or the interpreter complains when it closes it."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

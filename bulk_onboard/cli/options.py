@@ -1,0 +1,184 @@
+"""The options that several commands share, each a decorator, and the groups of them that go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bulk_onboard.cli import parse
+from bulk_onboard.model import IfExists
+from bulk_onboard.providers import PROVIDERS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def parsed(parser: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that puts a parameter through a function of `parse`; None where it is not given."""
+
+    def callback(_ctx: click.Context, param: click.Parameter, given: Any) -> Any:
+        try:
+            return parser(given) if given not in (None, ()) else None
+        except ValueError as error:
+            raise click.BadParameter(str(error), param=param) from None
+
+    return callback
+
+
+def _names(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return parse.names([name for text in texts for name in parse.names(text)])
+
+
+def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """One decorator out of several, applied so that ``--help`` lists them in this order."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def _flag(name: str, told: str) -> Callable[[F], F]:
+    """A flag that is None when it is not given, so that the TOML file can speak."""
+    return click.option(name, is_flag=True, default=None, help=told)
+
+
+_PATH = click.Path(path_type=Path)
+_POSITIVE = click.IntRange(min=1)
+
+config = click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Settings file.  [default: bulk-onboard.toml if there is one]",
+)
+provider = click.option(
+    "--provider",
+    callback=parsed(parse.provider),
+    metavar="NAME",
+    help=f"Which provider: {', '.join(PROVIDERS)}.  [default: raven]",
+)
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the summary as JSON on standard output, all else on standard error.",
+)
+
+reading = together(
+    click.option("--sheet", metavar="NAME", help="Sheet of a workbook."),
+    click.option(
+        "--map",
+        "map",
+        multiple=True,
+        metavar="FIELD=COLUMN",
+        callback=parsed(parse.mapping),
+        help="Read a field from a column of another name. Repeatable.",
+    ),
+    click.option(
+        "--keep",
+        multiple=True,
+        metavar="COL,…",
+        callback=parsed(_names),
+        help="Carry these columns into the results.",
+    ),
+    click.option("--limit", type=_POSITIVE, metavar="N", help="Only the first N rows."),
+    _flag("--allow-shared-tokens", "Let several growers have one token."),
+)
+
+strict = _flag("--strict", "Refuse a file in which one row is invalid.")
+
+pace = together(
+    click.option(
+        "--rate",
+        callback=parsed(parse.rate),
+        metavar="RATE",
+        help="Ceiling in requests per second: 10, 600/min; 0 for none.  [default: 10; sandbox: 100]",
+    ),
+    click.option(
+        "--max-in-flight",
+        type=_POSITIVE,
+        metavar="N",
+        help="Requests under way at one time.  [default: found by itself]",
+    ),
+    click.option(
+        "--timeout",
+        callback=parsed(parse.timeout),
+        metavar="SECONDS",
+        help="Per request.  [default: 30]",
+    ),
+)
+
+if_exists = click.option(
+    "--if-exists",
+    type=click.Choice([each.value for each in IfExists]),
+    help="skip: ask first, never touch what exists; overwrite: post without asking.  [default: skip]",
+)
+
+safety = together(
+    click.option(
+        "--canary",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Take the first N rows through to their events before any other row starts.",
+    ),
+    click.option(
+        "--max-failures",
+        callback=parsed(parse.max_failures),
+        metavar="N|N%",
+        help="Stop when more rows than this end badly.",
+    ),
+)
+
+events_wait = click.option(
+    "--events-wait",
+    callback=parsed(parse.seconds),
+    metavar="SECONDS",
+    help="How long to wait for a credential's first event.  [default: 60]",
+)
+events = together(
+    click.option("--events/--no-events", default=None, help="Check events after onboarding.  [default: yes]"),
+    events_wait,
+)
+
+output = together(
+    click.option("--output", type=_PATH, metavar="FOLDER", help="Where reports go.  [default: reports]"),
+    click.option(
+        "--ledger",
+        callback=parsed(parse.ledger),
+        metavar="PATH_OR_URL",
+        help="The ledger: a file, or sqlite:///FILE.  [default: ledger.sqlite3 in the output folder]",
+    ),
+    click.option(
+        "--format",
+        callback=parsed(parse.formats),
+        metavar="LIST",
+        help=f"Formats of the results: {', '.join(parse.FORMATS)}, or several with commas.  [default: csv]",
+    ),
+)
+
+sandbox = together(
+    _flag("--sandbox", "Practise on a local imitation of Leaf; no setting is needed."),
+    _flag("--sandbox-reset", "Empty the sandbox first."),
+    click.option(
+        "--sandbox-faults",
+        metavar="NAME|FILE",
+        help="What goes wrong: none, rainy, storm, throttled, cuts, slow, or a TOML file.",
+    ),
+)
+
+showing = together(
+    as_json,
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="Progress as text, or as one JSON object a line.",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Also say each row that needs attention."),
+    click.option("-q", "--quiet", is_flag=True, help="Only errors and the last words."),
+)

@@ -1,0 +1,174 @@
+"""Texts of options and settings into values. Every function raises ValueError with a message for people."""
+
+from __future__ import annotations
+
+import csv
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.settings import MaxFailures
+
+FORMATS = ("csv", "parquet", "jsonl")
+_NUMBER = r"\d+(?:\.\d+)?|\.\d+"
+_PER_SECOND = {
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "min": 60.0,
+    "m": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+}
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean X?)`` where one of the known words is close, else nothing."""
+    import difflib  # noqa: PLC0415  (only a mistyped word needs it)
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def provider(value: str) -> str:
+    """The name of a provider, without regard to case, spaces and underscores."""
+    name = re.sub(r"[\s_-]+", "-", str(value).strip().lower())
+    if name not in PROVIDERS:
+        raise ValueError(
+            f"{value!r} is not a provider{near(name, PROVIDERS)}; there are {', '.join(PROVIDERS)}"
+        )
+    return name
+
+
+def rate(value: str | float) -> float:
+    """Requests per second: ``10``, ``5/s``, ``600/min``, ``3600/h``; ``0`` is no ceiling."""
+    found = re.fullmatch(rf"({_NUMBER})\s*(?:/\s*([a-z]+))?", str(value).strip().lower())
+    unit = (found and found[2]) or "s"
+    if isinstance(value, bool) or not found or unit not in _PER_SECOND:
+        raise ValueError(f"{str(value)!r} is not a rate, such as 10, 5/s, 600/min or 3600/h (0: no ceiling)")
+    return float(found[1]) / _PER_SECOND[unit]
+
+
+def seconds(value: str | float) -> float:
+    """A length of time in seconds: ``30``, ``30s``, ``2m``, ``500ms``."""
+    found = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", str(value).strip().lower())
+    if isinstance(value, bool) or not found or found[2] not in _SECONDS:
+        raise ValueError(f"{str(value)!r} is not a length of time, such as 30, 30s or 2m")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def timeout(value: str | float) -> float:
+    """Like `seconds`, and more than none."""
+    if (length := seconds(value)) > 0:
+        return length
+    raise ValueError("a timeout of 0 leaves Leaf no time to answer; try 30")
+
+
+def max_failures(value: str | int | MaxFailures) -> MaxFailures:
+    """``20`` rows, or ``5%`` of the rows to do."""
+    if isinstance(value, MaxFailures):
+        return value
+    found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(value).strip())
+    if isinstance(value, bool) or not found or (found[2] and float(found[2]) > 100):
+        raise ValueError(f"{str(value)!r} is neither a number of rows, such as 20, nor a share, such as 5%")
+    if found[1]:
+        return MaxFailures(count=int(found[1]))
+    return MaxFailures(share=float(found[2]) / 100)
+
+
+def names(value: str | Iterable[str]) -> tuple[str, ...]:
+    """Comma-separated names, each once; one that holds a comma stands in double quotes. A list stays."""
+    _refuse_other_than_texts(value)
+    try:
+        cells = next(csv.reader([value], skipinitialspace=True), []) if isinstance(value, str) else value
+    except csv.Error:
+        raise ValueError(f"{value!r} is not a list of names, such as name,region") from None
+    stripped = (cell.strip() for cell in cells)
+    return tuple(dict.fromkeys(cell for cell in stripped if cell))
+
+
+def formats(value: str | Iterable[str]) -> tuple[str, ...]:
+    """The formats of the results."""
+    found = tuple(dict.fromkeys(name.lower() for name in names(value)))
+    if unknown := [name for name in found if name not in FORMATS]:
+        raise ValueError(f"{unknown[0]!r} is not a format; there are {', '.join(FORMATS)}")
+    if not found:
+        raise ValueError(f"at least one format is needed: {', '.join(FORMATS)}")
+    return found
+
+
+def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
+    """``FIELD=COLUMN`` texts, or a table of the same, as field -> column."""
+    _refuse_other_than_texts(value.values() if isinstance(value, Mapping) else value)
+    pairs = list(value.items()) if isinstance(value, Mapping) else [_pair(text) for text in value]
+    found: dict[str, str] = {}
+    for field, column in pairs:
+        if found.setdefault(field, column) != column:
+            raise ValueError(f"{field} is mapped to two columns, {found[field]!r} and {column!r}")
+    return found
+
+
+def _refuse_other_than_texts(value: object) -> None:
+    """A TOML file may hold a number where a text belongs."""
+    if not isinstance(value, Iterable) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{value!r} is not a text or a list of texts")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, equals, column = text.partition("=")
+    if not (equals and field.strip() and column.strip()):
+        raise ValueError(f"{text!r} is not FIELD=COLUMN, such as refreshToken='Raven token'")
+    return field.strip(), column.strip()
+
+
+def ledger(value: str | Path) -> Path:
+    """A path, or the same as ``sqlite:///PATH``."""
+    text = str(value).strip()
+    scheme, marker, rest = text.partition("://")
+    if not marker:
+        return _file(text, text)
+    if scheme.lower() != "sqlite":
+        # Not the URL itself: it may hold a password.
+        raise ValueError(f"a ledger at {scheme}:// is not possible; it is a file: PATH or sqlite:///PATH")
+    return _file(rest.removeprefix("/"), text)
+
+
+def _file(path: str, text: str) -> Path:
+    if path in ("", "/", ":memory:"):
+        raise ValueError(f"{text!r} names no file; the ledger is what makes running again safe")
+    return Path(path).expanduser()
+
+
+def base_url(text: str) -> str:
+    """Leaf's base URL in one spelling, so that one Leaf has one name: no trailing slash, lower-case host."""
+    try:
+        parts = urlsplit(text.strip())
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        raise ValueError("it is not a URL, such as https://api.withleaf.io") from None
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f\\]", text.strip()):
+        raise ValueError("it is not a URL, such as https://api.withleaf.io")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it holds a user name or password; these go into LEAF_USERNAME and LEAF_PASSWORD")
+    if "?" in text or "#" in text:
+        raise ValueError("it holds a query or a fragment (? or #); the plain address is wanted")
+    if parts.scheme == "http" and not _is_this_machine(host):
+        raise ValueError(f"plain http to {host} would show every secret on the way; use https")
+    shown = f"[{host}]" if ":" in host else host
+    default = {"http": 80, "https": 443}[parts.scheme]
+    at = "" if port in (None, default) else f":{port}"
+    return f"{parts.scheme}://{shown}{at}{parts.path.rstrip('/')}"
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,296 @@
+"""Observers: a bar on a terminal, plain lines elsewhere, JSON lines for machines. None of them colours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
+
+from bulk_onboard.cli import words
+from bulk_onboard.facts import (
+    About,
+    Fact,
+    Held,
+    PhaseStarted,
+    Reading,
+    RowChecked,
+    RowFinished,
+    Scanned,
+    Stopping,
+    Trouble,
+)
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_INTERVAL = 10.0
+# Narrower than this, the counts are worth more than a drawn bar.
+_WIDE = 100
+_FULL = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
+_NARROW = "{n_fmt}/{total_fmt} {rate_noinv_fmt} {remaining}{postfix}"
+
+Clock = Callable[[], float]
+
+
+class Display(Protocol):
+    """An observer that can be closed."""
+
+    def __call__(self, fact: Fact) -> None:
+        """Show a fact."""
+
+    def close(self) -> None:
+        """Show what is still held back, and leave the terminal clean."""
+
+
+class Silent:
+    """Shows nothing: the last words are not its business."""
+
+    def __call__(self, fact: Fact) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """A line every ten seconds or so, one at the end of a phase, and what must be said at once."""
+
+    def __init__(
+        self, write: Callable[[str], None], clock: Clock = time.monotonic, *, verbose: bool = False
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._verbose = verbose
+        self._last = clock()
+        self._tally: words.Tally | None = None
+        self._dirty = False
+        self._repeats = _Repeats(clock)
+
+    def __call__(self, fact: Fact) -> None:
+        """Say a fact, or count it."""
+        match fact:
+            case RowFinished() | RowChecked():
+                self._row(fact)
+            case PhaseStarted(phase, total):
+                self._end_phase()
+                self._tally = words.Tally(phase, total, self._clock())
+            case Reading(read):
+                if self._due():
+                    self._write(f"reading: {words.rows(read)} so far")
+            case Held() | Trouble():
+                if self._repeats.news(fact):
+                    self._write(words.announcement(fact) or "")
+            case Scanned() | About() | Stopping():
+                self._write(words.announcement(fact) or "")
+            case _:
+                assert_never(fact)
+
+    def close(self) -> None:
+        """End the phase that is under way."""
+        self._end_phase()
+
+    def _row(self, fact: RowFinished | RowChecked) -> None:
+        if self._verbose and (told := words.concern(fact)):
+            self._write(told)
+        if self._tally is None:
+            return
+        self._tally.add(fact)
+        self._dirty = True
+        if self._due():
+            self._write(self._tally.line(self._clock()))
+            self._dirty = False
+
+    def _due(self) -> bool:
+        now = self._clock()
+        if now - self._last < _INTERVAL:
+            return False
+        self._last = now
+        return True
+
+    def _end_phase(self) -> None:
+        if self._tally is not None and self._dirty:
+            self._write(self._tally.line(self._clock()))
+        self._tally, self._dirty = None, False
+
+
+class _Repeats:
+    """Whether a message is news: Leaf may ask to wait, or be away, many times in ten seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: dict[type[Held] | str, float] = {}
+
+    def news(self, fact: Held | Trouble) -> bool:
+        key = Held if isinstance(fact, Held) else fact.message
+        now = self._clock()
+        if now - self._said.get(key, -_INTERVAL) < _INTERVAL:
+            return False
+        self._said[key] = now
+        return True
+
+
+class Bar:
+    """A tqdm bar with rate, time left and counts; a wait that Leaf asks for is said beside it."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Clock = time.monotonic,
+        *,
+        width: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._width = width
+        self._verbose = verbose
+        self._bar: tqdm[Any] | None = None
+        self._tally: words.Tally | None = None
+        self._repeats = _Repeats(clock)
+
+    def __call__(self, fact: Fact) -> None:
+        """Move the bar, or write a line above it."""
+        match fact:
+            case RowFinished() | RowChecked():
+                self._row(fact)
+            case PhaseStarted(phase, total):
+                self.close()
+                self._tally = words.Tally(phase, total, self._clock())
+                self._bar = self._drawn(words.PHASES[phase], total)
+            case Reading(read):
+                if self._bar is None:
+                    self._bar = self._drawn("reading", None)
+                self._bar.update(read - self._bar.n)
+            case Held():
+                self._wait(fact)
+            case Trouble():
+                if self._repeats.news(fact):
+                    self._line(fact.message)
+            case Scanned() | About():
+                self.close()
+                self._line(words.announcement(fact) or "")
+            case Stopping():
+                self._line(words.announcement(fact) or "")
+            case _:
+                assert_never(fact)
+
+    def close(self) -> None:
+        """Leave the bar as it is and go on below it; one that only counted the reading disappears."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar, self._tally = None, None
+
+    def _drawn(self, name: str, total: int | None) -> tqdm[Any]:
+        from tqdm import tqdm  # noqa: PLC0415  (not needed off a terminal)
+
+        tqdm.monitor_interval = 0  # its thread would outlive the run
+        width = self._width or _width(self._stream)
+        wide = width >= _WIDE
+        return tqdm(
+            total=total,
+            desc=name,
+            file=self._stream,
+            ncols=width,
+            nrows=2,  # tqdm hides a bar where the terminal says that it has no rows, as some do
+            unit=" rows" if wide else "",
+            unit_scale=not wide,
+            bar_format=None if total is None else _FULL if wide else _NARROW,
+            mininterval=0.2,
+            miniters=1,
+            leave=total is not None,
+        )
+
+    def _row(self, fact: RowFinished | RowChecked) -> None:
+        if self._verbose and (told := words.concern(fact)):
+            self._line(told)
+        if self._bar is None or self._tally is None:
+            return
+        before = self._tally.done
+        self._tally.add(fact)
+        self._bar.set_postfix_str(self._tally.shown(), refresh=False)
+        self._bar.update(self._tally.done - before)
+
+    def _wait(self, fact: Held) -> None:
+        told = words.announcement(fact) or ""
+        if self._bar is None:
+            self._line(told)
+        else:
+            self._bar.set_postfix_str(told)
+
+    def _line(self, text: str) -> None:
+        if self._bar is None:
+            print(text, file=self._stream, flush=True)
+        else:
+            self._bar.write(text, file=self._stream)
+
+
+def _width(stream: TextIO) -> int:
+    """Columns of the terminal that the stream leads to, which need not be that of standard output."""
+    try:
+        # One less: a bar in the last column makes some terminals wrap.
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return (columns or 80) - 1
+
+
+class JsonLines:
+    """Every fact as one JSON object on a line, with the time at which it was told."""
+
+    def __init__(
+        self, write: Callable[[str], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._write = write
+        self._now = now
+
+    def __call__(self, fact: Fact) -> None:
+        """Write the fact by its name and its fields."""
+        at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        told = {field.name: _plain(getattr(fact, field.name)) for field in dataclasses.fields(fact)}
+        self._write(json.dumps({"at": at, "fact": type(fact).__name__, **told}))
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+class _Unbreakable:
+    """A display whose terminal may go away: the run goes on without it."""
+
+    def __init__(self, display: Display) -> None:
+        self._display: Display = display
+
+    def __call__(self, fact: Fact) -> None:
+        try:
+            self._display(fact)
+        except (OSError, ValueError):  # closed pipe, closed file, terminal gone
+            self._display = Silent()
+
+    def close(self) -> None:
+        with suppress(OSError, ValueError):
+            self._display.close()
+
+
+def display(*, log_format: str, verbose: bool, quiet: bool, stream: TextIO | None = None) -> Display:
+    """The display that fits the options and where standard error leads."""
+    out = stream or sys.stderr
+
+    def write(text: str) -> None:
+        print(text, file=out, flush=True)
+
+    if quiet:
+        return Silent()
+    if log_format == "json":
+        return _Unbreakable(JsonLines(write))
+    if out.isatty():
+        return _Unbreakable(Bar(out, verbose=verbose))
+    return _Unbreakable(Lines(write, verbose=verbose))

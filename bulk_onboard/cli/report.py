@@ -1,0 +1,37 @@
+"""``bulk-onboard report [RUN]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bulk_onboard.cli import options
+from bulk_onboard.cli.running import Showing, tell
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard report
+  bulk-onboard report 20261123T154500Z-growers --format csv,parquet
+"""
+
+
+@click.command("report", epilog=_EPILOG)
+@click.argument("run", required=False)
+@options.output
+@options.config
+@options.as_json
+def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -> int:
+    """Write the files of RUN again from the ledger; of the latest run if none is named.
+
+    The exit code is that of the run.
+    """
+    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.cli.events import run_named  # noqa: PLC0415
+
+    settings = load(given, config, offline=True)
+    run_id = run_named(run) if run else None
+    from bulk_onboard.engine.run import write_again  # noqa: PLC0415
+
+    return tell(write_again(run_id, settings), Showing(as_json=as_json))

@@ -1,0 +1,70 @@
+"""``bulk-onboard run FILE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk_onboard.cli import options
+from bulk_onboard.cli.running import Showing, drive, opened
+
+if TYPE_CHECKING:
+    from bulk_onboard.settings import Settings
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard run growers.csv --sandbox
+  bulk-onboard run growers.xlsx --sheet Growers --map "refreshToken=Raven token"
+  bulk-onboard run growers.csv --canary 5 --max-failures 2% --keep name,region
+  gpg -d growers.csv.gpg | bulk-onboard run - --json > summary.json
+
+\b
+Settings come from the environment, .env or bulk-onboard.toml: LEAF_TOKEN, or
+LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
+"""
+
+
+@click.command("run", epilog=_EPILOG)
+@click.argument("file")
+@options.provider
+@options.sandbox
+@options.reading
+@options.strict
+@options.pace
+@options.if_exists
+@options.safety
+@options.events
+@options.output
+@options.config
+@options.showing
+def command(
+    file: str,
+    *,
+    config: Path | None,
+    as_json: bool,
+    log_format: str,
+    verbose: bool,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Onboard every row of FILE that is not onboarded yet, check events, write the report.
+
+    FILE is a CSV or TSV file, a workbook or a Parquet file; - is CSV on standard input.
+    Running the same command again is always safe, and does only what is left.
+    """
+    from bulk_onboard.cli.config import load  # noqa: PLC0415
+
+    return run_file(file, load(given, config), Showing(as_json, log_format, verbose, quiet))
+
+
+def run_file(file: str, settings: Settings, showing: Showing) -> int:
+    """Onboard one file; what is missing among the settings is told before anything is sent."""
+    from bulk_onboard.cli.config import require  # noqa: PLC0415
+    from bulk_onboard.cli.header import fields_in  # noqa: PLC0415
+    from bulk_onboard.engine.run import onboard  # noqa: PLC0415
+
+    with opened(file, settings.input.sheet) as source:
+        require(settings, fields_in(source, settings))
+        return drive(lambda observer, stop: onboard(source, settings, observer, stop), showing)

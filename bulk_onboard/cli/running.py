@@ -1,0 +1,81 @@
+"""What `run` and `events` share: a coroutine is driven, its facts are shown, its result is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk_onboard.errors import UsageError
+from bulk_onboard.facts import Observer
+
+if TYPE_CHECKING:
+    from bulk_onboard.chunk import Source
+    from bulk_onboard.engine.run import RunResult
+    from bulk_onboard.engine.stop import StopSignal
+
+Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How much is shown, and in which form."""
+
+    as_json: bool = False
+    log_format: str = "text"
+    verbose: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.verbose and self.quiet:
+            raise UsageError("--verbose and --quiet contradict each other")
+
+
+def drive(work: Work, showing: Showing) -> int:
+    """Drive a run to its end, show it, tell its result, and return its exit code."""
+    from bulk_onboard.cli import interrupt, progress  # noqa: PLC0415
+    from bulk_onboard.engine.stop import StopSignal  # noqa: PLC0415
+
+    display = progress.display(log_format=showing.log_format, verbose=showing.verbose, quiet=showing.quiet)
+    stop = StopSignal()
+    try:
+        result = interrupt.run(lambda: work(display, stop), stop)
+    finally:
+        display.close()
+    return tell(result, showing)
+
+
+def tell(result: RunResult, showing: Showing) -> int:
+    """The last words on standard error, the summary on standard output if it is asked for; the exit code."""
+    if showing.log_format == "json":
+        say(json.dumps({"fact": "Summary", **result.summary}), err=True)
+    else:
+        say(result.words, err=True)
+    if showing.as_json:
+        say(json.dumps(result.summary, indent=2))
+    return int(result.exit_code)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print; a reader who has left does not change how the run ended."""
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        return
+
+
+@contextmanager
+def opened(where: str, sheet: str | None) -> Iterator[Source]:
+    """The file, or standard input for ``-``."""
+    from bulk_onboard.read import open_source  # noqa: PLC0415
+
+    stdin = click.get_binary_stream("stdin") if where == "-" else None
+    source: Source = open_source(where, sheet=sheet, stdin=stdin)
+    try:
+        yield source
+    finally:
+        source.close()

@@ -1,0 +1,143 @@
+"""Facts in words: what the bar and the lines say. Pure; numbers and one notion of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from bulk_onboard.facts import (
+    About,
+    Fact,
+    Held,
+    PhaseStarted,
+    Reading,
+    RowChecked,
+    RowFinished,
+    Scanned,
+    Stopping,
+    Trouble,
+)
+from bulk_onboard.model import Health, Status
+
+PHASES: Mapping[str, str] = {"onboard": "onboarding", "events": "checking events"}
+
+
+def rows(count: int) -> str:
+    """``1 row``, ``1,200 rows``."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def number(value: float) -> str:
+    """A number without digits that say nothing: ``10``, ``2.5``, ``0.017``."""
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
+
+
+def rate(per_second: float) -> str:
+    """A ceiling in words."""
+    return f"at most {number(per_second)} requests per second" if per_second else "without a rate ceiling"
+
+
+def length(seconds: float) -> str:
+    """A length of time as people say it: ``40 s``, ``5 min``, ``2 h 10 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def scanned(fact: Scanned) -> str:
+    """What the file holds."""
+    counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
+    counts += [f"{count:,} cleaned ({code})" for code, count in fact.warnings.items() if count]
+    told = "".join(f", {each}" for each in counts)
+    return f"{fact.source}: {rows(fact.rows)}{told}; {fact.to_do:,} to do"
+
+
+def about(fact: About) -> str:
+    """What is about to be changed."""
+    what = f"About to store credentials of {rows(fact.to_do)}" if fact.to_do else "Nothing to store"
+    return f"{what} at {fact.leaf} as {fact.owner}, provider {fact.provider}, {rate(fact.rate)} (run {fact.run_id})"
+
+
+def announcement(fact: Fact) -> str | None:
+    """The line for a fact that deserves one of its own; None for those that only move the progress."""
+    match fact:
+        case Scanned():
+            return scanned(fact)
+        case About():
+            return about(fact)
+        case Held(seconds):
+            return f"Leaf asks to wait {length(seconds)}"
+        case Trouble(message):
+            return message
+        case Stopping(reason):
+            return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
+        case Reading() | PhaseStarted() | RowFinished() | RowChecked():
+            return None
+        case _:
+            assert_never(fact)
+
+
+def concern(fact: RowFinished | RowChecked) -> str | None:
+    """The line of one row that needs attention, for ``--verbose``."""
+    match fact:
+        case RowFinished(row, status, code):
+            return (
+                f"row {row}: {status.value}{f' ({code})' if code else ''}" if status.needs_attention else None
+            )
+        case RowChecked(row, health):
+            return f"row {row}: {Health.UNHEALTHY.value}" if health is Health.UNHEALTHY else None
+        case _:
+            assert_never(fact)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far the current phase is."""
+
+    phase: Literal["onboard", "events"]
+    total: int
+    begun: float
+    done: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, fact: RowFinished | RowChecked) -> None:
+        """Count one row. A follow-up that runs beside onboarding does not count as a row onboarded."""
+        match fact:
+            case RowFinished(_, status, _):
+                self._count("onboard", _column(status))
+            case RowChecked(_, health):
+                self._count("events", health.value if health else "not checked")
+            case _:
+                assert_never(fact)
+
+    def _count(self, phase: str, column: str) -> None:
+        if phase == self.phase:
+            self.done += 1
+            self.counts[column] = self.counts.get(column, 0) + 1
+
+    def shown(self) -> str:
+        """The counts: ``100 attention, 44,000 created, 900 existing``."""
+        known = [column for column in _ORDER if column in self.counts]
+        others = sorted(self.counts.keys() - set(_ORDER))
+        return ", ".join(f"{self.counts[column]:,} {column}" for column in known + others)
+
+    def line(self, now: float) -> str:
+        """The progress in one line."""
+        elapsed = now - self.begun
+        speed = self.done / elapsed if elapsed > 0 else 0.0
+        parts = [f"{PHASES[self.phase]}: {self.done:,} of {rows(self.total)}"]
+        parts += [f"{number(speed)} rows/s"] if speed else []
+        parts += [self.shown()] if self.counts else []
+        if speed and self.done < self.total:
+            parts.append(f"about {length((self.total - self.done) / speed)} left")
+        return ", ".join(parts)
+
+
+# What needs a person comes first: a narrow terminal cuts off the end.
+_ORDER = ("attention", "unhealthy", "created", "existing", "healthy", "pending")
+
+
+def _column(status: Status) -> str:
+    return "attention" if status.needs_attention else status.value.replace("_", " ")

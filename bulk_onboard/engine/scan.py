@@ -1,0 +1,130 @@
+"""The file, checked: once from end to end before anything is sent, then again for the rows that are sent.
+
+Secrets are not kept between the two, in memory or on disk; the second reading proves itself by fingerprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.chunk import Chunk, Source
+from bulk_onboard.errors import InputError
+from bulk_onboard.fingerprint import Fingerprints
+from bulk_onboard.header import match_header
+from bulk_onboard.model import Payload, Row, Secret
+from bulk_onboard.providers import Provider, Scope
+from bulk_onboard.validate import Checked, Repeats, check
+
+__all__ = ["Checked", "Reading", "Scan", "Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read. ``app``: app fields from the settings; ``mapping``: field -> column header."""
+
+    provider: Provider
+    app: Mapping[str, Secret]
+    mapping: Mapping[str, str]
+    keep: tuple[str, ...] = ()
+    limit: int | None = None
+    allow_shared_tokens: bool = False
+    chunk_rows: int = 50_000
+
+
+class Scan:
+    """A source and what was found in it. ``key`` is the fingerprints' key."""
+
+    def __init__(self, source: Source, reading: Reading, key: bytes) -> None:
+        """Match the header. Raises InputError, UsageError."""
+        self._source, self._reading = source, reading
+        self._fingerprints = Fingerprints(key)
+        self._repeats = Repeats()
+        self._seen: list[np.ndarray] = []
+        self.columns = match_header(
+            source.header, reading.provider, mapping=reading.mapping, keep=reading.keep
+        )
+
+    def chunks(self) -> Iterator[Checked]:
+        """The first reading: every row, in order. Raises InputError if there is none."""
+        rows = 0
+        for checked in self._checked():
+            rows += len(checked.frame)
+            self._repeats.add(checked)
+            self._seen.append(_sums(checked.frame))
+            yield checked
+        if not rows:
+            raise InputError(f"{self._source.name} has a header but no rows")
+
+    def findings(self) -> pd.DataFrame:
+        """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens."""
+        return self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
+
+    def rows(self, wanted: np.ndarray) -> Iterator[Row]:
+        """The second reading: the rows with these numbers (ascending), ready to be sent.
+
+        Raises InputError if the file is not what it was at the first reading.
+        """
+        left = len(wanted)
+        for checked, seen in zip(self._checked(), self._seen, strict=False):
+            if not left:
+                return
+            if not np.array_equal(_sums(checked.frame), seen):
+                break
+            picked = np.flatnonzero(np.isin(checked.frame["row"].to_numpy(), wanted, assume_unique=True))
+            yield from self._rows(checked, picked)
+            left -= len(picked)
+        if left:
+            raise InputError(
+                f"{self._source.name} was changed while it was being read; nothing of the changed part was"
+                " sent. Run the same command again"
+            )
+
+    def _rows(self, checked: Checked, picked: np.ndarray) -> Iterator[Row]:
+        frame, payload = checked.frame.iloc[picked], checked.payload.iloc[picked]
+        app = {name: secret.reveal() for name, secret in self._reading.app.items()}
+        names = [str(name) for name in payload]
+        columns = [payload[name].tolist() for name in names]
+        named = zip(frame["row"], frame["leafUserId"], frame["fingerprint"], strict=True)
+        for (number, leaf_user_id, fingerprint), *values in zip(named, *columns, strict=True):
+            told = {name: value for name, value in zip(names, values, strict=True) if value}
+            yield Row(int(number), leaf_user_id, self._payload(app, told), fingerprint)
+
+    def _payload(self, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
+        """The provider's fields in the table's order; what the file says wins over the settings."""
+        fields = {}
+        for field in self._reading.provider.fields:
+            value = told.get(field.name) or (app.get(field.name) if field.scope is Scope.APP else None)
+            if value:
+                fields[field.name] = value
+        return Payload(fields)
+
+    def _checked(self) -> Iterator[Checked]:
+        reading, columns = self._reading, self.columns
+        positions = [*columns.fields.values(), *(i for _, i in columns.keep)]
+        left = reading.limit
+        for chunk in self._source.chunks(positions, reading.chunk_rows):
+            piece = chunk if left is None else _first(chunk, left)
+            if len(piece.numbers):
+                yield check(piece, columns, reading.provider, frozenset(reading.app), self._fingerprints)
+            if left is not None and (left := left - len(piece.numbers)) <= 0:
+                return
+
+
+def _first(chunk: Chunk, rows: int) -> Chunk:
+    return replace(
+        chunk,
+        numbers=chunk.numbers[:rows],
+        cells=chunk.cells.iloc[:rows].reset_index(drop=True),
+        not_text=chunk.not_text[:rows],
+        ragged=chunk.ragged[:rows],
+    )
+
+
+def _sums(frame: pd.DataFrame) -> np.ndarray:
+    """Eight bytes per chunk that change when any row, grower or secret of it does."""
+    parts = frame[["row", "leafUserId", "fingerprint", "code"]]
+    return np.asarray([pd.util.hash_pandas_object(parts, index=False).to_numpy().view(np.uint64).sum()])

@@ -1,0 +1,132 @@
+"""Which column holds which field: by name, whatever its case, spaces, ``_`` and ``-``, or by --map."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from bulk_onboard.errors import InputError, UsageError
+from bulk_onboard.providers import Provider
+
+LEAF_USER_ID = "leafUserId"
+_IGNORED = re.compile(r"[\s_\-\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+")
+SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the fields stand.
+
+    ``fields``: field name -> position; ``names``: field name -> header as the file spells it; ``keep``:
+    header and position of the columns that are carried into the results.
+    """
+
+    fields: Mapping[str, int]
+    names: Mapping[str, str]
+    keep: tuple[tuple[str, int], ...]
+
+
+def normal(header: str) -> str:
+    """A header without what does not matter in it."""
+    return _IGNORED.sub("", header).casefold()
+
+
+def match_header(
+    header: Sequence[str], provider: Provider, *, mapping: Mapping[str, str], keep: Sequence[str]
+) -> Columns:
+    """Find the fields in a header. ``mapping``: field -> column.
+
+    Raises InputError that tells all that is wrong with the file's header at once, UsageError for an option
+    that cannot be meant.
+    """
+    asked = _asked(provider, mapping)
+    problems: list[str] = []
+    fields: dict[str, int] = {}
+    for field in (LEAF_USER_ID, *(f.name for f in provider.fields)):
+        found = _positions(header, asked.get(field, field), exact=field in asked)
+        if len(found) > 1:
+            problems.append(_ambiguous(field, header, found))
+        elif found:
+            fields[field] = found[0]
+        elif field in asked:
+            problems.append(f"--map {field}={asked[field]}: there is no such column")
+        elif _is_needed(field, provider):
+            problems.append(_missing(field, header))
+    kept = _keep(header, provider, fields, keep, problems)
+    if problems:
+        raise InputError(f"{'; '.join(problems)}. The columns are: {_listed(header)}")
+    return Columns(fields, {field: header[i] for field, i in fields.items()}, kept)
+
+
+def _asked(provider: Provider, mapping: Mapping[str, str]) -> dict[str, str]:
+    names = {normal(name): name for name in (LEAF_USER_ID, *(f.name for f in provider.fields))}
+    unknown = [field for field in mapping if normal(field) not in names]
+    if unknown:
+        listed = ", ".join(names.values())
+        raise UsageError(f"--map {unknown[0]}=…: {provider.name} has no such field; its fields are {listed}")
+    return {names[normal(field)]: column for field, column in mapping.items()}
+
+
+def _positions(header: Sequence[str], wanted: str, *, exact: bool) -> list[int]:
+    """Columns of this name; of a mapped one, the exact spelling wins."""
+    if exact and header.count(wanted) == 1:
+        return [list(header).index(wanted)]
+    return [i for i, name in enumerate(header) if name and normal(name) == normal(wanted)]
+
+
+def _is_needed(field: str, provider: Provider) -> bool:
+    return field == LEAF_USER_ID or any(f.name == field and f.required for f in provider.grower_fields)
+
+
+def _missing(field: str, header: Sequence[str]) -> str:
+    spelled = {normal(name): name for name in header if name}
+    near = get_close_matches(normal(field), spelled, n=1, cutoff=0.7)
+    if not near:
+        return f"the column {field} is missing"
+    name = spelled[near[0]]
+    return f"the column {field} is missing; if {name!r} is it, add --map {field}={name}"
+
+
+def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
+    names = " and ".join(f"{header[i]!r} (column {i + 1})" for i in found)
+    return f"{names} are both {field}; remove one, or say which with --map {field}=COLUMN"
+
+
+def _keep(
+    header: Sequence[str],
+    provider: Provider,
+    fields: Mapping[str, int],
+    keep: Sequence[str],
+    problems: list[str],
+) -> tuple[tuple[str, int], ...]:
+    secret = {fields[f.name]: f.name for f in provider.fields if f.secret and f.name in fields}
+    kept: dict[int, str] = {}
+    for name in keep:
+        found = _positions(header, name, exact=True)
+        if not found:
+            problems.append(f"--keep {name}: there is no such column")
+        elif found[0] in secret:
+            raise UsageError(f"--keep {name}: {secret[found[0]]} is secret, and no report may hold it")
+        else:
+            kept[found[0]] = header[found[0]]
+    return tuple((name, i) for i, name in kept.items())
+
+
+def _listed(header: Sequence[str]) -> str:
+    shown = [_short(name) for name in header[:SHOWN]]
+    more = [f"… and {len(header) - SHOWN} more"] if len(header) > SHOWN else []
+    return ", ".join(shown + more) or "none"
+
+
+def _short(name: str) -> str:
+    """A file without a header has data here, which may be a secret: long words are cut."""
+    clean = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", name)
+    if not clean:
+        return "(empty)"
+    return clean if len(clean) <= 30 and not _looks_secret(clean) else clean[:4] + "…"
+
+
+def _looks_secret(text: str) -> bool:
+    return len(text) >= 16 and " " not in text and any(c.isdigit() for c in text)

@@ -1,0 +1,301 @@
+"""A chunk of text cells -> good rows, problems and warnings; and what only the whole file shows. Vectorised.
+
+No message ever holds the value of a field but ``leafUserId``, and that one only as far as it cannot be
+somebody's token in the wrong column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.chunk import Chunk
+from bulk_onboard.fingerprint import Fingerprints
+from bulk_onboard.header import LEAF_USER_ID, Columns
+from bulk_onboard.manifest import KEPT_PREFIX
+from bulk_onboard.providers import Field, Provider, Scope
+
+_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
+_SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+# To find the few cells that need cleaning; the cleaning itself is done one by one.
+_DIRTY = rf"^[{_SPACES}{_QUOTES}]|[{_SPACES}{_QUOTES}]$|[{_ZERO_WIDTH}]"
+_CONTROL = "[\x00-\x1f\x7f-\x9f]"
+_PLACEHOLDER = r"(?i)^(?:your[-_ ].*|to-?do|x{3,}|null|<.*>|change-?me|placeholder|grower-refresh-token|\.{3,}|…|-+|\?+)$"
+_FORMULA_ERROR = (
+    r"(?i)^(?:#(?:REF|VALUE|DIV/0|NULL|NUM|SPILL|CALC|FIELD|BLOCKED|CONNECT)!|#NAME\?|#N/A|#GETTING_DATA"
+    r"|#(?:BEZUG|WERT|ZAHL)!|Err:[0-9]{3})$"
+)
+_UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+
+_NUMBER_LIKE = re.compile(r"[0-9.,+\-eE ]{1,40}\Z")
+_DAMAGED_UUID = re.compile(r"[0-9A-Fa-f]{6,10}(?:-[0-9A-Fa-f]{2,14}){2,5}\Z")
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One chunk after checking; all frames have a line per row and the same index.
+
+    ``frame``: row, leafUserId (canonical, or what may be shown of it), fingerprint (32 hex; "" if invalid),
+    code ("" if fine), column, message, and the kept columns with their prefix. ``payload``: the cleaned
+    provider fields that the file has. ``digests``: 16 bytes over these per valid row, to tell exact repeats.
+    ``warnings``: row, code, column, message of what was cleaned.
+    """
+
+    frame: pd.DataFrame
+    payload: pd.DataFrame
+    digests: Sequence[bytes]
+    warnings: pd.DataFrame
+
+
+def check(
+    chunk: Chunk,
+    columns: Columns,
+    provider: Provider,
+    app_names: Collection[str],
+    fingerprints: Fingerprints,
+) -> Checked:
+    """Check the rows of one chunk, whose cells are the columns' fields and then the kept columns, in order.
+
+    ``app_names``: app fields that the settings have, so that a blank cell is none of the file's fault.
+    """
+    fields = list(columns.fields)
+    cells, warnings = _cleaned(chunk, columns)
+    verdict = _Verdict(len(chunk.numbers))
+    verdict.mark(chunk.ragged, "ragged-row", "", "the row has more cells than the header has columns")
+    known = {f.name: f for f in provider.fields}
+    for i, name in enumerate(fields):
+        if not (name in known and _may_be_blank(known[name], app_names)):
+            blank = (cells[name] == "").to_numpy(bool)
+            verdict.mark(blank, f"missing-{name}", columns.names[name], f"{columns.names[name]} is empty")
+        _check_text(verdict, cells[name], chunk.not_text[:, i], columns.names[name])
+    _check_id(verdict, cells[LEAF_USER_ID], columns.names[LEAF_USER_ID])
+    for name in fields:
+        if name in known and known[name].allowed:
+            _check_allowed(verdict, cells[name], known[name], columns.names[name])
+    valid = verdict.codes == ""
+    payload = cells.drop(columns=LEAF_USER_ID)
+    prints, digests = _fingerprints(payload[valid], provider, fingerprints)
+    frame = _frame(chunk, cells[LEAF_USER_ID], valid, prints, verdict)
+    for i, (name, _) in enumerate(columns.keep, start=len(fields)):
+        frame[KEPT_PREFIX + name] = chunk.cells[i]
+    return Checked(frame, payload, digests, warnings)
+
+
+class _Verdict:
+    """The first problem of each row; later ones do not overwrite it."""
+
+    def __init__(self, rows: int) -> None:
+        self.codes, self.columns, self.messages = (np.full(rows, "", dtype=object) for _ in range(3))
+
+    def mark(self, wrong: np.ndarray, code: str, column: str, message: str | Callable[[int], str]) -> None:
+        where = np.flatnonzero(wrong & (self.codes == ""))
+        self.codes[where] = code
+        self.columns[where] = column
+        self.messages[where] = message if isinstance(message, str) else [message(int(i)) for i in where]
+
+
+def _may_be_blank(field: Field, app_names: Collection[str]) -> bool:
+    return not field.required or (field.scope is Scope.APP and field.name in app_names)
+
+
+def _check_text(verdict: _Verdict, cells: pd.Series, not_text: np.ndarray, column: str) -> None:
+    """Everything that is wrong with a cell whatever field it is of."""
+    number = not_text & (cells != "").to_numpy(bool)
+    verdict.mark(
+        number, "numeric-cell", column, f"{column} is a number or a date, not text: digits may be lost"
+    )
+    verdict.mark(_matches(cells, _FORMULA_ERROR), "formula-error", column, f"{column} is a formula's error")
+    verdict.mark(_matches(cells, _PLACEHOLDER), "placeholder-value", column, f"{column} is a placeholder")
+    inside = f"{column} has a control character or a line break inside"
+    verdict.mark(_matches(cells, _CONTROL), "control-character", column, inside)
+
+
+def _check_id(verdict: _Verdict, ids: pd.Series, column: str) -> None:
+    def message(i: int) -> str:
+        return f"{column} is no UUID: {shown(ids.iloc[i])}"
+
+    verdict.mark(~_matches(ids, _UUID), "bad-leaf-user-id", column, message)
+
+
+def _check_allowed(verdict: _Verdict, cells: pd.Series, field: Field, column: str) -> None:
+    wrong = ~cells.isin(["", *field.allowed]).to_numpy(bool)
+    verdict.mark(wrong, "bad-environment", column, f"{column} is not {' or '.join(field.allowed)}")
+
+
+def _matches(cells: pd.Series, pattern: str) -> np.ndarray:
+    return cells.str.contains(pattern, regex=True).to_numpy(bool)
+
+
+# --- cleaning ---------------------------------------------------------------------------------------
+
+
+def _cleaned(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The fields' cells by name, and a warning for each that was cleaned."""
+    cells, warnings = {}, []
+    for i, name in enumerate(columns.fields):
+        column = chunk.cells[i]
+        dirty = np.flatnonzero(_matches(column, _DIRTY))
+        if len(dirty):
+            texts = column.tolist()
+            for j in dirty:
+                texts[j], found = clean(texts[j])
+                for code in found if texts[j] else ():
+                    warnings.append((int(chunk.numbers[j]), code, columns.names[name], _REMOVED[code]))
+            column = pd.Series(texts, dtype="str")
+        cells[name] = column
+    return pd.DataFrame(cells), pd.DataFrame(warnings, columns=["row", "code", "column", "message"])
+
+
+_REMOVED = {
+    "zero-width-removed": "invisible characters were taken off",
+    "spaces-removed": "spaces around the value were taken off",
+    "quotes-removed": "quotes around the value were taken off",
+}
+_STRIP_SPACES = re.compile(rf"^[{_SPACES}]+|[{_SPACES}]+$")
+_STRIP_QUOTES = re.compile(rf"^[{_QUOTES}]+|[{_QUOTES}]+$")
+_STRIP_ZERO_WIDTH = re.compile(f"[{_ZERO_WIDTH}]+")
+
+
+def clean(text: str) -> tuple[str, tuple[str, ...]]:
+    """The value without spaces and quotes around it and invisible characters in it, and what was removed."""
+    steps = {
+        "zero-width-removed": _STRIP_ZERO_WIDTH,
+        "spaces-removed": _STRIP_SPACES,
+        "quotes-removed": _STRIP_QUOTES,
+    }
+    found: list[str] = []
+    while True:
+        before = text
+        for code, pattern in steps.items():
+            stripped = pattern.sub("", text)
+            if stripped != text and code not in found:
+                found.append(code)
+            text = stripped
+        if text == before:
+            return text, tuple(found)
+
+
+def shown(text: str) -> str:
+    """What may be shown of something that should have been a UUID: it may be a token in the wrong column."""
+    line = re.sub(_CONTROL, " ", text)
+    if len(line) <= 12 or _NUMBER_LIKE.match(line) or (len(line) <= 40 and _DAMAGED_UUID.match(line)):
+        return line
+    return line[:6] + "…"
+
+
+# --- what is kept of a row --------------------------------------------------------------------------
+
+
+def _fingerprints(
+    payload: pd.DataFrame, provider: Provider, fingerprints: Fingerprints
+) -> tuple[list[bytes], list[bytes]]:
+    """Of the grower's secrets, which the ledger knows a row by; and of all that the file says of it."""
+    secret = [f.name for f in provider.grower_fields if f.secret and f.name in payload]
+    prints = fingerprints.of_columns([payload[name].tolist() for name in secret])
+    if len(secret) == payload.shape[1]:
+        return prints, prints
+    return prints, fingerprints.of_columns([payload[name].tolist() for name in payload])
+
+
+def _frame(
+    chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: list[bytes], verdict: _Verdict
+) -> pd.DataFrame:
+    named = ids.str.lower().tolist()
+    for i in np.flatnonzero(~valid):
+        if not re.match(_UUID, named[i]):
+            named[i] = shown(ids.iloc[int(i)])
+    hexed = np.full(len(ids), "", dtype=object)
+    hexed[valid] = [one.hex() for one in prints]
+    texts = {
+        "fingerprint": hexed,
+        "code": verdict.codes,
+        "column": verdict.columns,
+        "message": verdict.messages,
+    }
+    frame = pd.DataFrame({"row": chunk.numbers, "leafUserId": pd.array(named, dtype="str")})
+    return frame.assign(**{name: pd.array(values, dtype="str") for name, values in texts.items()})
+
+
+# --- across the whole file --------------------------------------------------------------------------
+
+
+class Repeats:
+    """Finds exact repeats, conflicts and shared tokens, however far apart; about 50 bytes per row.
+
+    128 bits of identity, secrets and payload each, so that two different ones are never taken for equal.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, checked: Checked) -> None:
+        """Take in the valid rows of a chunk."""
+        good = checked.frame[checked.frame["code"] == ""]
+        ids = bytes.fromhex("".join(good["leafUserId"].tolist()).replace("-", ""))
+        prints = bytes.fromhex("".join(good["fingerprint"].tolist()))
+        self._parts.append(
+            (good["row"].to_numpy(np.int64), _wide(ids), _wide(prints), _wide(b"".join(checked.digests)))
+        )
+
+    def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
+        """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
+        if not self._parts:
+            return _findings([])
+        rows, ids, prints, digests = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        found: dict[int, tuple[str, str, str]] = {}
+        for group in _groups(ids):
+            _judge_grower(rows[group], digests[group], found)
+        if not allow_shared_tokens:
+            for group in _groups(prints):
+                _judge_token(rows[group], ids[group], found)
+        return _findings([(row, *what) for row, what in sorted(found.items())])
+
+
+def _wide(data: bytes) -> np.ndarray:
+    """16 bytes per row as two unsigned numbers."""
+    return np.frombuffer(data, np.uint64).reshape(-1, 2)
+
+
+def _groups(keys: np.ndarray) -> list[np.ndarray]:
+    """Positions that share a key, ascending, for keys that occur more than once."""
+    suspects = np.flatnonzero(pd.Series(keys[:, 0]).duplicated(keep=False))
+    groups = pd.DataFrame(keys[suspects]).groupby([0, 1], sort=False).indices.values()
+    return [suspects[np.sort(group)] for group in groups if len(group) > 1]
+
+
+def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: dict[int, tuple[str, str, str]]) -> None:
+    """Several rows for one grower: the same again, or contradicting each other."""
+    if (digests == digests[0]).all():
+        for row in rows[1:]:
+            found[int(row)] = ("duplicate", "duplicate", f"repeats row {rows[0]}")
+        return
+    for row in rows:
+        others = f"the same grower has other credentials in {_others(rows, row)}"
+        found[int(row)] = ("invalid", "conflicting-rows", others)
+
+
+def _judge_token(rows: np.ndarray, ids: np.ndarray, found: dict[int, tuple[str, str, str]]) -> None:
+    """Several rows with one token: wrong if they are of different growers."""
+    if (ids == ids[0]).all():
+        return
+    for row in rows:
+        if found.get(int(row), ("", "", ""))[1] != "conflicting-rows":
+            others = f"another grower has the same token in {_others(rows, row)}"
+            found[int(row)] = ("invalid", "shared-token", others)
+
+
+def _others(rows: np.ndarray, row: int) -> str:
+    others = [int(other) for other in rows[: _LISTED + 1] if other != row][:_LISTED]
+    more = len(rows) - 1 - len(others)
+    word = "row" if len(others) == 1 and not more else "rows"
+    return f"{word} {', '.join(map(str, others))}" + (f" and {more} more" if more else "")
+
+
+def _findings(lines: list[tuple[int, str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(lines, columns=["row", "status", "code", "message"])

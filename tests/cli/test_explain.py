@@ -1,0 +1,21 @@
+"""What a code means."""
+
+import pytest
+
+from bulk_onboard import codes
+from bulk_onboard.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("code", [*codes.CODES, "missing-refreshToken"])
+def test_every_code_is_explained_with_what_to_do(code: str, capsys: Capture) -> None:
+    assert main(["explain", code]) == 0
+    told = codes.lookup(code)
+    assert told is not None
+    assert capsys.readouterr().out == f"{code}: {told.meaning}\n{told.hint}\n"
+
+
+def test_a_mistyped_code_is_wrong_usage_and_told_with_its_neighbours(capsys: Capture) -> None:
+    assert main(["explain", "tokn-changed"]) == 2
+    assert "did you mean token-changed" in capsys.readouterr().err

@@ -1,0 +1,159 @@
+"""The entry: help, usage errors, and every way to end as an exit code."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+import bulk_onboard
+from bulk_onboard import errors
+from bulk_onboard.cli import main as entry
+from bulk_onboard.cli.main import COMMANDS, main
+from bulk_onboard.errors import ExitCode
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | int], int]:
+    """Run a command that ends as the test says."""
+
+    def run(end: BaseException | int) -> int:
+        @click.command("run")
+        def command() -> int:
+            if isinstance(end, int):
+                return end
+            raise end
+
+        monkeypatch.setattr(entry.LazyGroup, "get_command", lambda *_: command)
+        return main(["run"])
+
+    return run
+
+
+def test_help_lists_every_command_and_every_exit_code(capsys: Capture) -> None:
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    for word in (*COMMANDS, *(str(code.value) for code in ExitCode), *(code.meaning for code in ExitCode)):
+        assert word in told
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_an_example_in_its_help(name: str, capsys: Capture) -> None:
+    assert main([name, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"bulk-onboard {name}" in told.split("Examples:")[1]
+
+
+def test_the_version_is_that_of_the_package(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"bulk-onboard {bulk_onboard.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["frobnicate"],
+        ["run"],
+        ["run", "a.csv", "--nonsense"],
+        ["run", "a.csv", "--rate", "fast"],
+        ["run", "a.csv", "--if-exists", "maybe"],
+        ["run", "a.csv", "--limit", "0"],
+        ["run", "a.csv", "--map", "refreshToken"],
+        ["run", "a.csv", "--format", "html"],
+        ["run", "a.csv", "--config", "absent.toml"],
+        ["run", "a.csv", "--sandbox-reset"],
+        ["run", "a.csv", "-v", "-q"],
+        ["run", "a.csv", "--ledger", "mysql://db/x"],
+        ["providers", "ravne"],
+        ["events", "absent.csv"],
+    ],
+)
+def test_wrong_usage_is_2_and_told_on_standard_error(argv: list[str], capsys: Capture) -> None:
+    assert main(argv) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("bulk-onboard: error: ")
+
+
+def test_no_command_at_all_shows_the_help_and_is_2(capsys: Capture) -> None:
+    assert main([]) == ExitCode.USAGE
+    assert "Commands:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [errors.UsageError, errors.InputError, errors.LoginRefused, errors.StoppedForSafety, errors.LedgerBusy],
+)
+def test_each_error_of_ours_ends_in_its_code_and_one_line(
+    kind: type[errors.BulkOnboardError], ending: Callable[[BaseException], int], capsys: Capture
+) -> None:
+    assert ending(kind("the sea is rough.")) == kind.exit_code
+    assert capsys.readouterr().err == "bulk-onboard: error: the sea is rough.\n"
+
+
+def test_an_error_of_ours_in_a_group_is_found(ending: Callable[[BaseException], int]) -> None:
+    group = BaseExceptionGroup(
+        "tasks", [ValueError("x"), BaseExceptionGroup("t", [errors.LedgerBusy("held")])]
+    )
+    assert ending(BaseExceptionGroup("tasks", [errors.LedgerBusy("held")])) == ExitCode.BUSY
+    assert ending(group) == ExitCode.BUG
+
+
+def test_a_bug_is_70_and_says_where_but_not_what_it_held(
+    ending: Callable[[BaseException], int], capsys: Capture
+) -> None:
+    assert ending(ValueError("refresh token hunter2")) == ExitCode.BUG
+    told = capsys.readouterr().err
+    assert "ValueError at bulk_onboard/cli/main.py:" in told
+    assert "report" in told
+    assert "hunter2" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), click.Abort()])
+def test_an_interrupt_is_130(end: BaseException, ending: Callable[[BaseException], int]) -> None:
+    assert ending(end) == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("code", list(ExitCode))
+def test_what_a_command_returns_is_the_exit_code(code: ExitCode, ending: Callable[[int], int]) -> None:
+    assert ending(code) == code
+
+
+def test_providers_are_shown_with_their_columns_and_settings(capsys: Capture) -> None:
+    assert main(["providers"]) == 0
+    assert "RAVEN_SLINGSHOT_SHARED_SECRET" in capsys.readouterr().out
+    assert main(["providers", "raven"]) == 0
+    told = capsys.readouterr().out
+    for word in ("leafUserId", "refreshToken", "RAVEN_CLIENT_ID", "clientSecret"):
+        assert word in told
+
+
+def test_a_reader_who_leaves_is_no_error() -> None:
+    program = "import sys; from bulk_onboard.cli.main import main; sys.exit(main(['providers']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+        assert process.wait() == 0
+    assert told == b""
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bulk_onboard", "--version"], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == f"bulk-onboard {bulk_onboard.__version__}\n"
+
+
+def test_a_mistyped_file_of_settings_is_told_by_name(capsys: Capture) -> None:
+    Path("bulk-onboard.toml").write_text("rte = 5")
+    assert main(["report"]) == ExitCode.USAGE
+    assert "did you mean rate?" in capsys.readouterr().err

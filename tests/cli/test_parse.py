@@ -1,0 +1,166 @@
+"""Texts into values."""
+
+import math
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.cli import parse
+from bulk_onboard.settings import MaxFailures
+
+_UNITS = {"": 1, "/s": 1, "/min": 60, " / m": 60, "/h": 3600, "/hour": 3600}
+
+
+@given(st.floats(0, 1e6, allow_nan=False), st.sampled_from(sorted(_UNITS)))
+def test_a_rate_is_its_number_divided_by_the_seconds_of_its_unit(number: float, unit: str) -> None:
+    assert math.isclose(parse.rate(f"{number:.6f}{unit}"), float(f"{number:.6f}") / _UNITS[unit])
+
+
+@given(st.one_of(st.integers(0, 10**6), st.floats(0.001, 1e6)))
+def test_a_rate_that_is_a_number_already_stays(number: float) -> None:
+    assert math.isclose(parse.rate(number), number)
+
+
+@given(st.text())
+def test_any_text_is_a_finite_rate_or_refused(text: str) -> None:
+    with suppress(ValueError):
+        assert 0 <= parse.rate(text) < math.inf
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "10/furlong", "ten", "", "10/", "1e3", "5/0"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="600/min"):
+        parse.rate(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("30", 30), ("30s", 30), ("2m", 120), ("500ms", 0.5), ("1.5 h", 5400), (0, 0), (7, 7)],
+)
+def test_seconds_may_have_a_unit(text: str | float, length: float) -> None:
+    assert parse.seconds(text) == length
+
+
+def test_a_timeout_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no time to answer"):
+        parse.timeout("0")
+
+
+def test_max_failures_is_a_number_or_a_share() -> None:
+    assert parse.max_failures("20") == MaxFailures(count=20)
+    assert parse.max_failures("2.5 %") == MaxFailures(share=0.025)
+
+
+@pytest.mark.parametrize("text", ["101%", "-1", "a few", "1.5", "%", ""])
+def test_other_texts_are_no_number_of_failures(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a number of rows"):
+        parse.max_failures(text)
+
+
+def test_names_are_split_at_commas_but_not_in_quotes_and_told_once() -> None:
+    assert parse.names('name, region ,"a, b",name,') == ("name", "region", "a, b")
+    assert parse.names(["a, b"]) == ("a, b",)
+
+
+def test_an_unknown_format_is_told_with_those_there_are() -> None:
+    assert parse.formats("CSV,jsonl,csv") == ("csv", "jsonl")
+    with pytest.raises(ValueError, match="'html' is not a format; there are csv, parquet, jsonl"):
+        parse.formats("csv,html")
+
+
+def test_one_field_cannot_be_mapped_to_two_columns() -> None:
+    assert parse.mapping(["refreshToken=a=b"]) == {"refreshToken": "a=b"}
+    with pytest.raises(ValueError, match="two columns"):
+        parse.mapping(["refreshToken=a", "refreshToken=b"])
+
+
+@pytest.mark.parametrize("text", ["refreshToken", "=a", "refreshToken="])
+def test_a_mapping_has_two_sides(text: str) -> None:
+    with pytest.raises(ValueError, match="FIELD=COLUMN"):
+        parse.mapping([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("a/l.db", "a/l.db"),
+        ("sqlite:///a/l.db", "a/l.db"),
+        ("sqlite:////a/l.db", "/a/l.db"),
+        ("/a/l.db", "/a/l.db"),
+    ],
+)
+def test_a_ledger_is_a_path_or_a_url_of_sqlite(text: str, path: str) -> None:
+    assert parse.ledger(text) == Path(path)
+
+
+def test_a_ledger_elsewhere_is_refused_without_showing_its_password() -> None:
+    with pytest.raises(ValueError, match="postgresql:// is not possible") as refused:
+        parse.ledger("postgresql://me:hunter2@db/ledger")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:", ":memory:", ""])
+def test_a_ledger_that_would_be_forgotten_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="names no file"):
+        parse.ledger(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://api.withleaf.io/", "https://api.withleaf.io"),
+        (" HTTPS://API.WithLeaf.io:443 ", "https://api.withleaf.io"),
+        ("https://proxy.example/leaf/", "https://proxy.example/leaf"),
+        ("https://api.withleaf.io:8443", "https://api.withleaf.io:8443"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://127.9.9.9", "http://127.9.9.9"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+def test_one_leaf_has_one_spelling(text: str, url: str) -> None:
+    assert parse.base_url(text) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://api.withleaf.io",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.example",
+        "http://10.0.0.1",
+    ],
+)
+def test_plain_http_is_refused_except_to_this_machine(text: str) -> None:
+    with pytest.raises(ValueError, match="use https"):
+        parse.base_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api.withleaf.io",
+        "ftp://api.withleaf.io",
+        "https://",
+        "https://me:pw@api.withleaf.io",
+        "https://me@api.withleaf.io",
+        "https://api.withleaf.io/?a=b",
+        "https://api.withleaf.io/#a",
+        "https://api.withleaf.io:99999",
+        "https://api.with leaf.io",
+        "https://[::1",
+        "http://localhost\\@evil.example",
+    ],
+)
+def test_what_is_no_plain_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"it (is not a URL|holds)") as refused:
+        parse.base_url(text)
+    assert "pw@" not in str(refused.value)
+
+
+def test_a_mistyped_provider_is_told_with_the_one_that_was_meant() -> None:
+    assert parse.provider("Raven_Slingshot") == "raven-slingshot"
+    with pytest.raises(ValueError, match="did you mean raven-slingshot"):
+        parse.provider("raven-slingshoot")

@@ -1,0 +1,85 @@
+"""Driving a run: what is shown where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from bulk_onboard.cli.events import run_named
+from bulk_onboard.cli.running import Showing, drive
+from bulk_onboard.errors import LedgerBusy, UsageError
+from bulk_onboard.facts import About, Observer
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.run import RunResult
+
+Capture = pytest.CaptureFixture[str]
+RESULT = cast(
+    "RunResult",
+    SimpleNamespace(summary={"rows": 1, "exitCode": 1}, words="1 created. Files: reports/x", exit_code=1),
+)
+
+
+async def work(observer: Observer, _stop: object) -> RunResult:
+    observer(About("20261124T000000Z-a", "https://api.withleaf.io", "me", "raven", 1, 10.0))
+    return RESULT
+
+
+def test_progress_and_last_words_go_to_standard_error_and_the_result_is_the_exit_code(
+    capsys: Capture,
+) -> None:
+    assert drive(work, Showing()) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("About to store")
+    assert err.endswith(f"{RESULT.words}\n")
+
+
+def test_json_puts_the_summary_alone_on_standard_output(capsys: Capture) -> None:
+    drive(work, Showing(as_json=True))
+    out, err = capsys.readouterr()
+    assert json.loads(out) == RESULT.summary
+    assert RESULT.words in err
+
+
+def test_quiet_leaves_the_last_words(capsys: Capture) -> None:
+    drive(work, Showing(quiet=True))
+    assert capsys.readouterr().err == f"{RESULT.words}\n"
+
+
+def test_in_the_json_log_every_line_is_json_to_the_last(capsys: Capture) -> None:
+    drive(work, Showing(log_format="json"))
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [each["fact"] for each in told] == ["About", "Summary"]
+
+
+def test_an_error_of_the_run_comes_through() -> None:
+    async def fail(_observer: Observer, _stop: object) -> RunResult:
+        raise LedgerBusy("another run holds it")
+
+    with pytest.raises(LedgerBusy):
+        drive(fail, Showing())
+
+
+def test_a_run_is_named_by_its_id_or_its_folder(here: Path) -> None:
+    name = "20261123T154500Z-growers"
+    assert run_named(name) == name
+    (here / "reports" / name).mkdir(parents=True)
+    assert run_named(f"reports/{name}") == name
+    assert run_named(f"reports/{name}/") == name
+
+
+def test_a_file_is_a_file_even_if_it_is_named_like_a_run(here: Path) -> None:
+    (here / "20261123T154500Z-growers").touch()
+    assert run_named("20261123T154500Z-growers") is None
+    assert run_named("-") is None
+
+
+@pytest.mark.parametrize("text", ["absent.csv", "reports/20261123T154500Z-absent", "."])
+def test_what_is_neither_a_run_nor_a_file_is_wrong_usage(text: str) -> None:
+    with pytest.raises(UsageError, match="neither a file nor a run's id"):
+        run_named(text)

@@ -1,0 +1,89 @@
+"""What is wrong with a file: counted, grouped and told, with no secret of it."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from bulk_onboard.chunk import Chunk, chunk
+from bulk_onboard.cli.validate import as_data, in_words, problems_path
+from bulk_onboard.engine.validation import COLUMNS, Validation, validate_file
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.settings import Settings
+
+IDS = [str(uuid.UUID(int=number + 10**30)) for number in range(9)]
+
+
+class Memory:
+    """A source that is a list of rows."""
+
+    name = "growers.csv"
+    description = "in memory"
+    header = ("leafUserId", "refreshToken")
+
+    def __init__(self, *rows: tuple[str, str]) -> None:
+        self._rows = rows
+
+    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+        for start in range(0, len(self._rows), 2):
+            part = self._rows[start : start + 2]
+            numbers = range(start + 2, start + 2 + len(part))
+            yield chunk(list(numbers), [[row[column] for row in part] for column in columns])
+
+    def changed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+@pytest.fixture
+def found() -> Validation:
+    rows = [(IDS[0], "token-0"), ("not-a-uuid", "token-1"), (IDS[2], ""), (IDS[0], "token-0"), (IDS[3], "")]
+    return validate_file(Memory(*rows), Settings())
+
+
+def test_every_row_is_valid_invalid_or_a_duplicate(found: Validation) -> None:
+    assert found.counts == {"valid": 1, "invalid": 3, "duplicate": 1}
+    assert found.rows == sum(found.counts.values()) == 5
+    assert found.exit_code == ExitCode.ATTENTION
+
+
+def test_problems_are_grouped_by_code_with_counts_and_the_first_rows(found: Validation) -> None:
+    told = [(cause.code, cause.count, cause.rows) for cause in found.problems]
+    assert told == [("missing-refreshToken", 2, (4, 6)), ("bad-leaf-user-id", 1, (3,))]
+    words = in_words(found, Path("p/problems.csv"))
+    assert "growers.csv: 5 rows, 1 valid, 3 invalid, 1 duplicate" in words
+    assert "2 rows  missing-refreshToken  (rows 4, 6)" in words
+    assert "p/problems.csv" in words
+
+
+def test_the_table_has_a_line_per_problem_in_the_order_of_the_rows(found: Validation) -> None:
+    assert tuple(found.table.columns) == COLUMNS
+    assert found.table["row"].tolist() == [3, 4, 5, 6]
+    assert found.table["status"].tolist() == ["invalid", "invalid", "duplicate", "invalid"]
+
+
+def test_no_secret_of_the_file_is_told(found: Validation) -> None:
+    told = found.table.to_csv() + in_words(found, Path("p")) + str(as_data(found, Path("p")))
+    assert "token-" not in told
+
+
+def test_a_good_file_needs_no_setting_and_no_attention() -> None:
+    found = validate_file(Memory((IDS[0], "token-0"), (IDS[1], "token-1")), Settings())
+    assert found.exit_code == ExitCode.OK
+    assert found.problems == ()
+    assert tuple(found.table.columns) == COLUMNS
+
+
+def test_a_file_has_one_place_for_its_problems() -> None:
+    assert problems_path("in/growers.csv", Path("reports")) == Path("reports/validate-growers/problems.csv")
+    assert problems_path("-", Path("reports")) == Path("reports/validate-stdin/problems.csv")

@@ -1,0 +1,61 @@
+"""Facts in words."""
+
+import pytest
+
+from bulk_onboard.cli import words
+from bulk_onboard.facts import About, Held, RowChecked, RowFinished, Scanned, Stopping
+from bulk_onboard.model import Health, Status
+
+
+def test_what_is_about_to_be_changed_names_leaf_owner_provider_rows_and_rate() -> None:
+    told = words.about(
+        About("20261124T000000Z-a", "https://api.withleaf.io", "me@example.com", "raven", 1200, 10.0)
+    )
+    for part in (
+        "1,200 rows",
+        "https://api.withleaf.io",
+        "me@example.com",
+        "raven",
+        "at most 10 requests per second",
+    ):
+        assert part in told
+
+
+def test_no_ceiling_is_said_in_words() -> None:
+    assert words.rate(0) == "without a rate ceiling"
+    assert words.rate(2.5) == "at most 2.5 requests per second"
+
+
+def test_what_the_file_holds_is_said_with_what_was_cleaned() -> None:
+    fact = Scanned("a.csv", 5, {Status.INVALID: 1, Status.EXISTING: 0}, 4, {"trimmed": 2})
+    assert words.scanned(fact) == "a.csv: 5 rows, 1 invalid, 2 cleaned (trimmed); 4 to do"
+
+
+def test_a_wait_and_a_stop_are_said_in_words() -> None:
+    assert words.announcement(Held(30.0)) == "Leaf asks to wait 30 s"
+    assert "interrupted" in (words.announcement(Stopping("interrupted")) or "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.2, "1 s"), (40, "40 s"), (300, "5 min"), (7800, "2 h 10 min")]
+)
+def test_lengths_of_time_are_said_as_people_say_them(seconds: float, told: str) -> None:
+    assert words.length(seconds) == told
+
+
+def test_only_rows_that_need_attention_concern_anyone() -> None:
+    assert words.concern(RowFinished(7, Status.REJECTED, "leaf-400")) == "row 7: rejected (leaf-400)"
+    assert words.concern(RowFinished(7, Status.CREATED)) is None
+    assert words.concern(RowChecked(7, Health.UNHEALTHY)) == "row 7: unhealthy"
+    assert words.concern(RowChecked(7, None)) is None
+
+
+def test_a_check_that_runs_beside_onboarding_is_not_counted_as_a_row_onboarded() -> None:
+    tally = words.Tally("onboard", 4, begun=0.0)
+    for fact in (
+        RowFinished(2, Status.CREATED),
+        RowChecked(2, Health.HEALTHY),
+        RowFinished(3, Status.FAILED),
+    ):
+        tally.add(fact)
+    assert tally.line(2.0) == "onboarding: 2 of 4 rows, 1 rows/s, 1 attention, 1 created, about 2 s left"

@@ -1,0 +1,179 @@
+"""Who may import whom. The listing of files is the architecture only as long as this holds."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bulk_onboard
+
+ROOT = Path(bulk_onboard.__file__).parent
+EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox"}
+# The composition root wires; it is the one place of the engine that knows the edges.
+WIRING = "engine.run"
+# A second door beside the command line: the package as a library.
+LIBRARY = "api"
+VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
+LINES = 400
+
+# Where tables of rows are worked on, many rows at a time.
+TABLES = {"read", "report", "chunk", "compare", "fingerprint", "header", "manifest", "validate"}
+TABLES |= {"engine.scan", "engine.survey", "engine.phases", "engine.validation", WIRING}
+
+# Package -> the modules (or folders) that may import it.
+CONFINED = {
+    "pandas": TABLES,
+    "numpy": TABLES,
+    "pyarrow": {"read", "manifest", "report"},
+    "aiohttp": {"leaf", "sandbox"},
+    "sqlalchemy": {"ledger"},
+    "click": {"cli"},
+    "tqdm": {"cli"},
+    "pydantic": {"cli"},
+    "pydantic_settings": {"cli"},
+    "aiolimiter": {"pace"},
+    "python_calamine": {"read"},
+}
+
+
+def _name(path: Path) -> str:
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    if parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts)
+
+
+MODULES = {_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def _nodes(tree: ast.AST, *, lazy: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports of a tree; those for the type checker only do not count."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        elif lazy or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _nodes(node, lazy=lazy)
+
+
+def _targets(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    assert node.level == 0, "imports are absolute"
+    assert node.module is not None
+    for alias in node.names:
+        # `from bulk_onboard import codes` imports a module, `from bulk_onboard.codes import x` a name.
+        full = f"{node.module}.{alias.name}"
+        yield full if full.removeprefix("bulk_onboard.") in MODULES else node.module
+
+
+def imported(module: str, *, lazy: bool = True) -> set[str]:
+    """Everything a module imports, by full name."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return {target for node in _nodes(tree, lazy=lazy) for target in _targets(node)}
+
+
+def ours(module: str, *, lazy: bool = True) -> set[str]:
+    """Which of our own modules a module imports; "" is the package itself."""
+    names = {name for name in imported(module, lazy=lazy) if name.split(".")[0] == "bulk_onboard"}
+    return {name.removeprefix("bulk_onboard").removeprefix(".") for name in names} - {module}
+
+
+def place(module: str) -> str:
+    """The folder of a module, "" for one at the top."""
+    first = module.split(".", maxsplit=1)[0]
+    return first if (ROOT / first).is_dir() and module else ""
+
+
+def _allowed(module: str) -> set[str] | None:
+    """The folders a module may import from; None: from anywhere."""
+    match place(module):
+        case "":
+            return None if module == LIBRARY else {""}
+        case "engine":
+            return None if module == WIRING else {"", "engine"}
+        case "cli":
+            return {"", "cli", "engine", "read", "report", "sandbox"}
+        case folder:
+            assert folder in EDGES, f"{folder} has no rule yet"
+            return {"", folder}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("", "__main__")])
+def test_a_module_imports_only_from_where_it_may(module: str) -> None:
+    allowed = _allowed(module)
+    wrong = {name for name in ours(module) if allowed is not None and place(name) not in allowed}
+    assert not wrong, f"{module} must not import {sorted(wrong)}"
+
+
+def test_the_vocabulary_and_the_errors_import_nothing_of_ours() -> None:
+    assert ours("model") == set()
+    assert ours("errors") == set()
+    assert ours("settings") <= {"model"}
+    assert ours("facts") <= {"model"}
+
+
+@pytest.mark.parametrize("package", sorted(CONFINED))
+def test_a_package_is_imported_only_where_it_belongs(package: str) -> None:
+    allowed = CONFINED[package]
+    users = {name for name in MODULES if package in {target.split(".")[0] for target in imported(name)}}
+    wrong = {name for name in users if name not in allowed and place(name) not in allowed}
+    assert not wrong, f"{package} does not belong in {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name])
+def test_no_module_has_a_name_that_says_nothing(module: str) -> None:
+    assert not VAGUE & set(module.split("."))
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    long = {
+        name: lines for name, path in MODULES.items() if (lines := len(path.read_text().splitlines())) > LINES
+    }
+    assert not long
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    graph = {name: ours(name) & MODULES.keys() - {""} for name in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"circle: {' -> '.join((*path[path.index(name) :], name))}"
+        if name not in done:
+            for target in sorted(graph[name]):
+                visit(target, (*path, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+def _loaded_by(program: str) -> set[str]:
+    show = "import sys; print(*{name.split('.')[0] for name in sys.modules})"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{show}"], capture_output=True, text=True, check=True
+    )
+    return set(ran.stdout.split())
+
+
+HEAVY = {"pandas", "numpy", "pyarrow", "aiohttp", "pydantic", "sqlalchemy", "tqdm", "asyncio", "uvloop"}
+
+
+@pytest.mark.parametrize("argv", ["--help", "--version", "providers"])
+def test_what_tells_only_is_quick_because_nothing_heavy_is_loaded(argv: str) -> None:
+    program = f"from bulk_onboard.cli.main import main; main(['{argv}'])"
+    assert not _loaded_by(program) & HEAVY
+
+
+def test_the_entry_loads_nothing_heavy() -> None:
+    assert not _loaded_by("import bulk_onboard.cli.main") & HEAVY
+
+
+def test_the_wording_of_commands_help_loads_no_data_frame() -> None:
+    program = "from bulk_onboard.cli.main import main; main(['run', '--help'])"
+    assert not _loaded_by(program) & {"pandas", "aiohttp", "sqlalchemy", "pydantic"}
