@@ -1,0 +1,86 @@
+"""Files that are whole or absent: written under another name, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from bulk_onboard.errors import OutputError
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+class Draft:
+    """A file on its way. Nobody else can read it at any time, not even while it is being written."""
+
+    def __init__(self, path: Path, again: str) -> None:
+        self.path, self._again = path, again
+        self._name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        with self.writing():
+            make_folder(path.parent)
+            handle = os.open(self._name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
+        self.file: BinaryIO = os.fdopen(handle, "wb")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """What fails inside is this file's failure. Raises OutputError."""
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} cannot be written: {error.strerror or error};"
+                f" once that is put right, {self._again} writes it again"
+            ) from error
+
+    def seal(self) -> None:
+        """All of it is on disk. Raises OutputError."""
+        with self.writing():
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+
+    def publish(self) -> None:
+        """The file appears, in place of an older one. Raises OutputError."""
+        with self.writing():
+            self._name.replace(self.path)
+
+    def discard(self) -> None:
+        """Nothing of an unpublished file stays behind."""
+        try:
+            self.file.close()
+        except OSError:
+            pass  # the buffer could not be flushed; it is unwanted anyway
+        finally:
+            self._name.unlink(missing_ok=True)
+
+
+@contextmanager
+def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
+    """Files that appear together when the block ends well; else none does. ``again``: what writes them again.
+
+    Raises OutputError.
+    """
+    opened: list[Draft] = []
+    try:
+        for path in paths:
+            opened.append(Draft(path, again))
+        yield opened
+        for draft in opened:
+            draft.seal()
+        for draft in opened:
+            draft.publish()
+    finally:
+        for draft in opened:
+            draft.discard()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it that are missing, for nobody but the user."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)

@@ -1,0 +1,99 @@
+"""The sums of a run: rows by status and health, causes, and the exit code that follows from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import Cause, RunInfo
+from bulk_onboard.model import Health, Status
+
+FIRST = 5
+
+_KNOWN = [status.value for status in Status]
+_CONNECTED = [Status.CREATED.value, Status.EXISTING.value]
+_TO_LOOK_AT = [status.value for status in Status if status.needs_attention] + [Status.NOT_ATTEMPTED.value]
+
+
+@dataclass(slots=True)
+class _Group:
+    message: str
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+
+
+class Tally:
+    """Counts pages as they go by; none is kept."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._statuses: Counter[str] = Counter()
+        self._healths: Counter[str] = Counter()
+        self._causes: dict[tuple[str, str], _Group] = {}
+
+    def add(self, page: pd.DataFrame) -> None:
+        """Count a page."""
+        self.rows += len(page)
+        self._statuses.update(_counted(page["status"]))
+        self._healths.update(_counted(page["health"]))
+        connected = page["status"].isin(_CONNECTED)
+        unhealthy = connected & (page["health"] == Health.UNHEALTHY.value)
+        wanted = page["status"].isin(_TO_LOOK_AT) | unhealthy
+        if wanted.any():
+            shown = page["status"].where(~unhealthy, Health.UNHEALTHY.value)
+            self._group(page.assign(status=shown)[wanted])
+
+    def _group(self, page: pd.DataFrame) -> None:
+        for (status, code), found in page.groupby(["status", "code"], sort=False):
+            group = self._causes.setdefault((str(status), str(code)), _Group(str(found["message"].iloc[0])))
+            group.count += len(found)
+            group.rows += [int(row) for row in found["row"].head(FIRST - len(group.rows))]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows by status: every status there is, in its usual order."""
+        return {status: self._statuses[status] for status in _KNOWN}
+
+    @property
+    def health(self) -> Mapping[str, int]:
+        """Rows by health; rows that were not checked are in none."""
+        return {health.value: self._healths[health.value] for health in Health}
+
+    @property
+    def unknown(self) -> int:
+        """Rows whose status is no status: there must be none."""
+        return self.rows - sum(self.counts.values())
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The rows somebody should look at, by reason, the most frequent first."""
+        found = [
+            Cause(status, code, group.count, tuple(group.rows), group.message)
+            for (status, code), group in self._causes.items()
+        ]
+        return tuple(sorted(found, key=lambda cause: (-cause.count, cause.rows)))
+
+    @property
+    def attention(self) -> int:
+        """How many rows somebody should look at."""
+        return sum(group.count for group in self._causes.values())
+
+
+def exit_code(tally: Tally, info: RunInfo) -> ExitCode:
+    """What the process tells its caller."""
+    if tally.unknown or tally.rows != info.rows:
+        return ExitCode.BUG
+    if info.interrupted:
+        return ExitCode.INTERRUPTED
+    # Without a reason to stop, the code is that of an earlier report of this run, not of its end.
+    if info.stop_reason and info.exit_code:
+        return ExitCode(info.exit_code)
+    return ExitCode.ATTENTION if tally.attention else ExitCode.OK
+
+
+def _counted(column: pd.Series) -> dict[str, int]:
+    return {str(word): int(count) for word, count in column.value_counts().items()}
