@@ -86,7 +86,11 @@ class Lines:
             case Held() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
-            case Scanned() | About() | Stopping():
+            case Stopping():
+                self._write(words.announcement(fact) or "")
+                if self._tally is not None:
+                    self._tally.stopping = True
+            case Scanned() | About():
                 self._write(words.announcement(fact) or "")
             case _:
                 assert_never(fact)

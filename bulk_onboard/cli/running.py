@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def opened(where: str, sheet: str | None) -> Iterator[Source]:
     """The file, or standard input for ``-``."""
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
-    stdin = click.get_binary_stream("stdin") if where == "-" else None
+    stdin = sys.stdin.buffer if where == "-" else None
     source: Source = open_source(where, sheet=sheet, stdin=stdin)
     try:
         yield source

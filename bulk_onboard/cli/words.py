@@ -57,7 +57,8 @@ def scanned(fact: Scanned) -> str:
 def about(fact: About) -> str:
     """What is about to be changed."""
     what = f"About to store credentials of {rows(fact.to_do)}" if fact.to_do else "Nothing to store"
-    return f"{what} at {fact.leaf} as {fact.owner}, provider {fact.provider}, {rate(fact.rate)} (run {fact.run_id})"
+    where = f"{what} at {fact.leaf} as {fact.owner}, provider {fact.provider}"
+    return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
 
 
 def announcement(fact: Fact) -> str | None:
@@ -101,6 +102,7 @@ class Tally:
     begun: float
     done: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    stopping: bool = False
 
     def add(self, fact: RowFinished | RowChecked) -> None:
         """Count one row. A follow-up that runs beside onboarding does not count as a row onboarded."""
@@ -130,7 +132,7 @@ class Tally:
         parts = [f"{PHASES[self.phase]}: {self.done:,} of {rows(self.total)}"]
         parts += [f"{number(speed)} rows/s"] if speed else []
         parts += [self.shown()] if self.counts else []
-        if speed and self.done < self.total:
+        if speed and self.done < self.total and not self.stopping:
             parts.append(f"about {length((self.total - self.done) / speed)} left")
         return ", ".join(parts)
 

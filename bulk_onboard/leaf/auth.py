@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bulk_onboard.errors import LoginRefused
+from bulk_onboard.errors import BulkOnboardError, LoginRefused
 from bulk_onboard.leaf.scrub import scrub
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
@@ -32,7 +32,7 @@ class Auth:
         self._authenticate = authenticate
         self._bearer = Bearer(login.token, 0) if login.token else None
         self._accepted = -1
-        self._renewals = 0
+        self._failure: BulkOnboardError | None = None
         self._lock = asyncio.Lock()
 
     async def bearer(self) -> Bearer:
@@ -40,7 +40,7 @@ class Auth:
         if self._bearer is None:
             async with self._lock:
                 if self._bearer is None:
-                    self._bearer = Bearer(await self._authenticate(), 0)
+                    self._bearer = Bearer(await self._log_in(), 0)
         return self._bearer
 
     def accept(self, bearer: Bearer) -> None:
@@ -63,7 +63,17 @@ class Auth:
                 )
             if refused.generation > 0 and self._accepted < refused.generation:
                 raise LoginRefused("Leaf refuses every request (HTTP 401), also after a new login")
-            self._bearer = Bearer(await self._authenticate(), refused.generation + 1)
+            self._bearer = Bearer(await self._log_in(), refused.generation + 1)
+
+    async def _log_in(self) -> Secret:
+        """A login that failed is not tried again by everyone who waited for it: that locks accounts."""
+        if self._failure:
+            raise self._failure
+        try:
+            return await self._authenticate()
+        except BulkOnboardError as error:
+            self._failure = error
+            raise
 
 
 def owner(login: Login) -> str:

@@ -41,6 +41,8 @@ LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 day
 # Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
 KEEP_ALIVE = 15.0  # seconds
 LOGIN_ATTEMPTS = 6
+# For one request. A token that others are served with may still be refused for one grower, for ever.
+RENEWALS = 3
 
 V = TypeVar("V")
 
@@ -128,7 +130,7 @@ class LeafClient:
         self, method: str, url: str, classify: Callable[[Reply], V], body: bytes | None = None
     ) -> Answer[V | Transient | Ambiguous]:
         """One request, and one more for each time the login had to be renewed."""
-        while True:
+        for _ in range(RENEWALS + 1):
             bearer = await self._auth.bearer()
             answer = await self._send(method, url, classify, body, bearer.token)
             if not isinstance(answer.verdict, Unauthorised):
@@ -136,6 +138,7 @@ class LeafClient:
                     self._auth.accept(bearer)
                 return answer
             await self._auth.renew(bearer)
+        raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send(
         self, method: str, url: str, classify: Callable[[Reply], V], body: bytes | None, token: Secret | None

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from bulk_onboard.leaf.scrub import MASK, scrub, word
+from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -108,7 +108,8 @@ def login_token(reply: Reply) -> str | None:
     """The ``id_token`` of a login's reply, None if there is none."""
     data = _json(reply)
     token = data.get("id_token") if isinstance(data, dict) else None
-    return token if isinstance(token, str) and token else None
+    # Visible characters only: anything else does not go into a header.
+    return token if isinstance(token, str) and re.fullmatch(r"[!-~]+", token) else None
 
 
 def after_exception(error: BaseException) -> Transient | Ambiguous:
@@ -215,11 +216,11 @@ def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> 
         return None
     if not isinstance(data.get("id"), str | int) or data["id"] == "":
         return None
-    created = _timestamp(data.get("createdTime"))
+    status = data.get("status")
     return Credential(
         id=word(data["id"], ours.values()),
-        status=word(data.get("status") or "", ours.values()),
-        created=created + (reply.at - _their_now(reply)) if created else None,
+        status=word(status, ours.values()) if isinstance(status, str) else "",
+        created=_on_our_clock(_timestamp(data.get("createdTime")), reply),
         echo=_echo(data, ours, secret_fields),
     )
 
@@ -231,9 +232,13 @@ def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]
     return Echo.SAME if all(ours[f] == value for f, value in shown.items()) else Echo.DIFFERENT
 
 
+# Nothing but blanks and mask characters, or some of them in a row, as in "rt-1****" and "••••9f3a".
+_MASKED = re.compile(r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}")
+
+
 def _is_shown(value: object) -> bool:
     """Whether an echoed secret is the real one, not blank and not masked."""
-    return isinstance(value, str) and value.strip("*•xX…. ") != "" and MASK not in value
+    return isinstance(value, str) and not _MASKED.search(value)
 
 
 def _events(reply: Reply) -> list[Event] | None:
@@ -242,15 +247,15 @@ def _events(reply: Reply) -> list[Event] | None:
         data = []
     if not isinstance(data, list) or not all(isinstance(e, dict) for e in data):
         return None
-    return [_event(e) for e in data if isinstance(e.get("statusCode"), int | str)]
+    return [event for event in map(_event, data) if event]
 
 
-def _event(data: Mapping[str, Any]) -> Event:
-    try:
-        code = int(data["statusCode"])
-    except ValueError:
-        code = 0
-    return Event(code, _timestamp(data.get("createdDate")))
+def _event(data: Mapping[str, Any]) -> Event | None:
+    """None if it has no readable status code: then it tells neither good nor bad."""
+    code = data.get("statusCode")
+    if not isinstance(code, int | str) or not re.fullmatch(r"[0-9]{1,3}", str(code)):
+        return None
+    return Event(int(code), _timestamp(data.get("createdDate")))
 
 
 def _latest(events: list[Event]) -> Event | None:
@@ -266,6 +271,13 @@ def _timestamp(value: object) -> datetime | None:
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
+        return None
+
+
+def _on_our_clock(theirs: datetime | None, reply: Reply) -> datetime | None:
+    try:
+        return theirs + (reply.at - _their_now(reply)) if theirs else None
+    except OverflowError:  # the year 1, or 9999: a placeholder
         return None
 
 

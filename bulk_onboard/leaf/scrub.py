@@ -10,7 +10,7 @@ from urllib.parse import quote
 MASK = "***"
 LONGEST = 300
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 # A long run without spaces that mixes letters and digits is more likely a token than a word.
 _OPAQUE = re.compile(r"[A-Za-z0-9_\-.~+/=%]{20,}")
@@ -23,21 +23,26 @@ def scrub(text: object, secrets: Iterable[str] = ()) -> str:
 
     ``secrets`` are masked as they are, JSON-escaped and URL-encoded.
     """
-    line = str(text)
-    for secret in sorted(_forms(secrets), key=len, reverse=True):
-        line = line.replace(secret, MASK)
-    line = _OPAQUE.sub(_mask_opaque, _CONTROL.sub(" ", line)).strip()
+    line = _OPAQUE.sub(_mask_opaque, _masked(_CONTROL.sub(" ", str(text)), secrets)).strip()
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def word(text: object, secrets: Iterable[str] = ()) -> str:
     """A code, an id or a status word of Leaf: `scrub`, then only what such a word may hold."""
-    return re.sub(r"[^\w.\-* ]", "", scrub(text, secrets))[:64]
+    secrets = tuple(secrets)
+    # Masked twice: what is left out in between may have kept the parts of a secret asunder.
+    return _masked(re.sub(r"[^\w.\-* ]", "", scrub(text, secrets)), secrets)[:64]
+
+
+def _masked(line: str, secrets: Iterable[str]) -> str:
+    forms = sorted(_forms(secrets), key=len, reverse=True)
+    # In any case of letters, for "%2F" may be written "%2f".
+    return re.sub("|".join(map(re.escape, forms)), MASK, line, flags=re.IGNORECASE) if forms else line
 
 
 def _forms(secrets: Iterable[str]) -> set[str]:
     plain = {s for s in secrets if len(s) >= _SHORTEST_SECRET}
-    return plain | {json.dumps(s)[1:-1] for s in plain} | {quote(s, safe="") for s in plain}
+    return plain | {json.dumps(s)[1:-1] for s in plain} | {quote(s, safe="", errors="replace") for s in plain}
 
 
 def _mask_opaque(match: re.Match[str]) -> str:

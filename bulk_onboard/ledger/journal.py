@@ -90,6 +90,8 @@ class Journal:
                 await asyncio.get_running_loop().run_in_executor(self._thread, write)
             except LedgerError as error:
                 self._failure = error
+            except Exception as error:  # whoever waits would wait for ever
+                self._failure = LedgerError(f"the ledger cannot be written: {type(error).__name__}")
         for done in waiting + (self._waiting if self._failure else []):
             _resolve(done, self._failure)
 

@@ -184,7 +184,7 @@ class Ledger:
     def _translated(self, done: str) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError, ValueError) as error:
+        except (SQLAlchemyError, OSError, ValueError, OverflowError) as error:
             # Not the error itself: SQLAlchemy's text repeats the parameters.
             cause = getattr(error, "orig", None) or (
                 error if isinstance(error, OSError) else type(error).__name__

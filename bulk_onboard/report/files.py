@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from bulk_onboard.report.draft import Draft, drafts
 from bulk_onboard.report.rows import COLUMNS
-from bulk_onboard.report.safe import cleaned, harmless, quoted
+from bulk_onboard.report.safe import blank, cleaned, harmless, quoted
 
 _NUMBERS: Mapping[str, pa.DataType] = {
     "row": pa.int64(),
@@ -123,7 +123,7 @@ def _cells(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if flat.type != pa.string():
         return pc.fill_null(flat.cast(pa.string()), "")
-    return quoted(harmless(flat))
+    return flat if blank(flat) else quoted(harmless(flat))
 
 
 class _Parquet:

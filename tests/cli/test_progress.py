@@ -84,6 +84,16 @@ def test_lines_come_every_ten_seconds_and_at_the_end_of_a_phase(said: list[str],
     assert "4 rows/s, 40 created, about 15 s left" in said[0]
 
 
+def test_a_run_that_stops_makes_no_promise_of_the_time_left(said: list[str], clock: Clock) -> None:
+    lines = progress.Lines(said.append, clock)
+    lines(PhaseStarted("onboard", 100))
+    lines(Stopping("interrupted"))
+    clock.now += 20
+    lines(RowFinished(2, Status.CREATED))
+    assert said[-1].startswith("onboarding: 1 of 100 rows")
+    assert "left" not in said[-1]
+
+
 def test_a_wait_is_said_once_in_ten_seconds(said: list[str], clock: Clock) -> None:
     lines = progress.Lines(said.append, clock)
     for _ in range(21):

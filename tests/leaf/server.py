@@ -1,0 +1,106 @@
+"""A server of raw bytes on this machine: it counts what arrives and answers what it is told, broken or not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Request:
+    """One request as it came over the wire."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+Answer = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Server:
+    """``answer`` is asked for every request; closing the writer there breaks the connection."""
+
+    answer: Answer
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def count(self, method: str, part: str = "") -> int:
+        """How many requests of this kind arrived."""
+        return sum(r.method == method and part in r.path for r in self.requests)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        number = self.connections
+        try:
+            while not writer.is_closing():
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                method, path, _ = head[0].split(" ")
+                headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                request = Request(method, path, headers, body, number)
+                self.requests.append(request)
+                await self.answer(request, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[Server]:
+    """A server on a free port of this machine."""
+    server = Server(answer)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        await server._serve(reader, writer)
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def http(status: int, body: object = b"", *lines: str) -> bytes:
+    """A whole reply."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(content)}", *lines]
+    return "\r\n".join([*head, "", ""]).encode() + content
+
+
+def always(raw: bytes, *, close: bool = False) -> Answer:
+    """The same bytes to whatever comes."""
+
+    async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+        if close:
+            await writer.drain()
+            writer.close()
+
+    return answer
+
+
+async def never(_request: Request, _writer: asyncio.StreamWriter) -> None:
+    """No answer at all."""
+    await asyncio.sleep(60)

@@ -1,0 +1,151 @@
+"""One login for all."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+
+import pytest
+
+from bulk_onboard.errors import LoginRefused, StoppedForSafety
+from bulk_onboard.leaf.auth import Auth, owner
+from bulk_onboard.model import Secret
+from bulk_onboard.settings import Login
+from warp import warp
+
+PASSWORD = Login(username="me", password=Secret("planted-password"))
+BOTH = Login(Secret("planted-old"), "me", Secret("planted-password"))
+ONLY_TOKEN = Login(Secret("planted-old"))
+
+
+class Desk:
+    """Gives out numbered tokens, or raises, after a second."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.logins = 0
+        self._error = error
+
+    async def __call__(self) -> Secret:
+        self.logins += 1
+        number = self.logins
+        await asyncio.sleep(1)
+        if self._error:
+            raise self._error
+        return Secret(f"token-{number}")
+
+
+def test_a_thousand_requests_at_the_start_log_in_once() -> None:
+    async def main() -> None:
+        desk = Desk()
+        auth = Auth(PASSWORD, desk)
+        bearers = await asyncio.gather(*(auth.bearer() for _ in range(1000)))
+        assert {b.token.reveal() for b in bearers} == {"token-1"}
+        assert desk.logins == 1
+
+    warp(main())
+
+
+def test_a_token_is_used_without_a_login() -> None:
+    async def main() -> None:
+        desk = Desk()
+        assert (await Auth(BOTH, desk).bearer()).token.reveal() == "planted-old"
+        assert desk.logins == 0
+
+    warp(main())
+
+
+def test_all_who_are_refused_with_one_token_share_one_renewal() -> None:
+    async def main() -> None:
+        desk = Desk()
+        auth = Auth(BOTH, desk)
+        old = await auth.bearer()
+        await asyncio.gather(*(auth.renew(old) for _ in range(100)))
+        await auth.renew(old)  # a straggler
+        assert desk.logins == 1
+        assert (await auth.bearer()).token.reveal() == "token-1"
+
+    warp(main())
+
+
+def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None:
+    async def main() -> None:
+        auth = Auth(PASSWORD, Desk())
+        await auth.renew(await auth.bearer())
+        with pytest.raises(LoginRefused, match="after a new login"):
+            await auth.renew(await auth.bearer())
+
+    warp(main())
+
+
+def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_again() -> None:
+    async def main() -> None:
+        desk = Desk()
+        auth = Auth(PASSWORD, desk)
+        for _ in range(5):
+            bearer = await auth.bearer()
+            auth.accept(bearer)
+            await auth.renew(bearer)
+        assert desk.logins == 6
+
+    warp(main())
+
+
+def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do() -> None:
+    async def main() -> None:
+        desk = Desk()
+        auth = Auth(ONLY_TOKEN, desk)
+        with pytest.raises(LoginRefused, match="LEAF_TOKEN") as told:
+            await auth.renew(await auth.bearer())
+        assert "planted" not in str(told.value)
+        assert desk.logins == 0
+
+    warp(main())
+
+
+@pytest.mark.parametrize("error", [LoginRefused("wrong password"), StoppedForSafety("no answer")])
+def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_it(error: Exception) -> None:
+    async def main() -> None:
+        desk = Desk(error)
+        auth = Auth(BOTH, desk)
+        old = await auth.bearer()
+        ends = await asyncio.gather(*(auth.renew(old) for _ in range(100)), return_exceptions=True)
+        assert {type(end) for end in ends} == {type(error)}
+        assert desk.logins == 1
+
+    warp(main())
+
+
+def test_a_login_that_is_cancelled_is_tried_by_the_next() -> None:
+    async def main() -> None:
+        desk = Desk()
+        auth = Auth(PASSWORD, desk)
+        first = asyncio.create_task(auth.bearer())
+        await asyncio.sleep(0.5)
+        first.cancel()
+        assert (await auth.bearer()).token.reveal() == "token-2"
+
+    warp(main())
+
+
+def jwt(claims: object) -> Secret:
+    middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return Secret(f"e30.{middle}.sig")
+
+
+@pytest.mark.parametrize(
+    ("login", "name"),
+    [
+        (PASSWORD, "me"),
+        (Login(jwt({"sub": "boss"})), "boss"),
+        (Login(jwt({"sub": "\x1b[2Jboss"})), "[2Jboss"),
+        (Login(jwt({"sub": 5})), "unknown (the token does not say)"),
+        (Login(jwt([])), "unknown (the token does not say)"),
+        (Login(Secret("a.b")), "unknown (the token does not say)"),
+        (Login(Secret("a.?.c")), "unknown (the token does not say)"),
+        (Login(Secret("a.é.c")), "unknown (the token does not say)"),
+        (Login(), "unknown (the token does not say)"),
+    ],
+)
+def test_the_owner_is_the_user_name_or_what_the_token_says(login: Login, name: str) -> None:
+    assert owner(login) == name

@@ -1,0 +1,455 @@
+"""The client against a real server of this machine, which breaks in every way a server can."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+import socket
+import struct
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import bulk_onboard
+from bulk_onboard.cancelled import NotSent
+from bulk_onboard.errors import LoginRefused
+from bulk_onboard.leaf import client as module
+from bulk_onboard.leaf.client import LeafClient
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Created,
+    Events,
+    Exists,
+    Payload,
+    Refused,
+    Secret,
+    Throttled,
+    Transient,
+    Verdict,
+)
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.settings import LeafSettings, Login
+from fakes import ID, PAYLOAD, TOKEN
+from leaf.server import Answer, Request, Server, always, http, never, serving
+
+GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59Z", "refreshToken": TOKEN}
+PATH = f"/services/usermanagement/api/users/{ID}/raven-credentials"
+BEARER = Login(token=Secret("planted-bearer"))
+PASSWORD = Login(username="me", password=Secret("planted-password"))
+
+
+@dataclass
+class Turns:
+    """No ceiling, but a count."""
+
+    taken: int = 0
+    held: list[float] = field(default_factory=list)
+
+    async def turn(self) -> None:
+        self.taken += 1
+
+    def hold(self, seconds: float) -> None:
+        self.held.append(seconds)
+
+
+@asynccontextmanager
+async def talking(
+    answer: Answer, login: Login = BEARER, timeout: float = 5.0, turns: Turns | None = None
+) -> AsyncIterator[tuple[LeafClient, Server]]:
+    async with serving(answer) as server:
+        settings = LeafSettings(server.url, login, timeout)
+        async with LeafClient(settings, PROVIDERS["raven"], turns or Turns()) as client:
+            yield client, server
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break the connection with a RST instead of a FIN."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def resets(_request: Request, writer: asyncio.StreamWriter) -> None:
+    reset(writer)
+
+
+async def hangs_in_the_body(_request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 201 X\r\nContent-Length: 500\r\n\r\n{"id": "c-1",')
+    await writer.drain()
+    await asyncio.sleep(60)
+
+
+async def resets_in_the_body(_request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 201 X\r\nContent-Length: 500\r\n\r\n{"id": "c-1",')
+    await writer.drain()
+    await asyncio.sleep(0.02)
+    reset(writer)
+
+
+async def endless(_request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 201 X\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        await writer.drain()
+
+
+ZEROS = b"\0" * (1 << 20)
+GZIP = "Content-Encoding: gzip"
+HUGE = b"HTTP/1.1 201 X\r\nContent-Length: 1099511627776\r\n\r\n{"
+FLOOD = [f"X-{n}: {'y' * 200}" for n in range(5000)]
+
+# What a server does -> the code of the verdict on a POST.
+BROKEN: dict[str, tuple[Answer, str]] = {
+    "closes without a word": (always(b"", close=True), "connection-lost"),
+    "resets": (resets, "connection-lost"),
+    "resets in the body": (resets_in_the_body, "connection-lost"),
+    "never answers": (never, "no-answer"),
+    "hangs in the body": (hangs_in_the_body, "no-answer"),
+    "truncates the body": (
+        always(b'HTTP/1.1 201 X\r\nContent-Length: 500\r\n\r\n{"id": "c-1"}', close=True),
+        "connection-lost",
+    ),
+    "truncates a chunk": (
+        always(b'HTTP/1.1 201 X\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"id": 1}', close=True),
+        "connection-lost",
+    ),
+    "speaks no HTTP": (always(b"220 smtp.example ESMTP\r\n\r\n", close=True), "unreadable-reply"),
+    "answers HTML": (always(http(200, b"<html>Sign in to the wifi</html>")), "unreadable-reply"),
+    "answers half JSON": (always(http(201, b'{"id": "c-')), "unreadable-reply"),
+    "announces a huge body": (always(HUGE), "response-too-large"),
+    "sends without end": (endless, "response-too-large"),
+    "sends bad gzip": (always(http(201, b"no gzip at all", GZIP)), "connection-lost"),
+    "floods with headers": (always(http(201, GOOD, *FLOOD)), "unreadable-reply"),
+    "sends one huge header": (always(http(201, GOOD, "X: " + "y" * 100_000)), "unreadable-reply"),
+    "fails": (always(http(500)), "server-error"),
+    "is away": (always(http(503, b"", "Connection: close")), "server-error"),
+    "times out behind": (always(http(504)), "server-error"),
+}
+
+
+@pytest.mark.parametrize(("answer", "code"), BROKEN.values(), ids=BROKEN)
+async def test_a_post_that_is_not_answered_properly_is_ambiguous_and_sent_once(answer: Answer, code: str) -> None:
+    turns = Turns()
+    async with talking(answer, timeout=0.3, turns=turns) as (client, server):
+        found = await client.post(ID, PAYLOAD)
+        assert isinstance(found.verdict, Ambiguous)
+        assert found.verdict.code == code
+        await asyncio.sleep(0.05)
+        assert server.count("POST") == len(server.requests) == turns.taken == client.requests.post == 1
+        assert "planted" not in repr(found)
+
+
+@pytest.mark.parametrize(("answer", "code"), BROKEN.values(), ids=BROKEN)
+async def test_a_get_that_is_not_answered_properly_proves_nothing_and_is_not_repeated_unseen(
+    answer: Answer, code: str
+) -> None:
+    turns = Turns()
+    async with talking(answer, timeout=0.3, turns=turns) as (client, server):
+        found = await client.ask(ID, PAYLOAD)
+        # 201 is no answer to a GET.
+        assert isinstance(found.verdict, Ambiguous)
+        await asyncio.sleep(0.05)
+        assert server.count("GET") == len(server.requests) == turns.taken == client.requests.get == 1
+
+
+async def test_a_reply_that_unpacks_to_far_more_than_it_is_does_not_fill_the_memory() -> None:
+    bomb = gzip.compress(ZEROS * 100, 9)
+    async with talking(always(http(200, bomb, GZIP))) as (client, server):
+        tracemalloc.start()
+        try:
+            found = await client.post(ID, PAYLOAD)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert isinstance(found.verdict, Ambiguous)
+        assert peak < 50 * len(ZEROS)
+        assert server.count("POST") == 1
+
+
+async def test_a_small_packed_reply_is_read() -> None:
+    async with talking(always(http(201, gzip.compress(json.dumps(GOOD).encode()), GZIP))) as (client, _):
+        assert isinstance((await client.post(ID, PAYLOAD)).verdict, Created)
+
+
+async def test_a_refused_connection_is_transient_and_not_counted_as_lost() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with LeafClient(LeafSettings(url, BEARER), PROVIDERS["raven"], Turns()) as client:
+            found = await client.post(ID, PAYLOAD)
+    assert isinstance(found.verdict, Transient)
+    assert found.verdict.code == "connection-refused"
+    assert found.http_status is None
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_no_secret_goes_there(status: int) -> None:
+    async with serving(always(http(201, GOOD))) as other:
+        moved = always(http(status, b"", f"Location: {other.url}/elsewhere"))
+        async with talking(moved) as (client, server):
+            posted, asked = await client.post(ID, PAYLOAD), await client.ask(ID, PAYLOAD)
+            assert isinstance(posted.verdict, Ambiguous)
+            assert isinstance(asked.verdict, Ambiguous)
+            assert posted.verdict.code == asked.verdict.code == "redirected"
+            assert len(server.requests) == 2
+        assert other.connections == 0
+
+
+async def test_the_wire_shows_exactly_what_leaf_documents() -> None:
+    odd = Payload({**PAYLOAD, "refreshToken": 'ü"\\\n☃/+='})
+    async with talking(always(http(201, GOOD))) as (client, server):
+        await client.post(ID, odd)
+        await client.ask(ID, odd)
+        await client.delete(ID)
+        await client.events(ID)
+    posted, asked, deleted, looked = server.requests
+    assert [(r.method, r.path) for r in server.requests] == [
+        ("POST", PATH), ("GET", PATH), ("DELETE", PATH), ("GET", PATH + "/events"),
+    ]  # fmt: skip
+    assert json.loads(posted.body) == dict(odd)
+    assert posted.headers["content-type"] == "application/json"
+    assert asked.body == deleted.body == looked.body == b""
+    for request in server.requests:
+        assert request.headers["authorization"] == "Bearer planted-bearer"
+        assert re.match(rf"bulk-onboard/{re.escape(bulk_onboard.__version__)} ", request.headers["user-agent"])
+        assert "cookie" not in request.headers
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with talking(always(http(404, b"", "Set-Cookie: a=b; Path=/"))) as (client, server):
+        await client.ask(ID, PAYLOAD)
+        await client.ask(ID, PAYLOAD)
+        assert "cookie" not in server.requests[1].headers
+
+
+async def test_every_request_takes_a_turn_and_is_counted_by_its_kind() -> None:
+    turns = Turns()
+    async with talking(always(http(429, b"", "Retry-After: 7")), turns=turns) as (client, server):
+        assert (await client.ask(ID, PAYLOAD)).verdict == Throttled(7.0)
+        assert (await client.post(ID, PAYLOAD)).verdict == Throttled(7.0)
+        assert (await client.delete(ID)).verdict == Throttled(7.0)
+        assert (await client.events(ID)).verdict == Throttled(7.0)
+        sent = client.requests
+        assert (sent.get, sent.post, sent.delete, sent.throttled) == (2, 1, 1, 4)
+        assert turns.taken == sent.total == len(server.requests)
+        assert turns.held == [7.0] * 4
+
+
+async def test_a_retry_after_of_a_503_holds_everybody_too() -> None:
+    turns = Turns()
+    async with talking(always(http(503, b"", "Retry-After: 3")), turns=turns) as (client, _):
+        await client.post(ID, PAYLOAD)
+    assert turns.held == [3.0]
+
+
+async def test_an_idle_connection_that_the_server_closed_does_not_repeat_a_request() -> None:
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        if len(server.requests) == 1:
+            writer.write(http(404))
+        else:
+            reset(writer)  # the server was about to close when the request came
+
+    async with talking(answer) as (client, server):
+        await client.ask(ID, PAYLOAD)
+        for call in (client.ask(ID, PAYLOAD), client.post(ID, PAYLOAD)):
+            found = await call
+            assert isinstance(found.verdict, Ambiguous)
+        await asyncio.sleep(0.05)
+        assert (server.count("GET"), server.count("POST")) == (2, 1)
+
+
+async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
+    async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(404))
+        await writer.drain()
+        writer.close()
+
+    async with talking(answer) as (client, server):
+        for _ in range(5):
+            assert (await client.ask(ID, PAYLOAD)).verdict == Absent()
+            await asyncio.sleep(0.02)
+        assert server.count("GET") == server.connections == 5
+
+
+async def test_a_cancelled_wait_for_a_turn_says_that_nothing_was_sent() -> None:
+    class Never(Turns):
+        async def turn(self) -> None:
+            await asyncio.sleep(60)
+
+    async with talking(always(http(201, GOOD)), turns=Never()) as (client, server):
+        task = asyncio.create_task(client.post(ID, PAYLOAD))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(NotSent):
+            await task
+        assert (server.requests, client.requests.total) == ([], 0)
+
+
+async def test_a_cancelled_post_on_the_wire_does_not_say_so() -> None:
+    async with talking(never) as (client, server):
+        task = asyncio.create_task(client.post(ID, PAYLOAD))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as ended:
+            await task
+        assert not isinstance(ended.value, NotSent)
+
+
+# --- absence ----------------------------------------------------------------------------------------
+
+
+async def test_an_empty_200_is_a_usual_no_only_where_404_is_not() -> None:
+    replies = [http(200), http(404), http(404), http(200), http(200), http(200)]
+
+    async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(replies[len(server.requests) - 1])
+
+    async with talking(answer) as (client, server):
+        found = [(await client.ask(ID, PAYLOAD)).verdict for _ in replies]
+    assert found == [
+        Absent(bare=True),
+        Absent(),
+        Absent(),
+        Absent(bare=True, usual=False),
+        Absent(bare=True),
+        Absent(bare=True),
+    ]
+
+
+# --- login ------------------------------------------------------------------------------------------
+
+
+def desk(accepts: Callable[[str], bool], token: Callable[[int], object] = lambda n: f"token-{n}") -> Answer:
+    """A Leaf that takes some tokens, and hands out new ones."""
+    logins = 0
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal logins
+        if request.path == "/api/authenticate":
+            logins += 1
+            number = logins
+            await asyncio.sleep(0.05)
+            writer.write(http(200, {"id_token": token(number)}))
+        else:
+            taken = accepts(request.headers["authorization"])
+            writer.write(http(201, GOOD) if taken else http(401))
+
+    return answer
+
+
+async def test_a_login_sends_user_name_and_password_once_and_no_old_token() -> None:
+    async with talking(desk(lambda _: True), PASSWORD) as (client, server):
+        await client.login()
+        await client.login()
+        assert isinstance((await client.post(ID, PAYLOAD)).verdict, Created)
+    login, posted = server.requests
+    assert json.loads(login.body) == {"username": "me", "password": "planted-password", "rememberMe": "true"}
+    assert "authorization" not in login.headers
+    assert posted.headers["authorization"] == "Bearer token-1"
+
+
+async def test_a_hundred_requests_refused_at_once_share_one_login_and_are_all_sent_again() -> None:
+    both = Login(Secret("planted-old"), "me", Secret("planted-password"))
+    turns = Turns()
+    async with talking(desk(lambda header: header == "Bearer token-1"), both, turns=turns) as (client, server):
+        found = await asyncio.gather(*(client.post(ID, PAYLOAD) for _ in range(100)))
+        assert all(isinstance(f.verdict, Created) for f in found)
+        assert server.count("POST", "authenticate") == 1
+        assert turns.taken == client.requests.post == len(server.requests)
+        accepted = [r for r in server.requests if r.headers.get("authorization") == "Bearer token-1"]
+        assert len(accepted) == 100
+
+
+async def test_a_fresh_token_that_is_refused_as_well_ends_the_run_without_more_logins() -> None:
+    async with talking(desk(lambda _: False), PASSWORD) as (client, server):
+        ends = await asyncio.gather(*(client.ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True)
+        assert {type(end) for end in ends} == {LoginRefused}
+        assert server.count("POST", "authenticate") <= 2
+
+
+async def test_a_token_without_a_password_is_refused_after_one_request() -> None:
+    async with talking(desk(lambda _: False)) as (client, server):
+        with pytest.raises(LoginRefused, match="LEAF_TOKEN"):
+            await client.post(ID, PAYLOAD)
+        assert len(server.requests) == 1
+
+
+async def test_one_grower_refused_for_ever_does_not_log_in_for_ever_while_others_are_served() -> None:
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/api/authenticate":
+            writer.write(http(200, {"id_token": "fresh"}))
+        else:
+            writer.write(http(401 if "forbidden" in request.path else 404))
+
+    async with talking(answer, PASSWORD) as (client, server):
+
+        async def others() -> None:
+            while True:
+                await client.ask(ID, PAYLOAD)
+
+        busy = asyncio.create_task(others())
+        with pytest.raises(LoginRefused):
+            await asyncio.wait_for(client.ask("forbidden", PAYLOAD), 5)
+        busy.cancel()
+        assert server.count("POST", "authenticate") <= module.RENEWALS + 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_wrong_password_ends_the_run_after_one_login_and_is_not_shown(status: int) -> None:
+    async with talking(always(http(status, {"message": "planted-password"})), PASSWORD) as (client, server):
+        ends = await asyncio.gather(*(client.ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True)
+        assert {type(end) for end in ends} == {LoginRefused}
+        assert "planted" not in repr(ends)
+        assert len(server.requests) == 1
+
+
+async def test_a_login_that_fails_for_a_moment_is_tried_again() -> None:
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(503) if len(server.requests) == 1 else http(200, {"id_token": "t"}))
+
+    turns = Turns()
+    async with talking(answer, PASSWORD, turns=turns) as (client, server):
+        await client.login()
+        assert (len(server.requests), turns.taken) == (2, 2)
+
+
+# --- secrets ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 500])
+async def test_no_verdict_repeats_what_a_reply_echoes(status: int) -> None:
+    echo = GOOD | {"message": TOKEN, "title": "planted-client-secret", "errorKey": TOKEN, "id": TOKEN}
+    async with talking(always(http(status, echo))) as (client, _):
+        calls: list[Awaitable[object]] = [client.post(ID, PAYLOAD), client.ask(ID, PAYLOAD)]
+        for call in calls:
+            assert "planted" not in repr(await call)
+
+
+async def test_events_are_read_without_what_the_provider_said() -> None:
+    events = [{"id": 1, "statusCode": 401, "createdDate": None, "headers": "x", "body": "planted-body"}]
+    async with talking(always(http(200, events))) as (client, _):
+        found = await client.events(ID)
+        assert isinstance(found.verdict, Events)
+        assert found.verdict.latest is not None
+        assert found.verdict.latest.status_code == 401
+        assert "planted" not in repr(found)
+
+
+def test_no_proxy_and_no_netrc_of_the_environment_is_used() -> None:
+    assert "trust_env" not in Path(module.__file__).read_text(encoding="utf-8")
+
+
+async def test_a_grower_who_is_there_is_told_apart_from_one_who_is_refused() -> None:
+    verdicts: list[Verdict] = []
+    for status, body in ((200, GOOD), (404, b""), (403, b"")):
+        async with talking(always(http(status, body))) as (client, _):
+            verdicts.append((await client.ask(ID, PAYLOAD)).verdict)
+    assert [type(v) for v in verdicts] == [Exists, Absent, Refused]

@@ -1,0 +1,460 @@
+"""What each answer of Leaf means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.leaf.replies import (
+    Reply,
+    TooLarge,
+    after_delete,
+    after_events,
+    after_exception,
+    after_get,
+    after_post,
+    login_token,
+    retry_after,
+)
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Created,
+    Credential,
+    Echo,
+    Event,
+    Events,
+    Exists,
+    Payload,
+    Refused,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Verdict,
+)
+
+AT = datetime(2026, 11, 23, 15, 45, tzinfo=UTC)
+TOKEN, APP = "planted-token/1+2", 'planted-"app" secret'
+SENT = Payload({"clientId": "my-app", "clientSecret": APP, "refreshToken": TOKEN})
+FIELDS = ("refreshToken",)
+GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59.5Z", "refreshToken": TOKEN}
+WHEN = AT - timedelta(seconds=0.5)
+OK = Credential("c-1", "OK", WHEN, Echo.SAME)
+
+
+def reply(status: int, body: Any = b"", **headers: str) -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status, {k.replace("_", "-"): v for k, v in headers.items()}, content, AT)
+
+
+def post(status: int, body: Any = b"", **headers: str) -> Verdict:
+    return after_post(reply(status, body, **headers), SENT, FIELDS)
+
+
+def get(status: int, body: Any = b"", **headers: str) -> Verdict:
+    return after_get(reply(status, body, **headers), SENT, FIELDS)
+
+
+UNREADABLE = [
+    b"",
+    b"<html>Welcome</html>",
+    b'{"id": "c-1", "sta',
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b"\xff\xfe\x00",
+    b'{"id": ' + b"9" * 5000 + b"}",
+    b"[]",
+    b"true",
+    b'"c-1"',
+    b"{}",
+    b'{"id": null}',
+    b'{"id": ""}',
+    b'{"id": true}',
+    b'{"id": ["c-1"]}',
+    b'{"status": "OK"}',
+]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 299])
+def test_a_2xx_to_a_post_that_shows_our_credentials_is_created(status: int) -> None:
+    assert post(status, GOOD) == Created(OK)
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_2xx_to_a_post_that_cannot_be_read_is_ambiguous(body: bytes) -> None:
+    verdict = post(201, body)
+    assert isinstance(verdict, Ambiguous)
+    assert verdict.code == "unreadable-reply"
+
+
+def test_a_2xx_to_a_post_that_shows_another_token_is_no_creation() -> None:
+    verdict = post(200, GOOD | {"refreshToken": "another-token"})
+    assert isinstance(verdict, Exists)
+    assert verdict.credential is not None
+    assert verdict.credential.echo is Echo.DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, Refused("refused-by-leaf", "HTTP 400")),
+        (402, Refused("refused-by-leaf", "HTTP 402")),
+        (403, Refused("login-forbidden", "HTTP 403")),
+        (405, Refused("refused-by-leaf", "HTTP 405")),
+        (413, Refused("refused-by-leaf", "HTTP 413")),
+        (401, Unauthorised()),
+        (425, Transient("leaf-unavailable", "HTTP 425")),
+        (429, Throttled()),
+        (408, Ambiguous("server-error", "HTTP 408", slow=True)),
+        (504, Ambiguous("server-error", "HTTP 504", slow=True)),
+        (500, Ambiguous("server-error", "HTTP 500")),
+        (502, Ambiguous("server-error", "HTTP 502")),
+        (503, Ambiguous("server-error", "HTTP 503")),
+        (599, Ambiguous("server-error", "HTTP 599")),
+        (301, Ambiguous("redirected", "HTTP 301; redirects are not followed")),
+        (307, Ambiguous("redirected", "HTTP 307; redirects are not followed")),
+        (199, Ambiguous("unreadable-reply", "HTTP 199")),
+    ],
+)
+def test_a_status_means_the_same_whatever_was_asked(status: int, expected: Verdict) -> None:
+    assert post(status) == get(status) == after_delete(reply(status)) == after_events(reply(status)) == expected
+
+
+def test_a_post_for_a_user_who_is_not_there_is_refused() -> None:
+    assert post(404) == Refused("no-such-user", "HTTP 404")
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (409, {}),
+        (409, {"title": "Conflict"}),
+        (400, {"errorKey": "credentialsalreadyexist"}),
+        (400, {"title": "Bad Request", "message": "Credentials already exist"}),
+        (422, {"detail": "duplicate credentials"}),
+        (412, {"message": "a credential exists"}),
+    ],
+)
+def test_a_no_because_something_is_there_says_that_it_exists(status: int, problem: dict[str, str]) -> None:
+    verdict = post(status, problem)
+    assert isinstance(verdict, Exists)
+    assert verdict.credential is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["user does not exist", "user doesn't exist", "no such user exists", "the user was not found", "bad token"],
+)
+def test_a_no_because_something_is_missing_is_a_refusal(message: str) -> None:
+    assert isinstance(post(400, {"message": message}), Refused)
+
+
+def test_a_problem_of_jhipster_gives_its_key_and_its_words() -> None:
+    problem = {"type": "x", "title": "Bad Request", "status": 400, "message": "error.v", "errorKey": "idinvalid"}
+    assert post(400, problem) == Refused("leaf:idinvalid", "HTTP 400 · Bad Request · error.v")
+
+
+@pytest.mark.parametrize("field", ["title", "message", "errorKey"])
+@pytest.mark.parametrize("form", [TOKEN, APP, json.dumps(APP)[1:-1], "planted-token%2F1%2B2", "planted-token%2f1%2b2"])
+def test_a_secret_in_a_problem_is_masked(field: str, form: str) -> None:
+    assert "planted" not in repr(post(400, {field: f"value {form} is bad"}))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, GOOD, Exists(OK)),
+        (404, b"", Absent()),
+        (410, b"", Absent()),
+        (404, {"title": "Not Found"}, Absent()),
+        (204, b"", Absent(bare=True)),
+        (200, b"", Absent(bare=True)),
+        (200, b" \n", Absent(bare=True)),
+        (200, b"null", Absent(bare=True)),
+        (200, b"{}", Absent(bare=True)),
+    ],
+)
+def test_a_get_tells_what_leaf_holds(status: int, body: Any, expected: Verdict) -> None:
+    assert get(status, body) == expected
+
+
+@pytest.mark.parametrize("body", [b for b in UNREADABLE if b not in {b"", b"{}"}], ids=range(len(UNREADABLE) - 2))
+def test_a_get_that_cannot_be_read_proves_nothing(body: bytes) -> None:
+    assert isinstance(get(200, body), Ambiguous)
+
+
+@pytest.mark.parametrize("status", [201, 202, 206])
+def test_a_get_with_a_strange_2xx_proves_nothing(status: int) -> None:
+    assert isinstance(get(status, GOOD), Ambiguous)
+
+
+@pytest.mark.parametrize(
+    ("shown", "echo"),
+    [
+        (TOKEN, Echo.SAME),
+        ("another", Echo.DIFFERENT),
+        (None, Echo.UNKNOWN),
+        ("", Echo.UNKNOWN),
+        (5, Echo.UNKNOWN),
+        ("***", Echo.UNKNOWN),
+        ("******", Echo.UNKNOWN),
+        ("••••••", Echo.UNKNOWN),
+        ("XXXX-XXXX".replace("-", " "), Echo.UNKNOWN),
+        ("…", Echo.UNKNOWN),
+        ("plan****", Echo.UNKNOWN),
+        ("**n/1+2", Echo.UNKNOWN),
+        ("••••/1+2", Echo.UNKNOWN),
+        ("plan…", Echo.UNKNOWN),
+        ("plan...1+2", Echo.UNKNOWN),
+        ("xxxxxxxx/1+2", Echo.UNKNOWN),
+    ],
+)
+def test_a_masked_or_missing_echo_says_neither_same_nor_different(shown: object, echo: Echo) -> None:
+    verdict = get(200, GOOD | {"refreshToken": shown})
+    assert isinstance(verdict, Exists)
+    assert verdict.credential is not None
+    assert verdict.credential.echo is echo
+
+
+@pytest.mark.parametrize(
+    ("text", "created"),
+    [
+        ("2026-11-23T15:44:59.500000Z", WHEN),
+        ("2026-11-23T15:44:59.5", WHEN),
+        ("2026-11-23T16:44:59.5+01:00", WHEN),
+        ("2026-11-23T15:44:59.500000000Z", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        (1763912699, None),
+        ({"at": 1}, None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
+    ],
+)
+def test_odd_times_of_creation_are_none(text: object, created: datetime | None) -> None:
+    verdict = get(200, GOOD | {"createdTime": text})
+    assert isinstance(verdict, Exists)
+    assert verdict.credential is not None
+    if created or verdict.credential.created:
+        # A Python that reads nanoseconds reads them right.
+        assert verdict.credential.created == (created or WHEN)
+
+
+@pytest.mark.parametrize("seconds", [-7200, -3, 3, 7200])
+def test_the_time_of_creation_is_put_on_our_clock(seconds: int) -> None:
+    theirs = AT + timedelta(seconds=seconds)
+    date = theirs.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    verdict = get(200, GOOD | {"createdTime": (WHEN + timedelta(seconds=seconds)).isoformat()}, Date=date)
+    assert verdict == Exists(OK)
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("date", ["Mon, 23 Nov 2026 10:00:00 GMT", "Mon, 23 Nov 2026 20:00:00 GMT"])
+def test_a_placeholder_year_with_a_clock_that_is_off_is_survived(year: str, date: str) -> None:
+    assert isinstance(get(200, GOOD | {"createdTime": year}, Date=date), Exists)
+
+
+def test_a_status_that_is_no_text_is_none() -> None:
+    verdict = get(200, GOOD | {"status": {"refreshToken": "someone-else-s"}})
+    assert isinstance(verdict, Exists)
+    assert verdict.credential is not None
+    assert verdict.credential.status == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("1.5", 1.5),
+        ("-5", None),
+        ("soon", None),
+        ("1e9", None),
+        ("99999999999999999999", None),
+        ("Mon, 23 Nov 2026 15:46:00 GMT", 60.0),
+        ("Mon, 23 Nov 2026 16:46:00 +0100", 60.0),
+        ("Mon, 23 Nov 2026 15:44:00 GMT", 0.0),
+        ("Mon, 99 Nov 2026 15:44:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, AT) == seconds
+
+
+def test_retry_after_by_date_goes_by_leaf_s_clock() -> None:
+    verdict = post(429, Date="Mon, 23 Nov 2026 12:00:00 GMT", Retry_After="Mon, 23 Nov 2026 12:00:30 GMT")
+    assert verdict == Throttled(30.0)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 404, 410])
+def test_a_delete_that_leaves_nothing_is_absent(status: int) -> None:
+    assert after_delete(reply(status)) == Absent()
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", Events(None)),
+        (b"null", Events(None)),
+        ([], Events(None)),
+        ([{"statusCode": 200}], Events(Event(200, None))),
+        ([{"statusCode": "401"}], Events(Event(401, None))),
+        ([{"statusCode": 200}, {"statusCode": 500}], Events(Event(500, None))),
+        (
+            [
+                {"statusCode": 500, "createdDate": "2026-11-23T12:00:00Z"},
+                {"statusCode": 200, "createdDate": "2026-11-22T12:00:00Z"},
+                {"statusCode": 201, "createdDate": None},
+            ],
+            Events(Event(500, at("2026-11-23T12:00:00+00:00"))),
+        ),
+        # What has no readable code tells nothing, least of all that all is well.
+        ([{"statusCode": "abc"}], Events(None)),
+        ([{"statusCode": None}], Events(None)),
+        ([{"statusCode": True}], Events(None)),
+        ([{"statusCode": 10**30}], Events(None)),
+        ([{"statusCode": -1}], Events(None)),
+        ([{"other": 1}, {"statusCode": 200}], Events(Event(200, None))),
+    ],
+)
+def test_the_latest_event_is_told_by_its_date(body: Any, expected: Events) -> None:
+    assert after_events(reply(200, body)) == expected
+
+
+@pytest.mark.parametrize("body", [b"<html>", {"a": 1}, [1], b"[" * 100_000, "x"])
+def test_events_that_cannot_be_read_are_ambiguous(body: Any) -> None:
+    assert isinstance(after_events(reply(200, body)), Ambiguous)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(204, Events(None)), (404, Absent()), (410, Absent())])
+def test_no_events_and_no_credentials_are_two_things(status: int, expected: object) -> None:
+    assert after_events(reply(status)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "token"),
+    [
+        ({"id_token": "abc.def"}, "abc.def"),
+        ({"id_token": ""}, None),
+        ({"id_token": 5}, None),
+        ({"id_token": "abc\r\nX-Evil: 1"}, None),
+        ({}, None),
+        ([], None),
+        (b"<html>", None),
+    ],
+)
+def test_a_login_gives_a_token_that_fits_into_a_header(body: Any, token: str | None) -> None:
+    assert login_token(reply(200, body)) == token
+
+
+KEY = ConnectionKey("leaf.example", 443, True, True, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "dns-failure"),
+        (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "bad")), "tls-failure"),
+        (aiohttp.ClientConnectorCertificateError(KEY, ValueError("bad")), "tls-failure"),
+        (aiohttp.ConnectionTimeoutError("late"), "connect-timeout"),
+        (aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")), "connection-refused"),
+    ],
+)
+def test_a_request_that_surely_never_went_out_is_transient(error: Exception, code: str) -> None:
+    verdict = after_exception(error)
+    assert isinstance(verdict, Transient)
+    assert verdict.code == code
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(),
+        asyncio.TimeoutError(),
+        aiohttp.ServerTimeoutError(),
+        aiohttp.SocketTimeoutError(),
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientOSError(104, "Connection reset by peer"),
+        aiohttp.ClientPayloadError(),
+        aiohttp.ClientConnectionResetError(),
+        ConnectionResetError(),
+        OSError(),
+        TooLarge(),
+        Exception(),
+    ],
+)
+def test_whatever_may_have_gone_out_is_ambiguous(error: Exception) -> None:
+    verdict = after_exception(error)
+    assert isinstance(verdict, Ambiguous)
+    assert verdict.slow == isinstance(error, TimeoutError)
+
+
+# --- anything at all --------------------------------------------------------------------------------
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([TOKEN, APP, f"a {TOKEN} b", "\ud800", "OK", "0001-01-01T00:00:00Z"])
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from([*GOOD, "title", "message", "errorKey", "detail", "statusCode", "createdDate", "x"]),
+        inner,
+        max_size=6,
+    ),
+    max_leaves=12,
+)
+bodies = st.one_of(
+    st.binary(max_size=200),
+    json_values.map(lambda v: json.dumps(v).encode()),
+    st.dictionaries(st.sampled_from([*GOOD, "title", "message", "errorKey", "detail"]), json_values).map(
+        lambda v: json.dumps({"id": "c-1"} | v).encode()
+    ),
+)
+times = st.sampled_from(["Mon, 23 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400", "0", "1 1 1 1 1 1", "x"])
+headers = st.dictionaries(st.sampled_from(["Date", "Retry-After"]), st.text(max_size=40) | times)
+
+
+@settings(max_examples=500)
+@given(st.integers(100, 599), headers, bodies)
+def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str, str], body: bytes) -> None:
+    answer = Reply(status, head, body, AT)
+    assert "planted" not in repr(answer)
+    verdicts = [
+        after_post(answer, SENT, FIELDS),
+        after_get(answer, SENT, FIELDS),
+        after_delete(answer),
+        after_events(answer),
+    ]
+    for verdict in verdicts[:2]:
+        assert "planted" not in repr(verdict)
+    for verdict in verdicts:
+        str(verdict).encode("utf-8", errors="strict")
+        after = getattr(verdict, "after", None)
+        assert after is None or after >= 0
+    login_token(answer)
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=60) | times)
+def test_no_retry_after_makes_it_stumble(value: str) -> None:
+    seconds = retry_after(value, AT)
+    assert seconds is None or seconds >= 0

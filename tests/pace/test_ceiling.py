@@ -1,0 +1,199 @@
+"""The ceiling, in a time that passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from bisect import bisect_left
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.pace import Ceiling
+from warp import warp
+
+ROUNDING = 1e-6
+RATES = [0.5, 0.75, 1, 1.5, 2.5, 3, 7.3, 10, 16.67, 99.9, 100, 333, 500, 1000, 2000]
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def taken(ceiling: Ceiling, count: int, waiters: int) -> list[float]:
+    """When so many turns were had, by so many who always want the next one."""
+    times: list[float] = []
+
+    async def want() -> None:
+        while len(times) < count:
+            await ceiling.turn()
+            times.append(clock())
+
+    await asyncio.gather(*(want() for _ in range(waiters)))
+    return times[:count]
+
+
+def fullest(times: list[float], window: float) -> int:
+    """The most turns in any half-open window of this length."""
+    return max(i - bisect_left(times, t - window + ROUNDING) + 1 for i, t in enumerate(times))
+
+
+def assert_kept(times: list[float], rate: float) -> None:
+    # A rate of 2.5 means never more than two in 0.8 s, and so no more than three in a second.
+    whole = max(1, math.floor(rate))
+    assert fullest(times, whole / rate) <= whole
+    assert fullest(times, 1.0) <= math.ceil(rate)
+
+
+def count_for(rate: float) -> int:
+    return min(4000, max(6, round(rate * 4)))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_no_second_holds_more_turns_than_the_rate_from_the_first_on(rate: float) -> None:
+    assert_kept(warp(taken(Ceiling(rate), count_for(rate), 50)), rate)
+
+
+@settings(max_examples=40)
+@given(
+    st.floats(0.5, 2000) | st.sampled_from(RATES),
+    st.integers(1, 64),
+    st.sampled_from([0.0, 0.0005, 0.002, 0.05, 0.7]),
+    st.randoms(use_true_random=False),
+)
+def test_no_second_holds_more_when_wake_ups_are_late(rate: float, waiters: int, late: float, random: Random) -> None:
+    def lateness() -> float:
+        return random.random() * late if random.random() < 0.3 else 0.0
+
+    assert_kept(warp(taken(Ceiling(rate), min(1500, count_for(rate)), waiters), lateness), rate)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(RATES), st.lists(st.tuples(st.integers(1, 300), st.floats(0, 3)), min_size=1, max_size=6))
+def test_no_second_holds_more_when_waiters_come_in_bursts(rate: float, bursts: list[tuple[int, float]]) -> None:
+    async def main() -> list[float]:
+        ceiling, times = Ceiling(rate), []
+
+        async def want() -> None:
+            await ceiling.turn()
+            times.append(clock())
+
+        tasks = []
+        for size, pause in bursts:
+            tasks += [asyncio.create_task(want()) for _ in range(size)]
+            await asyncio.sleep(pause)
+        await asyncio.gather(*tasks)
+        return times
+
+    assert_kept(warp(main()), rate)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("late", [0.0, 0.001, 0.005])
+def test_at_least_99_percent_of_the_rate_are_reached_when_always_wanted(rate: float, late: float) -> None:
+    random = Random(7)
+    times = warp(taken(Ceiling(rate), count_for(rate), 50), lambda: random.random() * late)
+    reached = (len(times) - 1) / (times[-1] - times[0])
+    assert reached >= 0.99 * rate or (late and rate < 1)
+
+
+def test_the_first_turn_is_at_once_and_the_next_are_evenly_spaced() -> None:
+    async def main() -> list[float]:
+        began = clock()
+        return [t - began for t in await taken(Ceiling(10), 10, 10)]
+
+    times = warp(main())
+    assert times[0] == pytest.approx(0, abs=0.02)
+    assert all(0.08 < b - a < 0.12 for a, b in zip(times[1:], times[2:], strict=False))
+
+
+def test_no_ceiling_lets_everybody_through_at_once() -> None:
+    times = warp(taken(Ceiling(0), 1000, 100))
+    assert times[0] == times[-1]
+
+
+@pytest.mark.parametrize("rate", [0, 0.5, 10, 2000])
+def test_a_hold_stops_everybody_those_who_wait_already_too(rate: float) -> None:
+    async def main() -> None:
+        told: list[float] = []
+        ceiling, times = Ceiling(rate, told.append), []
+
+        async def want() -> None:
+            await ceiling.turn()
+            times.append(clock())
+
+        if rate:
+            await ceiling.turn()
+        held_at = clock()
+        tasks = [asyncio.create_task(want()) for _ in range(5)] if rate else []
+        await asyncio.sleep(0)
+        ceiling.hold(30)
+        tasks += [asyncio.create_task(want()) for _ in range(5)]
+        await asyncio.gather(*tasks)
+        assert min(times) >= held_at + 30
+        assert told == [30]
+
+    warp(main())
+
+
+def test_a_longer_hold_is_kept_and_a_shorter_one_changes_nothing() -> None:
+    async def main() -> None:
+        told: list[float] = []
+        ceiling, began = Ceiling(10, told.append), clock()
+        ceiling.hold(20)
+        ceiling.hold(5)
+        waiting = asyncio.create_task(ceiling.turn())
+        await asyncio.sleep(10)
+        ceiling.hold(1)
+        ceiling.hold(40)  # to 50 s from the beginning, while somebody waits for 20
+        await waiting
+        assert clock() - began == pytest.approx(50)
+        assert told == [20, 40]
+
+    warp(main())
+
+
+def test_after_a_hold_there_is_no_burst() -> None:
+    async def main() -> list[float]:
+        ceiling = Ceiling(10)
+        ceiling.hold(60)
+        return await taken(ceiling, 40, 40)
+
+    assert_kept(warp(main()), 10)
+
+
+def test_first_come_first_served() -> None:
+    async def main() -> list[int]:
+        ceiling, order = Ceiling(100), []
+
+        async def want(number: int) -> None:
+            await ceiling.turn()
+            order.append(number)
+
+        await asyncio.gather(*(want(n) for n in range(200)))
+        return order
+
+    assert warp(main()) == list(range(200))
+
+
+@given(st.sets(st.integers(0, 29), max_size=20))
+def test_who_gives_up_waiting_neither_blocks_the_others_nor_lets_more_through(gone: set[int]) -> None:
+    async def main() -> list[float]:
+        ceiling, times = Ceiling(5), []
+
+        async def want() -> None:
+            await ceiling.turn()
+            times.append(clock())
+
+        tasks = [asyncio.create_task(want()) for _ in range(30)]
+        for n in gone:
+            await asyncio.sleep(0.1)
+            tasks[n].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return times
+
+    times = warp(main())
+    assert len(times) >= 30 - len(gone)
+    assert_kept(times, 5)

@@ -1,0 +1,328 @@
+"""The retry policy: what may follow on what. Above all, no POST after one whose fate is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.decide import (
+    BARE_LOOKS,
+    Action,
+    Finish,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    decide,
+    first,
+    give_up,
+    posting,
+)
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Created,
+    Credential,
+    Echo,
+    Exists,
+    IfExists,
+    Intent,
+    Refused,
+    Status,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Verdict,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+POLICY = Policy()
+EARLY = Moment(0.5, 0.5)
+SETTLED = Moment(100.0, 0.5)
+LATE = Moment(700.0, 0.5)
+
+
+def credential(echo: Echo = Echo.UNKNOWN, created: datetime | None = None) -> Credential:
+    return Credential("c-1", "OK", created, echo)
+
+
+ASKING = Progress(Action.ASK)
+POSTING = posting(Progress(Action.POST, absent_before=True), NOW)
+SUSPECT = Progress(
+    Action.ASK, suspect=True, settles_at=30.0, posted=NOW, unanswered=NOW, absent_before=True, posts=1
+)
+BEGUN = {"asking": ASKING, "posting": POSTING, "suspect": SUSPECT}
+
+LOST = Ambiguous("connection-lost")
+# state, verdict, moment -> the status and code of the end, or the action that is next
+TABLE: list[tuple[str, Verdict, Moment, tuple[Status, str] | Action]] = [
+    ("asking", Exists(credential(Echo.SAME)), EARLY, (Status.EXISTING, "already-connected")),
+    ("asking", Exists(credential(Echo.DIFFERENT)), EARLY, (Status.EXISTING, "token-changed")),
+    ("asking", Exists(credential()), EARLY, (Status.EXISTING, "already-connected")),
+    ("asking", Absent(), EARLY, Action.POST),
+    ("asking", Absent(bare=True), EARLY, Action.POST),
+    ("asking", Refused("leaf:x"), EARLY, (Status.REJECTED, "leaf:x")),
+    ("asking", Throttled(3.0), EARLY, Action.ASK),
+    ("asking", Throttled(3.0), LATE, (Status.FAILED, "throttled-too-long")),
+    ("asking", Transient("dns-failure"), EARLY, Action.ASK),
+    ("asking", Transient("dns-failure"), LATE, (Status.FAILED, "dns-failure")),
+    ("asking", Ambiguous("server-error"), EARLY, Action.ASK),
+    ("asking", Ambiguous("server-error"), LATE, (Status.FAILED, "server-error")),
+    ("posting", Created(credential(Echo.SAME)), EARLY, (Status.CREATED, "")),
+    ("posting", Exists(credential(Echo.DIFFERENT)), EARLY, (Status.EXISTING, "token-changed")),
+    ("posting", Exists(None, "leaf:exists"), EARLY, Action.ASK),
+    ("posting", Refused("leaf:x"), EARLY, (Status.REJECTED, "leaf:x")),
+    ("posting", Throttled(), EARLY, Action.POST),
+    ("posting", Throttled(), LATE, (Status.FAILED, "throttled-too-long")),
+    ("posting", Transient("connection-refused"), EARLY, Action.POST),
+    ("posting", Transient("connection-refused"), LATE, (Status.FAILED, "connection-refused")),
+    ("posting", LOST, EARLY, Action.ASK),
+    ("posting", LOST, LATE, Action.ASK),
+    ("suspect", Exists(credential(Echo.SAME)), EARLY, (Status.CREATED, "settled-by-asking")),
+    ("suspect", Exists(credential(Echo.DIFFERENT, NOW)), EARLY, (Status.CREATED, "settled-by-asking")),
+    ("suspect", Exists(credential()), EARLY, (Status.CREATED, "settled-by-asking")),
+    ("suspect", Absent(), EARLY, Action.ASK),
+    ("suspect", Absent(), SETTLED, Action.POST),
+    ("suspect", Absent(), LATE, (Status.FAILED, "no-answer")),
+    ("suspect", Absent(bare=True), SETTLED, Action.ASK),
+    ("suspect", Absent(bare=True, usual=False), SETTLED, Action.ASK),
+    ("suspect", Refused("login-forbidden"), EARLY, (Status.UNRESOLVED, "login-forbidden")),
+    ("suspect", Throttled(3.0), EARLY, Action.ASK),
+    ("suspect", Throttled(3.0), LATE, (Status.UNRESOLVED, "throttled-too-long")),
+    ("suspect", Transient("dns-failure"), EARLY, Action.ASK),
+    ("suspect", Transient("dns-failure"), LATE, (Status.UNRESOLVED, "dns-failure")),
+    ("suspect", Ambiguous("server-error"), EARLY, Action.ASK),
+    ("suspect", Ambiguous("server-error"), LATE, (Status.UNRESOLVED, "server-error")),
+]
+
+
+@pytest.mark.parametrize(("state", "verdict", "moment", "expected"), TABLE)
+def test_every_verdict_in_every_state_has_one_next_step(
+    state: str, verdict: Verdict, moment: Moment, expected: tuple[Status, str] | Action
+) -> None:
+    step = decide(BEGUN[state], verdict, POLICY, moment)
+    found = (step.status, step.code) if isinstance(step, Finish) else step.progress.action
+    assert found == expected
+
+
+@pytest.mark.parametrize("progress", BEGUN.values(), ids=BEGUN)
+def test_a_refused_login_is_no_row_s_business(progress: Progress) -> None:
+    with pytest.raises(ValueError, match="login"):
+        decide(progress, Unauthorised(), POLICY, EARLY)
+
+
+def test_a_careful_run_asks_first_and_an_overwriting_one_posts_unless_an_intent_is_open() -> None:
+    overwrite = Policy(if_exists=IfExists.OVERWRITE)
+    assert first(POLICY, None, NOW).action is Action.ASK
+    assert first(overwrite, None, NOW).action is Action.POST
+    open_one = first(overwrite, Intent(NOW), NOW)
+    assert (open_one.action, open_one.suspect) == (Action.ASK, True)
+
+
+@pytest.mark.parametrize(("age", "settles"), [(0, 30), (12, 18), (30, 0), (86_400, 0), (-3600, 30)])
+def test_an_open_intent_settles_by_its_age_and_never_later_than_one_of_now(age: int, settles: int) -> None:
+    assert first(POLICY, Intent(NOW - timedelta(seconds=age)), NOW).settles_at == settles
+
+
+def test_absence_is_believed_only_when_the_post_has_had_time_to_arrive() -> None:
+    step = decide(replace(POSTING), LOST, POLICY, Moment(5.0, 0.5))
+    assert isinstance(step, Next)
+    assert step.progress.settles_at == 5.0 + POLICY.settle
+    slow = decide(POSTING, Ambiguous("no-answer", slow=True), POLICY, Moment(5.0, 0.5))
+    assert isinstance(slow, Next)
+    assert slow.progress.settles_at == 5.0 + POLICY.settle_slow
+    wait = decide(slow.progress, Absent(), POLICY, Moment(10.0, 0.5))
+    assert wait == Next(replace(slow.progress, looks=1), after=25.0)
+
+
+def test_an_empty_reply_proves_absence_only_when_seen_several_times() -> None:
+    progress = SUSPECT
+    for _ in range(BARE_LOOKS - 1):
+        step = decide(progress, Absent(bare=True), POLICY, SETTLED)
+        assert isinstance(step, Next)
+        assert step.progress.action is Action.ASK
+        assert step.after > 0
+        progress = step.progress
+    last = decide(progress, Absent(bare=True), POLICY, SETTLED)
+    assert isinstance(last, Next)
+    assert (last.progress.action, last.progress.suspect) == (Action.POST, False)
+
+
+def test_an_empty_reply_of_a_leaf_that_says_404_never_leads_to_a_post() -> None:
+    progress, step = SUSPECT, None
+    for _ in range(POLICY.attempts):
+        step = decide(progress, Absent(bare=True, usual=False), POLICY, SETTLED)
+        if isinstance(step, Finish):
+            break
+        assert step.progress.action is Action.ASK
+        progress = step.progress
+    assert isinstance(step, Finish)
+    assert (step.status, step.code) == (Status.UNRESOLVED, "unreadable-reply")
+
+
+# --- created or existing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("echo", "created", "absent_before", "ours"),
+    [
+        (Echo.SAME, None, False, True),
+        (Echo.SAME, NOW - timedelta(days=9), False, True),
+        (Echo.DIFFERENT, NOW, False, True),  # exchanged by the provider since
+        (Echo.DIFFERENT, NOW - timedelta(seconds=2), False, True),  # cut to the second
+        (Echo.DIFFERENT, NOW - timedelta(seconds=3), True, False),
+        (Echo.DIFFERENT, None, True, True),
+        (Echo.DIFFERENT, None, False, False),
+        (Echo.UNKNOWN, NOW, False, True),
+        (Echo.UNKNOWN, NOW - timedelta(seconds=3), True, False),
+        (Echo.UNKNOWN, None, True, True),
+        (Echo.UNKNOWN, None, False, False),
+    ],
+)
+def test_what_is_found_after_a_lost_post_is_ours_by_echo_then_time_then_absence_before(
+    echo: Echo, created: datetime | None, absent_before: bool, ours: bool
+) -> None:
+    progress = replace(SUSPECT, absent_before=absent_before)
+    step = decide(progress, Exists(credential(echo, created)), POLICY, EARLY)
+    assert isinstance(step, Finish)
+    assert step.status is (Status.CREATED if ours else Status.EXISTING)
+
+
+def test_without_a_lost_post_nothing_found_is_ours() -> None:
+    claimed = decide(POSTING, Exists(None, "leaf:exists"), POLICY, EARLY)
+    assert isinstance(claimed, Next)
+    step = decide(claimed.progress, Exists(credential(Echo.SAME, NOW)), POLICY, EARLY)
+    assert isinstance(step, Finish)
+    assert step.status is Status.EXISTING
+
+
+def test_a_claim_that_something_exists_which_is_not_shown_is_a_no() -> None:
+    claimed = decide(POSTING, Exists(None, "leaf:exists"), POLICY, EARLY)
+    assert isinstance(claimed, Next)
+    step = decide(claimed.progress, Absent(), POLICY, EARLY)
+    assert isinstance(step, Finish)
+    assert (step.status, step.code) == (Status.REJECTED, "leaf:exists")
+
+
+@pytest.mark.parametrize("verdict", [Ambiguous("server-error"), Transient("dns-failure"), Refused("no")])
+def test_a_claim_after_a_lost_post_may_be_the_lost_one_and_is_not_failed(verdict: Verdict) -> None:
+    lost = decide(POSTING, LOST, POLICY, EARLY)
+    assert isinstance(lost, Next)
+    absent = decide(lost.progress, Absent(), POLICY, SETTLED)
+    assert isinstance(absent, Next)
+    claimed = decide(posting(absent.progress, NOW), Exists(None, "leaf:exists"), POLICY, SETTLED)
+    assert isinstance(claimed, Next)
+    step = decide(claimed.progress, verdict, POLICY, Moment(599.9, 0.99))
+    assert isinstance(step, Finish)
+    assert step.status is Status.UNRESOLVED
+
+
+@pytest.mark.parametrize(("suspect", "status"), [(True, Status.UNRESOLVED), (False, Status.FAILED)])
+def test_giving_up_is_failed_only_if_nothing_can_have_been_stored(suspect: bool, status: Status) -> None:
+    assert give_up(replace(ASKING, suspect=suspect), "interrupted").status is status
+
+
+@pytest.mark.parametrize("progress", [ASKING, POSTING, SUSPECT])
+def test_come_back_in_no_seconds_is_no_licence_to_hammer(progress: Progress) -> None:
+    step = decide(progress, Throttled(0.0), POLICY, EARLY)
+    assert isinstance(step, Next)
+    assert step.after > 0
+
+
+# --- any sequence of verdicts -----------------------------------------------------------------------
+
+credentials = st.builds(
+    credential,
+    st.sampled_from(Echo),
+    st.none() | st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)),
+)
+afters = st.none() | st.floats(0, 900)
+troubles = st.one_of(
+    st.builds(Throttled, afters),
+    st.builds(Transient, st.just("dns-failure")),
+    st.builds(Ambiguous, st.just("server-error"), after=afters, slow=st.booleans()),
+)
+answers_to_ask = st.one_of(
+    troubles,
+    troubles,
+    st.builds(Absent, st.booleans(), st.booleans()),
+    st.builds(Absent),
+    st.builds(Exists, credentials),
+    st.builds(Refused, st.just("leaf:no")),
+)
+answers_to_post = st.one_of(
+    troubles,
+    troubles,
+    st.builds(Created, credentials),
+    st.builds(Exists, st.none() | credentials, st.just("leaf:exists")),
+    st.builds(Refused, st.just("leaf:no")),
+)
+policies = st.builds(Policy, st.sampled_from(IfExists), attempts=st.integers(1, 8))
+intents = st.none() | st.builds(
+    Intent, st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)), st.booleans()
+)
+
+
+# What happens next: seconds that pass, the answer should it ask, the answer should it post, the draw.
+moves = st.tuples(st.floats(0.01, 30.0), answers_to_ask, answers_to_post, st.floats(0.01, 0.99))
+END = (1.0, Refused("leaf:no"), Refused("leaf:no"), 0.5)
+
+
+@settings(max_examples=400)
+@given(st.lists(moves, max_size=40), policies, intents)
+def test_no_post_follows_a_post_without_proof_that_nothing_was_stored(
+    played: list[tuple[float, Verdict, Verdict, float]], policy: Policy, intent: Intent | None
+) -> None:
+    progress = first(policy, intent, NOW)
+    unknown = intent is not None  # whether a POST is out there whose fate nobody knows
+    elapsed = 0.0
+    for seconds, to_ask, to_post, draw in [*played, END]:
+        elapsed += seconds
+        asking = progress.action is Action.ASK
+        if not asking:
+            assert not unknown, "a POST while the fate of another is unknown"
+            progress = posting(progress, NOW + timedelta(seconds=elapsed))
+        verdict = to_ask if asking else to_post
+        if asking and isinstance(verdict, Absent) and verdict.usual and elapsed >= progress.settles_at:
+            unknown = False
+        elif not asking and isinstance(verdict, Ambiguous):
+            unknown = True
+        step = decide(progress, verdict, policy, Moment(elapsed, draw))
+        if isinstance(step, Finish):
+            break
+        assert step.after >= 0
+        elapsed += step.after
+        progress = step.progress
+    assert isinstance(step, Finish)
+    if unknown:
+        assert step.status is Status.UNRESOLVED or step.credential is not None
+    if step.status is Status.UNRESOLVED:
+        assert progress.suspect
+
+
+@settings(max_examples=200)
+@given(st.randoms(use_true_random=False), policies, intents)
+def test_a_row_that_leaf_never_helps_ends_within_its_patience(
+    random: Random, policy: Policy, intent: Intent | None
+) -> None:
+    progress, elapsed = first(policy, intent, NOW), 0.0
+    lost = Ambiguous("no-answer", slow=True)
+    for _ in range(400):
+        if progress.action is Action.POST:
+            progress = posting(progress, NOW)
+            verdict = random.choice([Throttled(5.0), lost, LOST, Transient("dns-failure")])
+        else:
+            verdict = random.choice([Throttled(5.0), lost, LOST, Absent(), Absent(bare=True)])
+        step = decide(progress, verdict, policy, Moment(elapsed, 0.5))
+        if isinstance(step, Finish):
+            break
+        elapsed += step.after + 0.05
+        progress = step.progress
+    assert isinstance(step, Finish)
+    # One last look may begin at the end of the patience, and has to wait for a POST to settle.
+    assert elapsed < policy.patience + policy.settle_slow + 10
