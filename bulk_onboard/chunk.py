@@ -43,6 +43,9 @@ class Source(Protocol):
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
         """The rows from the start, only the columns at these positions of the header, in this order."""
 
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Raises InputError if one of these columns can hold no text, such as integers in Parquet."""
+
     def changed(self) -> bool:
         """Whether the file has been written to since it was opened."""
 

@@ -25,7 +25,10 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 # To find the few cells that need cleaning; the cleaning itself is done one by one.
 _DIRTY = rf"^[{_SPACES}{_QUOTES}]|[{_SPACES}{_QUOTES}]$|[{_ZERO_WIDTH}]"
 _CONTROL = "[\x00-\x1f\x7f-\x9f]"
-_PLACEHOLDER = r"(?i)^(?:your[-_ ].*|to-?do|x{3,}|null|<.*>|change-?me|placeholder|grower-refresh-token|\.{3,}|…|-+|\?+)$"
+_PLACEHOLDER = (
+    r"(?i)^(?:your[-_ ].*|to-?do|x{3,}|null|<.*>|change-?me|placeholder|grower-refresh-token"
+    r"|\.{3,}|…|-+|\?+)$"
+)
 _FORMULA_ERROR = (
     r"(?i)^(?:#(?:REF|VALUE|DIV/0|NULL|NUM|SPILL|CALC|FIELD|BLOCKED|CONNECT)!|#NAME\?|#N/A|#GETTING_DATA"
     r"|#(?:BEZUG|WERT|ZAHL)!|Err:[0-9]{3})$"

@@ -1,4 +1,4 @@
-"""Stand-ins for the world: a Leaf that can be told how to fail, and a journal that knows what reached the disk."""
+"""Stand-ins: a Leaf that can be told how to fail, and a journal that knows what reached the disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
+
+from warp import now
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, LoginRefused
@@ -29,7 +31,6 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
-from warp import now
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 TOKEN = "planted-refresh-token"

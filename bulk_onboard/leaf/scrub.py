@@ -14,6 +14,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u20
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 # A long run without spaces that mixes letters and digits is more likely a token than a word.
 _OPAQUE = re.compile(r"[A-Za-z0-9_\-.~+/=%]{20,}")
+# Nothing in it can be an escaped form of anything.
+_PLAIN = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Shorter values (a user name such as "me") would blank out ordinary words.
 _SHORTEST_SECRET = 4
 
@@ -28,10 +30,18 @@ def scrub(text: object, secrets: Iterable[str] = ()) -> str:
 
 
 def word(text: object, secrets: Iterable[str] = ()) -> str:
-    """A code, an id or a status word of Leaf: `scrub`, then only what such a word may hold."""
+    """A code, an id or a status word of Leaf: only what such a word may hold, without the secrets."""
     secrets = tuple(secrets)
+    line = str(text)
+    if _PLAIN.fullmatch(line) and not _holds(line, secrets):
+        return line  # every reply has two of these, and nearly all end here
     # Masked twice: what is left out in between may have kept the parts of a secret asunder.
-    return _masked(re.sub(r"[^\w.\-* ]", "", scrub(text, secrets)), secrets)[:64]
+    return _masked(re.sub(r"[^\w.\-* ]", "", scrub(line, secrets)), secrets)[:64]
+
+
+def _holds(line: str, secrets: Iterable[str]) -> bool:
+    folded = line.casefold()
+    return any(len(s) >= _SHORTEST_SECRET and s.casefold() in folded for s in secrets)
 
 
 def _masked(line: str, secrets: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 aiolimiter's leaky bucket alone lets a full bucket through at once (up to twice R in the first second), and
 a bucket of one loses time with every late wake-up. So its bucket is made just large enough to catch up what
-a late wake-up missed, it is filled before the first turn, and a log of the last R turns guards the window.
+a late wake-up missed, it is filled before the first turn, and a log of the last R turns guards the second.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ class Ceiling:
         self._order = asyncio.Lock()
         self._held_until = 0.0
         self._limiter: AsyncLimiter | None = None
-        count = max(1, math.floor(rate))
-        # A rate of 2.5 means two in 0.8 s: whole requests in a window of their own length.
-        self._window = count / rate if rate else 0.0
-        self._recent: deque[float] = deque(maxlen=count)
+        # A rate of 2.5: on average by the bucket, and never more than three in a second.
+        self._window = max(1.0, 1 / rate) if rate else 0.0
+        self._recent: deque[float] = deque(maxlen=max(1, math.ceil(rate)))
 
     async def turn(self) -> None:
         """Return when the next request may go out."""

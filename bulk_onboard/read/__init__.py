@@ -1,8 +1,14 @@
-"""Files of growers -> chunks of text cells. What kind of file it is is found by looking at it."""
+"""Files -> chunks of text: CSV and its kin, Parquet, workbooks, DataFrames.
+
+    source = open_source("growers.xlsx", sheet="Growers")
+    for chunk in source.chunks([0, 1]): ...
+
+What a file is shows in its content, not in its name. Everything is text, as typed; nothing is guessed.
+"""
 
 from __future__ import annotations
 
-import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,57 +18,53 @@ from bulk_onboard.chunk import Chunk, Source
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.frame import Frame
-from bulk_onboard.read.magic import Kind, kind_of
-from bulk_onboard.read.parquet import Parquet
-from bulk_onboard.read.workbook import Workbook
+from bulk_onboard.read.held import Held, hold_file, hold_standard_input
+from bulk_onboard.read.kind import Kind, kind_of
+from bulk_onboard.read.names import wanted_names
 
 __all__ = ["Chunk", "Source", "open_source"]
 
 
 def open_source(
-    where: str | Path | pd.DataFrame, *, sheet: str | None = None, stdin: BinaryIO | None = None
+    where: str | Path | pd.DataFrame,
+    *,
+    sheet: str | None = None,
+    stdin: BinaryIO | None = None,
+    wanted: Collection[str] = (),
 ) -> Source:
-    """Open a file, a DataFrame, or ``-`` for CSV on ``stdin``. Use as ``with``.
+    """Open a file, a DataFrame, or for ``-`` the CSV on standard input, and find its header.
 
-    Raises InputError if it cannot be read as a table: one line, what was found and what to do.
+    ``wanted``: column names beside the fields' own that a header may have, as told by --map.
+    Raises InputError, one line, if it cannot be used: what was found and what was expected.
     """
     if isinstance(where, pd.DataFrame):
-        return Frame(where)
-    if str(where) == "-":
-        if stdin is None:
-            raise InputError("there is nothing on standard input")
-        # It is kept in memory: it may be the output of a decrypting program, so nothing may touch the disk.
-        return Delimited("standard input", stdin.read())
-    return _open_file(Path(where), sheet)
-
-
-def _open_file(path: Path, sheet: str | None) -> Source:
+        return _with_rows(Frame(where))
+    held = hold_standard_input(stdin) if str(where) == "-" else hold_file(where)
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise InputError(f"{path} is a folder; name a file in it")
-        if not stat.S_ISREG(mode):
-            raise InputError(f"{path} is no regular file; to read from a pipe, use - and standard input")
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error.strerror}") from None
-    try:
-        return _by_kind(path, file, sheet)
+        return _with_rows(_opened(held, sheet, wanted_names(wanted)))
     except BaseException:
-        file.close()
+        held.close()
         raise
 
 
-def _by_kind(path: Path, file: BinaryIO, sheet: str | None) -> Source:
-    kind = kind_of(path, file)
+def _opened(held: Held, sheet: str | None, wanted: frozenset[str]) -> Source:
+    kind = kind_of(held)
     if sheet is not None and kind is not Kind.WORKBOOK:
-        raise InputError(f"{path.name} is no workbook and has no sheet {sheet!r}")
+        raise InputError(f"{held.name} has no sheets, so --sheet {sheet} cannot be found")
     match kind:
-        case Kind.PARQUET:
-            return Parquet(path.name, file)
         case Kind.WORKBOOK:
-            return Workbook(path.name, file, sheet)
-        case Kind.TEXT:
-            return Delimited(path.name, file)
+            from bulk_onboard.read.workbook import Workbook  # noqa: PLC0415  (loaded when used)
+
+            return Workbook(held, sheet, wanted)
+        case Kind.PARQUET:
+            from bulk_onboard.read.parquet import Parquet  # noqa: PLC0415
+
+            return Parquet(held)
+        case Kind.DELIMITED:
+            return Delimited(held, wanted)
+
+
+def _with_rows(source: Source) -> Source:
+    if next(source.chunks([], 1), None) is None:
+        raise InputError(f"{source.name} has a header but no rows below it")
+    return source

@@ -1,77 +1,94 @@
-"""CSV and its relatives, a piece at a time, through Python's csv module: it knows the number of every row."""
+"""CSV and its kin, a piece at a time, with the row numbers a spreadsheet shows."""
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
-import io
-import lzma
-import os
-import zlib
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import BinaryIO, Self, cast
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Self
 
 import numpy as np
-import pandas as pd
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.dialect import DELIMITERS, HEADER_WITHIN, delimiter_of, header_at
-from bulk_onboard.read.encoding import encoding_of
+from bulk_onboard.read import text
+from bulk_onboard.read.columns import make_chunk
+from bulk_onboard.read.held import Held
+from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
 
-SAMPLE = 1 << 16  # characters
-# A quote that is never closed swallows the rest of the file into one cell; this is where it is noticed.
-LARGEST_CELL = 1 << 20  # characters
-_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+# What Excel writes and obeys; it is no row.
+_SEP_LINE = re.compile(r'"?sep=(.)"?\s*\Z', re.IGNORECASE)
+_SAMPLE_ROWS = 200
+
+_MISREAD = {
+    "unexpected end of data": "a quote opens there and is never closed",
+    "field larger than field limit": "a cell is far too long; perhaps a quote is never closed",
+    "expected after": "a cell goes on after its closing quote; double the quotes inside it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the text is to be taken apart. ``header_at``: number of rows above the header."""
+
+    encoding: str
+    delimiter: str
+    sep_line: bool
+    header_at: int
+    header: tuple[str, ...]
 
 
 class Delimited:
-    """A delimited text: a file, or bytes in memory."""
+    """A source of CSV."""
 
-    def __init__(self, name: str, content: BinaryIO | bytes) -> None:
-        """Look at it. Raises InputError if it is no table."""
-        self.name = name
-        self._file = io.BytesIO(content) if isinstance(content, bytes) else content
-        self._before = state_of(self._file)
-        self._packing = _packing(self._file)
-        try:
-            with self._unpacked() as raw:
-                self._codec, encoding = encoding_of(name, raw)
-            with self._text() as text:
-                sample = text.read(SAMPLE)
-        except _DAMAGED as error:
-            raise self._damaged(error) from None
-        except UnicodeError:
-            raise InputError(f"{name} looks like {encoding}, but is damaged; save it as UTF-8") from None
-        self._delimiter, self._skip = _declared(sample)
-        delimiter = self._delimiter or delimiter_of(sample)
-        self._delimiter = delimiter
-        self._limit_cells()
-        self.header, self._header_row = self._find_header()
-        packed = f", {self._packing}" if self._packing else ""
-        self.description = f"CSV, {DELIMITERS.get(delimiter, repr(delimiter))}, {encoding}{packed}"
+    def __init__(self, held: Held, wanted: Collection[str]) -> None:
+        """Look at the file. Raises InputError if it is no text or has no header."""
+        self._held = held
+        self._layout = _layout(held, frozenset(wanted))
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._held.name
+
+    @property
+    def description(self) -> str:
+        """Delimiter, encoding and compression."""
+        layout = self._layout
+        how = _DELIMITERS.get(layout.delimiter, repr(layout.delimiter))
+        packed = text.compression(self._held.head(8))
+        return f"CSV, {how}, {text.TITLES[layout.encoding]}" + (f", {packed}" if packed else "")
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The column headers."""
+        return self._layout.header
 
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
-        """See `Source`. Raises InputError for a quote that is never closed and the like, with the row."""
-        self._limit_cells()
-        with self._text() as text:
-            rows = self._rows(text)
-            for _ in islice(rows, self._header_row):
-                pass
-            first = self._header_row + 1  # numbers count from 1
-            while batch := list(islice(rows, size)):
-                yield _chunk(batch, first, columns, len(self.header))
-                first += len(batch)
+        """The rows from the start. Raises InputError if they cannot be told apart."""
+        layout, number = self._layout, self._layout.header_at + 2
+        reader = _reader(_lines(self._held, layout.encoding, layout.sep_line), layout.delimiter)
+        self._take(reader, layout.header_at + 1, 1)
+        while rows := self._take(reader, size, number):
+            piece = _chunk(rows, number, columns, len(layout.header))
+            number += len(rows)
+            if len(piece.numbers):
+                yield piece
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """All of it is text."""
 
     def changed(self) -> bool:
-        """See `Source`."""
-        return state_of(self._file) != self._before
+        """Whether the file has been written to."""
+        return self._held.changed()
 
     def close(self) -> None:
-        """See `Source`."""
-        self._file.close()
+        """Let go of the file."""
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -79,133 +96,86 @@ class Delimited:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    # --- reading ------------------------------------------------------------------------------------
-
-    def _rows(self, text: io.TextIOBase) -> Iterator[list[str]]:
-        reader = csv.reader(text, delimiter=self._delimiter or ",", strict=False)
-        number = 0
+    def _take(self, reader: Iterator[list[str]], size: int, number: int) -> list[list[str]]:
+        rows: list[list[str]] = []
         try:
-            for row in islice(reader, self._skip, None):
-                number += 1
-                yield row
+            rows.extend(islice(reader, size))
         except csv.Error as error:
-            raise InputError(_csv_words(self.name, number + 1, error)) from None
-        except UnicodeError:
-            raise InputError(f"{self.name}: row {number + 1} or later is damaged: not valid text") from None
-        except _DAMAGED as error:
-            raise self._damaged(error) from None
-
-    def _find_header(self) -> tuple[tuple[str, ...], int]:
-        with self._text() as text:
-            rows = list(islice(self._rows(text), HEADER_WITHIN))
-        if not any(any(cell.strip() for cell in row) for row in rows):
-            raise InputError(f"{self.name} is empty: no header within its first {HEADER_WITHIN} rows")
-        at = header_at(rows)
-        header = [cell.strip() for cell in rows[at]]
-        while header and not header[-1]:
-            header.pop()
-        return tuple(header), at + 1
-
-    def _unpacked(self) -> BinaryIO:
-        self._file.seek(0)
-        unclosable = cast("BinaryIO", _Kept(self._file))
-        match self._packing:
-            case "gzip":
-                return cast("BinaryIO", gzip.GzipFile(fileobj=unclosable))
-            case "bzip2":
-                return cast("BinaryIO", bz2.BZ2File(unclosable))
-            case "xz":
-                return cast("BinaryIO", lzma.LZMAFile(unclosable))
-            case _:
-                return unclosable
-
-    def _text(self) -> io.TextIOWrapper:
-        return io.TextIOWrapper(self._unpacked(), encoding=self._codec, newline="")
-
-    def _limit_cells(self) -> None:
-        csv.field_size_limit(LARGEST_CELL)
-
-    def _damaged(self, error: BaseException) -> InputError:
-        what = f"{self._packing} file" if self._packing else "file"
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "cut off or not one"
-        return InputError(f"{self.name} is a damaged {what}: {reason}")
+            what = next((told for part, told in _MISREAD.items() if part in str(error)), str(error))
+            raise InputError(f"{self.name}, row {number + len(rows)}: {what}") from None
+        return rows
 
 
-class _Kept(io.RawIOBase):
-    """The file for one reading: closing it leaves the file open for the next."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
-def state_of(file: BinaryIO) -> tuple[int, int] | None:
-    """Size and time of the last writing, None for what is no file on disk."""
-    try:
-        found = os.fstat(file.fileno())
-    except (OSError, io.UnsupportedOperation):
-        return None
-    return found.st_size, found.st_mtime_ns
+def _lines(held: Held, encoding: str, sep_line: bool) -> Iterator[str]:
+    found = chain.from_iterable(text.lines(held, encoding))
+    return islice(found, 1, None) if sep_line else found
 
 
-def _packing(file: BinaryIO) -> str:
-    file.seek(0)
-    head = file.read(6)
-    if not head:
-        raise InputError("standard input is empty")
-    for magic, name in ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz")):
-        if head.startswith(magic):
-            return name
-    return ""
-
-
-def _declared(sample: str) -> tuple[str | None, int]:
-    """Excel's first line ``sep=;`` names the delimiter, and is no row of the sheet."""
-    line = sample.splitlines()[0].strip().strip('"') if sample else ""
-    if line.lower().startswith("sep=") and len(line) == 5:
-        return line[4], 1
-    return None, 0
-
-
-def _csv_words(name: str, row: int, error: csv.Error) -> str:
-    if "field larger" in str(error):
-        return (
-            f"{name}: a cell in row {row} is longer than {LARGEST_CELL >> 20} million characters:"
-            " a quote is opened there and never closed"
-        )
-    return f"{name}: row {row} cannot be read: {error}"
-
-
-def _chunk(batch: list[list[str]], first: int, columns: Sequence[int], width: int) -> Chunk:
-    """A batch of rows, the blank ones left out but counted."""
-    numbers = np.arange(first, first + len(batch), dtype=np.int64)
-    if any(not row or not any(row) for row in batch):
-        full = [i for i, row in enumerate(batch) if any(cell.strip() for cell in row)]
-        numbers, batch = numbers[full], [batch[i] for i in full]
-    ragged = np.zeros(len(batch), bool)
-    uneven = [i for i, row in enumerate(batch) if len(row) != width]
-    for i in uneven:
-        row = batch[i]
-        ragged[i] = any(cell.strip() for cell in row[width:])
-        batch[i] = (row + [""] * width)[:width]
-    cells = pd.DataFrame(
-        {j: pd.array([row[i] for row in batch], dtype="str") for j, i in enumerate(columns)},
-        index=range(len(batch)),
+def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], width: int) -> Chunk:
+    """Rows as they stand in the file -> columns, without the blank ones."""
+    numbers = np.arange(first, first + len(rows), dtype=np.int64)
+    ragged = np.zeros(len(rows), bool)
+    if set(map(len, rows)) != {width}:
+        rows, ragged = _squared(rows, width)
+    blank = (
+        [i for i, key in enumerate(_column(rows, columns[0])) if not key or key.isspace()] if columns else []
     )
-    return Chunk(numbers, cells, np.zeros((len(batch), len(columns)), bool), ragged)
+    if blank := [i for i in blank if not ragged[i] and is_blank(rows[i])]:
+        filled = np.delete(np.arange(len(rows)), blank)
+        rows, numbers, ragged = [rows[i] for i in filled], numbers[filled], ragged[filled]
+    return make_chunk(numbers, [_column(rows, i) for i in columns], ragged=ragged)
+
+
+def _column(rows: list[list[str]], at: int) -> list[str]:
+    return list(map(itemgetter(at), rows))
+
+
+def _squared(rows: list[list[str]], width: int) -> tuple[list[list[str]], np.ndarray]:
+    """Rows of one width, and which of them had something beyond it."""
+    ragged = np.fromiter((len(row) > width and not is_blank(row[width:]) for row in rows), bool, len(rows))
+    padding = [""] * width
+    return [row if len(row) == width else (row + padding)[:width] for row in rows], ragged
+
+
+# --- finding out ------------------------------------------------------------------------------------
+
+
+def _layout(held: Held, wanted: frozenset[str]) -> Layout:
+    encoding = text.encoding(held)
+    sample = list(islice(_lines(held, encoding, sep_line=False), _SAMPLE_ROWS))
+    said = _SEP_LINE.match(sample[0]) if sample else None
+    if said:
+        sample = sample[1:]
+    delimiter = said[1] if said else _delimiter(sample, wanted)
+    rows = _tried(sample, delimiter)
+    at = header_row(rows, wanted)
+    if at is None:
+        raise InputError(f"{held.name} has only blank lines; expected a header and rows")
+    return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]))
+
+
+def _delimiter(sample: list[str], wanted: frozenset[str]) -> str:
+    """The one by which the header is recognised, else by which the rows are most alike."""
+
+    def fitness(delimiter: str) -> tuple[int, float, int]:
+        rows = [row for row in _tried(sample, delimiter) if not is_blank(row)][:LOOKED_AT]
+        widths = [len(row) for row in rows if len(row) > 1]
+        usual = max(set(widths), key=widths.count, default=0)
+        known = max((matches(row, wanted) for row in rows), default=0)
+        return known, widths.count(usual) / max(1, len(rows)), usual
+
+    return max(_DELIMITERS, key=fitness)
+
+
+def _tried(sample: list[str], delimiter: str) -> list[list[str]]:
+    """The rows of a sample, as far as they can be told apart."""
+    rows: list[list[str]] = []
+    try:
+        rows.extend(csv.reader(sample, delimiter=delimiter))
+    except csv.Error:
+        return rows
+    return rows

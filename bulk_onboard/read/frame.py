@@ -1,46 +1,78 @@
-"""A pandas DataFrame as a source."""
+"""A DataFrame as input, for callers of the library."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.read.cells import text_column
+from bulk_onboard.errors import InputError
+from bulk_onboard.read.columns import make_chunk, plain
+
+FIRST_ROW = 2
 
 
 class Frame:
-    """Row ``i`` of the frame is row ``i + 2``, as if it had been saved to a spreadsheet."""
-
-    name = "DataFrame"
-    description = "a DataFrame"
+    """A source of a DataFrame, as it was when it was handed over. Row i is row i + 2 of a file."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
-        self.header = tuple(str(name) for name in frame.columns)
+        """Raises InputError if it has no columns."""
+        if not len(frame.columns):
+            raise InputError("the DataFrame has no columns")
+        self._frame = frame.copy()
+        self._header = tuple(" ".join(str(name).split()) for name in frame.columns)
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return "DataFrame"
+
+    @property
+    def description(self) -> str:
+        """Its shape."""
+        return f"DataFrame, {len(self._frame):,} rows"
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The labels of the columns, as text."""
+        return self._header
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Cells are judged one by one, as in a workbook."""
 
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
-        """See `Source`."""
+        """The rows from the start."""
         for start in range(0, len(self._frame), size):
-            part = self._frame.iloc[start : start + size]
-            found = [text_column(part.iloc[:, i].tolist()) for i in columns]
-            cells = pd.DataFrame({j: texts for j, (texts, _) in enumerate(found)}, index=range(len(part)))
-            not_text = np.array([flags for _, flags in found], bool).reshape(len(columns), len(part)).T
-            numbers = np.arange(start, start + len(part), dtype=np.int64) + 2
-            yield Chunk(numbers, cells, not_text, np.zeros(len(part), bool))
+            piece = self._frame.iloc[start : start + size]
+            found = [_as_text(piece.iloc[:, i]) for i in columns]
+            shape = (len(piece), len(columns))
+            not_text = np.stack([mask for _, mask in found], axis=1) if found else np.zeros(shape, bool)
+            numbers = np.arange(start, start + len(piece), dtype=np.int64) + FIRST_ROW
+            yield make_chunk(numbers, [texts for texts, _ in found], not_text=not_text)
 
     def changed(self) -> bool:
-        """See `Source`."""
+        """Never: it is a copy."""
         return False
 
     def close(self) -> None:
-        """See `Source`."""
+        """Nothing is open."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        pass
+        self.close()
+
+
+def _as_text(column: pd.Series[Any]) -> tuple[list[str], np.ndarray]:
+    missing = column.isna().to_numpy(bool)
+    pairs = [("", False) if gap else _plain(value) for value, gap in zip(column, missing, strict=True)]
+    return [text for text, _ in pairs], np.array([other for _, other in pairs], bool)
+
+
+def _plain(value: Any) -> tuple[str, bool]:
+    return (str(value), False) if isinstance(value, uuid.UUID) else plain(value)

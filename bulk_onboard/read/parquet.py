@@ -1,85 +1,86 @@
-"""Parquet, by row groups, only the columns that are needed."""
+"""Parquet, by row groups and only the columns that are needed."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, Self
+from typing import Self
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.cells import as_text
-from bulk_onboard.read.delimited import state_of
+from bulk_onboard.read.columns import make_chunk, plain
+from bulk_onboard.read.held import Held
+
+FIRST_ROW = 2
 
 
 class Parquet:
-    """Row ``i`` of the file is row ``i + 2``, as if it had been saved to a spreadsheet."""
+    """A source of Parquet. Text columns are read as they are; others can only be kept."""
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
-        """Raises InputError if it cannot be opened."""
-        self.name = name
-        self._file = file
-        self._before = state_of(file)
+    def __init__(self, held: Held) -> None:
+        """Raises InputError if the file is damaged, encrypted or without columns."""
+        self._held = held
         try:
-            self._parquet = pq.ParquetFile(file)
+            # Not the path: the file that was opened is read, whatever happens to its name.
+            self._file = pq.ParquetFile(held.reader(), buffer_size=1 << 20, pre_buffer=False)
+            self._schema: pa.Schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(f"{name} cannot be opened as Parquet: it is damaged or cut off") from error
-        self._schema = self._parquet.schema_arrow
-        self.header = tuple(self._schema.names)
-        self.description = f"Parquet, {self._parquet.num_row_groups} row groups"
+            raise InputError(_damaged(held.name, error)) from None
+        self._names = tuple(self._schema.names)
+        if not self._names:
+            raise InputError(f"{held.name} has no columns")
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._held.name
+
+    @property
+    def description(self) -> str:
+        """Parquet, and in how many pieces."""
+        groups = self._file.num_row_groups
+        return f"Parquet, {groups} row group{'' if groups == 1 else 's'}"
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self._names
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Raises InputError if one of these columns holds something other than text."""
+        wrong = [f"{self._names[i]} ({self._type(i)})" for i in columns if not _is_text(self._type(i))]
+        if wrong:
+            raise InputError(
+                f"{self.name}: text is expected, not what is in {', '.join(wrong)}; export as text"
+                " (digits may be lost otherwise)"
+            )
 
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
-        """See `Source`. Raises InputError for a column that cannot be text."""
-        names = [self.header[i] for i in columns]
-        wanted = list(dict.fromkeys(names))
-        first = 2
+        """The rows from the start. Raises InputError if the file is damaged further on."""
+        names = [self._names[i] for i in columns]
+        if doubled := sorted({name for name in names if self._names.count(name) > 1}):
+            raise InputError(f"{self.name} has several columns of the name {', '.join(doubled)}")
+        first = FIRST_ROW
         try:
-            for batch in self._parquet.iter_batches(size, columns=wanted):
-                found = [self._texts(batch.column(wanted.index(name)), name) for name in names]
-                yield _chunk(first, batch.num_rows, found)
+            for batch in self._file.iter_batches(batch_size=size, columns=names, use_threads=False):
+                yield self._chunk(batch, names, first)
                 first += batch.num_rows
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.name} is damaged after row {first}: {type(error).__name__}") from None
-
-    def _texts(self, column: pa.Array, name: str) -> tuple[pa.Array, bool]:
-        """The column as text, and whether it was something else than text."""
-        kind = column.type
-        if pa.types.is_dictionary(kind):
-            return self._texts(column.dictionary_decode(), name)
-        if isinstance(column, pa.ExtensionArray):
-            return self._texts(column.storage, name)
-        if pa.types.is_null(kind):
-            return pa.array([""] * len(column), pa.string()), False
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view":
-            return pc.fill_null(column.cast(pa.string()), ""), False
-        if pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16:
-            return pa.array([_uuid(value) for value in column.to_pylist()], pa.string()), False
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            return self._decoded(column, name), False
-        if pa.types.is_nested(kind):
-            raise InputError(f"{self.name}: the column {name} is of type {kind}; export it as text")
-        return pa.array([as_text(value) for value in column.to_pylist()], pa.string()), True
-
-    def _decoded(self, column: pa.Array, name: str) -> pa.Array:
-        try:
-            return pc.fill_null(column.cast(pa.string()), "")
-        except pa.ArrowInvalid:
-            raise InputError(f"{self.name}: the column {name} holds bytes that are no text") from None
+            raise InputError(_damaged(f"{self.name}, after row {first - 1}", error)) from None
 
     def changed(self) -> bool:
-        """See `Source`."""
-        return state_of(self._file) != self._before
+        """Whether the file has been written to."""
+        return self._held.changed()
 
     def close(self) -> None:
-        """See `Source`."""
-        self._parquet.close()
+        """Let go of the file."""
         self._file.close()
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -87,14 +88,65 @@ class Parquet:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def _type(self, at: int) -> pa.DataType:
+        return self._schema.field(at).type
 
-def _uuid(value: bytes | None) -> str:
-    return str(uuid.UUID(bytes=value)) if value else ""
+    def _chunk(self, batch: pa.RecordBatch, names: list[str], first: int) -> Chunk:
+        numbers = np.arange(first, first + batch.num_rows, dtype=np.int64)
+        not_text = np.zeros((batch.num_rows, len(names)), bool)
+        columns = []
+        for i, name in enumerate(names):
+            column = batch.column(name)
+            not_text[:, i] = not _is_text(column.type)
+            columns.append(self._as_text(column, name))
+        return make_chunk(numbers, columns, not_text=not_text)
+
+    def _as_text(self, column: pa.Array, name: str) -> pa.Array:
+        try:
+            found = _as_text(column)
+        except (pa.ArrowException, UnicodeDecodeError):
+            raise InputError(f"{self.name}: column {name} ({column.type}) cannot be read as text") from None
+        return pc.fill_null(found, "")
 
 
-def _chunk(first: int, rows: int, found: list[tuple[pa.Array, bool]]) -> Chunk:
-    cells: dict[int, Any] = {j: pd.array(texts, dtype="str") for j, (texts, _) in enumerate(found)}
-    flags = [np.full(rows, strange) for _, strange in found]
-    not_text = np.array(flags, bool).reshape(len(found), rows).T
-    numbers = np.arange(first, first + rows, dtype=np.int64)
-    return Chunk(numbers, pd.DataFrame(cells, index=range(rows)), not_text, np.zeros(rows, bool))
+def _storage(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.storage_type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_uuid(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = _storage(kind)
+    types = pa.types
+    is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    is_binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    return bool(is_string or is_binary or _is_uuid(kind) or types.is_null(kind))
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    """Raises ArrowException or UnicodeDecodeError if there is no plain text for it."""
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_uuid(column.type):
+        ids = (None if value is None else str(uuid.UUID(bytes=value)) for value in column.to_pylist())
+        return pa.array(ids, pa.large_string())
+    if pa.types.is_nested(column.type):
+        raise pa.ArrowNotImplementedError("nested")
+    if _is_text(column.type):
+        found = column.cast(pa.large_string())
+        found.validate(full=True)
+        return found
+    return pa.array([plain(value)[0] for value in column.to_pylist()], pa.large_string())
+
+
+def _damaged(what: str, error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if "encrypt" in text.lower():
+        return f"{what} is encrypted; decrypt it first"
+    return f"{what}: the Parquet file is damaged or cut off ({text[:120]})"

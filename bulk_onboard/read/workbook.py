@@ -1,73 +1,95 @@
-"""Workbooks through calamine. They cannot be read in pieces, so the one sheet is held in memory."""
+"""Workbooks (.xlsx .xlsm .xls .ods), one sheet of them, through calamine."""
 
 from __future__ import annotations
 
-import re
-import zipfile
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Self, TypeVar
 
 import numpy as np
-import pandas as pd
-import python_calamine as calamine
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.errors import InputError
-from bulk_onboard.header import LEAF_USER_ID, normal
-from bulk_onboard.read.cells import as_text, text_column
-from bulk_onboard.read.dialect import HEADER_WITHIN, header_at
+from bulk_onboard.read.cell_errors import cell_errors
+from bulk_onboard.read.columns import make_chunk, plain
+from bulk_onboard.read.held import Held
+from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
 
-Cells = list[list[Any]]
-# calamine shows a cell with a formula's error as an empty one; in the sheet's XML it is told apart.
-_ERROR_CELL = re.compile(
-    rb'<c\b(?=[^>]*\bt="e")[^>]*\br="([A-Z]+)([0-9]+)"[^>]*>.*?<v>([^<]*)</v>', re.DOTALL
-)
+T = TypeVar("T")
+Errors = Mapping[tuple[int, int], str]
+
+# Rows looked at for the header; blank ones among them do not count towards the twenty.
+_TOP = 10 * LOOKED_AT
 
 
 class Workbook:
-    """One sheet of a workbook: the one that is named, else the first visible one with a column leafUserId."""
+    """A source of one sheet. The workbook is in memory as a whole, for no part of it stands alone."""
 
-    def __init__(self, name: str, file: BinaryIO, sheet: str | None) -> None:
-        """Raises InputError if it cannot be opened, or there is no such sheet."""
-        self.name = name
-        self._file = file
-        try:
-            book = calamine.load_workbook(file)
-            self._sheet = _chosen(name, book, sheet)
-            self._rows = _rows(book, self._sheet)
-        except calamine.PasswordError:
-            raise InputError(f"{name} is protected by a password; save it without one") from None
-        except (calamine.CalamineError, OSError, ValueError) as error:
-            raise InputError(f"{name} cannot be opened as a workbook: {_line(error)}") from None
-        _put_errors(file, book, self._sheet, self._rows)
-        self.header, self._header_row = self._find_header()
-        self.description = f"sheet {self._sheet!r} of a workbook"
+    def __init__(self, held: Held, sheet: str | None, wanted: frozenset[str]) -> None:
+        """Raises InputError if it is damaged or encrypted, or has no such sheet or nothing in it."""
+        self._held = held
+        book = _calling(held.name, lambda: CalamineWorkbook.from_filelike(held.reader()))
+        with book:
+            names = _candidates(held.name, book, sheet)
+            self._sheet, others = _choose(held.name, book, names, wanted)
+        # calamine turns #REF! and its like into empty cells, which would then be called missing.
+        self._errors: Errors = cell_errors(held, self._sheet.name)
+        self._left = (self._sheet.start or (0, 0))[1]
+        top = [row for row, _ in islice(self._rows(), _TOP)]
+        at = header_row(top, wanted)
+        if at is None:
+            raise InputError(f"{held.name}: sheet {self._sheet.name!r} is empty")
+        self._header_at, self._header, self._others = at, spelled(top[at]), others
 
-    def _find_header(self) -> tuple[tuple[str, ...], int]:
-        top = [[as_text(cell) for cell in row] for row in self._rows[:HEADER_WITHIN]]
-        if not any(any(cell.strip() for cell in row) for row in top):
-            raise InputError(f"{self.name}: the sheet {self._sheet!r} is empty")
-        at = header_at(top)
-        return tuple(cell.strip() for cell in top[at]), at + 1
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._held.name
+
+    @property
+    def description(self) -> str:
+        """Which sheet of what, and what else could have been meant."""
+        text = f"sheet {self._sheet.name!r} of a workbook"
+        if self._others:
+            text += f"; not read: {', '.join(map(repr, self._others))} (--sheet chooses)"
+        return text
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The column headers."""
+        return self._header
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Cells are judged one by one: most of a column may be text."""
 
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
-        """See `Source`."""
-        for start in range(self._header_row, len(self._rows), size):
-            part = self._rows[start : start + size]
-            full = [i for i, row in enumerate(part) if any(as_text(cell).strip() for cell in row)]
-            found = [text_column([part[i][j] for i in full]) for j in columns]
-            cells = pd.DataFrame({j: texts for j, (texts, _) in enumerate(found)}, index=range(len(full)))
-            not_text = np.array([flags for _, flags in found], bool).reshape(len(columns), len(full)).T
-            numbers = np.array(full, np.int64) + start + 1
-            yield Chunk(numbers, cells, not_text, np.zeros(len(full), bool))
+        """The rows below the header, without the blank ones.
+
+        Cells beyond the header are no fault: people write notes beside a table.
+        """
+        below = enumerate(islice(self._rows(), self._header_at + 1, None), self._header_at + 2)
+        filled = ((number, row, other) for number, (row, other) in below if not is_blank(row))
+        while taken := list(islice(filled, size)):
+            numbers = np.array([number for number, _, _ in taken], np.int64)
+            texts = [[row[i] if i < len(row) else "" for _, row, _ in taken] for i in columns]
+            not_text = np.array([[i in other for i in columns] for _, _, other in taken], bool)
+            yield make_chunk(numbers, texts, not_text=not_text.reshape(len(taken), len(columns)))
 
     def changed(self) -> bool:
-        """See `Source`: it is in memory."""
-        return False
+        """Whether the file has been written to."""
+        return self._held.changed()
 
     def close(self) -> None:
-        """See `Source`."""
-        self._file.close()
+        """Let go of the file."""
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -75,63 +97,73 @@ class Workbook:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-
-def _chosen(name: str, book: calamine.CalamineWorkbook, sheet: str | None) -> str:
-    names = [meta.name for meta in book.sheets_metadata if meta.typ == calamine.SheetTypeEnum.WorkSheet]
-    if sheet is not None:
-        if sheet not in names:
-            raise InputError(f"{name} has no sheet {sheet!r}; it has {', '.join(map(repr, names))}")
-        return sheet
-    shown = [
-        meta.name
-        for meta in book.sheets_metadata
-        if meta.name in names and meta.visible == calamine.SheetVisibleEnum.Visible
-    ]
-    if not shown:
-        raise InputError(f"{name} has no visible sheet; name one with --sheet: {', '.join(map(repr, names))}")
-    return next((one for one in shown if _has_growers(_rows(book, one)[:HEADER_WITHIN])), shown[0])
-
-
-def _rows(book: calamine.CalamineWorkbook, sheet: str) -> Cells:
-    return book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+    def _rows(self) -> Iterator[tuple[list[str], frozenset[int]]]:
+        """Every row from the first of the sheet: its texts from column A on, and which were not text."""
+        faults: dict[int, list[tuple[int, str]]] = {}
+        for (row, column), error in self._errors.items():
+            faults.setdefault(row, []).append((column, error))
+        padding = [""] * self._left
+        for number, cells in enumerate(_calling(self.name, self._sheet.iter_rows)):
+            pairs = [plain(value) for value in cells]
+            texts = padding + [text for text, _ in pairs]
+            other = frozenset(i for i, (_, is_other) in enumerate(pairs, self._left) if is_other)
+            for column, error in faults.get(number, ()):
+                texts += [""] * (column + 1 - len(texts))
+                texts[column] = texts[column] or error
+            yield texts, other
 
 
-def _has_growers(rows: Cells) -> bool:
-    return any(normal(as_text(cell)) == normal(LEAF_USER_ID) for row in rows for cell in row)
-
-
-def _put_errors(file: BinaryIO, book: calamine.CalamineWorkbook, sheet: str, rows: Cells) -> None:
-    """Formula errors of an .xlsx sheet, put where calamine has empty cells."""
+def _calling(name: str, call: Callable[[], T]) -> T:
+    """Call calamine. Raises InputError for whatever it finds wrong with the file."""
     try:
-        file.seek(0)
-        with zipfile.ZipFile(file) as archive:
-            content = _sheet_xml(archive, book.sheet_names.index(sheet))
-    except (zipfile.BadZipFile, KeyError, OSError):
-        return  # .xls and .ods: there the cell stays empty, and the row is found to lack its value
-    for column, row, error in _ERROR_CELL.findall(content):
-        i, j = int(row) - 1, _position(column.decode())
-        if i < len(rows) and j < len(rows[i]):
-            rows[i][j] = error.decode()
+        return call()
+    except PasswordError:
+        raise InputError(f"{name} is encrypted; save the workbook without a password") from None
+    except (CalamineError, OSError, ValueError) as error:
+        text = " ".join(str(error).split())[:120]
+        raise InputError(f"{name} is damaged, or no workbook that can be read ({text})") from None
+    except BaseException as error:
+        # A panic in calamine is no Exception, so that nobody takes it for one by accident.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise InputError(f"{name} is damaged, or no workbook that can be read") from None
 
 
-def _sheet_xml(archive: zipfile.ZipFile, index: int) -> bytes:
-    """The XML of the sheet at this place in the workbook (ECMA-376 part 1, §18.2.19)."""
-    book = archive.read("xl/workbook.xml")
-    ids = re.findall(rb"<(?:\w+:)?sheet\b[^>]*\br:id=\"([^\"]+)\"", book)
-    for relation in re.findall(rb"<Relationship\b[^>]*>", archive.read("xl/_rels/workbook.xml.rels")):
-        if index < len(ids) and b'Id="%s"' % ids[index] in relation:
-            target = re.search(rb'Target="([^"]+)"', relation)
-            path = target.group(1).decode() if target else ""
-            return archive.read(path[1:] if path.startswith("/") else f"xl/{path}")
-    return b""
+def _candidates(name: str, book: CalamineWorkbook, sheet: str | None) -> list[str]:
+    """The sheets to look at: the one asked for, else the visible ones in order."""
+    tables = [m for m in book.sheets_metadata if m.typ == SheetTypeEnum.WorkSheet]
+    visible = [m.name for m in tables if m.visible == SheetVisibleEnum.Visible]
+    if sheet is None:
+        if visible:
+            return visible
+        raise InputError(f"{name} has no visible sheet; name a hidden one with --sheet")
+    names = [m.name for m in tables]
+    folded = [n for n in names if n.strip().casefold() == sheet.strip().casefold()]
+    if sheet in names:
+        return [sheet]
+    if len(folded) == 1:
+        return folded
+    raise InputError(f"{name} has no sheet {sheet!r}; it has {', '.join(map(repr, visible)) or 'none'}")
 
 
-def _position(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number - 1
+def _choose(
+    name: str, book: CalamineWorkbook, names: list[str], wanted: frozenset[str]
+) -> tuple[CalamineSheet, list[str]]:
+    """The first sheet with a header that is known, else the first with anything; and who else has one."""
+    known: list[CalamineSheet] = []
+    filled: list[CalamineSheet] = []
+    for one in names:
+        sheet = _calling(name, lambda one=one: book.get_sheet_by_name(one))  # type: ignore[misc]
+        top = [[plain(value)[0] for value in row] for row in _top(name, sheet)]
+        if any(matches(row, wanted) for row in top):
+            known.append(sheet)
+        elif not all(map(is_blank, top)):
+            filled.append(sheet)
+    if not known and not filled:
+        listed = ", ".join(map(repr, names))
+        raise InputError(f"{name} has nothing in {listed}; expected a header and rows")
+    return (known or filled)[0], [sheet.name for sheet in known[1:]]
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def _top(name: str, sheet: CalamineSheet) -> list[list[Any]]:
+    return _calling(name, lambda: list(islice(sheet.iter_rows(), _TOP)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -33,12 +34,16 @@ def write_results(folder: Path, formats: Sequence[str], pages: Iterable[pd.DataF
     paths = [folder / f"results.{name}" for name in formats]
     with drafts(paths, _again(folder)) as opened:
         sheets = [_Sheet(draft, _WRITERS[name]) for draft, name in zip(opened, formats, strict=True)]
-        for page in pages:
-            table = _table(page, kept_from=len(COLUMNS))
+        try:
+            for page in pages:
+                table = _table(page, kept_from=len(COLUMNS))
+                for sheet in sheets:
+                    sheet.write(table)
             for sheet in sheets:
-                sheet.write(table)
-        for sheet in sheets:
-            sheet.close()
+                sheet.close()
+        finally:
+            for sheet in sheets:
+                sheet.abandon()
     return [draft.path for draft in opened]
 
 
@@ -78,6 +83,7 @@ def _table(page: pd.DataFrame, kept_from: int) -> pa.Table:
 class _Writer(Protocol):
     def write(self, table: pa.Table) -> None: ...
     def close(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class _Sheet:
@@ -101,8 +107,23 @@ class _Sheet:
         with self._draft.writing():
             self._writer.close()
 
+    def abandon(self) -> None:
+        """Nothing more is written, also when the writer itself is thrown away. No harm after the end."""
+        if self._writer is not None:
+            self._writer.abandon()
 
-class _Csv:
+
+class _Plain:
+    """A writer of lines, which needs no end."""
+
+    def close(self) -> None:
+        """Nothing comes after the last line."""
+
+    def abandon(self) -> None:
+        """Nothing is held back."""
+
+
+class _Csv(_Plain):
     """UTF-8, commas, "\\n". Lines are joined here because Arrow's own writer puts every text in quotes."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
@@ -114,9 +135,6 @@ class _Csv:
         if table.num_rows:
             lines = pc.binary_join_element_wise(*(_cells(column) for column in table.columns), ",")
             self._file.write(("\n".join(lines.to_pylist()) + "\n").encode())
-
-    def close(self) -> None:
-        """Nothing comes after the last line."""
 
 
 def _cells(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -138,8 +156,14 @@ class _Parquet:
     def close(self) -> None:
         self._writer.close()
 
+    def abandon(self) -> None:
+        """End it while its file is still open: else it would try to when it is collected."""
+        with suppress(OSError, ValueError):
+            self._writer.close()
+        self._writer.is_open = False
 
-class _Jsonl:
+
+class _Jsonl(_Plain):
     """One JSON object per line and row."""
 
     def __init__(self, file: BinaryIO, _schema: pa.Schema) -> None:
@@ -151,9 +175,6 @@ class _Jsonl:
             page = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
             text = page.to_json(orient="records", lines=True, force_ascii=False)
             self._file.write(text.removesuffix("\n").encode() + b"\n")
-
-    def close(self) -> None:
-        """Nothing comes after the last line."""
 
 
 _WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema], _Writer]] = {

@@ -52,7 +52,7 @@ def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -
         [line for part in _numbers(info, tally) for line in _wrapped(part, width, "  ")],
         list(_causes(tally, width)),
         list(_places(files)),
-        [line for part in _next_steps(info, tally, code) for line in _wrapped(part, width)],
+        list(_next_steps(info, tally, code, width)),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
@@ -168,15 +168,17 @@ def _places(files: Sequence[Path]) -> Iterator[str]:
         yield f"  {plain(str(file))}"
 
 
-def _next_steps(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[str]:
+def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iterator[str]:
     pending = tally.health[Health.PENDING]
     if code is not ExitCode.OK:
-        yield "Next: " + _what_to_do(code)
+        yield from _wrapped(f"Next: {_what_to_do(code)}", width)
     if pending:
-        yield (
-            f"{_rows(pending)} {'has' if pending == 1 else 'have'} no answer of the provider yet; check again"
-            f" later with: bulk-onboard events {info.run_id}"
+        have = "has" if pending == 1 else "have"
+        yield from _wrapped(
+            f"{_rows(pending)} {have} no answer of the provider yet. Check again later:", width
         )
+        # A command stays on one line: it is there to be copied.
+        yield f"  bulk-onboard events {info.run_id}"
     if code is ExitCode.OK and not pending:
         yield "Nothing is left to do."
 

@@ -1,4 +1,4 @@
-"""A server of raw bytes on this machine: it counts what arrives and answers what it is told, broken or not."""
+"""A server of raw bytes on this machine: it counts what arrives and answers what it is told."""
 
 from __future__ import annotations
 

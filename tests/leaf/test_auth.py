@@ -7,12 +7,12 @@ import base64
 import json
 
 import pytest
+from warp import warp
 
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf.auth import Auth, owner
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
-from warp import warp
 
 PASSWORD = Login(username="me", password=Secret("planted-password"))
 BOTH = Login(Secret("planted-old"), "me", Secret("planted-password"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fakes import ID, PAYLOAD, TOKEN
 
 import bulk_onboard
 from bulk_onboard.cancelled import NotSent
@@ -36,7 +37,6 @@ from bulk_onboard.model import (
 )
 from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import LeafSettings, Login
-from fakes import ID, PAYLOAD, TOKEN
 from leaf.server import Answer, Request, Server, always, http, never, serving
 
 GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59Z", "refreshToken": TOKEN}
@@ -135,7 +135,9 @@ BROKEN: dict[str, tuple[Answer, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "code"), BROKEN.values(), ids=BROKEN)
-async def test_a_post_that_is_not_answered_properly_is_ambiguous_and_sent_once(answer: Answer, code: str) -> None:
+async def test_a_post_that_is_not_answered_properly_is_ambiguous_and_sent_once(
+    answer: Answer, code: str
+) -> None:
     turns = Turns()
     async with talking(answer, timeout=0.3, turns=turns) as (client, server):
         found = await client.post(ID, PAYLOAD)
@@ -218,7 +220,9 @@ async def test_the_wire_shows_exactly_what_leaf_documents() -> None:
     assert asked.body == deleted.body == looked.body == b""
     for request in server.requests:
         assert request.headers["authorization"] == "Bearer planted-bearer"
-        assert re.match(rf"bulk-onboard/{re.escape(bulk_onboard.__version__)} ", request.headers["user-agent"])
+        assert re.match(
+            rf"bulk-onboard/{re.escape(bulk_onboard.__version__)} ", request.headers["user-agent"]
+        )
         assert "cookie" not in request.headers
 
 
@@ -359,7 +363,10 @@ async def test_a_login_sends_user_name_and_password_once_and_no_old_token() -> N
 async def test_a_hundred_requests_refused_at_once_share_one_login_and_are_all_sent_again() -> None:
     both = Login(Secret("planted-old"), "me", Secret("planted-password"))
     turns = Turns()
-    async with talking(desk(lambda header: header == "Bearer token-1"), both, turns=turns) as (client, server):
+    async with talking(desk(lambda header: header == "Bearer token-1"), both, turns=turns) as (
+        client,
+        server,
+    ):
         found = await asyncio.gather(*(client.post(ID, PAYLOAD) for _ in range(100)))
         assert all(isinstance(f.verdict, Created) for f in found)
         assert server.count("POST", "authenticate") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -125,7 +124,9 @@ def test_a_2xx_to_a_post_that_shows_another_token_is_no_creation() -> None:
     ],
 )
 def test_a_status_means_the_same_whatever_was_asked(status: int, expected: Verdict) -> None:
-    assert post(status) == get(status) == after_delete(reply(status)) == after_events(reply(status)) == expected
+    assert (
+        post(status) == get(status) == after_delete(reply(status)) == after_events(reply(status)) == expected
+    )
 
 
 def test_a_post_for_a_user_who_is_not_there_is_refused() -> None:
@@ -151,19 +152,33 @@ def test_a_no_because_something_is_there_says_that_it_exists(status: int, proble
 
 @pytest.mark.parametrize(
     "message",
-    ["user does not exist", "user doesn't exist", "no such user exists", "the user was not found", "bad token"],
+    [
+        "user does not exist",
+        "user doesn't exist",
+        "no such user exists",
+        "the user was not found",
+        "bad token",
+    ],
 )
 def test_a_no_because_something_is_missing_is_a_refusal(message: str) -> None:
     assert isinstance(post(400, {"message": message}), Refused)
 
 
 def test_a_problem_of_jhipster_gives_its_key_and_its_words() -> None:
-    problem = {"type": "x", "title": "Bad Request", "status": 400, "message": "error.v", "errorKey": "idinvalid"}
+    problem = {
+        "type": "x",
+        "title": "Bad Request",
+        "status": 400,
+        "message": "error.v",
+        "errorKey": "idinvalid",
+    }
     assert post(400, problem) == Refused("leaf:idinvalid", "HTTP 400 · Bad Request · error.v")
 
 
 @pytest.mark.parametrize("field", ["title", "message", "errorKey"])
-@pytest.mark.parametrize("form", [TOKEN, APP, json.dumps(APP)[1:-1], "planted-token%2F1%2B2", "planted-token%2f1%2b2"])
+@pytest.mark.parametrize(
+    "form", [TOKEN, APP, json.dumps(APP)[1:-1], "planted-token%2F1%2B2", "planted-token%2f1%2b2"]
+)
 def test_a_secret_in_a_problem_is_masked(field: str, form: str) -> None:
     assert "planted" not in repr(post(400, {field: f"value {form} is bad"}))
 
@@ -186,7 +201,9 @@ def test_a_get_tells_what_leaf_holds(status: int, body: Any, expected: Verdict) 
     assert get(status, body) == expected
 
 
-@pytest.mark.parametrize("body", [b for b in UNREADABLE if b not in {b"", b"{}"}], ids=range(len(UNREADABLE) - 2))
+@pytest.mark.parametrize(
+    "body", [b for b in UNREADABLE if b not in {b"", b"{}"}], ids=range(len(UNREADABLE) - 2)
+)
 def test_a_get_that_cannot_be_read_proves_nothing(body: bytes) -> None:
     assert isinstance(get(200, body), Ambiguous)
 
@@ -386,7 +403,6 @@ def test_a_request_that_surely_never_went_out_is_transient(error: Exception, cod
     "error",
     [
         TimeoutError(),
-        asyncio.TimeoutError(),
         aiohttp.ServerTimeoutError(),
         aiohttp.SocketTimeoutError(),
         aiohttp.ServerDisconnectedError(),
@@ -414,11 +430,15 @@ json_values = st.recursive(
     | st.floats()
     | st.sampled_from([TOKEN, APP, f"a {TOKEN} b", "\ud800", "OK", "0001-01-01T00:00:00Z"])
     | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from([*GOOD, "title", "message", "errorKey", "detail", "statusCode", "createdDate", "x"]),
-        inner,
-        max_size=6,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [*GOOD, "title", "message", "errorKey", "detail", "statusCode", "createdDate", "x"]
+            ),
+            inner,
+            max_size=6,
+        )
     ),
     max_leaves=12,
 )
@@ -429,7 +449,9 @@ bodies = st.one_of(
         lambda v: json.dumps({"id": "c-1"} | v).encode()
     ),
 )
-times = st.sampled_from(["Mon, 23 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400", "0", "1 1 1 1 1 1", "x"])
+times = st.sampled_from(
+    ["Mon, 23 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400", "0", "1 1 1 1 1 1", "x"]
+)
 headers = st.dictionaries(st.sampled_from(["Date", "Retry-After"]), st.text(max_size=40) | times)
 
 

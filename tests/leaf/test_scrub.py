@@ -25,7 +25,12 @@ def test_a_secret_never_shows_plain(before: str, secret: str, after: str) -> Non
 @given(secrets.filter(lambda s: not s.isalnum()))
 def test_a_secret_never_shows_escaped(secret: str) -> None:
     escaped = json.dumps(secret)[1:-1]
-    for form in (escaped, quote(secret, safe=""), quote_plus(secret, safe=""), quote(secret, safe="").lower()):
+    for form in (
+        escaped,
+        quote(secret, safe=""),
+        quote_plus(secret, safe=""),
+        quote(secret, safe="").lower(),
+    ):
         assert scrub(f"bad value <{form}>", [secret]) == f"bad value <{MASK}>"
 
 
@@ -42,13 +47,16 @@ def test_escape_sequences_of_a_terminal_are_taken_out() -> None:
     assert scrub("\x1b[2J\x1b]0;title\x07bad\r\nnews") == "[2J ]0;title bad news"
 
 
-@pytest.mark.parametrize("token", ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2ln", "a1" * 12, "rt-4f1c9a7b7e5f4c3b2a10"])
+@pytest.mark.parametrize(
+    "token", ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2ln", "a1" * 12, "rt-4f1c9a7b7e5f4c3b2a10"]
+)
 def test_what_looks_like_a_token_is_masked_also_if_it_is_not_ours(token: str) -> None:
     assert scrub(f"token {token} is used") == f"token {MASK} is used"
 
 
 @pytest.mark.parametrize(
-    "words", ["Internal Server Error", "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60", "error.credentials-already-exist"]
+    "words",
+    ["Internal Server Error", "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60", "error.credentials-already-exist"],
 )
 def test_words_and_ids_stay_as_they_are(words: str) -> None:
     assert scrub(words, ["planted-x"]) == words

@@ -124,5 +124,5 @@ async def address(server: asyncio.subprocess.Process) -> str:
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what another task will bring about, not long."""
     async with asyncio.timeout(0.5):
-        while not condition():  # noqa: ASYNC110  (nobody tells us when)
+        while not condition():
             await asyncio.sleep(0.01)

@@ -1,0 +1,113 @@
+"""A file that is held open from the first look to the last row.
+
+Deleting or replacing it meanwhile cannot change what is read; writing into it can, and is noticed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+from bulk_onboard.errors import InputError
+
+STANDARD_INPUT = "standard input"
+
+
+class Held:
+    """Bytes with a name, that can be read from the start as often as needed."""
+
+    def __init__(self, name: str, file: BinaryIO, suffixes: tuple[str, ...] = ()) -> None:
+        self.name, self.suffixes = name, suffixes
+        self._file, self._lock = file, threading.Lock()
+        self._stamp = self._now()
+        self.size = self._stamp[0]
+
+    def reader(self) -> io.BufferedReader:
+        """A reader of its own, from the start."""
+        return io.BufferedReader(_Reader(self._file, self._lock), 1 << 16)
+
+    def head(self, size: int) -> bytes:
+        """The first bytes."""
+        with self.reader() as reader:
+            return reader.read(size)
+
+    def changed(self) -> bool:
+        """Whether it has been written to since it was opened."""
+        return self._now() != self._stamp
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._file.close()
+
+    def _now(self) -> tuple[int, int]:
+        if isinstance(self._file, io.BytesIO):
+            return len(self._file.getbuffer()), 0
+        found = os.fstat(self._file.fileno())
+        return found.st_size, found.st_mtime_ns
+
+
+def hold_file(where: str | Path) -> Held:
+    """Open a file. Raises InputError if there is none, or none that can be read twice."""
+    path = Path(where)
+    name = path.name or str(where)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{name} is a folder; name the file in it")
+        # Opening a pipe would wait for its writer, and it could not be read a second time.
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{name} is no ordinary file; pipe CSV into standard input and name the file -")
+        return Held(name, path.open("rb"), tuple(suffix.lower() for suffix in path.suffixes))
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such file; looked for it at {path.absolute()}") from None
+    except PermissionError:
+        raise InputError(f"{name} cannot be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+
+
+def hold_standard_input(stdin: BinaryIO | None) -> Held:
+    """All of standard input, in memory: it may hold secrets that must not touch the disk."""
+    stream = stdin if stdin is not None else sys.stdin.buffer
+    if stream.isatty():
+        raise InputError("standard input is the keyboard; pipe CSV into it, or name a file")
+    try:
+        data = stream.read()
+    except OSError as error:
+        raise InputError(f"standard input cannot be read: {error.strerror}") from None
+    return Held(STANDARD_INPUT, io.BytesIO(data), (".csv",))
+
+
+class _Reader(io.RawIOBase):
+    """Reads a shared file at a position of its own."""
+
+    def __init__(self, file: BinaryIO, lock: threading.Lock) -> None:
+        self._file, self._lock, self._at = file, lock, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with self._lock:
+            self._file.seek(self._at)
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with self._lock:
+            start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
+            self._at = max(0, self._file.seek(0, os.SEEK_END) + offset if start is None else start + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at

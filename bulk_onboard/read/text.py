@@ -1,0 +1,163 @@
+"""Bytes -> lines of text: compression and encoding are found by looking. Streaming; nothing is held whole."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+
+from bulk_onboard.errors import InputError
+from bulk_onboard.read.held import Held
+
+BLOCK = 1 << 20
+LONGEST_LINE = 1 << 22
+HEAD = 1 << 16
+
+Opener = Callable[[io.BufferedReader], io.BufferedIOBase]
+
+
+def _gunzip(raw: io.BufferedReader) -> io.BufferedIOBase:
+    return gzip.GzipFile(fileobj=raw)
+
+
+_COMPRESSED: dict[bytes, tuple[str, Opener]] = {
+    b"\x1f\x8b": ("gzip", _gunzip),
+    b"BZh": ("bzip2", bz2.BZ2File),
+    b"\xfd7zXZ\x00": ("xz", lzma.LZMAFile),
+}
+_BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+TITLES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with BOM",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
+    "cp1252": "Windows-1252",
+}
+_UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+def compression(head: bytes) -> str:
+    """How the file is compressed, "" if not."""
+    return next((title for magic, (title, _) in _COMPRESSED.items() if head.startswith(magic)), "")
+
+
+def blocks(held: Held) -> Iterator[bytes]:
+    """The content, decompressed. Raises InputError if the file is damaged."""
+    head = held.head(8)
+    opener = next((o for magic, (_, o) in _COMPRESSED.items() if head.startswith(magic)), None)
+    try:
+        with held.reader() as raw:
+            stream: io.BufferedIOBase = opener(raw) if opener else raw
+            while block := stream.read(BLOCK):
+                yield block
+    except EOFError:
+        raise InputError(f"{held.name} is cut off: the compressed data ends too early") from None
+    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise InputError(f"{held.name} is damaged: it cannot be decompressed ({error})") from None
+    except OSError as error:
+        raise InputError(f"{held.name} cannot be read to its end: {error.strerror or error}") from None
+
+
+def encoding(held: Held) -> str:
+    """The encoding of the whole file. Raises InputError if there is none that fits all of it."""
+    head = next(blocks(held), b"")[:HEAD]
+    if not head:
+        raise InputError(f"{held.name} is empty; expected a header and rows")
+    for mark, name in _BOMS.items():
+        if head.startswith(mark):
+            _require(held, name, TITLES[name])
+            return name
+    if wide := _utf_16_without_mark(head):
+        _require(held, wide, "UTF-16")
+        return wide
+    if len(_UNPRINTABLE.findall(head)) > len(head) // 20:
+        raise InputError(f"{held.name} is no text; expected CSV, Parquet or a workbook")
+    return _utf_8_or_windows(held)
+
+
+def _utf_16_without_mark(head: bytes) -> str:
+    """Every other byte of English text in UTF-16 is NUL."""
+    even, odd, half = head[::2].count(0), head[1::2].count(0), len(head) // 2
+    if odd > half * 0.4 and even < half * 0.1:
+        return "utf-16-le"
+    return "utf-16-be" if even > half * 0.4 and odd < half * 0.1 else ""
+
+
+def _utf_8_or_windows(held: Held) -> str:
+    where, foreign = _first_fault(held, "utf-8")
+    if where is None:
+        return "utf-8"
+    if foreign:
+        raise InputError(
+            f"{held.name}, line {where}: not UTF-8, though lines before it are; save the file anew as UTF-8"
+        )
+    where, _ = _first_fault(held, "cp1252")
+    if where is not None:
+        raise InputError(
+            f"{held.name}, line {where}: neither UTF-8 nor Windows-1252; save the file anew as UTF-8"
+        )
+    return "cp1252"
+
+
+def _require(held: Held, name: str, title: str) -> None:
+    where, _ = _first_fault(held, name)
+    if where is not None:
+        raise InputError(f"{held.name}, line {where}: not {title}, though the file begins like it")
+
+
+def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
+    """The line of the first bytes that the encoding does not have, and whether it had others before."""
+    decoder, line, foreign = codecs.getincrementaldecoder(name)(), 1, False
+    narrow = name in {"utf-8", "cp1252"}
+    pending = False
+    for block in blocks(held):
+        if narrow and not pending and block.isascii():
+            line += block.count(b"\n")
+            continue
+        try:
+            text = decoder.decode(block)
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode(name, "ignore")
+            return line + before.count("\n"), foreign or not before.isascii()
+        line += text.count("\n")
+        foreign = foreign or not text.isascii()
+        pending = bool(decoder.getstate()[0])
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return line, foreign
+    return None, foreign
+
+
+def lines(held: Held, name: str) -> Iterator[list[str]]:
+    r"""Lists of lines with their ends (\n, \r\n or \r). Raises InputError for a line without end."""
+    decoder, rest = codecs.getincrementaldecoder(name)(), ""
+    for block in blocks(held):
+        split = io.StringIO(rest + _decoded(held, decoder, block), newline="").readlines()
+        # The last line may go on in the next block, and its \r may be half of an end.
+        rest = split.pop() if split and not split[-1].endswith("\n") else ""
+        if len(rest) > LONGEST_LINE:
+            raise InputError(f"{held.name} has a line of more than {LONGEST_LINE:,} characters")
+        yield split
+    yield io.StringIO(rest + _decoded(held, decoder, b""), newline="").readlines()
+
+
+def _decoded(held: Held, decoder: codecs.IncrementalDecoder, block: bytes) -> str:
+    try:
+        return decoder.decode(block, final=not block)
+    except UnicodeDecodeError:
+        # It was checked from end to end before.
+        raise InputError(f"{held.name} was changed while it was being read; run the command again") from None

@@ -1,0 +1,316 @@
+import csv
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import OutputError
+from bulk_onboard.report.files import write_json, write_problems, write_results
+from bulk_onboard.report.rows import COLUMNS, merge
+from tests.report.pages import manifest_of
+
+FORMATS = ("csv", "parquet", "jsonl")
+HEADER = (
+    "row,leafUserId,provider,status,health,code,message,hint,httpStatus,attempts,credentialId,"
+    "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint"
+)
+
+
+def page_of(*notes: str, first: int = 2, entries: tuple[Entry, ...] = ()) -> pd.DataFrame:
+    return merge(manifest_of([""] * len(notes), first=first, note=list(notes)), list(entries), "raven")
+
+
+def cells(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def note(folder: Path, text: str) -> str:
+    """What a kept cell looks like in results.csv."""
+    write_results(folder, ["csv"], [page_of(text)])
+    return cells(folder / "results.csv")[0]["note"]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_every_format_asked_for_is_written_in_one_pass(tmp_path: Path) -> None:
+    pages = iter([page_of("a", "b"), page_of("c", first=4)])
+    files = write_results(tmp_path, FORMATS, pages)
+    assert files == [tmp_path / f"results.{name}" for name in FORMATS]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    rows = [line["row"] for line in cells(files[0])]
+    assert rows == ["2", "3", "4"]
+    assert pd.read_parquet(files[1])["row"].tolist() == [2, 3, 4]
+    assert [json.loads(line)["row"] for line in files[2].read_text().splitlines()] == [2, 3, 4]
+
+
+def test_the_csv_begins_with_the_header_of_the_contract(tmp_path: Path) -> None:
+    write_results(tmp_path, ["csv"], [merge(manifest_of([""]), [], "raven")])
+    assert (tmp_path / "results.csv").read_bytes().split(b"\n")[0] == HEADER.encode()
+
+
+def test_the_csv_puts_in_quotes_only_what_must_be(tmp_path: Path) -> None:
+    entry = Entry(2, "created", message='said "no", twice', http_status=201, attempts=1, latency_ms=12.0)
+    page = merge(manifest_of(["", ""]), [entry], "raven").drop(columns=["leafUserId", "fingerprint", "hint"])
+    write_problems(tmp_path / "p.csv", page)
+    lines = (tmp_path / "p.csv").read_bytes().split(b"\n")
+    assert lines[1:] == [
+        b'2,raven,created,,,"said ""no"", twice",201,1,,,,,,,12',
+        b"3,raven,not_attempted,,not-attempted,,,0,,,,,,,",
+        b"",
+    ]
+
+
+def test_numbers_and_what_is_missing_keep_their_kind(tmp_path: Path) -> None:
+    entry = Entry(2, "created", http_status=201, attempts=1, latency_ms=12.34)
+    write_results(tmp_path, FORMATS, [page_of("", "", entries=(entry,))])
+    table = pd.read_parquet(tmp_path / "results.parquet", dtype_backend="numpy_nullable")
+    assert table["httpStatus"].tolist() == [201, pd.NA]
+    assert table["latencyMs"][0] == 12.3
+    first, second = (json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines())
+    assert (first["httpStatus"], second["httpStatus"], second["latencyMs"]) == (201, None, None)
+    assert (first["attempts"], second["attempts"], second["message"]) == (1, 0, "")
+
+
+@pytest.mark.parametrize("pages", [[], [merge(manifest_of([]), [], "raven")]])
+def test_without_rows_the_files_still_have_their_columns(tmp_path: Path, pages: list[pd.DataFrame]) -> None:
+    write_results(tmp_path, FORMATS, pages)
+    assert (tmp_path / "results.csv").read_text() == HEADER + "\n"
+    assert tuple(pd.read_parquet(tmp_path / "results.parquet").columns) == COLUMNS
+    assert (tmp_path / "results.jsonl").read_bytes() == b""
+
+
+# --- harmless ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1", "@sum", "  =1", '"=1', "'=1", "＝1", "＋1", "－1", "＠a", " '\" -2", "\ufeff=1"],
+)
+def test_a_cell_that_would_run_as_a_formula_is_made_text(tmp_path: Path, text: str) -> None:
+    assert note(tmp_path, text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["\t=1", "\r=1", "\x00=1", "\n=1"])
+def test_a_control_character_does_not_hide_a_formula(tmp_path: Path, text: str) -> None:
+    assert note(tmp_path, text).startswith("'")
+
+
+def test_a_header_is_made_harmless_too(tmp_path: Path) -> None:
+    frame = manifest_of([""]).assign(**{"keep.=cmd()": "x", 'keep.a,"b"': "y"})
+    write_results(tmp_path, ["csv"], [merge(frame, [], "raven")])
+    assert list(cells(tmp_path / "results.csv")[0])[-2:] == ["'=cmd()", 'a,"b"']
+
+
+def test_control_characters_and_escapes_of_terminals_become_spaces(tmp_path: Path) -> None:
+    write_results(tmp_path, FORMATS, [page_of("a\x1b[31mred\x1b[0m\x07b\x85c\u202ed")])
+    wanted = "a red  b c d"
+    assert cells(tmp_path / "results.csv")[0]["note"] == wanted
+    assert pd.read_parquet(tmp_path / "results.parquet")["note"][0] == wanted
+    assert json.loads((tmp_path / "results.jsonl").read_text())["note"] == wanted
+
+
+def test_a_kept_cell_keeps_its_lines_and_a_message_has_one(tmp_path: Path) -> None:
+    entry = Entry(2, "failed", message="one\ntwo")
+    write_results(tmp_path, FORMATS, [page_of("first\r\nsecond", entries=(entry,))])
+    line = cells(tmp_path / "results.csv")[0]
+    assert (line["note"], line["message"]) == ("first\nsecond", "one two")
+    assert b'"first\nsecond"' in (tmp_path / "results.csv").read_bytes()
+    assert pd.read_parquet(tmp_path / "results.parquet")["note"][0] == "first\nsecond"
+    assert json.loads((tmp_path / "results.jsonl").read_text())["note"] == "first\nsecond"
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.text(
+    "=+-@\t\r\n\"', a＝＋－＠\x1b[1m", max_size=8
+)
+
+
+@given(st.lists(texts, min_size=1, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_no_cell_of_the_csv_is_a_formula(tmp_path_factory: Any, notes: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("f")
+    write_results(folder, ["csv"], [page_of(*notes)])
+    for line in cells(folder / "results.csv"):
+        for cell in line.values():
+            assert not cell.lstrip(' \n"').startswith(tuple("=+-@＝＋－＠\t\r"))
+            assert not any(ord(sign) < 32 and sign != "\n" for sign in cell)
+
+
+plain = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=3)
+inner = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"], include_characters="\n"))
+
+
+@given(st.lists(st.builds(lambda head, tail: head + tail, plain, inner), min_size=1, max_size=20), st.data())
+@settings(max_examples=150, deadline=None)
+def test_what_is_read_from_the_files_is_what_went_in(
+    tmp_path_factory: Any, notes: list[str], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("f")
+    cut = data.draw(st.integers(0, len(notes)))
+    pages = [page_of(*notes[:cut]), page_of(*notes[cut:], first=cut + 2)]
+    write_results(folder, FORMATS, pages)
+    read = cells(folder / "results.csv")
+    numbers = list(range(2, 2 + len(notes)))
+    assert [int(line["row"]) for line in read] == numbers
+    assert [line["note"] for line in read] == notes
+    table = pd.read_csv(folder / "results.csv", dtype="str", keep_default_na=False, lineterminator="\n")
+    assert table["note"].tolist() == notes
+    stored = pd.read_parquet(folder / "results.parquet")
+    assert (stored["row"].tolist(), stored["note"].tolist()) == (numbers, notes)
+    lines = (folder / "results.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    assert [json.loads(line)["note"] for line in lines] == notes
+
+
+# --- whole or absent, for nobody else ---------------------------------------------------------------
+
+
+def test_files_and_new_folders_are_for_the_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "reports" / "run"
+    files = [*write_results(folder, FORMATS, [page_of("a")]), write_json(folder / "summary.json", {"a": 1})]
+    assert {mode(file) for file in files} == {0o600}
+    assert (mode(folder), mode(folder.parent)) == (0o700, 0o700)
+
+
+def test_a_file_is_private_while_it_is_being_written(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def pages() -> Iterator[pd.DataFrame]:
+        yield page_of("a")
+        seen.extend(mode(each) for each in tmp_path.iterdir())
+
+    write_results(tmp_path, FORMATS, pages())
+    assert seen == [0o600] * 3
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    write_json(tmp_path / "summary.json", {})
+    assert mode(tmp_path) == 0o755
+
+
+def test_a_page_that_fails_half_way_leaves_no_file(tmp_path: Path) -> None:
+    def pages() -> Iterator[pd.DataFrame]:
+        yield page_of("a")
+        raise RuntimeError("the ledger is gone")
+
+    with pytest.raises(RuntimeError, match="the ledger is gone"):
+        write_results(tmp_path, FORMATS, pages())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_an_earlier_report_stay_when_a_new_one_fails(tmp_path: Path) -> None:
+    write_results(tmp_path, FORMATS, [page_of("old")])
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def pages() -> Iterator[pd.DataFrame]:
+        yield page_of("new")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_results(tmp_path, FORMATS, pages())
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_an_earlier_file_is_replaced(tmp_path: Path) -> None:
+    write_results(tmp_path, ["csv"], [page_of("old")])
+    assert note(tmp_path, "new") == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["results.csv"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to offer")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda *_: real("/dev/full", os.O_WRONLY))
+    folder = tmp_path / "20261123T154500Z-growers"
+    with pytest.raises(OutputError) as caught:
+        write_results(folder, [name], (page_of("a" * 60, first=2 + at) for at in range(300)))
+    told = str(caught.value)
+    assert f"results.{name}" in told
+    assert os.strerror(errno.ENOSPC) in told
+    assert "`bulk-onboard report 20261123T154500Z-growers` writes it again" in told
+    assert "\n" not in told
+    assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_none_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_results(tmp_path, FORMATS, [page_of("a")])
+    with pytest.raises(OutputError, match=r"summary\.json"):
+        write_json(tmp_path / "summary.json", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file, not a folder")
+    with pytest.raises(OutputError, match=r"results\.csv"):
+        write_results(tmp_path / "reports" / "run", ["csv"], [])
+
+
+def test_what_fails_in_the_pages_is_not_called_a_failure_of_the_file(tmp_path: Path) -> None:
+    def pages() -> Iterator[pd.DataFrame]:
+        yield page_of("a")
+        raise OSError("the ledger's disk")
+
+    with pytest.raises(OSError, match="the ledger's disk"):
+        write_results(tmp_path, ["csv"], pages())
+
+
+# --- the small files --------------------------------------------------------------------------------
+
+
+def test_json_is_an_object_as_it_was_given(tmp_path: Path) -> None:
+    content = {"input": "Höfe\x1b[1m.csv", "rows": 3, "stopReason": None}
+    path = write_json(tmp_path / "new" / "summary.json", content)
+    assert json.loads(path.read_text()) == content
+    assert list(json.loads(path.read_text())) == list(content)
+    assert b"\x1b" not in path.read_bytes()
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_problems_are_a_csv_of_their_own(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "row": [2, 9],
+            "status": ["invalid", "duplicate"],
+            "code": ["missing-refreshToken", "duplicate"],
+            "column": ["Refresh token", "=cmd()"],
+            "message": ["no\nvalue", "repeats row 2"],
+        }
+    )
+    path = write_problems(tmp_path / "validate-growers" / "problems.csv", table)
+    assert mode(path) == 0o600
+    assert path.read_text() == (
+        "row,status,code,column,message\n"
+        "2,invalid,missing-refreshToken,Refresh token,no value\n"
+        "9,duplicate,duplicate,'=cmd(),repeats row 2\n"
+    )
+
+
+def test_a_file_without_problems_has_the_header_alone(tmp_path: Path) -> None:
+    columns = ["row", "status", "code", "column", "message"]
+    path = write_problems(tmp_path / "problems.csv", pd.DataFrame(columns=columns))
+    assert path.read_text() == "row,status,code,column,message\n"
+
+
+def test_problems_that_cannot_be_written_name_the_command_that_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("")
+    with pytest.raises(OutputError, match="`bulk-onboard validate` writes it again"):
+        write_problems(tmp_path / "reports" / "problems.csv", pd.DataFrame(columns=["row"]))

@@ -1,0 +1,187 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.model import Requests, Status
+from bulk_onboard.report.rows import merge
+from bulk_onboard.report.summary import summary, words
+from bulk_onboard.report.tally import Tally
+from tests.report.pages import STARTED, manifest_of, run_of
+
+FILES = [Path("reports/20261123T154500Z-growers/results.csv")]
+
+
+def tally_of(*entries: Entry, rows: int = 0) -> Tally:
+    tally = Tally()
+    tally.add(merge(manifest_of([""] * (rows or len(entries))), list(entries), "raven"))
+    return tally
+
+
+def told(tally: Tally, **fields: Any) -> str:
+    return words(run_of(tally.rows, **fields), tally, FILES)
+
+
+def first_line(tally: Tally, **fields: Any) -> str:
+    return told(tally, **fields).split("\n", maxsplit=1)[0]
+
+
+# --- for programs -----------------------------------------------------------------------------------
+
+
+def test_the_summary_is_that_of_the_contract() -> None:
+    tally = tally_of(Entry(2, "created", health="healthy"), Entry(3, "failed"))
+    found = summary(run_of(2), tally)
+    assert found == {
+        "runId": "20261123T154500Z-growers",
+        "provider": "raven",
+        "input": "growers.csv",
+        "rows": 2,
+        "counts": dict(tally.counts),
+        "health": {"healthy": 1, "unhealthy": 0, "pending": 0},
+        "requests": {"total": 90, "get": 50, "post": 40, "delete": 0, "throttled": 2},
+        "rate": {"ceiling": 10.0, "achieved": 9.0},
+        "startedAt": "2026-11-23T15:45:00.000Z",
+        "finishedAt": "2026-11-23T15:45:10.000Z",
+        "seconds": 10.0,
+        "exitCode": 1,
+        "stopReason": None,
+    }
+    assert list(found) == [
+        "runId",
+        "provider",
+        "input",
+        "rows",
+        "counts",
+        "health",
+        "requests",
+        "rate",
+        "startedAt",
+        "finishedAt",
+        "seconds",
+        "exitCode",
+        "stopReason",
+    ]
+    assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_no_ceiling_is_null() -> None:
+    assert summary(run_of(0, ceiling=0.0), Tally())["rate"]["ceiling"] is None
+
+
+def test_a_run_that_never_finished_or_took_no_time_has_no_rate() -> None:
+    assert summary(run_of(0, finished_at=None), Tally())["rate"]["achieved"] == 0.0
+    assert summary(run_of(0, finished_at=None), Tally())["finishedAt"] is None
+    assert summary(run_of(0, finished_at=STARTED), Tally())["rate"]["achieved"] == 0.0
+
+
+# --- for people: did it work ------------------------------------------------------------------------
+
+
+def test_success_is_said_first() -> None:
+    entries = [Entry(row, "created", health="healthy") for row in range(2, 202)]
+    assert first_line(tally_of(*entries)) == "All 200 growers are connected."
+
+
+def test_one_grower_is_not_all_growers() -> None:
+    assert first_line(tally_of(Entry(2, "created"))) == "The one grower is connected."
+
+
+def test_rows_that_need_attention_are_said_first() -> None:
+    entries = [Entry(row, "created") for row in range(2, 199)]
+    entries += [Entry(row, "failed", code="no-answer") for row in range(199, 202)]
+    assert first_line(tally_of(*entries)) == "197 of 200 growers are connected, 3 rows need attention."
+
+
+def test_an_unhealthy_grower_is_not_connected() -> None:
+    tally = tally_of(Entry(2, "created", code="bad-status", health="unhealthy"), Entry(3, "created"))
+    assert first_line(tally) == "1 of 2 growers are connected, 1 row needs attention."
+
+
+def test_a_repeated_row_is_no_grower() -> None:
+    tally = tally_of(Entry(2, "created"), Entry(3, "created"), Entry(4, "duplicate", code="duplicate"))
+    assert first_line(tally) == "All 2 growers are connected. 1 row only repeated an earlier one."
+
+
+def test_why_a_run_stopped_is_said_first() -> None:
+    tally = tally_of(Entry(2, "created"), rows=3)
+    text = told(tally, stop_reason="Leaf refused our login", exit_code=4)
+    assert text.startswith("Stopped: Leaf refused our login. 1 of 3 growers are connected.")
+    assert "LEAF_TOKEN" in text
+
+
+def test_an_interrupted_run_says_that_going_on_is_one_command() -> None:
+    text = told(tally_of(Entry(2, "created"), rows=2), interrupted=True)
+    assert text.startswith("Interrupted: 1 of 2 growers are connected.")
+    assert "run the same command again" in text
+
+
+def test_counts_that_do_not_add_up_are_called_a_bug() -> None:
+    assert words(run_of(3), tally_of(Entry(2, "created")), FILES).startswith("This is a bug in bulk-onboard")
+
+
+# --- for people: the rest ---------------------------------------------------------------------------
+
+
+def test_causes_are_told_with_their_rows_and_what_to_do() -> None:
+    entries = [Entry(row, "failed", code="no-answer", message="no answer in time") for row in range(2, 9)]
+    text = told(tally_of(*entries))
+    assert "7 rows failed (no-answer): row 2, 3, 4, 5, 6, ..." in text
+    assert "no answer in time" in text
+    assert "-> Run the same command again" in text
+
+
+def test_many_causes_are_cut_short() -> None:
+    entries = [Entry(row, "rejected", code=f"leaf:key{row}") for row in range(2, 20)]
+    assert "and 8 rows for 8 other reasons" in told(tally_of(*entries))
+
+
+def test_numbers_requests_and_files_are_told() -> None:
+    text = told(tally_of(Entry(2, "created", health="pending")), requests=Requests(1000, 234, 0, 3))
+    assert "Rows:     1 created" in text
+    assert "Health:   1 pending" in text
+    assert "1,234 to Leaf in 10.0 s, 123.4 per second; Leaf asked to slow down 3 times" in " ".join(
+        text.split()
+    )
+    assert str(FILES[0]) in text
+    assert "  bulk-onboard events 20261123T154500Z-growers" in text.split("\n")
+
+
+@pytest.mark.parametrize(("seconds", "length"), [(12.0, "12.0 s"), (600.0, "10 min"), (7800.0, "2 h 10 min")])
+def test_a_length_of_time_is_told_as_people_do(seconds: float, length: str) -> None:
+    text = told(tally_of(Entry(2, "created")), finished_at=STARTED + timedelta(seconds=seconds))
+    assert f"in {length}," in text
+
+
+def test_what_strangers_wrote_does_not_reach_the_terminal_raw() -> None:
+    entry = Entry(2, "rejected", code="leaf:\x1b[2J", message="a\x1b]0;title\x07b\nc\u202e")
+    text = told(tally_of(entry), stop_reason="said \x1b[31mno", exit_code=5)
+    assert not any((ord(sign) < 32 and sign != "\n") or sign == "\u202e" for sign in text)
+
+
+rows = st.tuples(
+    st.sampled_from([None, *(status.value for status in Status)]),
+    st.sampled_from(["", "no-answer", "leaf:someKey", "missing-refreshToken", "never heard of"]),
+    st.sampled_from(["", "healthy", "unhealthy", "pending"]),
+    st.text("word \n\x1b", max_size=300),
+)
+
+
+@given(st.lists(rows, max_size=15), st.booleans())
+def test_the_text_fits_a_terminal_and_always_says_what_next(
+    outcomes: list[tuple[str | None, str, str, str]], stopped: bool
+) -> None:
+    entries = [
+        Entry(at, status, code=code, health=health, message=message)
+        for at, (status, code, health, message) in enumerate(outcomes, 2)
+    ]
+    fields = {"stop_reason": "Leaf is down", "exit_code": 5} if stopped else {}
+    text = told(tally_of(*entries), **fields)
+    assert all(len(line) <= 80 or " " not in line.strip() for line in text.split("\n"))
+    assert "Next: " in text or "bulk-onboard events" in text or "Nothing is left to do." in text
