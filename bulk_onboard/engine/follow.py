@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.onboard import utc_now
-from bulk_onboard.engine.ports import Journal, Leaf
+from bulk_onboard.engine.ports import Journal, Leaf, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Observer, RowChecked
@@ -58,20 +58,23 @@ class Following:
     wait: float
     now: Callable[[], datetime] = utc_now
 
-    async def check(self, check: Check) -> None:
-        """Look until there is a verdict of the provider or the wait is over; commit what was found."""
-        findings = await self._look_until_told(check)
+    async def check(self, check: Check, under_way: Callable[[], None] = lambda: None) -> None:
+        """Look until there is a verdict of the provider or the wait is over; commit what was found.
+
+        ``under_way`` is called when a request of the row goes out.
+        """
+        findings = await self._look_until_told(check, under_way)
         entry, health = _amended(check, findings)
         self.journal.settle(entry)
         self.observer(RowChecked(entry.row, health))
 
-    async def _look_until_told(self, check: Check) -> Findings:
+    async def _look_until_told(self, check: Check, under_way: Sent) -> Findings:
         long_ago = datetime.min.replace(tzinfo=UTC)
         ends = (check.stored_at or long_ago) + timedelta(seconds=self.wait)
         looks = 0
         while True:
             left = (ends - self.now()).total_seconds()
-            findings = await self._look(check, final=left <= 0)
+            findings = await self._look(check, under_way, final=left <= 0)
             if _is_told(findings) or left <= 0:
                 return findings
             looks += 1
@@ -79,20 +82,20 @@ class Following:
             if not await self.stop.pause(wait):
                 return findings
 
-    async def _look(self, check: Check, *, final: bool) -> Findings:
+    async def _look(self, check: Check, under_way: Sent, *, final: bool) -> Findings:
         """One look; answers that say nothing are asked again, as often as the policy allows."""
         for failures in range(self.policy.attempts):
             async with self.slots:
-                findings = await self._ask(check, final=final)
+                findings = await self._ask(check, under_way, final=final)
             if findings.told:
                 return findings
             if not await self.stop.pause(self.policy.wait(failures + 1, self.draw())):
                 break
         return Findings(None, None, told=False)
 
-    async def _ask(self, check: Check, *, final: bool) -> Findings:
+    async def _ask(self, check: Check, under_way: Sent, *, final: bool) -> Findings:
         leaf_user_id = check.entry.leaf_user_id
-        events = (await self.leaf.events(leaf_user_id)).verdict
+        events = (await self.leaf.events(leaf_user_id, under_way)).verdict
         if not isinstance(events, Events | Absent):
             return Findings(None, None, told=False)
         latest = events.latest if isinstance(events, Events) else None

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bulk_onboard.cancelled import NotSent
 from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, decide, first, give_up, posting
 from bulk_onboard.engine.ports import Journal, Leaf
 from bulk_onboard.engine.stop import StopSignal
@@ -39,16 +38,19 @@ class Onboarding:
     draw: Callable[[], float]
     now: Callable[[], datetime] = utc_now
 
-    async def onboard(self, row: Row) -> None:
-        """Take one row to its outcome, and commit that. Raises LoginRefused and LedgerError."""
-        await _Life(self, row).live()
+    async def onboard(self, row: Row, under_way: Callable[[], None] = lambda: None) -> None:
+        """Take one row to its outcome, and commit that. Raises LoginRefused and LedgerError.
+
+        ``under_way`` is called when a request of the row goes out.
+        """
+        await _Life(self, row, under_way).live()
 
 
 class _Life:
     """One row on its way. Mutable, and gone when the row is done."""
 
-    def __init__(self, shared: Onboarding, row: Row) -> None:
-        self._shared, self._row = shared, row
+    def __init__(self, shared: Onboarding, row: Row, under_way: Callable[[], None]) -> None:
+        self._shared, self._row, self._under_way = shared, row, under_way
         self._attempts = 0
         self._on_the_wire = False
         self._started = shared.now()
@@ -63,9 +65,7 @@ class _Life:
             self._on_the_wire = False
             self._settle(self._unfinished(Status.NOT_ATTEMPTED, "login-refused"))
             raise
-        except asyncio.CancelledError as error:
-            if isinstance(error, NotSent):
-                self._on_the_wire = False
+        except asyncio.CancelledError:
             if self._last or self._progress.posted:
                 self._settle(self._unfinished(Status.FAILED, "interrupted"))
             raise
@@ -98,11 +98,14 @@ class _Life:
             self._progress = posting(self._progress, shared.now())
             await shared.journal.intend(self._intent())
             self._attempts += 1
-            self._on_the_wire = True
-            answer = await shared.leaf.post(row.leaf_user_id, row.payload)
+            answer = await shared.leaf.post(row.leaf_user_id, row.payload, self._post_goes_out)
             self._on_the_wire = False
             return answer
-        return await shared.leaf.ask(row.leaf_user_id, row.payload)
+        return await shared.leaf.ask(row.leaf_user_id, row.payload, self._under_way)
+
+    def _post_goes_out(self) -> None:
+        self._on_the_wire = True
+        self._under_way()
 
     def _intent(self) -> Entry:
         return Entry(

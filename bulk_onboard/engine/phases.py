@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ from bulk_onboard.model import Health, Status
 from bulk_onboard.settings import Settings
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
-OPEN_ROWS = 1000
+OPEN_ROWS = 10_000
+# Seconds for which rows are begun ahead of their first request: an intent has to be on disk by then.
+AHEAD = 0.1
+AHEAD_WITHOUT_CEILING = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,13 @@ class Phases:
             draw=random.random,
         )
         rows = rows_to_do(scan, wanted, found.intents)
-        await work_through(rows, work.onboard, min(len(wanted), OPEN_ROWS), self.stop)
+        await work_through(rows, work.onboard, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.journal.flush()
+
+    def _starts(self) -> int:
+        """How many rows may be begun and wait for their first request."""
+        rate = self.settings.pace.rate
+        return 2 + math.ceil(rate * AHEAD) if rate else AHEAD_WITHOUT_CEILING
 
     async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
         if total is None:
@@ -103,5 +112,5 @@ class Phases:
             draw=random.random,
             wait=self.settings.events.wait,
         )
-        await work_through(checks(), work.check, min(total, OPEN_ROWS), self.stop)
+        await work_through(checks(), work.check, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.journal.flush()

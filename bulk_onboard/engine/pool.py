@@ -1,29 +1,36 @@
-"""A bounded queue and a number of workers; what to do with an item is somebody else's business."""
+"""A bounded queue and a worker for each item in hand; what to do with it is somebody else's business.
+
+Reading runs ahead of the workers by a batch. An item is begun when there is a start for it, and whoever works
+on it gives the start back when its first request goes out. So few items ever wait for that in vain: when
+the run stops they have not been touched.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
 
 T = TypeVar("T")
+Work = Callable[[T, Callable[[], None]], Awaitable[None]]
 # Read from the file at a time, in a thread, while the workers work.
 BATCH = 500
 
 
 async def work_through(
-    items: Iterator[T], work: Callable[[T], Awaitable[None]], workers: int, stop: StopSignal
+    items: Iterator[T], work: Work[T], stop: StopSignal, *, starts: int, in_hand: int
 ) -> None:
-    """Let ``workers`` work on the items until there are none left or the run stops.
+    """Work on the items until there are none left or the run stops.
 
-    ``items`` is advanced in a thread. An error that ends the run (a BulkOnboardError) drains the others.
-    When `StopSignal.abort` is called, work in hand is cancelled.
+    ``work`` gets an item and what to call when it is under way. No more than ``starts`` items are begun but
+    not under way, no more than ``in_hand`` not done. ``items`` is advanced in a thread. An error that ends
+    the run (a BulkOnboardError) drains the others. When `StopSignal.abort` is called, work is cancelled.
     """
-    everything = asyncio.ensure_future(_all(items, work, workers, stop))
+    everything = asyncio.ensure_future(_Pool(items, work, stop, starts, in_hand).run())
     aborted = asyncio.ensure_future(stop.aborted())
     try:
         await asyncio.wait({everything, aborted}, return_when=asyncio.FIRST_COMPLETED)
@@ -35,41 +42,63 @@ async def work_through(
         raise _innermost(ended[0])
 
 
-async def _all(
-    items: Iterator[T], work: Callable[[T], Awaitable[None]], workers: int, stop: StopSignal
-) -> None:
-    queue: asyncio.Queue[T | None] = asyncio.Queue(workers)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(_worker(queue, work, stop))
-        await _feed(items, queue, stop)
-        for _ in range(workers):
-            await queue.put(None)
+class _Pool(Generic[T]):
+    def __init__(
+        self, items: Iterator[T], work: Work[T], stop: StopSignal, starts: int, in_hand: int
+    ) -> None:
+        self._items, self._work, self._stop = items, work, stop
+        self._queue: asyncio.Queue[list[T]] = asyncio.Queue(1)
+        self._starts, self._in_hand = asyncio.Semaphore(starts), asyncio.Semaphore(in_hand)
 
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read())
+            while batch := await self._queue.get():
+                for item in batch:
+                    await self._in_hand.acquire()
+                    await self._starts.acquire()
+                    # Also when draining the queue is emptied, so that the reader is never stuck before it.
+                    if self._stop.draining:
+                        self._starts.release()
+                        self._in_hand.release()
+                        break
+                    group.create_task(self._do(item))
 
-async def _feed(items: Iterator[T], queue: asyncio.Queue[T | None], stop: StopSignal) -> None:
-    try:
-        while batch := await asyncio.to_thread(lambda: list(islice(items, BATCH))):
-            for item in batch:
-                if stop.draining:
-                    return
-                await queue.put(item)
-    except InputError as error:
-        # Some rows may have been sent by now, so this is no longer "nothing was sent".
-        stop.drain(str(error), ExitCode.STOPPED)
-
-
-async def _worker(
-    queue: asyncio.Queue[T | None], work: Callable[[T], Awaitable[None]], stop: StopSignal
-) -> None:
-    # Also when draining the queue is emptied, so that the feed is never stuck before a full one.
-    while (item := await queue.get()) is not None:
-        if stop.draining:
-            continue
+    async def _read(self) -> None:
+        """Batches of items, and an empty one at the end."""
         try:
-            await work(item)
+            while batch := await asyncio.to_thread(lambda: list(islice(self._items, BATCH))):
+                await self._queue.put(batch)
+                if self._stop.draining:
+                    break
+        except InputError as error:
+            # Some rows may have been sent by now, so this is no longer "nothing was sent".
+            self._stop.drain(str(error), ExitCode.STOPPED)
+        await self._queue.put([])
+
+    async def _do(self, item: T) -> None:
+        start = _Start(self._starts)
+        try:
+            await self._work(item, start.give_back)
         except BulkOnboardError as error:
-            stop.drain(str(error), error.exit_code)
+            self._stop.drain(str(error), error.exit_code)
+        finally:
+            start.give_back()
+            self._in_hand.release()
+
+
+class _Start:
+    """A start that is given back once, however often that is said."""
+
+    __slots__ = ("_from",)
+
+    def __init__(self, source: asyncio.Semaphore) -> None:
+        self._from: asyncio.Semaphore | None = source
+
+    def give_back(self) -> None:
+        if self._from is not None:
+            self._from.release()
+            self._from = None
 
 
 def _innermost(error: Exception) -> Exception:

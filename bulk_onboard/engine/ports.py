@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.model import Answer, EventsVerdict, Payload, Verdict
 
+# Called when a request has got its turn and goes out; before that, nothing has happened.
+Sent = Callable[[], None]
+
 
 class Leaf(Protocol):
     """The calls to Leaf for one provider. All raise LoginRefused when our own login is refused."""
 
-    async def ask(self, leaf_user_id: str, ours: Payload) -> Answer[Verdict]:
+    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = ...) -> Answer[Verdict]:
         """What Leaf holds for the grower, compared with ours."""
 
-    async def post(self, leaf_user_id: str, payload: Payload) -> Answer[Verdict]:
+    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = ...) -> Answer[Verdict]:
         """Store the grower's credentials: one request, never repeated by itself."""
 
-    async def events(self, leaf_user_id: str) -> Answer[EventsVerdict]:
+    async def events(self, leaf_user_id: str, sent: Sent = ...) -> Answer[EventsVerdict]:
         """The latest event of the grower's credentials."""
 
 

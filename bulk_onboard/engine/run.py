@@ -24,10 +24,11 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError, UsageErr
 from bulk_onboard.facts import About, Held, Observer, RunInfo, Scanned
 from bulk_onboard.leaf.auth import owner
 from bulk_onboard.leaf.client import LeafClient
+from bulk_onboard.leaf.sockets import sockets
 from bulk_onboard.ledger import Journal, Ledger, hold
 from bulk_onboard.ledger.lock import me
 from bulk_onboard.model import Requests
-from bulk_onboard.pace import Ceiling
+from bulk_onboard.pace import Pace
 from bulk_onboard.providers import PROVIDERS, Provider
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.rows import merge
@@ -38,6 +39,7 @@ from bulk_onboard.settings import LeafSettings, OutputSettings, Settings
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard", "write_again"]
 
 NO_CEILING_IN_FLIGHT = 128
+MOST_IN_FLIGHT = 8192
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
 
 
@@ -161,7 +163,7 @@ class _Run:
 
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
         """Connect to Leaf and go through the phases. What stops them ends up in the run's info."""
-        pace = Ceiling(self._settings.pace.rate, on_hold=lambda seconds: self._facts(Held(seconds)))
+        pace = Pace(self._settings.pace.rate, on_hold=lambda seconds: self._facts(Held(seconds)))
         in_flight = _in_flight(self._settings)
         leaf, info = self._place.leaf, self._info
         self._facts(
@@ -317,11 +319,14 @@ def _new_run_id(ledger: Ledger, name: str) -> str:
 
 
 def _in_flight(settings: Settings) -> int:
-    """How many rows may be between an intent and an answer: enough for answers that take four seconds."""
+    """How many rows may be between an intent and an answer.
+
+    Under a ceiling as many as the rate and Leaf's latency make of themselves, as long as there are sockets.
+    """
     pace = settings.pace
     if pace.max_in_flight:
         return pace.max_in_flight
-    return min(512, max(8, round(pace.rate * 4))) if pace.rate else NO_CEILING_IN_FLIGHT
+    return min(MOST_IN_FLIGHT, sockets()) if pace.rate else NO_CEILING_IN_FLIGHT
 
 
 def _plus(one: Requests, other: Requests) -> Requests:

@@ -7,14 +7,15 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import aiohttp
 
 import bulk_onboard
-from bulk_onboard.cancelled import NotSent
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import replies
 from bulk_onboard.leaf.auth import Auth
@@ -45,16 +46,42 @@ LOGIN_ATTEMPTS = 6
 RENEWALS = 3
 
 V = TypeVar("V")
+# Called when a request has got its turn and goes out.
+Sent = Callable[[], None]
 
 
 class Turns(Protocol):
     """Who says when the next request may go out."""
 
-    async def turn(self) -> None:
-        """Return when it is this request's turn."""
+    async def turn(self) -> float:
+        """Return when it is this request's turn: a number that stands for it."""
 
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds."""
+
+    def passed(self, turn: float) -> None:
+        """The request of this turn was not one too many."""
+
+    def throttled(self, turn: float, after: float | None) -> None:
+        """The request of this turn was one too many; ``after``: seconds until the next is welcome."""
+
+
+def unheard() -> None:
+    """Who does not care when a request goes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request(Generic[V]):
+    """What goes out, what its reply means, and who hears that it goes out."""
+
+    method: str
+    url: str
+    verdict: Callable[[Reply], V]
+    sent: Sent = unheard
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"_Request({self.method}, body=***)"
 
 
 class LeafClient:
@@ -101,38 +128,36 @@ class LeafClient:
         """Make sure there is a token. Raises LoginRefused or StoppedForSafety."""
         await self._auth.bearer()
 
-    async def ask(self, leaf_user_id: str, ours: Payload) -> Answer[Verdict]:
+    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
         url = self._credentials(leaf_user_id)
-        answer = await self._call("GET", url, lambda r: replies.after_get(r, ours, self._secret_fields))
-        return self._weigh_absence(answer)
+        verdict = partial(replies.after_get, ours=ours, secret_fields=self._secret_fields)
+        return self._weigh_absence(await self._call(_Request("GET", url, verdict, sent)))
 
-    async def post(self, leaf_user_id: str, payload: Payload) -> Answer[Verdict]:
+    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """POST the grower's credentials, once. Raises LoginRefused."""
         url = self._credentials(leaf_user_id)
         body = json.dumps(dict(payload)).encode()
-        return await self._call(
-            "POST", url, lambda r: replies.after_post(r, payload, self._secret_fields), body
-        )
+        verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
+        return await self._call(_Request("POST", url, verdict, sent, body))
 
     async def delete(self, leaf_user_id: str) -> Answer[Verdict]:
         """DELETE the grower's credentials; their events go with them. Raises LoginRefused."""
-        return await self._call("DELETE", self._credentials(leaf_user_id), replies.after_delete)
+        return await self._call(_Request("DELETE", self._credentials(leaf_user_id), replies.after_delete))
 
-    async def events(self, leaf_user_id: str) -> Answer[EventsVerdict]:
+    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         """GET the latest event of the grower's credentials. Raises LoginRefused."""
-        return await self._call("GET", f"{self._credentials(leaf_user_id)}/events", replies.after_events)
+        url = f"{self._credentials(leaf_user_id)}/events"
+        return await self._call(_Request("GET", url, replies.after_events, sent))
 
     def _credentials(self, leaf_user_id: str) -> str:
         return f"{self._settings.base_url}{API}/users/{leaf_user_id}/{self._provider.path}"
 
-    async def _call(
-        self, method: str, url: str, classify: Callable[[Reply], V], body: bytes | None = None
-    ) -> Answer[V | Transient | Ambiguous]:
+    async def _call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
         """One request, and one more for each time the login had to be renewed."""
         for _ in range(RENEWALS + 1):
             bearer = await self._auth.bearer()
-            answer = await self._send(method, url, classify, body, bearer.token)
+            answer = await self._send(request, bearer.token)
             if not isinstance(answer.verdict, Unauthorised):
                 if answer.http_status is not None:
                     self._auth.accept(bearer)
@@ -140,39 +165,38 @@ class LeafClient:
             await self._auth.renew(bearer)
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
-    async def _send(
-        self, method: str, url: str, classify: Callable[[Reply], V], body: bytes | None, token: Secret | None
-    ) -> Answer[V | Transient | Ambiguous]:
+    async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-        if body is not None:
+        if request.body is not None:
             headers["Content-Type"] = "application/json"
-        try:
-            await self._turns.turn()
-        except asyncio.CancelledError as error:
-            raise NotSent from error
-        self._sent[method] += 1
+        turn = await self._turns.turn()
+        request.sent()
+        self._sent[request.method] += 1
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            reply = await self._exchange(method, url, headers, body)
+            reply = await self._exchange(request, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
             return Answer(replies.after_exception(error), None, clock() - began)
-        verdict = classify(reply)
-        self._obey(verdict)
+        verdict = request.verdict(reply)
+        self._obey(turn, verdict)
         return Answer(verdict, reply.status, clock() - began)
 
-    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
+    async def _exchange(self, request: _Request[V], headers: dict[str, str]) -> Reply:
         async with self._session.request(
-            method, url, headers=headers, data=body, allow_redirects=False
+            request.method, request.url, headers=headers, data=request.body, allow_redirects=False
         ) as response:
             content = await _read(response)
             return Reply(response.status, response.headers, content, datetime.now(UTC))
 
-    def _obey(self, verdict: object) -> None:
+    def _obey(self, turn: float, verdict: object) -> None:
         """A Retry-After is meant for all of us, not for one row."""
         if isinstance(verdict, Throttled):
             self._sent["throttled"] += 1
-        if isinstance(verdict, Throttled | Ambiguous) and verdict.after:
+            self._turns.throttled(turn, verdict.after)
+            return
+        self._turns.passed(turn)
+        if isinstance(verdict, Ambiguous) and verdict.after:
             self._turns.hold(verdict.after)
 
     def _weigh_absence(self, answer: Answer[Verdict]) -> Answer[Verdict]:
@@ -193,8 +217,9 @@ class LeafClient:
             )
         body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
         url = f"{self._settings.base_url}/api/authenticate"
+        request = _Request("POST", url, _same, body=json.dumps(body).encode())
         for attempt in range(LOGIN_ATTEMPTS):
-            answer = await self._send("POST", url, _same, json.dumps(body).encode(), None)
+            answer = await self._send(request, None)
             reply = answer.verdict
             token = replies.login_token(reply) if isinstance(reply, Reply) and reply.status < 300 else None
             if token is not None:

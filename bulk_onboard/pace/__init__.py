@@ -1,5 +1,5 @@
-"""How fast: the ceiling over all requests, and the pauses Leaf asks for."""
+"""How fast: the ceiling over all requests, the pauses Leaf asks for, and the limit it does not tell."""
 
-from bulk_onboard.pace.ceiling import Ceiling
+from bulk_onboard.pace.pace import Pace
 
-__all__ = ["Ceiling"]
+__all__ = ["Pace"]

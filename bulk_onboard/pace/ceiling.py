@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
 
 from aiolimiter import AsyncLimiter
 
@@ -19,52 +18,66 @@ CATCH_UP = 0.01
 
 
 class Ceiling:
-    """Turns at no more than ``rate`` requests per second (0: no ceiling), first come, first served.
+    """Turns at no more than ``rate`` requests per second (0: no ceiling), first come, first served."""
 
-    ``on_hold`` is told the seconds of every pause that Leaf asks for.
-    """
-
-    def __init__(self, rate: float, on_hold: Callable[[float], None] = lambda _seconds: None) -> None:
-        self._rate = rate
-        self._on_hold = on_hold
+    def __init__(self, rate: float) -> None:
         self._order = asyncio.Lock()
         self._held_until = 0.0
         self._limiter: AsyncLimiter | None = None
-        # A rate of 2.5: on average by the bucket, and never more than three in a second.
-        self._window = max(1.0, 1 / rate) if rate else 0.0
-        self._recent: deque[float] = deque(maxlen=max(1, math.ceil(rate)))
+        self._recent: deque[float] = deque(maxlen=1)
+        self.rate = rate
+        self._set_window()
 
-    async def turn(self) -> None:
-        """Return when the next request may go out."""
-        if not self._rate:
-            await self._wait_until(lambda: self._held_until)
-            return
+    def change(self, rate: float) -> None:
+        """From the next turn on, another rate."""
+        self.rate = rate
+        self._set_window()
+        self._limiter = None  # aiolimiter's rate is fixed when it is made
+
+    async def turn(self) -> float:
+        """Return when the next request may go out: the time, by the loop's clock."""
+        clock = asyncio.get_running_loop().time
+        if not self.rate:
+            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
+                await asyncio.sleep(left)
+            return clock()
         async with self._order:
             await (await self._bucket()).acquire()
-            await self._wait_until(self._earliest)
-            self._recent.append(asyncio.get_running_loop().time())
+            # Asked again after every sleep, for a pause may have come in the meantime.
+            while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(left)
+            now = clock()
+            self._recent.append(now)
+            return now
 
-    def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds. A longer pause already begun is kept."""
+    def hold(self, seconds: float) -> bool:
+        """Let no request out for so many seconds. False if a longer pause had begun, which is kept."""
         until = asyncio.get_running_loop().time() + seconds
-        if until > self._held_until:
-            self._held_until = until
-            self._on_hold(seconds)
+        if until <= self._held_until:
+            return False
+        self._held_until = until
+        return True
+
+    def _set_window(self) -> None:
+        # A rate of 2.5: on average by the bucket, and never more than three in a second.
+        self._window = max(1.0, 1 / self.rate) if self.rate else 0.0
+        self._recent = deque(self._recent, maxlen=max(1, math.ceil(self.rate)))
 
     async def _bucket(self) -> AsyncLimiter:
         if self._limiter is None:
-            spare = self._rate * CATCH_UP
-            self._limiter = AsyncLimiter(1 + spare, (1 + spare) / self._rate)
-            await self._limiter.acquire(spare)
+            spare = self.rate * CATCH_UP
+            self._limiter = AsyncLimiter(1 + spare, (1 + spare) / self.rate)
+            # Full, but for what has leaked since the last turn: a new bucket is no licence for an extra turn.
+            await self._limiter.acquire(spare + 1 - self._due())
         return self._limiter
+
+    def _due(self) -> float:
+        """How much of the next turn is due by now, 0 to 1."""
+        if not self._recent:
+            return 1.0
+        return min(1.0, (asyncio.get_running_loop().time() - self._recent[-1]) * self.rate)
 
     def _earliest(self) -> float:
         """When the next turn may be, by the loop's clock."""
         full = len(self._recent) == self._recent.maxlen
         return max(self._held_until, self._recent[0] + self._window if full else 0.0)
-
-    async def _wait_until(self, when: Callable[[], float]) -> None:
-        """Asked again after every sleep, for a pause may have come in the meantime."""
-        clock = asyncio.get_running_loop().time
-        while (left := when() - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
-            await asyncio.sleep(left)

@@ -18,7 +18,6 @@ import pytest
 from fakes import ID, PAYLOAD, TOKEN
 
 import bulk_onboard
-from bulk_onboard.cancelled import NotSent
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.leaf import client as module
 from bulk_onboard.leaf.client import LeafClient
@@ -51,12 +50,22 @@ class Turns:
 
     taken: int = 0
     held: list[float] = field(default_factory=list)
+    told: list[tuple[float, bool]] = field(default_factory=list)
 
-    async def turn(self) -> None:
+    async def turn(self) -> float:
         self.taken += 1
+        return float(self.taken)
 
     def hold(self, seconds: float) -> None:
         self.held.append(seconds)
+
+    def passed(self, turn: float) -> None:
+        self.told.append((turn, True))
+
+    def throttled(self, turn: float, after: float | None) -> None:
+        self.told.append((turn, False))
+        if after:
+            self.hold(after)
 
 
 @asynccontextmanager
@@ -282,29 +291,42 @@ async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
         assert server.count("GET") == server.connections == 5
 
 
-async def test_a_cancelled_wait_for_a_turn_says_that_nothing_was_sent() -> None:
+async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None:
     class Never(Turns):
-        async def turn(self) -> None:
+        async def turn(self) -> float:
             await asyncio.sleep(60)
+            return 0.0
 
+    heard: list[int] = []
     async with talking(always(http(201, GOOD)), turns=Never()) as (client, server):
-        task = asyncio.create_task(client.post(ID, PAYLOAD))
+        task = asyncio.create_task(client.post(ID, PAYLOAD, lambda: heard.append(1)))
         await asyncio.sleep(0.02)
         task.cancel()
-        with pytest.raises(NotSent):
+        with pytest.raises(asyncio.CancelledError):
             await task
-        assert (server.requests, client.requests.total) == ([], 0)
+        assert (heard, server.requests, client.requests.total) == ([], [], 0)
 
 
-async def test_a_cancelled_post_on_the_wire_does_not_say_so() -> None:
+async def test_a_cancelled_post_on_the_wire_was_heard_of() -> None:
+    heard: list[int] = []
     async with talking(never) as (client, server):
-        task = asyncio.create_task(client.post(ID, PAYLOAD))
+        task = asyncio.create_task(client.post(ID, PAYLOAD, lambda: heard.append(1)))
         while not server.requests:
             await asyncio.sleep(0.01)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError) as ended:
+        with pytest.raises(asyncio.CancelledError):
             await task
-        assert not isinstance(ended.value, NotSent)
+        assert heard == [1]
+
+
+async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> None:
+    turns = Turns()
+    async with talking(always(http(201, GOOD)), turns=turns) as (client, _):
+        await client.post(ID, PAYLOAD)
+    async with talking(always(http(429, b"", "Retry-After: 7")), turns=turns) as (client, _):
+        await client.post(ID, PAYLOAD)
+    assert turns.told == [(1.0, True), (2.0, False)]
+    assert turns.held == [7.0]
 
 
 # --- absence ----------------------------------------------------------------------------------------

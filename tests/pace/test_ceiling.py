@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import warp
 
-from bulk_onboard.pace import Ceiling
-from bulk_onboard.pace.ceiling import CATCH_UP
+from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling
 
 ROUNDING = 1e-6
 RATES = [0.5, 0.75, 1, 1.5, 2.5, 3, 7.3, 10, 16.67, 99.9, 100, 333, 500, 1000, 2000]
@@ -124,8 +123,7 @@ def test_no_ceiling_lets_everybody_through_at_once() -> None:
 @pytest.mark.parametrize("rate", [0, 0.5, 10, 2000])
 def test_a_hold_stops_everybody_those_who_wait_already_too(rate: float) -> None:
     async def main() -> None:
-        told: list[float] = []
-        ceiling, times = Ceiling(rate, told.append), []
+        ceiling, times = Ceiling(rate), []
 
         async def want() -> None:
             await ceiling.turn()
@@ -140,24 +138,21 @@ def test_a_hold_stops_everybody_those_who_wait_already_too(rate: float) -> None:
         tasks += [asyncio.create_task(want()) for _ in range(5)]
         await asyncio.gather(*tasks)
         assert min(times) >= held_at + 30
-        assert told == [30]
 
     warp(main())
 
 
 def test_a_longer_hold_is_kept_and_a_shorter_one_changes_nothing() -> None:
     async def main() -> None:
-        told: list[float] = []
-        ceiling, began = Ceiling(10, told.append), clock()
-        ceiling.hold(20)
-        ceiling.hold(5)
+        ceiling, began = Ceiling(10), clock()
+        assert ceiling.hold(20)
+        assert not ceiling.hold(5)
         waiting = asyncio.create_task(ceiling.turn())
         await asyncio.sleep(10)
-        ceiling.hold(1)
-        ceiling.hold(40)  # to 50 s from the beginning, while somebody waits for 20
+        assert not ceiling.hold(1)
+        assert ceiling.hold(40)  # to 50 s from the beginning, while somebody waits for 20
         await waiting
         assert clock() - began == pytest.approx(50)
-        assert told == [20, 40]
 
     warp(main())
 
@@ -204,3 +199,28 @@ def test_who_gives_up_waiting_neither_blocks_the_others_nor_lets_more_through(go
     times = warp(main())
     assert len(times) >= 30 - len(gone)
     assert_kept(times, 5)
+
+
+@given(st.lists(st.tuples(st.floats(1, 2000), st.integers(1, 40)), min_size=1, max_size=12))
+def test_a_change_of_the_rate_is_no_licence_for_an_extra_turn(changes: list[tuple[float, int]]) -> None:
+    async def main() -> None:
+        ceiling, last = Ceiling(100), clock() - 1
+        for rate, turns in changes:
+            ceiling.change(rate)
+            first = await ceiling.turn()
+            assert first - last >= 1 / rate - CATCH_UP - ROUNDING
+            last = [first, *[await ceiling.turn() for _ in range(turns)]][-1]
+
+    warp(main())
+
+
+def test_a_lower_rate_counts_the_turns_before_it() -> None:
+    async def main() -> float:
+        ceiling = Ceiling(500)
+        first = await ceiling.turn()
+        for _ in range(119):
+            await ceiling.turn()
+        ceiling.change(100)
+        return await ceiling.turn() - first
+
+    assert warp(main()) >= 1.0

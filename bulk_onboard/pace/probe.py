@@ -1,0 +1,112 @@
+"""The rate that nobody knows: how fast to go after Leaf has said that it was too fast. Pure; no clock.
+
+Down at once, to a little less than what Leaf was seen to take in the second before. Then up a little with
+every second, slowly while the known limit is ahead, and faster and faster once it is passed without a word,
+for then the limit has risen. The dearer the last refusal was, the longer until the limit is tried again.
+
+Refusals that stay as frequent however slow we are do not speak of our rate: then going slower is no cure,
+and the old rate comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DOWN = 0.97
+# The known limit is tried again after so many seconds, or so many times the pause that Leaf asked for.
+TRY_AGAIN = 6.0
+TRY_AGAIN_PAUSES = 12.0
+# Beyond the known limit: so much more within so many seconds, then by this factor per second.
+BEYOND, BEYOND_SECONDS = 1.03, 2.0
+FASTER = 1.3
+SLOWEST = 0.5  # requests per second
+
+# So many answers tell a share. Below the first share, refusals are tolerated until the limit is reached;
+# from the second on, Leaf takes next to nothing.
+ENOUGH = 20
+TOLERATED, SHUT = 0.05, 0.6
+# So many refusals in a row are a limit, also when there was no second yet to measure it in.
+IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is known of Leaf's limit. Rates in requests per second.
+
+    ``limit``: what Leaf took in the second before it refused. ``start``: the rate right after that.
+    ``again``: seconds of sending until the limit is reached again. ``before``: the rate before Leaf refused
+    for the first time. ``share``: the share refused of what went before, if going slower was no cure.
+    """
+
+    limit: float
+    start: float
+    again: float
+    before: float
+    share: float | None = None
+
+    def rate(self, sending: float) -> float:
+        """The rate after so many seconds of sending since the refusal."""
+        if sending < self.again:
+            return self.start + (self.limit - self.start) * sending / self.again
+        past = sending - self.again
+        # One more at least: a limit of five is passed by six, not by 5.15.
+        beyond = max(self.limit * BEYOND, self.limit + 1)
+        if past < BEYOND_SECONDS:
+            return self.limit + (beyond - self.limit) * past / BEYOND_SECONDS
+        return float(beyond * FASTER ** min(past - BEYOND_SECONDS, 60.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Immune:
+    """This share is refused at any rate, so the rate stays as it is."""
+
+    share: float
+
+
+Knowledge = Probe | Immune | None
+
+
+class Refusal(NamedTuple):
+    """A refusal, and what was seen since the rate was last changed because of one.
+
+    ``rate``: requests per second, 0 for no ceiling. ``taken``: requests of the second before it that were
+    not refused. ``measured``: whether there was a whole second before it. ``pause``: seconds to wait.
+    """
+
+    rate: float
+    taken: int
+    measured: bool
+    in_a_row: int
+    answered: int
+    refused: int
+    pause: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The share of the answers that were refusals; 0 while there are too few to tell."""
+        return self.refused / self.answered if self.answered >= ENOUGH else 0.0
+
+
+def learn(known: Knowledge, told: Refusal) -> Knowledge:
+    """What is known after a refusal; the same object if it changes nothing."""
+    match known:
+        case None:
+            evident = told.measured or told.in_a_row >= IN_A_ROW
+            return _slower(told, told.rate) if evident else known
+        case Immune(share):
+            return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
+        case Probe() if told.rate >= known.limit:
+            return _slower(told, told.rate)
+        case Probe() if told.share >= TOLERATED:
+            if known.share is not None and known.share / 2 <= told.share < SHUT:
+                return Immune(told.share)
+            return _slower(told, known.before, told.share)
+        case Probe():
+            return known
+
+
+def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
+    limit = max(SLOWEST, min(told.rate, told.taken) if told.rate else float(told.taken))
+    again = max(TRY_AGAIN, TRY_AGAIN_PAUSES * told.pause)
+    return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share)

@@ -1,0 +1,82 @@
+"""Made-up growers in files of any length, and the command that onboards them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryFile
+from typing import Any
+
+import pandas as pd
+
+from tests.benchmarks.server import ROOT
+
+HEADER = "leafUserId,refreshToken\n"
+
+
+def write_csv(path: Path, rows: int, seed: int = 1) -> Path:
+    """So many growers with tokens of a usual length."""
+    draw = Random(seed)
+    with path.open("w") as file:
+        file.write(HEADER)
+        for start in range(0, rows, 10_000):
+            count = min(10_000, rows - start)
+            file.write("".join(f"{_id(draw)},{draw.randbytes(24).hex()}\n" for _ in range(count)))
+    return path
+
+
+def write_parquet(path: Path, rows: int, seed: int = 1) -> Path:
+    """The same as Parquet."""
+    csv = write_csv(path.with_suffix(".csv"), rows, seed)
+    pd.read_csv(csv, dtype=str).to_parquet(path, row_group_size=100_000)
+    return path
+
+
+def _id(draw: Random) -> uuid.UUID:
+    return uuid.UUID(int=draw.getrandbits(128), version=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that has ended: wall and CPU seconds, peak resident memory in MiB, and its summary."""
+
+    seconds: float
+    cpu: float
+    peak: float
+    exit_code: int
+    summary: dict[str, Any]
+
+
+def command(*arguments: str, url: str = "", folder: Path | None = None) -> Ran:
+    """Run bulk-onboard as a process of its own and measure it."""
+    environment = {**os.environ, "LEAF_BASE_URL": url, "LEAF_TOKEN": "benchmark"}
+    environment |= {"RAVEN_CLIENT_ID": "benchmark", "RAVEN_CLIENT_SECRET": "benchmark"}
+    with TemporaryFile() as out, TemporaryFile() as err:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bulk_onboard", *arguments],
+            cwd=folder or ROOT,
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=err,
+        )
+        _, status, spent = os.wait4(process.pid, 0)  # its own resources, not those of all children
+        seconds = time.perf_counter() - began
+        code = process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0), err.seek(0)
+        if code not in {0, 1}:
+            raise RuntimeError(f"exit {code}: {err.read().decode()[-2000:]}")
+        summary = json.load(out) if "--json" in arguments else {}
+    return Ran(seconds, spent.ru_utime + spent.ru_stime, spent.ru_maxrss / 1024, code, summary)
+
+
+def run(file: Path, url: str, folder: Path, *more: str) -> Ran:
+    """Onboard a file, with a ledger and reports in the folder."""
+    return command("run", str(file), "--json", "-q", "--output", str(folder), *more, url=url)

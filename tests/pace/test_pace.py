@@ -1,0 +1,132 @@
+"""The pace against servers whose limit nobody told it, in a time that passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+from warp import warp
+
+from bulk_onboard.pace import Pace
+from tests.pace.test_ceiling import clock, fullest
+
+LATENCY = 0.05
+Limit = Callable[[float], float]
+
+
+@dataclass
+class Server:
+    """Allows so many requests in any second, by the time since the first; refuses a share at random."""
+
+    limit: Limit
+    random_share: float = 0.0
+    after: float | None = None
+    draw: Random = field(default_factory=lambda: Random(3))
+    passed: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    window: deque[float] = field(default_factory=deque)
+
+    def allows(self, now: float) -> bool:
+        first = min((*self.passed[:1], *self.refused[:1]), default=now)
+        while self.window and self.window[0] <= now - 1:
+            self.window.popleft()
+        good = len(self.window) < self.limit(now - first) and self.draw.random() >= self.random_share
+        (self.passed if good else self.refused).append(now)
+        if good:
+            self.window.append(now)
+        return good
+
+
+async def send(pace: Pace, server: Server, rows: int) -> None:
+    """So many rows, each sent until it passes."""
+
+    async def one() -> None:
+        for attempt in range(1000):
+            turn = await pace.turn()
+            await asyncio.sleep(LATENCY / 2)
+            good = server.allows(clock())
+            await asyncio.sleep(LATENCY / 2)
+            if good:
+                pace.passed(turn)
+                starts.release()
+                return
+            pace.throttled(turn, server.after)
+            await asyncio.sleep(server.after or server.draw.random() * min(30, 0.5 * 2**attempt))
+
+    starts = asyncio.Semaphore(500)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(rows):
+            await starts.acquire()
+            group.create_task(one())
+
+
+def ran(rate: float, server: Server, rows: int) -> float:
+    """Seconds that it took."""
+
+    async def main() -> float:
+        began = clock()
+        await send(Pace(rate), server, rows)
+        return clock() - began
+
+    return warp(main())
+
+
+@pytest.mark.parametrize("limit", [5, 20, 100, 400])
+@pytest.mark.parametrize("after", [None, 1.0])
+def test_the_rate_settles_just_below_a_limit_that_nobody_told(limit: int, after: float | None) -> None:
+    server = Server(lambda _at: limit, after=after)
+    assert ran(5 * limit, server, 30 * limit) <= 1.15 * 30
+    assert len(server.refused) <= 0.03 * 30 * limit + 3
+
+
+def test_the_rate_follows_a_limit_that_rises_and_one_that_falls() -> None:
+    server = Server(lambda at: 200 if 20 <= at < 50 else 50)
+    ran(500, server, 50 * 20 + 200 * 25 + 50 * 20)
+    first = server.passed[0]
+    assert len([at for at in server.passed if 35 <= at - first < 50]) >= 0.85 * 15 * 200
+    assert len([at for at in server.passed if 55 <= at - first < 65]) >= 0.85 * 10 * 50
+    assert len(server.refused) <= 0.04 * (len(server.passed) + len(server.refused))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.3])
+def test_refusals_that_have_nothing_to_do_with_our_rate_do_not_starve_the_run(share: float) -> None:
+    server = Server(lambda _at: 1e9, random_share=share)
+    ran(100, server, 3000)
+    # Not the last ones: they have waited longer and longer, as unlucky rows do.
+    assert server.passed[2700] - server.passed[0] <= 2700 / 100 / (1 - share) * 1.3
+
+
+def test_a_leaf_that_refuses_everything_for_a_while_is_not_hammered() -> None:
+    server = Server(lambda at: 0 if 5 <= at < 35 else 1000)
+    ran(100, server, 2000)
+    assert len(server.refused) <= 0.1 * 30 * 100
+
+
+def test_without_a_ceiling_a_refusal_makes_one() -> None:
+    # Five hundred go out at once, so the first guess is far off, and it takes some seconds to mend.
+    server = Server(lambda _at: 100)
+    assert ran(0, server, 3000) <= 1.6 * 30
+    assert len(server.refused) <= 500
+
+
+def test_the_ceiling_is_never_exceeded_whatever_is_refused() -> None:
+    server = Server(lambda at: 60 if at < 5 else 1000, random_share=0.02)
+    ran(80, server, 2000)
+    assert fullest(sorted(server.passed + server.refused), 1.0) <= 80
+
+
+def test_a_pause_is_told_once_however_many_ask_for_it() -> None:
+    async def main() -> list[float]:
+        told: list[float] = []
+        pace = Pace(10, told.append)
+        turns = [await pace.turn() for _ in range(3)]
+        for turn in turns:
+            pace.throttled(turn, 30.0)
+        pace.throttled(turns[0], 5.0)
+        return told
+
+    assert warp(main()) == [30.0]
