@@ -102,6 +102,10 @@ class Payload(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._fields)
 
+    def reveal(self) -> dict[str, str]:
+        """The fields as they go out on the wire; call this only for that."""
+        return dict(self._fields)
+
     def __repr__(self) -> str:
         return f"Payload({', '.join(self._fields)}: ***)"
 

@@ -9,7 +9,9 @@ def to_text(moment: datetime | None) -> str:
     """E.g. ``2026-11-24T02:03:04.123Z``; "" for None."""
     if moment is None:
         return ""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def from_text(text: str) -> datetime | None:

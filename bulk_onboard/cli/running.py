@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -41,6 +42,8 @@ def drive(work: Work, showing: Showing) -> int:
     from bulk_onboard.cli import interrupt, progress  # noqa: PLC0415
     from bulk_onboard.engine.stop import StopSignal  # noqa: PLC0415
 
+    # What has been imported stays; going through it again and again would cost a tenth of the time.
+    gc.freeze()
     display = progress.display(log_format=showing.log_format, verbose=showing.verbose, quiet=showing.quiet)
     stop = StopSignal()
     try:

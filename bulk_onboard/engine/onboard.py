@@ -53,9 +53,10 @@ class _Life:
         self._shared, self._row, self._under_way = shared, row, under_way
         self._attempts = 0
         self._on_the_wire = False
-        self._started = shared.now()
+        started = shared.now()
+        self._started_at = to_text(started)
         self._last: Answer[Verdict] | None = None
-        self._progress = first(shared.policy, row.open_intent, self._started)
+        self._progress = first(shared.policy, row.open_intent, started)
 
     async def live(self) -> None:
         """Until there is an outcome, also when interrupted or when our login is refused."""
@@ -115,7 +116,7 @@ class _Life:
             fingerprint=self._row.fingerprint,
             attempts=self._attempts + 1,
             intended_at=to_text(self._intended()),
-            started_at=to_text(self._started),
+            started_at=self._started_at,
         )
 
     def _intended(self) -> datetime | None:
@@ -134,15 +135,20 @@ class _Life:
         return Finish(Status.UNRESOLVED if unknown else status, code)
 
     def _settle(self, finish: Finish) -> None:
-        answer, credential = self._last, finish.credential
-        entry = self._intent()._replace(
+        answer, credential, row = self._last, finish.credential, self._row
+        entry = Entry(
+            row=row.number,
             status=finish.status.value,
+            leaf_user_id=row.leaf_user_id,
+            fingerprint=row.fingerprint,
             code=finish.code,
             message=finish.message,
             http_status=answer.http_status if answer else None,
             attempts=self._attempts,
             credential_id=credential.id if credential else "",
             credential_status=credential.status if credential else "",
+            intended_at=to_text(self._intended()),
+            started_at=self._started_at,
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
         )

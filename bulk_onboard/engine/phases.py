@@ -28,19 +28,18 @@ from bulk_onboard.settings import Settings
 OPEN_ROWS = 10_000
 # Seconds for which rows are begun ahead of their first request: an intent has to be on disk by then.
 AHEAD = 0.1
-AHEAD_WITHOUT_CEILING = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """What the phases of one run work with. ``slots`` bounds the rows between an intent and an answer."""
+    """What the phases of one run work with. ``in_flight`` bounds the rows between an intent and an answer."""
 
     settings: Settings
     run_no: int
     memory: Memory
     leaf: Leaf
     journal: Journal
-    slots: asyncio.Semaphore
+    in_flight: int
     stop: StopSignal
     facts: Observing
     policy: Policy
@@ -84,7 +83,7 @@ class Phases:
             policy=self.policy,
             stop=self.stop,
             observer=self.facts,
-            slots=self.slots,
+            slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
         )
         rows = rows_to_do(scan, wanted, found.intents)
@@ -94,7 +93,7 @@ class Phases:
     def _starts(self) -> int:
         """How many rows may be begun and wait for their first request."""
         rate = self.settings.pace.rate
-        return 2 + math.ceil(rate * AHEAD) if rate else AHEAD_WITHOUT_CEILING
+        return min(self.in_flight, 2 + math.ceil(rate * AHEAD)) if rate else self.in_flight
 
     async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
         if total is None:
@@ -108,7 +107,7 @@ class Phases:
             policy=self.policy,
             stop=self.stop,
             observer=self.facts,
-            slots=self.slots,
+            slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
             wait=self.settings.events.wait,
         )

@@ -177,7 +177,7 @@ class _Run:
                     memory=self._ledger,
                     leaf=client,
                     journal=journal,
-                    slots=asyncio.Semaphore(in_flight),
+                    in_flight=in_flight,
                     stop=self._stop,
                     facts=self._facts,
                     policy=_policy(self._settings),

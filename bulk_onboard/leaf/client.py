@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 import aiohttp
+from yarl import URL
 
 import bulk_onboard
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
@@ -75,7 +76,7 @@ class _Request(Generic[V]):
     """What goes out, what its reply means, and who hears that it goes out."""
 
     method: str
-    url: str
+    url: URL
     verdict: Callable[[Reply], V]
     sent: Sent = unheard
     body: bytes | None = None
@@ -94,6 +95,8 @@ class LeafClient:
         self, settings: LeafSettings, provider: Provider, turns: Turns, *, connections: int = 100
     ) -> None:
         self._settings = settings
+        self._base = URL(settings.base_url)
+        self._prefix = self._base.path.rstrip("/")
         self._provider = provider
         self._turns = turns
         self._connections = connections
@@ -137,7 +140,7 @@ class LeafClient:
     async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """POST the grower's credentials, once. Raises LoginRefused."""
         url = self._credentials(leaf_user_id)
-        body = json.dumps(dict(payload)).encode()
+        body = json.dumps(payload.reveal()).encode()
         verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
         return await self._call(_Request("POST", url, verdict, sent, body))
 
@@ -147,11 +150,14 @@ class LeafClient:
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         """GET the latest event of the grower's credentials. Raises LoginRefused."""
-        url = f"{self._credentials(leaf_user_id)}/events"
+        url = self._credentials(leaf_user_id, "/events")
         return await self._call(_Request("GET", url, replies.after_events, sent))
 
-    def _credentials(self, leaf_user_id: str) -> str:
-        return f"{self._settings.base_url}{API}/users/{leaf_user_id}/{self._provider.path}"
+    def _credentials(self, leaf_user_id: str, more: str = "") -> URL:
+        """``leaf_user_id`` is a UUID by now, so nothing in it needs quoting."""
+        return self._base.with_path(
+            f"{self._prefix}{API}/users/{leaf_user_id}/{self._provider.path}{more}", encoded=True
+        )
 
     async def _call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
         """One request, and one more for each time the login had to be renewed."""
@@ -216,7 +222,7 @@ class LeafClient:
                 "there is nothing to log in with: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
             )
         body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
-        url = f"{self._settings.base_url}/api/authenticate"
+        url = self._base.with_path(f"{self._prefix}/api/authenticate")
         request = _Request("POST", url, _same, body=json.dumps(body).encode())
         for attempt in range(LOGIN_ATTEMPTS):
             answer = await self._send(request, None)
@@ -247,7 +253,10 @@ def _why(reply: Reply | Transient | Ambiguous) -> str:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body. Raises TooLarge as soon as it is known to be more than Leaf would ever send."""
-    if (response.content_length or 0) > LARGEST_BODY:
+    size = response.content_length
+    if size is not None and size <= LARGEST_BODY and "Content-Encoding" not in response.headers:
+        return await response.read()
+    if (size or 0) > LARGEST_BODY:
         response.close()
         raise TooLarge
     body = bytearray()

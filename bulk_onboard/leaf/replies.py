@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -289,6 +290,7 @@ def _their_now(reply: Reply) -> datetime:
     return date
 
 
+@lru_cache(maxsize=64)  # a date is the same for all replies of its second
 def _http_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import pacing
+from tests.benchmarks import flat_out, pacing
 from tests.benchmarks.server import ROOT, Server, served
 from tests.benchmarks.table import Line, markdown
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ceiling": pacing.ceiling,
     "latencies": pacing.latencies,
     "unknown-limit": pacing.unknown_limit,
+    "flat-out": flat_out.flat_out,
 }
 PACKAGES = ("bulk-onboard", "aiohttp", "aiolimiter", "pandas", "pyarrow", "uvloop", "sqlalchemy")
 
