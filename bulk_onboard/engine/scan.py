@@ -39,7 +39,7 @@ class Scan:
     """A source and what was found in it. ``key`` is the fingerprints' key."""
 
     def __init__(self, source: Source, reading: Reading, key: bytes) -> None:
-        """Match the header. Raises InputError, UsageError."""
+        """Match the header. Raises UsageError; InputError if a field has no column, or one without text."""
         self._source, self._reading = source, reading
         self._fingerprints = Fingerprints(key)
         self._repeats = Repeats()
@@ -47,6 +47,8 @@ class Scan:
         self.columns = match_header(
             source.header, reading.provider, mapping=reading.mapping, keep=reading.keep
         )
+        # Kept columns may hold anything; what is sent or names a grower must have been text all along.
+        source.require_text(list(self.columns.fields.values()))
 
     def chunks(self) -> Iterator[Checked]:
         """The first reading: every row, in order. Raises InputError if there is none."""

@@ -53,11 +53,11 @@ class Parquet:
 
     def require_text(self, columns: Sequence[int]) -> None:
         """Raises InputError if one of these columns holds something other than text."""
-        wrong = [f"{self._names[i]} ({self._type(i)})" for i in columns if not _is_text(self._type(i))]
+        wrong = [f"{self._names[i]} is {self._type(i)}" for i in columns if not _is_text(self._type(i))]
         if wrong:
             raise InputError(
-                f"{self.name}: text is expected, not what is in {', '.join(wrong)}; export as text"
-                " (digits may be lost otherwise)"
+                f"{self.name}: {', '.join(wrong)}, but text is expected: numbers lose zeros and digits;"
+                " export as text"
             )
 
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:

@@ -32,6 +32,9 @@ class Memory:
             numbers = range(start + 2, start + 2 + len(part))
             yield chunk(list(numbers), [[row[column] for row in part] for column in columns])
 
+    def require_text(self, columns: Sequence[int]) -> None:
+        pass
+
     def changed(self) -> bool:
         return False
 

@@ -1,0 +1,76 @@
+"""Parquet: what is text, what is refused, and what can only be kept."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.errors import InputError
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.read import open_source
+
+IDS = [str(uuid.UUID(int=number + 10**30)) for number in range(3)]
+TOKENS = ["planted-a", "planted-b", "planted-c"]
+
+
+def scan(path: Path, table: pa.Table, *, keep: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """The rows of a file of this table as they come out of the checks."""
+    pq.write_table(table, path)
+    with open_source(path) as source:
+        found = Scan(source, Reading(PROVIDERS["raven"], {}, {}, keep=keep), b"key")
+        return [row for checked in found.chunks() for row in checked.frame.astype(str).to_dict("records")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"leafUserId": [1, 2, 3]}, "leafUserId is int64, but text is expected"),
+        ({"refreshToken": [1.0, 2.0, 3.0]}, "refreshToken is double, but text is expected"),
+        ({"refreshToken": [["a"], ["b"], ["c"]]}, "refreshToken is list<"),
+        ({"refreshToken": [True, False, None]}, "refreshToken is bool"),
+        ({"clientId": [7, 8, 9]}, "clientId is int64"),
+        ({"leafUserId": [1, 2, 3], "refreshToken": [1, 2, 3]}, "leafUserId is int64, refreshToken is int64"),
+    ],
+)
+def test_a_needed_column_of_another_type_is_refused_at_once(
+    tmp_path: Path, wrong: dict[str, list[object]], told: str
+) -> None:
+    table = pa.table({"leafUserId": IDS, "refreshToken": TOKENS} | wrong)
+    with pytest.raises(InputError) as caught:
+        scan(tmp_path / "growers.parquet", table)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_kept_column_may_be_of_any_plain_type(tmp_path: Path) -> None:
+    table = pa.table({"leafUserId": IDS, "refreshToken": TOKENS, "acres": [1, 2, None], "ok": [True] * 3})
+    rows = scan(tmp_path / "growers.parquet", table, keep=("acres", "ok"))
+    assert [(row["keep.acres"], row["keep.ok"], row["code"]) for row in rows] == [
+        ("1", "TRUE", ""),
+        ("2", "TRUE", ""),
+        ("", "TRUE", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(IDS, pa.large_string()),
+        pa.array(IDS, pa.string_view()),
+        pa.array(IDS).dictionary_encode(),
+        pa.array([one.encode() for one in IDS], pa.binary()),
+        pa.array([uuid.UUID(one).bytes for one in IDS], pa.binary(16)),
+    ],
+    ids=lambda column: str(column.type).split("<")[0],
+)
+def test_text_may_be_stored_in_any_way(tmp_path: Path, column: pa.Array) -> None:
+    table = pa.table({"leafUserId": column, "refreshToken": TOKENS})
+    rows = scan(tmp_path / "growers.parquet", table)
+    assert [(row["row"], row["leafUserId"], row["code"]) for row in rows] == [
+        (str(number), one, "") for number, one in enumerate(IDS, 2)
+    ]
