@@ -11,7 +11,9 @@ from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.providers import Provider
 
 LEAF_USER_ID = "leafUserId"
-_IGNORED = re.compile(r"[\s_\-\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+")
+_IGNORED = re.compile(r"[\s_\-\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]+"
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 SHOWN = 12
 
 
@@ -34,9 +36,14 @@ def normal(header: str) -> str:
 
 
 def match_header(
-    header: Sequence[str], provider: Provider, *, mapping: Mapping[str, str], keep: Sequence[str]
+    header: Sequence[str],
+    provider: Provider,
+    *,
+    mapping: Mapping[str, str],
+    keep: Sequence[str],
+    name: str = "the file",
 ) -> Columns:
-    """Find the fields in a header. ``mapping``: field -> column.
+    """Find the fields in a header. ``mapping``: field -> column; ``name``: the file's, for messages.
 
     Raises InputError that tells all that is wrong with the file's header at once, UsageError for an option
     that cannot be meant.
@@ -55,9 +62,21 @@ def match_header(
         elif _is_needed(field, provider):
             problems.append(_missing(field, header))
     kept = _keep(header, provider, fields, keep, problems)
+    if problems and not fields and holds_data(header):
+        raise InputError(no_header(name, [LEAF_USER_ID, *(f.name for f in provider.grower_fields)]))
     if problems:
-        raise InputError(f"{'; '.join(problems)}. The columns are: {_listed(header)}")
+        raise InputError(f"{name}: {'; '.join(problems)}. The columns are: {_listed(header)}")
     return Columns(fields, {field: header[i] for field, i in fields.items()}, kept)
+
+
+def holds_data(header: Sequence[str]) -> bool:
+    """Whether it is a row of growers rather than of names."""
+    return any(_UUID.search(cell) for cell in header)
+
+
+def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
+    """What to say of a file that begins with a grower."""
+    return f"{name} has no header: its first row holds data; put column names above it: {', '.join(fields)}"
 
 
 def _asked(provider: Provider, mapping: Mapping[str, str]) -> dict[str, str]:
@@ -85,8 +104,9 @@ def _missing(field: str, header: Sequence[str]) -> str:
     near = get_close_matches(normal(field), spelled, n=1, cutoff=0.7)
     if not near:
         return f"the column {field} is missing"
-    name = spelled[near[0]]
-    return f"the column {field} is missing; if {name!r} is it, add --map {field}={name}"
+    name = re.sub(_CONTROL, " ", spelled[near[0]])
+    option = f'"{field}={name}"' if " " in name else f"{field}={name}"
+    return f"the column {field} is missing; if {name!r} is it, add --map {option}"
 
 
 def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
@@ -122,7 +142,7 @@ def _listed(header: Sequence[str]) -> str:
 
 def _short(name: str) -> str:
     """A file without a header has data here, which may be a secret: long words are cut."""
-    clean = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", name)
+    clean = re.sub(_CONTROL, " ", name)
     if not clean:
         return "(empty)"
     return clean if len(clean) <= 30 and not _looks_secret(clean) else clean[:4] + "…"

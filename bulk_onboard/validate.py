@@ -15,7 +15,7 @@ import pandas as pd
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.fingerprint import Fingerprints
-from bulk_onboard.header import LEAF_USER_ID, Columns
+from bulk_onboard.header import LEAF_USER_ID, Columns, normal
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.providers import Field, Provider, Scope
 
@@ -121,6 +121,8 @@ def _check_text(verdict: _Verdict, cells: pd.Series, not_text: np.ndarray, colum
 
 def _check_id(verdict: _Verdict, ids: pd.Series, column: str) -> None:
     def message(i: int) -> str:
+        if normal(ids.iloc[i]) == normal(column):
+            return f"{column} is no UUID: this row is the header again"
         return f"{column} is no UUID: {shown(ids.iloc[i])}"
 
     verdict.mark(~_matches(ids, _UUID), "bad-leaf-user-id", column, message)

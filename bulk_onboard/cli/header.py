@@ -16,4 +16,5 @@ def fields_in(source: Source, settings: Settings) -> frozenset[str]:
     from bulk_onboard.header import match_header  # noqa: PLC0415
 
     told, provider = settings.input, PROVIDERS[settings.provider]
-    return frozenset(match_header(source.header, provider, mapping=told.mapping, keep=told.keep).fields)
+    found = match_header(source.header, provider, mapping=told.mapping, keep=told.keep, name=source.name)
+    return frozenset(found.fields)

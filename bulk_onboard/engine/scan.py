@@ -45,7 +45,11 @@ class Scan:
         self._repeats = Repeats()
         self._seen: list[np.ndarray] = []
         self.columns = match_header(
-            source.header, reading.provider, mapping=reading.mapping, keep=reading.keep
+            source.header,
+            reading.provider,
+            mapping=reading.mapping,
+            keep=reading.keep,
+            name=source.name,
         )
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
         source.require_text(list(self.columns.fields.values()))

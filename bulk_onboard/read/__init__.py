@@ -16,6 +16,7 @@ import pandas as pd
 
 from bulk_onboard.chunk import Chunk, Source
 from bulk_onboard.errors import InputError
+from bulk_onboard.header import holds_data, no_header
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.frame import Frame
 from bulk_onboard.read.held import Held, hold_file, hold_standard_input
@@ -66,5 +67,7 @@ def _opened(held: Held, sheet: str | None, wanted: frozenset[str]) -> Source:
 
 def _with_rows(source: Source) -> Source:
     if next(source.chunks([], 1), None) is None:
+        if holds_data(source.header):
+            raise InputError(no_header(source.name))
         raise InputError(f"{source.name} has a header but no rows below it")
     return source

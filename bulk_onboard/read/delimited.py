@@ -21,12 +21,16 @@ from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, sp
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 # What Excel writes and obeys; it is no row.
-_SEP_LINE = re.compile(r'"?sep=(.)"?\s*\Z', re.IGNORECASE)
+_SEP_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?\s*\Z', re.IGNORECASE)
 _SAMPLE_ROWS = 200
+
+# A farm's boundary can have more than the 131,072 characters that csv allows.
+csv.field_size_limit(max(csv.field_size_limit(), text.LONGEST_LINE))
 
 _MISREAD = {
     "unexpected end of data": "a quote opens there and is never closed",
-    "field larger than field limit": "a cell is far too long; perhaps a quote is never closed",
+    "field larger than field limit": f"a cell has more than {text.LONGEST_LINE:,} characters;"
+    " perhaps a quote is never closed",
     "expected after": "a cell goes on after its closing quote; double the quotes inside it",
 }
 
@@ -150,7 +154,7 @@ def _layout(held: Held, wanted: frozenset[str]) -> Layout:
     said = _SEP_LINE.match(sample[0]) if sample else None
     if said:
         sample = sample[1:]
-    delimiter = said[1] if said else _delimiter(sample, wanted)
+    delimiter = _delimiter(sample, wanted, said[1] if said else "")
     rows = _tried(sample, delimiter)
     at = header_row(rows, wanted)
     if at is None:
@@ -158,17 +162,17 @@ def _layout(held: Held, wanted: frozenset[str]) -> Layout:
     return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]))
 
 
-def _delimiter(sample: list[str], wanted: frozenset[str]) -> str:
-    """The one by which the header is recognised, else by which the rows are most alike."""
+def _delimiter(sample: list[str], wanted: frozenset[str], said: str) -> str:
+    """The one by which the header is recognised, else the one said, else by which the rows are most alike."""
 
-    def fitness(delimiter: str) -> tuple[int, float, int]:
+    def fitness(delimiter: str) -> tuple[int, bool, float, int]:
         rows = [row for row in _tried(sample, delimiter) if not is_blank(row)][:LOOKED_AT]
         widths = [len(row) for row in rows if len(row) > 1]
         usual = max(set(widths), key=widths.count, default=0)
         known = max((matches(row, wanted) for row in rows), default=0)
-        return known, widths.count(usual) / max(1, len(rows)), usual
+        return known, delimiter == said, widths.count(usual) / max(1, len(rows)), usual
 
-    return max(_DELIMITERS, key=fitness)
+    return max([*_DELIMITERS, *said], key=fitness)
 
 
 def _tried(sample: list[str], delimiter: str) -> list[list[str]]:

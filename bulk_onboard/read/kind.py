@@ -30,7 +30,8 @@ _FOREIGN = {
     b"{\\rtf": "a text document (RTF)",
     b"ARROW1": "an Arrow file",
 }
-_MARKUP = {b"<": "a web page or XML", b"{": "JSON", b"[": "JSON"}
+_WEB = "a web page or XML; open it in a spreadsheet program and save it as .xlsx"
+_MARKUP = {b"<": _WEB, b"{": "JSON", b"[": "JSON"}
 _LARGEST_SHEETS = 4 << 30
 
 
@@ -72,7 +73,7 @@ def _require_known_name(held: Held, *, packed: bool) -> None:
         raise InputError(f"{held.name} is a compressed {last} file; unpack it first")
     if last not in (*TEXT, *WORKBOOK, *PARQUET):
         what = f"unknown suffix {last}" if last else "no suffix"
-        raise InputError(f"{held.name}: {what}; expected one of {KNOWN}")
+        raise InputError(f"{held.name}: {what}; expected one of {KNOWN}; if it is CSV, rename it to .csv")
 
 
 def _of_ole(held: Held) -> Kind:

@@ -65,8 +65,8 @@ def blocks(held: Held) -> Iterator[bytes]:
                 yield block
     except EOFError:
         raise InputError(f"{held.name} is cut off: the compressed data ends too early") from None
-    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise InputError(f"{held.name} is damaged: it cannot be decompressed ({error})") from None
+    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile):
+        raise InputError(f"{held.name} is damaged: it cannot be decompressed; copy it anew") from None
     except OSError as error:
         raise InputError(f"{held.name} cannot be read to its end: {error.strerror or error}") from None
 
@@ -77,6 +77,8 @@ def encoding(held: Held) -> str:
     if not head:
         raise InputError(f"{held.name} is empty; expected a header and rows")
     for mark, name in _BOMS.items():
+        if head == mark:
+            raise InputError(f"{held.name} is empty; expected a header and rows")
         if head.startswith(mark):
             _require(held, name, TITLES[name])
             return name
@@ -138,19 +140,26 @@ def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
+        # One stray byte at the end of English text is rather a letter of Windows-1252 than half of one.
+        if name != "utf-8" or foreign or len(decoder.getstate()[0]) > 1:
+            raise InputError(f"{held.name}, line {line}: cut off within a character; copy it anew") from None
         return line, foreign
     return None, foreign
 
 
 def lines(held: Held, name: str) -> Iterator[list[str]]:
     r"""Lists of lines with their ends (\n, \r\n or \r). Raises InputError for a line without end."""
-    decoder, rest = codecs.getincrementaldecoder(name)(), ""
+    decoder, rest, line = codecs.getincrementaldecoder(name)(), "", 1
     for block in blocks(held):
         split = io.StringIO(rest + _decoded(held, decoder, block), newline="").readlines()
         # The last line may go on in the next block, and its \r may be half of an end.
         rest = split.pop() if split and not split[-1].endswith("\n") else ""
         if len(rest) > LONGEST_LINE:
-            raise InputError(f"{held.name} has a line of more than {LONGEST_LINE:,} characters")
+            raise InputError(
+                f"{held.name}, line {line + len(split)}: more than {LONGEST_LINE:,} characters;"
+                " expected one row per line"
+            )
+        line += len(split)
         yield split
     yield io.StringIO(rest + _decoded(held, decoder, b""), newline="").readlines()
 
