@@ -11,7 +11,9 @@ from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.providers import Provider
 
 LEAF_USER_ID = "leafUserId"
-_IGNORED = re.compile(r"[\s_\-\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+")
+_IGNORED = re.compile(
+    r"[\s_\-\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+"
+)
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]+"
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 SHOWN = 12

@@ -172,7 +172,8 @@ def _delimiter(sample: list[str], wanted: frozenset[str], said: str) -> str:
         known = max((matches(row, wanted) for row in rows), default=0)
         return known, delimiter == said, widths.count(usual) / max(1, len(rows)), usual
 
-    return max([*_DELIMITERS, *said], key=fitness)
+    found: str = max([*_DELIMITERS, *said], key=fitness)
+    return found
 
 
 def _tried(sample: list[str], delimiter: str) -> list[list[str]]:

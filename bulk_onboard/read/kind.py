@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from enum import Enum, auto
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.held import STANDARD_INPUT, Held
-from bulk_onboard.read.text import compression
+from bulk_onboard.read.text import blocks, compression
 
 TEXT = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".xz")
@@ -29,6 +30,14 @@ _FOREIGN = {
     b"-----BEGIN PGP": "encrypted; pipe the decrypted text into standard input and name the file -",
     b"{\\rtf": "a text document (RTF)",
     b"ARROW1": "an Arrow file",
+}
+_PACKED = {
+    b"PK": "a compressed workbook or archive; unpack it first",
+    _OLE: "a compressed workbook; unpack it first",
+    b"PAR1": "a compressed Parquet file; unpack it first",
+    b"\x1f\x8b": "compressed twice; unpack it first",
+    b"BZh": "compressed twice; unpack it first",
+    b"\xfd7zXZ\x00": "compressed twice; unpack it first",
 }
 _WEB = "a web page or XML; open it in a spreadsheet program and save it as .xlsx"
 _MARKUP = {b"<": _WEB, b"{": "JSON", b"[": "JSON"}
@@ -54,13 +63,19 @@ def kind_of(held: Held) -> Kind:
         return _of_ole(held)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _of_zip(held)
-    foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), "")
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    foreign = foreign or _MARKUP.get(text[:1], "")
+    packed = bool(compression(head))
+    foreign = _foreign(next(blocks(held), b"")[:512], _PACKED) if packed else _foreign(head, {})
     if foreign:
         raise InputError(f"{held.name} is {foreign}; expected one of {KNOWN}")
-    _require_known_name(held, packed=bool(compression(head)))
+    _require_known_name(held, packed=packed)
     return Kind.DELIMITED
+
+
+def _foreign(head: bytes, more: Mapping[bytes, str]) -> str:
+    """What this is the beginning of, "" if it may be text."""
+    found = next((what for magic, what in {**_FOREIGN, **more}.items() if head.startswith(magic)), "")
+    text = head.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
+    return found or _MARKUP.get(text.replace(b"\0", b"").lstrip()[:1], "")
 
 
 def _require_known_name(held: Held, *, packed: bool) -> None:

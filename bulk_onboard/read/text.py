@@ -65,10 +65,11 @@ def blocks(held: Held) -> Iterator[bytes]:
                 yield block
     except EOFError:
         raise InputError(f"{held.name} is cut off: the compressed data ends too early") from None
-    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile):
-        raise InputError(f"{held.name} is damaged: it cannot be decompressed; copy it anew") from None
-    except OSError as error:
-        raise InputError(f"{held.name} cannot be read to its end: {error.strerror or error}") from None
+    except (zlib.error, lzma.LZMAError, OSError) as error:
+        # bz2 and gzip raise an OSError without a number for what the operating system has no part in.
+        if getattr(error, "errno", None) is None:
+            raise InputError(f"{held.name} is damaged: it cannot be decompressed; copy it anew") from None
+        raise InputError(f"{held.name} cannot be read to its end: {getattr(error, 'strerror', '')}") from None
 
 
 def encoding(held: Held) -> str:

@@ -12,7 +12,7 @@ from bulk_onboard.errors import UsageError
 
 
 def source(*header: str) -> Source:
-    return cast("Source", SimpleNamespace(header=header))
+    return cast("Source", SimpleNamespace(header=header, name="growers.csv"))
 
 
 def test_a_column_of_the_file_takes_the_place_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,78 @@
+"""Whatever the file is: an exit code that means something, one line that helps, no traceback, no hang."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.cli.main import main
+from tests.bad_input import texts
+from tests.bad_input.case import Case
+from tests.conftest import PLANTED
+
+CASES = [*texts.CASES]
+SECONDS = 10
+# Each way to fail once more as people meet it: in a process of its own.
+AS_A_PROCESS = {
+    "utf-16.csv", "mixed.csv", "nul.csv", "unclosed.csv", "near-misses.csv", "empty.csv", "long-line.csv",
+    "cut.csv.gz", "growers.pdf",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def check(case: Case, code: int, out: str, err: str) -> None:
+    assert (code, err if code == 3 else "") == (case.code, err if code == 3 else "")
+    assert PLANTED not in out + err
+    assert "Traceback" not in err
+    if code in {0, 1}:
+        told = json.loads(out)
+        assert {one["code"]: one["rows"] for one in told["problems"]} == case.problems
+        if case.warnings:
+            assert {one["code"]: one["rows"] for one in told["warnings"]} == case.warnings
+        assert case.rows is None or told["rows"] == case.rows
+        return
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("bulk-onboard: error: ")
+    assert len(lines[0]) < 600
+    for words in case.words:
+        assert words in lines[0]
+    assert out == ""
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_broken_file_is_told_in_one_line_that_helps(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case.make(tmp_path / case.name)
+    began = time.monotonic()
+    code = main(["validate", case.name, "--json", *case.options])
+    assert time.monotonic() - began < SECONDS
+    check(case, code, *capsys.readouterr())
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in AS_A_PROCESS], ids=str)
+def test_so_it_is_in_a_process_of_its_own(case: Case, tmp_path: Path) -> None:
+    case.make(tmp_path / case.name)
+    ran = subprocess.run(
+        [sys.executable, "-m", "bulk_onboard", "validate", case.name, "--json", *case.options],
+        capture_output=True,
+        timeout=3 * SECONDS,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        check=False,
+    )
+    check(case, ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+
+def test_no_two_cases_have_one_name() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) >= 80
