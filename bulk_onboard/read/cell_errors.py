@@ -43,7 +43,7 @@ def cell_errors(held: Held, sheet: str) -> Mapping[Place, str]:
         with held.reader() as reader, zipfile.ZipFile(reader) as packed:
             if "content.xml" in packed.namelist():
                 return dict(_in_ods(packed, sheet))
-            with packed.open(_path(packed, sheet)) as part:
+            with packed.open(sheet_path(packed, sheet)) as part:
                 return dict(_in_xlsx(part))
     except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError, EOFError, ValueError):
         # Only the name of the problem is lost: such a cell is empty then, and invalid as that.
@@ -53,7 +53,7 @@ def cell_errors(held: Held, sheet: str) -> Mapping[Place, str]:
 # --- .xlsx ------------------------------------------------------------------------------------------
 
 
-def _path(packed: zipfile.ZipFile, sheet: str) -> str:
+def sheet_path(packed: zipfile.ZipFile, sheet: str) -> str:
     """Where the XML of a sheet is. Raises KeyError if nowhere."""
     book = ElementTree.fromstring(packed.read("xl/workbook.xml"))  # noqa: S314  (expat limits expansion)
     links = ElementTree.fromstring(packed.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
@@ -70,16 +70,17 @@ def _in_xlsx(part: IO[bytes]) -> Iterator[tuple[Place, str]]:
         piece = rest + block
         if b't="e"' in piece:
             for letters, digits, error in _ERROR_CELL.findall(piece):
-                yield (int(digits) - 1, _column(letters)), error.decode("utf-8", "replace")
+                yield (int(digits) - 1, column_number(letters) - 1), error.decode("utf-8", "replace")
         # A cell may go on in the next block; one that was found twice is the same entry twice.
         rest = piece[-_LONGEST_CELL:]
 
 
-def _column(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
+    """``A`` is 1."""
     number = 0
     for letter in letters:
         number = number * 26 + letter - 64
-    return number - 1
+    return number
 
 
 # --- .ods -------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ _PACKED = {
 _WEB = "a web page or XML; open it in a spreadsheet program and save it as .xlsx"
 _MARKUP = {b"<": _WEB, b"{": "JSON", b"[": "JSON"}
 _LARGEST_SHEETS = 4 << 30
+# Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
+_LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
 
 class Kind(Enum):
@@ -98,7 +100,9 @@ def _of_ole(held: Held) -> Kind:
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise InputError(f"{held.name} is encrypted; save the workbook without a password")
     if not any(stream.encode("utf-16-le") in content for stream in ("Workbook", "Book")):
-        raise InputError(f"{held.name} is an old Office file but no readable workbook; save it as .xlsx")
+        raise InputError(
+            f"{held.name} is an old Office file without a workbook in it, or cut off; save it as .xlsx"
+        )
     return Kind.WORKBOOK
 
 
@@ -110,8 +114,8 @@ def _of_zip(held: Held) -> Kind:
             manifest = packed.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{held.name} is damaged or cut off: a workbook was begun ({error})") from None
-    if size > _LARGEST_SHEETS:
-        raise InputError(f"{held.name} would unpack to {size >> 30} GiB; save it as CSV")
+    if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * held.size):
+        raise InputError(f"{held.name} would unpack to {size >> 20:,} MiB; save it as CSV")
     if b"encryption-data" in manifest:
         raise InputError(f"{held.name} is encrypted; save the workbook without a password")
     if b"opendocument.spreadsheet" in mime or any(name.startswith("xl/") for name in names):

@@ -20,6 +20,7 @@ from bulk_onboard.chunk import Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.cell_errors import cell_errors
 from bulk_onboard.read.columns import make_chunk, plain
+from bulk_onboard.read.extent import beyond
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
 
@@ -39,7 +40,7 @@ class Workbook:
         book = _calling(held.name, lambda: CalamineWorkbook.from_filelike(held.reader()))
         with book:
             names = _candidates(held.name, book, sheet)
-            self._sheet, others = _choose(held.name, book, names, wanted)
+            self._sheet, others = _choose(held, book, names, wanted)
         # calamine turns #REF! and its like into empty cells, which would then be called missing.
         self._errors: Errors = cell_errors(held, self._sheet.name)
         self._left = (self._sheet.start or (0, 0))[1]
@@ -147,12 +148,18 @@ def _candidates(name: str, book: CalamineWorkbook, sheet: str | None) -> list[st
 
 
 def _choose(
-    name: str, book: CalamineWorkbook, names: list[str], wanted: frozenset[str]
+    held: Held, book: CalamineWorkbook, names: list[str], wanted: frozenset[str]
 ) -> tuple[CalamineSheet, list[str]]:
     """The first sheet with a header that is known, else the first with anything; and who else has one."""
     known: list[CalamineSheet] = []
     filled: list[CalamineSheet] = []
+    name = held.name
     for one in names:
+        if corner := beyond(held, one):
+            raise InputError(
+                f"{name}: sheet {one!r} has something as far away as {corner}; delete it, or choose another"
+                " sheet with --sheet"
+            )
         sheet = _calling(name, lambda one=one: book.get_sheet_by_name(one))  # type: ignore[misc]
         top = [[plain(value)[0] for value in row] for row in _top(name, sheet)]
         if any(matches(row, wanted) for row in top):
