@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,8 +76,7 @@ def opened(where: str, sheet: str | None) -> Iterator[Source]:
     """The file, or standard input for ``-``."""
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
-    stdin = sys.stdin.buffer if where == "-" else None
-    source: Source = open_source(where, sheet=sheet, stdin=stdin)
+    source: Source = open_source(where, sheet=sheet)
     try:
         yield source
     finally:

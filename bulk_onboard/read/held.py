@@ -73,6 +73,8 @@ def hold_file(where: str | Path) -> Held:
 
 def hold_standard_input(stdin: BinaryIO | None) -> Held:
     """All of standard input, in memory: it may hold secrets that must not touch the disk."""
+    if stdin is None and sys.stdin is None:
+        raise InputError("standard input is closed; pipe CSV into it, or name a file")
     stream = stdin if stdin is not None else sys.stdin.buffer
     if stream.isatty():
         raise InputError("standard input is the keyboard; pipe CSV into it, or name a file")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.cli.main import main
-from tests.bad_input import texts, workbooks
+from tests.bad_input import parquets, texts, workbooks
 from tests.bad_input.case import Case
 from tests.conftest import PLANTED
 
-CASES = [*texts.CASES, *workbooks.CASES]
+CASES = [*texts.CASES, *workbooks.CASES, *parquets.CASES]
 SECONDS = 10
 # Each way to fail once more as people meet it: in a process of its own.
 AS_A_PROCESS = {

@@ -1,0 +1,222 @@
+"""What is named is no file, or no longer the file it was; and what comes through standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bulk_onboard.cli.main import main
+from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.errors import InputError
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.read import open_source
+from tests.bad_input.case import HEADER, IDS, good, token
+from tests.bad_input.parquets import parquet
+from tests.bad_input.workbooks import GOOD, xlsx
+
+LINE = "bulk-onboard: error: "
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line with which a file is refused."""
+    assert main(["validate", *arguments]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(LINE)
+    assert err.count("\n") == 1
+    return err.removeprefix(LINE).strip()
+
+
+def test_a_missing_file_is_told_with_the_place_where_it_was_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refusal(capsys, "growers.csv")
+    assert told == f"growers.csv: there is no such file; looked for it at {tmp_path}/growers.csv."
+
+
+def test_a_folder_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("growers.csv").mkdir()
+    assert refusal(capsys, "growers.csv") == "growers.csv is a folder; name the file in it."
+    assert "is a folder" in refusal(capsys, ".")
+
+
+def test_a_link_to_nothing_is_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("growers.csv").symlink_to("gone.csv")
+    assert "there is no such file" in refusal(capsys, "growers.csv")
+
+
+def test_a_link_to_itself_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("growers.csv").symlink_to("growers.csv")
+    assert "growers.csv cannot be opened" in refusal(capsys, "growers.csv")
+
+
+def test_a_link_to_a_file_is_that_file() -> None:
+    Path("real.csv").write_text(HEADER + good())
+    Path("growers.csv").symlink_to("real.csv")
+    assert main(["validate", "growers.csv"]) == 0
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_and_never_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("growers.csv")
+    told = refusal(capsys, "growers.csv")
+    assert told == "growers.csv is no ordinary file; pipe CSV into standard input and name the file -."
+
+
+def test_a_device_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "null is no ordinary file" in refusal(capsys, "/dev/null")
+    assert "zero is no ordinary file" in refusal(capsys, "/dev/zero")
+
+
+def test_a_socket_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind("growers.csv")
+        assert "is no ordinary file" in refusal(capsys, "growers.csv")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("growers.csv").write_text(HEADER + good())
+    Path("growers.csv").chmod(0)
+    assert refusal(capsys, "growers.csv") == "growers.csv cannot be read: permission denied."
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".csv", "a\0b.csv", ""], ids=["long", "NUL", "empty"])
+def test_a_name_that_cannot_be_one_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(refusal(capsys, name)) < 500
+
+
+# --- between the first look and the last row --------------------------------------------------------
+
+
+CONTENTS = {
+    "growers.csv": (HEADER + good()).encode(),
+    "growers.parquet": parquet(),
+    "growers.xlsx": xlsx(*GOOD),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_file_that_vanishes_or_is_replaced_meanwhile_is_read_to_its_end(name: str) -> None:
+    Path(name).write_bytes(CONTENTS[name])
+    with open_source(name) as source:
+        Path(name).unlink()
+        Path(name).write_text("something else")
+        assert not source.changed()
+        assert [list(chunk.numbers) for chunk in source.chunks([0, 1])] == [[2, 3, 4]]
+
+
+def test_a_file_that_is_written_to_meanwhile_shows_it() -> None:
+    path = Path("growers.csv")
+    path.write_text(HEADER + good())
+    with open_source(path) as source:
+        assert not source.changed()
+        with path.open("a") as file:
+            file.write(good(1, 5))
+        assert source.changed()
+
+
+def scan(where: Path) -> Iterator[Scan]:
+    with open_source(where) as source:
+        yield Scan(source, Reading(PROVIDERS["raven"], {}, {}, chunk_rows=2), b"key")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        HEADER + good(2) + f"{IDS[2]},{token(9)}\n" + good(1, 3),
+        HEADER + good(2) + f"{IDS[9]},{token(2)}\n" + good(1, 3),
+        HEADER + good(2) + good(1, 3) + good(1, 2),
+        HEADER + good(2) + "\n" + good(2, 2),
+        HEADER + good(3),
+        HEADER + good(2) + '"' + good(2, 2),
+        "",
+    ],
+    ids=["token", "grower", "order", "place", "fewer", "quote", "emptied"],
+)
+def test_no_row_of_a_part_that_changed_since_it_was_checked_is_handed_on(later: str) -> None:
+    path = Path("growers.csv")
+    path.write_text(HEADER + good(4))
+    for one in scan(path):
+        list(one.chunks())
+        with path.open("r+") as file:
+            file.truncate()
+            file.write(later)
+        handed: list[int] = []
+        with pytest.raises(InputError) as caught:
+            handed.extend(row.number for row in one.rows(np.array([2, 3, 4, 5])))
+        assert handed in ([], [2, 3])
+        assert "planted-" not in str(caught.value)
+
+
+def test_rows_that_were_added_meanwhile_wait_for_the_next_run() -> None:
+    path = Path("growers.csv")
+    path.write_text(HEADER + good(4))
+    for one in scan(path):
+        list(one.chunks())
+        with path.open("a") as file:
+            file.write(good(2, 5))
+        assert [row.number for row in one.rows(np.array([2, 3, 4, 5]))] == [2, 3, 4, 5]
+
+
+# --- standard input ---------------------------------------------------------------------------------
+
+
+def piped(content: bytes | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run with this on standard input; None: it is closed."""
+    command = [sys.executable, "-m", "bulk_onboard", "validate", "-", *arguments]
+    if content is None:
+        shell = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
+        return subprocess.run(shell, capture_output=True, timeout=30, check=False)
+    return subprocess.run(command, input=content, capture_output=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "standard input is empty; expected a header and rows"),
+        (None, "standard input is closed"),
+        (b"\x89PNG\r\n\x1a\n", "standard input is a picture"),
+        (HEADER.encode(), "standard input has a header but no rows"),
+    ],
+    ids=["empty", "closed", "picture", "header"],
+)
+def test_standard_input_that_cannot_be_used_is_told(content: bytes | None, words: str) -> None:
+    ran = piped(content)
+    assert ran.returncode == 3
+    assert words in ran.stderr.decode()
+    assert ran.stderr.count(b"\n") == 1
+
+
+def test_standard_input_may_be_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding in ("utf-8-sig", "utf-16", "cp1252"):
+        content = (HEADER + good() + f"{IDS[5]},tök\n").encode(encoding)
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        assert main(["validate", "-"]) == 0
+
+
+def test_a_workbook_and_a_parquet_file_may_come_through_standard_input() -> None:
+    assert piped(xlsx(*GOOD)).returncode == 0
+    assert piped(parquet()).returncode == 0
+
+
+def test_a_keyboard_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyboard = SimpleNamespace(isatty=lambda: True, read=lambda: pytest.fail("it waits"))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=keyboard))
+    assert "pipe CSV into it, or name a file" in refusal(capsys, "-")
