@@ -63,6 +63,7 @@ def match_header(
             problems.append(f"--map {field}={asked[field]}: there is no such column")
         elif _is_needed(field, provider):
             problems.append(_missing(field, header))
+    problems += _doubled(header, fields)
     kept = _keep(header, provider, fields, keep, problems)
     if problems and not fields and holds_data(header):
         raise InputError(no_header(name, [LEAF_USER_ID, *(f.name for f in provider.grower_fields)]))
@@ -116,6 +117,18 @@ def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
     return f"{names} are both {field}; remove one, or say which with --map {field}=COLUMN"
 
 
+def _doubled(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
+    """A grower's name must not be sent as the grower's secret because of a slip in --map."""
+    users: dict[int, list[str]] = {}
+    for field, position in fields.items():
+        users.setdefault(position, []).append(field)
+    return [
+        f"--map makes one column, {_short(header[position])}, both {' and '.join(both)}"
+        for position, both in users.items()
+        if len(both) > 1
+    ]
+
+
 def _keep(
     header: Sequence[str],
     provider: Provider,
@@ -129,6 +142,10 @@ def _keep(
         found = _positions(header, name, exact=True)
         if not found:
             problems.append(f"--keep {name}: there is no such column")
+        elif len(found) > 1:
+            problems.append(
+                f"--keep {name}: columns {' and '.join(str(i + 1) for i in found)} have this name"
+            )
         elif found[0] in secret:
             raise UsageError(f"--keep {name}: {secret[found[0]]} is secret, and no report may hold it")
         else:

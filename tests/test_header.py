@@ -1,0 +1,197 @@
+"""Which column holds which field; and what is said of a header that cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.errors import InputError, UsageError
+from bulk_onboard.header import Columns, match_header, normal
+from bulk_onboard.providers import PROVIDERS
+
+RAVEN = PROVIDERS["raven"]
+GOOD = ("leafUserId", "refreshToken")
+
+
+def match(*header: str, keep: tuple[str, ...] = (), provider: str = "raven", **mapping: str) -> Columns:
+    """The columns of a header."""
+    return match_header(header, PROVIDERS[provider], mapping=mapping, keep=keep, name="growers.csv")
+
+
+def refusal(*header: str, keep: tuple[str, ...] = (), **mapping: str) -> str:
+    """Why the header is refused."""
+    with pytest.raises(InputError) as caught:
+        match(*header, keep=keep, **mapping)
+    told = str(caught.value)
+    assert "\n" not in told
+    assert told.startswith("growers.csv")
+    return told
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "leafUserId", "Leaf User ID", "leaf_user_id", "LEAF-USER-ID", " leafuserid ", "Leaf  User\u00a0Id",
+        '"leafUserId"', "\ufeffleafUserId", "leaf\u200bUserId", "leaf\nUser\nId", "leaf\0UserId",
+        "‘Leaf User ID’",
+    ],
+)  # fmt: skip
+def test_case_spaces_and_dashes_of_a_header_do_not_matter(spelling: str) -> None:
+    found = match("Token", spelling, "Refresh Token")
+    assert found.fields == {"leafUserId": 1, "refreshToken": 2}
+    assert found.names["leafUserId"] == spelling
+
+
+@given(
+    st.lists(st.sampled_from(["", " ", "_", "-", "  ", "\u200b"]), min_size=12, max_size=12),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_no_way_to_space_and_case_a_name_hides_it(gaps: list[str], upper: list[bool]) -> None:
+    letters = [
+        letter.upper() if up else letter.lower() for letter, up in zip("refreshToken", upper, strict=True)
+    ]
+    name = "".join(part for pair in zip(gaps, letters, strict=True) for part in pair)
+    assert match("leafUserId", name).fields["refreshToken"] == 1
+
+
+@given(st.text())
+def test_what_is_normal_stays_so(text: str) -> None:
+    assert normal(normal(text)) == normal(text)
+
+
+@pytest.mark.parametrize("other", ["leafUserIds", "userId", "Leaf User", "refresh.token", "Refresh Token 2"])
+def test_another_word_is_another_column(other: str) -> None:
+    assert match(*GOOD, other).fields == {"leafUserId": 0, "refreshToken": 1}
+
+
+def test_app_fields_are_found_and_none_is_needed() -> None:
+    assert match(*GOOD).fields.keys() == {*GOOD}
+    found = match(*GOOD, "client id", "CLIENT_SECRET")
+    assert found.fields == {"leafUserId": 0, "refreshToken": 1, "clientId": 2, "clientSecret": 3}
+
+
+def test_each_provider_has_its_own_fields() -> None:
+    found = match("Access Key", "leafUserId", "refreshToken", provider="raven-slingshot")
+    assert found.fields == {"leafUserId": 1, "accessKey": 0}
+
+
+# --- refused ----------------------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    told = refusal("Name", "Acres", keep=("Region",), clientId="App")
+    for part in ("leafUserId is missing", "refreshToken is missing", "--keep Region", "--map clientId=App"):
+        assert part in told
+    assert told.endswith("The columns are: Name, Acres")
+
+
+def test_a_near_miss_is_offered_as_an_option_that_can_be_copied() -> None:
+    told = refusal("Leaf Usr ID", "refresh-tokens")
+    assert '--map "leafUserId=Leaf Usr ID"' in told
+    assert "--map refreshToken=refresh-tokens" in told
+    assert "if" not in refusal("Something", "Else").split("The columns")[0]
+
+
+def test_two_columns_of_one_field_are_refused_with_their_places() -> None:
+    told = refusal("leafUserId", "Leaf User ID", "refreshToken")
+    assert "'leafUserId' (column 1) and 'Leaf User ID' (column 2) are both leafUserId" in told
+
+
+def test_a_mapping_settles_which_of_two_is_meant() -> None:
+    found = match("Leaf User ID", "leafUserId", "refreshToken", leafUserId="leafUserId")
+    assert found.fields["leafUserId"] == 1
+
+
+def test_an_empty_header_cell_is_no_column() -> None:
+    assert match("", *GOOD, "").fields == {"leafUserId": 1, "refreshToken": 2}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["planted-0123456789abcdef", "rt0123456789abcdefghij", "planted-" + "x" * 80, "secret" * 20],
+)
+def test_data_in_place_of_a_header_is_not_shown(cell: str) -> None:
+    assert cell not in refusal("Name", cell)
+    assert cell[:8] not in refusal("Name", cell)
+
+
+def test_a_file_that_begins_with_a_grower_has_no_header() -> None:
+    told = refusal("d3b81ebe-3584-4127-9689-e655b8731c15", "planted-token")
+    assert told == (
+        "growers.csv has no header: its first row holds data;"
+        " put column names above it: leafUserId, refreshToken"
+    )
+
+
+def test_of_many_columns_only_the_first_are_listed() -> None:
+    told = refusal(*(f"column {n}" for n in range(1000)))
+    assert "column 11, … and 988 more" in told
+    assert len(told) < 400
+
+
+@given(st.lists(st.text(max_size=200), max_size=30))
+def test_a_header_is_matched_or_refused_in_one_short_line(header: list[str]) -> None:
+    try:
+        match(*header)
+    except InputError as error:
+        told = str(error)
+        assert len(told) < 1500
+        assert not any(ord(letter) < 32 for letter in told)
+
+
+# --- --map ------------------------------------------------------------------------------------------
+
+
+def test_a_field_may_be_mapped_to_any_column() -> None:
+    found = match("Kunde", "Raven token", leafUserId="Kunde", refreshToken="Raven token")
+    assert found.fields == {"leafUserId": 0, "refreshToken": 1}
+    assert found.names == {"leafUserId": "Kunde", "refreshToken": "Raven token"}
+
+
+def test_a_mapped_column_and_a_mapped_field_are_matched_like_headers() -> None:
+    found = match("Kunde Nr", "Raven_Token", leaf_user_id="kunde-nr", REFRESHTOKEN="raven token")
+    assert found.fields == {"leafUserId": 0, "refreshToken": 1}
+
+
+def test_the_exact_spelling_of_a_mapped_column_wins() -> None:
+    found = match("Token", "token", "leafUserId", refreshToken="token")
+    assert found.fields["refreshToken"] == 1
+
+
+def test_a_mapped_column_must_be_there_even_if_one_of_the_fields_name_is() -> None:
+    assert "--map refreshToken=Token: there is no such column" in refusal(*GOOD, refreshToken="Token")
+
+
+def test_a_mapping_of_an_unknown_field_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="raven has no such field; its fields are leafUserId, clientId"):
+        match(*GOOD, accessKey="refreshToken")
+
+
+def test_one_column_cannot_be_two_fields() -> None:
+    told = refusal("leafUserId", "Token", refreshToken="leafUserId")
+    assert "--map makes one column, leafUserId, both leafUserId and refreshToken" in told
+
+
+# --- --keep -----------------------------------------------------------------------------------------
+
+
+def test_kept_columns_are_found_once_each_in_the_order_asked_for() -> None:
+    found = match(*GOOD, "Region", "Acres", keep=("acres", "Region", "ACRES", "leafUserId"))
+    assert found.keep == (("Acres", 3), ("Region", 2), ("leafUserId", 0))
+
+
+def test_of_two_columns_of_one_name_neither_is_kept_unseen() -> None:
+    told = refusal(*GOOD, "Region", "region", "Region", keep=("Region",))
+    assert "--keep Region: columns 3 and 4 and 5 have this name" in told
+
+
+@pytest.mark.parametrize("name", ["refreshToken", "Refresh Token", "client_secret"])
+def test_a_secret_cannot_be_kept(name: str) -> None:
+    with pytest.raises(UsageError, match="secret, and no report may hold it"):
+        match(*GOOD, "clientSecret", keep=(name,))
+
+
+def test_a_secret_under_another_name_cannot_be_kept_either() -> None:
+    with pytest.raises(UsageError, match="refreshToken is secret"):
+        match("leafUserId", "Token", keep=("token",), refreshToken="Token")
