@@ -1,0 +1,71 @@
+"""The files to try: fine where they say so, wrong in the ways that they are there to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.engine.validation import Validation, validate_file
+from bulk_onboard.read import open_source
+from bulk_onboard.settings import Settings
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def found(name: str) -> Validation:
+    """What `validate` finds in a sample."""
+    with open_source(SAMPLES / name) as source:
+        return validate_file(source, Settings())
+
+
+@pytest.mark.parametrize("name", ["growers.csv", "growers.parquet", "growers.xlsx"])
+def test_the_growers_are_two_hundred_good_rows_in_every_form(name: str) -> None:
+    told = found(name)
+    assert told.counts == {"valid": 200, "invalid": 0, "duplicate": 0}
+    assert told.warnings == ()
+
+
+def test_every_form_of_the_growers_holds_the_same_rows() -> None:
+    tables = []
+    for name in ("growers.csv", "growers.parquet", "growers.xlsx"):
+        with open_source(SAMPLES / name) as source:
+            at = [source.header.index(field) for field in ("leafUserId", "refreshToken")]
+            (chunk,) = source.chunks(at)
+            tables.append((chunk.numbers.tolist(), chunk.cells.to_numpy().tolist()))
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_the_messy_text_has_a_row_for_each_thing_that_goes_wrong() -> None:
+    told = found("messy.csv")
+    assert {cause.code: cause.rows for cause in told.problems} == {
+        "bad-leaf-user-id": (8, 9),
+        "placeholder-value": (10, 11),
+        "conflicting-rows": (15, 16),
+        "shared-token": (17, 18),
+        "missing-refreshToken": (6,),
+        "missing-leafUserId": (7,),
+        "formula-error": (13,),
+        "control-character": (19,),
+        "ragged-row": (20,),
+    }
+    assert {cause.code: cause.rows for cause in told.warnings} == {
+        "spaces-removed": (3, 5),
+        "quotes-removed": (4,),
+    }
+    assert told.counts["duplicate"] == 1
+
+
+def test_the_messy_workbook_has_numbers_and_the_errors_of_formulas() -> None:
+    told = found("messy.xlsx")
+    assert {cause.code: cause.rows for cause in told.problems} == {
+        "numeric-cell": (6, 7, 9),
+        "formula-error": (8,),
+        "missing-refreshToken": (10,),
+        "placeholder-value": (13,),
+        "conflicting-rows": (15, 16),
+        "shared-token": (17, 18),
+        "control-character": (19,),
+        "bad-leaf-user-id": (20,),
+    }
+    assert told.counts["duplicate"] == 1
