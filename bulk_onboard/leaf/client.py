@@ -20,6 +20,7 @@ import bulk_onboard
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import replies
 from bulk_onboard.leaf.auth import Auth
+from bulk_onboard.leaf.connector import Connector
 from bulk_onboard.leaf.replies import Reply, TooLarge
 from bulk_onboard.model import (
     Absent,
@@ -107,7 +108,7 @@ class LeafClient:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
+            connector=Connector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),

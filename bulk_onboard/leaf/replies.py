@@ -138,7 +138,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds to wait by a Retry-After header: a number of them, or an HTTP date (RFC 9110 §10.2.3)."""
     if not value:
         return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value.strip()):
         return float(value)
     date = _http_date(value)
     return max(0.0, (date - now).total_seconds()) if date else None
