@@ -58,7 +58,7 @@ def packed(how: Callable[[bytes], bytes], name: str) -> Answer:
 
 @cache
 def _bomb(how: Callable[[bytes], bytes], name: str) -> bytes:
-    return http(201, how(bytes(100 * MEGA)), f"Content-Encoding: {name}")
+    return http(201, how(bytes(64 * MEGA)), f"Content-Encoding: {name}")
 
 
 def twice_packed(data: bytes) -> bytes:
