@@ -14,7 +14,7 @@ from bulk_onboard.facts import Cause, RunInfo
 from bulk_onboard.model import Health, Status
 from bulk_onboard.report.safe import plain
 from bulk_onboard.report.tally import Tally, exit_code
-from bulk_onboard.stamp import to_text
+from bulk_onboard.stamp import from_text, to_text
 
 # So many causes are told; the rest is in the results.
 SHOWN = 10
@@ -58,7 +58,9 @@ def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -
 
 
 def _seconds(info: RunInfo) -> float:
-    return max(0.0, (info.finished_at - info.started_at).total_seconds()) if info.finished_at else 0.0
+    """To the millisecond, as the ledger keeps times: a report written again has to say the same."""
+    begun, ended = from_text(to_text(info.started_at)), from_text(to_text(info.finished_at))
+    return max(0.0, (ended - begun).total_seconds()) if begun and ended else 0.0
 
 
 # --- did it work ------------------------------------------------------------------------------------

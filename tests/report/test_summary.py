@@ -185,3 +185,10 @@ def test_the_text_fits_a_terminal_and_always_says_what_next(
     text = told(tally_of(*entries), **fields)
     assert all(len(line) <= 80 or " " not in line.strip() for line in text.split("\n"))
     assert "Next: " in text or "bulk-onboard events" in text or "Nothing is left to do." in text
+
+
+def test_lengths_of_time_are_those_of_the_times_that_the_ledger_keeps() -> None:
+    tally = tally_of(Entry(2, "created"))
+    run = run_of(1, finished_at=STARTED + timedelta(microseconds=100_900))
+    again = run_of(1, finished_at=STARTED + timedelta(milliseconds=100))
+    assert summary(run, tally) == summary(again, tally)
