@@ -23,7 +23,7 @@ def me() -> str:
 def hold(ledger: Path) -> Iterator[None]:
     """Hold the ledger for this process. Raises LedgerBusy at once if a living process holds it."""
     try:
-        ledger.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(ledger.parent)
         lock = FileLock(f"{ledger}.lock", timeout=0, mode=0o600)
         lock.acquire()
     except Timeout:
@@ -36,3 +36,10 @@ def hold(ledger: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _make_folder(folder: Path) -> None:
+    """With those above it that are missing, for nobody but the user: reports will lie beside the ledger."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
