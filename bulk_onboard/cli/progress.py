@@ -237,11 +237,11 @@ class Bar:
 def _width(stream: TextIO) -> int:
     """Columns of the terminal that the stream leads to, which need not be that of standard output."""
     try:
-        # One less: a bar in the last column makes some terminals wrap.
+        # A bar in the last column makes some terminals wrap, and so would the ^C of an interrupt behind it.
         columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         columns = 0
-    return (columns or 80) - 1
+    return (columns or 80) - 3
 
 
 class JsonLines:

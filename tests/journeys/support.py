@@ -12,11 +12,11 @@ import sys
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.providers import PROVIDERS
@@ -27,6 +27,7 @@ PLANTED = "planted-"
 CLIENT_SECRET = f"{PLANTED}client-secret"
 APP = {"RAVEN_CLIENT_ID": f"{PLANTED}client-id", "RAVEN_CLIENT_SECRET": CLIENT_SECRET}
 COMMAND = (sys.executable, "-m", "bulk_onboard")
+T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
 
 
@@ -58,6 +59,15 @@ class Server:
 
     url: str
     sandbox: Sandbox
+    loop: asyncio.AbstractEventLoop
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        """The answer of the server's own thread: nothing changes while it is given."""
+
+        async def answer() -> T:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(answer(), self.loop).result(5)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -65,7 +75,7 @@ class Server:
 
     def seen(self, method: str = "") -> list[dict[str, Any]]:
         """The requests, of one method or of all."""
-        return [each for each in self.sandbox.requests() if method in ("", each["method"])]
+        return [each for each in self._asked(self.sandbox.requests) if method in ("", each["method"])]
 
     @property
     def posts(self) -> int:
@@ -74,7 +84,7 @@ class Server:
     @property
     def held(self) -> dict[str, dict[str, Any]]:
         """What the sandbox holds, by grower."""
-        return held(self.sandbox)
+        return self._asked(lambda: held(self.sandbox))
 
 
 def held(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
@@ -90,7 +100,7 @@ def serving(behaviour: Behaviour | None = None) -> Iterator[Server]:
     async def serve() -> None:
         sandbox = Sandbox(PROVIDERS, behaviour or Behaviour(event_delay=0))
         async with sandbox.serve() as url:
-            found.append(Server(url, sandbox))
+            found.append(Server(url, sandbox, loop))
             ready.set()
             await end.wait()
 
