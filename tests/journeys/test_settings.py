@@ -1,0 +1,123 @@
+"""Settings as a user meets them: what is missing, which one wins, and what never shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.model import Secret
+from bulk_onboard.sandbox import Behaviour
+from bulk_onboard.sandbox.behaviour import Account
+
+from .support import PLANTED, Desk, Server, end, grower, growers, start, write
+
+Leaf = Callable[..., Server]
+
+
+def test_missing_settings_are_told_all_at_once_and_nothing_is_written(desk: Desk) -> None:
+    ran = desk.run(write(growers(1)))
+    assert ran.code == 2
+    for name in ("LEAF_TOKEN", "LEAF_USERNAME", "LEAF_PASSWORD", "RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET"):
+        assert name in ran.err
+    assert "--sandbox" in ran.err
+    assert not Path("reports").exists()
+
+
+def test_a_file_that_cannot_be_used_is_told_although_settings_are_missing(desk: Desk) -> None:
+    assert desk.run("absent.csv").code == 3
+
+
+def test_a_column_takes_the_place_of_a_setting(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf())
+    desk.set("RAVEN_CLIENT_ID", None)
+    desk.set("RAVEN_CLIENT_SECRET", None)
+    lines = [f"{user},{token},{PLANTED}id,{PLANTED}secret" for user, token in growers(2)]
+    Path("growers.csv").write_text("\n".join(["leafUserId,refreshToken,clientId,clientSecret", *lines]))
+    assert desk.run("growers.csv").code == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.withleaf.io",
+        "http://10.0.0.1:8787",
+        "http://127.0.0.1.example.com",
+        "ftp://127.0.0.1",
+        "leaf",
+    ],
+)
+def test_an_address_that_would_show_secrets_on_the_way_is_refused(desk: Desk, url: str) -> None:
+    desk.set("LEAF_BASE_URL", url)
+    ran = desk.run(write(growers(1)))
+    assert ran.code == 2
+    assert "LEAF_BASE_URL" in ran.err
+    assert not Path("reports").exists()
+
+
+def test_the_environment_wins_over_dot_env_and_that_over_the_toml_file(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0, account=Account("env@x", Secret(f"{PLANTED}dotenv"))))
+    toml = Path("bulk-onboard.toml")
+    toml.write_text(
+        f"""
+        rate = 0
+        keep = ["region"]
+        limit = 1
+        [leaf]
+        base_url = "http://127.0.0.1:9"
+        username = "toml@x"
+        password = "{PLANTED}toml"
+        [providers.raven]
+        client_id = "{PLANTED}id"
+        client_secret = "{PLANTED}secret"
+        """
+    )
+    toml.chmod(0o644)
+    Path(".env").write_text(
+        f"LEAF_BASE_URL={server.url}\nLEAF_USERNAME=dotenv@x\nLEAF_PASSWORD={PLANTED}dotenv\n"
+    )
+    desk.set("LEAF_USERNAME", "env@x")
+    ran = desk("run", write(growers(3)), "--limit", "2")
+    assert ran.code == 0
+    assert ran.statuses == {"created": 2}
+    assert "as env@x" in ran.err
+    assert ran.rows[1]["region"] == "R1"
+    assert "chmod 600 bulk-onboard.toml" in ran.err
+
+
+def test_another_file_of_settings_is_named(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf())
+    Path("nightly.toml").write_text('output = "nightly"\nformat = ["csv", "jsonl"]\n')
+    ran = desk.run(write(growers(1)), "--config", "nightly.toml")
+    assert ran.code == 0
+    assert list(Path("nightly").glob("*/results.jsonl"))
+    assert not Path("reports").exists()
+
+
+def test_the_toml_file_of_the_samples_is_understood(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf())
+    sample = Path(__file__).parents[2] / "samples"
+    ran = desk.run(str(sample / "growers.csv"), "--config", str(sample / "bulk-onboard.toml"), "--limit", "2")
+    assert ran.code == 0
+    assert ran.rows[0]["growerName"] == "Simon Brandt"
+
+
+def test_practice_never_mixes_with_the_real_leaf(desk: Desk, leaf: Leaf) -> None:
+    server, file = leaf(), write(growers(2))
+    desk.at(server)
+    practice = desk.run(file, "--sandbox")
+    assert practice.statuses == {"created": 2}
+    assert "the sandbox at" in practice.err
+    assert not server.seen(), "whatever the settings say, practice goes nowhere else"
+    real = desk.run(file)
+    assert real.statuses == {"created": 2}
+
+
+def test_no_secret_is_in_any_output_or_file(leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0))
+    rows = [*growers(2), *growers(1, "refused-", start=2), ("not-a-uuid", f"{PLANTED}3"), (grower(4), "TODO")]
+    telling = ("-v", "--log-format", "json", "--json", "--format", "csv,jsonl,parquet")
+    # What is shown is looked at by `Ran`, and every file when the test ends.
+    ran = end(start("run", write(rows), *telling, env=server.environment))
+    assert ran.code == 1
