@@ -8,7 +8,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
 
     model errors settings facts entry codes   the vocabulary
     providers      the providers as data; everything about them derives from this table
-    header validate fingerprint               a chunk of text -> good rows and problems
+    header check fingerprint                  a chunk of text -> good rows and problems
     compare manifest                          what the ledger knows against what the file says
     decide health                             (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
@@ -21,7 +21,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     sandbox/       an imitation of Leaf, with faults
     api            the two functions of the library
 
-The path of one row: ``read`` -> ``engine.scan`` (validate) -> ``engine.survey`` (compare with the ledger) ->
+The path of one row: ``read`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
 ``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) -> ``engine.follow``
 (events) -> ``report``.
 """

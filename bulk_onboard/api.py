@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,8 +87,9 @@ async def onboard(
     with open_source(where, sheet=settings.input.sheet) as source:
         require(settings, fields_in(source, settings))
         result = await run.onboard(source, settings, observer)
+    table = await asyncio.to_thread(run.table, settings, result)
     counts = dict(result.summary["counts"])
-    return Result(run.table(settings, result), counts, result.summary, result.exit_code, result.files)
+    return Result(table, counts, result.summary, result.exit_code, result.files)
 
 
 def validate(

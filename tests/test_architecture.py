@@ -20,7 +20,7 @@ VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 LINES = 400
 
 # Where tables of rows are worked on, many rows at a time.
-TABLES = {"read", "report", "chunk", "compare", "fingerprint", "header", "manifest", "validate"}
+TABLES = {"read", "report", "chunk", "compare", "fingerprint", "header", "manifest", "check"}
 TABLES |= {"engine.scan", "engine.survey", "engine.phases", "engine.validation", WIRING}
 
 # Package -> the modules (or folders) that may import it.
@@ -177,3 +177,8 @@ def test_the_entry_loads_nothing_heavy() -> None:
 def test_the_wording_of_commands_help_loads_no_data_frame() -> None:
     program = "from bulk_onboard.cli.main import main; main(['run', '--help'])"
     assert not _loaded_by(program) & {"pandas", "aiohttp", "sqlalchemy", "pydantic"}
+
+
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    # Importing a module puts it in the place of the package's attribute of that name.
+    assert not set(bulk_onboard.__all__) & {name.partition(".")[0] for name in MODULES}

@@ -1,0 +1,237 @@
+"""bulk_onboard as a library: what the two functions promise, and that a caller can cancel them safely."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import bulk_onboard
+from bulk_onboard import errors
+from bulk_onboard.facts import About, Fact, RowFinished
+from bulk_onboard.ledger import hold
+from bulk_onboard.model import Secret
+from bulk_onboard.report.rows import COLUMNS
+from bulk_onboard.settings import Login
+from tests.journeys.support import APP, PLANTED, Rows, Server, growers, open_intents, serving, write
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = ["LEAF_BASE_URL", "LEAF_TOKEN", "LEAF_USERNAME", "LEAF_PASSWORD", *APP]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A Leaf that the environment leads to."""
+    with serving() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def frame(rows: Rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["Leaf User ID", "refresh_token"])
+
+
+def is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+# --- what comes back --------------------------------------------------------------------------------
+
+
+async def test_a_run_inside_a_running_loop_gives_the_table_the_counts_and_the_exit_code(
+    server: Server,
+) -> None:
+    rows = [*growers(3), *growers(1, "refused-", start=3), ("nobody", "x")]
+    result = await bulk_onboard.onboard(write(rows), provider="raven", rate=0)
+    assert list(result.table.columns) == list(COLUMNS)
+    assert result.table["row"].tolist() == [2, 3, 4, 5, 6]
+    assert result.table["status"].tolist() == ["created"] * 3 + ["rejected", "invalid"]
+    assert result.counts["created"] == 3
+    assert sum(result.counts.values()) == 5
+    assert result.exit_code == 1
+    assert result.summary["exitCode"] == 1
+    assert all(path.is_file() for path in result.files)
+
+
+async def test_the_table_is_what_results_csv_says(server: Server) -> None:
+    result = await bulk_onboard.onboard(write(growers(3)), rate=0, keep=("region",))
+    written = pd.read_csv(result.files[0], dtype=str, keep_default_na=False)
+    assert list(written) == list(result.table)
+    for name in written:
+        told = ["" if pd.isna(value) else str(value) for value in result.table[name]]
+        assert told == written[name].tolist(), name
+
+
+async def test_a_frame_takes_the_place_of_a_file_and_the_second_run_does_only_what_is_new(
+    server: Server,
+) -> None:
+    first = await bulk_onboard.onboard(frame(growers(3)), rate=0)
+    again = await bulk_onboard.onboard(frame(growers(5)), rate=0)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert again.counts["existing"] == 3
+    assert again.counts["created"] == 2
+    assert server.posts == 5
+
+
+async def test_an_empty_cell_of_a_frame_is_a_missing_value_and_not_the_word_nan(server: Server) -> None:
+    data = frame(growers(2))
+    data.loc[1, "refresh_token"] = None
+    result = await bulk_onboard.onboard(data, rate=0)
+    assert result.table["code"].tolist() == ["", "missing-refreshToken"]
+
+
+async def test_validate_works_inside_a_running_loop_sends_nothing_and_writes_nothing(
+    here: Path,
+) -> None:
+    found = bulk_onboard.validate(frame([*growers(2), ("nobody", f"{PLANTED}x")]))
+    assert found.counts == {"valid": 2, "invalid": 1, "duplicate": 0}
+    assert found.exit_code == 1
+    assert found.table["row"].tolist() == [4]
+    assert found.table["code"].tolist() == ["bad-leaf-user-id"]
+    assert PLANTED not in found.table.to_csv()
+    assert is_empty(here)
+
+
+async def test_the_observer_is_told_every_fact(server: Server) -> None:
+    facts: list[Fact] = []
+    await bulk_onboard.onboard(write(growers(3)), rate=0, observer=facts.append)
+    assert [fact.to_do for fact in facts if isinstance(fact, About)] == [3]
+    assert sorted(fact.row for fact in facts if isinstance(fact, RowFinished)) == [2, 3, 4]
+
+
+async def test_a_login_and_app_fields_that_are_handed_in_win_over_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LEAF_TOKEN", *APP):
+        monkeypatch.delenv(name)
+    result = await bulk_onboard.onboard(
+        write(growers(1)),
+        login=Login(username="ann@x", password=Secret(f"{PLANTED}pw")),
+        app={"clientId": f"{PLANTED}id", "clientSecret": f"{PLANTED}secret"},
+        rate=0,
+    )
+    assert result.exit_code == 0
+    assert PLANTED not in repr(result)
+
+
+async def test_the_sandbox_needs_no_setting(here: Path) -> None:
+    result = await bulk_onboard.onboard(write(growers(2)), sandbox=True, rate="6000/min")
+    assert result.exit_code == 0
+    assert (here / "reports" / "sandbox.sqlite3").is_file()
+
+
+# --- what is raised ---------------------------------------------------------------------------------
+
+
+async def test_every_reason_not_to_start_is_an_error_of_ours(server: Server) -> None:
+    with pytest.raises(errors.InputError):
+        await bulk_onboard.onboard("absent.csv")
+    with pytest.raises(errors.InputError):
+        await bulk_onboard.onboard(pd.DataFrame({"a": [1]}))
+    with pytest.raises(errors.InputError):
+        bulk_onboard.validate("absent.csv")
+    with pytest.raises(errors.UsageError, match="rate"):
+        await bulk_onboard.onboard(write(growers(1)), rate="fast")
+    with pytest.raises(errors.UsageError, match="provider"):
+        await bulk_onboard.onboard("growers.csv", provider="ravne")
+    with pytest.raises(errors.UsageError, match="colour"):
+        await bulk_onboard.onboard("growers.csv", colour="red")  # type: ignore[call-arg]
+    with hold(Path("reports/ledger.sqlite3")), pytest.raises(errors.LedgerBusy):
+        await bulk_onboard.onboard("growers.csv")
+    assert not server.seen()
+
+
+async def test_missing_settings_are_named_in_one_error() -> None:
+    with pytest.raises(errors.UsageError, match=r"LEAF_TOKEN.*RAVEN_CLIENT_ID.*RAVEN_CLIENT_SECRET"):
+        await bulk_onboard.onboard(frame(growers(1)))
+
+
+async def test_a_refused_login_is_no_exception_but_an_exit_code(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAF_TOKEN", f"{PLANTED}no-good")
+    result = await bulk_onboard.onboard(write(growers(3)), rate=0)
+    assert result.exit_code == 4
+    assert result.counts["not_attempted"] == 3
+
+
+# --- cancelled --------------------------------------------------------------------------------------
+
+
+async def test_a_caller_who_cancels_leaves_a_ledger_that_knows_what_is_left(server: Server) -> None:
+    file, begun = write(growers(60)), asyncio.Event()
+
+    def watch(fact: Fact) -> None:
+        if isinstance(fact, RowFinished):
+            begun.set()
+
+    running = asyncio.create_task(bulk_onboard.onboard(file, rate=50, observer=watch))
+    await asyncio.wait_for(begun.wait(), 5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not open_intents(), "what was in flight has an outcome, if only that nobody knows it"
+    again = await bulk_onboard.onboard(file, rate=0, timeout=0.5, events=False)
+    assert again.exit_code == 0
+    assert sum(again.counts.values()) == 60
+    assert all(each["postsStored"] == 1 for each in server.held.values())
+    assert len(server.held) == 60
+
+
+async def test_a_caller_who_has_no_more_time_is_the_same(server: Server) -> None:
+    file = write(growers(60))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bulk_onboard.onboard(file, rate=50), 0.5)
+    assert (await bulk_onboard.onboard(file, rate=0, timeout=0.5, events=False)).exit_code == 0
+    assert all(each["postsStored"] == 1 for each in server.held.values())
+
+
+def test_it_works_in_a_thread_that_is_not_the_main_one(server: Server) -> None:
+    file, codes = write(growers(2)), []
+    thread = threading.Thread(
+        target=lambda: codes.append(asyncio.run(bulk_onboard.onboard(file, rate=0)).exit_code)
+    )
+    thread.start()
+    thread.join(20)
+    assert codes == [0]
+
+
+async def test_two_ledgers_can_be_worked_on_at_one_time(server: Server) -> None:
+    one, two = await asyncio.gather(
+        bulk_onboard.onboard(frame(growers(3)), rate=0, output="one"),
+        bulk_onboard.onboard(frame(growers(3, start=3)), rate=0, output="two"),
+    )
+    assert (one.exit_code, two.exit_code) == (0, 0)
+    assert server.posts == 6
+
+
+# --- README -----------------------------------------------------------------------------------------
+
+
+def test_the_snippet_of_readme_runs_as_it_stands(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (here / "samples").symlink_to(ROOT / "samples")
+    names: dict[str, object] = {}
+    exec(compile(snippet, "README.md", "exec"), names)
+    told = capsys.readouterr().out
+    assert "'created': 20" in told
+    assert "healthy" in told
+    problems = names["problems"]
+    assert isinstance(problems, pd.DataFrame)
+    assert len(problems) > 10
