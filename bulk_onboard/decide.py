@@ -118,15 +118,15 @@ class Next:
 Step = Finish | Next
 
 
-def first(policy: Policy, intent: Intent | None, now: datetime) -> Progress:
+def first(policy: Policy, intent: Intent | None) -> Progress:
     """Where a row starts. An intent without an outcome, or a careful mode, asks first."""
     if intent is not None:
-        # An intent of the future means that a clock was set back, not that there is longer to wait.
-        age = max(0.0, (now - intent.at).total_seconds())
+        # Its age is no reason to believe absence sooner: it tells when the first of the POSTs was intended,
+        # and the last one may have gone out just before the earlier run died.
         return Progress(
             Action.ASK,
             suspect=True,
-            settles_at=max(0.0, policy.settle_slow - age),
+            settles_at=policy.settle_slow,
             unanswered=intent.at if intent.same else None,
         )
     return Progress(Action.POST if policy.if_exists is IfExists.OVERWRITE else Action.ASK)

@@ -36,19 +36,25 @@ class Ceiling:
 
     async def turn(self) -> float:
         """Return when the next request may go out: the time, by the loop's clock."""
+        if self.rate:
+            async with self._order:
+                if self.rate:  # the ceiling may have gone while this turn stood in line
+                    return await self._spaced()
         clock = asyncio.get_running_loop().time
-        if not self.rate:
-            while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
-                await asyncio.sleep(left)
-            return clock()
-        async with self._order:
-            await (await self._bucket()).acquire()
-            # Asked again after every sleep, for a pause may have come in the meantime.
-            while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(left)
-            now = clock()
-            self._recent.append(now)
-            return now
+        while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
+            await asyncio.sleep(left)
+        return clock()
+
+    async def _spaced(self) -> float:
+        """The next turn under the ceiling, for whoever is first in line."""
+        clock = asyncio.get_running_loop().time
+        await (await self._bucket()).acquire()
+        # Asked again after every sleep, for a pause may have come in the meantime.
+        while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left)
+        now = clock()
+        self._recent.append(now)
+        return now
 
     def hold(self, seconds: float) -> bool:
         """Let no request out for so many seconds. False if a longer pause had begun, which is kept."""
@@ -64,12 +70,13 @@ class Ceiling:
         self._recent = deque(self._recent, maxlen=max(1, math.ceil(self.rate)))
 
     async def _bucket(self) -> AsyncLimiter:
-        if self._limiter is None:
+        limiter = self._limiter
+        if limiter is None:
             spare = self.rate * CATCH_UP
-            self._limiter = AsyncLimiter(1 + spare, (1 + spare) / self.rate)
+            limiter = self._limiter = AsyncLimiter(1 + spare, (1 + spare) / self.rate)
             # Full, but for what has leaked since the last turn: a new bucket is no licence for an extra turn.
-            await self._limiter.acquire(spare + 1 - self._due())
-        return self._limiter
+            await limiter.acquire(spare + 1 - self._due())
+        return limiter  # not the attribute: `change` may have emptied it meanwhile
 
     def _due(self) -> float:
         """How much of the next turn is due by now, 0 to 1."""

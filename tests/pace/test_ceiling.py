@@ -224,3 +224,29 @@ def test_a_lower_rate_counts_the_turns_before_it() -> None:
         return await ceiling.turn() - first
 
     assert warp(main()) >= 1.0
+
+
+def test_a_ceiling_that_goes_while_turns_stand_in_line_lets_them_all_through() -> None:
+    async def scene() -> list[float]:
+        ceiling = Ceiling(2)
+        waiting = [asyncio.create_task(ceiling.turn()) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        ceiling.change(0)
+        return await asyncio.gather(*waiting)
+
+    times = warp(scene())
+    assert times[-1] - times[0] <= 1.0
+
+
+def test_a_rate_may_change_while_a_turn_waits_for_the_new_bucket() -> None:
+    async def scene() -> None:
+        ceiling = Ceiling(1)
+        await ceiling.turn()
+        for rate in (5, 1, 3, 0.5):
+            ceiling.change(rate)
+            turn = asyncio.create_task(ceiling.turn())
+            await asyncio.sleep(0)
+            ceiling.change(rate + 1)
+            await turn
+
+    warp(scene())

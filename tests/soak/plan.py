@@ -1,0 +1,206 @@
+"""What one round does, drawn from its seed: the growers, the weather, the settings and the stops. Pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from random import Random
+
+from bulk_onboard.sandbox import Kind, Unknowns
+from bulk_onboard.sandbox.unknowns import with_answers
+
+# Every secret of a round holds this. Its characters change in URLs and in JSON, so both would show.
+MARK = "s0ak+secret/4="
+
+# Shares of requests go to a group of faults and are split among its members.
+GROUPS: tuple[tuple[Kind, ...], ...] = (
+    (Kind.THROTTLE_SECONDS, Kind.THROTTLE_DATE, Kind.THROTTLE_BARE),
+    (Kind.THROTTLE_BARE,),
+    (Kind.E500_BEFORE, Kind.E502_BEFORE, Kind.E503_BEFORE, Kind.E504_BEFORE),
+    (Kind.E500_AFTER, Kind.E502_AFTER, Kind.E503_AFTER, Kind.E504_AFTER),
+    (Kind.CUT_BEFORE,),
+    (Kind.CUT_AFTER,),
+    (Kind.HANG_BEFORE, Kind.HANG_AFTER),
+    (Kind.TRUNCATED,),
+    (Kind.HTML, Kind.EMPTY, Kind.WRONG_SHAPE),
+    (Kind.SLOW,),
+    (Kind.EXPIRED_LOGIN,),
+)
+MOST_FAULTS = 0.6
+
+
+class Fate(Enum):
+    """What has to become of a row."""
+
+    STORED = auto()
+    UNHEALTHY = auto()
+    HELD = auto()
+    REJECTED = auto()
+    INVALID = auto()
+    DUPLICATE = auto()
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its token has to be at Leaf in the end."""
+        return self in {Fate.STORED, Fate.UNHEALTHY}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the file."""
+
+    leaf_user_id: str
+    token: str
+    fate: Fate
+
+
+class When(Enum):
+    """What a stop waits for: so many seconds, so many POSTs seen, or the folder of the report."""
+
+    SECONDS = auto()
+    POSTS = auto()
+    REPORT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How one run is ended: ``signals`` in turn, once ``when`` has come and ``after`` seconds on top."""
+
+    when: When
+    amount: float
+    after: float
+    signals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One round. ``stormy``: runs that may end by themselves before the faults cease."""
+
+    seed: int
+    lines: tuple[Line, ...]
+    shares: Mapping[Kind, float]
+    answers: Mapping[str, str]
+    latency: float
+    slow_for: float
+    timeout: float
+    suffix: str
+    options: tuple[str, ...]
+    by_password: bool
+    stops: tuple[Stop, ...]
+    stormy: int
+
+    @property
+    def unknowns(self) -> Unknowns:
+        """The Leaf of this round."""
+        return with_answers(Unknowns(), self.answers)
+
+
+def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
+    """The round of a seed: the same seed and size, the same round."""
+    draw = Random(f"{seed}/{rows}")
+    timeout = draw.choice([0.4, 0.7, 1.0])
+    answers = _answers(draw)
+    shares = _shares(draw)
+    by_password = Kind.EXPIRED_LOGIN in shares or draw.random() < 0.5
+    overwrite = draw.random() < 0.2
+    return Plan(
+        seed=seed,
+        lines=_lines(draw, rows, held=not overwrite),
+        shares=shares,
+        answers=answers,
+        latency=draw.choice([0.0, 0.005, 0.05, timeout / 3]),
+        slow_for=timeout * draw.uniform(0.3, 1.5),
+        timeout=timeout,
+        suffix=draw.choice(["csv", "parquet"]),
+        options=_options(draw, overwrite=overwrite),
+        by_password=by_password,
+        stops=tuple(_stop(draw, rows) for _ in range(draw.randint(3, 6) if stops is None else stops)),
+        stormy=draw.randint(0, 1) if stops is None else 0,
+    )
+
+
+def _lines(draw: Random, rows: int, *, held: bool) -> tuple[Line, ...]:
+    lines: list[Line] = []
+    for number in range(rows):
+        lines.append(_line(draw, number, lines, held=held))
+    return tuple(lines)
+
+
+def _line(draw: Random, number: int, before: list[Line], *, held: bool) -> Line:
+    leaf_user_id = str(uuid.UUID(int=draw.getrandbits(128), version=4))
+    token = f"{MARK}{number:06d}{draw.getrandbits(64):016x}"
+    match draw.random():
+        case chance if chance < 0.02:
+            return Line(leaf_user_id, f"refused-{token}", Fate.REJECTED)
+        case chance if chance < 0.04:
+            return Line(leaf_user_id, f"expired-{token}", Fate.UNHEALTHY)
+        case chance if chance < 0.06 and held:
+            return Line(leaf_user_id, token, Fate.HELD)
+        case chance if chance < 0.08:
+            return Line("not-a-uuid", token, Fate.INVALID)
+        case chance if chance < 0.09:
+            return Line(leaf_user_id, "", Fate.INVALID)
+        case chance if chance < 0.12 and (sent := [line for line in before if line.fate is Fate.STORED]):
+            return Line(*_same(draw.choice(sent)), Fate.DUPLICATE)
+        case _:
+            return Line(leaf_user_id, token, Fate.STORED)
+
+
+def _same(line: Line) -> tuple[str, str]:
+    return line.leaf_user_id, line.token
+
+
+def _shares(draw: Random) -> dict[Kind, float]:
+    shares: dict[Kind, float] = {}
+    for group in draw.sample(GROUPS, draw.randint(2, 6)):
+        share = draw.uniform(0.05, 0.3)
+        if sum(shares.values()) + share > MOST_FAULTS:
+            continue
+        for kind in group:
+            shares[kind] = shares.get(kind, 0.0) + share / len(group)
+    return shares
+
+
+def _answers(draw: Random) -> dict[str, str]:
+    """What this Leaf is like, where its documentation leaves it open."""
+    skew = draw.choice(["0", "0", "-7", "45", "3600"])
+    return {
+        "post_existing": draw.choice(["refuse", "vague", "conflict", "overwrite", "update", "keep"]),
+        "post_status": draw.choice(["200", "201"]),
+        "get_absent": draw.choice(["404", "404", "204", "empty", "null", "object"]),
+        "events_absent": draw.choice(["404", "list"]),
+        "secrets": draw.choice(["echoed", "masked", "omitted"]),
+        "timestamps": draw.choice(["shown", "shown", "hidden"]),
+        "rate_limit": draw.choice(["0", "0", "100", "40"]),
+        "throttle_form": draw.choice(["seconds", "date", "bare"]),
+        "throttle_seconds": draw.choice(["0", "1"]),
+        "clock_skew": skew,
+    }
+
+
+def _options(draw: Random, *, overwrite: bool) -> tuple[str, ...]:
+    options = ["--rate", draw.choice(["0", "60", "150", "400"])]
+    options += ["--events-wait", "1"] if draw.random() < 0.6 else ["--no-events"]
+    if overwrite:
+        options += ["--if-exists", "overwrite"]
+    if draw.random() < 0.3:
+        options += ["--max-in-flight", str(draw.choice([1, 3, 20]))]
+    if draw.random() < 0.4:
+        options += ["--format", "csv,parquet,jsonl"]
+    return tuple(options)
+
+
+def _stop(draw: Random, rows: int) -> Stop:
+    signals = draw.choice([("KILL",)] * 7 + [("INT",), ("TERM",), ("INT", "INT"), ("TERM", "KILL")])
+    after = draw.choice([0.0, draw.uniform(0, 0.05), draw.uniform(0, 0.5)])
+    match draw.random():
+        case chance if chance < 0.2:
+            return Stop(When.SECONDS, draw.uniform(0.0, 1.5), 0.0, signals)
+        case chance if chance < 0.35:
+            return Stop(When.SECONDS, draw.uniform(1.0, 6.0), 0.0, signals)
+        case chance if chance < 0.85:
+            return Stop(When.POSTS, draw.randint(1, max(1, rows // 3)), after, signals)
+        case _:
+            return Stop(When.REPORT, 0.0, draw.uniform(0, 0.03), signals)

@@ -1,0 +1,46 @@
+"""`python -m tests.soak.server`: the Leaf of a round, in a process of its own. Its plan comes on stdin.
+
+SIGUSR1 lets the faults begin, SIGUSR2 ends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import signal
+import sys
+from dataclasses import dataclass, field
+from threading import Event
+
+from bulk_onboard.sandbox import Behaviour, Faults, Sandbox
+from bulk_onboard.sandbox.faults import Area
+from tests.soak.plan import Plan
+
+
+@dataclass(frozen=True)
+class Weather(Faults):
+    """Faults that come and go."""
+
+    storm: Event = field(default_factory=Event)
+
+    def concern(self, method: str, area: Area | None) -> bool:
+        """Nothing goes wrong before the storm and after it."""
+        return self.storm.is_set() and super().concern(method, area)
+
+
+async def _serve(of: Plan) -> None:
+    weather = Weather(of.shares, slow_for=of.slow_for)
+    behaviour = Behaviour(
+        unknowns=of.unknowns, faults=weather, seed=of.seed, latency=of.latency, event_delay=0.2
+    )
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, weather.storm.set)
+    loop.add_signal_handler(signal.SIGUSR2, weather.storm.clear)
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    async with Sandbox(behaviour=behaviour).serve() as url:
+        print(url, flush=True)
+        await ended.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(pickle.load(sys.stdin.buffer)))

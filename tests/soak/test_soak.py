@@ -1,0 +1,99 @@
+"""The soak, in small: the ordinary suite goes through one round, `pytest -m soak` through as many as fit."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from bulk_onboard.sandbox import Kind
+from tests.soak.leaks import leaks, shown
+from tests.soak.plan import MARK, Stop, When, plan
+from tests.soak.rounds import Story, tell
+from tests.soak.truth import Held, about_posts
+
+SOAKED = 100.0  # seconds after which no new round begins
+
+
+def _told(story: Story) -> str:
+    return "\n".join(
+        [*story.wrong, f"again: python -m tests.soak --seed {story.seed} --rounds 1 --rows {story.rows}"]
+    )
+
+
+def test_what_is_killed_and_run_again_has_every_grower_once(tmp_path: Path) -> None:
+    drawn = plan(1, 40, stops=0)
+    small = replace(
+        drawn,
+        stops=(Stop(When.POSTS, 8, 0.0, ("KILL",)),),
+        latency=0.005,
+        options=("--rate", "0", "--no-events"),
+        shares={Kind.CUT_AFTER: 0.15, Kind.CUT_BEFORE: 0.1, Kind.E502_AFTER: 0.1, Kind.THROTTLE_BARE: 0.05},
+    )
+    story = tell(small, tmp_path)
+    assert not story.wrong, _told(story)
+    assert (story.runs, story.lost, story.twice) == (2, 0, 0)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_two_minutes_of_faults_and_kills_lose_nothing_and_send_nothing_twice(tmp_path: Path) -> None:
+    ends, seed = time.monotonic() + SOAKED, 0
+    while time.monotonic() < ends:
+        story = tell(plan(seed, 150), tmp_path / str(seed))
+        assert not story.wrong, _told(story)
+        seed += 1
+    assert seed > 1
+
+
+def test_the_same_seed_is_the_same_round() -> None:
+    assert plan(7, 50) == plan(7, 50)
+    assert plan(7, 50) != plan(8, 50)
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        MARK,
+        quote(MARK, safe=""),
+        json.dumps({"token": MARK}),
+        MARK.encode().hex(),
+        *(base64.b64encode(b"x" * n + MARK.encode() + b"tail").decode() for n in range(3)),
+        base64.urlsafe_b64encode(b"some:" + MARK.encode()).decode(),
+    ],
+)
+def test_a_secret_is_found_in_every_dress(dress: str, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file.txt").write_text(f"before {dress} after")
+    assert leaks(tmp_path) == [str(tmp_path / "deep" / "file.txt")]
+
+
+def test_what_is_no_secret_is_not_taken_for_one() -> None:
+    assert not shown(b"a secret of another kind, s0ak and 4=")
+
+
+def _post(index: int, *, stored: bool, fingerprint: str = "f") -> dict[str, object]:
+    return {
+        "index": index,
+        "method": "POST",
+        "provider": "raven",
+        "leafUserId": "a",
+        "fingerprint": fingerprint,
+        "stored": stored,
+    }
+
+
+def test_a_post_after_one_that_stored_is_told() -> None:
+    never = [_post(0, stored=False), _post(1, stored=False), _post(2, stored=True)]
+    assert not list(about_posts(Held(never, {"a": "1"}, {})))
+    assert list(about_posts(Held([*never, _post(3, stored=False)], {"a": "1"}, {})))
+
+
+def test_a_post_for_who_was_connected_before_is_told() -> None:
+    mine = Held([_post(0, stored=False)], {"a": "1"}, {"a": "1"}, frozenset({"theirs"}))
+    assert "touched" in next(about_posts(mine))
