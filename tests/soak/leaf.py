@@ -81,10 +81,7 @@ def leaf(plan: Plan) -> Iterator[Leaf]:
         assert process.stdin
         assert process.stdout
         pickle.dump(plan, process.stdin)
-        process.stdin.close()
+        process.stdin.flush()
         yield Leaf(process, process.stdout.readline().decode().strip())
     finally:
-        process.terminate()
-        process.wait(20)
-        if process.stdout:
-            process.stdout.close()
+        process.communicate(timeout=20)

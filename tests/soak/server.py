@@ -1,6 +1,6 @@
 """`python -m tests.soak.server`: the Leaf of a round, in a process of its own. Its plan comes on stdin.
 
-SIGUSR1 lets the faults begin, SIGUSR2 ends them.
+SIGUSR1 lets the faults begin, SIGUSR2 ends them; the end of stdin ends it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def _serve(of: Plan) -> None:
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, weather.storm.set)
     loop.add_signal_handler(signal.SIGUSR2, weather.storm.clear)
-    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_reader(sys.stdin.fileno(), ended.set)  # at its end whoever began this has let go, or died
     async with Sandbox(behaviour=behaviour).serve() as url:
         print(url, flush=True)
         await ended.wait()
