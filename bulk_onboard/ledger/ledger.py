@@ -48,8 +48,9 @@ class Ledger:
             _create_private(path)
             self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
             event.listen(self._engine, "connect", _prepare)
-            schema.metadata.create_all(self._engine)
+            schema.meta.create(self._engine, checkfirst=True)
             self._check_version()
+            schema.metadata.create_all(self._engine)
             self.key = bytes.fromhex(self._meta("fingerprint_key", secrets.token_hex(32)))
 
     def __enter__(self) -> Self:

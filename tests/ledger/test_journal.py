@@ -1,0 +1,205 @@
+"""Group commits: an intent is on disk before it is believed, and nothing handed in is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from ledger.support import begin, intent, outcome
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import LedgerError
+from bulk_onboard.ledger import Journal, Ledger
+
+
+@dataclass
+class Slow:
+    """A ledger whose disk takes its time: a write is done when ``go`` is set, or is refused."""
+
+    ledger: Ledger
+    go: threading.Event = field(default_factory=threading.Event)
+    groups: list[tuple[list[Entry], list[Entry]]] = field(default_factory=list)
+    threads: set[str] = field(default_factory=set)
+    error: Exception | None = None
+
+    def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None:
+        assert self.go.wait(10)
+        self.threads.add(threading.current_thread().name)
+        if self.error:
+            raise self.error
+        self.groups.append((list(intents), list(outcomes)))
+        self.ledger.write(run_no, scope, intents, outcomes)
+
+
+@dataclass
+class Desk:
+    """A journal on a real ledger, and the run it writes."""
+
+    journal: Journal
+    ledger: Ledger
+    disk: Slow
+    run: int
+
+    def entries(self) -> dict[int, str | None]:
+        return {entry.row: entry.status for entry in self.ledger.entries(self.run)}
+
+
+@asynccontextmanager
+async def _desk(tmp_path: Path, *, slow: bool = False) -> AsyncIterator[Desk]:
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        run, scope = begin(ledger)
+        disk = Slow(ledger)
+        if not slow:
+            disk.go.set()
+        try:
+            async with Journal(disk, run, scope) as journal:  # type: ignore[arg-type]
+                yield Desk(journal, ledger, disk, run)
+        finally:
+            disk.go.set()
+
+
+async def _turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_and_not_believed_before(tmp_path: Path) -> None:
+    async with _desk(tmp_path, slow=True) as desk:
+        waiting = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        assert desk.entries() == {}
+        desk.disk.go.set()
+        await waiting
+        assert desk.entries() == {2: None}
+
+
+async def test_many_who_wait_share_few_commits(tmp_path: Path) -> None:
+    async with _desk(tmp_path, slow=True) as desk:
+        first = asyncio.ensure_future(desk.journal.intend(intent(0, "g-0")))
+        await asyncio.sleep(0.02)
+        rest = [asyncio.ensure_future(desk.journal.intend(intent(i, f"g-{i}"))) for i in range(1, 200)]
+        await _turns()
+        desk.disk.go.set()
+        await asyncio.gather(first, *rest)
+        assert [len(intents) for intents, _ in desk.disk.groups] == [1, 199]
+        assert len(desk.entries()) == 200
+
+
+async def test_outcomes_nobody_waits_for_are_committed_together_soon(tmp_path: Path) -> None:
+    async with _desk(tmp_path) as desk:
+        for row in range(50):
+            desk.journal.settle(outcome(row, f"g-{row}"))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            while len(desk.entries()) < 50:
+                await asyncio.sleep(0.005)
+        assert len(desk.disk.groups) == 1
+
+
+async def test_the_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> None:
+    async with _desk(tmp_path, slow=True) as desk:
+        waiting = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
+        async with asyncio.timeout(1):
+            await _turns(100)
+        desk.disk.go.set()
+        await waiting
+        assert all(name.startswith("ledger") for name in desk.disk.threads)
+
+
+async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_those_of_others(tmp_path: Path) -> None:
+    async with _desk(tmp_path, slow=True) as desk:
+        gone = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
+        stays = asyncio.ensure_future(desk.journal.intend(intent(3, "g-2")))
+        await _turns()
+        gone.cancel()
+        await _turns()
+        desk.journal.settle(outcome(2, "g-1", "failed"))
+        desk.disk.go.set()
+        await stays
+        assert gone.cancelled()
+        await desk.journal.flush()
+        assert desk.entries() == {2: "failed", 3: None}
+
+
+async def test_leaving_commits_what_is_left_also_when_the_run_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with _desk(tmp_path) as desk:
+            desk.journal.settle(outcome(2, "g-1"))
+            raise ZeroDivisionError
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        assert [entry.status for entry in ledger.entries(desk.run)] == ["created"]
+
+
+async def test_a_flush_waits_for_all_that_was_handed_in_before(tmp_path: Path) -> None:
+    async with _desk(tmp_path) as desk:
+        await desk.journal.flush()
+        desk.journal.settle(outcome(2, "g-1"))
+        await desk.journal.flush()
+        assert desk.entries() == {2: "created"}
+
+
+@pytest.mark.parametrize("error", [LedgerError("disk full"), RuntimeError("bug"), ValueError("planted-x")])
+async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_comes_later(
+    tmp_path: Path, error: Exception
+) -> None:
+    with pytest.raises(LedgerError) as ended:
+        async with _desk(tmp_path, slow=True) as desk:
+            desk.disk.error = error
+            waiting = [asyncio.ensure_future(desk.journal.intend(intent(i, f"g-{i}"))) for i in range(3)]
+            await asyncio.sleep(0.01)
+            waiting += [asyncio.ensure_future(desk.journal.intend(intent(9, "g-9")))]
+            await _turns()
+            desk.disk.go.set()
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(one) for one in found] == [LedgerError] * 4
+            with pytest.raises(LedgerError):
+                await desk.journal.intend(intent(10, "g-10"))
+            with pytest.raises(LedgerError):
+                await desk.journal.flush()
+            assert desk.entries() == {}
+    assert "planted" not in str(ended.value)
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from ledger.support import begin, intent, outcome
+from bulk_onboard.ledger import Journal, Ledger
+
+async def main():
+    ledger = Ledger(Path(sys.argv[1]))
+    async with Journal(ledger, *begin(ledger)) as journal:
+        await asyncio.gather(*(journal.intend(intent(row, f"g-{row}")) for row in range(20)))
+        journal.settle(outcome(0, "g-0"))
+        await journal.flush()
+        journal.settle(outcome(1, "g-1"))
+        print("sent", flush=True)  # what a POST would be
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+def test_whoever_is_killed_after_an_intent_finds_it_again_and_no_outcome_that_was_not_flushed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    here = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLED}", str(path)]
+    killed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "sent\n"), killed.stderr
+    with Ledger(path) as ledger:
+        _, scope = begin(ledger, "r-2")
+        known = ledger.known(scope, [f"g-{row}" for row in range(20)])
+    assert [known[f"g-{row}"].status for row in range(20)] == ["created"] + [None] * 19

@@ -1,0 +1,126 @@
+"""The ledger against a model of dicts, through any sequence of runs, commits and crashes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from ledger.support import begin, intent, outcome
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import LedgerError
+from bulk_onboard.ledger import Ledger
+
+GROWERS = ["g-1", "g-2", "Zoë", "Zoe\u0308", "农场🌾", "a'b\"c", ""]
+PLACES = [("https://a.example", "raven"), ("https://a.example", "cnhi"), ("https://b.example", "raven")]
+STATUSES = ["created", "existing", "rejected", "failed", "unresolved", "not_attempted", "invalid"]
+
+rows = st.integers(0, len(GROWERS) - 1)
+sparse = st.sampled_from(["", "x", "ü", "🌾", "'; DROP TABLE entry; --"])
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """``runs``: entries by run and row; ``of``: the place of a run. A row's grower is its number's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.ledger = Ledger(self.folder / "ledger.sqlite3")
+        self.key = self.ledger.key
+        self.scopes = {place: self.ledger.scope(*place) for place in PLACES}
+        self.runs: dict[int, dict[int, Entry]] = {}
+        self.of: dict[int, tuple[str, str]] = {}
+        self.run = 0
+        self.scope = 0
+
+    @initialize()
+    def first_run(self) -> None:
+        self.next_run(PLACES[0])
+
+    @rule(place=st.sampled_from(PLACES))
+    def next_run(self, place: tuple[str, str]) -> None:
+        self.run, self.scope = begin(self.ledger, f"r-{len(self.runs)}-{self.run}", *place)
+        assert self.run not in self.runs or not self.runs[self.run]
+        self.runs[self.run], self.of[self.run] = {}, place
+
+    @rule(row=rows, fingerprint=sparse)
+    def intend(self, row: int, fingerprint: str) -> None:
+        entry = intent(row, GROWERS[row], fingerprint)
+        self.ledger.write(self.run, self.scope, [entry], [])
+        before = self.runs[self.run].get(row)
+        # The row of a run is one and the same; a second intent only opens it again.
+        self.runs[self.run][row] = before._replace(status=None) if before else entry
+
+    @rule(row=rows, status=st.sampled_from(STATUSES), text=sparse, number=st.none() | st.integers(0, 1 << 40))
+    def finish(self, row: int, status: str, text: str, number: int | None) -> None:
+        entry = outcome(row, GROWERS[row], status, text)
+        entry = entry._replace(message=text, http_status=number, latency_ms=number and number / 8)
+        self.ledger.write(self.run, self.scope, [], [entry])
+        self.runs[self.run][row] = entry
+
+    @rule(group=st.lists(st.tuples(rows, st.sampled_from(STATUSES)), max_size=5))
+    def intend_and_finish_in_one_group(self, group: list[tuple[int, str]]) -> None:
+        intents = [intent(row, GROWERS[row]) for row, _ in group]
+        outcomes = [outcome(row, GROWERS[row], status) for row, status in group]
+        self.ledger.write(self.run, self.scope, intents, outcomes)
+        self.runs[self.run].update({entry.row: entry for entry in outcomes})
+
+    @rule(row=rows)
+    def fail_to_commit(self, row: int) -> None:
+        bad = outcome(row, GROWERS[row])._replace(attempts=1 << 80)
+        with pytest.raises(LedgerError):
+            self.ledger.write(self.run, self.scope, [intent(row, GROWERS[row])], [bad])
+
+    @precondition(lambda self: len(self.runs) > 1)
+    @rule()
+    def discard(self) -> None:
+        self.ledger.discard(self.run)
+        del self.runs[self.run], self.of[self.run]
+        self.next_run(PLACES[0])
+
+    @rule()
+    def crash(self) -> None:
+        """Nothing is finished or said goodbye to; what is on the disk is what there is."""
+        crashed, here = self.folder, Path(tempfile.mkdtemp())
+        for file in crashed.iterdir():
+            shutil.copy2(file, here / file.name)
+        self.ledger.__exit__()
+        shutil.rmtree(crashed)
+        self.folder = here
+        self.ledger = Ledger(here / "ledger.sqlite3")
+        self.next_run(PLACES[1])
+
+    @invariant()
+    def every_run_holds_what_was_committed(self) -> None:
+        for run, entries in self.runs.items():
+            assert self.ledger.entries(run) == [entries[row] for row in sorted(entries)]
+
+    @invariant()
+    def of_every_grower_the_newest_entry_of_the_place_is_known(self) -> None:
+        for place in PLACES:
+            newest: dict[str, Entry] = {}
+            for run in sorted(self.runs):
+                if self.of[run] == place:
+                    newest |= {entry.leaf_user_id: entry for entry in self.runs[run].values()}
+            newest.pop("", None)
+            known = self.ledger.known(self.scopes[place], GROWERS)
+            assert {g: (k.status, k.fingerprint, k.intended_at) for g, k in known.items()} == {
+                g: (e.status, e.fingerprint, e.intended_at) for g, e in newest.items()
+            }
+
+    @invariant()
+    def the_key_stays(self) -> None:
+        assert self.ledger.key == self.key
+
+    def teardown(self) -> None:
+        self.ledger.__exit__()
+        shutil.rmtree(self.folder)
+
+
+TestLedgerModel = LedgerMachine.TestCase
+TestLedgerModel.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
