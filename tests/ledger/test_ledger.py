@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledger.support import LEAF, NOW, begin, info, intent, outcome
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.model import Requests
+from ledger.support import LEAF, NOW, begin, info, intent, outcome
 
 
 @pytest.fixture

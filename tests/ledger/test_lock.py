@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ledger.support import begin
 
 from bulk_onboard.errors import ExitCode, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger, hold
+from ledger.support import begin
 
 HOLDER = """
 import sys, time

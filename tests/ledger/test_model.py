@@ -10,11 +10,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from ledger.support import begin, intent, outcome
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Ledger
+from ledger.support import begin, intent, outcome
 
 GROWERS = ["g-1", "g-2", "Zoë", "Zoe\u0308", "农场🌾", "a'b\"c", ""]
 PLACES = [("https://a.example", "raven"), ("https://a.example", "cnhi"), ("https://b.example", "raven")]
