@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 
 from warp import now
 
+from bulk_onboard.engine.ports import Sent
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.model import (
@@ -37,9 +39,13 @@ TOKEN = "planted-refresh-token"
 PAYLOAD = Payload({"clientId": "app", "clientSecret": "planted-client-secret", "refreshToken": TOKEN})
 
 
-def row(number: int = 2, intent: Intent | None = None, token: str = TOKEN) -> Row:
+def row(number: int = 2, intent: Intent | None = None, token: str = TOKEN, grower: str = ID) -> Row:
     """A row to onboard."""
-    return Row(number, ID, Payload({**PAYLOAD, "refreshToken": token}), f"print-of-{token}", intent)
+    return Row(number, grower, Payload({**PAYLOAD, "refreshToken": token}), f"print-of-{token}", intent)
+
+
+def unheard() -> None:
+    """Who does not care when a request goes out."""
 
 
 class Fault(Enum):
@@ -53,39 +59,49 @@ class Fault(Enum):
     LOST_AFTER = auto()  # Leaf did it, the answer was lost
     LOST_LATE = auto()  # the connection broke, and Leaf does it half a second later
     SLOW_LATE = auto()  # a timeout, and Leaf does it twenty seconds later
+    BARE = auto()  # a 200 with nothing in it
     LOGIN = auto()
+
+
+# Seconds until Leaf has done what it was asked, by fault; the others never reach it.
+_ARRIVES = {Fault.LOST_LATE: 0.5, Fault.SLOW_LATE: 20.0}
+_REACHES_LEAF = frozenset({Fault.NONE, Fault.LOST_AFTER, *_ARRIVES})
 
 
 @dataclass
 class FakeLeaf:
-    """Leaf for one grower. ``posts`` and ``gets`` are what happens to the next requests of each kind.
+    """Leaf for one grower. ``posts``, ``gets`` and ``looks`` are what happens to the next requests of each
+    kind (``looks``: for events).
 
-    ``dangerous`` counts POSTs that came when one of the same token had been stored, or still was to be.
-    ``shows``: whether the reply tells the token and the time of creation, as Leaf documents it.
+    What has gone out arrives, whoever of us lives to see it. ``dangerous`` counts POSTs that came when one
+    of the same token had been stored, or still was to be. ``shows``: whether the reply tells the token and
+    the time of creation, as Leaf documents it. ``replaces``: a POST takes the place of what is held.
     """
 
     posts: Iterator[Fault] = field(default_factory=lambda: iter(()))
     gets: Iterator[Fault] = field(default_factory=lambda: iter(()))
+    looks: Iterator[Fault] = field(default_factory=lambda: iter(()))
     seconds: float = 0.05
     held: str | None = None
     created: datetime | None = None
     shows: bool = True
+    replaces: bool = False
     log: list[str] = field(default_factory=list)
-    wire: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     dangerous: int = 0
-    stored: int = 0
+    stored: list[str] = field(default_factory=list)
     on_its_way: int = 0
     latest: Event | None = None
     status: str = "OK"
-    waiting: list[asyncio.TimerHandle] = field(default_factory=list)
 
-    def _store(self, token: str) -> None:
-        self.stored += 1
-        self.held, self.created = token, now()
-
-    def _arrive(self, token: str) -> None:
+    def _arrive(self, token: str, answer: asyncio.Future[bool]) -> None:
         self.on_its_way -= 1
-        self._store(token)
+        takes = self.held is None or self.replaces
+        if takes:
+            self.stored.append(token)
+            self.held, self.created = token, now()
+        if not answer.done():
+            answer.set_result(takes)
 
     def _credential(self, ours: Payload) -> Credential:
         same = Echo.SAME if self.held == ours["refreshToken"] else Echo.DIFFERENT
@@ -93,8 +109,13 @@ class FakeLeaf:
             "c-1", self.status, self.created if self.shows else None, same if self.shows else Echo.UNKNOWN
         )
 
-    async def ask(self, leaf_user_id: str, ours: Payload) -> Answer[Verdict]:
-        self.log.append("GET")
+    def _note(self, kind: str) -> None:
+        self.log.append(kind)
+        self.times.append(asyncio.get_running_loop().time())
+
+    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        self._note("GET")
+        sent()
         fault = next(self.gets, Fault.NONE)
         await asyncio.sleep(self.seconds)
         if (failed := _failed(fault)) is not None:
@@ -103,30 +124,34 @@ class FakeLeaf:
             return Answer(Absent(), 404, self.seconds)
         return Answer(Exists(self._credential(ours)), 200, self.seconds)
 
-    async def post(self, leaf_user_id: str, payload: Payload) -> Answer[Verdict]:
-        self.log.append("POST")
-        self.wire.append("POST")
+    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        self._note("POST")
+        sent()
         token = payload["refreshToken"]
         self.dangerous += self.held == token or self.on_its_way > 0
         fault = next(self.posts, Fault.NONE)
-        late = {Fault.LOST_LATE: 0.5, Fault.SLOW_LATE: 20.0}.get(fault)
-        if fault is Fault.LOST_AFTER:
-            self._store(token)
-        if late is not None:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+        if fault in _REACHES_LEAF:
             self.on_its_way += 1
-            self.waiting.append(asyncio.get_running_loop().call_later(late, self._arrive, token))
+            loop.call_later(_ARRIVES.get(fault, self.seconds / 2), self._arrive, token, answer)
         await asyncio.sleep(self.seconds)
         if (failed := _failed(fault)) is not None:
             return failed
-        if self.held is not None:
-            return Answer(Exists(None, "leaf:exists"), 409, self.seconds)
-        self._store(token)
-        await asyncio.sleep(self.seconds)  # stored, and the answer is on its way
-        return Answer(Created(self._credential(payload)), 201, self.seconds)
+        if await answer:
+            return Answer(Created(self._credential(payload)), 201, self.seconds)
+        return Answer(Exists(None, "leaf:exists"), 409, self.seconds)
 
-    async def events(self, leaf_user_id: str) -> Answer[EventsVerdict]:
-        self.log.append("EVENTS")
+    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
+        self._note("EVENTS")
+        sent()
+        fault = next(self.looks, Fault.NONE)
         await asyncio.sleep(self.seconds)
+        if (failed := _failed(fault)) is not None:
+            assert not isinstance(failed.verdict, Created | Exists)
+            return Answer(failed.verdict, failed.http_status)
+        if self.held is None:
+            return Answer(Absent(), 404, self.seconds)
         return Answer(Events(self.latest), 200, self.seconds)
 
 
@@ -142,33 +167,90 @@ def _failed(fault: Fault) -> Answer[Verdict] | None:
             return Answer(Ambiguous("connection-lost"))
         case Fault.SLOW_LATE:
             return Answer(Ambiguous("no-answer", slow=True))
+        case Fault.BARE:
+            return Answer(Absent(bare=True), 200)
         case Fault.LOGIN:
-            raise LoginRefused("no")
+            raise LoginRefused("Leaf refuses our login")
         case Fault.NONE:
             return None
 
 
 @dataclass
+class FakeWorld:
+    """Leaf for many growers: one `FakeLeaf` each. ``log`` has the requests of all in their order."""
+
+    growers: dict[str, FakeLeaf] = field(default_factory=dict)
+    make: Callable[[str], FakeLeaf] = lambda _grower: FakeLeaf()
+    log: list[tuple[str, str]] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    def of(self, grower: str) -> FakeLeaf:
+        """What Leaf is to this grower."""
+        if grower not in self.growers:
+            self.growers[grower] = self.make(grower)
+        return self.growers[grower]
+
+    @contextmanager
+    def _counted(self, kind: str, grower: str) -> Iterator[FakeLeaf]:
+        self.log.append((kind, grower))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            yield self.of(grower)
+        finally:
+            self.at_once -= 1
+
+    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        with self._counted("GET", leaf_user_id) as leaf:
+            return await leaf.ask(leaf_user_id, ours, sent)
+
+    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        with self._counted("POST", leaf_user_id) as leaf:
+            return await leaf.post(leaf_user_id, payload, sent)
+
+    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
+        with self._counted("EVENTS", leaf_user_id) as leaf:
+            return await leaf.events(leaf_user_id, sent)
+
+
+@dataclass
 class FakeJournal:
-    """A disk that takes a moment. ``log`` may be shared with a `FakeLeaf` to see what came first."""
+    """A disk that takes a moment. ``log`` may be shared with a `FakeLeaf` to see what came first.
+
+    ``disk`` holds the newest committed entry of each grower, and outlives the journal. ``dead``: the process
+    was killed, and nothing more gets there.
+    """
 
     log: list[str] = field(default_factory=list)
     intents: list[Entry] = field(default_factory=list)
     outcomes: list[Entry] = field(default_factory=list)
+    disk: dict[str, Entry] = field(default_factory=dict)
     seconds: float = 0.01
     broken: bool = False
+    dead: bool = False
 
     async def intend(self, intent: Entry) -> None:
         self.log.append("intend")
         await asyncio.sleep(self.seconds)
         if self.broken:
             raise LedgerError("disk full")
+        if self.dead:
+            await asyncio.Event().wait()
         self.intents.append(intent)
+        self.disk[intent.leaf_user_id] = intent
         self.log.append("on disk")
 
     def settle(self, outcome: Entry) -> None:
+        if self.dead:
+            return
         self.log.append("settle")
         self.outcomes.append(outcome)
+        asyncio.get_running_loop().call_later(2 * self.seconds, self._commit, outcome)
+
+    def _commit(self, outcome: Entry) -> None:
+        if not self.dead:
+            self.disk[outcome.leaf_user_id] = outcome
 
     async def flush(self) -> None:
-        await asyncio.sleep(self.seconds)
+        await asyncio.sleep(3 * self.seconds)

@@ -1,0 +1,83 @@
+"""What the tests of the engine share: a row's life in warped time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fakes import FakeJournal, FakeLeaf, row
+from warp import now, warp
+
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.ports import Leaf
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Fact
+from bulk_onboard.model import Row
+
+POLICY = Policy()
+
+
+@dataclass
+class Life:
+    """What rows live with. ``log`` has the requests and the journal's steps in their order."""
+
+    leaf: FakeLeaf = field(default_factory=FakeLeaf)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    policy: Policy = POLICY
+    facts: list[Fact] = field(default_factory=list)
+    ended: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.journal.log = self.leaf.log
+
+    @property
+    def log(self) -> list[str]:
+        """Requests and commits, in their order."""
+        return self.leaf.log
+
+    @property
+    def wire(self) -> list[str]:
+        """The requests alone."""
+        return [what for what in self.log if what in {"GET", "POST", "EVENTS"}]
+
+    @property
+    def end(self) -> Entry:
+        """The one outcome."""
+        (outcome,) = self.journal.outcomes
+        return outcome
+
+    def shared(
+        self,
+        stop: StopSignal | None = None,
+        slots: int = 8,
+        leaf: Leaf | None = None,
+        clock: Callable[[], datetime] = now,
+    ) -> Onboarding:
+        """What all rows share. Only inside a loop."""
+        return Onboarding(
+            leaf=leaf or self.leaf,
+            journal=self.journal,
+            policy=self.policy,
+            stop=stop or StopSignal(),
+            observer=self.facts.append,
+            slots=asyncio.Semaphore(slots),
+            draw=lambda: 0.5,
+            now=clock,
+        )
+
+    def run(self, given: Callable[[], Row] = row, later: float = 100.0) -> Entry:
+        """Let one row live to its end, and Leaf do all that is on its way; the outcome."""
+
+        async def main() -> None:
+            clock = asyncio.get_running_loop().time
+            began = clock()
+            await self.shared().onboard(given())
+            self.ended = clock() - began
+            await asyncio.sleep(later)
+
+        warp(main())
+        return self.end

@@ -1,0 +1,441 @@
+"""The life of one row: what may follow on each answer, and what is on disk before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import chain, repeat
+
+import pytest
+from fakes import ID, TOKEN, FakeJournal, FakeLeaf, Fault, row
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from warp import BEGINNING, now, warp
+
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.errors import LedgerError, LoginRefused
+from bulk_onboard.facts import RowFinished, Trouble
+from bulk_onboard.model import IfExists, Intent, Row, Status
+from engine.support import Life
+
+OVERWRITE = Policy(if_exists=IfExists.OVERWRITE)
+OTHER = "planted-other-token"
+
+
+def leaf(
+    *posts: Fault, gets: tuple[Fault, ...] = (), held: str | None = None, shows: bool = True
+) -> FakeLeaf:
+    return FakeLeaf(iter(posts), iter(gets), held=held, created=BEGINNING if held else None, shows=shows)
+
+
+def ever(fault: Fault, *, after: tuple[Fault, ...] = ()) -> FakeLeaf:
+    """Every POST goes wrong in the same way; GETs do after the first few."""
+    return FakeLeaf(repeat(fault))
+
+
+F = Fault
+# Leaf -> status, code, requests
+LIVES: dict[str, tuple[Callable[[], FakeLeaf], str, str, str]] = {
+    "absent": (leaf, "created", "", "GET POST"),
+    "held with the same token": (lambda: leaf(held=TOKEN), "existing", "already-connected", "GET"),
+    "held with another": (lambda: leaf(held=OTHER), "existing", "token-changed", "GET"),
+    "held and not shown": (lambda: leaf(held=OTHER, shows=False), "existing", "already-connected", "GET"),
+    "refused": (lambda: leaf(F.REFUSED), "rejected", "leaf:no", "GET POST"),
+    "asking refused": (lambda: leaf(gets=(F.REFUSED,)), "rejected", "leaf:no", "GET"),
+    "asking throttled": (lambda: leaf(gets=(F.THROTTLED,)), "created", "", "GET GET POST"),
+    "asking in vain": (lambda: leaf(gets=(F.LOST_BEFORE,)), "created", "", "GET GET POST"),
+    "throttled": (lambda: leaf(F.THROTTLED), "created", "", "GET POST POST"),
+    "transient": (lambda: leaf(F.TRANSIENT), "created", "", "GET POST POST"),
+    "lost on the way there": (lambda: leaf(F.LOST_BEFORE), "created", "", "GET POST GET GET POST"),
+    "lost on the way back": (lambda: leaf(F.LOST_AFTER), "created", "settled-by-asking", "GET POST GET"),
+    "stored late": (lambda: leaf(F.LOST_LATE), "created", "settled-by-asking", "GET POST GET GET"),
+    "stored very late": (lambda: leaf(F.SLOW_LATE), "created", "settled-by-asking", "GET POST GET GET"),
+    "lost on the way back, not shown": (
+        lambda: leaf(F.LOST_AFTER, shows=False), "created", "settled-by-asking", "GET POST GET",
+    ),
+    "lost, then a broken answer": (
+        lambda: leaf(F.LOST_AFTER, gets=(F.NONE, F.LOST_BEFORE)), "created", "settled-by-asking",
+        "GET POST GET GET",
+    ),
+    "lost, then throttled": (
+        lambda: leaf(F.LOST_AFTER, gets=(F.NONE, F.THROTTLED)), "created", "settled-by-asking",
+        "GET POST GET GET",
+    ),
+    "lost, then refused": (
+        lambda: leaf(F.LOST_AFTER, gets=(F.NONE, F.REFUSED)), "unresolved", "leaf:no", "GET POST GET",
+    ),
+    "lost, then an empty answer": (
+        lambda: leaf(F.LOST_AFTER, gets=(F.NONE, F.BARE)), "created", "settled-by-asking",
+        "GET POST GET GET",
+    ),
+    "lost twice": (
+        lambda: leaf(F.LOST_BEFORE, F.LOST_AFTER), "created", "settled-by-asking",
+        "GET POST GET GET POST GET",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_every_first_answer_has_its_life(name: str) -> None:
+    make, status, code, wire = LIVES[name]
+    life = Life(make())
+    end = life.run()
+    assert (end.status, end.code, " ".join(life.wire)) == (status, code, wire)
+    assert end.attempts == life.wire.count("POST")
+    assert life.leaf.dangerous == 0
+    assert life.facts[-1] == RowFinished(2, Status(status), code)
+
+
+def test_an_outcome_says_when_how_often_and_with_what_answer() -> None:
+    end = Life(leaf(F.THROTTLED)).run()
+    assert (end.row, end.leaf_user_id, end.fingerprint) == (2, ID, f"print-of-{TOKEN}")
+    assert (end.http_status, end.attempts, end.credential_id, end.credential_status) == (201, 2, "c-1", "OK")
+    assert (end.started_at, end.latency_ms) == ("2026-11-23T12:00:00.000Z", 50.0)
+    assert end.started_at < end.intended_at < end.finished_at
+
+
+def test_the_intent_is_on_disk_before_each_post_and_none_before_a_get() -> None:
+    life = Life(leaf(F.THROTTLED))
+    life.run()
+    assert life.log == ["GET", "intend", "on disk", "POST", "intend", "on disk", "POST", "settle"]
+
+
+def test_what_cannot_be_put_down_is_not_sent() -> None:
+    life = Life(journal=FakeJournal(broken=True), policy=OVERWRITE)
+    with pytest.raises(LedgerError):
+        life.run()
+    assert life.wire == []
+
+
+def test_overwrite_posts_without_asking_but_settles_by_asking() -> None:
+    life = Life(leaf(F.LOST_AFTER), policy=OVERWRITE)
+    assert (life.run().status, life.wire) == ("created", ["POST", "GET"])
+
+
+def test_overwrite_replaces_what_is_held() -> None:
+    held = leaf(held=OTHER)
+    held.replaces = True
+    life = Life(held, policy=OVERWRITE)
+    assert (life.run().status, life.wire, held.held) == ("created", ["POST"], TOKEN)
+
+
+def test_a_post_that_leaf_refuses_because_something_is_there_is_looked_at() -> None:
+    life = Life(leaf(held=OTHER), policy=OVERWRITE)
+    end = life.run()
+    assert (end.status, end.code, life.wire) == ("existing", "token-changed", ["POST", "GET"])
+
+
+def test_who_cannot_be_asked_stays_unresolved_and_is_not_posted_again() -> None:
+    life = Life(FakeLeaf(repeat(F.LOST_AFTER), chain([F.NONE], repeat(F.LOST_BEFORE))))
+    end = life.run()
+    assert (end.status, end.code, life.wire.count("POST")) == ("unresolved", "connection-lost", 1)
+    assert life.wire.count("GET") == 1 + life.policy.attempts
+    assert end.intended_at == life.journal.intents[0].intended_at
+
+
+def test_absence_is_not_believed_before_the_post_has_had_its_time() -> None:
+    life = Life(leaf(F.SLOW_LATE))
+    life.run()
+    times = dict(zip(range(4), life.leaf.times, strict=True))
+    assert times[2] - times[1] < 1
+    assert times[3] - times[1] >= life.policy.settle_slow
+
+
+def test_an_empty_answer_is_believed_after_several_looks_only() -> None:
+    life = Life(leaf(F.LOST_BEFORE, gets=(F.NONE, *[F.BARE] * 9)))
+    end = life.run()
+    assert end.status == "created"
+    assert life.wire == ["GET", "POST", "GET", "GET", "GET", "POST"]
+
+
+# --- an intent of an earlier run --------------------------------------------------------------------
+
+
+def _intended(seconds: float, *, same: bool = True) -> Callable[[], Row]:
+    return lambda: row(intent=Intent(now() - timedelta(seconds=seconds), same))
+
+
+@pytest.mark.parametrize("policy", [Policy(), OVERWRITE])
+def test_an_open_intent_asks_first_in_every_mode_and_gives_the_post_its_time(policy: Policy) -> None:
+    life = Life(policy=policy)
+    assert life.run(_intended(10)).status == "created"
+    assert life.wire == ["GET", "GET", "POST"]
+    assert life.leaf.times[2] - life.leaf.times[0] >= policy.settle_slow - 10
+
+
+def test_an_open_intent_of_yesterday_has_had_its_time() -> None:
+    life = Life()
+    assert life.run(_intended(86_400)).status == "created"
+    assert (life.wire, life.ended < 1) == (["GET", "POST"], True)
+
+
+@pytest.mark.parametrize("ahead", [5, 3600, 86_400 * 400])
+def test_an_intent_of_the_future_waits_no_longer_than_one_of_now(ahead: int) -> None:
+    life = Life()
+    assert life.run(_intended(-ahead)).status == "created"
+    assert life.policy.settle_slow <= life.ended < life.policy.settle_slow + 1
+
+
+@pytest.mark.parametrize(
+    ("held", "shows", "age", "same", "status"),
+    [
+        (TOKEN, True, -3600, True, "created"),  # the token is ours, whatever the clocks say
+        (TOKEN, True, 9, True, "created"),
+        (OTHER, True, 9, True, "created"),  # stored since, and exchanged by the provider
+        (OTHER, True, 1.5, True, "created"),
+        (OTHER, True, -1.5, True, "created"),  # times are cut to the second
+        (OTHER, True, -5, True, "existing"),  # was there before
+        (OTHER, False, 9, True, "existing"),  # nothing proves it
+        (TOKEN, True, 9, False, "existing"),  # the lost POST was of other secrets
+        (OTHER, True, 9, False, "existing"),
+    ],
+)
+def test_what_an_earlier_post_may_have_stored_is_ours_by_token_then_by_time(
+    held: str, shows: bool, age: float, same: bool, status: str
+) -> None:
+    found = FakeLeaf(
+        held=held, shows=shows, created=BEGINNING - timedelta(seconds=100) + timedelta(seconds=age)
+    )
+    life = Life(found)
+    assert life.run(_intended(100, same=same)).status == status
+    assert life.wire == ["GET"]
+
+
+def test_an_intent_that_cannot_be_asked_for_keeps_its_time() -> None:
+    life = Life(FakeLeaf(gets=repeat(F.LOST_BEFORE)))
+    end = life.run(_intended(100))
+    assert (end.status, end.intended_at) == ("unresolved", "2026-11-23T11:58:20.000Z")
+    assert end.fingerprint == f"print-of-{TOKEN}"
+
+
+def test_an_unresolved_post_of_other_secrets_does_not_pass_for_one_of_these() -> None:
+    end = Life(FakeLeaf(gets=repeat(F.LOST_BEFORE))).run(_intended(100, same=False))
+    assert (end.status, end.fingerprint) == ("unresolved", "")
+
+
+# --- bounds -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(F.THROTTLED, "throttled-too-long"), (F.TRANSIENT, "connection-refused"), (F.LOST_BEFORE, "no-answer")],
+)
+def test_a_row_that_leaf_never_takes_is_failed_within_its_patience(fault: Fault, code: str) -> None:
+    life = Life(FakeLeaf(repeat(fault)))
+    end = life.run()
+    assert (end.status, end.code) == ("failed", code)
+    assert life.ended <= life.policy.patience
+    if fault is not F.THROTTLED:
+        assert life.wire.count("POST") == life.policy.attempts
+
+
+def test_trouble_on_the_way_to_leaf_is_told() -> None:
+    life = Life(leaf(F.TRANSIENT))
+    life.run()
+    assert [fact for fact in life.facts if isinstance(fact, Trouble)] == [
+        Trouble("Leaf cannot be reached: connection-refused")
+    ]
+
+
+def test_a_row_that_waits_holds_no_slot() -> None:
+    waits, goes = leaf(F.THROTTLED), leaf()
+
+    async def main() -> list[float]:
+        life = Life()
+        slots = asyncio.Semaphore(1)
+        clock = asyncio.get_running_loop().time
+        ends: list[float] = []
+
+        async def one(number: int, held: FakeLeaf) -> None:
+            shared = life.shared(leaf=held)
+            object.__setattr__(shared, "slots", slots)
+            await shared.onboard(row(number))
+            ends.append(clock())
+
+        await asyncio.gather(one(2, waits), one(3, goes))
+        assert [entry.row for entry in life.journal.outcomes] == [3, 2]
+        return ends
+
+    ends = warp(main())
+    assert ends[1] - ends[0] > 1.5
+
+
+# --- stopping ---------------------------------------------------------------------------------------
+
+
+def _stopped(
+    life: Life,
+    after: float,
+    how: Callable[[StopSignal, asyncio.Task[None]], object],
+    given: Callable[[], Row] = row,
+    grace: float = 30.0,
+) -> None:
+    """Stop a row some seconds after it began."""
+
+    async def main() -> None:
+        stop = StopSignal()
+        stop.grace = grace
+        task = asyncio.ensure_future(life.shared(stop).onboard(given()))
+        await asyncio.sleep(after)
+        how(stop, task)
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(100)
+
+    warp(main())
+
+
+def _drain(stop: StopSignal, _task: asyncio.Task[None]) -> None:
+    stop.drain("enough")
+
+
+def _kill(_stop: StopSignal, task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+def test_a_row_in_flight_is_finished_when_the_run_drains() -> None:
+    for after in (0.01, 0.055, 0.07, 0.1):
+        life = Life()
+        _stopped(life, after, _drain)
+        assert (life.end.status, life.wire) == ("created", ["GET", "POST"])
+
+
+def test_a_row_that_waits_for_its_slot_when_the_run_drains_is_not_begun() -> None:
+    life = Life()
+
+    async def main() -> None:
+        stop = StopSignal()
+        shared = life.shared(stop, slots=1)
+        rows = [asyncio.ensure_future(shared.onboard(row(number))) for number in (2, 3)]
+        await asyncio.sleep(0.01)
+        stop.drain("enough")
+        await asyncio.gather(*rows)
+
+    warp(main())
+    assert (life.end.row, life.wire) == (2, ["GET", "POST"])
+
+
+def test_a_drain_that_leaves_no_time_ends_a_wait_at_once_and_says_what_is_known() -> None:
+    throttled = Life(FakeLeaf(repeat(F.THROTTLED)))
+    _stopped(throttled, 0.5, _drain, grace=1.0)
+    assert (throttled.end.status, throttled.end.code) == ("failed", "interrupted")
+    slow = Life(leaf(F.SLOW_LATE))
+    _stopped(slow, 0.5, _drain, grace=1.0)
+    assert (slow.end.status, slow.end.code) == ("unresolved", "interrupted")
+    assert slow.wire == ["GET", "POST", "GET"]
+
+
+def test_a_drain_that_leaves_time_lets_a_lost_post_be_settled() -> None:
+    life = Life(leaf(F.LOST_LATE))
+    _stopped(life, 0.2, _drain)
+    assert (life.end.status, life.end.code) == ("created", "settled-by-asking")
+
+
+@pytest.mark.parametrize(
+    ("after", "ends"),
+    [
+        (0.01, []),  # the first GET: nothing was done, so there is nothing to say
+        (0.055, ["failed"]),  # the intent is on its way to the disk: not sent
+        (0.07, ["unresolved"]),  # the POST is out
+        (0.1, ["unresolved"]),  # it was stored, and the answer is under way
+    ],
+)
+def test_who_is_cancelled_says_failed_only_if_nothing_was_sent(after: float, ends: list[str]) -> None:
+    life = Life()
+    _stopped(life, after, _kill)
+    assert [entry.status for entry in life.journal.outcomes] == ends
+
+
+def test_who_is_cancelled_while_asking_for_an_earlier_post_leaves_that_open() -> None:
+    life = Life()
+    _stopped(life, 0.01, _kill, _intended(100))
+    assert life.journal.outcomes == []
+    suspect = Life()
+    _stopped(suspect, 0.06, _kill, _intended(10))
+    assert suspect.end.status == "unresolved"
+
+
+def test_a_refused_login_ends_the_run_and_the_row_was_not_attempted() -> None:
+    for found in (leaf(gets=(F.LOGIN,)), leaf(F.LOGIN)):
+        life = Life(found)
+        with pytest.raises(LoginRefused):
+            life.run()
+        assert (life.end.status, life.end.code) == ("not_attempted", "login-refused")
+
+
+def test_a_login_refused_while_a_post_is_unsettled_leaves_the_row_unresolved() -> None:
+    life = Life(leaf(F.LOST_AFTER, gets=(F.NONE, F.LOGIN)))
+    with pytest.raises(LoginRefused):
+        life.run()
+    assert (life.end.status, life.end.code) == ("unresolved", "login-refused")
+
+
+def test_who_watches_hears_when_each_request_goes_out() -> None:
+    life, heard = Life(leaf(F.THROTTLED)), 0
+
+    def hear() -> None:
+        nonlocal heard
+        heard += 1
+
+    async def main() -> None:
+        await life.shared().onboard(row(), hear)
+
+    warp(main())
+    assert heard == len(life.wire) == 3
+
+
+# --- any faults -------------------------------------------------------------------------------------
+
+post_faults = st.lists(st.sampled_from([f for f in Fault if f not in {F.BARE, F.LOGIN}]), max_size=8)
+get_faults = st.lists(st.sampled_from([f for f in Fault if f is not F.LOGIN]), max_size=10)
+
+
+@settings(max_examples=150)
+@given(
+    post_faults,
+    get_faults,
+    st.booleans(),
+    st.sampled_from(IfExists),
+    st.integers(1, 8),
+    st.none() | st.just(50),
+)
+def test_whatever_goes_wrong_nothing_is_sent_twice_and_the_end_is_true(
+    posts: list[Fault],
+    gets: list[Fault],
+    shows: bool,
+    if_exists: IfExists,
+    attempts: int,
+    intended: int | None,
+) -> None:
+    found = FakeLeaf(iter(posts), iter(gets), shows=shows)
+    life = Life(found, policy=Policy(if_exists=if_exists, attempts=attempts))
+    end = life.run(_intended(intended) if intended else row)
+    assert found.dangerous == 0
+    assert len(found.stored) <= 1
+    _assert_posts_are_intended_and_settled_by_asking(life.log, posts)
+    truth = found.held is not None
+    match end.status:
+        case "created":
+            assert truth
+        case "existing" | "failed" | "rejected":
+            assert not truth or (end.status == "existing" and not shows)
+        case status:
+            assert status == "unresolved"
+            assert gets, "Leaf could be asked"
+
+
+def _assert_posts_are_intended_and_settled_by_asking(log: list[str], posts: list[Fault]) -> None:
+    played = iter(posts)
+    on_disk = unknown = False
+    for what in log:
+        match what:
+            case "on disk":
+                on_disk = True
+            case "GET":
+                unknown = False
+            case "POST":
+                assert on_disk, "a POST without an intent of its own"
+                assert not unknown, "a POST right after one that was not answered"
+                fault = next(played, F.NONE)
+                on_disk, unknown = False, fault.name.startswith(("LOST", "SLOW"))
