@@ -53,7 +53,7 @@ class Life:
     def shared(
         self,
         stop: StopSignal | None = None,
-        slots: int = 8,
+        slots: asyncio.Semaphore | None = None,
         leaf: Leaf | None = None,
         clock: Callable[[], datetime] = now,
     ) -> Onboarding:
@@ -64,7 +64,7 @@ class Life:
             policy=self.policy,
             stop=stop or StopSignal(),
             observer=self.facts.append,
-            slots=asyncio.Semaphore(slots),
+            slots=slots or asyncio.Semaphore(8),
             draw=lambda: 0.5,
             now=clock,
         )

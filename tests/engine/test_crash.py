@@ -1,0 +1,178 @@
+"""Runs that die at any moment, and a Leaf that fails in any way: to run again is safe, and comes to an end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from fakes import TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from warp import BEGINNING, now, warp
+
+from bulk_onboard.decide import BARE_LOOKS, Policy
+from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import BulkOnboardError
+from bulk_onboard.facts import ignore
+from bulk_onboard.model import IfExists, Intent, Row, Status
+from bulk_onboard.stamp import from_text
+
+OTHER = "planted-other-token"
+DONE = {Status.CREATED.value, Status.EXISTING.value}
+
+post_faults = st.lists(st.sampled_from([f for f in Fault if f is not Fault.BARE]), max_size=6)
+get_faults = st.lists(st.sampled_from(list(Fault)), max_size=6)
+get_faults = get_faults.filter(lambda faults: faults.count(Fault.BARE) < BARE_LOOKS)
+
+
+@dataclass(frozen=True)
+class Grower:
+    """What a grower's Leaf does, and whether it held somebody else's credentials from the start."""
+
+    posts: list[Fault]
+    gets: list[Fault]
+    held: bool = False
+    shows: bool = True
+
+    def leaf(self) -> FakeLeaf:
+        held = OTHER if self.held else None
+        leaf = FakeLeaf(iter(self.posts), iter(self.gets), held=held, shows=self.shows)
+        leaf.created = BEGINNING.replace(year=2020) if held else None
+        return leaf
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ends: killed, aborted or drained after ``seconds``, or left alone. Then a pause."""
+
+    how: str
+    seconds: float
+    pause: float
+
+
+growers = st.lists(
+    st.builds(
+        Grower,
+        post_faults,
+        get_faults,
+        st.sampled_from([False, False, False, True]),
+        st.sampled_from([True, True, False]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+# Most of a row's life is in its first half second; some of it takes half a minute.
+moments = st.one_of(st.floats(0.0, 0.4), st.floats(0.0, 3.0), st.floats(0.0, 60.0))
+runs = st.lists(
+    st.builds(Run, st.sampled_from(["kill", "kill", "abort", "drain", "end"]), moments, moments), max_size=4
+)
+
+
+@dataclass
+class Story:
+    """One Leaf and one disk, and the runs that come and go."""
+
+    world: FakeWorld
+    rows: list[str]
+    policy: Policy
+    disk: dict[str, Entry] = field(default_factory=dict)
+    hindsight: list[dict[str, str | None]] = field(default_factory=list)
+
+    def to_do(self) -> list[Row]:
+        """As the survey has it: what is done is left alone, what may have been sent is asked about."""
+        return [
+            row(number, self._intent(grower), token=_token(grower), grower=grower)
+            for number, grower in enumerate(self.rows, 2)
+            if grower not in self.disk or self.disk[grower].status not in DONE
+        ]
+
+    def _intent(self, grower: str) -> Intent | None:
+        known = self.disk.get(grower)
+        if known is None or known.status not in {None, Status.UNRESOLVED.value}:
+            return None
+        at = from_text(known.intended_at)
+        assert at is not None
+        return Intent(at, known.fingerprint == f"print-of-{_token(grower)}")
+
+    async def run(self, told: Run, draw: Callable[[], float]) -> None:
+        stop = StopSignal()
+        journal = FakeJournal(disk=self.disk)
+        shared = Onboarding(
+            leaf=self.world,
+            journal=journal,
+            policy=self.policy,
+            stop=stop,
+            observer=ignore,
+            slots=asyncio.Semaphore(3),
+            draw=draw,
+            now=now,
+        )
+        work = work_through(iter(self.to_do()), shared.onboard, stop, starts=4, in_hand=100)
+        running = asyncio.ensure_future(work)
+        if told.how != "end":
+            await asyncio.wait([running], timeout=told.seconds)
+            if told.how == "kill":
+                journal.dead = True
+                running.cancel()
+            elif told.how == "abort":
+                stop.abort()
+            else:
+                stop.drain("enough")
+        for ended in await asyncio.gather(running, return_exceptions=True):
+            assert ended is None or isinstance(ended, BulkOnboardError | asyncio.CancelledError), ended
+        if not journal.dead:
+            await journal.flush()
+        journal.dead = True
+
+
+def _token(grower: str) -> str:
+    return f"{TOKEN}-of-{grower}"
+
+
+async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> None:
+    for told in played:
+        await story.run(told, draw)
+        await asyncio.sleep(told.pause)
+    # Leaf comes to its senses, and the same command is run again.
+    for leaf in story.world.growers.values():
+        leaf.posts, leaf.gets = iter(()), iter(())
+    await story.run(Run("end", 0, 0), draw)
+    await asyncio.sleep(100)
+
+
+@settings(max_examples=150)
+@given(growers, runs, st.sampled_from(IfExists), st.integers(0, 1000))
+def test_however_runs_die_nothing_is_stored_twice_and_the_last_word_is_the_truth(
+    told: list[Grower], played: list[Run], if_exists: IfExists, seed: int
+) -> None:
+    names = count(1)
+    leaves = {f"g-{next(names)}": grower.leaf() for grower in told}
+    story = Story(FakeWorld(leaves), list(leaves), Policy(if_exists=if_exists))
+    warp(_live(story, played, random.Random(seed).random))
+    for grower, leaf in leaves.items():
+        _assert_safe(grower, leaf)
+        _assert_true(story.disk[grower], leaf, _token(grower))
+
+
+def _assert_safe(grower: str, leaf: FakeLeaf) -> None:
+    assert leaf.dangerous == 0, f"{grower}: a token was sent that had been stored, or still might be"
+    assert len(leaf.stored) <= 1
+
+
+def _assert_true(last: Entry, leaf: FakeLeaf, token: str) -> None:
+    ours, there = bool(leaf.stored), leaf.held is not None
+    assert there, "Leaf could be asked, and took what it was sent"
+    assert leaf.held in {token, OTHER}
+    if last.status == "created":
+        # A Leaf that says "none" of what it holds, and does not show whose it is, deceives everybody.
+        assert ours or not leaf.shows
+    else:
+        # Only where Leaf does not show what it holds, a POST of a run that died may go unclaimed.
+        assert last.status == "existing", last
+        assert not ours or not leaf.shows, last
