@@ -104,10 +104,10 @@ class FakeLeaf:
             answer.set_result(takes)
 
     def _credential(self, ours: Payload) -> Credential:
-        same = Echo.SAME if self.held == ours["refreshToken"] else Echo.DIFFERENT
-        return Credential(
-            "c-1", self.status, self.created if self.shows else None, same if self.shows else Echo.UNKNOWN
-        )
+        echo = Echo.SAME if self.held == ours.get("refreshToken") else Echo.DIFFERENT
+        if not self.shows or not ours:
+            echo = Echo.UNKNOWN
+        return Credential("c-1", self.status, self.created if self.shows else None, echo)
 
     def _note(self, kind: str) -> None:
         self.log.append(kind)

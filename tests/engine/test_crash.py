@@ -1,4 +1,4 @@
-"""Runs that die at any moment, and a Leaf that fails in any way: to run again is safe, and comes to an end."""
+"""Runs that die at any moment, and a Leaf that fails in any way: to run again is safe, and it ends."""
 
 from __future__ import annotations
 

@@ -1,0 +1,219 @@
+"""The events check: looked at until the provider has spoken, and no longer than told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import repeat
+
+import pytest
+from fakes import ID, PAYLOAD, TOKEN, FakeJournal, FakeLeaf, Fault
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from warp import BEGINNING, now, warp
+
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine.follow import Check, Following
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Fact, RowChecked
+from bulk_onboard.model import Event, Health, Status
+
+WAIT = 60.0
+CREATED = Entry(2, "created", ID, "fp", credential_id="c-0")
+OK, GOOD, BAD = "OK", Event(200, BEGINNING), Event(401, BEGINNING)
+F = Fault
+
+
+class Looking:
+    """A check in warped time, with what happens to Leaf at which second."""
+
+    def __init__(self, leaf: FakeLeaf | None = None) -> None:
+        self.leaf = leaf or FakeLeaf(held=TOKEN)
+        self.journal = FakeJournal()
+        self.facts: list[Fact] = []
+        self.lasted = 0.0
+        self.changes: list[tuple[float, Callable[[], None]]] = []
+
+    def at(self, seconds: float, **changes: object) -> Looking:
+        """From then on Leaf looks different."""
+
+        def change() -> None:
+            for name, value in changes.items():
+                setattr(self.leaf, name, value)
+
+        self.changes.append((seconds, change))
+        return self
+
+    def run(self, check: Check | None = None, *, drain: float | None = None) -> Entry:
+        async def main() -> None:
+            loop, stop = asyncio.get_running_loop(), StopSignal()
+            stop.grace = 5.0
+            for seconds, change in self.changes:
+                loop.call_later(seconds, change)
+            if drain is not None:
+                loop.call_later(drain, stop.drain, "enough")
+            began = loop.time()
+            await self.following(stop).check(check or Check(CREATED, now()))
+            self.lasted = loop.time() - began
+
+        warp(main())
+        (entry,) = self.journal.outcomes
+        return entry
+
+    def following(self, stop: StopSignal, slots: asyncio.Semaphore | None = None) -> Following:
+        return Following(
+            leaf=self.leaf,
+            journal=self.journal,
+            policy=Policy(),
+            stop=stop,
+            observer=self.facts.append,
+            slots=slots or asyncio.Semaphore(8),
+            draw=lambda: 0.5,
+            wait=WAIT,
+            now=now,
+        )
+
+
+def test_a_good_event_makes_a_row_healthy_and_is_put_down() -> None:
+    looking = Looking().at(0, latest=GOOD)
+    entry = looking.run()
+    assert (entry.status, entry.health, entry.code) == ("created", "healthy", "")
+    assert (entry.event_status, entry.event_at) == (200, "2026-11-23T12:00:00.000Z")
+    assert (entry.credential_id, entry.credential_status) == ("c-1", "OK")
+    assert looking.facts == [RowChecked(2, Health.HEALTHY)]
+
+
+def test_an_event_that_comes_later_is_seen_soon_after() -> None:
+    looking = Looking().at(20, latest=GOOD)
+    assert looking.run().health == "healthy"
+    assert 20 <= looking.lasted < 30
+
+
+def test_a_provider_that_refuses_makes_a_row_unhealthy_at_once() -> None:
+    looking = Looking().at(0, latest=BAD)
+    entry = looking.run()
+    assert (entry.health, entry.code) == ("unhealthy", "provider-refused")
+    assert entry.message == "the provider answered 401, status OK"
+    assert looking.lasted < 1
+
+
+def test_no_event_until_the_wait_is_over_is_pending_and_was_not_asked_for_all_the_time() -> None:
+    looking = Looking()
+    entry = looking.run()
+    assert (entry.status, entry.health, entry.code) == ("created", "pending", "no-event-yet")
+    assert WAIT <= looking.lasted < WAIT + 1
+    assert looking.leaf.log.count("EVENTS") < 16
+    assert looking.leaf.log.count("GET") == 1
+
+
+def test_a_bad_status_may_become_good_until_the_wait_is_over() -> None:
+    recovers = Looking(FakeLeaf(held=TOKEN, status="PENDING")).at(0, latest=GOOD).at(30, status=OK)
+    assert recovers.run().health == "healthy"
+    stays = Looking(FakeLeaf(held=TOKEN, status="PENDING")).at(0, latest=GOOD)
+    entry = stays.run()
+    assert (entry.health, entry.code, entry.credential_status) == ("unhealthy", "bad-status", "PENDING")
+    assert stays.lasted >= WAIT
+
+
+def test_credentials_that_are_gone_are_told() -> None:
+    entry = Looking(FakeLeaf()).run(Check(CREATED))
+    assert (entry.status, entry.health, entry.code) == ("created", "unhealthy", "credentials-gone")
+
+
+def test_who_was_stored_long_ago_is_looked_at_once() -> None:
+    looking = Looking()
+    assert looking.run(Check(CREATED)).health == "pending"
+    assert looking.leaf.log == ["EVENTS", "GET"]
+
+
+def test_the_wait_counts_from_when_the_row_was_stored() -> None:
+    looking = Looking()
+    looking.run(Check(CREATED, BEGINNING - timedelta(seconds=50)))
+    assert 10 <= looking.lasted < 11
+
+
+@pytest.mark.parametrize("fault", [F.THROTTLED, F.TRANSIENT, F.LOST_BEFORE, F.REFUSED])
+@pytest.mark.parametrize("where", ["looks", "gets"])
+def test_a_leaf_that_does_not_say_leaves_the_row_as_it_was(fault: Fault, where: str) -> None:
+    looking = Looking().at(0, latest=GOOD)
+    setattr(looking.leaf, where, repeat(fault))
+    entry = looking.run()
+    assert (entry.status, entry.health, entry.code) == ("created", "", "check-failed")
+    assert looking.facts == [RowChecked(2, None)]
+    assert looking.leaf.log.count("EVENTS") == Policy().attempts
+
+
+@pytest.mark.parametrize("fault", [F.THROTTLED, F.TRANSIENT, F.LOST_BEFORE])
+@pytest.mark.parametrize("where", ["looks", "gets"])
+def test_a_look_that_failed_is_repeated(fault: Fault, where: str) -> None:
+    looking = Looking().at(0, latest=GOOD)
+    setattr(looking.leaf, where, iter([fault] * 3))
+    assert looking.run().health == "healthy"
+
+
+def test_a_row_that_recovered_no_longer_says_why_it_was_unwell() -> None:
+    unwell = CREATED._replace(health="unhealthy", code="provider-refused")
+    entry = Looking().at(0, latest=GOOD).run(Check(unwell))
+    assert (entry.health, entry.code) == ("healthy", "")
+    settled = CREATED._replace(code="settled-by-asking", message="words")
+    entry = Looking().at(0, latest=GOOD).run(Check(settled))
+    assert (entry.code, entry.message) == ("settled-by-asking", "words")
+
+
+@pytest.mark.parametrize(
+    ("held", "unless_found", "status", "code", "health"),
+    [
+        (TOKEN, Status.NOT_ATTEMPTED, "existing", "already-connected", "healthy"),
+        ("planted-other", Status.NOT_ATTEMPTED, "existing", "token-changed", "healthy"),
+        (None, Status.NOT_ATTEMPTED, "not_attempted", "not-connected", ""),
+        (None, Status.UNRESOLVED, "unresolved", "not-connected", ""),
+    ],
+)
+def test_a_row_that_nobody_knew_is_what_leaf_says(
+    held: str | None, unless_found: Status, status: str, code: str, health: str
+) -> None:
+    unknown = Entry(2, unless_found.value, ID, "fp")
+    looking = Looking(FakeLeaf(held=held)).at(0, latest=GOOD)
+    entry = looking.run(Check(unknown, payload=PAYLOAD, unless_found=unless_found))
+    assert (entry.status, entry.code, entry.health) == (status, code, health)
+    assert looking.leaf.log.count("POST") == 0
+
+
+def test_a_drain_ends_the_wait_and_says_what_is_known() -> None:
+    looking = Looking()
+    entry = looking.run(drain=10)
+    assert (entry.health, entry.code) == ("pending", "no-event-yet")
+    assert looking.lasted < 16
+
+
+def test_a_row_that_waits_for_its_event_holds_no_slot() -> None:
+    waits, goes = Looking(), Looking().at(0, latest=GOOD)
+
+    async def main() -> float:
+        loop, stop, slots = asyncio.get_running_loop(), StopSignal(), asyncio.Semaphore(1)
+        goes.leaf.latest = GOOD
+        waiting = asyncio.ensure_future(waits.following(stop, slots).check(Check(CREATED, now())))
+        await asyncio.sleep(0.01)
+        began = loop.time()
+        await goes.following(stop, slots).check(Check(CREATED, now()))
+        took = loop.time() - began
+        await waiting
+        return took
+
+    assert warp(main()) < 1
+
+
+@settings(max_examples=60)
+@given(st.floats(0, 100), st.lists(st.sampled_from([F.NONE, F.THROTTLED, F.LOST_BEFORE]), max_size=12))
+def test_whatever_goes_wrong_a_check_ends_with_one_word_that_is_true(at: float, faults: list[Fault]) -> None:
+    looking = Looking().at(at, latest=GOOD)
+    looking.leaf.looks = iter(faults)
+    entry = looking.run()
+    assert entry.health in {"healthy", "pending", ""}
+    if entry.health == "healthy":
+        assert looking.lasted >= at
+    if at < WAIT and len(faults) < Policy().attempts:
+        assert entry.health == "healthy"
+    assert looking.lasted < WAIT + 130

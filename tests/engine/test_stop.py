@@ -1,0 +1,165 @@
+"""When a run stops for safety's sake, and what stopping means to who waits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from warp import warp
+
+from bulk_onboard.engine.stop import ALIKE, OUT_OF_ORDER, StopSignal, Watch
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import RowFinished
+from bulk_onboard.model import Status
+from bulk_onboard.settings import MaxFailures, Safety
+
+GOOD = RowFinished(2, Status.CREATED)
+BAD = RowFinished(2, Status.REJECTED, "leaf:no")
+DOWN = RowFinished(2, Status.FAILED, "connection-refused")
+
+
+def stops_after(ends: list[RowFinished], safety: Safety | None = None, to_do: int = 1000) -> int | None:
+    """After how many rows the watch says stop; None if it never does."""
+    watch = Watch(safety or Safety(), to_do)
+    for number, end in enumerate(ends, 1):
+        if watch.reason_to_stop(end):
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    ("ends", "stops"),
+    [
+        ([BAD] * 100, 20),
+        ([BAD] * 19, None),
+        ([GOOD] * 100, None),
+        ([RowFinished(2, Status.EXISTING, "already-connected")] * 100, None),
+        ([GOOD] + [BAD] * 99, None),
+        ([BAD] * 19 + [GOOD] + [BAD] * 99, None),
+        ([BAD] * 10 + [RowFinished(2, Status.REJECTED, "leaf:other")] + [BAD] * 99, None),
+        ([RowFinished(2, Status.UNRESOLVED, "x")] * 20, 20),
+    ],
+)
+def test_the_first_twenty_rows_stop_the_run_if_all_end_badly_for_one_reason(
+    ends: list[RowFinished], stops: int | None
+) -> None:
+    assert stops_after(ends) == stops
+
+
+def test_the_reason_names_what_they_all_ended_with() -> None:
+    watch = Watch(Safety(), 1000)
+    reasons = [watch.reason_to_stop(BAD) for _ in range(ALIKE)]
+    assert reasons[-1] == "the first 20 rows all ended rejected for the same reason (leaf:no)"
+
+
+@pytest.mark.parametrize("code", sorted(OUT_OF_ORDER))
+def test_leaf_being_down_for_twenty_rows_in_a_row_stops_the_run_at_any_time(code: str) -> None:
+    down = RowFinished(2, Status.FAILED, code)
+    assert stops_after([GOOD] * 50 + [down] * 30) == 70
+    assert stops_after(([GOOD] + [down] * 19) * 5) is None
+
+
+def test_rows_that_are_refused_one_by_one_do_not_mean_that_leaf_is_down() -> None:
+    assert stops_after([GOOD] * 50 + [BAD] * 100) is None
+
+
+def test_a_row_that_ended_well_after_trouble_is_no_sign_of_trouble() -> None:
+    assert stops_after([RowFinished(2, Status.CREATED, "server-error")] * 100) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "to_do", "stops"),
+    [
+        (MaxFailures(count=0), 100, 1),
+        (MaxFailures(count=3), 100, 4),
+        (MaxFailures(share=0.0), 100, 1),
+        (MaxFailures(share=0.05), 100, 6),
+        (MaxFailures(share=0.29), 100, 30),
+        (MaxFailures(share=1.0), 100, None),
+    ],
+)
+def test_max_failures_lets_so_many_pass_and_not_one_more(
+    limit: MaxFailures, to_do: int, stops: int | None
+) -> None:
+    mixed = [RowFinished(2, Status.REJECTED, f"leaf:{number}") for number in range(to_do)]
+    assert stops_after(mixed, Safety(max_failures=limit), to_do) == stops
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_counts_as_a_failure_is_what_needs_attention(status: Status) -> None:
+    stops = stops_after([RowFinished(2, status)], Safety(max_failures=MaxFailures(count=0)))
+    assert (stops == 1) is status.needs_attention
+
+
+# --- the signal -------------------------------------------------------------------------------------
+
+
+def test_the_first_reason_to_stop_is_the_one_that_counts() -> None:
+    async def main() -> None:
+        stop, told = StopSignal(), []
+        stop.on_drain = told.append
+        assert not stop.draining
+        stop.drain("first", ExitCode.LOGIN)
+        stop.drain("second")
+        assert (stop.draining, stop.reason, stop.exit_code) == (True, "first", ExitCode.LOGIN)
+        assert told == ["first"]
+
+    warp(main())
+
+
+def test_a_drain_gives_its_grace_and_then_ends_all() -> None:
+    async def main() -> float:
+        stop = StopSignal()
+        stop.grace = 12.0
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        stop.drain("enough")
+        await stop.aborted()
+        return clock() - began
+
+    assert warp(main()) == pytest.approx(12.0, abs=0.01)
+
+
+def test_an_abort_ends_all_at_once() -> None:
+    async def main() -> float:
+        stop = StopSignal()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        stop.abort()
+        assert stop.draining
+        await stop.aborted()
+        return clock() - began
+
+    assert warp(main()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "drained_at", "goes_on", "lasts"),
+    [
+        (5, None, True, 5),
+        (5, 2, True, 5),  # the grace of ten seconds leaves time for it
+        (12, 2, True, 12),
+        (13, 2, False, 2),
+        (500, 2, False, 2),
+        (5, 0, True, 5),
+        (11, 0, False, 0),
+        (0, None, True, 0),
+    ],
+)
+def test_a_wait_is_ended_by_a_drain_only_if_the_grace_is_too_short_for_it(
+    seconds: float, drained_at: float | None, goes_on: bool, lasts: float
+) -> None:
+    async def main() -> tuple[bool, float]:
+        stop = StopSignal()
+        stop.grace = 10.0
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if drained_at == 0:
+            stop.drain("enough")
+        elif drained_at:
+            loop.call_later(drained_at, stop.drain, "enough")
+        return await stop.pause(seconds), loop.time() - began
+
+    went_on, lasted = warp(main())
+    assert went_on is goes_on
+    assert lasted == pytest.approx(lasts, abs=0.01)

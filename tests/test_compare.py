@@ -1,0 +1,117 @@
+"""What the ledger knows against what the file says: which rows are done, and which are to do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard import manifest
+from bulk_onboard.compare import compare
+from bulk_onboard.model import IfExists, Status
+
+
+class Found(NamedTuple):
+    """What is known of a grower."""
+
+    status: str | None
+    code: str = ""
+    fingerprint: str = "fp"
+    credential_id: str = "c-1"
+    health: str = "healthy"
+
+
+def frame(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    """Rows of grower, fingerprint and code, with a kept column."""
+    growers, prints, codes = ([row[i] for row in rows] for i in range(3))
+    return pd.DataFrame(
+        {
+            "row": range(2, 2 + len(rows)),
+            "leafUserId": growers,
+            "fingerprint": prints,
+            "code": codes,
+            "message": ["words" if code else "" for code in codes],
+            "keep.name": [f"name of {grower}" for grower in growers],
+        }
+    )
+
+
+def only(known: Found | None, if_exists: IfExists = IfExists.SKIP, fingerprint: str = "fp") -> dict[str, str]:
+    """One row of one grower, compared."""
+    table = compare(frame(("g-1", fingerprint, "")), {"g-1": known} if known else {}, if_exists)
+    (line,) = table.to_dict("records")
+    return {str(name): value for name, value in line.items()}
+
+
+@pytest.mark.parametrize("if_exists", IfExists)
+@pytest.mark.parametrize("status", [None, *Status])
+def test_only_who_is_connected_is_done(status: Status | None, if_exists: IfExists) -> None:
+    line = only(Found(status and status.value), if_exists)
+    done = status in {Status.CREATED, Status.EXISTING}
+    assert line["status"] == ("existing" if done else "")
+    assert line["code"] == ("already-onboarded" if done else "")
+    assert (line["credentialId"], line["health"]) == (("c-1", "healthy") if done else ("", ""))
+
+
+def test_who_is_not_known_is_to_do() -> None:
+    assert only(None)["status"] == ""
+
+
+def test_a_new_token_is_told_under_skip_and_done_again_under_overwrite() -> None:
+    known = Found("created", fingerprint="old")
+    assert (only(known)["status"], only(known)["code"]) == ("existing", "token-changed")
+    assert only(known, IfExists.OVERWRITE)["status"] == ""
+    assert only(known, IfExists.OVERWRITE)["code"] == ""
+
+
+def test_credentials_that_were_never_ours_do_not_pass_for_the_file_s() -> None:
+    strange = Found("existing", code="token-changed")
+    assert only(strange)["code"] == "token-changed"
+    assert only(strange, IfExists.OVERWRITE)["status"] == ""
+
+
+def test_an_invalid_row_stays_invalid_whatever_is_known_of_its_grower() -> None:
+    table = compare(frame(("g-1", "fp", "placeholder-value")), {"g-1": Found("created")}, IfExists.SKIP)
+    assert table.loc[0, ["status", "code", "message"]].tolist() == ["invalid", "placeholder-value", "words"]
+
+
+rows = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from(["fp", "new"]), st.sampled_from(["", "", "bad"])),
+    min_size=1,
+    max_size=6,
+)
+knowns = st.dictionaries(
+    st.sampled_from("abcdx"),
+    st.builds(
+        Found,
+        st.none() | st.sampled_from([status.value for status in Status]),
+        st.sampled_from(["", "token-changed"]),
+    ),
+)
+
+
+@settings(max_examples=25)
+@given(rows, knowns, st.sampled_from(IfExists))
+def test_every_row_is_kept_in_order_and_judged_by_itself(
+    given_rows: list[tuple[str, str, str]], known: dict[str, Found], if_exists: IfExists
+) -> None:
+    whole = compare(frame(*given_rows), known, if_exists)
+    assert list(whole.columns) == [*manifest.COLUMNS, "keep.name"]
+    assert whole["row"].tolist() == list(range(2, 2 + len(given_rows)))
+    assert whole["keep.name"].tolist() == [f"name of {row[0]}" for row in given_rows]
+    alone = [compare(frame(row), known, if_exists).iloc[0] for row in given_rows]
+    for name in ("status", "code", "health", "credentialId"):
+        assert whole[name].tolist() == [line[name] for line in alone]
+
+
+@settings(max_examples=25)
+@given(rows, knowns, st.sampled_from(IfExists))
+def test_what_is_packed_comes_back(
+    given_rows: list[tuple[str, str, str]], known: dict[str, Found], if_exists: IfExists
+) -> None:
+    table = compare(frame(*given_rows), known, if_exists)
+    back = manifest.unpack(manifest.pack(table))
+    assert back.to_dict("list") == table.to_dict("list")
