@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from fakes import TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
@@ -146,6 +146,13 @@ async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> N
     await asyncio.sleep(100)
 
 
+# Killed while a second POST was on its way, after the first had been given up for lost.
+@example(
+    [Grower([Fault.THROTTLED, Fault.LOST_LATE], [])],
+    [Run("kill", 0.25, 0), Run("drain", 0.25, 0)],
+    IfExists.SKIP,
+    0,
+)
 @settings(max_examples=150)
 @given(growers, runs, st.sampled_from(IfExists), st.integers(0, 1000))
 def test_however_runs_die_nothing_is_stored_twice_and_the_last_word_is_the_truth(

@@ -203,6 +203,14 @@ def test_an_intent_that_cannot_be_asked_for_keeps_its_time() -> None:
     assert end.fingerprint == f"print-of-{TOKEN}"
 
 
+def test_a_second_post_is_put_down_with_its_own_time_for_it_may_take_its_own_time_to_arrive() -> None:
+    life = Life(FakeLeaf(iter([F.LOST_BEFORE, F.SLOW_LATE]), chain([F.NONE] * 3, repeat(F.LOST_BEFORE))))
+    end = life.run()
+    first, second = life.journal.intents
+    assert (end.status, life.wire.count("POST")) == ("unresolved", 2)
+    assert first.intended_at < second.intended_at == end.intended_at
+
+
 def test_an_unresolved_post_of_other_secrets_does_not_pass_for_one_of_these() -> None:
     end = Life(FakeLeaf(gets=repeat(F.LOST_BEFORE))).run(_intended(100, same=False))
     assert (end.status, end.fingerprint) == ("unresolved", "")

@@ -1,0 +1,320 @@
+"""Many rows at once, on a real ledger in warped time: the canary, the pool, and what ends a run early."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, repeat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fakes import TOKEN, FakeLeaf, FakeWorld, Fault, row
+from sqlalchemy import event
+from warp import BEGINNING, warp
+
+from bulk_onboard import manifest
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine import onboard
+from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.phases import Phases
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.survey import Survey
+from bulk_onboard.errors import ExitCode, InputError
+from bulk_onboard.facts import Fact, Held, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
+from bulk_onboard.ledger import Journal, Ledger
+from bulk_onboard.model import Event, Row
+from bulk_onboard.pace import Pace
+from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
+
+GOOD = Event(200, BEGINNING)
+F = Fault
+
+
+@dataclass
+class FakeScan:
+    """A file of so many rows; ``breaks_at``: the row at which it turns out to have been changed."""
+
+    count: int
+    breaks_at: int | None = None
+
+    def rows(self, wanted: np.ndarray) -> Iterator[Row]:
+        for number in wanted.tolist():
+            if number == self.breaks_at:
+                raise InputError("growers.csv was changed while it was being read")
+            yield row(number, token=f"{TOKEN}-{number}", grower=f"g-{number}")
+
+    def survey(self) -> Survey:
+        return Survey(self.count, np.arange(2, 2 + self.count), {}, {}, {})
+
+    def block(self) -> bytes:
+        empty = dict.fromkeys(manifest.COLUMNS[2:], "")
+        growers = [f"g-{number}" for number in range(2, 2 + self.count)]
+        table = pd.DataFrame({"row": range(2, 2 + self.count), "leafUserId": growers}).assign(**empty)
+        return manifest.pack(table)
+
+
+@dataclass
+class Ran:
+    """What a run came to."""
+
+    statuses: dict[int, str | None]
+    healths: dict[int, str]
+    stop: StopSignal
+    facts: list[Fact]
+    world: FakeWorld
+    seconds: float
+
+    @property
+    def counts(self) -> Counter[str | None]:
+        return Counter(self.statuses.values())
+
+    @property
+    def posted(self) -> set[str]:
+        return {grower for kind, grower in self.world.log if kind == "POST"}
+
+
+@dataclass
+class Stage:
+    """A run on a ledger of its own. ``make`` is the Leaf of each grower."""
+
+    count: int
+    make: Callable[[str], FakeLeaf] = lambda _grower: FakeLeaf(latest=GOOD)
+    safety: Safety = field(default_factory=Safety)
+    events: bool = False
+    slots: int = 4
+    breaks_at: int | None = None
+    at: dict[float, Callable[[StopSignal], object]] = field(default_factory=dict)
+
+    def run(self, monkeypatch: pytest.MonkeyPatch) -> Ran:
+        # The wall clock of a run is not a parameter of the phases; the events check counts by it.
+        for name in ("onboard.Onboarding", "follow.Following"):
+            monkeypatch.setattr(f"bulk_onboard.engine.phases.{name.split('.')[1]}", _warped(name))
+        with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
+            _hurry(ledger)
+            return warp(self._run(ledger))
+
+    async def _run(self, ledger: Ledger) -> Ran:
+        loop, stop, facts = asyncio.get_running_loop(), StopSignal(), list[Fact]()
+        scan, world = FakeScan(self.count, self.breaks_at), FakeWorld(make=self.make)
+        scope = ledger.scope("https://leaf.example", "raven")
+        info = RunInfo("r-1", "raven", "growers.csv", "https://leaf.example", "owner", BEGINNING)
+        run_no = ledger.begin(info, scope, "process 1 on here")
+        ledger.add_block(run_no, 0, 2, 1 + self.count, scan.block())
+        observing = Observing(facts.append, stop, 600.0, loop.time)
+        observing.watch(self.safety, self.count)
+        for seconds, act in self.at.items():
+            loop.call_later(seconds, act, stop)
+        began = loop.time()
+        async with Journal(ledger, run_no, scope) as journal:
+            phases = Phases(
+                settings=Settings(safety=self.safety, events=EventsSettings(check=self.events)),
+                run_no=run_no,
+                memory=ledger,
+                leaf=world,
+                journal=journal,
+                slots=asyncio.Semaphore(self.slots),
+                stop=stop,
+                facts=observing,
+                policy=Policy(),
+            )
+            await phases.onboard(scan, scan.survey())  # type: ignore[arg-type]
+        entries = ledger.entries(run_no)
+        return Ran(
+            {entry.row: entry.status for entry in entries},
+            {entry.row: entry.health for entry in entries},
+            stop,
+            facts,
+            world,
+            loop.time() - began,
+        )
+
+
+def _hurry(ledger: Ledger) -> None:
+    """No power is cut here, so the disk need not be waited for."""
+    ledger._engine.dispose()
+    event.listen(ledger._engine, "connect", lambda db, _: db.execute("PRAGMA synchronous=OFF"))
+
+
+def _warped(name: str) -> Callable[..., object]:
+    from warp import now
+
+    from bulk_onboard.engine import follow
+
+    kind = {"onboard.Onboarding": onboard.Onboarding, "follow.Following": follow.Following}[name]
+    return lambda **told: kind(**told, now=now)  # type: ignore[operator]
+
+
+def each(**leaves: FakeLeaf) -> Callable[[str], FakeLeaf]:
+    """These growers have a Leaf of their own (``g_7``), all others one that works."""
+    return lambda grower: leaves.get(grower.replace("-", "_")) or FakeLeaf(latest=GOOD)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage], Ran]:
+    return lambda stage: stage.run(monkeypatch)
+
+
+Runs = Callable[[Stage], Ran]
+
+
+def test_every_row_gets_its_outcome_and_no_more_are_under_way_than_allowed(run: Runs) -> None:
+    ran = run(Stage(600, slots=7))
+    assert ran.counts == {"created": 600}
+    assert ran.world.most_at_once == 7
+    assert (ran.stop.draining, ran.facts[0]) == (False, PhaseStarted("onboard", 600))
+
+
+def test_one_row_that_waits_does_not_keep_the_others_waiting(run: Runs) -> None:
+    ran = run(Stage(100, each(g_2=FakeLeaf(repeat(F.THROTTLED)), g_3=FakeLeaf(iter([F.SLOW_LATE]))), slots=1))
+    assert ran.counts == {"created": 99, "failed": 1}
+    ends = [fact.row for fact in ran.facts if isinstance(fact, RowFinished)]
+    assert ends[-2:] == [3, 2]
+
+
+def test_a_drain_finishes_what_is_in_flight_and_begins_nothing_new(run: Runs) -> None:
+    ran = run(Stage(500, at={0.2: lambda stop: stop.drain("interrupted", ExitCode.INTERRUPTED)}, slots=10))
+    assert set(ran.statuses.values()) == {"created"}
+    assert 0 < len(ran.statuses) < 60
+    assert ran.posted == {f"g-{number}" for number in ran.statuses}
+    assert ran.seconds < 1
+
+
+def test_an_abort_ends_at_once_and_leaves_what_was_sent_to_be_asked_about(run: Runs) -> None:
+    ran = run(Stage(500, at={0.1: StopSignal.abort}, slots=10))
+    assert ran.seconds == pytest.approx(0.1, abs=0.03)
+    for grower in ran.posted:
+        assert ran.statuses[int(grower.removeprefix("g-"))] in {"created", "unresolved"}
+
+
+def test_a_drain_ends_by_itself_when_its_grace_is_over(run: Runs) -> None:
+    stage = Stage(5, lambda _: FakeLeaf(seconds=1000.0), at={1.0: lambda stop: stop.drain("enough")})
+    ran = run(stage)
+    assert ran.seconds == pytest.approx(31.0, abs=0.1)
+
+
+def test_a_refused_login_stops_the_run_at_once_and_the_rest_is_not_attempted(run: Runs) -> None:
+    ran = run(Stage(500, each(g_40=FakeLeaf(iter([F.LOGIN]))), slots=4))
+    assert (ran.stop.exit_code, ran.stop.reason) == (ExitCode.LOGIN, "Leaf refuses our login")
+    assert ran.counts["not_attempted"] == 1
+    assert len(ran.statuses) < 60
+    assert [fact for fact in ran.facts if isinstance(fact, Stopping)] == [Stopping("Leaf refuses our login")]
+
+
+def test_twenty_rows_that_end_alike_stop_the_run(run: Runs) -> None:
+    ran = run(Stage(500, lambda _: FakeLeaf(iter([F.REFUSED])), slots=1))
+    assert ran.stop.exit_code is ExitCode.STOPPED
+    assert 20 <= ran.counts["rejected"] <= 24
+    assert len(ran.statuses) == ran.counts["rejected"]
+
+
+@pytest.mark.parametrize(("limit", "most"), [(MaxFailures(count=3), 4), (MaxFailures(share=0.01), 6)])
+def test_too_many_failures_stop_the_run(run: Runs, limit: MaxFailures, most: int) -> None:
+    def every_fourth(grower: str) -> FakeLeaf:
+        return FakeLeaf(iter([F.REFUSED])) if int(grower[2:]) % 4 == 0 else FakeLeaf()
+
+    ran = run(Stage(500, every_fourth, Safety(max_failures=limit), slots=1))
+    assert ran.stop.exit_code is ExitCode.STOPPED
+    assert most <= ran.counts["rejected"] <= most + 1
+    assert sum(ran.counts.values()) < 40
+
+
+def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run() -> None:
+    async def main() -> None:
+        stop, facts = StopSignal(), list[Fact]()
+        observing = Observing(facts.append, stop, 600.0, asyncio.get_running_loop().time)
+        observing(Held(599.0))
+        assert not stop.draining
+        observing(Held(601.0))
+        assert stop.draining
+        assert "601 s" in (stop.reason or "")
+
+    warp(main())
+
+
+def test_the_same_trouble_is_told_once_in_a_while() -> None:
+    async def main() -> list[Fact]:
+        facts = list[Fact]()
+        observing = Observing(facts.append, StopSignal(), 600.0, asyncio.get_running_loop().time)
+        for _ in range(25):
+            observing(Trouble("Leaf cannot be reached"))
+            observing(Trouble("the same from another door"))
+            await asyncio.sleep(1)
+        return facts
+
+    assert Counter(str(fact) for fact in warp(main())).most_common(1)[0][1] == 3
+
+
+def test_a_file_that_was_changed_stops_the_run_where_it_was_changed(run: Runs) -> None:
+    ran = run(Stage(1500, breaks_at=1002))
+    assert ran.stop.exit_code is ExitCode.STOPPED
+    assert ran.stop.reason == "growers.csv was changed while it was being read"
+    assert ran.posted <= {f"g-{number}" for number in range(2, 1002)}
+    assert set(ran.statuses.values()) <= {"created"}
+
+
+# --- the canary -------------------------------------------------------------------------------------
+
+
+def test_a_healthy_canary_goes_first_and_then_all_the_others(run: Runs) -> None:
+    ran = run(Stage(50, safety=Safety(canary=3), events=True))
+    assert ran.counts == {"created": 50}
+    assert set(ran.healths.values()) == {"healthy"}
+    begun = [grower for _, grower in ran.world.log]
+    assert set(begun[: len([g for g in begun if g in {"g-2", "g-3", "g-4"}])]) == {"g-2", "g-3", "g-4"}
+
+
+@pytest.mark.parametrize(
+    "sick", [FakeLeaf(latest=Event(401, BEGINNING)), FakeLeaf(), FakeLeaf(iter([F.REFUSED]), latest=GOOD)]
+)
+@pytest.mark.parametrize("events", [True, False])
+def test_a_canary_that_is_not_healthy_is_the_last_thing_sent(run: Runs, sick: FakeLeaf, events: bool) -> None:
+    sick = replace(sick, log=[], times=[], posts=iter([F.REFUSED]) if sick.latest == GOOD else iter(()))
+    ran = run(Stage(50, each(g_3=sick), Safety(canary=3), events=events))
+    assert ran.posted == {"g-2", "g-3", "g-4"}
+    assert (ran.stop.exit_code, ran.stop.reason) == (
+        ExitCode.STOPPED,
+        "only 2 of the first 3 rows (--canary) are healthy",
+    )
+
+
+def test_a_canary_waits_for_its_event_before_others_start(run: Runs) -> None:
+    def late(grower: str) -> FakeLeaf:
+        leaf = FakeLeaf()
+        asyncio.get_running_loop().call_later(20, setattr, leaf, "latest", GOOD)
+        return leaf
+
+    ran = run(Stage(6, late, Safety(canary=2)))
+    assert ran.counts == {"created": 6}
+    first = min(ran.world.of(f"g-{number}").times[0] for number in range(4, 8))
+    assert first > 1020
+
+
+# --- Leaf asks to wait ------------------------------------------------------------------------------
+
+
+def test_whoever_is_asked_to_wait_is_all_of_us() -> None:
+    async def main() -> list[float]:
+        pace, times = Pace(100.0), list[float]()
+        loop = asyncio.get_running_loop()
+
+        async def request(number: int) -> None:
+            turn = await pace.turn()
+            times.append(loop.time())
+            await asyncio.sleep(0.05)
+            if number == 10:
+                pace.throttled(turn, 7.0)
+            else:
+                pace.passed(turn)
+
+        await asyncio.gather(*(request(number) for number in range(100)))
+        return times
+
+    times = warp(main())
+    gaps = [after - before for before, after in pairwise(times)]
+    assert sum(gap > 1 for gap in gaps) == 1
+    assert max(gaps) == pytest.approx(7.0, abs=0.1)
