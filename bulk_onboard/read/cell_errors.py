@@ -13,6 +13,7 @@ from typing import IO
 from xml.etree import ElementTree
 
 from bulk_onboard.read.held import Held
+from bulk_onboard.read.kind import UNZIP_FAULTS
 
 Place = tuple[int, int]
 
@@ -45,7 +46,7 @@ def cell_errors(held: Held, sheet: str) -> Mapping[Place, str]:
                 return dict(_in_ods(packed, sheet))
             with packed.open(sheet_path(packed, sheet)) as part:
                 return dict(_in_xlsx(part))
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError, EOFError, ValueError):
+    except (*UNZIP_FAULTS, ElementTree.ParseError, KeyError):
         # Only the name of the problem is lost: such a cell is empty then, and invalid as that.
         return {}
 

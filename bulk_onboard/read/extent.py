@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from bulk_onboard.read.cell_errors import column_number, sheet_path
 from bulk_onboard.read.held import Held
+from bulk_onboard.read.kind import UNZIP_FAULTS
 
 MOST_CELLS = 200_000_000
 
@@ -32,7 +33,7 @@ def beyond(held: Held, sheet: str) -> str:
                     return ""
             with packed.open(path) as part:
                 return _corner(part)
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError, EOFError, ValueError):
+    except (*UNZIP_FAULTS, ElementTree.ParseError, KeyError):
         return ""  # No .xlsx, or a damaged one, which calamine tells.
 
 

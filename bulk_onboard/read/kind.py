@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from enum import Enum, auto
 
 from bulk_onboard.errors import InputError
+from bulk_onboard.read import container
 from bulk_onboard.read.held import STANDARD_INPUT, Held
 from bulk_onboard.read.text import blocks, compression
 
@@ -16,7 +20,6 @@ WORKBOOK = (".xlsx", ".xlsm", ".xls", ".ods")
 PARQUET = (".parquet",)
 KNOWN = f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}), {PARQUET[0]}, {' '.join(WORKBOOK)}"
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FOREIGN = {
     b"%PDF": "a PDF",
     b"\x89PNG": "a picture",
@@ -33,7 +36,7 @@ _FOREIGN = {
 }
 _PACKED = {
     b"PK": "a compressed workbook or archive; unpack it first",
-    _OLE: "a compressed workbook; unpack it first",
+    container.MAGIC: "a compressed workbook; unpack it first",
     b"PAR1": "a compressed Parquet file; unpack it first",
     b"\x1f\x8b": "compressed twice; unpack it first",
     b"BZh": "compressed twice; unpack it first",
@@ -41,6 +44,18 @@ _PACKED = {
 }
 _WEB = "a web page or XML; open it in a spreadsheet program and save it as .xlsx"
 _MARKUP = {b"<": _WEB, b"{": "JSON", b"[": "JSON"}
+# What comes of reading a damaged ZIP archive.
+UNZIP_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    struct.error,
+    RuntimeError,  # of which NotImplementedError is one: encryption, strange methods of compression
+)
 _LARGEST_SHEETS = 4 << 30
 # Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
 _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
@@ -61,7 +76,7 @@ def kind_of(held: Held) -> Kind:
         raise InputError(f"{held.name} is empty; expected a header and rows")
     if head.startswith(b"PAR1"):
         return Kind.PARQUET
-    if head.startswith(_OLE):
+    if head.startswith(container.MAGIC):
         return _of_ole(held)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _of_zip(held)
@@ -96,12 +111,16 @@ def _require_known_name(held: Held, *, packed: bool) -> None:
 def _of_ole(held: Held) -> Kind:
     """The old container of Microsoft Office, also used for encrypted workbooks of the new kind."""
     with held.reader() as reader:
-        content = reader.read(1 << 24)
+        content = reader.read()
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise InputError(f"{held.name} is encrypted; save the workbook without a password")
     if not any(stream.encode("utf-16-le") in content for stream in ("Workbook", "Book")):
         raise InputError(
             f"{held.name} is an old Office file without a workbook in it, or cut off; save it as .xlsx"
+        )
+    if not container.is_sound(content):
+        raise InputError(
+            f"{held.name} is damaged or cut off: parts of the workbook are missing; copy it anew"
         )
     return Kind.WORKBOOK
 
@@ -112,8 +131,11 @@ def _of_zip(held: Held) -> Kind:
             names, size = set(packed.namelist()), sum(info.file_size for info in packed.infolist())
             mime = packed.read("mimetype")[:80] if "mimetype" in names else b""
             manifest = packed.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{held.name} is damaged or cut off: a workbook was begun ({error})") from None
+    except UNZIP_FAULTS:
+        raise InputError(
+            f"{held.name} is damaged or cut off: it begins like a workbook but cannot be unpacked;"
+            " copy it anew"
+        ) from None
     if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * held.size):
         raise InputError(f"{held.name} would unpack to {size >> 20:,} MiB; save it as CSV")
     if b"encryption-data" in manifest:
