@@ -29,6 +29,7 @@ class Parquet:
             # Not the path: the file that was opened is read, whatever happens to its name.
             self._file = pq.ParquetFile(held.reader(), buffer_size=1 << 20, pre_buffer=False)
             self._schema: pa.Schema = self._file.schema_arrow
+            _require_counts(self._file.metadata)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(_damaged(held.name, error)) from None
         self._names = tuple(self._schema.names)
@@ -107,6 +108,13 @@ class Parquet:
         except (pa.ArrowException, UnicodeDecodeError):
             raise InputError(f"{self.name}: column {name} ({column.type}) cannot be read as text") from None
         return pc.fill_null(found, "")
+
+
+def _require_counts(told: pq.FileMetaData) -> None:
+    """Arrow ends the process over a row group of less than no rows. Raises ValueError."""
+    counts = [told.row_group(i).num_rows for i in range(told.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) != told.num_rows:
+        raise ValueError("the numbers of rows do not add up")
 
 
 def _storage(kind: pa.DataType) -> pa.DataType:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -26,6 +29,8 @@ from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, sp
 
 T = TypeVar("T")
 Errors = Mapping[tuple[int, int], str]
+
+_STANDARD_ERROR = 2
 
 # Rows looked at for the header; blank ones among them do not count towards the twenty.
 _TOP = 10 * LOOKED_AT
@@ -117,7 +122,8 @@ class Workbook:
 def _calling(name: str, call: Callable[[], T]) -> T:
     """Call calamine. Raises InputError for whatever it finds wrong with the file."""
     try:
-        return call()
+        with _no_panic_shown():
+            return call()
     except PasswordError:
         raise InputError(f"{name} is encrypted; save the workbook without a password") from None
     except (CalamineError, OSError, ValueError) as error:
@@ -128,6 +134,23 @@ def _calling(name: str, call: Callable[[], T]) -> T:
         if type(error).__name__ != "PanicException":
             raise
         raise InputError(f"{name} is damaged, or no workbook that can be read") from None
+
+
+@contextmanager
+def _no_panic_shown() -> Iterator[None]:
+    """A panic in calamine writes a stack trace to the process's standard error before it can be caught."""
+    try:
+        kept = os.dup(_STANDARD_ERROR)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(kept, _STANDARD_ERROR)
+        os.close(kept)
 
 
 def _candidates(name: str, book: CalamineWorkbook, sheet: str | None) -> list[str]:

@@ -10,6 +10,7 @@ import lzma
 import os
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -131,3 +132,12 @@ def test_bytes_that_begin_like_something_are_read_or_refused(beginning: bytes, r
 @settings(max_examples=EXAMPLES * 2)
 def test_text_that_is_nearly_a_table_is_read_or_refused(text: str) -> None:
     survives(text.encode())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "found").iterdir()), ids=lambda path: path.name
+)
+def test_what_once_ended_the_process_is_refused(path: Path) -> None:
+    """Chains of sectors that run in a circle; row groups of less than no rows."""
+    with pytest.raises(InputError, match="damaged or cut off"):
+        survey(path.read_bytes())
