@@ -1,6 +1,7 @@
-"""The container of old Office files ([MS-CFB]): whether the chains of its sectors come to an end.
+"""The container of old Office files ([MS-CFB]): whether it is whole enough to be read.
 
-calamine follows a chain that runs in a circle until no memory is left, so damage is looked for before.
+calamine follows a chain of sectors that runs in a circle until no memory is left, and makes room for as many
+cells as a sheet says it has; so damage is looked for before.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ _SPECIAL = 0xFFFFFFFA  # from here on: end of chain, free, and the like
 _SMALL_STREAM = 4096
 _ENTRY = 128
 _ROOT, _STREAM = 5, 2
+_DIMENSIONS = 0x0200
+_MOST_CELLS = 1 << 24  # 65,536 rows of 256 columns
 _BOOKS = frozenset({"workbook", "book"})
 
 Table = Sequence[int]
@@ -42,12 +45,27 @@ def _follow(content: bytes) -> None:
     fat = sectors.numbers(_fat_sectors(content, sectors))
     folder = sectors.join(_chain(fat, folder_at))
     small = sectors.numbers(_chain(fat, small_at))
-    for at in range(0, len(folder) - _ENTRY + 1, _ENTRY):
-        name, kind, start, size = _entry(folder[at : at + _ENTRY])
-        if kind == _ROOT or (kind == _STREAM and name in _BOOKS and size >= _SMALL_STREAM):
-            _chain(fat, start)
-        elif kind == _STREAM and name in _BOOKS:
-            _chain(small, start)
+    entries = [_entry(folder[at : at + _ENTRY]) for at in range(0, len(folder) - _ENTRY + 1, _ENTRY)]
+    root = b"".join(sectors.join(_chain(fat, start)) for _, kind, start, _ in entries if kind == _ROOT)
+    for name, kind, start, size in entries:
+        if kind != _STREAM or name not in _BOOKS:
+            continue
+        if size >= _SMALL_STREAM:
+            _measure(sectors.join(_chain(fat, start))[:size])
+        else:
+            _measure(b"".join(root[at << 6 : at + 1 << 6] for at in _chain(small, start))[:size])
+
+
+def _measure(stream: bytes) -> None:
+    """The records of a workbook ([MS-XLS] 2.1.4): one tells how large a sheet is, and is believed."""
+    at = 0
+    while at + 4 <= len(stream):
+        kind, length = struct.unpack_from("<HH", stream, at)
+        if kind == _DIMENSIONS and length >= 14:
+            first, last, left, right = struct.unpack_from("<IIHH", stream, at + 4)
+            if max(0, last - first) * max(0, right - left) > _MOST_CELLS:
+                raise _Broken
+        at += 4 + length
 
 
 def _numbers(content: bytes, *places: int) -> list[int]:
