@@ -7,7 +7,7 @@ somebody's token in the wrong column.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +26,15 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _DIRTY = rf"^[{_SPACES}{_QUOTES}]|[{_SPACES}{_QUOTES}]$|[{_ZERO_WIDTH}]"
 _CONTROL = "[\x00-\x1f\x7f-\x9f]"
 _PLACEHOLDER = (
-    r"(?i)^(?:your[-_ ].*|to-?do|x{3,}|null|<.*>|change-?me|placeholder|grower-refresh-token"
+    r"^(?i:your[-_ ].*|to-?do|x{3,}|null|<.*>|change-?me|placeholder|grower-refresh-token"
     r"|\.{3,}|…|-+|\?+)$"
 )
 _FORMULA_ERROR = (
-    r"(?i)^(?:#(?:REF|VALUE|DIV/0|NULL|NUM|SPILL|CALC|FIELD|BLOCKED|CONNECT)!|#NAME\?|#N/A|#GETTING_DATA"
+    r"^(?i:#(?:REF|VALUE|DIV/0|NULL|NUM|SPILL|CALC|FIELD|BLOCKED|CONNECT)!|#NAME\?|#N/A|#GETTING_DATA"
     r"|#(?:BEZUG|WERT|ZAHL)!|Err:[0-9]{3})$"
 )
+# Hardly any cell is one of these: one look at all of them, and only these few are looked at closely.
+_SUSPECT = f"^$|{_DIRTY}|{_CONTROL}|{_PLACEHOLDER}|{_FORMULA_ERROR}"
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
 _NUMBER_LIKE = re.compile(r"[0-9.,+\-eE ]{1,40}\Z")
@@ -68,15 +70,19 @@ def check(
     ``app_names``: app fields that the settings have, so that a blank cell is none of the file's fault.
     """
     fields = list(columns.fields)
-    cells, warnings = _cleaned(chunk, columns)
+    suspects = {
+        name: np.flatnonzero(_is_suspect(chunk.cells[i], name)) for i, name in enumerate(columns.fields)
+    }
+    cells, warnings = _cleaned(chunk, columns, suspects)
     verdict = _Verdict(len(chunk.numbers))
     verdict.mark(chunk.ragged, "ragged-row", "", "the row has more cells than the header has columns")
     known = {f.name: f for f in provider.fields}
     for i, name in enumerate(fields):
+        few = _Few(cells[name], suspects[name])
         if not (name in known and _may_be_blank(known[name], app_names)):
-            blank = (cells[name] == "").to_numpy(bool)
+            blank = few.where("^$")
             verdict.mark(blank, f"missing-{name}", columns.names[name], f"{columns.names[name]} is empty")
-        _check_text(verdict, cells[name], chunk.not_text[:, i], columns.names[name])
+        _check_text(verdict, few, chunk.not_text[:, i], columns.names[name])
     _check_id(verdict, cells[LEAF_USER_ID], columns.names[LEAF_USER_ID])
     for name in fields:
         if name in known and known[name].allowed:
@@ -103,20 +109,38 @@ class _Verdict:
         self.messages[where] = message if isinstance(message, str) else [message(int(i)) for i in where]
 
 
+def _is_suspect(cells: pd.Series, field: str) -> np.ndarray:
+    return ~_matches(cells, _UUID) if field == LEAF_USER_ID else _matches(cells, _SUSPECT)
+
+
+class _Few:
+    """The few cells of a column that may be wrong; no pattern but that of a UUID is met by any other."""
+
+    def __init__(self, cells: pd.Series, suspects: np.ndarray) -> None:
+        self._rows, self._suspects = len(cells), suspects
+        self._cells = cells.iloc[suspects]
+
+    def where(self, pattern: str) -> np.ndarray:
+        """Which cells of the whole column match."""
+        found = np.zeros(self._rows, bool)
+        found[self._suspects] = _matches(self._cells, pattern)
+        return found
+
+
 def _may_be_blank(field: Field, app_names: Collection[str]) -> bool:
     return not field.required or (field.scope is Scope.APP and field.name in app_names)
 
 
-def _check_text(verdict: _Verdict, cells: pd.Series, not_text: np.ndarray, column: str) -> None:
+def _check_text(verdict: _Verdict, few: _Few, not_text: np.ndarray, column: str) -> None:
     """Everything that is wrong with a cell whatever field it is of."""
-    number = not_text & (cells != "").to_numpy(bool)
+    number = not_text & ~few.where("^$")
     verdict.mark(
         number, "numeric-cell", column, f"{column} is a number or a date, not text: digits may be lost"
     )
-    verdict.mark(_matches(cells, _FORMULA_ERROR), "formula-error", column, f"{column} is a formula's error")
-    verdict.mark(_matches(cells, _PLACEHOLDER), "placeholder-value", column, f"{column} is a placeholder")
+    verdict.mark(few.where(_FORMULA_ERROR), "formula-error", column, f"{column} is a formula's error")
+    verdict.mark(few.where(_PLACEHOLDER), "placeholder-value", column, f"{column} is a placeholder")
     inside = f"{column} has a control character or a line break inside"
-    verdict.mark(_matches(cells, _CONTROL), "control-character", column, inside)
+    verdict.mark(few.where(_CONTROL), "control-character", column, inside)
 
 
 def _check_id(verdict: _Verdict, ids: pd.Series, column: str) -> None:
@@ -140,12 +164,14 @@ def _matches(cells: pd.Series, pattern: str) -> np.ndarray:
 # --- cleaning ---------------------------------------------------------------------------------------
 
 
-def _cleaned(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _cleaned(
+    chunk: Chunk, columns: Columns, suspects: Mapping[str, np.ndarray]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The fields' cells by name, and a warning for each that was cleaned."""
     cells, warnings = {}, []
     for i, name in enumerate(columns.fields):
         column = chunk.cells[i]
-        dirty = np.flatnonzero(_matches(column, _DIRTY))
+        dirty = np.flatnonzero(_Few(column, suspects[name]).where(_DIRTY))
         if len(dirty):
             texts = column.tolist()
             for j in dirty:
