@@ -17,7 +17,8 @@ _SMALL_STREAM = 4096
 _ENTRY = 128
 _ROOT, _STREAM = 5, 2
 _DIMENSIONS = 0x0200
-_MOST_CELLS = 1 << 24  # 65,536 rows of 256 columns
+_CELLS = frozenset({0x0006, 0x00BD, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E})
+_ROWS, _COLUMNS = 65_536, 256
 _BOOKS = frozenset({"workbook", "book"})
 
 Table = Sequence[int]
@@ -61,10 +62,14 @@ def _measure(stream: bytes) -> None:
     at = 0
     while at + 4 <= len(stream):
         kind, length = struct.unpack_from("<HH", stream, at)
-        if kind == _DIMENSIONS and length >= 14:
-            first, last, left, right = struct.unpack_from("<IIHH", stream, at + 4)
-            if max(0, last - first) * max(0, right - left) > _MOST_CELLS:
+        if kind == _DIMENSIONS and length >= 10:
+            first, last, left, right = struct.unpack_from(
+                "<IIHH" if length >= 14 else "<HHHH", stream, at + 4
+            )
+            if not (first <= last <= _ROWS and left <= right <= _COLUMNS):
                 raise _Broken
+        elif kind in _CELLS and length >= 4 and struct.unpack_from("<H", stream, at + 6)[0] >= _COLUMNS:
+            raise _Broken
         at += 4 + length
 
 
