@@ -53,7 +53,7 @@ class Turns:
 
 @asynccontextmanager
 async def talking(
-    answer: Answer, timeout: float = TIMEOUT, turns: Turns | None = None, login: Login = BEARER
+    answer: Answer, timeout: float = 5.0, turns: Turns | None = None, login: Login = BEARER
 ) -> AsyncIterator[tuple[LeafClient, Server]]:
     async with serving(answer) as server:
         settings = LeafSettings(server.url, login, timeout)
@@ -84,7 +84,7 @@ def begin_peak() -> int:
 async def test_whatever_an_enemy_answers_a_post_is_ambiguous_sent_once_and_costs_little(
     answer: Answer,
 ) -> None:
-    async with talking(answer) as (client, server):
+    async with talking(answer, TIMEOUT) as (client, server):
         before, began = begin_peak(), time.monotonic()
         found = await client.post(ID, PAYLOAD)
         took, grown = time.monotonic() - began, peak() - before
@@ -101,7 +101,7 @@ LARGE = {way: answer for way, answer in HOSTILE.items() if re.search("gigabyte|b
 
 @pytest.mark.parametrize("answer", LARGE.values(), ids=LARGE)
 async def test_whatever_an_enemy_answers_a_look_at_events_costs_little(answer: Answer) -> None:
-    async with talking(answer) as (client, _):
+    async with talking(answer, TIMEOUT) as (client, _):
         before = begin_peak()
         await client.events(ID)
         assert peak() - before < ALLOWED
@@ -334,7 +334,7 @@ async def test_a_list_of_a_million_events_is_not_read_to_its_end() -> None:
 
 async def test_the_largest_list_of_events_that_is_read_costs_little() -> None:
     full = b"[" + b",".join([b"{}"] * 300_000) + b"]"
-    async with talking(always(http(200, full)), timeout=5) as (client, _):
+    async with talking(always(http(200, full))) as (client, _):
         before = begin_peak()
         assert (await client.events(ID)).verdict == Events(None)
         assert peak() - before < ALLOWED

@@ -134,7 +134,7 @@ def stays(_writer: Writer) -> None:
 
 
 def run(
-    new_loop: Callable[[], asyncio.AbstractEventLoop], server: Counting, pauses: list[float]
+    new_loop: Callable[[], asyncio.AbstractEventLoop], server: Counting, pauses: list[float], timeout: float
 ) -> list[object]:
     """Ask, wait and post, once per pause; what the POSTs came to."""
 
@@ -142,7 +142,7 @@ def run(
         listener = await asyncio.start_server(server, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
         found: list[object] = []
-        settings = LeafSettings(url, Login(token=Secret("planted-bearer")), 0.3)
+        settings = LeafSettings(url, Login(token=Secret("planted-bearer")), timeout)
         async with LeafClient(settings, PROVIDERS["raven"], Turns()) as client:
             for pause in pauses:
                 assert isinstance((await client.ask(ID, PAYLOAD)).verdict, Absent)
@@ -165,7 +165,7 @@ def test_a_post_goes_out_once_and_never_twice_without_a_question_in_between(
     end: Callable[[Reader, Writer], Awaitable[None]], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     server = Counting(end, stays)
-    found = run(new_loop, server, [0.0] * 5)
+    found = run(new_loop, server, [0.0] * 5, timeout=5.0)
     assert server.methods == [b"GET", b"POST"] * 5
     if end is not asks_for_another_login:  # a plain no
         assert all(isinstance(verdict, Ambiguous) for verdict in found)
@@ -188,7 +188,7 @@ def test_a_connection_that_ends_just_when_the_post_goes_out_carries_it_at_most_o
     server = Counting(hears_and_says_nothing, tires)
     pauses = [delay + (n - ROUNDS // 2) * 0.0004 for n in range(ROUNDS)]
     # On a connection of its own nobody tires, and the POST waits in vain.
-    settled = run(new_loop, server, pauses[: ROUNDS // 2 + 1])
+    settled = run(new_loop, server, pauses[: ROUNDS // 2 + 1], timeout=1.0)
     assert all(isinstance(verdict, Ambiguous) for verdict in settled)
     posts = "".join("P" if method == b"POST" else "G" for method in server.methods)
     assert "PP" not in posts
