@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -33,7 +34,7 @@ _INTERVAL = 10.0
 # Narrower than this, the counts are worth more than a drawn bar.
 _WIDE = 100
 _FULL = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
-_NARROW = "{n_fmt}/{total_fmt} {rate_noinv_fmt} {remaining}{postfix}"
+_NARROW = "{n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
 
 Clock = Callable[[], float]
 
@@ -194,7 +195,7 @@ class Bar:
         from tqdm import tqdm  # noqa: PLC0415  (not needed off a terminal)
 
         tqdm.monitor_interval = 0  # its thread would outlive the run
-        width = self._width or _width(self._stream)
+        width = self._columns()
         wide = width >= _WIDE
         return tqdm(
             total=total,
@@ -203,7 +204,6 @@ class Bar:
             ncols=width,
             nrows=2,  # tqdm hides a bar where the terminal says that it has no rows, as some do
             unit=" rows" if wide else "",
-            unit_scale=not wide,
             bar_format=None if total is None else _FULL if wide else _NARROW,
             mininterval=0.2,
             miniters=1,
@@ -228,10 +228,14 @@ class Bar:
             self._bar.set_postfix_str(told)
 
     def _line(self, text: str) -> None:
+        text = textwrap.fill(text, self._columns(), break_long_words=False, break_on_hyphens=False)
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:
             self._bar.write(text, file=self._stream)
+
+    def _columns(self) -> int:
+        return self._width or _width(self._stream)
 
 
 def _width(stream: TextIO) -> int:

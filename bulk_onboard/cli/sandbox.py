@@ -171,7 +171,9 @@ def _told(identity: str, url: str, settings: Behaviour) -> str:
         (
             f"Sandbox at {url} ({identity}). Ctrl-C ends it.",
             "To use it, in another terminal:",
-            f"  export LEAF_BASE_URL={url} LEAF_TOKEN=practice",
+            # Not LEAF_TOKEN: a login that runs out is one of the faults, and only a password renews it.
+            f"  export LEAF_BASE_URL={url} LEAF_USERNAME=me LEAF_PASSWORD=practice",
+            "  export RAVEN_CLIENT_ID=practice RAVEN_CLIENT_SECRET=practice",
             f"Faults: {settings.faults.total:.1%} of requests, seed: {_or(settings.seed, 'none')};"
             f" rate limit: {unknowns.rate_limit or 'none'}; latency: {settings.latency * 1000:g} ms;"
             f" events after {settings.event_delay:g} s;"

@@ -153,6 +153,18 @@ def test_a_narrow_bar_keeps_the_counts(clock: Clock) -> None:
     bar(RowFinished(3, Status.FAILED))
     bar.close()
     assert "1 attention, 1 created" in stream.getvalue()
+    assert "2/2" in stream.getvalue()
+
+
+def test_a_long_line_above_the_bar_breaks_between_words(clock: Clock) -> None:
+    stream = io.StringIO()
+    bar = progress.Bar(stream, clock, width=60)
+    url = "http://127.0.0.1:41095"
+    bar(About("20261124T111243Z-growers", f"the sandbox at {url}", "practice", "raven", 60, 20.0))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 60
+    assert any(url in line for line in lines), "what may be copied stays whole"
 
 
 def test_each_json_line_is_one_fact_with_its_time(said: list[str]) -> None:

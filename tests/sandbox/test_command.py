@@ -31,7 +31,7 @@ async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: 
     out, told = await server.communicate()
     assert server.returncode == 0
     assert out == b""
-    assert f"export LEAF_BASE_URL={url} LEAF_TOKEN=practice" in told.decode()
+    assert f"export LEAF_BASE_URL={url} LEAF_USERNAME=me LEAF_PASSWORD=practice" in told.decode()
     assert b"Traceback" not in told
 
 
