@@ -50,7 +50,10 @@ class Ledger:
             event.listen(self._engine, "connect", _prepare)
             schema.meta.create(self._engine, checkfirst=True)
             self._check_version()
-            schema.metadata.create_all(self._engine)
+            with self._engine.begin() as db:
+                # All or nothing: a table that a kill left without its index would never get it.
+                db.exec_driver_sql("BEGIN")
+                schema.metadata.create_all(db)
             self.key = bytes.fromhex(self._meta("fingerprint_key", secrets.token_hex(32)))
 
     def __enter__(self) -> Self:

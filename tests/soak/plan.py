@@ -66,12 +66,17 @@ class When(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """How one run is ended: ``signals`` in turn, once ``when`` has come and ``after`` seconds on top."""
+    """How one run is ended: ``signals`` in turn, once ``when`` has come and ``after`` seconds on top.
+
+    ``rival``: before that another run wants the same ledger. ``report``: then files are written again.
+    """
 
     when: When
     amount: float
     after: float
     signals: tuple[str, ...]
+    rival: bool = False
+    report: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,7 @@ def _answers(draw: Random) -> dict[str, str]:
         "timestamps": draw.choice(["shown", "shown", "hidden"]),
         "rate_limit": draw.choice(["0", "0", "100", "40"]),
         "throttle_form": draw.choice(["seconds", "date", "bare"]),
-        "throttle_seconds": draw.choice(["0", "1"]),
+        "throttle_seconds": draw.choice(["0", "0", "0", "1"]),
         "clock_skew": skew,
     }
 
@@ -195,12 +200,13 @@ def _options(draw: Random, *, overwrite: bool) -> tuple[str, ...]:
 def _stop(draw: Random, rows: int) -> Stop:
     signals = draw.choice([("KILL",)] * 7 + [("INT",), ("TERM",), ("INT", "INT"), ("TERM", "KILL")])
     after = draw.choice([0.0, draw.uniform(0, 0.05), draw.uniform(0, 0.5)])
+    more = draw.random() < 0.2, draw.random() < 0.3
     match draw.random():
-        case chance if chance < 0.2:
-            return Stop(When.SECONDS, draw.uniform(0.0, 1.5), 0.0, signals)
+        case chance if chance < 0.25:
+            return Stop(When.SECONDS, draw.uniform(0.2, 1.5), 0.0, signals)
         case chance if chance < 0.35:
-            return Stop(When.SECONDS, draw.uniform(1.0, 6.0), 0.0, signals)
+            return Stop(When.SECONDS, draw.uniform(1.0, 6.0), 0.0, signals, *more)
         case chance if chance < 0.85:
-            return Stop(When.POSTS, draw.randint(1, max(1, rows // 3)), after, signals)
+            return Stop(When.POSTS, draw.randint(1, max(1, rows // 3)), after, signals, *more)
         case _:
             return Stop(When.REPORT, 0.0, draw.uniform(0, 0.03), signals)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ from tests.soak.leaks import leaks
 from tests.soak.plan import MARK, Plan, Stop, When
 
 # Longer than any run of a round should take by itself in bad weather; then it is killed as well.
-PATIENCE = 45.0
+PATIENCE = 25.0
 # In good weather a run has to be through by then, and after so many of them nothing may be left.
 CALM_PATIENCE = 120.0
 CALM_RUNS = 3
@@ -100,6 +101,8 @@ class _Round:
         """Runs that are stopped, runs that are not, good weather, and the accounts."""
         for stop in self._plan.stops:
             self._run(lambda process, stop=stop: self._stop(process, stop))
+            if stop.report and self._folders():
+                self._report()
         for _ in range(self._plan.stormy):
             self._run(lambda process: _outlast(process, PATIENCE))
         self._server.calm()
@@ -126,17 +129,30 @@ class _Round:
         before = self._folders()
         name = f"run-{self._story.runs}"
         with (self._work / f"{name}.out").open("wb") as out, (self._work / f"{name}.err").open("wb") as err:
-            process = subprocess.Popen(
-                self._command(), cwd=self._work, env=self._environment(), stdout=out, stderr=err
+            process = self._command(
+                *("run", str(self._input), "--timeout", str(self._plan.timeout), "--json", "-v"),
+                *self._plan.options,
+                out=out,
+                err=err,
             )
             was_stopped = stopped(process)
             code = process.wait()
         self._look_at(name, code, was_stopped, self._folders() - before)
         return code
 
-    def _command(self) -> list[str]:
-        fixed = ["run", str(self._input), "--timeout", str(self._plan.timeout), "--json", "-v"]
-        return [sys.executable, "-m", "bulk_onboard", *fixed, *self._plan.options]
+    def _command(
+        self,
+        *arguments: str,
+        out: IO[bytes] | int = subprocess.DEVNULL,
+        err: IO[bytes] | int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bulk_onboard", *arguments],
+            cwd=self._work,
+            env=self._environment(),
+            stdout=out,
+            stderr=err,
+        )
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -157,6 +173,8 @@ class _Round:
         time.sleep(stop.after)
         if process.poll() is not None:
             return False
+        if stop.rival:
+            self._rival(process)
         for name in stop.signals:
             if process.poll() is None:
                 process.send_signal(signal.Signals[f"SIG{name}"])
@@ -164,6 +182,22 @@ class _Round:
                 self._story.interrupts += name != "KILL"
                 time.sleep(min(0.3, 0.05 + stop.after))
         return _outlast(process, PATIENCE, self._story) or True
+
+    def _rival(self, process: subprocess.Popen[bytes]) -> None:
+        """A second run on the same ledger is turned away while the first one lives."""
+        elsewhere = ("--ledger", "reports/ledger.sqlite3", "--output", "rival")
+        code = self._command("run", str(self._input), "--limit", "1", *elsewhere).wait()
+        if process.poll() is None and code != 6:
+            self._story.wrong.append(f"rival: a second run at the same time ended with {code}")
+
+    def _report(self) -> None:
+        """The files of the latest run, written again, tell the truth too; also of one that was killed."""
+        before = self._folders()
+        code = self._command("report").wait()
+        held = self._server.held()
+        for folder in self._folders() - before:
+            if truth.results(folder):  # none if it was killed before the file had been read
+                self._story.wrong += truth.about_run(self._plan, folder, held, code)
 
     def _moment(self, stop: Stop) -> Callable[[], bool]:
         match stop.when:
