@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
@@ -35,6 +36,25 @@ def _sql(path: Path, sql: str, *values: object) -> list[tuple[object, ...]]:
             return db.execute(sql, values).fetchall()
     finally:
         db.close()
+
+
+def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_and_index_or_none(path: Path) -> None:
+    path.parent.mkdir()
+    made: list[str] = []
+
+    def cut_short(_db: object, _cursor: object, statement: str, *_more: object) -> None:
+        made.append(statement)
+        if statement.lstrip().startswith("CREATE INDEX"):
+            raise KeyboardInterrupt
+
+    event.listen(Engine, "before_cursor_execute", cut_short)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(path)
+    finally:
+        event.remove(Engine, "before_cursor_execute", cut_short)
+    assert any("CREATE TABLE entry" in statement for statement in made)
+    assert _sql(path, "SELECT name FROM sqlite_master WHERE name = 'entry'") == []
 
 
 # --- what is known of a grower ----------------------------------------------------------------------
