@@ -117,7 +117,7 @@ class Stage:
                 memory=ledger,
                 leaf=world,
                 journal=journal,
-                slots=asyncio.Semaphore(self.slots),
+                in_flight=self.slots,
                 stop=stop,
                 facts=observing,
                 policy=Policy(),
