@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.probe import Immune, Knowledge, Probe, Refusal, learn
@@ -31,6 +31,7 @@ class Pace:
         self._known: Knowledge = None
         self._began: float | None = None
         self._last = 0.0
+        self._turns: deque[float] = deque()
         self._passed: deque[float] = deque()
         self._changed_at = float("-inf")
         self._sending = 0.0
@@ -58,8 +59,6 @@ class Pace:
         """The request of this turn was not refused as one too many."""
         self._in_a_row = 0
         self._passed.append(turn)
-        while self._passed[0] < turn - REMEMBERED:
-            self._passed.popleft()
         if turn > self._changed_at:
             self._answered += 1
 
@@ -78,8 +77,9 @@ class Pace:
         began = turn if self._began is None else self._began
         told = Refusal(
             rate=self._ceiling.rate,
-            taken=self._taken(turn),
-            measured=turn - began >= 1.0,
+            sent=_within_a_second(self._turns, turn),
+            taken=_within_a_second(self._passed, turn),
+            age=turn - began,
             in_a_row=self._in_a_row,
             answered=self._answered,
             refused=self._refused,
@@ -111,7 +111,12 @@ class Pace:
             self._began = self._last = now
         self._sending += min(IDLE, now - self._last)
         self._last = now
+        self._turns.append(now)
+        for times in (self._turns, self._passed):
+            while times and times[0] < now - REMEMBERED:
+                times.popleft()
 
-    def _taken(self, turn: float) -> int:
-        """How many requests of the second before this turn were not refused, as far as is known by now."""
-        return sum(turn - 1.0 < at <= turn for at in self._passed)
+
+def _within_a_second(times: Iterable[float], turn: float) -> int:
+    """How many of these turns were in the second up to this one."""
+    return sum(turn - 1.0 < at <= turn for at in times)

@@ -20,6 +20,7 @@ TRY_AGAIN_PAUSES = 12.0
 # Beyond the known limit: so much more within so many seconds, then by this factor per second.
 BEYOND, BEYOND_SECONDS = 1.03, 2.0
 FASTER = 1.3
+UNKNOWN = 0.7
 SLOWEST = 0.5  # requests per second
 
 # So many answers tell a share. Below the first share, refusals are tolerated until the limit is reached;
@@ -70,13 +71,14 @@ Knowledge = Probe | Immune | None
 class Refusal(NamedTuple):
     """A refusal, and what was seen since the rate was last changed because of one.
 
-    ``rate``: requests per second, 0 for no ceiling. ``taken``: requests of the second before it that were
-    not refused. ``measured``: whether there was a whole second before it. ``pause``: seconds to wait.
+    ``rate``: requests per second, 0 for no ceiling. ``sent``: requests of the second before it, ``taken``:
+    those of them that were not refused. ``age``: seconds since the first request. ``pause``: seconds to wait.
     """
 
     rate: float
+    sent: int
     taken: int
-    measured: bool
+    age: float
     in_a_row: int
     answered: int
     refused: int
@@ -92,7 +94,9 @@ def learn(known: Knowledge, told: Refusal) -> Knowledge:
     """What is known after a refusal; the same object if it changes nothing."""
     match known:
         case None:
-            evident = told.measured or told.in_a_row >= IN_A_ROW
+            evident = told.age >= 1 or told.in_a_row >= IN_A_ROW
+            if not told.rate and told.sent < ENOUGH:
+                return known
             return _slower(told, told.rate) if evident else known
         case Immune(share):
             return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
@@ -107,6 +111,13 @@ def learn(known: Knowledge, told: Refusal) -> Knowledge:
 
 
 def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
-    limit = max(SLOWEST, min(told.rate, told.taken) if told.rate else float(told.taken))
+    limit = float(told.taken)
+    if told.rate:
+        # Who had little to send cannot tell from what was taken how much would have been.
+        limit = min(
+            told.rate,
+            limit if told.sent >= told.rate * min(1.0, told.age) / 2 else max(limit, told.rate * UNKNOWN),
+        )
+    limit = max(SLOWEST, limit)
     again = max(TRY_AGAIN, TRY_AGAIN_PAUSES * told.pause)
     return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share)

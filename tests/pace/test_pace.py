@@ -130,3 +130,24 @@ def test_a_pause_is_told_once_however_many_ask_for_it() -> None:
         return told
 
     assert warp(main()) == [30.0]
+
+
+def test_the_rate_may_change_while_others_wait_for_their_turn() -> None:
+    async def main() -> int:
+        pace, draw, done = Pace(0), Random(3), 0
+
+        async def one() -> None:
+            nonlocal done
+            for _ in range(60):
+                turn = await pace.turn()
+                await asyncio.sleep(0.005)
+                if draw.random() < 0.25:
+                    pace.throttled(turn, None)
+                else:
+                    pace.passed(turn)
+                done += 1
+
+        await asyncio.gather(*(one() for _ in range(40)))
+        return done
+
+    assert warp(main()) == 2400

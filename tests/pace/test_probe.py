@@ -12,7 +12,7 @@ from bulk_onboard.pace.probe import BEYOND, SLOWEST, TRY_AGAIN, Immune, Probe, R
 def refusal(
     rate: float = 100, taken: int = 80, answered: int = 100, refused: int = 1, **more: float
 ) -> Refusal:
-    return Refusal(rate, taken, True, 1, answered, refused, **more)  # type: ignore[arg-type]
+    return Refusal(rate, 100, taken, 60.0, 1, answered, refused, **more)  # type: ignore[arg-type]
 
 
 KNOWN = Probe(limit=80, start=77.6, again=TRY_AGAIN, before=100)
@@ -24,7 +24,7 @@ def test_the_first_refusal_brings_the_rate_just_below_what_was_taken() -> None:
 
 
 def test_without_a_whole_second_before_it_a_single_refusal_is_no_evidence() -> None:
-    early = refusal()._replace(measured=False)
+    early = refusal()._replace(age=0.5)
     assert learn(None, early) is None
     assert isinstance(learn(None, early._replace(in_a_row=3)), Probe)
 
@@ -85,8 +85,9 @@ def test_the_rate_passes_the_known_limit_slowly_and_then_ever_faster() -> None:
 refusals = st.builds(
     Refusal,
     rate=st.floats(0.5, 5000) | st.just(0.0),
+    sent=st.integers(0, 1000),
     taken=st.integers(0, 500),
-    measured=st.booleans(),
+    age=st.floats(0, 100),
     in_a_row=st.integers(1, 9),
     answered=st.integers(1, 500),
     refused=st.integers(1, 500),
@@ -106,3 +107,10 @@ def test_the_rate_never_falls_while_nothing_is_refused(limit: float, times: list
     probe = Probe(limit, limit * 0.97, TRY_AGAIN, 2000)
     rates = [probe.rate(at) for at in sorted(times)]
     assert rates == sorted(rates)
+
+
+def test_who_had_little_to_send_slows_down_a_little_only() -> None:
+    found = learn(None, refusal(rate=100, taken=2)._replace(sent=3))
+    assert isinstance(found, Probe)
+    assert found.limit == 70
+    assert learn(None, refusal(rate=0, taken=2)._replace(sent=3)) is None
