@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bulk_onboard.pace.ceiling import Ceiling
-from bulk_onboard.pace.probe import Immune, Knowledge, Probe, Refusal, learn
+from bulk_onboard.pace.probe import ENOUGH, Immune, Knowledge, Probe, Refusal, learn
 
 # A new rate is set in steps of at least this share of the old one.
 STEP = 0.01
@@ -14,6 +15,8 @@ STEP = 0.01
 REMEMBERED = 10.0
 # Without a ceiling, whoever may send so many requests per second may send as many as he can.
 FREE = 20_000.0
+# Who waits longer than this for a turn, in seconds, waits because of the rate.
+WAIT = 0.001
 # A gap between two turns counts as sending for so many seconds at most: idling proves nothing.
 IDLE = 0.5
 
@@ -31,7 +34,7 @@ class Pace:
         self._known: Knowledge = None
         self._began: float | None = None
         self._last = 0.0
-        self._turns: deque[float] = deque()
+        self._waited = float("-inf")
         self._passed: deque[float] = deque()
         self._changed_at = float("-inf")
         self._sending = 0.0
@@ -46,7 +49,10 @@ class Pace:
         """Return when the next request may go out: the time, by the loop's clock."""
         if isinstance(self._known, Probe):
             self._speed_up(self._known)
+        wanted = asyncio.get_running_loop().time()
         now = await self._ceiling.turn()
+        if now - wanted > WAIT:
+            self._waited = now
         self._remember(now)
         return now
 
@@ -75,10 +81,11 @@ class Pace:
 
     def _learn(self, turn: float, pause: float) -> None:
         began = turn if self._began is None else self._began
+        taken = sum(turn - 1.0 < at <= turn for at in self._passed)
         told = Refusal(
             rate=self._ceiling.rate,
-            sent=_within_a_second(self._turns, turn),
-            taken=_within_a_second(self._passed, turn),
+            busy=turn - self._waited < 1.0 or max(taken, self._in_a_row) >= ENOUGH,
+            taken=taken,
             age=turn - began,
             in_a_row=self._in_a_row,
             answered=self._answered,
@@ -111,12 +118,5 @@ class Pace:
             self._began = self._last = now
         self._sending += min(IDLE, now - self._last)
         self._last = now
-        self._turns.append(now)
-        for times in (self._turns, self._passed):
-            while times and times[0] < now - REMEMBERED:
-                times.popleft()
-
-
-def _within_a_second(times: Iterable[float], turn: float) -> int:
-    """How many of these turns were in the second up to this one."""
-    return sum(turn - 1.0 < at <= turn for at in times)
+        while self._passed and self._passed[0] < now - REMEMBERED:
+            self._passed.popleft()

@@ -71,12 +71,13 @@ Knowledge = Probe | Immune | None
 class Refusal(NamedTuple):
     """A refusal, and what was seen since the rate was last changed because of one.
 
-    ``rate``: requests per second, 0 for no ceiling. ``sent``: requests of the second before it, ``taken``:
-    those of them that were not refused. ``age``: seconds since the first request. ``pause``: seconds to wait.
+    ``rate``: requests per second, 0 for no ceiling. ``busy``: whether there was as much to send as could be
+    sent. ``taken``: requests of the second before it that were not refused. ``age``: seconds since the first
+    request. ``pause``: seconds to wait.
     """
 
     rate: float
-    sent: int
+    busy: bool
     taken: int
     age: float
     in_a_row: int
@@ -95,7 +96,7 @@ def learn(known: Knowledge, told: Refusal) -> Knowledge:
     match known:
         case None:
             evident = told.age >= 1 or told.in_a_row >= IN_A_ROW
-            if not told.rate and told.sent < ENOUGH:
+            if not told.rate and not told.busy:
                 return known
             return _slower(told, told.rate) if evident else known
         case Immune(share):
@@ -114,10 +115,7 @@ def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
     limit = float(told.taken)
     if told.rate:
         # Who had little to send cannot tell from what was taken how much would have been.
-        limit = min(
-            told.rate,
-            limit if told.sent >= told.rate * min(1.0, told.age) / 2 else max(limit, told.rate * UNKNOWN),
-        )
+        limit = min(told.rate, limit if told.busy else max(limit, told.rate * UNKNOWN))
     limit = max(SLOWEST, limit)
     again = max(TRY_AGAIN, TRY_AGAIN_PAUSES * told.pause)
     return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share)

@@ -12,7 +12,7 @@ from bulk_onboard.pace.probe import BEYOND, SLOWEST, TRY_AGAIN, Immune, Probe, R
 def refusal(
     rate: float = 100, taken: int = 80, answered: int = 100, refused: int = 1, **more: float
 ) -> Refusal:
-    return Refusal(rate, 100, taken, 60.0, 1, answered, refused, **more)  # type: ignore[arg-type]
+    return Refusal(rate, True, taken, 60.0, 1, answered, refused, **more)  # type: ignore[arg-type]
 
 
 KNOWN = Probe(limit=80, start=77.6, again=TRY_AGAIN, before=100)
@@ -85,7 +85,7 @@ def test_the_rate_passes_the_known_limit_slowly_and_then_ever_faster() -> None:
 refusals = st.builds(
     Refusal,
     rate=st.floats(0.5, 5000) | st.just(0.0),
-    sent=st.integers(0, 1000),
+    busy=st.booleans(),
     taken=st.integers(0, 500),
     age=st.floats(0, 100),
     in_a_row=st.integers(1, 9),
@@ -110,7 +110,7 @@ def test_the_rate_never_falls_while_nothing_is_refused(limit: float, times: list
 
 
 def test_who_had_little_to_send_slows_down_a_little_only() -> None:
-    found = learn(None, refusal(rate=100, taken=2)._replace(sent=3))
+    found = learn(None, refusal(rate=100, taken=2)._replace(busy=False))
     assert isinstance(found, Probe)
     assert found.limit == 70
-    assert learn(None, refusal(rate=0, taken=2)._replace(sent=3)) is None
+    assert learn(None, refusal(rate=0, taken=2)._replace(busy=False)) is None
