@@ -84,7 +84,8 @@ async def onboard(
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     settings = _settings(provider, login, app, options)
-    with open_source(where, sheet=settings.input.sheet) as source:
+    told = settings.input
+    with open_source(where, sheet=told.sheet, wanted=told.mapping.values()) as source:
         require(settings, fields_in(source, settings))
         result = await run.onboard(source, settings, observer)
     table = await asyncio.to_thread(run.table, settings, result)
@@ -104,7 +105,8 @@ def validate(
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     settings = _settings(provider, None, None, options, offline=True)
-    with open_source(where, sheet=settings.input.sheet) as source:
+    told = settings.input
+    with open_source(where, sheet=told.sheet, wanted=told.mapping.values()) as source:
         return validate_file(source, settings)
 
 

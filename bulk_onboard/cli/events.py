@@ -64,7 +64,7 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
 
     if run_id:
         return drive(lambda observer, stop: check_events(run_id, settings, observer, stop), showing)
-    with opened(run_or_file, settings.input.sheet) as source:
+    with opened(run_or_file, settings.input) as source:
         return drive(lambda observer, stop: check_events(source, settings, observer, stop), showing)
 
 

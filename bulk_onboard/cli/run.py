@@ -65,6 +65,6 @@ def run_file(file: str, settings: Settings, showing: Showing) -> int:
     from bulk_onboard.cli.header import fields_in  # noqa: PLC0415
     from bulk_onboard.engine.run import onboard  # noqa: PLC0415
 
-    with opened(file, settings.input.sheet) as source:
+    with opened(file, settings.input) as source:
         require(settings, fields_in(source, settings))
         return drive(lambda observer, stop: onboard(source, settings, observer, stop), showing)

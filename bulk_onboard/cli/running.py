@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bulk_onboard.chunk import Source
     from bulk_onboard.engine.run import RunResult
     from bulk_onboard.engine.stop import StopSignal
+    from bulk_onboard.settings import InputSettings
 
 Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
 
@@ -72,11 +73,11 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 @contextmanager
-def opened(where: str, sheet: str | None) -> Iterator[Source]:
+def opened(where: str, told: InputSettings) -> Iterator[Source]:
     """The file, or standard input for ``-``."""
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
-    source: Source = open_source(where, sheet=sheet)
+    source: Source = open_source(where, sheet=told.sheet, wanted=told.mapping.values())
     try:
         yield source
     finally:

@@ -56,7 +56,7 @@ def check(file: str, settings: Settings, *, as_json: bool) -> int:
     from bulk_onboard.report.files import write_problems  # noqa: PLC0415
 
     display = progress.display(log_format="text", verbose=False, quiet=False)
-    with opened(file, settings.input.sheet) as source:
+    with opened(file, settings.input) as source:
         try:
             found = validate_file(source, settings, display)
         finally:

@@ -175,6 +175,12 @@ FOREIGN = [
     fine("Züchter 农户.csv", data(GOOD)),
     fine("csv-named.xlsx", data(GOOD), note="is read as CSV"),
     fine("csv-named.parquet", data(GOOD), note="is read as CSV"),
+    fine(
+        "mapped-titles.csv",
+        data("Growers 2026\n\nKunde,Raven token\n" + good()),
+        note="header is known by --map",
+        options=("--map", "leafUserId=Kunde", "--map", "refreshToken=Raven token"),
+    ),
     refused("sheet.csv", data(GOOD), "has no sheets", options=("--sheet", "Growers")),
     refused("kept.csv", data(GOOD), "--keep acres: there is no such column", options=("--keep", "acres")),
     refused(
