@@ -154,6 +154,8 @@ def decide(progress: Progress, verdict: Verdict, policy: Policy, moment: Moment)
             step = Finish(Status.CREATED, credential=credential)
         case Exists():
             step = _on_exists(progress, verdict)
+        case Absent(usual=False):  # more likely a broken reply, and what it hides must not be posted over
+            step = _again(progress, Ambiguous("unreadable-reply"), policy, moment)
         case Absent() if progress.suspect:
             step = _on_absent_suspect(progress, verdict, policy, moment)
         case Absent():
@@ -205,8 +207,6 @@ def _is_ours(credential: Credential, progress: Progress) -> bool:
 
 def _on_absent_suspect(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
     """A POST of ours may have been stored: absence is proof only if it is certain, and not too early."""
-    if not verdict.usual:
-        return _again(progress, Ambiguous("unreadable-reply"), policy, moment)
     looked = replace(progress, looks=progress.looks + 1)
     if moment.elapsed < progress.settles_at:
         return Next(looked, after=progress.settles_at - moment.elapsed)

@@ -66,6 +66,7 @@ TABLE: list[tuple[str, Verdict, Moment, tuple[Status, str] | Action]] = [
     ("asking", Exists(credential()), EARLY, (Status.EXISTING, "already-connected")),
     ("asking", Absent(), EARLY, Action.POST),
     ("asking", Absent(bare=True), EARLY, Action.POST),
+    ("asking", Absent(bare=True, usual=False), EARLY, Action.ASK),
     ("asking", Refused("leaf:x"), EARLY, (Status.REJECTED, "leaf:x")),
     ("asking", Throttled(3.0), EARLY, Action.ASK),
     ("asking", Throttled(3.0), LATE, (Status.FAILED, "throttled-too-long")),

@@ -46,6 +46,8 @@ KEEP_ALIVE = 15.0  # seconds
 LOGIN_ATTEMPTS = 6
 # For one request. A token that others are served with may still be refused for one grower, for ever.
 RENEWALS = 3
+# So many empty replies can be broken ones, before it is known how this Leaf says "none".
+RARE = 2
 
 V = TypeVar("V")
 # Called when a request has got its turn and goes out.
@@ -207,12 +209,12 @@ class LeafClient:
             self._turns.hold(verdict.after)
 
     def _weigh_absence(self, answer: Answer[Verdict]) -> Answer[Verdict]:
-        """An empty 200 is this Leaf's way of saying "none" only if it does not mostly say 404."""
+        """An empty 200 is this Leaf's way of saying "none" only if it is not rare, and 404 is rarer."""
         if not isinstance(answer.verdict, Absent):
             return answer
         bare = answer.verdict.bare
         self._absences[bare] += 1
-        usual = not bare or self._absences[True] > self._absences[False]
+        usual = not bare or self._absences[True] > max(self._absences[False], RARE)
         return Answer(Absent(bare, usual), answer.http_status, answer.seconds)
 
     async def _authenticate(self) -> Secret:

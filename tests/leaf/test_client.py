@@ -332,7 +332,7 @@ async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> No
 # --- absence ----------------------------------------------------------------------------------------
 
 
-async def test_an_empty_200_is_a_usual_no_only_where_404_is_not() -> None:
+async def test_an_empty_200_is_a_usual_no_only_where_it_is_often_seen_and_404_is_not() -> None:
     replies = [http(200), http(404), http(404), http(200), http(200), http(200)]
 
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
@@ -341,7 +341,7 @@ async def test_an_empty_200_is_a_usual_no_only_where_404_is_not() -> None:
     async with talking(answer) as (client, server):
         found = [(await client.ask(ID, PAYLOAD)).verdict for _ in replies]
     assert found == [
-        Absent(bare=True),
+        Absent(bare=True, usual=False),
         Absent(),
         Absent(),
         Absent(bare=True, usual=False),
