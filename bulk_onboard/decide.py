@@ -118,16 +118,15 @@ class Next:
 Step = Finish | Next
 
 
-def first(policy: Policy, intent: Intent | None, now: datetime) -> Progress:
+def first(policy: Policy, intent: Intent | None) -> Progress:
     """Where a row starts. An intent without an outcome, or a careful mode, asks first."""
     if intent is not None:
-        # The POST may have gone out long after its intent, when Leaf had asked everybody to wait, but not
-        # later than patience allows. An intent of the future only means that a clock was set back.
-        age = max(0.0, (now - intent.at).total_seconds())
+        # Its age is no reason to believe absence sooner: it is that of the first POST, and the last one may
+        # have gone out just before the earlier run died.
         return Progress(
             Action.ASK,
             suspect=True,
-            settles_at=min(policy.settle_slow, max(0.0, policy.patience + policy.settle_slow - age)),
+            settles_at=policy.settle_slow,
             unanswered=intent.at if intent.same else None,
         )
     return Progress(Action.POST if policy.if_exists is IfExists.OVERWRITE else Action.ASK)

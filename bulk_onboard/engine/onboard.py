@@ -53,10 +53,9 @@ class _Life:
         self._shared, self._row, self._under_way = shared, row, under_way
         self._attempts = 0
         self._on_the_wire = False
-        started = shared.now()
-        self._started_at = to_text(started)
+        self._started_at = to_text(shared.now())
         self._last: Answer[Verdict] | None = None
-        self._progress = first(shared.policy, row.open_intent, started)
+        self._progress = first(shared.policy, row.open_intent)
 
     async def live(self) -> None:
         """Until there is an outcome, also when interrupted or when our login is refused."""

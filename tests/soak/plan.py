@@ -142,7 +142,7 @@ def _line(draw: Random, number: int, before: list[Line], *, held: bool) -> Line:
             return Line(leaf_user_id, f"refused-{token}", Fate.REJECTED)
         case chance if chance < 0.04:
             return Line(leaf_user_id, f"expired-{token}", Fate.UNHEALTHY)
-        case chance if 0.90 < chance and held:
+        case chance if chance > 0.9 and held:
             return Line(leaf_user_id, token, Fate.HELD)
         case chance if chance < 0.08:
             return Line("not-a-uuid", token, Fate.INVALID)
