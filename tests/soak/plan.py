@@ -82,13 +82,17 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One round. ``stormy``: runs that may end by themselves before the faults cease."""
+    """One round. ``stormy``: runs that may end by themselves before the faults cease.
+
+    ``at_work``: seconds for which Leaf is at work on a POST before anybody can see what it stored.
+    """
 
     seed: int
     lines: tuple[Line, ...]
     shares: Mapping[Kind, float]
     answers: Mapping[str, str]
     latency: float
+    at_work: float
     slow_for: float
     timeout: float
     suffix: str
@@ -106,7 +110,7 @@ class Plan:
 def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
     """The round of a seed: the same seed and size, the same round."""
     draw = Random(f"{seed}/{rows}")
-    timeout = draw.choice([0.4, 0.7, 1.0])
+    timeout = draw.choice([0.4, 0.7, 1.0, 3.0])
     answers = _answers(draw)
     shares = _shares(draw)
     by_password = Kind.EXPIRED_LOGIN in shares or draw.random() < 0.5
@@ -116,7 +120,8 @@ def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
         lines=_lines(draw, rows, held=not overwrite),
         shares=shares,
         answers=answers,
-        latency=draw.choice([0.0, 0.005, 0.05, timeout / 3]),
+        latency=draw.choice([0.0, 0.005, 0.05]),
+        at_work=draw.choice([0.0, 0.0, draw.uniform(0.2, 0.8) * timeout]),
         slow_for=timeout * draw.uniform(0.3, 1.5),
         timeout=timeout,
         suffix=draw.choice(["csv", "parquet"]),

@@ -107,6 +107,7 @@ class _Round:
             self._run(lambda process: _outlast(process, PATIENCE))
         self._server.calm()
         self._until_over()
+        time.sleep(self._plan.at_work)  # whatever is still under way shows
         held = self._server.held()
         self._story.wrong += truth.about_posts(held)
         self._story.wrong += [f"secret: it shows in {path}" for path in leaks(self._work)]

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass, field
 from threading import Event
 
+from aiohttp import web
+
 from bulk_onboard.sandbox import Behaviour, Faults, Sandbox
 from bulk_onboard.sandbox.faults import Area
 from tests.soak.plan import Plan
@@ -28,16 +30,33 @@ class Weather(Faults):
         return self.storm.is_set() and super().concern(method, area)
 
 
+class Late(Sandbox):
+    """A Leaf that takes its time over a POST, also when whoever sent it is dead by then."""
+
+    at_work = 0.0
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "POST":
+            await asyncio.sleep(self.at_work)
+        return await super()._handle(request)
+
+
 async def _serve(of: Plan) -> None:
     weather = Weather(of.shares, slow_for=of.slow_for)
     behaviour = Behaviour(
         unknowns=of.unknowns, faults=weather, seed=of.seed, latency=of.latency, event_delay=0.2
     )
+    sandbox = Late(behaviour=behaviour)
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGUSR1, weather.storm.set)
+
+    def begin() -> None:
+        weather.storm.set()
+        sandbox.at_work = of.at_work
+
+    loop.add_signal_handler(signal.SIGUSR1, begin)
     loop.add_signal_handler(signal.SIGUSR2, weather.storm.clear)
     loop.add_reader(sys.stdin.fileno(), ended.set)  # at its end whoever began this has let go, or died
-    async with Sandbox(behaviour=behaviour).serve() as url:
+    async with sandbox.serve() as url:
         print(url, flush=True)
         await ended.wait()
 
