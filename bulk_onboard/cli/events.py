@@ -63,9 +63,16 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
     from bulk_onboard.engine.run import check_events  # noqa: PLC0415
 
     if run_id:
+        require_ledger(settings)
         return drive(lambda observer, stop: check_events(run_id, settings, observer, stop), showing)
     with opened(run_or_file, settings.input) as source:
         return drive(lambda observer, stop: check_events(source, settings, observer, stop), showing)
+
+
+def require_ledger(settings: Settings) -> None:
+    """Refuse to look for a run where no run ever was: a new ledger there would only hide the mistake."""
+    if not (path := settings.output.ledger_path).is_file():
+        raise UsageError(f"there is no ledger at {path}; name the folder of the reports with --output")
 
 
 def run_named(text: str) -> str | None:

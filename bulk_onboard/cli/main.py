@@ -147,7 +147,7 @@ def _wrong_usage(error: click.ClickException) -> int:
 
 def _complain(text: str, code: ExitCode) -> int:
     with suppress(OSError):
-        click.echo(f"bulk-onboard: error: {text.rstrip('.')}.", err=True)
+        click.echo(f"bulk-onboard: error: {text if text.endswith(('.', '?')) else f'{text}.'}", err=True)
     return code
 
 

@@ -28,10 +28,11 @@ def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -
     The exit code is that of the run.
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
-    from bulk_onboard.cli.events import run_named  # noqa: PLC0415
+    from bulk_onboard.cli.events import require_ledger, run_named  # noqa: PLC0415
 
     settings = load(given, config, offline=True)
     run_id = run_named(run) if run else None
+    require_ledger(settings)
     from bulk_onboard.engine.run import write_again  # noqa: PLC0415
 
     return tell(write_again(run_id, settings), Showing(as_json=as_json))

@@ -74,7 +74,9 @@ def say(text: str, *, err: bool = False) -> None:
 
 @contextmanager
 def opened(where: str, told: InputSettings) -> Iterator[Source]:
-    """The file, or standard input for ``-``."""
+    """The file, or standard input for ``-``. Raises UsageError for the empty name of an unset variable."""
+    if not where.strip():
+        raise UsageError("FILE is empty; name a file, or - for standard input")
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     source: Source = open_source(where, sheet=told.sheet, wanted=told.mapping.values())

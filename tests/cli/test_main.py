@@ -95,6 +95,11 @@ def test_each_error_of_ours_ends_in_its_code_and_one_line(
     assert capsys.readouterr().err == "bulk-onboard: error: the sea is rough.\n"
 
 
+def test_a_question_is_not_given_a_full_stop(ending: Callable[[BaseException], int], capsys: Capture) -> None:
+    ending(errors.UsageError("was it copied whole?"))
+    assert capsys.readouterr().err.endswith(" was it copied whole?\n")
+
+
 def test_an_error_of_ours_in_a_group_is_found(ending: Callable[[BaseException], int]) -> None:
     group = BaseExceptionGroup(
         "tasks", [ValueError("x"), BaseExceptionGroup("t", [errors.LedgerBusy("held")])]

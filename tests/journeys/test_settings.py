@@ -86,6 +86,21 @@ def test_the_environment_wins_over_dot_env_and_that_over_the_toml_file(desk: Des
     assert "chmod 600 bulk-onboard.toml" in ran.err
 
 
+@pytest.mark.parametrize("argv", [["report"], ["events", "20261123T154500Z-growers", "--sandbox"]])
+def test_a_run_is_not_looked_for_in_a_folder_without_a_ledger_and_none_is_made(
+    desk: Desk, argv: list[str]
+) -> None:
+    ran = desk(*argv, "--output", "mistyped")
+    assert ran.code == 2
+    assert "there is no ledger at mistyped" in ran.err
+    assert not Path("mistyped").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "events"])
+def test_the_empty_name_of_an_unset_variable_is_wrong_usage(desk: Desk, command: str) -> None:
+    assert desk(command, "").code == 2
+
+
 def test_another_file_of_settings_is_named(desk: Desk, leaf: Leaf) -> None:
     desk.at(leaf())
     Path("nightly.toml").write_text('output = "nightly"\nformat = ["csv", "jsonl"]\n')
