@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from fakes import TOKEN, FakeLeaf, FakeWorld, Fault, row
-from sqlalchemy import event
 from warp import BEGINNING, warp
 
 from bulk_onboard import manifest
@@ -30,6 +29,7 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.model import Event, Row
 from bulk_onboard.pace import Pace
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
+from engine.support import hurry
 
 GOOD = Event(200, BEGINNING)
 F = Fault
@@ -95,7 +95,7 @@ class Stage:
         for name in ("onboard.Onboarding", "follow.Following"):
             monkeypatch.setattr(f"bulk_onboard.engine.phases.{name.split('.')[1]}", _warped(name))
         with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
-            _hurry(ledger)
+            hurry(ledger)
             return warp(self._run(ledger))
 
     async def _run(self, ledger: Ledger) -> Ran:
@@ -132,12 +132,6 @@ class Stage:
             world,
             loop.time() - began,
         )
-
-
-def _hurry(ledger: Ledger) -> None:
-    """No power is cut here, so the disk need not be waited for."""
-    ledger._engine.dispose()
-    event.listen(ledger._engine, "connect", lambda db, _: db.execute("PRAGMA synchronous=OFF"))
 
 
 def _warped(name: str) -> Callable[..., object]:

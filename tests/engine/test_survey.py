@@ -1,0 +1,207 @@
+"""Before anything is sent: which rows are done, which are to do, and which have to be asked about first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from warp import BEGINNING
+
+from bulk_onboard import manifest
+from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.survey import Survey, rows_to_check, rows_to_do, rows_unknown, survey
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import InputError, Interrupted
+from bulk_onboard.facts import RunInfo, ignore
+from bulk_onboard.ledger import Ledger
+from bulk_onboard.model import IfExists, Row, Secret, Status
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.read import open_source
+from bulk_onboard.stamp import to_text
+from engine.support import hurry
+
+AT = to_text(BEGINNING)
+RAVEN = PROVIDERS["raven"]
+APP = {field.name: Secret(f"planted-{field.name}") for field in RAVEN.app_fields if not field.allowed}
+CHUNK = 4
+
+
+def grower(number: int) -> str:
+    """The grower of a row, by its number in the file."""
+    return str(UUID(int=(4 << 76) + (8 << 60) + number))
+
+
+class Desk:
+    """A ledger, and run after run of the same growers on it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        hurry(ledger)
+        self.ledger = ledger
+        self.scope = ledger.scope("https://leaf.example", "raven")
+        self.run_no = 0
+
+    def survey(self, tokens: dict[int, str], if_exists: IfExists = IfExists.SKIP) -> tuple[Scan, Survey]:
+        """A run over a file with these tokens by row number."""
+        scan, run_no = self.scan(tokens), self.begin()
+        found = survey(
+            scan, self.ledger, run_no, self.scope, if_exists=if_exists, observer=ignore, stopped=lambda: False
+        )
+        return scan, found
+
+    def scan(self, tokens: dict[int, str]) -> Scan:
+        told = {"leafUserId": map(grower, tokens), "refreshToken": tokens.values()}
+        frame = pd.DataFrame({name: list(values) for name, values in told.items()})
+        return Scan(open_source(frame), Reading(RAVEN, APP, {}, chunk_rows=CHUNK), self.ledger.key)
+
+    def begin(self) -> int:
+        info = RunInfo(
+            f"r-{self.run_no + 1}", "raven", "growers.csv", "https://leaf.example", "me", BEGINNING
+        )
+        self.run_no = self.ledger.begin(info, self.scope, "process 1 on here")
+        return self.run_no
+
+    def end(self, row: Row, status: str | None, **more: str) -> None:
+        """What came of a row in the latest run; None: its intent was the last that was heard of it."""
+        entry = Entry(row.number, status, row.leaf_user_id, row.fingerprint, intended_at=AT, **more)
+        self.ledger.write(self.run_no, self.scope, [], [entry])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield Desk(ledger)
+
+
+def tokens(count: int, prefix: str = "planted-token") -> dict[int, str]:
+    return {number: f"{prefix}-{number}" for number in range(2, 2 + count)}
+
+
+def to_do(scan: Scan, found: Survey) -> list[Row]:
+    return list(rows_to_do(scan, found.wanted, found.intents))
+
+
+def test_of_a_new_file_every_row_is_to_do_with_its_secrets(desk: Desk) -> None:
+    scan, found = desk.survey(tokens(10))
+    rows = to_do(scan, found)
+    assert (found.rows, [row.number for row in rows]) == (10, list(range(2, 12)))
+    assert [row.payload["refreshToken"] for row in rows] == list(tokens(10).values())
+    assert {row.open_intent for row in rows} == {None}
+
+
+def test_the_next_run_does_what_is_left_and_asks_about_what_may_have_been_sent(desk: Desk) -> None:
+    ends = ["created", "existing", None, "unresolved", "failed", "rejected", "not_attempted"]
+    for row, status in zip(to_do(*desk.survey(tokens(8))), ends, strict=False):
+        desk.end(row, status)
+    scan, found = desk.survey(tokens(8))
+    rows = to_do(scan, found)
+    assert found.statuses == {Status.EXISTING: 2}
+    assert [row.number for row in rows] == [4, 5, 6, 7, 8, 9]
+    assert [row.number for row in rows if row.open_intent] == [4, 5]
+    intents = [row.open_intent for row in rows if row.open_intent]
+    assert all((intent.at, intent.same) == (BEGINNING, True) for intent in intents)
+
+
+def test_an_open_intent_of_other_secrets_is_told_apart(desk: Desk) -> None:
+    (row,) = to_do(*desk.survey(tokens(1, "planted-old")))
+    desk.end(row, None)
+    (again,) = to_do(*desk.survey(tokens(1, "planted-new")))
+    assert again.open_intent
+    assert not again.open_intent.same
+
+
+def test_what_one_place_holds_says_nothing_of_another(desk: Desk) -> None:
+    (row,) = to_do(*desk.survey(tokens(1)))
+    desk.end(row, "created")
+    desk.scope = desk.ledger.scope("https://other.example", "raven")
+    assert len(desk.survey(tokens(1))[1].wanted) == 1
+
+
+def test_a_stop_while_reading_ends_the_survey(desk: Desk) -> None:
+    scan, run_no, asked = desk.scan(tokens(40)), desk.begin(), iter([False, False, True])
+    with pytest.raises(Interrupted, match="nothing was sent"):
+        survey(
+            scan,
+            desk.ledger,
+            run_no,
+            desk.scope,
+            if_exists=IfExists.SKIP,
+            observer=ignore,
+            stopped=lambda: next(asked),
+        )
+    assert len(list(desk.ledger.blocks(run_no))) == 3
+
+
+def test_rows_of_a_file_that_has_changed_since_are_not_sent(desk: Desk) -> None:
+    scan, found = desk.survey(tokens(10))
+    # The third chunk is another by now.
+    scan._seen[2] = scan._seen[2] + np.uint64(1)
+    sent = []
+    with pytest.raises(InputError, match="was changed while it was being read"):
+        sent.extend(row.number for row in iter(rows_to_do(scan, found.wanted, found.intents)))
+    assert all(number < 2 + 2 * CHUNK for number in sent)
+
+
+def test_the_events_check_looks_at_the_connected_and_of_earlier_ones_at_the_unwell(desk: Desk) -> None:
+    healths = ["healthy", "unhealthy", "pending", ""]
+    for row, health in zip(to_do(*desk.survey(tokens(4))), healths, strict=True):
+        desk.end(row, "created", health=health)
+    scan, found = desk.survey(tokens(7))
+    for row, status in zip(to_do(scan, found), ["created", "rejected", "existing"], strict=True):
+        desk.end(row, status)
+    looked = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, every=False)]
+    assert looked == [3, 4, 6, 8]
+    every = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, every=True)]
+    assert every == [2, 3, 4, 5, 6, 8]
+    some = rows_to_check(desk.ledger, desk.run_no, every=True, only=[3, 8])
+    assert [check.entry.row for check in some] == [3, 8]
+
+
+def test_a_look_at_rows_that_nobody_knows_keeps_what_an_open_intent_says(desk: Desk) -> None:
+    for row, status in zip(to_do(*desk.survey(tokens(2))), [None, "failed"], strict=True):
+        desk.end(row, status)
+    checks = list(rows_unknown(*desk.survey(tokens(3))))
+    found = [(check.entry.status, check.entry.intended_at, check.unless_found) for check in checks]
+    assert found == [
+        ("unresolved", AT, Status.UNRESOLVED),
+        ("not_attempted", "", Status.NOT_ATTEMPTED),
+        ("not_attempted", "", Status.NOT_ATTEMPTED),
+    ]
+
+
+statuses = st.sampled_from([None, "created", "existing", "rejected", "failed", "unresolved", "not_attempted"])
+histories = st.lists(st.tuples(st.integers(2, 10), statuses, st.booleans()), max_size=8)
+
+
+@settings(max_examples=10)
+@given(histories, st.sampled_from(IfExists))
+def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_to_be_overwritten(
+    history: list[tuple[int, str | None, bool]], if_exists: IfExists
+) -> None:
+    new, old = tokens(9), tokens(9, "planted-old")
+    last: dict[int, tuple[str | None, bool]] = {}
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
+        desk = Desk(ledger)
+        rows = {row.number: row for row in to_do(*desk.survey(new))}
+        former = {row.number: row for row in to_do(*desk.survey(old))}
+        for number, status, same in history:
+            desk.begin()
+            desk.end((rows if same else former)[number], status)
+            last[number] = (status, same)
+        scan, found = desk.survey(new, if_exists)
+        again = {row.number: row for row in to_do(scan, found)}
+        blocks = [manifest.unpack(data) for _, _, data in ledger.blocks(desk.run_no)]
+    assert found.rows == len(again) + sum(found.statuses.values()) == sum(map(len, blocks)) == 9
+    for number in new:
+        status, same = last.get(number, ("not_attempted", True))
+        done = status in {"created", "existing"}
+        assert (number in again) is (not done or (if_exists is IfExists.OVERWRITE and not same))
+        intent = again[number].open_intent if number in again else None
+        assert bool(intent) is (status in {None, "unresolved"})
+        assert intent is None or intent.same is same
