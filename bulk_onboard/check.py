@@ -7,14 +7,16 @@ somebody's token in the wrong column.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.fingerprint import Fingerprints
+from bulk_onboard.fingerprint import SIZE, Fingerprints
+from bulk_onboard.growers import id_words
 from bulk_onboard.header import LEAF_USER_ID, Columns, normal
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.providers import Field, Provider, Scope
@@ -48,13 +50,16 @@ class Checked:
 
     ``frame``: row, leafUserId (canonical, or what may be shown of it), fingerprint (32 hex; "" if invalid),
     code ("" if fine), column, message, and the kept columns with their prefix. ``payload``: the cleaned
-    provider fields that the file has. ``digests``: 16 bytes over these per valid row, to tell exact repeats.
-    ``warnings``: row, code, column, message of what was cleaned.
+    provider fields that the file has. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid
+    rows the grower, the fingerprint, and one over all of the payload, to tell exact repeats. ``warnings``:
+    row, code, column, message of what was cleaned.
     """
 
     frame: pd.DataFrame
     payload: pd.DataFrame
-    digests: Sequence[bytes]
+    ids: np.ndarray
+    prints: np.ndarray
+    digests: np.ndarray
     warnings: pd.DataFrame
 
 
@@ -90,10 +95,12 @@ def check(
     valid = verdict.codes == ""
     payload = cells.drop(columns=LEAF_USER_ID)
     prints, digests = _fingerprints(payload[valid], provider, fingerprints)
-    frame = _frame(chunk, cells[LEAF_USER_ID], valid, prints, verdict)
+    ids = _shown_ids(cells[LEAF_USER_ID], valid)
+    frame = _frame(chunk, ids, valid, prints, verdict)
     for i, (name, _) in enumerate(columns.keep, start=len(fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
-    return Checked(frame, payload, digests, warnings)
+    words = id_words(pa.array(ids[valid], pa.large_string()))
+    return Checked(frame, payload, words, _wide(prints), _wide(digests), warnings)
 
 
 class _Verdict:
@@ -225,32 +232,46 @@ def shown(text: str) -> str:
 
 def _fingerprints(
     payload: pd.DataFrame, provider: Provider, fingerprints: Fingerprints
-) -> tuple[list[bytes], list[bytes]]:
+) -> tuple[bytes, bytes]:
     """Of the grower's secrets, which the ledger knows a row by; and of all that the file says of it."""
     secret = [f.name for f in provider.grower_fields if f.secret and f.name in payload]
-    prints = fingerprints.of_columns([payload[name].tolist() for name in secret])
+    prints = b"".join(fingerprints.of_columns([payload[name].tolist() for name in secret]))
     if len(secret) == payload.shape[1]:
         return prints, prints
-    return prints, fingerprints.of_columns([payload[name].tolist() for name in payload])
+    return prints, b"".join(fingerprints.of_columns([payload[name].tolist() for name in payload]))
 
 
-def _frame(
-    chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: list[bytes], verdict: _Verdict
-) -> pd.DataFrame:
-    named = ids.str.lower().tolist()
-    for i in np.flatnonzero(~valid):
-        if not re.match(_UUID, named[i]):
-            named[i] = shown(ids.iloc[int(i)])
-    hexed = np.full(len(ids), "", dtype=object)
-    hexed[valid] = [one.hex() for one in prints]
-    texts = {
-        "fingerprint": hexed,
-        "code": verdict.codes,
-        "column": verdict.columns,
-        "message": verdict.messages,
-    }
-    frame = pd.DataFrame({"row": chunk.numbers, "leafUserId": pd.array(named, dtype="str")})
-    return frame.assign(**{name: pd.array(values, dtype="str") for name, values in texts.items()})
+def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
+    """In lower case, and of what is no UUID only what may be shown."""
+    lower = ids.str.lower()
+    wrong = np.flatnonzero(~valid)
+    if not len(wrong):
+        return lower
+    texts = lower.tolist()
+    for i in wrong:
+        if not re.match(_UUID, texts[i]):
+            texts[i] = shown(ids.iloc[int(i)])
+    return pd.Series(texts, dtype="str")
+
+
+def _hexed(prints: bytes, valid: np.ndarray) -> pd.Series:
+    """32 hex digits for each valid row, "" for the others."""
+    digits, width = prints.hex(), 2 * SIZE
+    texts = [digits[at : at + width] for at in range(0, len(digits), width)]
+    if not valid.all():
+        spread = np.full(len(valid), "", dtype=object)
+        spread[valid] = texts
+        texts = spread.tolist()
+    return pd.Series(texts, dtype="str")
+
+
+def _frame(chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: bytes, verdict: _Verdict) -> pd.DataFrame:
+    texts = {"code": verdict.codes, "column": verdict.columns, "message": verdict.messages}
+    columns = {"row": pd.Series(chunk.numbers), "leafUserId": ids, "fingerprint": _hexed(prints, valid)}
+    nothing = pd.Series(np.full(len(ids), ""), dtype="str") if valid.all() else None
+    for name, values in texts.items():
+        columns[name] = pd.Series(values, dtype="str") if nothing is None else nothing
+    return pd.DataFrame(columns)
 
 
 # --- across the whole file --------------------------------------------------------------------------
@@ -267,12 +288,9 @@ class Repeats:
 
     def add(self, checked: Checked) -> None:
         """Take in the valid rows of a chunk."""
-        good = checked.frame[checked.frame["code"] == ""]
-        ids = bytes.fromhex("".join(good["leafUserId"].tolist()).replace("-", ""))
-        prints = bytes.fromhex("".join(good["fingerprint"].tolist()))
-        self._parts.append(
-            (good["row"].to_numpy(np.int64), _wide(ids), _wide(prints), _wide(b"".join(checked.digests)))
-        )
+        valid = (checked.frame["code"] == "").to_numpy(bool)
+        rows = checked.frame["row"].to_numpy(np.int64)[valid]
+        self._parts.append((rows, checked.ids, checked.prints, checked.digests))
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""

@@ -2,62 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bulk_onboard import manifest
+from bulk_onboard.growers import HEALTHS, Growers, State
 from bulk_onboard.model import IfExists, Status
 
 
-class Known(Protocol):
-    """What the newest entry of a grower says."""
+class Compared(NamedTuple):
+    """``table`` is the manifest's frame. ``open_lines``: its lines whose grower has an open intent."""
 
-    @property
-    def status(self) -> str | None: ...
-    @property
-    def code(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def credential_id(self) -> str: ...
-    @property
-    def health(self) -> str: ...
+    table: pd.DataFrame
+    open_lines: np.ndarray
 
 
-def compare(frame: pd.DataFrame, known: Mapping[str, Known], if_exists: IfExists) -> pd.DataFrame:
-    """The manifest's frame for one checked chunk.
+def compare(
+    frame: pd.DataFrame, ids: np.ndarray, prints: np.ndarray, known: Growers, if_exists: IfExists
+) -> Compared:
+    """Judge one checked chunk.
 
-    ``frame`` has a line per row with ``row, leafUserId, fingerprint, code, message`` and kept columns.
-    Rows with a code are invalid; rows whose grower is done get ``existing``; rows to do an empty status.
+    ``frame`` has a line per row with ``row, leafUserId, fingerprint, code, message`` and kept columns;
+    ``ids`` and ``prints`` (rows x 2) are those of its valid rows. Rows with a code are invalid; rows whose
+    grower is done get ``existing``; rows to do an empty status.
     """
-    table = frame[["row", "leafUserId", "fingerprint", "code", "message"]].copy()
-    table["status"] = (frame["code"] != "").map({True: Status.INVALID.value, False: ""}).astype("str")
-    table["health"] = ""
-    table["credentialId"] = ""
-    done = {k: found for k, found in known.items() if _is_done(found)}
-    if done:
-        _mark_done(table, done, if_exists)
-    kept = [name for name in frame.columns if name.startswith(manifest.KEPT_PREFIX)]
-    return pd.concat([table[list(manifest.COLUMNS)], frame[kept]], axis=1)
-
-
-def _is_done(found: Known) -> bool:
-    return found.status in {Status.CREATED.value, Status.EXISTING.value}
-
-
-def _mark_done(table: pd.DataFrame, done: Mapping[str, Known], if_exists: IfExists) -> None:
-    ids = table["leafUserId"]
-    stored = ids.map({k: found.fingerprint for k, found in done.items()})
-    strange = ids.map({k: found.code == "token-changed" for k, found in done.items()})
-    mine = stored.notna() & (table["status"] == "")
-    changed = mine & ((stored != table["fingerprint"]) | (strange == True))  # noqa: E712  (it may be missing)
+    valid = np.flatnonzero((frame["code"] == "").to_numpy(bool))
+    at = known.find(ids)
+    met = at >= 0
+    lines, at, prints = valid[met], at[met], prints[met, 0]
+    states = known.states[at]
+    done = states != State.OPEN
+    changed = done & ((known.prints[at] != prints) | (states == State.TOKEN_CHANGED))
     if if_exists is IfExists.OVERWRITE:
-        mine &= ~changed
+        done &= ~changed
         changed &= False
-    table.loc[mine, "status"] = Status.EXISTING.value
-    table.loc[mine, "code"] = "already-onboarded"
-    table.loc[changed, "code"] = "token-changed"
-    table.loc[mine, "health"] = ids[mine].map({k: found.health for k, found in done.items()})
-    table.loc[mine, "credentialId"] = ids[mine].map({k: found.credential_id for k, found in done.items()})
+    kept = [name for name in frame.columns if name.startswith(manifest.KEPT_PREFIX)]
+    told = _told(len(frame), lines[done], at[done], known)
+    table = frame[["row", "leafUserId", "fingerprint"]].assign(
+        status=_text(len(frame), (_but(valid, len(frame)), Status.INVALID), (lines[done], Status.EXISTING)),
+        code=_over(
+            frame["code"], (lines[done & ~changed], "already-onboarded"), (lines[changed], "token-changed")
+        ),
+        message=frame["message"],
+        **told,
+        **{name: frame[name] for name in kept},
+    )
+    return Compared(table, lines[states == State.OPEN])
+
+
+def _but(lines: np.ndarray, rows: int) -> np.ndarray:
+    """All lines but these."""
+    return np.setdiff1d(np.arange(rows), lines, assume_unique=True)
+
+
+def _text(rows: int, *parts: tuple[np.ndarray, str]) -> pd.Series:
+    """One text for these lines, another for those, "" for the rest."""
+    words = pa.array(["", *(str(text) for _, text in parts)], pa.large_string())
+    which = np.zeros(rows, np.int64)
+    for number, (lines, _) in enumerate(parts, 1):
+        which[lines] = number
+    return pd.Series(words.take(pa.array(which)).to_pandas(), dtype="str")
+
+
+def _over(column: pd.Series, *parts: tuple[np.ndarray, str]) -> pd.Series:
+    """A column with other texts in these lines."""
+    if not sum(len(lines) for lines, _ in parts):
+        return column
+    return _text(len(column), *parts).where(_text(len(column), *parts) != "", column)
+
+
+def _told(rows: int, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[str, pd.Series]:
+    """What the ledger says of the rows that are done: their health and their credential's id."""
+    healths, where = np.zeros(rows, np.uint8), np.full(rows, -1, np.int64)
+    healths[lines], where[lines] = known.healths[at], at
+    names = pa.array(HEALTHS, pa.large_string()).take(pa.array(healths))
+    held = known.credential_ids.take(pa.array(where, mask=where < 0)).cast(pa.large_string()).fill_null("")
+    return {
+        "health": pd.Series(names.to_pandas(), dtype="str"),
+        "credentialId": pd.Series(held.to_pandas(), dtype="str"),
+    }

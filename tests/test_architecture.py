@@ -20,14 +20,14 @@ VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 LINES = 400
 
 # Where tables of rows are worked on, many rows at a time.
-TABLES = {"read", "report", "chunk", "compare", "fingerprint", "header", "manifest", "check"}
+TABLES = {"read", "report", "check", "chunk", "compare", "growers", "fingerprint", "header", "manifest"}
 TABLES |= {"engine.scan", "engine.survey", "engine.phases", "engine.validation", WIRING}
 
 # Package -> the modules (or folders) that may import it.
 CONFINED = {
     "pandas": TABLES,
     "numpy": TABLES,
-    "pyarrow": {"read", "manifest", "report"},
+    "pyarrow": {"read", "check", "compare", "growers", "manifest", "report"},
     "aiohttp": {"leaf", "sandbox"},
     "sqlalchemy": {"ledger"},
     "click": {"cli"},

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+from uuid import NAMESPACE_OID, uuid5
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard import manifest
-from bulk_onboard.compare import compare
+from bulk_onboard.compare import Compared
+from bulk_onboard.compare import compare as compared
+from bulk_onboard.growers import Growers, State, growers, id_words, nobody, print_words
 from bulk_onboard.model import IfExists, Status
+
+PRINTS = {"": "", "fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16}
+
+
+def grower(name: str) -> str:
+    """A UUID for a name."""
+    return str(uuid5(NAMESPACE_OID, name))
 
 
 class Found(NamedTuple):
@@ -23,18 +35,53 @@ class Found(NamedTuple):
     credential_id: str = "c-1"
     health: str = "healthy"
 
+    @property
+    def state(self) -> State:
+        """As the ledger would say it."""
+        if self.status in {None, Status.UNRESOLVED}:
+            return State.OPEN
+        if self.status not in {Status.CREATED, Status.EXISTING}:
+            return State.TO_DO
+        return State.TOKEN_CHANGED if self.code == "token-changed" else State.DONE
+
+
+def all_known(known: Mapping[str, Found]) -> Growers:
+    """What the ledger would know."""
+    found = growers(
+        [grower(name) for name in known],
+        [PRINTS[one.fingerprint] for one in known.values()],
+        [one.state for one in known.values()],
+        [one.health for one in known.values()],
+        [one.credential_id for one in known.values()],
+    )
+    return nobody().with_newer(found)
+
+
+def compare(frame: pd.DataFrame, known: Mapping[str, Found], if_exists: IfExists) -> pd.DataFrame:
+    """The manifest's frame; the line of an open intent has nothing else to say."""
+    valid = frame[frame["code"] == ""]
+    ids = id_words(pa.array([grower(name) for name in valid["leafUserId"]], pa.large_string()))
+    prints = print_words(pa.array([PRINTS[name] for name in valid["fingerprint"]], pa.large_string()))
+    found: Compared = compared(frame, ids, prints, all_known(known), if_exists)
+    states = {name: one.state for name, one in known.items()}
+    is_open = [
+        row["code"] == "" and states.get(row["leafUserId"]) == State.OPEN for row in frame.to_dict("records")
+    ]
+    assert found.open_lines.tolist() == [line for line, each in enumerate(is_open) if each]
+    return found.table
+
 
 def frame(*rows: tuple[str, str, str]) -> pd.DataFrame:
     """Rows of grower, fingerprint and code, with a kept column."""
-    growers, prints, codes = ([row[i] for row in rows] for i in range(3))
+    names, prints, codes = ([row[i] for row in rows] for i in range(3))
     return pd.DataFrame(
         {
             "row": range(2, 2 + len(rows)),
-            "leafUserId": growers,
+            "leafUserId": names,
             "fingerprint": prints,
             "code": codes,
             "message": ["words" if code else "" for code in codes],
-            "keep.name": [f"name of {grower}" for grower in growers],
+            "keep.name": [f"name of {name}" for name in names],
         }
     )
 

@@ -203,6 +203,7 @@ class _Run:
             interrupted=interrupted,
             exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
         )
+        await asyncio.to_thread(self._ledger.remember, self._scope)
         return await asyncio.to_thread(_write, self._ledger, self._run_no, self._info, self._settings.output)
 
 
@@ -264,6 +265,7 @@ async def _reopened(
         place = await _place(settings, stack)
         if place.identity != info.leaf:
             raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")
+        ledger.forget(ledger.scope(info.leaf, info.provider))
         yield _Run(settings, place, Opened(ledger, run_no, info), _observing(settings, observer, stop))
 
 

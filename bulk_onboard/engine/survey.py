@@ -12,21 +12,24 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.compare import Known, compare
+from bulk_onboard.compare import compare
 from bulk_onboard.engine.follow import Check
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
+from bulk_onboard.growers import Growers
 from bulk_onboard.model import Health, IfExists, Intent, Row, Status
 from bulk_onboard.stamp import from_text, to_text
 
 _NAMES = ("row", "leafUserId", "fingerprint")
 
 
-class KnownEntry(Known, Protocol):
-    """What is known of a grower, and the intent that may be open."""
+class KnownEntry(Protocol):
+    """An intent that may be open."""
 
+    @property
+    def fingerprint(self) -> str: ...
     @property
     def intended_at(self) -> str: ...
 
@@ -34,6 +37,7 @@ class KnownEntry(Known, Protocol):
 class Memory(Protocol):
     """The ledger, as far as a survey needs it."""
 
+    def growers(self, scope: int) -> Growers: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]: ...
@@ -77,15 +81,14 @@ def survey(
     stopped: Callable[[], bool],
 ) -> Survey:
     """Read everything once. Raises InputError if the file cannot be used, Interrupted if ``stopped``."""
-    sums = _Sums()
+    sums, growers = _Sums(), memory.growers(scope)
     for seq, checked in enumerate(scan.chunks()):
-        frame = checked.frame
-        known = memory.known(scope, frame.loc[frame["code"] == "", "leafUserId"].tolist())
-        table = compare(frame, known, if_exists)
+        table, open_lines = compare(checked.frame, checked.ids, checked.prints, growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
         )
-        _add(sums, table, known)
+        _add(sums, table)
+        sums.intents.update(_intents(memory, scope, table.iloc[open_lines]))
         sums.warnings.update(checked.warnings["code"])
         observer(Reading(sums.rows))
         if stopped():
@@ -135,17 +138,20 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
         yield Check(entry, payload=row.payload, unless_found=status)
 
 
-def _add(sums: _Sums, table: pd.DataFrame, known: Mapping[str, KnownEntry]) -> None:
+def _add(sums: _Sums, table: pd.DataFrame) -> None:
     sums.rows += len(table)
-    sums.statuses.update(table["status"])
-    to_do = table[table["status"] == ""]
-    sums.to_do.append(to_do["row"].to_numpy(np.int64))
-    pending = {k: found for k, found in known.items() if found.status in {None, Status.UNRESOLVED.value}}
-    if pending:
-        hit = to_do[to_do["leafUserId"].isin(list(pending))]
-        for number, leaf_user_id, fingerprint in zip(*(hit[c] for c in _NAMES), strict=True):
-            found = pending[leaf_user_id]
-            sums.intents[int(number)] = Intent(_intended(found), same=found.fingerprint == fingerprint)
+    sums.statuses.update({str(status): int(n) for status, n in table["status"].value_counts().items()})
+    sums.to_do.append(table.loc[(table["status"] == "").to_numpy(bool), "row"].to_numpy(np.int64))
+
+
+def _intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Intent]]:
+    """The open intents of these rows' growers."""
+    if not len(lines):
+        return
+    known = memory.known(scope, lines["leafUserId"].tolist())
+    for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
+        found = known[leaf_user_id]
+        yield int(number), Intent(_intended(found), same=found.fingerprint == fingerprint)
 
 
 def _intended(found: KnownEntry) -> datetime:

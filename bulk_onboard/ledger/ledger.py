@@ -19,9 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.facts import RunInfo
+from bulk_onboard.growers import Growers, State, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
-from bulk_onboard.model import Requests
+from bulk_onboard.model import Requests, Status
 from bulk_onboard.stamp import from_text, to_text
+
+# A snapshot is made anew when it lacks more growers than this, and a tenth of those it has.
+SNAPSHOT_LACKS = 5_000
+BATCH = 50_000
 
 _COLUMNS = tuple(schema.entry.c[name] for name in Entry._fields)
 
@@ -142,6 +147,48 @@ class Ledger:
         with self._read() as db:
             return {found[0]: Known._make(found) for found in db.execute(query)}
 
+    # --- what is known of everybody -----------------------------------------------------------------
+
+    def growers(self, scope: int) -> Growers:
+        """What the newest entries say of all growers that are done or may be."""
+        run_no, known = self._snapshot(scope)
+        return known.with_newer(self._newer(scope, run_no))
+
+    def remember(self, scope: int) -> None:
+        """Put what is known into a snapshot, if there is much that the last one lacks.
+
+        It holds for all runs that have ended; `forget` it before one of them is amended.
+        """
+        run_no, known = self._snapshot(scope)
+        newer = self._newer(scope, run_no)
+        if len(newer) > SNAPSHOT_LACKS + len(known) // 10:
+            data = pack(known.with_newer(newer))
+            with self._write() as db:
+                values = {"run_no": select(func.max(schema.run.c.no)).scalar_subquery(), "data": data}
+                found = insert(schema.snapshot).values(scope_id=scope, **values)
+                db.execute(found.on_conflict_do_update(index_elements=["scope_id"], set_=values))
+
+    def forget(self, scope: int) -> None:
+        """Drop the snapshot: an old run is about to be amended."""
+        with self._write() as db:
+            db.execute(schema.snapshot.delete().filter_by(scope_id=scope))
+
+    def _snapshot(self, scope: int) -> tuple[int, Growers]:
+        with self._read() as db:
+            query = select(schema.snapshot.c.run_no, schema.snapshot.c.data).filter_by(scope_id=scope)
+            found = db.execute(query).one_or_none()
+        return (found.run_no, unpack(found.data)) if found else (0, nobody())
+
+    def _newer(self, scope: int, run_no: int) -> Growers:
+        """What the entries of later runs say. Whoever was to do again is said to be so."""
+        with self._read() as db:
+            found = db.connection.cursor()  # SQLAlchemy's own rows would take as long again
+            found.execute(_NEWER, (scope, run_no))
+            parts = []
+            while batch := found.fetchmany(BATCH):
+                parts.append(growers(*zip(*batch, strict=True)))
+        return together(parts)
+
     # --- what was done ------------------------------------------------------------------------------
 
     def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None:
@@ -227,6 +274,16 @@ def _upsert(*replaced: str) -> str:
         f" ON CONFLICT (run_no, row) DO UPDATE SET {assignments}"
     )
 
+
+# The columns of `growers`, the oldest first.
+_NEWER = f"""
+    SELECT leaf_user_id, fingerprint,
+        CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
+            WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
+            WHEN code = 'token-changed' THEN {State.TOKEN_CHANGED} ELSE {State.DONE} END,
+        health, credential_id
+    FROM entry WHERE scope_id = ? AND run_no > ? AND leaf_user_id != '' ORDER BY run_no
+"""  # noqa: S608
 
 _INTEND = _upsert("status", "intended_at")
 _SETTLE = _upsert(*(name for name in Entry._fields if name != "row"))

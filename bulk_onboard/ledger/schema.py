@@ -3,6 +3,8 @@
     scope   one Leaf and one provider: practice and real Leaf never share rows
     run     one run
     block   what a run's input held, a packed chunk each (see manifest.py)
+    snapshot what is known of all growers of a scope, up to a run, packed (see growers.py): made of the
+            entries, so it may be forgotten at any time
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
             out or done about have one; the newest entry of a grower is what is known of it
 
@@ -67,6 +69,14 @@ block = Table(
     Column("seq", Integer, primary_key=True),
     Column("first_row", Integer, nullable=False),
     Column("last_row", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("scope_id", ForeignKey("scope.id"), primary_key=True),
+    Column("run_no", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
 

@@ -1,0 +1,192 @@
+"""What the ledger knows of all growers of a Leaf and provider: columns, so that a million cost little. Pure.
+
+Growers are told apart by the 128 bits of their UUID, secrets by the first 64 of their keyed fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import pyarrow as pa
+
+from bulk_onboard.model import Health
+
+# Multiplying by an odd number loses nothing, so key and first word together are the whole UUID.
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_UUID_LENGTH = 36
+HEALTHS = ("", *(health.value for health in Health))
+
+
+class State(IntEnum):
+    """What the newest entry of a grower comes to. Everybody else has to be done (again)."""
+
+    DONE = 0
+    TOKEN_CHANGED = 1  # connected, but with another token than the file had
+    OPEN = 2  # it is not known whether a POST was stored
+    TO_DO = 3
+
+
+def id_words(texts: pa.Array) -> np.ndarray:
+    """UUIDs as text -> two unsigned numbers each, rows x 2. All of them must be UUIDs."""
+    return np.frombuffer(bytes.fromhex(_joined(texts).replace("-", "")), np.uint64).reshape(-1, 2)
+
+
+def print_words(texts: pa.Array) -> np.ndarray:
+    """Fingerprints as 32 hex digits -> two unsigned numbers each, rows x 2."""
+    return np.frombuffer(bytes.fromhex(_joined(texts)), np.uint64).reshape(-1, 2)
+
+
+def _joined(texts: pa.Array) -> str:
+    """All texts one after the other."""
+    column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    column = column.cast(pa.large_string())
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    return bytes(data)[ends[0] : ends[-1]].decode() if len(column) else ""
+
+
+def _keys(ids: np.ndarray) -> np.ndarray:
+    return ids[:, 0] ^ (ids[:, 1] * _ODD)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Growers:
+    """A line for each grower, sorted by key.
+
+    ``keys`` and ``words`` (uint64) are the UUID, ``prints`` (uint64) the fingerprint, ``states`` a `State`
+    and ``healths`` a position in `HEALTHS` (uint8), ``credential_ids`` text. ``longest``: how many growers
+    share a key at most.
+    """
+
+    keys: np.ndarray
+    words: np.ndarray
+    prints: np.ndarray
+    states: np.ndarray
+    healths: np.ndarray
+    credential_ids: pa.Array
+    longest: int = 1
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def find(self, ids: np.ndarray) -> np.ndarray:
+        """Where these growers (rows x 2) are, -1 for those that are not known."""
+        found = np.full(len(ids), -1, np.int64)
+        if not len(self):
+            return found
+        keys = _keys(ids)
+        first = np.searchsorted(self.keys, keys)
+        for step in range(self.longest):
+            at = np.minimum(first + step, len(self) - 1)
+            hit = (self.keys[at] == keys) & (self.words[at] == ids[:, 0])
+            found[hit] = at[hit]
+        return found
+
+    def with_newer(self, newer: Growers) -> Growers:
+        """These, but for whom ``newer`` knows of, what that says. Who is to do again is left out."""
+        if not len(newer):
+            return self
+        same = newer.find(_ids(self)) >= 0
+        kept, added = np.flatnonzero(~same), np.flatnonzero(newer.states != State.TO_DO)
+        columns = [
+            np.concatenate([getattr(self, name)[kept], getattr(newer, name)[added]]) for name in _NUMBERS
+        ]
+        texts = [self.credential_ids.take(pa.array(kept)), newer.credential_ids.take(pa.array(added))]
+        return _sorted(columns, pa.chunked_array(texts, pa.string()))
+
+
+_NUMBERS = ("keys", "words", "prints", "states", "healths")
+_TYPES = (np.uint64, np.uint64, np.uint64, np.uint8, np.uint8)
+
+
+def nobody() -> Growers:
+    """An empty ledger's."""
+    return _sorted([np.empty(0, kind) for kind in _TYPES], pa.chunked_array([], pa.string()))
+
+
+def growers(
+    ids: Sequence[str],
+    prints: Sequence[str],
+    states: Sequence[State],
+    healths: Sequence[str],
+    credential_ids: Sequence[str],
+) -> Growers:
+    """Columns of entries, the oldest first; of several entries of one grower the last one counts.
+
+    An id that is no UUID is nobody's. A fingerprint may be "".
+    """
+    good = [i for i, one in enumerate(ids) if len(one) == _UUID_LENGTH]
+    wide = id_words(pa.array([ids[i] for i in good], pa.large_string()))
+    hexed = pa.array([prints[i] or "0" * 32 for i in good], pa.large_string())
+    columns = [
+        _keys(wide),
+        wide[:, 0],
+        print_words(hexed)[:, 0],
+        np.array([states[i] for i in good], np.uint8),
+        np.array([HEALTHS.index(healths[i]) for i in good], np.uint8),
+    ]
+    return _latest(columns, pa.chunked_array([[credential_ids[i] for i in good]], pa.string()))
+
+
+def together(parts: Sequence[Growers]) -> Growers:
+    """One after the other, the oldest first; of several lines of one grower the last one counts."""
+    if not parts:
+        return nobody()
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS]
+    return _latest(columns, pa.chunked_array([part.credential_ids for part in parts], pa.string()))
+
+
+def pack(known: Growers) -> bytes:
+    """Arrow IPC bytes."""
+    table = pa.table({name: getattr(known, name) for name in (*_NUMBERS, "credential_ids")})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def unpack(data: bytes) -> Growers:
+    """The growers that were packed; their memory is that of ``data``."""
+    table = pa.ipc.open_stream(data).read_all().combine_chunks()
+    columns = [table[name].chunk(0).to_numpy() if len(table) else nobody().keys for name in _NUMBERS]
+    return _of(columns, table["credential_ids"])
+
+
+def _latest(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
+    """Sorted, and the last line only of each grower."""
+    keys, words = columns[:2]
+    order = np.lexsort((words, keys))  # stable: lines of one grower stay as they were
+    keys, words = keys[order], words[order]
+    last = np.ones(len(order), bool)
+    last[:-1] = (keys[1:] != keys[:-1]) | (words[1:] != words[:-1])
+    order = order[last]
+    return _of([column[order] for column in columns], credential_ids.take(pa.array(order)))
+
+
+def _sorted(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
+    order = np.argsort(columns[0], kind="stable")
+    return _of([column[order] for column in columns], credential_ids.take(pa.array(order)))
+
+
+def _of(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
+    texts = credential_ids.combine_chunks() if credential_ids.num_chunks != 1 else credential_ids.chunk(0)
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.array([], pa.string())
+    keys = columns[0]
+    longest = 1
+    if (keys[1:] == keys[:-1]).any():
+        longest = int(np.unique(keys, return_counts=True)[1].max())
+    numbers = dict(zip(_NUMBERS, columns, strict=True))
+    return Growers(**numbers, credential_ids=texts, longest=longest)
+
+
+def _ids(known: Growers) -> np.ndarray:
+    """The UUIDs again: the second word is what the odd number made of it, undone."""
+    return np.stack([known.words, (known.keys ^ known.words) * _UNDO], axis=1)
+
+
+# The inverse of the odd number modulo 2^64.
+_UNDO = np.uint64(pow(int(_ODD), -1, 1 << 64))

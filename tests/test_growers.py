@@ -1,0 +1,88 @@
+"""What is known of all growers at once."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.growers import HEALTHS, Growers, State, growers, id_words, nobody, pack, together, unpack
+
+# Also ids that share their first half, as those of one moment may.
+ids = st.uuids() | st.integers(0, 5).map(lambda low: UUID(int=(7 << 64) + low))
+entries = st.tuples(
+    ids.map(str),
+    st.sampled_from(["", "0f" * 16, "a1" * 16]),
+    st.sampled_from(State),
+    st.sampled_from(HEALTHS),
+    st.text(max_size=5),
+)
+Entries = list[tuple[str, str, State, str, str]]
+
+
+def built(found: Entries) -> Growers:
+    return growers(*(list(column) for column in zip(*found, strict=True))) if found else nobody()
+
+
+def words(names: list[str]) -> np.ndarray:
+    return id_words(pa.array(names, pa.large_string()))
+
+
+def told(known: Growers, name: str) -> tuple[int, str, str] | None:
+    (at,) = known.find(words([name])).tolist()
+    if at < 0:
+        return None
+    return int(known.states[at]), HEALTHS[known.healths[at]], known.credential_ids[at].as_py()
+
+
+@given(st.lists(entries), st.lists(ids.map(str)))
+def test_the_last_entry_of_a_grower_counts_and_strangers_are_not_found(
+    found: Entries, others: list[str]
+) -> None:
+    known, last = built(found), {one[0]: one[2:] for one in found}
+    for name in [*last, *others]:
+        assert told(known, name) == last.get(name)
+
+
+@given(st.lists(st.lists(entries), max_size=4))
+def test_parts_come_together_in_order(parts: list[Entries]) -> None:
+    known, last = (
+        together([built(part) for part in parts]),
+        {one[0]: one[2:] for part in parts for one in part},
+    )
+    assert {name: told(known, name) for name in last} == last
+    assert len(known) == len(last)
+
+
+@given(st.lists(entries), st.lists(entries))
+def test_what_is_newer_wins_and_who_is_to_do_again_is_left_out(old: Entries, new: Entries) -> None:
+    known = nobody().with_newer(built(old)).with_newer(built(new))
+    last = {one[0]: one[2:] for one in [*old, *new]}
+    for name, expected in last.items():
+        assert told(known, name) == (None if expected[0] == State.TO_DO else expected)
+
+
+@given(st.lists(entries))
+def test_what_is_packed_comes_back(found: Entries) -> None:
+    known = built(found)
+    back = unpack(pack(known))
+    names = [one[0] for one in found]
+    assert [told(back, name) for name in names] == [told(known, name) for name in names]
+    assert back.longest == known.longest
+
+
+def test_an_id_that_is_no_uuid_is_nobody_s() -> None:
+    assert len(growers(["g-1"], [""], [State.DONE], [""], [""])) == 0
+
+
+def test_growers_whose_keys_collide_are_told_apart() -> None:
+    first, other = 5, 9
+    odd = 0x9E3779B97F4A7C15
+    pairs = [(first, 3), (other, ((first ^ other ^ (3 * odd)) * pow(odd, -1, 1 << 64)) % (1 << 64))]
+    names = [str(UUID(bytes=np.array(pair, np.uint64).tobytes())) for pair in pairs]
+    known = growers(names, ["", ""], [State.DONE, State.OPEN], ["", ""], ["a", "b"])
+    assert known.longest == 2
+    assert [told(known, name) for name in names] == [(0, "", "a"), (2, "", "b")]
