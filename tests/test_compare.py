@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from bulk_onboard import manifest
 from bulk_onboard.compare import Compared
 from bulk_onboard.compare import compare as compared
-from bulk_onboard.growers import Growers, State, growers, id_words, nobody, print_words
+from bulk_onboard.growers import HEALTHS, Growers, State, growers, id_words, nobody, print_words
 from bulk_onboard.model import IfExists, Status
 
-PRINTS = {"": "", "fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16}
+PRINTS = {"fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16}
 
 
 def grower(name: str) -> str:
@@ -136,6 +136,9 @@ knowns = st.dictionaries(
         Found,
         st.none() | st.sampled_from([status.value for status in Status]),
         st.sampled_from(["", "token-changed"]),
+        st.sampled_from(["fp", "old"]),
+        st.just("c-1"),
+        st.sampled_from(HEALTHS),
     ),
 )
 
