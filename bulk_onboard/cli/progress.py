@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _INTERVAL = 10.0
 # Narrower than this, the counts are worth more than a drawn bar.
 _WIDE = 100
+_USUAL = 80
 _FULL = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
 _NARROW = "{n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
 
@@ -235,17 +236,16 @@ class Bar:
             self._bar.write(text, file=self._stream)
 
     def _columns(self) -> int:
-        return self._width or _width(self._stream)
+        # A bar in the last column makes some terminals wrap, and so would the ^C of an interrupt behind it.
+        return self._width or columns(self._stream) - 3
 
 
-def _width(stream: TextIO) -> int:
+def columns(stream: TextIO) -> int:
     """Columns of the terminal that the stream leads to, which need not be that of standard output."""
     try:
-        # A bar in the last column makes some terminals wrap, and so would the ^C of an interrupt behind it.
-        columns = os.get_terminal_size(stream.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL
     except (OSError, ValueError):
-        columns = 0
-    return (columns or 80) - 3
+        return _USUAL
 
 
 class JsonLines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.stop import StopSignal
     from bulk_onboard.settings import InputSettings
 
+_LINE = 80  # columns; longer lines are hard to read, however wide the terminal
 Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
 
 
@@ -55,10 +57,12 @@ def drive(work: Work, showing: Showing) -> int:
 
 def tell(result: RunResult, showing: Showing) -> int:
     """The last words on standard error, the summary on standard output if it is asked for; the exit code."""
+    from bulk_onboard.cli import progress  # noqa: PLC0415
+
     if showing.log_format == "json":
         say(json.dumps({"fact": "Summary", **result.summary}), err=True)
     else:
-        say(result.words, err=True)
+        say(result.words(min(_LINE, progress.columns(sys.stderr))), err=True)
     if showing.as_json:
         say(json.dumps(result.summary, indent=2))
     return int(result.exit_code)

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,11 +46,14 @@ SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises shoul
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to. ``summary`` is what summary.json holds, ``words`` the closing text for people."""
+    """What a run came to.
+
+    ``summary`` is what summary.json holds, ``words`` gives the closing text for people, so many columns wide.
+    """
 
     info: RunInfo
     summary: dict[str, Any]
-    words: str
+    words: Callable[[int], str]
     files: tuple[Path, ...]
     folder: Path
 
@@ -354,7 +358,7 @@ def _write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -
     content = summary(info, tally)
     files.append(write_json(folder / "summary.json", content))
     ledger.amend(info)
-    return RunResult(info, content, words(info, tally, files), tuple(files), folder)
+    return RunResult(info, content, partial(words, info, tally, files), tuple(files), folder)
 
 
 def _pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 Capture = pytest.CaptureFixture[str]
 RESULT = cast(
     "RunResult",
-    SimpleNamespace(summary={"rows": 1, "exitCode": 1}, words="1 created. Files: reports/x", exit_code=1),
+    SimpleNamespace(
+        summary={"rows": 1, "exitCode": 1},
+        words=lambda width: f"1 created. Files: reports/x ({width})",
+        exit_code=1,
+    ),
 )
 
 
@@ -36,19 +40,19 @@ def test_progress_and_last_words_go_to_standard_error_and_the_result_is_the_exit
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("About to store")
-    assert err.endswith(f"{RESULT.words}\n")
+    assert err.endswith(f"{RESULT.words(80)}\n")
 
 
 def test_json_puts_the_summary_alone_on_standard_output(capsys: Capture) -> None:
     drive(work, Showing(as_json=True))
     out, err = capsys.readouterr()
     assert json.loads(out) == RESULT.summary
-    assert RESULT.words in err
+    assert RESULT.words(80) in err
 
 
 def test_quiet_leaves_the_last_words(capsys: Capture) -> None:
     drive(work, Showing(quiet=True))
-    assert capsys.readouterr().err == f"{RESULT.words}\n"
+    assert capsys.readouterr().err == f"{RESULT.words(80)}\n"
 
 
 def test_in_the_json_log_every_line_is_json_to_the_last(capsys: Capture) -> None:

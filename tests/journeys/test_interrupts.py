@@ -175,4 +175,6 @@ def test_ctrl_c_in_a_terminal_shows_a_bar_that_fits_and_the_last_words(leaf: Lea
     bars = [part for part in told.replace("\n", "\r").split("\r") if f"/{COUNT}" in part]
     assert bars
     assert all(len(bar.replace("\x1b[A", "")) <= columns for bar in bars), "a bar that wraps leaves rubbish"
+    last_words = told[told.index("Interrupted:") :].splitlines()
+    assert max(len(line) for line in last_words if "reports/" not in line) <= min(80, columns)
     assert not open_intents()
