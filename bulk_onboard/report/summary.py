@@ -156,7 +156,7 @@ def _cause(cause: Cause, width: int) -> Iterator[str]:
 
 def _row_numbers(cause: Cause) -> str:
     more = ", ..." if cause.count > len(cause.rows) else ""
-    return f"row {', '.join(str(row) for row in cause.rows)}{more}"
+    return f"row{'' if cause.count == 1 else 's'} {', '.join(str(row) for row in cause.rows)}{more}"
 
 
 # --- where, and what next ---------------------------------------------------------------------------

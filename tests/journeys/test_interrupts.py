@@ -153,8 +153,8 @@ def terminal(
         os.close(ours)
 
 
-@pytest.mark.parametrize("columns", [60, 120])
-def test_ctrl_c_in_a_terminal_shows_a_bar_that_fits_and_the_last_words(leaf: Leaf, columns: int) -> None:
+def test_ctrl_c_in_a_terminal_shows_a_bar_that_fits_and_the_last_words(leaf: Leaf) -> None:
+    columns = 60
     server = leaf(BUSY)
     file = write(growers(COUNT))
     with terminal("run", file, "--rate", "60", env=server.environment, columns=columns) as (

@@ -11,7 +11,7 @@ from bulk_onboard.model import Secret
 from bulk_onboard.sandbox import Behaviour
 from bulk_onboard.sandbox.behaviour import Account
 
-from .support import PLANTED, Desk, Server, end, grower, growers, start, write
+from .support import PLANTED, Desk, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 
@@ -129,10 +129,10 @@ def test_practice_never_mixes_with_the_real_leaf(desk: Desk, leaf: Leaf) -> None
     assert real.statuses == {"created": 2}
 
 
-def test_no_secret_is_in_any_output_or_file(leaf: Leaf) -> None:
+def test_no_secret_is_in_any_output_or_file(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0))
     rows = [*growers(2), *growers(1, "refused-", start=2), ("not-a-uuid", f"{PLANTED}3"), (grower(4), "TODO")]
     telling = ("-v", "--log-format", "json", "--json", "--format", "csv,jsonl,parquet")
     # What is shown is looked at by `Ran`, and every file when the test ends.
-    ran = end(start("run", write(rows), *telling, env=server.environment))
+    ran = desk.at(server).run(write(rows), *telling)
     assert ran.code == 1

@@ -132,7 +132,7 @@ def test_counts_that_do_not_add_up_are_called_a_bug() -> None:
 def test_causes_are_told_with_their_rows_and_what_to_do() -> None:
     entries = [Entry(row, "failed", code="no-answer", message="no answer in time") for row in range(2, 9)]
     text = told(tally_of(*entries))
-    assert "7 rows failed (no-answer): row 2, 3, 4, 5, 6, ..." in text
+    assert "7 rows failed (no-answer): rows 2, 3, 4, 5, 6, ..." in text
     assert "no answer in time" in text
     assert "-> Run the same command again" in text
 
