@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -189,12 +189,13 @@ class Exists:
 class Absent:
     """Leaf was asked and holds no credentials for the grower.
 
-    ``bare``: it said so by a 200 with nothing in it, which a broken reply can look like too.
-    ``usual``: this Leaf has been seen to say "none" in this way.
+    ``bare``: it said so by a reply with nothing in it, which a broken one can look like too.
+    ``usual``: this Leaf has been seen to say "none" in this way. ``form``: which way that is.
     """
 
     bare: bool = False
     usual: bool = True
+    form: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

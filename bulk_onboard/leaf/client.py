@@ -7,7 +7,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -106,7 +106,7 @@ class LeafClient:
         self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
         self._auth = Auth(settings.login, self._authenticate)
         self._sent: Counter[str] = Counter()
-        self._absences: Counter[bool] = Counter()
+        self._absences: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -209,13 +209,14 @@ class LeafClient:
             self._turns.hold(verdict.after)
 
     def _weigh_absence(self, answer: Answer[Verdict]) -> Answer[Verdict]:
-        """An empty 200 is this Leaf's way of saying "none" only if it is not rare, and 404 is rarer."""
-        if not isinstance(answer.verdict, Absent):
+        """A reply with nothing in it is this Leaf's way of saying "none" only if it is the usual one."""
+        absent = answer.verdict
+        if not isinstance(absent, Absent):
             return answer
-        bare = answer.verdict.bare
-        self._absences[bare] += 1
-        usual = not bare or self._absences[True] > max(self._absences[False], RARE)
-        return Answer(Absent(bare, usual), answer.http_status, answer.seconds)
+        self._absences[absent.form] += 1
+        others = max((n for form, n in self._absences.items() if form != absent.form), default=0)
+        usual = not absent.bare or self._absences[absent.form] > max(others, RARE)
+        return Answer(replace(absent, usual=usual), answer.http_status, answer.seconds)
 
     async def _authenticate(self) -> Secret:
         """A new token by user name and password. A login may be repeated safely, so it is."""

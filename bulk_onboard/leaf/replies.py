@@ -73,10 +73,10 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
 def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Verdict:
     """The verdict on a GET of credentials."""
     if reply.status in {204, 404, 410}:
-        return Absent(bare=reply.status == 204)
+        return Absent(bare=reply.status == 204, form=str(reply.status))
     if reply.status == 200:
         if _is_bare(reply):
-            return Absent(bare=True)
+            return Absent(bare=True, form=f"200 {reply.body.strip().decode()}")
         credential = _credential(reply, ours, secret_fields)
         return Exists(credential) if credential else Ambiguous("unreadable-reply", "not credentials")
     return _common(reply, ours)
