@@ -37,6 +37,7 @@ class Late(Sandbox):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "POST":
+            await request.read()  # of one that is gone, nothing could be read any more
             await asyncio.sleep(self.at_work)
         return await super()._handle(request)
 
