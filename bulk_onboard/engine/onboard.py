@@ -119,9 +119,9 @@ class _Life:
         )
 
     def _intended(self) -> datetime | None:
-        """The earliest POST whose fate may still have to be asked for."""
+        """The latest POST. The next run counts from it how long Leaf may still be at work on one."""
         earlier = self._row.open_intent
-        return self._progress.unanswered or self._progress.posted or (earlier.at if earlier else None)
+        return self._progress.posted or (earlier.at if earlier else None)
 
     def _is_of_these_secrets(self) -> bool:
         """Whether the POST that is still to be asked for was of the secrets that the row has now."""

@@ -69,8 +69,9 @@ growers = st.lists(
 )
 # Most of a row's life is in its first half second; some of it takes half a minute.
 moments = st.one_of(st.floats(0.0, 0.4), st.floats(0.0, 3.0), st.floats(0.0, 60.0))
+pauses = st.one_of(moments, moments, st.floats(500.0, 700.0), st.just(100_000.0))
 runs = st.lists(
-    st.builds(Run, st.sampled_from(["kill", "kill", "abort", "drain", "end"]), moments, moments), max_size=4
+    st.builds(Run, st.sampled_from(["kill", "kill", "abort", "drain", "end"]), moments, pauses), max_size=4
 )
 
 
@@ -150,6 +151,13 @@ async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> N
 @example(
     [Grower([Fault.THROTTLED, Fault.LOST_LATE], [])],
     [Run("kill", 0.25, 0), Run("drain", 0.25, 0)],
+    IfExists.SKIP,
+    0,
+)
+# The same, when the first POST was of a run long ago.
+@example(
+    [Grower([Fault.LOST_BEFORE, Fault.SLOW_LATE], [])],
+    [Run("kill", 0.12, 100_000), Run("kill", 0.12, 0)],
     IfExists.SKIP,
     0,
 )

@@ -153,7 +153,7 @@ def _intended(seconds: float, *, same: bool = True) -> Callable[[], Row]:
 
 
 @pytest.mark.parametrize("policy", [Policy(), OVERWRITE])
-@pytest.mark.parametrize("age", [10, 86_400, -5, -86_400 * 400])
+@pytest.mark.parametrize("age", [0, 10, 599, -5, -86_400 * 400])
 def test_an_open_intent_asks_first_in_every_mode_and_gives_the_post_its_time_whatever_clocks_say(
     policy: Policy, age: int
 ) -> None:
@@ -161,6 +161,12 @@ def test_an_open_intent_asks_first_in_every_mode_and_gives_the_post_its_time_wha
     assert life.run(_intended(age)).status == "created"
     assert life.wire == ["GET", "GET", "POST"]
     assert policy.settle_slow <= life.leaf.times[1] - life.leaf.times[0] < policy.settle_slow + 1
+
+
+def test_an_open_intent_of_yesterday_has_had_its_time() -> None:
+    life = Life()
+    assert life.run(_intended(86_400)).status == "created"
+    assert (life.wire, life.ended < 1) == (["GET", "POST"], True)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +199,15 @@ def test_an_intent_that_cannot_be_asked_for_keeps_its_time() -> None:
     assert end.fingerprint == f"print-of-{TOKEN}"
 
 
-def test_a_second_post_is_put_down_with_the_time_of_the_first_for_that_may_be_the_one_that_is_found() -> None:
+@pytest.mark.parametrize("given", [row, _intended(86_400)])
+def test_each_post_is_put_down_with_its_own_time_for_it_may_take_its_own_time_to_arrive(
+    given: Callable[[], Row],
+) -> None:
     life = Life(FakeLeaf(iter([F.LOST_BEFORE, F.SLOW_LATE]), chain([F.NONE] * 3, repeat(F.LOST_BEFORE))))
-    end = life.run()
+    end = life.run(given)
     first, second = life.journal.intents
     assert (end.status, life.wire.count("POST")) == ("unresolved", 2)
-    assert first.intended_at == second.intended_at == end.intended_at
+    assert "2026-11-23T12:00:00" < first.intended_at < second.intended_at == end.intended_at
 
 
 def test_an_unresolved_post_of_other_secrets_does_not_pass_for_one_of_these() -> None:
