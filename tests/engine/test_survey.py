@@ -179,7 +179,7 @@ statuses = st.sampled_from([None, "created", "existing", "rejected", "failed", "
 histories = st.lists(st.tuples(st.integers(2, 10), statuses, st.booleans()), max_size=8)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(histories, st.sampled_from(IfExists))
 def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_to_be_overwritten(
     history: list[tuple[int, str | None, bool]], if_exists: IfExists
