@@ -100,7 +100,8 @@ def check(
     for i, (name, _) in enumerate(columns.keep, start=len(fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
     words = id_words(pa.array(ids[valid], pa.large_string()))
-    return Checked(frame, payload, words, _wide(prints), _wide(digests), warnings)
+    wide = _wide(prints)
+    return Checked(frame, payload, words, wide, wide if digests is prints else _wide(digests), warnings)
 
 
 class _Verdict:
@@ -278,9 +279,9 @@ def _frame(chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: bytes, verdi
 
 
 class Repeats:
-    """Finds exact repeats, conflicts and shared tokens, however far apart; about 50 bytes per row.
+    """Finds exact repeats, conflicts and shared tokens, however far apart; about 40 bytes per row.
 
-    128 bits of identity, secrets and payload each, so that two different ones are never taken for equal.
+    128 bits of identity and 64 of the keyed fingerprints: two different ones are not taken for equal.
     """
 
     def __init__(self) -> None:
@@ -290,20 +291,30 @@ class Repeats:
         """Take in the valid rows of a chunk."""
         valid = (checked.frame["code"] == "").to_numpy(bool)
         rows = checked.frame["row"].to_numpy(np.int64)[valid]
-        self._parts.append((rows, checked.ids, checked.prints, checked.digests))
+        prints = checked.prints[:, 0].copy()
+        digests = prints if checked.digests is checked.prints else checked.digests[:, 0].copy()
+        self._parts.append((rows, checked.ids, prints, digests))
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
         if not self._parts:
             return _findings([])
-        rows, ids, prints, digests = (np.concatenate(part) for part in zip(*self._parts, strict=True))
         found: dict[int, tuple[str, str, str]] = {}
+        rows, ids, prints, digests = self._columns()
         for group in _groups(ids):
             _judge_grower(rows[group], digests[group], found)
         if not allow_shared_tokens:
-            for group in _groups(prints):
+            for group in _groups(prints.reshape(-1, 1)):
                 _judge_token(rows[group], ids[group], found)
         return _findings([(row, *what) for row, what in sorted(found.items())])
+
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        """The parts as one, in place of the parts."""
+        columns = tuple(np.concatenate(part) for part in zip(*self._parts, strict=True))
+        if all(part[3] is part[2] for part in self._parts):
+            columns = (*columns[:3], columns[2])
+        self._parts = [columns]
+        return columns
 
 
 def _wide(data: bytes) -> np.ndarray:
@@ -312,9 +323,15 @@ def _wide(data: bytes) -> np.ndarray:
 
 
 def _groups(keys: np.ndarray) -> list[np.ndarray]:
-    """Positions that share a key, ascending, for keys that occur more than once."""
-    suspects = np.flatnonzero(pd.Series(keys[:, 0]).duplicated(keep=False))
-    groups = pd.DataFrame(keys[suspects]).groupby([0, 1], sort=False).indices.values()
+    """Positions that share a key (a line of numbers), ascending, for keys that occur more than once."""
+    if len(keys) < 2:
+        return []
+    order = np.argsort(keys[:, 0], kind="stable")
+    first = keys[order, 0]
+    same = first[1:] == first[:-1]
+    suspects = np.sort(order[np.append(same, False) | np.append(False, same)])
+    lines = pd.DataFrame(keys[suspects])
+    groups = lines.groupby(list(lines), sort=False).indices.values() if len(lines) else ()
     return [suspects[np.sort(group)] for group in groups if len(group) > 1]
 
 

@@ -9,6 +9,9 @@ from typing import Protocol, Self
 import numpy as np
 import pandas as pd
 
+# Enough for work by columns to pay, few enough to keep memory low.
+CHUNK_ROWS = 30_000
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -40,7 +43,7 @@ class Source(Protocol):
     def header(self) -> tuple[str, ...]:
         """The column headers as spelled in the file."""
 
-    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start, only the columns at these positions of the header, in this order."""
 
     def require_text(self, columns: Sequence[int]) -> None:

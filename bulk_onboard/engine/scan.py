@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
 
 from bulk_onboard.check import Checked, Repeats, check
-from bulk_onboard.chunk import Chunk, Source
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError
 from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import match_header
@@ -32,7 +33,7 @@ class Reading:
     keep: tuple[str, ...] = ()
     limit: int | None = None
     allow_shared_tokens: bool = False
-    chunk_rows: int = 50_000
+    chunk_rows: int = CHUNK_ROWS
 
 
 class Scan:
@@ -43,7 +44,7 @@ class Scan:
         self._source, self._reading = source, reading
         self._fingerprints = Fingerprints(key)
         self._repeats = Repeats()
-        self._seen: list[np.ndarray] = []
+        self._seen: list[bytes] = []
         self.columns = match_header(
             source.header,
             reading.provider,
@@ -60,7 +61,7 @@ class Scan:
         for checked in self._checked():
             rows += len(checked.frame)
             self._repeats.add(checked)
-            self._seen.append(_sums(checked.frame))
+            self._seen.append(_digest(checked))
             yield checked
         if not rows:
             raise InputError(f"{self._source.name} has a header but no rows")
@@ -78,7 +79,7 @@ class Scan:
         for checked, seen in zip(self._checked(), self._seen, strict=False):
             if not left:
                 return
-            if not np.array_equal(_sums(checked.frame), seen):
+            if _digest(checked) != seen:
                 break
             picked = np.flatnonzero(np.isin(checked.frame["row"].to_numpy(), wanted, assume_unique=True))
             yield from self._rows(checked, picked)
@@ -130,7 +131,10 @@ def _first(chunk: Chunk, rows: int) -> Chunk:
     )
 
 
-def _sums(frame: pd.DataFrame) -> np.ndarray:
-    """Eight bytes per chunk that change when any row, grower or secret of it does."""
-    parts = frame[["row", "leafUserId", "fingerprint", "code"]]
-    return np.asarray([pd.util.hash_pandas_object(parts, index=False).to_numpy().view(np.uint64).sum()])
+def _digest(checked: Checked) -> bytes:
+    """Sixteen bytes that change when any row, grower or secret of a chunk does. Fingerprints are keyed."""
+    digest = blake2b(digest_size=16)
+    for column in (checked.frame["row"].to_numpy(), checked.ids, checked.prints, checked.digests):
+        digest.update(np.ascontiguousarray(column).data)
+    digest.update((checked.frame["code"] == "").to_numpy(bool).data)
+    return digest.digest()

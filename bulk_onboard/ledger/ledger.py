@@ -24,7 +24,7 @@ from bulk_onboard.ledger import schema
 from bulk_onboard.model import Requests, Status
 from bulk_onboard.stamp import from_text, to_text
 
-# A snapshot is made anew when it lacks more growers than this, and a tenth of those it has.
+# A snapshot is made anew when it lacks more growers than this.
 SNAPSHOT_LACKS = 5_000
 BATCH = 50_000
 
@@ -159,9 +159,11 @@ class Ledger:
 
         It holds for all runs that have ended; `forget` it before one of them is amended.
         """
-        run_no, known = self._snapshot(scope)
-        newer = self._newer(scope, run_no)
-        if len(newer) > SNAPSHOT_LACKS + len(known) // 10:
+        with self._read() as db:
+            last = select(schema.snapshot.c.run_no).filter_by(scope_id=scope)
+            newer = self._newer(scope, db.execute(last).scalar_one_or_none() or 0)
+        if len(newer) > SNAPSHOT_LACKS:
+            _, known = self._snapshot(scope)
             data = pack(known.with_newer(newer))
             with self._write() as db:
                 values = {"run_no": select(func.max(schema.run.c.no)).scalar_subquery(), "data": data}
@@ -257,7 +259,7 @@ def _prepare(connection: DBAPIConnection, _record: object) -> None:
     # FULL: a commit is on the disk when it returns. NORMAL could lose an intent to a power cut, and an
     # intent that is lost is a POST that might be repeated.
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.execute("PRAGMA cache_size=-16384")
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.close()
 

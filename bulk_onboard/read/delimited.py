@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.read import text, unquoted
 from bulk_onboard.read.columns import make_chunk
@@ -72,7 +72,7 @@ class Delimited:
         """The column headers."""
         return self._layout.header
 
-    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start. Raises InputError if they cannot be told apart."""
         layout, number = self._layout, self._layout.header_at + 2
         lines = _lines(self._held, layout.encoding, layout.sep_line)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.columns import make_chunk, plain
 
@@ -44,7 +44,7 @@ class Frame:
     def require_text(self, columns: Sequence[int]) -> None:
         """Cells are judged one by one, as in a workbook."""
 
-    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start."""
         for start in range(0, len(self._frame), size):
             piece = self._frame.iloc[start : start + size]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.columns import make_chunk, plain
 from bulk_onboard.read.held import Held
@@ -61,7 +61,7 @@ class Parquet:
                 " export as text"
             )
 
-    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start. Raises InputError if the file is damaged further on."""
         names = [self._names[i] for i in columns]
         if doubled := sorted({name for name in names if self._names.count(name) > 1}):

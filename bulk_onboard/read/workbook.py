@@ -19,7 +19,7 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.cell_errors import cell_errors
 from bulk_onboard.read.columns import make_chunk, plain
@@ -76,7 +76,7 @@ class Workbook:
     def require_text(self, columns: Sequence[int]) -> None:
         """Cells are judged one by one: most of a column may be text."""
 
-    def chunks(self, columns: Sequence[int], size: int = 50_000) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows below the header, without the blank ones.
 
         Cells beyond the header are no fault: people write notes beside a table.

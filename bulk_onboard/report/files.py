@@ -134,7 +134,9 @@ class _Csv(_Plain):
     def write(self, table: pa.Table) -> None:
         if table.num_rows:
             lines = pc.binary_join_element_wise(*(_cells(column) for column in table.columns), ",")
-            self._file.write(("\n".join(lines.to_pylist()) + "\n").encode())
+            whole = pa.ListArray.from_arrays([0, len(lines)], lines)
+            self._file.write(pc.binary_join(whole, "\n")[0].as_buffer())
+            self._file.write(b"\n")
 
 
 def _cells(column: pa.ChunkedArray | pa.Array) -> pa.Array:
