@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 # Enough for work by columns to pay, few enough to keep memory low.
-CHUNK_ROWS = 30_000
+CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def _told(rows: int, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[
     healths, where = np.zeros(rows, np.uint8), np.full(rows, -1, np.int64)
     healths[lines], where[lines] = known.healths[at], at
     names = pa.array(HEALTHS, pa.large_string()).take(pa.array(healths))
-    held = known.credential_ids.take(pa.array(where, mask=where < 0)).cast(pa.large_string()).fill_null("")
+    held = known.credential_texts(pa.array(where, mask=where < 0))
     return {
         "health": pd.Series(names.to_pandas(), dtype="str"),
         "credentialId": pd.Series(held.to_pandas(), dtype="str"),

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bulk_onboard.model import Health
 
@@ -57,8 +58,8 @@ class Growers:
     """A line for each grower, sorted by key.
 
     ``keys`` and ``words`` (uint64) are the UUID, ``prints`` (uint64) the fingerprint, ``states`` a `State`
-    and ``healths`` a position in `HEALTHS` (uint8), ``credential_ids`` text. ``longest``: how many growers
-    share a key at most.
+    and ``healths`` a position in `HEALTHS` (uint8), ``credential_ids`` text, or 16 bytes each if all are
+    UUIDs. ``longest``: how many growers share a key at most.
     """
 
     keys: np.ndarray
@@ -85,6 +86,13 @@ class Growers:
             found[hit] = at[hit]
         return found
 
+    def credential_texts(self, at: pa.Array) -> pa.Array:
+        """The ids of the credentials at these positions, as text; "" where there is none."""
+        found = self.credential_ids.take(at)
+        if found.type != _SHORT:
+            return pc.fill_null(found.cast(pa.large_string()), "")
+        return pc.if_else(pc.is_null(found), "", _long(found))
+
     def with_newer(self, newer: Growers) -> Growers:
         """These, but for whom ``newer`` knows of, what that says. Who is to do again is left out."""
         if not len(newer):
@@ -95,7 +103,7 @@ class Growers:
             np.concatenate([getattr(self, name)[kept], getattr(newer, name)[added]]) for name in _NUMBERS
         ]
         texts = [self.credential_ids.take(pa.array(kept)), newer.credential_ids.take(pa.array(added))]
-        return _sorted(columns, pa.chunked_array(texts, pa.string()))
+        return _sorted(columns, _alike(texts))
 
 
 _NUMBERS = ("keys", "words", "prints", "states", "healths")
@@ -128,7 +136,7 @@ def growers(
         np.array([states[i] for i in good], np.uint8),
         np.array([HEALTHS.index(healths[i]) for i in good], np.uint8),
     ]
-    return _latest(columns, pa.chunked_array([[credential_ids[i] for i in good]], pa.string()))
+    return _latest(columns, _alike([_short(pa.array([credential_ids[i] for i in good], pa.string()))]))
 
 
 def together(parts: Sequence[Growers]) -> Growers:
@@ -136,7 +144,7 @@ def together(parts: Sequence[Growers]) -> Growers:
     if not parts:
         return nobody()
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS]
-    return _latest(columns, pa.chunked_array([part.credential_ids for part in parts], pa.string()))
+    return _latest(columns, _alike([part.credential_ids for part in parts]))
 
 
 def pack(known: Growers) -> bytes:
@@ -174,13 +182,50 @@ def _sorted(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growe
 def _of(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
     texts = credential_ids.combine_chunks() if credential_ids.num_chunks != 1 else credential_ids.chunk(0)
     if isinstance(texts, pa.ChunkedArray):
-        texts = pa.array([], pa.string())
+        texts = pa.array([], texts.type)
     keys = columns[0]
     longest = 1
     if (keys[1:] == keys[:-1]).any():
         longest = int(np.unique(keys, return_counts=True)[1].max())
     numbers = dict(zip(_NUMBERS, columns, strict=True))
     return Growers(**numbers, credential_ids=texts, longest=longest)
+
+
+_SHORT = pa.binary(16)
+# Where the digits of a UUID stand in its text.
+_DIGITS = np.flatnonzero(np.frombuffer(b"00000000-0000-0000-0000-000000000000", np.uint8) != ord("-"))
+
+
+def _short(texts: pa.Array) -> pa.Array:
+    """16 bytes each if all of them are UUIDs in lower case, else as they are."""
+    if not len(texts) or not pc.all(pc.equal(pc.binary_length(texts), _UUID_LENGTH)).as_py():
+        return texts
+    try:
+        data = bytes.fromhex(_joined(texts).replace("-", ""))
+    except ValueError:
+        return texts
+    if len(data) != 16 * len(texts):
+        return texts
+    short = pa.Array.from_buffers(_SHORT, len(texts), [None, pa.py_buffer(data)])
+    return short if _long(short).equals(texts.cast(pa.large_string())) else texts
+
+
+def _long(short: pa.Array) -> pa.Array:
+    """The text of UUIDs; of missing ones anything."""
+    data = bytes(short.buffers()[1])[16 * short.offset : 16 * (short.offset + len(short))]
+    texts = np.full((len(short), _UUID_LENGTH), ord("-"), np.uint8)
+    texts[:, _DIGITS] = np.frombuffer(data.hex().encode(), np.uint8).reshape(-1, 32)
+    offsets = np.arange(0, texts.size + 1, _UUID_LENGTH, dtype=np.int64)
+    return pa.LargeStringArray.from_buffers(len(short), pa.py_buffer(offsets), pa.py_buffer(texts))
+
+
+def _alike(parts: list[pa.Array]) -> pa.ChunkedArray:
+    """Parts of one kind: short if all are."""
+    filled = [part for part in parts if len(part)]
+    if filled and all(part.type == _SHORT for part in filled):
+        return pa.chunked_array(filled, _SHORT)
+    texts = [_long(part).cast(pa.string()) if part.type == _SHORT else part for part in filled]
+    return pa.chunked_array(texts, pa.string())
 
 
 def _ids(known: Growers) -> np.ndarray:

@@ -18,7 +18,7 @@ entries = st.tuples(
     st.sampled_from(["", "0f" * 16, "a1" * 16]),
     st.sampled_from(State),
     st.sampled_from(HEALTHS),
-    st.text(max_size=5),
+    st.uuids().map(str) | st.text(max_size=5) | st.uuids().map(lambda one: str(one).upper()),
 )
 Entries = list[tuple[str, str, State, str, str]]
 
@@ -35,7 +35,8 @@ def told(known: Growers, name: str) -> tuple[int, str, str] | None:
     (at,) = known.find(words([name])).tolist()
     if at < 0:
         return None
-    return int(known.states[at]), HEALTHS[known.healths[at]], known.credential_ids[at].as_py()
+    (held,) = known.credential_texts(pa.array([at])).to_pylist()
+    return int(known.states[at]), HEALTHS[known.healths[at]], held
 
 
 @given(st.lists(entries), st.lists(ids.map(str)))
@@ -86,3 +87,11 @@ def test_growers_whose_keys_collide_are_told_apart() -> None:
     known = growers(names, ["", ""], [State.DONE, State.OPEN], ["", ""], ["a", "b"])
     assert known.longest == 2
     assert [told(known, name) for name in names] == [(0, "", "a"), (2, "", "b")]
+
+
+@given(st.lists(st.uuids(), min_size=1, unique=True))
+def test_credentials_with_uuids_take_sixteen_bytes_each(found: list[UUID]) -> None:
+    names = [str(one) for one in found]
+    known = growers(names, [""] * len(names), [State.DONE] * len(names), [""] * len(names), names)
+    assert known.credential_ids.nbytes == 16 * len(names)
+    assert [told(known, name) for name in names] == [(0, "", name) for name in names]

@@ -93,6 +93,7 @@ def survey(
         observer(Reading(sums.rows))
         if stopped():
             raise Interrupted("interrupted while the file was being read; nothing was sent")
+    del growers  # looking for repeats takes memory of its own
     findings = scan.findings()
     memory.write(run_no, scope, [], _entries(findings))
     return _summed_up(sums, findings)
