@@ -33,6 +33,8 @@ from bulk_onboard.model import (
 CLOCK_SLACK = timedelta(seconds=2)
 # A 200 with nothing in it may be Leaf's way of saying "none", or a broken reply: look more than once.
 BARE_LOOKS = 3
+# The same where this Leaf does not usually say "none" like that: then it is most likely a broken reply.
+UNUSUAL_LOOKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Progress:
     when on absence may be believed. ``posted``: when the last POST was about to be sent; ``unanswered``:
     the same for the earliest POST that got no readable answer. ``absent_before``: absence was seen before
     any POST of ours, so whatever is there now came later. ``claimed``: with which code Leaf refused a POST
-    because, it said, credentials exist. ``looks``: how often a suspect row was seen to be absent.
+    because, it said, credentials exist. ``looks``: how often a row was seen to be absent that may not be.
     """
 
     action: Action
@@ -153,8 +155,8 @@ def decide(progress: Progress, verdict: Verdict, policy: Policy, moment: Moment)
             step = Finish(Status.CREATED, credential=credential)
         case Exists():
             step = _on_exists(progress, verdict)
-        case Absent(usual=False):  # more likely a broken reply, and what it hides must not be posted over
-            step = _again(progress, Ambiguous("unreadable-reply"), policy, moment)
+        case Absent(usual=False) if progress.looks + 1 < UNUSUAL_LOOKS:
+            step = Next(replace(progress, looks=progress.looks + 1), after=policy.settle)
         case Absent() if progress.suspect:
             step = _on_absent_suspect(progress, verdict, policy, moment)
         case Absent():
@@ -220,7 +222,7 @@ def _on_absent(progress: Progress, policy: Policy, moment: Moment) -> Step:
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return give_up(progress, "no-answer", "Leaf never answered a POST, and holds nothing")
     seen = progress.absent_before or progress.unanswered is None
-    return Next(replace(progress, action=Action.POST, failures=0, absent_before=seen))
+    return Next(replace(progress, action=Action.POST, failures=0, looks=0, absent_before=seen))
 
 
 def _on_refused(progress: Progress, verdict: Refused) -> Step:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.decide import (
     BARE_LOOKS,
+    UNUSUAL_LOOKS,
     Action,
     Finish,
     Moment,
@@ -155,16 +156,17 @@ def test_an_empty_reply_proves_absence_only_when_seen_several_times() -> None:
     assert (last.progress.action, last.progress.suspect) == (Action.POST, False)
 
 
-def test_an_empty_reply_of_a_leaf_that_says_404_never_leads_to_a_post() -> None:
-    progress, step = SUSPECT, None
-    for _ in range(POLICY.attempts):
+@pytest.mark.parametrize("begun", ["asking", "suspect"])
+def test_an_empty_reply_of_a_leaf_that_seldom_says_so_is_believed_only_after_many_looks(begun: str) -> None:
+    progress = BEGUN[begun]
+    for _ in range(UNUSUAL_LOOKS - 1):
         step = decide(progress, Absent(bare=True, usual=False), POLICY, SETTLED)
-        if isinstance(step, Finish):
-            break
-        assert step.progress.action is Action.ASK
+        assert isinstance(step, Next)
+        assert (step.progress.action, step.after) == (Action.ASK, POLICY.settle)
         progress = step.progress
-    assert isinstance(step, Finish)
-    assert (step.status, step.code) == (Status.UNRESOLVED, "unreadable-reply")
+    last = decide(progress, Absent(bare=True, usual=False), POLICY, SETTLED)
+    assert isinstance(last, Next)
+    assert (last.progress.action, last.progress.looks) == (Action.POST, 0)
 
 
 # --- created or existing ----------------------------------------------------------------------------
@@ -290,8 +292,8 @@ def test_no_post_follows_a_post_without_proof_that_nothing_was_stored(
             assert not unknown, "a POST while the fate of another is unknown"
             progress = posting(progress, NOW + timedelta(seconds=elapsed))
         verdict = to_ask if asking else to_post
-        if asking and isinstance(verdict, Absent) and verdict.usual and elapsed >= progress.settles_at:
-            unknown = False
+        if asking and isinstance(verdict, Absent) and elapsed >= progress.settles_at:
+            unknown = unknown and not (verdict.usual or progress.looks + 1 >= UNUSUAL_LOOKS)
         elif not asking and isinstance(verdict, Ambiguous):
             unknown = True
         step = decide(progress, verdict, policy, Moment(elapsed, draw))

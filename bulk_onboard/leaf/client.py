@@ -27,6 +27,7 @@ from bulk_onboard.model import (
     Ambiguous,
     Answer,
     EventsVerdict,
+    Exists,
     Payload,
     Requests,
     Secret,
@@ -47,7 +48,7 @@ LOGIN_ATTEMPTS = 6
 # For one request. A token that others are served with may still be refused for one grower, for ever.
 RENEWALS = 3
 # So many empty replies can be broken ones, before it is known how this Leaf says "none".
-RARE = 2
+RARE = 5
 
 V = TypeVar("V")
 # Called when a request has got its turn and goes out.
@@ -106,7 +107,7 @@ class LeafClient:
         self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
         self._auth = Auth(settings.login, self._authenticate)
         self._sent: Counter[str] = Counter()
-        self._absences: Counter[str] = Counter()
+        self._looks: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -209,14 +210,16 @@ class LeafClient:
             self._turns.hold(verdict.after)
 
     def _weigh_absence(self, answer: Answer[Verdict]) -> Answer[Verdict]:
-        """A reply with nothing in it is this Leaf's way of saying "none" only if it is the usual one."""
-        absent = answer.verdict
-        if not isinstance(absent, Absent):
-            return answer
-        self._absences[absent.form] += 1
-        others = max((n for form, n in self._absences.items() if form != absent.form), default=0)
-        usual = not absent.bare or self._absences[absent.form] > max(others, RARE)
-        return Answer(replace(absent, usual=usual), answer.http_status, answer.seconds)
+        """A reply with nothing in it is this Leaf's usual "none" only if most of its replies are like it."""
+        match answer.verdict:
+            case Absent(bare) as absent:
+                self._looks[absent.form] += 1
+                seen = self._looks[absent.form]
+                usual = not bare or (seen > RARE and 2 * seen > self._looks.total())
+                return Answer(replace(absent, usual=usual), answer.http_status, answer.seconds)
+            case Exists():
+                self._looks["exists"] += 1
+        return answer
 
     async def _authenticate(self) -> Secret:
         """A new token by user name and password. A login may be repeated safely, so it is."""

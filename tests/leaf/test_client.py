@@ -333,7 +333,7 @@ async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> No
 
 
 async def test_an_empty_200_is_no_usual_no_where_204_is() -> None:
-    replies = [http(204), http(204), http(204), http(200), http(204)]
+    replies = [http(204)] * 6 + [http(200), http(204)]
 
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(replies[len(server.requests) - 1])
@@ -341,25 +341,19 @@ async def test_an_empty_200_is_no_usual_no_where_204_is() -> None:
     async with talking(answer) as (client, server):
         found = [(await client.ask(ID, PAYLOAD)).verdict for _ in replies]
     usual = [verdict.usual for verdict in found if isinstance(verdict, Absent)]
-    assert usual == [False, False, True, False, True]
+    assert usual == [False] * 5 + [True, False, True]
 
 
 async def test_an_empty_200_is_a_usual_no_only_where_it_is_often_seen_and_404_is_not() -> None:
-    replies = [http(200), http(404), http(404), http(200), http(200), http(200)]
+    replies = [http(200), http(404), http(404)] + [http(200)] * 6
 
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(replies[len(server.requests) - 1])
 
     async with talking(answer) as (client, server):
         found = [(await client.ask(ID, PAYLOAD)).verdict for _ in replies]
-    assert found == [
-        Absent(bare=True, usual=False),
-        Absent(),
-        Absent(),
-        Absent(bare=True, usual=False),
-        Absent(bare=True),
-        Absent(bare=True),
-    ]
+    unusual = Absent(bare=True, usual=False)
+    assert found == [unusual, Absent(), Absent()] + [unusual] * 4 + [Absent(bare=True)] * 2
 
 
 # --- login ------------------------------------------------------------------------------------------

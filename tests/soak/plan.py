@@ -30,6 +30,8 @@ GROUPS: tuple[tuple[Kind, ...], ...] = (
     (Kind.EXPIRED_LOGIN,),
 )
 MOST_FAULTS = 0.6
+# An empty reply passes for "none" when it comes often enough in a row: with a third of all that is chance.
+MOST_EMPTY = 0.1
 
 
 class Fate(Enum):
@@ -171,6 +173,7 @@ def _shares(draw: Random, answers: Mapping[str, str]) -> dict[Kind, float]:
         hopeless = Kind.EMPTY in group and answers["get_absent"] == "empty"
         if hopeless or sum(shares.values()) + share > MOST_FAULTS:
             continue
+        share = min(share, MOST_EMPTY) if Kind.EMPTY in group else share
         for kind in group:
             shares[kind] = shares.get(kind, 0.0) + share / len(group)
     return shares

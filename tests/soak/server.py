@@ -55,7 +55,12 @@ async def _serve(of: Plan) -> None:
         sandbox.at_work = of.at_work
 
     loop.add_signal_handler(signal.SIGUSR1, begin)
-    loop.add_signal_handler(signal.SIGUSR2, weather.storm.clear)
+
+    def end() -> None:
+        weather.storm.clear()
+        sandbox.at_work = 0.0
+
+    loop.add_signal_handler(signal.SIGUSR2, end)
     loop.add_reader(sys.stdin.fileno(), ended.set)  # at its end whoever began this has let go, or died
     async with sandbox.serve() as url:
         print(url, flush=True)
