@@ -123,8 +123,8 @@ Step = Finish | Next
 def first(policy: Policy, intent: Intent | None) -> Progress:
     """Where a row starts. An intent without an outcome, or a careful mode, asks first."""
     if intent is not None:
-        # Its age is no reason to believe absence sooner: it is that of the first POST, and the last one may
-        # have gone out just before the earlier run died.
+        # Its age is no reason to believe absence sooner: the POST may have gone out long after it, when Leaf
+        # had asked everybody to wait, and just before the earlier run died.
         return Progress(
             Action.ASK,
             suspect=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
@@ -30,6 +30,7 @@ GROUPS: tuple[tuple[Kind, ...], ...] = (
     (Kind.EXPIRED_LOGIN,),
 )
 MOST_FAULTS = 0.6
+LATE_EVERY = 8
 # An empty reply passes for "none" when it comes often enough in a row: with a third of all that is chance.
 MOST_EMPTY = 0.1
 
@@ -117,7 +118,7 @@ def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
     shares = _shares(draw, answers)
     by_password = Kind.EXPIRED_LOGIN in shares or draw.random() < 0.5
     overwrite = draw.random() < 0.2
-    return Plan(
+    drawn = Plan(
         seed=seed,
         lines=_lines(draw, rows, held=not overwrite),
         shares=shares,
@@ -131,6 +132,22 @@ def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
         by_password=by_password,
         stops=tuple(_stop(draw, rows) for _ in range(draw.randint(3, 6) if stops is None else stops)),
         stormy=draw.randint(0, 1) if stops is None else 0,
+    )
+    return _late(drawn) if stops is None and seed % LATE_EVERY == 0 else drawn
+
+
+def _late(drawn: Plan) -> Plan:
+    """Killed and run again at once, while Leaf is still at work on what was sent and shows nothing of it."""
+    return replace(
+        drawn,
+        shares={},
+        latency=0.0,
+        timeout=3.0,
+        at_work=2.4,
+        options=("--rate", "100", "--no-events"),
+        answers={**drawn.answers, "rate_limit": "0"},
+        stops=(Stop(When.SECONDS, 1.6, 0.0, ("KILL",)),) * 3,
+        stormy=0,
     )
 
 
