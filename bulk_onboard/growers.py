@@ -95,8 +95,8 @@ class Growers:
 
     def with_newer(self, newer: Growers) -> Growers:
         """These, but for whom ``newer`` knows of, what that says. Who is to do again is left out."""
-        if not len(newer):
-            return self
+        if not len(newer) or not (len(self) or (newer.states == State.TO_DO).any()):
+            return newer if len(newer) else self
         same = newer.find(_ids(self)) >= 0
         kept, added = np.flatnonzero(~same), np.flatnonzero(newer.states != State.TO_DO)
         columns = [
@@ -141,22 +141,24 @@ def growers(
 
 def together(parts: Sequence[Growers]) -> Growers:
     """One after the other, the oldest first; of several lines of one grower the last one counts."""
-    if not parts:
-        return nobody()
+    if len(parts) < 2:
+        return parts[0] if parts else nobody()
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS]
     return _latest(columns, _alike([part.credential_ids for part in parts]))
 
 
-def pack(known: Growers) -> bytes:
-    """Arrow IPC bytes."""
+def pack(known: Growers) -> memoryview:
+    """Arrow IPC bytes, in memory that was asked for once: a buffer that grows would take twice as much."""
     table = pa.table({name: getattr(known, name) for name in (*_NUMBERS, "credential_ids")})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    counter = pa.MockOutputStream()
+    for sink in (counter, None):
+        room = sink or pa.FixedSizeBufferWriter(buffer := pa.allocate_buffer(counter.size()))
+        with pa.ipc.new_stream(room, table.schema) as writer:
+            writer.write_table(table)
+    return memoryview(buffer)
 
 
-def unpack(data: bytes) -> Growers:
+def unpack(data: bytes | memoryview) -> Growers:
     """The growers that were packed; their memory is that of ``data``."""
     table = pa.ipc.open_stream(data).read_all().combine_chunks()
     columns = [table[name].chunk(0).to_numpy() if len(table) else nobody().keys for name in _NUMBERS]

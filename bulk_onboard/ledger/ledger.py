@@ -26,7 +26,7 @@ from bulk_onboard.stamp import from_text, to_text
 
 # A snapshot is made anew when it lacks more growers than this.
 SNAPSHOT_LACKS = 5_000
-BATCH = 50_000
+BATCH = 10_000
 
 _COLUMNS = tuple(schema.entry.c[name] for name in Entry._fields)
 
@@ -165,6 +165,7 @@ class Ledger:
         if len(newer) > SNAPSHOT_LACKS:
             _, known = self._snapshot(scope)
             data = pack(known.with_newer(newer))
+            del newer, known  # the database's own copy of the data takes their place
             with self._write() as db:
                 values = {"run_no": select(func.max(schema.run.c.no)).scalar_subquery(), "data": data}
                 found = insert(schema.snapshot).values(scope_id=scope, **values)
