@@ -88,7 +88,7 @@ def check(
             blank = few.where("^$")
             verdict.mark(blank, f"missing-{name}", columns.names[name], f"{columns.names[name]} is empty")
         _check_text(verdict, few, chunk.not_text[:, i], columns.names[name])
-    _check_id(verdict, cells[LEAF_USER_ID], columns.names[LEAF_USER_ID])
+    _check_id(verdict, cells[LEAF_USER_ID], suspects[LEAF_USER_ID], columns.names[LEAF_USER_ID])
     for name in fields:
         if name in known and known[name].allowed:
             _check_allowed(verdict, cells[name], known[name], columns.names[name])
@@ -151,13 +151,15 @@ def _check_text(verdict: _Verdict, few: _Few, not_text: np.ndarray, column: str)
     verdict.mark(few.where(_CONTROL), "control-character", column, inside)
 
 
-def _check_id(verdict: _Verdict, ids: pd.Series, column: str) -> None:
+def _check_id(verdict: _Verdict, ids: pd.Series, suspects: np.ndarray, column: str) -> None:
     def message(i: int) -> str:
         if normal(ids.iloc[i]) == normal(column):
             return f"{column} is no UUID: this row is the header again"
         return f"{column} is no UUID: {shown(ids.iloc[i])}"
 
-    verdict.mark(~_matches(ids, _UUID), "bad-leaf-user-id", column, message)
+    wrong = np.zeros(len(ids), bool)
+    wrong[suspects] = ~_matches(ids.iloc[suspects], _UUID)
+    verdict.mark(wrong, "bad-leaf-user-id", column, message)
 
 
 def _check_allowed(verdict: _Verdict, cells: pd.Series, field: Field, column: str) -> None:
