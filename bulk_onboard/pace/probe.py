@@ -10,6 +10,7 @@ and the old rate comes back.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,9 +25,9 @@ UNKNOWN = 0.7
 SLOWEST = 0.5  # requests per second
 
 # So many answers tell a share. Below the first share, refusals are tolerated until the limit is reached;
-# from the second on, Leaf takes next to nothing.
+# from the second on, they are no accident; from the third on, Leaf takes next to nothing.
 ENOUGH = 20
-TOLERATED, SHUT = 0.05, 0.6
+TOLERATED, OFTEN, SHUT = 0.05, 0.15, 0.6
 # So many refusals in a row are a limit, also when there was no second yet to measure it in.
 IN_A_ROW = 3
 
@@ -73,7 +74,7 @@ class Refusal(NamedTuple):
 
     ``rate``: requests per second, 0 for no ceiling. ``busy``: whether there was as much to send as could be
     sent. ``taken``: requests of the second before it that were not refused. ``age``: seconds since the first
-    request. ``pause``: seconds to wait.
+    request, or since a pause. ``pause``: seconds to wait.
     """
 
     rate: float
@@ -93,17 +94,16 @@ class Refusal(NamedTuple):
 
 def learn(known: Knowledge, told: Refusal) -> Knowledge:
     """What is known after a refusal; the same object if it changes nothing."""
+    # Without a whole second to look back on, what was taken says nothing of the limit.
+    evident = told.age >= 1 or told.in_a_row >= IN_A_ROW or told.share >= OFTEN
     match known:
         case None:
-            evident = told.age >= 1 or told.in_a_row >= IN_A_ROW
-            if not told.rate and not told.busy:
-                return known
-            return _slower(told, told.rate) if evident else known
+            return _slower(told, told.rate) if evident and (told.rate or told.busy) else known
         case Immune(share):
             return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
         case Probe() if told.rate >= known.limit:
-            return _slower(told, told.rate)
-        case Probe() if told.share >= TOLERATED:
+            return _slower(told if evident else told._replace(taken=math.floor(known.limit)), told.rate)
+        case Probe() if evident and told.share >= TOLERATED:
             if known.share is not None and known.share / 2 <= told.share < SHUT:
                 return Immune(told.share)
             return _slower(told, known.before, told.share)
