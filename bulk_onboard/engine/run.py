@@ -22,7 +22,7 @@ from bulk_onboard.engine.scan import Reading, Scan, Source
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError, UsageError
-from bulk_onboard.facts import About, Held, Observer, RunInfo, Scanned
+from bulk_onboard.facts import About, Held, Observer, RunInfo, Scanned, Trouble
 from bulk_onboard.leaf.auth import owner
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.sockets import sockets
@@ -49,6 +49,7 @@ class RunResult:
     """What a run came to.
 
     ``summary`` is what summary.json holds, ``words`` gives the closing text for people, so many columns wide.
+    ``code`` is how this command ended: a later check of a run's events ends in its own way.
     """
 
     info: RunInfo
@@ -56,11 +57,12 @@ class RunResult:
     words: Callable[[int], str]
     files: tuple[Path, ...]
     folder: Path
+    code: ExitCode
 
     @property
     def exit_code(self) -> int:
         """The process's exit code."""
-        return int(self.summary["exitCode"])
+        return int(self.code)
 
 
 async def onboard(
@@ -118,6 +120,9 @@ class _Run:
     def __init__(self, settings: Settings, place: Place, entry: Opened, facts: Observing) -> None:
         self._settings, self._place, self._facts = settings, place, facts
         self._ledger, self._run_no, self._info = entry.ledger, entry.run_no, entry.info
+        self._before = entry.info if entry.info.finished_at else None
+        if self._before:
+            self._info = _looked_at_again(entry.info)
         self._provider = provider_named(self._info.provider)
         self._scope = self._ledger.scope(self._info.leaf, self._info.provider)
         self._stop = facts.stop
@@ -173,7 +178,14 @@ class _Run:
         self._facts(
             About(info.run_id, self._place.shown, info.owner, info.provider, to_do, self._settings.pace.rate)
         )
-        async with LeafClient(leaf, self._provider, pace, connections=in_flight) as client:
+        client = LeafClient(
+            leaf,
+            self._provider,
+            pace,
+            connections=in_flight,
+            on_trouble=lambda words: self._facts(Trouble(words)),
+        )
+        async with client:
             async with Journal(self._ledger, self._run_no, self._scope) as journal:
                 ready = Phases(
                     settings=self._settings,
@@ -208,7 +220,22 @@ class _Run:
             exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
         )
         await asyncio.to_thread(self._ledger.remember, self._scope)
-        return await asyncio.to_thread(_write, self._ledger, self._run_no, self._info, self._settings.output)
+        return await asyncio.to_thread(
+            _write, self._ledger, self._run_no, self._info, self._settings.output, self._before
+        )
+
+
+def _looked_at_again(info: RunInfo) -> RunInfo:
+    """A run that has ended, for the time of a check: that has a beginning, requests and an end of its own."""
+    return replace(
+        info,
+        started_at=utc_now(),
+        finished_at=None,
+        requests=Requests(),
+        stop_reason=None,
+        interrupted=False,
+        exit_code=None,
+    )
 
 
 def provider_named(name: str) -> Provider:
@@ -344,8 +371,13 @@ def _plus(one: Requests, other: Requests) -> Requests:
 # --- closing it -------------------------------------------------------------------------------------
 
 
-def _write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -> RunResult:
-    """The run's files, as a function of the ledger alone."""
+def _write(
+    ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings, before: RunInfo | None = None
+) -> RunResult:
+    """The run's files, as a function of the ledger alone.
+
+    ``before``: how the run had ended before this look at it, which is what stays on record.
+    """
     folder, tally = output.folder / info.run_id, Tally()
 
     def counted() -> Iterator[pd.DataFrame]:
@@ -354,11 +386,12 @@ def _write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -
             yield page
 
     files = list(write_results(folder, output.formats, counted()))
-    info = replace(info, exit_code=int(exit_code(tally, info)))
-    content = summary(info, tally)
+    code, kept = exit_code(tally, info), before or info
+    kept = replace(kept, exit_code=int(exit_code(tally, kept)))
+    content = summary(kept, tally)
     files.append(write_json(folder / "summary.json", content))
-    ledger.amend(info)
-    return RunResult(info, content, partial(words, info, tally, files), tuple(files), folder)
+    ledger.amend(kept)
+    return RunResult(kept, content, partial(words, info, tally, files), tuple(files), folder, code)
 
 
 def _pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

@@ -133,7 +133,7 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
             row.number,
             status.value,
             row.leaf_user_id,
-            row.fingerprint,
+            row.fingerprint if intent is None or intent.same else "",
             intended_at=to_text(intent.at if intent else None),
         )
         yield Check(entry, payload=row.payload, unless_found=status)

@@ -37,6 +37,8 @@ class Auth:
 
     async def bearer(self) -> Bearer:
         """The current token; logs in first if there is none yet. Raises LoginRefused."""
+        if self._failure:
+            raise self._failure
         if self._bearer is None:
             async with self._lock:
                 if self._bearer is None:
@@ -56,13 +58,16 @@ class Auth:
         async with self._lock:
             if self._bearer is not None and self._bearer.generation > refused.generation:
                 return
+            # Remembered, so that whoever waits for a turn now does not send what will be refused.
             if not (self._login.username and self._login.password):
-                raise LoginRefused(
+                self._failure = LoginRefused(
                     "Leaf refused LEAF_TOKEN (HTTP 401): it is wrong or has expired. Set a new one, or set"
                     " LEAF_USERNAME and LEAF_PASSWORD, then run the same command again"
                 )
+                raise self._failure
             if refused.generation > 0 and self._accepted < refused.generation:
-                raise LoginRefused("Leaf refuses every request (HTTP 401), also after a new login")
+                self._failure = LoginRefused("Leaf refuses every request (HTTP 401), also after a new login")
+                raise self._failure
             self._bearer = Bearer(await self._log_in(), refused.generation + 1)
 
     async def _log_in(self) -> Secret:

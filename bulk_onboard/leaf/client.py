@@ -92,17 +92,25 @@ class _Request(Generic[V]):
 class LeafClient:
     """Leaf's calls for one provider. Use as ``async with``.
 
-    ``turns`` is asked before every single request, logins included.
+    ``turns`` is asked before every single request, logins included. ``on_trouble`` is told in words when a
+    login has to be tried again.
     """
 
     def __init__(
-        self, settings: LeafSettings, provider: Provider, turns: Turns, *, connections: int = 100
+        self,
+        settings: LeafSettings,
+        provider: Provider,
+        turns: Turns,
+        *,
+        connections: int = 100,
+        on_trouble: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._settings = settings
         self._base = URL(settings.base_url)
         self._prefix = self._base.path.rstrip("/")
         self._provider = provider
         self._turns = turns
+        self._on_trouble = on_trouble
         self._connections = connections
         self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
         self._auth = Auth(settings.login, self._authenticate)
@@ -238,7 +246,9 @@ class LeafClient:
             if token is not None:
                 return Secret(token)
             _raise_if_refused(reply, login.username)
-            await asyncio.sleep(min(0.5 * 2**attempt, 8.0))
+            self._on_trouble(f"Leaf does not answer the login: {_why(reply)}")
+            if attempt < LOGIN_ATTEMPTS - 1:
+                await asyncio.sleep(min(0.5 * 2**attempt, 8.0))
         raise StoppedForSafety(f"Leaf does not answer the login at {self._settings.base_url}: {_why(reply)}")
 
 

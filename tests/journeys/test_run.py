@@ -282,6 +282,17 @@ def test_events_the_next_morning_by_run_by_folder_and_by_file(desk: Desk, leaf: 
     assert server.posts == 3, "a check stores nothing"
 
 
+def test_a_check_the_next_morning_does_not_change_how_the_run_ended(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    evening = desk.at(server).run(write(growers(2, "refused-")), "--max-failures", "0", "--rate", "5")
+    assert evening.code == 5
+    before = json.loads((evening.folder / "summary.json").read_text())
+    desk("events", evening.folder.name, "--events-wait", "0")
+    after = json.loads((evening.folder / "summary.json").read_text())
+    for name in ("exitCode", "stopReason", "startedAt", "finishedAt", "seconds", "requests", "rate"):
+        assert after[name] == before[name]
+
+
 def test_events_can_be_left_out(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server).run(write(growers(2)), "--no-events")
