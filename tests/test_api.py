@@ -72,7 +72,7 @@ async def test_the_table_is_what_results_csv_says(server: Server) -> None:
     written = pd.read_csv(result.files[0], dtype=str, keep_default_na=False)
     assert list(written) == list(result.table)
     for name in written:
-        told = ["" if pd.isna(value) else str(value) for value in result.table[name]]
+        told = ["" if pd.isna(value) else str(value).removesuffix(".0") for value in result.table[name]]
         assert told == written[name].tolist(), name
 
 
