@@ -9,11 +9,11 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     model errors settings facts entry codes   the vocabulary
     providers      the providers as data; everything about them derives from this table
     header check fingerprint                  a chunk of text -> good rows and problems
-    compare manifest                          what the ledger knows against what the file says
+    growers compare manifest                  what the ledger knows against what the file says
     decide health                             (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means
-    pace/          the ceiling over all requests
+    pace/          the ceiling over all requests, and the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite
     engine/        scan, survey, the life of one row, the events check, the run
     report/        results, summary
