@@ -5,6 +5,7 @@ Growers are told apart by the 128 bits of their UUID, secrets by the first 64 of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,6 +19,8 @@ from bulk_onboard.model import Health
 # Multiplying by an odd number loses nothing, so key and first word together are the whole UUID.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _UUID_LENGTH = 36
+_NO_PRINT = "0" * 32
+_PRINT = re.compile(r"[0-9a-f]{32}")
 HEALTHS = ("", *(health.value for health in Health))
 
 
@@ -124,11 +127,13 @@ def growers(
 ) -> Growers:
     """Columns of entries, the oldest first; of several entries of one grower the last one counts.
 
-    An id that is no UUID is nobody's. A fingerprint may be "".
+    An id that is no UUID is nobody's. What is no fingerprint is equal to none.
     """
     good = [i for i, one in enumerate(ids) if len(one) == _UUID_LENGTH]
     wide = id_words(pa.array([ids[i] for i in good], pa.large_string()))
-    hexed = pa.array([prints[i] or "0" * 32 for i in good], pa.large_string())
+    hexed = pa.array(
+        [prints[i] if _PRINT.fullmatch(prints[i]) else "0" * 32 for i in good], pa.large_string()
+    )
     columns = [
         _keys(wide),
         wide[:, 0],

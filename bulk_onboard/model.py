@@ -278,3 +278,11 @@ class Requests:
     def total(self) -> int:
         """All requests that count against the ceiling."""
         return self.get + self.post + self.delete
+
+    def __add__(self, other: Requests) -> Requests:
+        return Requests(
+            self.get + other.get,
+            self.post + other.post,
+            self.delete + other.delete,
+            self.throttled + other.throttled,
+        )

@@ -30,6 +30,12 @@ OPEN_ROWS = 10_000
 AHEAD = 0.1
 
 
+def policy_of(settings: Settings) -> Policy:
+    """How patient rows are: a request that timed out may be at work as long again."""
+    timeout = settings.leaf.timeout
+    return Policy(if_exists=settings.if_exists, settle=min(1.0, timeout), settle_slow=timeout)
+
+
 @dataclass(frozen=True, slots=True)
 class Phases:
     """What the phases of one run work with. ``in_flight`` bounds the rows between an intent and an answer."""

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import utc_now
-from bulk_onboard.engine.phases import Phases
+from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.scan import Reading, Scan, Source
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Survey, survey
@@ -103,6 +102,7 @@ def write_again(run_id: str | None, settings: Settings) -> RunResult:
     """
     with Ledger(settings.output.ledger_path) as ledger:
         run_no, info = _find(ledger, run_id)
+        _require_blocks(ledger, run_no, info)
         return _write(ledger, run_no, info, settings.output)
 
 
@@ -196,7 +196,7 @@ class _Run:
                     in_flight=in_flight,
                     stop=self._stop,
                     facts=self._facts,
-                    policy=_policy(self._settings),
+                    policy=policy_of(self._settings),
                 )
                 try:
                     if to_do:
@@ -204,7 +204,7 @@ class _Run:
                     await phases(ready)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)
-            self._info = replace(info, requests=_plus(info.requests, client.requests))
+            self._info = replace(info, requests=info.requests + client.requests)
 
     # --- the end ------------------------------------------------------------------------------------
 
@@ -220,6 +220,7 @@ class _Run:
             exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
         )
         await asyncio.to_thread(self._ledger.remember, self._scope)
+        await asyncio.to_thread(self._ledger.prune)
         return await asyncio.to_thread(
             _write, self._ledger, self._run_no, self._info, self._settings.output, self._before
         )
@@ -293,6 +294,7 @@ async def _reopened(
     async with AsyncExitStack() as stack:
         ledger = _held(settings, stack)
         run_no, info = _find(ledger, run_id)
+        _require_blocks(ledger, run_no, info)
         place = await _place(settings, stack)
         if place.identity != info.leaf:
             raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")
@@ -307,12 +309,7 @@ def _held(settings: Settings, stack: AsyncExitStack) -> Ledger:
 
 
 def _observing(settings: Settings, observer: Observer, stop: StopSignal) -> Observing:
-    return Observing(observer, stop, _policy(settings).patience)
-
-
-def _policy(settings: Settings) -> Policy:
-    timeout = settings.leaf.timeout
-    return Policy(if_exists=settings.if_exists, settle=min(1.0, timeout), settle_slow=timeout)
+    return Observing(observer, stop, policy_of(settings).patience)
 
 
 async def _place(settings: Settings, stack: AsyncExitStack) -> Place:
@@ -340,6 +337,15 @@ def _find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
     return found
 
 
+def _require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:
+    """Raises UsageError if what the run's input held has been forgotten for its age."""
+    if info.rows and next(ledger.blocks(run_no), None) is None:
+        raise UsageError(
+            f"run {info.run_id} is too old: the ledger keeps what the input held for the latest runs only;"
+            " what was done with its rows is still known"
+        )
+
+
 def _new_run_id(ledger: Ledger, name: str) -> str:
     """E.g. ``20261123T154500Z-growers``; counted up if there is one in this second already."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name.split(".", maxsplit=1)[0]).strip("-").lower()[:40] or "input"
@@ -360,12 +366,6 @@ def _in_flight(settings: Settings) -> int:
     if pace.max_in_flight:
         return pace.max_in_flight
     return min(MOST_IN_FLIGHT, sockets()) if pace.rate else NO_CEILING_IN_FLIGHT
-
-
-def _plus(one: Requests, other: Requests) -> Requests:
-    return Requests(
-        one.get + other.get, one.post + other.post, one.delete + other.delete, one.throttled + other.throttled
-    )
 
 
 # --- closing it -------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ from bulk_onboard.stamp import from_text, to_text
 # A snapshot is made anew when it lacks more growers than this.
 SNAPSHOT_LACKS = 5_000
 BATCH = 10_000
+# A million rows take some fifty million bytes a night.
+MOST_OF_BLOCKS = 1 << 30
 
 _COLUMNS = tuple(schema.entry.c[name] for name in Entry._fields)
 
@@ -121,6 +123,23 @@ class Ledger:
                 schema.block.insert(),
                 {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data},
             )
+
+    def prune(self, most: int = MOST_OF_BLOCKS) -> None:
+        """Forget what the input of the oldest runs held, so that no more than so many bytes are kept of it.
+
+        The latest run's is always kept, and what was done with each row of any run is never forgotten.
+        """
+        block = schema.block
+        sizes = select(block.c.run_no, func.sum(func.length(block.c.data)).label("size")).group_by(
+            block.c.run_no
+        )
+        with self._write() as db:
+            found = db.execute(sizes.order_by(block.c.run_no.desc())).all()
+            total = found[0].size if found else 0
+            for run_no, size in found[1:]:
+                total += size
+                if total > most:
+                    db.execute(block.delete().filter_by(run_no=run_no))
 
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]:
         """First row, last row and content of each chunk, in input order."""

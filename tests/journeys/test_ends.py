@@ -254,7 +254,7 @@ def test_5_when_nobody_listens_at_leafs_address_with_bounded_patience(
     for name, value in (("LEAF_TOKEN", f"{PLANTED}bearer"), *APP.items()):
         desk.set(name, value)
     # Less patience than in earnest: a minute of backoff would be a minute of testing.
-    monkeypatch.setattr(run, "_policy", lambda settings: Policy(attempts=3, backoff=0.001))
+    monkeypatch.setattr(run, "policy_of", lambda settings: Policy(attempts=3, backoff=0.001))
     ran = desk("run", write(growers(300)), "--rate", "200", "--json")
     assert ran.code == json.loads(ran.out)["exitCode"] == 5
     assert ran.statuses["failed"] >= 20

@@ -1,0 +1,89 @@
+"""What is remembered of everybody at once, and what is forgotten in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.growers import State, id_words
+from bulk_onboard.ledger import Ledger
+from bulk_onboard.ledger import ledger as module
+from ledger.support import begin, outcome
+
+NAMES = [str(UUID(int=number)) for number in range(1, 7)]
+STATES = {
+    "created": State.DONE,
+    "existing": State.DONE,
+    "unresolved": State.OPEN,
+    None: State.OPEN,
+    "failed": None,
+    "rejected": None,
+}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite3") as opened:
+        yield opened
+
+
+def states(ledger: Ledger, scope: int) -> list[State | None]:
+    """What is known of each of the names."""
+    known = ledger.growers(scope)
+    found = known.find(id_words(pa.array(NAMES, pa.large_string()))).tolist()
+    return [State(int(known.states[at])) if at >= 0 else None for at in found]
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(STATES))), max_size=6),
+            st.booleans(),
+        ),
+        max_size=5,
+    )
+)
+def test_the_newest_entry_counts_whether_or_not_there_are_snapshots(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[list[tuple[str, str | None]], bool]]
+) -> None:
+    expected = dict.fromkeys(NAMES)
+    with pytest.MonkeyPatch.context() as patch, Ledger(tmp_path_factory.mktemp("l") / "l.sqlite3") as ledger:
+        patch.setattr(module, "SNAPSHOT_LACKS", 0)
+        for number, (entries, remembered) in enumerate(runs):
+            run, scope = begin(ledger, run_id=f"r-{number}")
+            last = dict(entries)  # one row for each grower
+            for row, (name, status) in enumerate(last.items(), 2):
+                ledger.write(run, scope, [], [outcome(row, name)._replace(status=status)])
+                expected[name] = STATES[status]
+            if remembered:
+                ledger.remember(scope)
+            assert states(ledger, scope) == list(expected.values())
+
+
+def test_after_forgetting_a_run_that_was_amended_is_read_anew(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SNAPSHOT_LACKS", 0)
+    run, scope = begin(ledger)
+    ledger.write(run, scope, [], [outcome(2, NAMES[0])])
+    ledger.remember(scope)
+    ledger.forget(scope)
+    ledger.write(run, scope, [], [outcome(2, NAMES[0])._replace(status="unresolved")])
+    assert states(ledger, scope)[0] == State.OPEN
+
+
+def test_what_old_inputs_held_is_forgotten_and_the_latest_never(ledger: Ledger) -> None:
+    runs = [begin(ledger, run_id=f"r-{number}")[0] for number in range(4)]
+    for run in runs:
+        ledger.add_block(run, 0, 2, 3, b"x" * 100)
+    ledger.prune(most=250)
+    assert [len(list(ledger.blocks(run))) for run in runs] == [0, 0, 1, 1]
+    ledger.prune(most=0)
+    assert [len(list(ledger.blocks(run))) for run in runs] == [0, 0, 0, 1]
