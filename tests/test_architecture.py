@@ -20,8 +20,19 @@ VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 LINES = 400
 
 # Where tables of rows are worked on, many rows at a time.
-TABLES = {"read", "report", "check", "chunk", "compare", "growers", "fingerprint", "header", "manifest"}
-TABLES |= {"engine.scan", "engine.survey", "engine.phases", "engine.validation", WIRING}
+TABLES = {
+    "read",
+    "report",
+    "check",
+    "repeats",
+    "chunk",
+    "compare",
+    "growers",
+    "fingerprint",
+    "header",
+    "manifest",
+}
+TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", WIRING}
 
 # Package -> the modules (or folders) that may import it.
 CONFINED = {

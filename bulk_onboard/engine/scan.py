@@ -12,13 +12,14 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.check import Checked, Repeats, check
+from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError
 from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import match_header
 from bulk_onboard.model import Payload, Row, Secret
 from bulk_onboard.providers import Provider, Scope
+from bulk_onboard.repeats import Repeats
 
 __all__ = ["Checked", "Reading", "Scan", "Source"]
 

@@ -1,0 +1,95 @@
+"""What only the whole file shows: rows that repeat or contradict others, however far apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.check import Checked
+
+# So many other rows are named in a message.
+_LISTED = 5
+
+
+class Repeats:
+    """Finds exact repeats, conflicts and shared tokens, however far apart; about 40 bytes per row.
+
+    128 bits of identity and 64 of the keyed fingerprints: two different ones are not taken for equal.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, checked: Checked) -> None:
+        """Take in the valid rows of a chunk."""
+        valid = (checked.frame["code"] == "").to_numpy(bool)
+        rows = checked.frame["row"].to_numpy(np.int64)[valid]
+        prints = checked.prints[:, 0].copy()
+        digests = prints if checked.digests is checked.prints else checked.digests[:, 0].copy()
+        self._parts.append((rows, checked.ids, prints, digests))
+
+    def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
+        """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
+        if not self._parts:
+            return _findings([])
+        found: dict[int, tuple[str, str, str]] = {}
+        rows, ids, prints, digests = self._columns()
+        for group in _groups(ids):
+            _judge_grower(rows[group], digests[group], found)
+        if not allow_shared_tokens:
+            for group in _groups(prints.reshape(-1, 1)):
+                _judge_token(rows[group], ids[group], found)
+        return _findings([(row, *what) for row, what in sorted(found.items())])
+
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        """The parts as one, in place of the parts."""
+        columns = tuple(np.concatenate(part) for part in zip(*self._parts, strict=True))
+        if all(part[3] is part[2] for part in self._parts):
+            columns = (*columns[:3], columns[2])
+        self._parts = [columns]
+        return columns
+
+
+def _groups(keys: np.ndarray) -> list[np.ndarray]:
+    """Positions that share a key (a line of numbers), ascending, for keys that occur more than once."""
+    if len(keys) < 2:
+        return []
+    order = np.argsort(keys[:, 0], kind="stable")
+    first = keys[order, 0]
+    same = first[1:] == first[:-1]
+    suspects = np.sort(order[np.append(same, False) | np.append(False, same)])
+    lines = pd.DataFrame(keys[suspects])
+    groups = lines.groupby(list(lines), sort=False).indices.values() if len(lines) else ()
+    return [suspects[np.sort(group)] for group in groups if len(group) > 1]
+
+
+def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: dict[int, tuple[str, str, str]]) -> None:
+    """Several rows for one grower: the same again, or contradicting each other."""
+    if (digests == digests[0]).all():
+        for row in rows[1:]:
+            found[int(row)] = ("duplicate", "duplicate", f"repeats row {rows[0]}")
+        return
+    for row in rows:
+        others = f"the same grower has other credentials in {_others(rows, row)}"
+        found[int(row)] = ("invalid", "conflicting-rows", others)
+
+
+def _judge_token(rows: np.ndarray, ids: np.ndarray, found: dict[int, tuple[str, str, str]]) -> None:
+    """Several rows with one token: wrong if they are of different growers."""
+    if (ids == ids[0]).all():
+        return
+    for row in rows:
+        if found.get(int(row), ("", "", ""))[1] != "conflicting-rows":
+            others = f"another grower has the same token in {_others(rows, row)}"
+            found[int(row)] = ("invalid", "shared-token", others)
+
+
+def _others(rows: np.ndarray, row: int) -> str:
+    others = [int(other) for other in rows[: _LISTED + 1] if other != row][:_LISTED]
+    more = len(rows) - 1 - len(others)
+    word = "row" if len(others) == 1 and not more else "rows"
+    return f"{word} {', '.join(map(str, others))}" + (f" and {more} more" if more else "")
+
+
+def _findings(lines: list[tuple[int, str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(lines, columns=["row", "status", "code", "message"])
