@@ -155,7 +155,7 @@ def decide(progress: Progress, verdict: Verdict, policy: Policy, moment: Moment)
             step = Finish(Status.CREATED, credential=credential)
         case Exists():
             step = _on_exists(progress, verdict)
-        case Absent(usual=False) if progress.looks + 1 < UNUSUAL_LOOKS:
+        case Absent(usual=False) if _is_doubtful(progress, verdict):
             step = Next(replace(progress, looks=progress.looks + 1), after=policy.settle)
         case Absent() if progress.suspect:
             step = _on_absent_suspect(progress, verdict, policy, moment)
@@ -204,6 +204,11 @@ def _is_ours(credential: Credential, progress: Progress) -> bool:
     if credential.created is not None:
         return credential.created >= progress.unanswered - CLOCK_SLACK
     return progress.absent_before
+
+
+def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
+    """A "not found" in nobody's words is enough to begin with, but not to send a token a second time."""
+    return progress.looks + 1 < UNUSUAL_LOOKS and (progress.suspect or not verdict.plain)
 
 
 def _on_absent_suspect(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:

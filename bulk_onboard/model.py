@@ -190,11 +190,13 @@ class Absent:
     """Leaf was asked and holds no credentials for the grower.
 
     ``bare``: it said so by a reply with nothing in it, which a broken one can look like too.
-    ``usual``: this Leaf has been seen to say "none" in this way. ``form``: which way that is.
+    ``plain``: it said "not found", but not in a problem of its own. ``usual``: this Leaf has been seen to say
+    "none" in this way. ``form``: which way that is.
     """
 
     bare: bool = False
     usual: bool = True
+    plain: bool = False
     form: str = field(default="", compare=False)
 
 

@@ -330,3 +330,13 @@ def test_a_row_that_leaf_never_helps_ends_within_its_patience(
     assert isinstance(step, Finish)
     # One last look may begin at the end of the patience, and has to wait for a POST to settle.
     assert elapsed < policy.patience + policy.settle_slow + 10
+
+
+def test_a_not_found_in_nobodys_words_begins_a_row_but_sends_no_token_again() -> None:
+    plain = Absent(bare=True, plain=True, usual=False)
+    fresh = decide(Progress(Action.ASK), plain, Policy(), Moment(0.0, 0.5))
+    assert isinstance(fresh, Next)
+    assert fresh.progress.action is Action.POST
+    lost = decide(Progress(Action.ASK, suspect=True), plain, Policy(), Moment(60.0, 0.5))
+    assert isinstance(lost, Next)
+    assert lost.progress.action is Action.ASK

@@ -128,17 +128,21 @@ def _amended(check: Check, findings: Findings) -> tuple[Entry, Health | None]:
             return entry._replace(status=check.unless_found.value, code="not-connected"), None
         changed = findings.credential.echo is Echo.DIFFERENT
         entry = entry._replace(
-            status=Status.EXISTING.value, code="token-changed" if changed else "already-connected"
+            status=Status.EXISTING.value,
+            code="token-changed" if changed else "already-connected",
+            fingerprint="" if changed else entry.fingerprint,
         )
     return _with(entry, diagnose(findings.credential, findings.event), findings)
 
 
 def _with(entry: Entry, diagnosis: Diagnosis, findings: Findings) -> tuple[Entry, Health]:
     credential, event = findings.credential, findings.event
+    # That Leaf holds another token is worth more to know than that nothing has been heard of it yet.
+    told = diagnosis.code and not (diagnosis.code == "no-event-yet" and entry.code == "token-changed")
     amended = entry._replace(
         health=diagnosis.health.value,
-        code=diagnosis.code or _code_of_health_removed(entry.code),
-        message=diagnosis.message if diagnosis.code else entry.message,
+        code=diagnosis.code if told else _code_of_health_removed(entry.code),
+        message=diagnosis.message if told else entry.message,
         credential_id=(credential and credential.id) or entry.credential_id,
         credential_status=credential.status or entry.credential_status if credential else "",
         event_status=event.status_code if event else None,

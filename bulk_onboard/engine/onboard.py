@@ -151,7 +151,9 @@ class _Life:
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
         )
-        if finish.status is Status.UNRESOLVED and not self._is_of_these_secrets():
+        # What is or may be stored is of other secrets, and must not pass for these the next time.
+        other = finish.status is Status.UNRESOLVED and not self._is_of_these_secrets()
+        if other or finish.code == "token-changed":
             entry = entry._replace(fingerprint="")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))

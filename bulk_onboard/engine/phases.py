@@ -14,7 +14,7 @@ import numpy as np
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.onboard import Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Journal, Leaf
 from bulk_onboard.engine.scan import Scan
@@ -62,7 +62,8 @@ class Phases:
 
     async def check_connected(self, *, every: bool = True) -> None:
         """Check connected rows: those of this run, and of earlier ones those that were not well, or all."""
-        await self._check(lambda: rows_to_check(self.memory, self.run_no, every=every))
+        began = utc_now()
+        await self._check(lambda: rows_to_check(self.memory, self.run_no, every=every, began=began))
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""

@@ -107,18 +107,26 @@ def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) ->
 
 
 def rows_to_check(
-    memory: Memory, run_no: int, *, every: bool, only: Iterable[int] | None = None
+    memory: Memory,
+    run_no: int,
+    *,
+    every: bool,
+    only: Iterable[int] | None = None,
+    began: datetime | None = None,
 ) -> Iterator[Check]:
     """The connected rows of a run, in input order.
 
-    Of rows that were done before this run only those whose last check was not good, unless ``every``.
+    Of rows that were done before this run only those whose last check was not good, or that a run which
+    was cut short never checked, unless ``every``. For the latter the wait counts from ``began``.
     """
     wanted = None if only is None else frozenset(only)
     for first_row, last_row, data in memory.blocks(run_no):
         entries = {entry.row: entry for entry in memory.entries(run_no, first_row, last_row)}
         checks = [_check(entry) for entry in entries.values() if _is_open(entry, every)]
         checks += [
-            Check(entry) for entry in _done_before(manifest.unpack(data), every) if entry.row not in entries
+            Check(entry, None if entry.health else began)
+            for entry in _done_before(manifest.unpack(data), every)
+            if entry.row not in entries
         ]
         checks.sort(key=lambda check: check.entry.row)
         yield from (c for c in checks if wanted is None or c.entry.row in wanted)
@@ -192,9 +200,15 @@ def _check(entry: Entry) -> Check:
 def _done_before(table: pd.DataFrame, every: bool) -> list[Entry]:
     done = table["status"] == Status.EXISTING.value
     if not every:
-        done &= table["health"].isin([Health.UNHEALTHY.value, Health.PENDING.value])
-    names = ["row", "status", "leafUserId", "fingerprint", "code", "message"]
-    columns = (table.loc[done, name].tolist() for name in names)
-    found = [Entry(*values) for values in zip(*columns, strict=True)]
-    ids = table.loc[done, "credentialId"].tolist()
-    return [entry._replace(credential_id=held) for entry, held in zip(found, ids, strict=True)]
+        done &= table["health"] != Health.HEALTHY.value
+    names = ["row", "status", "leafUserId", "fingerprint", "code", "message", "health", "credentialId"]
+    lines = zip(*(table.loc[done, name].tolist() for name in names), strict=True)
+    return [_entry(*line) for line in lines]
+
+
+def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str, *more: str) -> Entry:
+    """An entry for a row that was done before; ``more``: message, health and the credential's id."""
+    message, health, held = more
+    # Leaf holds other secrets than the file, and the ledger must not take the one for the other.
+    known = "" if code == "token-changed" else fingerprint
+    return Entry(row, status, leaf_user_id, known, code, message, health=health, credential_id=held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -116,6 +116,7 @@ class LeafClient:
         self._auth = Auth(settings.login, self._authenticate)
         self._sent: Counter[str] = Counter()
         self._looks: Counter[str] = Counter()
+        self._absent: defaultdict[str, set[str]] = defaultdict(set)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -147,7 +148,7 @@ class LeafClient:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
         url = self._credentials(leaf_user_id)
         verdict = partial(replies.after_get, ours=ours, secret_fields=self._secret_fields)
-        return self._weigh_absence(await self._call(_Request("GET", url, verdict, sent)))
+        return self._weigh_absence(leaf_user_id, await self._call(_Request("GET", url, verdict, sent)))
 
     async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """POST the grower's credentials, once. Raises LoginRefused."""
@@ -217,13 +218,18 @@ class LeafClient:
         if isinstance(verdict, Ambiguous) and verdict.after:
             self._turns.hold(verdict.after)
 
-    def _weigh_absence(self, answer: Answer[Verdict]) -> Answer[Verdict]:
-        """A reply with nothing in it is this Leaf's usual "none" only if most of its replies are like it."""
+    def _weigh_absence(self, leaf_user_id: str, answer: Answer[Verdict]) -> Answer[Verdict]:
+        """A reply with nothing in it is this Leaf's usual "none" only if most of its replies are like it.
+
+        And only if it has said so of several growers: looking again and again at one proves nothing.
+        """
         match answer.verdict:
             case Absent(bare) as absent:
                 self._looks[absent.form] += 1
-                seen = self._looks[absent.form]
-                usual = not bare or (seen > RARE and 2 * seen > self._looks.total())
+                seen, growers = self._looks[absent.form], self._absent[absent.form]
+                if len(growers) <= RARE:
+                    growers.add(leaf_user_id)
+                usual = not bare or (len(growers) > RARE and 2 * seen > self._looks.total())
                 return Answer(replace(absent, usual=usual), answer.http_status, answer.seconds)
             case Exists():
                 self._looks["exists"] += 1

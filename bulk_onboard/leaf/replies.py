@@ -64,7 +64,7 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
         # An echo of other secrets: Leaf kept what it had and showed that.
         return Exists(credential) if credential.echo is Echo.DIFFERENT else Created(credential)
     if reply.status == 404:
-        return Refused("no-such-user", _message(reply, sent))
+        return _OF_A_GATEWAY if _is_page(reply) else Refused("no-such-user", _message(reply, sent))
     if reply.status in _MAY_EXIST and (reply.status == 409 or _says_exists(reply)):
         return Exists(None, _code(reply, sent), _message(reply, sent))
     return _common(reply, sent)
@@ -72,8 +72,14 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
 
 def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Verdict:
     """The verdict on a GET of credentials."""
-    if reply.status in {204, 404, 410}:
-        return Absent(bare=reply.status == 204, form=str(reply.status))
+    if reply.status in {404, 410}:
+        if _is_page(reply):
+            return _OF_A_GATEWAY
+        # A problem in JSON is Leaf's own word; nothing, or plain words, may be of something in front of it.
+        plain = not _problem(reply)
+        return Absent(bare=plain, plain=plain, form=f"{reply.status} {'plain' if plain else 'problem'}")
+    if reply.status == 204:
+        return Absent(bare=True, form="204")
     if reply.status == 200:
         if _is_bare(reply):
             return Absent(bare=True, form=f"200 {reply.body.strip().decode()}")
@@ -92,7 +98,9 @@ def after_delete(reply: Reply) -> Verdict:
 def after_events(reply: Reply) -> EventsVerdict:
     """The verdict on a GET of a credential's events: the latest one, told by its date."""
     if reply.status in {204, 404, 410}:
-        return Absent() if reply.status != 204 else Events(None)
+        if reply.status == 204:
+            return Events(None)
+        return _OF_A_GATEWAY if _is_page(reply) else Absent()
     if reply.status == 200:
         events = _events(reply)
         return (
@@ -139,7 +147,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     if not value:
         return None
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value.strip()):
-        return float(value)
+        return float(value.strip())
     date = _http_date(value)
     return max(0.0, (date - now).total_seconds()) if date else None
 
@@ -205,6 +213,15 @@ def _says_exists(reply: Reply) -> bool:
     problem = _problem(reply)
     text = " ".join(str(problem.get(k) or "") for k in ("errorKey", "title", "message", "detail"))
     return bool(_EXISTS.search(text)) and not _DENIES.search(text)
+
+
+_OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")
+
+
+def _is_page(reply: Reply) -> bool:
+    """Whether a "not found" is of a gateway that does not find Leaf (such as nginx, or Kubernetes' own)."""
+    body = reply.body[:1000].lstrip().lower()
+    return body.startswith(b"<") or b"default backend" in body
 
 
 def _is_bare(reply: Reply) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fakes import ID, PAYLOAD, TOKEN
@@ -280,7 +281,7 @@ async def test_an_idle_connection_that_the_server_closed_does_not_repeat_a_reque
 
 async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
-        writer.write(http(404))
+        writer.write(http(404, {"title": "Not Found"}))
         await writer.drain()
         writer.close()
 
@@ -332,6 +333,10 @@ async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> No
 # --- absence ----------------------------------------------------------------------------------------
 
 
+def grower(number: int) -> str:
+    return str(UUID(int=number))
+
+
 async def test_an_empty_200_is_no_usual_no_where_204_is() -> None:
     replies = [http(204)] * 6 + [http(200), http(204)]
 
@@ -339,21 +344,34 @@ async def test_an_empty_200_is_no_usual_no_where_204_is() -> None:
         writer.write(replies[len(server.requests) - 1])
 
     async with talking(answer) as (client, server):
-        found = [(await client.ask(ID, PAYLOAD)).verdict for _ in replies]
+        found = [(await client.ask(grower(n), PAYLOAD)).verdict for n in range(len(replies))]
     usual = [verdict.usual for verdict in found if isinstance(verdict, Absent)]
     assert usual == [False] * 5 + [True, False, True]
 
 
 async def test_an_empty_200_is_a_usual_no_only_where_it_is_often_seen_and_404_is_not() -> None:
-    replies = [http(200), http(404), http(404)] + [http(200)] * 6
+    none = http(404, {"title": "Not Found"})
+    replies = [http(200), none, none] + [http(200)] * 6
 
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(replies[len(server.requests) - 1])
 
     async with talking(answer) as (client, server):
-        found = [(await client.ask(ID, PAYLOAD)).verdict for _ in replies]
+        found = [(await client.ask(grower(n), PAYLOAD)).verdict for n in range(len(replies))]
     unusual = Absent(bare=True, usual=False)
     assert found == [unusual, Absent(), Absent()] + [unusual] * 4 + [Absent(bare=True)] * 2
+
+
+async def test_looking_again_and_again_at_one_grower_makes_no_empty_reply_usual() -> None:
+    async with talking(always(http(200))) as (client, _):
+        found = [(await client.ask(ID, PAYLOAD)).verdict for _ in range(20)]
+    assert found == [Absent(bare=True, usual=False)] * 20
+
+
+async def test_a_plain_404_is_of_leaf_only_if_it_is_what_leaf_says_of_many() -> None:
+    async with talking(always(http(404, b"404: Not Found"))) as (client, _):
+        found = [(await client.ask(grower(n), PAYLOAD)).verdict for n in range(8)]
+    assert [verdict.usual for verdict in found if isinstance(verdict, Absent)] == [False] * 5 + [True] * 3
 
 
 # --- login ------------------------------------------------------------------------------------------
