@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -77,13 +79,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Never raises, never shows a traceback."""
     _never_fail_on_a_character()
     try:
-        code = _run(argv)
+        with _terminated_as_interrupted():
+            code = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has left, as in `bulk-onboard providers | head -1`: no reason to complain.
         _discard_output()
         code = ExitCode.OK
     return int(code)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does, also before a run has begun to listen for either."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say so
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -1,5 +1,7 @@
 """The entry: help, usage errors, and every way to end as an exit code."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -162,3 +164,18 @@ def test_a_mistyped_file_of_settings_is_told_by_name(capsys: Capture) -> None:
     Path("bulk-onboard.toml").write_text("rte = 5")
     assert main(["report"]) == ExitCode.USAGE
     assert "did you mean rate?" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_a_sigterm_before_a_run_listens_is_an_interruption_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated(*_arguments: object, **_options: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(entry.cli, "main", terminated)
+    assert main(["validate", "growers.csv"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
