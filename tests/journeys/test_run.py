@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -308,3 +309,39 @@ def test_validate_sends_nothing_and_needs_no_setting(desk: Desk) -> None:
     with Path("reports/validate-messy/problems.csv").open(newline="") as file:
         assert {"row", "code"} <= set(next(csv.DictReader(file)))
     assert desk("validate", str(SAMPLES / "growers.csv")).code == 0
+
+
+def test_that_leaf_holds_another_token_stays_known_from_run_to_run(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0.8))
+    desk.at(server).run(write(growers(2)), "--no-events", "--output", "elsewhere")
+    file = write([(user, f"{token}-new") for user, token in growers(2)])
+    first = desk.run(file, "--events-wait", "0")
+    assert {(row["status"], row["code"], row["health"]) for row in first.rows} == {
+        ("existing", "token-changed", "pending")
+    }
+    time.sleep(1)
+    for _ in range(2):
+        again = desk.run(file, "--events-wait", "2")
+        assert {(row["status"], row["code"], row["health"]) for row in again.rows} == {
+            ("existing", "token-changed", "healthy")
+        }
+    assert server.posts == 2
+
+
+def test_what_a_run_without_events_stored_is_looked_at_by_the_next_run(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0.5))
+    file = write(growers(2, "expired-"))
+    assert desk.at(server).run(file, "--no-events").code == 0
+    again = desk.run(file, "--events-wait", "5")
+    assert again.code == 1
+    assert {row["health"] for row in again.rows} == {"unhealthy"}
+    assert server.posts == 2
+
+
+def test_another_token_stays_known_also_when_its_health_had_more_to_say(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0))
+    desk.at(server).run(write(growers(2, "expired-")), "--no-events", "--output", "elsewhere")
+    file = write(growers(2))
+    first = desk.run(file, "--events-wait", "1")
+    assert {(row["code"], row["health"]) for row in first.rows} == {("provider-refused", "unhealthy")}
+    assert {row["code"] for row in desk.run(file, "--no-events").rows} == {"token-changed"}
