@@ -71,7 +71,8 @@ def _over(column: pd.Series, *parts: tuple[np.ndarray, str]) -> pd.Series:
     """A column with other texts in these lines."""
     if not sum(len(lines) for lines, _ in parts):
         return column
-    return _text(len(column), *parts).where(_text(len(column), *parts) != "", column)
+    texts = _text(len(column), *parts)
+    return texts.where(texts != "", column)
 
 
 def _told(rows: int, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[str, pd.Series]:

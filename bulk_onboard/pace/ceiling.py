@@ -18,11 +18,14 @@ CATCH_UP = 0.01
 
 
 class Ceiling:
-    """Turns at no more than ``rate`` requests per second (0: no ceiling), first come, first served."""
+    """Turns at no more than ``rate`` requests per second (0: no ceiling), first come, first served.
+
+    ``held_until``: when the latest pause ends, by the loop's clock.
+    """
 
     def __init__(self, rate: float) -> None:
         self._order = asyncio.Lock()
-        self._held_until = 0.0
+        self.held_until = 0.0
         self._limiter: AsyncLimiter | None = None
         self._recent: deque[float] = deque(maxlen=1)
         self.rate = rate
@@ -41,7 +44,7 @@ class Ceiling:
                 if self.rate:  # the ceiling may have gone while this turn stood in line
                     return await self._spaced()
         clock = asyncio.get_running_loop().time
-        while (left := self._held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
+        while (left := self.held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
             await asyncio.sleep(left)
         return clock()
 
@@ -59,9 +62,9 @@ class Ceiling:
     def hold(self, seconds: float) -> bool:
         """Let no request out for so many seconds. False if a longer pause had begun, which is kept."""
         until = asyncio.get_running_loop().time() + seconds
-        if until <= self._held_until:
+        if until <= self.held_until:
             return False
-        self._held_until = until
+        self.held_until = until
         return True
 
     def _set_window(self) -> None:
@@ -87,4 +90,4 @@ class Ceiling:
     def _earliest(self) -> float:
         """When the next turn may be, by the loop's clock."""
         full = len(self._recent) == self._recent.maxlen
-        return max(self._held_until, self._recent[0] + self._window if full else 0.0)
+        return max(self.held_until, self._recent[0] + self._window if full else 0.0)

@@ -33,7 +33,6 @@ class Pace:
         self._ceiling = Ceiling(rate)
         self._known: Knowledge = None
         self._began: float | None = None
-        self._resumed = float("-inf")
         self._last = 0.0
         self._waited = float("-inf")
         self._passed: deque[float] = deque()
@@ -60,7 +59,6 @@ class Pace:
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds. A longer pause already begun is kept."""
         if self._ceiling.hold(seconds):
-            self._resumed = asyncio.get_running_loop().time() + seconds
             self._on_hold(seconds)
 
     def passed(self, turn: float) -> None:
@@ -88,7 +86,7 @@ class Pace:
             rate=self._ceiling.rate,
             busy=turn - self._waited < 1.0 or max(taken, self._in_a_row) >= ENOUGH,
             taken=taken,
-            age=turn - max(began, self._resumed),
+            age=turn - max(began, self._ceiling.held_until),
             in_a_row=self._in_a_row,
             answered=self._answered,
             refused=self._refused,
