@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from bulk_onboard.model import Health, Requests, Status
@@ -105,6 +106,15 @@ class Cause:
     message: str = ""
 
 
+class Kind(StrEnum):
+    """What a run was for; stored as these words."""
+
+    RUN = "run"
+    EVENTS = "events"
+    DRY_RUN = "dry-run"
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True, slots=True)
 class RunInfo:
     """One run as the ledger knows it.
@@ -127,3 +137,4 @@ class RunInfo:
     stop_reason: str | None = None
     interrupted: bool = False
     exit_code: int | None = None
+    kind: Kind = Kind.RUN

@@ -11,14 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, create_engine, event, func, select
+from sqlalchemy import Connection, create_engine, event, func, inspect, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
-from bulk_onboard.facts import RunInfo
+from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.growers import Growers, State, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
 from bulk_onboard.model import Requests, Status
@@ -56,10 +56,11 @@ class Ledger:
             self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
             event.listen(self._engine, "connect", _prepare)
             schema.meta.create(self._engine, checkfirst=True)
-            self._check_version()
+            version = self._version()
             with self._engine.begin() as db:
                 # All or nothing: a table that a kill left without its index would never get it.
                 db.exec_driver_sql("BEGIN")
+                _migrate(db, version)
                 schema.metadata.create_all(db)
             self.key = bytes.fromhex(self._meta("fingerprint_key", secrets.token_hex(32)))
 
@@ -235,13 +236,15 @@ class Ledger:
             db.execute(insert(schema.meta).values(key=key, value=default).on_conflict_do_nothing())
             return str(db.execute(select(schema.meta.c.value).filter_by(key=key)).scalar_one())
 
-    def _check_version(self) -> None:
+    def _version(self) -> int:
+        """Of the format on disk. Raises LedgerError if it is newer than this program."""
         version = int(self._meta("version", str(schema.VERSION)))
         if version > schema.VERSION:
             raise LedgerError(
                 f"the ledger {self._path} was written by a newer bulk-onboard (its format is {version},"
                 f" this one knows {schema.VERSION}): upgrade bulk-onboard, nothing was changed"
             )
+        return version
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -271,6 +274,16 @@ def _create_private(path: Path) -> None:
         raise UsageError(f"the ledger {path} is a folder; name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _migrate(db: Connection, version: int) -> None:
+    """Bring an older ledger up to date, in the caller's transaction."""
+    made = inspect(db).has_table(schema.run.name)  # else a kill came between its version and its tables
+    for older in range(version, schema.VERSION if made else version):
+        for statement in schema.MIGRATIONS[older]:
+            db.exec_driver_sql(statement)
+    if version < schema.VERSION:
+        db.execute(schema.meta.update().filter_by(key="version").values(value=str(schema.VERSION)))
 
 
 def _prepare(connection: DBAPIConnection, _record: object) -> None:
@@ -325,6 +338,7 @@ def _run_values(info: RunInfo) -> dict[str, Any]:
         "stop_reason": info.stop_reason,
         "interrupted": int(info.interrupted),
         "exit_code": info.exit_code,
+        "kind": info.kind.value,
     }
 
 
@@ -346,4 +360,5 @@ def _run_info(found: dict[str, Any]) -> RunInfo:
         stop_reason=found["stop_reason"],
         interrupted=bool(found["interrupted"]),
         exit_code=found["exit_code"],
+        kind=Kind(found["kind"]),
     )

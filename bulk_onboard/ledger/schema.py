@@ -14,6 +14,8 @@ always to ask. No column ever holds a secret: fingerprints are keyed, replies ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import (
     Column,
     Float,
@@ -27,7 +29,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
+VERSION = 2
+
+# What brings a ledger from a version to the next: statements that are true of every ledger of that version.
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {
+    1: ("ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",),
+}
 
 metadata = MetaData()
 
@@ -60,6 +67,7 @@ run = Table(
     Column("stop_reason", Text),
     Column("interrupted", Integer, nullable=False, default=0),
     Column("exit_code", Integer),
+    Column("kind", Text, nullable=False, server_default="run"),
 )
 
 block = Table(

@@ -156,7 +156,7 @@ CRASHES = {
     "in a reply": "from bulk_onboard.leaf.client import LeafClient as P; P._exchange",
     "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
     "in the ledger": "from bulk_onboard.ledger.ledger import Ledger as P; P.write",
-    "in a report": "import bulk_onboard.engine.run as P; P.merge",
+    "in a report": "import bulk_onboard.engine.closing as P; P.merge",
 }
 
 

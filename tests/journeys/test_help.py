@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bulk_onboard.cli.main import COMMANDS, cli
-from bulk_onboard.engine import run
+from bulk_onboard.engine import opening
 
 from .support import PLANTED, Desk, Server, grower
 
@@ -75,7 +75,7 @@ def test_an_example_works_as_it_stands(
     arguments = _words(line)
     if arguments[0] in ("events", "report"):
         with monkeypatch.context() as patch:
-            patch.setattr(run, "_new_run_id", lambda *_: RUN_ID)
+            patch.setattr(opening, "_new_run_id", lambda *_: RUN_ID)
             assert desk.run("growers.csv").code == 0
     ran = desk(*arguments, stdin=Path("growers.csv").read_bytes() if " - " in line else None)
     assert ran.code == 0, ran.err

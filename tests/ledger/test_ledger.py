@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
+from bulk_onboard.facts import Kind
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.model import Requests
 from ledger.support import LEAF, NOW, begin, info, intent, outcome
@@ -220,6 +221,35 @@ def test_the_key_of_the_fingerprints_is_random_and_survives(tmp_path: Path) -> N
         assert len(key) == 32
     with Ledger(tmp_path / "a") as again:
         assert again.key == key
+
+
+# What a ledger of version 1 lacked.
+_BACK_TO_1 = ("ALTER TABLE run DROP COLUMN kind", "UPDATE meta SET value = '1' WHERE key = 'version'")
+
+
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_knew(path: Path) -> None:
+    with Ledger(path) as made:
+        run_no, scope = begin(made)
+        made.write(run_no, scope, [], [outcome(2, "g-1")])
+    for statement in _BACK_TO_1:
+        _sql(path, statement)
+    with Ledger(path) as ledger:
+        found = ledger.find(None)
+        assert found is not None
+        assert found[1].kind is Kind.RUN
+        assert len(ledger.entries(run_no)) == 1
+    assert _sql(path, "SELECT value FROM meta WHERE key = 'version'") == [(str(schema.VERSION),)]
+
+
+def test_a_ledger_that_an_earlier_version_never_finished_making_is_made(path: Path) -> None:
+    with Ledger(path):
+        pass
+    for table in ("entry", "block", "snapshot", "run", "scope"):
+        _sql(path, f"DROP TABLE {table}")
+    _sql(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
+    with Ledger(path) as ledger:
+        assert ledger.find(None) is None
+        assert begin(ledger)
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,71 @@
+"""Closing a run: its files and its exit code, as a function of the ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bulk_onboard import manifest
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import RunInfo
+from bulk_onboard.ledger import Ledger
+from bulk_onboard.report.files import write_json, write_results
+from bulk_onboard.report.rows import merge
+from bulk_onboard.report.summary import summary, words
+from bulk_onboard.report.tally import Tally, exit_code
+from bulk_onboard.settings import OutputSettings
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to.
+
+    ``summary`` is what summary.json holds, ``words`` gives the closing text for people, so many columns wide.
+    ``code`` is how this command ended: a later check of a run's events ends in its own way.
+    """
+
+    info: RunInfo
+    summary: dict[str, Any]
+    words: Callable[[int], str]
+    files: tuple[Path, ...]
+    folder: Path
+    code: ExitCode
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code."""
+        return int(self.code)
+
+
+def write(
+    ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings, before: RunInfo | None = None
+) -> RunResult:
+    """The run's files, as a function of the ledger alone. Raises LedgerError, OutputError.
+
+    ``before``: how the run had ended before this look at it, which is what stays on record.
+    """
+    folder, tally = output.folder / info.run_id, Tally()
+
+    def counted() -> Iterator[pd.DataFrame]:
+        for page in pages(ledger, run_no, info.provider):
+            tally.add(page)
+            yield page
+
+    files = list(write_results(folder, output.formats, counted()))
+    code, kept = exit_code(tally, info), before or info
+    kept = replace(kept, exit_code=int(exit_code(tally, kept)))
+    content = summary(kept, tally)
+    files.append(write_json(folder / "summary.json", content))
+    ledger.amend(kept)
+    return RunResult(kept, content, partial(words, info, tally, files), tuple(files), folder, code)
+
+
+def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:
+    """The run's rows in input order, a chunk at a time."""
+    for first_row, last_row, data in ledger.blocks(run_no):
+        yield merge(manifest.unpack(data), ledger.entries(run_no, first_row, last_row), provider)

@@ -1,0 +1,138 @@
+"""Opening a run: where it sends, its ledger and its lock, its place among the runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.errors import UsageError
+from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.leaf.auth import owner
+from bulk_onboard.ledger import Ledger, hold
+from bulk_onboard.ledger.lock import me
+from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.settings import LeafSettings, Settings
+
+SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
+
+
+def provider_named(name: str) -> Provider:
+    """Raises UsageError that lists the ones there are."""
+    if name not in PROVIDERS:
+        raise UsageError(f"unknown provider {name!r}; there are: {', '.join(sorted(PROVIDERS))}")
+    return PROVIDERS[name]
+
+
+class Place(NamedTuple):
+    """Where to send, and which Leaf that is for the ledger: practice and real Leaf never share rows."""
+
+    leaf: LeafSettings
+    identity: str
+    owner: str
+    shown: str
+
+
+class Opened(NamedTuple):
+    """A run on the ledger, and where it sends."""
+
+    ledger: Ledger
+    run_no: int
+    info: RunInfo
+    place: Place
+
+
+@asynccontextmanager
+async def begun(name: str, settings: Settings, kind: Kind = Kind.RUN) -> AsyncIterator[Opened]:
+    """A new run on the ledger, which nobody else can use meanwhile. ``name``: the input's, for people.
+
+    Raises UsageError, LedgerBusy, LedgerError.
+    """
+    provider_named(settings.provider)
+    async with AsyncExitStack() as stack:
+        ledger = _held(settings, stack)
+        place = await _place(settings, stack)
+        info = RunInfo(
+            run_id=_new_run_id(ledger, name),
+            provider=settings.provider,
+            input=name,
+            leaf=place.identity,
+            owner=place.owner,
+            started_at=utc_now(),
+            ceiling=settings.pace.rate,
+            kind=kind,
+        )
+        run_no = ledger.begin(info, ledger.scope(place.identity, info.provider), me())
+        yield Opened(ledger, run_no, info, place)
+
+
+@asynccontextmanager
+async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
+    """A run that was, to look at its rows again.
+
+    Raises UsageError if there is none or it was made at another Leaf, LedgerBusy, LedgerError.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = _held(settings, stack)
+        run_no, info = find(ledger, run_id)
+        require_blocks(ledger, run_no, info)
+        place = await _place(settings, stack)
+        if place.identity != info.leaf:
+            raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")
+        ledger.forget(ledger.scope(info.leaf, info.provider))
+        yield Opened(ledger, run_no, info, place)
+
+
+def _held(settings: Settings, stack: AsyncExitStack) -> Ledger:
+    path = settings.output.ledger_path
+    stack.enter_context(hold(path))
+    return stack.enter_context(Ledger(path))
+
+
+async def _place(settings: Settings, stack: AsyncExitStack) -> Place:
+    """The real Leaf, or the sandbox, which lives as long as the stack."""
+    if settings.sandbox is None:
+        url = settings.leaf.base_url
+        return Place(settings.leaf, url, owner(settings.leaf.login), url)
+    from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415  (a real run has no use for it)
+
+    store = settings.output.folder / "sandbox.sqlite3"
+    if settings.sandbox.reset:
+        Sandbox.reset(store)
+    practice = replace(behaviour(settings.sandbox.faults), event_delay=SANDBOX_EVENT_DELAY)
+    sandbox = Sandbox(behaviour=practice, store=store)
+    url = await stack.enter_async_context(sandbox.serve())
+    return Place(replace(settings.leaf, base_url=url), sandbox.identity, "practice", f"the sandbox at {url}")
+
+
+def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
+    """A run by its id, the latest one without. Raises UsageError if there is none."""
+    found = ledger.find(run_id)
+    if found is None:
+        raise UsageError(
+            f"there is no run {run_id} in this ledger" if run_id else "there is no run in this ledger yet"
+        )
+    return found
+
+
+def require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:
+    """Raises UsageError if what the run's input held has been forgotten for its age."""
+    if info.rows and next(ledger.blocks(run_no), None) is None:
+        raise UsageError(
+            f"run {info.run_id} is too old: the ledger keeps what the input held for the latest runs only;"
+            " what was done with its rows is still known"
+        )
+
+
+def _new_run_id(ledger: Ledger, name: str) -> str:
+    """E.g. ``20261123T154500Z-growers``; counted up if there is one in this second already."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", name.split(".", maxsplit=1)[0]).strip("-").lower()[:40] or "input"
+    wanted = f"{utc_now():%Y%m%dT%H%M%SZ}-{stem}"
+    run_id, count = wanted, 1
+    while ledger.find(run_id):
+        count += 1
+        run_id = f"{wanted}-{count}"
+    return run_id
