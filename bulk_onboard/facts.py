@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from bulk_onboard.model import Health, Requests, Status
+from bulk_onboard.model import Health, Requests, Status, Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +138,4 @@ class RunInfo:
     interrupted: bool = False
     exit_code: int | None = None
     kind: Kind = Kind.RUN
+    traffic: Traffic = field(default_factory=Traffic)

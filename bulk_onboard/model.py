@@ -288,3 +288,17 @@ class Requests:
             self.delete + other.delete,
             self.throttled + other.throttled,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests over time: one number for each stretch of ``width`` seconds since the first request.
+
+    ``sent``: how many went out. ``throttled``: how many of these were one too many. ``held``: for how many
+    seconds none went out, because Leaf asked to wait.
+    """
+
+    width: int = 1
+    sent: tuple[int, ...] = ()
+    throttled: tuple[int, ...] = ()
+    held: tuple[float, ...] = ()

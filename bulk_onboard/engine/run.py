@@ -177,7 +177,7 @@ class _Run:
                     await phases(ready)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)
-            self._info = replace(info, requests=info.requests + client.requests)
+            self._info = replace(info, requests=info.requests + client.requests, traffic=pace.traffic())
 
     # --- the end ------------------------------------------------------------------------------------
 

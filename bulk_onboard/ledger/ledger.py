@@ -21,7 +21,7 @@ from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.growers import Growers, State, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
-from bulk_onboard.model import Requests, Status
+from bulk_onboard.model import Requests, Status, Traffic
 from bulk_onboard.stamp import from_text, to_text
 
 # A snapshot is made anew when it lacks more growers than this.
@@ -339,6 +339,7 @@ def _run_values(info: RunInfo) -> dict[str, Any]:
         "interrupted": int(info.interrupted),
         "exit_code": info.exit_code,
         "kind": info.kind.value,
+        "traffic": json.dumps(asdict(info.traffic), separators=(",", ":")),
     }
 
 
@@ -361,4 +362,9 @@ def _run_info(found: dict[str, Any]) -> RunInfo:
         interrupted=bool(found["interrupted"]),
         exit_code=found["exit_code"],
         kind=Kind(found["kind"]),
+        traffic=_traffic(**json.loads(found["traffic"])),
     )
+
+
+def _traffic(width: int = 1, **series: list[Any]) -> Traffic:
+    return Traffic(width, **{name: tuple(values) for name, values in series.items()})

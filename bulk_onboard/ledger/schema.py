@@ -33,7 +33,10 @@ VERSION = 2
 
 # What brings a ledger from a version to the next: statements that are true of every ledger of that version.
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
-    1: ("ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",),
+    1: (
+        "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",
+        "ALTER TABLE run ADD COLUMN traffic TEXT NOT NULL DEFAULT '{}'",
+    ),
 }
 
 metadata = MetaData()
@@ -68,6 +71,7 @@ run = Table(
     Column("interrupted", Integer, nullable=False, default=0),
     Column("exit_code", Integer),
     Column("kind", Text, nullable=False, server_default="run"),
+    Column("traffic", Text, nullable=False, server_default="{}"),
 )
 
 block = Table(

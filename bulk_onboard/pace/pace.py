@@ -6,7 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from bulk_onboard.model import Traffic
 from bulk_onboard.pace.ceiling import Ceiling
+from bulk_onboard.pace.meter import Meter
 from bulk_onboard.pace.probe import ENOUGH, Immune, Knowledge, Probe, Refusal, learn
 
 # A new rate is set in steps of at least this share of the old one.
@@ -31,6 +33,7 @@ class Pace:
         self._highest = rate
         self._on_hold = on_hold
         self._ceiling = Ceiling(rate)
+        self._meter = Meter()
         self._known: Knowledge = None
         self._began: float | None = None
         self._last = 0.0
@@ -44,6 +47,10 @@ class Pace:
     def rate(self) -> float:
         """Requests per second that may go out now, 0 if there is no ceiling."""
         return self._ceiling.rate
+
+    def traffic(self) -> Traffic:
+        """The turns so far, over time."""
+        return self._meter.read(asyncio.get_running_loop().time())
 
     async def turn(self) -> float:
         """Return when the next request may go out: the time, by the loop's clock."""
@@ -59,6 +66,7 @@ class Pace:
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds. A longer pause already begun is kept."""
         if self._ceiling.hold(seconds):
+            self._meter.held(self._ceiling.held_until - seconds, self._ceiling.held_until)
             self._on_hold(seconds)
 
     def passed(self, turn: float) -> None:
@@ -70,6 +78,7 @@ class Pace:
 
     def throttled(self, turn: float, after: float | None) -> None:
         """The request of this turn was refused as one too many; ``after``: seconds that Leaf asks to wait."""
+        self._meter.throttled(turn)
         if after:
             self.hold(after)
         self._in_a_row += 1
@@ -114,6 +123,7 @@ class Pace:
             self._ceiling.change(wanted)
 
     def _remember(self, now: float) -> None:
+        self._meter.sent(now)
         if self._began is None:
             self._began = self._last = now
         self._sending += min(IDLE, now - self._last)

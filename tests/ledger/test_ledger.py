@@ -224,7 +224,11 @@ def test_the_key_of_the_fingerprints_is_random_and_survives(tmp_path: Path) -> N
 
 
 # What a ledger of version 1 lacked.
-_BACK_TO_1 = ("ALTER TABLE run DROP COLUMN kind", "UPDATE meta SET value = '1' WHERE key = 'version'")
+_BACK_TO_1 = (
+    "ALTER TABLE run DROP COLUMN kind",
+    "ALTER TABLE run DROP COLUMN traffic",
+    "UPDATE meta SET value = '1' WHERE key = 'version'",
+)
 
 
 def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_knew(path: Path) -> None:
