@@ -9,7 +9,7 @@ class Entry(NamedTuple):
     """Field for field what the ledger stores. Times are UTC ISO 8601 text, "" for none.
 
     ``status`` None is an intent without an outcome. Entries are sparse: a row without one has only what
-    the manifest says of it.
+    the manifest says of it. ``provider`` is stored as the entry's scope; "" is that of the run.
     """
 
     row: int
@@ -29,3 +29,4 @@ class Entry(NamedTuple):
     started_at: str = ""
     finished_at: str = ""
     latency_ms: float | None = None
+    provider: str = ""

@@ -125,12 +125,13 @@ class Intent:
 class Row:
     """One valid row that is not onboarded yet.
 
-    ``number`` is the row number a spreadsheet shows. ``open_intent`` is what an earlier run left
-    without an outcome: Leaf is asked before anything is sent. ``fingerprint`` is the keyed fingerprint
-    of the grower's secrets, hex.
+    ``number`` is the row number a spreadsheet shows, ``provider`` the name of the one that the row goes to.
+    ``open_intent`` is what an earlier run left without an outcome: Leaf is asked before anything is sent.
+    ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex.
     """
 
     number: int
+    provider: str
     leaf_user_id: str
     payload: Payload
     fingerprint: str

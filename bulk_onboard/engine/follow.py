@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.onboard import utc_now
-from bulk_onboard.engine.ports import Journal, Leaf, Sent
+from bulk_onboard.engine.ports import Connection, Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Observer, RowChecked
@@ -48,7 +48,7 @@ _NO_EVENT_YET = Findings(Credential("", "", None, Echo.UNKNOWN), None)
 class Following:
     """What all checks share. ``wait`` is seconds from storing until a row without event is pending."""
 
-    leaf: Leaf
+    leaf: Connection
     journal: Journal
     policy: Policy
     stop: StopSignal
@@ -94,14 +94,14 @@ class Following:
         return Findings(None, None, told=False)
 
     async def _ask(self, check: Check, under_way: Sent, *, final: bool) -> Findings:
-        leaf_user_id = check.entry.leaf_user_id
-        events = (await self.leaf.events(leaf_user_id, under_way)).verdict
+        leaf, leaf_user_id = self.leaf.of(check.entry.provider), check.entry.leaf_user_id
+        events = (await leaf.events(leaf_user_id, under_way)).verdict
         if not isinstance(events, Events | Absent):
             return Findings(None, None, told=False)
         latest = events.latest if isinstance(events, Events) else None
         if latest is None and not final:
             return _NO_EVENT_YET
-        held = (await self.leaf.ask(leaf_user_id, check.payload)).verdict
+        held = (await leaf.ask(leaf_user_id, check.payload)).verdict
         match held:
             case Exists(credential):
                 return Findings(credential, latest)

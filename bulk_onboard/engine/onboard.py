@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, decide, first, give_up, posting
-from bulk_onboard.engine.ports import Journal, Leaf
+from bulk_onboard.engine.ports import Connection, Journal
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LoginRefused
@@ -29,7 +29,7 @@ class Onboarding:
     ``draw`` gives random numbers in [0, 1), ``now`` the UTC time.
     """
 
-    leaf: Leaf
+    leaf: Connection
     journal: Journal
     policy: Policy
     stop: StopSignal
@@ -51,6 +51,7 @@ class _Life:
 
     def __init__(self, shared: Onboarding, row: Row, under_way: Callable[[], None]) -> None:
         self._shared, self._row, self._under_way = shared, row, under_way
+        self._leaf = shared.leaf.of(row.provider)
         self._attempts = 0
         self._on_the_wire = False
         self._started_at = to_text(shared.now())
@@ -98,10 +99,10 @@ class _Life:
             self._progress = posting(self._progress, shared.now())
             await shared.journal.intend(self._intent())
             self._attempts += 1
-            answer = await shared.leaf.post(row.leaf_user_id, row.payload, self._post_goes_out)
+            answer = await self._leaf.post(row.leaf_user_id, row.payload, self._post_goes_out)
             self._on_the_wire = False
             return answer
-        return await shared.leaf.ask(row.leaf_user_id, row.payload, self._under_way)
+        return await self._leaf.ask(row.leaf_user_id, row.payload, self._under_way)
 
     def _post_goes_out(self) -> None:
         self._on_the_wire = True
@@ -116,6 +117,7 @@ class _Life:
             attempts=self._attempts + 1,
             intended_at=to_text(self._intended()),
             started_at=self._started_at,
+            provider=self._row.provider,
         )
 
     def _intended(self) -> datetime | None:
@@ -150,6 +152,7 @@ class _Life:
             started_at=self._started_at,
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
+            provider=row.provider,
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.
         other = finish.status is Status.UNRESOLVED and not self._is_of_these_secrets()

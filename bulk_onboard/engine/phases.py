@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
 import numpy as np
@@ -16,7 +17,7 @@ from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Journal, Leaf
+from bulk_onboard.engine.ports import Connection, Journal
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_check, rows_to_do, rows_unknown
@@ -38,12 +39,17 @@ def policy_of(settings: Settings) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """What the phases of one run work with. ``in_flight`` bounds the rows between an intent and an answer."""
+    """What the phases of one run work with.
+
+    ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
+    intent and an answer.
+    """
 
     settings: Settings
     run_no: int
+    provider: str
     memory: Memory
-    leaf: Leaf
+    leaf: Connection
     journal: Journal
     in_flight: int
     stop: StopSignal
@@ -63,18 +69,18 @@ class Phases:
     async def check_connected(self, *, every: bool = True) -> None:
         """Check connected rows: those of this run, and of earlier ones those that were not well, or all."""
         began = utc_now()
-        await self._check(lambda: rows_to_check(self.memory, self.run_no, every=every, began=began))
+        await self._check(lambda: self._connected(every=every, began=began))
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
-        known = rows_to_check(self.memory, self.run_no, every=True)
+        known = self._connected(every=True)
         total = len(found.wanted) + found.statuses.get(Status.EXISTING, 0)
         await self._check(lambda: chain(known, rows_unknown(scan, found)), total)
 
     async def _send_canary(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
         await self._post(scan, found, wanted)
         rows = wanted.tolist()
-        await self._check(lambda: rows_to_check(self.memory, self.run_no, every=False, only=rows))
+        await self._check(lambda: self._connected(every=False, only=rows))
         entries = self.memory.entries(self.run_no, rows[0], rows[-1])
         healthy = sum(entry.health == Health.HEALTHY for entry in entries if entry.row in rows)
         if healthy < len(rows):
@@ -101,6 +107,12 @@ class Phases:
         """How many rows may be begun and wait for their first request."""
         rate = self.settings.pace.rate
         return min(self.in_flight, 2 + math.ceil(rate * AHEAD)) if rate else self.in_flight
+
+    def _connected(
+        self, *, every: bool, only: Sequence[int] | None = None, began: datetime | None = None
+    ) -> Iterator[Check]:
+        """The connected rows, as `rows_to_check` tells."""
+        return rows_to_check(self.memory, self.run_no, self.provider, every=every, only=only, began=began)
 
     async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
         if total is None:

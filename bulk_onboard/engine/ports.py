@@ -25,6 +25,13 @@ class Leaf(Protocol):
         """The latest event of the grower's credentials."""
 
 
+class Connection(Protocol):
+    """Our connection to Leaf: one login and one pace, whatever the provider."""
+
+    def of(self, provider: str) -> Leaf:
+        """The calls for the provider of this name."""
+
+
 class Journal(Protocol):
     """Where intents and outcomes are committed."""
 

@@ -153,7 +153,7 @@ class _Run:
         )
         client = LeafClient(
             leaf,
-            self._provider,
+            [self._provider],
             pace,
             connections=in_flight,
             on_trouble=lambda words: self._facts(Trouble(words)),
@@ -163,6 +163,7 @@ class _Run:
                 ready = Phases(
                     settings=self._settings,
                     run_no=self._run_no,
+                    provider=self._info.provider,
                     memory=self._ledger,
                     leaf=client,
                     journal=journal,

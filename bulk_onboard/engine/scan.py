@@ -97,9 +97,10 @@ class Scan:
         names = [str(name) for name in payload]
         columns = [payload[name].tolist() for name in names]
         named = zip(frame["row"], frame["leafUserId"], frame["fingerprint"], strict=True)
+        provider = self._reading.provider.name
         for (number, leaf_user_id, fingerprint), *values in zip(named, *columns, strict=True):
             told = {name: value for name, value in zip(names, values, strict=True) if value}
-            yield Row(int(number), leaf_user_id, self._payload(app, told), fingerprint)
+            yield Row(int(number), provider, leaf_user_id, self._payload(app, told), fingerprint)
 
     def _payload(self, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
         """The provider's fields in the table's order; what the file says wins over the settings."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -103,12 +103,13 @@ def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) ->
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
     for row in scan.rows(wanted):
         intent = intents.get(row.number)
-        yield Row(row.number, row.leaf_user_id, row.payload, row.fingerprint, intent) if intent else row
+        yield replace(row, open_intent=intent) if intent else row
 
 
 def rows_to_check(
     memory: Memory,
     run_no: int,
+    provider: str,
     *,
     every: bool,
     only: Iterable[int] | None = None,
@@ -118,6 +119,7 @@ def rows_to_check(
 
     Of rows that were done before this run only those whose last check was not good, or that a run which
     was cut short never checked, unless ``every``. For the latter the wait counts from ``began``.
+    ``provider`` is that of rows which the run's blocks tell none of.
     """
     wanted = None if only is None else frozenset(only)
     for first_row, last_row, data in memory.blocks(run_no):
@@ -125,7 +127,7 @@ def rows_to_check(
         checks = [_check(entry) for entry in entries.values() if _is_open(entry, every)]
         checks += [
             Check(entry, None if entry.health else began)
-            for entry in _done_before(manifest.unpack(data), every)
+            for entry in _done_before(manifest.unpack(data), provider, every)
             if entry.row not in entries
         ]
         checks.sort(key=lambda check: check.entry.row)
@@ -143,6 +145,7 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
             row.leaf_user_id,
             row.fingerprint if intent is None or intent.same else "",
             intended_at=to_text(intent.at if intent else None),
+            provider=row.provider,
         )
         yield Check(entry, payload=row.payload, unless_found=status)
 
@@ -197,13 +200,13 @@ def _check(entry: Entry) -> Check:
     )
 
 
-def _done_before(table: pd.DataFrame, every: bool) -> list[Entry]:
+def _done_before(table: pd.DataFrame, provider: str, every: bool) -> list[Entry]:
     done = table["status"] == Status.EXISTING.value
     if not every:
         done &= table["health"] != Health.HEALTHY.value
     names = ["row", "status", "leafUserId", "fingerprint", "code", "message", "health", "credentialId"]
     lines = zip(*(table.loc[done, name].tolist() for name in names), strict=True)
-    return [_entry(*line) for line in lines]
+    return [_entry(*line)._replace(provider=provider) for line in lines]
 
 
 def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str, *more: str) -> Entry:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -90,7 +90,7 @@ class _Request(Generic[V]):
 
 
 class LeafClient:
-    """Leaf's calls for one provider. Use as ``async with``.
+    """Our connection to Leaf: one login, one pace, and the calls `of` each provider. Use as ``async with``.
 
     ``turns`` is asked before every single request, logins included. ``on_trouble`` is told in words when a
     login has to be tried again.
@@ -99,7 +99,7 @@ class LeafClient:
     def __init__(
         self,
         settings: LeafSettings,
-        provider: Provider,
+        providers: Iterable[Provider],
         turns: Turns,
         *,
         connections: int = 100,
@@ -108,11 +108,10 @@ class LeafClient:
         self._settings = settings
         self._base = URL(settings.base_url)
         self._prefix = self._base.path.rstrip("/")
-        self._provider = provider
         self._turns = turns
         self._on_trouble = on_trouble
         self._connections = connections
-        self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
+        self._calls = {provider.name: Calls(self, provider) for provider in providers}
         self._auth = Auth(settings.login, self._authenticate)
         self._sent: Counter[str] = Counter()
         self._looks: Counter[str] = Counter()
@@ -144,35 +143,15 @@ class LeafClient:
         """Make sure there is a token. Raises LoginRefused or StoppedForSafety."""
         await self._auth.bearer()
 
-    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
-        """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        url = self._credentials(leaf_user_id)
-        verdict = partial(replies.after_get, ours=ours, secret_fields=self._secret_fields)
-        return self._weigh_absence(leaf_user_id, await self._call(_Request("GET", url, verdict, sent)))
+    def of(self, provider: str) -> Calls:
+        """The calls for the provider of this name. Raises KeyError for one that was not named before."""
+        return self._calls[provider]
 
-    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
-        """POST the grower's credentials, once. Raises LoginRefused."""
-        url = self._credentials(leaf_user_id)
-        body = json.dumps(payload.reveal()).encode()
-        verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
-        return await self._call(_Request("POST", url, verdict, sent, body))
+    def url(self, path: str) -> URL:
+        """``path`` is after ``/users/``; UUIDs and our own words, so nothing in it needs quoting."""
+        return self._base.with_path(f"{self._prefix}{API}/users/{path}", encoded=True)
 
-    async def delete(self, leaf_user_id: str) -> Answer[Verdict]:
-        """DELETE the grower's credentials; their events go with them. Raises LoginRefused."""
-        return await self._call(_Request("DELETE", self._credentials(leaf_user_id), replies.after_delete))
-
-    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
-        """GET the latest event of the grower's credentials. Raises LoginRefused."""
-        url = self._credentials(leaf_user_id, "/events")
-        return await self._call(_Request("GET", url, replies.after_events, sent))
-
-    def _credentials(self, leaf_user_id: str, more: str = "") -> URL:
-        """``leaf_user_id`` is a UUID by now, so nothing in it needs quoting."""
-        return self._base.with_path(
-            f"{self._prefix}{API}/users/{leaf_user_id}/{self._provider.path}{more}", encoded=True
-        )
-
-    async def _call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
+    async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
         """One request, and one more for each time the login had to be renewed."""
         for _ in range(RENEWALS + 1):
             bearer = await self._auth.bearer()
@@ -218,7 +197,7 @@ class LeafClient:
         if isinstance(verdict, Ambiguous) and verdict.after:
             self._turns.hold(verdict.after)
 
-    def _weigh_absence(self, leaf_user_id: str, answer: Answer[Verdict]) -> Answer[Verdict]:
+    def weigh_absence(self, leaf_user_id: str, answer: Answer[Verdict]) -> Answer[Verdict]:
         """A reply with nothing in it is this Leaf's usual "none" only if most of its replies are like it.
 
         And only if it has said so of several growers: looking again and again at one proves nothing.
@@ -256,6 +235,39 @@ class LeafClient:
             if attempt < LOGIN_ATTEMPTS - 1:
                 await asyncio.sleep(min(0.5 * 2**attempt, 8.0))
         raise StoppedForSafety(f"Leaf does not answer the login at {self._settings.base_url}: {_why(reply)}")
+
+
+class Calls:
+    """The calls for one provider's credentials, over a connection that all providers share."""
+
+    def __init__(self, client: LeafClient, provider: Provider) -> None:
+        self._client = client
+        self._path = provider.path
+        self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
+
+    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
+        verdict = partial(replies.after_get, ours=ours, secret_fields=self._secret_fields)
+        answer = await self._client.call(_Request("GET", self._url(leaf_user_id), verdict, sent))
+        return self._client.weigh_absence(leaf_user_id, answer)
+
+    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        """POST the grower's credentials, once. Raises LoginRefused."""
+        body = json.dumps(payload.reveal()).encode()
+        verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
+        return await self._client.call(_Request("POST", self._url(leaf_user_id), verdict, sent, body))
+
+    async def delete(self, leaf_user_id: str) -> Answer[Verdict]:
+        """DELETE the grower's credentials; their events go with them. Raises LoginRefused."""
+        return await self._client.call(_Request("DELETE", self._url(leaf_user_id), replies.after_delete))
+
+    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
+        """GET the latest event of the grower's credentials. Raises LoginRefused."""
+        url = self._url(leaf_user_id, "/events")
+        return await self._client.call(_Request("GET", url, replies.after_events, sent))
+
+    def _url(self, leaf_user_id: str, more: str = "") -> URL:
+        return self._client.url(f"{leaf_user_id}/{self._path}{more}")
 
 
 def _same(reply: Reply) -> Reply:

@@ -6,6 +6,7 @@ So durability costs one flush to disk per group, not per row, and the event loop
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -22,8 +23,11 @@ LINGER = 0.02  # seconds
 class Journal:
     """The asynchronous face of one run's entries. Use as ``async with``; leaving commits what is left."""
 
-    def __init__(self, ledger: Ledger, run_no: int, scope: int) -> None:
-        self._ledger, self._run_no, self._scope = ledger, run_no, scope
+    def __init__(
+        self, ledger: Ledger, run_no: int, scope: int, scopes: Mapping[str, int] | None = None
+    ) -> None:
+        """``scopes``: of the providers whose rows do not belong to ``scope``, by name."""
+        self._ledger, self._run_no, self._scope, self._scopes = ledger, run_no, scope, scopes or {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._intents: list[Entry] = []
         self._outcomes: list[Entry] = []
@@ -85,7 +89,7 @@ class Journal:
         intents, outcomes, waiting = self._intents, self._outcomes, self._waiting
         self._intents, self._outcomes, self._waiting = [], [], []
         if intents or outcomes:
-            write = partial(self._ledger.write, self._run_no, self._scope, intents, outcomes)
+            write = partial(self._ledger.write, self._run_no, self._scope, intents, outcomes, self._scopes)
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, write)
             except LedgerError as error:

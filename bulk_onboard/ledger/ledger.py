@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +30,10 @@ BATCH = 10_000
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30
 
-_COLUMNS = tuple(schema.entry.c[name] for name in Entry._fields)
+# All but the last field, which is stored as the scope.
+_STORED = Entry._fields[:-1]
+_COLUMNS = (*(schema.entry.c[name] for name in _STORED), schema.scope.c.provider)
+_NOTHING: Mapping[str, int] = {}
 
 
 class Known(NamedTuple):
@@ -214,18 +217,29 @@ class Ledger:
 
     # --- what was done ------------------------------------------------------------------------------
 
-    def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None:
-        """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row."""
+    def write(
+        self,
+        run_no: int,
+        scope: int,
+        intents: Iterable[Entry],
+        outcomes: Iterable[Entry],
+        scopes: Mapping[str, int] = _NOTHING,
+    ) -> None:
+        """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
+
+        ``scopes``: of the providers whose entries do not belong to ``scope``, by name.
+        """
         with self._write() as db:
             for sql, entries in ((_INTEND, intents), (_SETTLE, outcomes)):
-                values = [(run_no, scope, *entry) for entry in entries]
+                values = [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
                 if values:
                     db.exec_driver_sql(sql, values)
 
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
         """A run's entries for these rows, both ends included, in row order."""
         entry = schema.entry
-        query = select(*_COLUMNS).filter_by(run_no=run_no).filter(entry.c.row.between(first_row, last_row))
+        query = select(*_COLUMNS).join(schema.scope, schema.scope.c.id == entry.c.scope_id)
+        query = query.filter(entry.c.run_no == run_no, entry.c.row.between(first_row, last_row))
         with self._read() as db:
             return [Entry._make(found) for found in db.execute(query.order_by(entry.c.row))]
 
@@ -302,7 +316,7 @@ def _upsert(*replaced: str) -> str:
 
     Written out, so that plain tuples go straight to the driver: the one statement that runs for every row.
     """
-    names = ("run_no", "scope_id", *Entry._fields)
+    names = ("run_no", "scope_id", *_STORED)
     assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
     return (
         f"INSERT INTO entry ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
@@ -321,7 +335,7 @@ _NEWER = f"""
 """  # noqa: S608
 
 _INTEND = _upsert("status", "intended_at")
-_SETTLE = _upsert(*(name for name in Entry._fields if name != "row"))
+_SETTLE = _upsert(*(name for name in _STORED if name != "row"))
 
 
 def _run_values(info: RunInfo) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from warp import now, warp
 
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.onboard import Onboarding
-from bulk_onboard.engine.ports import Leaf
+from bulk_onboard.engine.ports import Connection
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Fact
@@ -62,7 +62,7 @@ class Life:
         self,
         stop: StopSignal | None = None,
         slots: asyncio.Semaphore | None = None,
-        leaf: Leaf | None = None,
+        leaf: Connection | None = None,
         clock: Callable[[], datetime] = now,
     ) -> Onboarding:
         """What all rows share. Only inside a loop."""

@@ -114,6 +114,7 @@ class Stage:
             phases = Phases(
                 settings=Settings(safety=self.safety, events=EventsSettings(check=self.events)),
                 run_no=run_no,
+                provider="raven",
                 memory=ledger,
                 leaf=world,
                 journal=journal,
@@ -284,7 +285,7 @@ def test_a_canary_waits_for_its_event_before_others_start(run: Runs) -> None:
 
     ran = run(Stage(6, late, Safety(canary=2)))
     assert ran.counts == {"created": 6}
-    first = min(ran.world.of(f"g-{number}").times[0] for number in range(4, 8))
+    first = min(ran.world.to(f"g-{number}").times[0] for number in range(4, 8))
     assert first > 1020
 
 

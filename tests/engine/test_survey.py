@@ -155,14 +155,16 @@ def test_the_events_check_looks_at_the_connected_and_of_earlier_ones_at_the_unwe
     scan, found = desk.survey(tokens(7))
     for row, status in zip(to_do(scan, found), ["created", "rejected", "existing"], strict=True):
         desk.end(row, status)
-    looked = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, every=False)]
+    looked = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, "raven", every=False)]
     assert looked == [3, 4, 5, 6, 8]
     began = BEGINNING
-    checks = {c.entry.row: c for c in rows_to_check(desk.ledger, desk.run_no, every=False, began=began)}
+    checks = {
+        c.entry.row: c for c in rows_to_check(desk.ledger, desk.run_no, "raven", every=False, began=began)
+    }
     assert {row: check.stored_at for row, check in checks.items() if row < 6} == {3: None, 4: None, 5: began}
-    every = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, every=True)]
+    every = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, "raven", every=True)]
     assert every == [2, 3, 4, 5, 6, 8]
-    some = rows_to_check(desk.ledger, desk.run_no, every=True, only=[3, 8])
+    some = rows_to_check(desk.ledger, desk.run_no, "raven", every=True, only=[3, 8])
     assert [check.entry.row for check in some] == [3, 8]
 
 

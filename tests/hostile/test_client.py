@@ -57,7 +57,7 @@ async def talking(
 ) -> AsyncIterator[tuple[LeafClient, Server]]:
     async with serving(answer) as server:
         settings = LeafSettings(server.url, login, timeout)
-        async with LeafClient(settings, PROVIDERS["raven"], turns or Turns()) as client:
+        async with LeafClient(settings, [PROVIDERS["raven"]], turns or Turns()) as client:
             yield client, server
 
 
@@ -86,7 +86,7 @@ async def test_whatever_an_enemy_answers_a_post_is_ambiguous_sent_once_and_costs
 ) -> None:
     async with talking(answer, TIMEOUT) as (client, server):
         before, began = begin_peak(), time.monotonic()
-        found = await client.post(ID, PAYLOAD)
+        found = await client.of("raven").post(ID, PAYLOAD)
         took, grown = time.monotonic() - began, peak() - before
         assert isinstance(found.verdict, Ambiguous), found
         assert server.count("POST") == len(server.requests) == 1
@@ -103,7 +103,7 @@ LARGE = {way: answer for way, answer in HOSTILE.items() if re.search("gigabyte|b
 async def test_whatever_an_enemy_answers_a_look_at_events_costs_little(answer: Answer) -> None:
     async with talking(answer, TIMEOUT) as (client, _):
         before = begin_peak()
-        await client.events(ID)
+        await client.of("raven").events(ID)
         assert peak() - before < ALLOWED
 
 
@@ -116,9 +116,13 @@ async def test_no_reply_leads_anywhere_else(status: int, header: str) -> None:
     async with serving(always(http(201, GOOD))) as other:
         elsewhere = f"{header}: {'0; url=' if header == 'Refresh' else ''}{other.url}/x"
         async with talking(always(http(status, b"", elsewhere))) as (client, server):
-            for call in (client.post(ID, PAYLOAD), client.ask(ID, PAYLOAD), client.events(ID)):
+            for call in (
+                client.of("raven").post(ID, PAYLOAD),
+                client.of("raven").ask(ID, PAYLOAD),
+                client.of("raven").events(ID),
+            ):
                 assert (await call).verdict.code == "redirected"  # type: ignore[union-attr]
-            assert isinstance((await client.delete(ID)).verdict, Ambiguous)
+            assert isinstance((await client.of("raven").delete(ID)).verdict, Ambiguous)
             assert len(server.requests) == 4
         assert other.connections == 0
 
@@ -162,8 +166,8 @@ async def test_a_cookie_is_neither_kept_nor_talked_about(
     cookie: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with talking(always(http(404, b"", f"Set-Cookie: {cookie}"))) as (client, server):
-        await client.ask(ID, PAYLOAD)
-        await client.ask(ID, PAYLOAD)
+        await client.of("raven").ask(ID, PAYLOAD)
+        await client.of("raven").ask(ID, PAYLOAD)
         assert all("cookie" not in request.headers for request in server.requests)
     assert caplog.text == ""
 
@@ -177,8 +181,8 @@ async def test_bytes_after_a_reply_are_no_reply_to_the_next_request() -> None:
             writer.write(http(404) + http(201, GOOD))
 
     async with talking(answer) as (client, server):
-        await client.ask(ID, PAYLOAD)
-        found = await client.post(ID, PAYLOAD)
+        await client.of("raven").ask(ID, PAYLOAD)
+        found = await client.of("raven").post(ID, PAYLOAD)
         assert isinstance(found.verdict, Ambiguous)
         assert server.count("POST") == 1
 
@@ -197,9 +201,9 @@ async def test_a_reply_that_nobody_asked_for_is_not_the_next_requests(late: byte
             writer.write(http(409))
 
     async with talking(answer) as (client, server):
-        await client.ask(ID, PAYLOAD)
+        await client.of("raven").ask(ID, PAYLOAD)
         await asyncio.sleep(0.1)
-        found = await client.post(ID, PAYLOAD)
+        found = await client.of("raven").post(ID, PAYLOAD)
         assert isinstance(found.verdict, Exists), found
         assert server.count("POST") == 1
 
@@ -235,7 +239,7 @@ async def test_a_strange_retry_after_is_none_or_a_finite_time(value: str, status
     turns = Turns()
     raw = http(status).replace(b"Content", f"Retry-After: {value}\r\nContent".encode(), 1)
     async with talking(always(raw), turns=turns) as (client, _):
-        verdict = (await client.post(ID, PAYLOAD)).verdict
+        verdict = (await client.of("raven").post(ID, PAYLOAD)).verdict
     assert isinstance(verdict, Throttled if status == 429 else Ambiguous)
     assert all(0 < seconds < float("inf") for seconds in turns.held)
     if value in FAR:
@@ -258,7 +262,7 @@ ODD_IDS += [10**4000, "\ud800", "../../etc/passwd", "😀" * 5000]
 async def test_an_odd_id_is_cut_to_a_harmless_word(given: object) -> None:
     for status in (200, 201):
         async with talking(always(http(status, GOOD | {"id": given, "status": given}))) as (client, _):
-            call = client.post if status == 201 else client.ask
+            call = client.of("raven").post if status == 201 else client.of("raven").ask
             verdict = (await call(ID, PAYLOAD)).verdict
         assert isinstance(verdict, Created | Exists)
         assert verdict.credential
@@ -282,9 +286,9 @@ async def test_a_date_beyond_all_reason_breaks_nothing(created: object, date: st
         writer.write(http(200, body, f"Date: {date}"))
 
     async with talking(answer) as (client, _):
-        assert isinstance((await client.ask(ID, PAYLOAD)).verdict, Exists)
-        assert isinstance((await client.post(ID, PAYLOAD)).verdict, Created)
-        assert isinstance((await client.events(ID)).verdict, Events)
+        assert isinstance((await client.of("raven").ask(ID, PAYLOAD)).verdict, Exists)
+        assert isinstance((await client.of("raven").post(ID, PAYLOAD)).verdict, Created)
+        assert isinstance((await client.of("raven").events(ID)).verdict, Events)
 
 
 # --- events -----------------------------------------------------------------------------------------
@@ -302,7 +306,7 @@ async def test_what_an_event_says_is_not_passed_on() -> None:
         NASTY: NASTY,
     }
     async with talking(always(http(200, [event]))) as (client, _):
-        found = await client.events(ID)
+        found = await client.of("raven").events(ID)
     assert isinstance(found.verdict, Events)
     assert found.verdict.latest
     assert (found.verdict.latest.status_code, found.verdict.latest.at) == (401, None)
@@ -315,7 +319,7 @@ async def test_what_an_event_says_is_not_passed_on() -> None:
 )
 async def test_an_event_with_a_strange_code_says_nothing(code: object) -> None:
     async with talking(always(http(200, [{"statusCode": code}]))) as (client, _):
-        assert (await client.events(ID)).verdict == Events(None)
+        assert (await client.of("raven").events(ID)).verdict == Events(None)
 
 
 async def test_a_list_of_a_million_events_is_not_read_to_its_end() -> None:
@@ -326,7 +330,7 @@ async def test_a_list_of_a_million_events_is_not_read_to_its_end() -> None:
     )
     async with talking(many) as (client, _):
         before = begin_peak()
-        found = await client.events(ID)
+        found = await client.of("raven").events(ID)
         assert peak() - before < ALLOWED
     assert isinstance(found.verdict, Ambiguous)
     assert found.verdict.code == "response-too-large"
@@ -336,7 +340,7 @@ async def test_the_largest_list_of_events_that_is_read_costs_little() -> None:
     full = b"[" + b",".join([b"{}"] * 300_000) + b"]"
     async with talking(always(http(200, full))) as (client, _):
         before = begin_peak()
-        assert (await client.events(ID)).verdict == Events(None)
+        assert (await client.of("raven").events(ID)).verdict == Events(None)
         assert peak() - before < ALLOWED
 
 
@@ -365,6 +369,6 @@ async def test_no_damage_to_a_reply_makes_the_client_raise(seed: int) -> None:
 
     async with talking(answer, timeout=0.5) as (client, server):
         for sent in range(1, 40):
-            found = await client.post(ID, PAYLOAD)
+            found = await client.of("raven").post(ID, PAYLOAD)
             assert not isinstance(found.verdict, Absent)
             assert server.count("POST") <= sent

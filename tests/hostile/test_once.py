@@ -143,11 +143,11 @@ def run(
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
         found: list[object] = []
         settings = LeafSettings(url, Login(token=Secret("planted-bearer")), timeout)
-        async with LeafClient(settings, PROVIDERS["raven"], Turns()) as client:
+        async with LeafClient(settings, [PROVIDERS["raven"]], Turns()) as client:
             for pause in pauses:
-                assert isinstance((await client.ask(ID, PAYLOAD)).verdict, Absent)
+                assert isinstance((await client.of("raven").ask(ID, PAYLOAD)).verdict, Absent)
                 await asyncio.sleep(pause)
-                found.append((await client.post(ID, PAYLOAD)).verdict)
+                found.append((await client.of("raven").post(ID, PAYLOAD)).verdict)
                 await asyncio.sleep(0.002)
         listener.close()
         for task in server.tasks:

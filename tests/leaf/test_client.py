@@ -75,7 +75,7 @@ async def talking(
 ) -> AsyncIterator[tuple[LeafClient, Server]]:
     async with serving(answer) as server:
         settings = LeafSettings(server.url, login, timeout)
-        async with LeafClient(settings, PROVIDERS["raven"], turns or Turns()) as client:
+        async with LeafClient(settings, [PROVIDERS["raven"]], turns or Turns()) as client:
             yield client, server
 
 
@@ -150,7 +150,7 @@ async def test_a_post_that_is_not_answered_properly_is_ambiguous_and_sent_once(
 ) -> None:
     turns = Turns()
     async with talking(answer, timeout=0.3, turns=turns) as (client, server):
-        found = await client.post(ID, PAYLOAD)
+        found = await client.of("raven").post(ID, PAYLOAD)
         assert isinstance(found.verdict, Ambiguous)
         assert found.verdict.code == code
         await asyncio.sleep(0.05)
@@ -164,7 +164,7 @@ async def test_a_get_that_is_not_answered_properly_proves_nothing_and_is_not_rep
 ) -> None:
     turns = Turns()
     async with talking(answer, timeout=0.3, turns=turns) as (client, server):
-        found = await client.ask(ID, PAYLOAD)
+        found = await client.of("raven").ask(ID, PAYLOAD)
         # 201 is no answer to a GET.
         assert isinstance(found.verdict, Ambiguous)
         await asyncio.sleep(0.05)
@@ -176,7 +176,7 @@ async def test_a_reply_that_unpacks_to_far_more_than_it_is_does_not_fill_the_mem
     async with talking(always(http(200, bomb, GZIP))) as (client, server):
         tracemalloc.start()
         try:
-            found = await client.post(ID, PAYLOAD)
+            found = await client.of("raven").post(ID, PAYLOAD)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -187,15 +187,15 @@ async def test_a_reply_that_unpacks_to_far_more_than_it_is_does_not_fill_the_mem
 
 async def test_a_small_packed_reply_is_read() -> None:
     async with talking(always(http(201, gzip.compress(json.dumps(GOOD).encode()), GZIP))) as (client, _):
-        assert isinstance((await client.post(ID, PAYLOAD)).verdict, Created)
+        assert isinstance((await client.of("raven").post(ID, PAYLOAD)).verdict, Created)
 
 
 async def test_a_refused_connection_is_transient_and_not_counted_as_lost() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with LeafClient(LeafSettings(url, BEARER), PROVIDERS["raven"], Turns()) as client:
-            found = await client.post(ID, PAYLOAD)
+        async with LeafClient(LeafSettings(url, BEARER), [PROVIDERS["raven"]], Turns()) as client:
+            found = await client.of("raven").post(ID, PAYLOAD)
     assert isinstance(found.verdict, Transient)
     assert found.verdict.code == "connection-refused"
     assert found.http_status is None
@@ -206,7 +206,10 @@ async def test_a_redirect_is_not_followed_and_no_secret_goes_there(status: int) 
     async with serving(always(http(201, GOOD))) as other:
         moved = always(http(status, b"", f"Location: {other.url}/elsewhere"))
         async with talking(moved) as (client, server):
-            posted, asked = await client.post(ID, PAYLOAD), await client.ask(ID, PAYLOAD)
+            posted, asked = (
+                await client.of("raven").post(ID, PAYLOAD),
+                await client.of("raven").ask(ID, PAYLOAD),
+            )
             assert isinstance(posted.verdict, Ambiguous)
             assert isinstance(asked.verdict, Ambiguous)
             assert posted.verdict.code == asked.verdict.code == "redirected"
@@ -217,10 +220,10 @@ async def test_a_redirect_is_not_followed_and_no_secret_goes_there(status: int) 
 async def test_the_wire_shows_exactly_what_leaf_documents() -> None:
     odd = Payload({**PAYLOAD, "refreshToken": 'ü"\\\n☃/+='})
     async with talking(always(http(201, GOOD))) as (client, server):
-        await client.post(ID, odd)
-        await client.ask(ID, odd)
-        await client.delete(ID)
-        await client.events(ID)
+        await client.of("raven").post(ID, odd)
+        await client.of("raven").ask(ID, odd)
+        await client.of("raven").delete(ID)
+        await client.of("raven").events(ID)
     posted, asked, deleted, looked = server.requests
     assert [(r.method, r.path) for r in server.requests] == [
         ("POST", PATH), ("GET", PATH), ("DELETE", PATH), ("GET", PATH + "/events"),
@@ -238,18 +241,18 @@ async def test_the_wire_shows_exactly_what_leaf_documents() -> None:
 
 async def test_cookies_are_not_kept() -> None:
     async with talking(always(http(404, b"", "Set-Cookie: a=b; Path=/"))) as (client, server):
-        await client.ask(ID, PAYLOAD)
-        await client.ask(ID, PAYLOAD)
+        await client.of("raven").ask(ID, PAYLOAD)
+        await client.of("raven").ask(ID, PAYLOAD)
         assert "cookie" not in server.requests[1].headers
 
 
 async def test_every_request_takes_a_turn_and_is_counted_by_its_kind() -> None:
     turns = Turns()
     async with talking(always(http(429, b"", "Retry-After: 7")), turns=turns) as (client, server):
-        assert (await client.ask(ID, PAYLOAD)).verdict == Throttled(7.0)
-        assert (await client.post(ID, PAYLOAD)).verdict == Throttled(7.0)
-        assert (await client.delete(ID)).verdict == Throttled(7.0)
-        assert (await client.events(ID)).verdict == Throttled(7.0)
+        assert (await client.of("raven").ask(ID, PAYLOAD)).verdict == Throttled(7.0)
+        assert (await client.of("raven").post(ID, PAYLOAD)).verdict == Throttled(7.0)
+        assert (await client.of("raven").delete(ID)).verdict == Throttled(7.0)
+        assert (await client.of("raven").events(ID)).verdict == Throttled(7.0)
         sent = client.requests
         assert (sent.get, sent.post, sent.delete, sent.throttled) == (2, 1, 1, 4)
         assert turns.taken == sent.total == len(server.requests)
@@ -259,7 +262,7 @@ async def test_every_request_takes_a_turn_and_is_counted_by_its_kind() -> None:
 async def test_a_retry_after_of_a_503_holds_everybody_too() -> None:
     turns = Turns()
     async with talking(always(http(503, b"", "Retry-After: 3")), turns=turns) as (client, _):
-        await client.post(ID, PAYLOAD)
+        await client.of("raven").post(ID, PAYLOAD)
     assert turns.held == [3.0]
 
 
@@ -271,8 +274,8 @@ async def test_an_idle_connection_that_the_server_closed_does_not_repeat_a_reque
             reset(writer)  # the server was about to close when the request came
 
     async with talking(answer) as (client, server):
-        await client.ask(ID, PAYLOAD)
-        for call in (client.ask(ID, PAYLOAD), client.post(ID, PAYLOAD)):
+        await client.of("raven").ask(ID, PAYLOAD)
+        for call in (client.of("raven").ask(ID, PAYLOAD), client.of("raven").post(ID, PAYLOAD)):
             found = await call
             assert isinstance(found.verdict, Ambiguous)
         await asyncio.sleep(0.05)
@@ -287,7 +290,7 @@ async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
 
     async with talking(answer) as (client, server):
         for _ in range(5):
-            assert (await client.ask(ID, PAYLOAD)).verdict == Absent()
+            assert (await client.of("raven").ask(ID, PAYLOAD)).verdict == Absent()
             await asyncio.sleep(0.02)
         assert server.count("GET") == server.connections == 5
 
@@ -300,7 +303,7 @@ async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None
 
     heard: list[int] = []
     async with talking(always(http(201, GOOD)), turns=Never()) as (client, server):
-        task = asyncio.create_task(client.post(ID, PAYLOAD, lambda: heard.append(1)))
+        task = asyncio.create_task(client.of("raven").post(ID, PAYLOAD, lambda: heard.append(1)))
         await asyncio.sleep(0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -311,7 +314,7 @@ async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None
 async def test_a_cancelled_post_on_the_wire_was_heard_of() -> None:
     heard: list[int] = []
     async with talking(never) as (client, server):
-        task = asyncio.create_task(client.post(ID, PAYLOAD, lambda: heard.append(1)))
+        task = asyncio.create_task(client.of("raven").post(ID, PAYLOAD, lambda: heard.append(1)))
         while not server.requests:
             await asyncio.sleep(0.01)
         task.cancel()
@@ -323,9 +326,9 @@ async def test_a_cancelled_post_on_the_wire_was_heard_of() -> None:
 async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> None:
     turns = Turns()
     async with talking(always(http(201, GOOD)), turns=turns) as (client, _):
-        await client.post(ID, PAYLOAD)
+        await client.of("raven").post(ID, PAYLOAD)
     async with talking(always(http(429, b"", "Retry-After: 7")), turns=turns) as (client, _):
-        await client.post(ID, PAYLOAD)
+        await client.of("raven").post(ID, PAYLOAD)
     assert turns.told == [(1.0, True), (2.0, False)]
     assert turns.held == [7.0]
 
@@ -344,7 +347,7 @@ async def test_an_empty_200_is_no_usual_no_where_204_is() -> None:
         writer.write(replies[len(server.requests) - 1])
 
     async with talking(answer) as (client, server):
-        found = [(await client.ask(grower(n), PAYLOAD)).verdict for n in range(len(replies))]
+        found = [(await client.of("raven").ask(grower(n), PAYLOAD)).verdict for n in range(len(replies))]
     usual = [verdict.usual for verdict in found if isinstance(verdict, Absent)]
     assert usual == [False] * 5 + [True, False, True]
 
@@ -357,20 +360,20 @@ async def test_an_empty_200_is_a_usual_no_only_where_it_is_often_seen_and_404_is
         writer.write(replies[len(server.requests) - 1])
 
     async with talking(answer) as (client, server):
-        found = [(await client.ask(grower(n), PAYLOAD)).verdict for n in range(len(replies))]
+        found = [(await client.of("raven").ask(grower(n), PAYLOAD)).verdict for n in range(len(replies))]
     unusual = Absent(bare=True, usual=False)
     assert found == [unusual, Absent(), Absent()] + [unusual] * 4 + [Absent(bare=True)] * 2
 
 
 async def test_looking_again_and_again_at_one_grower_makes_no_empty_reply_usual() -> None:
     async with talking(always(http(200))) as (client, _):
-        found = [(await client.ask(ID, PAYLOAD)).verdict for _ in range(20)]
+        found = [(await client.of("raven").ask(ID, PAYLOAD)).verdict for _ in range(20)]
     assert found == [Absent(bare=True, usual=False)] * 20
 
 
 async def test_a_plain_404_is_of_leaf_only_if_it_is_what_leaf_says_of_many() -> None:
     async with talking(always(http(404, b"404: Not Found"))) as (client, _):
-        found = [(await client.ask(grower(n), PAYLOAD)).verdict for n in range(8)]
+        found = [(await client.of("raven").ask(grower(n), PAYLOAD)).verdict for n in range(8)]
     assert [verdict.usual for verdict in found if isinstance(verdict, Absent)] == [False] * 5 + [True] * 3
 
 
@@ -399,7 +402,7 @@ async def test_a_login_sends_user_name_and_password_once_and_no_old_token() -> N
     async with talking(desk(lambda _: True), PASSWORD) as (client, server):
         await client.login()
         await client.login()
-        assert isinstance((await client.post(ID, PAYLOAD)).verdict, Created)
+        assert isinstance((await client.of("raven").post(ID, PAYLOAD)).verdict, Created)
     login, posted = server.requests
     assert json.loads(login.body) == {"username": "me", "password": "planted-password", "rememberMe": "true"}
     assert "authorization" not in login.headers
@@ -413,7 +416,7 @@ async def test_a_hundred_requests_refused_at_once_share_one_login_and_are_all_se
         client,
         server,
     ):
-        found = await asyncio.gather(*(client.post(ID, PAYLOAD) for _ in range(100)))
+        found = await asyncio.gather(*(client.of("raven").post(ID, PAYLOAD) for _ in range(100)))
         assert all(isinstance(f.verdict, Created) for f in found)
         assert server.count("POST", "authenticate") == 1
         assert turns.taken == client.requests.post == len(server.requests)
@@ -423,7 +426,9 @@ async def test_a_hundred_requests_refused_at_once_share_one_login_and_are_all_se
 
 async def test_a_fresh_token_that_is_refused_as_well_ends_the_run_without_more_logins() -> None:
     async with talking(desk(lambda _: False), PASSWORD) as (client, server):
-        ends = await asyncio.gather(*(client.ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True)
+        ends = await asyncio.gather(
+            *(client.of("raven").ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True
+        )
         assert {type(end) for end in ends} == {LoginRefused}
         assert server.count("POST", "authenticate") <= 2
 
@@ -431,7 +436,7 @@ async def test_a_fresh_token_that_is_refused_as_well_ends_the_run_without_more_l
 async def test_a_token_without_a_password_is_refused_after_one_request() -> None:
     async with talking(desk(lambda _: False)) as (client, server):
         with pytest.raises(LoginRefused, match="LEAF_TOKEN"):
-            await client.post(ID, PAYLOAD)
+            await client.of("raven").post(ID, PAYLOAD)
         assert len(server.requests) == 1
 
 
@@ -446,11 +451,11 @@ async def test_one_grower_refused_for_ever_does_not_log_in_for_ever_while_others
 
         async def others() -> None:
             while True:
-                await client.ask(ID, PAYLOAD)
+                await client.of("raven").ask(ID, PAYLOAD)
 
         busy = asyncio.create_task(others())
         with pytest.raises(LoginRefused):
-            await asyncio.wait_for(client.ask("forbidden", PAYLOAD), 5)
+            await asyncio.wait_for(client.of("raven").ask("forbidden", PAYLOAD), 5)
         busy.cancel()
         assert server.count("POST", "authenticate") <= module.RENEWALS + 2
 
@@ -458,7 +463,9 @@ async def test_one_grower_refused_for_ever_does_not_log_in_for_ever_while_others
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_a_wrong_password_ends_the_run_after_one_login_and_is_not_shown(status: int) -> None:
     async with talking(always(http(status, {"message": "planted-password"})), PASSWORD) as (client, server):
-        ends = await asyncio.gather(*(client.ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True)
+        ends = await asyncio.gather(
+            *(client.of("raven").ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True
+        )
         assert {type(end) for end in ends} == {LoginRefused}
         assert "planted" not in repr(ends)
         assert len(server.requests) == 1
@@ -481,7 +488,10 @@ async def test_a_login_that_fails_for_a_moment_is_tried_again() -> None:
 async def test_no_verdict_repeats_what_a_reply_echoes(status: int) -> None:
     echo = GOOD | {"message": TOKEN, "title": "planted-client-secret", "errorKey": TOKEN, "id": TOKEN}
     async with talking(always(http(status, echo))) as (client, _):
-        calls: list[Awaitable[object]] = [client.post(ID, PAYLOAD), client.ask(ID, PAYLOAD)]
+        calls: list[Awaitable[object]] = [
+            client.of("raven").post(ID, PAYLOAD),
+            client.of("raven").ask(ID, PAYLOAD),
+        ]
         for call in calls:
             assert "planted" not in repr(await call)
 
@@ -489,7 +499,7 @@ async def test_no_verdict_repeats_what_a_reply_echoes(status: int) -> None:
 async def test_events_are_read_without_what_the_provider_said() -> None:
     events = [{"id": 1, "statusCode": 401, "createdDate": None, "headers": "x", "body": "planted-body"}]
     async with talking(always(http(200, events))) as (client, _):
-        found = await client.events(ID)
+        found = await client.of("raven").events(ID)
         assert isinstance(found.verdict, Events)
         assert found.verdict.latest is not None
         assert found.verdict.latest.status_code == 401
@@ -504,5 +514,5 @@ async def test_a_grower_who_is_there_is_told_apart_from_one_who_is_refused() -> 
     verdicts: list[Verdict] = []
     for status, body in ((200, GOOD), (404, b""), (403, b"")):
         async with talking(always(http(status, body))) as (client, _):
-            verdicts.append((await client.ask(ID, PAYLOAD)).verdict)
+            verdicts.append((await client.of("raven").ask(ID, PAYLOAD)).verdict)
     assert [type(v) for v in verdicts] == [Exists, Absent, Refused]

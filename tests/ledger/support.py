@@ -26,9 +26,11 @@ def begin(ledger: Ledger, run_id: str = "r-1", leaf: str = LEAF, provider: str =
 
 def intent(row: int, grower: str, fingerprint: str = "fp") -> Entry:
     """A POST that is about to be sent."""
-    return Entry(row, None, grower, fingerprint, attempts=1, intended_at=AT)
+    return Entry(row, None, grower, fingerprint, attempts=1, intended_at=AT, provider="raven")
 
 
 def outcome(row: int, grower: str, status: str = "created", fingerprint: str = "fp") -> Entry:
     """What came of a row."""
-    return Entry(row, status, grower, fingerprint, attempts=1, intended_at=AT, finished_at=AT)
+    return Entry(
+        row, status, grower, fingerprint, attempts=1, intended_at=AT, finished_at=AT, provider="raven"
+    )

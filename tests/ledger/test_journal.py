@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,14 @@ class Slow:
     threads: set[str] = field(default_factory=set)
     error: Exception | None = None
 
-    def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None:
+    def write(
+        self,
+        run_no: int,
+        scope: int,
+        intents: Iterable[Entry],
+        outcomes: Iterable[Entry],
+        _scopes: Mapping[str, int],
+    ) -> None:
         assert self.go.wait(10)
         self.threads.add(threading.current_thread().name)
         if self.error:

@@ -83,6 +83,15 @@ def test_an_intent_after_an_outcome_of_the_same_run_opens_the_row_again(ledger: 
     assert ledger.known(scope, ["g-1"])["g-1"].status is None
 
 
+def test_an_entry_belongs_to_the_provider_that_it_names(ledger: Ledger) -> None:
+    run, scope = begin(ledger, provider="cnhi,raven")
+    scopes = {name: ledger.scope(LEAF, name) for name in ("raven", "cnhi")}
+    entries = [outcome(2, "g-1"), outcome(3, "g-1")._replace(provider="cnhi")]
+    ledger.write(run, scope, [intent(2, "g-1")], entries, scopes)
+    assert ledger.entries(run) == entries
+    assert [len(ledger.known(each, ["g-1"])) for each in (scope, *scopes.values())] == [0, 1, 1]
+
+
 def test_of_one_group_the_intent_is_older_than_the_outcome(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     ledger.write(run, scope, [intent(2, "g-1")], [outcome(2, "g-1")])

@@ -98,7 +98,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def every_run_holds_what_was_committed(self) -> None:
         for run, entries in self.runs.items():
-            assert self.ledger.entries(run) == [entries[row] for row in sorted(entries)]
+            told = [entries[row]._replace(provider=self.of[run][1]) for row in sorted(entries)]
+            assert self.ledger.entries(run) == told
 
     @invariant()
     def of_every_grower_the_newest_entry_of_the_place_is_known(self) -> None:
