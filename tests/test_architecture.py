@@ -13,7 +13,7 @@ import bulk_onboard
 ROOT = Path(bulk_onboard.__file__).parent
 EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox"}
 # The composition root wires: nothing else of the engine knows the edges.
-WIRING = {"engine.run", "engine.opening", "engine.closing"}
+WIRING = {"engine.run", "engine.opening", "engine.closing", "engine.history"}
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}

@@ -26,6 +26,8 @@ COMMANDS = {
     "validate": ("validate", "Check a file, offline: nothing is sent."),
     "events": ("events", "Check the events of a run's or a file's growers again."),
     "report": ("report", "Write a run's files again from the ledger."),
+    "runs": ("runs", "List the past runs."),
+    "status": ("status", "Tell the story of one grower across runs."),
     "providers": ("providers", "Show the providers, their columns and their settings."),
     "explain": ("explain", "Say what a code in the results means and what to do."),
     "sandbox": ("sandbox", "Serve a local imitation of Leaf to practise on."),

@@ -145,7 +145,7 @@ events = together(
     events_wait,
 )
 
-output = together(
+place = together(
     click.option("--output", type=_PATH, metavar="FOLDER", help="Where reports go.  [default: reports]"),
     click.option(
         "--ledger",
@@ -153,6 +153,9 @@ output = together(
         metavar="PATH_OR_URL",
         help="The ledger: a file, or sqlite:///FILE.  [default: ledger.sqlite3 in the output folder]",
     ),
+)
+output = together(
+    place,
     click.option(
         "--format",
         callback=parsed(parse.formats),

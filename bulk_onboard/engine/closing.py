@@ -13,7 +13,7 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import RunInfo
-from bulk_onboard.ledger import Ledger
+from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
@@ -62,6 +62,7 @@ def write(
     content = summary(kept, tally)
     files.append(write_json(folder / "summary.json", content))
     ledger.amend(kept)
+    history.record(ledger, run_no, tally.counts, tally.health)
     return RunResult(kept, content, partial(words, info, tally, files), tuple(files), folder, code)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -108,7 +108,7 @@ class Ledger:
         query = query.filter(run.c.run_id == run_id) if run_id else query.order_by(run.c.no.desc()).limit(1)
         with self._read() as db:
             found = db.execute(query).mappings().one_or_none()
-        return (found["no"], _run_info(dict(found))) if found else None
+        return (found["no"], run_info(dict(found))) if found else None
 
     def holder(self) -> str:
         """Who began the latest run that has not ended, and when: for the one that found the ledger held."""
@@ -246,9 +246,14 @@ class Ledger:
     # --- plumbing -----------------------------------------------------------------------------------
 
     def _meta(self, key: str, default: str) -> str:
+        query = select(schema.meta.c.value).filter_by(key=key)
+        with self._read() as db:
+            found = db.execute(query).scalar_one_or_none()
+        if found is not None:
+            return str(found)  # whoever only looks need not wait for a run that writes
         with self._write() as db:
             db.execute(insert(schema.meta).values(key=key, value=default).on_conflict_do_nothing())
-            return str(db.execute(select(schema.meta.c.value).filter_by(key=key)).scalar_one())
+            return str(db.execute(query).scalar_one())
 
     def _version(self) -> int:
         """Of the format on disk. Raises LedgerError if it is newer than this program."""
@@ -269,6 +274,14 @@ class Ledger:
     def _write(self) -> Iterator[Connection]:
         with self._translated("written"), self._engine.begin() as db:
             yield db
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection to read from, for the other modules of the ledger. Raises LedgerError inside."""
+        return self._read()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """The same to write: what was done is committed at the end of the block."""
+        return self._write()
 
     @contextmanager
     def _translated(self, done: str) -> Iterator[None]:
@@ -357,7 +370,8 @@ def _run_values(info: RunInfo) -> dict[str, Any]:
     }
 
 
-def _run_info(found: dict[str, Any]) -> RunInfo:
+def run_info(found: dict[str, Any]) -> RunInfo:
+    """A run as its line in the database, with the columns of its scope, tells it."""
     started = from_text(found["started_at"])
     assert started is not None  # noqa: S101  (the column is NOT NULL)
     return RunInfo(

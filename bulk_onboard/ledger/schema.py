@@ -2,6 +2,7 @@
 
     scope   one Leaf and one provider: practice and real Leaf never share rows
     run     one run
+    ending  what a run came to: made of its blocks and entries when its files are written
     block   what a run's input held, a packed chunk each (see manifest.py)
     snapshot what is known of all growers of a scope, up to a run, packed (see growers.py): made of the
             entries, so it may be forgotten at any time
@@ -82,6 +83,14 @@ block = Table(
     Column("first_row", Integer, nullable=False),
     Column("last_row", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+ending = Table(
+    "ending",
+    metadata,
+    Column("run_no", ForeignKey("run.no"), primary_key=True),
+    Column("counts", Text, nullable=False),
+    Column("health", Text, nullable=False),
 )
 
 snapshot = Table(

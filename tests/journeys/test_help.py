@@ -73,7 +73,7 @@ def test_an_example_works_as_it_stands(
 ) -> None:
     desk.at(leaf())
     arguments = _words(line)
-    if arguments[0] in ("events", "report"):
+    if arguments[0] in ("events", "report", "runs", "status"):
         with monkeypatch.context() as patch:
             patch.setattr(opening, "_new_run_id", lambda *_: RUN_ID)
             assert desk.run("growers.csv").code == 0

@@ -1,0 +1,117 @@
+"""``bulk-onboard runs``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk_onboard.cli import options, words
+from bulk_onboard.model import Health, Status
+from bulk_onboard.stamp import to_text
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.history import Past
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard runs
+  bulk-onboard runs --limit 5 --json
+"""
+_HEAD = ("began (UTC)", "run", "rows", "created", "existing", "attention", "exit", "took")
+_DONE = {Status.CREATED.value, Status.EXISTING.value, Status.DUPLICATE.value}
+
+
+@click.command("runs", epilog=_EPILOG)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the latest N.  [default: 20]")
+@options.place
+@options.config
+@options.as_json
+def command(limit: int | None, config: Path | None, as_json: bool, **given: Any) -> int:
+    """List the past runs, the latest first: when, what for, how many rows, how it ended.
+
+    Works while a run is under way.
+    """
+    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.cli.events import require_ledger  # noqa: PLC0415
+
+    settings = load(given, config, offline=True)
+    require_ledger(settings)
+    from bulk_onboard.engine.history import runs  # noqa: PLC0415
+
+    found = runs(settings, limit or 20)
+    click.echo(json.dumps([as_data(past) for past in found], indent=2) if as_json else in_words(found))
+    return 0
+
+
+def as_data(past: Past) -> dict[str, Any]:
+    """What ``--json`` prints of a run; null where it has not come to its end."""
+    info = past.info
+    return {
+        "runId": info.run_id,
+        "kind": info.kind.value,
+        "input": info.input,
+        "provider": info.provider,
+        "leaf": info.leaf,
+        "startedAt": to_text(info.started_at),
+        "finishedAt": to_text(info.finished_at) or None,
+        "seconds": _seconds(info.started_at, info.finished_at),
+        "rows": info.rows,
+        "counts": dict(past.counts) or None,
+        "health": dict(past.health) or None,
+        "exitCode": info.exit_code,
+        "stopReason": info.stop_reason,
+    }
+
+
+def _seconds(began: datetime, ended: datetime | None) -> float | None:
+    return round((ended - began).total_seconds(), 1) if ended else None
+
+
+def in_words(found: Sequence[Past]) -> str:
+    """A line for each run, in columns; the reason of an early end below it."""
+    lines = [_HEAD, *(_cells(past) for past in found)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
+    told = [_line(_HEAD, widths)]
+    for past, cells in zip(found, lines[1:], strict=True):
+        told += [_line(cells, widths), *_remarks(past)]
+    return "\n".join(told) if found else "There is no run in this ledger yet."
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Texts to the left, numbers to the right."""
+    pairs = enumerate(zip(cells, widths, strict=True))
+    aligned = (cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in pairs)
+    return "  ".join(aligned).rstrip()
+
+
+def _cells(past: Past) -> tuple[str, ...]:
+    info, counts = past.info, past.counts
+    told = ["", "", ""]
+    if counts:
+        attention = sum(count for status, count in counts.items() if status not in _DONE)
+        attention += past.health.get(Health.UNHEALTHY, 0)
+        told = [f"{n:,}" for n in (counts.get(Status.CREATED, 0), counts.get(Status.EXISTING, 0), attention)]
+    seconds = _seconds(info.started_at, info.finished_at)
+    return (
+        f"{info.started_at:%Y-%m-%d %H:%M}",
+        info.run_id,
+        f"{info.rows:,}",
+        *told,
+        "" if info.exit_code is None else str(info.exit_code),
+        "" if seconds is None else words.length(seconds),
+    )
+
+
+def _remarks(past: Past) -> Iterator[str]:
+    info = past.info
+    # The run's name tells most of the file's, but not where two files would have one name.
+    yield f"    {info.kind.value} of {info.input}, {info.provider}, {info.leaf}"
+    if info.finished_at is None:
+        yield "    has not ended: it is under way, or was killed; running again is safe"
+    elif info.stop_reason:
+        yield f"    {info.stop_reason}"

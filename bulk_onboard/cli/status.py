@@ -1,0 +1,158 @@
+"""``bulk-onboard status LEAF_USER_ID``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk_onboard.cli import options
+from bulk_onboard.codes import hint
+from bulk_onboard.errors import ExitCode, UsageError
+from bulk_onboard.model import Health, Status
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.history import Chapter, Story
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard status abcd0000-0000-4000-8000-000000000001
+  bulk-onboard status abcd0000-0000-4000-8000-000000000001 --json
+
+Exit code 0: the grower is connected; 1: it needs attention; 2: the ledger does not know it.
+"""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WELL = {status.value for status in Status if status.done}
+
+
+@click.command("status", epilog=_EPILOG)
+@click.argument("leaf_user_id")
+@options.place
+@options.config
+@options.as_json
+def command(leaf_user_id: str, config: Path | None, as_json: bool, **given: Any) -> int:
+    """Tell what was done with one grower: intents, outcomes and events of all runs, in order.
+
+    Only the ledger is asked, not Leaf. Works while a run is under way.
+    """
+    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.cli.events import require_ledger  # noqa: PLC0415
+
+    grower = leaf_user_id.strip().strip("{}").lower()
+    if not _UUID.fullmatch(grower):
+        raise UsageError("LEAF_USER_ID is not the ID of a Leaf user, which is a UUID")
+    settings = load(given, config, offline=True)
+    require_ledger(settings)
+    from bulk_onboard.engine.history import story  # noqa: PLC0415
+
+    found = story(settings, grower)
+    if not (found.chapters or found.latest):
+        raise UsageError(f"the ledger {settings.output.ledger_path} knows nothing of {grower}")
+    click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
+    return ExitCode.OK if is_well(found) else ExitCode.ATTENTION
+
+
+def is_well(found: Story) -> bool:
+    """Whether the grower is connected, wherever it was last looked at."""
+    ends = [(line["status"], line["health"]) for line in found.latest]
+    ends = ends or [(chapter.entry.status, chapter.entry.health) for chapter in found.chapters[-1:]]
+    return all(status in _WELL and health != Health.UNHEALTHY for status, health in ends)
+
+
+def as_data(found: Story) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {
+        "leafUserId": found.leaf_user_id,
+        "runs": [_chapter_data(chapter) for chapter in found.chapters],
+        "latest": list(found.latest),
+    }
+
+
+def _chapter_data(chapter: Chapter) -> dict[str, Any]:
+    entry = chapter.entry
+    return {
+        "runId": chapter.run_id,
+        "kind": chapter.kind,
+        "input": chapter.input,
+        "row": entry.row,
+        "leaf": chapter.leaf,
+        "provider": chapter.provider,
+        "runStartedAt": chapter.began_at,
+        "intendedAt": entry.intended_at or None,
+        "status": entry.status,
+        "code": _code(chapter),
+        "message": entry.message,
+        "hint": hint(_code(chapter)),
+        "httpStatus": entry.http_status,
+        "attempts": entry.attempts,
+        "credentialId": entry.credential_id,
+        "credentialStatus": entry.credential_status,
+        "health": entry.health,
+        "eventStatusCode": entry.event_status,
+        "eventAt": entry.event_at or None,
+        "finishedAt": entry.finished_at or None,
+    }
+
+
+def _code(chapter: Chapter) -> str:
+    return chapter.entry.code if chapter.entry.status else "open-intent"
+
+
+def in_words(found: Story) -> str:
+    """The story, a paragraph for each run."""
+    lines = [f"Grower {found.leaf_user_id}"]
+    for chapter in found.chapters:
+        where = f"row {chapter.entry.row} of {chapter.input}, {chapter.provider} at {chapter.leaf}"
+        lines += ["", f"{chapter.kind} {chapter.run_id}", f"  {where}", *_told(chapter)]
+    lines += ["", "In the latest run's file:"] if found.latest else []
+    for line in found.latest:
+        lines += _now(line)
+    return "\n".join(lines)
+
+
+def _told(chapter: Chapter) -> Iterator[str]:
+    """Intent, outcome and event, at their times."""
+    entry = chapter.entry
+    if entry.intended_at:
+        yield _at(entry.intended_at, "intent: the credentials are about to be sent")
+    if entry.status is None:
+        yield _at("", "no outcome is known: the next run asks Leaf before it sends anything")
+        return
+    yield _at(entry.finished_at, _outcome(chapter))
+    if entry.message:
+        yield _at("", entry.message)
+    if entry.event_status is not None:
+        yield _at(entry.event_at, f"event of the provider: {entry.event_status}")
+    if entry.health:
+        state = f"; Leaf calls the credential {entry.credential_status}" if entry.credential_status else ""
+        yield _at("", f"{entry.health}{state}")
+    if told := hint(entry.code):
+        yield _at("", f"-> {told}")
+
+
+def _outcome(chapter: Chapter) -> str:
+    entry = chapter.entry
+    told = [f"HTTP {entry.http_status}"] if entry.http_status else []
+    told += [f"{entry.attempts} attempt{'' if entry.attempts == 1 else 's'}"] if entry.attempts else []
+    told += [f"credential {entry.credential_id}"] if entry.credential_id else []
+    code = f" ({entry.code})" if entry.code else ""
+    return f"{entry.status}{code}{': ' if told else ''}{', '.join(told)}"
+
+
+def _now(line: dict[str, Any]) -> Iterator[str]:
+    code = f" ({line['code']})" if line["code"] else ""
+    health = f", {line['health']}" if line["health"] else ""
+    yield f"  row {line['row']} in {line['runId']}: {line['status']}{code}{health}"
+    if line["message"]:
+        yield f"      {line['message']}"
+    if line["hint"] and line["status"] not in _WELL:
+        yield f"      -> {line['hint']}"
+
+
+def _at(moment: str, text: str) -> str:
+    """A moment as people read it; nothing for none."""
+    return f"  {moment[:19].replace('T', ' '):19}  {text}"

@@ -1,0 +1,54 @@
+"""What the ledger tells of the past. It is only looked at, so a run may hold it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bulk_onboard import manifest
+from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.ledger.history import Chapter, Past
+from bulk_onboard.report.rows import COLUMNS, merge
+from bulk_onboard.settings import Settings
+
+__all__ = ["Chapter", "Past", "Story", "runs", "story"]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of one grower, oldest first.
+
+    ``chapters``: what runs did. ``latest``: its lines in the results of the latest run of each Leaf and
+    provider, with that run's id.
+    """
+
+    leaf_user_id: str
+    chapters: tuple[Chapter, ...]
+    latest: tuple[dict[str, Any], ...]
+
+
+def runs(settings: Settings, limit: int | None) -> list[Past]:
+    """The runs of the ledger, the latest first. Raises LedgerError."""
+    with Ledger(settings.output.ledger_path) as ledger:
+        return history.runs(ledger, limit)
+
+
+def story(settings: Settings, leaf_user_id: str) -> Story:
+    """What the ledger knows of one grower. Raises LedgerError."""
+    with Ledger(settings.output.ledger_path) as ledger:
+        chapters = tuple(history.story(ledger, leaf_user_id))
+        return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)))
+
+
+def _latest(ledger: Ledger, leaf_user_id: str) -> Iterator[dict[str, Any]]:
+    """Most rows of a night have no entry, for nothing was done about them: they stand in the blocks."""
+    for run_no, info in history.latest_of_each_scope(ledger):
+        for first_row, last_row, data in ledger.blocks(run_no):
+            table = manifest.unpack(data)
+            lines = table[table["leafUserId"] == leaf_user_id]
+            if len(lines):
+                page = merge(lines, ledger.entries(run_no, first_row, last_row), info.provider)
+                plain = page.astype(object).where(page.notna(), None)
+                for values in zip(*(plain[name] for name in COLUMNS), strict=True):
+                    yield {"runId": info.run_id, **dict(zip(COLUMNS, values, strict=True))}

@@ -1,0 +1,142 @@
+"""`runs` and `status`: what the ledger tells of the past, also while a run is at work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from ledger.support import begin
+
+from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Kind
+from bulk_onboard.ledger import Ledger, hold
+
+from .support import PLANTED, Desk, Server, grower, growers, write
+
+Leaf = Callable[..., Server]
+LEDGER = Path("reports/ledger.sqlite3")
+
+
+def test_runs_lists_the_latest_first_with_its_counts_and_how_it_ended(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write([*growers(3), *growers(1, "refused-", start=3)]))
+    desk.run(write(growers(3), "later.csv"))
+    ran = desk("runs")
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert ran.code == 0
+    assert lines[1][3:] == ["3", "0", "3", "0", "0", *lines[1][-2:]]
+    assert lines[3][3:] == ["4", "3", "0", "1", "1", *lines[3][-2:]]
+    assert all(len(line) <= 100 for line in ran.out.splitlines() if not line.startswith("    "))
+
+
+def test_runs_as_json_has_what_the_summary_of_each_run_has(desk: Desk, leaf: Leaf) -> None:
+    first = desk.at(leaf()).run(write(growers(2, "expired-")))
+    told = json.loads(desk("runs", "--json").out)
+    assert [each["runId"] for each in told] == [first.summary["runId"]]
+    for name in ("counts", "health", "exitCode", "seconds", "startedAt", "rows", "stopReason"):
+        assert told[0][name] == first.summary[name], name
+
+
+def test_runs_counts_unhealthy_growers_as_those_that_need_attention(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(2, "expired-")))
+    assert desk("runs").out.splitlines()[1].split()[3:8] == ["2", "2", "0", "2", "1"]
+
+
+def test_runs_shows_no_more_than_the_limit(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(1)))
+    second = desk.run(write(growers(2), "second.csv"))
+    told = json.loads(desk("runs", "--limit", "1", "--json").out)
+    assert [each["runId"] for each in told] == [second.summary["runId"]]
+
+
+def test_a_run_that_was_killed_is_listed_as_one_that_has_not_ended(desk: Desk) -> None:
+    with Ledger(LEDGER) as ledger:
+        begin(ledger)
+    assert "has not ended" in desk("runs").out
+    assert json.loads(desk("runs", "--json").out)[0]["counts"] is None
+
+
+def test_the_past_is_told_while_a_run_holds_the_ledger_and_writes_to_it(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(1)))
+    with hold(LEDGER), Ledger(LEDGER) as ledger, ledger.writing() as db:
+        db.exec_driver_sql("BEGIN IMMEDIATE")
+        assert desk("runs").code == 0
+        assert desk("status", grower(0)).code == 0
+
+
+def test_where_there_is_no_ledger_none_is_made(desk: Desk) -> None:
+    for argv in (["runs"], ["status", grower(0)]):
+        ran = desk(*argv)
+        assert (ran.code, "no ledger" in ran.err) == (2, True)
+    assert not LEDGER.exists()
+
+
+# --- one grower ---------------------------------------------------------------------------------------
+
+
+def test_the_story_of_a_grower_goes_from_its_refusal_to_its_connection(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write([*growers(2), *growers(1, "refused-", start=2)]))
+    refused = desk("status", grower(2))
+    assert (refused.code, "rejected" in refused.out, "->" in refused.out) == (1, True, True)
+    desk.run(write(growers(3)))
+    desk.run(write(growers(3)))
+    ran = desk("status", grower(2))
+    assert ran.code == 0
+    told = ran.out
+    order = [
+        "intent",
+        "rejected",
+        "intent",
+        "created",
+        "event of the provider: 200",
+        "healthy",
+        "already-onboarded",
+    ]
+    at = -1
+    for word in order:
+        at = told.index(word, at + 1)
+
+
+def test_the_story_as_json_has_a_part_for_each_run_that_did_something(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(1, "refused-")))
+    desk.run(write(growers(1)))
+    desk.run(write(growers(1)))
+    told = json.loads(desk("status", grower(0).upper(), "--json").out)
+    assert [each["status"] for each in told["runs"]] == ["rejected", "created"]
+    assert told["runs"][0]["hint"]
+    assert [(each["row"], each["status"]) for each in told["latest"]] == [(2, "existing")]
+
+
+def test_a_row_that_was_never_sent_is_part_of_the_story(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write([(grower(0), "TODO"), *growers(1, start=1)]))
+    ran = desk("status", grower(0))
+    assert (ran.code, "placeholder-value" in ran.out) == (1, True)
+
+
+def test_an_open_intent_is_told_as_one_that_leaf_will_be_asked_about(desk: Desk) -> None:
+    with Ledger(LEDGER) as ledger:
+        run, scope = begin(ledger)
+        at = "2026-11-23T12:00:00.000Z"
+        ledger.write(run, scope, [Entry(2, None, grower(0), "fp", intended_at=at)], [])
+    ran = desk("status", grower(0))
+    assert ran.code == 1
+    assert "2026-11-23 12:00:00  intent" in ran.out
+    assert "asks Leaf before" in ran.out
+
+
+def test_a_grower_that_the_ledger_does_not_know_is_said_to_be_unknown(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(1)))
+    ran = desk("status", grower(7))
+    assert (ran.code, "knows nothing" in ran.err) == (2, True)
+
+
+def test_what_is_no_id_is_not_repeated_for_it_may_be_a_token(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(1)))
+    assert desk("status", f"{PLANTED}token").code == 2
+
+
+def test_a_check_of_a_file_s_events_is_listed_as_what_it_is(desk: Desk, leaf: Leaf) -> None:
+    desk.at(leaf()).run(write(growers(1)))
+    desk("events", "growers.csv", "--rate", "0")
+    kinds = [each["kind"] for each in json.loads(desk("runs", "--json").out)]
+    assert kinds == [Kind.EVENTS.value, Kind.RUN.value]
