@@ -62,7 +62,7 @@ class Result:
 async def onboard(
     where: str | Path | pd.DataFrame,
     *,
-    provider: str = "raven",
+    provider: str | None = None,
     login: Login | None = None,
     app: Mapping[str, str] | None = None,
     observer: Observer = ignore,
@@ -94,7 +94,7 @@ async def onboard(
 
 
 def validate(
-    where: str | Path | pd.DataFrame, *, provider: str = "raven", **options: Unpack[Options]
+    where: str | Path | pd.DataFrame, *, provider: str | None = None, **options: Unpack[Options]
 ) -> Validation:
     """Check a file without sending anything, as ``bulk-onboard validate`` does.
 
@@ -111,7 +111,7 @@ def validate(
 
 
 def _settings(
-    provider: str,
+    provider: str | None,
     login: Login | None,
     app: Mapping[str, str] | None,
     options: Options,
@@ -125,5 +125,6 @@ def _settings(
         settings = replace(settings, leaf=replace(settings.leaf, login=login))
     if app is not None:
         given = {name: Secret(value) for name, value in app.items()}
-        settings = replace(settings, app={**settings.app, **given})
+        ours = settings.app_of(settings.provider)
+        settings = replace(settings, app={**settings.app, settings.provider: {**ours, **given}})
     return settings

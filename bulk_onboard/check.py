@@ -235,10 +235,12 @@ def shown(text: str) -> str:
 def _fingerprints(
     payload: pd.DataFrame, provider: Provider, fingerprints: Fingerprints
 ) -> tuple[bytes, bytes]:
-    """Of the grower's secrets, which the ledger knows a row by; and of all that the file says of it."""
-    secret = [f.name for f in provider.grower_fields if f.secret and f.name in payload]
-    prints = b"".join(fingerprints.of_columns([payload[name].tolist() for name in secret]))
-    if len(secret) == payload.shape[1]:
+    """Of the grower's fields, which the ledger knows a row by; and of all that the file says of it."""
+    names = [f.name for f in provider.grower_fields]
+    blank = [""] * len(payload)  # an optional field without a column is as one that is left empty
+    told = [payload[name].tolist() if name in payload else blank for name in names]
+    prints = b"".join(fingerprints.of_columns(told))
+    if not set(payload) - set(names):
         return prints, prints
     return prints, b"".join(fingerprints.of_columns([payload[name].tolist() for name in payload]))
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulk_onboard.model import IfExists, Secret
+from bulk_onboard.providers import PROVIDERS, Provider, Providers
 
 DEFAULT_BASE_URL = "https://api.withleaf.io"
 DEFAULT_RATE = 10.0
 SANDBOX_RATE = 100.0
+DEFAULT_PROVIDER = "raven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,17 @@ class OutputSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run is told. ``app`` holds the provider's app fields by Leaf's names."""
+    """Everything a run is told.
 
-    provider: str = "raven"
-    app: Mapping[str, Secret] = field(default_factory=dict)
+    ``providers`` are those there are. ``provider`` is where rows go that name none; in a file with a column
+    of providers they are invalid unless it was ``provider_given``: no default sends them to the wrong place.
+    ``app`` holds app fields by their provider's name and then Leaf's.
+    """
+
+    provider: str = DEFAULT_PROVIDER
+    provider_given: bool = False
+    providers: Providers = field(default_factory=lambda: PROVIDERS)
+    app: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
     leaf: LeafSettings = field(default_factory=LeafSettings)
     sandbox: SandboxSettings | None = None
     input: InputSettings = field(default_factory=InputSettings)
@@ -122,3 +131,12 @@ class Settings:
     safety: Safety = field(default_factory=Safety)
     events: EventsSettings = field(default_factory=EventsSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+
+    @property
+    def chosen(self) -> Provider:
+        """The provider of a file that names none."""
+        return self.providers[self.provider]
+
+    def app_of(self, provider: str) -> Mapping[str, Secret]:
+        """The app fields of the provider of this name."""
+        return self.app.get(provider, {})

@@ -125,7 +125,8 @@ def test_a_module_imports_only_from_where_it_may(module: str) -> None:
 def test_the_vocabulary_and_the_errors_import_nothing_of_ours() -> None:
     assert ours("model") == set()
     assert ours("errors") == set()
-    assert ours("settings") <= {"model"}
+    assert ours("providers") == set()
+    assert ours("settings") <= {"model", "providers"}
     assert ours("facts") <= {"model"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -24,7 +25,7 @@ from bulk_onboard import settings as s
 from bulk_onboard.cli import config_file, parse
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
-from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.providers import Provider, Providers
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -45,7 +46,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    provider: Annotated[str, BeforeValidator(parse.provider)] = "raven"
+    provider: str | None = None
     rate: Rate | None = None
     max_in_flight: Positive | None = None
     timeout: Timeout = 30.0
@@ -101,12 +102,15 @@ class _Surroundings(BaseSettings):
         return env_settings, dotenv_settings, init_settings
 
 
-def _app_settings() -> dict[str, Any]:
-    """One optional setting per app field of every provider, named like its variable in lower case."""
-    return {p.setting(f).lower(): (SecretStr | None, None) for p in PROVIDERS.values() for f in p.app_fields}
+@cache
+def _with_settings(names: tuple[str, ...]) -> type[_Surroundings]:
+    """With an optional setting for each of these names, which are those of their variables."""
+    fields: dict[str, Any] = {name.lower(): (SecretStr | None, None) for name in names}
+    return create_model("Surroundings", __base__=_Surroundings, **fields)
 
 
-Surroundings: type[_Surroundings] = create_model("Surroundings", __base__=_Surroundings, **_app_settings())
+def _surroundings(providers: Providers) -> type[_Surroundings]:
+    return _with_settings(tuple(p.setting(f) for p in providers.values() for f in p.app_fields))
 
 
 def _warn(text: str) -> None:
@@ -131,12 +135,13 @@ def load(
         told["map"] = {**columns, **told["map"]}
     options = _validated(Options, {**file.options, **told}, config, told)
     try:
-        around = _validated(Surroundings, file.surroundings, config, {})
+        around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
         raise UsageError(
             f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
         ) from None
-    return _frozen(options, around, s.LeafSettings() if offline else _leaf(options, around))
+    leaf = s.LeafSettings() if offline else _leaf(options, around)
+    return _frozen(options, around, leaf, file.providers)
 
 
 # --- values into frozen settings --------------------------------------------------------------------
@@ -169,14 +174,17 @@ def _wrong(keys: tuple[int | str, ...], message: str) -> str:
     return f"{name}: {message.removeprefix('Value error, ')}"
 
 
-def _frozen(options: Options, around: _Surroundings, leaf: s.LeafSettings) -> s.Settings:
-    provider = PROVIDERS[options.provider]
-    app = _app(provider, around)
+def _frozen(
+    options: Options, around: _Surroundings, leaf: s.LeafSettings, providers: Providers
+) -> s.Settings:
+    app = {name: _app(provider, around) for name, provider in providers.items()}
     if options.sandbox:
-        app = {f.name: Secret(f"sandbox-{f.name}") for f in provider.app_fields} | app
+        app = {name: stand_ins(providers[name]) | given for name, given in app.items()}
     return s.Settings(
-        provider=provider.name,
-        app=app,
+        provider=_provider(options.provider, providers),
+        provider_given=options.provider is not None,
+        providers=providers,
+        app={name: given for name, given in app.items() if given},
         leaf=leaf,
         sandbox=s.SandboxSettings(options.sandbox_reset, options.sandbox_faults) if options.sandbox else None,
         input=s.InputSettings(
@@ -193,6 +201,18 @@ def _frozen(options: Options, around: _Surroundings, leaf: s.LeafSettings) -> s.
         events=s.EventsSettings(options.events, options.events_wait),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
     )
+
+
+def _provider(given: str | None, providers: Providers) -> str:
+    try:
+        return s.DEFAULT_PROVIDER if given is None else parse.provider(given, providers)
+    except ValueError as error:
+        raise UsageError(f"provider: {error}") from None
+
+
+def stand_ins(provider: Provider) -> dict[str, Secret]:
+    """App fields for when nothing is sent to the real Leaf."""
+    return {f.name: Secret(f.allowed[0] if f.allowed else f"sandbox-{f.name}") for f in provider.app_fields}
 
 
 def _rate(options: Options) -> float:
@@ -218,19 +238,30 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
 
 
 def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
-    found = {
-        f.name: _secret(name, getattr(around, name.lower()))
-        for f in provider.app_fields
-        for name in [provider.setting(f)]
-    }
-    return {name: secret for name, secret in found.items() if secret}
+    """What is wrong with one of them is said by `require`: most are of providers that nobody asked for."""
+    found = {f.name: getattr(around, provider.setting(f).lower()) for f in provider.app_fields}
+    texts = {name: given.get_secret_value().strip() for name, given in found.items() if given}
+    return {name: Secret(text) for name, text in texts.items() if text}
 
 
 def _secret(name: str, given: SecretStr | None) -> Secret | None:
     text = given.get_secret_value().strip() if given else ""
+    _refuse_control_characters(name, text)
+    return Secret(text) if text else None
+
+
+def _refuse_control_characters(name: str, text: str) -> None:
     if any(ord(character) < 32 for character in text):
         raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")
-    return Secret(text) if text else None
+
+
+def _refuse_unusable(settings: s.Settings, provider: Provider) -> None:
+    """App fields that could never be sent. No value is told: it may be a secret in the wrong place."""
+    for field in provider.app_fields:
+        text = secret.reveal() if (secret := settings.app_of(provider.name).get(field.name)) else ""
+        _refuse_control_characters(provider.setting(field), text)
+        if text and field.allowed and text not in field.allowed:
+            raise UsageError(f"{provider.setting(field)} is neither {' nor '.join(field.allowed)}")
 
 
 def missing_settings(
@@ -240,7 +271,7 @@ def missing_settings(
     missing = _missing_login(settings.leaf.login) if settings.sandbox is None else []
     if header_fields is not None:
         asked = [f for f in provider.app_fields if f.required and f.name not in header_fields]
-        missing += [provider.setting(f) for f in asked if f.name not in settings.app]
+        missing += [provider.setting(f) for f in asked if f.name not in settings.app_of(provider.name)]
     return missing
 
 
@@ -258,7 +289,9 @@ def _missing_login(login: s.Login) -> list[str]:
 
 def require(settings: s.Settings, header_fields: Collection[str] | None) -> None:
     """Refuse to start with settings missing, and name them all."""
-    missing = missing_settings(settings, PROVIDERS[settings.provider], header_fields)
+    if header_fields is not None:
+        _refuse_unusable(settings, settings.chosen)
+    missing = missing_settings(settings, settings.chosen, header_fields)
     if missing:
         verb = "setting is" if len(missing) == 1 else "settings are"
         raise UsageError(

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bulk_onboard import custom
 from bulk_onboard.cli import parse
 from bulk_onboard.errors import UsageError
-from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.providers import PROVIDERS, Provider, Providers
 
 DEFAULT_FILE = Path("bulk-onboard.toml")
 _LEAF_KEYS = ("base_url", "token", "username", "password")
@@ -20,14 +21,23 @@ _LEAF_KEYS = ("base_url", "token", "username", "password")
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What the file says: options, and settings by the lower-case names of their environment variables."""
+    """What the file says: options, and settings by the lower-case names of their environment variables.
+
+    ``providers`` are those built in and those that the file defines.
+    """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     surroundings: Mapping[str, Any] = field(default_factory=dict)
+    providers: Providers = field(default_factory=lambda: PROVIDERS)
 
 
-def read(config: Path | None, keys: Collection[str], warn: Callable[[str], None]) -> ConfigFile:
-    """The file that was named, or the default one if there is one. ``keys`` are the options it may hold."""
+def read(
+    config: Path | None, keys: Collection[str] | None, warn: Callable[[str], None] = lambda _text: None
+) -> ConfigFile:
+    """The file that was named, or the default one if there is one.
+
+    ``keys`` are the options it may hold; None if they are of no interest.
+    """
     path = config or DEFAULT_FILE
     if config is None and not path.is_file():
         return ConfigFile()
@@ -42,33 +52,44 @@ def read(config: Path | None, keys: Collection[str], warn: Callable[[str], None]
         place = re.search(r"\(at .*\)", str(error))
         raise UsageError(f"{path} is not valid TOML {place[0] if place else ''}".rstrip()) from None
     file = _sorted(table, keys, path)
-    if _holds_secret(file.surroundings) and os.name == "posix" and path.stat().st_mode & 0o077:
+    if _holds_secret(file) and os.name == "posix" and path.stat().st_mode & 0o077:
         warn(f"others can read {path}, which holds a secret; close it with: chmod 600 {path}")
     return file
 
 
-def _sorted(table: Mapping[str, Any], keys: Collection[str], path: Path) -> ConfigFile:
+def _sorted(table: Mapping[str, Any], keys: Collection[str] | None, path: Path) -> ConfigFile:
     table = {_snake(key): value for key, value in table.items()}
     leaf = _table(table.pop("leaf", {}), "[leaf]", path)
-    providers = _table(table.pop("providers", {}), "[providers]", path)
-    _refuse_unknown(table, (*keys, "leaf", "providers"), str(path))
+    told = _table(table.pop("providers", {}), "[providers]", path)
+    if keys is not None:
+        _refuse_unknown(table, (*keys, "leaf", "providers"), str(path))
     _refuse_unknown(leaf, _LEAF_KEYS, f"[leaf] in {path}")
     surroundings = {f"leaf_{key}": value for key, value in leaf.items()}
-    for name, fields in providers.items():
-        surroundings |= _of_provider(name, fields, path)
-    return ConfigFile(table, {key: value for key, value in surroundings.items() if value != ""})
+    providers = dict(PROVIDERS)
+    for name, fields in told.items():
+        where = f"[providers.{name}] in {path}"
+        given = _table(fields, f"[providers.{name}]", path)
+        provider = _of_table(name, given, providers, where)
+        providers[provider.name] = provider
+        surroundings |= _app_settings(provider, given, where)
+    return ConfigFile(table, {key: value for key, value in surroundings.items() if value != ""}, providers)
 
 
-def _of_provider(name: str, fields: object, path: Path) -> dict[str, Any]:
-    where = f"[providers.{name}]"
+def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: str) -> Provider:
+    """The provider that a table is of: one of these, or one that it defines."""
     try:
-        provider = PROVIDERS[parse.provider(name)]
+        if any(key in table for key in custom.KEYS):
+            return custom.defined(name, table, providers)
+        return providers[parse.provider(name, providers)]
     except ValueError as error:
-        raise UsageError(f"{where} in {path}: {error}") from None
-    prefix = len(provider.setting(provider.fields[0])) - len(_snake(provider.fields[0].name))
-    known = {provider.setting(f).lower()[prefix:]: provider.setting(f).lower() for f in provider.app_fields}
-    given = _table(fields, where, path)
-    _refuse_unknown(given, known, f"{where} in {path}")
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _app_settings(provider: Provider, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings in a provider's table, by the names of their variables."""
+    known = {_snake(field.name): provider.setting(field).lower() for field in provider.app_fields}
+    given = {key: value for key, value in table.items() if key not in custom.KEYS}
+    _refuse_unknown(given, known, where)
     return {known[key]: value for key, value in given.items()}
 
 
@@ -88,6 +109,6 @@ def _refuse_unknown(given: Collection[str], known: Collection[str], where: str) 
         raise UsageError(f"{where} has a key that is not known: {', '.join(unknown)}")
 
 
-def _holds_secret(surroundings: Collection[str]) -> bool:
-    public = {p.setting(f).lower() for p in PROVIDERS.values() for f in p.app_fields if not f.secret}
-    return bool(set(surroundings) - public - {"leaf_base_url", "leaf_username"})
+def _holds_secret(file: ConfigFile) -> bool:
+    public = {p.setting(f).lower() for p in file.providers.values() for f in p.app_fields if not f.secret}
+    return bool(set(file.surroundings) - public - {"leaf_base_url", "leaf_username"})

@@ -10,7 +10,6 @@ import click
 
 from bulk_onboard.cli import parse
 from bulk_onboard.model import IfExists
-from bulk_onboard.providers import PROVIDERS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,9 +57,8 @@ config = click.option(
 )
 provider = click.option(
     "--provider",
-    callback=parsed(parse.provider),
     metavar="NAME",
-    help=f"Which provider: {', '.join(PROVIDERS)}.  [default: raven]",
+    help="The provider of rows that name none; `bulk-onboard providers` lists them.  [default: raven]",
 )
 as_json = click.option(
     "--json",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.providers import Providers, find
 from bulk_onboard.settings import MaxFailures
 
 FORMATS = ("csv", "parquet", "jsonl")
@@ -35,14 +35,12 @@ def near(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def provider(value: str) -> str:
-    """The name of a provider, without regard to case, spaces and underscores."""
-    name = re.sub(r"[\s_-]+", "-", str(value).strip().lower())
-    if name not in PROVIDERS:
-        raise ValueError(
-            f"{value!r} is not a provider{near(name, PROVIDERS)}; there are {', '.join(PROVIDERS)}"
-        )
-    return name
+def provider(value: str, providers: Providers) -> str:
+    """The name of one of these providers, without regard to case, spaces, ``_`` and ``-``."""
+    if (found := find(providers, str(value))) is None:
+        close = near(str(value).strip().lower(), providers)
+        raise ValueError(f"{value!r} is not a provider{close}; there are {', '.join(providers)}")
+    return found.name
 
 
 def rate(value: str | float) -> float:

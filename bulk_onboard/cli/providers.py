@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from textwrap import wrap
+
 import click
 
-from bulk_onboard.cli import parse
-from bulk_onboard.cli.options import parsed
-from bulk_onboard.providers import PROVIDERS, Field, Provider
+from bulk_onboard.cli import config_file, options, parse
+from bulk_onboard.providers import Field, Provider, Providers
 
+LINE = 80  # columns
 _EPILOG = """\b
 Examples:
   bulk-onboard providers
-  bulk-onboard providers raven
+  bulk-onboard providers john-deere
+
+Your own, for what is not built in, in bulk-onboard.toml:
+\b
+  [providers.my-terminal]
+  path = "my-terminal-credentials"
+  fields = [
+    { name = "apiKey", scope = "app" },
+    { name = "refreshToken", scope = "grower" },
+  ]
 """
 
 
 @click.command("providers", epilog=_EPILOG)
-@click.argument("name", required=False, callback=parsed(parse.provider))
-def command(name: str | None) -> int:
+@click.argument("name", required=False)
+@options.config
+def command(name: str | None, config: Path | None) -> int:
     """Show the providers, or the columns and the settings of one."""
-    click.echo(described(PROVIDERS[name]) if name else listed())
+    providers = config_file.read(config, None).providers
+    click.echo(described(providers[_named(name, providers)]) if name else listed(providers))
     return 0
 
 
-def listed() -> str:
+def _named(name: str, providers: Providers) -> str:
+    try:
+        return parse.provider(name, providers)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def listed(providers: Providers) -> str:
     """Every provider with its columns and its settings."""
-    return "\n\n".join(_brief(provider) for provider in PROVIDERS.values())
+    width = max(map(len, providers)) + 2
+    lines = [line for provider in providers.values() for line in _brief(provider, width)]
+    title = f"{'provider':{width}}columns beside leafUserId, and below them the settings"
+    return "\n".join([title, "", *lines, "", "`bulk-onboard providers NAME` says what each of them is."])
 
 
-def _brief(provider: Provider) -> str:
-    columns = ", ".join(["leafUserId", *(field.name for field in provider.grower_fields)])
-    needed = ", ".join(provider.setting(field) for field in provider.app_fields)
-    return f"{provider.name}  ({provider.title})\n  columns   {columns}\n  settings  {needed}"
+def _brief(provider: Provider, width: int) -> Iterator[str]:
+    columns = (field.name + ("" if field.required else " (optional)") for field in provider.grower_fields)
+    settings = (provider.setting(field) for field in provider.app_fields)
+    told = [line for names in (columns, settings) for line in wrap(", ".join(names), LINE - width)]
+    for name, line in zip_longest([provider.name], told, fillvalue=""):
+        yield f"{name:{width}}{line}"
 
 
 def described(provider: Provider) -> str:
@@ -43,13 +71,17 @@ def described(provider: Provider) -> str:
         for field in provider.app_fields
     ]
     return "\n".join(
-        [f"{provider.title}: --provider {provider.name}", "", "Columns", *columns, "", "Settings", *settings]
+        [
+            f"{provider.title}: --provider {provider.name}",
+            *("", "Columns", *columns),
+            *("", "Settings", *(settings or ["  none"])),
+        ]
     )
 
 
 def _told(field: Field, name: str) -> str:
     parts = [field.help] if field.help else []
     parts += [] if field.required else ["optional"]
-    parts += [f"one of {', '.join(field.allowed)}"] if field.allowed else []
-    parts += [f"such as {field.example}"] if field.example else []
+    parts += [f"{' or '.join(field.allowed)}"] if field.allowed else []
+    parts += [f"such as {field.example}"] if field.example and not field.allowed else []
     return f"{name}: {'; '.join(parts)}" if parts else name

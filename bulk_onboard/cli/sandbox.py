@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulk_onboard.cli import parse
+from bulk_onboard.cli import options, parse
 
 if TYPE_CHECKING:
     from bulk_onboard.sandbox import Behaviour, Sandbox
@@ -113,9 +113,11 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--store", type=_FILE, metavar="FILE", help="Remember in this file, without secrets.  [default: forget]"
 )
+@options.config
 def command(
     *,
     port: int,
+    config: Path | None,
     faults: str,
     rate_limit: int | None,
     latency: float,
@@ -130,13 +132,15 @@ def command(
     from contextlib import suppress  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
 
+    from bulk_onboard.cli.config_file import read  # noqa: PLC0415
     from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415
 
+    providers = read(config, None).providers
     limit = {} if rate_limit is None else {"rate_limit": str(rate_limit)}
     settings = _with(behaviour(faults), unknowns | limit, users)
     settings = replace(settings, latency=latency, seed=seed, event_delay=event_delay)
     with suppress(KeyboardInterrupt):  # where signals cannot be handled, Ctrl-C arrives as this
-        asyncio.run(_serve(Sandbox(behaviour=settings, store=store), port, settings))
+        asyncio.run(_serve(Sandbox(providers, settings, store), port, settings))
 
 
 def _with(settings: Behaviour, answers: dict[str, str], users: Path | None) -> Behaviour:

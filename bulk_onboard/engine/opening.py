@@ -14,17 +14,17 @@ from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.leaf.auth import owner
 from bulk_onboard.ledger import Ledger, hold
 from bulk_onboard.ledger.lock import me
-from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.providers import Provider, Providers
 from bulk_onboard.settings import LeafSettings, Settings
 
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
 
 
-def provider_named(name: str) -> Provider:
+def provider_named(name: str, providers: Providers) -> Provider:
     """Raises UsageError that lists the ones there are."""
-    if name not in PROVIDERS:
-        raise UsageError(f"unknown provider {name!r}; there are: {', '.join(sorted(PROVIDERS))}")
-    return PROVIDERS[name]
+    if name not in providers:
+        raise UsageError(f"unknown provider {name!r}; there are: {', '.join(sorted(providers))}")
+    return providers[name]
 
 
 class Place(NamedTuple):
@@ -51,7 +51,7 @@ async def begun(name: str, settings: Settings, kind: Kind = Kind.RUN) -> AsyncIt
 
     Raises UsageError, LedgerBusy, LedgerError.
     """
-    provider_named(settings.provider)
+    provider_named(settings.provider, settings.providers)
     async with AsyncExitStack() as stack:
         ledger = _held(settings, stack)
         place = await _place(settings, stack)
@@ -103,7 +103,7 @@ async def _place(settings: Settings, stack: AsyncExitStack) -> Place:
     if settings.sandbox.reset:
         Sandbox.reset(store)
     practice = replace(behaviour(settings.sandbox.faults), event_delay=SANDBOX_EVENT_DELAY)
-    sandbox = Sandbox(behaviour=practice, store=store)
+    sandbox = Sandbox(settings.providers, behaviour=practice, store=store)
     url = await stack.enter_async_context(sandbox.serve())
     return Place(replace(settings.leaf, base_url=url), sandbox.identity, "practice", f"the sandbox at {url}")
 

@@ -96,7 +96,7 @@ class _Run:
         self._before = opened.info if opened.info.finished_at else None
         if self._before:
             self._info = _looked_at_again(opened.info)
-        self._provider = provider_named(self._info.provider)
+        self._provider = provider_named(self._info.provider, settings.providers)
         self._scope = self._ledger.scope(self._info.leaf, self._info.provider)
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
@@ -125,7 +125,7 @@ class _Run:
         told = self._settings.input
         return Reading(
             provider=self._provider,
-            app=self._settings.app,
+            app=self._settings.app_of(self._provider.name),
             mapping=told.mapping,
             keep=told.keep,
             limit=told.limit,

@@ -14,7 +14,7 @@ from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Observer, ignore
 from bulk_onboard.facts import Reading as RowsRead
 from bulk_onboard.model import Secret, Status
-from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.providers import Provider
 from bulk_onboard.settings import Settings
 
 FIRST = 5
@@ -71,10 +71,10 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
 
 
 def _reading(settings: Settings) -> Reading:
-    told = settings.input
+    told, provider = settings.input, settings.chosen
     return Reading(
-        provider=PROVIDERS[settings.provider],
-        app={**_stand_ins(PROVIDERS[settings.provider]), **settings.app},
+        provider=provider,
+        app={**_stand_ins(provider), **settings.app_of(provider.name)},
         mapping=told.mapping,
         keep=told.keep,
         limit=told.limit,

@@ -32,11 +32,11 @@ def test_the_environment_beats_the_dotenv_file_and_that_beats_the_toml_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write("bulk-onboard.toml", "[providers.raven]\nclient_id = 'toml'\n")
-    assert load({}).app["clientId"] == Secret("toml")
+    assert load({}).app["raven"]["clientId"] == Secret("toml")
     write(".env", "RAVEN_CLIENT_ID=dotenv\n")
-    assert load({}).app["clientId"] == Secret("dotenv")
+    assert load({}).app["raven"]["clientId"] == Secret("dotenv")
     monkeypatch.setenv("RAVEN_CLIENT_ID", "environment")
-    assert load({}).app["clientId"] == Secret("environment")
+    assert load({}).app["raven"]["clientId"] == Secret("environment")
 
 
 def test_an_option_beats_the_toml_file() -> None:
@@ -104,7 +104,7 @@ def test_toml_keys_are_the_options_in_either_case() -> None:
     assert settings.input.mapping == {"accessKey": "Key", "leafUserId": "ID"}
     assert (settings.leaf.base_url, settings.leaf.timeout) == ("https://leaf.example", 5)
     assert settings.leaf.login.username == "me"
-    assert settings.app == {"apiKey": Secret("k")}
+    assert settings.app == {"raven-slingshot": {"apiKey": Secret("k")}}
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_the_sandbox_needs_no_setting_and_takes_no_real_one(monkeypatch: pytest.
     assert settings.sandbox is not None
     assert settings.leaf.base_url.startswith("http://127.0.0.1")
     assert settings.leaf.login.token == Secret("practice")
-    assert settings.app["clientId"] == Secret("given")
-    assert settings.app["clientSecret"]
+    assert settings.app["raven"]["clientId"] == Secret("given")
+    assert settings.app["raven"]["clientSecret"]
     assert settings.pace.rate == 100
     assert load({"sandbox": True, "rate": 5.0}).pace.rate == 5
 
@@ -263,5 +263,5 @@ def test_each_app_field_of_each_provider_has_its_variable(monkeypatch: pytest.Mo
         for field in provider.app_fields:
             monkeypatch.setenv(provider.setting(field), f"{field.name}-{number}")
     for provider, number in zip(PROVIDERS.values(), itertools.count()):
-        app = load({"provider": provider.name}).app
+        app = load({"provider": provider.name}).app_of(provider.name)
         assert app == {f.name: Secret(f"{f.name}-{number}") for f in provider.app_fields}

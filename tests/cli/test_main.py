@@ -1,6 +1,7 @@
 """The entry: help, usage errors, and every way to end as an exit code."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from bulk_onboard import errors
 from bulk_onboard.cli import main as entry
 from bulk_onboard.cli.main import COMMANDS, main
 from bulk_onboard.errors import ExitCode
+from bulk_onboard.providers import PROVIDERS
 
 Capture = pytest.CaptureFixture[str]
 
@@ -133,10 +135,13 @@ def test_what_a_command_returns_is_the_exit_code(code: ExitCode, ending: Callabl
 
 def test_providers_are_shown_with_their_columns_and_settings(capsys: Capture) -> None:
     assert main(["providers"]) == 0
-    assert "RAVEN_SLINGSHOT_SHARED_SECRET" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert [name for name in PROVIDERS if not re.search(rf"^{name} ", told, re.MULTILINE)] == []
+    assert "RAVEN_SLINGSHOT_SHARED_SECRET" in told
+    assert max(map(len, told.splitlines())) <= 80
     assert main(["providers", "raven"]) == 0
     told = capsys.readouterr().out
-    for word in ("leafUserId", "refreshToken", "RAVEN_CLIENT_ID", "clientSecret"):
+    for word in ("leafUserId", "refreshToken", "RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET", "clientSecret"):
         assert word in told
 
 

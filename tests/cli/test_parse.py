@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.cli import parse
+from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import MaxFailures
 
 _UNITS = {"": 1, "/s": 1, "/min": 60, " / m": 60, "/h": 3600, "/hour": 3600}
@@ -161,6 +162,6 @@ def test_what_is_no_plain_address_is_refused(text: str) -> None:
 
 
 def test_a_mistyped_provider_is_told_with_the_one_that_was_meant() -> None:
-    assert parse.provider("Raven_Slingshot") == "raven-slingshot"
+    assert parse.provider("Raven_Slingshot", PROVIDERS) == "raven-slingshot"
     with pytest.raises(ValueError, match="did you mean raven-slingshot"):
-        parse.provider("raven-slingshoot")
+        parse.provider("raven-slingshoot", PROVIDERS)
