@@ -93,14 +93,13 @@ def check(
             _check_allowed(verdict, cells[name], known[name], columns.names[name])
     valid = verdict.codes == ""
     payload = cells.drop(columns=LEAF_USER_ID)
-    prints, digests = _fingerprints(payload[valid], provider, fingerprints)
+    prints, digests = _fingerprints(payload if valid.all() else payload[valid], provider, fingerprints)
     ids = _shown_ids(cells[LEAF_USER_ID], valid)
     frame = _frame(chunk, ids, valid, prints, verdict)
     for i, (name, _) in enumerate(columns.keep, start=len(fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
     words = id_words(pa.array(ids[valid], pa.large_string()))
-    wide = _wide(prints)
-    return Checked(frame, payload, words, wide, wide if digests is prints else _wide(digests), warnings)
+    return Checked(frame, payload, words, prints, digests, warnings)
 
 
 class _Verdict:
@@ -234,15 +233,16 @@ def shown(text: str) -> str:
 
 def _fingerprints(
     payload: pd.DataFrame, provider: Provider, fingerprints: Fingerprints
-) -> tuple[bytes, bytes]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Of the grower's fields, which the ledger knows a row by; and of all that the file says of it."""
+    columns = {str(name): pa.array(payload[name], pa.large_string()) for name in payload}
     names = [f.name for f in provider.grower_fields]
-    blank = [""] * len(payload)  # an optional field without a column is as one that is left empty
-    told = [payload[name].tolist() if name in payload else blank for name in names]
-    prints = b"".join(fingerprints.of_columns(told))
-    if not set(payload) - set(names):
+    # An optional field without a column is as one that is left empty.
+    blank = pa.repeat(pa.scalar("", pa.large_string()), len(payload))
+    prints = fingerprints.of_columns([columns.get(name, blank) for name in names])
+    if not columns.keys() - set(names):
         return prints, prints
-    return prints, b"".join(fingerprints.of_columns([payload[name].tolist() for name in payload]))
+    return prints, fingerprints.of_columns(list(columns.values()))
 
 
 def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
@@ -258,9 +258,9 @@ def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
     return pd.Series(texts, dtype="str")
 
 
-def _hexed(prints: bytes, valid: np.ndarray) -> pd.Series:
+def _hexed(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
     """32 hex digits for each valid row, "" for the others."""
-    digits, width = prints.hex(), 2 * SIZE
+    digits, width = prints.tobytes().hex(), 2 * SIZE
     texts = [digits[at : at + width] for at in range(0, len(digits), width)]
     if not valid.all():
         spread = np.full(len(valid), "", dtype=object)
@@ -269,15 +269,12 @@ def _hexed(prints: bytes, valid: np.ndarray) -> pd.Series:
     return pd.Series(texts, dtype="str")
 
 
-def _frame(chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: bytes, verdict: _Verdict) -> pd.DataFrame:
+def _frame(
+    chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: np.ndarray, verdict: _Verdict
+) -> pd.DataFrame:
     texts = {"code": verdict.codes, "column": verdict.columns, "message": verdict.messages}
     columns = {"row": pd.Series(chunk.numbers), "leafUserId": ids, "fingerprint": _hexed(prints, valid)}
     nothing = pd.Series(np.full(len(ids), ""), dtype="str") if valid.all() else None
     for name, values in texts.items():
         columns[name] = pd.Series(values, dtype="str") if nothing is None else nothing
     return pd.DataFrame(columns)
-
-
-def _wide(data: bytes) -> np.ndarray:
-    """16 bytes per row as two unsigned numbers."""
-    return np.frombuffer(data, np.uint64).reshape(-1, 2)

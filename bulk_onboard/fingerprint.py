@@ -1,32 +1,111 @@
 """Keyed fingerprints of secrets: equal secrets can be recognised, and nothing can be learnt from them.
 
-BLAKE2b with a key (RFC 7693), 16 bytes. The key is random, made with the ledger and kept in it.
+16 bytes under a key that is random, made with the ledger and kept in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from hashlib import blake2b
 
+import numpy as np
+import pyarrow as pa
+
+from bulk_onboard.siphash import SipHash
+
 SIZE = 16  # bytes
+# Longer values go in as their BLAKE2b: that is faster for them, and no value makes many words.
+LONGEST = 128
+_LONG = blake2b.MAX_DIGEST_SIZE
+_WORD = 8
+# The lowest bytes of a word, by their number.
+_MASKS = np.array([(1 << 8 * count) - 1 for count in range(_WORD + 1)], np.uint64)
+
+
+class Method(StrEnum):
+    """How fingerprints are made. A ledger goes on with the one it began with: it cannot know the secrets."""
+
+    BLAKE2B = "blake2b"  # RFC 7693, a call for each row: ledgers of version 1
+    SIPHASH = "siphash"  # see siphash.py
 
 
 class Fingerprints:
     """Fingerprints under one key (up to 64 bytes)."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, method: Method = Method.SIPHASH) -> None:
+        self._method = method
         self._keyed = blake2b(key=key, digest_size=SIZE)
+        self._sip_key = blake2b(key=key, digest_size=16, person=b"siphash").digest()
+        self._long = blake2b(key=key, digest_size=_LONG, person=b"long")
 
-    def of_columns(self, columns: Sequence[Sequence[str]]) -> list[bytes]:
-        """The fingerprint of each line across these columns of equal length.
+    def of_columns(self, columns: Sequence[pa.Array | pa.ChunkedArray]) -> np.ndarray:
+        """The fingerprint of each line across these text columns of equal length: lines x 2, uint64.
 
         Every value goes in with its length before it, so that ("ab", "c") differs from ("a", "bc").
         """
-        return [self._digest(values) for values in zip(*columns, strict=True)]
+        if self._method is Method.BLAKE2B:
+            lines = zip(*(column.to_pylist() for column in columns), strict=True)
+            data = b"".join(self._digest(values) for values in lines)
+            return np.frombuffer(data, np.uint64).reshape(-1, 2)
+        hashes = SipHash(self._sip_key, len(columns[0]))
+        for column in columns:
+            self._take_in(hashes, column)
+        return hashes.finish()
 
     def _digest(self, values: Sequence[str]) -> bytes:
         one = self._keyed.copy()
         for value in values:
-            text = value.encode("utf-8", "surrogatepass")
+            text = value.encode()
             one.update(b"%d:" % len(text) + text)
         return one.digest()
+
+    def _take_in(self, hashes: SipHash, column: pa.Array | pa.ChunkedArray) -> None:
+        """The length of each value as a word, then its bytes, filled up with zeros to whole words."""
+        data, starts, lengths = _bytes_of(column)
+        hashes.add(lengths.astype(np.uint64))
+        if (long := np.flatnonzero(lengths > LONGEST)).size:
+            data, starts, lengths = self._shortened(data, starts, lengths, long)
+        data = np.append(data, np.zeros(_WORD, np.uint8))
+        counts = -(-lengths // _WORD)
+        least, most = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+        for i in range(most):
+            to = None if i < least else np.flatnonzero(counts > i)
+            at, left = (starts, lengths) if to is None else (starts[to], lengths[to])
+            hashes.add(_words(data, at + i * _WORD, left - i * _WORD), to)
+
+    def _shortened(
+        self, data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, long: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """With a digest in the place of each long value."""
+        view, ends = data.data, starts + lengths
+        spans = zip(starts[long].tolist(), ends[long].tolist(), strict=True)
+        digests = [self._long_digest(view[start:end]) for start, end in spans]
+        starts, lengths = starts.copy(), lengths.copy()
+        starts[long] = len(data) + _LONG * np.arange(len(long))
+        lengths[long] = _LONG
+        return np.append(data, np.frombuffer(b"".join(digests), np.uint8)), starts, lengths
+
+    def _long_digest(self, value: memoryview) -> bytes:
+        one = self._long.copy()
+        one.update(value)
+        return one.digest()
+
+
+def _words(data: np.ndarray, at: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """The words that begin there, without the bytes after the end of their values."""
+    # Where a word begins need not be a multiple of anything; nor need there be eight bytes behind it.
+    every = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))
+    words: np.ndarray = every[at]
+    return words if left.min() >= _WORD else words & _MASKS[np.minimum(left, _WORD)]
+
+
+def _bytes_of(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bytes of all values together, and where each begins in them and how long it is."""
+    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    texts = flat.cast(pa.large_string())
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    if not len(texts) or ends[0] == ends[-1]:
+        return np.empty(0, np.uint8), np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]], ends[:-1] - ends[0], np.diff(ends)

@@ -29,6 +29,7 @@ TABLES = {
     "compare",
     "growers",
     "fingerprint",
+    "siphash",
     "header",
     "manifest",
 }
@@ -38,7 +39,7 @@ TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.
 CONFINED = {
     "pandas": TABLES,
     "numpy": TABLES,
-    "pyarrow": {"read", "check", "compare", "growers", "manifest", "report"},
+    "pyarrow": {"read", "check", "fingerprint", "compare", "growers", "manifest", "report"},
     "aiohttp": {"leaf", "sandbox"},
     "sqlalchemy": {"ledger"},
     "click": {"cli"},

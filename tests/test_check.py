@@ -359,23 +359,7 @@ def test_the_order_of_rows_decides_only_which_of_equals_is_the_duplicate(
     assert sorted(judge(*rows).codes.values()) == sorted(judge(*other).codes.values())
 
 
-# --- fingerprints -----------------------------------------------------------------------------------
-
-
-@given(st.lists(st.tuples(st.text(), st.text()), min_size=2, max_size=5))
-def test_fingerprints_are_equal_exactly_where_the_values_are(rows: list[tuple[str, str]]) -> None:
-    prints = Fingerprints(b"key").of_columns([[row[0] for row in rows], [row[1] for row in rows]])
-    pairs = [(i, j) for i in range(len(rows)) for j in range(i)]
-    assert all((prints[i] == prints[j]) == (rows[i] == rows[j]) for i, j in pairs)
-
-
-def test_a_value_cannot_slide_into_the_next_column() -> None:
-    one, other = Fingerprints(b"key").of_columns([["ab", "a"], ["c", "bc"]])
-    assert one != other
-
-
-def test_another_key_makes_other_fingerprints() -> None:
-    assert Fingerprints(b"a").of_columns([["x"]]) != Fingerprints(b"b").of_columns([["x"]])
+# --- what is kept of a row --------------------------------------------------------------------------
 
 
 def test_an_invalid_row_has_no_fingerprint_and_a_valid_one_has() -> None:

@@ -104,7 +104,7 @@ class _Run:
     async def survey(self, source: Source) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError; then nothing is kept of the run."""
         try:
-            scan = Scan(source, self._reading(), self._ledger.key)
+            scan = Scan(source, self._reading(), self._ledger.key, self._ledger.method)
             found = await asyncio.to_thread(self._surveyed, scan)
             if self._settings.input.strict and found.invalid:
                 raise InputError(

@@ -15,7 +15,7 @@ import pandas as pd
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError
-from bulk_onboard.fingerprint import Fingerprints
+from bulk_onboard.fingerprint import Fingerprints, Method
 from bulk_onboard.header import match_header
 from bulk_onboard.model import Payload, Row, Secret
 from bulk_onboard.providers import Provider, Scope
@@ -38,12 +38,12 @@ class Reading:
 
 
 class Scan:
-    """A source and what was found in it. ``key`` is the fingerprints' key."""
+    """A source and what was found in it. ``key`` and ``method`` are the fingerprints'."""
 
-    def __init__(self, source: Source, reading: Reading, key: bytes) -> None:
+    def __init__(self, source: Source, reading: Reading, key: bytes, method: Method = Method.SIPHASH) -> None:
         """Match the header. Raises UsageError; InputError if a field has no column, or one without text."""
         self._source, self._reading = source, reading
-        self._fingerprints = Fingerprints(key)
+        self._fingerprints = Fingerprints(key, method)
         self._repeats = Repeats()
         self._seen: list[bytes] = []
         self.columns = match_header(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.fingerprint import Method
 from bulk_onboard.growers import Growers, State, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
 from bulk_onboard.model import Requests, Status, Traffic
@@ -65,6 +66,7 @@ class Ledger:
                 db.exec_driver_sql("BEGIN")
                 _migrate(db, version)
                 schema.metadata.create_all(db)
+            self.method = Method(self._meta("fingerprint_method", Method.SIPHASH.value))
             self.key = bytes.fromhex(self._meta("fingerprint_key", secrets.token_hex(32)))
 
     def __enter__(self) -> Self:

@@ -37,6 +37,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",
         "ALTER TABLE run ADD COLUMN traffic TEXT NOT NULL DEFAULT '{}'",
+        "INSERT OR IGNORE INTO meta VALUES ('fingerprint_method', 'blake2b')",
     ),
 }
 

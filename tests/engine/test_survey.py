@@ -58,7 +58,9 @@ class Desk:
     def scan(self, tokens: dict[int, str]) -> Scan:
         told = {"leafUserId": map(grower, tokens), "refreshToken": tokens.values()}
         frame = pd.DataFrame({name: list(values) for name, values in told.items()})
-        return Scan(open_source(frame), Reading(RAVEN, APP, {}, chunk_rows=CHUNK), self.ledger.key)
+        return Scan(
+            open_source(frame), Reading(RAVEN, APP, {}, chunk_rows=CHUNK), self.ledger.key, self.ledger.method
+        )
 
     def begin(self) -> int:
         info = RunInfo(

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.facts import Kind
+from bulk_onboard.fingerprint import Method
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.model import Requests
 from ledger.support import LEAF, NOW, begin, info, intent, outcome
@@ -236,8 +237,20 @@ def test_the_key_of_the_fingerprints_is_random_and_survives(tmp_path: Path) -> N
 _BACK_TO_1 = (
     "ALTER TABLE run DROP COLUMN kind",
     "ALTER TABLE run DROP COLUMN traffic",
+    "DELETE FROM meta WHERE key = 'fingerprint_method'",
     "UPDATE meta SET value = '1' WHERE key = 'version'",
 )
+
+
+def test_a_ledger_goes_on_with_the_fingerprints_it_began_with(path: Path) -> None:
+    with Ledger(path) as made:
+        key = made.key
+        assert made.method is Method.SIPHASH
+    for statement in _BACK_TO_1:
+        _sql(path, statement)
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            assert (ledger.key, ledger.method) == (key, Method.BLAKE2B)
 
 
 def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_knew(path: Path) -> None:
