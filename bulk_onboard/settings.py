@@ -102,7 +102,7 @@ class OutputSettings:
 
     folder: Path = Path("reports")
     ledger: Path | None = None
-    formats: tuple[str, ...] = ("csv",)
+    formats: tuple[str, ...] = ("csv", "html")
 
     @property
     def ledger_path(self) -> Path:

@@ -62,7 +62,7 @@ class Options(BaseModel):
     events_wait: Seconds = 60.0
     output: Path = Path("reports")
     ledger: Annotated[Path | None, BeforeValidator(parse.ledger)] = None
-    format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv",)
+    format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv", "html")
     sandbox: StrictBool = False
     sandbox_reset: StrictBool = False
     sandbox_faults: str = "none"

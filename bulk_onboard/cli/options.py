@@ -158,7 +158,7 @@ output = together(
         "--format",
         callback=parsed(parse.formats),
         metavar="LIST",
-        help=f"Formats of the results: {', '.join(parse.FORMATS)}, or several with commas.  [default: csv]",
+        help=f"What is written: {', '.join(parse.FORMATS)}; html is a page for people.  [default: csv,html]",
     ),
 )
 

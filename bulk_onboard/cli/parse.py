@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bulk_onboard.providers import Providers, find
 from bulk_onboard.settings import MaxFailures
 
-FORMATS = ("csv", "parquet", "jsonl")
+FORMATS = ("csv", "html", "parquet", "jsonl")
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _PER_SECOND = {
     "s": 1.0,

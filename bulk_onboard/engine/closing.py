@@ -14,11 +14,16 @@ from bulk_onboard import manifest
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_results
+from bulk_onboard.report.page import write_page
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
 from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.settings import OutputSettings
+
+# Among the formats: a page of the run, not a form of its results.
+PAGE = "html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,20 @@ def write(
 
     ``before``: how the run had ended before this look at it, which is what stays on record.
     """
-    folder, tally = output.folder / info.run_id, Tally()
+    folder, tally, extract = output.folder / info.run_id, Tally(), Extract()
 
     def counted() -> Iterator[pd.DataFrame]:
         for page in pages(ledger, run_no, info.provider):
-            tally.add(page)
+            extract.add(page, tally.add(page))
             yield page
 
-    files = list(write_results(folder, output.formats, counted()))
+    files = list(write_results(folder, [name for name in output.formats if name != PAGE], counted()))
     code, kept = exit_code(tally, info), before or info
     kept = replace(kept, exit_code=int(exit_code(tally, kept)))
     content = summary(kept, tally)
     files.append(write_json(folder / "summary.json", content))
+    if PAGE in output.formats:
+        files.append(write_page(folder / "report.html", kept, tally, extract))
     ledger.amend(kept)
     history.record(ledger, run_no, tally.counts, tally.health)
     return RunResult(kept, content, partial(words, info, tally, files), tuple(files), folder, code)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bulk_onboard.codes import hint
 from bulk_onboard.errors import ExitCode
@@ -14,6 +14,7 @@ from bulk_onboard.facts import Cause, RunInfo
 from bulk_onboard.model import Health, Status
 from bulk_onboard.report.safe import plain
 from bulk_onboard.report.tally import Tally, exit_code
+from bulk_onboard.report.wording import growers, length, rows, status, times
 from bulk_onboard.stamp import from_text, to_text
 
 # So many causes are told; the rest is in the results.
@@ -22,7 +23,7 @@ SHOWN = 10
 
 def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
     """What summary.json holds."""
-    seconds = _seconds(info)
+    seconds = seconds_of(info)
     requests = info.requests
     return {
         "runId": info.run_id,
@@ -48,7 +49,7 @@ def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -
     """The closing text, for somebody who has never seen this tool: did it work, what is wrong, what now."""
     code = exit_code(tally, info)
     paragraphs: list[list[str]] = [
-        _wrapped(_verdict(info, tally, code), width),
+        _wrapped(verdict(info, tally, code), width),
         [line for part in _numbers(info, tally) for line in _wrapped(part, width, "  ")],
         list(_causes(tally, width)),
         list(_places(files)),
@@ -57,8 +58,11 @@ def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
-def _seconds(info: RunInfo) -> float:
-    """To the millisecond, as the ledger keeps times: a report written again has to say the same."""
+def seconds_of(info: RunInfo) -> float:
+    """How long a run took.
+
+    To the millisecond, as the ledger keeps times: a report written again has to say the same.
+    """
     begun, ended = from_text(to_text(info.started_at)), from_text(to_text(info.finished_at))
     return max(0.0, (ended - begun).total_seconds()) if begun and ended else 0.0
 
@@ -66,7 +70,8 @@ def _seconds(info: RunInfo) -> float:
 # --- did it work ------------------------------------------------------------------------------------
 
 
-def _verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
+def verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
+    """In a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
     match code:
         case ExitCode.OK:
             return _all_well(tally)
@@ -85,25 +90,21 @@ def _verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
 
 def _all_well(tally: Tally) -> str:
     repeats = tally.counts[Status.DUPLICATE]
-    total = tally.rows - repeats
-    more = f" {_rows(repeats)} only repeated an earlier one." if repeats else ""
+    total = tally.growers
+    more = f" {rows(repeats)} only repeated an earlier one." if repeats else ""
     if total == 1:
         return f"The one grower is connected.{more}"
     return f"All {total:,} growers are connected.{more}"
 
 
 def _so_far(tally: Tally) -> str:
-    """How many growers are connected and not known to be unhealthy."""
-    counts = tally.counts
-    total = tally.rows - counts[Status.DUPLICATE]
-    unhealthy = sum(cause.count for cause in tally.causes if cause.status == Health.UNHEALTHY)
-    connected = counts[Status.CREATED] + counts[Status.EXISTING] - unhealthy
+    connected, total = tally.connected, tally.growers
     are = "is" if total == 1 else "are"
-    return f"{connected:,} of {_of(total)} {are} connected"
+    return f"{connected:,} of {growers(total)} {are} connected"
 
 
 def _attention(tally: Tally) -> str:
-    return f"{_rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention"
+    return f"{rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention"
 
 
 # --- the numbers ------------------------------------------------------------------------------------
@@ -115,15 +116,15 @@ def _numbers(info: RunInfo, tally: Tally) -> Iterator[str]:
         yield f"Health:   {_listed(tally.health)}"
     requests = info.requests
     sent = f"{requests.total:,} to Leaf"
-    if (seconds := _seconds(info)) and requests.total:
-        sent += f" in {_length(seconds)}, {requests.total / seconds:,.1f} per second"
+    if (seconds := seconds_of(info)) and requests.total:
+        sent += f" in {length(seconds)}, {requests.total / seconds:,.1f} per second"
     if requests.throttled:
-        sent += f"; Leaf asked to slow down {_times(requests.throttled)}"
+        sent += f"; Leaf asked to slow down {times(requests.throttled)}"
     yield f"Requests: {sent}"
 
 
 def _listed(counts: Any) -> str:
-    found = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
+    found = [f"{count:,} {status(name)}" for name, count in counts.items() if count]
     return ", ".join(found) or "none"
 
 
@@ -137,24 +138,25 @@ def _causes(tally: Tally, width: int) -> Iterator[str]:
     for cause in tally.causes[:SHOWN]:
         yield from _cause(cause, width)
     if rest := tally.causes[SHOWN:]:
-        yield from _wrapped(
-            f"and {_rows(sum(cause.count for cause in rest))} for {len(rest)} other reasons, in the results",
-            width,
-            "  ",
-        )
+        others = rows(sum(cause.count for cause in rest))
+        yield from _wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, "  ")
 
 
 def _cause(cause: Cause, width: int) -> Iterator[str]:
     code = f" ({plain(cause.code)})" if cause.code else ""
-    status = cause.status.replace("_", " ")
-    yield from _wrapped(f"{_rows(cause.count)} {status}{code}: {_row_numbers(cause)}", width, "  ")
+    yield from _wrapped(
+        f"{rows(cause.count)} {status(cause.status)}{code}: {row_numbers(cause)}", width, "  "
+    )
     if cause.message:
-        yield from _wrapped(plain(cause.message), width, "      ")
+        # One row's message need not be true of the others, but it shows what it is about.
+        example = f"row {cause.rows[0]}: " if cause.count > 1 and cause.rows else ""
+        yield from _wrapped(example + plain(cause.message), width, "      ")
     if action := hint(cause.code or cause.status):
         yield from _wrapped(f"-> {action}", width, "      ")
 
 
-def _row_numbers(cause: Cause) -> str:
+def row_numbers(cause: Cause) -> str:
+    """``row 3``, ``rows 3, 7, 8, ...``."""
     more = ", ..." if cause.count > len(cause.rows) else ""
     return f"row{'' if cause.count == 1 else 's'} {', '.join(str(row) for row in cause.rows)}{more}"
 
@@ -163,40 +165,69 @@ def _row_numbers(cause: Cause) -> str:
 
 
 def _places(files: Sequence[Path]) -> Iterator[str]:
-    """Paths stay whole, however long: they are there to be copied."""
+    """Paths stay whole, however long: they are there to be copied. What people look at comes first."""
     if files:
         yield "Written:"
-    for file in files:
+    for file in sorted(files, key=lambda file: file.suffix != ".html"):
         yield f"  {plain(str(file))}"
 
 
-def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iterator[str]:
+class Advice(NamedTuple):
+    """What to do next, and the command for it if it can be told whole."""
+
+    text: str
+    command: str = ""
+
+
+def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
+    """What to do after a run that ended so, the most urgent first. There is always something to say."""
     pending = tally.health[Health.PENDING]
     if code is not ExitCode.OK:
-        yield from _wrapped(f"Next: {_what_to_do(code)}", width)
+        yield Advice(_what_to_do(code, tally))
     if pending:
         have = "has" if pending == 1 else "have"
-        yield from _wrapped(
-            f"{_rows(pending)} {have} no answer of the provider yet. Check again later:", width
+        yield Advice(
+            f"{rows(pending)} {have} no answer of the provider yet. Check again later:",
+            f"bulk-onboard events {info.run_id}",
         )
-        # A command stays on one line: it is there to be copied.
-        yield f"  bulk-onboard events {info.run_id}"
     if code is ExitCode.OK and not pending:
-        yield "Nothing is left to do."
+        yield Advice("Nothing is left to do.")
 
 
-def _what_to_do(code: ExitCode) -> str:
+def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iterator[str]:
+    lead = "" if code is ExitCode.OK else "Next: "
+    for text, command in advice(info, tally, code):
+        yield from _wrapped(f"{lead}{text[0].lower() if lead else text[0]}{text[1:]}", width)
+        if command:
+            # A command stays on one line: it is there to be copied.
+            yield f"  {command}"
+        lead = ""
+
+
+def _what_to_do(code: ExitCode, tally: Tally) -> str:
     match code:
         case ExitCode.INTERRUPTED:
-            return "run the same command again; it does only what is left."
+            return f"Run the same command again; {_ONLY}."
         case ExitCode.LOGIN:
-            return "correct LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD, and run the same command again."
+            settings = "LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
+            return f"Correct {settings}, and run the same command again; {_ONLY}."
+        case ExitCode.ATTENTION if _cure_themselves(tally):
+            return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."
         case ExitCode.ATTENTION:
-            return "correct these rows in the file and run the same command again; it does only what is left."
+            return f"Do what each reason says, then run the same command again; {_ONLY}."
         case ExitCode.BUG:
-            return "keep the ledger and the files; they help to find the bug."
+            return "Keep the ledger and the files; they help to find the bug."
         case _:
-            return "put right what stopped it, and run the same command again; it does only what is left."
+            return f"Put right what stopped it, and run the same command again; {_ONLY}."
+
+
+def _cure_themselves(tally: Tally) -> bool:
+    """Whether nothing is wrong with the rows that are left: it was Leaf, or the way to it."""
+    return {cause.status for cause in tally.causes} <= _TRY_AGAIN
+
+
+_ONLY = "it does only what is left"
+_TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
 
 
 # --- pieces -----------------------------------------------------------------------------------------
@@ -211,22 +242,3 @@ def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _of(growers: int) -> str:
-    return f"{growers:,} grower{'' if growers == 1 else 's'}"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
-
-
-def _length(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

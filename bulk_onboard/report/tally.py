@@ -35,17 +35,22 @@ class Tally:
         self._healths: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
 
-    def add(self, page: pd.DataFrame) -> None:
-        """Count a page."""
+    def add(self, page: pd.DataFrame) -> pd.DataFrame:
+        """Count a page. Returns those of its rows that somebody should look at, by the status of their cause:
+        a connected row that does not work is ``unhealthy``.
+        """
         self.rows += len(page)
         self._statuses.update(_counted(page["status"]))
         self._healths.update(_counted(page["health"]))
         connected = page["status"].isin(_CONNECTED)
         unhealthy = connected & (page["health"] == Health.UNHEALTHY.value)
         wanted = page["status"].isin(_TO_LOOK_AT) | unhealthy
-        if wanted.any():
-            shown = page["status"].where(~unhealthy, Health.UNHEALTHY.value)
-            self._group(page.assign(status=shown)[wanted])
+        if not wanted.any():
+            return page[:0]
+        shown = page["status"].where(~unhealthy, Health.UNHEALTHY.value)
+        found = page.assign(status=shown)[wanted]
+        self._group(found)
+        return found
 
     def _group(self, page: pd.DataFrame) -> None:
         for (status, code), found in page.groupby(["status", "code"], sort=False):
@@ -76,6 +81,22 @@ class Tally:
             for (status, code), group in self._causes.items()
         ]
         return tuple(sorted(found, key=lambda cause: (-cause.count, cause.rows)))
+
+    @property
+    def growers(self) -> int:
+        """Rows without those that repeat another."""
+        return self.rows - self._statuses[Status.DUPLICATE]
+
+    @property
+    def connected(self) -> int:
+        """Growers that are connected, and not known to be unhealthy."""
+        unhealthy = sum(g.count for (status, _), g in self._causes.items() if status == Health.UNHEALTHY)
+        return sum(self._statuses[status] for status in _CONNECTED) - unhealthy
+
+    @property
+    def concern(self) -> int:
+        """How many rows need a person: not those that only had no turn."""
+        return self.attention - self._statuses[Status.NOT_ATTEMPTED]
 
     @property
     def attention(self) -> int:

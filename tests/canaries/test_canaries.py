@@ -32,7 +32,7 @@ from canaries.planted import (
     write_input,
 )
 
-LOUD = "-vv", "--rate=0", "--timeout=0.5", "--events-wait=0", "--format=csv,jsonl,parquet"
+LOUD = "-vv", "--rate=0", "--timeout=0.5", "--events-wait=0", "--format=csv,jsonl,parquet,html"
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +116,7 @@ async def test_what_leaf_echoes_is_written_nowhere(tmp_path: Path, status: int, 
         assert server.count("GET") >= len(TOKENS)
     assert run.code in {0, 1, 5}, run.told
     assert len(list((tmp_path / "reports").glob("*/results.parquet"))) == 1
+    assert len(list((tmp_path / "reports").glob("*/report.html"))) == 1
     assert found(tmp_path, run) == []
     assert open_to_others(tmp_path / "reports") == []
 

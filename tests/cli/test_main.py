@@ -67,7 +67,7 @@ def test_the_version_is_that_of_the_package(capsys: Capture) -> None:
         ["run", "a.csv", "--if-exists", "maybe"],
         ["run", "a.csv", "--limit", "0"],
         ["run", "a.csv", "--map", "refreshToken"],
-        ["run", "a.csv", "--format", "html"],
+        ["run", "a.csv", "--format", "xml"],
         ["run", "a.csv", "--config", "absent.toml"],
         ["run", "a.csv", "--sandbox-reset"],
         ["run", "a.csv", "-v", "-q"],

@@ -68,8 +68,8 @@ def test_names_are_split_at_commas_but_not_in_quotes_and_told_once() -> None:
 
 def test_an_unknown_format_is_told_with_those_there_are() -> None:
     assert parse.formats("CSV,jsonl,csv") == ("csv", "jsonl")
-    with pytest.raises(ValueError, match="'html' is not a format; there are csv, parquet, jsonl"):
-        parse.formats("csv,html")
+    with pytest.raises(ValueError, match="'xml' is not a format; there are csv, html, parquet, jsonl"):
+        parse.formats("csv,xml")
 
 
 def test_one_field_cannot_be_mapped_to_two_columns() -> None:

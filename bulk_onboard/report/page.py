@@ -1,0 +1,243 @@
+"""A run as one page for people: opens offline, holds no secret, and runs nothing but its own script.
+
+The template is made into text with everything escaped; style and script are allowed by their hashes alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bulk_onboard
+from bulk_onboard.codes import hint, lookup
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import Cause, RunInfo
+from bulk_onboard.model import Health, Status
+from bulk_onboard.report import wording
+from bulk_onboard.report.chart import over_time
+from bulk_onboard.report.draft import drafts
+from bulk_onboard.report.extract import Extract, Latency
+from bulk_onboard.report.safe import plain
+from bulk_onboard.report.summary import advice, row_numbers, seconds_of, verdict
+from bulk_onboard.report.tally import Tally, exit_code
+from bulk_onboard.stamp import to_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+# More causes than this are not read; the rest is in the results.
+CAUSES = 40
+
+_TONES: Mapping[str, str] = {
+    Status.CREATED: "good",
+    Status.EXISTING: "good",
+    Status.DUPLICATE: "calm",
+    Status.UNRESOLVED: "wait",
+    Status.NOT_ATTEMPTED: "wait",
+    Health.HEALTHY: "good",
+    Health.PENDING: "wait",
+}
+
+
+def write_page(path: Path, info: RunInfo, tally: Tally, extract: Extract) -> Path:
+    """Write the page of a run, whole or not at all. Raises OutputError."""
+    text = render(info, tally, extract)
+    with drafts([path], f"`bulk-onboard report {path.parent.name}`") as (draft,), draft.writing():
+        draft.file.write(text.encode(errors="replace"))
+    return path
+
+
+def render(info: RunInfo, tally: Tally, extract: Extract) -> str:
+    """The page as text: a function of what the ledger holds, and of this version."""
+    code = exit_code(tally, info)
+    environment = _environment()
+    style, script = _part("page.css"), _part("page.js")
+    return environment.get_template("page.html").render(
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        version=bulk_onboard.__version__,
+        info=info,
+        tally=tally,
+        practice=not info.leaf.startswith("http"),
+        tone=_tone(code),
+        verdict=verdict(info, tally, code),
+        advice=list(advice(info, tally, code)),
+        causes=[_told(cause) for cause in tally.causes[:CAUSES]],
+        other_causes=len(tally.causes[CAUSES:]),
+        parts=list(_parts(tally)),
+        statuses=list(_bars(tally.counts, tally.rows)),
+        healths=list(_healths(tally)),
+        shown=extract.shown(),
+        chart=over_time(info.traffic, info.ceiling),
+        latency=extract.latency,
+        latencies=list(_latencies(extract.latency)),
+        facts=list(_facts(info, code)),
+    )
+
+
+# --- what the template is told ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A cause in words. ``rows``: the numbers of the first."""
+
+    status: str
+    code: str
+    count: int
+    meaning: str
+    example: str
+    hint: str
+    rows: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A line of a chart of bars. ``share``: percent of the longest."""
+
+    name: str
+    count: int
+    share: float
+    tone: str = "calm"
+    since: float = 0.0
+
+
+def _parts(tally: Tally) -> Iterator[Bar]:
+    """All growers in one bar: percent, and where each part begins."""
+    counts = {
+        ("connected", "good"): tally.connected,
+        ("need attention", "bad"): tally.concern,
+        ("not attempted yet", "wait"): tally.counts[Status.NOT_ATTEMPTED],
+    }
+    since = 0.0
+    for (name, tone), count in counts.items():
+        if count:
+            share = 100 * count / tally.growers
+            yield Bar(name, count, share, tone, since)
+            since += share
+
+
+def _tone(code: ExitCode) -> str:
+    match code:
+        case ExitCode.OK:
+            return "good"
+        case ExitCode.ATTENTION | ExitCode.INTERRUPTED:
+            return "wait"
+        case _:
+            return "bad"
+
+
+def _told(cause: Cause) -> Told:
+    known = lookup(cause.code or cause.status)
+    example = cause.message
+    if example and cause.count > 1 and cause.rows:
+        example = f"row {cause.rows[0]}: {example}"
+    return Told(
+        status=wording.status(cause.status),
+        code=cause.code,
+        count=cause.count,
+        meaning=known.meaning if known else "",
+        example=example,
+        hint=hint(cause.code or cause.status),
+        rows=row_numbers(cause).replace("...", "…"),
+        tone=_TONES.get(cause.status, "bad"),
+    )
+
+
+def _bars(counts: Any, total: int) -> Iterator[Bar]:
+    for name, count in counts.items():
+        if count:
+            yield Bar(wording.status(name), count, 100 * count / total, _TONES.get(name, "bad"))
+
+
+def _healths(tally: Tally) -> Iterator[Bar]:
+    """None at all if nothing was checked: then there is nothing to show."""
+    connected = tally.counts[Status.CREATED] + tally.counts[Status.EXISTING]
+    if checked := sum(tally.health.values()):
+        total = max(connected, checked)
+        yield from _bars(tally.health, total)
+        if rest := total - checked:
+            yield Bar("not checked", rest, 100 * rest / total)
+
+
+def _latencies(latency: Latency) -> Iterator[Bar]:
+    bins = latency.bins()
+    most = max((count for _, _, count in bins), default=1)
+    for since, until, count in bins:
+        yield Bar(wording.span(since, until), count, 100 * count / most)
+
+
+def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
+    """What identifies the run."""
+    requests, seconds = info.requests, seconds_of(info)
+    yield "Run", info.run_id
+    yield "File", info.input
+    yield "Provider", info.provider
+    yield "Leaf", info.leaf
+    yield "API owner", info.owner
+    yield "Started", to_text(info.started_at)
+    yield "Ended", to_text(info.finished_at) or "not recorded: the run was cut off"
+    if seconds:
+        yield "Took", wording.length(seconds)
+    yield "Rows", f"{info.rows:,}"
+    kinds = {"GET": requests.get, "POST": requests.post, "DELETE": requests.delete}
+    told = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
+    yield "Requests", f"{requests.total:,}{f' ({told})' if told else ''}"
+    if seconds and requests.total:
+        yield "On average", f"{wording.number(requests.total / seconds)} per second"
+    yield "Ceiling", f"{wording.number(info.ceiling)} per second" if info.ceiling else "none"
+    yield "Throttled", f"{requests.throttled:,}"
+    yield "Exit code", f"{int(code)}: {code.meaning}"
+
+
+# --- template, style, script ------------------------------------------------------------------------
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415  (only a page needs it)
+
+    environment = Environment(
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        finalize=_plain,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "rows": wording.rows,
+        "length": wording.length,
+        "moment": wording.moment,
+        "number": wording.number,
+        "ms": wording.milliseconds,
+        "status": wording.status,
+        "times": wording.times,
+    }
+    return environment
+
+
+def _plain(value: Any) -> Any:
+    """Whatever is put into the template, but for its own style and script."""
+    return plain(value) if type(value) is str else value
+
+
+@cache
+def _part(name: str) -> str:
+    """A file beside this module. A checkout may have turned its line ends, which a browser turns back."""
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
+
+
+def _hash(text: str) -> str:
+    """How a Content-Security-Policy names a style or a script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
