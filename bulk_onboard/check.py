@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.fingerprint import SIZE, Fingerprints
-from bulk_onboard.growers import id_words
+from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import LEAF_USER_ID, Columns, normal
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.providers import Field, Provider, Scope
+from bulk_onboard.texts import bytes_of, hex_texts, uuid_words
 
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
 _SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
@@ -37,6 +37,10 @@ _FORMULA_ERROR = (
 )
 # Hardly any cell is one of these: one look at all of them, and only these few are looked at closely.
 _SUSPECT = f"^$|{_DIRTY}|{_CONTROL}|{_PLACEHOLDER}|{_FORMULA_ERROR}"
+# Most tokens have nothing but these. Then only what is short, or begins like some placeholders, is a suspect.
+_HARMLESS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+_BEGINNINGS = np.frombuffer(b"yYxX-.", np.uint8)
+_LONGEST_WORD = len("grower-refresh-token")
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
 _NUMBER_LIKE = re.compile(r"[0-9.,+\-eE ]{1,40}\Z")
@@ -74,9 +78,7 @@ def check(
     ``app_names``: app fields that the settings have, so that a blank cell is none of the file's fault.
     """
     fields = list(columns.fields)
-    suspects = {
-        name: np.flatnonzero(_is_suspect(chunk.cells[i], name)) for i, name in enumerate(columns.fields)
-    }
+    suspects = {name: _suspects(chunk.cells[i], name) for i, name in enumerate(columns.fields)}
     cells, warnings = _cleaned(chunk, columns, suspects)
     verdict = _Verdict(len(chunk.numbers))
     verdict.mark(chunk.ragged, "ragged-row", "", "the row has more cells than the header has columns")
@@ -91,14 +93,15 @@ def check(
     for name in fields:
         if name in known and known[name].allowed:
             _check_allowed(verdict, cells[name], known[name], columns.names[name])
-    valid = verdict.codes == ""
+    valid = verdict.fine
     payload = cells.drop(columns=LEAF_USER_ID)
     prints, digests = _fingerprints(payload if valid.all() else payload[valid], provider, fingerprints)
     ids = _shown_ids(cells[LEAF_USER_ID], valid)
     frame = _frame(chunk, ids, valid, prints, verdict)
     for i, (name, _) in enumerate(columns.keep, start=len(fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
-    words = id_words(pa.array(ids[valid], pa.large_string()))
+    words = uuid_words(pa.array(ids if valid.all() else ids[valid], pa.large_string()))
+    assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
     return Checked(frame, payload, words, prints, digests, warnings)
 
 
@@ -107,16 +110,31 @@ class _Verdict:
 
     def __init__(self, rows: int) -> None:
         self.codes, self.columns, self.messages = (np.full(rows, "", dtype=object) for _ in range(3))
+        self.fine = np.ones(rows, bool)
 
     def mark(self, wrong: np.ndarray, code: str, column: str, message: str | Callable[[int], str]) -> None:
-        where = np.flatnonzero(wrong & (self.codes == ""))
+        where = np.flatnonzero(wrong & self.fine)
+        if not len(where):
+            return
+        self.fine[where] = False
         self.codes[where] = code
         self.columns[where] = column
         self.messages[where] = message if isinstance(message, str) else [message(int(i)) for i in where]
 
 
-def _is_suspect(cells: pd.Series, field: str) -> np.ndarray:
-    return ~_matches(cells, _UUID) if field == LEAF_USER_ID else _matches(cells, _SUSPECT)
+def _suspects(cells: pd.Series, field: str) -> np.ndarray:
+    """Where cells are that may be wrong or need cleaning: all such, and as few others as can be told fast."""
+    texts = pa.array(cells, pa.large_string())
+    if field == LEAF_USER_ID:
+        return (
+            np.empty(0, np.int64)
+            if uuid_words(texts) is not None
+            else np.flatnonzero(~_matches(cells, _UUID))
+        )
+    data, starts, lengths = bytes_of(texts)
+    if not lengths.all() or data.tobytes().translate(None, _HARMLESS):
+        return np.flatnonzero(_matches(cells, _SUSPECT))
+    return np.flatnonzero((lengths <= _LONGEST_WORD) | np.isin(data[starts], _BEGINNINGS))
 
 
 class _Few:
@@ -129,7 +147,8 @@ class _Few:
     def where(self, pattern: str) -> np.ndarray:
         """Which cells of the whole column match."""
         found = np.zeros(self._rows, bool)
-        found[self._suspects] = _matches(self._cells, pattern)
+        if len(self._suspects):
+            found[self._suspects] = _matches(self._cells, pattern)
         return found
 
 
@@ -156,7 +175,8 @@ def _check_id(verdict: _Verdict, ids: pd.Series, suspects: np.ndarray, column: s
         return f"{column} is no UUID: {shown(ids.iloc[i])}"
 
     wrong = np.zeros(len(ids), bool)
-    wrong[suspects] = ~_matches(ids.iloc[suspects], _UUID)
+    if len(suspects):
+        wrong[suspects] = ~_matches(ids.iloc[suspects], _UUID)
     verdict.mark(wrong, "bad-leaf-user-id", column, message)
 
 
@@ -260,13 +280,10 @@ def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
 
 def _hexed(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
     """32 hex digits for each valid row, "" for the others."""
-    digits, width = prints.tobytes().hex(), 2 * SIZE
-    texts = [digits[at : at + width] for at in range(0, len(digits), width)]
+    digits = hex_texts(prints)
     if not valid.all():
-        spread = np.full(len(valid), "", dtype=object)
-        spread[valid] = texts
-        texts = spread.tolist()
-    return pd.Series(texts, dtype="str")
+        digits = digits.take(pa.array(np.cumsum(valid) - 1, mask=~valid)).fill_null("")
+    return pd.Series(pd.array(digits, dtype="str"))
 
 
 def _frame(

@@ -10,9 +10,9 @@ from enum import StrEnum
 from hashlib import blake2b
 
 import numpy as np
-import pyarrow as pa
 
 from bulk_onboard.siphash import SipHash
+from bulk_onboard.texts import Texts, bytes_of
 
 SIZE = 16  # bytes
 # Longer values go in as their BLAKE2b: that is faster for them, and no value makes many words.
@@ -39,7 +39,7 @@ class Fingerprints:
         self._sip_key = blake2b(key=key, digest_size=16, person=b"siphash").digest()
         self._long = blake2b(key=key, digest_size=_LONG, person=b"long")
 
-    def of_columns(self, columns: Sequence[pa.Array | pa.ChunkedArray]) -> np.ndarray:
+    def of_columns(self, columns: Sequence[Texts]) -> np.ndarray:
         """The fingerprint of each line across these text columns of equal length: lines x 2, uint64.
 
         Every value goes in with its length before it, so that ("ab", "c") differs from ("a", "bc").
@@ -60,9 +60,9 @@ class Fingerprints:
             one.update(b"%d:" % len(text) + text)
         return one.digest()
 
-    def _take_in(self, hashes: SipHash, column: pa.Array | pa.ChunkedArray) -> None:
+    def _take_in(self, hashes: SipHash, column: Texts) -> None:
         """The length of each value as a word, then its bytes, filled up with zeros to whole words."""
-        data, starts, lengths = _bytes_of(column)
+        data, starts, lengths = bytes_of(column)
         hashes.add(lengths.astype(np.uint64))
         if (long := np.flatnonzero(lengths > LONGEST)).size:
             data, starts, lengths = self._shortened(data, starts, lengths, long)
@@ -98,14 +98,3 @@ def _words(data: np.ndarray, at: np.ndarray, left: np.ndarray) -> np.ndarray:
     every = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))
     words: np.ndarray = every[at]
     return words if left.min() >= _WORD else words & _MASKS[np.minimum(left, _WORD)]
-
-
-def _bytes_of(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bytes of all values together, and where each begins in them and how long it is."""
-    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    texts = flat.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    if not len(texts) or ends[0] == ends[-1]:
-        return np.empty(0, np.uint8), np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]], ends[:-1] - ends[0], np.diff(ends)

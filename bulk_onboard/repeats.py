@@ -54,10 +54,9 @@ def _groups(keys: np.ndarray) -> list[np.ndarray]:
     """Positions that share a key (a line of numbers), ascending, for keys that occur more than once."""
     if len(keys) < 2:
         return []
-    order = np.argsort(keys[:, 0], kind="stable")
-    first = keys[order, 0]
-    same = first[1:] == first[:-1]
-    suspects = np.sort(order[np.append(same, False) | np.append(False, same)])
+    first = np.sort(keys[:, 0])
+    again = first[1:][first[1:] == first[:-1]]
+    suspects = np.flatnonzero(np.isin(keys[:, 0], again)) if len(again) else again.astype(np.int64)
     lines = pd.DataFrame(keys[suspects])
     groups = lines.groupby(list(lines), sort=False).indices.values() if len(lines) else ()
     return [suspects[np.sort(group)] for group in groups if len(group) > 1]

@@ -30,6 +30,7 @@ TABLES = {
     "growers",
     "fingerprint",
     "siphash",
+    "texts",
     "header",
     "manifest",
 }
@@ -39,7 +40,7 @@ TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.
 CONFINED = {
     "pandas": TABLES,
     "numpy": TABLES,
-    "pyarrow": {"read", "check", "fingerprint", "compare", "growers", "manifest", "report"},
+    "pyarrow": {"read", "check", "texts", "compare", "growers", "manifest", "report"},
     "aiohttp": {"leaf", "sandbox"},
     "sqlalchemy": {"ledger"},
     "click": {"cli"},

@@ -371,3 +371,28 @@ def test_an_invalid_row_has_no_fingerprint_and_a_valid_one_has() -> None:
 
 def test_nothing_is_found_in_nothing() -> None:
     assert Repeats().findings(allow_shared_tokens=False).empty
+
+
+# Near what is looked for, and made of what tokens are made of: what is fast must not overlook any of it.
+near = st.one_of(
+    st.sampled_from(
+        ["your-token", "Your_x" * 9, "TODO", "to-do", "xxxx" * 9, "NULL", "change-me", "placeholder"]
+    ),
+    st.sampled_from(["grower-refresh-token", "." * 50, "-" * 50, "?" * 9, "<x>", "#REF!", "Err:502", "…"]),
+    st.sampled_from(["", " a", "a ", "'a", "a\u200bb", "a\x01b", "\u00a0", "a\nb", '"']),
+    st.text("xX-.yYtTnN/+=_~aZ09", max_size=60),
+    st.text(max_size=30),
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(near, min_size=1, max_size=6))
+def test_a_row_is_judged_alike_alone_and_among_others(tokens: list[str]) -> None:
+    rows = [(IDS[i], token) for i, token in enumerate(tokens)]
+    together = judge(*rows, allow_shared_tokens=True)
+    for i, row in enumerate(rows):
+        # A neighbour with a line break makes the whole column be looked at closely.
+        alone = judge(row, allow_shared_tokens=True)
+        closely = judge(row, (IDS[-1], "a\nb"), allow_shared_tokens=True)
+        assert together.codes[i + 2] == alone.codes[2] == closely.codes[2]
+        assert together.cleaned.get(i + 2) == alone.cleaned.get(2) == closely.cleaned.get(2)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from bulk_onboard import manifest
 from bulk_onboard.compare import Compared
 from bulk_onboard.compare import compare as compared
-from bulk_onboard.growers import HEALTHS, Growers, State, growers, id_words, nobody, print_words
+from bulk_onboard.growers import HEALTHS, Growers, State, growers, nobody
 from bulk_onboard.model import IfExists, Status
+from bulk_onboard.texts import hex_words, uuid_words
 
 PRINTS = {"fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16}
 
@@ -60,8 +61,8 @@ def all_known(known: Mapping[str, Found]) -> Growers:
 def compare(frame: pd.DataFrame, known: Mapping[str, Found], if_exists: IfExists) -> pd.DataFrame:
     """The manifest's frame; the line of an open intent has nothing else to say."""
     valid = frame[frame["code"] == ""]
-    ids = id_words(pa.array([grower(name) for name in valid["leafUserId"]], pa.large_string()))
-    prints = print_words(pa.array([PRINTS[name] for name in valid["fingerprint"]], pa.large_string()))
+    ids = uuid_words(pa.array([grower(name) for name in valid["leafUserId"]], pa.large_string()))
+    prints = hex_words(pa.array([PRINTS[name] for name in valid["fingerprint"]], pa.large_string()))
     found: Compared = compared(frame, ids, prints, all_known(known), if_exists)
     states = {name: one.state for name, one in known.items()}
     is_open = [

@@ -9,7 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.growers import HEALTHS, Growers, State, growers, id_words, nobody, pack, together, unpack
+from bulk_onboard.growers import HEALTHS, Growers, State, growers, nobody, pack, together, unpack
+from bulk_onboard.texts import uuid_words
 
 # Also ids that share their first half, as those of one moment may.
 ids = st.uuids() | st.integers(0, 5).map(lambda low: UUID(int=(7 << 64) + low))
@@ -28,7 +29,7 @@ def built(found: Entries) -> Growers:
 
 
 def words(names: list[str]) -> np.ndarray:
-    return id_words(pa.array(names, pa.large_string()))
+    return uuid_words(pa.array(names, pa.large_string()))
 
 
 def told(known: Growers, name: str) -> tuple[int, str, str] | None:

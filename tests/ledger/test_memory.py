@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.growers import State, id_words
+from bulk_onboard.growers import State
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger import ledger as module
+from bulk_onboard.texts import uuid_words
 from ledger.support import begin, outcome
 
 NAMES = [str(UUID(int=number)) for number in range(1, 7)]
@@ -36,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def states(ledger: Ledger, scope: int) -> list[State | None]:
     """What is known of each of the names."""
     known = ledger.growers(scope)
-    found = known.find(id_words(pa.array(NAMES, pa.large_string()))).tolist()
+    found = known.find(uuid_words(pa.array(NAMES, pa.large_string()))).tolist()
     return [State(int(known.states[at])) if at >= 0 else None for at in found]
 
 

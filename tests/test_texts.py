@@ -1,0 +1,67 @@
+"""Columns of text as bytes; UUIDs and hex digits as numbers and back: nothing else is taken for them."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.texts import bytes_of, hex_texts, hex_words, is_blank, uuid_texts, uuid_words
+
+UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+ids = st.uuids().map(str)
+# UUIDs with another character somewhere, and with two parts exchanged.
+damaged = st.builds(
+    lambda text, at, character: text[:at] + character + text[at + 1 :],
+    ids,
+    st.integers(0, 35),
+    st.sampled_from("-gG aZ0é_"),
+)
+turned = st.builds(lambda text, at: text[at:] + text[:at], ids, st.integers(0, 35))
+
+
+def column(texts: list[str]) -> pa.Array:
+    return pa.array(texts, pa.large_string())
+
+
+@given(st.lists(st.one_of(ids, ids.map(str.upper), damaged, turned, st.text(max_size=40)), max_size=4))
+def test_a_column_has_words_only_if_all_of_it_is_uuids(texts: list[str]) -> None:
+    words = uuid_words(column(texts))
+    if words is None:
+        assert not all(UUID.fullmatch(text) for text in texts)
+    else:
+        assert [line.tobytes() for line in words] == [uuid.UUID(text).bytes for text in texts]
+        assert all(UUID.fullmatch(text) for text in texts)
+        assert uuid_texts(words).to_pylist() == [text.lower() for text in texts]
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), max_size=4), st.text(max_size=33))
+def test_hex_digits_come_back_as_they_were_and_nothing_else_is_taken_for_them(
+    data: list[bytes], other: str
+) -> None:
+    texts = [each.hex() for each in data]
+    words = hex_words(column(texts))
+    assert words is not None
+    assert hex_texts(words).to_pylist() == texts
+    assert hex_words(column([*texts, other])) is None or re.fullmatch("[0-9a-fA-F]{32}", other)
+
+
+@given(st.lists(st.text(max_size=5), max_size=8), st.integers(0, 8))
+def test_the_bytes_of_a_part_of_a_column_are_those_of_its_texts(texts: list[str], start: int) -> None:
+    data, starts, lengths = bytes_of(column(texts).slice(start))
+    ends = starts + lengths
+    found = [data[at:end].tobytes().decode() for at, end in zip(starts, ends, strict=True)]
+    assert found == texts[start:]
+    assert is_blank(column(texts)) == (not any(texts))
+
+
+def test_a_column_in_pieces_is_read_as_one() -> None:
+    both = pa.chunked_array([column(["0a" * 16]), column(["0b" * 16])])
+    words = hex_words(both)
+    assert words is not None
+    assert words.dtype == np.uint64
+    assert hex_texts(words).to_pylist() == ["0a" * 16, "0b" * 16]
