@@ -1,27 +1,23 @@
-"""The calls to Leaf, over aiohttp: each takes its turn, is sent once, and comes back as an answer."""
+"""The calls to Leaf: each takes its turn, is sent once, and comes back as an answer."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import platform
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-import aiohttp
 from yarl import URL
 
-import bulk_onboard
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import replies
 from bulk_onboard.leaf.auth import Auth
-from bulk_onboard.leaf.connector import Connector
-from bulk_onboard.leaf.replies import Reply, TooLarge
+from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -39,11 +35,7 @@ from bulk_onboard.model import (
 from bulk_onboard.providers import Provider
 from bulk_onboard.settings import LeafSettings
 
-USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
 API = "/services/usermanagement/api"
-LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
-# Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
-KEEP_ALIVE = 15.0  # seconds
 LOGIN_ATTEMPTS = 6
 # For one request. A token that others are served with may still be refused for one grower, for ever.
 RENEWALS = 3
@@ -110,7 +102,7 @@ class LeafClient:
         self._prefix = self._base.path.rstrip("/")
         self._turns = turns
         self._on_trouble = on_trouble
-        self._connections = connections
+        self._wire = Wire(settings.base_url, settings.timeout, connections)
         self._calls = {provider.name: Calls(self, provider) for provider in providers}
         self._auth = Auth(settings.login, self._authenticate)
         self._sent: Counter[str] = Counter()
@@ -118,20 +110,13 @@ class LeafClient:
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=Connector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        # aiohttp repeats idempotent requests on its own; those would escape the ceiling and the count.
-        self._session._retry_connection = False
+        await self._wire.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        await self._wire.__aexit__(kind, error, trace)
 
     @property
     def requests(self) -> Requests:
@@ -164,28 +149,18 @@ class LeafClient:
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
-        headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
+        bearer = token.reveal() if token else ""
+        message = Message(request.method, request.url.raw_path_qs, bearer, request.body)
         turn = await self._turns.turn()
         request.sent()
         self._sent[request.method] += 1
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        try:
-            reply = await self._exchange(request, headers)
-        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
-            return Answer(replies.after_exception(error), None, clock() - began)
+        heard = await self._wire.exchange(message)
+        reply = heard.verdict
+        if not isinstance(reply, Reply):
+            return Answer(reply, None, heard.seconds)
         verdict = request.verdict(reply)
         self._obey(turn, verdict)
-        return Answer(verdict, reply.status, clock() - began)
-
-    async def _exchange(self, request: _Request[V], headers: dict[str, str]) -> Reply:
-        async with self._session.request(
-            request.method, request.url, headers=headers, data=request.body, allow_redirects=False
-        ) as response:
-            content = await _read(response)
-            return Reply(response.status, response.headers, content, datetime.now(UTC))
+        return Answer(verdict, reply.status, heard.seconds)
 
     def _obey(self, turn: float, verdict: object) -> None:
         """A Retry-After is meant for all of us, not for one row."""
@@ -284,20 +259,3 @@ def _raise_if_refused(reply: Reply | Transient | Ambiguous, username: str) -> No
 
 def _why(reply: Reply | Transient | Ambiguous) -> str:
     return f"HTTP {reply.status}" if isinstance(reply, Reply) else reply.message
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be more than Leaf would ever send."""
-    size = response.content_length
-    if size is not None and size <= LARGEST_BODY and "Content-Encoding" not in response.headers:
-        return await response.read()
-    if (size or 0) > LARGEST_BODY:
-        response.close()
-        raise TooLarge
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > LARGEST_BODY:
-            response.close()
-            raise TooLarge
-    return bytes(body)

@@ -37,10 +37,15 @@ from bulk_onboard.model import (
     Verdict,
 )
 
+# The headers that mean something to us.
+HEADERS = ("Date", "Retry-After")
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply as it came: ``body`` is complete; ``at`` is our UTC time when it was read."""
+    """An HTTP reply as it came, of its headers only `HEADERS`: ``body`` is complete; ``at`` is our UTC time
+    when it was read.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -244,10 +249,13 @@ def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> 
 
 
 def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]) -> Echo:
-    shown = {f: data[f] for f in secret_fields if f in ours and _is_shown(data.get(f))}
-    if not shown:
-        return Echo.UNKNOWN
-    return Echo.SAME if all(ours[f] == value for f, value in shown.items()) else Echo.DIFFERENT
+    found = Echo.UNKNOWN
+    for name in secret_fields:
+        if name in ours and _is_shown(value := data.get(name)):
+            if value != ours[name]:
+                return Echo.DIFFERENT
+            found = Echo.SAME
+    return found
 
 
 # Nothing but blanks and mask characters, or some of them in a row, as in "rt-1****" and "••••9f3a".

@@ -21,6 +21,7 @@ from fakes import ID, PAYLOAD, TOKEN
 import bulk_onboard
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.leaf import client as module
+from bulk_onboard.leaf import wire
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.model import (
     Absent,
@@ -507,7 +508,7 @@ async def test_events_are_read_without_what_the_provider_said() -> None:
 
 
 def test_no_proxy_and_no_netrc_of_the_environment_is_used() -> None:
-    assert "trust_env" not in Path(module.__file__).read_text(encoding="utf-8")
+    assert "trust_env" not in Path(wire.__file__).read_text(encoding="utf-8")
 
 
 async def test_a_grower_who_is_there_is_told_apart_from_one_who_is_refused() -> None:

@@ -1,0 +1,99 @@
+"""Requests on the wire, over aiohttp: each is sent once; what comes back is a reply, or what came instead."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import aiohttp
+from yarl import URL
+
+import bulk_onboard
+from bulk_onboard.leaf.connector import Connector
+from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, after_exception
+from bulk_onboard.model import Ambiguous, Answer, Transient
+
+USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
+LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
+# Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
+KEEP_ALIVE = 15.0  # seconds
+
+Heard = Answer[Reply | Transient | Ambiguous]
+
+
+class Message(NamedTuple):
+    """A request as it goes out. ``target`` is path and query, encoded; ``bearer`` "" for none."""
+
+    method: str
+    target: str
+    bearer: str
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Message({self.method}, bearer=***, body=***)"
+
+
+class Wire:
+    """Connections to one server. Use as ``async with``. ``timeout``: seconds that an exchange may take."""
+
+    def __init__(self, base_url: str, timeout: float, connections: int) -> None:
+        self._base = URL(base_url)
+        self._timeout, self._connections = timeout, connections
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=Connector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
+            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        # aiohttp repeats idempotent requests on its own; those would escape the ceiling and the count.
+        self._session._retry_connection = False
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def exchange(self, message: Message) -> Heard:
+        """Send the request, once, and read the whole reply."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            reply = await self._exchange(message)
+        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
+            return Answer(after_exception(error), None, clock() - began)
+        return Answer(reply, reply.status, clock() - began)
+
+    async def _exchange(self, message: Message) -> Reply:
+        headers = {"Authorization": f"Bearer {message.bearer}"} if message.bearer else {}
+        if message.body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self._base.join(URL(message.target, encoded=True))
+        async with self._session.request(
+            message.method, url, headers=headers, data=message.body, allow_redirects=False
+        ) as response:
+            content = await _read(response)
+            told = {name: response.headers[name] for name in HEADERS if name in response.headers}
+            return Reply(response.status, told, content, datetime.now(UTC))
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be more than Leaf would ever send."""
+    size = response.content_length
+    if size is not None and size <= LARGEST_BODY and "Content-Encoding" not in response.headers:
+        return await response.read()
+    if (size or 0) > LARGEST_BODY:
+        response.close()
+        raise TooLarge
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST_BODY:
+            response.close()
+            raise TooLarge
+    return bytes(body)
