@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, ValuesView
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -101,6 +101,14 @@ class Payload(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._fields)
+
+    # Mapping's own ways to these go by `__getitem__` in Python, and every reply is compared with a payload.
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def values(self) -> ValuesView[str]:
+        """The values, in the fields' order."""
+        return self._fields.values()
 
     def reveal(self) -> dict[str, str]:
         """The fields as they go out on the wire; call this only for that."""

@@ -40,8 +40,10 @@ def word(text: object, secrets: Iterable[str] = ()) -> str:
 
 
 def _holds(line: str, secrets: Iterable[str]) -> bool:
-    folded = line.casefold()
-    return any(len(s) >= _SHORTEST_SECRET and s.casefold() in folded for s in secrets)
+    """Whether a plain line holds a secret, in any case of letters."""
+    size, folded = len(line), line.casefold()
+    # Folding makes no text shorter, and a plain line no longer: a secret longer than the line is not in it.
+    return any(_SHORTEST_SECRET <= len(s) <= size and s.casefold() in folded for s in secrets)
 
 
 def _masked(line: str, secrets: Iterable[str]) -> str:
