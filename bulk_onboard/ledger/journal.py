@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -33,6 +34,7 @@ class Journal:
         self._outcomes: list[Entry] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._closing = False
         self._failure: LedgerError | None = None
 
@@ -45,6 +47,7 @@ class Journal:
     ) -> None:
         self._closing = True
         self._wake.set()
+        self._wanted.set()
         try:
             await asyncio.shield(self._committer)
         finally:
@@ -75,15 +78,22 @@ class Journal:
         done = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self._wake.set()
+        self._wanted.set()
         await done
 
     async def _commit_groups(self) -> None:
         while not (self._closing and not self._outcomes and not self._waiting) and not self._failure:
             await self._wake.wait()
             if not self._waiting and not self._closing:
-                await asyncio.sleep(LINGER)
+                await self._linger()
             self._wake.clear()
+            self._wanted.clear()
             await self._commit()
+
+    async def _linger(self) -> None:
+        """Wait for more outcomes; but who waits for an intent is not to wait for that too."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), LINGER)
 
     async def _commit(self) -> None:
         intents, outcomes, waiting = self._intents, self._outcomes, self._waiting

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from warp import warp
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
+from bulk_onboard.ledger.journal import LINGER
 from ledger.support import begin, intent, outcome
 
 
@@ -99,6 +101,18 @@ async def test_many_who_wait_share_few_commits(tmp_path: Path) -> None:
         await asyncio.gather(first, *rest)
         assert [len(intents) for intents, _ in desk.disk.groups] == [1, 199]
         assert len(desk.entries()) == 200
+
+
+def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(tmp_path: Path) -> None:
+    async def waited() -> float:
+        async with _desk(tmp_path) as desk:
+            desk.journal.settle(outcome(2, "g-1"))
+            await _turns()
+            before = asyncio.get_running_loop().time()
+            await desk.journal.intend(intent(3, "g-2"))
+            return asyncio.get_running_loop().time() - before
+
+    assert warp(waited()) < LINGER / 10
 
 
 async def test_outcomes_nobody_waits_for_are_committed_together_soon(tmp_path: Path) -> None:
@@ -187,7 +201,9 @@ async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_c
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from bulk_onboard.ledger.journal import LINGER
 from ledger.support import begin, intent, outcome
+from warp import warp
 from bulk_onboard.ledger import Journal, Ledger
 
 async def main():
