@@ -78,16 +78,15 @@ async def onboard(
     LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early is no
     exception but an exit code.
     """
-    from bulk_onboard.cli.config import require  # noqa: PLC0415
-    from bulk_onboard.cli.header import fields_in  # noqa: PLC0415
+    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     settings = _settings(provider, login, app, options)
     told = settings.input
     with open_source(where, sheet=told.sheet, wanted=told.mapping.values()) as source:
-        require(settings, fields_in(source, settings))
-        result = await run.onboard(source, settings, observer)
+        reading = reading_with_settings(source, settings)
+        result = await run.onboard(source, settings, observer, reading=reading)
     table = await asyncio.to_thread(run.table, settings, result)
     counts = dict(result.summary["counts"])
     return Result(table, counts, result.summary, result.exit_code, result.files)

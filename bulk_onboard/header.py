@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.providers import Provider
+from bulk_onboard.providers import Field, Provider
 
 LEAF_USER_ID = "leafUserId"
+PROVIDER = "provider"
 _IGNORED = re.compile(
     r"[\s_\-\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+"
 )
@@ -24,12 +25,19 @@ class Columns:
     """Where the fields stand.
 
     ``fields``: field name -> position; ``names``: field name -> header as the file spells it; ``keep``:
-    header and position of the columns that are carried into the results.
+    header and position of the columns that are carried into the results; ``provider``: position of the
+    column that says which provider a row goes to, None if there is none.
     """
 
     fields: Mapping[str, int]
     names: Mapping[str, str]
     keep: tuple[tuple[str, int], ...]
+    provider: int | None = None
+
+    def of(self, provider: Provider) -> Columns:
+        """Those that matter to the rows of one provider."""
+        names = {LEAF_USER_ID, *(field.name for field in provider.fields)}
+        return replace(self, fields={name: at for name, at in self.fields.items() if name in names})
 
 
 def normal(header: str) -> str:
@@ -37,9 +45,20 @@ def normal(header: str) -> str:
     return _IGNORED.sub("", header).casefold()
 
 
+def provider_column(header: Sequence[str], mapping: Mapping[str, str], name: str = "the file") -> int | None:
+    """Where the column stands that says which provider a row goes to. Raises InputError if there are two."""
+    asked = next((column for field, column in mapping.items() if normal(field) == PROVIDER), None)
+    found = _positions(header, asked or PROVIDER, exact=asked is not None)
+    if len(found) > 1:
+        raise InputError(f"{name}: {_ambiguous(PROVIDER, header, found)}")
+    if asked and not found:
+        raise InputError(f"{name}: --map {PROVIDER}={asked}: there is no such column")
+    return found[0] if found else None
+
+
 def match_header(
     header: Sequence[str],
-    provider: Provider,
+    providers: Sequence[Provider],
     *,
     mapping: Mapping[str, str],
     keep: Sequence[str],
@@ -47,13 +66,16 @@ def match_header(
 ) -> Columns:
     """Find the fields in a header. ``mapping``: field -> column; ``name``: the file's, for messages.
 
+    ``providers``: those that the rows go to. A column is needed if one of them needs it.
+
     Raises InputError that tells all that is wrong with the file's header at once, UsageError for an option
     that cannot be meant.
     """
-    asked = _asked(provider, mapping)
+    own = list({field.name: field for provider in providers for field in provider.fields})
+    asked, by_provider = _asked(providers, own, mapping), provider_column(header, mapping, name)
     problems: list[str] = []
     fields: dict[str, int] = {}
-    for field in (LEAF_USER_ID, *(f.name for f in provider.fields)):
+    for field in (LEAF_USER_ID, *own):
         found = _positions(header, asked.get(field, field), exact=field in asked)
         if len(found) > 1:
             problems.append(_ambiguous(field, header, found))
@@ -61,15 +83,16 @@ def match_header(
             fields[field] = found[0]
         elif field in asked:
             problems.append(f"--map {field}={asked[field]}: there is no such column")
-        elif _is_needed(field, provider):
-            problems.append(_missing(field, header))
-    problems += _doubled(header, fields)
-    kept = _keep(header, provider, fields, keep, problems)
+        elif by := _needed_by(field, providers):
+            problems.append(_missing(field, header, by if len(providers) > 1 else ()))
+    problems += _doubled(header, fields | ({} if by_provider is None else {PROVIDER: by_provider}))
+    kept = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
     if problems and not fields and holds_data(header):
-        raise InputError(no_header(name, [LEAF_USER_ID, *(f.name for f in provider.grower_fields)]))
+        needed = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
+        raise InputError(no_header(name, [LEAF_USER_ID, *needed]))
     if problems:
         raise InputError(f"{name}: {'; '.join(problems)}. The columns are: {_listed(header)}")
-    return Columns(fields, {field: header[i] for field, i in fields.items()}, kept)
+    return Columns(fields, {field: header[i] for field, i in fields.items()}, kept, by_provider)
 
 
 def holds_data(header: Sequence[str]) -> bool:
@@ -82,12 +105,15 @@ def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
     return f"{name} has no header: its first row holds data; put column names above it: {', '.join(fields)}"
 
 
-def _asked(provider: Provider, mapping: Mapping[str, str]) -> dict[str, str]:
-    names = {normal(name): name for name in (LEAF_USER_ID, *(f.name for f in provider.fields))}
+def _asked(
+    providers: Sequence[Provider], fields: Sequence[str], mapping: Mapping[str, str]
+) -> dict[str, str]:
+    names = {normal(name): name for name in (LEAF_USER_ID, *fields, PROVIDER)}
     unknown = [field for field in mapping if normal(field) not in names]
     if unknown:
-        listed = ", ".join(names.values())
-        raise UsageError(f"--map {unknown[0]}=…: {provider.name} has no such field; its fields are {listed}")
+        listed, who = ", ".join(names.values()), ", ".join(provider.name for provider in providers)
+        verb, whose = ("have", "their") if len(providers) > 1 else ("has", "its")
+        raise UsageError(f"--map {unknown[0]}=…: {who} {verb} no such field; {whose} fields are {listed}")
     return {names[normal(field)]: column for field, column in mapping.items()}
 
 
@@ -98,18 +124,24 @@ def _positions(header: Sequence[str], wanted: str, *, exact: bool) -> list[int]:
     return [i for i, name in enumerate(header) if name and normal(name) == normal(wanted)]
 
 
-def _is_needed(field: str, provider: Provider) -> bool:
-    return field == LEAF_USER_ID or any(f.name == field and f.required for f in provider.grower_fields)
+def _needed_by(field: str, providers: Sequence[Provider]) -> list[str]:
+    """Whose rows cannot do without a field: names of providers."""
+    if field == LEAF_USER_ID:
+        return ["every row"]
+    return [p.name for p in providers if any(f.name == field and f.required for f in p.grower_fields)]
 
 
-def _missing(field: str, header: Sequence[str]) -> str:
+def _missing(field: str, header: Sequence[str], by: Sequence[str]) -> str:
+    """``by``: names of the providers that need it, if there are others that do not."""
+    need = "needs" if len(by) == 1 else "need"
+    said = f"the column {field} is missing" + (f", which {' and '.join(by)} {need}" if by else "")
     spelled = {normal(name): name for name in header if name}
     near = get_close_matches(normal(field), spelled, n=1, cutoff=0.7)
     if not near:
-        return f"the column {field} is missing"
+        return said
     name = re.sub(_CONTROL, " ", spelled[near[0]])
     option = f'"{field}={name}"' if " " in name else f"{field}={name}"
-    return f"the column {field} is missing; if {name!r} is it, add --map {option}"
+    return f"{said}; if {name!r} is it, add --map {option}"
 
 
 def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
@@ -131,12 +163,12 @@ def _doubled(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
 
 def _keep(
     header: Sequence[str],
-    provider: Provider,
+    known: Sequence[Field],
     fields: Mapping[str, int],
     keep: Sequence[str],
     problems: list[str],
 ) -> tuple[tuple[str, int], ...]:
-    secret = {fields[f.name]: f.name for f in provider.fields if f.secret and f.name in fields}
+    secret = {fields[f.name]: f.name for f in known if f.secret and f.name in fields}
     kept: dict[int, str] = {}
     for name in keep:
         found = _positions(header, name, exact=True)

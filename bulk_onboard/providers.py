@@ -8,7 +8,7 @@ the ``providers`` command. Facts are from Leaf's public API documentation (docs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -85,6 +85,14 @@ def plain(name: str) -> str:
 def find(providers: Providers, spelled: str) -> Provider | None:
     """The provider of this name, however it is spelled; None if there is none."""
     return next((each for name, each in providers.items() if plain(name) == plain(spelled)), None)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean X?)`` where one of the known words is close, else nothing."""
+    import difflib  # noqa: PLC0415  (only a mistyped word needs it)
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _app(name: str, told: str, *, secret: bool = True) -> Field:

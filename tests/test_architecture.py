@@ -33,6 +33,7 @@ TABLES = {
     "texts",
     "header",
     "manifest",
+    "mixed",
 }
 TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}
 

@@ -68,7 +68,7 @@ def judge(
     allow_shared_tokens: bool = False,
 ) -> Found:
     """Check these rows as the first reading of a file does."""
-    columns = match_header(header, provider, mapping={}, keep=())
+    columns = match_header(header, [provider], mapping={}, keep=())
     order = list(columns.fields.values())
     repeats, found, prints = Repeats(), Found(), Fingerprints(b"key")
     for piece in pieces([[row[i] for i in order] for row in rows], size, not_text):
@@ -182,7 +182,7 @@ def test_a_control_character_within_a_value_is_told(character: str) -> None:
 
 
 def test_a_row_longer_than_the_header_is_ragged() -> None:
-    columns = match_header(HEADER, RAVEN, mapping={}, keep=())
+    columns = match_header(HEADER, [RAVEN], mapping={}, keep=())
     one = chunk([2, 3], [[IDS[0], IDS[1]], ["a", ""]])
     one.ragged[:] = [True, True]
     found = check(one, columns, RAVEN, (), Fingerprints(b"key"))
@@ -363,7 +363,7 @@ def test_the_order_of_rows_decides_only_which_of_equals_is_the_duplicate(
 
 
 def test_an_invalid_row_has_no_fingerprint_and_a_valid_one_has() -> None:
-    columns = match_header(HEADER, RAVEN, mapping={}, keep=())
+    columns = match_header(HEADER, [RAVEN], mapping={}, keep=())
     found = check(chunk([2, 3], [[IDS[0], "x"], ["a", "b"]]), columns, RAVEN, (), Fingerprints(b"key"))
     assert found.frame["fingerprint"].str.len().tolist() == [32, 0]
     assert len(found.digests) == 1

@@ -16,7 +16,7 @@ GOOD = ("leafUserId", "refreshToken")
 
 def match(*header: str, keep: tuple[str, ...] = (), provider: str = "raven", **mapping: str) -> Columns:
     """The columns of a header."""
-    return match_header(header, PROVIDERS[provider], mapping=mapping, keep=keep, name="growers.csv")
+    return match_header(header, [PROVIDERS[provider]], mapping=mapping, keep=keep, name="growers.csv")
 
 
 def refusal(*header: str, keep: tuple[str, ...] = (), **mapping: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -265,11 +265,14 @@ def _refuse_unusable(settings: s.Settings, provider: Provider) -> None:
 
 
 def missing_settings(
-    settings: s.Settings, provider: Provider, header_fields: Collection[str] | None
+    settings: s.Settings, providers: Sequence[Provider], header_fields: Collection[str]
 ) -> list[str]:
-    """What a run still needs, by name. ``header_fields`` have a column in the file; None: no file is sent."""
+    """What a run still needs, by name.
+
+    ``providers``: those that rows are sent to; ``header_fields`` have a column in the file.
+    """
     missing = _missing_login(settings.leaf.login) if settings.sandbox is None else []
-    if header_fields is not None:
+    for provider in providers:
         asked = [f for f in provider.app_fields if f.required and f.name not in header_fields]
         missing += [provider.setting(f) for f in asked if f.name not in settings.app_of(provider.name)]
     return missing
@@ -287,11 +290,13 @@ def _missing_login(login: s.Login) -> list[str]:
     ]
 
 
-def require(settings: s.Settings, header_fields: Collection[str] | None) -> None:
+def require(
+    settings: s.Settings, providers: Sequence[Provider] = (), header_fields: Collection[str] = ()
+) -> None:
     """Refuse to start with settings missing, and name them all."""
-    if header_fields is not None:
-        _refuse_unusable(settings, settings.chosen)
-    missing = missing_settings(settings, settings.chosen, header_fields)
+    for provider in providers:
+        _refuse_unusable(settings, provider)
+    missing = missing_settings(settings, providers, header_fields)
     if missing:
         verb = "setting is" if len(missing) == 1 else "settings are"
         raise UsageError(

@@ -59,7 +59,7 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
     from bulk_onboard.cli.config import require  # noqa: PLC0415
 
     run_id = run_named(run_or_file)
-    require(settings, header_fields=None)
+    require(settings)
     from bulk_onboard.engine.run import check_events  # noqa: PLC0415
 
     if run_id:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulk_onboard.providers import Providers, find
+from bulk_onboard.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
 from bulk_onboard.settings import MaxFailures
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
@@ -25,14 +26,6 @@ _PER_SECOND = {
     "hour": 3600.0,
 }
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean X?)`` where one of the known words is close, else nothing."""
-    import difflib  # noqa: PLC0415  (only a mistyped word needs it)
-
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def provider(value: str, providers: Providers) -> str:

@@ -61,10 +61,9 @@ def command(
 
 def run_file(file: str, settings: Settings, showing: Showing) -> int:
     """Onboard one file; what is missing among the settings is told before anything is sent."""
-    from bulk_onboard.cli.config import require  # noqa: PLC0415
-    from bulk_onboard.cli.header import fields_in  # noqa: PLC0415
+    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine.run import onboard  # noqa: PLC0415
 
     with opened(file, settings.input) as source:
-        require(settings, fields_in(source, settings))
-        return drive(lambda observer, stop: onboard(source, settings, observer, stop), showing)
+        reading = reading_with_settings(source, settings)
+        return drive(lambda observer, stop: onboard(source, settings, observer, stop, reading), showing)

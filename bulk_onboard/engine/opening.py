@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -27,6 +27,11 @@ def provider_named(name: str, providers: Providers) -> Provider:
     return providers[name]
 
 
+def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
+    """The providers that a run is of. Raises UsageError if one of them is not among these any more."""
+    return tuple(provider_named(name, providers) for name in info.provider.split(","))
+
+
 class Place(NamedTuple):
     """Where to send, and which Leaf that is for the ledger: practice and real Leaf never share rows."""
 
@@ -46,9 +51,12 @@ class Opened(NamedTuple):
 
 
 @asynccontextmanager
-async def begun(name: str, settings: Settings, kind: Kind = Kind.RUN) -> AsyncIterator[Opened]:
+async def begun(
+    name: str, settings: Settings, kind: Kind = Kind.RUN, providers: Sequence[Provider] = ()
+) -> AsyncIterator[Opened]:
     """A new run on the ledger, which nobody else can use meanwhile. ``name``: the input's, for people.
 
+    ``providers``: those that its rows go to, the settings' one if there are none.
     Raises UsageError, LedgerBusy, LedgerError.
     """
     provider_named(settings.provider, settings.providers)
@@ -57,7 +65,7 @@ async def begun(name: str, settings: Settings, kind: Kind = Kind.RUN) -> AsyncIt
         place = await _place(settings, stack)
         info = RunInfo(
             run_id=_new_run_id(ledger, name),
-            provider=settings.provider,
+            provider=",".join(each.name for each in providers) or settings.provider,
             input=name,
             leaf=place.identity,
             owner=place.owner,
@@ -82,8 +90,14 @@ async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
         place = await _place(settings, stack)
         if place.identity != info.leaf:
             raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")
-        ledger.forget(ledger.scope(info.leaf, info.provider))
+        for scope in scopes_of(ledger, info).values():
+            ledger.forget(scope)
         yield Opened(ledger, run_no, info, place)
+
+
+def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
+    """The scopes that a run's growers belong to, by provider."""
+    return {name: ledger.scope(info.leaf, name) for name in info.provider.split(",")}
 
 
 def _held(settings: Settings, stack: AsyncExitStack) -> Ledger:

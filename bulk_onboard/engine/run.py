@@ -11,9 +11,17 @@ import pandas as pd
 from bulk_onboard.engine.closing import RunResult, pages, write
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import utc_now
-from bulk_onboard.engine.opening import Opened, begun, find, provider_named, reopened, require_blocks
+from bulk_onboard.engine.opening import (
+    Opened,
+    begun,
+    find,
+    providers_of,
+    reopened,
+    require_blocks,
+    scopes_of,
+)
 from bulk_onboard.engine.phases import Phases, policy_of
-from bulk_onboard.engine.scan import Reading, Scan, Source
+from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
@@ -32,16 +40,23 @@ MOST_IN_FLIGHT = 8192
 
 
 async def onboard(
-    source: Source, settings: Settings, observer: Observer, stop: StopSignal | None = None
+    source: Source,
+    settings: Settings,
+    observer: Observer,
+    stop: StopSignal | None = None,
+    reading: Reading | None = None,
 ) -> RunResult:
     """Onboard every row of the source that is not onboarded yet, check events, write the report.
 
+    ``reading``: what `reading_of` says of both, if that is known already.
     Raises InputError if the file cannot be used, LedgerBusy if another run holds the ledger, LedgerError,
     OutputError. A refused login or an early stop is no exception but the result's exit code.
     """
-    async with begun(source.name, settings) as opened:
+    if reading is None:
+        reading = await asyncio.to_thread(reading_of, source, settings)
+    async with begun(source.name, settings, providers=reading.providers) as opened:
         run = _Run(settings, opened, observer, stop)
-        scan, found = await run.survey(source)
+        scan, found = await run.survey(source, reading)
         await run.work(lambda phases: phases.onboard(scan, found), len(found.wanted))
         return await run.report()
 
@@ -58,9 +73,10 @@ async def check_events(
             run = _Run(settings, opened, observer, stop)
             await run.work(lambda phases: phases.check_connected(), 0)
             return await run.report()
-    async with begun(what.name, settings, Kind.EVENTS) as opened:
+    reading = await asyncio.to_thread(reading_of, what, settings)
+    async with begun(what.name, settings, Kind.EVENTS, reading.providers) as opened:
         run = _Run(settings, opened, observer, stop)
-        scan, found = await run.survey(what)
+        scan, found = await run.survey(what, reading)
         await run.work(lambda phases: phases.check_file(scan, found), 0)
         return await run.report()
 
@@ -96,15 +112,16 @@ class _Run:
         self._before = opened.info if opened.info.finished_at else None
         if self._before:
             self._info = _looked_at_again(opened.info)
-        self._provider = provider_named(self._info.provider, settings.providers)
+        self._providers = providers_of(self._info, settings.providers)
         self._scope = self._ledger.scope(self._info.leaf, self._info.provider)
+        self._scopes = scopes_of(self._ledger, self._info)
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
 
-    async def survey(self, source: Source) -> tuple[Scan, Survey]:
+    async def survey(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError; then nothing is kept of the run."""
         try:
-            scan = Scan(source, self._reading(), self._ledger.key, self._ledger.method)
+            scan = Scan(source, reading, self._ledger.key, self._ledger.method)
             found = await asyncio.to_thread(self._surveyed, scan)
             if self._settings.input.strict and found.invalid:
                 raise InputError(
@@ -121,17 +138,6 @@ class _Run:
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         return scan, found
 
-    def _reading(self) -> Reading:
-        told = self._settings.input
-        return Reading(
-            provider=self._provider,
-            app=self._settings.app_of(self._provider.name),
-            mapping=told.mapping,
-            keep=told.keep,
-            limit=told.limit,
-            allow_shared_tokens=told.allow_shared_tokens,
-        )
-
     def _surveyed(self, scan: Scan) -> Survey:
         return survey(
             scan,
@@ -141,6 +147,7 @@ class _Run:
             if_exists=self._settings.if_exists,
             observer=self._facts,
             stopped=lambda: self._stop.draining,
+            scopes=self._scopes,
         )
 
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
@@ -153,13 +160,13 @@ class _Run:
         )
         client = LeafClient(
             leaf,
-            [self._provider],
+            self._providers,
             pace,
             connections=in_flight,
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client:
-            async with Journal(self._ledger, self._run_no, self._scope) as journal:
+            async with Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal:
                 ready = Phases(
                     settings=self._settings,
                     run_no=self._run_no,
@@ -193,7 +200,8 @@ class _Run:
             interrupted=interrupted,
             exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
         )
-        await asyncio.to_thread(self._ledger.remember, self._scope)
+        for scope in self._scopes.values():
+            await asyncio.to_thread(self._ledger.remember, scope)
         await asyncio.to_thread(self._ledger.prune)
         return await asyncio.to_thread(
             write, self._ledger, self._run_no, self._info, self._settings.output, self._before

@@ -5,9 +5,11 @@ Secrets are not kept between the two, in memory or on disk; the second reading p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -16,25 +18,62 @@ from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError
 from bulk_onboard.fingerprint import Fingerprints, Method
-from bulk_onboard.header import match_header
+from bulk_onboard.header import PROVIDER, match_header, provider_column
+from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
-from bulk_onboard.providers import Provider, Scope
+from bulk_onboard.providers import ENVIRONMENT, Provider, Scope
 from bulk_onboard.repeats import Repeats
+from bulk_onboard.settings import Settings
 
-__all__ = ["Checked", "Reading", "Scan", "Source"]
+__all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read. ``app``: app fields from the settings; ``mapping``: field -> column header."""
+    """How a file is read.
 
-    provider: Provider
-    app: Mapping[str, Secret]
+    ``providers``: those that its rows go to; without a column that says so, the one.
+    ``app``: by provider, app fields from the settings; ``mapping``: field -> column header; ``otherwise``:
+    the provider of rows whose cell for it is blank, "" for none.
+    """
+
+    providers: Sequence[Provider]
+    app: Mapping[str, Mapping[str, Secret]]
     mapping: Mapping[str, str]
     keep: tuple[str, ...] = ()
     limit: int | None = None
     allow_shared_tokens: bool = False
     chunk_rows: int = CHUNK_ROWS
+    otherwise: str = ""
+
+
+def reading_of(source: Source, settings: Settings) -> Reading:
+    """How the settings say to read a file, and which providers its rows go to: one column is read for that.
+
+    Raises InputError if there are two such columns.
+    """
+    told = settings.input
+    otherwise = settings.provider if settings.provider_given else ""
+    return Reading(
+        providers=_providers_in(source, settings, Going(settings.providers, otherwise)),
+        app=settings.app,
+        mapping=told.mapping,
+        keep=told.keep,
+        limit=told.limit,
+        allow_shared_tokens=told.allow_shared_tokens,
+        otherwise=otherwise,
+    )
+
+
+def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Provider, ...]:
+    """The providers that a file's rows go to, in the table's order."""
+    position = provider_column(source.header, settings.input.mapping, source.name)
+    if position is None:
+        return (settings.chosen,)
+    found: set[str] = set()
+    for piece in _pieces(source, [position], CHUNK_ROWS, settings.input.limit):
+        found.update(going.names(piece.cells[0].drop_duplicates()))
+    return tuple(provider for name, provider in going.providers.items() if name in found)
 
 
 class Scan:
@@ -44,15 +83,18 @@ class Scan:
         """Match the header. Raises UsageError; InputError if a field has no column, or one without text."""
         self._source, self._reading = source, reading
         self._fingerprints = Fingerprints(key, method)
-        self._repeats = Repeats()
         self._seen: list[bytes] = []
         self.columns = match_header(
             source.header,
-            reading.provider,
+            reading.providers,
             mapping=reading.mapping,
             keep=reading.keep,
             name=source.name,
         )
+        self.mixed = self.columns.provider is not None
+        self.environments: Counter[str] = Counter()
+        self._repeats = RepeatsOfEach() if self.mixed else Repeats()
+        self._providers = {provider.name: provider for provider in reading.providers}
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
         source.require_text(list(self.columns.fields.values()))
 
@@ -62,6 +104,7 @@ class Scan:
         for checked in self._checked():
             rows += len(checked.frame)
             self._repeats.add(checked)
+            self.environments.update(self._environments(checked))
             self._seen.append(_digest(checked))
             yield checked
         if not rows:
@@ -93,34 +136,76 @@ class Scan:
 
     def _rows(self, checked: Checked, picked: np.ndarray) -> Iterator[Row]:
         frame, payload = checked.frame.iloc[picked], checked.payload.iloc[picked]
-        app = {name: secret.reveal() for name, secret in self._reading.app.items()}
         names = [str(name) for name in payload]
         columns = [payload[name].tolist() for name in names]
-        named = zip(frame["row"], frame["leafUserId"], frame["fingerprint"], strict=True)
-        provider = self._reading.provider.name
-        for (number, leaf_user_id, fingerprint), *values in zip(named, *columns, strict=True):
+        named = zip(self._goes(frame), frame["row"], frame["leafUserId"], frame["fingerprint"], strict=False)
+        app = {name: {f: s.reveal() for f, s in told.items()} for name, told in self._reading.app.items()}
+        for (provider, number, leaf_user_id, fingerprint), *values in zip(named, *columns, strict=True):
             told = {name: value for name, value in zip(names, values, strict=True) if value}
-            yield Row(int(number), provider, leaf_user_id, self._payload(app, told), fingerprint)
+            payload_ = self._payload(self._providers[provider], app.get(provider, {}), told)
+            yield Row(int(number), provider, leaf_user_id, payload_, fingerprint)
 
-    def _payload(self, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
+    def _goes(self, frame: pd.DataFrame) -> Iterable[str]:
+        """Each row's provider."""
+        if self.mixed:
+            names: list[str] = frame[PROVIDER].tolist()
+            return names
+        (name,) = self._providers
+        return repeat(name)
+
+    def _payload(self, provider: Provider, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
         """The provider's fields in the table's order; what the file says wins over the settings."""
         fields = {}
-        for field in self._reading.provider.fields:
+        for field in provider.fields:
             value = told.get(field.name) or (app.get(field.name) if field.scope is Scope.APP else None)
             if value:
                 fields[field.name] = value
         return Payload(fields)
 
+    def _environments(self, checked: Checked) -> Counter[str]:
+        """How many valid rows go to which of their provider's environments."""
+        found: Counter[str] = Counter()
+        valid = checked.frame["code"] == ""
+        for provider in self._providers.values():
+            if provider.environment is None:
+                continue
+            mine = valid & (checked.frame[PROVIDER] == provider.name) if self.mixed else valid
+            secret = self._reading.app.get(provider.name, {}).get(ENVIRONMENT)
+            usual = secret.reveal() if secret else ""
+            if ENVIRONMENT in checked.payload:
+                cells = checked.payload.loc[mine.to_numpy(bool), ENVIRONMENT]
+                found.update({str(name) or usual: int(n) for name, n in cells.value_counts().items()})
+            else:
+                found[usual] += int(mine.sum())
+        return found
+
     def _checked(self) -> Iterator[Checked]:
         reading, columns = self._reading, self.columns
         positions = [*columns.fields.values(), *(i for _, i in columns.keep)]
-        left = reading.limit
-        for chunk in self._source.chunks(positions, reading.chunk_rows):
-            piece = chunk if left is None else _first(chunk, left)
-            if len(piece.numbers):
-                yield check(piece, columns, reading.provider, frozenset(reading.app), self._fingerprints)
-            if left is not None and (left := left - len(piece.numbers)) <= 0:
-                return
+        if columns.provider is not None:
+            positions.append(columns.provider)
+        for piece in _pieces(self._source, positions, reading.chunk_rows, reading.limit):
+            yield self._check(piece)
+
+    def _check(self, piece: Chunk) -> Checked:
+        reading = self._reading
+        names = {name: frozenset(app) for name, app in reading.app.items()}
+        if self.mixed:
+            going = Going(self._providers, reading.otherwise)
+            return check_each(piece, self.columns, going, names, self._fingerprints)
+        (provider,) = reading.providers
+        return check(piece, self.columns, provider, names.get(provider.name, ()), self._fingerprints)
+
+
+def _pieces(source: Source, positions: Sequence[int], size: int, limit: int | None) -> Iterator[Chunk]:
+    """The rows of a source, no more than ``limit``."""
+    left = limit
+    for chunk in source.chunks(positions, size):
+        piece = chunk if left is None else _first(chunk, left)
+        if len(piece.numbers):
+            yield piece
+        if left is not None and (left := left - len(piece.numbers)) <= 0:
+            return
 
 
 def _first(chunk: Chunk, rows: int) -> Chunk:
@@ -139,4 +224,6 @@ def _digest(checked: Checked) -> bytes:
     for column in (checked.frame["row"].to_numpy(), checked.ids, checked.prints, checked.digests):
         digest.update(np.ascontiguousarray(column).data)
     digest.update((checked.frame["code"] == "").to_numpy(bool).data)
+    if PROVIDER in checked.frame:
+        digest.update("\n".join(checked.frame[PROVIDER]).encode())
     return digest.digest()

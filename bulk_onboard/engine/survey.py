@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.compare import compare
+from bulk_onboard.compare import Compared, compare
 from bulk_onboard.engine.follow import Check
-from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.scan import Checked, Scan
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
+from bulk_onboard.header import PROVIDER
+from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import Health, IfExists, Intent, Row, Status
 from bulk_onboard.stamp import from_text, to_text
 
@@ -47,13 +50,18 @@ class Memory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the file holds. ``wanted`` are the numbers of the rows to do, ascending."""
+    """What the file holds.
+
+    ``wanted`` are the numbers of the rows to do, ascending; ``environments``: valid rows by the environment
+    of their provider, where it has several.
+    """
 
     rows: int
     wanted: np.ndarray
     intents: Mapping[int, Intent]
     statuses: Mapping[Status, int]
     warnings: Mapping[str, int]
+    environments: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def invalid(self) -> int:
@@ -79,16 +87,22 @@ def survey(
     if_exists: IfExists,
     observer: Observer,
     stopped: Callable[[], bool],
+    scopes: Mapping[str, int] | None = None,
 ) -> Survey:
-    """Read everything once. Raises InputError if the file cannot be used, Interrupted if ``stopped``."""
-    sums, growers = _Sums(), memory.growers(scope)
+    """Read everything once. Raises InputError if the file cannot be used, Interrupted if ``stopped``.
+
+    ``scope`` is the run's; ``scopes``: of the providers of a file of several, by name.
+    """
+    scopes = scopes or {}
+    sums, growers = _Sums(), {name: memory.growers(each) for name, each in (scopes or {"": scope}).items()}
     for seq, checked in enumerate(scan.chunks()):
-        table, open_lines = compare(checked.frame, checked.ids, checked.prints, growers, if_exists)
+        table, open_lines = _compared(checked, growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
         )
         _add(sums, table)
-        sums.intents.update(_intents(memory, scope, table.iloc[open_lines]))
+        for each, lines in _by_scope(table.iloc[open_lines], scope, scopes):
+            sums.intents.update(_intents(memory, each, lines))
         sums.warnings.update(checked.warnings["code"])
         observer(Reading(sums.rows))
         if stopped():
@@ -96,7 +110,7 @@ def survey(
     del growers  # looking for repeats takes memory of its own
     findings = scan.findings()
     memory.write(run_no, scope, [], _entries(findings))
-    return _summed_up(sums, findings)
+    return replace(_summed_up(sums, findings), environments=dict(scan.environments))
 
 
 def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) -> Iterator[Row]:
@@ -156,6 +170,23 @@ def _add(sums: _Sums, table: pd.DataFrame) -> None:
     sums.to_do.append(table.loc[(table["status"] == "").to_numpy(bool), "row"].to_numpy(np.int64))
 
 
+def _compared(checked: Checked, growers: Mapping[str, Growers], if_exists: IfExists) -> Compared:
+    if PROVIDER in checked.frame:
+        return compare_each(checked, growers, if_exists)
+    (known,) = growers.values()
+    return compare(checked.frame, checked.ids, checked.prints, known, if_exists)
+
+
+def _by_scope(
+    table: pd.DataFrame, scope: int, scopes: Mapping[str, int]
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    if PROVIDER not in table:
+        yield scope, table
+        return
+    for name, lines in table.groupby(PROVIDER, sort=False):
+        yield scopes[str(name)], lines
+
+
 def _intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Intent]]:
     """The open intents of these rows' growers."""
     if not len(lines):
@@ -206,7 +237,8 @@ def _done_before(table: pd.DataFrame, provider: str, every: bool) -> list[Entry]
         done &= table["health"] != Health.HEALTHY.value
     names = ["row", "status", "leafUserId", "fingerprint", "code", "message", "health", "credentialId"]
     lines = zip(*(table.loc[done, name].tolist() for name in names), strict=True)
-    return [_entry(*line)._replace(provider=provider) for line in lines]
+    goes = table.loc[done, PROVIDER] if PROVIDER in table else repeat(provider)
+    return [_entry(*line)._replace(provider=name) for line, name in zip(lines, goes, strict=False)]
 
 
 def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str, *more: str) -> Entry:

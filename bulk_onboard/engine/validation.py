@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bulk_onboard.chunk import Source
-from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.scan import Scan, reading_of
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Observer, ignore
 from bulk_onboard.facts import Reading as RowsRead
@@ -57,7 +57,9 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     place here, and `run` asks for the setting.
     """
     # Fingerprints are compared within this file only, so any key will do.
-    scan = Scan(source, _reading(settings), secrets.token_bytes(32))
+    told = reading_of(source, settings)
+    app = {each.name: {**_stand_ins(each), **settings.app_of(each.name)} for each in told.providers}
+    scan = Scan(source, replace(told, app=app), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
     for checked in scan.chunks():
         frame = checked.frame
@@ -70,19 +72,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     return _summed_up(source.name, rows, _together(problems, COLUMNS), _together(warnings, CLEANED))
 
 
-def _reading(settings: Settings) -> Reading:
-    told, provider = settings.input, settings.chosen
-    return Reading(
-        provider=provider,
-        app={**_stand_ins(provider), **settings.app_of(provider.name)},
-        mapping=told.mapping,
-        keep=told.keep,
-        limit=told.limit,
-        allow_shared_tokens=told.allow_shared_tokens,
-    )
-
-
-def _stand_ins(provider: Provider) -> Mapping[str, Secret]:
+def _stand_ins(provider: Provider) -> dict[str, Secret]:
     return {f.name: Secret(f.allowed[0] if f.allowed else f"set-{f.name}") for f in provider.app_fields}
 
 

@@ -132,7 +132,7 @@ def test_a_file_that_is_written_to_meanwhile_shows_it() -> None:
 
 def scan(where: Path) -> Iterator[Scan]:
     with open_source(where) as source:
-        yield Scan(source, Reading(PROVIDERS["raven"], {}, {}, chunk_rows=2), b"key")
+        yield Scan(source, Reading([PROVIDERS["raven"]], {}, {}, chunk_rows=2), b"key")
 
 
 @pytest.mark.parametrize(

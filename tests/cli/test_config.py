@@ -168,7 +168,7 @@ def test_a_toml_file_with_a_secret_that_others_can_read_is_warned_about() -> Non
 
 def test_everything_that_is_missing_is_told_at_once() -> None:
     with pytest.raises(UsageError) as refused:
-        require(load({}), header_fields={"leafUserId", "refreshToken"})
+        require(load({}), [RAVEN], {"leafUserId", "refreshToken"})
     for name in (
         "3 settings",
         "LEAF_TOKEN",
@@ -183,9 +183,9 @@ def test_everything_that_is_missing_is_told_at_once() -> None:
 def test_an_app_field_with_a_column_of_its_own_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_TOKEN", "t")
     settings = load({})
-    assert missing_settings(settings, RAVEN, {"clientId"}) == ["RAVEN_CLIENT_SECRET"]
-    assert missing_settings(settings, RAVEN, {"clientId", "clientSecret"}) == []
-    assert missing_settings(settings, RAVEN, None) == []
+    assert missing_settings(settings, [RAVEN], {"clientId"}) == ["RAVEN_CLIENT_SECRET"]
+    assert missing_settings(settings, [RAVEN], {"clientId", "clientSecret"}) == []
+    assert missing_settings(settings, [], ()) == []
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_half_a_login_is_missing_its_other_half(
 ) -> None:
     for name, value in set_.items():
         monkeypatch.setenv(name, value)
-    (told,) = missing_settings(load({}), RAVEN, None)
+    (told,) = missing_settings(load({}), [], ())
     assert told.startswith(missing)
 
 
@@ -210,7 +210,7 @@ def test_the_sandbox_needs_no_setting_and_takes_no_real_one(monkeypatch: pytest.
     monkeypatch.setenv("LEAF_TOKEN", "real")
     monkeypatch.setenv("RAVEN_CLIENT_ID", "given")
     settings = load({"sandbox": True})
-    require(settings, header_fields=())
+    require(settings, [RAVEN])
     assert settings.sandbox is not None
     assert settings.leaf.base_url.startswith("http://127.0.0.1")
     assert settings.leaf.login.token == Secret("practice")

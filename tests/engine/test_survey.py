@@ -59,7 +59,10 @@ class Desk:
         told = {"leafUserId": map(grower, tokens), "refreshToken": tokens.values()}
         frame = pd.DataFrame({name: list(values) for name, values in told.items()})
         return Scan(
-            open_source(frame), Reading(RAVEN, APP, {}, chunk_rows=CHUNK), self.ledger.key, self.ledger.method
+            open_source(frame),
+            Reading([RAVEN], {"raven": APP}, {}, chunk_rows=CHUNK),
+            self.ledger.key,
+            self.ledger.method,
         )
 
     def begin(self) -> int:

@@ -52,7 +52,7 @@ def survey(content: bytes) -> int:
     with open_source("-", stdin=io.BytesIO(content)) as source:
         assert source.description
         keep = tuple(name for name in source.header if name.startswith("Gr"))[:1]
-        found = Scan(source, Reading(PROVIDERS["raven"], {}, {}, keep=keep, chunk_rows=7), b"key")
+        found = Scan(source, Reading([PROVIDERS["raven"]], {}, {}, keep=keep, chunk_rows=7), b"key")
         return sum(len(checked.frame) for checked in found.chunks()) + 0 * len(found.findings())
 
 

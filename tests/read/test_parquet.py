@@ -22,7 +22,7 @@ def scan(path: Path, table: pa.Table, *, keep: tuple[str, ...] = ()) -> list[dic
     """The rows of a file of this table as they come out of the checks."""
     pq.write_table(table, path)
     with open_source(path) as source:
-        found = Scan(source, Reading(PROVIDERS["raven"], {}, {}, keep=keep), b"key")
+        found = Scan(source, Reading([PROVIDERS["raven"]], {}, {}, keep=keep), b"key")
         return [row for checked in found.chunks() for row in checked.frame.astype(str).to_dict("records")]
 
 

@@ -1,0 +1,206 @@
+"""Files whose rows go to several providers: split, worked on as if each were a file, and put together. Pure.
+
+A file without a column of providers never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.check import Checked, check, clean, shown
+from bulk_onboard.chunk import Chunk
+from bulk_onboard.compare import Compared, compare
+from bulk_onboard.fingerprint import Fingerprints
+from bulk_onboard.growers import Growers, nobody
+from bulk_onboard.header import LEAF_USER_ID, PROVIDER, Columns
+from bulk_onboard.manifest import KEPT_PREFIX
+from bulk_onboard.model import IfExists
+from bulk_onboard.providers import Providers, near, plain
+from bulk_onboard.repeats import Repeats
+
+
+class Part(NamedTuple):
+    """The rows of a chunk that go to one provider, "" for those that go nowhere, and their lines in it."""
+
+    provider: str
+    lines: np.ndarray
+    checked: Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Where rows go. ``providers``: those there are; ``otherwise``: the one for a blank cell, "" for none."""
+
+    providers: Providers
+    otherwise: str = ""
+
+    def names(self, cells: pd.Series) -> np.ndarray:
+        """The provider's name for each cell, "" for a cell that names none."""
+        known = {plain(name): name for name in self.providers}
+        at, spelled = pd.factorize(cells)
+        texts = (clean(text)[0] for text in spelled)
+        found = [known.get(plain(text), "") if text else self.otherwise for text in texts]
+        return np.array(found, object)[at]
+
+    def wrong(self, cell: str) -> tuple[str, str]:
+        """The code and the message for a cell that names no provider."""
+        text = clean(cell)[0]
+        if not text:
+            return "missing-provider", "it is not said which provider the row goes to"
+        return "unknown-provider", f"{shown(text)!r} is not a provider{near(text, self.providers)}"
+
+
+def check_each(
+    chunk: Chunk,
+    columns: Columns,
+    going: Going,
+    app_names: Mapping[str, Collection[str]],
+    fingerprints: Fingerprints,
+) -> Checked:
+    """`check` the rows of a chunk, each by its provider's rules.
+
+    The chunk's cells are the columns' fields, the kept columns and then the column of providers. What comes
+    out has a column ``provider`` too. ``app_names``: by provider, the app fields that the settings have.
+    """
+    told = chunk.cells[len(columns.fields) + len(columns.keep)]
+    names = going.names(told)
+    parts = []
+    for name in dict.fromkeys(names):
+        lines = np.flatnonzero(names == name)
+        if not name:
+            wrong = [going.wrong(cell) for cell in told.iloc[lines]]
+            parts.append(Part(name, lines, _nowhere(_taken(chunk, lines), columns, wrong)))
+            continue
+        provider = going.providers[name]
+        own = columns.of(provider)
+        piece = _taken(chunk, lines, _positions(columns, own))
+        parts.append(Part(name, lines, check(piece, own, provider, app_names.get(name, ()), fingerprints)))
+    return _put_together(parts)
+
+
+def split(checked: Checked) -> Iterator[Part]:
+    """What `check_each` put together, by provider."""
+    valid = (checked.frame["code"] == "").to_numpy(bool)
+    names = checked.frame[PROVIDER].to_numpy(object)
+    for name in dict.fromkeys(names):
+        mine = names == name
+        its, digests = mine[valid], checked.digests
+        prints = checked.prints[its]
+        part = Checked(
+            checked.frame[mine].reset_index(drop=True),
+            checked.payload[mine].reset_index(drop=True),
+            checked.ids[its],
+            prints,
+            prints if digests is checked.prints else digests[its],
+            checked.warnings,
+        )
+        yield Part(name, np.flatnonzero(mine), part)
+
+
+def compare_each(checked: Checked, known: Mapping[str, Growers], if_exists: IfExists) -> Compared:
+    """`compare` the rows of a checked chunk, each with what is known of its provider's growers."""
+    parts = list(split(checked))
+    found = [
+        compare(part.checked.frame, part.checked.ids, part.checked.prints, growers, if_exists)
+        for part in parts
+        for growers in [known.get(part.provider) or nobody()]
+    ]
+    lines = np.concatenate([part.lines for part in parts])
+    tables = [
+        table.assign(**{PROVIDER: part.provider}) for (table, _), part in zip(found, parts, strict=True)
+    ]
+    open_lines = [part.lines[each.open_lines] for part, each in zip(parts, found, strict=True)]
+    return Compared(_ordered(tables, lines), np.sort(np.concatenate(open_lines)))
+
+
+class RepeatsOfEach:
+    """`Repeats` by provider: a grower or a token at two of them is neither a conflict nor a repetition."""
+
+    def __init__(self) -> None:
+        self._repeats: dict[str, Repeats] = {}
+
+    def add(self, checked: Checked) -> None:
+        """Take in the valid rows of a chunk."""
+        for part in split(checked):
+            self._repeats.setdefault(part.provider, Repeats()).add(part.checked)
+
+    def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
+        """Rows that repeat or contradict others, as `Repeats` tells them."""
+        found = [each.findings(allow_shared_tokens=allow_shared_tokens) for each in self._repeats.values()]
+        return pd.concat([Repeats().findings(allow_shared_tokens=True), *found]).sort_values(
+            "row", ignore_index=True
+        )
+
+
+# --- taking apart and putting together --------------------------------------------------------------
+
+
+def _positions(columns: Columns, own: Columns) -> list[int]:
+    """Where a provider's fields and the kept columns stand among the cells of all."""
+    fields = list(columns.fields)
+    kept = range(len(fields), len(fields) + len(columns.keep))
+    return [*(fields.index(name) for name in own.fields), *kept]
+
+
+def _taken(chunk: Chunk, lines: np.ndarray, positions: Sequence[int] | None = None) -> Chunk:
+    """Some lines of a chunk, and of them the columns at these positions."""
+    cells = chunk.cells.iloc[lines].reset_index(drop=True)
+    not_text = chunk.not_text[lines]
+    if positions is not None:
+        cells = cells[list(positions)].set_axis(range(len(positions)), axis=1)
+        not_text = not_text[:, positions]
+    return replace(
+        chunk, numbers=chunk.numbers[lines], cells=cells, not_text=not_text, ragged=chunk.ragged[lines]
+    )
+
+
+def _nowhere(chunk: Chunk, columns: Columns, wrong: Sequence[tuple[str, str]]) -> Checked:
+    """Rows of no provider: nothing is known of their fields, so nothing but this is said of them."""
+    ids = (clean(text)[0] for text in chunk.cells[list(columns.fields).index(LEAF_USER_ID)])
+    texts = {
+        "leafUserId": [shown(text) for text in ids],
+        "fingerprint": [""] * len(wrong),
+        "code": [code for code, _ in wrong],
+        "column": [PROVIDER] * len(wrong),
+        "message": [message for _, message in wrong],
+    }
+    frame = pd.DataFrame({name: pd.Series(column, dtype="str") for name, column in texts.items()})
+    frame.insert(0, "row", chunk.numbers)
+    for i, (name, _) in enumerate(columns.keep, start=len(columns.fields)):
+        frame[KEPT_PREFIX + name] = chunk.cells[i]
+    none = np.empty((0, 2), np.uint64)
+    warnings = pd.DataFrame(columns=["row", "code", "column", "message"])
+    return Checked(frame, pd.DataFrame(index=frame.index), none, none, none, warnings)
+
+
+def _put_together(parts: Sequence[Part]) -> Checked:
+    """The parts of a chunk as one, in the order of its rows."""
+    lines = np.concatenate([part.lines for part in parts])
+    valid = [part.lines[(part.checked.frame["code"] == "").to_numpy(bool)] for part in parts]
+    order = np.argsort(np.concatenate(valid))
+    prints, digests = (
+        np.concatenate([getattr(part.checked, name) for part in parts])[order]
+        for name in ("prints", "digests")
+    )
+    frames = [part.checked.frame.assign(**{PROVIDER: part.provider}) for part in parts]
+    warnings = [part.checked.warnings for part in parts if len(part.checked.warnings)]
+    return Checked(
+        _ordered(frames, lines),
+        _ordered([part.checked.payload for part in parts], lines).fillna(""),
+        np.concatenate([part.checked.ids for part in parts])[order],
+        prints,
+        prints if all(part.checked.digests is part.checked.prints for part in parts) else digests,
+        pd.concat(warnings or [parts[0].checked.warnings]).sort_values(
+            "row", kind="stable", ignore_index=True
+        ),
+    )
+
+
+def _ordered(tables: Iterable[pd.DataFrame], lines: np.ndarray) -> pd.DataFrame:
+    """The lines of all tables, each where it stands in the chunk."""
+    return pd.concat(list(tables), ignore_index=True).iloc[np.argsort(lines)].reset_index(drop=True)

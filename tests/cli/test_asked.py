@@ -1,0 +1,62 @@
+"""Which settings a run needs depends on the columns of its file, and on the providers that its rows name."""
+
+import pandas as pd
+import pytest
+
+from bulk_onboard.cli.asked import reading_with_settings
+from bulk_onboard.cli.config import load
+from bulk_onboard.errors import InputError, UsageError
+from bulk_onboard.read import open_source
+
+
+def asked(frame: dict[str, list[str]], **options: object) -> list[str]:
+    """The settings that are missing, or else the names of the providers."""
+    try:
+        found = reading_with_settings(open_source(pd.DataFrame(frame)), load(options))
+    except UsageError as error:
+        return str(error).partition(": ")[2].partition(". ")[0].split(", ")
+    return [provider.name for provider in found.providers]
+
+
+@pytest.fixture(autouse=True)
+def _logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAF_TOKEN", "t")
+
+
+def test_a_column_of_the_file_takes_the_place_of_a_setting() -> None:
+    frame = {"Leaf User ID": ["u"], "Token": ["t"], "client-id": ["c"], "other": ["o"]}
+    assert asked(frame, map={"refreshToken": "Token"}) == ["RAVEN_CLIENT_SECRET"]
+
+
+def test_of_all_providers_that_occur_and_of_no_others_the_settings_are_asked_at_once() -> None:
+    frame = {"leafUserId": ["u"] * 4, "refreshToken": ["t"] * 4, "username": ["n"] * 4, "password": ["p"] * 4}
+    frame |= {"provider": ["Raven ", "valley", "", "RAVEN"]}
+    assert asked(frame) == [
+        "RAVEN_CLIENT_ID",
+        "RAVEN_CLIENT_SECRET",
+        "VALLEY_APID",
+        "VALLEY_INITIALIZATION_VECTOR",
+        "VALLEY_KEY",
+    ]
+    assert asked(frame, provider="stara", limit=1) == ["RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET"]
+    with pytest.raises(InputError, match=r"the column accessToken is missing, which stara needs; .*"):
+        asked(frame, provider="stara")
+
+
+def test_a_setting_that_could_never_be_sent_is_told_without_its_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = {"leafUserId": ["u"], "refreshToken": ["t"]}
+    for name in ("CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"LINDSAY_{name}", "x")
+    monkeypatch.setenv("LINDSAY_CLIENT_ENVIRONMENT", "hunter2")
+    settings = load({"provider": "lindsay"})
+    with pytest.raises(
+        UsageError, match="LINDSAY_CLIENT_ENVIRONMENT is neither STAGE nor PRODUCTION"
+    ) as told:
+        reading_with_settings(open_source(pd.DataFrame(frame)), settings)
+    assert "hunter2" not in str(told.value)
+    monkeypatch.setenv("LINDSAY_CLIENT_SECRET", "hunter2\nand more")
+    assert load({}).provider == "raven"  # what is not used may be as it likes
+    with pytest.raises(UsageError, match="LINDSAY_CLIENT_SECRET holds a line break"):
+        reading_with_settings(open_source(pd.DataFrame(frame)), load({"provider": "lindsay"}))
