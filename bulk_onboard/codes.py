@@ -71,6 +71,16 @@ _INPUT = (
         "Use one of the values that `bulk-onboard providers` lists, and run again.",
     ),
     Code(
+        "unknown-provider",
+        "The row's cell in the column of providers names none that there is.",
+        "Use a name that `bulk-onboard providers` lists, or rename the column if it means something else.",
+    ),
+    Code(
+        "missing-provider",
+        "The file has a column of providers, and the row does not say which one it goes to.",
+        "Fill in a name that `bulk-onboard providers` lists, or name one for all such rows with --provider.",
+    ),
+    Code(
         "spaces-removed",
         "Spaces around the value were taken off before it was sent.",
         "Nothing to do; clean the source if you like.",

@@ -31,7 +31,10 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is about to be changed: which Leaf, as which API owner, at which provider."""
+    """What is about to be changed: which Leaf, as which API owner, at which provider (or providers).
+
+    ``environments``: rows by the environment of their provider, where it has several.
+    """
 
     run_id: str
     leaf: str
@@ -39,6 +42,7 @@ class About:
     provider: str
     to_do: int
     rate: float
+    environments: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,9 @@ class Kind(StrEnum):
 class RunInfo:
     """One run as the ledger knows it.
 
-    ``leaf`` is the base URL (or the sandbox's identity), ``ceiling`` requests per second (0: none),
-    ``kept`` the headers of the kept columns.
+    ``provider`` names all of them, with commas, if the rows went to several. ``leaf`` is the base URL (or the
+    sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
+    ``environments`` valid rows by the environment of their provider, where it has several.
     """
 
     run_id: str
@@ -139,3 +144,4 @@ class RunInfo:
     exit_code: int | None = None
     kind: Kind = Kind.RUN
     traffic: Traffic = field(default_factory=Traffic)
+    environments: Mapping[str, int] = field(default_factory=dict)

@@ -6,7 +6,7 @@ A file without a column of providers never comes here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from bulk_onboard.growers import Growers, nobody
 from bulk_onboard.header import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import IfExists
-from bulk_onboard.providers import Providers, near, plain
+from bulk_onboard.providers import PROVIDERS, Providers, near, plain
 from bulk_onboard.repeats import Repeats
 
 
@@ -34,10 +34,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """Where rows go. ``providers``: those there are; ``otherwise``: the one for a blank cell, "" for none."""
+    """Where rows go. ``providers``: where they may; ``otherwise``: the one for a blank cell, "" for none.
+
+    ``known``: all there are, to tell which one was perhaps meant.
+    """
 
     providers: Providers
     otherwise: str = ""
+    known: Providers = field(default_factory=lambda: PROVIDERS)
 
     def names(self, cells: pd.Series) -> np.ndarray:
         """The provider's name for each cell, "" for a cell that names none."""
@@ -52,7 +56,7 @@ class Going:
         text = clean(cell)[0]
         if not text:
             return "missing-provider", "it is not said which provider the row goes to"
-        return "unknown-provider", f"{shown(text)!r} is not a provider{near(text, self.providers)}"
+        return "unknown-provider", f"{shown(text)!r} is not a provider{near(text.lower(), self.known)}"
 
 
 def check_each(

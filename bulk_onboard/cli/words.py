@@ -54,10 +54,20 @@ def scanned(fact: Scanned) -> str:
     return f"{fact.source}: {rows(fact.rows)}{told}; {fact.to_do:,} to do"
 
 
+def environments(found: Mapping[str, int]) -> str:
+    """``PRODUCTION``, or how many rows are for which."""
+    if len(found) == 1:
+        return next(iter(found))
+    return " and ".join(f"{name} ({rows(count)})" for name, count in sorted(found.items()))
+
+
 def about(fact: About) -> str:
     """What is about to be changed."""
     what = f"About to store credentials of {rows(fact.to_do)}" if fact.to_do else "Nothing to store"
-    where = f"{what} at {fact.leaf} as {fact.owner}, provider {fact.provider}"
+    several = "s" if "," in fact.provider else ""
+    where = f"{what} at {fact.leaf} as {fact.owner}, provider{several} {fact.provider.replace(',', ', ')}"
+    if fact.environments:
+        where += f", {environments(fact.environments)}"
     return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
 
 

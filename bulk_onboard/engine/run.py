@@ -132,7 +132,7 @@ class _Run:
             self._ledger.discard(self._run_no)
             raise
         kept = tuple(name for name, _ in scan.columns.keep)
-        self._info = replace(self._info, rows=found.rows, kept=kept)
+        self._info = replace(self._info, rows=found.rows, kept=kept, environments=found.environments)
         self._ledger.amend(self._info)
         self._facts.watch(self._settings.safety, len(found.wanted))
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
@@ -156,7 +156,15 @@ class _Run:
         in_flight = _in_flight(self._settings)
         leaf, info = self._place.leaf, self._info
         self._facts(
-            About(info.run_id, self._place.shown, info.owner, info.provider, to_do, self._settings.pace.rate)
+            About(
+                info.run_id,
+                self._place.shown,
+                info.owner,
+                info.provider,
+                to_do,
+                self._settings.pace.rate,
+                info.environments,
+            )
         )
         client = LeafClient(
             leaf,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import repeat
 
@@ -21,7 +21,7 @@ from bulk_onboard.fingerprint import Fingerprints, Method
 from bulk_onboard.header import PROVIDER, match_header, provider_column
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
-from bulk_onboard.providers import ENVIRONMENT, Provider, Scope
+from bulk_onboard.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.repeats import Repeats
 from bulk_onboard.settings import Settings
 
@@ -34,7 +34,7 @@ class Reading:
 
     ``providers``: those that its rows go to; without a column that says so, the one.
     ``app``: by provider, app fields from the settings; ``mapping``: field -> column header; ``otherwise``:
-    the provider of rows whose cell for it is blank, "" for none.
+    the provider of rows whose cell for it is blank, "" for none; ``known``: all providers there are.
     """
 
     providers: Sequence[Provider]
@@ -45,6 +45,7 @@ class Reading:
     allow_shared_tokens: bool = False
     chunk_rows: int = CHUNK_ROWS
     otherwise: str = ""
+    known: Providers = field(default_factory=lambda: PROVIDERS)
 
 
 def reading_of(source: Source, settings: Settings) -> Reading:
@@ -62,6 +63,7 @@ def reading_of(source: Source, settings: Settings) -> Reading:
         limit=told.limit,
         allow_shared_tokens=told.allow_shared_tokens,
         otherwise=otherwise,
+        known=settings.providers,
     )
 
 
@@ -156,10 +158,10 @@ class Scan:
     def _payload(self, provider: Provider, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
         """The provider's fields in the table's order; what the file says wins over the settings."""
         fields = {}
-        for field in provider.fields:
-            value = told.get(field.name) or (app.get(field.name) if field.scope is Scope.APP else None)
+        for each in provider.fields:
+            value = told.get(each.name) or (app.get(each.name) if each.scope is Scope.APP else None)
             if value:
-                fields[field.name] = value
+                fields[each.name] = value
         return Payload(fields)
 
     def _environments(self, checked: Checked) -> Counter[str]:
@@ -191,7 +193,7 @@ class Scan:
         reading = self._reading
         names = {name: frozenset(app) for name, app in reading.app.items()}
         if self.mixed:
-            going = Going(self._providers, reading.otherwise)
+            going = Going(self._providers, reading.otherwise, reading.known)
             return check_each(piece, self.columns, going, names, self._fingerprints)
         (provider,) = reading.providers
         return check(piece, self.columns, provider, names.get(provider.name, ()), self._fingerprints)

@@ -34,7 +34,9 @@ MOST_OF_BLOCKS = 1 << 30
 # All but the last field, which is stored as the scope.
 _STORED = Entry._fields[:-1]
 _COLUMNS = (*(schema.entry.c[name] for name in _STORED), schema.scope.c.provider)
-_NOTHING: Mapping[str, int] = {}
+Entries = Iterable[Entry]
+Scopes = Mapping[str, int]
+_NOTHING: Scopes = {}
 
 
 class Known(NamedTuple):
@@ -220,12 +222,7 @@ class Ledger:
     # --- what was done ------------------------------------------------------------------------------
 
     def write(
-        self,
-        run_no: int,
-        scope: int,
-        intents: Iterable[Entry],
-        outcomes: Iterable[Entry],
-        scopes: Mapping[str, int] = _NOTHING,
+        self, run_no: int, scope: int, intents: Entries, outcomes: Entries, scopes: Scopes = _NOTHING
     ) -> None:
         """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
 
@@ -368,6 +365,7 @@ def _run_values(info: RunInfo) -> dict[str, Any]:
         "interrupted": int(info.interrupted),
         "exit_code": info.exit_code,
         "kind": info.kind.value,
+        "environments": json.dumps(dict(info.environments)),
         "traffic": json.dumps(asdict(info.traffic), separators=(",", ":")),
     }
 
@@ -392,6 +390,7 @@ def run_info(found: dict[str, Any]) -> RunInfo:
         interrupted=bool(found["interrupted"]),
         exit_code=found["exit_code"],
         kind=Kind(found["kind"]),
+        environments=json.loads(found["environments"]),
         traffic=_traffic(**json.loads(found["traffic"])),
     )
 

@@ -37,6 +37,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",
         "ALTER TABLE run ADD COLUMN traffic TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE run ADD COLUMN environments TEXT NOT NULL DEFAULT '{}'",
         "INSERT OR IGNORE INTO meta VALUES ('fingerprint_method', 'blake2b')",
     ),
 }
@@ -74,6 +75,7 @@ run = Table(
     Column("exit_code", Integer),
     Column("kind", Text, nullable=False, server_default="run"),
     Column("traffic", Text, nullable=False, server_default="{}"),
+    Column("environments", Text, nullable=False, server_default="{}"),
 )
 
 block = Table(

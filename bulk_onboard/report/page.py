@@ -181,7 +181,9 @@ def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
     yield "File", info.input
-    yield "Provider", info.provider
+    yield "Provider", info.provider.replace(",", ", ")
+    if info.environments:
+        yield "Environment", ", ".join(f"{count:,} {name}" for name, count in info.environments.items())
     yield "Leaf", info.leaf
     yield "API owner", info.owner
     yield "Started", to_text(info.started_at)

@@ -57,7 +57,7 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
     columns: dict[str, Any] = {
         "row": page.rows,
         "leafUserId": page.read("leafUserId"),
-        "provider": _repeated(provider, len(manifest)),
+        "provider": page.read("provider") if "provider" in manifest else _repeated(provider, len(manifest)),
         "status": status,
         "health": page.overridden("health", attrgetter("health")),
         "code": code,

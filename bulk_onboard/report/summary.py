@@ -42,6 +42,8 @@ def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "exitCode": int(exit_code(tally, info)),
         "stopReason": info.stop_reason,
+        "providers": {name: dict(counts) for name, counts in tally.providers.items()},
+        "environment": dict(info.environments),
     }
 
 
@@ -112,6 +114,12 @@ def _attention(tally: Tally) -> str:
 
 def _numbers(info: RunInfo, tally: Tally) -> Iterator[str]:
     yield f"Rows:     {_listed(tally.counts)}"
+    if len(tally.providers) > 1:
+        for name, counts in tally.providers.items():
+            yield f"  {name or 'of no provider'}: {_listed(counts)}"
+    if info.environments:
+        told = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
+        yield f"For environment: {told}"
     if any(tally.health.values()):
         yield f"Health:   {_listed(tally.health)}"
     requests = info.requests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,13 +34,16 @@ class Tally:
         self._statuses: Counter[str] = Counter()
         self._healths: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
+        self._of_provider: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, page: pd.DataFrame) -> pd.DataFrame:
         """Count a page. Returns those of its rows that somebody should look at, by the status of their cause:
         a connected row that does not work is ``unhealthy``.
         """
         self.rows += len(page)
-        self._statuses.update(_counted(page["status"]))
+        statuses = _counted(page["status"])
+        self._statuses.update(statuses)
+        self._count_providers(page, statuses)
         self._healths.update(_counted(page["health"]))
         connected = page["status"].isin(_CONNECTED)
         unhealthy = connected & (page["health"] == Health.UNHEALTHY.value)
@@ -52,6 +55,14 @@ class Tally:
         self._group(found)
         return found
 
+    def _count_providers(self, page: pd.DataFrame, statuses: Mapping[str, int]) -> None:
+        names = page["provider"]
+        if len(page) and (names == names.iloc[0]).all():  # nearly always, and cheap
+            self._of_provider[str(names.iloc[0])].update(statuses)
+            return
+        for name, rows in page["status"].groupby(names):
+            self._of_provider[str(name)].update(_counted(rows))
+
     def _group(self, page: pd.DataFrame) -> None:
         for (status, code), found in page.groupby(["status", "code"], sort=False):
             group = self._causes.setdefault((str(status), str(code)), _Group(str(found["message"].iloc[0])))
@@ -62,6 +73,12 @@ class Tally:
     def counts(self) -> Mapping[str, int]:
         """Rows by status: every status there is, in its usual order."""
         return {status: self._statuses[status] for status in _KNOWN}
+
+    @property
+    def providers(self) -> Mapping[str, Mapping[str, int]]:
+        """Rows by provider and status, in the order of the providers' names; "" for rows that name none."""
+        found = sorted(self._of_provider.items())
+        return {name: {status: statuses[status] for status in _KNOWN} for name, statuses in found}
 
     @property
     def health(self) -> Mapping[str, int]:

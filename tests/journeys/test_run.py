@@ -21,7 +21,7 @@ Leaf = Callable[..., Server]
 SAMPLES = Path(__file__).parents[2] / "samples"
 SUMMARY_KEYS = [
     "runId", "provider", "input", "rows", "counts", "health", "requests", "rate",
-    "startedAt", "finishedAt", "seconds", "exitCode", "stopReason",
+    "startedAt", "finishedAt", "seconds", "exitCode", "stopReason", "providers", "environment",
 ]  # fmt: skip
 
 

@@ -237,6 +237,7 @@ def test_the_key_of_the_fingerprints_is_random_and_survives(tmp_path: Path) -> N
 _BACK_TO_1 = (
     "ALTER TABLE run DROP COLUMN kind",
     "ALTER TABLE run DROP COLUMN traffic",
+    "ALTER TABLE run DROP COLUMN environments",
     "DELETE FROM meta WHERE key = 'fingerprint_method'",
     "UPDATE meta SET value = '1' WHERE key = 'version'",
 )

@@ -51,6 +51,8 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "seconds": 10.0,
         "exitCode": 1,
         "stopReason": None,
+        "providers": {"raven": found["counts"]},
+        "environment": {},
     }
     assert list(found) == [
         "runId",
@@ -66,6 +68,8 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "seconds",
         "exitCode",
         "stopReason",
+        "providers",
+        "environment",
     ]
     assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
     assert json.loads(json.dumps(found)) == found
