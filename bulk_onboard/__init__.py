@@ -10,12 +10,13 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     providers      the providers as data; everything about them derives from this table
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     growers compare manifest                  what the ledger knows against what the file says
+    listing census                            what Leaf's list of users shows, and what that is worth
     decide health                             (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means
     pace/          the ceiling over all requests, and the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite
-    engine/        scan, survey, the life of one row, the events check; opening, run and closing wire them
+    engine/        scan, survey, census, the life of one row, the events check; opening, run and closing wire them
     report/        results, summary
     cli/           options and settings in, exit code out
     sandbox/       an imitation of Leaf, with faults

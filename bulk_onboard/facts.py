@@ -46,6 +46,21 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """Which way Leaf is asked who is connected: in pages of its users, or one by one. ``why`` is in words."""
+
+    way: Literal["pages", "single"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Leaf's list of users is being read: so many so far."""
+
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseStarted:
     """A phase begins: ``total`` rows will be onboarded or checked."""
 
@@ -91,7 +106,19 @@ class Stopping:
     reason: str
 
 
-Fact = Reading | Scanned | About | PhaseStarted | RowFinished | RowChecked | Held | Trouble | Stopping
+Fact = (
+    Reading
+    | Scanned
+    | About
+    | Asking
+    | Listed
+    | PhaseStarted
+    | RowFinished
+    | RowChecked
+    | Held
+    | Trouble
+    | Stopping
+)
 Observer = Callable[[Fact], None]
 
 

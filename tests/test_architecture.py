@@ -34,6 +34,9 @@ TABLES = {
     "header",
     "manifest",
     "mixed",
+    "listing",
+    "census",
+    "engine.census",
 }
 TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}
 

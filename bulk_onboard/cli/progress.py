@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 from bulk_onboard.cli import words
 from bulk_onboard.facts import (
     About,
+    Asking,
     Fact,
     Held,
+    Listed,
     PhaseStarted,
     Reading,
     RowChecked,
@@ -85,6 +87,9 @@ class Lines:
             case Reading(read):
                 if self._due():
                     self._write(f"reading: {words.rows(read)} so far")
+            case Listed(users):
+                if self._due():
+                    self._write(f"asking: {users:,} users listed so far")
             case Held() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
@@ -92,7 +97,7 @@ class Lines:
                 self._write(words.announcement(fact) or "")
                 if self._tally is not None:
                     self._tally.stopping = True
-            case Scanned() | About():
+            case Scanned() | About() | Asking():
                 self._write(words.announcement(fact) or "")
             case _:
                 assert_never(fact)
@@ -173,12 +178,16 @@ class Bar:
                 if self._bar is None:
                     self._bar = self._drawn("reading", None)
                 self._bar.update(read - self._bar.n)
+            case Listed(users):
+                if self._bar is None:
+                    self._bar = self._drawn("asking", None)
+                self._bar.update(users - self._bar.n)
             case Held():
                 self._wait(fact)
             case Trouble():
                 if self._repeats.news(fact):
                     self._line(fact.message)
-            case Scanned() | About():
+            case Scanned() | About() | Asking():
                 self.close()
                 self._line(words.announcement(fact) or "")
             case Stopping():

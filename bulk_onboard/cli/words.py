@@ -8,8 +8,10 @@ from typing import Literal, assert_never
 
 from bulk_onboard.facts import (
     About,
+    Asking,
     Fact,
     Held,
+    Listed,
     PhaseStarted,
     Reading,
     RowChecked,
@@ -78,13 +80,15 @@ def announcement(fact: Fact) -> str | None:
             return scanned(fact)
         case About():
             return about(fact)
+        case Asking(_, why):
+            return why
         case Held(seconds):
             return f"Leaf asks to wait {length(seconds)}"
         case Trouble(message):
             return message
         case Stopping(reason):
             return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
-        case Reading() | PhaseStarted() | RowFinished() | RowChecked():
+        case Reading() | Listed() | PhaseStarted() | RowFinished() | RowChecked():
             return None
         case _:
             assert_never(fact)

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from bulk_onboard.decide import Policy
+from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Connection, Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Observer, RowChecked
-from bulk_onboard.health import Diagnosis, diagnose
+from bulk_onboard.health import GOOD_STATUS, Diagnosis, diagnose
 from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
 from bulk_onboard.stamp import to_text
 
@@ -57,6 +58,7 @@ class Following:
     draw: Callable[[], float]
     wait: float
     now: Callable[[], datetime] = utc_now
+    census: Census | None = None
 
     async def check(self, check: Check, under_way: Callable[[], None] = lambda: None) -> None:
         """Look until there is a verdict of the provider or the wait is over; commit what was found.
@@ -64,6 +66,9 @@ class Following:
         ``under_way`` is called when a request of the row goes out.
         """
         findings = await self._look_until_told(check, under_way)
+        if self.census and findings.told and not findings.credential and _is_on_the_lists_word(check.entry):
+            self._deny(check.entry)
+            return
         entry, health = _amended(check, findings)
         self.journal.settle(entry)
         self.observer(RowChecked(entry.row, health))
@@ -101,6 +106,8 @@ class Following:
         latest = events.latest if isinstance(events, Events) else None
         if latest is None and not final:
             return _NO_EVENT_YET
+        if latest is not None and (listed := self._listed(check)):
+            return Findings(listed, latest)
         held = (await leaf.ask(leaf_user_id, check.payload)).verdict
         match held:
             case Exists(credential):
@@ -109,6 +116,26 @@ class Following:
                 return Findings(None, None)
             case _:
                 return Findings(None, None, told=False)
+
+    def _listed(self, check: Check) -> Credential | None:
+        """The credentials as listed, where that is enough: they are good, and no POST is unsettled."""
+        if self.census is None or check.unless_found is Status.UNRESOLVED:
+            return None
+        hint = self.census.hint(check.entry.provider, check.entry.leaf_user_id, check.payload)
+        credential = hint.credential if isinstance(hint, Exists) else None
+        return credential if credential and credential.status.upper() == GOOD_STATUS else None
+
+    def _deny(self, entry: Entry) -> None:
+        """The row was not asked about, because its grower is listed as connected; but is not."""
+        assert self.census is not None  # noqa: S101  (narrows the type)
+        self.journal.settle(entry._replace(status=Status.NOT_ATTEMPTED.value, code="", message=""))
+        self.census.deny(entry.row, entry.leaf_user_id)
+        self.observer(RowChecked(entry.row, None))
+
+
+def _is_on_the_lists_word(entry: Entry) -> bool:
+    """Whether this run calls the grower connected without having asked for that one."""
+    return entry.status == Status.EXISTING.value and bool(entry.started_at) and entry.http_status is None
 
 
 def _is_told(findings: Findings) -> bool:

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, decide, first, give_up, posting
+from bulk_onboard.decide import (
+    Action,
+    Finish,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    Step,
+    decide,
+    first,
+    give_up,
+    posting,
+)
 from bulk_onboard.engine.ports import Connection, Journal
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
@@ -22,11 +34,22 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def start(row: Row, policy: Policy) -> Step:
+    """Where a row starts of which nothing is known beforehand."""
+    return Next(first(policy, row.open_intent))
+
+
+def as_decided(_row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+    """What to do after an answer, if nobody objects."""
+    return step
+
+
 @dataclass(frozen=True, slots=True)
 class Onboarding:
     """What all rows share. ``slots`` bounds the rows between an intent and an answer; waiting rows hold none.
 
-    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time.
+    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time. ``begin`` says where a row starts, and
+    ``review`` has the last word on what is done after an answer.
     """
 
     leaf: Connection
@@ -37,6 +60,8 @@ class Onboarding:
     slots: asyncio.Semaphore
     draw: Callable[[], float]
     now: Callable[[], datetime] = utc_now
+    begin: Callable[[Row, Policy], Step] = start
+    review: Callable[[Row, Progress, Verdict, Step], Step] = as_decided
 
     async def onboard(self, row: Row, under_way: Callable[[], None] = lambda: None) -> None:
         """Take one row to its outcome, and commit that. Raises LoginRefused and LedgerError.
@@ -56,7 +81,10 @@ class _Life:
         self._on_the_wire = False
         self._started_at = to_text(shared.now())
         self._last: Answer[Verdict] | None = None
-        self._progress = first(shared.policy, row.open_intent)
+        self._begun = shared.begin(row, shared.policy)
+        self._progress = (
+            self._begun.progress if isinstance(self._begun, Next) else first(shared.policy, row.open_intent)
+        )
 
     async def live(self) -> None:
         """Until there is an outcome, also when interrupted or when our login is refused."""
@@ -75,6 +103,8 @@ class _Life:
 
     async def _to_the_end(self) -> Finish | None:
         """None: the run stopped before this row's turn had come."""
+        if isinstance(self._begun, Finish):
+            return None if self._shared.stop.draining else self._begun
         clock = asyncio.get_running_loop().time
         began: float | None = None
         while True:
@@ -85,7 +115,8 @@ class _Life:
                 answer = self._last = await self._act()
             self._tell_trouble(answer.verdict)
             moment = Moment(clock() - began, self._shared.draw())
-            match decide(self._progress, answer.verdict, self._shared.policy, moment):
+            step = decide(self._progress, answer.verdict, self._shared.policy, moment)
+            match self._shared.review(self._row, self._progress, answer.verdict, step):
                 case Finish() as finish:
                     return finish
                 case Next(progress, after):

@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
 import numpy as np
 
+from bulk_onboard.census import FEWEST
 from bulk_onboard.decide import Policy
+from bulk_onboard.engine.census import Census, Taking
 from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import Onboarding, utc_now
+from bulk_onboard.engine.onboard import Onboarding, as_decided, start, utc_now
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Connection, Journal
+from bulk_onboard.engine.ports import Connection, Journal, Users
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.survey import Memory, Survey, rows_to_check, rows_to_do, rows_unknown
+from bulk_onboard.engine.survey import (
+    Memory,
+    Survey,
+    growers_checked,
+    growers_of,
+    rows_to_check,
+    rows_to_do,
+    rows_unknown,
+)
 from bulk_onboard.facts import PhaseStarted
-from bulk_onboard.model import Health, Status
+from bulk_onboard.model import Health, IfExists
 from bulk_onboard.settings import Settings
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
@@ -42,7 +53,7 @@ class Phases:
     """What the phases of one run work with.
 
     ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
-    intent and an answer.
+    intent and an answer. ``users``: who is asked for a census; ``census``: what that came to.
     """
 
     settings: Settings
@@ -55,32 +66,75 @@ class Phases:
     stop: StopSignal
     facts: Observing
     policy: Policy
+    users: Users | None = None
+    census: Census | None = None
 
     async def onboard(self, scan: Scan, found: Survey) -> None:
         """Post what is to do, the canary first, then check what is connected."""
+        await (await self._informed(found))._onboard(scan, found)
+
+    async def _onboard(self, scan: Scan, found: Survey) -> None:
         wanted, canary = found.wanted, self.settings.safety.canary
         if canary and len(wanted):
             await self._send_canary(scan, found, wanted[:canary])
             wanted = wanted[canary:]
         await self._post(scan, found, wanted)
         if self.settings.events.check:
-            await self.check_connected(every=False)
+            began = utc_now()
+            await self._check(lambda: self._connected(every=False, began=began))
+            await self._mend(scan, found)
 
-    async def check_connected(self, *, every: bool = True) -> None:
-        """Check connected rows: those of this run, and of earlier ones those that were not well, or all."""
-        began = utc_now()
-        await self._check(lambda: self._connected(every=every, began=began))
+    async def check_connected(self) -> None:
+        """Check the connected rows of a run that was."""
+        await self._check_all(lambda: self._connected(every=True))
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
-        known = self._connected(every=True)
-        total = len(found.wanted) + found.statuses.get(Status.EXISTING, 0)
-        await self._check(lambda: chain(known, rows_unknown(scan, found)), total)
+        await self._check_all(lambda: chain(self._connected(every=True), rows_unknown(scan, found)))
+
+    async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
+        growers = await asyncio.to_thread(growers_checked, checks())
+        phases = replace(self, census=await self._census(growers))
+        await phases._check(checks, sum(map(len, growers.values())))
+
+    async def _informed(self, found: Survey) -> Phases:
+        """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
+        # For a POST that may have been stored a list is no proof.
+        rows = np.setdiff1d(found.wanted, list(found.intents), assume_unique=True)
+        if self.policy.if_exists is IfExists.OVERWRITE or len(rows) < FEWEST or self.users is None:
+            return self
+        growers = await asyncio.to_thread(growers_of, self.memory, self.run_no, self.provider, rows)
+        return replace(self, census=await self._census(growers))
+
+    async def _census(self, wanted: Mapping[str, np.ndarray]) -> Census | None:
+        if self.users is None:
+            return None
+        taking = Taking(
+            leaf=self.leaf,
+            users=self.users,
+            policy=self.policy,
+            stop=self.stop,
+            observer=self.facts,
+            draw=random.random,
+            in_flight=self.in_flight,
+            key=secrets.token_bytes(16),
+            seed=self.run_no,
+        )
+        return await taking.take(wanted)
+
+    async def _mend(self, scan: Scan, found: Survey) -> None:
+        """Who is not connected, though the list says so, is onboarded after all."""
+        if self.census and self.census.denied:
+            rows = sorted(self.census.denied)
+            self.census.denied.clear()
+            await self._post(scan, found, np.array(rows, np.int64))
+            await self._check(lambda: self._connected(every=False, only=rows))
 
     async def _send_canary(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
         await self._post(scan, found, wanted)
         rows = wanted.tolist()
         await self._check(lambda: self._connected(every=False, only=rows))
+        await self._mend(scan, found)
         entries = self.memory.entries(self.run_no, rows[0], rows[-1])
         healthy = sum(entry.health == Health.HEALTHY for entry in entries if entry.row in rows)
         if healthy < len(rows):
@@ -98,6 +152,8 @@ class Phases:
             observer=self.facts,
             slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
+            begin=self.census.begin if self.census else start,
+            review=self.census.review if self.census else as_decided,
         )
         rows = rows_to_do(scan, wanted, found.intents)
         await work_through(rows, work.onboard, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
@@ -129,6 +185,7 @@ class Phases:
             slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
             wait=self.settings.events.wait,
+            census=self.census,
         )
         await work_through(checks(), work.check, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.journal.flush()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bulk_onboard.entry import Entry
+from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import Answer, EventsVerdict, Payload, Verdict
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
@@ -30,6 +31,24 @@ class Connection(Protocol):
 
     def of(self, provider: str) -> Leaf:
         """The calls for the provider of this name."""
+
+
+# By provider name: the names of a grower's secrets, in the table's order.
+SecretFields = Mapping[str, tuple[str, ...]]
+
+
+class Users(Protocol):
+    """The calls to Leaf for its users, whatever their providers. All raise LoginRefused."""
+
+    @property
+    def secret_fields(self) -> SecretFields:
+        """Of the providers that users are shown with."""
+
+    async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
+        """A page of the list of users, from page 0."""
+
+    async def user(self, leaf_user_id: str, sent: Sent = ...) -> Answer[Verdict]:
+        """Whether there is such a user: Exists(None) or Absent."""
 
 
 class Journal(Protocol):

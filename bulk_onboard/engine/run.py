@@ -186,6 +186,7 @@ class _Run:
                     stop=self._stop,
                     facts=self._facts,
                     policy=policy_of(self._settings),
+                    users=client,
                 )
                 try:
                     if to_do:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Protocol
 
 import numpy as np
@@ -21,10 +21,13 @@ from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
 from bulk_onboard.header import PROVIDER
+from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import Health, IfExists, Intent, Row, Status
 from bulk_onboard.stamp import from_text, to_text
 
+# Checks that are looked at together; each is an object of its own, so not all at once.
+BATCH = 10_000
 _NAMES = ("row", "leafUserId", "fingerprint")
 
 
@@ -118,6 +121,29 @@ def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) ->
     for row in scan.rows(wanted):
         intent = intents.get(row.number)
         yield replace(row, open_intent=intent) if intent else row
+
+
+def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """The UUIDs (rows x 2) of these rows' growers, by provider name; ``provider``: of a file that tells none."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for _, _, data in memory.blocks(run_no):
+        table = manifest.unpack(data)
+        table = table[np.isin(table["row"].to_numpy(np.int64), wanted, assume_unique=True)]
+        for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
+            parts.setdefault(str(name), []).append(words(lines["leafUserId"].tolist()))
+    return {name: np.concatenate(each) for name, each in parts.items()}
+
+
+def growers_checked(checks: Iterator[Check]) -> dict[str, np.ndarray]:
+    """The UUIDs (rows x 2) of the growers that are to be checked, by provider name."""
+    parts: dict[str, list[np.ndarray]] = {}
+    while many := list(islice(checks, BATCH)):
+        ids: dict[str, list[str]] = {}
+        for check in many:
+            ids.setdefault(check.entry.provider, []).append(check.entry.leaf_user_id)
+        for provider, each in ids.items():
+            parts.setdefault(provider, []).append(words(each))
+    return {provider: np.concatenate(each) for provider, each in parts.items()}
 
 
 def rows_to_check(

@@ -14,10 +14,11 @@ from typing import Generic, Protocol, Self, TypeVar
 from yarl import URL
 
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf import replies
+from bulk_onboard.leaf import replies, user_pages
 from bulk_onboard.leaf.auth import Auth
 from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.leaf.wire import Message, Wire
+from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
+from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -76,6 +77,7 @@ class _Request(Generic[V]):
     verdict: Callable[[Reply], V]
     sent: Sent = unheard
     body: bytes | None = None
+    largest: int = LARGEST_BODY
 
     def __repr__(self) -> str:
         return f"_Request({self.method}, body=***)"
@@ -103,7 +105,8 @@ class LeafClient:
         self._turns = turns
         self._on_trouble = on_trouble
         self._wire = Wire(settings.base_url, settings.timeout, connections)
-        self._calls = {provider.name: Calls(self, provider) for provider in providers}
+        self._providers = tuple(providers)
+        self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
         self._auth = Auth(settings.login, self._authenticate)
         self._sent: Counter[str] = Counter()
         self._looks: Counter[str] = Counter()
@@ -132,9 +135,24 @@ class LeafClient:
         """The calls for the provider of this name. Raises KeyError for one that was not named before."""
         return self._calls[provider]
 
+    @property
+    def secret_fields(self) -> dict[str, tuple[str, ...]]:
+        """The names of a grower's secrets by provider name, in the order in which a page shows them."""
+        return {name: calls.secret_fields for name, calls in self._calls.items()}
+
+    async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
+        """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""
+        url = self.url("").with_query(page=page, size=size)
+        verdict = partial(user_pages.after_page, providers=self._providers, prints=prints)
+        return await self.call(_Request("GET", url, verdict, largest=LARGEST_PAGE))
+
+    async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+        """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
+        return await self.call(_Request("GET", self.url(f"/{leaf_user_id}"), user_pages.after_user, sent))
+
     def url(self, path: str) -> URL:
-        """``path`` is after ``/users/``; UUIDs and our own words, so nothing in it needs quoting."""
-        return self._base.with_path(f"{self._prefix}{API}/users/{path}", encoded=True)
+        """``path`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""
+        return self._base.with_path(f"{self._prefix}{API}/users{path}", encoded=True)
 
     async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
         """One request, and one more for each time the login had to be renewed."""
@@ -150,7 +168,7 @@ class LeafClient:
 
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
         bearer = token.reveal() if token else ""
-        message = Message(request.method, request.url.raw_path_qs, bearer, request.body)
+        message = Message(request.method, request.url.raw_path_qs, bearer, request.body, request.largest)
         turn = await self._turns.turn()
         request.sent()
         self._sent[request.method] += 1
@@ -218,18 +236,18 @@ class Calls:
     def __init__(self, client: LeafClient, provider: Provider) -> None:
         self._client = client
         self._path = provider.path
-        self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
+        self.secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
 
     async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        verdict = partial(replies.after_get, ours=ours, secret_fields=self._secret_fields)
+        verdict = partial(replies.after_get, ours=ours, secret_fields=self.secret_fields)
         answer = await self._client.call(_Request("GET", self._url(leaf_user_id), verdict, sent))
         return self._client.weigh_absence(leaf_user_id, answer)
 
     async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """POST the grower's credentials, once. Raises LoginRefused."""
         body = json.dumps(payload.reveal()).encode()
-        verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
+        verdict = partial(replies.after_post, sent=payload, secret_fields=self.secret_fields)
         return await self._client.call(_Request("POST", self._url(leaf_user_id), verdict, sent, body))
 
     async def delete(self, leaf_user_id: str) -> Answer[Verdict]:
@@ -242,7 +260,7 @@ class Calls:
         return await self._client.call(_Request("GET", url, replies.after_events, sent))
 
     def _url(self, leaf_user_id: str, more: str = "") -> URL:
-        return self._client.url(f"{leaf_user_id}/{self._path}{more}")
+        return self._client.url(f"/{leaf_user_id}/{self._path}{more}")
 
 
 def _same(reply: Reply) -> Reply:

@@ -38,7 +38,7 @@ from bulk_onboard.model import (
 )
 
 # The headers that mean something to us.
-HEADERS = ("Date", "Retry-After")
+HEADERS = ("Date", "Retry-After", "X-Total-Count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,16 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
         # An echo of other secrets: Leaf kept what it had and showed that.
         return Exists(credential) if credential.echo is Echo.DIFFERENT else Created(credential)
     if reply.status == 404:
-        return _OF_A_GATEWAY if _is_page(reply) else Refused("no-such-user", _message(reply, sent))
+        return _OF_A_GATEWAY if is_page(reply) else Refused("no-such-user", _message(reply, sent))
     if reply.status in _MAY_EXIST and (reply.status == 409 or _says_exists(reply)):
         return Exists(None, _code(reply, sent), _message(reply, sent))
-    return _common(reply, sent)
+    return common(reply, sent)
 
 
 def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Verdict:
     """The verdict on a GET of credentials."""
     if reply.status in {404, 410}:
-        if _is_page(reply):
+        if is_page(reply):
             return _OF_A_GATEWAY
         # A problem in JSON is Leaf's own word; nothing, or plain words, may be of something in front of it.
         plain = not _problem(reply)
@@ -90,14 +90,14 @@ def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Ve
             return Absent(bare=True, form=f"200 {reply.body.strip().decode()}")
         credential = _credential(reply, ours, secret_fields)
         return Exists(credential) if credential else Ambiguous("unreadable-reply", "not credentials")
-    return _common(reply, ours)
+    return common(reply, ours)
 
 
 def after_delete(reply: Reply) -> Verdict:
     """The verdict on a DELETE of credentials: Absent when they are gone."""
     if 200 <= reply.status < 300 or reply.status in {404, 410}:
         return Absent()
-    return _common(reply, Payload({}))
+    return common(reply, Payload({}))
 
 
 def after_events(reply: Reply) -> EventsVerdict:
@@ -105,7 +105,7 @@ def after_events(reply: Reply) -> EventsVerdict:
     if reply.status in {204, 404, 410}:
         if reply.status == 204:
             return Events(None)
-        return _OF_A_GATEWAY if _is_page(reply) else Absent()
+        return _OF_A_GATEWAY if is_page(reply) else Absent()
     if reply.status == 200:
         events = _events(reply)
         return (
@@ -113,14 +113,14 @@ def after_events(reply: Reply) -> EventsVerdict:
             if events is None
             else Events(_latest(events))
         )
-    verdict = _common(reply, Payload({}))
+    verdict = common(reply, Payload({}))
     assert not isinstance(verdict, Created | Exists)  # noqa: S101  (narrows the type)
     return verdict
 
 
 def login_token(reply: Reply) -> str | None:
     """The ``id_token`` of a login's reply, None if there is none."""
-    data = _json(reply)
+    data = parsed(reply)
     token = data.get("id_token") if isinstance(data, dict) else None
     # Visible characters only: anything else does not go into a header.
     return token if isinstance(token, str) and re.fullmatch(r"[!-~]+", token) else None
@@ -166,7 +166,7 @@ _DENIES = re.compile(
 )
 
 
-def _common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Unauthorised | Transient:
+def common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Unauthorised | Transient:
     """Statuses that mean the same whatever was asked."""
     after = retry_after(reply.headers.get("Retry-After"), _their_now(reply))
     match reply.status:
@@ -190,7 +190,7 @@ def _common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Un
             return Ambiguous("unreadable-reply", f"HTTP {status}")
 
 
-def _json(reply: Reply) -> Any:
+def parsed(reply: Reply) -> Any:
     """The body's JSON, None if it is none. Deep nesting is a reply that cannot be read, not a crash."""
     try:
         return json.loads(reply.body)
@@ -199,7 +199,7 @@ def _json(reply: Reply) -> Any:
 
 
 def _problem(reply: Reply) -> dict[str, Any]:
-    data = _json(reply)
+    data = parsed(reply)
     return data if isinstance(data, dict) else {}
 
 
@@ -223,7 +223,7 @@ def _says_exists(reply: Reply) -> bool:
 _OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")
 
 
-def _is_page(reply: Reply) -> bool:
+def is_page(reply: Reply) -> bool:
     """Whether a "not found" is of a gateway that does not find Leaf (such as nginx, or Kubernetes' own)."""
     body = reply.body[:1000].lstrip().lower()
     return body.startswith(b"<") or b"default backend" in body
@@ -234,7 +234,7 @@ def _is_bare(reply: Reply) -> bool:
 
 
 def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Credential | None:
-    data = _json(reply)
+    data = parsed(reply)
     if not isinstance(data, dict) or isinstance(data.get("id"), bool):
         return None
     if not isinstance(data.get("id"), str | int) or data["id"] == "":
@@ -251,7 +251,7 @@ def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> 
 def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]) -> Echo:
     found = Echo.UNKNOWN
     for name in secret_fields:
-        if name in ours and _is_shown(value := data.get(name)):
+        if name in ours and is_shown(value := data.get(name)):
             if value != ours[name]:
                 return Echo.DIFFERENT
             found = Echo.SAME
@@ -262,13 +262,13 @@ def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]
 _MASKED = re.compile(r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}")
 
 
-def _is_shown(value: object) -> bool:
+def is_shown(value: object) -> bool:
     """Whether an echoed secret is the real one, not blank and not masked."""
     return isinstance(value, str) and not _MASKED.search(value)
 
 
 def _events(reply: Reply) -> list[Event] | None:
-    data = _json(reply)
+    data = parsed(reply)
     if reply.body.strip() in {b"", b"null"}:
         data = []
     if not isinstance(data, list) or not all(isinstance(e, dict) for e in data):

@@ -18,6 +18,7 @@ from bulk_onboard.model import Ambiguous, Answer, Transient
 
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
 LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
+LARGEST_PAGE = 16 << 20  # bytes; a hundred users, each with the credentials of several providers
 # Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
 KEEP_ALIVE = 15.0  # seconds
 
@@ -25,12 +26,16 @@ Heard = Answer[Reply | Transient | Ambiguous]
 
 
 class Message(NamedTuple):
-    """A request as it goes out. ``target`` is path and query, encoded; ``bearer`` "" for none."""
+    """A request as it goes out. ``target`` is path and query, encoded; ``bearer`` "" for none.
+
+    ``largest``: bytes that the reply may have.
+    """
 
     method: str
     target: str
     bearer: str
     body: bytes | None = None
+    largest: int = LARGEST_BODY
 
     def __repr__(self) -> str:
         return f"Message({self.method}, bearer=***, body=***)"
@@ -77,23 +82,23 @@ class Wire:
         async with self._session.request(
             message.method, url, headers=headers, data=message.body, allow_redirects=False
         ) as response:
-            content = await _read(response)
+            content = await _read(response, message.largest)
             told = {name: response.headers[name] for name in HEADERS if name in response.headers}
             return Reply(response.status, told, content, datetime.now(UTC))
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:
     """The whole body. Raises TooLarge as soon as it is known to be more than Leaf would ever send."""
     size = response.content_length
-    if size is not None and size <= LARGEST_BODY and "Content-Encoding" not in response.headers:
+    if size is not None and size <= largest and "Content-Encoding" not in response.headers:
         return await response.read()
-    if (size or 0) > LARGEST_BODY:
+    if (size or 0) > largest:
         response.close()
         raise TooLarge
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
-        if len(body) > LARGEST_BODY:
+        if len(body) > largest:
             response.close()
             raise TooLarge
     return bytes(body)

@@ -86,3 +86,13 @@ class Shapes:
             if stored := world.credential((user.id, provider.name)):
                 shown[provider.embedded] = self.credentials(stored, provider, now)
         return shown
+
+    def opposite(self, shown: dict[str, object]) -> dict[str, object]:
+        """A user with made-up credentials where there are none, and with none where there are some."""
+        made_up = {
+            provider.embedded: {"id": str(uuid.uuid5(uuid.UUID(str(shown["id"])), "lie")), "status": "OK"}
+            for provider in self._embedded
+            if provider.embedded not in shown
+        }
+        bare = {name: value for name, value in shown.items() if not isinstance(value, dict)}
+        return bare | made_up

@@ -24,6 +24,9 @@ class Unknowns:
     ``users``             who exists: ``any`` UUID, or only who is ``listed``
     ``page_size``         most users on one page, whatever ``size`` asks for
     ``total_count``       whether lists carry ``X-Total-Count``
+    ``list_lies``         for how many users, spread evenly, lists show the opposite of what is stored
+    ``list_drift``        what happens to lists while they are read: with every page that was read, one user
+                          at the front has ``gone``, or one more has ``come``
     ``embedded``          which replies on users show credentials: ``all``, on a ``single`` user, ``none``
     ``not_embedded``      names of providers that users never show
     ``secrets``           whether replies show secrets
@@ -44,6 +47,8 @@ class Unknowns:
     users: Literal["any", "listed"] = "any"
     page_size: int = 100
     total_count: Literal["shown", "hidden"] = "shown"
+    list_lies: int = 0
+    list_drift: Literal["none", "gone", "come"] = "none"
     embedded: Literal["all", "single", "none"] = "all"
     not_embedded: tuple[str, ...] = ()
     secrets: Literal["echoed", "masked", "omitted"] = "echoed"

@@ -26,6 +26,7 @@ class UserCalls:
         self._unknowns = unknowns
         self._shapes = shapes
         self._provider_names = tuple(provider.name for provider in providers)
+        self._pages_read = 0
 
     def find(self, user_id: str) -> User | None:
         """The user of that id; where any UUID is a user, one without a name."""
@@ -56,9 +57,28 @@ class UserCalls:
             else self._world.users()
         )
         size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
-        shown = users[page * size : (page + 1) * size]
+        start = page * size + self._drift(page)
+        shown = range(max(0, start), min(max(0, start + size), len(users)))
+        lies = self._lies(len(users))
         headers = {"X-Total-Count": str(len(users))} if self._unknowns.total_count == "shown" else {}
-        return json_reply(200, [self._shapes.user(u, self._world, now, listed=True) for u in shown], headers)
+        return json_reply(200, [self._listed(users[n], now, lie=n in lies) for n in shown], headers)
+
+    def _drift(self, page: int) -> int:
+        """By how many users the list has moved to the front since its first page was read."""
+        if page == 0:
+            self._pages_read = 0
+        else:
+            self._pages_read += 1
+        return {"none": 0, "gone": 1, "come": -1}[self._unknowns.list_drift] * self._pages_read
+
+    def _lies(self, users: int) -> range:
+        """The places in the list at which it shows the opposite of what is stored."""
+        lies = min(self._unknowns.list_lies, users)
+        return range(0, lies * (users // lies), users // lies) if lies else range(0)
+
+    def _listed(self, user: User, now: float, *, lie: bool) -> dict[str, object]:
+        shown = self._shapes.user(user, self._world, now, listed=True)
+        return self._shapes.opposite(shown) if lie else shown
 
     def get(self, path: str, user_id: str, now: float) -> Reply:
         """One user."""

@@ -114,6 +114,30 @@ async def test_the_total_count_is_shown_or_not():
             assert ("X-Total-Count" in got.headers) is (answer == "shown")
 
 
+def _numbered(count: int) -> tuple[User, ...]:
+    return tuple(User(f"0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d{n:02}") for n in range(count))
+
+
+async def test_a_list_lies_for_as_many_users_as_chosen_and_a_single_user_never_does():
+    lying = Behaviour(unknowns=Unknowns(list_lies=2, users="listed"), users=_numbered(6))
+    async with practise(lying) as leaf:
+        for user in lying.users[:4]:
+            await leaf.post(path=raven(user.id))
+        listed = (await leaf.get(f"{BASE}/users")).json
+        one = (await leaf.get(f"{BASE}/users/{lying.users[0].id}")).json
+    shown = ["ravenCredentials" in user for user in listed]
+    assert shown == [False, True, True, False, False, False]
+    assert "ravenCredentials" in one
+
+
+@pytest.mark.parametrize(("drift", "seen"), [("none", "012345"), ("gone", "0134"), ("come", "011223")])
+async def test_a_list_moves_under_its_reader_as_chosen(drift: str, seen: str):
+    moving = Behaviour(unknowns=Unknowns(page_size=2, list_drift=drift), users=_numbered(6))
+    async with practise(moving) as leaf:
+        pages = [(await leaf.get(f"{BASE}/users?page={n}&size=2")).json for n in range(3)]
+    assert "".join(user["id"][-1] for page in pages for user in page) == seen
+
+
 @pytest.mark.parametrize(
     ("answers", "in_list", "in_one"),
     [

@@ -1,0 +1,266 @@
+"""Asking in pages: the list of users is read and compared with single answers before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from bulk_onboard.census import (
+    FEWEST,
+    PAGE,
+    End,
+    Size,
+    Spot,
+    begin,
+    chosen,
+    contradicts,
+    most_pages,
+    not_chosen,
+    pays,
+    sized,
+    spots,
+)
+from bulk_onboard.decide import Action, Finish, Next, Policy, Progress, Step
+from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.ports import Connection, SecretFields, Users
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.facts import Asking, Listed, Observer, Trouble
+from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
+from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Row, Throttled, Verdict
+
+T = TypeVar("T")
+# A page that cannot be had in so many attempts is given up, and the list with it.
+ATTEMPTS = 4
+# Pages under way at one time: each may be some megabytes large.
+AT_ONCE = 16
+# More answers than this share that say nothing, and the sample has shown nothing.
+UNDECIDED = 0.25
+# Pages.
+TOLD_EVERY = 10
+
+
+class Census:
+    """What the list showed, as a hint for each row, until something contradicts it."""
+
+    def __init__(self, listing: Listing, prints: Prints, fields: SecretFields, observer: Observer) -> None:
+        self.listing = listing
+        self._prints, self._fields = prints, fields
+        self._observer = observer
+        self._refused: dict[int, Finish] = {}
+        self.contradicted = False
+        # Rows that were said to be connected, and are not.
+        self.denied: list[int] = []
+
+    def hint(self, provider: str, leaf_user_id: str, ours: Payload) -> Exists | Absent | None:
+        """What a GET would probably answer. None: that has to be asked."""
+        if self.contradicted:
+            return None
+        credential = self.listing.credential(provider, leaf_user_id)
+        if credential is not None:
+            echo = self._prints.echo(credential.prints, self._fields[provider], ours)
+            return Exists(held(credential, echo))
+        is_unconnected = self.listing.state(provider, leaf_user_id) == UNCONNECTED
+        return Absent() if is_unconnected else None
+
+    def lists(self, provider: str, leaf_user_id: str) -> bool:
+        """Whether the grower is a user at all, by the list."""
+        return not self.contradicted and self.listing.state(provider, leaf_user_id) != UNLISTED
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Where the row starts."""
+        return begin(row, self.hint(row.provider, row.leaf_user_id, row.payload), policy)
+
+    def review(self, row: Row, progress: Progress, verdict: Verdict, step: Step) -> Step:
+        """What to do after this answer, when the row was begun on the list's word.
+
+        A refused POST may be Leaf's way to say that credentials exist, so a row for which nobody has asked
+        yet is asked for before that is the end of it.
+        """
+        if contradicts(progress, verdict) and not self._asked(row):
+            self.contradict(f"{row.leaf_user_id} has credentials, and is listed without any")
+        if (
+            isinstance(verdict, Refused)
+            and isinstance(step, Finish)
+            and self._may_hide(row, progress, verdict)
+        ):
+            self._refused[row.number] = step
+            return Next(replace(progress, action=Action.ASK, failures=0))
+        if row.number in self._refused and progress.action is Action.ASK:
+            return self._after_refusal(row, verdict, step)
+        return step
+
+    def _asked(self, row: Row) -> bool:
+        return self.listing.state(row.provider, row.leaf_user_id) != UNCONNECTED
+
+    def _may_hide(self, row: Row, progress: Progress, verdict: Refused) -> bool:
+        is_first = progress.action is Action.POST and progress.posts == 1 and not progress.suspect
+        return is_first and verdict.code != "no-such-user" and not self._asked(row)
+
+    def _after_refusal(self, row: Row, verdict: Verdict, step: Step) -> Step:
+        if isinstance(verdict, Absent):
+            return self._refused.pop(row.number)
+        if isinstance(verdict, Exists):
+            del self._refused[row.number]
+            self.contradict(f"{row.leaf_user_id} has credentials, and is listed without any")
+        return step
+
+    def deny(self, row: int, leaf_user_id: str) -> None:
+        """The row's grower is listed as connected, and is not: it has to be onboarded after all."""
+        self.denied.append(row)
+        self.contradict(f"{leaf_user_id} has no credentials, and is listed with some")
+
+    def contradict(self, why: str) -> None:
+        """From now on every row is asked for."""
+        if not self.contradicted:
+            self.contradicted = True
+            self._observer(Trouble(f"Leaf's list of users is wrong ({why}): asking one by one from now on"))
+
+
+@dataclass
+class Taking:
+    """The way to a census. ``seed`` makes the sample; ``in_flight`` bounds the requests under way."""
+
+    leaf: Connection
+    users: Users
+    policy: Policy
+    stop: StopSignal
+    observer: Observer
+    draw: Callable[[], float]
+    in_flight: int
+    key: bytes
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._prints = Prints(self.key)
+        self._pages = Collecting(
+            {provider: len(names) for provider, names in self.users.secret_fields.items()}
+        )
+        self._read: set[int] = set()
+        self._broken = False
+
+    async def take(self, wanted: Mapping[str, np.ndarray]) -> Census | None:
+        """A census of these growers (UUIDs by provider), if it is the cheaper way and agrees with the truth.
+
+        None: they have to be asked for one by one. Says which, and why, unless they are few.
+        """
+        rows = sum(map(len, wanted.values()))
+        if rows < FEWEST or self.stop.draining:
+            return None
+        size = await self._measured(rows)
+        if size is None:
+            return None
+        self.observer(Asking("pages", chosen(rows, size)))
+        left = [number for number in range(size.pages) if number not in self._read]
+        await self._each(left, lambda number: self._collect(number, size.page))
+        if self._broken:
+            self._singly("Leaf's list of users cannot be read to its end: asking one by one")
+            return None
+        census = Census(self._pages.listing(), self._prints, self.users.secret_fields, self.observer)
+        return None if self.stop.draining else await self._compared(census, wanted)
+
+    def _singly(self, why: str) -> None:
+        if not self.stop.draining:
+            self.observer(Asking("single", why))
+
+    # --- how long it is -----------------------------------------------------------------------------
+
+    async def _measured(self, rows: int) -> Size | None:
+        """The size of a list that is worth reading; else None."""
+        start = await self._collect(0, PAGE)
+        if start is None:
+            self._singly("Leaf shows no list of its users: asking one by one")
+            return None
+        size: Size | None = sized(start)
+        if size and size.users is None:
+            size = await self._to_the_end(rows, size.page)
+        if size is None or not pays(rows, size):
+            self._singly(not_chosen(rows, size))
+            return None
+        return size
+
+    async def _to_the_end(self, rows: int, size: int) -> Size | None:
+        """The size of a list that does not tell it. None: it is longer than it is worth."""
+        end, most, on_the_last = End(), most_pages(rows), size
+        while (number := end.probe(most)) is not None:
+            page = await self._collect(number, size)
+            if page is None:
+                return None
+            end = end.seen(number, empty=not page.users)
+            on_the_last = len(page.users) if page.users else on_the_last
+        return None if end.empty is None else Size(end.full * size + on_the_last, size)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    async def _collect(self, number: int, size: int) -> Page | None:
+        """Read one page, and keep it. None: it cannot be had."""
+        page = await self._page(number, size)
+        if page is None:
+            self._broken = True
+            return None
+        self._read.add(number)
+        self._pages.add(page)
+        if not len(self._read) % TOLD_EVERY:
+            self.observer(Listed(self._pages.users))
+        return page
+
+    async def _page(self, number: int, size: int) -> Page | None:
+        for attempt in range(1, ATTEMPTS + 1):
+            verdict = (await self.users.users(number, size, self._prints)).verdict
+            match verdict:
+                case Page() as page:
+                    return page
+                case Refused():
+                    return None
+                case _:
+                    after = verdict.after if isinstance(verdict, Throttled | Ambiguous) else None
+            if not await self.stop.pause(after or self.policy.wait(attempt, self.draw())):
+                return None
+        return None
+
+    async def _each(self, items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
+        """Several at a time, until the list turns out to be useless or the run stops."""
+        shared, many = iter(items), min(self.in_flight, AT_ONCE)
+
+        async def go_on(_worker: int, under_way: Callable[[], None]) -> None:
+            under_way()
+            for item in shared:
+                if self._broken or self.stop.draining:
+                    return
+                await work(item)
+
+        await work_through(iter(range(many)), go_on, self.stop, starts=many, in_hand=many)
+
+    # --- is it true? --------------------------------------------------------------------------------
+
+    async def _compared(self, census: Census, wanted: Mapping[str, np.ndarray]) -> Census | None:
+        """The census, if a sample of single requests does not contradict it."""
+        sample = spots(census.listing, wanted, self.seed)
+        said: list[bool | None] = []
+
+        async def look(spot: Spot) -> None:
+            said.append(agrees := await self._agrees(spot))
+            if agrees is False:
+                have = "none" if spot.connected else "credentials"
+                self._broken = True
+                census.contradict(f"{spot.leaf_user_id} has {have}, which is not what it shows")
+
+        await self._each(sample, look)
+        if census.contradicted or self.stop.draining:
+            return None
+        if said.count(None) > UNDECIDED * len(said):
+            self._singly("Leaf's list of users cannot be compared with its answers: asking one by one")
+            return None
+        return census
+
+    async def _agrees(self, spot: Spot) -> bool | None:
+        for attempt in range(1, ATTEMPTS + 1):
+            verdict = (await self.leaf.of(spot.provider).ask(spot.leaf_user_id, Payload({}))).verdict
+            if (agrees := spot.agrees(verdict)) is not None or isinstance(verdict, Refused):
+                return agrees
+            after = verdict.after if isinstance(verdict, Throttled | Ambiguous) else None
+            if not await self.stop.pause(after or self.policy.wait(attempt, self.draw())):
+                return None
+        return None

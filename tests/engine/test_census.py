@@ -1,0 +1,269 @@
+"""The list of users is read, compared with single answers, and believed only if they agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import pytest
+from fakes import FakeLeaf, FakeWorld, row, unheard
+from warp import warp
+
+from bulk_onboard.decide import Action, Finish, Next, Policy, Progress
+from bulk_onboard.engine.census import ATTEMPTS, Census, Taking
+from bulk_onboard.engine.ports import Sent
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.errors import ExitCode, LoginRefused
+from bulk_onboard.facts import Asking, Fact, Trouble
+from bulk_onboard.listing import ListedCredential, ListedUser, Page, PageVerdict, Prints, words
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Answer,
+    Exists,
+    Payload,
+    Refused,
+    Status,
+    Throttled,
+    Verdict,
+)
+
+TOKEN = "planted-token"
+
+
+def grower(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+@dataclass
+class FakeUsers:
+    """A list of so many users. ``connected``: who is, in truth and in the list, but for those it ``lies`` of.
+
+    ``first``: what the first requests are answered instead.
+    """
+
+    count: int = 1000
+    connected: Callable[[int], bool] = lambda n: n % 3 == 0
+    lies: frozenset[int] = frozenset()
+    total: bool = True
+    most: int = 100
+    first: Iterator[PageVerdict | Exception] = field(default_factory=lambda: iter(()))
+    pages: list[tuple[int, int]] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    @property
+    def secret_fields(self) -> Mapping[str, tuple[str, ...]]:
+        return {"raven": ("refreshToken",)}
+
+    async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
+        self.pages.append((page, size))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.1)
+        self.at_once -= 1
+        match next(self.first, None):
+            case None:
+                return Answer(self._page(page, min(size, self.most), prints))
+            case Exception() as error:
+                raise error
+            case verdict:
+                return Answer(verdict)
+
+    def _page(self, page: int, size: int, prints: Prints) -> Page:
+        shown = {"raven": ListedCredential("c-1", "OK", (prints.of(TOKEN),))}
+        numbers = range(page * size, min((page + 1) * size, self.count))
+        users = (
+            ListedUser(grower(n), shown if self.connected(n) ^ (n in self.lies) else {}) for n in numbers
+        )
+        return Page(tuple(users), self.count if self.total else None)
+
+    async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+        raise NotImplementedError
+
+
+@dataclass
+class Took:
+    census: Census | None
+    facts: list[Fact]
+    world: FakeWorld
+    stop: StopSignal
+
+    @property
+    def ways(self) -> list[str]:
+        return [fact.way for fact in self.facts if isinstance(fact, Asking)]
+
+
+def take(users: FakeUsers, rows: int = 900, make: Callable[[str], FakeLeaf] | None = None) -> Took:
+    """A census of the first so many growers."""
+
+    def truth(leaf_user_id: str) -> FakeLeaf:
+        return FakeLeaf(held=TOKEN if users.connected(int(leaf_user_id[-12:])) else None)
+
+    async def main() -> Took:
+        stop, facts, world = StopSignal(), list[Fact](), FakeWorld(make=make or truth)
+        stop.grace = 0.5
+        taking = Taking(
+            leaf=world,
+            users=users,
+            policy=Policy(),
+            stop=stop,
+            observer=facts.append,
+            draw=lambda: 0.5,
+            in_flight=64,
+            key=b"key",
+            seed=1,
+        )
+        census = await taking.take({"raven": words([grower(n) for n in range(rows)])})
+        return Took(census, facts, world, stop)
+
+    return warp(main())
+
+
+def test_pages_are_read_several_at_a_time_and_each_once() -> None:
+    users = FakeUsers()
+    took = take(users)
+    assert sorted(users.pages) == [(n, 100) for n in range(10)]
+    assert users.most_at_once > 4
+    assert took.ways == ["pages"]
+    assert len(took.world.log) == 40
+    assert took.census is not None
+    ours = Payload({"refreshToken": TOKEN})
+    assert isinstance(took.census.hint("raven", grower(3), ours), Exists)
+    assert isinstance(took.census.hint("raven", grower(4), ours), Absent)
+    assert took.census.hint("raven", grower(5000), ours) is None
+    assert (took.census.lists("raven", grower(4)), took.census.lists("raven", grower(5000))) == (True, False)
+
+
+def test_few_rows_are_not_worth_a_look_at_the_list() -> None:
+    users = FakeUsers()
+    took = take(users, rows=99)
+    assert (took.census, users.pages, took.facts) == (None, [], [])
+
+
+def test_a_list_that_is_longer_than_the_file_is_left_after_its_first_page() -> None:
+    users = FakeUsers(count=100_000)
+    took = take(users)
+    assert (took.census, users.pages, took.ways) == (None, [(0, 100)], ["single"])
+
+
+def test_a_list_without_a_total_is_read_when_its_end_is_near() -> None:
+    users = FakeUsers(total=False)
+    took = take(users)
+    assert took.census is not None
+    assert len(took.census.listing) == 1000
+    assert len(users.pages) == len(set(users.pages)) < 15
+
+
+def test_a_list_without_an_end_is_left_after_a_few_looks() -> None:
+    users = FakeUsers(count=10**9, total=False)
+    took = take(users)
+    assert (took.census, took.ways) == (None, ["single"])
+    assert len(users.pages) < 15
+
+
+def test_pages_that_are_smaller_than_asked_for_are_asked_for_as_they_are() -> None:
+    users = FakeUsers(most=40)
+    took = take(users)
+    assert took.census is not None
+    assert len(took.census.listing) == 1000
+    assert users.pages[1:] == [(n, 40) for n in range(1, 25)]
+
+
+def test_a_page_that_fails_is_asked_for_again() -> None:
+    lost: list[PageVerdict | Exception] = [Throttled(3.0), Ambiguous("no-answer")]
+    took = take(users := FakeUsers(first=iter(lost)))
+    assert took.census is not None
+    assert len(users.pages) == 12
+
+
+@pytest.mark.parametrize("verdict", [Refused("no"), Ambiguous("unreadable-reply"), Throttled()])
+def test_no_list_means_single_requests(verdict: PageVerdict) -> None:
+    took = take(users := FakeUsers(first=repeat(verdict)))
+    assert (took.census, took.ways) == (None, ["single"])
+    assert len(users.pages) <= ATTEMPTS
+
+
+def test_a_list_that_breaks_off_means_single_requests_and_no_further_pages() -> None:
+    broken = FakeUsers(count=10_000)
+    broken.first = iter([broken._page(0, 100, Prints(b"key")), *repeat(Ambiguous("unreadable-reply"), 1000)])
+    took = take(broken, rows=9000)
+    assert (took.census, took.ways) == (None, ["pages", "single"])
+    assert len(broken.pages) <= 1 + 16 * ATTEMPTS
+
+
+@pytest.mark.parametrize("lies", [range(0, 1000, 3), [n for n in range(1000) if n % 3]])
+def test_one_contradiction_in_either_direction_means_single_requests(lies: range | list[int]) -> None:
+    took = take(FakeUsers(lies=frozenset(lies)))
+    assert took.census is None
+    (trouble,) = [fact for fact in took.facts if isinstance(fact, Trouble)]
+    assert "Leaf's list of users is wrong" in trouble.message
+    assert "one by one" in trouble.message
+
+
+def test_a_sample_that_says_nothing_means_single_requests() -> None:
+    def silent(_grower: str) -> FakeLeaf:
+        from fakes import Fault
+
+        return FakeLeaf(gets=repeat(Fault.LOST_BEFORE))
+
+    took = take(FakeUsers(), make=silent)
+    assert (took.census, took.ways) == (None, ["pages", "single"])
+
+
+def test_a_refused_login_stops_the_run() -> None:
+    broken = FakeUsers(count=10_000)
+    broken.first = iter([broken._page(0, 100, Prints(b"key")), LoginRefused("no")])
+    took = take(broken, rows=9000)
+    assert took.census is None
+    assert took.stop.exit_code is ExitCode.LOGIN
+
+
+# --- what comes later -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def census() -> Census:
+    took = take(FakeUsers())
+    assert took.census is not None
+    return took.census
+
+
+UNCONNECTED_ROW = row(grower=grower(4))
+POSTED = Progress(Action.POST, posts=1)
+
+
+def test_a_post_that_meets_credentials_makes_an_end_of_all_hints(census: Census) -> None:
+    step = Next(Progress(Action.ASK, claimed="leaf:exists"))
+    assert census.review(UNCONNECTED_ROW, POSTED, Exists(None), step) == step
+    assert census.contradicted
+    assert census.hint("raven", grower(3), Payload({})) is None
+    assert census.begin(row(grower=grower(4)), Policy()) == Next(Progress(Action.ASK))
+
+
+def test_a_refused_post_on_the_lists_word_is_asked_for_before_that_is_the_end(census: Census) -> None:
+    end, refusal = Finish(Status.REJECTED, "leaf:no", "no"), Refused("leaf:no", "no")
+    step = census.review(UNCONNECTED_ROW, POSTED, refusal, end)
+    assert isinstance(step, Next)
+    assert step.progress.action is Action.ASK
+    assert census.review(UNCONNECTED_ROW, step.progress, Absent(), Next(POSTED)) == end
+    assert not census.contradicted
+
+
+def test_a_refused_post_may_have_met_credentials(census: Census) -> None:
+    refusal = Refused("leaf:no", "no")
+    step = census.review(UNCONNECTED_ROW, POSTED, refusal, Finish(Status.REJECTED, "leaf:no"))
+    assert isinstance(step, Next)
+    end = Finish(Status.EXISTING, "already-connected")
+    assert census.review(UNCONNECTED_ROW, step.progress, Exists(None), end) == end
+    assert census.contradicted
+
+
+def test_a_refused_post_of_a_grower_who_was_asked_for_is_the_end(census: Census) -> None:
+    end = Finish(Status.REJECTED, "leaf:no")
+    unlisted = row(grower=grower(5000))
+    assert census.review(unlisted, POSTED, Refused("leaf:no"), end) == end
+    gone = Finish(Status.REJECTED, "no-such-user")
+    assert census.review(UNCONNECTED_ROW, POSTED, Refused("no-such-user"), gone) == gone
