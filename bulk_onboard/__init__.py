@@ -16,7 +16,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     leaf/          the calls to Leaf, the login, what each answer means
     pace/          the ceiling over all requests, and the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite
-    engine/        scan, survey, census, the life of one row, the events check; opening, run and closing wire them
+    engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them
     report/        results, summary
     cli/           options and settings in, exit code out
     sandbox/       an imitation of Leaf, with faults
