@@ -124,7 +124,7 @@ def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) ->
 
 
 def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> dict[str, np.ndarray]:
-    """The UUIDs (rows x 2) of these rows' growers, by provider name; ``provider``: of a file that tells none."""
+    """The UUIDs (rows x 2) of these rows' growers by provider; ``provider``: of a file that tells none."""
     parts: dict[str, list[np.ndarray]] = {}
     for _, _, data in memory.blocks(run_no):
         table = manifest.unpack(data)
