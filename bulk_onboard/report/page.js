@@ -18,7 +18,7 @@
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of rows) row.hidden = !words.every((word) => texts.get(row).includes(word));
     area.hidden = true;
-    found.textContent = words.length ? `${many(visible().length)} of ${many(rows.length)}` : many(rows.length);
+    found.textContent = words.length ? `${visible().length.toLocaleString("en")} of ${many(rows.length)}` : many(rows.length);
   };
 
   const sort = (at) => {

@@ -1,0 +1,170 @@
+"""The page in a real browser: opened from its file, read, searched, sorted, copied and printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.report.browser import Browser, browsing
+from tests.report.runs import page_of, usual
+from tests.report.test_page import HOSTILE, extract_of
+
+WIDTHS = (375, 768, 1280)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 rows, of which 25 need attention."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(page_of(300, 12, region="Nord & West"), encoding="utf-8")
+    return path
+
+
+def column(browser: Browser, at: int) -> list[str]:
+    """The texts of a column, of the rows that are shown, in their order."""
+    script = """return [...document.querySelectorAll("#attention tbody tr")].filter((row) => row.offsetParent)
+        .map((row) => row.cells[arguments[0]].textContent.trim())"""
+    found: list[str] = browser.ask(script, at)
+    return found
+
+
+def test_it_opens_without_a_complaint_and_asks_for_nothing_else(browser: Browser, page: Path) -> None:
+    browser.complaints(), browser.requests()
+    browser.open(page)
+    browser.ask("document.getElementById('search').focus()")
+    assert browser.requests() == [page.as_uri()]
+    assert browser.complaints() == []
+    assert len(column(browser, 0)) == 25
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(
+    browser: Browser, page: Path, width: int, scheme: str
+) -> None:
+    browser.open(page, width=width, scheme=scheme)
+    browser.ask("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    assert browser.faults() == []
+    assert browser.ask("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_dark_and_light_follow_the_reader(browser: Browser, page: Path) -> None:
+    seen = set()
+    for scheme in ("light", "dark"):
+        browser.open(page, scheme=scheme)
+        seen.add(browser.ask("return getComputedStyle(document.body).backgroundColor"))
+    assert len(seen) == 2
+
+
+def test_a_search_shows_the_rows_that_have_all_of_its_words(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.driver.find_element("id", "search").send_keys("SERVER failed")
+    assert set(column(browser, 3)) == {"server-error"}
+    assert browser.driver.find_element("id", "found").text == "7 of 25 rows"
+    browser.driver.find_element("id", "search").send_keys(" nowhere")
+    assert column(browser, 0) == []
+
+
+def test_a_cause_shows_its_rows(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.driver.find_element("css selector", "[aria-label='Show the rows with no-answer']").click()
+    assert set(column(browser, 3)) == {"no-answer"}
+
+
+def test_a_header_sorts_up_and_then_down_also_by_keyboard(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    first, _, status = browser.driver.find_elements("css selector", "#attention th button")[:3]
+    first.click()
+    first.click()
+    numbers = [int(each) for each in column(browser, 0)]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(numbers) == 25
+    status.send_keys(Keys.ENTER)
+    assert column(browser, 2) == sorted(column(browser, 2))
+    assert browser.ask("return document.querySelectorAll('[aria-sort]').length") == 1
+
+
+def test_what_is_shown_is_copied_as_csv_and_a_spreadsheet_runs_none_of_it(
+    browser: Browser, page: Path
+) -> None:
+    browser.open(page)
+    browser.told("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    browser.driver.find_element("id", "search").send_keys("server-error")
+    browser.driver.find_element("id", "copy").click()
+    text = browser.driver.execute_async_script(
+        "const done = arguments[0]; navigator.clipboard.readText().then(done, (e) => done(String(e)))"
+    )
+    header, *rows = csv.reader(io.StringIO(text))
+    assert header == ["row", "leafUserId", "status", "code", "message", "region"]
+    assert {tuple(row[2:]) for row in rows} == {("failed", "server-error", "'=HTTP(503)", "Nord & West")}
+    assert browser.driver.find_element("id", "found").text == "7 rows copied"
+
+
+def test_where_a_page_may_not_copy_the_csv_is_there_to_be_taken(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.ask("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    browser.driver.find_element("id", "copy").click()
+    area = browser.driver.find_element("id", "csv")
+    assert area.is_displayed()
+    assert len((area.get_attribute("value") or "").splitlines()) == 26
+    assert '"The token is not valid, ""they"" say"' in (area.get_attribute("value") or "")
+
+
+def test_everything_can_be_reached_by_keyboard(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    reached = []
+    for _ in range(40):
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        reached.append(
+            browser.ask("const e = document.activeElement; return e.id || e.className || e.tagName")
+        )
+    assert {"search", "copy", "scroll", "SUMMARY", "BUTTON"} <= set(reached)
+
+
+def test_without_script_it_says_the_same_in_plain_tables(browser: Browser, page: Path) -> None:
+    browser.told("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(page)
+        assert len(browser.driver.find_elements("css selector", "#attention tbody tr")) == 25
+        assert not browser.driver.find_element("id", "tools").is_displayed()
+        assert "275 of 300 growers" in browser.driver.find_element("tag name", "h1").text
+    finally:
+        browser.told("Emulation.setScriptExecutionDisabled", value=False)
+
+
+@pytest.mark.parametrize(("rows", "every"), [(300, 12), (300, 0), (1500, 1)])
+def test_it_prints_to_two_pages(browser: Browser, tmp_path: Path, rows: int, every: int) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page_of(rows, every), encoding="utf-8")
+    browser.open(path)
+    assert browser.printed() <= 2
+
+
+def test_what_strangers_wrote_runs_nowhere(browser: Browser, tmp_path: Path) -> None:
+    from bulk_onboard.entry import Entry
+    from bulk_onboard.report.page import render
+
+    entries = [Entry(at, "rejected", code=text, message=text) for at, text in enumerate(HOSTILE, 2)]
+    path = tmp_path / "report.html"
+    text = render(usual(len(HOSTILE)), *extract_of(*entries, **{HOSTILE[0]: HOSTILE[1]}))
+    path.write_text(text, encoding="utf-8")
+    browser.complaints()
+    browser.open(path)
+    assert browser.complaints() == []
+    assert column(browser, 4)[0] == HOSTILE[0]
+    # Even what got in would not run: the policy names the one script that may.
+    browser.ask("""const script = document.createElement("script");
+        script.textContent = "window.foreign = true"; document.body.append(script)""")
+    assert browser.ask("return window.foreign") is None
+    assert any("Content Security Policy" in each for each in browser.complaints())
