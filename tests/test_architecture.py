@@ -48,6 +48,7 @@ CONFINED = {
     "aiohttp": {"leaf", "sandbox"},
     "sqlalchemy": {"ledger"},
     "click": {"cli"},
+    "jinja2": {"report"},
     "tqdm": {"cli"},
     "pydantic": {"cli"},
     "pydantic_settings": {"cli"},
@@ -179,7 +180,18 @@ def _loaded_by(program: str) -> set[str]:
     return set(ran.stdout.split())
 
 
-HEAVY = {"pandas", "numpy", "pyarrow", "aiohttp", "pydantic", "sqlalchemy", "tqdm", "asyncio", "uvloop"}
+HEAVY = {
+    "jinja2",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "aiohttp",
+    "pydantic",
+    "sqlalchemy",
+    "tqdm",
+    "asyncio",
+    "uvloop",
+}
 
 
 @pytest.mark.parametrize("argv", ["--help", "--version", "providers"])
