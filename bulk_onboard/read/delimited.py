@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
@@ -37,13 +38,18 @@ _MISREAD = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the text is to be taken apart. ``header_at``: number of rows above the header."""
+    r"""How the text is to be taken apart. ``header_at``: number of rows above the header.
+
+    ``head_lines``: lines down to the header's end; ``lone_returns``: whether some end with ``\r`` alone.
+    """
 
     encoding: str
     delimiter: str
     sep_line: bool
     header_at: int
     header: tuple[str, ...]
+    head_lines: int
+    lone_returns: bool
 
 
 class Delimited:
@@ -75,24 +81,50 @@ class Delimited:
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start. Raises InputError if they cannot be told apart."""
         layout, number = self._layout, self._layout.header_at + 2
-        lines = _lines(self._held, layout.encoding, layout.sep_line)
-        self._take(_reader(lines, layout.delimiter), layout.header_at + 1, 1)
+        content = text.Pieces(text.utf_8(self._held, layout.encoding))
+        if layout.lone_returns:
+            lines = self._lines(content.left(), 1)
+            self._take(
+                _reader(islice(lines, layout.sep_line, None), layout.delimiter), layout.header_at + 1, 1
+            )
+            yield from self._quoted(lines, columns, size, number)
+            return
+        line = 1 + text.line_count(self._head(content))
         # A cell in quotes may go on in the next lines, so that from the first quote on no line stands alone.
-        while ahead := list(islice(lines, size)):
-            if any('"' in line for line in ahead):
-                yield from self._quoted(chain(ahead, lines), columns, size, number)
+        while piece := content.piece(size):
+            if b'"' in piece or text.is_unended(piece):
+                lines = self._lines(chain([piece], content.left()), line)
+                yield from self._quoted(lines, columns, size, number)
                 return
-            yield from self._plain(ahead, columns, number)
-            number += len(ahead)
+            count = yield from self._plain(piece, columns, number)
+            line, number = line + count, number + count
 
-    def _plain(self, lines: list[str], columns: Sequence[int], number: int) -> Iterator[Chunk]:
-        """The rows of lines without quotes, each of which is a row."""
-        delimiter, width = self._layout.delimiter, len(self._layout.header)
-        found = unquoted.columns_of(lines, delimiter, width, columns)
+    def _head(self, content: text.Pieces) -> bytes:
+        """The lines down to the header."""
+        head = content.piece(self._layout.head_lines)
+        self._below_header(self._lines([head], 1))
+        return head
+
+    def _below_header(self, lines: Iterator[str]) -> Iterator[str]:
+        """The lines after the header. Raises InputError if those above cannot be told apart."""
+        layout = self._layout
+        above = islice(lines, 1, None) if layout.sep_line else lines
+        self._take(_reader(above, layout.delimiter), layout.header_at + 1, 1)
+        return lines
+
+    def _lines(self, content: Iterable[bytes], first: int) -> Iterator[str]:
+        return chain.from_iterable(text.lines(content, self.name, first))
+
+    def _plain(self, piece: bytes, columns: Sequence[int], number: int) -> Generator[Chunk, None, int]:
+        """The rows of lines without quotes, each of which is a row; how many there were."""
+        found = unquoted.columns_of(piece, self._layout.delimiter, len(self._layout.header), columns)
         if found is None:
+            lines = list(self._lines([piece], number))
             yield from self._quoted(iter(lines), columns, len(lines), number)
-        else:
-            yield make_chunk(np.arange(number, number + len(lines), dtype=np.int64), found)
+            return len(lines)
+        count = text.line_count(piece)
+        yield make_chunk(np.arange(number, number + count, dtype=np.int64), found)
+        return count
 
     def _quoted(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
@@ -136,11 +168,6 @@ def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
     return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
-def _lines(held: Held, encoding: str, sep_line: bool) -> Iterator[str]:
-    found = chain.from_iterable(text.lines(held, encoding))
-    return islice(found, 1, None) if sep_line else found
-
-
 def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], width: int) -> Chunk:
     """Rows as they stand in the file -> columns, without the blank ones."""
     numbers = np.arange(first, first + len(rows), dtype=np.int64)
@@ -172,7 +199,8 @@ def _squared(rows: list[list[str]], width: int) -> tuple[list[list[str]], np.nda
 
 def _layout(held: Held, wanted: frozenset[str]) -> Layout:
     encoding = text.encoding(held)
-    sample = list(islice(_lines(held, encoding, sep_line=False), _SAMPLE_ROWS))
+    content = text.lines(text.utf_8(held, encoding), held.name)
+    sample = list(islice(chain.from_iterable(content), _SAMPLE_ROWS))
     said = _SEP_LINE.match(sample[0]) if sample else None
     if said:
         sample = sample[1:]
@@ -181,7 +209,11 @@ def _layout(held: Held, wanted: frozenset[str]) -> Layout:
     at = header_row(rows, wanted)
     if at is None:
         raise InputError(f"{held.name} has only blank lines; expected a header and rows")
-    return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]))
+    reader = csv.reader(sample, delimiter=delimiter)
+    deque(islice(reader, at + 1), maxlen=0)
+    head_lines = bool(said) + reader.line_num
+    lone_returns = any(line.endswith("\r") for line in sample)
+    return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]), head_lines, lone_returns)
 
 
 def _delimiter(sample: list[str], wanted: frozenset[str], said: str) -> str:

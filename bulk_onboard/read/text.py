@@ -9,7 +9,10 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+import numpy as np
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.held import Held
@@ -17,6 +20,7 @@ from bulk_onboard.read.held import Held
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 22
 HEAD = 1 << 16
+_LINE_END = ord("\n")
 
 Opener = Callable[[io.BufferedReader], io.BufferedIOBase]
 
@@ -148,21 +152,73 @@ def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
     return None, foreign
 
 
-def lines(held: Held, name: str) -> Iterator[list[str]]:
-    r"""Lists of lines with their ends (\n, \r\n or \r). Raises InputError for a line without end."""
-    decoder, rest, line = codecs.getincrementaldecoder(name)(), "", 1
+def utf_8(held: Held, name: str) -> Iterator[bytes]:
+    """The content as UTF-8, in blocks of whole characters, without a byte order mark."""
+    decoder = codecs.getincrementaldecoder(name)()
+    same = name in {"utf-8", "cp1252"}
     for block in blocks(held):
-        split = io.StringIO(rest + _decoded(held, decoder, block), newline="").readlines()
+        if same and block.isascii() and not decoder.getstate()[0]:
+            yield block
+        else:
+            yield _decoded(held, decoder, block).encode()
+    yield _decoded(held, decoder, b"").encode()
+
+
+class Pieces:
+    r"""Content that is taken in pieces of many lines. A line ends with ``\n`` here."""
+
+    def __init__(self, content: Iterator[bytes]) -> None:
+        """``content``: see `utf_8`."""
+        self._content, self._rest = filter(None, content), b""
+
+    def piece(self, count: int) -> bytes:
+        """The next so many lines, with their ends; fewer where the content ends, or one is too long."""
+        taken, missing, unended = [], count, 0
+        while unended <= LONGEST_LINE and (block := self._rest or next(self._content, b"")):
+            ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_END)
+            cut = int(ends[missing - 1]) + 1 if len(ends) >= missing else len(block)
+            taken.append(block[:cut])
+            self._rest = block[cut:]
+            if len(ends) >= missing:
+                break
+            missing -= len(ends)
+            unended = len(block) - int(ends[-1]) - 1 if len(ends) else unended + len(block)
+        return b"".join(taken)
+
+    def left(self) -> Iterator[bytes]:
+        """All that has not been taken."""
+        rest, self._rest = self._rest, b""
+        return chain([rest], self._content)
+
+
+def line_count(piece: bytes) -> int:
+    r"""How many lines there are, of which the last one may lack its ``\n``."""
+    return piece.count(b"\n") + (not piece.endswith(b"\n"))
+
+
+def is_unended(piece: bytes) -> bool:
+    """Whether its last line is too long to be one, and so may go on."""
+    return len(piece) - piece.rfind(b"\n") > LONGEST_LINE
+
+
+def lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[list[str]]:
+    r"""Lists of lines with their ends (\n, \r\n or \r). Raises InputError for a line without end.
+
+    ``content``: see `utf_8`; ``what`` it is called and the number of its first line, for messages.
+    """
+    rest, line = "", first
+    for block in content:
+        split = io.StringIO(rest + block.decode(), newline="").readlines()
         # The last line may go on in the next block, and its \r may be half of an end.
         rest = split.pop() if split and not split[-1].endswith("\n") else ""
         if len(rest) > LONGEST_LINE:
             raise InputError(
-                f"{held.name}, line {line + len(split)}: more than {LONGEST_LINE:,} characters;"
+                f"{what}, line {line + len(split)}: more than {LONGEST_LINE:,} characters;"
                 " expected one row per line"
             )
         line += len(split)
         yield split
-    yield io.StringIO(rest + _decoded(held, decoder, b""), newline="").readlines()
+    yield io.StringIO(rest, newline="").readlines()
 
 
 def _decoded(held: Held, decoder: codecs.IncrementalDecoder, block: bytes) -> str:

@@ -5,24 +5,26 @@ Whatever is not plain, such as a row of another length or a blank one, is left t
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from bulk_onboard.read.text import line_count
+from bulk_onboard.texts import bytes_of
+
 _LARGEST = 1 << 28
+_ASCII = 127
 
 
-def columns_of(
-    lines: Sequence[str], delimiter: str, width: int, columns: Sequence[int]
-) -> list[pa.Array] | None:
-    """These columns of the lines, as text; None if the lines are not plain."""
-    content = "".join(lines)
+def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) -> list[pa.Array] | None:
+    r"""These columns of lines in UTF-8 that end with ``\n``, as text; None if the lines are not plain."""
     # Arrow would take a byte order mark off the first cell.
-    if '"' in content or content.startswith("\ufeff") or not delimiter.isascii() or not columns:
+    if b'"' in data or data.startswith(BOM_UTF8) or not delimiter.isascii() or not columns:
         return None
-    data = content.encode()
     if len(data) > _LARGEST:
         return None
     names = [str(i) for i in range(width)]
@@ -43,12 +45,18 @@ def columns_of(
         )
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != len(lines) or _may_be_blank(table.column(names[columns[0]])):
+    # A lone \r ends a line too, so that there are more rows than lines.
+    if table.num_rows != line_count(data) or _may_be_blank(table.column(names[columns[0]])):
         return None
     return [table.column(names[i]).combine_chunks() for i in columns]
 
 
 def _may_be_blank(key: pa.ChunkedArray) -> bool:
     """Whether a row may be blank: surely not if all begin with a letter or digit here."""
-    firsts = pc.unique(pc.utf8_slice_codeunits(key, 0, 1)).to_pylist()
-    return not all(first.isalnum() for first in firsts)
+    text, starts, lengths = bytes_of(key)
+    if not lengths.all():
+        return True
+    firsts = np.flatnonzero(np.bincount(text[starts], minlength=256))
+    if firsts[-1] > _ASCII:
+        return not all(first.isalnum() for first in pc.unique(pc.utf8_slice_codeunits(key, 0, 1)).to_pylist())
+    return not all(chr(first).isalnum() for first in firsts)

@@ -32,19 +32,23 @@ def rows_of(content: bytes, size: int) -> list[tuple[object, ...]]:
 def test_lines_without_quotes_are_read_as_the_thorough_reader_reads_them(
     lines: list[tuple[str, str]], size: int
 ) -> None:
-    text = ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n" + "".join(line + end for line, end in lines)
-    fast = rows_of(text.encode(), size)
+    content = (
+        ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n" + "".join(line + end for line, end in lines)
+    )
+    fast = rows_of(content.encode(), size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unquoted, "columns_of", lambda *_: None)
-        assert fast == rows_of(text.encode(), size)
+        assert fast == rows_of(content.encode(), size)
 
 
 def test_plain_lines_are_read_the_fast_way() -> None:
-    found = unquoted.columns_of(["a,b,c\r\n", "007,,NA"], ",", 3, [0, 1, 0])
+    found = unquoted.columns_of(b"a,b,c\r\n007,,NA", ",", 3, [0, 1, 0])
     assert found is not None
     assert [column.to_pylist() for column in found] == [["a", "007"], ["b", ""], ["a", "007"]]
 
 
-@pytest.mark.parametrize("line", ['a,"b",c', "a,b", "a,b,c,d", "", ",,", " a,b,c", "\ufeffa,b,c"])
+@pytest.mark.parametrize(
+    "line", ['a,"b",c', "a,b", "a,b,c,d", "", ",,", " a,b,c", "\ufeffa,b,c", "a,b,c\ra,b,c"]
+)
 def test_lines_that_are_not_plain_are_left_alone(line: str) -> None:
-    assert unquoted.columns_of([line + "\n", "a,b,c\n"], ",", 3, [0]) is None
+    assert unquoted.columns_of(f"{line}\na,b,c\n".encode(), ",", 3, [0]) is None
