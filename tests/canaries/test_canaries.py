@@ -154,7 +154,7 @@ def test_secrets_in_the_wrong_column_are_written_nowhere(tmp_path: Path, command
 
 
 CRASHES = {
-    "in a reply": "from bulk_onboard.leaf.client import LeafClient as P; P._exchange",
+    "in a reply": "from bulk_onboard.leaf.wire import Wire as P; P._exchange",
     "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
     "in the ledger": "from bulk_onboard.ledger.ledger import Ledger as P; P.write",
     "in a report": "import bulk_onboard.engine.closing as P; P.merge",

@@ -312,14 +312,14 @@ def test_validate_sends_nothing_and_needs_no_setting(desk: Desk) -> None:
 
 
 def test_that_leaf_holds_another_token_stays_known_from_run_to_run(desk: Desk, leaf: Leaf) -> None:
-    server = leaf(Behaviour(event_delay=0.8))
+    server = leaf(Behaviour(event_delay=3))  # longer than two runs take on a busy machine
     desk.at(server).run(write(growers(2)), "--no-events", "--output", "elsewhere")
     file = write([(user, f"{token}-new") for user, token in growers(2)])
     first = desk.run(file, "--events-wait", "0")
     assert {(row["status"], row["code"], row["health"]) for row in first.rows} == {
         ("existing", "token-changed", "pending")
     }
-    time.sleep(1)
+    time.sleep(3)
     for _ in range(2):
         again = desk.run(file, "--events-wait", "2")
         assert {(row["status"], row["code"], row["health"]) for row in again.rows} == {
