@@ -237,10 +237,13 @@ class Calls:
         self._client = client
         self._path = provider.path
         self.secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
+        self._open_fields = tuple(f.name for f in provider.grower_fields if not f.secret)
 
     async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        verdict = partial(replies.after_get, ours=ours, secret_fields=self.secret_fields)
+        verdict = partial(
+            replies.after_get, ours=ours, secret_fields=self.secret_fields, open_fields=self._open_fields
+        )
         answer = await self._client.call(_Request("GET", self._url(leaf_user_id), verdict, sent))
         return self._client.weigh_absence(leaf_user_id, answer)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import aiohttp
 
@@ -75,8 +75,10 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
     return common(reply, sent)
 
 
-def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Verdict:
-    """The verdict on a GET of credentials."""
+def after_get(
+    reply: Reply, ours: Payload, secret_fields: tuple[str, ...], open_fields: tuple[str, ...] = ()
+) -> Verdict:
+    """The verdict on a GET of credentials. ``open_fields``: of the grower too, but no secrets."""
     if reply.status in {404, 410}:
         if is_page(reply):
             return _OF_A_GATEWAY
@@ -88,7 +90,7 @@ def after_get(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Ve
     if reply.status == 200:
         if _is_bare(reply):
             return Absent(bare=True, form=f"200 {reply.body.strip().decode()}")
-        credential = _credential(reply, ours, secret_fields)
+        credential = _credential(reply, ours, secret_fields, open_fields)
         return Exists(credential) if credential else Ambiguous("unreadable-reply", "not credentials")
     return common(reply, ours)
 
@@ -233,7 +235,9 @@ def _is_bare(reply: Reply) -> bool:
     return reply.body.strip() in {b"", b"null", b"{}"}
 
 
-def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> Credential | None:
+def _credential(
+    reply: Reply, ours: Payload, secret_fields: tuple[str, ...], open_fields: tuple[str, ...] = ()
+) -> Credential | None:
     data = parsed(reply)
     if not isinstance(data, dict) or isinstance(data.get("id"), bool):
         return None
@@ -244,12 +248,18 @@ def _credential(reply: Reply, ours: Payload, secret_fields: tuple[str, ...]) -> 
         id=word(data["id"], ours.values()),
         status=word(status, ours.values()) if isinstance(status, str) else "",
         created=_on_our_clock(_timestamp(data.get("createdTime")), reply),
-        echo=_echo(data, ours, secret_fields),
+        echo=_echo(data, ours, secret_fields, open_fields),
     )
 
 
-def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]) -> Echo:
+def _echo(
+    data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...], open_fields: tuple[str, ...]
+) -> Echo:
+    """The same secrets of another user name or organization are other credentials."""
     found = Echo.UNKNOWN
+    for name in open_fields:
+        if name in ours and is_shown(value := data.get(name)) and value.casefold() != ours[name].casefold():
+            return Echo.DIFFERENT
     for name in secret_fields:
         if name in ours and is_shown(value := data.get(name)):
             if value != ours[name]:
@@ -262,7 +272,7 @@ def _echo(data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...]
 _MASKED = re.compile(r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}")
 
 
-def is_shown(value: object) -> bool:
+def is_shown(value: object) -> TypeGuard[str]:
     """Whether an echoed secret is the real one, not blank and not masked."""
     return isinstance(value, str) and not _MASKED.search(value)
 

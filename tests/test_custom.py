@@ -1,0 +1,96 @@
+"""Providers that users define are like those built in, and what is wrong with a definition is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulk_onboard.custom import defined
+from bulk_onboard.providers import PROVIDERS, Field, Provider, Scope
+
+TOKEN = {"name": "refreshToken", "scope": "grower"}
+
+
+def test_a_table_becomes_a_provider() -> None:
+    key = {"name": "apiKey", "scope": "app", "help": "the key", "example": "k-1"}
+    mode = {"name": "mode", "scope": "app", "allowed": ["A", "B"], "required": False}
+    table = {"path": "mt", "embedded": "mtStored", "title": "My Terminal", "fields": [key, mode, TOKEN]}
+    assert defined("My Terminal", table, PROVIDERS) == Provider(
+        "my-terminal",
+        "My Terminal",
+        "mt",
+        "mtStored",
+        (
+            Field("apiKey", Scope.APP, help="the key", example="k-1"),
+            Field("mode", Scope.APP, secret=False, required=False, allowed=("A", "B")),
+            Field("refreshToken", Scope.GROWER),
+        ),
+    )
+
+
+def test_what_is_left_out_follows_from_the_name() -> None:
+    found = defined("my-terminal", {"fields": [TOKEN]}, PROVIDERS)
+    assert (found.path, found.embedded) == ("my-terminal-credentials", "myTerminalCredentials")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "told"),
+    [
+        ("raven", {"fields": [TOKEN]}, "there is a provider raven already"),
+        ("John_Deere", {"fields": [TOKEN]}, "there is a provider john-deere already"),
+        ("leaf", {"fields": [TOKEN]}, "its name is none"),
+        ("a,b", {"fields": [TOKEN]}, "its name is none"),
+        ("mine", {"path": "x"}, "fields is not a list of tables"),
+        ("mine", {"fields": []}, "fields is not a list of tables"),
+        ("mine", {"fields": ["refreshToken"]}, "fields is not a list of tables"),
+        ("mine", {"fields": [{"name": "apiKey", "scope": "app"}]}, "no field is of the grower"),
+        ("mine", {"fields": [TOKEN | {"required": False}]}, "no field is of the grower"),
+        ("mine", {"fields": [TOKEN, TOKEN]}, "two fields are called refreshtoken"),
+        (
+            "mine",
+            {"fields": [TOKEN | {"scope": "row"}]},
+            "the scope of refreshToken is neither app nor grower",
+        ),
+        ("mine", {"fields": [TOKEN | {"name": "leafUserId"}]}, "cannot be the name of a field"),
+        ("mine", {"fields": [TOKEN | {"name": "Provider"}]}, "cannot be the name of a field"),
+        ("mine", {"fields": [TOKEN | {"name": "a b"}]}, "cannot be the name of a field"),
+        ("mine", {"fields": [TOKEN | {"colour": "red"}]}, "a field has no key colour; there are name, scope"),
+        ("mine", {"fields": [TOKEN | {"secret": "yes"}]}, "secret of refreshToken is neither true nor false"),
+        ("mine", {"fields": [TOKEN | {"allowed": "A"}]}, "allowed of refreshToken is not a list of texts"),
+        ("mine", {"path": "a/b", "fields": [TOKEN]}, "not one segment of a URL"),
+        ("mine", {"path": "events/..", "fields": [TOKEN]}, "not one segment of a URL"),
+        ("mine", {"path": "raven-credentials", "fields": [TOKEN]}, "is the path of raven"),
+        ("mine", {"embedded": "ravenCredentials", "fields": [TOKEN]}, "what a user shows of raven"),
+        ("mine", {"title": "a\nb", "fields": [TOKEN]}, "title is not a text on one line"),
+        ("mine", {"path": 5, "fields": [TOKEN]}, "path is not a text on one line"),
+        (
+            "cnhi-field",
+            {"fields": [{"name": "opsClientId", "scope": "app"}, TOKEN]},
+            "CNHI_FIELD_OPS_CLIENT_ID would be a setting of cnhi-field-ops too",
+        ),
+    ],
+)
+def test_a_definition_that_cannot_be_used_says_why(name: str, table: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        defined(name, table, PROVIDERS)
+
+
+def test_those_built_in_keep_apart_what_must_be_apart() -> None:
+    for what in (
+        [p.path for p in PROVIDERS.values()],
+        [p.embedded for p in PROVIDERS.values()],
+        [p.setting(f) for p in PROVIDERS.values() for f in p.app_fields],
+    ):
+        assert len(set(what)) == len(what)
+    for provider in PROVIDERS.values():
+        names = [field.name for field in provider.fields]
+        assert len(set(names)) == len(names)
+        assert all(field.help and (field.example or field.scope is Scope.APP) for field in provider.fields)
+
+
+def test_an_environment_is_always_demanded() -> None:
+    having = {name: p.environment for name, p in PROVIDERS.items() if p.environment}
+    assert set(having) == {
+        *("john-deere", "cnhi", "cnhi-field-ops", "claas", "agvance", "panorama", "lindsay", "agrimatics"),
+    }
+    for field in having.values():
+        assert (field.required, field.secret, field.allowed) == (True, False, ("STAGE", "PRODUCTION"))
