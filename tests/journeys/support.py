@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.providers import PROVIDERS, Providers
 from bulk_onboard.sandbox import Behaviour, Sandbox
 
 # As in tests/conftest.py: every made-up secret has this in it, and must not be seen again.
@@ -93,12 +93,12 @@ def held(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def serving(behaviour: Behaviour | None = None) -> Iterator[Server]:
+def serving(behaviour: Behaviour | None = None, providers: Providers = PROVIDERS) -> Iterator[Server]:
     loop, ready, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
     found: list[Server] = []
 
     async def serve() -> None:
-        sandbox = Sandbox(PROVIDERS, behaviour or Behaviour(event_delay=0))
+        sandbox = Sandbox(providers, behaviour or Behaviour(event_delay=0))
         async with sandbox.serve() as url:
             found.append(Server(url, sandbox, loop))
             ready.set()

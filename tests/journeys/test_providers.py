@@ -1,0 +1,304 @@
+"""Every provider end to end, those that users define, and files whose rows go to several."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulk_onboard.custom import defined
+from bulk_onboard.providers import PROVIDERS, Provider, Providers
+
+from .support import PLANTED, Desk, Server, grower, serving
+
+Leaf = Callable[..., Server]
+SAMPLES = Path(__file__).parents[2] / "samples"
+QUICK = ("--events-wait", "0")
+
+
+def setting(field: str, allowed: tuple[str, ...] = ()) -> str:
+    return allowed[-1] if allowed else f"{PLANTED}{field}"
+
+
+def set_up(desk: Desk, *providers: Provider) -> None:
+    """App fields in the environment."""
+    for provider in providers:
+        for field in provider.app_fields:
+            desk.set(provider.setting(field), setting(field.name, field.allowed))
+
+
+def body(provider: Provider, row: Mapping[str, str]) -> dict[str, str]:
+    """What Leaf should be sent for a row of a sample."""
+    app = {field.name: setting(field.name, field.allowed) for field in provider.app_fields}
+    return app | {field.name: row[field.name] for field in provider.grower_fields if row[field.name]}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def stored(server: Server) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the sandbox holds, by grower and provider."""
+    growers: Any = server._asked(server.sandbox.state)["growers"]
+    return {(each["leafUserId"], each["provider"]): each for each in growers if each["credentialId"]}
+
+
+# --- one provider -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda p: p.name)
+def test_the_sample_of_every_provider_onboards_with_exactly_its_fields(
+    desk: Desk, leaf: Leaf, provider: Provider
+) -> None:
+    server, sample = leaf(), SAMPLES / "providers" / f"{provider.name}.csv"
+    set_up(desk.at(server), provider)
+    ran = desk.run(str(sample), "--provider", provider.name, "--format", "csv", *QUICK)
+    assert (ran.code, ran.statuses) == (0, {"created": 3}), ran.err
+    held = stored(server)
+    for row in rows_of(sample):
+        posted = server.sandbox.fingerprint(body(provider, row))
+        assert held[row["leafUserId"], provider.name]["fingerprint"] == posted
+    assert {row["provider"] for row in ran.rows} == {provider.name}
+    environment = {"PRODUCTION": 3} if provider.environment else {}
+    assert ran.summary["environment"] == environment
+    assert ("PRODUCTION" in ran.err) is bool(environment)
+
+
+def test_there_is_a_sample_for_each_provider_and_none_beside() -> None:
+    assert {path.stem for path in (SAMPLES / "providers").iterdir()} == set(PROVIDERS)
+
+
+def test_the_environment_is_demanded_of_the_settings_or_of_each_row(desk: Desk, leaf: Leaf) -> None:
+    server, claas = leaf(), PROVIDERS["claas"]
+    set_up(desk.at(server), claas)
+    desk.set("CLAAS_CLIENT_ENVIRONMENT", None)
+    sample = str(SAMPLES / "providers" / "claas.csv")
+    ran = desk.run(sample, "--provider", "claas")
+    assert ran.code == 2
+    assert "1 setting is missing: CLAAS_CLIENT_ENVIRONMENT" in ran.err
+    desk.set("CLAAS_CLIENT_ENVIRONMENT", "production")
+    assert (
+        "CLAAS_CLIENT_ENVIRONMENT is neither STAGE nor PRODUCTION"
+        in desk.run(sample, "--provider", "claas").err
+    )
+    desk.set("CLAAS_CLIENT_ENVIRONMENT", None)
+    lines = [f"{grower(n)},{PLANTED}{n},{each}" for n, each in enumerate(["STAGE", "PRODUCTION", "", "Prod"])]
+    Path("own.csv").write_text("\n".join(["leafUserId,refreshToken,clientEnvironment", *lines]))
+    ran = desk.run("own.csv", "--provider", "claas", *QUICK)
+    assert [row["code"] for row in ran.rows] == ["", "", "missing-clientEnvironment", "bad-environment"]
+    assert ran.summary["environment"] == {"PRODUCTION": 1, "STAGE": 1}
+    assert "PRODUCTION (1 row) and STAGE (1 row)" in ran.err
+
+
+# --- several in one file ----------------------------------------------------------------------------
+
+
+MIXED = SAMPLES / "several-providers.csv"
+OF_MIXED = [PROVIDERS[name] for name in ("john-deere", "cnhi", "cnhi-field-ops", "sentera")]
+
+
+def test_each_row_goes_its_way_and_the_next_run_has_nothing_left_to_send(desk: Desk, leaf: Leaf) -> None:
+    server, rows = leaf(), rows_of(MIXED)
+    set_up(desk.at(server), *OF_MIXED)
+    ran = desk.run(str(MIXED), *QUICK)
+    assert (ran.code, ran.statuses) == (0, {"created": len(rows)}), ran.err
+    names = {"John Deere": "john-deere"}
+    went = [names.get(row["provider"], row["provider"]) for row in rows]
+    assert [row["provider"] for row in ran.rows] == went
+    held = stored(server)
+    assert held.keys() == {(row["leafUserId"], name) for row, name in zip(rows, went, strict=True)}
+    for row, name in zip(rows, went, strict=True):
+        assert held[row["leafUserId"], name]["fingerprint"] == server.sandbox.fingerprint(
+            body(PROVIDERS[name], row)
+        )
+    assert ran.summary["provider"] == "john-deere,cnhi,cnhi-field-ops,sentera"
+    assert {name: counts["created"] for name, counts in ran.summary["providers"].items()} == {
+        name: went.count(name) for name in sorted(set(went))
+    }
+    assert ran.summary["environment"] == {"PRODUCTION": 10}
+    assert {row["health"] for row in ran.rows} == {"healthy"}
+
+    seen = len(server.seen())
+    again = desk.run(str(MIXED), *QUICK)
+    assert (again.code, again.statuses) == (0, {"existing": len(rows)})
+    assert len(server.seen()) == seen
+    assert [row["provider"] for row in again.rows] == went
+
+
+def test_a_file_of_one_provider_and_a_mixed_one_know_of_each_other(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    set_up(desk.at(server), *OF_MIXED)
+    rows = [row for row in rows_of(MIXED) if row["provider"] == "cnhi"]
+    with Path("one.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows(
+            [["leafUserId", "refreshToken"], *([r["leafUserId"], r["refreshToken"]] for r in rows)]
+        )
+    assert desk.run("one.csv", "--provider", "cnhi", *QUICK).statuses == {"created": 4}
+    posts = server.posts
+    assert desk.run(str(MIXED), *QUICK).statuses == {"existing": 4, "created": 8}
+    assert server.posts == posts + 8
+
+
+def test_a_lost_ledger_costs_questions_but_no_post_at_any_provider(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    set_up(desk.at(server), *OF_MIXED)
+    desk.run(str(MIXED), *QUICK)
+    posts = server.posts
+    ran = desk.run(str(MIXED), "--output", "elsewhere", *QUICK)
+    assert (ran.code, server.posts) == (0, posts)
+
+
+def test_events_of_a_mixed_run_and_of_a_mixed_file(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    set_up(desk.at(server), *OF_MIXED)
+    run = desk.run(str(MIXED), "--no-events").folder.name
+    for what in (run, str(MIXED)):
+        before = len(server.seen())
+        ran = desk("events", what, "--rate", "0", *QUICK)
+        assert ran.code == 0, ran.err
+        assert {row["health"] for row in ran.rows} == {"healthy"}
+        looked = {each["provider"] for each in server.seen()[before:]}
+        assert looked == {provider.name for provider in OF_MIXED}
+    again = desk("report", run)
+    assert again.code == 0
+    assert {row["provider"] for row in again.rows} == {provider.name for provider in OF_MIXED}
+
+
+def write_mixed(*rows: tuple[str, str, str]) -> str:
+    text = "\n".join(["leafUserId,refreshToken,provider", *map(",".join, rows)])
+    Path("mixed.csv").write_text(text)
+    return "mixed.csv"
+
+
+def test_one_grower_and_one_token_at_two_providers_are_no_conflict_and_at_one_they_are(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf()
+    set_up(desk.at(server), PROVIDERS["raven"], PROVIDERS["trimble"])
+    file = write_mixed(
+        (grower(1), f"{PLANTED}1", "raven"),
+        (grower(1), f"{PLANTED}1", "trimble"),
+        (grower(1), f"{PLANTED}1", "Trimble"),
+        (grower(2), f"{PLANTED}2", "raven"),
+        (grower(2), f"{PLANTED}3", "raven"),
+        (grower(3), f"{PLANTED}4", "raven"),
+        (grower(4), f"{PLANTED}4", "trimble"),
+    )
+    ran = desk.run(file, *QUICK)
+    assert [row["status"] for row in ran.rows] == [
+        *("created", "created", "duplicate", "invalid", "invalid", "created", "created"),
+    ]
+    assert {row["code"] for row in ran.rows} == {"", "duplicate", "conflicting-rows"}
+
+
+def test_rows_without_a_provider_go_where_the_option_says_or_nowhere(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    set_up(desk.at(server), PROVIDERS["raven"], PROVIDERS["trimble"])
+    file = write_mixed(
+        (grower(1), f"{PLANTED}1", "raven"),
+        (grower(2), f"{PLANTED}2", ""),
+        (grower(3), f"{PLANTED}3", "ravne"),
+    )
+    ran = desk.run(file, *QUICK)
+    assert ran.code == 1
+    assert [row["code"] for row in ran.rows] == ["", "missing-provider", "unknown-provider"]
+    assert "did you mean raven?" in ran.rows[2]["message"]
+    again = desk.run(file, "--provider", "trimble", *QUICK)
+    assert [(row["status"], row["provider"]) for row in again.rows] == [
+        *(("existing", "raven"), ("created", "trimble"), ("invalid", "")),
+    ]
+
+
+def test_a_file_whose_rows_all_go_nowhere_sends_nothing(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    ran = desk.at(server).run(write_mixed((grower(1), f"{PLANTED}1", "Vodafone")))
+    assert (ran.code, ran.statuses) == (1, {"invalid": 1})
+    assert server.seen() == []
+
+
+def test_what_a_killed_mixed_run_left_open_is_asked_for_at_the_right_provider(desk: Desk, leaf: Leaf) -> None:
+    from bulk_onboard.ledger import Ledger
+
+    server = leaf()
+    set_up(desk.at(server), *OF_MIXED)
+    desk.run(str(MIXED), "--no-events")
+    with Ledger(Path("reports/ledger.sqlite3")) as ledger:
+        found = ledger.find(None)
+        assert found
+        scopes = {name: ledger.scope(found[1].leaf, name) for name in found[1].provider.split(",")}
+        entries = ledger.entries(found[0])
+        ledger.write(found[0], scopes["cnhi"], [each._replace(status=None) for each in entries], [], scopes)
+    before = len(server.seen())
+    ran = desk.run(str(MIXED), "--timeout", "0.2", "--no-events")
+    assert ran.statuses == {"created": len(entries)}, ran.err
+    asked = server.seen()[before:]
+    assert {each["method"] for each in asked} == {"GET"}
+    assert {(each["leafUserId"], each["provider"]) for each in asked} == {
+        (each.leaf_user_id, each.provider) for each in entries
+    }
+
+
+# --- their own --------------------------------------------------------------------------------------
+
+OWN = """
+[providers.my-terminal]
+title = "My Terminal"
+path = "my-terminal-credentials"
+client_id = "planted-in-toml"
+fields = [
+    { name = "clientId", scope = "app", secret = false },
+    { name = "mode", scope = "app", allowed = ["A", "B"] },
+    { name = "accessKey", scope = "grower", help = "the grower's key", example = "k-1" },
+]
+"""
+MY_TERMINAL = defined(
+    "my-terminal",
+    {
+        "fields": [
+            *({"name": name, "scope": "app"} for name in ("clientId", "mode")),
+            {"name": "accessKey", "scope": "grower"},
+        ]
+    },
+    PROVIDERS,
+)
+
+
+def _with_own() -> Providers:
+    return {**PROVIDERS, MY_TERMINAL.name: MY_TERMINAL}
+
+
+def test_a_provider_of_ones_own_works_like_those_built_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("bulk-onboard.toml")
+    path.touch(mode=0o600)
+    path.write_text(OWN)
+    Path("own.csv").write_text(f"leafUserId,Access Key\n{grower(1)},{PLANTED}1\n{grower(2)},TODO\n")
+    assert "My Terminal: --provider my-terminal" in desk("providers", "my terminal").out
+    assert "my-terminal" in desk("providers").out
+    checked = desk("validate", "own.csv", "--provider", "my-terminal")
+    assert (checked.code, "placeholder-value" in checked.out) == (1, True)
+    practice = desk.run("own.csv", "--provider", "my-terminal", "--sandbox", *QUICK)
+    assert practice.statuses == {"created": 1, "invalid": 1}, practice.err
+    with serving(providers=_with_own()) as server:
+        desk.at(server)
+        ran = desk.run("own.csv", "--provider", "my-terminal", "--output", "real")
+        assert (ran.code, "1 setting is missing: MY_TERMINAL_MODE" in ran.err) == (2, True)
+        desk.set("MY_TERMINAL_MODE", "B")
+        ran = desk.run("own.csv", "--provider", "my-terminal", "--output", "real", *QUICK)
+        assert ran.code == 1
+        held = stored(server)[grower(1), "my-terminal"]
+        sent = {"clientId": "planted-in-toml", "mode": "B", "accessKey": f"{PLANTED}1"}
+        assert held["fingerprint"] == server.sandbox.fingerprint(sent)
+
+
+def test_a_definition_that_cannot_be_used_is_told_with_its_place(desk: Desk) -> None:
+    Path("bulk-onboard.toml").write_text('[providers.raven]\npath = "x"\nfields = []\n')
+    ran = desk("providers")
+    assert ran.code == 2
+    assert "[providers.raven] in bulk-onboard.toml: there is a provider raven already" in ran.err
