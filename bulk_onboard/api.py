@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.validation import Validation
 
 
+App = Mapping[str, str | Mapping[str, str]]
+
+
 class Options(TypedDict, total=False):
     """The options of ``bulk-onboard run``, spelled with ``_``; what is left out comes from the settings."""
 
@@ -64,15 +67,15 @@ async def onboard(
     *,
     provider: str | None = None,
     login: Login | None = None,
-    app: Mapping[str, str] | None = None,
+    app: App | None = None,
     observer: Observer = ignore,
     **options: Unpack[Options],
 ) -> Result:
     """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the outcome.
 
     ``where`` is a file or a DataFrame whose columns are the file's. ``login`` and ``app`` (the provider's app
-    fields by Leaf's names) come from the environment, ``.env`` and ``bulk-onboard.toml`` if they are not
-    given; ``observer`` is called with every `bulk_onboard.facts.Fact`.
+    fields by Leaf's names, or such by the names of several providers) come from the environment, ``.env`` and
+    ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every `bulk_onboard.facts.Fact`.
 
     Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
     LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early is no
@@ -112,7 +115,7 @@ def validate(
 def _settings(
     provider: str | None,
     login: Login | None,
-    app: Mapping[str, str] | None,
+    app: App | None,
     options: Options,
     *,
     offline: bool = False,
@@ -123,7 +126,16 @@ def _settings(
     if login is not None and settings.sandbox is None:
         settings = replace(settings, leaf=replace(settings.leaf, login=login))
     if app is not None:
-        given = {name: Secret(value) for name, value in app.items()}
-        ours = settings.app_of(settings.provider)
-        settings = replace(settings, app={**settings.app, settings.provider: {**ours, **given}})
+        settings = replace(settings, app={**settings.app, **_app(settings, app)})
     return settings
+
+
+def _app(settings: Settings, given: App) -> dict[str, Mapping[str, Secret]]:
+    """By provider, what the settings say and, over that, what the caller says."""
+    own = {name: value for name, value in given.items() if isinstance(value, str)}
+    others = {name: value for name, value in given.items() if not isinstance(value, str)}
+    fields = {settings.provider: own} if own else {}
+    return {
+        name: {**settings.app_of(name), **{field: Secret(text) for field, text in told.items()}}
+        for name, told in (fields | others).items()
+    }

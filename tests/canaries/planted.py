@@ -12,6 +12,8 @@ from pathlib import Path
 
 from command import Ended, grower
 
+from bulk_onboard.providers import PROVIDERS
+
 
 @dataclass(frozen=True)
 class Canary:
@@ -69,6 +71,35 @@ def write_input(folder: Path, *, swapped: bool = False, tokens: Iterable[Canary]
         writer = csv.writer(file)
         writer.writerow(header[::-1] if swapped else header)
         writer.writerows((grower(n), token.secret) for n, token in enumerate(tokens))
+
+
+# Provider -> the fields of its growers that are secrets.
+SEVERAL = {
+    "raven": ["refreshToken"],
+    "sentera": ["password"],
+    "stara": ["accessToken", "accessTokenClient", "refreshToken"],
+    "agvance": ["password"],
+}
+OPEN = {"username": "grower@example.com", "organizationName": "Hill Farm", "databaseId": "db-1"}
+
+
+def write_mixed_input(folder: Path) -> None:
+    """A file whose rows go to several providers, with the canaries for secrets of every kind."""
+    names = list(SEVERAL)
+    secret = list(dict.fromkeys(field for fields in SEVERAL.values() for field in fields))
+    with (folder / INPUT).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["leafUserId", "provider", *OPEN, *secret])
+        for n, token in enumerate(TOKENS):
+            name = names[n % len(names)]
+            cells = [token.secret if field in SEVERAL[name] else "" for field in secret]
+            writer.writerow([grower(n), name, *OPEN.values(), *cells])
+
+
+def app_settings(*providers: str) -> dict[str, str]:
+    """The canaries for app fields too."""
+    fields = [(PROVIDERS[name], field) for name in providers for field in PROVIDERS[name].app_fields]
+    return {p.setting(f): f.allowed[0] if f.allowed else CLIENT_SECRET.secret for p, f in fields}
 
 
 def environment(folder: Path, url: str = "", **more: str) -> dict[str, str]:

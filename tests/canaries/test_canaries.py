@@ -23,13 +23,16 @@ from canaries.planted import (
     EVENT,
     INPUT,
     PASSWORD,
+    SEVERAL,
     TOKENS,
     Canary,
+    app_settings,
     canary,
     environment,
     found,
     open_to_others,
     write_input,
+    write_mixed_input,
 )
 
 LOUD = "-vv", "--rate=0", "--timeout=0.5", "--events-wait=0", "--format=csv,jsonl,parquet,html"
@@ -117,6 +120,19 @@ async def test_what_leaf_echoes_is_written_nowhere(tmp_path: Path, status: int, 
     assert run.code in {0, 1, 5}, run.told
     assert len(list((tmp_path / "reports").glob("*/results.parquet"))) == 1
     assert len(list((tmp_path / "reports").glob("*/report.html"))) == 1
+    assert found(tmp_path, run) == []
+    assert open_to_others(tmp_path / "reports") == []
+
+
+@pytest.mark.parametrize("status", [201, 400])
+async def test_what_leaf_echoes_of_several_providers_is_written_nowhere(tmp_path: Path, status: int) -> None:
+    write_mixed_input(tmp_path)
+    async with serving(echo(status)) as server:
+        env = environment(tmp_path, server.url, **app_settings(*SEVERAL))
+        run = await asyncio.to_thread(start("run", INPUT, *LOUD, "--json", cwd=tmp_path, env=env).wait)
+        posted = {request.path.split("/")[-1] for request in server.requests if request.method == "POST"}
+    assert run.code in {0, 1, 5}, run.told
+    assert {f"{name}-credentials" for name in SEVERAL} <= posted
     assert found(tmp_path, run) == []
     assert open_to_others(tmp_path / "reports") == []
 

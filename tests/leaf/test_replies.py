@@ -245,6 +245,29 @@ def test_a_masked_or_missing_echo_says_neither_same_nor_different(shown: object,
 
 
 @pytest.mark.parametrize(
+    ("shown", "echo"),
+    [
+        ({}, Echo.SAME),
+        ({"username": "ANN"}, Echo.SAME),
+        ({"username": "bob"}, Echo.DIFFERENT),
+        ({"username": "bob", "password": "***"}, Echo.DIFFERENT),
+        ({"username": "***", "password": "***"}, Echo.UNKNOWN),
+        ({"username": 5, "password": None}, Echo.UNKNOWN),
+        ({"password": "planted-other"}, Echo.DIFFERENT),
+    ],
+)
+def test_one_password_of_another_user_name_is_another_credential(
+    shown: dict[str, object], echo: Echo
+) -> None:
+    ours = Payload({"username": "Ann", "password": "planted-password"})
+    told = reply(200, {"id": "c-1", "username": "Ann", "password": "planted-password"} | shown)
+    verdict = after_get(told, ours, ("password",), ("username",))
+    assert isinstance(verdict, Exists)
+    assert verdict.credential is not None
+    assert verdict.credential.echo is echo
+
+
+@pytest.mark.parametrize(
     ("text", "created"),
     [
         ("2026-11-23T15:44:59.500000Z", WHEN),

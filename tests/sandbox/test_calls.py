@@ -46,6 +46,23 @@ async def test_every_provider_of_the_table_has_the_same_four_calls(provider: Pro
     assert statuses == [201, 200, 200, 204, 404]
 
 
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda p: p.name)
+async def test_a_body_that_is_not_exactly_the_providers_is_refused_and_nothing_is_stored(provider: Provider):
+    path = f"{BASE}/users/{GROWER}/{provider.path}"
+    whole = {f.name: (f.allowed or (f"x-{f.name}",))[0] for f in provider.fields if f.required}
+    wrong = [({k: v for k, v in whole.items() if k != name}, "missingfield") for name in whole]
+    wrong += [(whole | {name: value}, "missingfield") for name in whole for value in ("", " ")]
+    wrong += [(whole | {name: value}, "invalidfield") for name in whole for value in (None, 5, ["x"])]
+    wrong += [(whole | {"colour": "red"}, "unknownfield")]
+    wrong += [(whole | {f.name: "prod"}, "invalidfield") for f in provider.fields if f.allowed]
+    async with practise() as leaf:
+        for posted, key in wrong:
+            got = await leaf.post(posted, path)
+            assert (got.status, got.json["errorKey"]) == (400, key), posted
+        assert (await leaf.get(path)).status == 404
+        assert (await leaf.post(whole, path)).status == 201
+
+
 async def test_an_unknown_path_or_provider_is_404_and_a_method_that_is_none_405():
     async with practise() as leaf:
         assert (await leaf.get(f"{BASE}/users/{GROWER}/nobody-credentials")).status == 404
