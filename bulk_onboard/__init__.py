@@ -11,6 +11,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     growers compare manifest                  what the ledger knows against what the file says
     listing census                            what Leaf's list of users shows, and what that is worth
+    guard concerns change                     is the file as expected; who needs attention, and is that new
+    letter metrics                            the message and the metrics about a run, as text
     decide health                             (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means
@@ -18,6 +20,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     ledger/        intents and outcomes, in SQLite
     engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them
     report/        results, summary
+    notify/        messages and pings about how a run ended
     cli/           options and settings in, exit code out
     sandbox/       an imitation of Leaf, with faults
     api            the two functions of the library

@@ -35,6 +35,8 @@ class Options(TypedDict, total=False):
     sheet: str
     canary: int
     max_failures: int | str
+    min_rows: int
+    max_new: int | str
     events: bool
     events_wait: float | str
     output: str | Path

@@ -5,6 +5,7 @@ A bad row is never an exception: it is an outcome. An exception means that the r
     BulkOnboardError
     ├── UsageError          2    wrong option, missing setting
     ├── InputError          3    the file cannot be used; nothing was sent
+    │   └── NoRows          3    there is nothing in it
     ├── LoginRefused        4    Leaf refused our own login
     ├── StoppedForSafety    5    going on would do harm or is pointless
     ├── LedgerBusy          6    another run holds this ledger
@@ -68,6 +69,10 @@ class InputError(BulkOnboardError):
     """The file as a whole cannot be used. Raised before anything is sent."""
 
     exit_code = ExitCode.INPUT
+
+
+class NoRows(InputError):  # noqa: N818  (a fact about the file)
+    """The file holds no rows at all."""
 
 
 class LoginRefused(BulkOnboardError):  # noqa: N818  (a fact, told in the past tense)

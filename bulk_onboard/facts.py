@@ -12,6 +12,13 @@ from bulk_onboard.model import Health, Requests, Status, Traffic
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A run is on the ledger, under this name."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The file is being read: so many rows so far."""
 
@@ -100,6 +107,13 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth knowing that is no trouble, such as that the file says nothing new."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """No new row starts. ``reason`` is in words."""
 
@@ -107,7 +121,8 @@ class Stopping:
 
 
 Fact = (
-    Reading
+    Begun
+    | Reading
     | Scanned
     | About
     | Asking
@@ -117,6 +132,7 @@ Fact = (
     | RowChecked
     | Held
     | Trouble
+    | Note
     | Stopping
 )
 Observer = Callable[[Fact], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from bulk_onboard.model import IfExists, Secret
@@ -67,25 +68,37 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class MaxFailures:
-    """How many rows may end badly before the run stops: a number, or a share of the rows (0 to 1)."""
+class AtMost:
+    """A number of rows, or a share of the rows (0 to 1)."""
 
     count: int | None = None
     share: float | None = None
 
-    def passed(self, failures: int, rows: int) -> bool:
-        """Whether so many failures of so many rows to do are too many."""
+    def passed(self, number: int, rows: int) -> bool:
+        """Whether so many of so many rows are too many."""
         if self.count is not None:
-            return failures > self.count
-        return self.share is not None and failures > self.share * rows + 1e-9  # 29 % of 100 is 28.99…
+            return number > self.count
+        return self.share is not None and number > self.share * rows + 1e-9  # 29 % of 100 is 28.99…
+
+
+@dataclass(frozen=True, slots=True)
+class MaxFailures(AtMost):
+    """How many of the rows to do may end badly before the run stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxNew(AtMost):
+    """How many of the file's rows may be of growers that the ledger has never met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """When a run stops early."""
+    """When a run stops early, or does not begin: ``min_rows`` and ``max_new`` are about the file."""
 
     canary: int = 0
     max_failures: MaxFailures | None = None
+    min_rows: int = 0
+    max_new: MaxNew | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,24 @@ class OutputSettings:
         return self.ledger or self.folder / "ledger.sqlite3"
 
 
+class NotifyWhen(StrEnum):
+    """When a message is sent: after each run, if the exit code is not 0, or if something changed."""
+
+    ALWAYS = "always"
+    PROBLEMS = "problems"
+    CHANGE = "change"
+
+
+@dataclass(frozen=True, slots=True)
+class NightSettings:
+    """Who is told how a run nobody watches has ended. ``notify`` are URLs of Apprise."""
+
+    notify: tuple[Secret, ...] = ()
+    when: NotifyWhen = NotifyWhen.CHANGE
+    ping: Secret | None = None
+    metrics: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a run is told.
@@ -131,6 +162,7 @@ class Settings:
     safety: Safety = field(default_factory=Safety)
     events: EventsSettings = field(default_factory=EventsSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    night: NightSettings = field(default_factory=NightSettings)
 
     @property
     def chosen(self) -> Provider:

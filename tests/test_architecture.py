@@ -11,9 +11,9 @@ import pytest
 import bulk_onboard
 
 ROOT = Path(bulk_onboard.__file__).parent
-EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox"}
+EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox", "notify"}
 # The composition root wires: nothing else of the engine knows the edges.
-WIRING = {"engine.run", "engine.opening", "engine.closing", "engine.history"}
+WIRING = {"engine.run", "engine.opening", "engine.closing", "engine.history", "engine.surprises"}
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
@@ -27,6 +27,7 @@ TABLES = {
     "repeats",
     "chunk",
     "compare",
+    "concerns",
     "growers",
     "fingerprint",
     "siphash",
@@ -44,8 +45,9 @@ TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.
 CONFINED = {
     "pandas": TABLES,
     "numpy": TABLES,
-    "pyarrow": {"read", "check", "texts", "compare", "growers", "manifest", "report"},
-    "aiohttp": {"leaf", "sandbox"},
+    "pyarrow": {"read", "check", "texts", "compare", "concerns", "growers", "manifest", "report"},
+    "aiohttp": {"leaf", "sandbox", "notify"},
+    "apprise": {"notify"},
     "sqlalchemy": {"ledger"},
     "click": {"cli"},
     "jinja2": {"report"},
@@ -116,7 +118,7 @@ def _allowed(module: str) -> set[str] | None:
         case "engine":
             return None if module in WIRING else {"", "engine"}
         case "cli":
-            return {"", "cli", "engine", "read", "report", "sandbox"}
+            return {"", "cli", "engine", "read", "report", "sandbox", "notify"}
         case folder:
             assert folder in EDGES, f"{folder} has no rule yet"
             return {"", folder}

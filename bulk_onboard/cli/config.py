@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bulk_onboard import settings as s
-from bulk_onboard.cli import config_file, parse
+from bulk_onboard.cli import config_file, night, parse
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.providers import Provider, Providers
@@ -67,6 +67,12 @@ class Options(BaseModel):
     sandbox_reset: StrictBool = False
     sandbox_faults: str = "none"
     allow_shared_tokens: StrictBool = False
+    min_rows: NotNegative = 0
+    max_new: Annotated[s.MaxNew | None, BeforeValidator(parse.max_new)] = None
+    notify: Annotated[tuple[str, ...], BeforeValidator(parse.urls)] = ()
+    notify_when: s.NotifyWhen = s.NotifyWhen.CHANGE
+    ping: str | None = None
+    metrics: Path | None = None
 
 
 # To empty the sandbox is said for one run at a time, not in a file for every run to come.
@@ -88,6 +94,8 @@ class _Surroundings(BaseSettings):
     leaf_token: SecretStr | None = None
     leaf_username: str = ""
     leaf_password: SecretStr | None = None
+    bulk_onboard_notify: SecretStr | None = None
+    bulk_onboard_ping: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -197,9 +205,10 @@ def _frozen(
         ),
         pace=s.Pace(_rate(options), options.max_in_flight),
         if_exists=options.if_exists,
-        safety=s.Safety(options.canary, options.max_failures),
+        safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
         events=s.EventsSettings(options.events, options.events_wait),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
+        night=night.settings(options, around),
     )
 
 

@@ -16,6 +16,7 @@ from bulk_onboard.errors import UsageError
 from bulk_onboard.providers import PROVIDERS, Provider, Providers
 
 DEFAULT_FILE = Path("bulk-onboard.toml")
+_ADDRESSES = {"notify", "ping"}
 _LEAF_KEYS = ("base_url", "token", "username", "password")
 
 
@@ -65,6 +66,9 @@ def _sorted(table: Mapping[str, Any], keys: Collection[str] | None, path: Path) 
         _refuse_unknown(table, (*keys, "leaf", "providers"), str(path))
     _refuse_unknown(leaf, _LEAF_KEYS, f"[leaf] in {path}")
     surroundings = {f"leaf_{key}": value for key, value in leaf.items()}
+    # Addresses that are secrets: the environment goes before the file, as with all of them.
+    for key in _ADDRESSES & table.keys():
+        surroundings[f"bulk_onboard_{key}"] = _lines(table.pop(key))
     providers = dict(PROVIDERS)
     for name, fields in told.items():
         where = f"[providers.{name}] in {path}"
@@ -73,6 +77,10 @@ def _sorted(table: Mapping[str, Any], keys: Collection[str] | None, path: Path) 
         providers[provider.name] = provider
         surroundings |= _app_settings(provider, given, where)
     return ConfigFile(table, {key: value for key, value in surroundings.items() if value != ""}, providers)
+
+
+def _lines(value: object) -> object:
+    return "\n".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
 
 def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: str) -> Provider:

@@ -10,6 +10,7 @@ import click
 
 from bulk_onboard.cli import parse
 from bulk_onboard.model import IfExists
+from bulk_onboard.settings import NotifyWhen
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,6 +130,46 @@ safety = together(
         callback=parsed(parse.max_failures),
         metavar="N|N%",
         help="Stop when more rows than this end badly.",
+    ),
+)
+
+guards = together(
+    click.option(
+        "--min-rows",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Send nothing if the file has fewer rows.",
+    ),
+    click.option(
+        "--max-new",
+        callback=parsed(parse.max_new),
+        metavar="N|N%",
+        help="Send nothing if more rows than this are of growers that the ledger has never met.",
+    ),
+)
+
+night = together(
+    click.option(
+        "--notify",
+        multiple=True,
+        callback=parsed(parse.urls),
+        metavar="NAME|URL",
+        help="Send a message when the run has ended: an Apprise URL, or better the name of a variable that "
+        "holds some.  [default: BULK_ONBOARD_NOTIFY]",
+    ),
+    click.option(
+        "--notify-when",
+        type=click.Choice([each.value for each in NotifyWhen]),
+        help="change: only when something got worse or recovered since the last run.  [default: change]",
+    ),
+    click.option(
+        "--ping",
+        metavar="NAME|URL",
+        help="Ask for URL after a run with exit code 0, for URL/fail after any other.  "
+        "[default: BULK_ONBOARD_PING]",
+    ),
+    click.option(
+        "--metrics", type=_PATH, metavar="FILE", help="Write metrics for Prometheus, such as NAME.prom."
     ),
 )
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bulk_onboard.providers import Providers, find
 from bulk_onboard.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
-from bulk_onboard.settings import MaxFailures
+from bulk_onboard.settings import MaxFailures, MaxNew
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
@@ -62,14 +62,19 @@ def timeout(value: str | float) -> float:
 
 def max_failures(value: str | int | MaxFailures) -> MaxFailures:
     """``20`` rows, or ``5%`` of the rows to do."""
-    if isinstance(value, MaxFailures):
-        return value
+    return value if isinstance(value, MaxFailures) else MaxFailures(*_number_or_share(value))
+
+
+def max_new(value: str | int | MaxNew) -> MaxNew:
+    """``20`` rows, or ``5%`` of the rows of the file."""
+    return value if isinstance(value, MaxNew) else MaxNew(*_number_or_share(value))
+
+
+def _number_or_share(value: str | int) -> tuple[int | None, float | None]:
     found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(value).strip())
     if isinstance(value, bool) or not found or (found[2] and float(found[2]) > 100):
         raise ValueError(f"{str(value)!r} is neither a number of rows, such as 20, nor a share, such as 5%")
-    if found[1]:
-        return MaxFailures(count=int(found[1]))
-    return MaxFailures(share=float(found[2]) / 100)
+    return (int(found[1]), None) if found[1] else (None, float(found[2]) / 100)
 
 
 def names(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -91,6 +96,12 @@ def formats(value: str | Iterable[str]) -> tuple[str, ...]:
     if not found:
         raise ValueError(f"at least one format is needed: {', '.join(FORMATS)}")
     return found
+
+
+def urls(value: str | Iterable[str]) -> tuple[str, ...]:
+    """Texts between which there is white space, or a list of such texts."""
+    _refuse_other_than_texts(value)
+    return tuple(word for text in ([value] if isinstance(value, str) else value) for word in text.split())
 
 
 def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
@@ -148,7 +159,7 @@ def base_url(text: str) -> str:
         raise ValueError("it holds a user name or password; these go into LEAF_USERNAME and LEAF_PASSWORD")
     if "?" in text or "#" in text:
         raise ValueError("it holds a query or a fragment (? or #); the plain address is wanted")
-    if parts.scheme == "http" and not _is_this_machine(host):
+    if parts.scheme == "http" and not is_this_machine(host):
         raise ValueError(f"plain http to {host} would show every secret on the way; use https")
     shown = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
@@ -156,7 +167,7 @@ def base_url(text: str) -> str:
     return f"{parts.scheme}://{shown}{at}{parts.path.rstrip('/')}"
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     if host == "localhost":
         return True
     try:

@@ -17,9 +17,11 @@ from bulk_onboard.cli import words
 from bulk_onboard.facts import (
     About,
     Asking,
+    Begun,
     Fact,
     Held,
     Listed,
+    Note,
     PhaseStarted,
     Reading,
     RowChecked,
@@ -93,11 +95,13 @@ class Lines:
             case Held() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
+            case Begun():
+                pass
             case Stopping():
                 self._write(words.announcement(fact) or "")
                 if self._tally is not None:
                     self._tally.stopping = True
-            case Scanned() | About() | Asking():
+            case Scanned() | About() | Asking() | Note():
                 self._write(words.announcement(fact) or "")
             case _:
                 assert_never(fact)
@@ -187,7 +191,9 @@ class Bar:
             case Trouble():
                 if self._repeats.news(fact):
                     self._line(fact.message)
-            case Scanned() | About() | Asking():
+            case Begun():
+                pass
+            case Scanned() | About() | Asking() | Note():
                 self.close()
                 self._line(words.announcement(fact) or "")
             case Stopping():
@@ -265,12 +271,15 @@ class JsonLines:
     ) -> None:
         self._write = write
         self._now = now
+        self._run: dict[str, str] = {}
 
     def __call__(self, fact: Fact) -> None:
-        """Write the fact by its name and its fields."""
+        """Write the fact by its name and its fields, and whose run it is of."""
+        if isinstance(fact, Begun):
+            self._run = {"run_id": fact.run_id}
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         told = {field.name: _plain(getattr(fact, field.name)) for field in dataclasses.fields(fact)}
-        self._write(json.dumps({"at": at, "fact": type(fact).__name__, **told}))
+        self._write(json.dumps({"at": at, "fact": type(fact).__name__, **self._run, **told}))
 
     def close(self) -> None:
         """Nothing is held back."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bulk_onboard.cli import options
-from bulk_onboard.cli.running import Showing, drive, opened
+from bulk_onboard.cli.running import Showing, driven, opened, say, tell
+from bulk_onboard.errors import BulkOnboardError, ExitCode, NoRows, StoppedForSafety
 
 if TYPE_CHECKING:
+    from bulk_onboard.engine.run import RunResult
     from bulk_onboard.settings import Settings
 
 _EPILOG = """\b
@@ -18,6 +21,7 @@ Examples:
   bulk-onboard run growers.csv --sandbox
   bulk-onboard run growers.xlsx --sheet Growers --map "refreshToken=Raven token"
   bulk-onboard run growers.csv --canary 5 --max-failures 2% --keep name,region
+  bulk-onboard run growers.csv --max-new 5% --notify-when problems --metrics raven.prom
   gpg -d growers.csv.gpg | bulk-onboard run - --json > summary.json
 
 \b
@@ -35,8 +39,10 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 @options.pace
 @options.if_exists
 @options.safety
+@options.guards
 @options.events
 @options.output
+@options.night
 @options.config
 @options.showing
 def command(
@@ -61,9 +67,33 @@ def command(
 
 def run_file(file: str, settings: Settings, showing: Showing) -> int:
     """Onboard one file; what is missing among the settings is told before anything is sent."""
+    from bulk_onboard.cli.telling import Telling  # noqa: PLC0415
+
+    try:
+        telling = Telling(settings.night, "standard input" if file == "-" else Path(file).name, showing)
+        with telling.failures():
+            result = _onboarded(file, settings, showing)
+    except BulkOnboardError as error:
+        if showing.log_format != "json" or error.exit_code is ExitCode.BUG:
+            raise
+        fact = {"fact": "Error", "message": str(error), "exit_code": int(error.exit_code)}
+        say(json.dumps(fact), err=True)
+        return error.exit_code
+    code = tell(result, showing)
+    telling.ended(result)
+    return code
+
+
+def _onboarded(file: str, settings: Settings, showing: Showing) -> RunResult:
     from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine.run import onboard  # noqa: PLC0415
 
-    with opened(file, settings.input) as source:
-        reading = reading_with_settings(source, settings)
-        return drive(lambda observer, stop: onboard(source, settings, observer, stop, reading), showing)
+    try:
+        with opened(file, settings.input) as source:
+            reading = reading_with_settings(source, settings)
+            return driven(lambda observer, stop: onboard(source, settings, observer, stop, reading), showing)
+    except NoRows as error:
+        if not settings.safety.min_rows:
+            raise
+        expected = f"--min-rows expects {settings.safety.min_rows:,} or more"
+        raise StoppedForSafety(f"{error}; {expected}. Nothing was sent") from None

@@ -41,6 +41,11 @@ class Showing:
 
 def drive(work: Work, showing: Showing) -> int:
     """Drive a run to its end, show it, tell its result, and return its exit code."""
+    return tell(driven(work, showing), showing)
+
+
+def driven(work: Work, showing: Showing) -> RunResult:
+    """Drive a run to its end and show it."""
     from bulk_onboard.cli import interrupt, progress  # noqa: PLC0415
     from bulk_onboard.engine.stop import StopSignal  # noqa: PLC0415
 
@@ -49,10 +54,9 @@ def drive(work: Work, showing: Showing) -> int:
     display = progress.display(log_format=showing.log_format, verbose=showing.verbose, quiet=showing.quiet)
     stop = StopSignal()
     try:
-        result = interrupt.run(lambda: work(display, stop), stop)
+        return interrupt.run(lambda: work(display, stop), stop)
     finally:
         display.close()
-    return tell(result, showing)
 
 
 def tell(result: RunResult, showing: Showing) -> int:

@@ -9,9 +9,11 @@ from typing import Literal, assert_never
 from bulk_onboard.facts import (
     About,
     Asking,
+    Begun,
     Fact,
     Held,
     Listed,
+    Note,
     PhaseStarted,
     Reading,
     RowChecked,
@@ -84,11 +86,11 @@ def announcement(fact: Fact) -> str | None:
             return why
         case Held(seconds):
             return f"Leaf asks to wait {length(seconds)}"
-        case Trouble(message):
+        case Trouble(message) | Note(message):
             return message
         case Stopping(reason):
             return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
-        case Reading() | Listed() | PhaseStarted() | RowFinished() | RowChecked():
+        case Begun() | Reading() | Listed() | PhaseStarted() | RowFinished() | RowChecked():
             return None
         case _:
             assert_never(fact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bulk_onboard import manifest
+from bulk_onboard.concerns import Change, Concerns, Reckoning
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger, history
@@ -21,6 +22,7 @@ from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
 from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.settings import OutputSettings
+from bulk_onboard.stamp import to_text
 
 # Among the formats: a page of the run, not a form of its results.
 PAGE = "html"
@@ -31,7 +33,8 @@ class RunResult:
     """What a run came to.
 
     ``summary`` is what summary.json holds, ``words`` gives the closing text for people, so many columns wide.
-    ``code`` is how this command ended: a later check of a run's events ends in its own way.
+    ``code`` is how this command ended: a later check of a run's events ends in its own way. ``last`` is the
+    run before it, of the same Leaf and provider, and ``change`` what is other than after that one.
     """
 
     info: RunInfo
@@ -40,6 +43,8 @@ class RunResult:
     files: tuple[Path, ...]
     folder: Path
     code: ExitCode
+    last: RunInfo | None = None
+    change: Change = field(default_factory=Change)
 
     @property
     def exit_code(self) -> int:
@@ -48,29 +53,61 @@ class RunResult:
 
 
 def write(
-    ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings, before: RunInfo | None = None
+    ledger: Ledger,
+    run_no: int,
+    info: RunInfo,
+    output: OutputSettings,
+    before: RunInfo | None = None,
+    *,
+    content: str | None = None,
+    again: bool = False,
 ) -> RunResult:
     """The run's files, as a function of the ledger alone. Raises LedgerError, OutputError.
 
-    ``before``: how the run had ended before this look at it, which is what stays on record.
+    ``before``: how the run had ended before this look at it, which is what stays on record. ``content``: the
+    digest of what its input says. ``again``: nothing has been done since its files were last written.
     """
     folder, tally, extract = output.folder / info.run_id, Tally(), Extract()
+    last = history.last(ledger, run_no)
+    reckoning = _reckoning(ledger, run_no, info, last, again=again)
 
     def counted() -> Iterator[pd.DataFrame]:
         for page in pages(ledger, run_no, info.provider):
-            extract.add(page, tally.add(page))
-            yield page
+            aged = reckoning.add(page)
+            extract.add(aged, tally.add(aged))
+            yield aged
 
     files = list(write_results(folder, [name for name in output.formats if name != PAGE], counted()))
     code, kept = exit_code(tally, info), before or info
     kept = replace(kept, exit_code=int(exit_code(tally, kept)))
-    content = summary(kept, tally)
-    files.append(write_json(folder / "summary.json", content))
+    sums = summary(kept, tally)
+    files.append(write_json(folder / "summary.json", sums))
     if PAGE in output.formats:
         files.append(write_page(folder / "report.html", kept, tally, extract))
     ledger.amend(kept)
-    history.record(ledger, run_no, tally.counts, tally.health)
-    return RunResult(kept, content, partial(words, info, tally, files), tuple(files), folder, code)
+    if not again:
+        ending = history.Ending(tally.counts, tally.health, reckoning.concerns(), content)
+        history.record(ledger, run_no, ending)
+    told = partial(words, info, tally, files)
+    return RunResult(
+        kept, sums, told, tuple(files), folder, code, last.info if last else None, reckoning.change()
+    )
+
+
+def _reckoning(
+    ledger: Ledger, run_no: int, info: RunInfo, last: history.Last | None, *, again: bool
+) -> Reckoning:
+    """What tells rows how long they have needed attention: by the run before, or as was told already."""
+    own = history.concerns(ledger, run_no) if again else None
+    if own is not None:
+        return Reckoning(own, to_text(info.started_at), again=True)
+    return Reckoning(last.concerns if last else Concerns(), to_text(info.started_at))
+
+
+def aged_pages(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
+    """The same rows as in the run's files, once these have been written."""
+    reckoning = _reckoning(ledger, run_no, info, None, again=True)
+    yield from map(reckoning.add, pages(ledger, run_no, info.provider))
 
 
 def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

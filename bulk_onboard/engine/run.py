@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bulk_onboard.engine.closing import RunResult, pages, write
+from bulk_onboard.engine.closing import RunResult, aged_pages, write
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.opening import (
@@ -23,9 +23,10 @@ from bulk_onboard.engine.opening import (
 from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
-from bulk_onboard.facts import About, Held, Kind, Observer, RunInfo, Scanned, Trouble
+from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Trouble
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.sockets import sockets
 from bulk_onboard.ledger import Journal, Ledger
@@ -89,14 +90,14 @@ def write_again(run_id: str | None, settings: Settings) -> RunResult:
     with Ledger(settings.output.ledger_path) as ledger:
         run_no, info = find(ledger, run_id)
         require_blocks(ledger, run_no, info)
-        return write(ledger, run_no, info, settings.output)
+        return write(ledger, run_no, info, settings.output, again=True)
 
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
     """A run's results.csv as a DataFrame, from the ledger."""
     with Ledger(settings.output.ledger_path) as ledger:
         run_no, info = find(ledger, result.info.run_id)
-        found = list(pages(ledger, run_no, info.provider))
+        found = list(aged_pages(ledger, run_no, info))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
@@ -117,6 +118,8 @@ class _Run:
         self._scopes = scopes_of(self._ledger, self._info)
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
+        self._content: str | None = None
+        self._facts(Begun(self._info.run_id))
 
     async def survey(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError; then nothing is kept of the run."""
@@ -128,6 +131,8 @@ class _Run:
                     f"{source.name}: {found.invalid} of {found.rows} rows are invalid, and --strict allows"
                     " none; `bulk-onboard validate` shows them"
                 )
+            self._content = scan.content()
+            notes = await asyncio.to_thread(self._surprises, source.name, found)
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
@@ -136,6 +141,8 @@ class _Run:
         self._ledger.amend(self._info)
         self._facts.watch(self._settings.safety, len(found.wanted))
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
+        for note in notes:
+            self._facts(Note(note))
         return scan, found
 
     def _surveyed(self, scan: Scan) -> Survey:
@@ -148,6 +155,17 @@ class _Run:
             observer=self._facts,
             stopped=lambda: self._stop.draining,
             scopes=self._scopes,
+        )
+
+    def _surprises(self, name: str, found: Survey) -> list[str]:
+        return surprises(
+            self._ledger,
+            self._run_no,
+            self._scope,
+            name=name,
+            found=found,
+            content=self._content or "",
+            safety=self._settings.safety,
         )
 
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
@@ -212,9 +230,11 @@ class _Run:
         for scope in self._scopes.values():
             await asyncio.to_thread(self._ledger.remember, scope)
         await asyncio.to_thread(self._ledger.prune)
-        return await asyncio.to_thread(
-            write, self._ledger, self._run_no, self._info, self._settings.output, self._before
-        )
+        return await asyncio.to_thread(self._written)
+
+    def _written(self) -> RunResult:
+        output = self._settings.output
+        return write(self._ledger, self._run_no, self._info, output, self._before, content=self._content)
 
 
 def _looked_at_again(info: RunInfo) -> RunInfo:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
-from bulk_onboard.errors import InputError
+from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.fingerprint import Fingerprints, Method
 from bulk_onboard.header import PROVIDER, match_header, provider_column
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
@@ -110,11 +110,15 @@ class Scan:
             self._seen.append(_digest(checked))
             yield checked
         if not rows:
-            raise InputError(f"{self._source.name} has a header but no rows")
+            raise NoRows(f"{self._source.name} has a header but no rows")
 
     def findings(self) -> pd.DataFrame:
         """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens."""
         return self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
+
+    def content(self) -> str:
+        """After the first reading: a digest that changes when any row, grower or secret does."""
+        return blake2b(b"".join(self._seen), digest_size=16).hexdigest()
 
     def rows(self, wanted: np.ndarray) -> Iterator[Row]:
         """The second reading: the rows with these numbers (ascending), ready to be sent.

@@ -6,13 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.dialects.sqlite import insert
 
+from bulk_onboard.concerns import Concerns, pack, unpack
 from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RunInfo
+from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.ledger import Ledger, run_info
+
+# Their files tell of growers at Leaf as they are; what a dry run says has not happened.
+_REPORTING = (Kind.RUN.value, Kind.EVENTS.value)
 
 
 class Past(NamedTuple):
@@ -21,6 +25,26 @@ class Past(NamedTuple):
     info: RunInfo
     counts: Mapping[str, int]
     health: Mapping[str, int]
+
+
+class Ending(NamedTuple):
+    """What a run came to. ``content``: the digest of what its input said; None: what is known of it stays."""
+
+    counts: Mapping[str, int]
+    health: Mapping[str, int]
+    concerns: Concerns
+    content: str | None = None
+
+
+class Last(NamedTuple):
+    """How the latest run before another one ended, of the same Leaf and provider.
+
+    ``content`` is the digest of what its input said, "" if it is not known.
+    """
+
+    info: RunInfo
+    content: str
+    concerns: Concerns
 
 
 class Chapter(NamedTuple):
@@ -36,12 +60,60 @@ class Chapter(NamedTuple):
     entry: Entry
 
 
-def record(ledger: Ledger, run_no: int, counts: Mapping[str, int], health: Mapping[str, int]) -> None:
-    """Keep what a run came to, in place of what an earlier report of it said."""
-    values = {"counts": json.dumps(dict(counts)), "health": json.dumps(dict(health))}
+def record(ledger: Ledger, run_no: int, ending: Ending) -> None:
+    """Keep what a run came to, in place of what an earlier report of it said.
+
+    Of runs whose input is forgotten, the concerns are too.
+    """
+    values: dict[str, Any] = {
+        "counts": json.dumps(dict(ending.counts)),
+        "health": json.dumps(dict(ending.health)),
+        "concerns": pack(ending.concerns),
+    }
+    if ending.content is not None:
+        values["content"] = ending.content
     made = insert(schema.ending).values(run_no=run_no, **values)
     with ledger.writing() as db:
         db.execute(made.on_conflict_do_update(index_elements=["run_no"], set_=values))
+        db.execute(schema.ending.update().filter(_is_forgotten()).values(concerns=None))
+
+
+def _is_forgotten() -> ColumnElement[bool]:
+    """No report can be written of the run any more, and a later one of its scope has taken its place."""
+    ending, block = schema.ending, schema.block
+    own, later = schema.run.alias(), schema.run.alias()
+    followed = select(later.c.no).select_from(own).join(later, later.c.scope_id == own.c.scope_id)
+    followed = followed.filter(own.c.no == ending.c.run_no, later.c.no > own.c.no)
+    followed = followed.filter(later.c.no.in_(select(ending.alias().c.run_no)))
+    blocks = select(block.c.seq).filter(block.c.run_no == ending.c.run_no)
+    return and_(ending.c.concerns.is_not(None), ~blocks.exists(), followed.exists())
+
+
+def last(ledger: Ledger, run_no: int) -> Last | None:
+    """The latest run before this one that came to its end; None if there is none."""
+    run, ending = schema.run, schema.ending
+    scope = select(run.c.scope_id).filter(run.c.no == run_no).scalar_subquery()
+    query = _runs(ending.c.content, ending.c.concerns).filter(run.c.no < run_no, run.c.scope_id == scope)
+    query = query.filter(run.c.kind.in_(_REPORTING), ending.c.concerns.is_not(None))
+    with ledger.reading() as db:
+        found = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
+    return Last(_past(found).info, found.content or "", unpack(found.concerns)) if found else None
+
+
+def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
+    """Who needed attention when the run's files were last written; None if they never were."""
+    query = select(schema.ending.c.concerns).filter_by(run_no=run_no)
+    with ledger.reading() as db:
+        data = db.execute(query).scalar_one_or_none()
+    return unpack(data) if data else None
+
+
+def has_met(ledger: Ledger, scope: int, before: int) -> bool:
+    """Whether a run before this one (its number) had to do with any grower of the scope."""
+    entry = schema.entry
+    query = select(entry.c.row).filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "")
+    with ledger.reading() as db:
+        return db.execute(query.filter(entry.c.run_no < before).limit(1)).first() is not None
 
 
 def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
@@ -82,10 +154,10 @@ def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
 _STORED = tuple(name for name in Entry._fields if name in schema.entry.c)
 
 
-def _runs() -> Select[Any]:
+def _runs(*more: Column[Any]) -> Select[Any]:
     run, scope, ending = schema.run, schema.scope, schema.ending
     return (
-        select(run, scope.c.leaf, scope.c.provider, ending.c.counts, ending.c.health)
+        select(run, scope.c.leaf, scope.c.provider, ending.c.counts, ending.c.health, *more)
         .join(scope, scope.c.id == run.c.scope_id)
         .outerjoin(ending, ending.c.run_no == run.c.no)
     )

@@ -2,7 +2,8 @@
 
     scope   one Leaf and one provider: practice and real Leaf never share rows
     run     one run
-    ending  what a run came to: made of its blocks and entries when its files are written
+    ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
+            digest of what its input said, `concerns` who needs attention (see concerns.py), packed
     block   what a run's input held, a packed chunk each (see manifest.py)
     snapshot what is known of all growers of a scope, up to a run, packed (see growers.py): made of the
             entries, so it may be forgotten at any time
@@ -94,6 +95,8 @@ ending = Table(
     Column("run_no", ForeignKey("run.no"), primary_key=True),
     Column("counts", Text, nullable=False),
     Column("health", Text, nullable=False),
+    Column("content", Text),
+    Column("concerns", LargeBinary),
 )
 
 snapshot = Table(

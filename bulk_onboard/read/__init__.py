@@ -15,7 +15,7 @@ from typing import BinaryIO
 import pandas as pd
 
 from bulk_onboard.chunk import Chunk, Source
-from bulk_onboard.errors import InputError
+from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.header import holds_data, no_header
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.frame import Frame
@@ -69,5 +69,5 @@ def _with_rows(source: Source) -> Source:
     if next(source.chunks([], 1), None) is None:
         if holds_data(source.header):
             raise InputError(no_header(source.name))
-        raise InputError(f"{source.name} has a header but no rows below it")
+        raise NoRows(f"{source.name} has a header but no rows below it")
     return source

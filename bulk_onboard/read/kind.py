@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from enum import Enum, auto
 
-from bulk_onboard.errors import InputError
+from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.read import container
 from bulk_onboard.read.held import STANDARD_INPUT, Held
 from bulk_onboard.read.text import blocks, compression
@@ -73,7 +73,7 @@ def kind_of(held: Held) -> Kind:
     """What the content is. Raises InputError if it is nothing that can be read."""
     head = held.head(512)
     if not head:
-        raise InputError(f"{held.name} is empty; expected a header and rows")
+        raise NoRows(f"{held.name} is empty; expected a header and rows")
     if head.startswith(b"PAR1"):
         return Kind.PARQUET
     if head.startswith(container.MAGIC):

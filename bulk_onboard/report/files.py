@@ -23,6 +23,7 @@ _NUMBERS: Mapping[str, pa.DataType] = {
     "attempts": pa.int64(),
     "eventStatusCode": pa.int64(),
     "latencyMs": pa.float64(),
+    "failedRuns": pa.int64(),
 }
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.codes import hint
+from bulk_onboard.concerns import RUNS, SINCE
 from bulk_onboard.entry import Entry
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import Status
@@ -36,6 +37,8 @@ COLUMNS = (
     "finishedAt",
     "latencyMs",
     "fingerprint",
+    SINCE,
+    RUNS,
 )
 CLASH = " (input)"
 
@@ -73,6 +76,9 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
         "finishedAt": page.text(attrgetter("finished_at")),
         "latencyMs": page.milliseconds(attrgetter("latency_ms")),
         "fingerprint": page.read("fingerprint"),
+        # How old a failure is, is not known from one run alone: `concerns` fills these in.
+        SINCE: _repeated("", len(manifest)),
+        RUNS: page.unknown(),
     }
     return pd.DataFrame({name: _series(column) for name, column in columns.items()} | _kept(manifest))
 
@@ -127,11 +133,15 @@ class _Page:
     def optional_int(self, get: Get) -> pd.arrays.IntegerArray:
         """An integer that may be missing."""
         if not self._entries:
-            return pd.arrays.IntegerArray(np.zeros(len(self.rows), np.int64), np.ones(len(self.rows), bool))
+            return self.unknown()
         found = self._taken(get, pa.int64())
         return pd.arrays.IntegerArray(
             _numpy(pc.fill_null(found, 0), np.int64), _numpy(pc.is_null(found), np.bool_)
         )
+
+    def unknown(self) -> pd.arrays.IntegerArray:
+        """A number that is missing everywhere."""
+        return pd.arrays.IntegerArray(np.zeros(len(self.rows), np.int64), np.ones(len(self.rows), bool))
 
     def milliseconds(self, get: Get) -> npt.NDArray[np.float64]:
         """A time to a tenth of a millisecond; more digits would only be noise."""

@@ -21,7 +21,8 @@ from tests.report.pages import manifest_of
 FORMATS = ("csv", "parquet", "jsonl")
 HEADER = (
     "row,leafUserId,provider,status,health,code,message,hint,httpStatus,attempts,credentialId,"
-    "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint"
+    "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint,"
+    "failingSince,failedRuns"
 )
 
 
@@ -62,7 +63,9 @@ def test_the_csv_begins_with_the_header_of_the_contract(tmp_path: Path) -> None:
 
 def test_the_csv_puts_in_quotes_only_what_must_be(tmp_path: Path) -> None:
     entry = Entry(2, "created", message='said "no", twice', http_status=201, attempts=1, latency_ms=12.0)
-    page = merge(manifest_of(["", ""]), [entry], "raven").drop(columns=["leafUserId", "fingerprint", "hint"])
+    page = merge(manifest_of(["", ""]), [entry], "raven").drop(
+        columns=["leafUserId", "fingerprint", "hint", "failingSince", "failedRuns"]
+    )
     write_problems(tmp_path / "p.csv", page)
     lines = (tmp_path / "p.csv").read_bytes().split(b"\n")
     assert lines[1:] == [

@@ -30,12 +30,13 @@ DONE = Entry(
 def test_the_columns_are_those_of_the_contract_in_its_order() -> None:
     assert ",".join(merge(manifest_of([""]), [], "raven").columns) == (
         "row,leafUserId,provider,status,health,code,message,hint,httpStatus,attempts,credentialId,"
-        "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint"
+        "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint,"
+        "failingSince,failedRuns"
     )
 
 
 def test_an_entry_tells_what_the_manifest_does_not_know() -> None:
-    line = merge(manifest_of(["", "", ""]), [DONE], "raven").iloc[1].to_dict()
+    line = merge(manifest_of(["", "", ""]), [DONE], "raven").drop(columns="failedRuns").iloc[1].to_dict()
     assert line == {
         "row": 3,
         "leafUserId": grower(3),
@@ -55,6 +56,7 @@ def test_an_entry_tells_what_the_manifest_does_not_know() -> None:
         "finishedAt": "2026-11-23T15:45:02.000Z",
         "latencyMs": 123.5,
         "fingerprint": print_of(3),
+        "failingSince": "",
     }
 
 
@@ -150,7 +152,7 @@ def test_every_row_stays_in_its_place_and_has_a_status(
     for entry in entries:
         expected = entry.status or "unresolved"
         assert page.loc[page["row"] == entry.row, "status"].item() == expected
-    texts = page.drop(columns=["row", "httpStatus", "attempts", "eventStatusCode", "latencyMs"])
+    texts = page.drop(columns=["row", "httpStatus", "attempts", "eventStatusCode", "latencyMs", "failedRuns"])
     assert not texts.isna().to_numpy(dtype=bool).any()
 
 

@@ -1,0 +1,59 @@
+"""Whether a run ended worse or better than the one before it, and who is told of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from bulk_onboard.concerns import Change
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.settings import NotifyWhen
+
+
+class Turn(Enum):
+    """Which way things went since the run before."""
+
+    WORSE = auto()
+    BETTER = auto()
+    SAME = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended. ``last``: how the one before it did; None if there was none, or it is not known.
+
+    ``began``: whether the run came to be on the ledger at all.
+    """
+
+    code: ExitCode
+    change: Change = field(default_factory=Change)
+    last: ExitCode | None = None
+    began: bool = True
+
+    @property
+    def turn(self) -> Turn:
+        """Worse goes before better: whoever is woken should be woken for that."""
+        if self.change.worse or (_cut_short(self.code) and self.code != self.last):
+            return Turn.WORSE
+        if self.change.recovered or (_cut_short(self.last) and not _cut_short(self.code)):
+            return Turn.BETTER
+        return Turn.SAME
+
+    def is_told(self, when: NotifyWhen) -> bool:
+        """Whether somebody is told.
+
+        A run that did not begin leaves nothing to compare with, so it is told each time; but one that found
+        another at work is not news, for that one will tell.
+        """
+        match when:
+            case NotifyWhen.ALWAYS:
+                return True
+            case NotifyWhen.PROBLEMS:
+                return self.code is not ExitCode.OK
+            case NotifyWhen.CHANGE:
+                return self.code is not ExitCode.BUSY and self.turn is not Turn.SAME
+
+
+def _cut_short(code: ExitCode | None) -> bool:
+    """The run did not come to its end by itself."""
+    return code not in {None, ExitCode.OK, ExitCode.ATTENTION}

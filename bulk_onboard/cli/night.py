@@ -1,0 +1,99 @@
+"""The settings of a run nobody watches. Addresses are secrets, so an option had better name where one is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import click
+from pydantic import SecretStr
+
+from bulk_onboard import settings as s
+from bulk_onboard.cli import parse
+from bulk_onboard.errors import UsageError
+from bulk_onboard.model import Secret
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Messages to these need no secret unless there is a password in the address.
+_OPEN = {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "gnome", "macosx", "windows"}
+
+
+class Told(Protocol):
+    """What the options say."""
+
+    @property
+    def notify(self) -> tuple[str, ...]: ...
+    @property
+    def notify_when(self) -> s.NotifyWhen: ...
+    @property
+    def ping(self) -> str | None: ...
+    @property
+    def metrics(self) -> Path | None: ...
+
+
+class Around(Protocol):
+    """What the environment and the files say."""
+
+    @property
+    def bulk_onboard_notify(self) -> SecretStr | None: ...
+    @property
+    def bulk_onboard_ping(self) -> SecretStr | None: ...
+
+
+def settings(told: Told, around: Around) -> s.NightSettings:
+    """The options, and for addresses that none names the surroundings. Raises UsageError."""
+    notify = [_named(text, "--notify") for text in told.notify] or [_text(around.bulk_onboard_notify)]
+    ping = (_named(told.ping, "--ping") if told.ping else _text(around.bulk_onboard_ping)).strip()
+    return s.NightSettings(
+        notify=tuple(map(Secret, parse.urls(notify))),
+        when=told.notify_when,
+        ping=Secret(_pinged(ping)) if ping else None,
+        metrics=told.metrics.expanduser() if told.metrics else None,
+    )
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+def _named(text: str, option: str) -> str:
+    """The address, or what the variable of that name holds."""
+    if not _NAME.fullmatch(text):
+        if _shows_secret(text, option):
+            click.echo(
+                f"bulk-onboard: warning: the address given to {option} can be read in the list of processes;"
+                f" put it into a variable and name that: {option} NAME",
+                err=True,
+            )
+        return text
+    if found := os.environ.get(text, "").strip():
+        return found
+    raise UsageError(f"{option} {text}: there is no such variable in the environment, or it is empty")
+
+
+def _shows_secret(url: str, option: str) -> bool:
+    parts = urlsplit(url)
+    return option == "--ping" or parts.scheme.lower() not in _OPEN or "@" in parts.netloc
+
+
+def _pinged(url: str) -> str:
+    """The address of the ping. The message does not repeat it: its path is a secret."""
+    try:
+        parts = urlsplit(url)
+        host, scheme = parts.hostname or "", parts.scheme.lower()
+        _ = parts.port
+    except ValueError:
+        host = scheme = ""
+    if scheme not in {"http", "https"} or not host or _has_blank(url):
+        raise UsageError("--ping is not a URL, such as https://hc-ping.com/your-check")
+    if scheme == "http" and not parse.is_this_machine(host):
+        raise UsageError(f"--ping: plain http to {host} would show the address on the way; use https")
+    return url
+
+
+def _has_blank(text: Iterable[str]) -> bool:
+    return any(character.isspace() for character in text)

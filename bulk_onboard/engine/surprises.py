@@ -1,0 +1,57 @@
+"""Before anything is sent: whether the file is what was expected of it, and whether it says anything new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bulk_onboard import guard, manifest
+from bulk_onboard.engine.survey import Survey
+from bulk_onboard.errors import StoppedForSafety
+from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.settings import Safety
+
+_UNMET = "--max-new is left out: the ledger has met no grower of this Leaf and provider yet"
+
+
+def surprises(
+    ledger: Ledger, run_no: int, scope: int, *, name: str, found: Survey, content: str, safety: Safety
+) -> list[str]:
+    """What deserves a line before the run goes on. ``content``: the digest of what the file says.
+
+    Raises StoppedForSafety if the file has too few rows or too many new growers.
+    """
+    notes = [_same(ledger, run_no, name, content)]
+    if reason := guard.too_few(name, found.rows, safety):
+        raise StoppedForSafety(reason)
+    if safety.max_new is not None:
+        if history.has_met(ledger, scope, run_no):
+            new = _new(ledger, run_no, scope, found.wanted)
+            if reason := guard.too_many_new(name, new, found.rows, safety):
+                raise StoppedForSafety(reason)
+        else:
+            notes.append(_UNMET)
+    return [note for note in notes if note]
+
+
+def _same(ledger: Ledger, run_no: int, name: str, content: str) -> str:
+    last = history.last(ledger, run_no)
+    if last is None or last.content != content:
+        return ""
+    return f"{name} says the same of every grower as the last file did (run {last.info.run_id})"
+
+
+def _new(ledger: Ledger, run_no: int, scope: int, wanted: np.ndarray) -> int:
+    """How many growers to do the ledger has never met: neither connected nor tried in vain."""
+    to_do = _to_do(ledger, run_no, wanted)
+    return sum(len(growers - ledger.known(scope, sorted(growers)).keys()) for growers in to_do)
+
+
+def _to_do(ledger: Ledger, run_no: int, wanted: np.ndarray) -> Iterator[set[str]]:
+    """The growers to do, a set for each chunk that has any."""
+    for first_row, last_row, data in ledger.blocks(run_no):
+        rows = wanted[np.searchsorted(wanted, first_row) : np.searchsorted(wanted, last_row, "right")]
+        if len(rows):
+            table = manifest.unpack(data)
+            yield set(table.loc[table["row"].isin(rows), "leafUserId"])

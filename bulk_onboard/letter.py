@@ -1,0 +1,64 @@
+"""The message about a run: what changed, then what the terminal said. Pure; there is no secret in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bulk_onboard.change import End, Turn
+from bulk_onboard.concerns import Change
+from bulk_onboard.errors import ExitCode
+
+
+def title(name: str, end: End, attention: int = 0) -> str:
+    """One line, with the name of the file. ``attention``: how many rows need it."""
+    return f"bulk-onboard: {_headline(end, attention)} ({name})"
+
+
+def _headline(end: End, attention: int) -> str:
+    new = sum(end.change.worse.values())
+    if not end.began:
+        return "the run could not begin"
+    if end.code not in {ExitCode.OK, ExitCode.ATTENTION}:
+        return "interrupted" if end.code is ExitCode.INTERRUPTED else "stopped early"
+    if new:
+        return f"{_rows(new)} newly need{'s' if new == 1 else ''} attention"
+    still = f", {_rows(attention)} still need{'s' if attention == 1 else ''} attention" if attention else ""
+    if end.turn is Turn.BETTER:
+        return f"recovered{still}"
+    return still.removeprefix(", ") or "all is well"
+
+
+def body(end: End, closing: str, run_id: str, last_run_id: str | None) -> str:
+    """What changed since the run before, and the closing words of this one."""
+    changes = "\n".join(_changes(end.change, last_run_id))
+    return "\n\n".join(
+        part for part in (changes, closing, f"Run {run_id}, exit code {int(end.code)}.") if part
+    )
+
+
+def not_begun(end: End, reason: str) -> str:
+    """The whole message about a run that did not begin."""
+    return f"{reason}\n\nExit code {int(end.code)}: {end.code.meaning}."
+
+
+def _changes(change: Change, last_run_id: str | None) -> Iterator[str]:
+    if last_run_id is None:
+        return  # the first run: all of it is new
+    yield f"Since run {last_run_id}:"
+    for (status, code), count in sorted(change.worse.items(), key=lambda item: (-item[1], item[0])):
+        cause = f"{status.replace('_', ' ')}{f' ({code})' if code else ''}"
+        yield f"  new: {_rows(count)} {cause}"
+    if change.recovered:
+        yield f"  recovered: {_growers(change.recovered)}"
+    if change.lasting:
+        yield f"  as before: {_growers(change.lasting)} need{'s' if change.lasting == 1 else ''} attention"
+    if not (change.worse or change.recovered or change.lasting):
+        yield "  nothing that needs attention has changed"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _growers(count: int) -> str:
+    return f"{count:,} grower{'' if count == 1 else 's'}"

@@ -1,0 +1,87 @@
+"""How a run ended as Prometheus text, for the textfile collector of its node exporter. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.stamp import from_text
+
+_SUCCESS = "bulk_onboard_last_success_timestamp_seconds"
+Samples = list[tuple[Mapping[str, str], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One metric: its name, what it means, and its values by labels."""
+
+    name: str
+    told: str
+    samples: Samples = field(default_factory=list)
+
+
+def text(job: str, code: ExitCode, ended: datetime, summary: Mapping[str, Any] | None, before: str) -> str:
+    """The file's whole content.
+
+    ``job`` tells the metrics of several files apart. ``summary`` is what summary.json holds; None for a run
+    that did not begin. ``before`` is what the file held, for the time of the last success is kept.
+    """
+    gauges = list(_gauges(code, ended, before))
+    if summary is not None:
+        gauges += _of_run(summary)
+    return "".join(_written(gauge, job) for gauge in gauges if gauge.samples)
+
+
+def _gauges(code: ExitCode, ended: datetime, before: str) -> Iterator[Gauge]:
+    success = ended.timestamp() if code is ExitCode.OK else _last_success(before)
+    yield Gauge(
+        "bulk_onboard_last_run_timestamp_seconds", "When the last run ended.", [({}, ended.timestamp())]
+    )
+    yield Gauge(
+        _SUCCESS, "When the last run with exit code 0 ended.", [] if success is None else [({}, success)]
+    )
+    yield Gauge("bulk_onboard_exit_code", "The exit code of the last run.", [({}, float(code))])
+
+
+def _last_success(before: str) -> float | None:
+    found = re.search(rf"^{_SUCCESS}(?:{{.*}})? ([0-9.e+]+)$", before, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
+    requests = summary["requests"]
+    started = from_text(summary["startedAt"])
+    yield Gauge("bulk_onboard_duration_seconds", "How long it took.", [({}, summary["seconds"])])
+    if started is not None:
+        began = started.timestamp()
+        yield Gauge("bulk_onboard_start_timestamp_seconds", "When it began.", [({}, began)])
+    yield Gauge("bulk_onboard_rows", "Rows of the file by status.", _by("status", summary["counts"]))
+    yield Gauge("bulk_onboard_checked_rows", "Connected rows by health.", _by("health", summary["health"]))
+    methods = {name: requests[name] for name in ("get", "post", "delete")}
+    yield Gauge("bulk_onboard_requests", "Requests sent to Leaf by method.", _by("method", methods))
+    throttled = float(requests["throttled"])
+    yield Gauge("bulk_onboard_requests_throttled", "Requests that Leaf throttled.", [({}, throttled)])
+
+
+def _by(label: str, counts: Mapping[str, int]) -> Samples:
+    return [({label: name}, float(count)) for name, count in counts.items()]
+
+
+def _written(gauge: Gauge, job: str) -> str:
+    lines = [f"# HELP {gauge.name} {gauge.told}", f"# TYPE {gauge.name} gauge"]
+    for labels, value in gauge.samples:
+        told = ",".join(f'{name}="{_escaped(each)}"' for name, each in {"job_name": job, **labels}.items())
+        lines.append(f"{gauge.name}{{{told}}} {_number(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.3f}"

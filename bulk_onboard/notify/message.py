@@ -1,0 +1,65 @@
+"""Messages through Apprise: mail, Slack, Teams and a hundred more. Apprise is an extra."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from bulk_onboard.errors import UsageError
+from bulk_onboard.model import Secret
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+PATIENCE = 60.0  # seconds for all of them together
+
+
+class Messenger:
+    """Where messages go. Made before anything is sent to Leaf, so that a mistake shows in time."""
+
+    def __init__(self, urls: Sequence[Secret]) -> None:
+        """Raises UsageError if Apprise is missing, or does not understand a URL; never shows one."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what its plugins import is none of our users' business
+            self._apprise = _apprise()
+            refused = [number for number, url in enumerate(urls, 1) if not self._apprise.add(url.reveal())]
+        if refused:
+            which = f"URL {refused[0]} of {len(urls)}" if len(urls) > 1 else "the URL"
+            raise UsageError(
+                f"--notify: {which} is none that Apprise understands, or a part of it is missing; see"
+                " https://github.com/caronc/apprise/wiki"
+            )
+
+    def send(self, title: str, body: str, *, urgent: bool, patience: float = PATIENCE) -> bool:
+        """Send to all; whether every one of them took it. Raises nothing, and gives up after ``patience``."""
+        taken: list[bool] = []
+
+        def work() -> None:
+            taken.append(self._taken(title, body, urgent=urgent))
+
+        # A service may hang for longer than anybody wants to wait for the end of a run.
+        thread = Thread(target=work, name="notify", daemon=True)
+        thread.start()
+        thread.join(patience)
+        return taken == [True]
+
+    def _taken(self, title: str, body: str, *, urgent: bool) -> bool:
+        try:
+            return bool(self._apprise.notify(body, title, notify_type="warning" if urgent else "success"))
+        except Exception:  # a plugin of somebody else's; its message may quote the URL
+            return False
+
+
+def _apprise() -> Apprise:
+    try:
+        import apprise  # noqa: PLC0415  (an extra, loaded when used)
+    except ImportError:
+        raise UsageError(
+            "--notify needs Apprise, which is not installed: pip install 'bulk-onboard[notify]'"
+        ) from None
+    # It logs what it sends and where to, and where to is a secret.
+    logging.getLogger("apprise").disabled = True
+    return apprise.Apprise()

@@ -1,0 +1,39 @@
+"""The ping for a dead man's switch, in the manner of healthchecks.io: URL for well, URL/fail for not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from yarl import URL
+
+from bulk_onboard.model import Secret
+
+TIMEOUT = 5.0  # seconds for one try
+TRIES = 3
+PAUSE = 1.0  # seconds
+
+
+async def ping(url: Secret, *, well: bool, timeout: float = TIMEOUT, pause: float = PAUSE) -> str | None:  # noqa: ASYNC109
+    """Ping once; None, or why it did not get through. Raises nothing, and never shows the URL."""
+    where, reason = URL(url.reveal()), None
+    if not well:
+        where = where.with_path(f"{where.path.rstrip('/')}/fail").with_query(where.query)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(timeout)) as session:
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(pause)
+            reason = await _tried(session, where)
+            if reason is None:
+                return None
+    return reason
+
+
+async def _tried(session: aiohttp.ClientSession, where: URL) -> str | None:
+    try:
+        async with session.get(where, allow_redirects=False) as response:
+            return None if response.status < 300 else f"HTTP {response.status}"
+    except TimeoutError:
+        return "no answer in time"
+    except (aiohttp.ClientError, OSError) as error:
+        return type(error).__name__  # not its text, which names the address

@@ -1,0 +1,45 @@
+"""The ping of a dead man's switch, to a real server on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulk_onboard.model import Secret
+from bulk_onboard.notify.ping import TRIES, ping
+
+from .listener import listening
+
+
+@pytest.mark.parametrize(
+    ("path", "well", "asked"),
+    [
+        ("/check", True, "/check"),
+        ("/check", False, "/check/fail"),
+        ("/check/", False, "/check/fail"),
+        ("/check?rid=1", True, "/check?rid=1"),
+        ("/check?rid=1", False, "/check/fail?rid=1"),
+    ],
+)
+async def test_success_asks_for_the_address_and_failure_for_what_is_below_it(
+    path: str, well: bool, asked: str
+) -> None:
+    with listening() as server:
+        assert await ping(Secret(f"http://{server.address}{path}"), well=well) is None
+    assert [(method, path) for method, path, _ in server.requests] == [("GET", asked)]
+
+
+async def test_a_server_in_trouble_is_asked_again_a_few_times_and_its_trouble_is_told() -> None:
+    with listening(503) as server:
+        assert await ping(Secret(f"http://{server.address}/check"), well=True, pause=0) == "HTTP 503"
+    assert len(server.requests) == TRIES
+
+
+async def test_where_nobody_listens_the_reason_does_not_show_the_address() -> None:
+    reason = await ping(Secret("http://127.0.0.1:9/planted-check"), well=True, pause=0)
+    assert reason
+    assert "127" not in reason
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    with listening(302) as server:
+        assert await ping(Secret(f"http://{server.address}/check"), well=True, pause=0) == "HTTP 302"
