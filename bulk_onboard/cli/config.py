@@ -1,8 +1,11 @@
-"""Where settings come from: option, environment, ``.env``, ``bulk-onboard.toml``, default, in this order."""
+"""Where settings come from: option, environment, the file that ``NAME_FILE`` leads to, ``.env``,
+``bulk-onboard.toml``, the keyring, default, in this order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -22,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bulk_onboard import settings as s
-from bulk_onboard.cli import config_file, night, parse
+from bulk_onboard.cli import config_file, night, parse, stored
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.providers import Provider, Providers
@@ -148,8 +151,23 @@ def load(
         raise UsageError(
             f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
         ) from None
+    if not (offline or options.sandbox):
+        around = _with_stored(around)
     leaf = s.LeafSettings() if offline else _leaf(options, around)
-    return _frozen(options, around, leaf, file.providers)
+    frozen = _frozen(options, around, leaf, file.providers)
+    return frozen if offline else replace(frozen, night=night.settings(options, around))
+
+
+def _with_stored(around: _Surroundings) -> _Surroundings:
+    """Files go before ``.env``; the keyring is asked for what nobody else knows."""
+    names = list(type(around).model_fields)
+    found = stored.from_files(names)
+    missing = [name for name in names if name not in found and not getattr(around, name)]
+    found = stored.from_keyring(missing) | found
+    plain = {name for name in names if isinstance(getattr(around, name), str)}
+    return around.model_copy(
+        update={name: text if name in plain else SecretStr(text) for name, text in found.items()}
+    )
 
 
 # --- values into frozen settings --------------------------------------------------------------------
@@ -208,7 +226,6 @@ def _frozen(
         safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
         events=s.EventsSettings(options.events, options.events_wait),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
-        night=night.settings(options, around),
     )
 
 

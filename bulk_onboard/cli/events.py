@@ -11,6 +11,7 @@ import click
 from bulk_onboard.cli import options
 from bulk_onboard.cli.running import Showing, drive, opened
 from bulk_onboard.errors import UsageError
+from bulk_onboard.where import scheme
 
 if TYPE_CHECKING:
     from bulk_onboard.settings import Settings
@@ -78,7 +79,7 @@ def require_ledger(settings: Settings) -> None:
 def run_named(text: str) -> str | None:
     """The run id in a text or a folder's path; None for a file."""
     path = Path(text)
-    if text == "-" or path.is_file():
+    if text == "-" or scheme(text) is not None or path.is_file():
         return None
     if _RUN_ID.fullmatch(path.name) and (path.is_dir() or path.name == text):
         return path.name

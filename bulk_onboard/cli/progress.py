@@ -95,20 +95,20 @@ class Lines:
             case Held() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
-            case Begun():
-                pass
-            case Stopping():
-                self._write(words.announcement(fact) or "")
-                if self._tally is not None:
-                    self._tally.stopping = True
-            case Scanned() | About() | Asking() | Note():
-                self._write(words.announcement(fact) or "")
+            case Begun() | Scanned() | About() | Asking() | Note() | Stopping():
+                self._announce(fact)
             case _:
                 assert_never(fact)
 
     def close(self) -> None:
         """End the phase that is under way."""
         self._end_phase()
+
+    def _announce(self, fact: Fact) -> None:
+        if told := words.announcement(fact):
+            self._write(told)
+        if isinstance(fact, Stopping) and self._tally is not None:
+            self._tally.stopping = True
 
     def _row(self, fact: RowFinished | RowChecked) -> None:
         if self._verbose and (told := words.concern(fact)):
@@ -191,13 +191,8 @@ class Bar:
             case Trouble():
                 if self._repeats.news(fact):
                     self._line(fact.message)
-            case Begun():
-                pass
-            case Scanned() | About() | Asking() | Note():
-                self.close()
-                self._line(words.announcement(fact) or "")
-            case Stopping():
-                self._line(words.announcement(fact) or "")
+            case Begun() | Scanned() | About() | Asking() | Note() | Stopping():
+                self._announce(fact)
             case _:
                 assert_never(fact)
 
@@ -206,6 +201,13 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
         self._bar, self._tally = None, None
+
+    def _announce(self, fact: Fact) -> None:
+        """A line of its own; but for a stop, what was counted till then has come to its end."""
+        if not isinstance(fact, Stopping):
+            self.close()
+        if told := words.announcement(fact):
+            self._line(told)
 
     def _drawn(self, name: str, total: int | None) -> tqdm[Any]:
         from tqdm import tqdm  # noqa: PLC0415  (not needed off a terminal)

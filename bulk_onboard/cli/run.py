@@ -11,6 +11,7 @@ import click
 from bulk_onboard.cli import options
 from bulk_onboard.cli.running import Showing, driven, opened, say, tell
 from bulk_onboard.errors import BulkOnboardError, ExitCode, NoRows, StoppedForSafety
+from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult
@@ -57,7 +58,8 @@ def command(
 ) -> int:
     """Onboard every row of FILE that is not onboarded yet, check events, write the report.
 
-    FILE is a CSV or TSV file, a workbook or a Parquet file; - is CSV on standard input.
+    FILE is a CSV or TSV file, a workbook or a Parquet file, or an address of one (https://, s3://, gs://,
+    az://); - is CSV on standard input.
     Running the same command again is always safe, and does only what is left.
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
@@ -70,7 +72,7 @@ def run_file(file: str, settings: Settings, showing: Showing) -> int:
     from bulk_onboard.cli.telling import Telling  # noqa: PLC0415
 
     try:
-        telling = Telling(settings.night, "standard input" if file == "-" else Path(file).name, showing)
+        telling = Telling(settings.night, shown(file), showing)
         with telling.failures():
             result = _onboarded(file, settings, showing)
     except BulkOnboardError as error:

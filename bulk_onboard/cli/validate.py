@@ -12,6 +12,7 @@ import click
 from bulk_onboard.cli import options, words
 from bulk_onboard.cli.running import opened, say
 from bulk_onboard.facts import Cause
+from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.validation import Validation
@@ -69,7 +70,7 @@ def check(file: str, settings: Settings, *, as_json: bool) -> int:
 
 def problems_path(file: str, folder: Path) -> Path:
     """One place per file, so that checking again after a correction replaces what is out of date."""
-    stem = "stdin" if file == "-" else Path(file).stem or "file"
+    stem = "stdin" if file == "-" else Path(shown(file)).stem or "file"
     return folder / f"validate-{stem}" / "problems.csv"
 
 

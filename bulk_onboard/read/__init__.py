@@ -22,6 +22,7 @@ from bulk_onboard.read.frame import Frame
 from bulk_onboard.read.held import Held, hold_file, hold_standard_input
 from bulk_onboard.read.kind import Kind, kind_of
 from bulk_onboard.read.names import wanted_names
+from bulk_onboard.where import scheme
 
 __all__ = ["Chunk", "Source", "open_source"]
 
@@ -33,19 +34,30 @@ def open_source(
     stdin: BinaryIO | None = None,
     wanted: Collection[str] = (),
 ) -> Source:
-    """Open a file, a DataFrame, or for ``-`` the CSV on standard input, and find its header.
+    """Open a file, an address such as ``s3://…``, a DataFrame, or for ``-`` the CSV on standard input.
 
     ``wanted``: column names beside the fields' own that a header may have, as told by --map.
-    Raises InputError, one line, if it cannot be used: what was found and what was expected.
+    Raises InputError, one line, if it cannot be used: what was found and what was expected; UsageError if
+    an address is of no use, or needs an extra.
     """
     if isinstance(where, pd.DataFrame):
         return _with_rows(Frame(where))
-    held = hold_standard_input(stdin) if str(where) == "-" else hold_file(where)
+    held = _held(where, stdin)
     try:
         return _with_rows(_opened(held, sheet, wanted_names(wanted)))
     except BaseException:
         held.close()
         raise
+
+
+def _held(where: str | Path, stdin: BinaryIO | None) -> Held:
+    if str(where) == "-":
+        return hold_standard_input(stdin)
+    if isinstance(where, str) and scheme(where) is not None:
+        from bulk_onboard.read.remote import hold_remote  # noqa: PLC0415  (loaded when used)
+
+        return hold_remote(where)
+    return hold_file(where)
 
 
 def _opened(held: Held, sheet: str | None, wanted: frozenset[str]) -> Source:

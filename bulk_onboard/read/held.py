@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bulk_onboard.errors import InputError
-
-STANDARD_INPUT = "standard input"
+from bulk_onboard.where import STANDARD_INPUT
 
 
 class Held:

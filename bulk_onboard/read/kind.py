@@ -11,8 +11,9 @@ from enum import Enum, auto
 
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.read import container
-from bulk_onboard.read.held import STANDARD_INPUT, Held
+from bulk_onboard.read.held import Held
 from bulk_onboard.read.text import blocks, compression
+from bulk_onboard.where import STANDARD_INPUT
 
 TEXT = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".xz")

@@ -1,0 +1,139 @@
+"""Settings from files and from the keyring, and which of them goes before which."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+from bulk_onboard.cli.config import load
+from bulk_onboard.errors import UsageError
+from bulk_onboard.model import Secret
+
+
+class Ring(KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[tuple[str, str], str] = {}
+        self.asked: list[str] = []
+        self.locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.asked.append(username)
+        if self.locked:
+            raise KeyringLocked("no")
+        return self.held.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.held[service, username] = password
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    before, found = keyring.get_keyring(), Ring()
+    keyring.set_keyring(found)
+    yield found
+    keyring.set_keyring(before)
+
+
+def secret_file(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    return name
+
+
+def test_the_order_is_environment_file_dotenv_toml_keyring(
+    monkeypatch: pytest.MonkeyPatch, ring: Ring
+) -> None:
+    def token() -> Secret | None:
+        return load({}).leaf.login.token
+
+    ring.set_password("bulk-onboard", "LEAF_TOKEN", "keyring")
+    assert token() == Secret("keyring")
+    Path("bulk-onboard.toml").touch(mode=0o600)
+    Path("bulk-onboard.toml").write_text("[leaf]\ntoken = 'toml'\n")
+    assert token() == Secret("toml")
+    Path(".env").write_text("LEAF_TOKEN=dotenv\n")
+    assert token() == Secret("dotenv")
+    monkeypatch.setenv("LEAF_TOKEN_FILE", secret_file("token", "file\n"))
+    assert token() == Secret("file")
+    monkeypatch.setenv("LEAF_TOKEN", "environment")
+    assert token() == Secret("environment")
+
+
+def test_every_setting_may_come_from_a_file_and_a_line_break_at_its_end_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = {
+        "LEAF_USERNAME": "me@example.com",
+        "LEAF_PASSWORD": "planted-word",
+        "RAVEN_CLIENT_SECRET": "planted-secret",
+        "CNHI_FIELD_OPS_SUBSCRIPTION_KEY": "planted-key",
+        "BULK_ONBOARD_PING": "https://host/planted-check",
+    }
+    for name, text in told.items():
+        monkeypatch.setenv(f"{name}_FILE", secret_file(name, f"\ufeff{text}\r\n"))
+    settings = load({})
+    assert (settings.leaf.login.username, settings.leaf.login.password) == (
+        "me@example.com", Secret("planted-word"),
+    )  # fmt: skip
+    assert settings.app["raven"]["clientSecret"] == Secret("planted-secret")
+    assert settings.app["cnhi-field-ops"]["subscriptionKey"] == Secret("planted-key")
+    assert settings.night.ping == Secret("https://host/planted-check")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: None, "cannot be read"),
+        (lambda path: path.mkdir(), "cannot be read"),
+        (lambda path: path.write_text("\n"), "is empty"),
+        (lambda path: path.write_bytes(b"\xff\xfe\xfaplanted"), "is not text"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_an_error_that_names_variable_and_file(
+    monkeypatch: pytest.MonkeyPatch, make: object, told: str
+) -> None:
+    make(Path("secret"))  # type: ignore[operator]
+    monkeypatch.setenv("LEAF_PASSWORD_FILE", "secret")
+    with pytest.raises(UsageError, match=f"LEAF_PASSWORD_FILE: secret {told}") as error:
+        load({})
+    assert "planted" not in str(error.value)
+
+
+def test_what_speaks_to_no_leaf_looks_into_no_file_and_no_keyring(
+    monkeypatch: pytest.MonkeyPatch, ring: Ring
+) -> None:
+    monkeypatch.setenv("LEAF_PASSWORD_FILE", "absent")
+    load({}, offline=True)
+    load({"sandbox": True})
+    assert ring.asked == []
+
+
+def test_the_keyring_is_asked_only_for_what_nobody_else_knows(
+    monkeypatch: pytest.MonkeyPatch, ring: Ring
+) -> None:
+    monkeypatch.setenv("LEAF_TOKEN", "environment")
+    load({})
+    assert "LEAF_TOKEN" not in ring.asked
+    assert "RAVEN_CLIENT_SECRET" in ring.asked
+
+
+def test_a_locked_keyring_is_as_good_as_none(ring: Ring) -> None:
+    ring.set_password("bulk-onboard", "LEAF_TOKEN", "keyring")
+    ring.locked = True
+    assert load({}).leaf.login.token is None
+    assert len(ring.asked) == 1
+
+
+def test_without_the_extra_nothing_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert load({}).leaf.login.token is None

@@ -1,0 +1,107 @@
+"""Growers from elsewhere: an address, a decrypting program, secrets in files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from .support import PLANTED, Desk, Server, as_csv, growers
+
+Leaf = Callable[..., Server]
+COMMAND = f"{sys.executable} -m bulk_onboard run - --rate 0 --no-events"
+gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+
+
+@pytest.fixture
+def stored() -> Iterator[str]:
+    files = fsspec.filesystem("memory")
+    files.pipe("/cohorts/growers.csv", as_csv(growers(3)).encode())
+    yield "memory://cohorts/growers.csv"
+    files.store.clear()
+
+
+def test_a_run_of_an_address_is_named_after_its_file_and_can_be_repeated(
+    desk: Desk, leaf: Leaf, stored: str
+) -> None:
+    first = desk.at(leaf()).run(stored)
+    assert (first.code, first.statuses, first.summary["input"]) == (0, {"created": 3}, "growers.csv")
+    assert first.folder.name.endswith("Z-growers")
+    assert desk.run(stored).statuses == {"existing": 3}
+    assert desk("events", stored, "--rate", "0").code == 0
+
+
+def test_validate_of_an_address_writes_beside_other_reports(desk: Desk, stored: str) -> None:
+    assert desk("validate", stored).code == 0
+    assert Path("reports/validate-growers/problems.csv").is_file()
+
+
+def test_secrets_in_files_are_enough_to_run_with(desk: Desk, leaf: Leaf, stored: str) -> None:
+    for name, value in leaf().environment.items():
+        if name == "LEAF_BASE_URL":
+            desk.set(name, value)
+        else:
+            Path(name).write_text(f"{value}\n")
+            desk.set(f"{name}_FILE", name)
+    assert desk.run(stored).code == 0
+
+
+# --- a decrypting program -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def encrypted(here: Path) -> Iterator[dict[str, str]]:
+    """growers.csv.gpg, and the environment in which gpg finds its way. Sockets need a short path."""
+    home = Path(tempfile.mkdtemp(prefix="gpg-", dir="/tmp"))
+    environment = {**os.environ, "GNUPGHOME": str(home)}
+    Path("right").write_text("passphrase")
+    Path("wrong").write_text("another")
+    gpg_ = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase-file", "right"]
+    subprocess.run(
+        [*gpg_, "--symmetric", "--output", "growers.csv.gpg"],
+        input=as_csv(growers(3)).encode(), env=environment, check=True,
+    )  # fmt: skip
+    try:
+        yield environment
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _piped(passphrase: str, environment: dict[str, str], server: Server) -> subprocess.CompletedProcess[str]:
+    decrypt = (
+        f"gpg --batch --quiet --pinentry-mode loopback --passphrase-file {passphrase} -d growers.csv.gpg"
+    )
+    return subprocess.run(
+        ["bash", "-c", f"{decrypt} | {COMMAND}"],
+        env=environment | server.environment, capture_output=True, text=True, timeout=40, check=False,
+    )  # fmt: skip
+
+
+@gpg
+def test_a_decrypting_program_feeds_a_run_and_no_clear_text_touches_the_disk(
+    here: Path, leaf: Leaf, encrypted: dict[str, str]
+) -> None:
+    server = leaf()
+    ran = _piped("right", encrypted, server)
+    assert (ran.returncode, server.posts) == (0, 3), ran.stderr
+    assert PLANTED not in ran.stdout + ran.stderr
+    for path in here.rglob("*"):
+        assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
+
+
+@gpg
+def test_a_decrypting_program_that_fails_ends_the_run_before_anything_is_sent(
+    leaf: Leaf, encrypted: dict[str, str]
+) -> None:
+    server = leaf()
+    ran = _piped("wrong", encrypted, server)
+    assert (ran.returncode, server.seen()) == (3, [])
+    assert "standard input is empty" in ran.stderr

@@ -1,0 +1,155 @@
+"""Files from elsewhere: fsspec's own memory, and a real web server on this machine."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import http.server
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from bulk_onboard.errors import InputError, NoRows, UsageError
+from bulk_onboard.read import open_source
+from bulk_onboard.read.remote import hold_remote
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@contextmanager
+def served(folder: Path, redirect: str = "") -> Iterator[str]:
+    """A web server of a folder; ``redirect`` is where it sends everybody instead."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not redirect:
+                return super().do_GET()
+            self.send_response(302)
+            self.send_header("Location", redirect)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is printed."""
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))
+    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def cells(where: str) -> list[list[str]]:
+    with open_source(where) as source:
+        at = [source.header.index(name) for name in ("leafUserId", "refreshToken")]
+        return [row for chunk in source.chunks(at) for row in chunk.cells.to_numpy().tolist()]
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+
+
+@pytest.mark.parametrize("name", ["growers.csv", "growers.parquet", "growers.xlsx"])
+def test_a_file_in_a_store_is_read_like_the_same_file_on_disk(memory: Any, name: str) -> None:
+    memory.pipe(f"/cohorts/{name}", (SAMPLES / name).read_bytes())
+    assert cells(f"memory://cohorts/{name}") == cells(str(SAMPLES / name))
+
+
+def test_a_compressed_file_in_a_store_is_unpacked(memory: Any) -> None:
+    memory.pipe("/cohorts/growers.csv.gz", gzip.compress((SAMPLES / "growers.csv").read_bytes()))
+    assert cells("memory://cohorts/growers.csv.gz") == cells(str(SAMPLES / "growers.csv"))
+
+
+@pytest.mark.parametrize("name", ["growers.csv", "growers.parquet"])
+def test_a_file_on_the_web_is_read_like_the_same_file_on_disk(name: str) -> None:
+    with served(SAMPLES) as address:
+        assert cells(f"{address}/{name}?signature=planted-1") == cells(str(SAMPLES / name))
+
+
+def test_a_file_that_is_replaced_after_it_was_opened_is_still_the_one_that_was_opened(memory: Any) -> None:
+    memory.pipe("/cohorts/growers.csv", (SAMPLES / "growers.csv").read_bytes())
+    with open_source("memory://cohorts/growers.csv") as source:
+        memory.pipe("/cohorts/growers.csv", b"something else")
+        assert sum(len(chunk.numbers) for chunk in source.chunks([0])) == 200
+        assert not source.changed()
+
+
+def test_what_is_not_there_is_said_without_the_address(memory: Any) -> None:
+    with pytest.raises(InputError, match="no such file") as error:
+        hold_remote("memory://nowhere/growers.csv")
+    assert "nowhere" not in str(error.value)
+    with (
+        served(SAMPLES) as address,
+        pytest.raises(InputError, match=r"absent\.csv: there is no such") as error,
+    ):
+        hold_remote(f"{address}/absent.csv?signature=planted-1")
+    assert "planted" not in str(error.value)
+
+
+def test_where_nobody_listens_the_kind_of_trouble_is_said_and_not_the_address() -> None:
+    with pytest.raises(InputError, match=r"growers\.csv cannot be fetched") as error:
+        hold_remote("http://127.0.0.1:9/growers.csv?signature=planted-1")
+    assert "127" not in str(error.value)
+
+
+def test_an_empty_file_holds_no_rows(memory: Any) -> None:
+    memory.pipe("/cohorts/growers.csv", b"")
+    with pytest.raises(NoRows):
+        hold_remote("memory://cohorts/growers.csv")
+
+
+def test_what_is_larger_than_memory_should_hold_is_refused(memory: Any) -> None:
+    memory.pipe("/cohorts/growers.csv", b"x" * 3_000_000)
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        hold_remote("memory://cohorts/growers.csv", most=1 << 20)
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with (
+        served(SAMPLES) as there,
+        served(SAMPLES, redirect=f"{there}/growers.csv") as here,
+        pytest.raises(InputError, match="redirect"),
+    ):
+        hold_remote(f"{here}/growers.csv")
+
+
+def test_plain_http_to_another_machine_is_refused() -> None:
+    with pytest.raises(UsageError, match="use https"):
+        hold_remote("http://example.com/growers.csv")
+
+
+@pytest.mark.parametrize("address", ["ftp://host/growers.csv", "file:///growers.csv", "sftp://host/a.csv"])
+def test_other_kinds_of_addresses_are_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="is not known"):
+        hold_remote(address)
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")])
+def test_without_its_extra_it_is_said_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf"pip install 'bulk-onboard\[{scheme}\]'"):
+        hold_remote(f"{scheme}://bucket/growers.csv")
+
+
+def test_without_fsspec_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(UsageError, match=r"pip install 'bulk-onboard\[https\]'"):
+        hold_remote("https://host/growers.csv")

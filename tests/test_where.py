@@ -1,0 +1,37 @@
+"""The word for an input: a path on any system stays a path, and an address shows no signature."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.where import scheme, shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["-", "growers.csv", "/exports/growers.csv", r"C:\exports\growers.csv", "C:/growers.csv", "c://growers.csv",
+     r"\\server\share\growers.csv", "a:b.csv", "./s3:/growers.csv", "~/growers.csv"],
+)  # fmt: skip
+def test_a_path_of_linux_macos_or_windows_is_no_address(path: str) -> None:
+    assert scheme(path) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("s3://bucket/folder/growers.parquet", "growers.parquet"),
+        ("https://host/growers.csv?X-Amz-Signature=planted-1#planted-2", "growers.csv"),
+        ("https://user:planted-3@host/my%20growers.csv", "my growers.csv"),
+        ("https://planted-4.example/", "https address"),
+        ("HTTPS://[bad/planted-5", "https address"),
+    ],
+)
+def test_an_address_is_shown_by_the_name_of_its_file_alone(address: str, name: str) -> None:
+    assert shown(address) == name
+
+
+@given(st.text())
+def test_every_word_has_a_name_or_is_empty(word: str) -> None:
+    assert shown(word) or not word.strip("/\\ .")
