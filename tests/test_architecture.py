@@ -216,3 +216,12 @@ def test_the_wording_of_commands_help_loads_no_data_frame() -> None:
 def test_no_module_has_the_name_of_a_public_function() -> None:
     # Importing a module puts it in the place of the package's attribute of that name.
     assert not set(bulk_onboard.__all__) & {name.partition(".")[0] for name in MODULES}
+
+
+# What Windows does not have, or not in this way.
+POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios", "tty", "uvloop"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name])
+def test_nothing_that_windows_lacks_is_needed_to_import_a_module(module: str) -> None:
+    assert not {name.split(".")[0] for name in imported(module, lazy=False)} & POSIX_ONLY

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, drive, opened
 from bulk_onboard.errors import UsageError
 from bulk_onboard.where import scheme
@@ -26,7 +26,7 @@ Examples:
 
 
 @click.command("events", epilog=_EPILOG)
-@click.argument("run_or_file")
+@click.argument("run_or_file", shell_complete=suggest.runs_or_files)
 @options.provider
 @options.sandbox
 @options.reading

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from bulk_onboard import codes
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.errors import UsageError
 
 _EPILOG = """\b
@@ -15,18 +18,27 @@ Examples:
 
 
 @click.command("explain", epilog=_EPILOG)
-@click.argument("code")
-def command(code: str) -> int:
+@click.argument("code", shell_complete=suggest.codes)
+@options.plain_json
+def command(code: str, *, as_json: bool) -> int:
     """Say what CODE, from the results' column `code`, means and what to do."""
-    click.echo(explained(code))
+    found = looked_up(code)
+    told = {"code": code.strip(), "meaning": found.meaning, "hint": found.hint}
+    click.echo(json.dumps(told, indent=2) if as_json else explained(code))
     return 0
+
+
+def looked_up(code: str) -> codes.Code:
+    """The code. Raises UsageError if there is no such code."""
+    found = codes.lookup(code.strip())
+    if found is None:
+        raise UsageError(f"{code!r} is not a code{_instead(codes.suggest(code))}")
+    return found
 
 
 def explained(code: str) -> str:
     """The meaning and the hint of a code."""
-    found = codes.lookup(code.strip())
-    if found is None:
-        raise UsageError(f"{code!r} is not a code{_instead(codes.suggest(code))}")
+    found = looked_up(code)
     return f"{code}: {found.meaning}\n{found.hint}"
 
 

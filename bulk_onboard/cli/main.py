@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 import bulk_onboard
 from bulk_onboard.errors import BulkOnboardError, ExitCode
@@ -30,6 +31,8 @@ COMMANDS = {
     "status": ("status", "Tell the story of one grower across runs."),
     "providers": ("providers", "Show the providers, their columns and their settings."),
     "explain": ("explain", "Say what a code in the results means and what to do."),
+    "completion": ("completion", "Print what makes a shell complete commands and options."),
+    "man": ("man", "Print the manual page."),
     "sandbox": ("sandbox", "Serve a local imitation of Leaf to practise on."),
 }
 
@@ -64,6 +67,12 @@ class LazyGroup(click.Group):
         command = module.command
         assert isinstance(command, click.Command)  # noqa: S101  (tells mypy what the table promises)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What the shell offers, from the table alone."""
+        found = [CompletionItem(name, help=told) for name, (_, told) in COMMANDS.items()]
+        own = [item for item in found if item.value.startswith(incomplete)]
+        return own + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in ``--help``, from the table alone."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bulk_onboard.cli import parse
+from bulk_onboard.cli import parse, suggest
 from bulk_onboard.model import IfExists
 from bulk_onboard.settings import NotifyWhen
 
@@ -59,6 +59,7 @@ config = click.option(
 provider = click.option(
     "--provider",
     metavar="NAME",
+    shell_complete=suggest.providers,
     help="The provider of rows that name none; `bulk-onboard providers` lists them.  [default: raven]",
 )
 as_json = click.option(
@@ -67,6 +68,8 @@ as_json = click.option(
     is_flag=True,
     help="Print the summary as JSON on standard output, all else on standard error.",
 )
+
+plain_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 reading = together(
     click.option("--sheet", metavar="NAME", help="Sheet of a workbook."),

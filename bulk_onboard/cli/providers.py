@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import click
 
-from bulk_onboard.cli import config_file, options, parse
+from bulk_onboard.cli import config_file, options, parse, suggest
 from bulk_onboard.providers import Field, Provider, Providers
 
 LINE = 80  # columns
@@ -30,11 +32,17 @@ Your own, for what is not built in, in bulk-onboard.toml:
 
 
 @click.command("providers", epilog=_EPILOG)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=suggest.providers)
 @options.config
-def command(name: str | None, config: Path | None) -> int:
+@options.plain_json
+def command(name: str | None, config: Path | None, *, as_json: bool) -> int:
     """Show the providers, or the columns and the settings of one."""
     providers = config_file.read(config, None).providers
+    if as_json:
+        one = providers[_named(name, providers)] if name else None
+        told = as_data(one) if one else [as_data(each) for each in providers.values()]
+        click.echo(json.dumps(told, indent=2))
+        return 0
     click.echo(described(providers[_named(name, providers)]) if name else listed(providers))
     return 0
 
@@ -44,6 +52,21 @@ def _named(name: str, providers: Providers) -> str:
         return parse.provider(name, providers)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def as_data(provider: Provider) -> dict[str, Any]:
+    """What ``--json`` prints of a provider."""
+    return {
+        "name": provider.name,
+        "title": provider.title,
+        "columns": [_field_data(field, field.name) for field in provider.grower_fields],
+        "settings": [_field_data(field, provider.setting(field)) for field in provider.app_fields],
+    }
+
+
+def _field_data(field: Field, name: str) -> dict[str, Any]:
+    told = {"name": name, "field": field.name, "required": field.required, "secret": field.secret}
+    return {**told, "allowed": list(field.allowed), "help": field.help}
 
 
 def listed(providers: Providers) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bulk_onboard.cli import options
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, tell
 
 _EPILOG = """\b
@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command("report", epilog=_EPILOG)
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=suggest.runs)
 @options.output
 @options.config
 @options.as_json

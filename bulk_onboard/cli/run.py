@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, driven, opened, say, tell
 from bulk_onboard.errors import BulkOnboardError, ExitCode, NoRows, StoppedForSafety
 from bulk_onboard.where import shown
@@ -32,7 +32,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 
 
 @click.command("run", epilog=_EPILOG)
-@click.argument("file")
+@click.argument("file", shell_complete=suggest.files)
 @options.provider
 @options.sandbox
 @options.reading

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options, words
+from bulk_onboard.cli import options, suggest, words
 from bulk_onboard.cli.running import opened, say
 from bulk_onboard.facts import Cause
 from bulk_onboard.where import shown
@@ -28,7 +28,7 @@ Exit code 0: every row can be sent; 1: some row is invalid; 3: the file cannot b
 
 
 @click.command("validate", epilog=_EPILOG)
-@click.argument("file")
+@click.argument("file", shell_complete=suggest.files)
 @options.provider
 @options.reading
 @click.option(

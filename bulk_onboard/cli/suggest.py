@@ -1,0 +1,43 @@
+"""What the shell offers when Tab is pressed. Quick: nothing heavy is loaded, and no ledger is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+_DEFAULT = Path("reports")
+_MOST = 50
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shell's own files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The built-in providers."""
+    from bulk_onboard.providers import PROVIDERS  # noqa: PLC0415
+
+    found = PROVIDERS.values()
+    return [CompletionItem(each.name, help=each.title) for each in found if each.name.startswith(incomplete)]
+
+
+def codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The codes in the results."""
+    from bulk_onboard.codes import CODES  # noqa: PLC0415
+
+    return [CompletionItem(name) for name in CODES if name.startswith(incomplete)]
+
+
+def runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The runs that have a report, the latest first."""
+    folder = ctx.params.get("output") or _DEFAULT
+    found = sorted((path.parent.name for path in folder.glob("*/summary.json")), reverse=True)
+    return [CompletionItem(name) for name in found if name.startswith(incomplete)][:_MOST]
+
+
+def runs_or_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The runs, and files where no run begins like that."""
+    return runs(ctx, param, incomplete) or files(ctx, param, incomplete)

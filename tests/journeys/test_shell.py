@@ -1,0 +1,116 @@
+"""Shell habits: Tab completes, the manual can be read, and what is printed can be piped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.cli.main import COMMANDS
+
+from .support import PLANTED, Desk, as_csv, growers
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+RUN = "20261123T154500Z-growers"
+# The completing shell calls the program by its name.
+BIN = Path(sys.executable).parent
+
+
+def completed(line: str) -> list[str]:
+    """What a real bash offers for a line when Tab is pressed at its end."""
+    script = f"""
+        source <(bulk-onboard completion bash)
+        COMP_WORDS=({line}); [[ $1 == *' ' ]] && COMP_WORDS+=('')
+        COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 )); COMP_LINE=$1; COMP_POINT=${{#1}}
+        compopt() {{ echo files; }}
+        $(complete -p bulk-onboard | sed 's/.*-F \\([^ ]*\\).*/\\1/') bulk-onboard
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run(
+        ["bash", "-c", script, "bash", line], env=environment, capture_output=True, text=True,
+        timeout=30, check=True,
+    )  # fmt: skip
+    assert ran.stderr == ""
+    return [word for word in ran.stdout.split("\n") if word]
+
+
+@needs_bash
+def test_bash_completes_commands_options_providers_codes_runs_and_files(here: Path) -> None:
+    (here / "reports" / RUN).mkdir(parents=True)
+    (here / "reports" / RUN / "summary.json").touch(mode=0o600)
+    assert completed("bulk-onboard ru") == ["run", "runs"]
+    assert "--min-rows" in completed("bulk-onboard run --m")
+    assert completed("bulk-onboard run --provider cnhi-") == ["cnhi-field-ops"]
+    assert completed("bulk-onboard explain token-ch") == ["token-changed"]
+    assert completed("bulk-onboard report ") == [RUN]
+    assert completed("bulk-onboard run gro") == ["files"]
+    assert completed("bulk-onboard run --if-exists o") == ["overwrite"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_a_script_that_it_understands(desk: Desk, shell: str) -> None:
+    ran = desk("completion", shell)
+    assert ran.code == 0
+    assert "_BULK_ONBOARD_COMPLETE" in ran.out
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=ran.out, text=True, check=True, timeout=10)
+
+
+def test_an_unknown_shell_is_wrong_usage(desk: Desk) -> None:
+    assert desk("completion", "tcsh").code == 2
+
+
+# --- the manual ---------------------------------------------------------------------------------------
+
+
+def test_the_manual_tells_of_every_command_and_of_every_exit_code(desk: Desk) -> None:
+    told = desk("man").out.replace("\\-", "-")
+    for name in COMMANDS:
+        assert f".SS bulk-onboard {name}" in told
+    for part in (".SH EXIT CODES", "another run holds this ledger", "--max-failures", ".SH ENVIRONMENT"):
+        assert part in told
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_manual_is_without_fault_for_man(desk: Desk) -> None:
+    page = desk("man").out
+    ran = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True,
+        check=True, timeout=20,
+    )  # fmt: skip
+    assert ran.stderr == ""
+
+
+# --- pipes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["validate", "-"], ["providers"], ["providers", "raven"], ["explain", "token-changed"],
+     ["run", "-", "--sandbox"], ["runs"], ["events", "-", "--sandbox"], ["report"]],
+)  # fmt: skip
+def test_with_json_standard_output_is_json_and_nothing_else(desk: Desk, argv: list[str]) -> None:
+    stdin = as_csv(growers(2)).encode()
+    if argv[0] in ("runs", "report", "events"):
+        desk("run", "-", "--sandbox", stdin=stdin)
+    ran = desk(*argv, "--json", stdin=stdin)
+    assert ran.code == 0
+    json.loads(ran.out)
+
+
+@needs_bash
+def test_a_reader_that_leaves_early_is_no_failure(here: Path) -> None:
+    command = f"set -o pipefail; {sys.executable} -m bulk_onboard man | head -1"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_secrets_of_standard_input_are_nowhere_in_what_is_printed(desk: Desk) -> None:
+    ran = desk("run", "-", "--sandbox", "-v", "--json", stdin=as_csv(growers(3, "refused-")).encode())
+    assert (ran.code, PLANTED in ran.out + ran.err) == (1, False)
