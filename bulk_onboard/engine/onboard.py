@@ -80,6 +80,7 @@ class _Life:
         self._attempts = 0
         self._on_the_wire = False
         self._started_at = to_text(shared.now())
+        self._intended_at = to_text(row.open_intent.at) if row.open_intent else ""
         self._last: Answer[Verdict] | None = None
         self._begun = shared.begin(row, shared.policy)
         self._progress = (
@@ -127,7 +128,10 @@ class _Life:
     async def _act(self) -> Answer[Verdict]:
         shared, row = self._shared, self._row
         if self._progress.action is Action.POST:
-            self._progress = posting(self._progress, shared.now())
+            now = shared.now()
+            # The latest POST. The next run counts from it how long Leaf may still be at work on one.
+            self._intended_at = to_text(now)
+            self._progress = posting(self._progress, now)
             await shared.journal.intend(self._intent())
             self._attempts += 1
             answer = await self._leaf.post(row.leaf_user_id, row.payload, self._post_goes_out)
@@ -146,15 +150,10 @@ class _Life:
             leaf_user_id=self._row.leaf_user_id,
             fingerprint=self._row.fingerprint,
             attempts=self._attempts + 1,
-            intended_at=to_text(self._intended()),
+            intended_at=self._intended_at,
             started_at=self._started_at,
             provider=self._row.provider,
         )
-
-    def _intended(self) -> datetime | None:
-        """The latest POST. The next run counts from it how long Leaf may still be at work on one."""
-        earlier = self._row.open_intent
-        return self._progress.posted or (earlier.at if earlier else None)
 
     def _is_of_these_secrets(self) -> bool:
         """Whether the POST that is still to be asked for was of the secrets that the row has now."""
@@ -179,7 +178,7 @@ class _Life:
             attempts=self._attempts,
             credential_id=credential.id if credential else "",
             credential_status=credential.status if credential else "",
-            intended_at=to_text(self._intended()),
+            intended_at=self._intended_at,
             started_at=self._started_at,
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,

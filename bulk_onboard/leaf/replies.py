@@ -261,10 +261,11 @@ def _echo(
         if name in ours and is_shown(value := data.get(name)) and value.casefold() != ours[name].casefold():
             return Echo.DIFFERENT
     for name in secret_fields:
-        if name in ours and is_shown(value := data.get(name)):
-            if value != ours[name]:
-                return Echo.DIFFERENT
+        value = data.get(name)
+        if value is not None and value == ours.get(name):
             found = Echo.SAME
+        elif name in ours and is_shown(value):
+            return Echo.DIFFERENT
     return found
 
 

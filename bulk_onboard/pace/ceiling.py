@@ -37,6 +37,10 @@ class Ceiling:
         self._set_window()
         self._limiter = None  # aiolimiter's rate is fixed when it is made
 
+    def is_open(self, now: float) -> bool:
+        """Whether nobody has to stand in line: there is no rate, and no pause."""
+        return not self.rate and now >= self.held_until
+
     async def turn(self) -> float:
         """Return when the next request may go out: the time, by the loop's clock."""
         if self.rate:

@@ -56,10 +56,11 @@ class Pace:
         """Return when the next request may go out: the time, by the loop's clock."""
         if isinstance(self._known, Probe):
             self._speed_up(self._known)
-        wanted = asyncio.get_running_loop().time()
-        now = await self._ceiling.turn()
-        if now - wanted > WAIT:
-            self._waited = now
+        now = wanted = asyncio.get_running_loop().time()
+        if not self._ceiling.is_open(now):
+            now = await self._ceiling.turn()
+            if now - wanted > WAIT:
+                self._waited = now
         self._remember(now)
         return now
 
