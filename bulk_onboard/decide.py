@@ -156,7 +156,7 @@ def decide(progress: Progress, verdict: Verdict, policy: Policy, moment: Moment)
         case Exists():
             step = _on_exists(progress, verdict)
         case Absent(usual=False) if _is_doubtful(progress, verdict):
-            step = Next(replace(progress, looks=progress.looks + 1), after=policy.settle)
+            step = Next(_looked(progress, moment), after=policy.settle)
         case Absent() if progress.suspect:
             step = _on_absent_suspect(progress, verdict, policy, moment)
         case Absent():
@@ -211,11 +211,17 @@ def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
     return progress.looks + 1 < UNUSUAL_LOOKS and (progress.suspect or not verdict.plain)
 
 
+def _looked(progress: Progress, moment: Moment) -> Progress:
+    """One look more, unless it came too early to prove anything."""
+    early = progress.suspect and moment.elapsed < progress.settles_at
+    return progress if early else replace(progress, looks=progress.looks + 1)
+
+
 def _on_absent_suspect(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
     """A POST of ours may have been stored: absence is proof only if it is certain, and not too early."""
-    looked = replace(progress, looks=progress.looks + 1)
     if moment.elapsed < progress.settles_at:
-        return Next(looked, after=progress.settles_at - moment.elapsed)
+        return Next(progress, after=progress.settles_at - moment.elapsed)
+    looked = _looked(progress, moment)
     if verdict.bare and looked.looks < BARE_LOOKS:
         return Next(looked, after=policy.settle)
     return _on_absent(replace(looked, suspect=False, looks=0), policy, moment)

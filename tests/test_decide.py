@@ -140,7 +140,7 @@ def test_absence_is_believed_only_when_the_post_has_had_time_to_arrive() -> None
     assert isinstance(slow, Next)
     assert slow.progress.settles_at == 5.0 + POLICY.settle_slow
     wait = decide(slow.progress, Absent(), POLICY, Moment(10.0, 0.5))
-    assert wait == Next(replace(slow.progress, looks=1), after=25.0)
+    assert wait == Next(slow.progress, after=25.0)
 
 
 def test_an_empty_reply_proves_absence_only_when_seen_several_times() -> None:
@@ -167,6 +167,14 @@ def test_an_empty_reply_of_a_leaf_that_seldom_says_so_is_believed_only_after_man
     last = decide(progress, Absent(bare=True, usual=False), POLICY, SETTLED)
     assert isinstance(last, Next)
     assert (last.progress.action, last.progress.looks) == (Action.POST, 0)
+
+
+@pytest.mark.parametrize("usual", [True, False])
+def test_a_look_that_comes_too_early_does_not_count(usual: bool) -> None:
+    early = Moment(BEGUN["suspect"].settles_at - 0.01, 0.5)
+    step = decide(BEGUN["suspect"], Absent(bare=True, usual=usual), POLICY, early)
+    assert isinstance(step, Next)
+    assert (step.progress.action, step.progress.looks) == (Action.ASK, 0)
 
 
 # --- created or existing ----------------------------------------------------------------------------
