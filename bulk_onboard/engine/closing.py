@@ -12,6 +12,7 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.concerns import Change, Concerns, Reckoning
+from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger, history
@@ -72,7 +73,7 @@ def write(
     reckoning = _reckoning(ledger, run_no, info, last, again=again)
 
     def counted() -> Iterator[pd.DataFrame]:
-        for page in pages(ledger, run_no, info.provider):
+        for page in ahead(pages(ledger, run_no, info.provider)):
             aged = reckoning.add(page)
             extract.add(aged, tally.add(aged))
             yield aged

@@ -14,6 +14,7 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.compare import Compared, compare
+from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.follow import Check
 from bulk_onboard.engine.scan import Checked, Scan
 from bulk_onboard.entry import Entry
@@ -98,7 +99,8 @@ def survey(
     """
     scopes = scopes or {}
     sums, growers = _Sums(), {name: memory.growers(each) for name, each in (scopes or {"": scope}).items()}
-    for seq, checked in enumerate(scan.chunks()):
+    # Most of both halves is done by numpy and Arrow, which let go of Python's lock.
+    for seq, checked in enumerate(ahead(scan.chunks())):
         table, open_lines = _compared(checked, growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
