@@ -8,6 +8,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
 
     model errors settings facts entry codes   the vocabulary
     providers      the providers as data; everything about them derives from this table
+    custom mixed                              a user's own providers; rows of several in one file
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     growers compare manifest                  what the ledger knows against what the file says
     listing census                            what Leaf's list of users shows, and what that is worth

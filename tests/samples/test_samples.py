@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bulk_onboard.cli import config_file
 from bulk_onboard.engine.validation import Validation, validate_file
 from bulk_onboard.read import open_source
 from bulk_onboard.settings import Settings
@@ -34,6 +36,21 @@ def test_every_form_of_the_growers_holds_the_same_rows() -> None:
             (chunk,) = source.chunks(at)
             tables.append((chunk.numbers.tolist(), chunk.cells.to_numpy().tolist()))
     assert tables[0] == tables[1] == tables[2]
+
+
+@pytest.mark.parametrize("place", ["README.md", "samples/bulk-onboard.toml"])
+def test_the_provider_that_is_shown_to_be_added_can_be_added(place: str, tmp_path: Path) -> None:
+    text = (SAMPLES.parent / place).read_text()
+    shown = re.search(r"^(?:# )?\[providers\.my-terminal\]$.*?^(?:# )?\]$", text, re.MULTILINE | re.DOTALL)
+    assert shown
+    (tmp_path / "own.toml").write_text(re.sub(r"^# ?", "", shown[0], flags=re.MULTILINE))
+    found = config_file.read(tmp_path / "own.toml", None).providers["my-terminal"]
+    assert (found.path, found.embedded) == ("my-terminal-credentials", "myTerminalCredentials")
+    assert [field.name for field in found.grower_fields] == ["refreshToken"]
+
+
+def test_the_growers_of_several_providers_are_all_good() -> None:
+    assert found("several-providers.csv").counts == {"valid": 12, "invalid": 0, "duplicate": 0}
 
 
 def test_the_messy_text_has_a_row_for_each_thing_that_goes_wrong() -> None:
