@@ -171,19 +171,21 @@ class Scan:
     def _environments(self, checked: Checked) -> Counter[str]:
         """How many valid rows go to which of their provider's environments."""
         found: Counter[str] = Counter()
-        valid = checked.frame["code"] == ""
         for provider in self._providers.values():
-            if provider.environment is None:
-                continue
-            mine = valid & (checked.frame[PROVIDER] == provider.name) if self.mixed else valid
-            secret = self._reading.app.get(provider.name, {}).get(ENVIRONMENT)
-            usual = secret.reveal() if secret else ""
-            if ENVIRONMENT in checked.payload:
-                cells = checked.payload.loc[mine.to_numpy(bool), ENVIRONMENT]
-                found.update({str(name) or usual: int(n) for name, n in cells.value_counts().items()})
-            else:
-                found[usual] += int(mine.sum())
+            if provider.environment:
+                found.update(self._environments_of(provider, checked))
+        del found[""]  # where nothing is sent, no setting need say which
         return found
+
+    def _environments_of(self, provider: Provider, checked: Checked) -> Mapping[str, int]:
+        frame, secret = checked.frame, self._reading.app.get(provider.name, {}).get(ENVIRONMENT)
+        mine, usual = (frame["code"] == "").to_numpy(bool), secret.reveal() if secret else ""
+        if self.mixed:
+            mine = mine & (frame[PROVIDER] == provider.name).to_numpy(bool)
+        if ENVIRONMENT not in checked.payload:
+            return {usual: int(mine.sum())}
+        cells = checked.payload.loc[mine, ENVIRONMENT]
+        return Counter(cells.where(cells != "", usual).tolist())
 
     def _checked(self) -> Iterator[Checked]:
         reading, columns = self._reading, self.columns
