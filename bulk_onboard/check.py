@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,8 @@ class Checked:
     code ("" if fine), column, message, and the kept columns with their prefix. ``payload``: the cleaned
     provider fields that the file has. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid
     rows the grower, the fingerprint, and one over all of the payload, to tell exact repeats. ``warnings``:
-    row, code, column, message of what was cleaned.
+    row, code, column, message of what was cleaned. ``problems``: the same of all that is wrong, cell by
+    cell, where ``frame`` has the first problem of each row.
     """
 
     frame: pd.DataFrame
@@ -64,6 +66,7 @@ class Checked:
     prints: np.ndarray
     digests: np.ndarray
     warnings: pd.DataFrame
+    problems: pd.DataFrame
 
 
 def check(
@@ -102,24 +105,38 @@ def check(
         frame[KEPT_PREFIX + name] = chunk.cells[i]
     words = uuid_words(pa.array(ids if valid.all() else ids[valid], pa.large_string()))
     assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
-    return Checked(frame, payload, words, prints, digests, warnings)
+    return Checked(frame, payload, words, prints, digests, warnings, verdict.problems(chunk.numbers))
 
 
 class _Verdict:
-    """The first problem of each row; later ones do not overwrite it."""
+    """The first problem of each row, which later ones do not overwrite; and all of them."""
 
     def __init__(self, rows: int) -> None:
         self.codes, self.columns, self.messages = (np.full(rows, "", dtype=object) for _ in range(3))
         self.fine = np.ones(rows, bool)
+        self._all: list[tuple[int, str, str, str]] = []
 
     def mark(self, wrong: np.ndarray, code: str, column: str, message: str | Callable[[int], str]) -> None:
-        where = np.flatnonzero(wrong & self.fine)
+        where = np.flatnonzero(wrong)
         if not len(where):
             return
+        told = [message] * len(where) if isinstance(message, str) else [message(int(i)) for i in where]
+        self._all += zip(where.tolist(), repeat(code), repeat(column), told)
+        first = self.fine[where]
         self.fine[where] = False
-        self.codes[where] = code
-        self.columns[where] = column
-        self.messages[where] = message if isinstance(message, str) else [message(int(i)) for i in where]
+        self.codes[where[first]] = code
+        self.columns[where[first]] = column
+        self.messages[where[first]] = np.array(told, dtype=object)[first]
+
+    def problems(self, numbers: np.ndarray) -> pd.DataFrame:
+        """Row, code, column, message: the first problem of each cell, by row."""
+        found = pd.DataFrame(self._all, columns=["at", "code", "column", "message"])
+        if self._all:
+            found = found.drop_duplicates(["at", "column"]).sort_values(
+                "at", kind="stable", ignore_index=True
+            )
+        found.insert(0, "row", numbers[found.pop("at").to_numpy(np.int64)])
+        return found
 
 
 def _suspects(cells: pd.Series, field: str) -> np.ndarray:
@@ -205,13 +222,13 @@ def _cleaned(
             for j in dirty:
                 texts[j], found = clean(texts[j])
                 for code in found if texts[j] else ():
-                    warnings.append((int(chunk.numbers[j]), code, columns.names[name], _REMOVED[code]))
+                    warnings.append((int(chunk.numbers[j]), code, columns.names[name], REMOVED[code]))
             column = pd.Series(texts, dtype="str")
         cells[name] = column
     return pd.DataFrame(cells), pd.DataFrame(warnings, columns=["row", "code", "column", "message"])
 
 
-_REMOVED = {
+REMOVED = {
     "zero-width-removed": "invisible characters were taken off",
     "spaces-removed": "spaces around the value were taken off",
     "quotes-removed": "quotes around the value were taken off",

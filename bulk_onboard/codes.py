@@ -82,21 +82,41 @@ _INPUT = (
     ),
     Code(
         "spaces-removed",
-        "Spaces around the value were taken off before it was sent.",
+        "Spaces around the value are taken off before it is sent.",
         "Nothing to do; clean the source if you like.",
         act=False,
     ),
     Code(
         "quotes-removed",
-        "Quotes around the value were taken off before it was sent.",
+        "Quotes around the value are taken off before it is sent.",
         "Nothing to do; clean the source if you like.",
         act=False,
     ),
     Code(
         "zero-width-removed",
-        "Invisible characters in the value were taken off before it was sent.",
+        "Invisible characters in the value are taken off before it is sent.",
         "Nothing to do; clean the source if you like.",
         act=False,
+    ),
+)
+
+_REPAIRS = (
+    Code(
+        "header-renamed",
+        "A column of the repaired file has the name of its field.",
+        "Nothing to do.",
+        act=False,
+    ),
+    Code(
+        "repeat-removed",
+        "The row was the same as an earlier one in every column, and is not in the repaired file.",
+        "Nothing to do.",
+        act=False,
+    ),
+    Code(
+        "number-emptied",
+        "The cell held a number, which may have lost digits; in the repaired file it is empty.",
+        "Enter the value from its source.",
     ),
 )
 
@@ -281,7 +301,7 @@ _HEALTHS = (
 CODES: Mapping[str, Code] = MappingProxyType(
     {
         code.name: code
-        for group in (_INPUT, _CONNECTED, _REFUSED, _TROUBLE, _EVENTS, _STATUSES, _HEALTHS)
+        for group in (_INPUT, _REPAIRS, _CONNECTED, _REFUSED, _TROUBLE, _EVENTS, _STATUSES, _HEALTHS)
         for code in group
     }
 )

@@ -102,6 +102,7 @@ def split(checked: Checked) -> Iterator[Part]:
             prints,
             prints if digests is checked.prints else digests[its],
             checked.warnings,
+            checked.problems,
         )
         yield Part(name, np.flatnonzero(mine), part)
 
@@ -178,8 +179,9 @@ def _nowhere(chunk: Chunk, columns: Columns, wrong: Sequence[tuple[str, str]]) -
     for i, (name, _) in enumerate(columns.keep, start=len(columns.fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
     none = np.empty((0, 2), np.uint64)
-    warnings = pd.DataFrame(columns=["row", "code", "column", "message"])
-    return Checked(frame, pd.DataFrame(index=frame.index), none, none, none, warnings)
+    told = ["row", "code", "column", "message"]
+    payload, warnings = pd.DataFrame(index=frame.index), pd.DataFrame(columns=told)
+    return Checked(frame, payload, none, none, none, warnings, frame[told])
 
 
 def _put_together(parts: Sequence[Part]) -> Checked:
@@ -192,17 +194,20 @@ def _put_together(parts: Sequence[Part]) -> Checked:
         for name in ("prints", "digests")
     )
     frames = [part.checked.frame.assign(**{PROVIDER: part.provider}) for part in parts]
-    warnings = [part.checked.warnings for part in parts if len(part.checked.warnings)]
     return Checked(
         _ordered(frames, lines),
         _ordered([part.checked.payload for part in parts], lines).fillna(""),
         np.concatenate([part.checked.ids for part in parts])[order],
         prints,
         prints if all(part.checked.digests is part.checked.prints for part in parts) else digests,
-        pd.concat(warnings or [parts[0].checked.warnings]).sort_values(
-            "row", kind="stable", ignore_index=True
-        ),
+        _by_row([part.checked.warnings for part in parts]),
+        _by_row([part.checked.problems for part in parts]),
     )
+
+
+def _by_row(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled or [tables[0]]).sort_values("row", kind="stable", ignore_index=True)
 
 
 def _ordered(tables: Iterable[pd.DataFrame], lines: np.ndarray) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pytest
 import bulk_onboard
 
 ROOT = Path(bulk_onboard.__file__).parent
-EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox", "notify"}
+EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workbook"}
 # The composition root wires: nothing else of the engine knows the edges.
 WIRING = {"engine.run", "engine.opening", "engine.closing", "engine.history", "engine.surprises"}
 # A second door beside the command line: the package as a library.
@@ -39,6 +39,7 @@ TABLES = {
     "census",
     "engine.census",
 }
+TABLES |= {"findings", "repair", "workbook"}
 TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}
 
 # Package -> the modules (or folders) that may import it.
@@ -58,6 +59,7 @@ CONFINED = {
     "pydantic_settings": {"cli"},
     "aiolimiter": {"pace"},
     "python_calamine": {"read"},
+    "openpyxl": {"workbook"},
 }
 
 
@@ -120,7 +122,7 @@ def _allowed(module: str) -> set[str] | None:
         case "engine":
             return None if module in WIRING else {"", "engine"}
         case "cli":
-            return {"", "cli", "engine", "read", "report", "sandbox", "notify"}
+            return {"", "cli", "engine", "read", "report", "sandbox", "notify", "workbook"}
         case folder:
             assert folder in EDGES, f"{folder} has no rule yet"
             return {"", folder}

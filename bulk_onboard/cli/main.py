@@ -30,6 +30,7 @@ COMMANDS = {
     "runs": ("runs", "List the past runs."),
     "status": ("status", "Tell the story of one grower across runs."),
     "providers": ("providers", "Show the providers, their columns and their settings."),
+    "template": ("template", "Write an empty file to fill in, with help in its cells."),
     "explain": ("explain", "Say what a code in the results means and what to do."),
     "completion": ("completion", "Print what makes a shell complete commands and options."),
     "man": ("man", "Print the manual page."),

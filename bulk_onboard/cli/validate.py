@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bulk_onboard.cli import options, suggest, words
+from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, say
+from bulk_onboard.codes import hint
 from bulk_onboard.facts import Cause
 from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from bulk_onboard.chunk import Source
     from bulk_onboard.engine.validation import Validation
     from bulk_onboard.settings import Settings
 
+_LINE = 80
+# Of so many rows the writing of a workbook takes long enough to be told of.
+_MANY = 20_000
 _EPILOG = """\b
 Examples:
   bulk-onboard validate growers.csv
-  bulk-onboard validate growers.xlsx --sheet Growers --map "refreshToken=Raven token"
+  bulk-onboard validate growers.xlsx --map "refreshToken=Raven token" --annotate mended.xlsx
+  bulk-onboard validate growers.csv --fix mended.csv
 
 Exit code 0: every row can be sent; 1: some row is invalid; 3: the file cannot be used.
 """
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("validate", epilog=_EPILOG)
 @click.argument("file", shell_complete=suggest.files)
 @options.provider
 @options.reading
+@click.option(
+    "--annotate",
+    type=_FILE,
+    metavar="OUT.xlsx",
+    help="Write the workbook again with every bad cell coloured and commented, and a summary in front.",
+)
+@click.option(
+    "--fix",
+    type=_FILE,
+    metavar="OUT.csv",
+    help="Write the rows again without stray spaces, quotes, invisible characters and exact repeats.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -39,33 +63,70 @@ Exit code 0: every row can be sent; 1: some row is invalid; 3: the file cannot b
 )
 @options.config
 @options.as_json
-def command(file: str, *, config: Path | None, as_json: bool, **given: Any) -> int:
+def command(
+    file: str, *, annotate: Path | None, fix: Path | None, config: Path | None, as_json: bool, **given: Any
+) -> int:
     """Check FILE and nothing else: no setting is needed, and nothing is sent.
 
     FILE is a CSV or TSV file, a workbook or a Parquet file; - is CSV on standard input.
     The problems are listed by code, and row by row in problems.csv.
+
+    --annotate keeps everything that your own .xlsx or .xlsm holds, as far as that is possible, and says what
+    is not; other files become a new workbook. --fix changes nothing that would have to be guessed. Both
+    hold the secrets of FILE; FILE itself is never written to.
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
-    return check(file, load(given, config, offline=True), as_json=as_json)
+    return check(file, load(given, config, offline=True), Wanted(annotate, fix), as_json=as_json)
 
 
-def check(file: str, settings: Settings, *, as_json: bool) -> int:
-    """Check one file, write its problems, tell them."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files of one check. ``missing``: what the workbook lacks of the original; ``repairs``: by code."""
+
+    problems: Path
+    annotated: Path | None = None
+    missing: Sequence[str] = ()
+    fixed: Path | None = None
+    repairs: Sequence[Cause] = ()
+    repairs_file: Path | None = None
+
+
+def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> int:
+    """Check one file, write its problems and what is wanted of it, tell them."""
     from bulk_onboard.cli import progress  # noqa: PLC0415
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
-    from bulk_onboard.report.files import write_problems  # noqa: PLC0415
 
+    path = problems_path(file, settings.output.folder)
+    wanted.require_new(file, (path, path.with_name("repairs.csv")))
     display = progress.display(log_format="text", verbose=False, quiet=False)
     with opened(file, settings.input) as source:
         try:
             found = validate_file(source, settings, display)
         finally:
             display.close()
-    path = problems_path(file, settings.output.folder)
-    write_problems(path, found.table)
-    say(json.dumps(as_data(found, path), indent=2) if as_json else in_words(found, path))
+        written = _write(source, found, wanted, path)
+    say(json.dumps(as_data(found, written), indent=2) if as_json else in_words(found, written))
     return found.exit_code
+
+
+def _write(source: Source, found: Validation, wanted: Wanted, path: Path) -> Written:
+    from bulk_onboard.findings import causes  # noqa: PLC0415
+    from bulk_onboard.report.files import write_problems  # noqa: PLC0415
+
+    write_problems(path, found.table)
+    missing: Sequence[str] = ()
+    repairs: Sequence[Cause] = ()
+    beside: Path | None = None
+    if wanted.annotate:
+        if found.rows >= _MANY:
+            say(f"writing {wanted.annotate} …", err=True)
+        missing = annotated(source, found, wanted.annotate)
+    if wanted.fix:
+        table: pd.DataFrame = fixed(source, found, wanted.fix)
+        beside, repairs = path.with_name("repairs.csv"), tuple(causes(table, "repaired"))
+        write_problems(beside, table)
+    return Written(path, wanted.annotate, missing, wanted.fix, repairs, beside)
 
 
 def problems_path(file: str, folder: Path) -> Path:
@@ -74,45 +135,82 @@ def problems_path(file: str, folder: Path) -> Path:
     return folder / f"validate-{stem}" / "problems.csv"
 
 
-def as_data(found: Validation, path: Path) -> dict[str, Any]:
+def as_data(found: Validation, written: Written) -> dict[str, Any]:
     """What ``--json`` prints."""
-    return {
+    data: dict[str, Any] = {
         "input": found.source,
         "rows": found.rows,
         "valid": found.valid,
         "invalid": found.invalid,
         "duplicates": found.duplicates,
         "problems": [_group(cause) for cause in found.problems],
+        "repeats": [_group(cause) for cause in found.repeats],
         "warnings": [_group(cause) for cause in found.warnings],
-        "file": str(path),
+        "file": str(written.problems),
         "exitCode": int(found.exit_code),
     }
+    if written.annotated:
+        data["annotated"] = {"file": str(written.annotated), "missing": list(written.missing)}
+    if written.fixed:
+        repairs = [_group(cause) for cause in written.repairs]
+        data["fixed"] = {
+            "file": str(written.fixed), "repairs": repairs, "repairsFile": str(written.repairs_file)
+        }  # fmt: skip
+    return data
 
 
 def _group(cause: Cause) -> dict[str, Any]:
     return {"code": cause.code, "count": cause.count, "rows": list(cause.rows), "message": cause.message}
 
 
-def in_words(found: Validation, path: Path) -> str:
-    """The problems grouped by code, for people."""
+def in_words(found: Validation, written: Written) -> str:
+    """The problems grouped by code, for people, in lines of 80 letters; only a file's name may be longer."""
     repeats = f", {words.number(found.duplicates)} duplicate" if found.duplicates else ""
-    lines = [
-        f"{found.source}: {words.rows(found.rows)}, {found.valid:,} valid, {found.invalid:,} invalid{repeats}"
-    ]
+    counts = f"{words.rows(found.rows)}, {found.valid:,} valid, {found.invalid:,} invalid{repeats}"
+    lines = wrap(f"{found.source}: {counts}", _LINE, break_long_words=False)
     lines += _section("Invalid", found.problems)
+    lines += _section("Repeats of earlier rows, sent once", found.repeats)
     lines += _section("Cleaned, and fine now", found.warnings)
+    if written.fixed:
+        lines += _section("Repaired", written.repairs) or ["", "Nothing to repair."]
     if found.problems:
-        lines += ["", "`bulk-onboard explain CODE` says what to do about a code."]
-    return "\n".join([*lines, f"Row by row: {path}"])
+        lines += ["", "`bulk-onboard explain CODE` says more about a code."]
+    lines += ["", f"Row by row: {written.problems}"]
+    if written.annotated:
+        lines.append(f"With marks: {written.annotated}")
+        lines += _wrapped(f"It does not have: {'; '.join(written.missing)}." if written.missing else "", 2)
+    if written.fixed:
+        lines.append(f"Repaired:   {written.fixed} (each repair: {written.repairs_file})")
+        lines += _wrapped(_left(found), 2)
+    return "\n".join(lines)
 
 
-def _section(title: str, causes: tuple[Cause, ...]) -> Iterator[str]:
-    if causes:
-        yield from ("", f"{title}:")
-    for cause in causes:
-        numbers = ", ".join(str(row) for row in cause.rows)
-        more = ", …" if cause.count > len(cause.rows) else ""
-        which = "row" if cause.count == 1 else "rows"
-        yield f"  {words.rows(cause.count)}  {cause.code}  ({which} {numbers}{more})"
-        if cause.message:
-            yield f"      {cause.message}"
+def _left(found: Validation) -> str:
+    if not found.invalid:
+        return ""
+    verb = "is" if found.invalid == 1 else "are"
+    return f"{words.rows(found.invalid)} of it {verb} still invalid: correct them and check it again."
+
+
+def _section(title: str, causes: Sequence[Cause]) -> list[str]:
+    return ["", f"{title}:", *(line for cause in causes for line in _told(cause))] if causes else []
+
+
+def _told(cause: Cause) -> Iterator[str]:
+    """How many, what, where; an example of it; what to do."""
+    numbers = ", ".join(str(row) for row in cause.rows)
+    more = ", …" if cause.count > len(cause.rows) else ""
+    which = "row" if cause.count == 1 else "rows"
+    yield from _wrapped(f"{words.rows(cause.count)}  {cause.code}  ({which} {numbers}{more})", 2)
+    if cause.message:
+        where = f"row {cause.rows[0]}: " if cause.count > 1 else ""
+        yield from _wrapped(f"{where}{cause.message}", 6)
+    yield from _wrapped(hint(cause.code), 6)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    space = " " * indent
+    return wrap(
+        text, _LINE, initial_indent=space, subsequent_indent=space,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,6 +73,20 @@ class Workbook:
     def header(self) -> tuple[str, ...]:
         """The column headers."""
         return self._header
+
+    @property
+    def sheet(self) -> str:
+        """The name of the sheet that is read."""
+        return self._sheet.name
+
+    @property
+    def header_row(self) -> int:
+        """The row of the header, as a spreadsheet shows it."""
+        return self._header_at + 1
+
+    def bytes(self) -> io.BufferedReader:
+        """The workbook as it is stored, from the start."""
+        return self._held.reader()
 
     def require_text(self, columns: Sequence[int]) -> None:
         """Cells are judged one by one: most of a column may be text."""

@@ -302,7 +302,12 @@ DAMAGED = [
     refused("real-bomb.xlsx", data(real_bomb), "would unpack to 143 MiB"),
     refused("far.xlsx", changed(lambda _, sheet: put(sheet, 1 << 20, 1 << 14)), "as far away as XFD1048576"),
     fine("far-format.xlsx", changed(lambda _, sheet: embolden(sheet, 1 << 20, 1 << 14)), note="only bold"),
-    faulty("bottom.xlsx", changed(lambda _, sheet: put(sheet, 50_000, 3)), missing_leafUserId=[50_000]),
+    faulty(
+        "bottom.xlsx",
+        changed(lambda _, sheet: put(sheet, 50_000, 3)),
+        missing_leafUserId=[50_000],
+        missing_refreshToken=[50_000],
+    ),
     refused("locked.ods", data(encrypted_ods), "is encrypted; save the workbook without a password"),
     refused(
         "locked.xlsx",

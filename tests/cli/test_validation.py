@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 
 from bulk_onboard.chunk import Chunk, chunk
-from bulk_onboard.cli.validate import as_data, in_words, problems_path
+from bulk_onboard.cli.validate import Written, as_data, in_words, problems_path
 from bulk_onboard.engine.validation import COLUMNS, Validation, validate_file
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.settings import Settings
@@ -63,7 +63,7 @@ def test_every_row_is_valid_invalid_or_a_duplicate(found: Validation) -> None:
 def test_problems_are_grouped_by_code_with_counts_and_the_first_rows(found: Validation) -> None:
     told = [(cause.code, cause.count, cause.rows) for cause in found.problems]
     assert told == [("missing-refreshToken", 2, (4, 6)), ("bad-leaf-user-id", 1, (3,))]
-    words = in_words(found, Path("p/problems.csv"))
+    words = in_words(found, Written(Path("p/problems.csv")))
     assert "growers.csv: 5 rows, 1 valid, 3 invalid, 1 duplicate" in words
     assert "2 rows  missing-refreshToken  (rows 4, 6)" in words
     assert "p/problems.csv" in words
@@ -76,7 +76,9 @@ def test_the_table_has_a_line_per_problem_in_the_order_of_the_rows(found: Valida
 
 
 def test_no_secret_of_the_file_is_told(found: Validation) -> None:
-    told = found.table.to_csv() + in_words(found, Path("p")) + str(as_data(found, Path("p")))
+    told = (
+        found.table.to_csv() + in_words(found, Written(Path("p"))) + str(as_data(found, Written(Path("p"))))
+    )
     assert "token-" not in told
 
 

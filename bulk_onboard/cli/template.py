@@ -1,0 +1,68 @@
+"""``bulk-onboard template PROVIDER -o FILE``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import click
+
+from bulk_onboard.cli import parse
+from bulk_onboard.cli.options import parsed
+from bulk_onboard.cli.running import say
+from bulk_onboard.errors import UsageError
+from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.template import template_columns
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard template raven -o to-fill-in.xlsx
+  bulk-onboard template raven -o to-fill-in.csv
+"""
+_FORMS = (".xlsx", ".csv")
+
+
+@click.command("template", epilog=_EPILOG)
+@click.argument("provider", callback=parsed(parse.provider))
+@click.option(
+    "-o",
+    "--output",
+    "where",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The new file: .xlsx (help and examples as comments, text cells, drop-downs), or .csv.",
+)
+@click.option("--app-fields", is_flag=True, help="Also columns for the application's fields.")
+def command(provider: str, where: Path, *, app_fields: bool) -> int:
+    """Write an empty file to fill in, with the columns that PROVIDER needs.
+
+    The fields of your application (such as a client ID) are the same for every grower, so they come from the
+    settings; `bulk-onboard providers PROVIDER` lists them.
+    """
+    write(PROVIDERS[provider], where, app_fields=app_fields)
+    say(f"{where} is ready to be filled in. Then: bulk-onboard validate {where} --provider {provider}")
+    return 0
+
+
+def write(provider: Provider, where: Path, *, app_fields: bool) -> None:
+    """Write the file. Raises UsageError rather than replace one that somebody may have filled in."""
+    if where.suffix.lower() not in _FORMS:
+        raise UsageError(
+            f"{where}: a template is one of {' '.join(_FORMS)}; give the file one of these endings"
+        )
+    if where.exists():
+        raise UsageError(f"{where} exists already, and may be filled in; name another file")
+    from bulk_onboard.report.draft import drafts  # noqa: PLC0415
+
+    columns = template_columns(provider, app_fields=app_fields)
+    with drafts([where], "the same command") as (draft,), draft.writing():
+        if where.suffix.lower() == ".csv":
+            line = io.StringIO()
+            csv.writer(line, lineterminator="\n").writerow(column.name for column in columns)
+            draft.file.write(line.getvalue().encode())
+        else:
+            from bulk_onboard.workbook import write_template  # noqa: PLC0415
+
+            write_template(draft.file, provider, columns)

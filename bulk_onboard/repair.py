@@ -1,0 +1,119 @@
+"""What can be repaired in a file without guessing; everything else stays as it is, and as wrong as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.check import REMOVED, clean
+from bulk_onboard.chunk import Chunk
+from bulk_onboard.findings import Validation
+from bulk_onboard.header import normal
+from bulk_onboard.model import Status
+
+HEADER, REPEAT, EMPTIED = "header-renamed", "repeat-removed", "number-emptied"
+REPAIRS = ("row", "code", "column", "message")
+
+Line = tuple[str, ...]
+Entry = tuple[int, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A chunk after repair: its lines, and a `REPAIRS` entry for each repair."""
+
+    lines: list[Line]
+    repairs: list[Entry]
+
+
+class Repair:
+    """Repairs one file, chunk by chunk and in order; chunks hold every column of the header."""
+
+    def __init__(self, found: Validation, chunks: Iterator[Chunk]) -> None:
+        """``chunks``: the file, read once from the start to see which rows are the same in every column."""
+        self._found = found
+        self._dirty = _cells(found, found.cleaned)
+        # A number would become a text, and its lost digits would be noticed by nobody.
+        self._numbers = _cells(found, found.table[found.table["code"] == "numeric-cell"])
+        self._ragged = _rows(found.table, "code", "ragged-row")
+        self._repeats = _rows(found.table, "status", Status.DUPLICATE.value)
+        self._invalid = _rows(found.table, "status", Status.INVALID.value)
+        self._seen: dict[Line, int | None] = {}
+        if self._repeats:
+            for chunk in chunks:
+                cells = zip(chunk.numbers.tolist(), self._repaired(chunk, []), strict=True)
+                self._seen |= {line: None for number, line in cells if number in self._repeats}
+
+    def header(self) -> tuple[Line, list[Entry]]:
+        """The header with the fields' own names, unless another column could be taken for the field then."""
+        header, renamed = list(self._found.header), []
+        for field, at in self._found.fields.items():
+            others = (name for i, name in enumerate(header) if i != at)
+            if header[at] != field and normal(field) not in map(normal, others):
+                renamed.append(f"{header[at]!r} is now {field}")
+                header[at] = field
+        return tuple(header), [(1, HEADER, "", ", ".join(renamed))] if renamed else []
+
+    def chunk(self, chunk: Chunk) -> Repaired:
+        """The lines that stay, repaired."""
+        repairs: list[Entry] = []
+        lines = self._repaired(chunk, repairs)
+        kept = []
+        for number, line in zip(chunk.numbers.tolist(), lines, strict=True):
+            first = self._first(number, line)
+            if first == number:
+                kept.append((*line, *_SURPLUS) if number in self._ragged else line)
+            else:
+                repairs.append((number, REPEAT, "", f"the same as row {first} in every column"))
+        return Repaired(kept, repairs)
+
+    def _first(self, number: int, line: Line) -> int:
+        """The row that a row repeats in every column; itself if none."""
+        if number in self._invalid or line not in self._seen:
+            return number
+        first = self._seen[line]
+        if first is None:
+            first = self._seen[line] = number
+        return first if number in self._repeats else number
+
+    def _repaired(self, chunk: Chunk, repairs: list[Entry]) -> list[Line]:
+        columns = [chunk.cells[at].tolist() for at in range(len(self._found.header))]
+        for at, rows in self._dirty.items():
+            for i in _at(chunk, rows):
+                columns[at][i], codes = clean(columns[at][i])
+                repairs += [
+                    (int(chunk.numbers[i]), code, self._found.header[at], REMOVED[code]) for code in codes
+                ]
+        for at, rows in self._numbers.items():
+            for i in _at(chunk, rows):
+                columns[at][i] = ""
+                repairs.append((int(chunk.numbers[i]), EMPTIED, self._found.header[at], _EMPTIED))
+        return list(zip(*columns, strict=True))
+
+
+# A line with too many cells stays one, although what was in the surplus is not known here.
+_SURPLUS = ("(this line had more cells than the header)",)
+_EMPTIED = "a number of a spreadsheet may have lost digits, and is left out: enter it again as text"
+
+
+def table(entries: Sequence[Entry]) -> pd.DataFrame:
+    """A line per repair, by row."""
+    return pd.DataFrame(entries, columns=list(REPAIRS)).sort_values("row", kind="stable", ignore_index=True)
+
+
+def _cells(found: Validation, lines: pd.DataFrame) -> Mapping[int, np.ndarray]:
+    """Position -> the numbers of the rows whose cell there is told of."""
+    at = {found.header[position]: position for position in found.fields.values()}
+    groups = lines.groupby("column")["row"]
+    return {at[str(name)]: np.unique(rows.to_numpy(np.int64)) for name, rows in groups if name in at}
+
+
+def _rows(lines: pd.DataFrame, column: str, value: str) -> frozenset[int]:
+    return frozenset(lines.loc[lines[column] == value, "row"].tolist())
+
+
+def _at(chunk: Chunk, rows: np.ndarray) -> list[int]:
+    return np.flatnonzero(np.isin(chunk.numbers, rows)).tolist()

@@ -1,0 +1,9 @@
+"""Workbooks for people: the owner's own with the problems marked in it, and the empty one to fill in.
+
+They are written to an open file; whose name, rights and place it has is the caller's business.
+"""
+
+from bulk_onboard.workbook.annotate import Place, annotate
+from bulk_onboard.workbook.template import write_template
+
+__all__ = ["Place", "annotate", "write_template"]

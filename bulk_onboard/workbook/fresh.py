@@ -1,0 +1,74 @@
+"""Rows -> a new workbook in which every cell is text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
+
+from bulk_onboard.chunk import Chunk
+from bulk_onboard.errors import UsageError
+from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, escaped
+
+ROWS, COLUMNS, LONGEST = 1_048_576, 16_384, 32_767
+_NARROW, _WIDE = 10, 44
+_SHEET = "Growers"
+
+
+@dataclass(slots=True)
+class Fresh:
+    """The workbook, its sheet, the row of the header, and how many cells were too long for a sheet."""
+
+    book: Workbook
+    sheet: Worksheet
+    header_row: int
+    cut: int = 0
+
+    def put(self, row: int, column: int, text: str) -> Any:
+        """A text cell, whatever the text looks like. ``column``: from 0."""
+        if len(text) > LONGEST:
+            text, self.cut = text[:LONGEST], self.cut + 1
+        cell = self.sheet.cell(row, column + 1)
+        cell.number_format = TEXT
+        if text:
+            # openpyxl takes "=…" for a formula and "#N/A" for an error.
+            cell.value, cell.data_type = escaped(text), "s"
+        return cell
+
+
+def fresh(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk]) -> Fresh:
+    """A workbook with each row at its own number. ``fields``: columns that get a text cell even if empty.
+
+    Raises UsageError if there is more than a sheet can hold.
+    """
+    book = Workbook()
+    made, widths, needed = Fresh(book, book.active, 0), [len(name) for name in header], set(fields)
+    made.sheet.title = _SHEET
+    if len(header) + 2 > COLUMNS:
+        raise UsageError(f"a sheet holds {COLUMNS:,} columns, and the file has {len(header):,}")
+    for chunk in chunks:
+        numbers = chunk.numbers.tolist()
+        if numbers and numbers[-1] > ROWS:
+            raise UsageError(f"a sheet holds {ROWS:,} rows, and the file has more; see problems.csv instead")
+        made.header_row = made.header_row or max(1, numbers[0] - 1)
+        for at in range(len(header)):
+            texts = chunk.cells[at].tolist()
+            widths[at] = max(widths[at], max(map(len, texts[:100]), default=0))
+            for number, text in zip(numbers, texts, strict=True):
+                if text or at in needed:
+                    made.put(number, at, text)
+    _head(made, header, widths)
+    return made
+
+
+def _head(made: Fresh, header: Sequence[str], widths: Sequence[int]) -> None:
+    for at, (name, width) in enumerate(zip(header, widths, strict=True)):
+        cell = made.put(made.header_row, at, name)
+        cell.font, cell.fill = BOLD, HEADER_FILL
+        column = made.sheet.column_dimensions[get_column_letter(at + 1)]
+        column.width, column.number_format = min(max(width + 2, _NARROW), _WIDE), TEXT
+    made.sheet.freeze_panes = made.sheet.cell(made.header_row + 1, 1)

@@ -1,0 +1,119 @@
+"""The owner's own workbook, opened to be marked; and what of it openpyxl cannot keep."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from openpyxl import Workbook, load_workbook
+from openpyxl.worksheet.worksheet import Worksheet
+
+# Beyond that it would take more memory than a machine may have; as a new workbook the rows take a third.
+_LARGEST = 600 << 20
+
+
+class Unkept(Exception):  # noqa: N818
+    """The workbook cannot be marked itself; ``str()`` says why."""
+
+
+# What may be in the archive, and its name for people. openpyxl writes none of these.
+_LOST: Mapping[str, str] = {
+    r"xl/slicers/": "slicers",
+    r"xl/timelines/": "timelines",
+    r"xl/(ctrlProps|activeX)/": "form controls",
+    r"xl/embeddings/": "embedded objects",
+    r"xl/(queryTables/|connections\.xml)": "connections to data sources",
+    r"xl/model/": "the data model",
+    r"xl/threadedComments/": "the threads of comments (their text stays)",
+    r"xl/richData/": "rich data types and pictures in cells",
+    r"_xmlsignatures/": "the digital signature",
+}
+_EXTENSIONS: Mapping[str, str] = {
+    "Conditional Formatting": "some newer conditional formats",
+    "Data Validation": "drop-downs whose list is on another sheet",
+    "Sparkline Group": "sparklines",
+    "Slicer List": "slicers",
+    "Timeline": "timelines",
+}
+_SHAPE = re.compile(rb"<xdr:(sp|cxnSp|grpSp)\b")
+_MACROS = "xl/vbaProject.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What the marked workbook will not have."""
+
+    found: tuple[str, ...]
+
+    def words(self) -> list[str]:
+        """Each once."""
+        return list(dict.fromkeys(self.found))
+
+
+def open_owners(file: BinaryIO, sheet: str, *, macros: bool) -> tuple[Workbook, Losses]:
+    """The workbook with everything that can be kept. Raises Unkept."""
+    try:
+        with zipfile.ZipFile(file) as packed:
+            _require_modern(packed)
+            lost = list(_parts(packed, macros=macros))
+        file.seek(0)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            book = load_workbook(file, keep_vba=macros, rich_text=True)
+    except Unkept:
+        raise
+    except Exception:
+        raise Unkept("the workbook could not be opened for marking") from None
+    if sheet not in book.sheetnames:
+        raise Unkept("the sheet could not be opened for marking")
+    lost += [words for one in said for words in _of_warning(str(one.message))]
+    return book, Losses((*lost, *_pictures(book, file)))
+
+
+def formulas_in(sheet: Worksheet, columns: Collection[int], header_row: int) -> bool:
+    """Whether a cell below the header is a formula, whose value is gone until it is calculated again."""
+    wanted = {column + 1 for column in columns}
+    return any(
+        cell.data_type == "f" for (row, at), cell in sheet._cells.items() if at in wanted and row > header_row
+    )
+
+
+def _require_modern(packed: zipfile.ZipFile) -> None:
+    if "xl/workbook.xml" not in packed.namelist():
+        raise Unkept("only .xlsx and .xlsm can be marked themselves")
+    size = sum(one.file_size for one in packed.infolist() if one.filename.startswith("xl/worksheets/"))
+    if size > _LARGEST:
+        raise Unkept("the workbook is too large to be marked itself")
+
+
+def _parts(packed: zipfile.ZipFile, *, macros: bool) -> Iterator[str]:
+    names = packed.namelist()
+    for pattern, words in _LOST.items():
+        if any(re.match(pattern, name) for name in names):
+            yield words
+    if _MACROS in names and not macros:
+        yield "macros (give the new file the ending .xlsm to keep them)"
+    drawings = [name for name in names if re.match(r"xl/drawings/drawing\d+\.xml$", name)]
+    if any(_SHAPE.search(packed.read(name)) for name in drawings):
+        yield "shapes and text boxes"
+    if any(re.match(r"xl/charts/chart\d+\.xml$", name) for name in names):
+        yield "some of the charts' formatting"
+
+
+def _of_warning(message: str) -> list[str]:
+    known = [words for name, words in _EXTENSIONS.items() if message.startswith(f"{name} extension")]
+    if "Cannot parse header or footer" in message:
+        known.append("headers and footers for printing")
+    return known
+
+
+def _pictures(book: Workbook, file: BinaryIO) -> list[str]:
+    file.seek(0)
+    with zipfile.ZipFile(file) as packed:
+        had = sum(name.startswith("xl/media/") for name in packed.namelist())
+    kept = sum(len(sheet._images) for sheet in book.worksheets)
+    return ["pictures (kept if the Python package pillow is installed)"] if had > kept else []

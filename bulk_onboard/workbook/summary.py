@@ -1,0 +1,134 @@
+"""The first sheet: what was found, by problem, with links to the first rows of each, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter, quote_sheetname
+from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.worksheet import Worksheet
+
+from bulk_onboard.codes import lookup
+from bulk_onboard.facts import Cause
+from bulk_onboard.findings import FIRST, Validation
+from bulk_onboard.marks import NOTES_PER_PROBLEM, Gravity, Marks
+from bulk_onboard.workbook.looks import BOLD, FILLS, LINK, MIDDLE, TITLE, TOP, UNDER, WRAPPED, escaped
+
+TITLE_OF_SHEET = "bulk-onboard"
+_HEADER = ("Problem", "Rows", "What is wrong", "What to do", "First rows")
+_WIDTHS = (28, 9, 46, 50)
+_LINE_HEIGHT, _LETTERS = 15.5, 40
+
+
+def add_summary(
+    book: Workbook, sheet: Worksheet, found: Validation, marks: Marks, missing: Sequence[str]
+) -> None:
+    """Put the summary in front of all sheets. ``missing``: what the workbook lacks of the original."""
+    if TITLE_OF_SHEET in book.sheetnames and book[TITLE_OF_SHEET] is not sheet:
+        del book[TITLE_OF_SHEET]
+    page = book.create_sheet(TITLE_OF_SHEET, 0)
+    _Page(page, sheet).write(found, marks, missing)
+    # Two selected sheets would be edited as one.
+    for other in book.worksheets:
+        other.sheet_view.tabSelected = other is page
+    book.active = 0
+
+
+class _Page:
+    def __init__(self, page: Worksheet, rows: Worksheet) -> None:
+        self._page, self._rows, self._at = page, rows, 1
+
+    def write(self, found: Validation, marks: Marks, missing: Sequence[str]) -> None:
+        self._line(headline(found)).font = TITLE
+        self._line("Checked without sending anything to anyone.")
+        self._at += 1
+        if found.problems or found.repeats or found.warnings:
+            self._head()
+            for gravity, causes in _groups(found):
+                for cause in causes:
+                    self._cause(cause, FILLS[gravity])
+            self._at += 1
+        for line in closing(found, marks, missing):
+            self._line(line)
+        self._set_up()
+
+    def _line(self, text: str) -> Any:
+        cell = self._page.cell(self._at, 1, escaped(text))
+        cell.data_type = "s"
+        self._at += 1
+        return cell
+
+    def _head(self) -> None:
+        for at in range(1, len(_WIDTHS) + FIRST + 1):
+            cell = self._page.cell(self._at, at, _HEADER[at - 1] if at <= len(_HEADER) else None)
+            cell.font, cell.border, cell.alignment = BOLD, UNDER, MIDDLE if at == 2 else TOP
+        self._at += 1
+
+    def _cause(self, cause: Cause, fill: object) -> None:
+        known = lookup(cause.code)
+        meaning, hint = (known.meaning, known.hint) if known else (cause.message, "")
+        for at, value in enumerate((cause.code, cause.count, meaning, hint), 1):
+            cell = self._page.cell(self._at, at, value)
+            cell.alignment = (TOP, MIDDLE, WRAPPED, WRAPPED)[at - 1]
+        self._page.cell(self._at, 1).fill = fill
+        self._page.cell(self._at, 2).number_format = "#,##0"
+        for at, row in enumerate(cause.rows, len(_WIDTHS) + 1):
+            self._link(at, row)
+        lines = 1 + max(len(meaning), len(hint)) // _LETTERS
+        self._page.row_dimensions[self._at].height = _LINE_HEIGHT * lines + 3
+        self._at += 1
+
+    def _link(self, at: int, row: int) -> None:
+        cell = self._page.cell(self._at, at, f"row {row}")
+        cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(self._rows.title)}!A{row}")
+        cell.font, cell.alignment = LINK, TOP
+
+    def _set_up(self) -> None:
+        for at, width in enumerate((*_WIDTHS, *[12] * FIRST), 1):
+            self._page.column_dimensions[get_column_letter(at)].width = width
+        self._page.sheet_view.showGridLines = False
+        self._page.page_setup.orientation = "landscape"
+        self._page.page_setup.fitToHeight = 0
+        self._page.sheet_properties.pageSetUpPr.fitToPage = True
+
+
+def _groups(found: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:
+    return [
+        (Gravity.WRONG, found.problems),
+        (Gravity.REPEAT, found.repeats),
+        (Gravity.CLEANED, found.warnings),
+    ]
+
+
+def headline(found: Validation) -> str:
+    """The whole in one line."""
+    if found.invalid:
+        verb = "needs" if found.invalid == 1 else "need"
+        return f"{found.source}: {found.invalid:,} of {found.rows:,} rows {verb} to be corrected"
+    return f"{found.source}: all of the {found.rows:,} rows can be sent"
+
+
+def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str]:
+    """The lines below: sums, what the colours mean, what next."""
+    kinds = f"{found.valid:,} valid, {found.invalid:,} invalid, {found.duplicates:,} duplicate"
+    lines = [
+        f"{found.rows:,} rows: {kinds}.",
+        "Red: has to be corrected. Grey: repeats an earlier row, and is sent once. Yellow: fine.",
+    ]
+    if found.invalid:
+        lines.append(
+            "Correct the red cells and save; the column `problem` at the end of the rows can be filtered."
+        )
+        lines.append("Then check again: bulk-onboard validate FILE, and onboard: bulk-onboard run FILE.")
+    if marks.shortened:
+        codes = ", ".join(marks.shortened)
+        lines.append(
+            f"Comments stand at the first {NOTES_PER_PROBLEM} rows only of {codes}; every row has its colour."
+        )
+    return (
+        [*lines, f"This workbook does not have, other than the original: {'; '.join(missing)}."]
+        if missing
+        else lines
+    )

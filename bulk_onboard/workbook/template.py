@@ -1,0 +1,63 @@
+"""An empty workbook to fill in: the columns of a provider, with help where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from bulk_onboard.providers import Provider
+from bulk_onboard.template import TemplateColumn
+from bulk_onboard.workbook.fresh import ROWS
+from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment
+from bulk_onboard.workbook.save import save
+
+SHEET, HELP = "Growers", "How to fill in"
+# Rows with cells of their own; a program that ignores the columns' format keeps digits at least in these.
+PREPARED = 5_000
+_WIDTH = 42
+
+
+def write_template(out: BinaryIO, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
+    """Write the workbook; its cells hold nothing but the header."""
+    book = Workbook()
+    sheet = book.active
+    sheet.title = SHEET
+    for at, column in enumerate(columns, 1):
+        _column(sheet, at, column)
+    sheet.freeze_panes = "A2"
+    _help(book.create_sheet(HELP), provider, columns)
+    save(book, out)
+
+
+def _column(sheet: Worksheet, at: int, column: TemplateColumn) -> None:
+    letter = get_column_letter(at)
+    head = sheet.cell(1, at, column.name)
+    head.font, head.fill, head.number_format = BOLD, HEADER_FILL, TEXT
+    head.comment = comment("\n".join(column.words))
+    wide = sheet.column_dimensions[letter]
+    wide.width, wide.number_format = _WIDTH, TEXT
+    for row in range(2, PREPARED + 2):
+        sheet.cell(row, at).number_format = TEXT
+    if column.allowed:
+        listed = DataValidation("list", formula1=f'"{",".join(column.allowed)}"', allow_blank=True)
+        listed.error, listed.errorTitle = f"One of {', '.join(column.allowed)}", column.name
+        sheet.add_data_validation(listed)
+        listed.add(f"{letter}2:{letter}{ROWS}")
+
+
+def _help(page: Worksheet, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
+    """The same help to read at once, print or see on a telephone, where comments are hidden."""
+    page.cell(1, 1, f"Growers to connect with {provider.title}").font = TITLE
+    lines = [
+        f"One grower per row on the sheet {SHEET}, below the header. All cells are text: paste values only.",
+        *(f"{column.name}: {' '.join(column.words)}" for column in columns),
+        f"Then check it: bulk-onboard validate FILE --provider {provider.name}",
+    ]
+    for at, line in enumerate(lines, 3):
+        page.cell(at, 1, line).alignment = WRAPPED
+    page.column_dimensions["A"].width = 100

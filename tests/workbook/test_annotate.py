@@ -1,0 +1,327 @@
+"""The spreadsheet comes back with its problems marked, and with nothing else changed."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.comments import Comment
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import Font, PatternFill
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.dimensions import ColumnDimension
+from openpyxl.worksheet.table import Table
+from openpyxl.worksheet.worksheet import Worksheet
+
+from bulk_onboard.cli.main import main
+
+from .books import (
+    GREY,
+    HEADER,
+    PLANTED,
+    RED,
+    ROWS,
+    YELLOW,
+    annotate,
+    colours,
+    comments,
+    grower,
+    problems,
+    token,
+    tokens_in,
+    with_parts,
+    write_workbook,
+)
+
+
+@pytest.fixture
+def growers(tmp_path: Path) -> Path:
+    return write_workbook(tmp_path / "growers.xlsx")
+
+
+def test_each_bad_cell_is_coloured_by_how_bad_it_is(growers: Path) -> None:
+    back = annotate(growers)
+    assert back.code == 1
+    assert colours(back.sheet) == {
+        "C4": RED, "A5": YELLOW, "A6": GREY, "C6": GREY, "A7": RED, "C7": RED,
+        "A8": RED, "C8": RED, "A9": RED, "C9": RED,
+    }  # fmt: skip
+
+
+def test_a_comment_says_what_is_wrong_and_what_to_do(growers: Path) -> None:
+    told = comments(annotate(growers).sheet)
+    assert told["C4"] == "Refresh Token is empty. Fill in refreshToken and run again."
+    assert told["A6"].startswith("Repeats row 2.")
+    assert told["C8"].startswith("The same grower has other credentials in row 9. Delete the rows")
+    # One comment per problem and row is enough.
+    assert set(told) == {"C4", "A5", "A6", "A7", "C7", "C8", "C9"}
+
+
+def test_a_column_named_problem_can_be_filtered(growers: Path) -> None:
+    sheet = annotate(growers).sheet
+    assert problems(sheet) == {
+        4: "missing-refreshToken", 6: "duplicate", 7: "placeholder-value; bad-leaf-user-id",
+        8: "conflicting-rows", 9: "conflicting-rows",
+    }  # fmt: skip
+    assert [cell.value for cell in sheet[1]] == [*HEADER, "problem", "problem detail"]
+    assert sheet.auto_filter.ref == "A1:E9"
+
+
+def test_the_first_sheet_sums_up_and_leads_to_the_rows(growers: Path) -> None:
+    back = annotate(growers)
+    assert back.summary[0] == "growers.xlsx: 4 of 8 rows need to be corrected"
+    for words in (
+        "conflicting-rows",
+        "Delete the rows with the wrong token and run again.",
+        "spaces-removed",
+    ):
+        assert words in back.summary
+    page = back.book.worksheets[0]
+    links = {
+        cell.value: cell.hyperlink.location for row in page.iter_rows() for cell in row if cell.hyperlink
+    }
+    assert links["row 4"] == "'Growers'!A4"
+
+
+def test_only_the_summary_is_selected_for_typing_goes_into_all_selected_sheets(growers: Path) -> None:
+    book = annotate(growers).book
+    assert book.active.title == book.sheetnames[0]
+    assert [sheet.sheet_view.tabSelected for sheet in book.worksheets] == [True, False]
+
+
+def test_a_good_file_comes_back_with_nothing_marked(tmp_path: Path) -> None:
+    back = annotate(write_workbook(tmp_path / "good.xlsx", ROWS[:2]))
+    assert back.code == 0
+    assert colours(back.sheet) == comments(back.sheet) == problems(back.sheet) == {}
+    assert back.summary[0] == "good.xlsx: all of the 2 rows can be sent"
+
+
+def test_comments_are_few_enough_to_be_read_and_all_rows_are_coloured(tmp_path: Path) -> None:
+    rows = [(grower(n), "x", None) for n in range(250)]
+    back = annotate(write_workbook(tmp_path / "bad.xlsx", rows))
+    sheet = back.sheet
+    assert len(comments(sheet)) == 200
+    assert len(colours(sheet)) == len(problems(sheet)) == 250
+    assert any("first 200 rows only of missing-refreshToken" in text for text in back.summary)
+
+
+@pytest.mark.parametrize("at", [(1, 1), (4, 3)])
+def test_the_marks_are_where_the_rows_are(tmp_path: Path, at: tuple[int, int]) -> None:
+    path = write_workbook(tmp_path / "growers.xlsx", at=at)
+    sheet = annotate(path).sheet
+    assert sheet.cell(at[0] + 3, at[1] + 2).fill.start_color.rgb == RED
+    assert problems(sheet)[at[0] + 3] == "missing-refreshToken"
+
+
+def test_a_problem_in_a_merged_cell_is_marked_where_it_shows(tmp_path: Path) -> None:
+    path = write_workbook(tmp_path / "growers.xlsx", change=lambda _, sheet: sheet.merge_cells("C3:C4"))
+    sheet = annotate(path).sheet
+    assert sheet["C3"].fill.start_color.rgb == RED
+    assert comments(sheet)["C3"].startswith("Row 4: Refresh Token is empty.")
+
+
+# --- what is the owner's stays ------------------------------------------------------------------------
+
+
+def make_own(book: openpyxl.Workbook, sheet: Worksheet) -> None:
+    other = book.create_sheet("Anna's notes")
+    other["A1"], other["A1"].font = "=SUM(Growers!D2:D3)", Font(italic=True)
+    book.create_sheet("Hidden").sheet_state = "hidden"
+    book.defined_names["Area"] = DefinedName("Area", attr_text="Growers!$D$2:$D$3")
+    sheet["D1"], sheet["D2"], sheet["E1"], sheet["E2"] = "Hectares", 12.5, "Cost", "=D2*3"
+    sheet["E2"].number_format, sheet["B2"].font = "0.00 €", Font(bold=True, color="FF336699")
+    sheet["B2"].fill = PatternFill("solid", start_color="FFABCDEF")
+    sheet.column_dimensions["A"].width, sheet.row_dimensions[2].height = 41, 33
+    sheet.freeze_panes, sheet.print_title_rows, sheet.print_area = "B2", "1:1", "A1:E9"
+    listed = DataValidation("list", formula1='"Ann,Bob"')
+    listed.add("B2:B9")
+    sheet.add_data_validation(listed)
+    rule = CellIsRule(operator="greaterThan", formula=["10"], fill=PatternFill("solid", end_color="FF00FF00"))
+    sheet.conditional_formatting.add("D2:D9", rule)
+    sheet["B9"].comment = Comment("call Fay first", "Bob")
+
+
+def test_sheets_formats_formulas_and_rules_are_kept(tmp_path: Path) -> None:
+    back = annotate(write_workbook(tmp_path / "own.xlsx", change=make_own))
+    book, sheet = back.book, back.sheet
+    assert book.sheetnames[1:] == ["Growers", "Anna's notes", "Hidden"]
+    assert book["Hidden"].sheet_state == "hidden"
+    assert (book["Anna's notes"]["A1"].value, book["Anna's notes"]["A1"].font.i) == (
+        "=SUM(Growers!D2:D3)",
+        True,
+    )
+    assert book.defined_names["Area"].attr_text == "Growers!$D$2:$D$3"
+    assert (sheet["D2"].value, sheet["E2"].value, sheet["E2"].number_format) == (12.5, "=D2*3", "0.00 €")
+    assert (sheet["B2"].font.color.rgb, sheet["B2"].fill.start_color.rgb) == ("FF336699", "FFABCDEF")
+    assert (sheet.column_dimensions["A"].width, sheet.row_dimensions[2].height) == (41, 33)
+    assert (sheet.freeze_panes, sheet.print_title_rows) == ("B2", "$1:$1")
+    assert sheet.data_validations.dataValidation[0].formula1 == '"Ann,Bob"'
+    assert [str(each.sqref) for each in sheet.conditional_formatting] == ["D2:D9"]
+    assert comments(sheet)["B9"] == "call Fay first"
+    assert sheet["F1"].value == "problem"
+
+
+def test_every_cell_has_the_value_that_it_had(tmp_path: Path) -> None:
+    path = write_workbook(tmp_path / "own.xlsx", change=make_own)
+    before = openpyxl.load_workbook(path)["Growers"]
+    after = annotate(path).sheet
+    for row in before.iter_rows():
+        for cell in row:
+            assert after[cell.coordinate].value == cell.value
+
+
+def test_an_owners_comment_stays_above_ours_and_survives_the_next_check(tmp_path: Path) -> None:
+    def noted(_book: object, sheet: Worksheet) -> None:
+        sheet["C4"].comment = Comment("ask Cleo", "Bob")
+
+    back = annotate(write_workbook(tmp_path / "own.xlsx", change=noted))
+    told = comments(back.sheet)["C4"]
+    assert told.startswith("ask Cleo")
+    assert "Refresh Token is empty" in told
+    book = back.book
+    book["Growers"]["C4"] = token(3)
+    book.save(tmp_path / "next.xlsx")
+    assert comments(annotate(tmp_path / "next.xlsx").sheet)["C4"] == "ask Cleo"
+
+
+def test_a_filter_of_the_owner_is_made_wider_and_stays_set(tmp_path: Path) -> None:
+    def filtered(_book: object, sheet: Worksheet) -> None:
+        sheet.auto_filter.ref = "A1:C9"
+        sheet.auto_filter.add_filter_column(1, ["Ann"])
+
+    sheet = annotate(write_workbook(tmp_path / "own.xlsx", change=filtered)).sheet
+    assert sheet.auto_filter.ref == "A1:E9"
+    assert sheet.auto_filter.filterColumn[0].filters.filter == ["Ann"]
+
+
+def test_a_table_of_the_owner_takes_in_the_new_columns(tmp_path: Path) -> None:
+    def tabled(_book: object, sheet: Worksheet) -> None:
+        sheet.add_table(Table(displayName="All", ref="A1:C9"))
+
+    path = write_workbook(tmp_path / "own.xlsx", change=tabled)
+    for _ in range(2):
+        sheet = annotate(path).sheet
+        table = sheet.tables["All"]
+        assert (table.ref, table.autoFilter.ref) == ("A1:E9", "A1:E9")
+        assert [each.name for each in table.tableColumns] == [*HEADER, "problem", "problem detail"]
+        assert len({each.id for each in table.tableColumns}) == 5
+        assert sheet.auto_filter.ref is None
+        path = path.with_name("out.xlsx").rename(path.with_name("again.xlsx"))
+
+
+def test_notes_beside_the_rows_are_not_written_over(tmp_path: Path) -> None:
+    def beside(_book: object, sheet: Worksheet) -> None:
+        sheet["E5"] = "called on Monday"
+
+    sheet = annotate(write_workbook(tmp_path / "own.xlsx", change=beside)).sheet
+    assert sheet["E5"].value == "called on Monday"
+    assert (sheet["F1"].value, sheet["G1"].value) == ("problem", "problem detail")
+
+
+def test_no_two_entries_speak_of_the_width_of_one_column_for_excel_calls_that_damage(tmp_path: Path) -> None:
+    def wide(_book: object, sheet: Worksheet) -> None:
+        sheet.column_dimensions["B"] = ColumnDimension(sheet, "B", width=14, min=2, max=16384)
+
+    sheet = annotate(write_workbook(tmp_path / "own.xlsx", change=wide)).sheet
+    spans = sorted((each.min, each.max) for each in sheet.column_dimensions.values())
+    assert all(end < start for (_, end), (start, _) in pairwise(spans))
+    assert sheet.column_dimensions["B"].width == 14
+    assert spans[-1][1] == 16384
+
+
+def test_what_comes_back_is_read_like_what_was_sent(
+    growers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(path: Path) -> str:
+        capsys.readouterr()
+        main(["validate", str(path), "--output", str(growers.parent / "r"), "--json"])
+        return capsys.readouterr().out.replace(path.name, "").replace(path.stem, "")
+
+    assert told(annotate(growers).path) == told(growers)
+
+
+def test_a_second_check_leaves_no_mark_of_what_was_corrected(growers: Path) -> None:
+    book = annotate(growers).book
+    book["Growers"]["C4"] = token(3)
+    book.save(growers.with_name("next.xlsx"))
+    back = annotate(growers.with_name("next.xlsx"))
+    assert back.book.sheetnames == ["bulk-onboard", "Growers"]
+    assert [cell.value for cell in back.sheet[1]] == [*HEADER, "problem", "problem detail"]
+    assert "C4" not in colours(back.sheet)
+    assert "C4" not in comments(back.sheet)
+    assert sorted(problems(back.sheet)) == [6, 7, 8, 9]
+    assert comments(back.sheet)["C7"].count("placeholder") == 1
+
+
+# --- what cannot be kept ------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_kept_is_said(growers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_parts(growers, lambda _name, data: data, xl__slicers__slicer1=b"<slicer/>", xl__media__a=b"picture")
+    back = annotate(growers)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "It does not have: slicers; pictures (kept if the Python package pillow is installed)." in said
+    assert any("slicers" in text for text in back.summary)
+
+
+def test_formulas_in_what_is_checked_have_no_value_until_they_are_calculated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotate(write_workbook(tmp_path / "own.xlsx", [*ROWS, ('=LOWER("x")', "Gil", token(9))]))
+    assert "the values of formulas" in capsys.readouterr().out
+
+
+MACROS = "application/vnd.ms-excel.sheet.macroEnabled.main+xml"
+
+
+def test_macros_are_kept_in_an_xlsm_and_said_to_be_lost_in_an_xlsx(
+    growers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_parts(growers, lambda _name, data: data, **{"xl__vbaProject.bin": b"macros"})
+    own = growers.rename(growers.with_suffix(".xlsm"))
+    parts = annotate(own, out="out.xlsm").parts()
+    assert parts["xl/vbaProject.bin"] == "macros"
+    assert MACROS in parts["[Content_Types].xml"]
+    assert "It does not have" not in capsys.readouterr().out
+    parts = annotate(own).parts()
+    assert not {name for name in parts if "vba" in name}
+    assert MACROS not in parts["[Content_Types].xml"]
+    assert "It does not have: macros (give the new file the ending .xlsm" in capsys.readouterr().out
+
+
+def test_a_workbook_that_cannot_be_marked_itself_becomes_a_new_one(
+    growers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_parts(growers, lambda _name, data: data.replace(b'patternType="gray125"', b'patternType="dots"'))
+    back = annotate(growers)
+    assert "it is a new workbook with the same rows" in " ".join(capsys.readouterr().out.split())
+    assert colours(back.sheet)["C4"] == RED
+    assert [cell.value for cell in back.sheet[2]][:3] == list(ROWS[0])
+
+
+# --- secrets ------------------------------------------------------------------------------------------
+
+
+def test_secrets_stay_in_their_cells(growers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swapped = [(f"{PLANTED}-swapped", "Gus", grower(9)), (grower(8), "Hal", f" {PLANTED}-8")]
+    write_workbook(growers, [*ROWS, *swapped])
+    parts = annotate(growers).parts()
+    [holding] = [name for name, text in parts.items() if tokens_in(text)]
+    cells = parts[holding]
+    assert len(tokens_in(cells)) == sum(PLANTED in str(cell) for row in [*ROWS, *swapped] for cell in row)
+    assert not tokens_in("".join(capsys.readouterr()))
+    assert not [path for path in growers.parent.rglob("*.csv") if tokens_in(path.read_text())]
+
+
+def test_no_cell_touches_the_disk_on_its_way(growers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_named: object) -> None:
+        raise AssertionError("a temporary file")
+
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr("openpyxl.worksheet._writer.NamedTemporaryFile", refuse)
+    assert annotate(growers).code == 1

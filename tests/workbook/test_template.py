@@ -1,0 +1,107 @@
+"""An empty file to fill in: for every provider, with help in its place and nothing that could be sent."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from bulk_onboard.cli.main import main
+from bulk_onboard.providers import PROVIDERS, Field, Provider, Scope
+from bulk_onboard.template import template_columns
+
+from .books import grower
+
+EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+
+
+def template(folder: Path, name: str, *options: str, ending: str = ".xlsx") -> Path:
+    path = folder / f"{name}{ending}"
+    assert main(["template", name, "-o", str(path), *options]) == 0
+    return path
+
+
+@EVERY
+def test_its_columns_are_the_providers_in_order(tmp_path: Path, provider: Provider) -> None:
+    wanted = ["leafUserId", *(field.name for field in provider.grower_fields)]
+    sheet = openpyxl.load_workbook(template(tmp_path, provider.name))["Growers"]
+    assert [cell.value for cell in sheet[1]] == wanted
+    csv = template(tmp_path, provider.name, ending=".csv")
+    assert csv.read_text() == f"{','.join(wanted)}\n"
+
+
+@EVERY
+def test_help_and_example_are_in_comments_and_no_cell_has_anything_to_send(
+    tmp_path: Path, provider: Provider
+) -> None:
+    sheet = openpyxl.load_workbook(template(tmp_path, provider.name))["Growers"]
+    for cell, field in zip(sheet[1][1:], provider.grower_fields, strict=True):
+        assert field.help[1:] in cell.comment.text
+        assert field.example in cell.comment.text
+    assert not [cell for row in sheet.iter_rows(min_row=2) for cell in row if cell.value is not None]
+
+
+@EVERY
+def test_what_is_filled_in_passes_and_what_is_not_is_no_rows(
+    tmp_path: Path, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = template(tmp_path, provider.name)
+    check = ["validate", str(path), "--provider", provider.name, "--output", str(tmp_path / "reports")]
+    assert main(check) == 3
+    assert "has a header but no rows" in capsys.readouterr().err
+    book = openpyxl.load_workbook(path)
+    values = [
+        field.allowed[0] if field.allowed else f"given-{field.name}" for field in provider.grower_fields
+    ]
+    for at, value in enumerate([grower(1), *values], 1):
+        book["Growers"].cell(2, at).value = value
+    book.save(path)
+    assert main(check) == 0, capsys.readouterr()
+
+
+def test_cells_are_text_so_that_digits_are_kept(tmp_path: Path) -> None:
+    sheet = openpyxl.load_workbook(template(tmp_path, "raven"))["Growers"]
+    assert {cell.number_format for row in sheet["A2:B5001"] for cell in row} == {"@"}
+    assert {sheet.column_dimensions[letter].number_format for letter in "AB"} == {"@"}
+    assert (sheet.freeze_panes, sheet["A1"].font.b) == ("A2", True)
+
+
+def test_app_fields_have_columns_if_asked_for_and_come_from_the_settings_else(tmp_path: Path) -> None:
+    path = template(tmp_path, "raven", "--app-fields", ending=".csv")
+    assert path.read_text() == "leafUserId,refreshToken,clientId,clientSecret\n"
+    column = template_columns(PROVIDERS["raven"], app_fields=True)[2]
+    assert "May stay empty if RAVEN_CLIENT_ID is set." in column.words
+
+
+def test_values_to_choose_from_are_a_drop_down(tmp_path: Path) -> None:
+    from bulk_onboard.workbook import write_template
+
+    field = Field("place", Scope.GROWER, allowed=("STAGE", "PRODUCTION"), help="where")
+    provider = Provider("x", "X", "x", "x", (field,))
+    with (tmp_path / "x.xlsx").open("wb") as file:
+        write_template(file, provider, template_columns(provider))
+    [listed] = openpyxl.load_workbook(tmp_path / "x.xlsx")["Growers"].data_validations.dataValidation
+    assert (listed.formula1, str(listed.sqref)) == ('"STAGE,PRODUCTION"', "B2:B1048576")
+
+
+def test_a_file_that_may_be_filled_in_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "raven.xlsx"
+    path.write_text("filled in")
+    assert main(["template", "raven", "-o", str(path)]) == 2
+    assert "exists already, and may be filled in" in capsys.readouterr().err
+    assert path.read_text() == "filled in"
+
+
+@pytest.mark.parametrize("name", ["growers.xls", "growers"])
+def test_another_ending_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["template", "raven", "-o", str(tmp_path / name)]) == 2
+    assert ".xlsx .csv" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_nobody_else_can_read_what_will_hold_secrets(tmp_path: Path) -> None:
+    assert stat.S_IMODE(template(tmp_path, "raven").stat().st_mode) == 0o600
