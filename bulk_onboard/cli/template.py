@@ -8,11 +8,10 @@ from pathlib import Path
 
 import click
 
-from bulk_onboard.cli import parse
-from bulk_onboard.cli.options import parsed
+from bulk_onboard.cli import config_file, options, parse
 from bulk_onboard.cli.running import say
 from bulk_onboard.errors import UsageError
-from bulk_onboard.providers import PROVIDERS, Provider
+from bulk_onboard.providers import Provider
 from bulk_onboard.template import template_columns
 
 _EPILOG = """\b
@@ -24,7 +23,7 @@ _FORMS = (".xlsx", ".csv")
 
 
 @click.command("template", epilog=_EPILOG)
-@click.argument("provider", callback=parsed(parse.provider))
+@click.argument("provider")
 @click.option(
     "-o",
     "--output",
@@ -35,14 +34,20 @@ _FORMS = (".xlsx", ".csv")
     help="The new file: .xlsx (help and examples as comments, text cells, drop-downs), or .csv.",
 )
 @click.option("--app-fields", is_flag=True, help="Also columns for the application's fields.")
-def command(provider: str, where: Path, *, app_fields: bool) -> int:
+@options.config
+def command(provider: str, where: Path, *, app_fields: bool, config: Path | None) -> int:
     """Write an empty file to fill in, with the columns that PROVIDER needs.
 
     The fields of your application (such as a client ID) are the same for every grower, so they come from the
     settings; `bulk-onboard providers PROVIDER` lists them.
     """
-    write(PROVIDERS[provider], where, app_fields=app_fields)
-    say(f"{where} is ready to be filled in. Then: bulk-onboard validate {where} --provider {provider}")
+    known = config_file.read(config, None).providers
+    try:
+        chosen = known[parse.provider(provider, known)]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    write(chosen, where, app_fields=app_fields)
+    say(f"{where} is ready to be filled in. Then: bulk-onboard validate {where} --provider {chosen.name}")
     return 0
 
 

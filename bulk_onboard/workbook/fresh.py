@@ -12,10 +12,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.errors import UsageError
-from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, escaped
+from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, WRAPPED, escaped, fit_page, heighten
 
 ROWS, COLUMNS, LONGEST = 1_048_576, 16_384, 32_767
-_NARROW, _WIDE = 10, 44
+_NARROW, _WIDE, _LINES = 10, 44, 5
 _SHEET = "Growers"
 
 
@@ -37,6 +37,9 @@ class Fresh:
         if text:
             # openpyxl takes "=…" for a formula and "#N/A" for an error.
             cell.value, cell.data_type = escaped(text), "s"
+            if "\n" in text:
+                cell.alignment = WRAPPED
+                heighten(self.sheet, row, min(text.count("\n") + 1, _LINES))
         return cell
 
 
@@ -71,4 +74,5 @@ def _head(made: Fresh, header: Sequence[str], widths: Sequence[int]) -> None:
         cell.font, cell.fill = BOLD, HEADER_FILL
         column = made.sheet.column_dimensions[get_column_letter(at + 1)]
         column.width, column.number_format = min(max(width + 2, _NARROW), _WIDE), TEXT
+    fit_page(made.sheet)
     made.sheet.freeze_panes = made.sheet.cell(made.header_row + 1, 1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.marks import Gravity
 
@@ -29,6 +30,21 @@ MIDDLE = Alignment(horizontal="center", vertical="top")
 UNDER = Border(bottom=Side("thin", color="FF9AA5B1"))
 
 _WIDTH, _LINE, _LETTERS = 340, 18, 46
+
+
+LINE_HEIGHT = 15.5
+
+
+def heighten(sheet: Worksheet, row: int, lines: int) -> None:
+    """Room for so many lines; not every program makes it by itself."""
+    held = sheet.row_dimensions[row]
+    held.height = max(held.height or 0, LINE_HEIGHT * lines + 2)
+
+
+def fit_page(sheet: Worksheet) -> None:
+    """Printed, all columns are on one page."""
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
 
 
 def comment(text: str) -> Comment:

@@ -14,12 +14,24 @@ from bulk_onboard.codes import lookup
 from bulk_onboard.facts import Cause
 from bulk_onboard.findings import FIRST, Validation
 from bulk_onboard.marks import NOTES_PER_PROBLEM, Gravity, Marks
-from bulk_onboard.workbook.looks import BOLD, FILLS, LINK, MIDDLE, TITLE, TOP, UNDER, WRAPPED, escaped
+from bulk_onboard.workbook.looks import (
+    BOLD,
+    FILLS,
+    LINK,
+    MIDDLE,
+    TITLE,
+    TOP,
+    UNDER,
+    WRAPPED,
+    escaped,
+    fit_page,
+    heighten,
+)
 
 TITLE_OF_SHEET = "bulk-onboard"
 _HEADER = ("Problem", "Rows", "What is wrong", "What to do", "First rows")
 _WIDTHS = (28, 9, 46, 50)
-_LINE_HEIGHT, _LETTERS = 15.5, 40
+_HEAD_HEIGHT, _LETTERS = 20, 46
 
 
 def add_summary(
@@ -64,6 +76,7 @@ class _Page:
         for at in range(1, len(_WIDTHS) + FIRST + 1):
             cell = self._page.cell(self._at, at, _HEADER[at - 1] if at <= len(_HEADER) else None)
             cell.font, cell.border, cell.alignment = BOLD, UNDER, MIDDLE if at == 2 else TOP
+        self._page.row_dimensions[self._at].height = _HEAD_HEIGHT
         self._at += 1
 
     def _cause(self, cause: Cause, fill: object) -> None:
@@ -77,7 +90,7 @@ class _Page:
         for at, row in enumerate(cause.rows, len(_WIDTHS) + 1):
             self._link(at, row)
         lines = 1 + max(len(meaning), len(hint)) // _LETTERS
-        self._page.row_dimensions[self._at].height = _LINE_HEIGHT * lines + 3
+        heighten(self._page, self._at, lines)
         self._at += 1
 
     def _link(self, at: int, row: int) -> None:
@@ -89,9 +102,7 @@ class _Page:
         for at, width in enumerate((*_WIDTHS, *[12] * FIRST), 1):
             self._page.column_dimensions[get_column_letter(at)].width = width
         self._page.sheet_view.showGridLines = False
-        self._page.page_setup.orientation = "landscape"
-        self._page.page_setup.fitToHeight = 0
-        self._page.sheet_properties.pageSetUpPr.fitToPage = True
+        fit_page(self._page)
 
 
 def _groups(found: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import BinaryIO
 
 from openpyxl import Workbook
@@ -13,13 +13,13 @@ from openpyxl.worksheet.worksheet import Worksheet
 from bulk_onboard.providers import Provider
 from bulk_onboard.template import TemplateColumn
 from bulk_onboard.workbook.fresh import ROWS
-from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment
+from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment, fit_page, heighten
 from bulk_onboard.workbook.save import save
 
 SHEET, HELP = "Growers", "How to fill in"
 # Rows with cells of their own; a program that ignores the columns' format keeps digits at least in these.
-PREPARED = 5_000
-_WIDTH = 42
+PREPARED = 3_000
+_WIDTH, _HELP_WIDTH = 42, 100
 
 
 def write_template(out: BinaryIO, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
@@ -29,6 +29,7 @@ def write_template(out: BinaryIO, provider: Provider, columns: Sequence[Template
     sheet.title = SHEET
     for at, column in enumerate(columns, 1):
         _column(sheet, at, column)
+    fit_page(sheet)
     sheet.freeze_panes = "A2"
     _help(book.create_sheet(HELP), provider, columns)
     save(book, out)
@@ -50,14 +51,22 @@ def _column(sheet: Worksheet, at: int, column: TemplateColumn) -> None:
         listed.add(f"{letter}2:{letter}{ROWS}")
 
 
+def _settings(provider: Provider, columns: Collection[str]) -> list[str]:
+    names = [provider.setting(field) for field in provider.app_fields if field.name not in columns]
+    return [f"The same for every grower, and so a setting: {', '.join(names)}"] if names else []
+
+
 def _help(page: Worksheet, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
     """The same help to read at once, print or see on a telephone, where comments are hidden."""
     page.cell(1, 1, f"Growers to connect with {provider.title}").font = TITLE
     lines = [
         f"One grower per row on the sheet {SHEET}, below the header. All cells are text: paste values only.",
         *(f"{column.name}: {' '.join(column.words)}" for column in columns),
+        *_settings(provider, {column.name for column in columns}),
         f"Then check it: bulk-onboard validate FILE --provider {provider.name}",
     ]
     for at, line in enumerate(lines, 3):
         page.cell(at, 1, line).alignment = WRAPPED
-    page.column_dimensions["A"].width = 100
+        heighten(page, at, 1 + len(line) // _HELP_WIDTH)
+    page.column_dimensions["A"].width = _HELP_WIDTH
+    fit_page(page)
