@@ -178,7 +178,7 @@ def in_words(found: Validation, written: Written) -> str:
     lines += ["", f"Row by row: {written.problems}"]
     if written.annotated:
         lines.append(f"With marks: {written.annotated}")
-        lines += _wrapped(f"It does not have: {'; '.join(written.missing)}." if written.missing else "", 2)
+        lines += _wrapped(f"It lacks: {'; '.join(written.missing)}." if written.missing else "", 2)
     if written.fixed:
         lines.append(f"Repaired:   {written.fixed} (each repair: {written.repairs_file})")
         lines += _wrapped(_left(found), 2)

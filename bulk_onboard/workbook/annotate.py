@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -40,11 +41,26 @@ def annotate(
     a sheet holds.
     """
     told = marks(found)
+    if place is None:
+        return _new(out, found, told, rows, [])
     try:
-        missing = _owners(out, found, told, place, macros=macros) if place else None
+        return _kept(out, found, told, place, macros=macros)
     except Unkept as why:
-        return [f"{why}; it is a new workbook with the same rows", *_new(out, found, told, rows)]
-    return _new(out, found, told, rows) if missing is None else missing
+        return _new(out, found, told, rows, [f"everything but the rows, because {why}"])
+
+
+def _kept(out: BinaryIO, found: Validation, told: Marks, place: Place, *, macros: bool) -> list[str]:
+    """The owner's own workbook, marked. Raises Unkept with nothing written if that cannot be done."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they are for programmers; what is lost is told in words
+            return _owners(out, found, told, place, macros=macros)
+    except (Unkept, OSError):
+        raise
+    except Exception:
+        out.seek(0)
+        out.truncate()
+        raise Unkept("the workbook cannot be written again with what it holds") from None
 
 
 def _owners(out: BinaryIO, found: Validation, told: Marks, place: Place, *, macros: bool) -> list[str]:
@@ -59,10 +75,13 @@ def _owners(out: BinaryIO, found: Validation, told: Marks, place: Place, *, macr
     return missing
 
 
-def _new(out: BinaryIO, found: Validation, told: Marks, rows: Callable[[], Iterator[Chunk]]) -> list[str]:
+def _new(
+    out: BinaryIO, found: Validation, told: Marks, rows: Callable[[], Iterator[Chunk]], missing: list[str]
+) -> list[str]:
     made = fresh(found.header, found.fields.values(), rows())
     mark(made.sheet, told, made.header_row, len(found.header))
-    missing = [f"the ends of {made.cut} cells, longer than a sheet's cell can be"] if made.cut else []
+    if made.cut:
+        missing = [*missing, f"the ends of {made.cut} cells, longer than a sheet's cell can be"]
     add_summary(made.book, made.sheet, found, told, missing)
     save(made.book, out)
     return missing

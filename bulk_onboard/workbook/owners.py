@@ -67,9 +67,9 @@ def open_owners(file: BinaryIO, sheet: str, *, macros: bool) -> tuple[Workbook, 
     except Unkept:
         raise
     except Exception:
-        raise Unkept("the workbook could not be opened for marking") from None
+        raise Unkept("the workbook cannot be opened for marking") from None
     if sheet not in book.sheetnames:
-        raise Unkept("the sheet could not be opened for marking")
+        raise Unkept("the sheet cannot be opened for marking")
     lost += [words for one in said for words in _of_warning(str(one.message))]
     return book, Losses((*lost, *_pictures(book, file)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
@@ -31,6 +32,12 @@ class _Writer(ExcelWriter):  # type: ignore[misc]
             io.BufferedWriter(part, _BUFFER) as buffered,
         ):
             writer = WorksheetWriter(ws, buffered)
-            writer.write()
+            try:
+                writer.write()
+            except BaseException:
+                # Left to itself, its generator would complain with a traceback that it cannot be closed.
+                with suppress(OSError, ValueError):
+                    writer.xf.close()
+                raise
         ws._rels = writer._rels
         self.manifest.append(ws)

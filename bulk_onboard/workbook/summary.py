@@ -139,7 +139,5 @@ def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str
             f"Comments stand at the first {NOTES_PER_PROBLEM} rows only of {codes}; every row has its colour."
         )
     return (
-        [*lines, f"This workbook does not have, other than the original: {'; '.join(missing)}."]
-        if missing
-        else lines
+        [*lines, f"This workbook lacks, other than the original: {'; '.join(missing)}."] if missing else lines
     )

@@ -7,12 +7,13 @@ import base64
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from command import Ended, Started, start
+from command import Ended, Started, grower, start
 from leaf.server import Answer, Request, http, serving
 
 from bulk_onboard.sandbox import Kind
@@ -169,6 +170,24 @@ def test_secrets_in_the_wrong_column_are_written_nowhere(tmp_path: Path, command
     assert found(tmp_path, run) == []
 
 
+def test_what_is_given_back_holds_secrets_in_its_cells_and_nowhere_else(tmp_path: Path) -> None:
+    write_input(tmp_path)
+    lines = (tmp_path / INPUT).read_text(encoding="utf-8").splitlines()
+    # Repeats and a shared token, so that there is something to say of cells that hold a secret.
+    shared = grower(99) + lines[5][36:]
+    (tmp_path / INPUT).write_text("\n".join([*lines, *lines[1:4], shared]), encoding="utf-8")
+    options = ("--annotate", "new/out.xlsx", "--fix", "new/fixed.csv")
+    run = start("validate", INPUT, *options, cwd=tmp_path, env=environment(tmp_path)).wait()
+    assert run.code in {0, 1}, run.told
+    assert open_to_others(tmp_path / "new") == open_to_others(tmp_path / "reports") == []
+    (tmp_path / "new" / "fixed.csv").unlink()
+    with zipfile.ZipFile(tmp_path / "new" / "out.xlsx") as packed:
+        packed.extractall(tmp_path / "parts")
+    (tmp_path / "new" / "out.xlsx").unlink()
+    told = found(tmp_path, run)
+    assert {line.split(" in ")[-1] for line in told} == {"parts/xl/worksheets/sheet2.xml"}
+
+
 CRASHES = {
     "in a reply": "from bulk_onboard.leaf.wire import Wire as P; P._exchange",
     "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
@@ -181,6 +200,7 @@ def crashing(place: str, folder: Path) -> Started:
     """The command with a part that breaks, and says all it knows in its last words."""
     code = f"""
 import sys
+import zipfile
 from bulk_onboard.cli.main import main
 def broken(*args, **named):
     secrets = [str(dict(a)) for a in args if isinstance(a, dict)] + [repr(args), open({INPUT!r}).read()]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl.chart import BarChart
 from openpyxl.comments import Comment
 from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font, PatternFill
@@ -264,7 +265,7 @@ def test_what_cannot_be_kept_is_said(growers: Path, capsys: pytest.CaptureFixtur
     with_parts(growers, lambda _name, data: data, xl__slicers__slicer1=b"<slicer/>", xl__media__a=b"picture")
     back = annotate(growers)
     said = " ".join(capsys.readouterr().out.split())
-    assert "It does not have: slicers; pictures (kept if the Python package pillow is installed)." in said
+    assert "It lacks: slicers; pictures (kept if the Python package pillow is installed)." in said
     assert any("slicers" in text for text in back.summary)
 
 
@@ -286,11 +287,11 @@ def test_macros_are_kept_in_an_xlsm_and_said_to_be_lost_in_an_xlsx(
     parts = annotate(own, out="out.xlsm").parts()
     assert parts["xl/vbaProject.bin"] == "macros"
     assert MACROS in parts["[Content_Types].xml"]
-    assert "It does not have" not in capsys.readouterr().out
+    assert "It lacks" not in capsys.readouterr().out
     parts = annotate(own).parts()
     assert not {name for name in parts if "vba" in name}
     assert MACROS not in parts["[Content_Types].xml"]
-    assert "It does not have: macros (give the new file the ending .xlsm" in capsys.readouterr().out
+    assert "It lacks: macros (give the new file the ending .xlsm" in capsys.readouterr().out
 
 
 def test_a_workbook_that_cannot_be_marked_itself_becomes_a_new_one(
@@ -298,9 +299,27 @@ def test_a_workbook_that_cannot_be_marked_itself_becomes_a_new_one(
 ) -> None:
     with_parts(growers, lambda _name, data: data.replace(b'patternType="gray125"', b'patternType="dots"'))
     back = annotate(growers)
-    assert "it is a new workbook with the same rows" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "It lacks: everything but the rows, because the workbook cannot be opened for marking." in said
     assert colours(back.sheet)["C4"] == RED
     assert [cell.value for cell in back.sheet[2]][:3] == list(ROWS[0])
+
+
+def test_a_workbook_that_cannot_be_written_again_becomes_a_new_one(
+    growers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with a chart that openpyxl reads and then cannot write."""
+    with_chart = openpyxl.load_workbook(growers)
+    with_chart["Growers"].add_chart(BarChart(), "H2")
+    with_chart.save(growers)
+
+    def broken(*_args: object) -> None:
+        raise TypeError("expected a number")
+
+    monkeypatch.setattr(BarChart, "_write", broken)
+    back = annotate(growers)
+    assert "the workbook cannot be written again" in " ".join(capsys.readouterr().out.split())
+    assert colours(back.sheet)["C4"] == RED
 
 
 # --- secrets ------------------------------------------------------------------------------------------
