@@ -10,6 +10,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     providers      the providers as data; everything about them derives from this table
     custom mixed                              a user's own providers; rows of several in one file
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
+    findings marks repair template            what validation tells, marks, repairs; the columns to fill in
     growers compare manifest                  what the ledger knows against what the file says
     listing census                            what Leaf's list of users shows, and what that is worth
     guard concerns change                     is the file as expected; who needs attention, and is that new
@@ -22,6 +23,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them
     report/        results, summary
     notify/        messages and pings about how a run ended
+    workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
     cli/           options and settings in, exit code out
     sandbox/       an imitation of Leaf, with faults
     api            the two functions of the library

@@ -21,8 +21,8 @@ class Validation:
     """What is wrong with a file. ``table`` has a line per problem, with `COLUMNS`, by row.
 
     ``cleaned`` has a line, with `CLEANED`, per cell that was cleaned in reading. ``header`` is the file's;
-    ``fields``: field name -> position in it, also of the column of providers; ``credentials``: those of them that make up a grower's
-    credentials.
+    ``fields``: field name -> position in it, also of the column of providers; ``credentials``: those of them
+    that make up a grower's credentials.
     """
 
     source: str

@@ -59,4 +59,11 @@ _UNHELD = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 def escaped(text: str) -> str:
     """The text as a cell holds it (ECMA-376 ST_Xstring), so that every character comes back."""
-    return _UNHELD.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+    if text.isspace():
+        # openpyxl does not mark such a text as one whose spaces count.
+        return "".join(map(_escape, text))
+    return _UNHELD.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return f"_x{ord(character):04X}_"

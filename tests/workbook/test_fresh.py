@@ -103,6 +103,8 @@ def test_what_a_spreadsheet_would_take_for_something_else_comes_back_too() -> No
         "\r\n",
         "x\x00",
         "=HYPERLINK(1)",
+        " ",
+        "\n \t",
         "#N/A",
     ]
     assert round_trip([*texts, "end"])[:-1] == texts
