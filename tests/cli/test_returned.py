@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from bulk_onboard.cli.main import main
@@ -124,3 +125,18 @@ def test_a_near_miss_of_a_header_is_suggested(growers: Path, capsys: pytest.Capt
     growers.write_text(f"leafUserId,refreshtokn\n{ID},planted-1\n")
     assert main(["validate", "growers.csv"]) == ExitCode.INPUT
     assert "if 'refreshtokn' is it, add --map refreshToken=refreshtokn" in capsys.readouterr().err
+
+
+def test_a_row_of_no_provider_is_marked_in_the_column_of_providers(growers: Path) -> None:
+    rows = [f"{ID},raven,planted-1", f"{OTHER},nowhere,planted-2", f"{OTHER[:-1]}3,john deere,"]
+    growers.write_text("\n".join(["leafUserId,Provider,refreshToken", *rows]))
+    assert main(["validate", "growers.csv", "--annotate", "out.xlsx"]) == ExitCode.ATTENTION
+    sheet = openpyxl.load_workbook("out.xlsx")["Growers"]
+    red = [cell.coordinate for row in sheet["A2:C4"] for cell in row if cell.fill.fill_type]
+    assert red == ["B3", "C4"]
+    assert "nowhere" in sheet["B3"].value
+    assert [sheet.cell(row, 4).value for row in (2, 3, 4)] == [
+        None,
+        "unknown-provider",
+        "missing-refreshToken",
+    ]

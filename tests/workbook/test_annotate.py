@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -320,6 +321,9 @@ def test_a_workbook_that_cannot_be_written_again_becomes_a_new_one(
     back = annotate(growers)
     assert "the workbook cannot be written again" in " ".join(capsys.readouterr().out.split())
     assert colours(back.sheet)["C4"] == RED
+    with zipfile.ZipFile(back.path) as packed:
+        # Nothing of the first try is left in front of it.
+        assert min(one.header_offset for one in packed.infolist()) == 0
 
 
 # --- secrets ------------------------------------------------------------------------------------------
