@@ -17,7 +17,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     letter metrics                            the message and the metrics about a run, as text
     decide health                             (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
-    leaf/          the calls to Leaf, the login, what each answer means
+    leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
     pace/          the ceiling over all requests, and the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite
     engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them

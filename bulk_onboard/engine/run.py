@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -36,8 +38,13 @@ from bulk_onboard.settings import Settings
 
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard", "write_again"]
 
-NO_CEILING_IN_FLIGHT = 128
+NO_CEILING_CONNECTIONS = 128
+# Without a ceiling so many rows have their intent on disk for each connection: none is idle while the next
+# intents are written.
+ROWS_READY = 4
 MOST_IN_FLIGHT = 8192
+# From so many requests per second, and so many rows, on, HTTP gets a process of its own.
+FAST, MANY = 3_000, 5_000
 
 
 async def onboard(
@@ -171,7 +178,7 @@ class _Run:
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
         """Connect to Leaf and go through the phases. What stops them ends up in the run's info."""
         pace = Pace(self._settings.pace.rate, on_hold=lambda seconds: self._facts(Held(seconds)))
-        in_flight = _in_flight(self._settings)
+        connections, in_flight = _in_flight(self._settings)
         leaf, info = self._place.leaf, self._info
         self._facts(
             About(
@@ -188,7 +195,8 @@ class _Run:
             leaf,
             self._providers,
             pace,
-            connections=in_flight,
+            connections=connections,
+            apart=_apart(self._settings, to_do),
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client:
@@ -250,12 +258,21 @@ def _looked_at_again(info: RunInfo) -> RunInfo:
     )
 
 
-def _in_flight(settings: Settings) -> int:
-    """How many rows may be between an intent and an answer.
+def _apart(settings: Settings, to_do: int) -> bool:
+    """Whether there is so much to send that a process of its own for HTTP pays, and a core for it."""
+    rate = settings.pace.rate or float("inf")
+    return sys.platform != "win32" and (os.cpu_count() or 1) > 1 and rate >= FAST and to_do >= MANY
+
+
+def _in_flight(settings: Settings) -> tuple[int, int]:
+    """How many requests may be under way, and how many rows between an intent and an answer.
 
     Under a ceiling as many as the rate and Leaf's latency make of themselves, as long as there are sockets.
     """
     pace = settings.pace
     if pace.max_in_flight:
-        return pace.max_in_flight
-    return min(MOST_IN_FLIGHT, sockets()) if pace.rate else NO_CEILING_IN_FLIGHT
+        return pace.max_in_flight, pace.max_in_flight
+    if pace.rate:
+        most = min(MOST_IN_FLIGHT, sockets())
+        return most, most
+    return NO_CEILING_CONNECTIONS, NO_CEILING_CONNECTIONS * ROWS_READY

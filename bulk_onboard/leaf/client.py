@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -16,6 +17,7 @@ from yarl import URL
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import replies, user_pages
 from bulk_onboard.leaf.auth import Auth
+from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
@@ -86,8 +88,8 @@ class _Request(Generic[V]):
 class LeafClient:
     """Our connection to Leaf: one login, one pace, and the calls `of` each provider. Use as ``async with``.
 
-    ``turns`` is asked before every single request, logins included. ``on_trouble`` is told in words when a
-    login has to be tried again.
+    ``turns`` is asked before every single request, logins included. ``apart``: requests go out from a process
+    of their own. ``on_trouble`` is told in words when a login has to be tried again, or that process is lost.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class LeafClient:
         turns: Turns,
         *,
         connections: int = 100,
+        apart: bool = False,
         on_trouble: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._settings = settings
@@ -104,7 +107,12 @@ class LeafClient:
         self._prefix = self._base.path.rstrip("/")
         self._turns = turns
         self._on_trouble = on_trouble
-        self._wire = Wire(settings.base_url, settings.timeout, connections)
+        place = (settings.base_url, settings.timeout, connections)
+        self._wire = Wire(*place)
+        self._courier = Courier(*place, on_loss=on_trouble) if apart else None
+        # Taken before the turn: who has had it is not to wait for a connection while others are told to hold.
+        self._lines = asyncio.Semaphore(connections)
+        self._open = AsyncExitStack()
         self._providers = tuple(providers)
         self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
         self._auth = Auth(settings.login, self._authenticate)
@@ -113,13 +121,15 @@ class LeafClient:
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
 
     async def __aenter__(self) -> Self:
-        await self._wire.__aenter__()
+        await self._open.enter_async_context(self._wire)
+        if self._courier:
+            await self._open.enter_async_context(self._courier)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._wire.__aexit__(kind, error, trace)
+        await self._open.aclose()
 
     @property
     def requests(self) -> Requests:
@@ -169,16 +179,21 @@ class LeafClient:
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
         bearer = token.reveal() if token else ""
         message = Message(request.method, request.url.raw_path_qs, bearer, request.body, request.largest)
-        turn = await self._turns.turn()
-        request.sent()
-        self._sent[request.method] += 1
-        heard = await self._wire.exchange(message)
+        async with self._lines:
+            turn = await self._turns.turn()
+            request.sent()
+            self._sent[request.method] += 1
+            heard = await self._sender.exchange(message)
         reply = heard.verdict
         if not isinstance(reply, Reply):
             return Answer(reply, None, heard.seconds)
         verdict = request.verdict(reply)
         self._obey(turn, verdict)
         return Answer(verdict, reply.status, heard.seconds)
+
+    @property
+    def _sender(self) -> Wire | Courier:
+        return self._courier if self._courier and self._courier.ready else self._wire
 
     def _obey(self, turn: float, verdict: object) -> None:
         """A Retry-After is meant for all of us, not for one row."""

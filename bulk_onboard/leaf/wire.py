@@ -78,13 +78,18 @@ class Wire:
         headers = {"Authorization": f"Bearer {message.bearer}"} if message.bearer else {}
         if message.body is not None:
             headers["Content-Type"] = "application/json"
-        url = self._base.join(URL(message.target, encoded=True))
+        url = self._url(message.target)
         async with self._session.request(
             message.method, url, headers=headers, data=message.body, allow_redirects=False
         ) as response:
             content = await _read(response, message.largest)
             told = {name: response.headers[name] for name in HEADERS if name in response.headers}
             return Reply(response.status, told, content, datetime.now(UTC))
+
+    def _url(self, target: str) -> URL:
+        if "?" in target:
+            return self._base.join(URL(target, encoded=True))
+        return self._base.with_path(target, encoded=True)  # a third of the time
 
 
 async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:

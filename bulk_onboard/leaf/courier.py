@@ -1,0 +1,178 @@
+"""A process of its own that sends for us, so that both sides have a core: the engine here, HTTP there.
+
+What it gets and what it answers goes through two pipes that nobody else sees. It knows nothing of rows: when
+it dies, nobody can say what of its requests reached Leaf, and that is what their answers say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+import os
+import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.wire import Heard, Message
+from bulk_onboard.model import Ambiguous, Answer, Transient
+
+# Who waits for so much longer than an exchange may take waits for a process that is stuck.
+STUCK = 5.0  # seconds
+SIZE = 4  # bytes; before every batch, its length
+_PROGRAM = "from bulk_onboard.leaf.courier_process import main; main()"
+
+
+class Courier:
+    """Exchanges messages by way of the process. Use as ``async with``.
+
+    ``ready`` tells whether to hand something in: not before the process has started, nor after it has died.
+    ``on_loss`` is told once, in words, if it died.
+    """
+
+    def __init__(
+        self, base_url: str, timeout: float, connections: int, on_loss: Callable[[str], None]
+    ) -> None:
+        self._setup = (base_url, timeout, connections)
+        self._patience = timeout + STUCK
+        self._on_loss = on_loss
+        self._waiting: dict[int, asyncio.Future[Heard]] = {}
+        self._outbox: list[tuple[Any, ...]] = []
+        self._last = 0
+        self.ready = False
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._process = await _start()
+        self._put([self._setup])
+        self._tasks = [self._loop.create_task(work) for work in (self._listen(), self._watch())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ready = False
+        for task in self._tasks:
+            task.cancel()
+        self._kill()  # whatever it still has in hand is nobody's concern any more
+        await self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    async def exchange(self, message: Message) -> Heard:
+        """Have the request sent, once, and return what came of it."""
+        self._last += 1
+        if not self._outbox:
+            self._loop.call_soon(self._flush)  # with all others that are handed in until then
+        self._outbox.append((self._last, *message))
+        answer: asyncio.Future[Heard] = self._loop.create_future()
+        self._waiting[self._last] = answer
+        return await answer
+
+    def _flush(self) -> None:
+        batch, self._outbox = self._outbox, []
+        self._put(batch)
+
+    def _put(self, batch: list[tuple[Any, ...]]) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None  # noqa: S101  (narrows the type)
+        with suppress(OSError, RuntimeError):  # if it died, `_listen` hears of it
+            stdin.write(packed(batch))
+
+    async def _listen(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None  # noqa: S101  (narrows the type)
+        try:
+            while True:
+                batch = await taken(stdout)
+                self.ready = True
+                for number, *told in batch:
+                    if (waiting := self._waiting.pop(number, None)) and not waiting.done():
+                        waiting.set_result(_heard(*told))
+        except (asyncio.IncompleteReadError, OSError):
+            self._lose()
+
+    async def _watch(self) -> None:
+        """End a process that keeps somebody waiting for longer than any exchange may take."""
+        while True:
+            oldest = next(iter(self._waiting), None)
+            await asyncio.sleep(self._patience)
+            if oldest in self._waiting:
+                self._kill()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def _lose(self) -> None:
+        self.ready = False
+        lost = Ambiguous("connection-lost", "the process that sent it has ended", slow=True)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(Answer(lost))
+        self._waiting.clear()
+        self._on_loss("the process that sends for us has ended; going on without it")
+
+
+async def _start() -> Process:
+    # A session of its own: Ctrl-C on the terminal is for us, who then let it finish.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-c",
+        _PROGRAM,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=subprocess.DEVNULL,  # a traceback is nothing for people; what is lost with it, `_lose` tells
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
+    )
+
+
+# --- what both sides do alike ---------------------------------------------------------------------------
+
+
+def packed(batch: Iterable[tuple[Any, ...]]) -> bytes:
+    """Plain values for the pipe. marshal: the fastest, and the other side is the same Python."""
+    data = marshal.dumps(list(batch))
+    return len(data).to_bytes(SIZE) + data
+
+
+async def taken(stream: asyncio.StreamReader) -> list[Any]:
+    """The next batch. Raises IncompleteReadError at the end."""
+    size = int.from_bytes(await stream.readexactly(SIZE))
+    found: list[Any] = marshal.loads(await stream.readexactly(size))  # noqa: S302  (from our own process)
+    return found
+
+
+def told(heard: Heard) -> tuple[Any, ...]:
+    """An answer as plain values."""
+    match heard.verdict:
+        case Reply(status, headers, body, at):
+            return ("reply", heard.seconds, status, dict(headers), body, at.timestamp())
+        case Transient(code, message):
+            return ("transient", heard.seconds, code, message)
+        case Ambiguous(code, message, _, slow):
+            return ("ambiguous", heard.seconds, code, message, slow)
+
+
+def _heard(kind: str, seconds: float, *told: Any) -> Heard:
+    """The answer that was `told`."""
+    match kind:
+        case "reply":
+            status, headers, body, at = told
+            return Answer(Reply(status, headers, body, datetime.fromtimestamp(at, UTC)), status, seconds)
+        case "transient":
+            return Answer(Transient(*told), None, seconds)
+        case _:
+            code, message, slow = told
+            return Answer(Ambiguous(code, message, slow=slow), None, seconds)

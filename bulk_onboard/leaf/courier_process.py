@@ -1,0 +1,94 @@
+"""The other side of `courier`: a process that sends what it is handed, until nobody hands it anything."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from bulk_onboard.leaf.courier import packed, taken, told
+from bulk_onboard.leaf.wire import Message, Wire
+
+# Little of what an exchange leaves behind needs a collector; the usual threshold would start it all the time.
+GARBAGE = 20_000
+# Answers wait so long for company: waking up the other side once for ten of them is a tenth of the work.
+LINGER = 0.001  # seconds
+
+
+def main() -> NoReturn:
+    """Serve standard input and output. Signals are for who started us; the end of the input is ours."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve())
+    os._exit(0)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  (not everywhere)
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve() -> None:
+    loop, parent = asyncio.get_running_loop(), os.getppid()
+    inputs = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(inputs), sys.stdin)
+    output, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
+    try:
+        [(base_url, timeout, connections)] = await taken(inputs)
+        async with Wire(base_url, timeout, connections) as wire:
+            delivery = _Delivery(wire, output, connections)
+            output.write(packed([]))  # ready
+            while True:
+                batch = await taken(inputs)
+                # Who handed this in may be dead, and the next run at work: then nothing more goes out.
+                if os.getppid() != parent:
+                    break
+                for number, *message in batch:
+                    delivery.begin(number, Message(*message))
+    finally:
+        os._exit(0)  # at once: whatever is still on its way counts as unknown
+
+
+class _Delivery:
+    """Messages under way, one at a time for each connection, and the answers that go back together."""
+
+    def __init__(self, wire: Wire, output: asyncio.WriteTransport, connections: int) -> None:
+        self._wire, self._output = wire, output
+        self._queue: asyncio.Queue[tuple[int, Message]] = asyncio.Queue()
+        self._answers: list[tuple[Any, ...]] = []
+        self._most, self._idle = connections, 0
+        self._workers: list[asyncio.Task[None]] = []
+
+    def begin(self, number: int, message: Message) -> None:
+        """Send it as soon as there is a connection."""
+        self._queue.put_nowait((number, message))
+        if self._queue.qsize() > self._idle and len(self._workers) < self._most:
+            self._workers.append(asyncio.create_task(self._work()))
+
+    async def _work(self) -> None:
+        while True:
+            self._idle += 1
+            number, message = await self._queue.get()
+            self._idle -= 1
+            try:
+                heard = await self._wire.exchange(message)
+            except Exception:  # a bug; where there are words for it, it will happen again
+                os._exit(70)
+            if not self._answers:
+                asyncio.get_running_loop().call_later(LINGER, self._flush)
+            self._answers.append((number, *told(heard)))
+
+    def _flush(self) -> None:
+        answers, self._answers = self._answers, []
+        self._output.write(packed(answers))

@@ -1,0 +1,37 @@
+"""When HTTP gets a process of its own: only where that pays."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from bulk_onboard.engine import run
+from bulk_onboard.settings import Pace, Settings
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="never there")
+@pytest.mark.parametrize(
+    ("rate", "rows", "cores", "apart"),
+    [
+        (0.0, 100_000, 2, True),
+        (10_000.0, 100_000, 2, True),
+        (10.0, 1_000_000, 8, False),
+        (2_000.0, 1_000_000, 8, False),
+        (0.0, 100, 8, False),
+        (0.0, 100_000, 1, False),
+    ],
+)
+def test_many_rows_without_a_ceiling_get_a_process_of_their_own_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch, rate: float, rows: int, cores: int, apart: bool
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert run._apart(Settings(pace=Pace(rate)), rows) is apart
+
+
+@pytest.mark.parametrize(("rate", "told", "most"), [(0.0, None, 128), (0.0, 7, 7), (50.0, 7, 7)])
+def test_no_more_requests_are_under_way_than_may_be(rate: float, told: int | None, most: int) -> None:
+    connections, rows = run._in_flight(Settings(pace=Pace(rate, told)))
+    assert connections == most
+    assert rows >= connections

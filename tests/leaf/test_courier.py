@@ -1,0 +1,220 @@
+"""The process that sends for us: what it hears is what we would have heard, and its death loses no safety."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fakes import ID, PAYLOAD, TOKEN
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.leaf import courier as module
+from bulk_onboard.leaf.client import LeafClient
+from bulk_onboard.leaf.courier import Courier, _heard, packed, taken, told
+from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.wire import Message, Wire
+from bulk_onboard.model import Ambiguous, Answer, Created, Secret, Transient
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.settings import LeafSettings, Login
+from leaf.server import Request, always, http, never, serving
+from leaf.test_client import Turns
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is none on Windows")
+POST = Message("POST", "/created", "planted-bearer", b'{"refreshToken": "planted-token"}')
+
+
+@asynccontextmanager
+async def hired(url: str, timeout: float = 5.0, told: list[str] | None = None) -> AsyncIterator[Courier]:
+    """A courier that is ready."""
+    async with Courier(url, timeout, 4, on_loss=(told if told is not None else []).append) as courier:
+        await until_ready(courier)
+        yield courier
+
+
+async def until_ready(courier: Courier) -> None:
+    async with asyncio.timeout(20):
+        while not courier.ready:
+            await asyncio.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, also where nobody has taken notice yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+async def by_path(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Each path is answered in its own way."""
+    match request.path.split("?")[0]:
+        case "/created":
+            writer.write(http(201, {"id": "c-1", "status": "OK", "refreshToken": TOKEN}))
+        case "/throttled":
+            writer.write(http(429, b"", "retry-after: 7", "Date: Tue, 24 Nov 2026 13:00:00 GMT", "X: y"))
+        case "/bytes":
+            writer.write(http(200, bytes(range(256)) * 300))
+        case "/hangs":
+            await asyncio.sleep(60)
+        case _:
+            writer.close()
+
+
+@pytest.mark.parametrize("path", ["/created", "/throttled", "/bytes?page=1&a=b", "/hangs", "/closes"])
+async def test_what_is_heard_by_way_of_the_process_is_what_is_heard_without_it(path: str) -> None:
+    message = POST._replace(target=path)
+    async with (
+        serving(by_path) as server,
+        Wire(server.url, 0.3, 4) as wire,
+        hired(server.url, 0.3) as courier,
+    ):
+        here, there = await wire.exchange(message), await courier.exchange(message)
+        assert there.http_status == here.http_status
+        if isinstance(here.verdict, Reply) and isinstance(there.verdict, Reply):
+            assert there.verdict.headers == here.verdict.headers
+            assert there.verdict.body == here.verdict.body
+            assert 0 <= (there.verdict.at - here.verdict.at).total_seconds() < 10
+        else:
+            assert there.verdict == here.verdict
+        first, second = server.requests
+        assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
+        assert first.headers == second.headers
+
+
+async def test_a_connection_that_is_refused_there_is_known_not_to_have_sent_anything() -> None:
+    async with hired("http://127.0.0.1:9") as courier:
+        assert isinstance((await courier.exchange(POST)).verdict, Transient)
+
+
+async def test_of_all_that_a_dead_process_had_in_hand_nobody_knows_what_came() -> None:
+    words: list[str] = []
+    async with serving(never) as server, hired(server.url, told=words) as courier:
+        waiting = [asyncio.ensure_future(courier.exchange(POST)) for _ in range(6)]
+        async with asyncio.timeout(5):
+            while server.count("POST") < 4:
+                await asyncio.sleep(0.01)
+        os.kill(courier.pid, signal.SIGKILL)
+        for answer in await asyncio.gather(*waiting):
+            # As slow as an answer may be: Leaf may still be at work on it.
+            assert isinstance(answer.verdict, Ambiguous)
+            assert answer.verdict.slow
+        assert not courier.ready
+        assert server.count("POST") == 4
+    assert len(words) == 1
+    assert "planted" not in words[0]
+
+
+async def test_when_the_process_has_died_rows_go_out_without_it() -> None:
+    words: list[str] = []
+    async with serving(always(http(201, {"id": "c-1", "refreshToken": TOKEN}))) as server:
+        there = LeafSettings(server.url, Login(token=Secret("planted-bearer")), 5.0)
+        client = LeafClient(there, [PROVIDERS["raven"]], Turns(), apart=True, on_trouble=words.append)
+        async with client:
+            assert client._courier
+            await until_ready(client._courier)
+            calls = client.of("raven")
+            assert isinstance((await calls.post(ID, PAYLOAD)).verdict, Created)
+            os.kill(client._courier.pid, signal.SIGKILL)
+            async with asyncio.timeout(5):
+                while not words:
+                    await asyncio.sleep(0.01)
+            assert isinstance((await calls.post(ID, PAYLOAD)).verdict, Created)
+        assert server.count("POST") == client.requests.post == 2
+        assert server.connections == 2
+
+
+async def test_a_process_that_is_stuck_is_ended_and_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "STUCK", 0.1)
+    async with serving(always(http(201))) as server, hired(server.url, timeout=0.1) as courier:
+        os.kill(courier.pid, signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            assert isinstance((await courier.exchange(POST)).verdict, Ambiguous)
+
+
+async def test_signals_for_us_do_not_end_the_process_that_sends() -> None:
+    async with serving(by_path) as server, hired(server.url) as courier:
+        assert os.getpgid(courier.pid) != os.getpgid(0)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(courier.pid, number)
+        assert (await courier.exchange(POST)).http_status == 201
+
+
+async def test_the_process_list_shows_no_secret() -> None:
+    async with serving(by_path) as server, hired(server.url) as courier:
+        await courier.exchange(POST)
+        shown = await asyncio.to_thread(
+            subprocess.check_output, ["ps", "-o", "args=", "-p", str(courier.pid)], text=True
+        )
+        assert "courier" in shown
+        assert "planted" not in shown
+
+
+_KILLED = """
+import asyncio, os, sys
+from bulk_onboard.leaf.courier import Courier
+from bulk_onboard.leaf.wire import Message
+
+async def main():
+    async with Courier(sys.argv[1], 5.0, 4, print) as courier:
+        while not courier.ready:
+            await asyncio.sleep(0.01)
+        print(courier.pid, flush=True)
+        asyncio.ensure_future(courier.exchange(Message("POST", "/hangs", "planted", b"")))
+        await asyncio.sleep(0.1)
+        os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_the_process_does_not_outlive_who_started_it() -> None:
+    async with serving(by_path) as server:
+        command = [sys.executable, "-c", textwrap.dedent(_KILLED), server.url]
+        ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+        assert ran.returncode == -signal.SIGKILL
+        async with asyncio.timeout(10):
+            while not gone(int(ran.stdout)):
+                await asyncio.sleep(0.01)
+
+
+_words = st.text(st.characters(exclude_categories=["Cs"]))
+_replies = st.builds(
+    Reply,
+    st.integers(100, 599),
+    st.dictionaries(st.sampled_from(["Date", "Retry-After"]), _words),
+    st.binary(),
+    st.integers(0, 1 << 32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+)
+_answers = st.one_of(
+    st.builds(lambda reply, s: Answer(reply, reply.status, s), _replies, st.floats(0, 1e6)),
+    st.builds(lambda v, s: Answer(v, None, s), st.builds(Transient, _words, _words), st.floats(0, 1e6)),
+    st.builds(
+        lambda v, s: Answer(v, None, s),
+        st.builds(Ambiguous, _words, _words, st.none(), st.booleans()),
+        st.floats(0, 1e6),
+    ),
+)
+
+
+@given(st.lists(_answers, max_size=3))
+def test_an_answer_is_the_same_on_the_other_side_of_the_pipe(answers: list[Answer[Reply]]) -> None:
+    async def piped() -> list[object]:
+        stream = asyncio.StreamReader()
+        stream.feed_data(packed(told(answer) for answer in answers))
+        return [_heard(*each) for each in await taken(stream)]
+
+    for sent, came in zip(answers, asyncio.run(piped()), strict=True):
+        assert came == sent
