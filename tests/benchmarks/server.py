@@ -121,6 +121,8 @@ class _Connection(asyncio.Protocol):
         world = self._world
         if path == b"/dump":
             self._write(_reply(b"200 OK", world.dump()))
+        elif path == b"/cpu":
+            self._write(_reply(b"200 OK", b"%.6f" % time.process_time()))
         elif path == b"/begin":
             world.begin(Manners(**json.loads(body)))
             self._write(_reply(b"200 OK", b"{}"))
@@ -189,6 +191,11 @@ class Server:
         names = {ord("G"): "GET", ord("P"): "POST", ord("D"): "DELETE"}
         times = struct.unpack(f"<{count}d", data[: 8 * count])
         return [Seen(at, names[kind & 127], kind >= 128) for at, kind in zip(times, kinds, strict=True)]
+
+    def cpu(self) -> float:
+        """CPU seconds that the server has used so far."""
+        with urllib.request.urlopen(f"{self.url}/cpu") as reply:
+            return float(reply.read())
 
 
 @contextmanager

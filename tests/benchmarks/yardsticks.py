@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
+import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 import uvloop
@@ -53,12 +57,56 @@ async def naive_gather(file: Path, url: str, at_once: int) -> None:
     file.with_suffix(".results").write_text("".join(results))
 
 
-def timed(name: str, file: Path, url: str, connections: int) -> float:
-    """Wall seconds of one of these, start-up included, in a process of its own as a user would run it."""
-    command = [sys.executable, "-m", "tests.benchmarks.yardsticks", name, str(file), url, str(connections)]
+class Spent(NamedTuple):
+    """Seconds that a yardstick took, start-up included: on the wall, and of CPU."""
+
+    seconds: float
+    cpu: float
+
+
+def timed(name: str, file: Path, url: str, connections: int) -> Spent:
+    """One of the loops above, in a process of its own as a user would run it."""
+    return _timed(
+        [sys.executable, "-m", "tests.benchmarks.yardsticks", name, str(file), url, str(connections)]
+    )
+
+
+def bulk_post(file: Path, url: str, at_once: int) -> Spent | None:
+    """The tool of that name (PyPI): a request per line of a CSV, with threads. None: not installed."""
+    program = shutil.which("bulk-post")
+    if program is None:
+        return None
+    body = json.dumps({**APP, "refreshToken": "{{refreshToken}}"})
+    asked = ["--url", url + PATH.format("{{leafUserId}}"), "--csv", str(file), "--body", body]
+    login = ["--auth-type", "bearer", "--token", "benchmark"]
+    return _timed([program, *asked, *login, "--parallel", "--concurrency-level", str(at_once)])
+
+
+def newman(file: Path, url: str) -> Spent | None:
+    """Postman's runner (npm): a request per line of a CSV, one at a time. None: not installed."""
+    program = shutil.which("newman")
+    if program is None:
+        return None
+    body = {"mode": "raw", "raw": json.dumps({**APP, "refreshToken": "{{refreshToken}}"})}
+    header = [{"key": "Authorization", "value": "Bearer benchmark"}]
+    header += [{"key": "Content-Type", "value": "application/json"}]
+    request = {"method": "POST", "url": url + PATH.format("{{leafUserId}}"), "header": header, "body": body}
+    schema = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+    collection = file.with_suffix(".json")
+    items = [{"name": "onboard", "request": request}]
+    collection.write_text(json.dumps({"info": {"name": "growers", "schema": schema}, "item": items}))
+    return _timed([program, "run", str(collection), "--iteration-data", str(file), "--silent"])
+
+
+def _timed(command: list[str]) -> Spent:
     began = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, check=True)
-    return time.perf_counter() - began
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, spent = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{Path(command[0]).name} ended with {process.returncode}")
+    return Spent(seconds, spent.ru_utime + spent.ru_stime)
 
 
 if __name__ == "__main__":
