@@ -100,6 +100,13 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Slowed:
+    """Leaf refuses requests as too many: fewer go out, so many per second at first."""
+
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something goes wrong at run level and is being retried, e.g. Leaf cannot be reached."""
 
@@ -131,6 +138,7 @@ Fact = (
     | RowFinished
     | RowChecked
     | Held
+    | Slowed
     | Trouble
     | Note
     | Stopping

@@ -27,6 +27,7 @@ from bulk_onboard.facts import (
     RowChecked,
     RowFinished,
     Scanned,
+    Slowed,
     Stopping,
     Trouble,
 )
@@ -38,8 +39,10 @@ _INTERVAL = 10.0
 # Narrower than this, the counts are worth more than a drawn bar.
 _WIDE = 100
 _USUAL = 80
-_FULL = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
-_NARROW = "{n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
+# Drawing takes longer than counting.
+_REDRAWN = 0.1
+# A limit of Leaf's that we go round is no news for so long, in seconds.
+_SLOW = 60.0
 
 Clock = Callable[[], float]
 
@@ -92,7 +95,7 @@ class Lines:
             case Listed(users):
                 if self._due():
                     self._write(f"asking: {users:,} users listed so far")
-            case Held() | Trouble():
+            case Held() | Slowed() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
             case Begun() | Scanned() | About() | Asking() | Note() | Stopping():
@@ -139,19 +142,20 @@ class _Repeats:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: dict[type[Held] | str, float] = {}
+        self._said: dict[object, float] = {}
 
-    def news(self, fact: Held | Trouble) -> bool:
-        key = Held if isinstance(fact, Held) else fact.message
+    def news(self, fact: Held | Slowed | Trouble) -> bool:
+        key = fact.message if isinstance(fact, Trouble) else type(fact)
+        interval = _SLOW if isinstance(fact, Slowed) else _INTERVAL
         now = self._clock()
-        if now - self._said.get(key, -_INTERVAL) < _INTERVAL:
+        if now - self._said.get(key, -interval) < interval:
             return False
         self._said[key] = now
         return True
 
 
 class Bar:
-    """A tqdm bar with rate, time left and counts; a wait that Leaf asks for is said beside it."""
+    """A tqdm bar with rate, time left and counts; beside it, what Leaf asks for just now."""
 
     def __init__(
         self,
@@ -168,6 +172,8 @@ class Bar:
         self._bar: tqdm[Any] | None = None
         self._tally: words.Tally | None = None
         self._repeats = _Repeats(clock)
+        self._drawn = 0.0
+        self._note, self._note_until = "", 0.0
 
     def __call__(self, fact: Fact) -> None:
         """Move the bar, or write a line above it."""
@@ -177,17 +183,15 @@ class Bar:
             case PhaseStarted(phase, total):
                 self.close()
                 self._tally = words.Tally(phase, total, self._clock())
-                self._bar = self._drawn(words.PHASES[phase], total)
+                self._bar = self._begun(words.PHASES[phase], total)
             case Reading(read):
-                if self._bar is None:
-                    self._bar = self._drawn("reading", None)
-                self._bar.update(read - self._bar.n)
+                self._count("reading", read)
             case Listed(users):
-                if self._bar is None:
-                    self._bar = self._drawn("asking", None)
-                self._bar.update(users - self._bar.n)
-            case Held():
-                self._wait(fact)
+                self._count("asking", users)
+            case Held(seconds):
+                self._say_beside(fact, seconds)
+            case Slowed():
+                self._say_beside(fact, _INTERVAL)
             case Trouble():
                 if self._repeats.news(fact):
                     self._line(fact.message)
@@ -199,6 +203,8 @@ class Bar:
     def close(self) -> None:
         """Leave the bar as it is and go on below it; one that only counted the reading disappears."""
         if self._bar is not None:
+            self._note = ""
+            self._draw()
             self._bar.close()
         self._bar, self._tally = None, None
 
@@ -206,44 +212,69 @@ class Bar:
         """A line of its own; but for a stop, what was counted till then has come to its end."""
         if not isinstance(fact, Stopping):
             self.close()
+        elif self._tally is not None:
+            self._tally.stopping = True
         if told := words.announcement(fact):
             self._line(told)
 
-    def _drawn(self, name: str, total: int | None) -> tqdm[Any]:
+    def _count(self, name: str, done: int) -> None:
+        """So many so far, of nobody knows how many."""
+        if self._bar is None:
+            self._bar = self._begun(name, None)
+        self._bar.update(done - self._bar.n)
+
+    def _begun(self, name: str, total: int | None) -> tqdm[Any]:
         from tqdm import tqdm  # noqa: PLC0415  (not needed off a terminal)
 
         tqdm.monitor_interval = 0  # its thread would outlive the run
-        width = self._columns()
-        wide = width >= _WIDE
         return tqdm(
             total=total,
             desc=name,
             file=self._stream,
-            ncols=width,
+            ncols=self._columns(),
             nrows=2,  # tqdm hides a bar where the terminal says that it has no rows, as some do
-            unit=" rows" if wide else "",
-            bar_format=None if total is None else _FULL if wide else _NARROW,
+            unit=" rows",
             mininterval=0.2,
             miniters=1,
             leave=total is not None,
+            bar_format=self._format(self._columns()),
         )
 
     def _row(self, fact: RowFinished | RowChecked) -> None:
         if self._verbose and (told := words.concern(fact)):
             self._line(told)
+        if self._tally is None:
+            return
+        self._tally.add(fact)
+        if self._clock() - self._drawn >= _REDRAWN:
+            self._draw()
+
+    def _draw(self) -> None:
         if self._bar is None or self._tally is None:
             return
-        before = self._tally.done
-        self._tally.add(fact)
-        self._bar.set_postfix_str(self._tally.shown(), refresh=False)
-        self._bar.update(self._tally.done - before)
+        self._bar.ncols = self._columns()  # people make windows larger and smaller
+        self._bar.bar_format = self._format(self._bar.ncols)
+        self._bar.n = self._tally.done
+        self._bar.refresh()
+        self._drawn = self._clock()
 
-    def _wait(self, fact: Held) -> None:
-        told = words.announcement(fact) or ""
-        if self._bar is None:
-            self._line(told)
+    def _format(self, width: int) -> str | None:
+        """What tqdm is to draw; None: as it likes, while nobody knows how much there is."""
+        if self._tally is None:
+            return None
+        now = self._clock()
+        if now >= self._note_until:
+            self._note = ""
+        told = self._tally.beside_the_bar(now, self._note, narrow=width < _WIDE)
+        told = told.replace("{", "{{").replace("}", "}}")
+        return told if width < _WIDE else f"{{desc}} {{percentage:3.0f}}%|{{bar}}| {told}"
+
+    def _say_beside(self, fact: Held | Slowed, seconds: float) -> None:
+        if self._tally is None:
+            self._line(words.announcement(fact) or "")
         else:
-            self._bar.set_postfix_str(told)
+            self._note, self._note_until = words.note(fact), self._clock() + seconds
+            self._draw()
 
     def _line(self, text: str) -> None:
         text = textwrap.fill(text, self._columns(), break_long_words=False, break_on_hyphens=False)

@@ -19,6 +19,7 @@ from bulk_onboard.facts import (
     RowChecked,
     RowFinished,
     Scanned,
+    Slowed,
     Stopping,
     Trouble,
 )
@@ -86,6 +87,8 @@ def announcement(fact: Fact) -> str | None:
             return why
         case Held(seconds):
             return f"Leaf asks to wait {length(seconds)}"
+        case Slowed(rate_now):
+            return f"Leaf asks to slow down, to {number(rate_now)} requests per second for now"
         case Trouble(message) | Note(message):
             return message
         case Stopping(reason):
@@ -94,6 +97,11 @@ def announcement(fact: Fact) -> str | None:
             return None
         case _:
             assert_never(fact)
+
+
+def note(fact: Held | Slowed) -> str:
+    """The same in short, for beside a bar."""
+    return f"Leaf asks to wait {length(fact.seconds)}" if isinstance(fact, Held) else "Leaf asks to slow down"
 
 
 def concern(fact: RowFinished | RowChecked) -> str | None:
@@ -143,14 +151,31 @@ class Tally:
 
     def line(self, now: float) -> str:
         """The progress in one line."""
-        elapsed = now - self.begun
-        speed = self.done / elapsed if elapsed > 0 else 0.0
-        parts = [f"{PHASES[self.phase]}: {self.done:,} of {rows(self.total)}"]
-        parts += [f"{number(speed)} rows/s"] if speed else []
-        parts += [self.shown()] if self.counts else []
-        if speed and self.done < self.total and not self.stopping:
-            parts.append(f"about {length((self.total - self.done) / speed)} left")
-        return ", ".join(parts)
+        begin = f"{PHASES[self.phase]}: {self.done:,} of {rows(self.total)}"
+        return ", ".join(filter(None, (begin, self._speed(now), self.shown(), self._left(now))))
+
+    def beside_the_bar(self, now: float, note: str, *, narrow: bool) -> str:
+        """The same in short, with what is going on just now. A narrow terminal cuts off the end."""
+        done, left = f"{self.done:,}/{self.total:,}", self._left(now).removeprefix("about ")
+        if not narrow:
+            parts = [done, self._speed(now), left, self.shown(), note]
+        elif note:
+            # While we wait, nobody asks how fast we are.
+            parts = [done, note, self.shown()]
+        else:
+            parts = [
+                " ".join(filter(None, (done, self._speed(now).replace(" rows", ""), left))),
+                self.shown(),
+            ]
+        return ", ".join(filter(None, parts))
+
+    def _speed(self, now: float) -> str:
+        return f"{number(self.done / (now - self.begun))} rows/s" if self.done and now > self.begun else ""
+
+    def _left(self, now: float) -> str:
+        if not self.done or self.done >= self.total or self.stopping or now <= self.begun:
+            return ""
+        return f"about {length((now - self.begun) * (self.total - self.done) / self.done)} left"
 
 
 # What needs a person comes first: a narrow terminal cuts off the end.

@@ -28,7 +28,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
-from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Trouble
+from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Slowed, Trouble
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.sockets import sockets
 from bulk_onboard.ledger import Journal, Ledger
@@ -177,7 +177,11 @@ class _Run:
 
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
         """Connect to Leaf and go through the phases. What stops them ends up in the run's info."""
-        pace = Pace(self._settings.pace.rate, on_hold=lambda seconds: self._facts(Held(seconds)))
+        pace = Pace(
+            self._settings.pace.rate,
+            on_hold=lambda seconds: self._facts(Held(seconds)),
+            on_slower=lambda rate: self._facts(Slowed(rate)),
+        )
         connections, in_flight = _in_flight(self._settings)
         leaf, info = self._place.leaf, self._info
         self._facts(

@@ -26,12 +26,17 @@ IDLE = 0.5
 class Pace:
     """Turns at no more than ``rate`` requests per second (0: no ceiling), and at what Leaf takes.
 
-    ``on_hold`` is told the seconds of every pause that Leaf asks for.
+    ``on_hold`` is told the seconds of every pause that Leaf asks for, ``on_slower`` the rate when it falls.
     """
 
-    def __init__(self, rate: float, on_hold: Callable[[float], None] = lambda _seconds: None) -> None:
+    def __init__(
+        self,
+        rate: float,
+        on_hold: Callable[[float], None] = lambda _seconds: None,
+        on_slower: Callable[[float], None] = lambda _rate: None,
+    ) -> None:
         self._highest = rate
-        self._on_hold = on_hold
+        self._on_hold, self._on_slower = on_hold, on_slower
         self._ceiling = Ceiling(rate)
         self._meter = Meter()
         self._known: Knowledge = None
@@ -108,6 +113,7 @@ class Pace:
         match known:
             case Probe():
                 self._ceiling.change(known.rate(0.0))
+                self._on_slower(self._ceiling.rate)
             case Immune() if isinstance(self._known, Probe):
                 self._ceiling.change(self._known.before)
         self._known, self._sending = known, 0.0

@@ -17,6 +17,7 @@ from bulk_onboard.facts import (
     RowChecked,
     RowFinished,
     Scanned,
+    Slowed,
     Stopping,
     Trouble,
 )
@@ -154,6 +155,51 @@ def test_a_narrow_bar_keeps_the_counts(clock: Clock) -> None:
     bar.close()
     assert "1 attention, 1 created" in stream.getvalue()
     assert "2/2" in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [57, 160])
+def test_what_leaf_asks_for_stands_beside_the_counts_until_it_is_over(clock: Clock, width: int) -> None:
+    stream = io.StringIO()
+    bar = progress.Bar(stream, clock, width=width)
+
+    def drawn(fact: Fact) -> str:
+        clock.now += 1
+        bar(fact)
+        return stream.getvalue().rstrip().rpartition("\r")[2]
+
+    drawn(PhaseStarted("onboard", 8000))
+    drawn(RowFinished(2, Status.CREATED))
+    waiting = drawn(Held(30.0))
+    assert "1/8,000" in waiting
+    assert "Leaf asks to wait 30 s" in waiting
+    assert "1 created" in waiting
+    clock.now += 30
+    assert "Leaf asks" not in drawn(RowFinished(3, Status.CREATED))
+    slowed = drawn(Slowed(38.0))
+    assert "Leaf asks to slow down" in slowed
+    bar.close()
+    assert "?" not in stream.getvalue()
+
+
+def test_a_bar_becomes_as_narrow_as_its_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    bar = progress.Bar(stream, clock)
+    for width in (120, 40):
+        monkeypatch.setattr(progress, "columns", lambda _stream, width=width: width)
+        bar(PhaseStarted("onboard", 100)) if width == 120 else None
+        stream.truncate(stream.seek(0))
+        clock.now += 1
+        bar(RowFinished(2, Status.FAILED))
+        assert 0 < max(len(part.rstrip()) for part in stream.getvalue().split("\r")) < width
+    bar.close()
+
+
+def test_lines_say_once_a_minute_that_leaf_is_slow(said: list[str], clock: Clock) -> None:
+    lines = progress.Lines(said.append, clock)
+    for _ in range(13):
+        lines(Slowed(38.0))
+        clock.now += 10
+    assert said == ["Leaf asks to slow down, to 38 requests per second for now"] * 3
 
 
 def test_a_long_line_above_the_bar_breaks_between_words(clock: Clock) -> None:

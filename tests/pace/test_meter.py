@@ -78,6 +78,21 @@ def test_the_pace_knows_what_went_out_when_and_what_leaf_refused() -> None:
     assert sum(found.held) == pytest.approx(3.0, abs=0.2)
 
 
+def test_who_watches_is_told_each_time_the_pace_falls() -> None:
+    told: list[float] = []
+
+    async def main() -> None:
+        pace = Pace(50.0, on_slower=told.append)
+        for _ in range(60):
+            pace.passed(await pace.turn())
+        for _ in range(3):
+            pace.throttled(await pace.turn(), None)
+
+    warp(main())
+    assert told
+    assert all(0 < rate < 50 for rate in told)
+
+
 def test_counting_costs_next_to_nothing() -> None:
     async def main() -> float:
         meter, clock = Meter(), asyncio.get_running_loop().time
