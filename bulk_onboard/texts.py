@@ -90,6 +90,23 @@ def _texts(lines: np.ndarray) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(lines), pa.py_buffer(ends), pa.py_buffer(lines))
 
 
-def is_blank(texts: Texts) -> bool:
-    """Whether none has anything in it."""
-    return not pc.max(pc.binary_length(texts)).as_py()
+def only_value(texts: Texts) -> str | None:
+    """The one value that all of them have; None if there are several, or none at all."""
+    data, _, lengths = bytes_of(texts)
+    if not len(lengths) or (lengths != lengths[0]).any():
+        return None
+    lines = data.reshape(len(lengths), -1)
+    return lines[0].tobytes().decode() if (lines == lines[0]).all() else None
+
+
+def repeated(text: str, count: int) -> pa.LargeStringArray:
+    """The same text so many times."""
+    return pa.repeat(pa.scalar(text, pa.large_string()), count)
+
+
+def joined(*parts: pa.Array | str) -> pa.LargeStringArray:
+    """Each row's texts put together; a plain text is the same for all rows."""
+    arguments = [
+        pa.scalar(part, pa.large_string()) if isinstance(part, str) else flat(part) for part in parts
+    ]
+    return pc.binary_join_element_wise(*arguments, pa.scalar("", pa.large_string()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from bulk_onboard.report.draft import Draft, drafts
 from bulk_onboard.report.rows import COLUMNS
-from bulk_onboard.report.safe import blank, cleaned, harmless, quoted
+from bulk_onboard.report.safe import cleaned, harmless, quoted
+from bulk_onboard.texts import bytes_of, flat, joined, only_value, repeated
 
 _NUMBERS: Mapping[str, pa.DataType] = {
     "row": pa.int64(),
@@ -72,13 +73,15 @@ def _again(folder: Path) -> str:
 
 def _table(page: pd.DataFrame, kept_from: int) -> pa.Table:
     """The page for all formats alike: fixed types, and no control characters."""
-    schema = pa.schema([(name, _NUMBERS.get(name, pa.string())) for name in page.columns])
-    table = pa.Table.from_pandas(page, schema=schema, preserve_index=False).replace_schema_metadata(None)
-    for at, field in enumerate(schema):
-        if field.type == pa.string():
-            column = pc.fill_null(table.column(at).combine_chunks(), "")
-            table = table.set_column(at, field, cleaned(column, lines=at >= kept_from))
-    return table
+    columns: dict[str, pa.Array] = {}
+    for at, name in enumerate(map(str, page.columns)):
+        if name in _NUMBERS:
+            columns[name] = pa.array(page[name], _NUMBERS[name], from_pandas=True)
+        else:
+            column = flat(pa.array(page[name], pa.large_string(), from_pandas=True))
+            filled = pc.fill_null(column, "") if column.null_count else column
+            columns[name] = cleaned(filled, lines=at >= kept_from)
+    return pa.table(columns)
 
 
 class _Writer(Protocol):
@@ -129,22 +132,37 @@ class _Csv(_Plain):
 
     def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
         self._file = file
-        names = cleaned(pa.array(schema.names, pa.string()), lines=False)
-        self._file.write((",".join(_cells(names).to_pylist()) + "\n").encode())
+        names = cleaned(pa.array(schema.names, pa.large_string()), lines=False)
+        self._file.write((",".join(quoted(harmless(names)).to_pylist()) + "\n").encode())
 
     def write(self, table: pa.Table) -> None:
         if table.num_rows:
-            lines = pc.binary_join_element_wise(*(_cells(column) for column in table.columns), ",")
-            whole = pa.ListArray.from_arrays([0, len(lines)], lines)
-            self._file.write(pc.binary_join(whole, "\n")[0].as_buffer())
-            self._file.write(b"\n")
+            self._file.write(bytes_of(joined(*_parts(table)))[0].data)
 
 
-def _cells(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if flat.type != pa.string():
-        return pc.fill_null(flat.cast(pa.string()), "")
-    return flat if blank(flat) else quoted(harmless(flat))
+def _parts(table: pa.Table) -> Iterator[pa.Array | str]:
+    """What a line is made of: cells, and between them what is the same in all lines."""
+    same, comma = "", ""
+    for column in table.columns:
+        cells = _cells(column)
+        if isinstance(cells, str):
+            same += comma + cells
+        else:
+            yield from (same + comma, cells)
+            same = ""
+        comma = ","
+    yield repeated(same + "\n", table.num_rows)
+
+
+def _cells(column: pa.ChunkedArray | pa.Array) -> pa.Array | str:
+    """The cells of a column; one for all rows if they are alike."""
+    if column.type != pa.large_string():
+        return "" if column.null_count == len(column) else pc.fill_null(flat(column), "")
+    texts = flat(column)
+    only = only_value(texts)
+    if only is None:
+        return quoted(harmless(texts))
+    return str(quoted(harmless(pa.array([only], pa.large_string())))[0].as_py())
 
 
 class _Parquet:

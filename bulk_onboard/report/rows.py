@@ -17,6 +17,7 @@ from bulk_onboard.concerns import RUNS, SINCE
 from bulk_onboard.entry import Entry
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import Status
+from bulk_onboard.texts import flat, only_value, repeated
 
 COLUMNS = (
     "row",
@@ -60,7 +61,7 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
     columns: dict[str, Any] = {
         "row": page.rows,
         "leafUserId": page.read("leafUserId"),
-        "provider": page.read("provider") if "provider" in manifest else _repeated(provider, len(manifest)),
+        "provider": page.read("provider") if "provider" in manifest else repeated(provider, len(manifest)),
         "status": status,
         "health": page.overridden("health", attrgetter("health")),
         "code": code,
@@ -80,7 +81,9 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
         SINCE: _repeated("", len(manifest)),
         RUNS: page.unknown(),
     }
-    return pd.DataFrame({name: _series(column) for name, column in columns.items()} | _kept(manifest))
+    return pd.DataFrame(
+        {name: _series(column) for name, column in columns.items()} | _kept(manifest), copy=False
+    )
 
 
 class _Page:
@@ -94,23 +97,21 @@ class _Page:
 
     def read(self, name: str) -> pa.Array:
         """A column as the manifest has it."""
-        column = pa.array(self._manifest[name], type=pa.string(), from_pandas=True)
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
+        column = flat(pa.array(self._manifest[name], pa.large_string(), from_pandas=True))
         return pc.fill_null(column, "") if column.null_count else column
 
     def text(self, get: Get) -> pa.Array:
         """A text that only entries have."""
         if not self._entries:
-            return _repeated("", len(self.rows))
-        return pc.fill_null(self._taken(get, pa.string()), "")
+            return repeated("", len(self.rows))
+        return pc.fill_null(self._taken(get, pa.large_string()), "")
 
     def overridden(self, name: str, get: Get) -> pa.Array:
         """A column of the manifest, where an entry does not say otherwise."""
         known = self.read(name)
         if not self._entries:
             return known
-        said = pa.array([get(entry) or "" for entry in self._entries], pa.string())
+        said = pa.array([get(entry) or "" for entry in self._entries], pa.large_string())
         return pc.coalesce(said.take(self._take), known)
 
     def status(self) -> pa.Array:
@@ -165,14 +166,14 @@ def _positions(rows: Positions, entries: Sequence[Entry]) -> Positions:
     return index.get_indexer(pd.Index(rows)).astype(np.int64)
 
 
-def _repeated(text: str, count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(text, pa.string()), count)
-
-
 def _hints(code: pa.Array) -> pa.Array:
     """The hints, looked up once per code that occurs."""
+    if (only := only_value(code)) is not None:
+        return repeated(hint(only), len(code))
     coded = code.dictionary_encode()
-    return pa.array([hint(each) for each in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+    return pa.array([hint(each) for each in coded.dictionary.to_pylist()], pa.large_string()).take(
+        coded.indices
+    )
 
 
 def _kept(manifest: pd.DataFrame) -> dict[str, pd.Series]:
@@ -191,4 +192,4 @@ def _header(name: str, taken: Container[str]) -> str:
 
 
 def _series(column: Any) -> pd.Series:
-    return column.to_pandas() if isinstance(column, pa.Array) else pd.Series(column)
+    return pd.Series(pd.array(column, dtype="str") if isinstance(column, pa.Array) else column, copy=False)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from bulk_onboard.texts import bytes_of, joined
 
 # Escape sequences as a whole (colours, window titles), then every other control character, the line
 # separators of Unicode and the marks that turn the direction of text around. "\n" is treated apart.
@@ -21,11 +24,6 @@ _UNWANTED = f"{_ESCAPES}|{_CONTROLS}"
 _SKIPPED = r"""[\s\x0b\p{Z}\p{Cf}'"`\x{2018}\x{2019}\x{201C}\x{201D}]*"""
 _FORMULA = rf"^{_SKIPPED}[=+\-@\t\r\x{{FF1D}}\x{{FF0B}}\x{{FF0D}}\x{{FF20}}]"
 _QUOTED = r'[",\r\n]'
-
-
-def blank(column: pa.Array) -> bool:
-    """Whether no text has anything in it, as in many columns of many pages."""
-    return not pc.max(pc.binary_length(column)).as_py()
 
 
 def cleaned(column: pa.Array, *, lines: bool) -> pa.Array:
@@ -41,11 +39,12 @@ def cleaned(column: pa.Array, *, lines: bool) -> pa.Array:
 def harmless(column: pa.Array) -> pa.Array:
     """The texts with a ``'`` in front of those that a spreadsheet would run as a formula."""
     # Few columns have texts that begin with anything but a letter or digit, and to see that is cheap.
-    firsts = pc.unique(pc.utf8_slice_codeunits(column, 0, 1)).to_pylist()
-    if all(first.isascii() and first.isalnum() for first in firsts if first):
+    data, starts, lengths = bytes_of(column)
+    firsts = np.flatnonzero(np.bincount(data[starts[lengths > 0]], minlength=256)).tolist()
+    if all(first < 128 and chr(first).isalnum() for first in firsts):
         return column
     runs = pc.match_substring_regex(column, _FORMULA)
-    return pc.if_else(runs, pc.binary_join_element_wise("'", column, ""), column)
+    return pc.if_else(runs, joined("'", column), column)
 
 
 def quoted(column: pa.Array) -> pa.Array:
@@ -53,9 +52,7 @@ def quoted(column: pa.Array) -> pa.Array:
     if not _holds(column, b'",\r\n'):
         return column
     doubled = pc.replace_substring(column, '"', '""')
-    return pc.if_else(
-        pc.match_substring_regex(column, _QUOTED), pc.binary_join_element_wise('"', doubled, '"', ""), column
-    )
+    return pc.if_else(pc.match_substring_regex(column, _QUOTED), joined('"', doubled, '"'), column)
 
 
 def plain(text: str) -> str:
@@ -68,6 +65,5 @@ _PLAIN = re.compile(re.sub(r"\\x\{(\w+)\}", r"\\u\1", _UNWANTED) + "|\n")
 
 def _holds(column: pa.Array, characters: bytes) -> bool:
     """Whether any of these occurs. The bytes of all texts lie together: no pattern is as fast as that."""
-    together = column.buffers()[2]
-    text = together.to_pybytes() if together else b""
+    text = bytes_of(column)[0].tobytes()
     return any(character in text for character in characters)
