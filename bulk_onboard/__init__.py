@@ -15,6 +15,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     listing census                            what Leaf's list of users shows, and what that is worth
     guard concerns change                     is the file as expected; who needs attention, and is that new
     letter metrics                            the message and the metrics about a run, as text
+    foresee plan                              what a dry run tells of a row; keeping to what one told
     decide health                             (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends

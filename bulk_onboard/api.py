@@ -46,6 +46,8 @@ class Options(TypedDict, total=False):
     sandbox_reset: bool
     sandbox_faults: str
     allow_shared_tokens: bool
+    dry_run: bool
+    plan: str | Path
 
 
 @dataclass(frozen=True, slots=True)

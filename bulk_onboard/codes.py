@@ -227,6 +227,19 @@ _TROUBLE = (
     Code("not-attempted", "The run ended before this row's turn; nothing was sent.", _RUN_AGAIN),
 )
 
+_PLAN = (
+    Code(
+        "not-in-plan",
+        "The plan (--plan) does not say that this row would be sent, so it was left out.",
+        "If it should be sent, make a new plan with --dry-run, or run without --plan.",
+    ),
+    Code(
+        "plan-outdated",
+        "Leaf or the row is not what it was when the plan was made, and nothing was done with the row.",
+        "Make a new plan with `bulk-onboard run FILE --dry-run`, look at it, and run that.",
+    ),
+)
+
 _EVENTS = (
     Code(
         "not-connected",
@@ -280,7 +293,19 @@ _STATUSES = (
         "It cannot be known yet whether the credentials were stored.",
         "Run the same command again: Leaf is asked first, and nothing is sent twice.",
     ),
-    Code("not_attempted", "The run ended before this row's turn; nothing was sent.", _RUN_AGAIN),
+    Code("not_attempted", "Nothing was sent for the row: the run ended before, or left it out.", _RUN_AGAIN),
+    Code("would_create", "A run would store the credentials.", "Nothing to do.", act=False),
+    Code(
+        "would_replace",
+        "A run would store the credentials in the place of those that Leaf holds.",
+        "Nothing to do.",
+        act=False,
+    ),
+    Code(
+        "no_such_user",
+        "Leaf knows no user with this leafUserId under our login.",
+        "Check the id and which Leaf (LEAF_BASE_URL) and login are used; create the user first if needed.",
+    ),
 )
 
 _HEALTHS = (
@@ -301,7 +326,7 @@ _HEALTHS = (
 CODES: Mapping[str, Code] = MappingProxyType(
     {
         code.name: code
-        for group in (_INPUT, _REPAIRS, _CONNECTED, _REFUSED, _TROUBLE, _EVENTS, _STATUSES, _HEALTHS)
+        for group in (_INPUT, _REPAIRS, _CONNECTED, _REFUSED, _TROUBLE, _PLAN, _EVENTS, _STATUSES, _HEALTHS)
         for code in group
     }
 )

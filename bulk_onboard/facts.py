@@ -50,6 +50,7 @@ class About:
     to_do: int
     rate: float
     environments: Mapping[str, int] = field(default_factory=dict)
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase begins: ``total`` rows will be onboarded or checked."""
+    """A phase begins: ``total`` rows will be onboarded, checked, or only looked at (foresee)."""
 
-    phase: Literal["onboard", "events"]
+    phase: Literal["onboard", "events", "foresee"]
     total: int
 
 
@@ -171,12 +172,28 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run would take, if nothing has to be repeated. ``seconds`` None: no ceiling tells how long."""
+
+    get: int
+    post: int
+    delete: int
+    seconds: float | None = None
+
+    @property
+    def total(self) -> int:
+        """All requests."""
+        return self.get + self.post + self.delete
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """One run as the ledger knows it.
 
     ``provider`` names all of them, with commas, if the rows went to several. ``leaf`` is the base URL (or the
     sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
-    ``environments`` valid rows by the environment of their provider, where it has several.
+    ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what a
+    dry run came to, ``plan`` the name of the plan that was carried out.
     """
 
     run_id: str
@@ -196,3 +213,5 @@ class RunInfo:
     kind: Kind = Kind.RUN
     traffic: Traffic = field(default_factory=Traffic)
     environments: Mapping[str, int] = field(default_factory=dict)
+    forecast: Forecast | None = None
+    plan: str | None = None

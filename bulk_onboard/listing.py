@@ -81,6 +81,34 @@ class Prints:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Ids:
+    """UUIDs, each once, sorted by key; ``words`` rows x 2."""
+
+    keys: np.ndarray
+    words: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def find(self, ids: np.ndarray) -> np.ndarray:
+        """Where these (rows x 2) are, -1 for those that are not. Two with one key would hide one another."""
+        if not len(self):
+            return np.full(len(ids), -1)
+        at = np.minimum(np.searchsorted(self.keys, _keys(ids)), len(self) - 1)
+        return np.where((self.words[at] == ids).all(axis=1), at, -1)
+
+
+def indexed(ids: np.ndarray) -> tuple[Ids, np.ndarray]:
+    """UUIDs (rows x 2) to be found again, and at which line each stood; of several alike the last counts."""
+    keys = _keys(ids)
+    order = np.argsort(keys, kind="stable")
+    last = np.ones(len(order), bool)
+    last[:-1] = keys[order][1:] != keys[order][:-1]
+    order = order[last]
+    return Ids(keys[order], ids[order]), order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
     """One provider's columns: a `CONNECTED` or the like, and for those the texts and the prints."""
 
@@ -92,25 +120,24 @@ class _Shown:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
-    """All users that were listed, sorted by key; ``words`` are their UUIDs, rows x 2."""
+    """All users that were listed, each once, and what is shown of them by provider name."""
 
-    keys: np.ndarray
-    words: np.ndarray
+    users: Ids
     shown: Mapping[str, _Shown]
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.users)
 
     def states(self, provider: str, ids: np.ndarray) -> np.ndarray:
         """What the list shows for these growers (rows x 2): `UNLISTED`, `CONNECTED` and so on."""
-        at = self._find(ids)
+        at = self.users.find(ids)
         found = np.full(len(ids), UNLISTED, np.uint8)
         found[at >= 0] = self.shown[provider].states[at[at >= 0]]
         return found
 
     def of_state(self, provider: str, state: int) -> np.ndarray:
         """The UUIDs (rows x 2) for which the list shows this."""
-        found: np.ndarray = self.words[self.shown[provider].states == state]
+        found: np.ndarray = self.users.words[self.shown[provider].states == state]
         return found
 
     def state(self, provider: str, leaf_user_id: str) -> int:
@@ -127,14 +154,7 @@ class Listing:
         return ListedCredential(shown.ids[at].decode(), shown.statuses[at].decode(), prints)
 
     def _place(self, leaf_user_id: str) -> int:
-        return int(self._find(words([leaf_user_id]))[0])
-
-    def _find(self, ids: np.ndarray) -> np.ndarray:
-        """Where these are, -1 for those that are not. Two users with one key would hide one another."""
-        if not len(self):
-            return np.full(len(ids), -1)
-        at = np.minimum(np.searchsorted(self.keys, _keys(ids)), len(self) - 1)
-        return np.where((self.words[at] == ids).all(axis=1), at, -1)
+        return int(self.users.find(words([leaf_user_id]))[0])
 
 
 class Collecting:
@@ -158,15 +178,9 @@ class Collecting:
     def listing(self) -> Listing:
         """All of them, each user once."""
         ids = np.concatenate([np.empty((0, 2), np.uint64), *self._words])
-        keys = _keys(ids)
-        order = np.argsort(keys, kind="stable")
-        last = np.ones(len(order), bool)
-        last[:-1] = keys[order][1:] != keys[order][:-1]
-        order = order[last]
-        shown = {
-            provider: _joined(parts, order, self._fields[provider]) for provider, parts in self._shown.items()
-        }
-        return Listing(keys[order], ids[order], shown)
+        users, order = indexed(ids)
+        shown = {name: _joined(parts, order, self._fields[name]) for name, parts in self._shown.items()}
+        return Listing(users, shown)
 
 
 def words(leaf_user_ids: Sequence[str]) -> np.ndarray:

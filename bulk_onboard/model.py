@@ -27,6 +27,10 @@ class Status(StrEnum):
     FAILED = "failed"
     UNRESOLVED = "unresolved"
     NOT_ATTEMPTED = "not_attempted"
+    # Of a dry run only:
+    WOULD_CREATE = "would_create"
+    WOULD_REPLACE = "would_replace"
+    NO_SUCH_USER = "no_such_user"
 
     @property
     def done(self) -> bool:
@@ -40,7 +44,10 @@ class Status(StrEnum):
 
 
 _DONE = frozenset({Status.CREATED, Status.EXISTING, Status.DUPLICATE})
-_ATTENTION = frozenset({Status.INVALID, Status.REJECTED, Status.FAILED, Status.UNRESOLVED})
+_ATTENTION = frozenset(
+    {Status.INVALID, Status.REJECTED, Status.FAILED, Status.UNRESOLVED, Status.NO_SUCH_USER}
+)
+FORESEEN = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
 
 
 class Health(StrEnum):

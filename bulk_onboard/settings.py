@@ -147,6 +147,7 @@ class Settings:
 
     ``providers`` are those there are. ``provider`` is where rows go that name none; in a file with a column
     of providers they are invalid unless it was ``provider_given``: no default sends them to the wrong place.
+    A ``dry_run`` only asks; ``plan`` is the file of a dry run that is to be carried out.
     ``app`` holds app fields by their provider's name and then Leaf's.
     """
 
@@ -163,6 +164,8 @@ class Settings:
     events: EventsSettings = field(default_factory=EventsSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     night: NightSettings = field(default_factory=NightSettings)
+    dry_run: bool = False
+    plan: Path | None = None
 
     @property
     def chosen(self) -> Provider:

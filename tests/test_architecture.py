@@ -38,6 +38,8 @@ TABLES = {
     "listing",
     "census",
     "engine.census",
+    "plan",
+    "engine.planned",
 }
 TABLES |= {"findings", "repair", "workbook"}
 TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}

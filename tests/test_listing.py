@@ -82,7 +82,7 @@ def test_a_million_users_take_less_than_a_hundred_bytes_each() -> None:
     )
     found = listing(*users, per_page=100)
     shown = found.shown["raven"]
-    arrays = [found.keys, found.words, shown.states, shown.ids, shown.statuses, shown.prints]
+    arrays = [found.users.keys, found.users.words, shown.states, shown.ids, shown.statuses, shown.prints]
     assert sum(np.asarray(each).nbytes for each in arrays) < 100 * len(users)
 
 

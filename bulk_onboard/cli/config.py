@@ -76,10 +76,13 @@ class Options(BaseModel):
     notify_when: s.NotifyWhen = s.NotifyWhen.CHANGE
     ping: str | None = None
     metrics: Path | None = None
+    dry_run: StrictBool = False
+    plan: Path | None = None
 
 
-# To empty the sandbox is said for one run at a time, not in a file for every run to come.
-_TOML_KEYS = tuple(name for name in Options.model_fields if name != "sandbox_reset")
+# These are said for one run at a time, not in a file for every run to come.
+_ONE_RUN = {"sandbox_reset", "dry_run", "plan"}
+_TOML_KEYS = tuple(name for name in Options.model_fields if name not in _ONE_RUN)
 
 
 class _Surroundings(BaseSettings):
@@ -178,6 +181,8 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
         for name in ("sandbox_reset", "sandbox_faults"):
             if name in told:
                 raise UsageError(f"--{name.replace('_', '-')} is of use with --sandbox only")
+    if told.get("dry_run") and told.get("plan"):
+        raise UsageError("--dry-run makes a plan and --plan carries one out; take one of them at a time")
 
 
 def _validated(model: type[M], values: Mapping[str, Any], config: Path | None, told: Collection[str]) -> M:
@@ -226,6 +231,8 @@ def _frozen(
         safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
         events=s.EventsSettings(options.events, options.events_wait),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
+        dry_run=options.dry_run,
+        plan=options.plan,
     )
 
 

@@ -121,6 +121,16 @@ if_exists = click.option(
     help="skip: ask first, never touch what exists; overwrite: post without asking.  [default: skip]",
 )
 
+plan = together(
+    _flag("--dry-run", "Ask Leaf, but change nothing: what would happen to each row, and a plan of it."),
+    click.option(
+        "--plan",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Carry out exactly the plan.csv of a dry run; what has changed since is left out.",
+    ),
+)
+
 safety = together(
     click.option(
         "--canary",

@@ -21,6 +21,7 @@ _EPILOG = """\b
 Examples:
   bulk-onboard run growers.csv --sandbox
   bulk-onboard run growers.xlsx --sheet Growers --map "refreshToken=Raven token"
+  bulk-onboard run growers.csv --dry-run
   bulk-onboard run growers.csv --canary 5 --max-failures 2% --keep name,region
   bulk-onboard run growers.csv --max-new 5% --notify-when problems --metrics raven.prom
   gpg -d growers.csv.gpg | bulk-onboard run - --json > summary.json
@@ -39,6 +40,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 @options.strict
 @options.pace
 @options.if_exists
+@options.plan
 @options.safety
 @options.guards
 @options.events

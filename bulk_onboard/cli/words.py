@@ -25,7 +25,11 @@ from bulk_onboard.facts import (
 )
 from bulk_onboard.model import Health, Status
 
-PHASES: Mapping[str, str] = {"onboard": "onboarding", "events": "checking events"}
+PHASES: Mapping[str, str] = {
+    "onboard": "onboarding",
+    "events": "checking events",
+    "foresee": "asking",
+}
 
 
 def rows(count: int) -> str:
@@ -68,6 +72,9 @@ def environments(found: Mapping[str, int]) -> str:
 
 def about(fact: About) -> str:
     """What is about to be changed."""
+    if fact.dry_run:
+        what = f"Dry run, nothing is changed: about to look at {rows(fact.to_do)}"
+        return f"{what} at {fact.leaf} as {fact.owner}, {rate(fact.rate)} (run {fact.run_id})"
     what = f"About to store credentials of {rows(fact.to_do)}" if fact.to_do else "Nothing to store"
     several = "s" if "," in fact.provider else ""
     where = f"{what} at {fact.leaf} as {fact.owner}, provider{several} {fact.provider.replace(',', ', ')}"
@@ -121,7 +128,7 @@ def concern(fact: RowFinished | RowChecked) -> str | None:
 class Tally:
     """How far the current phase is."""
 
-    phase: Literal["onboard", "events"]
+    phase: Literal["onboard", "events", "foresee"]
     total: int
     begun: float
     done: int = 0
@@ -132,7 +139,7 @@ class Tally:
         """Count one row. A follow-up that runs beside onboarding does not count as a row onboarded."""
         match fact:
             case RowFinished(_, status, _):
-                self._count("onboard", _column(status))
+                self._count("onboard" if self.phase == "events" else self.phase, _column(status))
             case RowChecked(_, health):
                 self._count("events", health.value if health else "not checked")
             case _:

@@ -14,10 +14,11 @@ from bulk_onboard import manifest
 from bulk_onboard.concerns import Change, Concerns, Reckoning
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import RunInfo
+from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.plan import COLUMNS
 from bulk_onboard.report.extract import Extract
-from bulk_onboard.report.files import write_json, write_results
+from bulk_onboard.report.files import write_json, write_plan, write_results
 from bulk_onboard.report.page import write_page
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
@@ -68,7 +69,8 @@ def write(
     ``before``: how the run had ended before this look at it, which is what stays on record. ``content``: the
     digest of what its input says. ``again``: nothing has been done since its files were last written.
     """
-    folder, tally, extract = output.folder / info.run_id, Tally(), Extract()
+    folder, extract = output.folder / info.run_id, Extract()
+    tally = Tally(planned=info.plan is not None)
     last = history.last(ledger, run_no)
     reckoning = _reckoning(ledger, run_no, info, last, again=again)
 
@@ -79,6 +81,8 @@ def write(
             yield aged
 
     files = list(write_results(folder, [name for name in output.formats if name != PAGE], counted()))
+    if info.kind is Kind.DRY_RUN:
+        files.append(write_plan(folder / "plan.csv", _plan(pages(ledger, run_no, info.provider))))
     code, kept = exit_code(tally, info), before or info
     kept = replace(kept, exit_code=int(exit_code(tally, kept)))
     sums = summary(kept, tally)
@@ -109,6 +113,12 @@ def aged_pages(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFr
     """The same rows as in the run's files, once these have been written."""
     reckoning = _reckoning(ledger, run_no, info, None, again=True)
     yield from map(reckoning.add, pages(ledger, run_no, info.provider))
+
+
+def _plan(results: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """What a dry run found out, as `run --plan` reads it."""
+    for page in results:
+        yield page.rename(columns={"status": "action"})[list(COLUMNS)]
 
 
 def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

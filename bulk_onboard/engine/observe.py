@@ -29,9 +29,9 @@ class Observing:
         self._troubles: dict[str, float] = {}
         stop.on_drain = lambda reason: observer(Stopping(reason))
 
-    def watch(self, safety: Safety, to_do: int) -> None:
-        """From now on, outcomes decide whether the run goes on."""
-        self._watch = Watch(safety, to_do)
+    def watch(self, safety: Safety, to_do: int, *, harmless: bool = False) -> None:
+        """From now on, outcomes decide whether the run goes on. ``harmless``: it changes nothing."""
+        self._watch = Watch(safety, to_do, harmless=harmless)
 
     def __call__(self, fact: Fact) -> None:
         match fact:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from bulk_onboard.decide import (
     Action,
@@ -25,8 +26,11 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble
-from bulk_onboard.model import Answer, Row, Status, Transient, Verdict
+from bulk_onboard.model import Answer, Echo, Row, Status, Transient, Verdict
 from bulk_onboard.stamp import to_text
+
+# Leaf holds a token that nobody planned for.
+_OUTDATED_TOKEN = ("plan-outdated", Echo.DIFFERENT)
 
 
 def utc_now() -> datetime:
@@ -34,22 +38,37 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def start(row: Row, policy: Policy) -> Step:
-    """Where a row starts of which nothing is known beforehand."""
-    return Next(first(policy, row.open_intent))
+class Guide(Protocol):
+    """Who knows more of rows than Leaf's answers to them."""
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Where a row starts."""
+
+    def review(self, row: Row, progress: Progress, verdict: Verdict, step: Step) -> Step:
+        """What to do after an answer, instead of the step that it would lead to."""
 
 
-def as_decided(_row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
-    """What to do after an answer, if nobody objects."""
-    return step
+class Unguided:
+    """Nothing is known of rows beforehand, and nobody objects to what is decided."""
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """By the policy."""
+        return Next(first(policy, row.open_intent))
+
+    def review(self, _row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+        """As decided."""
+        return step
+
+
+UNGUIDED = Unguided()
 
 
 @dataclass(frozen=True, slots=True)
 class Onboarding:
     """What all rows share. ``slots`` bounds the rows between an intent and an answer; waiting rows hold none.
 
-    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time. ``begin`` says where a row starts, and
-    ``review`` has the last word on what is done after an answer.
+    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time. ``guide`` has the last
+    word on what is done.
     """
 
     leaf: Connection
@@ -60,8 +79,7 @@ class Onboarding:
     slots: asyncio.Semaphore
     draw: Callable[[], float]
     now: Callable[[], datetime] = utc_now
-    begin: Callable[[Row, Policy], Step] = start
-    review: Callable[[Row, Progress, Verdict, Step], Step] = as_decided
+    guide: Guide = UNGUIDED
 
     async def onboard(self, row: Row, under_way: Callable[[], None] = lambda: None) -> None:
         """Take one row to its outcome, and commit that. Raises LoginRefused and LedgerError.
@@ -82,7 +100,7 @@ class _Life:
         self._started_at = to_text(shared.now())
         self._intended_at = to_text(row.open_intent.at) if row.open_intent else ""
         self._last: Answer[Verdict] | None = None
-        self._begun = shared.begin(row, shared.policy)
+        self._begun = shared.guide.begin(row, shared.policy)
         self._progress = (
             self._begun.progress if isinstance(self._begun, Next) else first(shared.policy, row.open_intent)
         )
@@ -117,7 +135,7 @@ class _Life:
             self._tell_trouble(answer.verdict)
             moment = Moment(clock() - began, self._shared.draw())
             step = decide(self._progress, answer.verdict, self._shared.policy, moment)
-            match self._shared.review(self._row, self._progress, answer.verdict, step):
+            match self._shared.guide.review(self._row, self._progress, answer.verdict, step):
                 case Finish() as finish:
                     return finish
                 case Next(progress, after):
@@ -186,7 +204,8 @@ class _Life:
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.
         other = finish.status is Status.UNRESOLVED and not self._is_of_these_secrets()
-        if other or finish.code == "token-changed":
+        held = finish.credential.echo if finish.credential else Echo.UNKNOWN
+        if other or finish.code == "token-changed" or (finish.code, held) == _OUTDATED_TOKEN:
             entry = entry._replace(fingerprint="")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))

@@ -87,6 +87,8 @@ async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
         ledger = _held(settings, stack)
         run_no, info = find(ledger, run_id)
         require_blocks(ledger, run_no, info)
+        if info.kind is Kind.DRY_RUN:
+            raise UsageError(f"run {run_id} was a dry run: it stored nothing that could be checked")
         place = await _place(settings, stack)
         if place.identity != info.leaf:
             raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from bulk_onboard.decide import Policy
 from bulk_onboard.engine.census import Census, Taking
 from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import Onboarding, as_decided, start, utc_now
+from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, Journal, Users
 from bulk_onboard.engine.scan import Scan
@@ -53,7 +54,8 @@ class Phases:
     """What the phases of one run work with.
 
     ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
-    intent and an answer. ``users``: who is asked for a census; ``census``: what that came to.
+    intent and an answer. ``users``: who is asked for a census; ``census``: what that came to;
+    ``guided``: who guides the rows, given a census.
     """
 
     settings: Settings
@@ -68,36 +70,37 @@ class Phases:
     policy: Policy
     users: Users | None = None
     census: Census | None = None
+    guided: Callable[[Census | None], Guide] = lambda census: census or UNGUIDED
 
     async def onboard(self, scan: Scan, found: Survey) -> None:
         """Post what is to do, the canary first, then check what is connected."""
-        await (await self._informed(found))._onboard(scan, found)
+        await (await self.informed(found))._onboard(scan, found)
 
     async def _onboard(self, scan: Scan, found: Survey) -> None:
         wanted, canary = found.wanted, self.settings.safety.canary
         if canary and len(wanted):
             await self._send_canary(scan, found, wanted[:canary])
             wanted = wanted[canary:]
-        await self._post(scan, found, wanted)
+        await self.post(scan, found, wanted)
         if self.settings.events.check:
             began = utc_now()
-            await self._check(lambda: self._connected(every=False, began=began))
+            await self._check(lambda: self.connected(every=False, began=began))
             await self._mend(scan, found)
 
     async def check_connected(self) -> None:
         """Check the connected rows of a run that was."""
-        await self._check_all(lambda: self._connected(every=True))
+        await self._check_all(lambda: self.connected(every=True))
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
-        await self._check_all(lambda: chain(self._connected(every=True), rows_unknown(scan, found)))
+        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, found)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
         growers = await asyncio.to_thread(growers_checked, checks())
         phases = replace(self, census=await self._census(growers))
         await phases._check(checks, sum(map(len, growers.values())))
 
-    async def _informed(self, found: Survey) -> Phases:
+    async def informed(self, found: Survey) -> Phases:
         """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
         # For a POST that may have been stored a list is no proof.
         rows = np.setdiff1d(found.wanted, list(found.intents), assume_unique=True)
@@ -127,23 +130,30 @@ class Phases:
         if self.census and self.census.denied:
             rows = sorted(self.census.denied)
             self.census.denied.clear()
-            await self._post(scan, found, np.array(rows, np.int64))
-            await self._check(lambda: self._connected(every=False, only=rows))
+            await self.post(scan, found, np.array(rows, np.int64))
+            await self._check(lambda: self.connected(every=False, only=rows))
 
     async def _send_canary(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
-        await self._post(scan, found, wanted)
+        await self.post(scan, found, wanted)
         rows = wanted.tolist()
-        await self._check(lambda: self._connected(every=False, only=rows))
+        await self._check(lambda: self.connected(every=False, only=rows))
         await self._mend(scan, found)
         entries = self.memory.entries(self.run_no, rows[0], rows[-1])
         healthy = sum(entry.health == Health.HEALTHY for entry in entries if entry.row in rows)
         if healthy < len(rows):
             self.stop.drain(f"only {healthy} of the first {len(rows)} rows (--canary) are healthy")
 
-    async def _post(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+    async def post(
+        self,
+        scan: Scan,
+        found: Survey,
+        wanted: np.ndarray,
+        phase: Literal["onboard", "foresee"] = "onboard",
+    ) -> None:
+        """Take these rows to their outcomes."""
         if not len(wanted) or self.stop.draining:
             return
-        self.facts(PhaseStarted("onboard", len(wanted)))
+        self.facts(PhaseStarted(phase, len(wanted)))
         work = Onboarding(
             leaf=self.leaf,
             journal=self.journal,
@@ -152,8 +162,7 @@ class Phases:
             observer=self.facts,
             slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
-            begin=self.census.begin if self.census else start,
-            review=self.census.review if self.census else as_decided,
+            guide=self.guided(self.census),
         )
         rows = rows_to_do(scan, wanted, found.intents)
         await work_through(rows, work.onboard, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
@@ -164,7 +173,7 @@ class Phases:
         rate = self.settings.pace.rate
         return min(self.in_flight, 2 + math.ceil(rate * AHEAD)) if rate else self.in_flight
 
-    def _connected(
+    def connected(
         self, *, every: bool, only: Sequence[int] | None = None, began: datetime | None = None
     ) -> Iterator[Check]:
         """The connected rows, as `rows_to_check` tells."""

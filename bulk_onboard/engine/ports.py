@@ -7,10 +7,14 @@ from typing import Protocol
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import PageVerdict, Prints
-from bulk_onboard.model import Answer, EventsVerdict, Payload, Verdict
+from bulk_onboard.model import Answer, EventsVerdict, Payload, Requests, Verdict
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]
+
+
+def unheard() -> None:
+    """Who does not care when a request goes out."""
 
 
 class Leaf(Protocol):
@@ -43,6 +47,10 @@ class Users(Protocol):
     @property
     def secret_fields(self) -> SecretFields:
         """Of the providers that users are shown with."""
+
+    @property
+    def requests(self) -> Requests:
+        """How many requests of all kinds have been sent so far."""
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         """A page of the list of users, from page 0."""

@@ -11,8 +11,9 @@ from dataclasses import replace
 import pandas as pd
 
 from bulk_onboard.engine.closing import RunResult, aged_pages, write
+from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.engine.onboard import UNGUIDED, utc_now
 from bulk_onboard.engine.opening import (
     Opened,
     begun,
@@ -23,17 +24,21 @@ from bulk_onboard.engine.opening import (
     scopes_of,
 )
 from bulk_onboard.engine.phases import Phases, policy_of
+from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import Survey, survey
-from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
+from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError, UsageError
 from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Slowed, Trouble
+from bulk_onboard.foresee import asking
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.sockets import sockets
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.model import Requests
+from bulk_onboard.model import IfExists, Requests
 from bulk_onboard.pace import Pace
+from bulk_onboard.plan import Plan, plan_of
+from bulk_onboard.read import open_source
 from bulk_onboard.settings import Settings
 
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard", "write_again"]
@@ -56,17 +61,34 @@ async def onboard(
 ) -> RunResult:
     """Onboard every row of the source that is not onboarded yet, check events, write the report.
 
+    Or only find out what that would do, or do only what was found out, as the settings say.
     ``reading``: what `reading_of` says of both, if that is known already.
     Raises InputError if the file cannot be used, LedgerBusy if another run holds the ledger, LedgerError,
     OutputError. A refused login or an early stop is no exception but the result's exit code.
     """
     if reading is None:
         reading = await asyncio.to_thread(reading_of, source, settings)
-    async with begun(source.name, settings, providers=reading.providers) as opened:
+    plan = await asyncio.to_thread(_planned, settings)
+    kind = Kind.DRY_RUN if settings.dry_run else Kind.RUN
+    async with begun(source.name, settings, kind, reading.providers) as opened:
         run = _Run(settings, opened, observer, stop)
-        scan, found = await run.survey(source, reading)
-        await run.work(lambda phases: phases.onboard(scan, found), len(found.wanted))
+        scan, found = await run.survey(source, reading, plan)
+        await run.work(lambda phases: run.through(phases, scan, found), len(found.wanted))
         return await run.report()
+
+
+def _planned(settings: Settings) -> Plan | None:
+    """The plan that is to be carried out, if any. Raises InputError, UsageError."""
+    if settings.plan is None:
+        return None
+    with open_source(settings.plan) as source:
+        plan = plan_of(source)
+    if plan.replaces and settings.if_exists in {IfExists.SKIP}:
+        raise UsageError(
+            f"{plan.name} replaces the credentials of {plan.replaces:,} growers, which --if-exists"
+            f" {settings.if_exists} does not; run it with the --if-exists that it was made with"
+        )
+    return plan
 
 
 async def check_events(
@@ -127,8 +149,9 @@ class _Run:
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
         self._facts(Begun(self._info.run_id))
+        self._replaces: frozenset[int] = frozenset()
 
-    async def survey(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
+    async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError; then nothing is kept of the run."""
         try:
             scan = Scan(source, reading, self._ledger.key, self._ledger.method)
@@ -140,17 +163,49 @@ class _Run:
                 )
             self._content = scan.content()
             notes = await asyncio.to_thread(self._surprises, source.name, found)
+            if plan is not None:
+                found = await asyncio.to_thread(self._restricted, found, plan)
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
         kept = tuple(name for name, _ in scan.columns.keep)
-        self._info = replace(self._info, rows=found.rows, kept=kept, environments=found.environments)
+        self._info = replace(
+            self._info,
+            rows=found.rows,
+            kept=kept,
+            environments=found.environments,
+            plan=plan.name if plan else None,
+        )
         self._ledger.amend(self._info)
-        self._facts.watch(self._settings.safety, len(found.wanted))
+        self._facts.watch(self._settings.safety, len(found.wanted), harmless=self._settings.dry_run)
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in notes:
             self._facts(Note(note))
         return scan, found
+
+    def _restricted(self, found: Survey, plan: Plan) -> Survey:
+        provider = self._providers[0].name
+        found, self._replaces = restricted(found, plan, self._ledger, (self._run_no, self._scope), provider)
+        return found
+
+    async def through(self, phases: Phases, scan: Scan, found: Survey) -> None:
+        """Go the whole way with the rows to do, or as far as the settings allow."""
+        if self._settings.dry_run:
+            forecast = await foresee(phases, scan, found)
+            self._info = replace(self._info, forecast=forecast)
+        elif self._settings.plan:
+            await self._keeping_to_plan(phases).onboard(scan, found)
+        else:
+            await phases.onboard(scan, found)
+
+    def _keeping_to_plan(self, phases: Phases) -> Phases:
+        """A plan is of what Leaf held when it was asked, so it is asked again in every mode."""
+        mode, replaces = self._settings.if_exists, self._replaces
+        return replace(
+            phases,
+            policy=asking(phases.policy),
+            guided=lambda census: KeepingTo(census or UNGUIDED, replaces, mode),
+        )
 
     def _surveyed(self, scan: Scan) -> Survey:
         return survey(
@@ -193,6 +248,7 @@ class _Run:
                 to_do,
                 self._settings.pace.rate,
                 info.environments,
+                self._settings.dry_run,
             )
         )
         client = LeafClient(
@@ -224,7 +280,8 @@ class _Run:
                     await phases(ready)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)
-            self._info = replace(info, requests=info.requests + client.requests, traffic=pace.traffic())
+            sent = info.requests + client.requests
+            self._info = replace(self._info, requests=sent, traffic=pace.traffic())
 
     # --- the end ------------------------------------------------------------------------------------
 

@@ -250,7 +250,8 @@ def _summed_up(sums: _Sums, findings: pd.DataFrame) -> Survey:
 
 def _is_open(entry: Entry, every: bool) -> bool:
     connected = entry.status in {Status.CREATED.value, Status.EXISTING.value}
-    return connected and (every or entry.health in {"", Health.PENDING.value})
+    # Of no grower: what a plan leaves out.
+    return connected and bool(entry.leaf_user_id) and (every or entry.health in {"", Health.PENDING.value})
 
 
 def _check(entry: Entry) -> Check:

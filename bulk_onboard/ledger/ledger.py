@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
-from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.facts import Forecast, Kind, RunInfo
 from bulk_onboard.fingerprint import Method
 from bulk_onboard.growers import Growers, State, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
@@ -367,6 +367,8 @@ def _run_values(info: RunInfo) -> dict[str, Any]:
         "kind": info.kind.value,
         "environments": json.dumps(dict(info.environments)),
         "traffic": json.dumps(asdict(info.traffic), separators=(",", ":")),
+        "forecast": json.dumps(asdict(info.forecast)) if info.forecast else None,
+        "plan": info.plan,
     }
 
 
@@ -392,6 +394,8 @@ def run_info(found: dict[str, Any]) -> RunInfo:
         kind=Kind(found["kind"]),
         environments=json.loads(found["environments"]),
         traffic=_traffic(**json.loads(found["traffic"])),
+        forecast=Forecast(**json.loads(found["forecast"])) if found["forecast"] else None,
+        plan=found["plan"],
     )
 
 

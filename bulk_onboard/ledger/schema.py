@@ -39,6 +39,8 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",
         "ALTER TABLE run ADD COLUMN traffic TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE run ADD COLUMN environments TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE run ADD COLUMN forecast TEXT",
+        "ALTER TABLE run ADD COLUMN plan TEXT",
         "INSERT OR IGNORE INTO meta VALUES ('fingerprint_method', 'blake2b')",
     ),
 }
@@ -77,6 +79,8 @@ run = Table(
     Column("kind", Text, nullable=False, server_default="run"),
     Column("traffic", Text, nullable=False, server_default="{}"),
     Column("environments", Text, nullable=False, server_default="{}"),
+    Column("forecast", Text),
+    Column("plan", Text),
 )
 
 block = Table(

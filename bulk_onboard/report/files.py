@@ -58,6 +58,16 @@ def write_problems(path: Path, table: pd.DataFrame) -> Path:
     return path
 
 
+def write_plan(path: Path, pages: Iterable[pd.DataFrame]) -> Path:
+    """Write pages, whose texts are all ours, as CSV. Raises OutputError, and whatever ``pages`` raises."""
+    with drafts([path], _again(path.parent)) as (draft,):
+        sheet = _Sheet(draft, _Csv)
+        for page in pages:
+            sheet.write(_table(page, kept_from=len(page.columns)))
+        sheet.close()
+    return path
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     """Write one JSON object. Raises OutputError."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"

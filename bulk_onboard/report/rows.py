@@ -78,7 +78,7 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
         "latencyMs": page.milliseconds(attrgetter("latency_ms")),
         "fingerprint": page.read("fingerprint"),
         # How old a failure is, is not known from one run alone: `concerns` fills these in.
-        SINCE: _repeated("", len(manifest)),
+        SINCE: repeated("", len(manifest)),
         RUNS: page.unknown(),
     }
     return pd.DataFrame(

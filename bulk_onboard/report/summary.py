@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from bulk_onboard.codes import hint
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause, RunInfo
-from bulk_onboard.model import Health, Status
+from bulk_onboard.facts import Cause, Forecast, Kind, RunInfo
+from bulk_onboard.model import FORESEEN, Health, Status
 from bulk_onboard.report.safe import plain
-from bulk_onboard.report.tally import Tally, exit_code
-from bulk_onboard.report.wording import growers, length, rows, status, times
+from bulk_onboard.report.tally import OFF_PLAN, Tally, exit_code
+from bulk_onboard.report.wording import growers, length, number, rows, status, times
 from bulk_onboard.stamp import from_text, to_text
 
 # So many causes are told; the rest is in the results.
@@ -44,7 +44,22 @@ def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
         "stopReason": info.stop_reason,
         "providers": {name: dict(counts) for name, counts in tally.providers.items()},
         "environment": dict(info.environments),
-    }
+    } | dict(_of_a_plan(info, tally))
+
+
+def _of_a_plan(info: RunInfo, tally: Tally) -> Iterator[tuple[str, Any]]:
+    """What only a dry run, or a run that carried out what one found, has to say."""
+    if info.kind is Kind.DRY_RUN:
+        yield "counts", {**tally.counts, **{status: tally.counts.get(status, 0) for status in FORESEEN}}
+        yield "forecast", _as_json(info.forecast) if info.forecast else None
+    if info.plan is not None:
+        outdated, left_out = (tally.off_plan[code] for code in OFF_PLAN)
+        yield "plan", {"name": info.plan, "outdated": outdated, "notInPlan": left_out}
+
+
+def _as_json(known: Forecast) -> dict[str, Any]:
+    requests = {"total": known.total, "get": known.get, "post": known.post, "delete": known.delete}
+    return {"requests": requests, "seconds": known.seconds}
 
 
 def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -> str:
@@ -74,6 +89,8 @@ def seconds_of(info: RunInfo) -> float:
 
 def verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
     """In a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
+    if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
+        return _foretold(tally)
     match code:
         case ExitCode.OK:
             return _all_well(tally)
@@ -97,6 +114,17 @@ def _all_well(tally: Tally) -> str:
     if total == 1:
         return f"The one grower is connected.{more}"
     return f"All {total:,} growers are connected.{more}"
+
+
+def _foretold(tally: Tally) -> str:
+    counts = tally.counts
+    told = [f"{growers(counts.get(Status.WOULD_CREATE, 0))} would be connected"]
+    if replaced := counts.get(Status.WOULD_REPLACE, 0):
+        told.append(f"{replaced:,} would get new credentials")
+    told.append(f"{counts[Status.EXISTING]:,} are connected already")
+    if tally.attention:
+        told.append(_attention(tally))
+    return f"A dry run: nothing was changed. {', '.join(told)}."
 
 
 def _so_far(tally: Tally) -> str:
@@ -129,6 +157,19 @@ def _numbers(info: RunInfo, tally: Tally) -> Iterator[str]:
     if requests.throttled:
         sent += f"; Leaf asked to slow down {times(requests.throttled)}"
     yield f"Requests: {sent}"
+    if info.forecast:
+        yield f"A run:    {_taking(info.forecast, info.ceiling)}"
+    if tally.off_plan:
+        yield f"Plan:     {', '.join(f'{n:,} {code}' for code, n in tally.off_plan.items())} ({info.plan})"
+
+
+def _taking(known: Forecast, ceiling: float) -> str:
+    kinds = {"GET": known.get, "POST": known.post, "DELETE": known.delete}
+    told = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
+    takes = f"would take about {known.total:,} requests{f' ({told})' if told else ''}"
+    if known.seconds is None:
+        return takes
+    return f"{takes}, {length(known.seconds)} at {number(ceiling)} per second"
 
 
 def _listed(counts: Any) -> str:
@@ -190,6 +231,10 @@ class Advice(NamedTuple):
 def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
     """What to do after a run that ended so, the most urgent first. There is always something to say."""
     pending = tally.health[Health.PENDING]
+    if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
+        again = "run the same command with --plan and that plan.csv in place of --dry-run"
+        yield Advice(f"To do exactly this and nothing else, {again}.")
+        return
     if code is not ExitCode.OK:
         yield Advice(_what_to_do(code, tally))
     if pending:

@@ -10,11 +10,13 @@ import pandas as pd
 
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, RunInfo
-from bulk_onboard.model import Health, Status
+from bulk_onboard.model import FORESEEN, Health, Status
 
 FIRST = 5
 
 _KNOWN = [status.value for status in Status]
+# What keeps a row from being carried out as planned.
+OFF_PLAN = ("plan-outdated", "not-in-plan")
 _CONNECTED = [Status.CREATED.value, Status.EXISTING.value]
 _TO_LOOK_AT = [status.value for status in Status if status.needs_attention] + [Status.NOT_ATTEMPTED.value]
 
@@ -27,10 +29,12 @@ class _Group:
 
 
 class Tally:
-    """Counts pages as they go by; none is kept."""
+    """Counts pages as they go by; none is kept. ``planned``: the run carried out a plan."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, planned: bool = False) -> None:
         self.rows = 0
+        self._planned = planned
+        self.off_plan: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._healths: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
@@ -45,6 +49,8 @@ class Tally:
         self._statuses.update(statuses)
         self._count_providers(page, statuses)
         self._healths.update(_counted(page["health"]))
+        if self._planned:
+            self.off_plan.update(_counted(page["code"][page["code"].isin(OFF_PLAN)]))
         connected = page["status"].isin(_CONNECTED)
         unhealthy = connected & (page["health"] == Health.UNHEALTHY.value)
         wanted = page["status"].isin(_TO_LOOK_AT) | unhealthy
@@ -71,8 +77,9 @@ class Tally:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Rows by status: every status there is, in its usual order."""
-        return {status: self._statuses[status] for status in _KNOWN}
+        """Rows by status: every status there is, in its usual order; those of a dry run where it gave any."""
+        told = {status: self._statuses[status] for status in _KNOWN}
+        return {status: count for status, count in told.items() if count or status not in FORESEEN}
 
     @property
     def providers(self) -> Mapping[str, Mapping[str, int]]:

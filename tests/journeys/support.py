@@ -81,6 +81,10 @@ class Server:
     def posts(self) -> int:
         return len(self.seen("POST"))
 
+    def delete(self, leaf_user_id: str) -> None:
+        """Somebody deletes a grower's credentials."""
+        self._asked(lambda: self.sandbox._world.drop((leaf_user_id, "raven")))
+
     @property
     def held(self) -> dict[str, dict[str, Any]]:
         """What the sandbox holds, by grower."""

@@ -1,0 +1,136 @@
+"""A dry run: the phases of a run, on a Leaf that is only looked at and a ledger that learns of no grower."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+from bulk_onboard import census
+from bulk_onboard.decide import Policy, Progress, Step
+from bulk_onboard.engine.census import Census
+from bulk_onboard.engine.phases import Phases
+from bulk_onboard.engine.ports import Connection, Journal, Leaf, Sent, Users, unheard
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.survey import Survey
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import InternalError
+from bulk_onboard.facts import Forecast
+from bulk_onboard.foresee import asking, forecast, foreseen
+from bulk_onboard.model import (
+    Absent,
+    Answer,
+    EventsVerdict,
+    Exists,
+    IfExists,
+    Payload,
+    Refused,
+    Row,
+    Status,
+    Verdict,
+)
+
+
+async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
+    """Find out what would happen to each row to do. None: the run was stopped before all were looked at."""
+    assert phases.users is not None  # noqa: S101  (narrows the type)
+    mode = phases.policy.if_exists
+    known = await replace(phases, policy=asking(phases.policy)).informed(found)
+    looking = Looking(known.leaf, phases.users, known.census, mode)
+    journal = Traceless(known.journal)
+    dry = replace(known, leaf=looking, journal=journal, guided=lambda _census: looking)
+    await dry.post(scan, found, found.wanted, "foresee")
+    if phases.stop.draining:
+        return None
+    unchecked = await asyncio.to_thread(lambda: sum(1 for _ in phases.connected(every=False)))
+    return forecast(
+        journal.counts,
+        phases.users.requests.get - looking.more,
+        mode=mode,
+        listed=known.census is not None,
+        unchecked=unchecked,
+        events=phases.settings.events.check,
+        rate=phases.settings.pace.rate,
+    )
+
+
+class Looking:
+    """A connection that asks and never changes anything; it also guides the rows, to the brink of a change.
+
+    ``more``: how many requests a real run would not need.
+    """
+
+    def __init__(self, leaf: Connection, users: Users, census_: Census | None, mode: IfExists) -> None:
+        self._leaf, self._users, self._census, self._mode = leaf, users, census_, mode
+        self.more = 0
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Where the row starts; its end, if that is known already."""
+        hint = self._census.hint(row.provider, row.leaf_user_id, row.payload) if self._census else None
+        return foreseen(row, census.begin(row, hint, policy), self._mode)
+
+    def review(self, row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+        """The step, if it changes nothing; else the row's end."""
+        return foreseen(row, step, self._mode)
+
+    def of(self, provider: str) -> Leaf:
+        """The calls for the provider of this name, as far as they are harmless."""
+        return _Calls(self, self._leaf.of(provider), provider)
+
+    async def known(self, provider: str, leaf_user_id: str, answer: Answer[Verdict]) -> Answer[Verdict]:
+        """The answer, or that there is no such user at all, which one about credentials does not tell."""
+        if self._census and self._census.lists(provider, leaf_user_id):
+            return answer
+        self.more += 1
+        user = await self._users.user(leaf_user_id)
+        match user.verdict:
+            case Absent():
+                told = Refused("no-such-user", "Leaf knows no user with this id under our login")
+                return Answer(told, user.http_status, user.seconds)
+            case Exists() | Refused():
+                return answer
+            case _:
+                return user
+
+
+class _Calls:
+    """A provider's calls that change nothing."""
+
+    def __init__(self, looking: Looking, leaf: Leaf, provider: str) -> None:
+        self._looking, self._leaf, self._provider = looking, leaf, provider
+
+    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+        answer = await self._leaf.ask(leaf_user_id, ours, sent)
+        if isinstance(answer.verdict, Absent | Refused):
+            return await self._looking.known(self._provider, leaf_user_id, answer)
+        return answer
+
+    async def post(self, _id: str, _payload: Payload, _sent: Sent = unheard) -> Answer[Verdict]:
+        raise InternalError("a dry run was about to send credentials")
+
+    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
+        return await self._leaf.events(leaf_user_id, sent)
+
+
+class Traceless:
+    """A journal whose entries belong to rows of this run, but to no grower: later runs learn nothing of them.
+
+    ``counts``: rows by status.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.counts: Counter[Status] = Counter()
+
+    async def intend(self, _intent: Entry) -> None:
+        """Never: an intent is the beginning of a change."""
+        raise InternalError("a dry run was about to change something")
+
+    def settle(self, outcome: Entry) -> None:
+        """Hand in what would become of a row."""
+        self.counts[Status(outcome.status or Status.UNRESOLVED)] += 1
+        self._journal.settle(outcome._replace(leaf_user_id="", fingerprint="", intended_at=""))
+
+    async def flush(self) -> None:
+        """Return when all that was handed in is on disk."""
+        await self._journal.flush()

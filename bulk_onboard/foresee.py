@@ -1,0 +1,64 @@
+"""What a run would do with a row: the same decisions, ended before anything is changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bulk_onboard.decide import Action, Finish, Next, Policy, Step
+from bulk_onboard.facts import Forecast
+from bulk_onboard.model import IfExists, Row, Status
+
+# Of the events check of one row: its events, and its credentials.
+CHECK = 2
+
+
+def asking(policy: Policy) -> Policy:
+    """The policy of a dry run: it asks also where the run would post without asking."""
+    return replace(policy, if_exists=IfExists.SKIP) if policy.if_exists is IfExists.OVERWRITE else policy
+
+
+def foreseen(row: Row, step: Step, mode: IfExists) -> Step:
+    """The step, but for one that would change something: then the row ends with what that would be."""
+    match step:
+        case Next(progress) if progress.action is Action.ASK:
+            return step
+        case Next(progress) if progress.action is Action.POST:
+            unsettled = row.open_intent is not None
+            told = "an earlier POST is unsettled: Leaf is asked again before anything is sent"
+            return Finish(Status.WOULD_CREATE, *(("open-intent", told) if unsettled else ()))
+        case Next():
+            return Finish(Status.WOULD_REPLACE)
+        case Finish(Status.EXISTING) if mode is IfExists.OVERWRITE and row.open_intent is None:
+            return Finish(Status.WOULD_REPLACE, credential=step.credential)
+        case Finish(Status.CREATED):
+            return replace(step, status=Status.EXISTING)
+        case Finish(code="no-such-user"):
+            return Finish(Status.NO_SUCH_USER, message=step.message)
+        case Finish():
+            return step
+
+
+def forecast(
+    counts: Mapping[Status, int],
+    asked: int,
+    *,
+    mode: IfExists,
+    listed: bool,
+    unchecked: int,
+    events: bool,
+    rate: float,
+) -> Forecast:
+    """What a run of these rows would take.
+
+    ``asked``: requests that the dry run sent to know this much. ``listed``: it read Leaf's list of users, so
+    existing growers need no second look. ``unchecked``: rows that were done before and are to be checked.
+    """
+    created, replaced = counts.get(Status.WOULD_CREATE, 0), counts.get(Status.WOULD_REPLACE, 0)
+    deletes = 0 if mode is IfExists.OVERWRITE else replaced
+    gets = (0 if mode is IfExists.OVERWRITE else asked) + deletes  # of the old credentials' events
+    if events:
+        gets += CHECK * (created + replaced + unchecked)
+        gets += counts.get(Status.EXISTING, 0) * (1 if listed else CHECK)
+    known = Forecast(gets, created + replaced, deletes)
+    return replace(known, seconds=round(known.total / rate, 1)) if rate else known

@@ -1,0 +1,158 @@
+"""A plan: what a dry run said would happen to each row, to be carried out exactly. Pure.
+
+A person may take lines out of it. Rows are told apart by provider and grower, and must have the fingerprint
+that they had, so neither order nor numbers of rows matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.chunk import Source
+from bulk_onboard.decide import Action, Finish, Next, Progress, Step
+from bulk_onboard.errors import InputError
+from bulk_onboard.header import normal
+from bulk_onboard.listing import Ids, indexed, words
+from bulk_onboard.model import IfExists, Row, Status
+
+# The columns of plan.csv, and those that are read again.
+COLUMNS = ("row", "leafUserId", "provider", "action", "code", "message", "fingerprint")
+READ = ("leafUserId", "provider", "action", "fingerprint")
+_UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_PRINT = r"^[0-9a-f]{32}$"
+
+
+class Planned(IntEnum):
+    """What a plan says of a row."""
+
+    NOTHING = 0
+    CREATE = 1
+    REPLACE = 2
+    EXISTING = 3
+    CHANGED = 4  # the row had another token when the plan was made
+
+
+_ACTIONS = {
+    Status.WOULD_CREATE.value: Planned.CREATE,
+    Status.WOULD_REPLACE.value: Planned.REPLACE,
+    Status.EXISTING.value: Planned.EXISTING,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lines:
+    """One provider's: ``prints`` lines x 2, ``actions`` a `Planned`."""
+
+    growers: Ids
+    prints: np.ndarray
+    actions: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan by its file's ``name``; ``replaces``: how many growers' credentials it replaces."""
+
+    name: str
+    lines: Mapping[str, _Lines]
+    replaces: int
+
+    def of(self, provider: str, ids: np.ndarray, prints: np.ndarray) -> np.ndarray:
+        """A `Planned` for each row of the provider, by grower and fingerprint (rows x 2 both)."""
+        found = np.zeros(len(ids), np.uint8)
+        if (lines := self.lines.get(provider)) is None:
+            return found
+        at = lines.growers.find(ids)
+        met = np.flatnonzero(at >= 0)
+        at = at[met]
+        found[met] = lines.actions[at]
+        sends = np.isin(found[met], [Planned.CREATE, Planned.REPLACE])
+        found[met[sends & (lines.prints[at] != prints[met]).any(axis=1)]] = Planned.CHANGED
+        return found
+
+
+def plan_of(source: Source) -> Plan:
+    """The plan in a file. Raises InputError if it is none."""
+    named = {normal(name): position for position, name in enumerate(source.header)}
+    missing = [name for name in READ if normal(name) not in named]
+    if missing:
+        raise InputError(
+            f"{source.name} is no plan: it has no column {', '.join(missing)};"
+            " `bulk-onboard run FILE --dry-run` writes one"
+        )
+    positions = [named[normal(name)] for name in READ]
+    parts = [_useful(chunk.cells) for chunk in source.chunks(positions)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(READ), dtype="str")
+    _require_whole(source.name, table)
+    lines = {str(name): _lines(part) for name, part in table.groupby("provider")}
+    replaces = int((table["action"] == Status.WOULD_REPLACE.value).sum())
+    return Plan(source.name, lines, replaces)
+
+
+def _useful(cells: pd.DataFrame) -> pd.DataFrame:
+    """The lines that say what is to be done, or that nothing is."""
+    table = cells.set_axis(list(READ), axis=1).apply(lambda column: column.str.strip())
+    useful: pd.DataFrame = table[table["action"].isin(list(_ACTIONS))]
+    return useful
+
+
+def _require_whole(name: str, table: pd.DataFrame) -> None:
+    """Whoever changed a line would get something else than was planned."""
+    ids = table["leafUserId"].str.contains(_UUID, regex=True)
+    prints = table["fingerprint"].str.contains(_PRINT, regex=True)
+    damaged = int((~(ids & prints)).sum())
+    if damaged:
+        raise InputError(
+            f"{name} is not as it was written: {damaged} lines have no whole leafUserId or fingerprint."
+            " Lines may be taken out of a plan, but not changed; make a new one with --dry-run"
+        )
+
+
+def _lines(table: pd.DataFrame) -> _Lines:
+    growers, at = indexed(words(table["leafUserId"].tolist()))
+    actions = np.array([_ACTIONS[action] for action in table["action"]], np.uint8)
+    return _Lines(growers, print_words(table["fingerprint"].tolist())[at], actions[at])
+
+
+def print_words(prints: Sequence[str]) -> np.ndarray:
+    """Fingerprints as 32 hex digits -> two unsigned numbers each, rows x 2; zeros for what is none."""
+    whole = (each if re.fullmatch(_PRINT, each) else "0" * 32 for each in prints)
+    return np.frombuffer(bytes.fromhex("".join(whole)), np.uint64).reshape(-1, 2)
+
+
+# --- keeping to it --------------------------------------------------------------------------------------
+
+
+def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfExists) -> Step:
+    """The step, if the plan foresaw it; else the row's end, with nothing done.
+
+    ``before``: how far the row was. ``replaces``: the plan says `would_replace`, not `would_create`.
+    """
+    untouched = before.action is Action.ASK and not before.posts and row.open_intent is None
+    match step:
+        case Next(progress) if progress.action is Action.ASK:
+            return step
+        case Next(progress) if progress.action is Action.POST:
+            return _outdated(Status.NOT_ATTEMPTED, replaces) if replaces and untouched else step
+        case Next():
+            return step if replaces else _outdated(Status.EXISTING, replaces)
+        case Finish(Status.EXISTING) if replaces and untouched and mode is IfExists.OVERWRITE:
+            return Next(replace(before, action=Action.POST, failures=0))
+        case Finish(Status.EXISTING) if not (replaces and before.posts):
+            told = _outdated(Status.EXISTING, replaces)
+            return replace(step, code=told.code, message=told.message)
+        case Finish():
+            return step
+
+
+def _outdated(status: Status, replaces: bool) -> Finish:
+    planned = Status.WOULD_REPLACE if replaces else Status.WOULD_CREATE
+    holds = "holds none" if status is Status.NOT_ATTEMPTED else "holds credentials"
+    if replaces and status is Status.EXISTING:
+        holds = "holds the same credentials as the file"
+    return Finish(status, "plan-outdated", f"planned as {planned}, but Leaf {holds} by now")

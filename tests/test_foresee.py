@@ -1,0 +1,100 @@
+"""A dry run goes the way of a run, and stops at the brink of every change."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import row
+from hypothesis import given
+from hypothesis import strategies as st
+from warp import BEGINNING
+
+from bulk_onboard.census import begin
+from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, Progress, Step, decide, first
+from bulk_onboard.facts import Forecast
+from bulk_onboard.foresee import asking, forecast, foreseen
+from bulk_onboard.model import Absent, Credential, Echo, Exists, IfExists, Intent, Refused, Status, Verdict
+
+MODES = st.sampled_from(IfExists)
+INTENTS = st.sampled_from([None, Intent(BEGINNING), Intent(BEGINNING, same=False)])
+CREDENTIALS = [Credential("c-1", "OK", None, echo) for echo in Echo]
+ANSWERS = st.sampled_from([Absent(), *map(Exists, CREDENTIALS), Refused("no-such-user"), Refused("leaf:no")])
+
+
+def ends(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> Step:
+    """What a dry run comes to for a row, given these answers to its questions."""
+    policy, given_row = asking(Policy(if_exists=mode)), row(intent=intent)
+    step = foreseen(given_row, begin(given_row, None, policy), mode)
+    for answer in answers:
+        if not isinstance(step, Next):
+            break
+        assert step.progress.action is Action.ASK, "a dry run only asks"
+        step = foreseen(given_row, decide(step.progress, answer, policy, Moment(1e6, 0.5)), mode)
+    return step
+
+
+@given(MODES, INTENTS, st.lists(ANSWERS, min_size=1, max_size=4))
+def test_a_dry_run_only_asks_and_never_says_that_it_stored(
+    mode: IfExists, intent: Intent | None, answers: list[Verdict]
+) -> None:
+    match ends(mode, intent, answers):
+        case Finish(status):
+            assert status is not Status.CREATED
+        case Next(progress):
+            assert progress.action is Action.ASK
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer", "status"),
+    [
+        (IfExists.SKIP, Absent(), Status.WOULD_CREATE),
+        (IfExists.SKIP, Exists(CREDENTIALS[0]), Status.EXISTING),
+        (IfExists.SKIP, Refused("no-such-user"), Status.NO_SUCH_USER),
+        (IfExists.SKIP, Refused("leaf:no"), Status.REJECTED),
+        (IfExists.OVERWRITE, Absent(), Status.WOULD_CREATE),
+        (IfExists.OVERWRITE, Exists(CREDENTIALS[1]), Status.WOULD_REPLACE),
+    ],
+)
+def test_each_answer_has_its_end(mode: IfExists, answer: Verdict, status: Status) -> None:
+    step = ends(mode, None, [answer])
+    assert isinstance(step, Finish)
+    assert step.status is status
+
+
+def test_what_an_earlier_run_stored_is_existing() -> None:
+    (same,) = [each for each in CREDENTIALS if each.echo is Echo.SAME]
+    step = ends(IfExists.OVERWRITE, Intent(BEGINNING), [Exists(same)])
+    assert isinstance(step, Finish)
+    assert (step.status, step.code) == (Status.EXISTING, "settled-by-asking")
+
+
+def test_what_comes_after_a_delete_is_a_replacement() -> None:
+    class Other:
+        """An action that is neither a question nor a POST."""
+
+    step = Next(Progress(Other()))  # type: ignore[arg-type]
+    assert foreseen(row(), step, IfExists.SKIP) == Finish(Status.WOULD_REPLACE)
+
+
+def test_asking_first_is_what_overwriting_does_not_do() -> None:
+    policy = Policy(if_exists=IfExists.OVERWRITE)
+    assert first(policy, None).action is Action.POST
+    assert first(asking(policy), None).action is Action.ASK
+    assert asking(Policy()) == Policy()
+
+
+def test_the_forecast_counts_questions_posts_and_the_events_check() -> None:
+    counts = {Status.WOULD_CREATE: 100, Status.EXISTING: 50}
+    known = forecast(counts, 150, mode=IfExists.SKIP, listed=False, unchecked=7, events=True, rate=10.0)
+    assert known == Forecast(get=150 + 2 * (100 + 50 + 7), post=100, delete=0, seconds=56.4)
+    quick = forecast(counts, 30, mode=IfExists.SKIP, listed=True, unchecked=0, events=False, rate=0.0)
+    assert quick == Forecast(30, 100, 0, None)
+    blind = forecast(
+        {Status.WOULD_REPLACE: 5},
+        30,
+        mode=IfExists.OVERWRITE,
+        listed=True,
+        unchecked=0,
+        events=False,
+        rate=0.0,
+    )
+    assert blind == Forecast(0, 5, 0, None)
