@@ -133,7 +133,7 @@ def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
     The hint stands for the answer to the first question, as far as that ends the row or leads to its POST;
     everything else has to be asked, and for a POST that may have been stored the hint is no proof.
     """
-    start = first(policy, row.open_intent)
+    start = first(policy, row.open_intent, row.stored_as)
     if hint is None or row.open_intent is not None or start.action is not Action.ASK:
         return Next(start)
     match decide(start, hint, policy, Moment(0.0, 0.0)):

@@ -130,13 +130,19 @@ _CONNECTED = (
     Code(
         "already-connected",
         "Leaf held credentials for the grower already, and they were left as they are.",
-        "Nothing to do if they work; to store the ones in the file, run with --if-exists overwrite.",
+        "Nothing to do if they work; to store the ones in the file, run with --if-exists replace.",
         act=False,
     ),
     Code(
         "token-changed",
         "The grower is connected with another token than the one in the file, and was left as is.",
-        "If the token in the file is the right one, run again with --if-exists overwrite.",
+        "If the token in the file is the right one, run again with --if-exists replace.",
+    ),
+    Code(
+        "replaced",
+        "The grower's old credentials were deleted, and those in the file stored.",
+        "Nothing to do; the old ones' events are in replaced-events.jsonl of the run's folder.",
+        act=False,
     ),
     Code(
         "settled-by-asking",
@@ -156,6 +162,21 @@ _REFUSED = (
         "no-such-user",
         "Leaf knows no user with this leafUserId under our login.",
         "Check the id and which Leaf (LEAF_BASE_URL) and login are used; create the user first if needed.",
+    ),
+    Code(
+        "already-exists",
+        "Leaf holds credentials for the grower already, and --if-exists fail takes that for a mistake.",
+        "Take the row out of the file, or run with --if-exists skip or replace.",
+    ),
+    Code(
+        "left-without-credentials",
+        "The grower's old credentials were deleted, and the new ones were not stored: the grower has none.",
+        "See to this first: read the message, correct the row, and run the same command again at once.",
+    ),
+    Code(
+        "not-deleted",
+        "Leaf says that it deleted the old credentials, but goes on showing them.",
+        "Run the same command again; if it stays, ask Leaf's support.",
     ),
     Code(
         "login-forbidden",
@@ -254,7 +275,7 @@ _EVENTS = (
     Code(
         "provider-refused",
         "The provider refused the credentials: the latest event is an error.",
-        "Ask the grower for a new token, put it into the file, and run with --if-exists overwrite.",
+        "Ask the grower for a new token, put it into the file, and run with --if-exists replace.",
     ),
     Code(
         "bad-status",

@@ -27,7 +27,8 @@ def compare(
 
     ``frame`` has a line per row with ``row, leafUserId, fingerprint, code, message`` and kept columns;
     ``ids`` and ``prints`` (rows x 2) are those of its valid rows. Rows with a code are invalid; rows whose
-    grower is done get ``existing``; rows to do an empty status.
+    grower is done get ``existing``; rows to do an empty status. Of growers that are connected, but with other
+    secrets than the file's, or with nobody knows which, it is up to ``if_exists`` whether they are done.
     """
     valid = np.flatnonzero((frame["code"] == "").to_numpy(bool))
     at = known.find(ids)
@@ -35,16 +36,21 @@ def compare(
     lines, at, prints = valid[met], at[met], prints[met, 0]
     states = known.states[at]
     done = states != State.OPEN
-    changed = done & ((known.prints[at] != prints) | (states == State.TOKEN_CHANGED))
-    if if_exists is IfExists.OVERWRITE:
+    unseen = done & (known.prints[at] == 0) & (states == State.DONE)
+    changed = done & ~unseen & ((known.prints[at] != prints) | (states == State.TOKEN_CHANGED))
+    if if_exists in {IfExists.OVERWRITE, IfExists.REPLACE}:
+        done &= ~(changed | unseen)
+    elif if_exists is IfExists.FAIL:
         done &= ~changed
-        changed &= False
     kept = [name for name in frame.columns if name.startswith(manifest.KEPT_PREFIX)]
     told = _told(len(frame), lines[done], at[done], known)
     table = frame[["row", "leafUserId", "fingerprint"]].assign(
         status=_text(len(frame), (_but(valid, len(frame)), Status.INVALID), (lines[done], Status.EXISTING)),
         code=_over(
-            frame["code"], (lines[done & ~changed], "already-onboarded"), (lines[changed], "token-changed")
+            frame["code"],
+            (lines[done & ~changed & ~unseen], "already-onboarded"),
+            (lines[done & unseen], "already-connected"),
+            (lines[done & changed], "token-changed"),
         ),
         message=frame["message"],
         **told,

@@ -8,8 +8,9 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """Field for field what the ledger stores. Times are UTC ISO 8601 text, "" for none.
 
-    ``status`` None is an intent without an outcome. Entries are sparse: a row without one has only what
-    the manifest says of it. ``provider`` is stored as the entry's scope; "" is that of the run.
+    ``status`` None is an intent without an outcome: of a POST at ``intended_at``, of a DELETE of the
+    credentials with the id ``deleting``, or of one after the other. Entries are sparse: a row without one
+    has only what the manifest says of it. ``provider`` is stored as the entry's scope; "" is that of the run.
     """
 
     row: int
@@ -29,4 +30,5 @@ class Entry(NamedTuple):
     started_at: str = ""
     finished_at: str = ""
     latency_ms: float | None = None
+    deleting: str = ""
     provider: str = ""

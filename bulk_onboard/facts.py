@@ -69,6 +69,13 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftWithout:
+    """So many growers have no credentials, or may have none: an earlier run ended amid replacing them."""
+
+    growers: int
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseStarted:
     """A phase begins: ``total`` rows will be onboarded, checked, or only looked at (foresee)."""
 
@@ -135,6 +142,7 @@ Fact = (
     | About
     | Asking
     | Listed
+    | LeftWithout
     | PhaseStarted
     | RowFinished
     | RowChecked
@@ -192,8 +200,8 @@ class RunInfo:
 
     ``provider`` names all of them, with commas, if the rows went to several. ``leaf`` is the base URL (or the
     sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
-    ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what a
-    dry run came to, ``plan`` the name of the plan that was carried out.
+    ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what
+    a dry run came to, ``plan`` the name of the plan that was carried out.
     """
 
     run_id: str

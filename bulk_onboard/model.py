@@ -62,7 +62,9 @@ class IfExists(StrEnum):
     """What to do with a grower who has credentials at Leaf already."""
 
     SKIP = "skip"
+    REPLACE = "replace"
     OVERWRITE = "overwrite"
+    FAIL = "fail"
 
 
 class Secret:
@@ -127,13 +129,15 @@ class Payload(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A POST that was about to be sent at ``at`` (UTC) and may or may not have reached Leaf.
+    """A POST that was about to be sent at ``at`` (UTC), None for none, and may or may not have reached Leaf.
 
-    ``same``: it was of the secrets that the row has now.
+    ``same``: it was of the secrets that the row has now. ``deleting``: the id of the credentials that were
+    about to be deleted, and may or may not have been; "" for none.
     """
 
-    at: datetime
+    at: datetime | None
     same: bool = True
+    deleting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ class Row:
 
     ``number`` is the row number a spreadsheet shows, ``provider`` the name of the one that the row goes to.
     ``open_intent`` is what an earlier run left without an outcome: Leaf is asked before anything is sent.
-    ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex.
+    ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex. ``stored_as``: the id of the
+    credentials in which these very secrets are known to have been stored; "" for none.
     """
 
     number: int
@@ -151,6 +156,7 @@ class Row:
     payload: Payload
     fingerprint: str
     open_intent: Intent | None = None
+    stored_as: str = ""
 
 
 class Echo(StrEnum):
@@ -180,6 +186,7 @@ class Event:
 
     status_code: int
     at: datetime | None
+    id: str = ""
 
 
 # --- verdicts: what one answer tells us -------------------------------------------------------------
@@ -264,7 +271,15 @@ class Events:
     latest: Event | None
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The whole provider log of a credential, without what may hold secrets."""
+
+    events: tuple[Event, ...]
+
+
 Verdict = Created | Exists | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
+LogVerdict = Log | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
 EventsVerdict = Events | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ from warp import now
 
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LedgerError, LoginRefused
+from bulk_onboard.errors import LedgerError, LoginRefused, OutputError
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -26,6 +26,8 @@ from bulk_onboard.model import (
     EventsVerdict,
     Exists,
     Intent,
+    Log,
+    LogVerdict,
     Payload,
     Refused,
     Row,
@@ -72,16 +74,18 @@ _REACHES_LEAF = frozenset({Fault.NONE, Fault.LOST_AFTER, *_ARRIVES})
 
 @dataclass
 class FakeLeaf:
-    """Leaf for one grower. ``posts``, ``gets`` and ``looks`` are what happens to the next requests of each
-    kind (``looks``: for events).
+    """Leaf for one grower. ``posts``, ``deletes``, ``gets`` and ``looks`` are what happens to the next
+    requests of each kind (``looks``: for events).
 
     What has gone out arrives, whoever of us lives to see it. ``dangerous`` counts POSTs that came when one
-    of the same token had been stored, or still was to be. ``shows``: whether the reply tells the token and
-    the time of creation, as Leaf documents it. ``replaces``: a POST takes the place of what is held.
+    of the same token had ever been stored, or when anything was still on its way. ``shows``: whether the
+    reply tells the token and the time of creation, as Leaf documents it. ``replaces``: a POST takes the
+    place of what is held. ``blind``: how many credentials were deleted that nobody had been shown before.
     """
 
     posts: Iterator[Fault] = field(default_factory=lambda: iter(()))
     gets: Iterator[Fault] = field(default_factory=lambda: iter(()))
+    deletes: Iterator[Fault] = field(default_factory=lambda: iter(()))
     looks: Iterator[Fault] = field(default_factory=lambda: iter(()))
     seconds: float = 0.05
     held: str | None = None
@@ -95,6 +99,10 @@ class FakeLeaf:
     on_its_way: int = 0
     latest: Event | None = None
     status: str = "OK"
+    number: int = 1
+    shown: set[int] = field(default_factory=set)
+    blind: int = 0
+    deleted: list[str] = field(default_factory=list)
 
     def of(self, _provider: str) -> FakeLeaf:
         """The calls are the same for every provider."""
@@ -105,15 +113,30 @@ class FakeLeaf:
         takes = self.held is None or self.replaces
         if takes:
             self.stored.append(token)
-            self.held, self.created = token, now()
+            self.hold(token)
         if not answer.done():
             answer.set_result(takes)
 
+    def hold(self, token: str) -> None:
+        """Somebody stores credentials."""
+        self.held, self.created = token, now()
+        self.number += 1
+
+    def _vanish(self, answer: asyncio.Future[bool]) -> None:
+        self.on_its_way -= 1
+        if self.held is not None:
+            self.blind += self.number not in self.shown
+            self.deleted.append(self.held)
+            self.held = self.created = None
+        if not answer.done():
+            answer.set_result(True)
+
     def _credential(self, ours: Payload) -> Credential:
+        self.shown.add(self.number)
         echo = Echo.SAME if self.held == ours.get("refreshToken") else Echo.DIFFERENT
         if not self.shows or not ours:
             echo = Echo.UNKNOWN
-        return Credential("c-1", self.status, self.created if self.shows else None, echo)
+        return Credential(f"c-{self.number}", self.status, self.created if self.shows else None, echo)
 
     def _note(self, kind: str) -> None:
         self.log.append(kind)
@@ -134,7 +157,7 @@ class FakeLeaf:
         self._note("POST")
         sent()
         token = payload["refreshToken"]
-        self.dangerous += self.held == token or self.on_its_way > 0
+        self.dangerous += token in self.stored or self.on_its_way > 0
         fault = next(self.posts, Fault.NONE)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
@@ -147,6 +170,31 @@ class FakeLeaf:
         if await answer:
             return Answer(Created(self._credential(payload)), 201, self.seconds)
         return Answer(Exists(None, "leaf:exists"), 409, self.seconds)
+
+    async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+        self._note("DELETE")
+        sent()
+        fault = next(self.deletes, Fault.NONE)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+        if fault in _REACHES_LEAF:
+            self.on_its_way += 1
+            loop.call_later(_ARRIVES.get(fault, self.seconds / 2), self._vanish, answer)
+        await asyncio.sleep(self.seconds)
+        if (failed := _failed(fault)) is not None:
+            return failed
+        await answer
+        return Answer(Absent(), 204, self.seconds)
+
+    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+        self._note("LOG")
+        sent()
+        fault = next(self.looks, Fault.NONE)
+        await asyncio.sleep(self.seconds)
+        if (failed := _failed(fault)) is not None:
+            assert not isinstance(failed.verdict, Created | Exists)
+            return Answer(failed.verdict, failed.http_status)
+        return Answer(Log((self.latest,) if self.latest else ()), 200, self.seconds)
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         self._note("EVENTS")
@@ -219,6 +267,14 @@ class FakeWorld:
         with self._counted("POST", leaf_user_id) as leaf:
             return await leaf.post(leaf_user_id, payload, sent)
 
+    async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+        with self._counted("DELETE", leaf_user_id) as leaf:
+            return await leaf.delete(leaf_user_id, sent)
+
+    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+        with self._counted("LOG", leaf_user_id) as leaf:
+            return await leaf.history(leaf_user_id, sent)
+
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         with self._counted("EVENTS", leaf_user_id) as leaf:
             return await leaf.events(leaf_user_id, sent)
@@ -264,3 +320,21 @@ class FakeJournal:
 
     async def flush(self) -> None:
         await asyncio.sleep(3 * self.seconds)
+
+
+@dataclass
+class FakeKeeper:
+    """Remembers what was kept, in the order of a `FakeLeaf`'s requests if it shares their log."""
+
+    log: list[str] = field(default_factory=list)
+    kept: list[tuple[str, str, tuple[Event, ...]]] = field(default_factory=list)
+    broken: bool = False
+
+    async def keep(
+        self, provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]
+    ) -> None:
+        await asyncio.sleep(0.01)
+        if self.broken:
+            raise OutputError("disk full")
+        self.log.append("kept")
+        self.kept.append((leaf_user_id, credential.id, tuple(events)))

@@ -19,7 +19,7 @@ from bulk_onboard.growers import HEALTHS, Growers, State, growers, nobody
 from bulk_onboard.model import IfExists, Status
 from bulk_onboard.texts import hex_words, uuid_words
 
-PRINTS = {"fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16}
+PRINTS = {"fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16, "": ""}
 
 
 def grower(name: str) -> str:
@@ -113,6 +113,24 @@ def test_a_new_token_is_told_under_skip_and_done_again_under_overwrite() -> None
     assert (only(known)["status"], only(known)["code"]) == ("existing", "token-changed")
     assert only(known, IfExists.OVERWRITE)["status"] == ""
     assert only(known, IfExists.OVERWRITE)["code"] == ""
+
+
+@pytest.mark.parametrize("if_exists", [IfExists.REPLACE, IfExists.FAIL])
+def test_a_new_token_is_done_again_under_replace_and_refused_after_asking_under_fail(
+    if_exists: IfExists,
+) -> None:
+    for known in (Found("created", fingerprint="old"), Found("existing", code="token-changed")):
+        assert (only(known, if_exists)["status"], only(known, if_exists)["code"]) == ("", "")
+    assert only(Found("created"), if_exists)["code"] == "already-onboarded"
+
+
+@pytest.mark.parametrize("if_exists", IfExists)
+def test_credentials_that_nobody_has_seen_are_done_unless_they_are_to_be_the_file_s(
+    if_exists: IfExists,
+) -> None:
+    line = only(Found("existing", code="already-connected", fingerprint=""), if_exists)
+    again = if_exists in {IfExists.REPLACE, IfExists.OVERWRITE}
+    assert (line["status"], line["code"]) == (("", "") if again else ("existing", "already-connected"))
 
 
 def test_credentials_that_were_never_ours_do_not_pass_for_the_file_s() -> None:

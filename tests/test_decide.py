@@ -274,7 +274,9 @@ answers_to_post = st.one_of(
     st.builds(Exists, st.none() | credentials, st.just("leaf:exists")),
     st.builds(Refused, st.just("leaf:no")),
 )
-policies = st.builds(Policy, st.sampled_from(IfExists), attempts=st.integers(1, 8))
+# What is deleted and why is in test_replacing.py.
+modes = st.sampled_from([IfExists.SKIP, IfExists.OVERWRITE, IfExists.FAIL])
+policies = st.builds(Policy, modes, attempts=st.integers(1, 8))
 intents = st.none() | st.builds(
     Intent, st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)), st.booleans()
 )

@@ -118,7 +118,8 @@ pace = together(
 if_exists = click.option(
     "--if-exists",
     type=click.Choice([each.value for each in IfExists]),
-    help="skip: ask first, never touch what exists; overwrite: post without asking.  [default: skip]",
+    help="skip: ask first, never touch what exists; replace: ask, delete what differs, post; overwrite: post"
+    " without asking; fail: reject who has credentials already.  [default: skip]",
 )
 
 plan = together(

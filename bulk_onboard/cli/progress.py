@@ -20,6 +20,7 @@ from bulk_onboard.facts import (
     Begun,
     Fact,
     Held,
+    LeftWithout,
     Listed,
     Note,
     PhaseStarted,
@@ -98,7 +99,7 @@ class Lines:
             case Held() | Slowed() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
-            case Begun() | Scanned() | About() | Asking() | Note() | Stopping():
+            case Begun() | Scanned() | About() | Asking() | LeftWithout() | Note() | Stopping():
                 self._announce(fact)
             case _:
                 assert_never(fact)
@@ -195,7 +196,7 @@ class Bar:
             case Trouble():
                 if self._repeats.news(fact):
                     self._line(fact.message)
-            case Begun() | Scanned() | About() | Asking() | Note() | Stopping():
+            case Begun() | Scanned() | About() | Asking() | LeftWithout() | Note() | Stopping():
                 self._announce(fact)
             case _:
                 assert_never(fact)

@@ -12,6 +12,7 @@ from bulk_onboard.facts import (
     Begun,
     Fact,
     Held,
+    LeftWithout,
     Listed,
     Note,
     PhaseStarted,
@@ -90,6 +91,9 @@ def announcement(fact: Fact) -> str | None:
             return scanned(fact)
         case About():
             return about(fact)
+        case LeftWithout(count):
+            are = "grower was" if count == 1 else "growers were"
+            return f"{count:,} {are} left without credentials by an earlier run, or may be; they go first"
         case Asking(_, why):
             return why
         case Held(seconds):

@@ -153,11 +153,11 @@ def _amended(check: Check, findings: Findings) -> tuple[Entry, Health | None]:
     if check.unless_found is not None:
         if findings.credential is None:
             return entry._replace(status=check.unless_found.value, code="not-connected"), None
-        changed = findings.credential.echo is Echo.DIFFERENT
+        echo = findings.credential.echo
         entry = entry._replace(
             status=Status.EXISTING.value,
-            code="token-changed" if changed else "already-connected",
-            fingerprint="" if changed else entry.fingerprint,
+            code="token-changed" if echo is Echo.DIFFERENT else "already-connected",
+            fingerprint=entry.fingerprint if echo is Echo.SAME else "",
         )
     return _with(entry, diagnose(findings.credential, findings.event), findings)
 

@@ -23,6 +23,7 @@ from bulk_onboard.model import (
     EventsVerdict,
     Exists,
     IfExists,
+    LogVerdict,
     Payload,
     Refused,
     Row,
@@ -107,6 +108,12 @@ class _Calls:
 
     async def post(self, _id: str, _payload: Payload, _sent: Sent = unheard) -> Answer[Verdict]:
         raise InternalError("a dry run was about to send credentials")
+
+    async def delete(self, _id: str, _sent: Sent = unheard) -> Answer[Verdict]:
+        raise InternalError("a dry run was about to delete credentials")
+
+    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+        return await self._leaf.history(leaf_user_id, sent)
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         return await self._leaf.events(leaf_user_id, sent)

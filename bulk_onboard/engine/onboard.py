@@ -1,4 +1,4 @@
-"""The life of one row: ask, post, wait, ask again, until it has an outcome. Decisions are `decide`'s."""
+"""The life of one row: ask, delete, post, wait, ask again, to its outcome. Decisions are `decide`'s."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from bulk_onboard.decide import (
     Action,
     Finish,
+    Gone,
     Moment,
     Next,
     Policy,
     Progress,
     Step,
     decide,
+    deleting,
+    ended,
     first,
     give_up,
+    may_be_ours,
     posting,
 )
-from bulk_onboard.engine.ports import Connection, Journal
+from bulk_onboard.engine.ports import Connection, Journal, Keeper
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble
-from bulk_onboard.model import Answer, Echo, Row, Status, Transient, Verdict
+from bulk_onboard.model import Answer, Credential, Echo, Log, LogVerdict, Row, Status, Transient, Verdict
 from bulk_onboard.stamp import to_text
 
 # Leaf holds a token that nobody planned for.
@@ -36,6 +40,11 @@ _OUTDATED_TOKEN = ("plan-outdated", Echo.DIFFERENT)
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
+
+
+def start(row: Row, policy: Policy) -> Next:
+    """Where a row starts of which nothing is known beforehand."""
+    return Next(first(policy, row.open_intent, row.stored_as))
 
 
 class Guide(Protocol):
@@ -53,7 +62,7 @@ class Unguided:
 
     def begin(self, row: Row, policy: Policy) -> Step:
         """By the policy."""
-        return Next(first(policy, row.open_intent))
+        return start(row, policy)
 
     def review(self, _row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
         """As decided."""
@@ -67,8 +76,8 @@ UNGUIDED = Unguided()
 class Onboarding:
     """What all rows share. ``slots`` bounds the rows between an intent and an answer; waiting rows hold none.
 
-    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time. ``guide`` has the last
-    word on what is done.
+    ``draw`` gives random numbers in [0, 1), ``now`` the UTC time. ``keeper`` puts aside what a replacement
+    takes away. ``guide`` has the last word on what is done.
     """
 
     leaf: Connection
@@ -78,11 +87,12 @@ class Onboarding:
     observer: Observer
     slots: asyncio.Semaphore
     draw: Callable[[], float]
+    keeper: Keeper
     now: Callable[[], datetime] = utc_now
     guide: Guide = UNGUIDED
 
     async def onboard(self, row: Row, under_way: Callable[[], None] = lambda: None) -> None:
-        """Take one row to its outcome, and commit that. Raises LoginRefused and LedgerError.
+        """Take one row to its outcome, and commit that. Raises LoginRefused, LedgerError and OutputError.
 
         ``under_way`` is called when a request of the row goes out.
         """
@@ -99,11 +109,10 @@ class _Life:
         self._on_the_wire = False
         self._started_at = to_text(shared.now())
         self._intended_at = to_text(row.open_intent.at) if row.open_intent else ""
-        self._last: Answer[Verdict] | None = None
+        self._last: Answer[Verdict] | Answer[LogVerdict] | None = None
         self._begun = shared.guide.begin(row, shared.policy)
-        self._progress = (
-            self._begun.progress if isinstance(self._begun, Next) else first(shared.policy, row.open_intent)
-        )
+        begun = self._begun if isinstance(self._begun, Next) else start(row, shared.policy)
+        self._progress = begun.progress
 
     async def live(self) -> None:
         """Until there is an outcome, also when interrupted or when our login is refused."""
@@ -131,35 +140,67 @@ class _Life:
                 if began is None and self._shared.stop.draining:
                     return None
                 began = began or clock()
-                answer = self._last = await self._act()
-            self._tell_trouble(answer.verdict)
-            moment = Moment(clock() - began, self._shared.draw())
-            step = decide(self._progress, answer.verdict, self._shared.policy, moment)
-            match self._shared.guide.review(self._row, self._progress, answer.verdict, step):
-                case Finish() as finish:
-                    return finish
-                case Next(progress, after):
-                    self._progress = progress
-                    if after and not await self._shared.stop.pause(after):
-                        return give_up(progress, "interrupted")
+                step = await self._step(began)
+                # Nobody else comes in between: a grower is not without credentials for longer than must be.
+                while isinstance(step, Next) and not step.after and step.progress.action is not Action.ASK:
+                    self._progress = step.progress
+                    step = await self._step(began)
+            if isinstance(step, Finish):
+                return step
+            self._progress = step.progress
+            if step.after and not await self._shared.stop.pause(step.after):
+                return give_up(step.progress, "interrupted")
 
-    async def _act(self) -> Answer[Verdict]:
-        shared, row = self._shared, self._row
-        if self._progress.action is Action.POST:
-            now = shared.now()
-            # The latest POST. The next run counts from it how long Leaf may still be at work on one.
-            self._intended_at = to_text(now)
-            self._progress = posting(self._progress, now)
-            await shared.journal.intend(self._intent())
-            self._attempts += 1
-            answer = await self._leaf.post(row.leaf_user_id, row.payload, self._post_goes_out)
-            self._on_the_wire = False
-            return answer
-        return await self._leaf.ask(row.leaf_user_id, row.payload, self._under_way)
+    async def _step(self, began: float) -> Step:
+        """Do what is next, and decide what then; ``began``: when the row's first request was due."""
+        answer = self._last = await self._act()
+        self._tell_trouble(answer.verdict)
+        moment = Moment(asyncio.get_running_loop().time() - began, self._shared.draw())
+        step = decide(self._progress, answer.verdict, self._shared.policy, moment)
+        if isinstance(answer.verdict, Log):
+            return step
+        return self._shared.guide.review(self._row, self._progress, answer.verdict, step)
 
-    def _post_goes_out(self) -> None:
+    async def _act(self) -> Answer[Verdict] | Answer[LogVerdict]:
+        leaf, row = self._leaf, self._row
+        match self._progress.action:
+            case Action.ASK:
+                return await leaf.ask(row.leaf_user_id, row.payload, self._under_way)
+            case Action.KEEP:
+                return await self._keep()
+            case Action.DELETE:
+                self._progress = deleting(self._progress)
+                await self._shared.journal.intend(self._intent())
+                return self._off_the_wire(await leaf.delete(row.leaf_user_id, self._goes_out))
+            case Action.POST:
+                now = self._shared.now()
+                # The latest POST. The next run counts from it how long Leaf may still be at work on one.
+                self._intended_at = to_text(now)
+                self._progress = posting(self._progress, now)
+                await self._shared.journal.intend(self._intent())
+                self._attempts += 1
+                return self._off_the_wire(await leaf.post(row.leaf_user_id, row.payload, self._goes_out))
+            case never:
+                assert_never(never)
+
+    async def _keep(self) -> Answer[LogVerdict]:
+        """Put the log of the old credentials aside: it goes when they go."""
+        old = self._progress.old
+        assert old is not None  # noqa: S101  (only what was shown is replaced)
+        answer = await self._leaf.history(self._row.leaf_user_id, self._under_way)
+        if isinstance(answer.verdict, Log):
+            await self._shared.keeper.keep(
+                self._row.provider, self._row.leaf_user_id, old, answer.verdict.events
+            )
+        return answer
+
+    def _goes_out(self) -> None:
         self._on_the_wire = True
         self._under_way()
+
+    def _off_the_wire(self, answer: Answer[Verdict]) -> Answer[Verdict]:
+        self._on_the_wire = False
+        return answer
 
     def _intent(self) -> Entry:
         return Entry(
@@ -170,6 +211,7 @@ class _Life:
             attempts=self._attempts + 1,
             intended_at=self._intended_at,
             started_at=self._started_at,
+            deleting=self._progress.old.id if self._progress.old else "",
             provider=self._row.provider,
         )
 
@@ -179,9 +221,17 @@ class _Life:
         return earlier is None or earlier.same or self._progress.posted is not None
 
     def _unfinished(self, status: Status, code: str) -> Finish:
-        """The end of a row that was stopped in the middle. A POST under way may have been stored."""
-        unknown = self._progress.suspect or self._on_the_wire
-        return Finish(Status.UNRESOLVED if unknown else status, code)
+        """The end of a row that was stopped in the middle. What is under way may have been done."""
+        if self._progress.unsure or self._on_the_wire:
+            return Finish(Status.UNRESOLVED, code)
+        # A grower whose credentials were deleted did not just have no turn.
+        return ended(self._progress, Status.FAILED if self._progress.gone is Gone.YES else status, code)
+
+    def _deleted(self) -> str:
+        """The id of the credentials that are gone or may be, by a DELETE of ours."""
+        progress = self._progress
+        under_way = self._on_the_wire and progress.action is Action.DELETE
+        return progress.old.id if progress.old and (under_way or progress.gone is not Gone.NO) else ""
 
     def _settle(self, finish: Finish) -> None:
         answer, credential, row = self._last, finish.credential, self._row
@@ -200,16 +250,23 @@ class _Life:
             started_at=self._started_at,
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
+            deleting=self._deleted(),
             provider=row.provider,
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.
         other = finish.status is Status.UNRESOLVED and not self._is_of_these_secrets()
         held = finish.credential.echo if finish.credential else Echo.UNKNOWN
-        if other or finish.code == "token-changed" or (finish.code, held) == _OUTDATED_TOKEN:
+        outdated = (finish.code, held) == _OUTDATED_TOKEN
+        if other or outdated or (credential and self._is_of_others(finish.status, credential)):
             entry = entry._replace(fingerprint="")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))
 
-    def _tell_trouble(self, verdict: Verdict) -> None:
+    def _is_of_others(self, status: Status, found: Credential) -> bool:
+        """Whether what Leaf holds has other secrets than the row, for all that is known."""
+        unlike = found.echo is not Echo.SAME and not may_be_ours(found, self._progress)
+        return status is Status.EXISTING and unlike
+
+    def _tell_trouble(self, verdict: Verdict | Log) -> None:
         if isinstance(verdict, Transient):
             self._shared.observer(Trouble(f"Leaf cannot be reached: {verdict.message or verdict.code}"))

@@ -21,7 +21,7 @@ from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Connection, Journal, Users
+from bulk_onboard.engine.ports import Connection, Journal, Keeper, Users
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import (
@@ -33,7 +33,7 @@ from bulk_onboard.engine.survey import (
     rows_to_do,
     rows_unknown,
 )
-from bulk_onboard.facts import PhaseStarted
+from bulk_onboard.facts import LeftWithout, PhaseStarted
 from bulk_onboard.model import Health, IfExists
 from bulk_onboard.settings import Settings
 
@@ -68,13 +68,22 @@ class Phases:
     stop: StopSignal
     facts: Observing
     policy: Policy
+    keeper: Keeper
     users: Users | None = None
     census: Census | None = None
     guided: Callable[[Census | None], Guide] = lambda census: census or UNGUIDED
 
     async def onboard(self, scan: Scan, found: Survey) -> None:
-        """Post what is to do, the canary first, then check what is connected."""
-        await (await self.informed(found))._onboard(scan, found)
+        """Post what is to do, the canary first, then check what is connected.
+
+        Before all others those that an earlier run left without credentials: each minute counts for them.
+        """
+        urgent = found.left_without
+        if len(urgent):
+            self.facts(LeftWithout(len(urgent)))
+            await self.post(scan, found, urgent)
+        rest = replace(found, wanted=np.setdiff1d(found.wanted, urgent, assume_unique=True))
+        await (await self.informed(rest))._onboard(scan, rest)
 
     async def _onboard(self, scan: Scan, found: Survey) -> None:
         wanted, canary = found.wanted, self.settings.safety.canary
@@ -162,9 +171,10 @@ class Phases:
             observer=self.facts,
             slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
+            keeper=self.keeper,
             guide=self.guided(self.census),
         )
-        rows = rows_to_do(scan, wanted, found.intents)
+        rows = rows_to_do(scan, found, wanted)
         await work_through(rows, work.onboard, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.journal.flush()
 

@@ -75,7 +75,7 @@ class KeepingTo:
 
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where the row starts; its end, if the world is known to have changed."""
-        start = first(policy, row.open_intent)
+        start = first(policy, row.open_intent, row.stored_as)
         return self._kept_to(row, self.inner.begin(row, policy), start)
 
     def review(self, row: Row, progress: Progress, verdict: Verdict, step: Step) -> Step:

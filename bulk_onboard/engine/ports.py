@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import PageVerdict, Prints
-from bulk_onboard.model import Answer, EventsVerdict, Payload, Requests, Verdict
+from bulk_onboard.model import (
+    Answer,
+    Credential,
+    Event,
+    EventsVerdict,
+    LogVerdict,
+    Payload,
+    Requests,
+    Verdict,
+)
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]
@@ -26,8 +35,14 @@ class Leaf(Protocol):
     async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = ...) -> Answer[Verdict]:
         """Store the grower's credentials: one request, never repeated by itself."""
 
+    async def delete(self, leaf_user_id: str, sent: Sent = ...) -> Answer[Verdict]:
+        """Delete the grower's credentials and their events: one request, never repeated by itself."""
+
     async def events(self, leaf_user_id: str, sent: Sent = ...) -> Answer[EventsVerdict]:
         """The latest event of the grower's credentials."""
+
+    async def history(self, leaf_user_id: str, sent: Sent = ...) -> Answer[LogVerdict]:
+        """All events of the grower's credentials."""
 
 
 class Connection(Protocol):
@@ -70,3 +85,12 @@ class Journal(Protocol):
 
     async def flush(self) -> None:
         """Return when all that was handed in is on disk. Raises LedgerError."""
+
+
+class Keeper(Protocol):
+    """Where the events of credentials are put that are about to be deleted."""
+
+    async def keep(
+        self, provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]
+    ) -> None:
+        """Return when they are on disk. Raises OutputError."""

@@ -39,6 +39,7 @@ from bulk_onboard.model import IfExists, Requests
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
+from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import Settings
 
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard", "write_again"]
@@ -50,6 +51,7 @@ ROWS_READY = 4
 MOST_IN_FLIGHT = 8192
 # From so many requests per second, and so many rows, on, HTTP gets a process of its own.
 FAST, MANY = 3_000, 5_000
+REPLACED_EVENTS = "replaced-events.jsonl"
 
 
 async def onboard(
@@ -272,6 +274,7 @@ class _Run:
                     stop=self._stop,
                     facts=self._facts,
                     policy=policy_of(self._settings),
+                    keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                     users=client,
                 )
                 try:

@@ -36,9 +36,13 @@ class KnownEntry(Protocol):
     """An intent that may be open."""
 
     @property
+    def status(self) -> str | None: ...
+    @property
     def fingerprint(self) -> str: ...
     @property
     def intended_at(self) -> str: ...
+    @property
+    def deleting(self) -> str: ...
 
 
 class Memory(Protocol):
@@ -46,6 +50,7 @@ class Memory(Protocol):
 
     def growers(self, scope: int) -> Growers: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[str, str]]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]: ...
     def entries(self, run_no: int, first_row: int, last_row: int) -> list[Entry]: ...
@@ -57,7 +62,8 @@ class Survey:
     """What the file holds.
 
     ``wanted`` are the numbers of the rows to do, ascending; ``environments``: valid rows by the environment
-    of their provider, where it has several.
+    of their provider, where it has several. ``stored``: of rows to do, the id of the credentials in which
+    their very secrets were stored before.
     """
 
     rows: int
@@ -66,6 +72,13 @@ class Survey:
     statuses: Mapping[Status, int]
     warnings: Mapping[str, int]
     environments: Mapping[str, int] = field(default_factory=dict)
+    stored: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def left_without(self) -> np.ndarray:
+        """Of the rows wanted, those whose grower an earlier run left without credentials, or may have."""
+        rows = [number for number, intent in self.intents.items() if intent.deleting]
+        return np.intersect1d(self.wanted, np.array(rows, np.int64))
 
     @property
     def invalid(self) -> int:
@@ -80,6 +93,7 @@ class _Sums:
     warnings: Counter[str] = field(default_factory=Counter)
     intents: dict[int, Intent] = field(default_factory=dict)
     to_do: list[np.ndarray] = field(default_factory=list)
+    stored: dict[int, str] = field(default_factory=dict)
 
 
 def survey(
@@ -108,6 +122,9 @@ def survey(
         _add(sums, table)
         for each, lines in _by_scope(table.iloc[open_lines], scope, scopes):
             sums.intents.update(_intents(memory, each, lines))
+        if if_exists is IfExists.REPLACE:
+            for each, lines in _by_scope(table[table["status"] == ""], scope, scopes):
+                sums.stored.update(_stored(memory, each, lines))
         sums.warnings.update(checked.warnings["code"])
         observer(Reading(sums.rows))
         if stopped():
@@ -118,11 +135,11 @@ def survey(
     return replace(_summed_up(sums, findings), environments=dict(scan.environments))
 
 
-def rows_to_do(scan: Scan, wanted: np.ndarray, intents: Mapping[int, Intent]) -> Iterator[Row]:
+def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
     for row in scan.rows(wanted):
-        intent = intents.get(row.number)
-        yield replace(row, open_intent=intent) if intent else row
+        intent, stored = found.intents.get(row.number), found.stored.get(row.number, "")
+        yield replace(row, open_intent=intent, stored_as=stored) if intent or stored else row
 
 
 def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> dict[str, np.ndarray]:
@@ -187,6 +204,7 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
             row.leaf_user_id,
             row.fingerprint if intent is None or intent.same else "",
             intended_at=to_text(intent.at if intent else None),
+            deleting=intent.deleting if intent else "",
             provider=row.provider,
         )
         yield Check(entry, payload=row.payload, unless_found=status)
@@ -222,13 +240,23 @@ def _intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[
     known = memory.known(scope, lines["leafUserId"].tolist())
     for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
         found = known[leaf_user_id]
-        yield int(number), Intent(_intended(found), same=found.fingerprint == fingerprint)
+        same = found.fingerprint == fingerprint
+        yield int(number), Intent(_intended(found), same=same, deleting=found.deleting)
 
 
-def _intended(found: KnownEntry) -> datetime:
-    moment = from_text(found.intended_at)
-    assert moment is not None  # noqa: S101  (an open intent always has its time)
-    return moment
+def _intended(found: KnownEntry) -> datetime | None:
+    """When a POST was about to be sent that may have been stored."""
+    is_open = found.status in {None, Status.UNRESOLVED.value}
+    return from_text(found.intended_at) if is_open else None
+
+
+def _stored(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Of these rows, the credentials in which their secrets were stored last, by id."""
+    known = memory.stored(scope, lines["leafUserId"].tolist()) if len(lines) else {}
+    for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
+        held, stored = known.get(leaf_user_id, ("", ""))
+        if held and stored == fingerprint:
+            yield int(number), held
 
 
 def _entries(findings: pd.DataFrame) -> Iterator[Entry]:
@@ -245,7 +273,7 @@ def _summed_up(sums: _Sums, findings: pd.DataFrame) -> Survey:
     if found_done := sums.rows - len(wanted) - sum(statuses.values()):
         # A finding about a row that the ledger knew as done: it counts as the finding says.
         statuses[Status.EXISTING] += found_done
-    return Survey(sums.rows, wanted, sums.intents, dict(statuses), dict(sums.warnings))
+    return Survey(sums.rows, wanted, sums.intents, dict(statuses), dict(sums.warnings), stored=sums.stored)
 
 
 def _is_open(entry: Entry, every: bool) -> bool:
@@ -273,6 +301,6 @@ def _done_before(table: pd.DataFrame, provider: str, every: bool) -> list[Entry]
 def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str, *more: str) -> Entry:
     """An entry for a row that was done before; ``more``: message, health and the credential's id."""
     message, health, held = more
-    # Leaf holds other secrets than the file, and the ledger must not take the one for the other.
-    known = "" if code == "token-changed" else fingerprint
+    # Leaf holds other secrets than the file, or may: the ledger must not take the one for the other.
+    known = "" if code in {"token-changed", "already-connected"} else fingerprint
     return Entry(row, status, leaf_user_id, known, code, message, health=health, credential_id=held)

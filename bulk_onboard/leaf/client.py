@@ -27,6 +27,7 @@ from bulk_onboard.model import (
     Answer,
     EventsVerdict,
     Exists,
+    LogVerdict,
     Payload,
     Requests,
     Secret,
@@ -268,14 +269,20 @@ class Calls:
         verdict = partial(replies.after_post, sent=payload, secret_fields=self.secret_fields)
         return await self._client.call(_Request("POST", self._url(leaf_user_id), verdict, sent, body))
 
-    async def delete(self, leaf_user_id: str) -> Answer[Verdict]:
-        """DELETE the grower's credentials; their events go with them. Raises LoginRefused."""
-        return await self._client.call(_Request("DELETE", self._url(leaf_user_id), replies.after_delete))
+    async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+        """DELETE the grower's credentials, once; their events go with them. Raises LoginRefused."""
+        url = self._url(leaf_user_id)
+        return await self._client.call(_Request("DELETE", url, replies.after_delete, sent))
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         """GET the latest event of the grower's credentials. Raises LoginRefused."""
         url = self._url(leaf_user_id, "/events")
         return await self._client.call(_Request("GET", url, replies.after_events, sent))
+
+    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+        """GET all events of the grower's credentials. Raises LoginRefused."""
+        url = self._url(leaf_user_id, "/events")
+        return await self._client.call(_Request("GET", url, replies.after_log, sent))
 
     def _url(self, leaf_user_id: str, more: str = "") -> URL:
         return self._client.url(f"/{leaf_user_id}/{self._path}{more}")

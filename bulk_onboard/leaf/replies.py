@@ -29,6 +29,8 @@ from bulk_onboard.model import (
     Events,
     EventsVerdict,
     Exists,
+    Log,
+    LogVerdict,
     Payload,
     Refused,
     Throttled,
@@ -97,9 +99,23 @@ def after_get(
 
 def after_delete(reply: Reply) -> Verdict:
     """The verdict on a DELETE of credentials: Absent when they are gone."""
-    if 200 <= reply.status < 300 or reply.status in {404, 410}:
+    if is_page(reply) and (reply.status < 300 or reply.status in {404, 410}):
+        return Ambiguous("unreadable-reply", f"HTTP {reply.status} with a page that is not of Leaf")
+    if 200 <= reply.status < 300:
         return Absent()
+    if reply.status in {404, 410}:
+        # In words that may not be Leaf's, it takes another look to know.
+        return Absent() if _problem(reply) else Ambiguous("unreadable-reply", f"HTTP {reply.status}")
     return common(reply, Payload({}))
+
+
+def after_log(reply: Reply) -> LogVerdict:
+    """The verdict on a GET of a credential's events: all of them, without headers and bodies."""
+    if reply.status == 200:
+        events = _events(reply)
+        return Ambiguous("unreadable-reply", "not a list of events") if events is None else Log(tuple(events))
+    verdict = after_events(reply)
+    return Log(()) if isinstance(verdict, Events) else verdict
 
 
 def after_events(reply: Reply) -> EventsVerdict:
@@ -292,7 +308,10 @@ def _event(data: Mapping[str, Any]) -> Event | None:
     code = data.get("statusCode")
     if not isinstance(code, int | str) or not re.fullmatch(r"[0-9]{1,3}", str(code)):
         return None
-    return Event(int(code), _timestamp(data.get("createdDate")))
+    name = data.get("id")
+    return Event(
+        int(code), _timestamp(data.get("createdDate")), word(name) if isinstance(name, str | int) else ""
+    )
 
 
 def _latest(events: list[Event]) -> Event | None:

@@ -20,8 +20,9 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.facts import Forecast, Kind, RunInfo
 from bulk_onboard.fingerprint import Method
-from bulk_onboard.growers import Growers, State, growers, nobody, pack, together, unpack
+from bulk_onboard.growers import Growers, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
+from bulk_onboard.ledger.statements import INTEND, NEWER, SETTLE, STORED
 from bulk_onboard.model import Requests, Status, Traffic
 from bulk_onboard.stamp import from_text, to_text
 
@@ -32,15 +33,17 @@ BATCH = 10_000
 MOST_OF_BLOCKS = 1 << 30
 
 # All but the last field, which is stored as the scope.
-_STORED = Entry._fields[:-1]
-_COLUMNS = (*(schema.entry.c[name] for name in _STORED), schema.scope.c.provider)
+_COLUMNS = (*(schema.entry.c[name] for name in STORED), schema.scope.c.provider)
 Entries = Iterable[Entry]
 Scopes = Mapping[str, int]
 _NOTHING: Scopes = {}
 
 
 class Known(NamedTuple):
-    """What the newest entry of a grower says. ``status`` None or ``unresolved``: ask before sending."""
+    """What the newest entry of a grower says. ``status`` None or ``unresolved``: ask before sending.
+
+    ``deleting`` of a grower who is not connected: the id of credentials that were or may have been deleted.
+    """
 
     leaf_user_id: str
     status: str | None
@@ -49,6 +52,7 @@ class Known(NamedTuple):
     credential_id: str
     health: str
     intended_at: str
+    deleting: str
 
 
 class Ledger:
@@ -174,6 +178,19 @@ class Ledger:
         with self._read() as db:
             return {found[0]: Known._make(found) for found in db.execute(query)}
 
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """The credentials that were stored last for these growers by any run: their id and fingerprint."""
+        entry = schema.entry
+        wanted = func.json_each(json.dumps(list(leaf_user_ids))).table_valued("value")
+        query = (
+            select(entry.c.leaf_user_id, entry.c.credential_id, entry.c.fingerprint)
+            .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "", entry.c.credential_id != "")
+            .filter(entry.c.leaf_user_id.in_(select(wanted.c.value)), entry.c.status == Status.CREATED.value)
+            .order_by(entry.c.run_no)
+        )
+        with self._read() as db:
+            return {found[0]: (found[1], found[2]) for found in db.execute(query)}
+
     # --- what is known of everybody -----------------------------------------------------------------
 
     def growers(self, scope: int) -> Growers:
@@ -213,7 +230,7 @@ class Ledger:
         """What the entries of later runs say. Whoever was to do again is said to be so."""
         with self._read() as db:
             found = db.connection.cursor()  # SQLAlchemy's own rows would take as long again
-            found.execute(_NEWER, (scope, run_no))
+            found.execute(NEWER, (scope, run_no))
             parts = []
             while batch := found.fetchmany(BATCH):
                 parts.append(growers(*zip(*batch, strict=True)))
@@ -229,7 +246,7 @@ class Ledger:
         ``scopes``: of the providers whose entries do not belong to ``scope``, by name.
         """
         with self._write() as db:
-            for sql, entries in ((_INTEND, intents), (_SETTLE, outcomes)):
+            for sql, entries in ((INTEND, intents), (SETTLE, outcomes)):
                 values = [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
                 if values:
                     db.exec_driver_sql(sql, values)
@@ -321,33 +338,6 @@ def _prepare(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("PRAGMA cache_size=-16384")
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.close()
-
-
-def _upsert(*replaced: str) -> str:
-    """SQL that inserts an entry of a run, or replaces these columns of the one that is there.
-
-    Written out, so that plain tuples go straight to the driver: the one statement that runs for every row.
-    """
-    names = ("run_no", "scope_id", *_STORED)
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
-    return (
-        f"INSERT INTO entry ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
-        f" ON CONFLICT (run_no, row) DO UPDATE SET {assignments}"
-    )
-
-
-# The columns of `growers`, the oldest first. The plus signs keep SQLite from walking through all runs.
-_NEWER = f"""
-    SELECT leaf_user_id, fingerprint,
-        CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
-            WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
-            WHEN code = 'token-changed' THEN {State.TOKEN_CHANGED} ELSE {State.DONE} END,
-        health, credential_id
-    FROM entry WHERE +scope_id = ? AND run_no > ? AND +leaf_user_id != '' ORDER BY run_no
-"""  # noqa: S608
-
-_INTEND = _upsert("status", "intended_at")
-_SETTLE = _upsert(*(name for name in _STORED if name != "row"))
 
 
 def _run_values(info: RunInfo) -> dict[str, Any]:

@@ -42,6 +42,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE run ADD COLUMN forecast TEXT",
         "ALTER TABLE run ADD COLUMN plan TEXT",
         "INSERT OR IGNORE INTO meta VALUES ('fingerprint_method', 'blake2b')",
+        "ALTER TABLE entry ADD COLUMN deleting TEXT NOT NULL DEFAULT ''",
     ),
 }
 
@@ -133,6 +134,7 @@ entry = Table(
     Column("started_at", Text, nullable=False, default=""),
     Column("finished_at", Text, nullable=False, default=""),
     Column("latency_ms", Float),
+    Column("deleting", Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 # Rows without a valid leafUserId have none here, and are nobody's history.

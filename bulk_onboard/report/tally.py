@@ -78,14 +78,13 @@ class Tally:
     @property
     def counts(self) -> Mapping[str, int]:
         """Rows by status: every status there is, in its usual order; those of a dry run where it gave any."""
-        told = {status: self._statuses[status] for status in _KNOWN}
-        return {status: count for status, count in told.items() if count or status not in FORESEEN}
+        return _in_order(self._statuses)
 
     @property
     def providers(self) -> Mapping[str, Mapping[str, int]]:
         """Rows by provider and status, in the order of the providers' names; "" for rows that name none."""
         found = sorted(self._of_provider.items())
-        return {name: {status: statuses[status] for status in _KNOWN} for name, statuses in found}
+        return {name: _in_order(statuses) for name, statuses in found}
 
     @property
     def health(self) -> Mapping[str, int]:
@@ -142,3 +141,8 @@ def exit_code(tally: Tally, info: RunInfo) -> ExitCode:
 
 def _counted(column: pd.Series) -> dict[str, int]:
     return {str(word): int(count) for word, count in column.value_counts().items()}
+
+
+def _in_order(statuses: Counter[str]) -> Mapping[str, int]:
+    told = {status: statuses[status] for status in _KNOWN}
+    return {status: count for status, count in told.items() if count or status not in FORESEEN}

@@ -121,7 +121,7 @@ def test_toml_keys_are_the_options_in_either_case() -> None:
         ("keep = 5", "keep: 5 is not a text"),
         ("map = 'x'", "map: 'x' is not FIELD=COLUMN"),
         ("provider = 'x'", "provider: 'x' is not a provider"),
-        ("if-exists = 'replace'", "if_exists: .*skip.*overwrite"),
+        ("if-exists = 'replant'", "if_exists: .*skip.*overwrite"),
         ("output = 5", "output: "),
     ],
 )

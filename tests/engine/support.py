@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fakes import FakeJournal, FakeLeaf, row
+from fakes import FakeJournal, FakeKeeper, FakeLeaf, row
 from sqlalchemy import event
 from warp import now, warp
 
@@ -36,11 +36,12 @@ class Life:
     leaf: FakeLeaf = field(default_factory=FakeLeaf)
     journal: FakeJournal = field(default_factory=FakeJournal)
     policy: Policy = POLICY
+    keeper: FakeKeeper = field(default_factory=FakeKeeper)
     facts: list[Fact] = field(default_factory=list)
     ended: float = 0.0
 
     def __post_init__(self) -> None:
-        self.journal.log = self.leaf.log
+        self.journal.log = self.keeper.log = self.leaf.log
 
     @property
     def log(self) -> list[str]:
@@ -50,7 +51,7 @@ class Life:
     @property
     def wire(self) -> list[str]:
         """The requests alone."""
-        return [what for what in self.log if what in {"GET", "POST", "EVENTS"}]
+        return [what for what in self.log if what in {"GET", "POST", "DELETE", "LOG", "EVENTS"}]
 
     @property
     def end(self) -> Entry:
@@ -74,6 +75,7 @@ class Life:
             observer=self.facts.append,
             slots=slots or asyncio.Semaphore(8),
             draw=lambda: 0.5,
+            keeper=self.keeper,
             now=clock,
         )
 

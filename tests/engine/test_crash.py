@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from fakes import TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
+from fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
@@ -33,16 +33,17 @@ get_faults = get_faults.filter(lambda faults: faults.count(Fault.BARE) < BARE_LO
 
 @dataclass(frozen=True)
 class Grower:
-    """What a grower's Leaf does, and whether it held somebody else's credentials from the start."""
+    """What a grower's Leaf does, and whether it held other credentials from the start."""
 
     posts: list[Fault]
     gets: list[Fault]
     held: bool = False
     shows: bool = True
+    deletes: tuple[Fault, ...] = ()
 
     def leaf(self) -> FakeLeaf:
         held = OTHER if self.held else None
-        leaf = FakeLeaf(iter(self.posts), iter(self.gets), held=held, shows=self.shows)
+        leaf = FakeLeaf(iter(self.posts), iter(self.gets), iter(self.deletes), held=held, shows=self.shows)
         leaf.created = BEGINNING.replace(year=2020) if held else None
         return leaf
 
@@ -63,6 +64,7 @@ growers = st.lists(
         get_faults,
         st.sampled_from([False, False, False, True]),
         st.sampled_from([True, True, False]),
+        post_faults.map(tuple),
     ),
     min_size=1,
     max_size=6,
@@ -95,11 +97,12 @@ class Story:
 
     def _intent(self, grower: str) -> Intent | None:
         known = self.disk.get(grower)
-        if known is None or known.status not in {None, Status.UNRESOLVED.value}:
+        if known is None:
             return None
-        at = from_text(known.intended_at)
-        assert at is not None
-        return Intent(at, known.fingerprint == f"print-of-{_token(grower)}")
+        is_open = known.status in {None, Status.UNRESOLVED.value}
+        at = from_text(known.intended_at) if is_open else None
+        same = known.fingerprint == f"print-of-{_token(grower)}"
+        return Intent(at, same, known.deleting) if is_open or known.deleting else None
 
     async def run(self, told: Run, draw: Callable[[], float]) -> None:
         stop = StopSignal()
@@ -112,6 +115,7 @@ class Story:
             observer=ignore,
             slots=asyncio.Semaphore(3),
             draw=draw,
+            keeper=FakeKeeper(),
             now=now,
         )
         work = work_through(iter(self.to_do()), shared.onboard, stop, starts=4, in_hand=100)
@@ -142,7 +146,7 @@ async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> N
         await asyncio.sleep(told.pause)
     # Leaf comes to its senses, and the same command is run again.
     for leaf in story.world.growers.values():
-        leaf.posts, leaf.gets = iter(()), iter(())
+        leaf.posts, leaf.gets, leaf.deletes = iter(()), iter(()), iter(())
     await story.run(Run("end", 0, 0), draw)
     await asyncio.sleep(100)
 
@@ -152,6 +156,20 @@ async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> N
     [Grower([Fault.THROTTLED, Fault.LOST_LATE], [])],
     [Run("kill", 0.25, 0), Run("drain", 0.25, 0)],
     IfExists.SKIP,
+    0,
+)
+# Killed between the DELETE and the POST of a replacement, and while the DELETE is still on its way.
+@example([Grower([], [], held=True)], [Run("kill", 0.25, 0)], IfExists.REPLACE, 0)
+@example(
+    [Grower([], [], held=True, deletes=(Fault.SLOW_LATE,))],
+    [Run("kill", 0.25, 0), Run("kill", 19.0, 0)],
+    IfExists.REPLACE,
+    0,
+)
+@example(
+    [Grower([Fault.LOST_AFTER], [], held=True, shows=False, deletes=(Fault.LOST_LATE,))],
+    [Run("kill", 1.4, 0)],
+    IfExists.REPLACE,
     0,
 )
 # The same, when the first POST was of a run long ago.
@@ -172,22 +190,28 @@ def test_however_runs_die_nothing_is_stored_twice_and_the_last_word_is_the_truth
     warp(_live(story, played, random.Random(seed).random))
     for grower, leaf in leaves.items():
         _assert_safe(grower, leaf)
-        _assert_true(story.disk[grower], leaf, _token(grower))
+        _assert_true(story.disk[grower], leaf, _token(grower), if_exists)
 
 
 def _assert_safe(grower: str, leaf: FakeLeaf) -> None:
     assert leaf.dangerous == 0, f"{grower}: a token was sent that had been stored, or still might be"
+    assert leaf.blind == 0, f"{grower}: credentials were deleted that nobody had looked at"
     assert len(leaf.stored) <= 1
 
 
-def _assert_true(last: Entry, leaf: FakeLeaf, token: str) -> None:
+def _assert_true(last: Entry, leaf: FakeLeaf, token: str, if_exists: IfExists) -> None:
     ours, there = bool(leaf.stored), leaf.held is not None
     assert there, "Leaf could be asked, and took what it was sent"
     assert leaf.held in {token, OTHER}
+    assert if_exists is IfExists.REPLACE or not leaf.deleted
+    assert token not in leaf.deleted, "what was stored for the row was deleted again"
     if last.status == "created":
         # A Leaf that says "none" of what it holds, and does not show whose it is, deceives everybody.
         assert ours or not leaf.shows
     else:
         # Only where Leaf does not show what it holds, a POST of a run that died may go unclaimed.
-        assert last.status == "existing", last
+        rejected = if_exists is IfExists.FAIL and last.code == "already-exists"
+        assert last.status == "existing" or rejected, last
         assert not ours or not leaf.shows, last
+        # What was there could be replaced, so it has been.
+        assert if_exists is not IfExists.REPLACE or not leaf.shows, last

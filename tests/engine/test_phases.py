@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import TOKEN, FakeLeaf, FakeWorld, Fault, row
+from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from warp import BEGINNING, warp
 
 from bulk_onboard import manifest
@@ -122,6 +122,7 @@ class Stage:
                 stop=stop,
                 facts=observing,
                 policy=Policy(),
+                keeper=FakeKeeper(),
             )
             await phases.onboard(scan, scan.survey())  # type: ignore[arg-type]
         entries = ledger.entries(run_no)

@@ -89,7 +89,7 @@ def tokens(count: int, prefix: str = "planted-token") -> dict[int, str]:
 
 
 def to_do(scan: Scan, found: Survey) -> list[Row]:
-    return list(rows_to_do(scan, found.wanted, found.intents))
+    return list(rows_to_do(scan, found, found.wanted))
 
 
 def test_of_a_new_file_every_row_is_to_do_with_its_secrets(desk: Desk) -> None:
@@ -149,7 +149,7 @@ def test_rows_of_a_file_that_has_changed_since_are_not_sent(desk: Desk) -> None:
     scan._seen[2] = scan._seen[2] + np.uint64(1)
     sent = []
     with pytest.raises(InputError, match="was changed while it was being read"):
-        sent.extend(row.number for row in iter(rows_to_do(scan, found.wanted, found.intents)))
+        sent.extend(row.number for row in iter(rows_to_do(scan, found, found.wanted)))
     assert all(number < 2 + 2 * CHUNK for number in sent)
 
 
@@ -191,7 +191,7 @@ histories = st.lists(st.tuples(st.integers(2, 10), statuses, st.booleans()), max
 
 @settings(max_examples=6)
 @given(histories, st.sampled_from(IfExists))
-def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_to_be_overwritten(
+def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_if_asked_for(
     history: list[tuple[int, str | None, bool]], if_exists: IfExists
 ) -> None:
     new, old = tokens(9), tokens(9, "planted-old")
@@ -211,7 +211,7 @@ def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_to_b
     for number in new:
         status, same = last.get(number, ("not_attempted", True))
         done = status in {"created", "existing"}
-        assert (number in again) is (not done or (if_exists is IfExists.OVERWRITE and not same))
+        assert (number in again) is (not done or (if_exists is not IfExists.SKIP and not same))
         intent = again[number].open_intent if number in again else None
         assert bool(intent) is (status in {None, "unresolved"})
         assert intent is None or intent.same is same

@@ -341,9 +341,19 @@ def test_retry_after_by_date_goes_by_leaf_s_clock() -> None:
     assert verdict == Throttled(30.0)
 
 
-@pytest.mark.parametrize("status", [200, 202, 204, 404, 410])
-def test_a_delete_that_leaves_nothing_is_absent(status: int) -> None:
-    assert after_delete(reply(status)) == Absent()
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b""), (202, b"{}"), (204, b""), (404, b'{"title": "no"}'), (410, b'{"a": 1}')]
+)
+def test_a_delete_that_leaves_nothing_is_absent(status: int, body: bytes) -> None:
+    assert after_delete(reply(status, body)) == Absent()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>"), (404, b"<html>"), (404, b""), (404, b"404 page not found"), (410, b"gone")],
+)
+def test_a_delete_answered_in_words_that_may_not_be_leaf_s_proves_nothing(status: int, body: bytes) -> None:
+    assert isinstance(after_delete(reply(status, body)), Ambiguous)
 
 
 def at(text: str) -> datetime:

@@ -221,6 +221,19 @@ def test_who_holds_the_ledger_is_the_latest_run_that_has_not_ended(ledger: Ledge
     assert ledger.holder() == "another process"
 
 
+def test_what_was_stored_last_for_a_grower_is_known_whatever_came_of_later_runs(ledger: Ledger) -> None:
+    for run_id, status, held, fingerprint in [
+        ("r-1", "created", "c-1", "fp-1"),
+        ("r-2", "created", "c-2", "fp-2"),
+        ("r-3", "failed", "", "fp-3"),
+        ("r-4", "existing", "c-9", ""),
+    ]:
+        run, scope = begin(ledger, run_id)
+        entry = outcome(2, "g-1", status, fingerprint)._replace(credential_id=held)
+        ledger.write(run, scope, [], [entry])
+    assert ledger.stored(scope, ["g-1", "g-2"]) == {"g-1": ("c-2", "fp-2")}
+
+
 # --- the file ---------------------------------------------------------------------------------------
 
 
@@ -238,7 +251,10 @@ _BACK_TO_1 = (
     "ALTER TABLE run DROP COLUMN kind",
     "ALTER TABLE run DROP COLUMN traffic",
     "ALTER TABLE run DROP COLUMN environments",
+    "ALTER TABLE run DROP COLUMN forecast",
+    "ALTER TABLE run DROP COLUMN plan",
     "DELETE FROM meta WHERE key = 'fingerprint_method'",
+    "ALTER TABLE entry DROP COLUMN deleting",
     "UPDATE meta SET value = '1' WHERE key = 'version'",
 )
 

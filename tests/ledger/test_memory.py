@@ -68,6 +68,18 @@ def test_the_newest_entry_counts_whether_or_not_there_are_snapshots(
             assert states(ledger, scope) == list(expected.values())
 
 
+@pytest.mark.parametrize("status", ["failed", "rejected", "not_attempted"])
+def test_who_was_left_without_credentials_is_asked_about_like_an_open_intent(
+    ledger: Ledger, status: str
+) -> None:
+    run, scope = begin(ledger)
+    left = outcome(2, NAMES[0], status)._replace(deleting="c-1")
+    replaced = outcome(3, NAMES[1])._replace(deleting="c-2")
+    ledger.write(run, scope, [], [left, replaced])
+    assert states(ledger, scope)[:2] == [State.OPEN, State.DONE]
+    assert ledger.known(scope, NAMES)[NAMES[0]].deleting == "c-1"
+
+
 def test_after_forgetting_a_run_that_was_amended_is_read_anew(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,162 @@
+"""How far a row is, how patient it is, and what may come next: the values that `decide` works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum, auto
+
+from bulk_onboard.model import Credential, Echo, IfExists, Intent, Status
+
+# The grower had credentials, they were deleted for new ones, and the new ones were not stored.
+LEFT_WITHOUT = "left-without-credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient a row is. Times in seconds.
+
+    ``attempts``: how many answers that decide nothing are taken before giving up, how many POSTs, and how
+    many DELETEs. ``patience``: counted from a row's first request; no wait begins that would end after it.
+    ``settle``: how long Leaf may still be at work on a POST or DELETE whose connection broke;
+    ``settle_slow`` the same for one that timed out, at Leaf or here, or that an earlier run left without an
+    outcome.
+    """
+
+    if_exists: IfExists = IfExists.SKIP
+    attempts: int = 8
+    patience: float = 600.0
+    backoff: float = 0.5
+    backoff_cap: float = 30.0
+    settle: float = 1.0
+    settle_slow: float = 30.0
+
+    def wait(self, failures: int, draw: float) -> float:
+        """Exponential backoff with full jitter: ``draw`` in [0, 1) of a time that doubles up to the cap."""
+        return draw * min(self.backoff_cap, self.backoff * 2.0 ** min(failures, 16))
+
+
+class Action(Enum):
+    """What a row does next. KEEP puts the log of the old credentials aside, before DELETE takes it away."""
+
+    ASK = auto()
+    KEEP = auto()
+    DELETE = auto()
+    POST = auto()
+
+
+class Gone(Enum):
+    """Whether the credentials that are to be replaced are gone, by a DELETE of ours."""
+
+    NO = auto()
+    MAYBE = auto()  # a DELETE got no readable answer, and nothing has said yes or no since
+    YES = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is known of one row so far. Times of day are by our clock, others seconds since its first request.
+
+    ``suspect``: a POST may have been stored, and nothing has said yes or no since. ``settles_at``: from
+    when on absence may be believed. ``posted``: when the last POST was about to be sent; ``unanswered``:
+    the same for the earliest POST that got no readable answer. ``absent_before``: absence was seen before
+    any POST of ours, so whatever is there now came later. ``claimed``: with which code Leaf refused a POST
+    because, it said, credentials exist. ``looks``: how often a row was seen to be absent that may not be.
+    ``old``: the credentials that are to be replaced; no others are ever deleted. ``kept``: their log has
+    been put aside. ``stored_as``: see `Row`.
+    """
+
+    action: Action
+    suspect: bool = False
+    settles_at: float = 0.0
+    posted: datetime | None = None
+    unanswered: datetime | None = None
+    absent_before: bool = False
+    claimed: str | None = None
+    looks: int = 0
+    failures: int = 0
+    throttles: int = 0
+    posts: int = 0
+    deletes: int = 0
+    old: Credential | None = None
+    gone: Gone = Gone.NO
+    kept: bool = False
+    stored_as: str = ""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a POST or a DELETE is out there whose fate nobody knows."""
+        return self.suspect or self.gone is Gone.MAYBE
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a decision is made: seconds since the row's first request, and a random draw in [0, 1)."""
+
+    elapsed: float
+    draw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The row has its outcome."""
+
+    status: Status
+    code: str = ""
+    message: str = ""
+    credential: Credential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Do ``progress.action`` after so many seconds."""
+
+    progress: Progress
+    after: float = 0.0
+
+
+Step = Finish | Next
+
+
+def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progress:
+    """Where a row starts. An intent without an outcome, or a careful mode, asks first.
+
+    The age of an intent is no reason to believe anything sooner: the request may have gone out long after
+    it, when Leaf had asked everybody to wait, and just before the earlier run died.
+    """
+    if intent is None:
+        action = Action.POST if policy.if_exists is IfExists.OVERWRITE else Action.ASK
+        return Progress(action, stored_as=stored_as)
+    return Progress(
+        Action.ASK,
+        suspect=intent.at is not None,
+        settles_at=policy.settle_slow,
+        unanswered=intent.at if intent.same else None,
+        old=Credential(intent.deleting, "", None, Echo.UNKNOWN) if intent.deleting else None,
+        gone=Gone.MAYBE if intent.deleting else Gone.NO,
+        stored_as=stored_as,
+    )
+
+
+def posting(progress: Progress, at: datetime) -> Progress:
+    """The same row, about to POST."""
+    return replace(progress, posted=at, posts=progress.posts + 1)
+
+
+def deleting(progress: Progress) -> Progress:
+    """The same row, about to DELETE."""
+    return replace(progress, deletes=progress.deletes + 1)
+
+
+def give_up(progress: Progress, code: str, message: str = "") -> Finish:
+    """The outcome of a row that cannot go on: unresolved if something may have been stored or deleted."""
+    if progress.unsure:
+        return Finish(Status.UNRESOLVED, code, message)
+    return ended(progress, Status.FAILED, code, message)
+
+
+def ended(progress: Progress, status: Status, code: str, message: str = "") -> Finish:
+    """The outcome of a row of which it is known that nothing was stored. Worse if something was deleted."""
+    if progress.gone is Gone.YES:
+        return Finish(status, LEFT_WITHOUT, f"{code}: {message}" if message else code)
+    return Finish(status, code, message)

@@ -1,0 +1,87 @@
+"""What is put aside before it vanishes: a line of JSON for each credential that is about to be deleted.
+
+Only what cannot hold a secret is in it. Lines are added, never changed, and are on disk before anything is
+deleted; those that come while one is being written share its flush to disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bulk_onboard.errors import OutputError
+from bulk_onboard.model import Credential, Event
+from bulk_onboard.report.draft import PRIVATE_FILE, make_folder
+from bulk_onboard.stamp import to_text
+
+
+class Kept:
+    """One file of such lines; made with the first. Not for several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: list[bytes] = []
+        self._failure: OutputError | None = None
+        self._turn = asyncio.Lock()
+
+    async def keep(
+        self, provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]
+    ) -> None:
+        """Return when the line is on disk. Raises OutputError."""
+        self._lines.append(_line(provider, leaf_user_id, credential, events))
+        async with self._turn:
+            if self._lines and not self._failure:  # else who had the turn before has taken this line along
+                await self._write_all()
+            if self._failure:
+                raise self._failure
+
+    async def _write_all(self) -> None:
+        lines, self._lines = self._lines, []
+        try:
+            await asyncio.to_thread(self._append, lines)
+        except OSError as error:
+            self._failure = OutputError(
+                f"{self.path} cannot be written: {error.strerror or error}; nothing was deleted whose events"
+                " are not in it. Put that right and run the same command again"
+            )
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        is_new = not self.path.exists()
+        make_folder(self.path.parent)
+        handle = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, PRIVATE_FILE)
+        with os.fdopen(handle, "ab") as file:
+            file.write(b"".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            _flush_folder(self.path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """A new file's name is on disk too, where folders can be opened."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _line(provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]) -> bytes:
+    told = {
+        "leafUserId": leaf_user_id,
+        "provider": provider,
+        "credentialId": credential.id,
+        "credentialStatus": credential.status,
+        "createdTime": to_text(credential.created),
+        "events": [
+            {"id": each.id, "createdDate": to_text(each.at), "statusCode": each.status_code}
+            for each in events
+        ],
+    }
+    return json.dumps(told).encode() + b"\n"

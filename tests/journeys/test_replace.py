@@ -1,0 +1,167 @@
+"""Growers who have credentials already: replaced, refused or left, at a Leaf that fails in between."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.sandbox import Behaviour, Faults
+from bulk_onboard.sandbox.faults import Kind
+from bulk_onboard.sandbox.unknowns import Unknowns
+from journeys.support import Desk, Rows, Server, end, grower, growers, start, write
+
+Leaf = Callable[..., Server]
+
+
+def connected(server: Server) -> set[str]:
+    """Who has credentials at Leaf."""
+    return {user for user, known in server.held.items() if known["credentialId"]}
+
+
+def renewed(rows: Rows, kind: str = "") -> list[tuple[str, str]]:
+    """The same growers with other tokens."""
+    return [(user, f"{kind}{token}-new") for user, token in rows]
+
+
+def connected_elsewhere(desk: Desk, rows: Rows) -> None:
+    """Somebody else, with a ledger of their own, has stored these."""
+    assert desk.run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere").code == 0
+
+
+LEAVES = [Unknowns(), Unknowns(post_existing="keep"), Unknowns(delete_absent="204", events_absent="list")]
+
+
+@pytest.mark.parametrize("unknowns", LEAVES)
+def test_replace_deletes_what_differs_keeps_its_events_and_leaves_what_is_the_same(
+    desk: Desk, leaf: Leaf, unknowns: Unknowns
+) -> None:
+    server = leaf(Behaviour(event_delay=0, unknowns=unknowns))
+    old = growers(3)
+    connected_elsewhere(desk.at(server), old)
+    before = server.held
+    rows = [*renewed(old[:2]), old[2], *growers(1, start=3)]
+    ran = desk.run(write(rows), "--if-exists", "replace")
+    assert [(row["status"], row["code"]) for row in ran.rows] == [
+        ("created", "replaced"),
+        ("created", "replaced"),
+        ("existing", "already-connected"),
+        ("created", ""),
+    ]
+    assert ran.code == 0
+    assert len(server.seen("DELETE")) == 2
+    held = server.held
+    assert held[grower(2)] == before[grower(2)]
+    kept = [json.loads(line) for line in (ran.folder / "replaced-events.jsonl").read_text().splitlines()]
+    assert {line["leafUserId"] for line in kept} == {grower(0), grower(1)}
+    assert all(set(line["events"][0]) == {"id", "createdDate", "statusCode"} for line in kept)
+    again = desk.run(write(rows), "--if-exists", "replace", "--no-events")
+    assert again.statuses == {"existing": 4}
+    assert (len(server.seen("DELETE")), server.posts) == (2, 6)
+
+
+def test_a_leaf_that_shows_no_tokens_is_replaced_once_and_then_the_ledger_knows(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf(Behaviour(event_delay=0, unknowns=Unknowns(secrets="masked")))
+    connected_elsewhere(desk.at(server), growers(2))
+    assert desk.run(write(growers(2))).statuses == {"existing": 2}
+    for deletes in (2, 2):
+        ran = desk.run(write(growers(2)), "--if-exists", "replace")
+        assert len(server.seen("DELETE")) == deletes
+    assert {row["code"] for row in ran.rows} == {"already-onboarded"}
+
+
+def test_fail_refuses_who_is_connected_and_not_who_was_onboarded_before(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    connected_elsewhere(desk.at(server), growers(1))
+    file = write(growers(3))
+    for ran in (desk.run(file, "--if-exists", "fail"), desk.run(file, "--if-exists", "fail")):
+        assert ran.code == 1
+        assert ran.rows[0]["code"] == "already-exists"
+        assert {row["status"] for row in ran.rows[1:]} <= {"created", "existing"}
+    assert (server.posts, len(server.seen("DELETE"))) == (3, 0)
+
+
+def test_whom_a_refused_token_leaves_without_credentials_is_said_to_be_and_goes_first(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf()
+    connected_elsewhere(desk.at(server), growers(2))
+    bad = [*renewed(growers(1), "refused-"), growers(2)[1]]
+    first = desk.run(write(bad), "--if-exists", "replace", "--no-events")
+    assert (first.rows[0]["status"], first.rows[0]["code"]) == ("rejected", "left-without-credentials")
+    assert "left-without-credentials" in first.err
+    mended = [*growers(3, start=5), *renewed(growers(1))]
+    since = len(server.seen())
+    second = desk.run(write(mended), "--no-events", "--timeout", "1")
+    assert "1 grower was left without credentials by an earlier run" in second.err
+    assert second.code == 0
+    assert grower(0) in server.seen()[since]["path"]
+    assert len(connected(server)) == 5
+
+
+def test_three_growers_in_a_row_left_without_stop_the_run(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    connected_elsewhere(desk.at(server), growers(12))
+    bad = renewed(growers(12), "refused-")
+    ran = desk.run(write(bad), "--if-exists", "replace", "--max-in-flight", "1", "--no-events")
+    assert ran.code == 5
+    assert len(server.seen("DELETE")) == 3
+
+
+@pytest.mark.parametrize("kind", [Kind.CUT_AFTER, Kind.CUT_BEFORE, Kind.E502_AFTER, Kind.HTML])
+def test_deletes_that_get_no_readable_answer_are_settled_by_asking(
+    desk: Desk, leaf: Leaf, kind: Kind
+) -> None:
+    faults = Faults({kind: 0.4}, methods=frozenset({"DELETE"}))
+    server = leaf(Behaviour(event_delay=0, faults=faults, seed=3))
+    old = growers(6)
+    connected_elsewhere(desk.at(server), old)
+    ran = desk.run(write(renewed(old)), "--if-exists", "replace", "--no-events", "--timeout", "2")
+    assert ran.statuses == {"created": 6}, ran.err
+    assert server.posts == 12
+
+
+def test_a_kill_between_delete_and_post_leaves_nobody_without_credentials_after_the_next_run(
+    desk: Desk, leaf: Leaf
+) -> None:
+    """Killed while the answer to the DELETE is awaited, after Leaf has carried it out."""
+    server = leaf(
+        Behaviour(event_delay=0, faults=Faults({Kind.HANG_AFTER: 1.0}, methods=frozenset({"DELETE"})))
+    )
+    old = growers(3)
+    connected_elsewhere(desk.at(server), old)
+    file = write(renewed(old))
+    process = start("run", file, "--if-exists", "replace", "--rate", "0", env=server.environment)
+    while connected(server):
+        time.sleep(0.02)
+    process.kill()
+    end(process)
+    assert connected(server) == set()
+    again = desk.run(file, "--timeout", "1", "--no-events")
+    assert "3 growers were left without credentials by an earlier run" in again.err
+    assert (again.statuses, again.code) == ({"created": 3}, 0)
+    assert connected(server) == {user for user, _ in old}
+    assert server.posts == 6
+
+
+def test_the_folder_that_cannot_be_written_keeps_everything_at_leaf(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    connected_elsewhere(desk.at(server), growers(2))
+    Path("there").mkdir()
+    Path("there/reports").write_text("")
+    ran = desk.run(
+        write(renewed(growers(2))),
+        "--if-exists",
+        "replace",
+        "--output",
+        "there/reports",
+        "--ledger",
+        "l.sqlite3",
+    )
+    assert ran.code == 5
+    assert server.seen("DELETE") == []

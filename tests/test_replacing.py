@@ -1,0 +1,344 @@
+"""Replacing and refusing what is there: what is deleted and when, and what may follow on a DELETE."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.decide import (
+    LEFT_WITHOUT,
+    UNUSUAL_LOOKS,
+    Action,
+    Finish,
+    Gone,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    decide,
+    deleting,
+    first,
+    give_up,
+    posting,
+)
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Created,
+    Credential,
+    Echo,
+    Event,
+    Exists,
+    IfExists,
+    Intent,
+    Log,
+    Refused,
+    Status,
+    Throttled,
+    Transient,
+    Verdict,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=9)
+REPLACE = Policy(if_exists=IfExists.REPLACE)
+EARLY, SETTLED, LATE = Moment(0.5, 0.5), Moment(100.0, 0.5), Moment(700.0, 0.5)
+LOST, SLOW = Ambiguous("connection-lost"), Ambiguous("no-answer", slow=True)
+
+
+def credential(
+    name: str = "old", echo: Echo = Echo.DIFFERENT, created: datetime | None = LONG_AGO
+) -> Credential:
+    return Credential(name, "OK", created, echo)
+
+
+OLD = credential()
+ASKING = first(REPLACE, None)
+KEEPING = replace(ASKING, action=Action.KEEP, old=OLD)
+DELETING = deleting(replace(KEEPING, action=Action.DELETE, kept=True))
+LOST_DELETE = replace(DELETING, action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
+DELETED = replace(DELETING, action=Action.POST, gone=Gone.YES, absent_before=True)
+POSTING = posting(DELETED, NOW)
+LOST_POST = replace(POSTING, action=Action.ASK, suspect=True, settles_at=30.0, unanswered=NOW)
+BEGUN = {
+    "asking": ASKING,
+    "keeping": KEEPING,
+    "deleting": DELETING,
+    "delete lost": LOST_DELETE,
+    "posting": POSTING,
+    "post lost": LOST_POST,
+}
+A, S = Action, Status
+# state, verdict, moment -> the status and code of the end, or the action that is next
+TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
+    ("asking", Exists(OLD), EARLY, A.KEEP),
+    ("asking", Exists(credential(echo=Echo.UNKNOWN)), EARLY, A.KEEP),
+    ("asking", Exists(credential(echo=Echo.SAME)), EARLY, (S.EXISTING, "already-connected")),
+    ("asking", Absent(), EARLY, A.POST),
+    ("keeping", Log(()), EARLY, A.DELETE),
+    ("keeping", Absent(), EARLY, A.ASK),
+    ("keeping", Refused("login-forbidden"), EARLY, (S.REJECTED, "login-forbidden")),
+    ("keeping", Throttled(3.0), EARLY, A.ASK),
+    ("keeping", LOST, EARLY, A.ASK),
+    ("keeping", LOST, LATE, (S.FAILED, "connection-lost")),
+    ("deleting", Absent(), EARLY, A.POST),
+    ("deleting", Refused("leaf:no"), EARLY, (S.REJECTED, "leaf:no")),
+    ("deleting", Throttled(3.0), EARLY, A.ASK),
+    ("deleting", Throttled(3.0), LATE, (S.FAILED, "throttled-too-long")),
+    ("deleting", Transient("dns-failure"), EARLY, A.ASK),
+    ("deleting", Transient("dns-failure"), LATE, (S.FAILED, "dns-failure")),
+    ("deleting", LOST, EARLY, A.ASK),
+    ("deleting", LOST, LATE, A.ASK),
+    ("delete lost", Exists(OLD), EARLY, A.ASK),
+    ("delete lost", Exists(OLD), SETTLED, A.DELETE),
+    ("delete lost", Exists(credential("strange")), EARLY, A.ASK),
+    ("delete lost", Exists(credential("strange")), SETTLED, (S.EXISTING, "token-changed")),
+    ("delete lost", Exists(credential(created=NOW)), SETTLED, (S.EXISTING, "token-changed")),
+    ("delete lost", Absent(), EARLY, A.ASK),
+    ("delete lost", Absent(), SETTLED, A.POST),
+    ("delete lost", Absent(bare=True), SETTLED, A.ASK),
+    ("delete lost", Refused("login-forbidden"), SETTLED, (S.UNRESOLVED, "login-forbidden")),
+    ("delete lost", Throttled(3.0), LATE, (S.UNRESOLVED, "throttled-too-long")),
+    ("delete lost", LOST, LATE, (S.UNRESOLVED, "connection-lost")),
+    ("posting", Created(credential("new")), EARLY, (S.CREATED, "replaced")),
+    ("posting", Refused("leaf:no"), EARLY, (S.REJECTED, LEFT_WITHOUT)),
+    ("posting", Throttled(3.0), EARLY, A.POST),
+    ("posting", Throttled(3.0), LATE, (S.FAILED, LEFT_WITHOUT)),
+    ("posting", Exists(None, "leaf:exists"), EARLY, A.ASK),
+    ("posting", Exists(OLD), EARLY, A.DELETE),
+    ("posting", Exists(credential("strange")), EARLY, (S.EXISTING, "token-changed")),
+    ("posting", LOST, LATE, A.ASK),
+    ("post lost", Exists(credential("new", Echo.SAME)), EARLY, (S.CREATED, "settled-by-asking")),
+    ("post lost", Exists(credential("new", Echo.UNKNOWN, None)), EARLY, (S.CREATED, "settled-by-asking")),
+    ("post lost", Exists(credential("old", Echo.UNKNOWN, None)), EARLY, A.ASK),
+    ("post lost", Exists(OLD), EARLY, A.ASK),
+    ("post lost", Exists(OLD), SETTLED, A.DELETE),
+    ("post lost", Absent(), SETTLED, A.POST),
+    ("post lost", Absent(), LATE, (S.FAILED, LEFT_WITHOUT)),
+    ("post lost", LOST, LATE, (S.UNRESOLVED, "connection-lost")),
+]
+
+
+def _next(step: Finish | Next) -> tuple[Status, str] | Action:
+    return (step.status, step.code) if isinstance(step, Finish) else step.progress.action
+
+
+@pytest.mark.parametrize(("state", "verdict", "moment", "expected"), TABLE)
+def test_every_verdict_in_every_state_of_a_replacement_has_one_next_step(
+    state: str, verdict: Verdict | Log, moment: Moment, expected: tuple[Status, str] | Action
+) -> None:
+    assert _next(decide(BEGUN[state], verdict, REPLACE, moment)) == expected
+
+
+@pytest.mark.parametrize("mode", [each for each in IfExists if each is not IfExists.REPLACE])
+def test_only_replace_deletes_also_after_a_run_that_died_over_it(mode: IfExists) -> None:
+    policy = Policy(if_exists=mode)
+    begun = first(policy, Intent(None, deleting="old"))
+    assert begun.action is Action.ASK
+    assert _next(decide(begun, Absent(), policy, SETTLED)) is Action.POST
+    step = decide(begun, Exists(OLD), policy, SETTLED)
+    assert isinstance(step, Finish)
+    assert step.credential == OLD
+
+
+@pytest.mark.parametrize("echo", Echo)
+def test_fail_rejects_whoever_has_credentials_unless_they_are_ours(echo: Echo) -> None:
+    policy = Policy(if_exists=IfExists.FAIL)
+    assert _next(decide(first(policy, None), Exists(credential(echo=echo)), policy, EARLY)) == (
+        Status.REJECTED,
+        "already-exists",
+    )
+    ours = decide(first(policy, Intent(LONG_AGO)), Exists(credential(echo=echo, created=NOW)), policy, EARLY)
+    assert _next(ours) == (Status.CREATED, "settled-by-asking")
+
+
+def test_credentials_in_which_these_very_secrets_are_known_to_be_are_not_replaced() -> None:
+    begun = first(REPLACE, None, stored_as="old")
+    step = decide(begun, Exists(credential(echo=Echo.UNKNOWN)), REPLACE, EARLY)
+    assert _next(step) == (Status.EXISTING, "already-connected")
+
+
+@pytest.mark.parametrize("echo", [Echo.UNKNOWN, Echo.DIFFERENT])
+def test_what_may_have_come_of_a_lost_post_of_ours_is_not_replaced_by_the_same_token(echo: Echo) -> None:
+    begun = first(REPLACE, Intent(NOW))
+    step = decide(begun, Exists(credential(echo=echo, created=None)), REPLACE, SETTLED)
+    assert _next(step) == (Status.EXISTING, "already-connected")
+
+
+def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> None:
+    died_before_the_post = first(REPLACE, Intent(None, deleting="old"))
+    assert _next(decide(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.KEEP
+    assert _next(decide(died_before_the_post, Absent(), REPLACE, SETTLED)) is Action.POST
+    strange = decide(died_before_the_post, Exists(credential("strange", created=NOW)), REPLACE, SETTLED)
+    assert _next(strange) == (Status.EXISTING, "token-changed")
+    died_after_it = first(REPLACE, Intent(NOW, deleting="old"))
+    new = decide(died_after_it, Exists(credential("new", Echo.SAME, NOW)), REPLACE, SETTLED)
+    assert _next(new) == (Status.CREATED, "settled-by-asking")
+
+
+def test_nothing_is_posted_before_a_lost_delete_can_have_arrived_even_if_another_was_answered() -> None:
+    step = decide(replace(DELETING, settles_at=30.0), Absent(), REPLACE, Moment(10.0, 0.5))
+    assert isinstance(step, Next)
+    assert (step.progress.action, step.after) == (Action.POST, 20.0)
+
+
+def test_who_was_left_without_is_told_why_and_who_was_not_is_not_said_to_be() -> None:
+    left = give_up(DELETED, "dns-failure", "not known")
+    assert (left.status, left.code, left.message) == (Status.FAILED, LEFT_WITHOUT, "dns-failure: not known")
+    assert give_up(KEEPING, "dns-failure").code == "dns-failure"
+
+
+def test_a_leaf_that_only_says_it_deletes_is_given_up() -> None:
+    progress = ASKING
+    verdicts: dict[Action, Verdict | Log] = {
+        Action.ASK: Exists(OLD),
+        Action.KEEP: Log(()),
+        Action.DELETE: Absent(),
+        Action.POST: Exists(None, "leaf:exists"),
+    }
+    for _ in range(40):
+        acting = deleting(progress) if progress.action is Action.DELETE else progress
+        step = decide(acting, verdicts[acting.action], REPLACE, EARLY)
+        if isinstance(step, Finish):
+            break
+        progress = step.progress
+    assert _next(step) == (Status.FAILED, "not-deleted")
+
+
+# --- any sequence of verdicts -----------------------------------------------------------------------
+
+credentials = st.builds(
+    Credential,
+    st.sampled_from(["old", "new", "strange"]),
+    st.just("OK"),
+    st.none() | st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)),
+    st.sampled_from(Echo),
+)
+afters = st.none() | st.floats(0, 900)
+troubles = st.one_of(
+    st.builds(Throttled, afters),
+    st.just(Transient("dns-failure")),
+    st.builds(Ambiguous, st.just("server-error"), after=afters, slow=st.booleans()),
+    st.just(Refused("leaf:no")),
+)
+looks = st.one_of(
+    troubles,
+    st.builds(Absent, st.booleans(), st.booleans()),
+    st.just(Absent()),
+    st.builds(Exists, credentials),
+    st.builds(Exists, credentials),
+    st.just(Exists(OLD)),
+)
+answers = st.fixed_dictionaries(
+    {
+        Action.ASK: looks,
+        Action.KEEP: st.one_of(troubles, st.just(Absent()), st.just(Log((Event(200, NOW),)))),
+        Action.DELETE: st.one_of(troubles, st.just(Absent()), st.just(Absent())),
+        Action.POST: st.one_of(
+            troubles, st.builds(Created, credentials), st.builds(Exists, st.none() | credentials)
+        ),
+    }
+)
+moves = st.tuples(st.floats(0.01, 30.0), answers, st.floats(0.01, 0.99))
+END = (1.0, dict.fromkeys(Action, Refused("leaf:no")), 0.5)
+intents = st.none() | st.builds(
+    Intent,
+    st.none() | st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)),
+    st.booleans(),
+    st.sampled_from(["old", "new"]),
+)
+policies = st.builds(Policy, st.just(IfExists.REPLACE), attempts=st.integers(1, 8))
+
+
+class Judge:
+    """Watches what a row does, knows what may be under way, and objects to what could do harm."""
+
+    def __init__(self, policy: Policy, intent: Intent | None) -> None:
+        # What the answer before showed; that of a KEEP came at once and does not count.
+        self._shown: Credential | None = None
+        self.lost = {Action.POST: bool(intent and intent.at), Action.DELETE: bool(intent and intent.deleting)}
+        self._quiet_from = policy.settle_slow if intent else 0.0
+
+    def before(self, progress: Progress, elapsed: float) -> None:
+        if progress.action is Action.DELETE:
+            assert progress.kept, "deleted before the events were kept"
+            assert self._shown is not None, "deleted unseen"
+            assert progress.old == self._shown, "deleted other credentials than those shown"
+            assert self._shown.echo is not Echo.SAME, "deleted what has this very token"
+        if progress.action is Action.POST:
+            assert not self.lost[Action.POST], "a POST while the fate of another is unknown"
+            assert elapsed >= self._quiet_from, "a POST that a DELETE may hit"
+
+    def after(self, progress: Progress, verdict: Verdict | Log, elapsed: float) -> None:
+        match verdict:
+            case Exists(credential) if credential:
+                self._shown = credential
+            case Log():
+                pass
+            case _:
+                self._shown = None
+        if (
+            progress.action is Action.ASK
+            and elapsed >= progress.settles_at
+            and _is_certain(verdict, progress)
+        ):
+            self.lost = dict.fromkeys(self.lost, False)
+        if progress.action in self.lost and isinstance(verdict, Ambiguous):
+            self.lost[progress.action] = True
+
+    def waited(self, step: Next) -> None:
+        self._quiet_from = max(self._quiet_from, step.progress.settles_at)
+        if step.after:
+            self._shown = None
+
+
+def _is_certain(verdict: Verdict | Log, progress: Progress) -> bool:
+    if isinstance(verdict, Absent):
+        return verdict.usual or progress.looks + 1 >= UNUSUAL_LOOKS
+    return isinstance(verdict, Exists)
+
+
+@settings(max_examples=400)
+@given(st.lists(moves, max_size=40), policies, intents)
+def test_only_what_was_just_shown_is_deleted_and_nothing_is_posted_into_a_delete_under_way(
+    played: list[tuple[float, dict[Action, Verdict | Log], float]], policy: Policy, intent: Intent | None
+) -> None:
+    progress, judge, elapsed = first(policy, intent), Judge(policy, intent), 0.0
+    for seconds, to, draw in [*played, END]:
+        elapsed += seconds
+        judge.before(progress, elapsed)
+        if progress.action is Action.DELETE:
+            progress = deleting(progress)
+        if progress.action is Action.POST:
+            progress = posting(progress, NOW + timedelta(seconds=elapsed))
+        verdict = to[progress.action]
+        judge.after(progress, verdict, elapsed)
+        step = decide(progress, verdict, policy, Moment(elapsed, draw))
+        if isinstance(step, Finish):
+            break
+        judge.waited(step)
+        elapsed += step.after
+        progress = step.progress
+    assert isinstance(step, Finish)
+    _assert_the_end_says_what_is_known(step, progress, unknown=any(judge.lost.values()))
+
+
+def _assert_the_end_says_what_is_known(end: Finish, progress: Progress, *, unknown: bool) -> None:
+    if unknown:
+        assert end.status is Status.UNRESOLVED or end.credential is not None
+    if end.status is Status.UNRESOLVED:
+        assert progress.unsure or progress.gone is Gone.YES
+    if end.status in {Status.REJECTED, Status.FAILED} and end.code != "not-deleted":
+        assert (end.code == LEFT_WITHOUT) is (progress.gone is Gone.YES)
+
+
+def test_the_start_of_a_row_says_all_that_an_intent_left_open() -> None:
+    assert first(REPLACE, None) == Progress(Action.ASK)
+    both = first(REPLACE, Intent(NOW, deleting="old"))
+    assert (both.suspect, both.gone, both.old and both.old.id) == (True, Gone.MAYBE, "old")
+    one = first(REPLACE, Intent(None, deleting="old"))
+    assert (one.suspect, one.unsure, one.unanswered) == (False, True, None)
