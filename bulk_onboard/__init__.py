@@ -6,7 +6,8 @@
 The map of the package. A file at the top is pure (no I/O, no await, no clock); a folder touches the world;
 ``engine/`` is where the two meet.
 
-    model errors settings facts entry codes   the vocabulary
+    model errors settings facts entry         the vocabulary
+    meanings codes                            what every code in the results means, and what to do
     providers      the providers as data; everything about them derives from this table
     custom mixed                              a user's own providers; rows of several in one file
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
@@ -16,7 +17,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     guard concerns change                     is the file as expected; who needs attention, and is that new
     letter metrics                            the message and the metrics about a run, as text
     foresee plan                              what a dry run tells of a row; keeping to what one told
-    decide health                             (verdict, progress) -> what next; credentials -> healthy or not
+    decide progress undo health               (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
     pace/          the ceiling over all requests, and the limit that Leaf does not tell

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from bulk_onboard.model import Health, Requests, Status, Traffic
+from bulk_onboard.model import Health, Requests, Status, Traffic, Undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class LeftWithout:
 class PhaseStarted:
     """A phase begins: ``total`` rows will be onboarded, checked, or only looked at (foresee)."""
 
-    phase: Literal["onboard", "events", "foresee"]
+    phase: Literal["onboard", "events", "foresee", "rollback"]
     total: int
 
 
@@ -89,6 +89,28 @@ class RowFinished:
 
     row: int
     status: Status
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AboutToDelete:
+    """What a rollback is about to delete: which run's, at which Leaf, as which API owner."""
+
+    run_id: str
+    rolled_back: str
+    leaf: str
+    owner: str
+    to_do: int
+    rate: float
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowRolledBack:
+    """A row of a rollback has its end."""
+
+    row: int
+    status: Undone
     code: str = ""
 
 
@@ -145,6 +167,8 @@ Fact = (
     | LeftWithout
     | PhaseStarted
     | RowFinished
+    | AboutToDelete
+    | RowRolledBack
     | RowChecked
     | Held
     | Slowed
@@ -177,6 +201,7 @@ class Kind(StrEnum):
     EVENTS = "events"
     DRY_RUN = "dry-run"
     ROLLBACK = "rollback"
+    ROLLBACK_DRY_RUN = "rollback-dry-run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,23 @@ _ATTENTION = frozenset(
 FORESEEN = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
 
 
+class Undone(StrEnum):
+    """What became of a row in a rollback. Exactly one for every row; stored as these words."""
+
+    DELETED = "deleted"
+    GONE = "gone"
+    CHANGED = "changed"
+    FAILED = "failed"
+    UNRESOLVED = "unresolved"
+    NOT_ATTEMPTED = "not_attempted"
+    WOULD_DELETE = "would_delete"
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a person should look at the row."""
+        return self in {Undone.FAILED, Undone.UNRESOLVED}
+
+
 class Health(StrEnum):
     """What the events check found for a credential. No health at all means: not checked."""
 

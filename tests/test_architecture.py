@@ -13,7 +13,15 @@ import bulk_onboard
 ROOT = Path(bulk_onboard.__file__).parent
 EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workbook"}
 # The composition root wires: nothing else of the engine knows the edges.
-WIRING = {"engine.run", "engine.opening", "engine.closing", "engine.history", "engine.surprises"}
+WIRING = {
+    "engine.run",
+    "engine.opening",
+    "engine.closing",
+    "engine.rollback",
+    "engine.again",
+    "engine.history",
+    "engine.surprises",
+}
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}

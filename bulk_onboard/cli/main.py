@@ -27,6 +27,7 @@ COMMANDS = {
     "validate": ("validate", "Check a file, offline: nothing is sent."),
     "events": ("events", "Check the events of a run's or a file's growers again."),
     "report": ("report", "Write a run's files again from the ledger."),
+    "rollback": ("rollback", "Delete what a run created and nobody changed since."),
     "runs": ("runs", "List the past runs."),
     "status": ("status", "Tell the story of one grower across runs."),
     "providers": ("providers", "Show the providers, their columns and their settings."),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 from bulk_onboard.cli import words
 from bulk_onboard.facts import (
     About,
+    AboutToDelete,
     Asking,
     Begun,
     Fact,
@@ -27,6 +28,7 @@ from bulk_onboard.facts import (
     Reading,
     RowChecked,
     RowFinished,
+    RowRolledBack,
     Scanned,
     Slowed,
     Stopping,
@@ -85,7 +87,7 @@ class Lines:
     def __call__(self, fact: Fact) -> None:
         """Say a fact, or count it."""
         match fact:
-            case RowFinished() | RowChecked():
+            case RowFinished() | RowChecked() | RowRolledBack():
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self._end_phase()
@@ -99,7 +101,16 @@ class Lines:
             case Held() | Slowed() | Trouble():
                 if self._repeats.news(fact):
                     self._write(words.announcement(fact) or "")
-            case Begun() | Scanned() | About() | Asking() | LeftWithout() | Note() | Stopping():
+            case (
+                Begun()
+                | Scanned()
+                | About()
+                | AboutToDelete()
+                | Asking()
+                | LeftWithout()
+                | Note()
+                | Stopping()
+            ):
                 self._announce(fact)
             case _:
                 assert_never(fact)
@@ -114,7 +125,7 @@ class Lines:
         if isinstance(fact, Stopping) and self._tally is not None:
             self._tally.stopping = True
 
-    def _row(self, fact: RowFinished | RowChecked) -> None:
+    def _row(self, fact: words.Row) -> None:
         if self._verbose and (told := words.concern(fact)):
             self._write(told)
         if self._tally is None:
@@ -179,7 +190,7 @@ class Bar:
     def __call__(self, fact: Fact) -> None:
         """Move the bar, or write a line above it."""
         match fact:
-            case RowFinished() | RowChecked():
+            case RowFinished() | RowChecked() | RowRolledBack():
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self.close()
@@ -196,7 +207,16 @@ class Bar:
             case Trouble():
                 if self._repeats.news(fact):
                     self._line(fact.message)
-            case Begun() | Scanned() | About() | Asking() | LeftWithout() | Note() | Stopping():
+            case (
+                Begun()
+                | Scanned()
+                | About()
+                | AboutToDelete()
+                | Asking()
+                | LeftWithout()
+                | Note()
+                | Stopping()
+            ):
                 self._announce(fact)
             case _:
                 assert_never(fact)
@@ -241,7 +261,7 @@ class Bar:
             bar_format=self._format(self._columns()),
         )
 
-    def _row(self, fact: RowFinished | RowChecked) -> None:
+    def _row(self, fact: words.Row) -> None:
         if self._verbose and (told := words.concern(fact)):
             self._line(told)
         if self._tally is None:

@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 
 from bulk_onboard.facts import (
     About,
+    AboutToDelete,
     Asking,
     Begun,
     Fact,
@@ -19,18 +20,22 @@ from bulk_onboard.facts import (
     Reading,
     RowChecked,
     RowFinished,
+    RowRolledBack,
     Scanned,
     Slowed,
     Stopping,
     Trouble,
 )
-from bulk_onboard.model import Health, Status
+from bulk_onboard.model import Health, Status, Undone
 
 PHASES: Mapping[str, str] = {
     "onboard": "onboarding",
     "events": "checking events",
     "foresee": "asking",
+    "rollback": "rolling back",
 }
+# A row has moved on.
+Row = RowFinished | RowChecked | RowRolledBack
 
 
 def rows(count: int) -> str:
@@ -84,6 +89,13 @@ def about(fact: About) -> str:
     return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
 
 
+def about_to_delete(fact: AboutToDelete) -> str:
+    """What a rollback is about to delete."""
+    what = "About to ask what would be deleted of" if fact.dry_run else "About to delete credentials of"
+    where = f"{what} {rows(fact.to_do)} of run {fact.rolled_back} at {fact.leaf} as {fact.owner}"
+    return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
+
+
 def announcement(fact: Fact) -> str | None:
     """The line for a fact that deserves one of its own; None for those that only move the progress."""
     match fact:
@@ -91,6 +103,8 @@ def announcement(fact: Fact) -> str | None:
             return scanned(fact)
         case About():
             return about(fact)
+        case AboutToDelete():
+            return about_to_delete(fact)
         case LeftWithout(count):
             are = "grower was" if count == 1 else "growers were"
             return f"{count:,} {are} left without credentials by an earlier run, or may be; they go first"
@@ -104,7 +118,9 @@ def announcement(fact: Fact) -> str | None:
             return message
         case Stopping(reason):
             return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
-        case Begun() | Reading() | Listed() | PhaseStarted() | RowFinished() | RowChecked():
+        case Begun() | Reading() | Listed() | PhaseStarted():
+            return None
+        case RowFinished() | RowChecked() | RowRolledBack():
             return None
         case _:
             assert_never(fact)
@@ -115,10 +131,10 @@ def note(fact: Held | Slowed) -> str:
     return f"Leaf asks to wait {length(fact.seconds)}" if isinstance(fact, Held) else "Leaf asks to slow down"
 
 
-def concern(fact: RowFinished | RowChecked) -> str | None:
+def concern(fact: Row) -> str | None:
     """The line of one row that needs attention, for ``--verbose``."""
     match fact:
-        case RowFinished(row, status, code):
+        case RowFinished(row, status, code) | RowRolledBack(row, status, code):
             return (
                 f"row {row}: {status.value}{f' ({code})' if code else ''}" if status.needs_attention else None
             )
@@ -132,18 +148,20 @@ def concern(fact: RowFinished | RowChecked) -> str | None:
 class Tally:
     """How far the current phase is."""
 
-    phase: Literal["onboard", "events", "foresee"]
+    phase: Literal["onboard", "events", "foresee", "rollback"]
     total: int
     begun: float
     done: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     stopping: bool = False
 
-    def add(self, fact: RowFinished | RowChecked) -> None:
+    def add(self, fact: Row) -> None:
         """Count one row. A follow-up that runs beside onboarding does not count as a row onboarded."""
         match fact:
             case RowFinished(_, status, _):
                 self._count("onboard" if self.phase == "events" else self.phase, _column(status))
+            case RowRolledBack(_, status, _):
+                self._count("rollback", _column(status))
             case RowChecked(_, health):
                 self._count("events", health.value if health else "not checked")
             case _:
@@ -190,8 +208,8 @@ class Tally:
 
 
 # What needs a person comes first: a narrow terminal cuts off the end.
-_ORDER = ("attention", "unhealthy", "created", "existing", "healthy", "pending")
+_ORDER = ("attention", "unhealthy", "created", "existing", "healthy", "pending", "deleted")
 
 
-def _column(status: Status) -> str:
+def _column(status: Status | Undone) -> str:
     return "attention" if status.needs_attention else status.value.replace("_", " ")

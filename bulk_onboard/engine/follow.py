@@ -170,12 +170,17 @@ def _with(entry: Entry, diagnosis: Diagnosis, findings: Findings) -> tuple[Entry
         health=diagnosis.health.value,
         code=diagnosis.code if told else _code_of_health_removed(entry.code),
         message=diagnosis.message if told else entry.message,
-        credential_id=(credential and credential.id) or entry.credential_id,
+        credential_id=_made_by_us(entry) or (credential and credential.id) or entry.credential_id,
         credential_status=credential.status or entry.credential_status if credential else "",
         event_status=event.status_code if event else None,
         event_at=to_text(event.at) if event else "",
     )
     return amended, diagnosis.health
+
+
+def _made_by_us(entry: Entry) -> str:
+    """The id of what the row stored: somebody else's in its place must not pass for it in a rollback."""
+    return entry.credential_id if entry.status == Status.CREATED.value else ""
 
 
 def _code_of_health_removed(code: str) -> str:

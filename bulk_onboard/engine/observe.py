@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from bulk_onboard.engine.stop import StopSignal, Watch
-from bulk_onboard.facts import Fact, Held, Observer, RowFinished, Stopping, Trouble
+from bulk_onboard.facts import Fact, Held, Observer, RowFinished, RowRolledBack, Stopping, Trouble
+from bulk_onboard.model import Status
 from bulk_onboard.settings import Safety
 
 # The same trouble of a hundred rows is told once in a while, not a hundred times.
@@ -39,6 +40,8 @@ class Observing:
                 return
             case Held(seconds) if seconds > self._patience:
                 self.stop.drain(f"Leaf asks to wait {seconds:.0f} s, longer than a row's patience")
+            case RowRolledBack() if self._watch and (reason := self._watch.reason_to_stop(_as_row(fact))):
+                self.stop.drain(reason)
             case RowFinished() if self._watch and (reason := self._watch.reason_to_stop(fact)):
                 self.stop.drain(reason)
             case _:
@@ -51,3 +54,9 @@ class Observing:
             return True
         self._troubles[message] = now
         return False
+
+
+def _as_row(fact: RowRolledBack) -> RowFinished:
+    """What the watch makes of a row that is rolled back: only its trouble matters."""
+    status = Status(fact.status) if fact.status.needs_attention else Status.EXISTING
+    return RowFinished(fact.row, status, fact.code)

@@ -30,7 +30,18 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble
-from bulk_onboard.model import Answer, Credential, Echo, Log, LogVerdict, Row, Status, Transient, Verdict
+from bulk_onboard.model import (
+    Absent,
+    Answer,
+    Credential,
+    Echo,
+    Log,
+    LogVerdict,
+    Row,
+    Status,
+    Transient,
+    Verdict,
+)
 from bulk_onboard.stamp import to_text
 
 # Leaf holds a token that nobody planned for.
@@ -188,10 +199,9 @@ class _Life:
         old = self._progress.old
         assert old is not None  # noqa: S101  (only what was shown is replaced)
         answer = await self._leaf.history(self._row.leaf_user_id, self._under_way)
-        if isinstance(answer.verdict, Log):
-            await self._shared.keeper.keep(
-                self._row.provider, self._row.leaf_user_id, old, answer.verdict.events
-            )
+        if isinstance(answer.verdict, Log | Absent):
+            kept = answer.verdict.events if isinstance(answer.verdict, Log) else ()
+            await self._shared.keeper.keep(self._row.provider, self._row.leaf_user_id, old, kept)
         return answer
 
     def _goes_out(self) -> None:

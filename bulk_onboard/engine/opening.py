@@ -86,6 +86,8 @@ async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
     async with AsyncExitStack() as stack:
         ledger = _held(settings, stack)
         run_no, info = find(ledger, run_id)
+        if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
+            raise UsageError(f"{run_id} is a rollback: it connected nobody whose events could be checked")
         require_blocks(ledger, run_no, info)
         if info.kind is Kind.DRY_RUN:
             raise UsageError(f"run {run_id} was a dry run: it stored nothing that could be checked")
@@ -95,6 +97,38 @@ async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
         for scope in scopes_of(ledger, info).values():
             ledger.forget(scope)
         yield Opened(ledger, run_no, info, place)
+
+
+@asynccontextmanager
+async def undoing(run_id: str, settings: Settings, kind: Kind) -> AsyncIterator[Opened]:
+    """A new run on the ledger that undoes another: its ``input`` is that one's id.
+
+    Raises UsageError if there is none, it stored nothing by its kind, or it was made at another Leaf or as
+    another API owner; LedgerBusy, LedgerError.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = _held(settings, stack)
+        _, undone = find(ledger, run_id)
+        place = await _place(settings, stack)
+        require_stored(undone)
+        if place.identity != undone.leaf:
+            raise UsageError(f"run {run_id} was made at {undone.leaf}, but the settings say {place.identity}")
+        if place.owner != undone.owner:
+            raise UsageError(
+                f"run {run_id} was made as {undone.owner}, but the settings log in as {place.owner}"
+            )
+        info = RunInfo(
+            run_id=_new_run_id(ledger, f"rollback-{undone.input}"),
+            provider=undone.provider,
+            input=run_id,
+            leaf=place.identity,
+            owner=place.owner,
+            started_at=utc_now(),
+            ceiling=settings.pace.rate,
+            kind=kind,
+        )
+        scope = ledger.scope(place.identity, info.provider)
+        yield Opened(ledger, ledger.begin(info, scope, me()), info, place)
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
@@ -132,6 +166,12 @@ def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
             f"there is no run {run_id} in this ledger" if run_id else "there is no run in this ledger yet"
         )
     return found
+
+
+def require_stored(info: RunInfo) -> None:
+    """Raises UsageError if it is no run that stores anything at Leaf."""
+    if info.kind is not Kind.RUN:
+        raise UsageError(f"{info.run_id} is no run that stores anything ({info.kind.value}); name another")
 
 
 def require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:

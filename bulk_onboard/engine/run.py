@@ -20,7 +20,6 @@ from bulk_onboard.engine.opening import (
     find,
     providers_of,
     reopened,
-    require_blocks,
     scopes_of,
 )
 from bulk_onboard.engine.phases import Phases, policy_of
@@ -42,7 +41,7 @@ from bulk_onboard.read import open_source
 from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import Settings
 
-__all__ = ["RunResult", "StopSignal", "check_events", "onboard", "write_again"]
+__all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
 
 NO_CEILING_CONNECTIONS = 128
 # Without a ceiling so many rows have their intent on disk for each connection: none is idle while the next
@@ -111,17 +110,6 @@ async def check_events(
         scan, found = await run.survey(what, reading)
         await run.work(lambda phases: phases.check_file(scan, found), 0)
         return await run.report()
-
-
-def write_again(run_id: str | None, settings: Settings) -> RunResult:
-    """Write a run's files again from the ledger: the latest run's if ``run_id`` is None.
-
-    Raises UsageError if there is no such run, LedgerError, OutputError.
-    """
-    with Ledger(settings.output.ledger_path) as ledger:
-        run_no, info = find(ledger, run_id)
-        require_blocks(ledger, run_no, info)
-        return write(ledger, run_no, info, settings.output, again=True)
 
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
@@ -239,7 +227,7 @@ class _Run:
             on_hold=lambda seconds: self._facts(Held(seconds)),
             on_slower=lambda rate: self._facts(Slowed(rate)),
         )
-        connections, in_flight = _in_flight(self._settings)
+        connections, in_flight = in_flight_of(self._settings)
         leaf, info = self._place.leaf, self._info
         self._facts(
             About(
@@ -328,7 +316,7 @@ def _apart(settings: Settings, to_do: int) -> bool:
     return sys.platform != "win32" and (os.cpu_count() or 1) > 1 and rate >= FAST and to_do >= MANY
 
 
-def _in_flight(settings: Settings) -> tuple[int, int]:
+def in_flight_of(settings: Settings) -> tuple[int, int]:
     """How many requests may be under way, and how many rows between an intent and an answer.
 
     Under a ceiling as many as the rate and Leaf's latency make of themselves, as long as there are sockets.

@@ -114,6 +114,8 @@ def after_log(reply: Reply) -> LogVerdict:
     if reply.status == 200:
         events = _events(reply)
         return Ambiguous("unreadable-reply", "not a list of events") if events is None else Log(tuple(events))
+    if reply.status in {404, 410} and not _problem(reply):
+        return Ambiguous("unreadable-reply", f"HTTP {reply.status}, not in Leaf's words")
     verdict = after_events(reply)
     return Log(()) if isinstance(verdict, Events) else verdict
 

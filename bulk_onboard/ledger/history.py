@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select
@@ -14,6 +14,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.ledger import Ledger, run_info
+from bulk_onboard.model import Status
 
 # Their files tell of growers at Leaf as they are; what a dry run says has not happened.
 _REPORTING = (Kind.RUN.value, Kind.EVENTS.value)
@@ -180,3 +181,25 @@ def _chapter(found: Row[Any]) -> Chapter:
         provider=found.provider,
         entry=Entry(**told),
     )
+
+
+# Entries read at a time: a run may have a million.
+_BATCH = 10_000
+
+
+def created(ledger: Ledger, run_no: int) -> Iterator[list[Entry]]:
+    """What a run created, some rows at a time, in their order."""
+    with ledger.reading() as db:
+        last = db.execute(select(func.max(schema.entry.c.row)).filter_by(run_no=run_no)).scalar_one() or 0
+    for first in range(0, last + 1, _BATCH):
+        found = ledger.entries(run_no, first, first + _BATCH - 1)
+        yield [entry for entry in found if entry.status == Status.CREATED.value]
+
+
+def rolled_back(ledger: Ledger, run_id: str) -> dict[int, Entry]:
+    """What earlier rollbacks of a run did with its rows: the latest entry of each."""
+    run = schema.run
+    query = select(run.c.no).filter_by(input=run_id, kind=Kind.ROLLBACK.value).order_by(run.c.no)
+    with ledger.reading() as db:
+        earlier = db.execute(query).scalars().all()
+    return {entry.row: entry for run_no in earlier for entry in ledger.entries(run_no)}

@@ -28,12 +28,14 @@ _NUMBERS: Mapping[str, pa.DataType] = {
 }
 
 
-def write_results(folder: Path, formats: Sequence[str], pages: Iterable[pd.DataFrame]) -> list[Path]:
-    """Write ``results.<format>`` for every format, each whole or absent, and name them.
+def write_results(
+    folder: Path, formats: Sequence[str], pages: Iterable[pd.DataFrame], stem: str = "results"
+) -> list[Path]:
+    """Write ``<stem>.<format>`` for every format, each whole or absent, and name them.
 
     Pages are taken one by one, so no run is too large. Raises OutputError, and whatever ``pages`` raises.
     """
-    paths = [folder / f"results.{name}" for name in formats]
+    paths = [folder / f"{stem}.{name}" for name in formats]
     with drafts(paths, _again(folder)) as opened:
         sheets = [_Sheet(draft, _WRITERS[name]) for draft, name in zip(opened, formats, strict=True)]
         try:

@@ -66,8 +66,8 @@ def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -
     """The closing text, for somebody who has never seen this tool: did it work, what is wrong, what now."""
     code = exit_code(tally, info)
     paragraphs: list[list[str]] = [
-        _wrapped(verdict(info, tally, code), width),
-        [line for part in _numbers(info, tally) for line in _wrapped(part, width, "  ")],
+        wrapped(verdict(info, tally, code), width),
+        [line for part in _numbers(info, tally) for line in wrapped(part, width, "  ")],
         list(_causes(tally, width)),
         list(_places(files)),
         list(_next_steps(info, tally, code, width)),
@@ -141,15 +141,15 @@ def _attention(tally: Tally) -> str:
 
 
 def _numbers(info: RunInfo, tally: Tally) -> Iterator[str]:
-    yield f"Rows:     {_listed(tally.counts)}"
+    yield f"Rows:     {listed(tally.counts)}"
     if len(tally.providers) > 1:
         for name, counts in tally.providers.items():
-            yield f"  {name or 'of no provider'}: {_listed(counts)}"
+            yield f"  {name or 'of no provider'}: {listed(counts)}"
     if info.environments:
         told = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
         yield f"For environment: {told}"
     if any(tally.health.values()):
-        yield f"Health:   {_listed(tally.health)}"
+        yield f"Health:   {listed(tally.health)}"
     requests = info.requests
     sent = f"{requests.total:,} to Leaf"
     if (seconds := seconds_of(info)) and requests.total:
@@ -172,7 +172,8 @@ def _taking(known: Forecast, ceiling: float) -> str:
     return f"{takes}, {length(known.seconds)} at {number(ceiling)} per second"
 
 
-def _listed(counts: Any) -> str:
+def listed(counts: Any) -> str:
+    """Counts in words; those that are 0 are left out."""
     found = [f"{count:,} {status(name)}" for name, count in counts.items() if count]
     return ", ".join(found) or "none"
 
@@ -188,20 +189,18 @@ def _causes(tally: Tally, width: int) -> Iterator[str]:
         yield from _cause(cause, width)
     if rest := tally.causes[SHOWN:]:
         others = rows(sum(cause.count for cause in rest))
-        yield from _wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, "  ")
+        yield from wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, "  ")
 
 
 def _cause(cause: Cause, width: int) -> Iterator[str]:
     code = f" ({plain(cause.code)})" if cause.code else ""
-    yield from _wrapped(
-        f"{rows(cause.count)} {status(cause.status)}{code}: {row_numbers(cause)}", width, "  "
-    )
+    yield from wrapped(f"{rows(cause.count)} {status(cause.status)}{code}: {row_numbers(cause)}", width, "  ")
     if cause.message:
         # One row's message need not be true of the others, but it shows what it is about.
         example = f"row {cause.rows[0]}: " if cause.count > 1 and cause.rows else ""
-        yield from _wrapped(example + plain(cause.message), width, "      ")
+        yield from wrapped(example + plain(cause.message), width, "      ")
     if action := hint(cause.code or cause.status):
-        yield from _wrapped(f"-> {action}", width, "      ")
+        yield from wrapped(f"-> {action}", width, "      ")
 
 
 def row_numbers(cause: Cause) -> str:
@@ -250,7 +249,7 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
 def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iterator[str]:
     lead = "" if code is ExitCode.OK else "Next: "
     for text, command in advice(info, tally, code):
-        yield from _wrapped(f"{lead}{text[0].lower() if lead else text[0]}{text[1:]}", width)
+        yield from wrapped(f"{lead}{text[0].lower() if lead else text[0]}{text[1:]}", width)
         if command:
             # A command stays on one line: it is there to be copied.
             yield f"  {command}"
@@ -286,7 +285,8 @@ _TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
 # --- pieces -----------------------------------------------------------------------------------------
 
 
-def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """The lines of a text, no wider than that; words stay whole."""
     return textwrap.wrap(
         plain(text),
         width,

@@ -73,10 +73,11 @@ def test_an_example_works_as_it_stands(
 ) -> None:
     desk.at(leaf())
     arguments = _words(line)
-    if arguments[0] in ("events", "report", "runs", "status"):
+    if arguments[0] in ("events", "report", "rollback", "runs", "status"):
         with monkeypatch.context() as patch:
             patch.setattr(opening, "_new_run_id", lambda *_: RUN_ID)
             assert desk.run("growers.csv").code == 0
+    Path("these.csv").write_text(f"leafUserId\n{grower(1)}\n")
     ran = desk(*arguments, stdin=Path("growers.csv").read_bytes() if " - " in line else None)
     assert ran.code == 0, ran.err
 

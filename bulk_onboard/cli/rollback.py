@@ -1,0 +1,106 @@
+"""``bulk-onboard rollback RUN``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk_onboard.cli import options
+from bulk_onboard.cli.running import Showing, drive, opened, say
+from bulk_onboard.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.rollback import Outlook
+    from bulk_onboard.settings import Settings
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard rollback 20261123T154500Z-growers --dry-run
+  bulk-onboard rollback 20261123T154500Z-growers --only these.csv --yes
+
+\b
+Credentials that the run replaced do not come back: their secrets are known
+to nobody. Running the same command again does only what is left.
+"""
+
+
+@click.command("rollback", epilog=_EPILOG)
+@click.argument("run")
+@click.option("--dry-run", is_flag=True, help="Only ask Leaf what would be deleted.")
+@click.option("--only", metavar="FILE", help="Only the growers in the column leafUserId of FILE.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@options.sandbox
+@options.pace
+@options.output
+@options.config
+@options.showing
+def command(
+    run: str,
+    *,
+    dry_run: bool,
+    only: str | None,
+    yes: bool,
+    config: Path | None,
+    as_json: bool,
+    log_format: str,
+    verbose: bool,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Delete at Leaf what RUN created and nobody changed since.
+
+    RUN is a run's id or its folder. The events of what is deleted are kept in the folder of the rollback.
+    """
+    from bulk_onboard.cli.config import load, require  # noqa: PLC0415
+    from bulk_onboard.cli.events import require_ledger, run_named  # noqa: PLC0415
+
+    showing = Showing(as_json, log_format, verbose, quiet)
+    settings = load(given, config)
+    require(settings)
+    require_ledger(settings)
+    run_id = run_named(run)
+    if run_id is None:
+        raise UsageError(f"{run} is a file; name a run, such as 20261123T154500Z-growers")
+    growers = _listed(only, settings) if only is not None else None
+    from bulk_onboard.engine.rollback import outlook, rollback  # noqa: PLC0415
+
+    found = outlook(run_id, settings, growers)
+    _say_who_is_not_meant(found, growers)
+    if not (dry_run or yes or not found.to_do or _confirmed(found, settings)):
+        say("Nothing was deleted.", err=True)
+        return ExitCode.INTERRUPTED
+    return drive(
+        lambda observer, stop: rollback(run_id, settings, observer, stop, only=growers, dry_run=dry_run),
+        showing,
+    )
+
+
+def _listed(file: str, settings: Settings) -> Collection[str]:
+    from bulk_onboard.engine.rollback import growers_listed  # noqa: PLC0415
+
+    with opened(file, settings.input) as source:
+        return growers_listed(source)
+
+
+def _say_who_is_not_meant(found: Outlook, growers: Collection[str] | None) -> None:
+    """A list that fits another run is noticed before it is too late."""
+    if growers is not None and (others := len(growers) - found.created):
+        were = "grower of the list was" if others == 1 else "growers of the list were"
+        say(f"{others:,} {were} not connected by run {found.run_id}, and will be left alone", err=True)
+
+
+def _confirmed(found: Outlook, settings: Settings) -> bool:
+    """Whether somebody says yes. Raises UsageError where nobody can."""
+    growers = "1 grower" if found.to_do == 1 else f"{found.to_do:,} growers"
+    where = "the sandbox" if settings.sandbox else found.leaf
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"this deletes the credentials of {growers} at {where}, and there is no terminal to ask at:"
+            " add --yes, or --dry-run"
+        )
+    what = f"Delete the credentials of {growers} that run {found.run_id} connected"
+    return click.confirm(f"{what} at {where} as {found.owner}?", err=True)

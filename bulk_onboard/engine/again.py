@@ -1,0 +1,23 @@
+"""A run's files, written again from the ledger alone."""
+
+from __future__ import annotations
+
+from bulk_onboard.engine import closing, rollback
+from bulk_onboard.engine.closing import RunResult
+from bulk_onboard.engine.opening import find, require_blocks
+from bulk_onboard.facts import Kind
+from bulk_onboard.ledger import Ledger
+from bulk_onboard.settings import Settings
+
+
+def write_again(run_id: str | None, settings: Settings) -> RunResult:
+    """Write a run's files again from the ledger: the latest run's if ``run_id`` is None.
+
+    Raises UsageError if there is no such run, LedgerError, OutputError.
+    """
+    with Ledger(settings.output.ledger_path) as ledger:
+        run_no, info = find(ledger, run_id)
+        require_blocks(ledger, run_no, info)
+        if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
+            return rollback.write(ledger, run_no, info, settings.output)
+        return closing.write(ledger, run_no, info, settings.output, again=True)

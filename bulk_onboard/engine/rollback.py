@@ -1,0 +1,261 @@
+"""The composition root of a rollback: what a run created is deleted again, unless somebody changed it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from uuid import UUID
+
+import pandas as pd
+
+from bulk_onboard import manifest
+from bulk_onboard.chunk import Source
+from bulk_onboard.concerns import Concerns
+from bulk_onboard.engine.closing import RunResult
+from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.engine.opening import Opened, find, require_stored, scopes_of, undoing
+from bulk_onboard.engine.phases import AHEAD, OPEN_ROWS, policy_of
+from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.removal import Removing
+from bulk_onboard.engine.run import in_flight_of
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
+from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble
+from bulk_onboard.header import LEAF_USER_ID, normal
+from bulk_onboard.leaf.client import LeafClient
+from bulk_onboard.ledger import Journal, Ledger, history
+from bulk_onboard.model import Undone
+from bulk_onboard.pace import Pace
+from bulk_onboard.report import undone
+from bulk_onboard.report.files import write_json, write_results
+from bulk_onboard.report.kept import Kept
+from bulk_onboard.settings import OutputSettings, Settings
+from bulk_onboard.undo import Removal, policy_to_undo
+
+DELETED_EVENTS = "deleted-events.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a rollback would be about, before anybody is asked: ``to_do`` of ``created`` rows."""
+
+    run_id: str
+    created: int
+    to_do: int
+    leaf: str
+    owner: str
+
+
+def outlook(run_id: str, settings: Settings, only: Collection[str] | None = None) -> Outlook:
+    """Look into the ledger. Raises UsageError if there is no such run, or none that creates anything."""
+    with Ledger(settings.output.ledger_path) as ledger:
+        run_no, info = find(ledger, run_id)
+        require_stored(info)
+        done, created, to_do = history.rolled_back(ledger, run_id), 0, 0
+        for entries in history.created(ledger, run_no):
+            wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
+            created += len(wanted)
+            to_do += sum(not _is_done(done.get(entry.row)) for entry in wanted)
+        return Outlook(run_id, created, to_do, info.leaf, info.owner)
+
+
+def growers_listed(source: Source) -> frozenset[str]:
+    """The growers in a file's column leafUserId, whatever else it has. Raises InputError."""
+    found = [i for i, name in enumerate(source.header) if normal(name) == normal(LEAF_USER_ID)]
+    if len(found) != 1:
+        raise InputError(f"{source.name} has {len(found) or 'no'} columns {LEAF_USER_ID}; it needs one")
+    growers = set()
+    for chunk in source.chunks(found):
+        for number, cell in zip(chunk.numbers.tolist(), chunk.cells[0].tolist(), strict=True):
+            try:
+                growers.add(str(UUID(cell.strip())))
+            except ValueError:
+                raise InputError(f"{source.name}, row {number}: the {LEAF_USER_ID} is no UUID") from None
+    return frozenset(growers)
+
+
+async def rollback(
+    run_id: str,
+    settings: Settings,
+    observer: Observer,
+    stop: StopSignal | None = None,
+    *,
+    only: Collection[str] | None = None,
+    dry_run: bool = False,
+) -> RunResult:
+    """Delete what the run created and nobody changed since; of the growers in ``only`` if that is given.
+
+    ``dry_run``: only ask. Raises UsageError if there is no such run or it was made at another Leaf or as
+    somebody else, LedgerBusy, LedgerError, OutputError. What stops it later is the result's exit code.
+    """
+    kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
+    async with undoing(run_id, settings, kind) as opened:
+        work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
+        await asyncio.to_thread(work.survey, run_id, only)
+        await work.work(run_id)
+        return await work.report()
+
+
+def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -> RunResult:
+    """A rollback's files, as a function of the ledger alone. Raises LedgerError, OutputError."""
+    folder, sums = output.folder / info.run_id, undone.Sums()
+
+    def counted() -> Iterator[pd.DataFrame]:
+        for first_row, last_row, data in ledger.blocks(run_no):
+            entries = ledger.entries(run_no, first_row, last_row)
+            found = undone.page(manifest.unpack(data), entries, info.provider)
+            sums.add(found)
+            yield found
+
+    formats = [name for name in output.formats if name != "html"]
+    files = write_results(folder, formats, counted(), "rollback")
+    code = undone.exit_code(sums, info)
+    info = replace(info, exit_code=int(code))
+    content = undone.summary(info, sums)
+    files.append(write_json(folder / "summary.json", content))
+    ledger.amend(info)
+    history.record(ledger, run_no, history.Ending(sums.counts, {}, Concerns()))
+    if (kept := folder / DELETED_EVENTS).exists():
+        files.append(kept)
+    words = partial(undone.words, info, sums, tuple(files))
+    return RunResult(info, content, words, tuple(files), folder, code)
+
+
+class _Rollback:
+    """One rollback on the ledger, from what the run created to the report."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Opened,
+        observer: Observer,
+        stop: StopSignal | None,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._settings, self._place, self._dry_run = settings, opened.place, dry_run
+        self._policy = policy_to_undo(policy_of(settings))
+        self._facts = Observing(observer, stop or StopSignal(), self._policy.patience)
+        self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
+        self._scopes = scopes_of(self._ledger, self._info)
+        self._stop = self._facts.stop
+        self._stop.grace = settings.leaf.timeout
+        self._removals: list[Removal] = []
+
+    def survey(self, run_id: str, only: Collection[str] | None) -> None:
+        """Put down which rows there are, and find out which are to do."""
+        run_no, _ = find(self._ledger, run_id)
+        earlier, seq, rows = history.rolled_back(self._ledger, run_id), 0, 0
+        for entries in history.created(self._ledger, run_no):
+            wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
+            if not wanted:
+                continue
+            block = pd.DataFrame([_line(entry, earlier.get(entry.row)) for entry in wanted])
+            first, last = wanted[0].row, wanted[-1].row
+            self._ledger.add_block(self._run_no, seq, first, last, manifest.pack(block))
+            self._removals += [
+                _removal(entry, earlier.get(entry.row))
+                for entry, status in zip(wanted, block["status"], strict=True)
+                if not status
+            ]
+            seq, rows = seq + 1, rows + len(wanted)
+        self._info = replace(self._info, rows=rows)
+        self._ledger.amend(self._info)
+
+    async def work(self, run_id: str) -> None:
+        """Connect to Leaf and take each row to its end. What stops it ends up in the rollback's info."""
+        info, rate = self._info, self._settings.pace.rate
+        to_do = len(self._removals)
+        self._facts(
+            AboutToDelete(
+                info.run_id, run_id, self._place.shown, info.owner, to_do, rate, dry_run=self._dry_run
+            )
+        )
+        if not to_do:
+            return
+        self._facts.watch(self._settings.safety, to_do)
+        pace = Pace(rate, on_hold=lambda seconds: self._facts(Held(seconds)))
+        providers = [self._settings.providers[name] for name in self._scopes]
+        client = LeafClient(
+            self._place.leaf,
+            providers,
+            pace,
+            connections=in_flight_of(self._settings)[0],
+            on_trouble=lambda words: self._facts(Trouble(words)),
+        )
+        async with client:
+            scope = self._scopes[providers[0].name]
+            async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
+                try:
+                    await client.login()
+                    await self._remove(client, journal)
+                except BulkOnboardError as error:
+                    self._stop.drain(str(error), error.exit_code)
+            self._info = replace(info, requests=client.requests, traffic=pace.traffic())
+
+    async def _remove(self, client: LeafClient, journal: Journal) -> None:
+        self._facts(PhaseStarted("rollback", len(self._removals)))
+        (_, in_flight), rate = in_flight_of(self._settings), self._settings.pace.rate
+        removing = Removing(
+            leaf=client,
+            journal=journal,
+            keeper=Kept(self._settings.output.folder / self._info.run_id / DELETED_EVENTS),
+            policy=self._policy,
+            stop=self._stop,
+            observer=self._facts,
+            slots=asyncio.Semaphore(in_flight),
+            draw=random.random,
+            dry_run=self._dry_run,
+        )
+        starts = min(in_flight, 2 + math.ceil(rate * AHEAD)) if rate else in_flight
+        rows = iter(self._removals)
+        await work_through(rows, removing.remove, self._stop, starts=starts, in_hand=OPEN_ROWS)
+        await journal.flush()
+
+    async def report(self) -> RunResult:
+        """Record how the rollback ended, and write its files."""
+        stop = self._stop
+        interrupted = stop.exit_code is ExitCode.INTERRUPTED
+        info = replace(
+            self._info,
+            finished_at=utc_now(),
+            stop_reason=stop.reason,
+            interrupted=interrupted,
+            exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
+        )
+        return await asyncio.to_thread(write, self._ledger, self._run_no, info, self._settings.output)
+
+
+def _is_done(earlier: Entry | None) -> bool:
+    return earlier is not None and earlier.status == Undone.DELETED.value
+
+
+def _line(entry: Entry, earlier: Entry | None) -> dict[str, object]:
+    """A row of the manifest: what is to be deleted, or what is known of it without asking."""
+    status, code = "", ""
+    if _is_done(earlier):
+        status, code = Undone.DELETED.value, "already-rolled-back"
+    elif not entry.credential_id:
+        status, code = Undone.FAILED.value, "no-credential-id"
+    return {
+        "row": entry.row,
+        "leafUserId": entry.leaf_user_id,
+        "fingerprint": "",
+        "status": status,
+        "code": code,
+        "message": "",
+        "health": "",
+        "credentialId": entry.credential_id,
+        "provider": entry.provider,
+    }
+
+
+def _removal(entry: Entry, earlier: Entry | None) -> Removal:
+    begun = earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value}
+    return Removal(entry.row, entry.provider, entry.leaf_user_id, entry.credential_id, begun)

@@ -1,0 +1,164 @@
+"""A rollback in the end: its rows, its sums, its words and its exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bulk_onboard.codes import hint
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.model import Undone
+from bulk_onboard.report.rows import merge
+from bulk_onboard.report.safe import plain
+from bulk_onboard.report.summary import listed, seconds_of, wrapped
+from bulk_onboard.report.wording import length
+from bulk_onboard.stamp import to_text
+
+COLUMNS = (
+    "row",
+    "leafUserId",
+    "provider",
+    "status",
+    "code",
+    "message",
+    "hint",
+    "httpStatus",
+    "attempts",
+    "credentialId",
+    "startedAt",
+    "finishedAt",
+    "latencyMs",
+)
+_LEFT_TO_DO = frozenset({Undone.FAILED, Undone.UNRESOLVED, Undone.NOT_ATTEMPTED})
+
+
+def page(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.DataFrame:
+    """The rows of a rollback with `COLUMNS`: what was to be deleted, joined with what became of it."""
+    return merge(manifest, entries, provider)[list(COLUMNS)]
+
+
+@dataclass(slots=True)
+class Sums:
+    """Counts pages as they go by."""
+
+    rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, found: pd.DataFrame) -> None:
+        """Count a page."""
+        self.rows += len(found)
+        ends = Counter(zip(found["status"].tolist(), found["code"].tolist(), strict=True))
+        for (status, code), count in ends.items():
+            self.statuses[status] += count
+            if status not in {Undone.DELETED, Undone.WOULD_DELETE}:
+                self.causes[status, code] += count
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows by status, in the usual order."""
+        return {status.value: self.statuses[status] for status in Undone}
+
+    @property
+    def left_to_do(self) -> int:
+        """How many rows are not known to be as they should be."""
+        return sum(self.statuses[status] for status in _LEFT_TO_DO)
+
+
+def exit_code(sums: Sums, info: RunInfo) -> ExitCode:
+    """What the process tells its caller."""
+    if sums.rows != info.rows or sum(sums.counts.values()) != sums.rows:
+        return ExitCode.BUG
+    if info.interrupted:
+        return ExitCode.INTERRUPTED
+    if info.stop_reason and info.exit_code:
+        return ExitCode(info.exit_code)
+    return ExitCode.ATTENTION if sums.left_to_do else ExitCode.OK
+
+
+def summary(info: RunInfo, sums: Sums) -> dict[str, Any]:
+    """What summary.json holds of a rollback."""
+    seconds = seconds_of(info)
+    requests = info.requests
+    return {
+        "runId": info.run_id,
+        "rolledBack": info.input,
+        "dryRun": info.kind is Kind.ROLLBACK_DRY_RUN,
+        "provider": info.provider,
+        "rows": info.rows,
+        "counts": dict(sums.counts),
+        "requests": {"total": requests.total} | asdict(requests),
+        "rate": {
+            "ceiling": info.ceiling or None,
+            "achieved": round(requests.total / seconds, 1) if seconds else 0.0,
+        },
+        "startedAt": to_text(info.started_at),
+        "finishedAt": to_text(info.finished_at) or None,
+        "seconds": round(seconds, 1),
+        "exitCode": int(exit_code(sums, info)),
+        "stopReason": info.stop_reason,
+    }
+
+
+def words(info: RunInfo, sums: Sums, files: Sequence[Path], width: int = 80) -> str:
+    """The closing text: what is deleted, what is not and why, what next."""
+    code = exit_code(sums, info)
+    paragraphs = [
+        wrapped(_verdict(info, sums, code), width),
+        [line for part in _numbers(info, sums) for line in wrapped(part, width, "  ")],
+        list(_causes(sums, width)),
+        ["Written:", *(f"  {plain(str(file))}" for file in files)],
+        wrapped(_next(info, code), width),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def _verdict(info: RunInfo, sums: Sums, code: ExitCode) -> str:
+    if code is ExitCode.BUG:
+        return (
+            f"This is a bug in bulk-onboard: {info.rows:,} rows were to be rolled back, but the report counts"
+            f" {sums.rows:,}. Please report it; running again is safe."
+        )
+    if not info.rows:
+        return f"Nothing to delete: run {info.input} created nothing, or not for these growers."
+    if info.kind is Kind.ROLLBACK_DRY_RUN:
+        would = sums.statuses[Undone.WOULD_DELETE]
+        told = f"A rollback would delete the credentials of {would:,} of the {info.rows:,} growers"
+    else:
+        done = sums.statuses[Undone.DELETED]
+        told = f"Deleted the credentials of {done:,} of the {info.rows:,} growers"
+    begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
+    stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
+    return f"{begun.get(code, stopped)}{told} that run {info.input} connected."
+
+
+def _numbers(info: RunInfo, sums: Sums) -> Iterator[str]:
+    yield f"Rows:     {listed(sums.counts)}"
+    seconds, requests = seconds_of(info), info.requests
+    in_all = f" in {length(seconds)}" if requests.total else ""
+    yield f"Requests: {requests.total:,} to Leaf{in_all}"
+
+
+def _causes(sums: Sums, width: int) -> Iterator[str]:
+    if sums.causes:
+        yield "Not deleted:"
+    for (status, code), count in sums.causes.most_common():
+        rows = f"{count:,} row{'' if count == 1 else 's'}"
+        yield from wrapped(f"{rows} {status.replace('_', ' ')} ({plain(code)})", width, "  ")
+        if action := hint(code):
+            yield from wrapped(f"-> {action}", width, "      ")
+
+
+def _next(info: RunInfo, code: ExitCode) -> str:
+    if code is not ExitCode.OK:
+        return "Next: put right what stands above, and run the same command again; it does only what is left."
+    if info.kind is Kind.ROLLBACK_DRY_RUN:
+        return "Nothing was changed. To delete them, run the same command without --dry-run."
+    return "Nothing is left to do. To onboard these growers again, run their file."

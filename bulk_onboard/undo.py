@@ -1,0 +1,99 @@
+"""What to do next with a row that is rolled back: a replacement that ends before its POST. Pure.
+
+So all that `decide` knows of a DELETE holds here too: only the credentials that Leaf has just shown are
+deleted, their events are kept first, and a DELETE without an answer is settled by asking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from bulk_onboard.decide import BARE_LOOKS, decide
+from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Status, Undone, Verdict
+from bulk_onboard.progress import Action, Finish, Gone, Moment, Next, Policy, Progress, give_up
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One row whose credentials are to be deleted again, if they still have the id ``credential_id``.
+
+    ``begun``: an earlier rollback may have sent a DELETE, and nobody knows what came of it.
+    """
+
+    number: int
+    provider: str
+    leaf_user_id: str
+    credential_id: str
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The row has its end."""
+
+    status: Undone
+    code: str = ""
+    message: str = ""
+
+
+def policy_to_undo(policy: Policy) -> Policy:
+    """As patient as any other, and ready to delete."""
+    return replace(policy, if_exists=IfExists.REPLACE)
+
+
+def first(policy: Policy, removal: Removal) -> Progress:
+    """Where a row starts: by asking."""
+    return Progress(
+        Action.ASK,
+        old=Credential(removal.credential_id, "", None, Echo.UNKNOWN),
+        gone=Gone.MAYBE if removal.begun else Gone.NO,
+        settles_at=policy.settle_slow if removal.begun else 0.0,
+    )
+
+
+def undo(
+    progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment, *, dry_run: bool = False
+) -> Ended | Next:
+    """The next step for a row whose ``progress.action`` was answered with ``verdict``.
+
+    ``dry_run``: nothing is deleted. Raises ValueError for Unauthorised, as `decide` does.
+    """
+    bare = isinstance(verdict, Absent) and verdict.bare and progress.action is Action.ASK
+    if bare and progress.looks + 1 < BARE_LOOKS:
+        # Nobody looks again at who is said to be gone, so a broken reply must not pass for it.
+        return Next(replace(progress, looks=progress.looks + 1), after=policy.settle)
+    match decide(progress, verdict, policy, moment):
+        case Finish() as finish:
+            return ended(finish)
+        case Next(then) if then.action is Action.POST:
+            return _nothing_left(progress, then)
+        case Next(then) if dry_run and then.action in {Action.KEEP, Action.DELETE}:
+            return Ended(Undone.WOULD_DELETE)
+        case Next() as step:
+            return step
+        case never:
+            assert_never(never)
+
+
+def stopped(progress: Progress, code: str) -> Ended:
+    """The end of a row that cannot go on."""
+    return ended(give_up(progress, code))
+
+
+def ended(finish: Finish) -> Ended:
+    """What the end of a replacement before its POST means."""
+    match finish.status:
+        case Status.EXISTING:
+            return Ended(Undone.CHANGED, "credentials-changed", "Leaf holds others by now, and they stay")
+        case Status.UNRESOLVED:
+            return Ended(Undone.UNRESOLVED, finish.code, finish.message)
+        case _:
+            return Ended(Undone.FAILED, finish.code, finish.message)
+
+
+def _nothing_left(before: Progress, then: Progress) -> Ended:
+    """Where a replacement would post now, there is nothing there."""
+    if then.gone is not Gone.YES:
+        return Ended(Undone.GONE, "already-gone")
+    return Ended(Undone.DELETED, "" if before.action is Action.DELETE else "settled-by-asking")

@@ -1,0 +1,155 @@
+"""What a run created is deleted again: that and nothing else, also in pieces and after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulk_onboard.sandbox import Behaviour, Faults
+from bulk_onboard.sandbox.faults import Kind
+from journeys.support import Desk, Ran, Server, end, grower, growers, start, write
+from journeys.test_replace import connected, renewed
+
+Leaf = Callable[..., Server]
+
+
+def table(ran: Ran) -> list[tuple[str, str, str]]:
+    """rollback.csv: grower, status and code."""
+    with (ran.folder / "rollback.csv").open(newline="") as file:
+        return [(row["leafUserId"], row["status"], row["code"]) for row in csv.DictReader(file)]
+
+
+def undo(desk: Desk, run: Ran, *more: str) -> Ran:
+    return desk("rollback", run.folder.name, "--yes", "--rate", "0", *more)
+
+
+def test_exactly_what_the_run_created_is_deleted_and_can_be_onboarded_again(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    desk.at(server).run(write(growers(2), "others.csv"), "--output", "elsewhere")
+    earlier = desk.run(write(growers(1, start=2), "before.csv"), "--no-events")
+    file = write(growers(6))
+    ran = desk.run(file, "--no-events")
+    assert ran.statuses == {"existing": 3, "created": 3}
+    undone = undo(desk, ran)
+    assert (undone.code, [row[1:] for row in table(undone)]) == (0, [("deleted", "")] * 3)
+    assert connected(server) == {grower(n) for n in range(3)}
+    kept = [json.loads(line) for line in (undone.folder / "deleted-events.jsonl").read_text().splitlines()]
+    assert {line["leafUserId"] for line in kept} == {grower(n) for n in range(3, 6)}
+    assert undone.summary["counts"]["deleted"] == 3
+    assert undone.summary["rolledBack"] == ran.folder.name
+    again = desk.run(file, "--no-events")
+    assert again.statuses == {"existing": 3, "created": 3}
+    assert len(connected(server)) == 6
+    assert undo(desk, ran).summary["counts"]["deleted"] == 3, "of what it deleted before"
+    assert len(connected(server)) == 6, "what was onboarded since is left alone"
+    assert undo(desk, earlier).summary["counts"]["deleted"] == 1
+
+
+def test_a_dry_run_sends_gets_only_and_changes_no_knowledge(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    file = write(growers(3))
+    ran = desk.at(server).run(file, "--no-events")
+    since = len(server.seen())
+    dry = desk("rollback", ran.folder.name, "--dry-run", "--rate", "0")
+    assert (dry.code, {row[1] for row in table(dry)}) == (0, {"would_delete"})
+    assert {each["method"] for each in server.seen()[since:]} == {"GET"}
+    assert not (dry.folder / "deleted-events.jsonl").exists()
+    assert desk.run(file, "--no-events").statuses == {"existing": 3}
+    assert server.posts == 3
+
+
+def test_what_somebody_changed_since_stays_also_when_its_events_were_checked(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    ran = desk.at(server).run(write(growers(3)), "--no-events")
+    rows = [*renewed(growers(1)), *growers(3)[1:]]
+    desk.run(write(rows, "new.csv"), "--if-exists", "replace", "--no-events", "--output", "elsewhere")
+    assert desk("events", ran.folder.name, "--rate", "0").code == 0
+    undone = undo(desk, ran)
+    assert [row[1] for row in table(undone)] == ["changed", "deleted", "deleted"]
+    assert undone.code == 0
+    assert connected(server) == {grower(0)}
+
+
+def test_only_those_that_are_listed(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    ran = desk.at(server).run(write(growers(4)), "--no-events")
+    Path("these.csv").write_text(f"region,Leaf User ID\nx,{grower(1).upper()}\ny,{grower(77)}\n")
+    undone = undo(desk, ran, "--only", "these.csv")
+    assert table(undone) == [(grower(1), "deleted", "")]
+    assert "1 grower of the list was not connected by run" in undone.err
+    assert connected(server) == {grower(n) for n in (0, 2, 3)}
+    Path("those.csv").write_text("name\nx\n")
+    assert undo(desk, ran, "--only", "those.csv").code == 3
+
+
+def test_without_a_terminal_nobody_can_say_yes_so_it_has_to_be_an_option(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    ran = desk.at(server).run(write(growers(2)), "--no-events")
+    refused = desk("rollback", ran.folder.name, stdin=b"")
+    assert refused.code == 2
+    assert "2 growers" in refused.err
+    assert "--yes" in refused.err
+    assert len(connected(server)) == 2
+
+
+def test_a_rollback_is_refused_at_another_leaf_as_somebody_else_and_of_what_stored_nothing(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf()
+    ran = desk.at(server).run(write(growers(1)), "--no-events")
+    undone = undo(desk, ran)
+    assert undo(desk, undone).code == 2
+    assert desk("events", undone.folder.name).code == 2
+    desk.set("LEAF_USERNAME", "somebody-else")
+    desk.set("LEAF_PASSWORD", "planted-password")
+    assert "was made as" in undo(desk, ran).err
+    desk.at(leaf())
+    assert undo(desk, ran).code == 2
+
+
+@pytest.mark.parametrize("kind", [Kind.CUT_AFTER, Kind.CUT_BEFORE])
+def test_lost_answers_are_settled_and_refusals_reported(desk: Desk, leaf: Leaf, kind: Kind) -> None:
+    server = leaf(Behaviour(faults=Faults({kind: 0.4}, methods=frozenset({"DELETE"})), seed=5, event_delay=0))
+    ran = desk.at(server).run(write(growers(6)), "--no-events")
+    assert undo(desk, ran).code == 0
+    assert connected(server) == set()
+
+
+def test_after_a_kill_the_same_command_does_what_is_left(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0, latency=0.02))
+    ran = desk.at(server).run(write(growers(40)), "--no-events")
+    options: Any = ("rollback", ran.folder.name, "--yes", "--rate", "100")
+    process = start(*options, env=server.environment)
+    while len(connected(server)) > 30:
+        time.sleep(0.01)
+    process.kill()
+    end(process)
+    left = len(connected(server))
+    assert left > 0
+    again = desk(*options, "--timeout", "1")
+    assert again.code == 0
+    assert {row[1] for row in table(again)} <= {"deleted", "gone"}
+    assert connected(server) == set()
+
+
+def test_its_report_is_written_again_the_same_to_the_byte(desk: Desk, leaf: Leaf) -> None:
+    ran = desk.at(leaf()).run(write(growers(3)), "--no-events")
+    undone = undo(desk, ran)
+    before = {path.name: path.read_bytes() for path in undone.folder.iterdir()}
+    for name in ("rollback.csv", "summary.json"):
+        (undone.folder / name).unlink()
+    assert desk("report", undone.folder.name).code == 0
+    assert {path.name: path.read_bytes() for path in undone.folder.iterdir()} == before
+
+
+def test_in_the_sandbox_too(desk: Desk) -> None:
+    ran = desk.run(write(growers(3)), "--sandbox", "--no-events")
+    undone = undo(desk, ran, "--sandbox")
+    assert undone.summary["counts"]["deleted"] == 3
+    assert desk.run(write(growers(3)), "--sandbox", "--no-events").statuses == {"created": 3}
