@@ -213,7 +213,7 @@ class _Run:
         return surprises(
             self._ledger,
             self._run_no,
-            self._scope,
+            self._scopes,
             name=name,
             found=found,
             content=self._content or "",

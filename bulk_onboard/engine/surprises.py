@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from bulk_onboard import guard, manifest
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import StoppedForSafety
+from bulk_onboard.header import PROVIDER
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.settings import Safety
 
-_UNMET = "--max-new is left out: the ledger has met no grower of this Leaf and provider yet"
+_UNMET = "--max-new is left out: the ledger has met no grower at this Leaf and provider yet"
 
 
 def surprises(
-    ledger: Ledger, run_no: int, scope: int, *, name: str, found: Survey, content: str, safety: Safety
+    ledger: Ledger,
+    run_no: int,
+    scopes: Mapping[str, int],
+    *,
+    name: str,
+    found: Survey,
+    content: str,
+    safety: Safety,
 ) -> list[str]:
     """What deserves a line before the run goes on. ``content``: the digest of what the file says.
+
+    ``scopes``: of the providers of the file, by name.
 
     Raises StoppedForSafety if the file has too few rows or too many new growers.
     """
@@ -26,8 +36,8 @@ def surprises(
     if reason := guard.too_few(name, found.rows, safety):
         raise StoppedForSafety(reason)
     if safety.max_new is not None:
-        if history.has_met(ledger, scope, run_no):
-            new = _new(ledger, run_no, scope, found.wanted)
+        if any(history.has_met(ledger, scope, run_no) for scope in scopes.values()):
+            new = _new(ledger, run_no, scopes, found.wanted)
             if reason := guard.too_many_new(name, new, found.rows, safety):
                 raise StoppedForSafety(reason)
         else:
@@ -42,16 +52,22 @@ def _same(ledger: Ledger, run_no: int, name: str, content: str) -> str:
     return f"{name} says the same of every grower as the last file did (run {last.info.run_id})"
 
 
-def _new(ledger: Ledger, run_no: int, scope: int, wanted: np.ndarray) -> int:
+def _new(ledger: Ledger, run_no: int, scopes: Mapping[str, int], wanted: np.ndarray) -> int:
     """How many growers to do the ledger has never met: neither connected nor tried in vain."""
-    to_do = _to_do(ledger, run_no, wanted)
-    return sum(len(growers - ledger.known(scope, sorted(growers)).keys()) for growers in to_do)
+    only = next(iter(scopes.values()))
+    new = 0
+    for provider, growers in _to_do(ledger, run_no, wanted):
+        known = ledger.known(scopes.get(provider, only), sorted(growers))
+        new += len(growers - known.keys())
+    return new
 
 
-def _to_do(ledger: Ledger, run_no: int, wanted: np.ndarray) -> Iterator[set[str]]:
-    """The growers to do, a set for each chunk that has any."""
+def _to_do(ledger: Ledger, run_no: int, wanted: np.ndarray) -> Iterator[tuple[str, set[str]]]:
+    """The growers to do by provider ("": the file names none), a set for each chunk that has any."""
     for first_row, last_row, data in ledger.blocks(run_no):
         rows = wanted[np.searchsorted(wanted, first_row) : np.searchsorted(wanted, last_row, "right")]
         if len(rows):
             table = manifest.unpack(data)
-            yield set(table.loc[table["row"].isin(rows), "leafUserId"])
+            lines = table[table["row"].isin(rows)]
+            parts = lines.groupby(PROVIDER) if PROVIDER in lines else [("", lines)]
+            yield from ((str(provider), set(part["leafUserId"])) for provider, part in parts)

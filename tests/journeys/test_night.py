@@ -15,7 +15,7 @@ from notify.listener import Listener, listening
 
 from bulk_onboard.ledger import hold
 
-from .support import PLANTED, Desk, Server, grower, growers, write
+from .support import PLANTED, Desk, Ran, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 LEDGER = Path("reports/ledger.sqlite3")
@@ -82,6 +82,19 @@ def test_those_who_failed_before_are_not_new(desk: Desk, leaf: Leaf) -> None:
     ran = desk.run(write([*growers(10), *growers(1, start=10)]), "--max-new", "0")
     assert (ran.code, "1 of 11 rows are" in ran.err) == (5, True)
     assert desk.run("growers.csv", "--max-new", "1").code == 0
+
+
+def test_in_a_file_of_several_providers_a_grower_is_new_where_that_provider_has_not_met_it(
+    desk: Desk,
+) -> None:
+    def run(*rows: str) -> Ran:
+        Path("several.csv").write_text("leafUserId,provider,refreshToken,accessKey\n" + "\n".join(rows))
+        return desk.run("several.csv", "--sandbox", "--max-new", "0")
+
+    slingshot = f"{grower(1)},raven-slingshot,,{PLANTED}2"
+    assert run(f"{grower(1)},raven,{PLANTED}1,", f"{grower(2)},raven-slingshot,,{PLANTED}3").code == 0
+    again = run(f"{grower(1)},raven,{PLANTED}1,", f"{grower(2)},raven-slingshot,,{PLANTED}3", slingshot)
+    assert (again.code, "1 of 3 rows are of growers" in again.err) == (5, True)
 
 
 def test_where_nobody_was_met_yet_everybody_may_be_new_and_that_is_said(desk: Desk, leaf: Leaf) -> None:
