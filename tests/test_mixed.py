@@ -120,7 +120,7 @@ def test_repeats_and_shared_tokens_are_found_among_the_rows_of_one_provider(
 def _empty() -> Checked:
     none = np.empty((0, 2), np.uint64)
     frame = pd.DataFrame({"row": pd.Series([], dtype="int64"), "code": pd.Series([], dtype="str")})
-    return Checked(frame, frame, none, none, none, frame)
+    return Checked(frame, frame, none, none, none, frame, frame)
 
 
 @FEW
