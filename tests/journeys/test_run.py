@@ -253,15 +253,20 @@ def test_the_samples_onboard(desk: Desk, leaf: Leaf, name: str) -> None:
 
 def test_a_report_written_again_is_the_same_to_the_last_byte(desk: Desk, leaf: Leaf) -> None:
     ran = desk.at(leaf()).run(
-        write([*growers(3), *growers(1, "refused-", start=3)]), "--format", "csv,jsonl", "--keep", "region"
+        write([*growers(3), *growers(1, "refused-", start=3)]),
+        "--format",
+        "csv,html,jsonl",
+        "--keep",
+        "region",
     )
     before = {path.name: path.read_bytes() for path in ran.folder.iterdir()}
+    assert b"Requests per second" in before["report.html"]
     for path in ran.folder.iterdir():
         path.unlink()
-    again = desk("report", ran.folder.name, "--format", "csv,jsonl")
+    again = desk("report", ran.folder.name, "--format", "csv,html,jsonl")
     assert again.code == ran.code == 1
     assert {path.name: path.read_bytes() for path in ran.folder.iterdir()} == before
-    assert desk("report", "--format", "csv,jsonl").code == 1
+    assert desk("report", "--format", "csv,html,jsonl").code == 1
     assert {path.name: path.read_bytes() for path in ran.folder.iterdir()} == before
 
 
