@@ -32,6 +32,6 @@ def test_many_rows_without_a_ceiling_get_a_process_of_their_own_and_others_do_no
 
 @pytest.mark.parametrize(("rate", "told", "most"), [(0.0, None, 128), (0.0, 7, 7), (50.0, 7, 7)])
 def test_no_more_requests_are_under_way_than_may_be(rate: float, told: int | None, most: int) -> None:
-    connections, rows = run._in_flight(Settings(pace=Pace(rate, told)))
+    connections, rows = run.in_flight_of(Settings(pace=Pace(rate, told)))
     assert connections == most
     assert rows >= connections
