@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# In place of a fingerprint: Leaf holds other secrets than the row's. "": nobody knows whose it holds.
+OTHERS = "others"
+
 
 class Entry(NamedTuple):
     """Field for field what the ledger stores. Times are UTC ISO 8601 text, "" for none.

@@ -203,7 +203,7 @@ class Event:
 
     status_code: int
     at: datetime | None
-    id: str = ""
+    id: str = field(default="", repr=False)
 
 
 # --- verdicts: what one answer tells us -------------------------------------------------------------

@@ -13,7 +13,7 @@ from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Connection, Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.facts import Observer, RowChecked
 from bulk_onboard.health import GOOD_STATUS, Diagnosis, diagnose
 from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
@@ -157,9 +157,19 @@ def _amended(check: Check, findings: Findings) -> tuple[Entry, Health | None]:
         entry = entry._replace(
             status=Status.EXISTING.value,
             code="token-changed" if echo is Echo.DIFFERENT else "already-connected",
-            fingerprint=entry.fingerprint if echo is Echo.SAME else "",
+            fingerprint=_known_by(echo, entry.fingerprint),
         )
     return _with(entry, diagnose(findings.credential, findings.event), findings)
+
+
+def _known_by(echo: Echo, fingerprint: str) -> str:
+    match echo:
+        case Echo.SAME:
+            return fingerprint
+        case Echo.DIFFERENT:
+            return OTHERS
+        case Echo.UNKNOWN:
+            return ""
 
 
 def _with(entry: Entry, diagnosis: Diagnosis, findings: Findings) -> tuple[Entry, Health]:

@@ -27,7 +27,7 @@ from bulk_onboard.decide import (
 )
 from bulk_onboard.engine.ports import Connection, Journal, Keeper
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble
 from bulk_onboard.model import (
@@ -43,9 +43,6 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.stamp import to_text
-
-# Leaf holds a token that nobody planned for.
-_OUTDATED_TOKEN = ("plan-outdated", Echo.DIFFERENT)
 
 
 def utc_now() -> datetime:
@@ -265,10 +262,9 @@ class _Life:
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.
         other = finish.status is Status.UNRESOLVED and not self._is_of_these_secrets()
-        held = finish.credential.echo if finish.credential else Echo.UNKNOWN
-        outdated = (finish.code, held) == _OUTDATED_TOKEN
-        if other or outdated or (credential and self._is_of_others(finish.status, credential)):
-            entry = entry._replace(fingerprint="")
+        if other or (credential and self._is_of_others(finish.status, credential)):
+            shown = credential is not None and credential.echo is Echo.DIFFERENT
+            entry = entry._replace(fingerprint=OTHERS if shown else "")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))
 

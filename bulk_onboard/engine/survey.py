@@ -17,7 +17,7 @@ from bulk_onboard.compare import Compared, compare
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.follow import Check
 from bulk_onboard.engine.scan import Checked, Scan
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
@@ -302,5 +302,5 @@ def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str
     """An entry for a row that was done before; ``more``: message, health and the credential's id."""
     message, health, held = more
     # Leaf holds other secrets than the file, or may: the ledger must not take the one for the other.
-    known = "" if code in {"token-changed", "already-connected"} else fingerprint
+    known = {"token-changed": OTHERS, "already-connected": ""}.get(code, fingerprint)
     return Entry(row, status, leaf_user_id, known, code, message, health=health, credential_id=held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.growers import State
 from bulk_onboard.model import Status
 
@@ -32,7 +32,8 @@ NEWER = f"""
         CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
             WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
             WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
-            WHEN code = 'token-changed' THEN {State.TOKEN_CHANGED} ELSE {State.DONE} END,
+            WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
+            ELSE {State.DONE} END,
         health, credential_id
     FROM entry WHERE +scope_id = ? AND run_no > ? AND +leaf_user_id != '' ORDER BY run_no
 """  # noqa: S608

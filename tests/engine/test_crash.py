@@ -188,9 +188,10 @@ def test_however_runs_die_nothing_is_stored_twice_and_the_last_word_is_the_truth
     leaves = {f"g-{next(names)}": grower.leaf() for grower in told}
     story = Story(FakeWorld(leaves), list(leaves), Policy(if_exists=if_exists))
     warp(_live(story, played, random.Random(seed).random))
-    for grower, leaf in leaves.items():
+    for (grower, leaf), about in zip(leaves.items(), told, strict=True):
         _assert_safe(grower, leaf)
         _assert_true(story.disk[grower], leaf, _token(grower), if_exists)
+        _assert_replaced(story.disk[grower], leaf, if_exists, denied=Fault.BARE in about.gets)
 
 
 def _assert_safe(grower: str, leaf: FakeLeaf) -> None:
@@ -213,5 +214,10 @@ def _assert_true(last: Entry, leaf: FakeLeaf, token: str, if_exists: IfExists) -
         rejected = if_exists is IfExists.FAIL and last.code == "already-exists"
         assert last.status == "existing" or rejected, last
         assert not ours or not leaf.shows, last
-        # What was there could be replaced, so it has been.
-        assert if_exists is not IfExists.REPLACE or not leaf.shows, last
+
+
+def _assert_replaced(last: Entry, leaf: FakeLeaf, if_exists: IfExists, *, denied: bool) -> None:
+    """What was there could be replaced, so it has been; unless Leaf denied it first: then somebody might have
+    stored it meanwhile."""
+    if if_exists is IfExists.REPLACE and leaf.shows and not denied:
+        assert last.status == "created", last

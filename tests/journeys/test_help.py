@@ -91,7 +91,10 @@ def _typed() -> list[str]:
 
 # Those of the sandbox serve until Ctrl-C, which tests/sandbox looks at.
 @pytest.mark.parametrize("line", [*_typed(), *SERVING])
-def test_every_command_that_we_tell_people_to_type_is_understood(line: str) -> None:
+def test_every_command_that_we_tell_people_to_type_is_understood(line: str, here: Path) -> None:
+    plan = here / "reports" / RUN_ID / "plan.csv"
+    plan.parent.mkdir(parents=True)
+    plan.touch(0o600)
     name, *arguments = _words(line.replace(".venv/bin/", ""))
     context = click.Context(cli, info_name="bulk-onboard")
     command = cli.get_command(context, name)
