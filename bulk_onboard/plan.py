@@ -133,7 +133,9 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
 
     ``before``: how far the row was. ``replaces``: the plan says `would_replace`, not `would_create`.
     """
-    untouched = before.action is Action.ASK and not before.posts and row.open_intent is None
+    # Once something was sent the row goes to its end: a grower must not stay between old and new credentials.
+    begun = before.posts or before.deletes or before.unsure or row.open_intent is not None
+    untouched = before.action is Action.ASK and not begun
     match step:
         case Next(progress) if progress.action is Action.ASK:
             return step
@@ -143,7 +145,7 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
             return step if replaces else _outdated(Status.EXISTING, replaces)
         case Finish(Status.EXISTING) if replaces and untouched and mode is IfExists.OVERWRITE:
             return Next(replace(before, action=Action.POST, failures=0))
-        case Finish(Status.EXISTING) if not (replaces and before.posts):
+        case Finish(Status.EXISTING) if not (replaces and begun):
             told = _outdated(Status.EXISTING, replaces)
             return replace(step, code=told.code, message=told.message)
         case Finish():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from warp import BEGINNING
 
 from bulk_onboard.chunk import Chunk, chunk
-from bulk_onboard.decide import Action, Finish, Next, Progress, Step
+from bulk_onboard.decide import Action, Finish, Gone, Next, Progress, Step
 from bulk_onboard.errors import InputError
 from bulk_onboard.listing import words
 from bulk_onboard.model import Credential, Echo, IfExists, Intent, Status
@@ -123,9 +123,10 @@ def test_who_has_nothing_by_now_is_not_replaced() -> None:
     assert (end.status, end.code) == (Status.NOT_ATTEMPTED, "plan-outdated")
 
 
-def test_a_post_whose_fate_is_unknown_is_settled_whatever_is_planned() -> None:
-    sent = Progress(Action.ASK, posts=1)
-    assert kept(Next(POST), replaces=True, before=sent) == Next(POST)
+def test_what_was_sent_is_brought_to_its_end_whatever_is_planned() -> None:
+    for sent in (Progress(Action.ASK, posts=1), Progress(Action.ASK, deletes=1, gone=Gone.MAYBE)):
+        assert kept(Next(POST), replaces=True, before=sent) == Next(POST)
+        assert kept(EXISTING, replaces=True, before=sent) == EXISTING
     unsettled = row(intent=Intent(BEGINNING))
     step = kept_to(unsettled, Next(POST), ASK, replaces=True, mode=IfExists.OVERWRITE)
     assert step == Next(POST)

@@ -84,7 +84,7 @@ def _planned(settings: Settings) -> Plan | None:
         return None
     with open_source(settings.plan) as source:
         plan = plan_of(source)
-    if plan.replaces and settings.if_exists in {IfExists.SKIP}:
+    if plan.replaces and settings.if_exists in {IfExists.SKIP, IfExists.FAIL}:
         raise UsageError(
             f"{plan.name} replaces the credentials of {plan.replaces:,} growers, which --if-exists"
             f" {settings.if_exists} does not; run it with the --if-exists that it was made with"

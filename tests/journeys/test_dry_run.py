@@ -14,7 +14,7 @@ import pytest
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.sandbox import Behaviour, Unknowns, User
+from bulk_onboard.sandbox import Behaviour, Faults, Kind, Unknowns, User
 
 from .support import PLANTED, Desk, Ran, Rows, Server, grower, growers, write
 
@@ -213,6 +213,28 @@ def test_a_plan_of_overwriting_leaves_alone_who_has_nothing_by_now(desk: Desk, l
     ran = desk.run(file, "--plan", str(plan), "--if-exists", "overwrite")
     assert [row["status"] for row in ran.rows] == ["not_attempted", "created", "created"]
     assert ran.rows[0]["code"] == "plan-outdated"
+
+
+@pytest.mark.parametrize("kind", [None, Kind.CUT_AFTER, Kind.CUT_BEFORE], ids=["well", "answer lost", "lost"])
+def test_a_planned_replacement_is_carried_out_also_if_the_answer_to_the_delete_is_lost(
+    desk: Desk, leaf: Leaf, kind: Kind | None
+) -> None:
+    faults = Faults({kind: 0.5} if kind else {}, methods=frozenset({"DELETE"}))
+    known = tuple(User(grower(n)) for n in range(LISTED))
+    told = Behaviour(Unknowns(users="listed"), faults, seed=4, event_delay=0, users=known)
+    server, rows = leaf(told), growers(8)
+    _connect(desk.at(server), rows[:6])
+    changed = [(i, f"{t}-new") for i, t in rows[:4]] + rows[4:]
+    mode = ("--if-exists", "replace", "--timeout", "1")
+    dry = desk.run(write(changed), "--dry-run", *mode)
+    assert dry.statuses == {"would_replace": 4, "existing": 2, "would_create": 2}
+    known_requests = dry.summary["forecast"]["requests"]
+    assert (known_requests["post"], known_requests["delete"]) == (6, 4)
+    refused = desk.run(write(changed), "--plan", str(_plan(dry)), "--if-exists", "fail")
+    assert refused.code == 2
+    ran = desk.run(write(changed), "--plan", str(_plan(dry)), *mode)
+    assert ran.statuses == {"created": 6, "existing": 2}
+    assert ran.summary["plan"]["outdated"] == 0
 
 
 def test_a_plan_of_an_interrupted_run_goes_on(desk: Desk, leaf: Leaf) -> None:
