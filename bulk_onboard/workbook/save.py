@@ -16,9 +16,13 @@ _BUFFER = 1 << 20
 
 
 def save(book: Workbook, out: BinaryIO) -> None:
-    """Write the workbook as .xlsx, or as .xlsm if it carries macros."""
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-        _Writer(book, archive).write_data()
+    """Write the workbook as .xlsx, or as .xlsm if it carries macros. It cannot be written a second time."""
+    try:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+            _Writer(book, archive).write_data()
+    finally:
+        if book.vba_archive:  # nobody else closes it, and the collector may find its memory gone first
+            book.vba_archive.close()
 
 
 class _Writer(ExcelWriter):  # type: ignore[misc]
