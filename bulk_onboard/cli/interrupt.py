@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -47,6 +48,8 @@ def run(work: Callable[[], Coroutine[Any, Any, T]], stop: Stop) -> T:
     """Run a coroutine to its end, on uvloop where there is one, with signals turned into a stop."""
 
     async def watched() -> T:
+        # In debug mode asyncio tells of slow tasks with all that they hold, exceptions' texts included.
+        asyncio.get_running_loop().slow_callback_duration = math.inf
         with _listening(Interrupts(stop)):
             return await work()
 
