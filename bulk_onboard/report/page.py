@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import bulk_onboard
 from bulk_onboard.codes import hint, lookup
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause, RunInfo
+from bulk_onboard.facts import Cause, Kind, RunInfo
 from bulk_onboard.model import Health, Status
 from bulk_onboard.report import wording
 from bulk_onboard.report.chart import over_time
@@ -38,6 +38,8 @@ _TONES: Mapping[str, str] = {
     Status.CREATED: "good",
     Status.EXISTING: "good",
     Status.DUPLICATE: "calm",
+    Status.WOULD_CREATE: "calm",
+    Status.WOULD_REPLACE: "calm",
     Status.UNRESOLVED: "wait",
     Status.NOT_ATTEMPTED: "wait",
     Health.HEALTHY: "good",
@@ -66,6 +68,8 @@ def render(info: RunInfo, tally: Tally, extract: Extract) -> str:
         version=bulk_onboard.__version__,
         info=info,
         tally=tally,
+        planned=_planned(tally),
+        dry=info.kind is Kind.DRY_RUN,
         practice=not info.leaf.startswith("http"),
         tone=_tone(code),
         verdict=verdict(info, tally, code),
@@ -111,10 +115,16 @@ class Bar:
     since: float = 0.0
 
 
+def _planned(tally: Tally) -> int:
+    """Growers to whom a dry run would have given credentials."""
+    return tally.counts.get(Status.WOULD_CREATE, 0) + tally.counts.get(Status.WOULD_REPLACE, 0)
+
+
 def _parts(tally: Tally) -> Iterator[Bar]:
     """All growers in one bar: percent, and where each part begins."""
     counts = {
         ("connected", "good"): tally.connected,
+        ("would get credentials", "planned"): _planned(tally),
         ("need attention", "bad"): tally.concern,
         ("not attempted yet", "wait"): tally.counts[Status.NOT_ATTEMPTED],
     }

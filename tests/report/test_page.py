@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.report.extract import MOST, Extract
 from bulk_onboard.report.page import render, write_page
@@ -122,6 +123,17 @@ def test_without_a_ceiling_none_is_drawn() -> None:
 def test_practice_says_that_it_was_practice() -> None:
     assert "This was practice" in page_of(30, 0, info=usual(30, leaf="sandbox:1"))
     assert "This was practice" not in page_of(30, 0)
+
+
+def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() -> None:
+    tally, extract = extract_of(
+        Entry(2, "would_create"), Entry(3, "would_replace"), Entry(4, "existing"), Entry(5, "invalid")
+    )
+    text = render(usual(4, kind=Kind.DRY_RUN), tally, extract)
+    found = Read(text)
+    assert "Connected already" in text
+    assert "1 connected, 2 would get credentials, 1 need attention" in found.text
+    assert rows_of(text) == 1
 
 
 # --- how large it gets ------------------------------------------------------------------------------
