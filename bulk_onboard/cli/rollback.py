@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, drive, opened, say
 from bulk_onboard.errors import ExitCode, UsageError
 
@@ -29,7 +29,7 @@ to nobody. Running the same command again does only what is left.
 
 
 @click.command("rollback", epilog=_EPILOG)
-@click.argument("run")
+@click.argument("run", shell_complete=suggest.runs)
 @click.option("--dry-run", is_flag=True, help="Only ask Leaf what would be deleted.")
 @click.option("--only", metavar="FILE", help="Only the growers in the column leafUserId of FILE.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

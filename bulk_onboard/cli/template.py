@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bulk_onboard.cli import config_file, options, parse
+from bulk_onboard.cli import config_file, options, parse, suggest
 from bulk_onboard.cli.running import say
 from bulk_onboard.errors import UsageError
 from bulk_onboard.providers import Provider
@@ -23,7 +23,7 @@ _FORMS = (".xlsx", ".csv")
 
 
 @click.command("template", epilog=_EPILOG)
-@click.argument("provider")
+@click.argument("provider", shell_complete=suggest.providers)
 @click.option(
     "-o",
     "--output",
