@@ -21,7 +21,7 @@ from bulk_onboard.header import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import IfExists
 from bulk_onboard.providers import PROVIDERS, Providers, near, plain
-from bulk_onboard.repeats import Repeats
+from bulk_onboard.repeats import Repeats, Sightings
 
 
 class Part(NamedTuple):
@@ -140,6 +140,10 @@ class RepeatsOfEach:
         return pd.concat([Repeats().findings(allow_shared_tokens=True), *found]).sort_values(
             "row", ignore_index=True
         )
+
+    def sightings(self) -> dict[str, Sightings]:
+        """What was taken in, by provider."""
+        return {name: each.sightings() for name, each in self._repeats.items()}
 
 
 # --- taking apart and putting together --------------------------------------------------------------

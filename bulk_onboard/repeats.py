@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +12,21 @@ from bulk_onboard.check import Checked
 
 # So many other rows are named in a message.
 _LISTED = 5
+_GRAVEST = ("conflicting-rows", "shared-token", "duplicate")
+
+
+class Sightings(NamedTuple):
+    """Valid rows: their numbers, growers (rows x 2), and 64 bits each of their fingerprints and digests."""
+
+    rows: np.ndarray
+    ids: np.ndarray
+    prints: np.ndarray
+    digests: np.ndarray
+
+
+NO_SIGHTINGS = Sightings(np.empty(0, np.int64), np.empty((0, 2), np.uint64), *[np.empty(0, np.uint64)] * 2)
+# By row: status, code, message.
+Findings = dict[int, tuple[str, str, str]]
 
 
 class Repeats:
@@ -31,15 +49,14 @@ class Repeats:
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
         if not self._parts:
-            return _findings([])
-        found: dict[int, tuple[str, str, str]] = {}
-        rows, ids, prints, digests = self._columns()
-        for group in _groups(ids):
-            _judge_grower(rows[group], digests[group], found)
-        if not allow_shared_tokens:
-            for group in _groups(prints.reshape(-1, 1)):
-                _judge_token(rows[group], ids[group], found)
-        return _findings([(row, *what) for row, what in sorted(found.items())])
+            return findings_of([])
+        seen = self.sightings()
+        tokens = {} if allow_shared_tokens else of_tokens(seen)
+        return findings_of([of_growers(seen), tokens])
+
+    def sightings(self) -> Sightings:
+        """What was taken in, as one."""
+        return Sightings(*self._columns()) if self._parts else NO_SIGHTINGS
 
     def _columns(self) -> tuple[np.ndarray, ...]:
         """The parts as one, in place of the parts."""
@@ -48,6 +65,33 @@ class Repeats:
             columns = (*columns[:3], columns[2])
         self._parts = [columns]
         return columns
+
+
+def of_growers(seen: Sightings) -> Findings:
+    """Rows of growers who have several: the same again, or contradicting each other."""
+    found: Findings = {}
+    for group in _groups(seen.ids):
+        _judge_grower(seen.rows[group], seen.digests[group], found)
+    return found
+
+
+def of_tokens(seen: Sightings) -> Findings:
+    """Rows of different growers with one token."""
+    found: Findings = {}
+    for group in _groups(seen.prints.reshape(-1, 1)):
+        _judge_token(seen.rows[group], seen.ids[group], found)
+    return found
+
+
+def findings_of(each: Iterable[Findings]) -> pd.DataFrame:
+    """All of them: row, status, code, message, one line a row. Of several the gravest is told."""
+    told: Findings = {}
+    for found in each:
+        for row, what in found.items():
+            if row not in told or _GRAVEST.index(what[1]) < _GRAVEST.index(told[row][1]):
+                told[row] = what
+    lines = [(row, *what) for row, what in sorted(told.items())]
+    return pd.DataFrame(lines, columns=["row", "status", "code", "message"])
 
 
 def _groups(keys: np.ndarray) -> list[np.ndarray]:
@@ -62,7 +106,7 @@ def _groups(keys: np.ndarray) -> list[np.ndarray]:
     return [suspects[np.sort(group)] for group in groups if len(group) > 1]
 
 
-def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: dict[int, tuple[str, str, str]]) -> None:
+def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: Findings) -> None:
     """Several rows for one grower: the same again, or contradicting each other."""
     if (digests == digests[0]).all():
         for row in rows[1:]:
@@ -73,14 +117,13 @@ def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: dict[int, tuple[
         found[int(row)] = ("invalid", "conflicting-rows", others)
 
 
-def _judge_token(rows: np.ndarray, ids: np.ndarray, found: dict[int, tuple[str, str, str]]) -> None:
+def _judge_token(rows: np.ndarray, ids: np.ndarray, found: Findings) -> None:
     """Several rows with one token: wrong if they are of different growers."""
     if (ids == ids[0]).all():
         return
     for row in rows:
-        if found.get(int(row), ("", "", ""))[1] != "conflicting-rows":
-            others = f"another grower has the same token in {_others(rows, row)}"
-            found[int(row)] = ("invalid", "shared-token", others)
+        others = f"another grower has the same token in {_others(rows, row)}"
+        found[int(row)] = ("invalid", "shared-token", others)
 
 
 def _others(rows: np.ndarray, row: int) -> str:
@@ -88,7 +131,3 @@ def _others(rows: np.ndarray, row: int) -> str:
     more = len(rows) - 1 - len(others)
     word = "row" if len(others) == 1 and not more else "rows"
     return f"{word} {', '.join(map(str, others))}" + (f" and {more} more" if more else "")
-
-
-def _findings(lines: list[tuple[int, str, str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(lines, columns=["row", "status", "code", "message"])

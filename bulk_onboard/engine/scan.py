@@ -22,7 +22,7 @@ from bulk_onboard.header import PROVIDER, match_header, provider_column
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
 from bulk_onboard.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
-from bulk_onboard.repeats import Repeats
+from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
@@ -81,11 +81,21 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
 class Scan:
     """A source and what was found in it. ``key`` and ``method`` are the fingerprints'."""
 
-    def __init__(self, source: Source, reading: Reading, key: bytes, method: Method = Method.SIPHASH) -> None:
-        """Match the header. Raises UsageError; InputError if a field has no column, or one without text."""
+    def __init__(
+        self,
+        source: Source,
+        reading: Reading,
+        key: bytes,
+        method: Method = Method.SIPHASH,
+        seen: Sequence[bytes] = (),
+    ) -> None:
+        """Match the header. ``seen``: what another process saw at the first reading, which is done then.
+
+        Raises UsageError; InputError if a field has no column, or one without text.
+        """
         self._source, self._reading = source, reading
         self._fingerprints = Fingerprints(key, method)
-        self._seen: list[bytes] = []
+        self._seen = list(seen)
         self.columns = match_header(
             source.header,
             reading.providers,
@@ -116,9 +126,19 @@ class Scan:
         """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens."""
         return self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
 
+    def sightings(self) -> dict[str, Sightings]:
+        """After the first reading: the valid rows, by provider in a file of several; to find repeats in."""
+        found = self._repeats.sightings()
+        return {"": found} if isinstance(found, Sightings) else found
+
+    @property
+    def seen(self) -> tuple[bytes, ...]:
+        """After the first reading: a digest of each chunk, for the second one."""
+        return tuple(self._seen)
+
     def content(self) -> str:
         """After the first reading: a digest that changes when any row, grower or secret does."""
-        return blake2b(b"".join(self._seen), digest_size=16).hexdigest()
+        return content_of(self._seen)
 
     def rows(self, wanted: np.ndarray) -> Iterator[Row]:
         """The second reading: the rows with these numbers (ascending), ready to be sent.
@@ -203,6 +223,11 @@ class Scan:
             return check_each(piece, self.columns, going, names, self._fingerprints)
         (provider,) = reading.providers
         return check(piece, self.columns, provider, names.get(provider.name, ()), self._fingerprints)
+
+
+def content_of(seen: Iterable[bytes]) -> str:
+    """A digest of all that was seen of a file."""
+    return blake2b(b"".join(seen), digest_size=16).hexdigest()
 
 
 def _pieces(source: Source, positions: Sequence[int], size: int, limit: int | None) -> Iterator[Chunk]:

@@ -87,7 +87,9 @@ class Survey:
 
 
 @dataclass(slots=True)
-class _Sums:
+class Sums:
+    """What the first reading found, before rows are held against each other. Mutable, and soon gone."""
+
     rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
@@ -111,10 +113,31 @@ def survey(
 
     ``scope`` is the run's; ``scopes``: of the providers of a file of several, by name.
     """
+    sums = read_through(
+        scan, memory, run_no, scope, if_exists=if_exists, observer=observer, stopped=stopped, scopes=scopes
+    )
+    findings = scan.findings()
+    memory.write(run_no, scope, [], entries_of(findings))
+    return replace(_summed_up(sums, findings), environments=dict(scan.environments))
+
+
+def read_through(
+    scan: Scan,
+    memory: Memory,
+    run_no: int,
+    scope: int,
+    *,
+    if_exists: IfExists,
+    observer: Observer,
+    stopped: Callable[[], bool],
+    scopes: Mapping[str, int] | None = None,
+    first_seq: int = 0,
+) -> Sums:
+    """The first reading: all of it but what only the whole file shows. ``first_seq``: of the first block."""
     scopes = scopes or {}
-    sums, growers = _Sums(), {name: memory.growers(each) for name, each in (scopes or {"": scope}).items()}
+    sums, growers = Sums(), {name: memory.growers(each) for name, each in (scopes or {"": scope}).items()}
     # Most of both halves is done by numpy and Arrow, which let go of Python's lock.
-    for seq, checked in enumerate(ahead(scan.chunks())):
+    for seq, checked in enumerate(ahead(scan.chunks()), first_seq):
         table, open_lines = _compared(checked, growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
@@ -129,10 +152,7 @@ def survey(
         observer(Reading(sums.rows))
         if stopped():
             raise Interrupted("interrupted while the file was being read; nothing was sent")
-    del growers  # looking for repeats takes memory of its own
-    findings = scan.findings()
-    memory.write(run_no, scope, [], _entries(findings))
-    return replace(_summed_up(sums, findings), environments=dict(scan.environments))
+    return sums
 
 
 def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
@@ -210,7 +230,7 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
         yield Check(entry, payload=row.payload, unless_found=status)
 
 
-def _add(sums: _Sums, table: pd.DataFrame) -> None:
+def _add(sums: Sums, table: pd.DataFrame) -> None:
     sums.rows += len(table)
     sums.statuses.update({str(status): int(n) for status, n in table["status"].value_counts().items()})
     sums.to_do.append(table.loc[(table["status"] == "").to_numpy(bool), "row"].to_numpy(np.int64))
@@ -259,13 +279,14 @@ def _stored(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[i
             yield int(number), held
 
 
-def _entries(findings: pd.DataFrame) -> Iterator[Entry]:
+def entries_of(findings: pd.DataFrame) -> Iterator[Entry]:
+    """What the ledger keeps of rows that repeat or contradict others."""
     columns = (findings[name].tolist() for name in ("row", "status", "code", "message"))
     for row, status, code, message in zip(*columns, strict=True):
         yield Entry(row=row, status=status, code=code, message=message)
 
 
-def _summed_up(sums: _Sums, findings: pd.DataFrame) -> Survey:
+def _summed_up(sums: Sums, findings: pd.DataFrame) -> Survey:
     to_do = np.concatenate(sums.to_do) if sums.to_do else np.empty(0, np.int64)
     wanted = np.setdiff1d(to_do, findings["row"].to_numpy(np.int64), assume_unique=True)
     statuses = Counter({Status(name): n for name, n in sums.statuses.items() if name})
