@@ -96,6 +96,7 @@ async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
             raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")
         for scope in scopes_of(ledger, info).values():
             ledger.forget(scope)
+        ledger.take_up()
         yield Opened(ledger, run_no, info, place)
 
 

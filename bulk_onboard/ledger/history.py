@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from bulk_onboard.concerns import Concerns, pack, unpack
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.ledger import Ledger, run_info
+from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.ledger.run_line import run_info
 from bulk_onboard.model import Status
 
 # Their files tell of growers at Leaf as they are; what a dry run says has not happened.
@@ -73,7 +73,7 @@ def record(ledger: Ledger, run_no: int, ending: Ending) -> None:
     }
     if ending.content is not None:
         values["content"] = ending.content
-    made = insert(schema.ending).values(run_no=run_no, **values)
+    made = ledger.insert(schema.ending).values(run_no=run_no, **values)
     with ledger.writing() as db:
         db.execute(made.on_conflict_do_update(index_elements=["run_no"], set_=values))
         db.execute(schema.ending.update().filter(_is_forgotten()).values(concerns=None))

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LedgerError
+from bulk_onboard.errors import LedgerBusy, LedgerError
+from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.ledger import Ledger
 
 # Outcomes nobody waits for are not committed one by one when traffic is light.
@@ -25,9 +26,18 @@ class Journal:
     """The asynchronous face of one run's entries. Use as ``async with``; leaving commits what is left."""
 
     def __init__(
-        self, ledger: Ledger, run_no: int, scope: int, scopes: Mapping[str, int] | None = None
+        self,
+        ledger: Ledger,
+        run_no: int,
+        scope: int,
+        scopes: Mapping[str, int] | None = None,
+        fence: Fence = unfenced,
     ) -> None:
-        """``scopes``: of the providers whose rows do not belong to ``scope``, by name."""
+        """``scopes``: of the providers whose rows do not belong to ``scope``, by name.
+
+        ``fence``: called before intents are written, in their transaction.
+        """
+        self._fence = fence
         self._ledger, self._run_no, self._scope, self._scopes = ledger, run_no, scope, scopes or {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._intents: list[Entry] = []
@@ -36,7 +46,7 @@ class Journal:
         self._wake = asyncio.Event()
         self._wanted = asyncio.Event()
         self._closing = False
-        self._failure: LedgerError | None = None
+        self._failure: LedgerError | LedgerBusy | None = None
 
     async def __aenter__(self) -> Self:
         self._committer = asyncio.create_task(self._commit_groups())
@@ -56,7 +66,7 @@ class Journal:
             raise self._failure
 
     async def intend(self, intent: Entry) -> None:
-        """Return when the intent is on disk. Raises LedgerError if it cannot be: then nothing may be sent."""
+        """Return when the intent is on disk. Raises LedgerError, LedgerBusy: then nothing may be sent."""
         self._intents.append(intent)
         await self._committed()
 
@@ -99,10 +109,18 @@ class Journal:
         intents, outcomes, waiting = self._intents, self._outcomes, self._waiting
         self._intents, self._outcomes, self._waiting = [], [], []
         if intents or outcomes:
-            write = partial(self._ledger.write, self._run_no, self._scope, intents, outcomes, self._scopes)
+            write = partial(
+                self._ledger.write,
+                self._run_no,
+                self._scope,
+                intents,
+                outcomes,
+                self._scopes,
+                fence=self._fence,
+            )
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, write)
-            except LedgerError as error:
+            except (LedgerError, LedgerBusy) as error:
                 self._failure = error
             except Exception as error:  # whoever waits would wait for ever
                 self._failure = LedgerError(f"the ledger cannot be written: {type(error).__name__}")
@@ -110,7 +128,7 @@ class Journal:
             _resolve(done, self._failure)
 
 
-def _resolve(done: asyncio.Future[None], failure: LedgerError | None) -> None:
+def _resolve(done: asyncio.Future[None], failure: LedgerError | LedgerBusy | None) -> None:
     if done.done():
         return
     if failure:

@@ -1,34 +1,30 @@
-"""The ledger on disk: SQLAlchemy Core over SQLite. Synchronous; one may write while others read."""
+"""The ledger: SQLAlchemy Core over a database. Synchronous; one may write while others read."""
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, create_engine, event, func, inspect, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LedgerError, UsageError
-from bulk_onboard.facts import Forecast, Kind, RunInfo
+from bulk_onboard.errors import LedgerError
+from bulk_onboard.facts import RunInfo
 from bulk_onboard.fingerprint import Method
 from bulk_onboard.growers import Growers, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.statements import INTEND, NEWER, SETTLE, STORED
-from bulk_onboard.model import Requests, Status, Traffic
-from bulk_onboard.stamp import from_text, to_text
+from bulk_onboard.ledger.database import Insert, database
+from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, require_ours, unfenced
+from bulk_onboard.ledger.making import made
+from bulk_onboard.ledger.run_line import run_info, run_values
+from bulk_onboard.ledger.statements import INTENT, OUTCOME, STORED
+from bulk_onboard.model import Status
 
 # A snapshot is made anew when it lacks more growers than this.
 SNAPSHOT_LACKS = 5_000
-BATCH = 10_000
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30
 
@@ -58,22 +54,18 @@ class Known(NamedTuple):
 class Ledger:
     """Everything that is remembered across runs. Every method commits before it returns."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create. Raises LedgerError if it cannot be used, or is of a newer version."""
-        self._path = path
+    def __init__(self, path: Path, *, epoch: str | None = None) -> None:
+        """Open or create. Raises LedgerError if it cannot be used, or is of a newer version.
+
+        ``epoch``: of a run that was begun elsewhere and is worked on here.
+        """
+        self._shown, self.epoch = str(path), epoch
         with self._translated("opened"):
-            _create_private(path)
-            self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
-            event.listen(self._engine, "connect", _prepare)
-            schema.meta.create(self._engine, checkfirst=True)
-            version = self._version()
-            with self._engine.begin() as db:
-                # All or nothing: a table that a kill left without its index would never get it.
-                db.exec_driver_sql("BEGIN")
-                _migrate(db, version)
-                schema.metadata.create_all(db)
-            self.method = Method(self._meta("fingerprint_method", Method.SIPHASH.value))
-            self.key = bytes.fromhex(self._meta("fingerprint_key", secrets.token_hex(32)))
+            self._database = database(path)
+            self._engine = self._database.engine
+            told = made(self._database)
+            self.method = Method(told["fingerprint_method"])
+            self.key = bytes.fromhex(told["fingerprint_key"])
 
     def __enter__(self) -> Self:
         return self
@@ -87,20 +79,31 @@ class Ledger:
         """The number of one Leaf and one provider."""
         values = {"leaf": leaf, "provider": provider}
         with self._write() as db:
-            db.execute(insert(schema.scope).values(values).on_conflict_do_nothing())
+            db.execute(self._database.insert(schema.scope).values(values).on_conflict_do_nothing())
             return int(db.execute(select(schema.scope.c.id).filter_by(**values)).scalar_one())
 
     def begin(self, info: RunInfo, scope: int, holder: str) -> int:
-        """Record that a run begins; its number. ``holder`` says which process it is, for people."""
-        values = _run_values(info) | {"scope_id": scope, "holder": holder}
+        """Record that a run begins; its number. ``holder`` says which process it is, for people.
+
+        From now on nobody else who began a run, or took one up again, can write an intent.
+        """
+        values = run_values(info) | {"scope_id": scope, "holder": holder}
+        self.epoch = new_epoch()
         with self._write() as db:
             db.execute(schema.run.insert().values(values))
+            begin_epoch(self._database, db, self.epoch)
             return int(db.execute(select(schema.run.c.no).filter_by(run_id=info.run_id)).scalar_one())
+
+    def take_up(self) -> None:
+        """A run that was is to be worked on again: nobody else can write an intent from now on."""
+        self.epoch = new_epoch()
+        with self._write() as db:
+            begin_epoch(self._database, db, self.epoch)
 
     def amend(self, info: RunInfo) -> None:
         """Record what has become of a run."""
         with self._write() as db:
-            db.execute(schema.run.update().filter_by(run_id=info.run_id).values(_run_values(info)))
+            db.execute(schema.run.update().filter_by(run_id=info.run_id).values(run_values(info)))
 
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
@@ -168,11 +171,10 @@ class Ledger:
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
         """What the newest entries say of these growers; those without an entry are left out."""
         entry = schema.entry
-        wanted = func.json_each(json.dumps(list(leaf_user_ids))).table_valued("value")
         query = (
             select(*(entry.c[name] for name in Known._fields))
             .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "")
-            .filter(entry.c.leaf_user_id.in_(select(wanted.c.value)))
+            .filter(self._database.among(entry.c.leaf_user_id, leaf_user_ids))
             .order_by(entry.c.run_no)
         )
         with self._read() as db:
@@ -181,11 +183,11 @@ class Ledger:
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """The credentials that were stored last for these growers by any run: their id and fingerprint."""
         entry = schema.entry
-        wanted = func.json_each(json.dumps(list(leaf_user_ids))).table_valued("value")
         query = (
             select(entry.c.leaf_user_id, entry.c.credential_id, entry.c.fingerprint)
             .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "", entry.c.credential_id != "")
-            .filter(entry.c.leaf_user_id.in_(select(wanted.c.value)), entry.c.status == Status.CREATED.value)
+            .filter(self._database.among(entry.c.leaf_user_id, leaf_user_ids))
+            .filter(entry.c.status == Status.CREATED.value)
             .order_by(entry.c.run_no)
         )
         with self._read() as db:
@@ -193,8 +195,13 @@ class Ledger:
 
     # --- what is known of everybody -----------------------------------------------------------------
 
-    def growers(self, scope: int) -> Growers:
-        """What the newest entries say of all growers that are done or may be."""
+    def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers:
+        """What the newest entries say of all growers that are done or may be.
+
+        ``among``: only of these growers, without a look at all others.
+        """
+        if among is not None:
+            return nobody().with_newer(self._of(scope, among))
         run_no, known = self._snapshot(scope)
         return known.with_newer(self._newer(scope, run_no))
 
@@ -210,10 +217,14 @@ class Ledger:
             _, known = self._snapshot(scope)
             data = pack(known.with_newer(newer))
             del newer, known  # the database's own copy of the data takes their place
-            with self._write() as db:
-                values = {"run_no": select(func.max(schema.run.c.no)).scalar_subquery(), "data": data}
-                found = insert(schema.snapshot).values(scope_id=scope, **values)
-                db.execute(found.on_conflict_do_update(index_elements=["scope_id"], set_=values))
+            with self._guarded() as db:
+                if not is_ours(db, self.epoch):
+                    return  # another run is under way, and what it does would be missing
+                last_run = select(func.max(schema.run.c.no)).scalar_subquery()
+                found = self._database.insert(schema.snapshot)
+                found = found.values(scope_id=scope, run_no=last_run, data=data)
+                replaced = {name: found.excluded[name] for name in ("run_no", "data")}
+                db.execute(found.on_conflict_do_update(index_elements=["scope_id"], set_=replaced))
 
     def forget(self, scope: int) -> None:
         """Drop the snapshot: an old run is about to be amended."""
@@ -229,27 +240,43 @@ class Ledger:
     def _newer(self, scope: int, run_no: int) -> Growers:
         """What the entries of later runs say. Whoever was to do again is said to be so."""
         with self._read() as db:
-            found = db.connection.cursor()  # SQLAlchemy's own rows would take as long again
-            found.execute(NEWER, (scope, run_no))
-            parts = []
-            while batch := found.fetchmany(BATCH):
-                parts.append(growers(*zip(*batch, strict=True)))
-        return together(parts)
+            batches = self._database.newer(db, scope, run_no)
+            return together([growers(*zip(*batch, strict=True)) for batch in batches])
+
+    def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
+        """What the entries of these growers say."""
+        with self._read() as db:
+            batches = self._database.of(db, scope, leaf_user_ids)
+            return together([growers(*zip(*batch, strict=True)) for batch in batches])
 
     # --- what was done ------------------------------------------------------------------------------
 
     def write(
-        self, run_no: int, scope: int, intents: Entries, outcomes: Entries, scopes: Scopes = _NOTHING
+        self,
+        run_no: int,
+        scope: int,
+        intents: Entries,
+        outcomes: Entries,
+        scopes: Scopes = _NOTHING,
+        *,
+        fence: Fence = unfenced,
     ) -> None:
         """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
 
-        ``scopes``: of the providers whose entries do not belong to ``scope``, by name.
+        ``scopes``: of the providers whose entries do not belong to ``scope``, by name. ``fence``: called in
+        the transaction before intents are written. Raises LedgerBusy if another run has begun since.
         """
-        with self._write() as db:
-            for sql, entries in ((INTEND, intents), (SETTLE, outcomes)):
-                values = [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
-                if values:
-                    db.exec_driver_sql(sql, values)
+        begun, ended = (
+            [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
+            for entries in (intents, outcomes)
+        )
+        with self._guarded() if begun else self._write() as db:
+            if begun:
+                require_ours(db, self.epoch, self._shown)
+                fence(db)
+                self._database.upsert(db, INTENT, begun)
+            if ended:
+                self._database.upsert(db, OUTCOME, ended)
 
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
         """A run's entries for these rows, both ends included, in row order."""
@@ -261,26 +288,6 @@ class Ledger:
 
     # --- plumbing -----------------------------------------------------------------------------------
 
-    def _meta(self, key: str, default: str) -> str:
-        query = select(schema.meta.c.value).filter_by(key=key)
-        with self._read() as db:
-            found = db.execute(query).scalar_one_or_none()
-        if found is not None:
-            return str(found)  # whoever only looks need not wait for a run that writes
-        with self._write() as db:
-            db.execute(insert(schema.meta).values(key=key, value=default).on_conflict_do_nothing())
-            return str(db.execute(query).scalar_one())
-
-    def _version(self) -> int:
-        """Of the format on disk. Raises LedgerError if it is newer than this program."""
-        version = int(self._meta("version", str(schema.VERSION)))
-        if version > schema.VERSION:
-            raise LedgerError(
-                f"the ledger {self._path} was written by a newer bulk-onboard (its format is {version},"
-                f" this one knows {schema.VERSION}): upgrade bulk-onboard, nothing was changed"
-            )
-        return version
-
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         with self._translated("read"), self._engine.connect() as db:
@@ -290,6 +297,15 @@ class Ledger:
     def _write(self) -> Iterator[Connection]:
         with self._translated("written"), self._engine.begin() as db:
             yield db
+
+    @contextmanager
+    def _guarded(self) -> Iterator[Connection]:
+        with self._translated("written"), self._database.guarded() as db:
+            yield db
+
+    def insert(self, table: Table) -> Insert:
+        """An INSERT that can say what to do when the line is there already."""
+        return self._database.insert(table)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to read from, for the other modules of the ledger. Raises LedgerError inside."""
@@ -308,86 +324,4 @@ class Ledger:
             cause = getattr(error, "orig", None) or (
                 error if isinstance(error, OSError) else type(error).__name__
             )
-            raise LedgerError(f"the ledger {self._path} cannot be {done}: {cause}") from None
-
-
-def _create_private(path: Path) -> None:
-    """SQLite gives its journal files the mode of the database, so the mode has to be right from the start."""
-    if path.is_dir():
-        raise UsageError(f"the ledger {path} is a folder; name a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _migrate(db: Connection, version: int) -> None:
-    """Bring an older ledger up to date, in the caller's transaction."""
-    made = inspect(db).has_table(schema.run.name)  # else a kill came between its version and its tables
-    for older in range(version, schema.VERSION if made else version):
-        for statement in schema.MIGRATIONS[older]:
-            db.exec_driver_sql(statement)
-    if version < schema.VERSION:
-        db.execute(schema.meta.update().filter_by(key="version").values(value=str(schema.VERSION)))
-
-
-def _prepare(connection: DBAPIConnection, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # FULL: a commit is on the disk when it returns. NORMAL could lose an intent to a power cut, and an
-    # intent that is lost is a POST that might be repeated.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA cache_size=-16384")
-    cursor.execute("PRAGMA busy_timeout=5000")
-    cursor.close()
-
-
-def _run_values(info: RunInfo) -> dict[str, Any]:
-    return {
-        "run_id": info.run_id,
-        "input": info.input,
-        "owner": info.owner,
-        "started_at": to_text(info.started_at),
-        "finished_at": to_text(info.finished_at) or None,
-        "rows": info.rows,
-        "ceiling": info.ceiling,
-        "requests": json.dumps(asdict(info.requests)),
-        "kept": json.dumps(info.kept),
-        "stop_reason": info.stop_reason,
-        "interrupted": int(info.interrupted),
-        "exit_code": info.exit_code,
-        "kind": info.kind.value,
-        "environments": json.dumps(dict(info.environments)),
-        "traffic": json.dumps(asdict(info.traffic), separators=(",", ":")),
-        "forecast": json.dumps(asdict(info.forecast)) if info.forecast else None,
-        "plan": info.plan,
-    }
-
-
-def run_info(found: dict[str, Any]) -> RunInfo:
-    """A run as its line in the database, with the columns of its scope, tells it."""
-    started = from_text(found["started_at"])
-    assert started is not None  # noqa: S101  (the column is NOT NULL)
-    return RunInfo(
-        run_id=found["run_id"],
-        provider=found["provider"],
-        input=found["input"],
-        leaf=found["leaf"],
-        owner=found["owner"],
-        started_at=started,
-        finished_at=from_text(found["finished_at"] or ""),
-        rows=found["rows"],
-        ceiling=found["ceiling"],
-        requests=Requests(**json.loads(found["requests"])),
-        kept=tuple(json.loads(found["kept"])),
-        stop_reason=found["stop_reason"],
-        interrupted=bool(found["interrupted"]),
-        exit_code=found["exit_code"],
-        kind=Kind(found["kind"]),
-        environments=json.loads(found["environments"]),
-        traffic=_traffic(**json.loads(found["traffic"])),
-        forecast=Forecast(**json.loads(found["forecast"])) if found["forecast"] else None,
-        plan=found["plan"],
-    )
-
-
-def _traffic(width: int = 1, **series: list[Any]) -> Traffic:
-    return Traffic(width, **{name: tuple(values) for name, values in series.items()})
+            raise LedgerError(f"the ledger {self._shown} cannot be {done}: {cause}") from None

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -31,6 +32,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+# As wide in both databases; in SQLite only an INTEGER numbers new lines by itself.
+Whole = BigInteger().with_variant(Integer(), "sqlite")
+
 VERSION = 2
 
 # What brings a ledger from a version to the next: statements that are true of every ledger of that version.
@@ -41,7 +45,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE run ADD COLUMN environments TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE run ADD COLUMN forecast TEXT",
         "ALTER TABLE run ADD COLUMN plan TEXT",
-        "INSERT OR IGNORE INTO meta VALUES ('fingerprint_method', 'blake2b')",
+        "INSERT INTO meta VALUES ('fingerprint_method', 'blake2b') ON CONFLICT DO NOTHING",
         "ALTER TABLE entry ADD COLUMN deleting TEXT NOT NULL DEFAULT ''",
     ),
 }
@@ -53,7 +57,7 @@ meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("va
 scope = Table(
     "scope",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Whole, primary_key=True),
     Column("leaf", Text, nullable=False),
     Column("provider", Text, nullable=False),
     UniqueConstraint("leaf", "provider"),
@@ -62,7 +66,7 @@ scope = Table(
 run = Table(
     "run",
     metadata,
-    Column("no", Integer, primary_key=True),
+    Column("no", Whole, primary_key=True),
     Column("run_id", Text, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scope.id"), nullable=False),
     Column("input", Text, nullable=False),
@@ -70,13 +74,13 @@ run = Table(
     Column("holder", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
-    Column("rows", Integer, nullable=False, default=0),
+    Column("rows", Whole, nullable=False, default=0),
     Column("ceiling", Float, nullable=False),
     Column("requests", Text, nullable=False, default="{}"),
     Column("kept", Text, nullable=False, default="[]"),
     Column("stop_reason", Text),
-    Column("interrupted", Integer, nullable=False, default=0),
-    Column("exit_code", Integer),
+    Column("interrupted", Whole, nullable=False, default=0),
+    Column("exit_code", Whole),
     Column("kind", Text, nullable=False, server_default="run"),
     Column("traffic", Text, nullable=False, server_default="{}"),
     Column("environments", Text, nullable=False, server_default="{}"),
@@ -88,9 +92,9 @@ block = Table(
     "block",
     metadata,
     Column("run_no", ForeignKey("run.no"), primary_key=True),
-    Column("seq", Integer, primary_key=True),
-    Column("first_row", Integer, nullable=False),
-    Column("last_row", Integer, nullable=False),
+    Column("seq", Whole, primary_key=True),
+    Column("first_row", Whole, nullable=False),
+    Column("last_row", Whole, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
 
@@ -108,7 +112,7 @@ snapshot = Table(
     "snapshot",
     metadata,
     Column("scope_id", ForeignKey("scope.id"), primary_key=True),
-    Column("run_no", Integer, nullable=False),
+    Column("run_no", Whole, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
 
@@ -116,19 +120,19 @@ entry = Table(
     "entry",
     metadata,
     Column("run_no", ForeignKey("run.no"), primary_key=True),
-    Column("row", Integer, primary_key=True),
+    Column("row", Whole, primary_key=True),
     Column("scope_id", ForeignKey("scope.id"), nullable=False),
     Column("leaf_user_id", Text, nullable=False, default=""),
     Column("fingerprint", Text, nullable=False, default=""),
     Column("status", Text),
     Column("code", Text, nullable=False, default=""),
     Column("message", Text, nullable=False, default=""),
-    Column("http_status", Integer),
-    Column("attempts", Integer, nullable=False, default=0),
+    Column("http_status", Whole),
+    Column("attempts", Whole, nullable=False, default=0),
     Column("credential_id", Text, nullable=False, default=""),
     Column("credential_status", Text, nullable=False, default=""),
     Column("health", Text, nullable=False, default=""),
-    Column("event_status", Integer),
+    Column("event_status", Whole),
     Column("event_at", Text, nullable=False, default=""),
     Column("intended_at", Text, nullable=False, default=""),
     Column("started_at", Text, nullable=False, default=""),
@@ -138,4 +142,11 @@ entry = Table(
     sqlite_with_rowid=False,
 )
 # Rows without a valid leafUserId have none here, and are nobody's history.
-Index("entry_grower", entry.c.scope_id, entry.c.leaf_user_id, sqlite_where=entry.c.leaf_user_id != "")
+_OF_A_GROWER = entry.c.leaf_user_id != ""
+Index(
+    "entry_grower",
+    entry.c.scope_id,
+    entry.c.leaf_user_id,
+    sqlite_where=_OF_A_GROWER,
+    postgresql_where=_OF_A_GROWER,
+)

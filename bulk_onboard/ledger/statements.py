@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.growers import State
 from bulk_onboard.model import Status
 
 # The columns of an entry; its provider is told by its scope.
 STORED = Entry._fields[:-1]
+# Those of a line, in this order.
+LINE = ("run_no", "scope_id", *STORED)
+
+# What an intent replaces of the entry that its row has, and what an outcome does.
+INTENT = ("status", "intended_at", "deleting")
+OUTCOME = tuple(name for name in STORED if name != "row")
 
 
-def _upsert(*replaced: str) -> str:
-    """SQL that inserts an entry of a run, or replaces these columns of the one that is there.
+def upsert(mark: str, replaced: Sequence[str]) -> str:
+    """SQL that inserts a line, or replaces these columns of the one that is there.
 
-    Written out, so that plain tuples go straight to the driver: the one statement that runs for every row.
+    ``mark`` is what the driver wants for a value. Plain tuples go straight to it: this runs for every row.
     """
-    names = ("run_no", "scope_id", *STORED)
+    return inserted(f"VALUES ({', '.join([mark] * len(LINE))})", replaced)
+
+
+def inserted(lines: str, replaced: Sequence[str]) -> str:
+    """The same for ``lines`` that are told in SQL."""
     assignments = ", ".join(f"{name} = excluded.{name}" for name in replaced)
     return (
-        f"INSERT INTO entry ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
-        f" ON CONFLICT (run_no, row) DO UPDATE SET {assignments}"
+        f"INSERT INTO entry ({', '.join(LINE)}) {lines} ON CONFLICT (run_no, row) DO UPDATE SET {assignments}"
     )
 
 
 # Who ended like this after the old credentials were deleted has none: asked about first, like an intent.
 _NOT_CONNECTED = ", ".join(f"'{status}'" for status in (Status.REJECTED, Status.FAILED, Status.NOT_ATTEMPTED))
 
-# The columns of `growers`, the oldest first. The plus signs keep SQLite from walking through all runs.
-NEWER = f"""
-    SELECT leaf_user_id, fingerprint,
-        CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
-            WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
-            WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
-            WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
-            ELSE {State.DONE} END,
-        health, credential_id
-    FROM entry WHERE +scope_id = ? AND run_no > ? AND +leaf_user_id != '' ORDER BY run_no
-"""  # noqa: S608
 
-INTEND = _upsert("status", "intended_at", "deleting")
-SETTLE = _upsert(*(name for name in STORED if name != "row"))
+def states(where: str) -> str:
+    """SQL for the columns of `growers` from those entries, the oldest first."""
+    return f"""
+        SELECT leaf_user_id, fingerprint,
+            CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
+                WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
+                WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
+                WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
+                ELSE {State.DONE} END,
+            health, credential_id
+        FROM entry WHERE {where} ORDER BY run_no
+    """  # noqa: S608

@@ -18,6 +18,7 @@ from warp import warp
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
+from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.journal import LINGER
 from ledger.support import begin, intent, outcome
 
@@ -39,6 +40,7 @@ class Slow:
         intents: Iterable[Entry],
         outcomes: Iterable[Entry],
         _scopes: Mapping[str, int],
+        fence: Fence = unfenced,
     ) -> None:
         assert self.go.wait(10)
         self.threads.add(threading.current_thread().name)

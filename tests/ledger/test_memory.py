@@ -34,9 +34,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def states(ledger: Ledger, scope: int) -> list[State | None]:
-    """What is known of each of the names."""
-    known = ledger.growers(scope)
+def states(ledger: Ledger, scope: int, among: list[str] | None = None) -> list[State | None]:
+    """What is known of each of the names, or is found when only some are looked for."""
+    known = ledger.growers(scope, among)
     found = known.find(uuid_words(pa.array(NAMES, pa.large_string()))).tolist()
     return [State(int(known.states[at])) if at >= 0 else None for at in found]
 
@@ -66,6 +66,13 @@ def test_the_newest_entry_counts_whether_or_not_there_are_snapshots(
             if remembered:
                 ledger.remember(scope)
             assert states(ledger, scope) == list(expected.values())
+            assert states(ledger, scope, NAMES[1:3]) == [
+                None,
+                *list(expected.values())[1:3],
+                None,
+                None,
+                None,
+            ]
 
 
 @pytest.mark.parametrize("status", ["failed", "rejected", "not_attempted"])

@@ -1,0 +1,95 @@
+"""The ledger in a file of SQLite: whatever is not the same in every database."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, create_engine, event, func, select
+from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from bulk_onboard.errors import UsageError
+from bulk_onboard.ledger.statements import states, upsert
+
+BATCH = 10_000
+
+
+class Sqlite:
+    """A file. Others may read while one writes; who wants to write meanwhile waits some seconds."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file if there is none. Raises UsageError for a folder, OSError."""
+        self.shown = str(path)
+        _create_private(path)
+        self.engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        event.listen(self.engine, "connect", _prepare)
+
+    @contextmanager
+    def making(self) -> Iterator[Connection]:
+        """A transaction to make tables in: all of them or none, and one program at a time."""
+        with self.engine.begin() as db:
+            db.exec_driver_sql("BEGIN IMMEDIATE")
+            yield db
+
+    @contextmanager
+    def guarded(self) -> Iterator[Connection]:
+        """A transaction that nobody writes beside, so that what it reads at first holds to its end."""
+        with self.engine.begin() as db:
+            db.exec_driver_sql("BEGIN IMMEDIATE")
+            yield db
+
+    def insert(self, table: Table) -> Insert:
+        """An INSERT that can say what to do when the line is there already."""
+        return insert(table)
+
+    def among(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+        """Whether a column holds one of these texts, however many they are."""
+        told = func.json_each(json.dumps(list(texts))).table_valued("value")
+        return column.in_(select(told.c.value))
+
+    def upsert(self, db: Connection, replaced: Sequence[str], lines: list[tuple[Any, ...]]) -> None:
+        """Insert entries, or replace these columns of those there are; of one row the last line counts."""
+        db.exec_driver_sql(upsert("?", replaced), lines)
+
+    def newer(self, db: Connection, scope: int, run_no: int) -> Iterator[list[tuple[Any, ...]]]:
+        """What `statements.states` finds in later runs, some lines at a time."""
+        # The plus signs keep SQLite from walking through all runs.
+        where = "+scope_id = ? AND run_no > ? AND +leaf_user_id != ''"
+        return _batches(db, states(where), (scope, run_no))
+
+    def of(self, db: Connection, scope: int, leaf_user_ids: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """The same of these growers in all runs."""
+        where = "scope_id = ? AND leaf_user_id != '' AND leaf_user_id IN (SELECT value FROM json_each(?))"
+        return _batches(db, states(where), (scope, json.dumps(list(leaf_user_ids))))
+
+
+def _batches(db: Connection, sql: str, values: tuple[Any, ...]) -> Iterator[list[tuple[Any, ...]]]:
+    """Straight from the driver: SQLAlchemy's own rows would take as long again."""
+    found = db.connection.cursor()
+    found.execute(sql, values)
+    while batch := found.fetchmany(BATCH):
+        yield list(batch)
+
+
+def _create_private(path: Path) -> None:
+    """SQLite gives its journal files the mode of the database, so the mode has to be right from the start."""
+    if path.is_dir():
+        raise UsageError(f"the ledger {path} is a folder; name a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit is on the disk when it returns. NORMAL could lose an intent to a power cut, and an
+    # intent that is lost is a POST that might be repeated.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA cache_size=-16384")
+    cursor.close()

@@ -1,0 +1,84 @@
+"""Whoever was taken over writes no intent any more, and so sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from bulk_onboard.errors import ExitCode, LedgerBusy
+from bulk_onboard.ledger import Journal, Ledger
+from bulk_onboard.ledger import ledger as module
+from ledger.support import begin, intent, outcome
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite3"
+
+
+def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(path: Path) -> None:
+    with Ledger(path) as mine, Ledger(path) as theirs:
+        run, scope = begin(mine)
+        mine.write(run, scope, [intent(2, "g-1")], [])
+        begin(theirs, "r-2")
+        with pytest.raises(LedgerBusy, match="another run has taken over") as taken:
+            mine.write(run, scope, [intent(3, "g-2")], [outcome(2, "g-1")])
+        assert taken.value.exit_code is ExitCode.BUSY
+        assert mine.entries(run) == [intent(2, "g-1")]
+        mine.write(run, scope, [], [outcome(2, "g-1")])
+        assert mine.entries(run) == [outcome(2, "g-1")]
+
+
+def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(path: Path) -> None:
+    with Ledger(path) as mine, Ledger(path) as theirs:
+        run, scope = begin(mine)
+        theirs.take_up()
+        with pytest.raises(LedgerBusy):
+            mine.write(run, scope, [intent(2, "g-1")], [])
+        theirs.write(run, scope, [intent(2, "g-1")], [])
+
+
+def test_several_processes_may_work_on_the_run_that_one_of_them_began(path: Path) -> None:
+    with Ledger(path) as mine:
+        run, scope = begin(mine)
+        with Ledger(path, epoch=mine.epoch) as hand:
+            hand.write(run, scope, [intent(2, "g-1")], [])
+            mine.take_up()
+            with pytest.raises(LedgerBusy):
+                hand.write(run, scope, [intent(3, "g-2")], [])
+
+
+def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(path: Path) -> None:
+    asked: list[bool] = []
+
+    def fence(db: Connection) -> None:
+        asked.append(db.in_transaction())
+        raise LedgerBusy("somebody else has this part")
+
+    async def run() -> None:
+        async with Journal(ledger, *begin(ledger), fence=fence) as journal:
+            journal.settle(outcome(2, "g-1"))
+            await journal.flush()
+            with pytest.raises(LedgerBusy, match="this part"):
+                await journal.intend(intent(3, "g-2"))
+
+    with Ledger(path) as ledger:
+        with pytest.raises(LedgerBusy, match="this part"):
+            asyncio.run(run())
+        assert ledger.entries(1) == [outcome(2, "g-1")]
+    assert asked == [True]
+
+
+def test_whoever_was_taken_over_leaves_no_snapshot(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SNAPSHOT_LACKS", 0)
+    grower = "abcd0000-0000-4000-8000-000000000001"
+    with Ledger(path) as mine, Ledger(path) as theirs:
+        run, scope = begin(mine)
+        mine.write(run, scope, [], [outcome(2, grower)])
+        other, _ = begin(theirs, "r-2")
+        mine.remember(scope)
+        theirs.write(other, scope, [], [outcome(2, grower, "unresolved")])
+        assert mine.growers(scope).states.tolist() == mine.growers(scope, [grower]).states.tolist()
