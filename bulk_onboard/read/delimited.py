@@ -19,6 +19,7 @@ from bulk_onboard.read import text, unquoted
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
+from bulk_onboard.read.part import Lines
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 # What Excel writes and obeys; it is no row.
@@ -53,12 +54,18 @@ class Layout:
 
 
 class Delimited:
-    """A source of CSV."""
+    """A source of CSV, or of some lines of it."""
 
-    def __init__(self, held: Held, wanted: Collection[str]) -> None:
-        """Look at the file. Raises InputError if it is no text or has no header."""
-        self._held = held
-        self._layout = _layout(held, frozenset(wanted))
+    def __init__(
+        self, held: Held, wanted: Collection[str], lines: Lines | None = None, before: int = 0
+    ) -> None:
+        """Look at the file. Raises InputError if it is no text or has no header.
+
+        ``lines``: those to be read; the row before them has the number ``before``.
+        """
+        self._held, self._some, self._before = held, lines, before
+        encoding = lines.encoding if lines else text.encoding(held)
+        self._layout = _layout(held, frozenset(wanted), encoding)
 
     @property
     def name(self) -> str:
@@ -78,9 +85,18 @@ class Delimited:
         """The column headers."""
         return self._layout.header
 
+    @property
+    def layout(self) -> Layout:
+        """How it is taken apart."""
+        return self._layout
+
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start. Raises InputError if they cannot be told apart."""
         layout, number = self._layout, self._layout.header_at + 2
+        if (some := self._some) is not None:
+            content = text.Pieces(text.utf_8(self._held, some.encoding, some.start, some.end))
+            yield from self._below(content, some.line, self._before + 1, columns, size)
+            return
         content = text.Pieces(text.utf_8(self._held, layout.encoding))
         if layout.lone_returns:
             lines = self._lines(content.left(), 1)
@@ -90,6 +106,12 @@ class Delimited:
             yield from self._quoted(lines, columns, size, number)
             return
         line = 1 + text.line_count(self._head(content))
+        yield from self._below(content, line, number, columns, size)
+
+    def _below(
+        self, content: text.Pieces, line: int, number: int, columns: Sequence[int], size: int
+    ) -> Iterator[Chunk]:
+        """The rows of content that begins with a record, of these numbers of the first line and row."""
         # A cell in quotes may go on in the next lines, so that from the first quote on no line stands alone.
         while piece := content.piece(size):
             if b'"' in piece or text.is_unended(piece):
@@ -197,8 +219,7 @@ def _squared(rows: list[list[str]], width: int) -> tuple[list[list[str]], np.nda
 # --- finding out ------------------------------------------------------------------------------------
 
 
-def _layout(held: Held, wanted: frozenset[str]) -> Layout:
-    encoding = text.encoding(held)
+def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
     content = text.lines(text.utf_8(held, encoding), held.name)
     sample = list(islice(chain.from_iterable(content), _SAMPLE_ROWS))
     said = _SEP_LINE.match(sample[0]) if sample else None

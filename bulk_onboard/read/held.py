@@ -10,25 +10,38 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.where import STANDARD_INPUT
 
+# The size of what is read, and when it was written or a word of its own for what was: another one is changed.
+Stamp = tuple[int, str]
+
 
 class Held:
     """Bytes with a name, that can be read from the start as often as needed."""
 
-    def __init__(self, name: str, file: BinaryIO, suffixes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        file: BinaryIO,
+        suffixes: tuple[str, ...] = (),
+        stamp: Callable[[], Stamp] | None = None,
+    ) -> None:
+        """``stamp``: tells what is there now; needed for what is no file of this machine."""
         self.name, self.suffixes = name, suffixes
         self._file, self._lock = file, threading.Lock()
-        self._stamp = self._now()
-        self.size = self._stamp[0]
+        self._now = stamp or self._stamp
+        self.stamp = self._now()
+        self.size = self.stamp[0]
 
-    def reader(self) -> io.BufferedReader:
-        """A reader of its own, from the start."""
-        return io.BufferedReader(_Reader(self._file, self._lock), 1 << 16)
+    def reader(self, start: int = 0, end: int | None = None) -> io.BufferedReader:
+        """A reader of its own, from the start to the end, or of the bytes between two places."""
+        last = self.size if end is None else end
+        return io.BufferedReader(_Reader(self._file, self._lock, start, last), 1 << 16)
 
     def head(self, size: int) -> bytes:
         """The first bytes."""
@@ -37,17 +50,17 @@ class Held:
 
     def changed(self) -> bool:
         """Whether it has been written to since it was opened."""
-        return self._now() != self._stamp
+        return self._now() != self.stamp
 
     def close(self) -> None:
         """Let go of it."""
         self._file.close()
 
-    def _now(self) -> tuple[int, int]:
+    def _stamp(self) -> Stamp:
         if isinstance(self._file, io.BytesIO):
-            return len(self._file.getbuffer()), 0
+            return len(self._file.getbuffer()), ""
         found = os.fstat(self._file.fileno())
-        return found.st_size, found.st_mtime_ns
+        return found.st_size, str(found.st_mtime_ns)
 
 
 def hold_file(where: str | Path) -> Held:
@@ -85,10 +98,11 @@ def hold_standard_input(stdin: BinaryIO | None) -> Held:
 
 
 class _Reader(io.RawIOBase):
-    """Reads a shared file at a position of its own."""
+    """Reads a shared file, or a stretch of it, at a position of its own."""
 
-    def __init__(self, file: BinaryIO, lock: threading.Lock) -> None:
-        self._file, self._lock, self._at = file, lock, 0
+    def __init__(self, file: BinaryIO, lock: threading.Lock, start: int, end: int) -> None:
+        self._file, self._lock = file, lock
+        self._start, self._end, self._at = start, end, start
 
     def readable(self) -> bool:
         return True
@@ -99,16 +113,15 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         with self._lock:
             self._file.seek(self._at)
-            data = self._file.read(len(buffer))
+            data = self._file.read(max(0, min(len(buffer), self._end - self._at)))
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with self._lock:
-            start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
-            self._at = max(0, self._file.seek(0, os.SEEK_END) + offset if start is None else start + offset)
-        return self._at
+        origin = {os.SEEK_SET: self._start, os.SEEK_CUR: self._at}.get(whence, self._end)
+        self._at = max(self._start, origin + offset)
+        return self.tell()
 
     def tell(self) -> int:
-        return self._at
+        return self._at - self._start

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from enum import Enum, auto
+from pathlib import PurePath
 
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.read import container
@@ -60,6 +61,14 @@ UNZIP_FAULTS = (
 _LARGEST_SHEETS = 4 << 30
 # Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
 _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
+
+
+def is_known_name(name: str) -> bool:
+    """Whether a file of this name is meant to be a table."""
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
+    while suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in (*TEXT, *WORKBOOK, *PARQUET)
 
 
 class Kind(Enum):

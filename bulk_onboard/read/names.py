@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import permutations
 
-from bulk_onboard.header import LEAF_USER_ID, normal
+from bulk_onboard.errors import InputError
+from bulk_onboard.header import LEAF_USER_ID, PROVIDER, holds_data, no_header, normal
 from bulk_onboard.providers import PROVIDERS
 
 LOOKED_AT = 20
@@ -38,6 +40,25 @@ def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | N
     by_id = (i for i in filled if matches(rows[i], {_ID}))
     by_map = (i for i in filled if named and matches(rows[i], named))
     return next(by_id, next(by_map, filled[0]))
+
+
+def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection[str]) -> None:
+    """Of files with these names and headers, all must have the same ones of the names that are wanted.
+
+    Columns of other names, and their order, may differ. Raises InputError.
+    """
+    known = {*wanted, normal(PROVIDER)}
+    for name, header in heads:
+        if holds_data(header) and not matches(header, wanted):
+            raise InputError(no_header(name))
+    first, top = heads[0]
+    for name, header in heads[1:]:
+        for (one, has), (other, lacks) in permutations([(first, top), (name, header)]):
+            names = {normal(cell) for cell in lacks}
+            if missing := [cell for cell in has if normal(cell) in known - names]:
+                raise InputError(
+                    f"{other} has no column {', '.join(missing)}, but {one} has; all files need the same"
+                )
 
 
 def spelled(row: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.columns import make_chunk, plain
 from bulk_onboard.read.held import Held
+from bulk_onboard.read.part import RowGroups
 
 FIRST_ROW = 2
 
@@ -22,9 +23,12 @@ FIRST_ROW = 2
 class Parquet:
     """A source of Parquet. Text columns are read as they are; others can only be kept."""
 
-    def __init__(self, held: Held) -> None:
-        """Raises InputError if the file is damaged, encrypted or without columns."""
-        self._held = held
+    def __init__(self, held: Held, groups: RowGroups | None = None, before: int = FIRST_ROW - 1) -> None:
+        """Raises InputError if the file is damaged, encrypted or without columns.
+
+        ``groups``: the row groups to be read; the row before them has the number ``before``.
+        """
+        self._held, self._first = held, before + 1
         try:
             # Not the path: the file that was opened is read, whatever happens to its name.
             self._file = pq.ParquetFile(held.reader(), buffer_size=1 << 20, pre_buffer=False)
@@ -35,6 +39,7 @@ class Parquet:
         self._names = tuple(self._schema.names)
         if not self._names:
             raise InputError(f"{held.name} has no columns")
+        self._groups = range(groups.first, groups.end) if groups else range(self._file.num_row_groups)
 
     @property
     def name(self) -> str:
@@ -52,6 +57,12 @@ class Parquet:
         """The names of the columns."""
         return self._names
 
+    @property
+    def row_groups(self) -> list[tuple[int, int]]:
+        """How many rows and bytes each row group has."""
+        told = [self._file.metadata.row_group(i) for i in self._groups]
+        return [(group.num_rows, group.total_byte_size) for group in told]
+
     def require_text(self, columns: Sequence[int]) -> None:
         """Raises InputError if one of these columns holds something other than text."""
         wrong = [f"{self._names[i]} is {self._type(i)}" for i in columns if not _is_text(self._type(i))]
@@ -66,9 +77,11 @@ class Parquet:
         names = [self._names[i] for i in columns]
         if doubled := sorted({name for name in names if self._names.count(name) > 1}):
             raise InputError(f"{self.name} has several columns of the name {', '.join(doubled)}")
-        first = FIRST_ROW
+        first, groups = self._first, list(self._groups)
         try:
-            for batch in self._file.iter_batches(batch_size=size, columns=names, use_threads=False):
+            for batch in self._file.iter_batches(
+                batch_size=size, row_groups=groups, columns=names, use_threads=False
+            ):
                 yield self._chunk(batch, names, first)
                 first += batch.num_rows
         except (pa.ArrowException, OSError) as error:

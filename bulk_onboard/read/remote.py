@@ -32,6 +32,7 @@ EXTRAS: Mapping[str, str] = {
     "http": "https",
     "memory": "https",
 }
+_WEB = {"http", "https"}
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -40,6 +41,16 @@ def hold_remote(where: str, most: int = LARGEST) -> Held:
 
     No message repeats the address: it may be signed.
     """
+    scheme, name = known(where)
+    with translated(name, scheme):
+        data = _fetched(where, scheme, name, most)
+    if not data:
+        raise NoRows(f"{name} is empty; expected a header and rows")
+    return Held(name, BytesIO(data), suffixes(name))
+
+
+def known(where: str) -> tuple[str, str]:
+    """The scheme of an address, and its name for people. Raises UsageError if nothing here can open it."""
     scheme, name = words.scheme(where) or "", words.shown(where)
     if scheme not in EXTRAS:
         raise UsageError(
@@ -47,17 +58,24 @@ def hold_remote(where: str, most: int = LARGEST) -> Held:
         )
     if scheme == "http" and urlsplit(where).hostname not in _HERE:
         raise UsageError(f"{name}: plain http would show every secret on the way; use https")
-    with _translated(name, scheme):
-        data = _fetched(where, scheme, name, most)
-    if not data:
-        raise NoRows(f"{name} is empty; expected a header and rows")
-    return Held(name, BytesIO(data), tuple(suffix.lower() for suffix in PurePosixPath(name).suffixes))
+    return scheme, name
+
+
+def suffixes(name: str) -> tuple[str, ...]:
+    """``.csv``, ``.gz`` of growers.csv.gz."""
+    return tuple(suffix.lower() for suffix in PurePosixPath(name).suffixes)
+
+
+def files_of(scheme: str, **options: Any) -> Any:
+    """What fsspec has for a scheme. Raises ImportError without the extra."""
+    import fsspec  # noqa: PLC0415  (an extra, loaded when used)
+
+    return fsspec.filesystem(scheme, **_of_the_web(scheme), **options)
 
 
 def _fetched(where: str, scheme: str, name: str, most: int) -> bytes:
-    import fsspec  # noqa: PLC0415  (an extra, loaded when used)
-
-    files = fsspec.filesystem(scheme, **_options(scheme))
+    # From the web in one piece, whether or not the server gives pieces.
+    files = files_of(scheme, **({"block_size": 0} if scheme in _WEB else {}))
     found = BytesIO()
     with files.open(where, "rb") as file:
         while block := file.read(_BLOCK):
@@ -67,16 +85,16 @@ def _fetched(where: str, scheme: str, name: str, most: int) -> bytes:
     return found.getvalue()
 
 
-def _options(scheme: str) -> dict[str, Any]:
-    """Of the web: no redirect is followed, for it may lead to where nobody meant to send or fetch secrets."""
-    if scheme not in {"http", "https"}:
+def _of_the_web(scheme: str) -> dict[str, Any]:
+    """No redirect is followed, for it may lead to where nobody meant to send or fetch secrets."""
+    if scheme not in _WEB:
         return {}
     import aiohttp  # noqa: PLC0415
 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
     # An instance of its own, for fsspec would keep this one and its connections for ever.
-    return {"client_kwargs": {"trace_configs": [trace]}, "skip_instance_cache": True, "block_size": 0}
+    return {"client_kwargs": {"trace_configs": [trace]}, "skip_instance_cache": True}
 
 
 async def _refuse_redirect(*_: object) -> None:
@@ -84,7 +102,7 @@ async def _refuse_redirect(*_: object) -> None:
 
 
 @contextmanager
-def _translated(name: str, scheme: str) -> Iterator[None]:
+def translated(name: str, scheme: str) -> Iterator[None]:
     """Foreign exceptions in words for people. Their own words may repeat the address."""
     try:
         yield

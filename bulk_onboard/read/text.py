@@ -58,12 +58,12 @@ def compression(head: bytes) -> str:
     return next((title for magic, (title, _) in _COMPRESSED.items() if head.startswith(magic)), "")
 
 
-def blocks(held: Held) -> Iterator[bytes]:
-    """The content, decompressed. Raises InputError if the file is damaged."""
+def blocks(held: Held, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The content, decompressed, or some bytes of what is not. Raises InputError if the file is damaged."""
     head = held.head(8)
     opener = next((o for magic, (_, o) in _COMPRESSED.items() if head.startswith(magic)), None)
     try:
-        with held.reader() as raw:
+        with held.reader(start, end) as raw:
             stream: io.BufferedIOBase = opener(raw) if opener else raw
             while block := stream.read(BLOCK):
                 yield block
@@ -152,11 +152,11 @@ def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
     return None, foreign
 
 
-def utf_8(held: Held, name: str) -> Iterator[bytes]:
-    """The content as UTF-8, in blocks of whole characters, without a byte order mark."""
+def utf_8(held: Held, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The content, or some of it, as UTF-8, in blocks of whole characters, without a byte order mark."""
     decoder = codecs.getincrementaldecoder(name)()
     same = name in {"utf-8", "cp1252"}
-    for block in blocks(held):
+    for block in blocks(held, start, end):
         if same and block.isascii() and not decoder.getstate()[0]:
             yield block
         else:

@@ -1,0 +1,80 @@
+"""A piece of an input that can be read by itself, by whoever: plain values, no secret, no open file.
+
+It may travel: a cluster shows its tasks on pages, and keeps them on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulk_onboard.read.held import Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a part holds: the first record or row group that reaches one of the two ends it."""
+
+    rows: int = 100_000
+    bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All of a file: it cannot be taken apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Bytes of a CSV that hold whole records, in this encoding; ``line`` is the number of the first line."""
+
+    start: int
+    end: int
+    line: int
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroups:
+    """Row groups of a Parquet file, from ``first`` on, without ``end``."""
+
+    first: int
+    end: int
+
+
+Range = Whole | Lines | RowGroups
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of one file.
+
+    ``where``: its path or address; ``stamp``: what shows that it is still the same; ``before``: the number
+    of the row before the first one, and ``rows`` how many numbers follow, None if not known; ``shift``:
+    what is added to a row's number in its own file, when other files come first; ``sheet`` and ``wanted``: as
+    `open_source` was told.
+    """
+
+    where: str
+    stamp: Stamp
+    range: Range
+    before: int
+    rows: int | None = None
+    shift: int = 0
+    sheet: str | None = None
+    wanted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The header of one file, to be matched before its rows are read. It may hold data: see `no_header`.
+
+    ``before``: the number of the row before its first one; ``shift``: what is added to the numbers that its
+    rows have in the file; ``last``: the number of its last row, None if not known.
+    """
+
+    where: str
+    name: str
+    header: tuple[str, ...]
+    before: int
+    shift: int
+    last: int | None

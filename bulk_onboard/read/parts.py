@@ -1,0 +1,176 @@
+"""An input in parts, each of which can be read by itself, anywhere: one file, a folder or a pattern of names.
+
+    found = parts_of("exports/*.parquet")
+    for part in found.parts:
+        with open_part(part) as source: ...
+
+Rows of several files are numbered as if the files stood below each other without their headers: the first
+row below the header of a file has the number that follows the last row of the file before it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Self
+
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.errors import InputError, NoRows, UsageError
+from bulk_onboard.read.delimited import Delimited
+from bulk_onboard.read.held import Held, hold_file
+from bulk_onboard.read.names import require_alike, wanted_names
+from bulk_onboard.read.parquet import Parquet
+from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
+from bulk_onboard.read.places import files_at, require_no_secret
+from bulk_onboard.read.split import last_number, pieces
+from bulk_onboard.read.whole import open_whole
+from bulk_onboard.where import STANDARD_INPUT, scheme
+
+__all__ = ["Head", "Part", "Parts", "Size", "count", "open_part", "parts_of"]
+
+_USUAL = Size()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An input, taken apart.
+
+    ``name``: for people; ``parts``: in the order of their rows; ``heads``: the files, in the same order,
+    without those that have no rows; ``passed_over``: names of what is in the same folder and is not read.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    heads: tuple[Head, ...]
+    passed_over: tuple[str, ...] = ()
+
+    def place(self, row: int) -> tuple[Head, int]:
+        """The file that a row is in, and its number there, as a spreadsheet shows it."""
+        starts = [head.before for head in self.heads]
+        head = self.heads[max(0, bisect_left(starts, row) - 1)]
+        return head, row - head.shift
+
+
+def parts_of(
+    where: str, *, sheet: str | None = None, wanted: Collection[str] = (), size: Size = _USUAL
+) -> Parts:
+    """Take an input apart. ``sheet`` and ``wanted``: see `open_source`.
+
+    Raises InputError if a file cannot be used, NoRows if all are empty, UsageError if ``where`` is nothing
+    that several processes can read.
+    """
+    if where == "-":
+        raise UsageError(f"{STANDARD_INPUT} can be read by one process only; save it as a file")
+    require_no_secret(where)
+    files = files_at(where)
+    apart: list[tuple[Head, list[Part]]] = []
+    for i, path in enumerate(files.paths, 1):
+        above = apart[-1][0].last if apart else None
+        # Programs that write many files at once leave some of them empty.
+        with suppress(*((NoRows,) if len(files.paths) > 1 else ())):
+            apart.append(_apart(path, sheet, wanted, size, above, is_last=i == len(files.paths)))
+    if not apart:
+        raise NoRows(f"{files.name}: none of its files has rows")
+    heads = tuple(head for head, _ in apart)
+    require_alike([(head.name, head.header) for head in heads], wanted_names(wanted))
+    return Parts(
+        files.name, tuple(chain.from_iterable(parts for _, parts in apart)), heads, files.passed_over
+    )
+
+
+def _apart(
+    where: str, sheet: str | None, wanted: Collection[str], size: Size, above: int | None, *, is_last: bool
+) -> tuple[Head, list[Part]]:
+    """One file, below another whose last row has the number ``above``."""
+    held = _held(where)
+    with open_whole(held, sheet, wanted) as source:
+        found = pieces(source, held, size)
+        if found[-1].rows is None and not is_last:
+            found = [replace(found[0], rows=last_number(source, found[0].before) - found[0].before)]
+        header = source.header
+    before = found[0].before
+    shift = 0 if above is None else above - before
+    told = tuple(wanted)
+    parts = [
+        Part(where, held.stamp, one.range, one.before + shift, one.rows, shift, sheet, told) for one in found
+    ]
+    end = parts[-1]
+    last = None if end.rows is None else end.before + end.rows
+    return Head(where, held.name, header, before + shift, shift, last), parts
+
+
+def open_part(part: Part) -> Source:
+    """The rows of a part, with the numbers they have in the whole; nothing else of the file is read.
+
+    Raises InputError if the file is no longer the one that was taken apart.
+    """
+    held = _held(part.where)
+    try:
+        if held.stamp != part.stamp:
+            raise InputError(f"{held.name} was changed while it was being read; run the command again")
+        source = _opened(held, part)
+    except BaseException:
+        held.close()
+        raise
+    return Shifted(source, part.shift) if part.shift else source
+
+
+def _opened(held: Held, part: Part) -> Source:
+    before = part.before - part.shift
+    match part.range:
+        case Lines():
+            return Delimited(held, wanted_names(part.wanted), part.range, before)
+        case RowGroups():
+            return Parquet(held, part.range, before)
+        case Whole():
+            return open_whole(held, part.sheet, part.wanted)
+
+
+def count(part: Part) -> int:
+    """How many numbers the rows of a part take, the blank ones among them too. Raises InputError."""
+    if part.rows is not None:
+        return part.rows
+    with open_part(part) as source:
+        return last_number(source, part.before) - part.before
+
+
+def _held(where: str) -> Held:
+    if scheme(where) is not None:
+        from bulk_onboard.read.ranged import hold_ranged  # noqa: PLC0415  (loaded when used)
+
+        return hold_ranged(where)
+    return hold_file(where)
+
+
+class Shifted:
+    """A source whose rows follow those of other files."""
+
+    def __init__(self, source: Source, shift: int) -> None:
+        self._source, self._shift = source, shift
+        self.name, self.description, self.header = source.name, source.description, source.header
+
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        """The rows from the start, with the numbers that they have among all."""
+        for chunk in self._source.chunks(columns, size):
+            yield replace(chunk, numbers=chunk.numbers + self._shift)
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Raises InputError if one of these columns can hold no text."""
+        self._source.require_text(columns)
+
+    def changed(self) -> bool:
+        """Whether the file has been written to."""
+        return self._source.changed()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

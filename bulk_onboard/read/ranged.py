@@ -1,0 +1,89 @@
+"""Files of an object store or the web, of which only what is needed is fetched.
+
+Other than what is held in memory, such a file may be replaced while it is read: then the reading ends.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any, BinaryIO, cast
+
+from bulk_onboard.errors import InputError, NoRows
+from bulk_onboard.read.held import Held, Stamp
+from bulk_onboard.read.remote import files_of, hold_remote, known, suffixes, translated
+
+# What the stores call that which changes with the content, or at least when it is written.
+_MARKS = (
+    "ETag", "etag", "Content-MD5", "content_md5", "md5Hash", "generation",
+    "Last-Modified", "LastModified", "last_modified", "updated", "mtime", "created",
+)  # fmt: skip
+
+
+def hold_ranged(where: str) -> Held:
+    """Open what an address leads to. Raises UsageError, or InputError if it cannot be had.
+
+    A web server that gives no ranges is asked for all of it, which is then held in memory.
+    """
+    scheme, name = known(where)
+    with translated(name, scheme):
+        files = files_of(scheme)
+        found = _told(files, where)
+        if found.get("type") == "directory":
+            raise InputError("that is a folder; name the file in it")
+        if found.get("size") is None or not found.get("partial", True):
+            return hold_remote(where)
+        if not found["size"]:
+            raise NoRows(f"{name} is empty; expected a header and rows")
+        # Readers know how much they want: nothing beyond it is fetched, and nothing is kept.
+        file = files.open(where, "rb", cache_type="none")
+
+    def now() -> Stamp:
+        with translated(name, scheme):
+            return _stamp(_told(files, where))
+
+    return Held(name, cast(BinaryIO, _Translating(file, name, scheme)), suffixes(name), now)
+
+
+def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
+    """The addresses that a pattern matches or a folder holds, or that of the one file; and which are folders.
+
+    Raises UsageError, or InputError if there is nothing.
+    """
+    scheme, name = known(where)
+    with translated(name, scheme):
+        files = files_of(scheme)
+        if not is_pattern and _told(files, where)["type"] != "directory":
+            return [(where, False)]
+        files.invalidate_cache()
+        found = files.glob(where, detail=True).values() if is_pattern else files.ls(where, detail=True)
+    return [(f"{scheme}://{one['name'].lstrip('/')}", one["type"] == "directory") for one in found]
+
+
+def _told(files: Any, where: str) -> Mapping[str, Any]:
+    """What the store says of it now, and not what it said of it before."""
+    files.invalidate_cache()
+    found: Mapping[str, Any] = files.info(where)
+    return found
+
+
+def _stamp(found: Mapping[str, Any]) -> Stamp:
+    marks = (str(found[mark]) for mark in _MARKS if found.get(mark) is not None)
+    return int(found["size"]), " ".join(marks)
+
+
+class _Translating:
+    """An open file whose troubles are told in words for people."""
+
+    def __init__(self, file: BinaryIO, name: str, scheme: str) -> None:
+        self._file, self._name, self._scheme = file, name, scheme
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        with translated(self._name, self._scheme):
+            return self._file.read(size)
+
+    def close(self) -> None:
+        self._file.close()
