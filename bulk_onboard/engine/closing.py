@@ -13,6 +13,8 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.concerns import Change, Concerns, Reckoning
 from bulk_onboard.engine.ahead import ahead
+from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, history
@@ -52,6 +54,18 @@ class RunResult:
     def exit_code(self) -> int:
         """The process's exit code."""
         return int(self.code)
+
+
+def ended(info: RunInfo, stop: StopSignal) -> RunInfo:
+    """The run as it ends now, for the reason that ``stop`` has, if any."""
+    interrupted = stop.exit_code is ExitCode.INTERRUPTED
+    return replace(
+        info,
+        finished_at=utc_now(),
+        stop_reason=stop.reason,
+        interrupted=interrupted,
+        exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
+    )
 
 
 def write(

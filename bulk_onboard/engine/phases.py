@@ -49,6 +49,11 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(if_exists=settings.if_exists, settle=min(1.0, timeout), settle_slow=timeout)
 
 
+def starts_of(rate: float, in_flight: int) -> int:
+    """How many rows may be begun and wait for their first request. ``rate``: per second, 0 for no ceiling."""
+    return min(in_flight, 2 + math.ceil(rate * AHEAD)) if rate else in_flight
+
+
 @dataclass(frozen=True, slots=True)
 class Phases:
     """What the phases of one run work with.
@@ -179,9 +184,7 @@ class Phases:
         await self.journal.flush()
 
     def _starts(self) -> int:
-        """How many rows may be begun and wait for their first request."""
-        rate = self.settings.pace.rate
-        return min(self.in_flight, 2 + math.ceil(rate * AHEAD)) if rate else self.in_flight
+        return starts_of(self.settings.pace.rate, self.in_flight)
 
     def connected(
         self, *, every: bool, only: Sequence[int] | None = None, began: datetime | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -15,17 +14,16 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
-from bulk_onboard.engine.closing import RunResult
+from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.opening import Opened, find, require_stored, scopes_of, undoing
-from bulk_onboard.engine.phases import AHEAD, OPEN_ROWS, policy_of
+from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.removal import Removing
 from bulk_onboard.engine.run import in_flight_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
+from bulk_onboard.errors import BulkOnboardError, InputError
 from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble
 from bulk_onboard.header import LEAF_USER_ID, normal
 from bulk_onboard.leaf.client import LeafClient
@@ -213,22 +211,14 @@ class _Rollback:
             draw=random.random,
             dry_run=self._dry_run,
         )
-        starts = min(in_flight, 2 + math.ceil(rate * AHEAD)) if rate else in_flight
+        starts = starts_of(rate, in_flight)
         rows = iter(self._removals)
         await work_through(rows, removing.remove, self._stop, starts=starts, in_hand=OPEN_ROWS)
         await journal.flush()
 
     async def report(self) -> RunResult:
         """Record how the rollback ended, and write its files."""
-        stop = self._stop
-        interrupted = stop.exit_code is ExitCode.INTERRUPTED
-        info = replace(
-            self._info,
-            finished_at=utc_now(),
-            stop_reason=stop.reason,
-            interrupted=interrupted,
-            exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
-        )
+        info = ended(self._info, self._stop)
         return await asyncio.to_thread(write, self._ledger, self._run_no, info, self._settings.output)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bulk_onboard.engine.closing import RunResult, aged_pages, write
+from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, utc_now
@@ -28,7 +28,7 @@ from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import Survey, survey
-from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError, UsageError
+from bulk_onboard.errors import BulkOnboardError, InputError, UsageError
 from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Slowed, Trouble
 from bulk_onboard.foresee import asking
 from bulk_onboard.leaf.client import LeafClient
@@ -278,15 +278,7 @@ class _Run:
 
     async def report(self) -> RunResult:
         """Record how the run ended, and write its files."""
-        stop = self._stop
-        interrupted = stop.exit_code is ExitCode.INTERRUPTED
-        self._info = replace(
-            self._info,
-            finished_at=utc_now(),
-            stop_reason=stop.reason,
-            interrupted=interrupted,
-            exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
-        )
+        self._info = ended(self._info, self._stop)
         for scope in self._scopes.values():
             await asyncio.to_thread(self._ledger.remember, scope)
         await asyncio.to_thread(self._ledger.prune)

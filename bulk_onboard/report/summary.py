@@ -23,8 +23,6 @@ SHOWN = 10
 
 def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
     """What summary.json holds."""
-    seconds = seconds_of(info)
-    requests = info.requests
     return {
         "runId": info.run_id,
         "provider": info.provider,
@@ -32,6 +30,18 @@ def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
         "rows": info.rows,
         "counts": dict(tally.counts),
         "health": dict(tally.health),
+        **sent(info),
+        "exitCode": int(exit_code(tally, info)),
+        "stopReason": info.stop_reason,
+        "providers": {name: dict(counts) for name, counts in tally.providers.items()},
+        "environment": dict(info.environments),
+    } | dict(_of_a_plan(info, tally))
+
+
+def sent(info: RunInfo) -> dict[str, Any]:
+    """What a run sent, how fast and when: alike in the summary of a run and of a rollback."""
+    seconds, requests = seconds_of(info), info.requests
+    return {
         "requests": {"total": requests.total} | asdict(requests),
         "rate": {
             "ceiling": info.ceiling or None,
@@ -40,11 +50,7 @@ def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
         "startedAt": to_text(info.started_at),
         "finishedAt": to_text(info.finished_at) or None,
         "seconds": round(seconds, 1),
-        "exitCode": int(exit_code(tally, info)),
-        "stopReason": info.stop_reason,
-        "providers": {name: dict(counts) for name, counts in tally.providers.items()},
-        "environment": dict(info.environments),
-    } | dict(_of_a_plan(info, tally))
+    }
 
 
 def _of_a_plan(info: RunInfo, tally: Tally) -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Undone
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.safe import plain
-from bulk_onboard.report.summary import listed, seconds_of, wrapped
+from bulk_onboard.report.summary import listed, seconds_of, sent, wrapped
 from bulk_onboard.report.wording import length
-from bulk_onboard.stamp import to_text
 
 COLUMNS = (
     "row",
@@ -85,8 +84,6 @@ def exit_code(sums: Sums, info: RunInfo) -> ExitCode:
 
 def summary(info: RunInfo, sums: Sums) -> dict[str, Any]:
     """What summary.json holds of a rollback."""
-    seconds = seconds_of(info)
-    requests = info.requests
     return {
         "runId": info.run_id,
         "rolledBack": info.input,
@@ -94,14 +91,7 @@ def summary(info: RunInfo, sums: Sums) -> dict[str, Any]:
         "provider": info.provider,
         "rows": info.rows,
         "counts": dict(sums.counts),
-        "requests": {"total": requests.total} | asdict(requests),
-        "rate": {
-            "ceiling": info.ceiling or None,
-            "achieved": round(requests.total / seconds, 1) if seconds else 0.0,
-        },
-        "startedAt": to_text(info.started_at),
-        "finishedAt": to_text(info.finished_at) or None,
-        "seconds": round(seconds, 1),
+        **sent(info),
         "exitCode": int(exit_code(sums, info)),
         "stopReason": info.stop_reason,
     }
