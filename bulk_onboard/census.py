@@ -140,7 +140,7 @@ def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
         case Finish() as finish:
             return replace(finish, message=finish.message or "as Leaf's list of users shows")
         case Next(progress, 0.0) if progress.action is Action.POST:
-            return Next(replace(progress, absent_before=False))
+            return Next(progress._replace(absent_before=False))
         case _:
             return Next(start)
 

@@ -11,7 +11,6 @@ what was posted.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -87,7 +86,7 @@ def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: M
                 Status.CREATED, "replaced" if progress.gone is Gone.YES else "", credential=credential
             )
         case Log():
-            step = Next(replace(progress, action=Action.DELETE, kept=True))
+            step = Next(progress._replace(action=Action.DELETE, kept=True))
         case Exists():
             step = _on_exists(progress, verdict, policy, moment)
         case Absent():
@@ -117,12 +116,12 @@ def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Mome
         # A POST was refused because something is there. Whether it is ours, only asking tells.
         # If one of ours got no answer, it may have arrived late, whatever was seen in between.
         suspect = progress.suspect or progress.unanswered is not None
-        asking = replace(progress, action=Action.ASK, claimed=verdict.code, suspect=suspect, failures=0)
+        asking = progress._replace(action=Action.ASK, claimed=verdict.code, suspect=suspect, failures=0)
         # What was just deleted still counts for Leaf: give it a moment, not eight requests in a row.
         return Next(asking, after=policy.wait(progress.deletes, moment.draw) if progress.deletes else 0.0)
     if progress.gone is Gone.MAYBE and moment.elapsed < progress.settles_at:
         # The DELETE may yet arrive, whatever is there to be hit by it.
-        return Next(replace(progress, action=Action.ASK), after=progress.settles_at - moment.elapsed)
+        return Next(progress._replace(action=Action.ASK), after=progress.settles_at - moment.elapsed)
     if _is_ours(credential, progress):
         return Finish(Status.CREATED, "settled-by-asking", credential=credential)
     if policy.if_exists is IfExists.REPLACE and _is_to_go(credential, progress):
@@ -186,18 +185,18 @@ def _is_to_go(credential: Credential, progress: Progress) -> bool:
 
 def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.suspect and moment.elapsed < progress.settles_at:
-        return Next(replace(progress, action=Action.ASK), after=progress.settles_at - moment.elapsed)
+        return Next(progress._replace(action=Action.ASK), after=progress.settles_at - moment.elapsed)
     # Time enough has passed, and the old credentials are still there: whatever was sent came to nothing.
-    going = replace(progress, old=old, gone=Gone.NO, suspect=False, claimed=None, looks=0)
+    going = progress._replace(old=old, gone=Gone.NO, suspect=False, claimed=None, looks=0)
     if progress.deletes >= policy.attempts or (progress.deletes and moment.elapsed > policy.patience):
         return give_up(going, "not-deleted", "Leaf takes the DELETE, but still shows the old credentials")
-    return Next(replace(going, action=Action.DELETE if progress.kept else Action.KEEP))
+    return Next(going._replace(action=Action.DELETE if progress.kept else Action.KEEP))
 
 
 def _on_deleted(progress: Progress, moment: Moment) -> Step:
     """The old credentials are gone. A DELETE of before that got no answer must not hit the new ones."""
     seen = progress.absent_before or progress.unanswered is None
-    gone = replace(progress, action=Action.POST, gone=Gone.YES, failures=0, looks=0, absent_before=seen)
+    gone = progress._replace(action=Action.POST, gone=Gone.YES, failures=0, looks=0, absent_before=seen)
     return Next(gone, after=max(0.0, progress.settles_at - moment.elapsed))
 
 
@@ -207,7 +206,7 @@ def _on_deleted(progress: Progress, moment: Moment) -> Step:
 def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
     if progress.action is Action.KEEP:
         # There was nothing to keep; perhaps the credentials themselves are gone by now.
-        return Next(replace(progress, action=Action.ASK, kept=True))
+        return Next(progress._replace(action=Action.ASK, kept=True))
     if progress.action is Action.DELETE:
         return _on_deleted(progress, moment)
     if not verdict.usual and _is_doubtful(progress, verdict):
@@ -225,7 +224,7 @@ def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
 def _looked(progress: Progress, moment: Moment) -> Progress:
     """One look more, unless it came too early to prove anything."""
     early = progress.unsure and moment.elapsed < progress.settles_at
-    return progress if early else replace(progress, looks=progress.looks + 1)
+    return progress if early else progress._replace(looks=progress.looks + 1)
 
 
 def _on_absent_unsure(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
@@ -236,7 +235,7 @@ def _on_absent_unsure(progress: Progress, verdict: Absent, policy: Policy, momen
     if verdict.bare and looked.looks < BARE_LOOKS:
         return Next(looked, after=policy.settle)
     gone = Gone.YES if progress.gone is Gone.MAYBE else progress.gone
-    return _on_absent(replace(looked, suspect=False, gone=gone, looks=0), policy, moment)
+    return _on_absent(looked._replace(suspect=False, gone=gone, looks=0), policy, moment)
 
 
 def _on_absent(progress: Progress, policy: Policy, moment: Moment) -> Step:
@@ -246,7 +245,7 @@ def _on_absent(progress: Progress, policy: Policy, moment: Moment) -> Step:
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return give_up(progress, "no-answer", "Leaf never answered a POST, and holds nothing")
     seen = progress.absent_before or progress.unanswered is None
-    return Next(replace(progress, action=Action.POST, failures=0, looks=0, absent_before=seen))
+    return Next(progress._replace(action=Action.POST, failures=0, looks=0, absent_before=seen))
 
 
 # --- a no, or no answer -----------------------------------------------------------------------------
@@ -265,17 +264,17 @@ def _on_throttled(progress: Progress, verdict: Throttled, policy: Policy, moment
     wait = verdict.after or policy.wait(throttles, moment.draw)  # "after 0 s" is no licence to hammer
     if moment.elapsed + wait > policy.patience:
         return give_up(progress, "throttled-too-long")
-    return Next(replace(_looking_again(progress), throttles=throttles), after=wait)
+    return Next(_looking_again(progress)._replace(throttles=throttles), after=wait)
 
 
 def _on_lost(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Moment) -> Step:
     """Ask, whatever has been used up so far: what was done must not stay unknown for want of patience."""
     settles_at = moment.elapsed + (policy.settle_slow if verdict.slow else policy.settle)
-    unsure = replace(progress, action=Action.ASK, settles_at=settles_at, failures=0)
+    unsure = progress._replace(action=Action.ASK, settles_at=settles_at, failures=0)
     if progress.action is Action.DELETE:
-        unsure = replace(unsure, gone=Gone.MAYBE, settles_at=max(settles_at, progress.settles_at))
+        unsure = unsure._replace(gone=Gone.MAYBE, settles_at=max(settles_at, progress.settles_at))
     else:
-        unsure = replace(unsure, suspect=True, unanswered=progress.unanswered or progress.posted)
+        unsure = unsure._replace(suspect=True, unanswered=progress.unanswered or progress.posted)
     return Next(unsure, after=min(verdict.after or 0.0, policy.patience))
 
 
@@ -285,11 +284,11 @@ def _again(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Momen
     wait = verdict.after or policy.wait(failures, moment.draw)
     if failures >= policy.attempts or moment.elapsed + wait > policy.patience:
         return give_up(progress, verdict.code, verdict.message)
-    return Next(replace(_looking_again(progress), failures=failures), after=wait)
+    return Next(_looking_again(progress)._replace(failures=failures), after=wait)
 
 
 def _looking_again(progress: Progress) -> Progress:
     """The same action once more. But by then others may be there, and no DELETE is repeated unseen."""
     if progress.action in {Action.KEEP, Action.DELETE}:
-        return replace(progress, action=Action.ASK)
+        return progress._replace(action=Action.ASK)
     return progress

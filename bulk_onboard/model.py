@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, ValuesView
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 
 class Status(StrEnum):
@@ -303,8 +303,7 @@ EventsVerdict = Events | Absent | Refused | Throttled | Transient | Ambiguous | 
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[V]):
+class Answer(NamedTuple, Generic[V]):
     """What one call came to: its verdict, the HTTP status (None: no reply) and how many seconds it took."""
 
     verdict: V

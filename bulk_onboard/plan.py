@@ -144,7 +144,7 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
         case Next():
             return step if replaces else _outdated(Status.EXISTING, replaces)
         case Finish(Status.EXISTING) if replaces and untouched and mode is IfExists.OVERWRITE:
-            return Next(replace(before, action=Action.POST, failures=0))
+            return Next(before._replace(action=Action.POST, failures=0))
         case Finish(Status.EXISTING) if not (replaces and begun):
             told = _outdated(Status.EXISTING, replaces)
             return replace(step, code=told.code, message=told.message)

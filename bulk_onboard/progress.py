@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from typing import NamedTuple
 
 from bulk_onboard.model import Credential, Echo, IfExists, Intent, Status
 
@@ -53,8 +54,7 @@ class Gone(Enum):
     YES = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What is known of one row so far. Times of day are by our clock, others seconds since its first request.
 
     ``suspect``: a POST may have been stored, and nothing has said yes or no since. ``settles_at``: from
@@ -89,8 +89,7 @@ class Progress:
         return self.suspect or self.gone is Gone.MAYBE
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When a decision is made: seconds since the row's first request, and a random draw in [0, 1)."""
 
     elapsed: float
@@ -140,12 +139,12 @@ def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progres
 
 def posting(progress: Progress, at: datetime) -> Progress:
     """The same row, about to POST."""
-    return replace(progress, posted=at, posts=progress.posts + 1)
+    return progress._replace(posted=at, posts=progress.posts + 1)
 
 
 def deleting(progress: Progress) -> Progress:
     """The same row, about to DELETE."""
-    return replace(progress, deletes=progress.deletes + 1)
+    return progress._replace(deletes=progress.deletes + 1)
 
 
 def give_up(progress: Progress, code: str, message: str = "") -> Finish:

@@ -62,7 +62,7 @@ def undo(
     bare = isinstance(verdict, Absent) and verdict.bare and progress.action is Action.ASK
     if bare and progress.looks + 1 < BARE_LOOKS:
         # Nobody looks again at who is said to be gone, so a broken reply must not pass for it.
-        return Next(replace(progress, looks=progress.looks + 1), after=policy.settle)
+        return Next(progress._replace(looks=progress.looks + 1), after=policy.settle)
     match decide(progress, verdict, policy, moment):
         case Finish() as finish:
             return ended(finish)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -133,7 +132,7 @@ def test_an_open_intent_settles_like_a_post_of_now_for_its_last_post_may_be_youn
 
 
 def test_absence_is_believed_only_when_the_post_has_had_time_to_arrive() -> None:
-    step = decide(replace(POSTING), LOST, POLICY, Moment(5.0, 0.5))
+    step = decide(POSTING, LOST, POLICY, Moment(5.0, 0.5))
     assert isinstance(step, Next)
     assert step.progress.settles_at == 5.0 + POLICY.settle
     slow = decide(POSTING, Ambiguous("no-answer", slow=True), POLICY, Moment(5.0, 0.5))
@@ -199,7 +198,7 @@ def test_a_look_that_comes_too_early_does_not_count(usual: bool) -> None:
 def test_what_is_found_after_a_lost_post_is_ours_by_echo_then_time_then_absence_before(
     echo: Echo, created: datetime | None, absent_before: bool, ours: bool
 ) -> None:
-    progress = replace(SUSPECT, absent_before=absent_before)
+    progress = SUSPECT._replace(absent_before=absent_before)
     step = decide(progress, Exists(credential(echo, created)), POLICY, EARLY)
     assert isinstance(step, Finish)
     assert step.status is (Status.CREATED if ours else Status.EXISTING)
@@ -236,7 +235,7 @@ def test_a_claim_after_a_lost_post_may_be_the_lost_one_and_is_not_failed(verdict
 
 @pytest.mark.parametrize(("suspect", "status"), [(True, Status.UNRESOLVED), (False, Status.FAILED)])
 def test_giving_up_is_failed_only_if_nothing_can_have_been_stored(suspect: bool, status: Status) -> None:
-    assert give_up(replace(ASKING, suspect=suspect), "interrupted").status is status
+    assert give_up(ASKING._replace(suspect=suspect), "interrupted").status is status
 
 
 @pytest.mark.parametrize("progress", [ASKING, POSTING, SUSPECT])

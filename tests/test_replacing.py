@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,12 +57,12 @@ def credential(
 
 OLD = credential()
 ASKING = first(REPLACE, None)
-KEEPING = replace(ASKING, action=Action.KEEP, old=OLD)
-DELETING = deleting(replace(KEEPING, action=Action.DELETE, kept=True))
-LOST_DELETE = replace(DELETING, action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
-DELETED = replace(DELETING, action=Action.POST, gone=Gone.YES, absent_before=True)
+KEEPING = ASKING._replace(action=Action.KEEP, old=OLD)
+DELETING = deleting(KEEPING._replace(action=Action.DELETE, kept=True))
+LOST_DELETE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
+DELETED = DELETING._replace(action=Action.POST, gone=Gone.YES, absent_before=True)
 POSTING = posting(DELETED, NOW)
-LOST_POST = replace(POSTING, action=Action.ASK, suspect=True, settles_at=30.0, unanswered=NOW)
+LOST_POST = POSTING._replace(action=Action.ASK, suspect=True, settles_at=30.0, unanswered=NOW)
 BEGUN = {
     "asking": ASKING,
     "keeping": KEEPING,
@@ -181,7 +180,7 @@ def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> Non
 
 
 def test_nothing_is_posted_before_a_lost_delete_can_have_arrived_even_if_another_was_answered() -> None:
-    step = decide(replace(DELETING, settles_at=30.0), Absent(), REPLACE, Moment(10.0, 0.5))
+    step = decide(DELETING._replace(settles_at=30.0), Absent(), REPLACE, Moment(10.0, 0.5))
     assert isinstance(step, Next)
     assert (step.progress.action, step.after) == (Action.POST, 20.0)
 

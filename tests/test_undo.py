@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -29,9 +28,9 @@ EARLY, SETTLED, LATE = Moment(0.5, 0.5), Moment(100.0, 0.5), Moment(700.0, 0.5)
 OURS, STRANGE = (Credential(name, "OK", NOW, Echo.UNKNOWN) for name in ("ours", "strange"))
 LOST = Ambiguous("connection-lost")
 ASKING = first(POLICY, Removal(2, "raven", "g-1", "ours"))
-KEEPING = replace(ASKING, action=Action.KEEP, old=OURS)
-DELETING = deleting(replace(KEEPING, action=Action.DELETE, kept=True))
-UNSURE = replace(DELETING, action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
+KEEPING = ASKING._replace(action=Action.KEEP, old=OURS)
+DELETING = deleting(KEEPING._replace(action=Action.DELETE, kept=True))
+UNSURE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
 BEGUN = {"asking": ASKING, "keeping": KEEPING, "deleting": DELETING, "unsure": UNSURE}
 A, U = Action, Undone
 TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Undone, str] | Action]] = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -87,7 +87,7 @@ class Census:
             and self._may_hide(row, progress, verdict)
         ):
             self._refused[row.number] = step
-            return Next(replace(progress, action=Action.ASK, failures=0))
+            return Next(progress._replace(action=Action.ASK, failures=0))
         if row.number in self._refused and progress.action is Action.ASK:
             return self._after_refusal(row, verdict, step)
         return step

@@ -49,9 +49,12 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(if_exists=settings.if_exists, settle=min(1.0, timeout), settle_slow=timeout)
 
 
-def starts_of(rate: float, in_flight: int) -> int:
-    """How many rows may be begun and wait for their first request. ``rate``: per second, 0 for no ceiling."""
-    return min(in_flight, 2 + math.ceil(rate * AHEAD)) if rate else in_flight
+def starts_of(rate: float, in_flight: int, connections: int = 0) -> int:
+    """How many rows may be begun and wait for their first request."""
+    if rate:
+        return min(in_flight, 2 + math.ceil(rate * AHEAD))
+    # With those under way they fill the slots, so nobody is begun only to stand in line for one.
+    return in_flight - connections or in_flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ class Phases:
     """What the phases of one run work with.
 
     ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
-    intent and an answer. ``users``: who is asked for a census; ``census``: what that came to;
-    ``guided``: who guides the rows, given a census.
+    intent and an answer, ``connections`` the requests under way. ``users``: who is asked for a census;
+    ``census``: what that came to; ``guided``: who guides the rows, given a census.
     """
 
     settings: Settings
@@ -77,6 +80,7 @@ class Phases:
     users: Users | None = None
     census: Census | None = None
     guided: Callable[[Census | None], Guide] = lambda census: census or UNGUIDED
+    connections: int = 0
 
     async def onboard(self, scan: Scan, found: Survey) -> None:
         """Post what is to do, the canary first, then check what is connected.
@@ -184,7 +188,7 @@ class Phases:
         await self.journal.flush()
 
     def _starts(self) -> int:
-        return starts_of(self.settings.pace.rate, self.in_flight)
+        return starts_of(self.settings.pace.rate, self.in_flight, self.connections)
 
     def connected(
         self, *, every: bool, only: Sequence[int] | None = None, began: datetime | None = None

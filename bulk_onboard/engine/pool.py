@@ -48,21 +48,29 @@ class _Pool(Generic[T]):
     ) -> None:
         self._items, self._work, self._stop = items, work, stop
         self._queue: asyncio.Queue[list[T]] = asyncio.Queue(1)
-        self._starts, self._in_hand = asyncio.Semaphore(starts), asyncio.Semaphore(in_hand)
+        # Counted here instead of by semaphores: only one takes from them, and he does so for every item.
+        self._starts, self._in_hand = starts, in_hand
+        self._freed = asyncio.Event()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read())
             while batch := await self._queue.get():
                 for item in batch:
-                    await self._in_hand.acquire()
-                    await self._starts.acquire()
+                    if not (self._starts and self._in_hand):
+                        await self._room()
                     # Also when draining the queue is emptied, so that the reader is never stuck before it.
                     if self._stop.draining:
-                        self._starts.release()
-                        self._in_hand.release()
                         break
+                    self._starts -= 1
+                    self._in_hand -= 1
                     group.create_task(self._do(item))
+
+    async def _room(self) -> None:
+        """Wait until another item may be begun."""
+        while not (self._starts and self._in_hand):
+            self._freed.clear()
+            await self._freed.wait()
 
     async def _read(self) -> None:
         """Batches of items, and an empty one at the end."""
@@ -77,28 +85,34 @@ class _Pool(Generic[T]):
         await self._queue.put([])
 
     async def _do(self, item: T) -> None:
-        start = _Start(self._starts)
+        start = _Start(self)
         try:
             await self._work(item, start.give_back)
         except BulkOnboardError as error:
             self._stop.drain(str(error), error.exit_code)
         finally:
             start.give_back()
-            self._in_hand.release()
+            self._in_hand += 1
+            self._freed.set()
+
+    def free_start(self) -> None:
+        """One more item may be begun."""
+        self._starts += 1
+        self._freed.set()
 
 
 class _Start:
     """A start that is given back once, however often that is said."""
 
-    __slots__ = ("_from",)
+    __slots__ = ("_pool",)
 
-    def __init__(self, source: asyncio.Semaphore) -> None:
-        self._from: asyncio.Semaphore | None = source
+    def __init__(self, pool: _Pool[T]) -> None:
+        self._pool: _Pool[T] | None = pool
 
     def give_back(self) -> None:
-        if self._from is not None:
-            self._from.release()
-            self._from = None
+        if self._pool is not None:
+            self._pool.free_start()
+            self._pool = None
 
 
 def _innermost(error: Exception) -> Exception:

@@ -264,6 +264,7 @@ class _Run:
                     policy=policy_of(self._settings),
                     keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                     users=client,
+                    connections=connections,
                 )
                 try:
                     if to_do:

@@ -18,6 +18,7 @@ from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import replies, user_pages
 from bulk_onboard.leaf.auth import Auth
 from bulk_onboard.leaf.courier import Courier
+from bulk_onboard.leaf.lines import Lines
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
@@ -112,7 +113,7 @@ class LeafClient:
         self._wire = Wire(*place)
         self._courier = Courier(*place, on_loss=on_trouble) if apart else None
         # Taken before the turn: who has had it is not to wait for a connection while others are told to hold.
-        self._lines = asyncio.Semaphore(connections)
+        self._lines = Lines(connections)
         self._open = AsyncExitStack()
         self._providers = tuple(providers)
         self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
