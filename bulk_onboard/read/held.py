@@ -21,6 +21,11 @@ from bulk_onboard.where import STANDARD_INPUT
 Stamp = tuple[int, str]
 
 
+def was_changed(name: str) -> str:
+    """What to say of a file that is no longer what it was."""
+    return f"{name} was changed while it was being read; run the command again"
+
+
 class Held:
     """Bytes with a name, that can be read from the start as often as needed."""
 
@@ -32,16 +37,21 @@ class Held:
         stamp: Callable[[], Stamp] | None = None,
     ) -> None:
         """``stamp``: tells what is there now; needed for what is no file of this machine."""
-        self.name, self.suffixes = name, suffixes
-        self._file, self._lock = file, threading.Lock()
+        self.name, self.suffixes, self.file = name, suffixes, file
+        self._lock = threading.Lock()
         self._now = stamp or self._stamp
         self.stamp = self._now()
-        self.size = self.stamp[0]
+        self.size = len(file.getbuffer()) if isinstance(file, io.BytesIO) else self.stamp[0]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all of it was fetched to be read."""
+        return isinstance(self.file, io.BytesIO)
 
     def reader(self, start: int = 0, end: int | None = None) -> io.BufferedReader:
         """A reader of its own, from the start to the end, or of the bytes between two places."""
         last = self.size if end is None else end
-        return io.BufferedReader(_Reader(self._file, self._lock, start, last), 1 << 16)
+        return io.BufferedReader(_Reader(self.file, self._lock, start, last), 1 << 16)
 
     def head(self, size: int) -> bytes:
         """The first bytes."""
@@ -54,12 +64,12 @@ class Held:
 
     def close(self) -> None:
         """Let go of it."""
-        self._file.close()
+        self.file.close()
 
     def _stamp(self) -> Stamp:
-        if isinstance(self._file, io.BytesIO):
-            return len(self._file.getbuffer()), ""
-        found = os.fstat(self._file.fileno())
+        if isinstance(self.file, io.BytesIO):
+            return len(self.file.getbuffer()), ""
+        found = os.fstat(self.file.fileno())
         return found.st_size, str(found.st_mtime_ns)
 
 

@@ -20,7 +20,7 @@ from typing import Self
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.read.delimited import Delimited
-from bulk_onboard.read.held import Held, hold_file
+from bulk_onboard.read.held import Held, hold_file, was_changed
 from bulk_onboard.read.names import require_alike, wanted_names
 from bulk_onboard.read.parquet import Parquet
 from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
@@ -110,7 +110,7 @@ def open_part(part: Part) -> Source:
     held = _held(part.where)
     try:
         if held.stamp != part.stamp:
-            raise InputError(f"{held.name} was changed while it was being read; run the command again")
+            raise InputError(was_changed(held.name))
         source = _opened(held, part)
     except BaseException:
         held.close()

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
 from bulk_onboard.errors import InputError, NoRows
+from bulk_onboard.read.container import MAGIC
 from bulk_onboard.read.held import Held, Stamp
-from bulk_onboard.read.remote import files_of, hold_remote, known, suffixes, translated
+from bulk_onboard.read.remote import WEB, files_of, hold_remote, known, suffixes, translated
 
 # What the stores call that which changes with the content, or at least when it is written.
 _MARKS = (
@@ -23,7 +24,7 @@ _MARKS = (
 def hold_ranged(where: str) -> Held:
     """Open what an address leads to. Raises UsageError, or InputError if it cannot be had.
 
-    A web server that gives no ranges is asked for all of it, which is then held in memory.
+    Workbooks, and what a web server gives in one piece only, are fetched whole and held in memory.
     """
     scheme, name = known(where)
     with translated(name, scheme):
@@ -31,18 +32,42 @@ def hold_ranged(where: str) -> Held:
         found = _told(files, where)
         if found.get("type") == "directory":
             raise InputError("that is a folder; name the file in it")
-        if found.get("size") is None or not found.get("partial", True):
-            return hold_remote(where)
-        if not found["size"]:
+        if found.get("size") == 0:
             raise NoRows(f"{name} is empty; expected a header and rows")
-        # Readers know how much they want: nothing beyond it is fetched, and nothing is kept.
-        file = files.open(where, "rb", cache_type="none")
+        file = _opened(files, where, found, scheme, name)
 
     def now() -> Stamp:
         with translated(name, scheme):
-            return _stamp(_told(files, where))
+            told = _told(files, where)
+        return told.get("size") or 0, " ".join(str(told[mark]) for mark in _MARKS if told.get(mark))
 
-    return Held(name, cast(BinaryIO, _Translating(file, name, scheme)), suffixes(name), now)
+    return Held(name, file, suffixes(name), now)
+
+
+def _opened(files: Any, where: str, found: Mapping[str, Any], scheme: str, name: str) -> BinaryIO:
+    if not (found.get("size") and found.get("partial", True)):
+        return hold_remote(where).file
+    # Readers know how much they want: nothing beyond it is fetched, and nothing is kept.
+    file = files.open(where, "rb", cache_type="none")
+    # A workbook is read here and there, a little at a time.
+    if (scheme in WEB and not _gives_ranges(file)) or _begins_like_workbook(file):
+        return hold_remote(where).file
+    return cast(BinaryIO, _Translating(file, name, scheme))
+
+
+def _gives_ranges(file: BinaryIO) -> bool:
+    """Web servers need not say it: what they answer shows it."""
+    try:
+        file.seek(1)
+        file.read(1)
+    except ValueError:
+        return False
+    return True
+
+
+def _begins_like_workbook(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(len(MAGIC)).startswith((b"PK", MAGIC))
 
 
 def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
@@ -65,11 +90,6 @@ def _told(files: Any, where: str) -> Mapping[str, Any]:
     files.invalidate_cache()
     found: Mapping[str, Any] = files.info(where)
     return found
-
-
-def _stamp(found: Mapping[str, Any]) -> Stamp:
-    marks = (str(found[mark]) for mark in _MARKS if found.get(mark) is not None)
-    return int(found["size"]), " ".join(marks)
 
 
 class _Translating:

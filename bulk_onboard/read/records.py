@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bulk_onboard.read.part import Size
-from bulk_onboard.read.text import LONGEST_LINE
+from bulk_onboard.read.text import LONGEST_LINE, line_count
 
 _LF, _CR, _QUOTE = b'\n\r"'
 # A line of so many bytes has more characters than a line may have.
@@ -48,7 +48,7 @@ def borders(content: Iterable[bytes], delimiter: str, first: Border, size: Size)
     for block in content:
         cut = block.rfind(b"\n") + 1
         # Pieces of whole lines: then no quote has its neighbour, and no \r its \n, in another piece.
-        if cut and not walk.take(rest + block[:cut]):
+        if cut and not walk.take(b"".join((rest, memoryview(block)[:cut]))):
             return walk.found(sound=False)
         rest = block[cut:] if cut else rest + block
         if len(rest) > _TOO_LONG:
@@ -73,8 +73,7 @@ class _Walk:
 
     def take(self, piece: bytes) -> bool:
         """Go on by some lines; False if the records cannot be told apart."""
-        if b'"' not in piece and piece.count(b"\r") == piece.count(b"\r\n") and not self._is_due(piece):
-            self._pass(piece)
+        if b'"' not in piece and not _has_lone_return(piece) and self._passes(piece):
             return True
         data = np.frombuffer(piece, np.uint8)
         flips = self._flips(piece, data)
@@ -84,18 +83,15 @@ class _Walk:
         self.inside ^= bool(len(flips) % 2)
         return True
 
-    def _is_due(self, piece: bytes) -> bool:
-        """Whether a block may have to end in this piece."""
+    def _passes(self, piece: bytes) -> bool:
+        """Go on by lines without quotes, unless a block may have to end among them."""
         begun, here = self._begins[-1], self._here
-        return (
-            here.at + len(piece) - begun.at >= self._size.bytes
-            or here.rows + piece.count(b"\n") - begun.rows >= self._size.rows
-        )
-
-    def _pass(self, piece: bytes) -> None:
-        here, lines = self._here, piece.count(b"\n") + bool(piece and not piece.endswith(b"\n"))
-        rows = 0 if self.inside else lines
-        self._here = Border(here.at + len(piece), here.rows + rows, here.lines + lines)
+        lines = line_count(piece) if piece else 0
+        at, rows = here.at + len(piece), here.rows + (0 if self.inside else lines)
+        if at - begun.at >= self._size.bytes or rows - begun.rows >= self._size.rows:
+            return False
+        self._here = Border(at, rows, here.lines + lines)
+        return True
 
     def _flips(self, piece: bytes, data: np.ndarray) -> np.ndarray | None:
         """The quotes that open a cell or close it, in turn; doubled ones, which do both, are among them."""
@@ -146,6 +142,10 @@ class _Walk:
             if i >= len(at):
                 return
             self._begins.append(Border(int(at[i]), int(rows[i]), int(lines[i])))
+
+
+def _has_lone_return(piece: bytes) -> bool:
+    return b"\r" in piece and piece.count(b"\r") != piece.count(b"\r\n")
 
 
 def _line_ends(data: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bulk_onboard import where as words
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows, UsageError
-from bulk_onboard.read.held import Held
+from bulk_onboard.read.held import Held, was_changed
 
 LARGEST = 2 << 30
 _BLOCK = 1 << 20
@@ -32,7 +32,7 @@ EXTRAS: Mapping[str, str] = {
     "http": "https",
     "memory": "https",
 }
-_WEB = {"http", "https"}
+WEB = {"http", "https"}
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -75,7 +75,7 @@ def files_of(scheme: str, **options: Any) -> Any:
 
 def _fetched(where: str, scheme: str, name: str, most: int) -> bytes:
     # From the web in one piece, whether or not the server gives pieces.
-    files = files_of(scheme, **({"block_size": 0} if scheme in _WEB else {}))
+    files = files_of(scheme, **({"block_size": 0} if scheme in WEB else {}))
     found = BytesIO()
     with files.open(where, "rb") as file:
         while block := file.read(_BLOCK):
@@ -87,7 +87,7 @@ def _fetched(where: str, scheme: str, name: str, most: int) -> bytes:
 
 def _of_the_web(scheme: str) -> dict[str, Any]:
     """No redirect is followed, for it may lead to where nobody meant to send or fetch secrets."""
-    if scheme not in _WEB:
+    if scheme not in WEB:
         return {}
     import aiohttp  # noqa: PLC0415
 
@@ -120,6 +120,8 @@ def translated(name: str, scheme: str) -> Iterator[None]:
     except PermissionError:
         raise InputError(f"{name} cannot be read: permission denied at that {scheme}:// address") from None
     except Exception as error:  # each store has errors of its own
+        if type(error).__name__ == "FileExpired":
+            raise InputError(was_changed(name)) from None
         raise InputError(f"{name} cannot be fetched from that {scheme}:// address: {_kind(error)}") from None
 
 

@@ -30,6 +30,8 @@ class Piece:
 def pieces(source: Source, held: Held, size: Size) -> list[Piece]:
     """An opened file, taken apart. Raises InputError if its records cannot be told apart."""
     match source:
+        case Parquet() if held.in_memory:
+            return [Piece(Whole(), 1, sum(rows for rows, _ in source.row_groups))]
         case Parquet():
             return list(_row_groups(source, size))
         case Delimited():
@@ -67,7 +69,7 @@ def _lines(source: Delimited, held: Held, size: Size) -> list[Piece]:
     header = layout.header_at + 1
     if layout.lone_returns or not layout.delimiter.isascii():
         return [Piece(Whole(), header, None)]
-    apart = layout.encoding in _BYTE_BY_BYTE and not text.compression(held.head(8))
+    apart = layout.encoding in _BYTE_BY_BYTE and not (held.in_memory or text.compression(held.head(8)))
     content = text.Pieces(text.blocks(held) if apart else text.utf_8(held, layout.encoding))
     first = Border(len(content.piece(layout.head_lines)), header, layout.head_lines)
     found = borders(content.left(), layout.delimiter, first, size)

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.held import Held
+from bulk_onboard.read.held import Held, was_changed
 
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 22
@@ -226,4 +226,4 @@ def _decoded(held: Held, decoder: codecs.IncrementalDecoder, block: bytes) -> st
         return decoder.decode(block, final=not block)
     except UnicodeDecodeError:
         # It was checked from end to end before.
-        raise InputError(f"{held.name} was changed while it was being read; run the command again") from None
+        raise InputError(was_changed(held.name)) from None

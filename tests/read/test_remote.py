@@ -145,6 +145,8 @@ def test_without_its_extra_it_is_said_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, scheme: str, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
+    # What was loaded before would be used again.
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
     with pytest.raises(UsageError, match=rf"pip install 'bulk-onboard\[{scheme}\]'"):
         hold_remote(f"{scheme}://bucket/growers.csv")
 
