@@ -109,17 +109,39 @@ class EventsSettings:
     wait: float = 60.0
 
 
+DEFAULT_SCHEMA = "bulk_onboard"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """A database with a ledger in it, and the schema that is the ledger's own. Its text shows no password.
+
+    ``url`` is as libpq reads it, ``shown`` what people may see of it.
+    """
+
+    url: Secret
+    shown: str
+    schema: str = DEFAULT_SCHEMA
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+# A file of SQLite, or a database on a server. The text of both can be shown.
+LedgerPlace = Path | PostgresUrl
+
+
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
     """Where files go. ``ledger`` None: ``ledger.sqlite3`` in the folder of the reports."""
 
     folder: Path = Path("reports")
-    ledger: Path | None = None
+    ledger: LedgerPlace | None = None
     formats: tuple[str, ...] = ("csv", "html")
 
     @property
-    def ledger_path(self) -> Path:
-        """The ledger's file."""
+    def ledger_place(self) -> LedgerPlace:
+        """Where the ledger is."""
         return self.ledger or self.folder / "ledger.sqlite3"
 
 

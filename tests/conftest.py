@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgres import Server, programs, shared
 
 settings.register_profile(
     "quick", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -19,6 +20,9 @@ settings.load_profile("quick")
 
 # Every secret that a test makes up begins like this, and must not be seen again.
 PLANTED = "planted-"
+
+
+_SETTINGS = ("LEAF_", "RAVEN_", "BULK_ONBOARD_", "XDG_", "PG")
 
 
 class Outside(AssertionError):
@@ -51,10 +55,21 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "USERPROFILE"):
             patch.setenv(name, str(home))
-        for name in [n for n in os.environ if n.startswith(("LEAF_", "RAVEN_", "XDG_"))]:
+        for name in [n for n in os.environ if n.startswith(_SETTINGS)]:
             patch.delenv(name)
         yield
     assert not list(Path(home).iterdir()), "a test has written to the home folder"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A server for all tests of the session; where it cannot be had, whoever asks for it is skipped."""
+    if programs() is None:
+        pytest.skip("there is no PostgreSQL here: no wheel of it for this platform, no installation")
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return shared(base.parent, os.getppid())
+    return shared(base, os.getpid())
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     SecretStr,
     StrictBool,
     StrictInt,
@@ -64,7 +65,7 @@ class Options(BaseModel):
     events: StrictBool = True
     events_wait: Seconds = 60.0
     output: Path = Path("reports")
-    ledger: Annotated[Path | None, BeforeValidator(parse.ledger)] = None
+    ledger: Annotated[Path | InstanceOf[s.PostgresUrl] | None, BeforeValidator(parse.ledger)] = None
     format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv", "html")
     sandbox: StrictBool = False
     sandbox_reset: StrictBool = False
@@ -82,6 +83,7 @@ class Options(BaseModel):
 
 # These are said for one run at a time, not in a file for every run to come.
 _ONE_RUN = {"sandbox_reset", "dry_run", "plan"}
+_LEDGER = "bulk_onboard_ledger"
 _TOML_KEYS = tuple(name for name in Options.model_fields if name not in _ONE_RUN)
 
 
@@ -100,6 +102,7 @@ class _Surroundings(BaseSettings):
     leaf_token: SecretStr | None = None
     leaf_username: str = ""
     leaf_password: SecretStr | None = None
+    bulk_onboard_ledger: SecretStr | None = None
     bulk_onboard_notify: SecretStr | None = None
     bulk_onboard_ping: SecretStr | None = None
 
@@ -154,6 +157,8 @@ def load(
         raise UsageError(
             f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
         ) from None
+    if "ledger" not in told and (place := _ledger(around)):
+        options = options.model_copy(update={"ledger": place})
     if not (offline or options.sandbox):
         around = _with_stored(around)
     leaf = s.LeafSettings() if offline else _leaf(options, around)
@@ -161,9 +166,19 @@ def load(
     return frozen if offline else replace(frozen, night=night.settings(options, around))
 
 
+def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
+    """What every command goes by, so the keyring, which some do not ask, is not one of its sources."""
+    stands = around.bulk_onboard_ledger.get_secret_value() if around.bulk_onboard_ledger else ""
+    text = stored.from_files([_LEDGER]).get(_LEDGER, stands)
+    try:
+        return parse.ledger(text) if text.strip() else None
+    except ValueError as error:
+        raise UsageError(f"{_LEDGER.upper()}: {error}") from None
+
+
 def _with_stored(around: _Surroundings) -> _Surroundings:
     """Files go before ``.env``; the keyring is asked for what nobody else knows."""
-    names = list(type(around).model_fields)
+    names = [name for name in type(around).model_fields if name != _LEDGER]
     found = stored.from_files(names)
     missing = [name for name in names if name not in found and not getattr(around, name)]
     found = stored.from_keyring(missing) | found

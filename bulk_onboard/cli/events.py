@@ -72,8 +72,9 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
 
 def require_ledger(settings: Settings) -> None:
     """Refuse to look for a run where no run ever was: a new ledger there would only hide the mistake."""
-    if not (path := settings.output.ledger_path).is_file():
-        raise UsageError(f"there is no ledger at {path}; name the folder of the reports with --output")
+    place = settings.output.ledger_place
+    if isinstance(place, Path) and not place.is_file():
+        raise UsageError(f"there is no ledger at {place}; name the folder of the reports with --output")
 
 
 def run_named(text: str) -> str | None:

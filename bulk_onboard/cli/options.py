@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from bulk_onboard.cli import parse, suggest
+from bulk_onboard.cli.ledger_url import holds_password
 from bulk_onboard.model import IfExists
-from bulk_onboard.settings import NotifyWhen
+from bulk_onboard.settings import LedgerPlace, NotifyWhen, PostgresUrl
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,17 @@ def parsed(parser: Callable[[Any], Any]) -> Callable[[click.Context, click.Param
 
 def _names(texts: tuple[str, ...]) -> tuple[str, ...]:
     return parse.names([name for text in texts for name in parse.names(text)])
+
+
+def _ledger(text: str) -> LedgerPlace:
+    place = parse.ledger(text)
+    if isinstance(place, PostgresUrl) and holds_password(place):
+        click.echo(
+            "bulk-onboard: warning: the password given with --ledger can be read in the list of processes;"
+            " put the address into BULK_ONBOARD_LEDGER, or the password into PGPASSWORD or ~/.pgpass",
+            err=True,
+        )
+    return place
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -202,9 +214,10 @@ place = together(
     click.option("--output", type=_PATH, metavar="FOLDER", help="Where reports go.  [default: reports]"),
     click.option(
         "--ledger",
-        callback=parsed(parse.ledger),
+        callback=parsed(_ledger),
         metavar="PATH_OR_URL",
-        help="The ledger: a file, or sqlite:///FILE.  [default: ledger.sqlite3 in the output folder]",
+        help="The ledger: a file, or a database for several machines, postgresql+psycopg://USER@HOST/DATABASE."
+        "  [default: BULK_ONBOARD_LEDGER, or ledger.sqlite3 in the output folder]",
     ),
 )
 output = together(

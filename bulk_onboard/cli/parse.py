@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bulk_onboard.cli.ledger_url import postgres_url
 from bulk_onboard.providers import Providers, find
 from bulk_onboard.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
-from bulk_onboard.settings import MaxFailures, MaxNew
+from bulk_onboard.settings import LedgerPlace, MaxFailures, MaxNew, PostgresUrl
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
@@ -128,16 +129,25 @@ def _pair(text: str) -> tuple[str, str]:
     return field.strip(), column.strip()
 
 
-def ledger(value: str | Path) -> Path:
-    """A path, or the same as ``sqlite:///PATH``."""
+def ledger(value: str | Path | PostgresUrl) -> LedgerPlace:
+    """A path, or the same as ``sqlite:///PATH``; or a database: ``postgresql+psycopg://USER@HOST/DATABASE``."""
+    if isinstance(value, PostgresUrl):
+        return value
     text = str(value).strip()
     scheme, marker, rest = text.partition("://")
     if not marker:
         return _file(text, text)
-    if scheme.lower() != "sqlite":
-        # Not the URL itself: it may hold a password.
-        raise ValueError(f"a ledger at {scheme}:// is not possible; it is a file: PATH or sqlite:///PATH")
-    return _file(rest.removeprefix("/"), text)
+    match scheme.lower():
+        case "sqlite":
+            return _file(rest.removeprefix("/"), text)
+        case "postgresql" | "postgresql+psycopg" | "postgres":
+            return postgres_url(rest)
+        case other:
+            # Not the URL itself: it may hold a password.
+            raise ValueError(
+                f"a ledger at {other}:// is not possible; it is a file (PATH or sqlite:///PATH)"
+                " or a database on PostgreSQL (postgresql+psycopg://USER@HOST/DATABASE)"
+            )
 
 
 def _file(path: str, text: str) -> Path:

@@ -51,7 +51,7 @@ def command(leaf_user_id: str, config: Path | None, as_json: bool, **given: Any)
 
     found = story(settings, grower)
     if not (found.chapters or found.latest):
-        raise UsageError(f"the ledger {settings.output.ledger_path} knows nothing of {grower}")
+        raise UsageError(f"the ledger {settings.output.ledger_place} knows nothing of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
     return ExitCode.OK if is_well(found) else ExitCode.ATTENTION
 

@@ -15,7 +15,7 @@ def write_again(run_id: str | None, settings: Settings) -> RunResult:
 
     Raises UsageError if there is no such run, LedgerError, OutputError.
     """
-    with Ledger(settings.output.ledger_path) as ledger:
+    with Ledger(settings.output.ledger_place, make=False) as ledger:
         run_no, info = find(ledger, run_id)
         require_blocks(ledger, run_no, info)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:

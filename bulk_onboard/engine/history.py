@@ -30,13 +30,13 @@ class Story:
 
 def runs(settings: Settings, limit: int | None) -> list[Past]:
     """The runs of the ledger, the latest first. Raises LedgerError."""
-    with Ledger(settings.output.ledger_path) as ledger:
+    with Ledger(settings.output.ledger_place, make=False) as ledger:
         return history.runs(ledger, limit)
 
 
 def story(settings: Settings, leaf_user_id: str) -> Story:
     """What the ledger knows of one grower. Raises LedgerError."""
-    with Ledger(settings.output.ledger_path) as ledger:
+    with Ledger(settings.output.ledger_place, make=False) as ledger:
         chapters = tuple(history.story(ledger, leaf_user_id))
         return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)))
 

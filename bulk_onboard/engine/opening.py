@@ -138,7 +138,7 @@ def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
 
 
 def _held(settings: Settings, stack: AsyncExitStack) -> Ledger:
-    path = settings.output.ledger_path
+    path = settings.output.ledger_place
     stack.enter_context(hold(path))
     return stack.enter_context(Ledger(path))
 

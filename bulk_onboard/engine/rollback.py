@@ -52,7 +52,7 @@ class Outlook:
 
 def outlook(run_id: str, settings: Settings, only: Collection[str] | None = None) -> Outlook:
     """Look into the ledger. Raises UsageError if there is no such run, or none that creates anything."""
-    with Ledger(settings.output.ledger_path) as ledger:
+    with Ledger(settings.output.ledger_place, make=False) as ledger:
         run_no, info = find(ledger, run_id)
         require_stored(info)
         done, created, to_do = history.rolled_back(ledger, run_id), 0, 0

@@ -114,7 +114,7 @@ async def check_events(
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
     """A run's results.csv as a DataFrame, from the ledger."""
-    with Ledger(settings.output.ledger_path) as ledger:
+    with Ledger(settings.output.ledger_place, make=False) as ledger:
         run_no, info = find(ledger, result.info.run_id)
         found = list(aged_pages(ledger, run_no, info))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

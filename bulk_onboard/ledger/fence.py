@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from bulk_onboard.errors import LedgerBusy
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.database import Database
+
+if TYPE_CHECKING:
+    from bulk_onboard.ledger.database import Dialect
 
 # Called in the transaction that is to write intents; raises LedgerBusy if they must not be.
 Fence = Callable[[Connection], None]
@@ -30,9 +33,9 @@ def new_epoch() -> str:
     return secrets.token_hex(16)
 
 
-def begin_epoch(database: Database, db: Connection, epoch: str) -> None:
+def begin_epoch(dialect: Dialect, db: Connection, epoch: str) -> None:
     """From this transaction's commit on, no other run writes an intent."""
-    made = database.insert(schema.meta).values(key=_KEY, value=epoch)
+    made = dialect.insert(schema.meta).values(key=_KEY, value=epoch)
     db.execute(made.on_conflict_do_update(index_elements=["key"], set_={"value": made.excluded.value}))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select
@@ -12,6 +12,7 @@ from bulk_onboard.concerns import Concerns, pack, unpack
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
+from bulk_onboard.ledger.lasting import lasting
 from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.ledger.run_line import run_info
 from bulk_onboard.model import Status
@@ -61,6 +62,7 @@ class Chapter(NamedTuple):
     entry: Entry
 
 
+@lasting
 def record(ledger: Ledger, run_no: int, ending: Ending) -> None:
     """Keep what a run came to, in place of what an earlier report of it said.
 
@@ -90,6 +92,7 @@ def _is_forgotten() -> ColumnElement[bool]:
     return and_(ending.c.concerns.is_not(None), ~blocks.exists(), followed.exists())
 
 
+@lasting
 def last(ledger: Ledger, run_no: int) -> Last | None:
     """The latest run before this one that came to its end; None if there is none."""
     run, ending = schema.run, schema.ending
@@ -101,6 +104,7 @@ def last(ledger: Ledger, run_no: int) -> Last | None:
     return Last(_past(found).info, found.content or "", unpack(found.concerns)) if found else None
 
 
+@lasting
 def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
     """Who needed attention when the run's files were last written; None if they never were."""
     query = select(schema.ending.c.concerns).filter_by(run_no=run_no)
@@ -109,6 +113,7 @@ def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
     return unpack(data) if data else None
 
 
+@lasting
 def has_met(ledger: Ledger, scope: int, before: int) -> bool:
     """Whether a run before this one (its number) had to do with any grower of the scope."""
     entry = schema.entry
@@ -117,6 +122,7 @@ def has_met(ledger: Ledger, scope: int, before: int) -> bool:
         return db.execute(query.filter(entry.c.run_no < before).limit(1)).first() is not None
 
 
+@lasting
 def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
     """The runs, the latest first; no more than ``limit``."""
     query = _runs().order_by(schema.run.c.no.desc()).limit(limit)
@@ -124,6 +130,7 @@ def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
         return [_past(found) for found in db.execute(query)]
 
 
+@lasting
 def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
     """For each Leaf and provider the latest run whose input the ledger still holds, the oldest first."""
     run, block = schema.run, schema.block
@@ -133,6 +140,7 @@ def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
         return [(found.no, _past(found).info) for found in db.execute(query)]
 
 
+@lasting
 def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
     """What the runs did with a grower, in their order."""
     entry, run, scope = schema.entry, schema.run, schema.scope
@@ -189,17 +197,26 @@ _BATCH = 10_000
 
 def created(ledger: Ledger, run_no: int) -> Iterator[list[Entry]]:
     """What a run created, some rows at a time, in their order."""
-    with ledger.reading() as db:
-        last = db.execute(select(func.max(schema.entry.c.row)).filter_by(run_no=run_no)).scalar_one() or 0
+    last = _last_row(ledger, run_no)
     for first in range(0, last + 1, _BATCH):
         found = ledger.entries(run_no, first, first + _BATCH - 1)
         yield [entry for entry in found if entry.status == Status.CREATED.value]
 
 
+@lasting
+def _last_row(ledger: Ledger, run_no: int) -> int:
+    with ledger.reading() as db:
+        return db.execute(select(func.max(schema.entry.c.row)).filter_by(run_no=run_no)).scalar_one() or 0
+
+
 def rolled_back(ledger: Ledger, run_id: str) -> dict[int, Entry]:
     """What earlier rollbacks of a run did with its rows: the latest entry of each."""
+    return {entry.row: entry for run_no in _rollbacks(ledger, run_id) for entry in ledger.entries(run_no)}
+
+
+@lasting
+def _rollbacks(ledger: Ledger, run_id: str) -> Sequence[int]:
     run = schema.run
     query = select(run.c.no).filter_by(input=run_id, kind=Kind.ROLLBACK.value).order_by(run.c.no)
     with ledger.reading() as db:
-        earlier = db.execute(query).scalars().all()
-    return {entry.row: entry for run_no in earlier for entry in ledger.entries(run_no)}
+        return db.execute(query).scalars().all()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import NamedTuple, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Table, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
@@ -16,12 +14,17 @@ from bulk_onboard.facts import RunInfo
 from bulk_onboard.fingerprint import Method
 from bulk_onboard.growers import Growers, growers, nobody, pack, together, unpack
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.database import Insert, database
+from bulk_onboard.ledger.database import Database
 from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, require_ours, unfenced
+from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
 from bulk_onboard.ledger.statements import INTENT, OUTCOME, STORED
 from bulk_onboard.model import Status
+from bulk_onboard.settings import LedgerPlace
+
+if TYPE_CHECKING:
+    from bulk_onboard.ledger.database import Insert
 
 # A snapshot is made anew when it lacks more growers than this.
 SNAPSHOT_LACKS = 5_000
@@ -31,6 +34,7 @@ MOST_OF_BLOCKS = 1 << 30
 # All but the last field, which is stored as the scope.
 _COLUMNS = (*(schema.entry.c[name] for name in STORED), schema.scope.c.provider)
 Entries = Iterable[Entry]
+Lines = list[tuple[Any, ...]]
 Scopes = Mapping[str, int]
 _NOTHING: Scopes = {}
 
@@ -54,18 +58,36 @@ class Known(NamedTuple):
 class Ledger:
     """Everything that is remembered across runs. Every method commits before it returns."""
 
-    def __init__(self, path: Path, *, epoch: str | None = None) -> None:
-        """Open or create. Raises LedgerError if it cannot be used, or is of a newer version.
+    def __init__(
+        self,
+        place: LedgerPlace,
+        *,
+        make: bool = True,
+        epoch: str | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """Open or create. Raises LedgerError if it cannot be used, or is of a newer version; UsageError.
 
-        ``epoch``: of a run that was begun elsewhere and is worked on here.
+        Not to ``make`` one where there is none raises UsageError. ``epoch``: of a run that was begun
+        elsewhere and is worked on here. ``patience``: how long a server is waited for.
         """
-        self._shown, self.epoch = str(path), epoch
-        with self._translated("opened"):
-            self._database = database(path)
-            self._engine = self._database.engine
-            told = made(self._database)
+        self._shown, self.epoch, self.patience = str(place), epoch, patience or Patience()
+        self._database = Database(place)
+        self._dialect, self._engine = self._database.dialect, self._database.engine
+        try:
+            self._open(make)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @lasting
+    def _open(self, make: bool) -> None:
+        told = made(self._database, make=make)
+        try:
             self.method = Method(told["fingerprint_method"])
             self.key = bytes.fromhex(told["fingerprint_key"])
+        except ValueError:
+            raise LedgerError(f"the ledger {self._shown} is damaged: its key cannot be read") from None
 
     def __enter__(self) -> Self:
         return self
@@ -75,70 +97,78 @@ class Ledger:
 
     # --- runs ---------------------------------------------------------------------------------------
 
+    @lasting
     def scope(self, leaf: str, provider: str) -> int:
         """The number of one Leaf and one provider."""
         values = {"leaf": leaf, "provider": provider}
-        with self._write() as db:
-            db.execute(self._database.insert(schema.scope).values(values).on_conflict_do_nothing())
+        with self.writing() as db:
+            db.execute(self.insert(schema.scope).values(values).on_conflict_do_nothing())
             return int(db.execute(select(schema.scope.c.id).filter_by(**values)).scalar_one())
 
+    @lasting
     def begin(self, info: RunInfo, scope: int, holder: str) -> int:
         """Record that a run begins; its number. ``holder`` says which process it is, for people.
 
         From now on nobody else who began a run, or took one up again, can write an intent.
         """
         values = run_values(info) | {"scope_id": scope, "holder": holder}
-        self.epoch = new_epoch()
-        with self._write() as db:
-            db.execute(schema.run.insert().values(values))
-            begin_epoch(self._database, db, self.epoch)
-            return int(db.execute(select(schema.run.c.no).filter_by(run_id=info.run_id)).scalar_one())
+        self.epoch, run = new_epoch(), schema.run
+        with self.writing() as db:
+            db.execute(self.insert(run).values(values).on_conflict_do_nothing())
+            begin_epoch(self._dialect, db, self.epoch)
+            query = select(run.c.no).filter_by(run_id=info.run_id, holder=holder)
+            return int(db.execute(query.filter_by(started_at=values["started_at"])).scalar_one())
 
+    @lasting
     def take_up(self) -> None:
         """A run that was is to be worked on again: nobody else can write an intent from now on."""
         self.epoch = new_epoch()
-        with self._write() as db:
-            begin_epoch(self._database, db, self.epoch)
+        with self.writing() as db:
+            begin_epoch(self._dialect, db, self.epoch)
 
+    @lasting
     def amend(self, info: RunInfo) -> None:
         """Record what has become of a run."""
-        with self._write() as db:
+        with self.writing() as db:
             db.execute(schema.run.update().filter_by(run_id=info.run_id).values(run_values(info)))
 
+    @lasting
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
-        with self._write() as db:
+        with self.writing() as db:
             for table in (schema.entry, schema.block):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
 
+    @lasting
     def find(self, run_id: str | None) -> tuple[int, RunInfo] | None:
         """A run by its id, or the latest one; None if there is none."""
         run, where = schema.run, schema.scope.c.id == schema.run.c.scope_id
         query = select(run, schema.scope.c.leaf, schema.scope.c.provider).join(schema.scope, where)
         query = query.filter(run.c.run_id == run_id) if run_id else query.order_by(run.c.no.desc()).limit(1)
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(query).mappings().one_or_none()
         return (found["no"], run_info(dict(found))) if found else None
 
+    @lasting
     def holder(self) -> str:
         """Who began the latest run that has not ended, and when: for the one that found the ledger held."""
         run = schema.run
         query = select(run.c.holder, run.c.started_at).filter(run.c.finished_at.is_(None))
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
         return f"{found.holder} since {found.started_at}" if found else "another process"
 
     # --- what the input held ------------------------------------------------------------------------
 
+    @lasting
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None:
         """Keep one packed chunk of a run's input."""
-        with self._write() as db:
-            db.execute(
-                schema.block.insert(),
-                {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data},
-            )
+        values = {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data}
+        with self.writing() as db:
+            db.execute(self.insert(schema.block).values(values).on_conflict_do_nothing())
 
+    @lasting
     def prune(self, most: int = MOST_OF_BLOCKS) -> None:
         """Forget what the input of the oldest runs held, so that no more than so many bytes are kept of it.
 
@@ -148,7 +178,7 @@ class Ledger:
         sizes = select(block.c.run_no, func.sum(func.length(block.c.data)).label("size")).group_by(
             block.c.run_no
         )
-        with self._write() as db:
+        with self.writing() as db:
             found = db.execute(sizes.order_by(block.c.run_no.desc())).all()
             total = found[0].size if found else 0
             for run_no, size in found[1:]:
@@ -158,43 +188,53 @@ class Ledger:
 
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]:
         """First row, last row and content of each chunk, in input order."""
-        block = schema.block
-        seqs = select(block.c.seq).filter_by(run_no=run_no).order_by(block.c.seq)
-        with self._read() as db:
-            found = db.execute(seqs).scalars().all()
-        query = select(block.c.first_row, block.c.last_row, block.c.data)
-        for seq in found:
-            with self._read() as db:
-                first_row, last_row, data = db.execute(query.filter_by(run_no=run_no, seq=seq)).one()
-            yield first_row, last_row, data
+        for seq in self._seqs(run_no):
+            yield self._block(run_no, seq)
 
+    @lasting
+    def _seqs(self, run_no: int) -> Sequence[int]:
+        seqs = select(schema.block.c.seq).filter_by(run_no=run_no).order_by(schema.block.c.seq)
+        with self.reading() as db:
+            return db.execute(seqs).scalars().all()
+
+    @lasting
+    def _block(self, run_no: int, seq: int) -> tuple[int, int, bytes]:
+        block = schema.block
+        query = select(block.c.first_row, block.c.last_row, block.c.data)
+        with self.reading() as db:
+            first_row, last_row, data = db.execute(query.filter_by(run_no=run_no, seq=seq)).one()
+        return first_row, last_row, data
+
+    @lasting
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
         """What the newest entries say of these growers; those without an entry are left out."""
         entry = schema.entry
         query = (
             select(*(entry.c[name] for name in Known._fields))
             .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "")
-            .filter(self._database.among(entry.c.leaf_user_id, leaf_user_ids))
+            .filter(self._dialect.among(entry.c.leaf_user_id, leaf_user_ids))
             .order_by(entry.c.run_no)
         )
-        with self._read() as db:
+        with self.reading() as db:
             return {found[0]: Known._make(found) for found in db.execute(query)}
 
+    @lasting
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """The credentials that were stored last for these growers by any run: their id and fingerprint."""
         entry = schema.entry
         query = (
             select(entry.c.leaf_user_id, entry.c.credential_id, entry.c.fingerprint)
             .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "", entry.c.credential_id != "")
-            .filter(self._database.among(entry.c.leaf_user_id, leaf_user_ids))
+            .filter(self._dialect.among(entry.c.leaf_user_id, leaf_user_ids))
             .filter(entry.c.status == Status.CREATED.value)
             .order_by(entry.c.run_no)
         )
-        with self._read() as db:
+        with self.reading() as db:
             return {found[0]: (found[1], found[2]) for found in db.execute(query)}
 
     # --- what is known of everybody -----------------------------------------------------------------
 
+    @lasting
     def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers:
         """What the newest entries say of all growers that are done or may be.
 
@@ -205,48 +245,50 @@ class Ledger:
         run_no, known = self._snapshot(scope)
         return known.with_newer(self._newer(scope, run_no))
 
+    @lasting
     def remember(self, scope: int) -> None:
         """Put what is known into a snapshot, if there is much that the last one lacks.
 
         It holds for all runs that have ended; `forget` it before one of them is amended.
         """
-        with self._read() as db:
+        with self.reading() as db:
             last = select(schema.snapshot.c.run_no).filter_by(scope_id=scope)
             newer = self._newer(scope, db.execute(last).scalar_one_or_none() or 0)
         if len(newer) > SNAPSHOT_LACKS:
             _, known = self._snapshot(scope)
             data = pack(known.with_newer(newer))
             del newer, known  # the database's own copy of the data takes their place
-            with self._guarded() as db:
+            with self._database.guarded() as db:
                 if not is_ours(db, self.epoch):
                     return  # another run is under way, and what it does would be missing
                 last_run = select(func.max(schema.run.c.no)).scalar_subquery()
-                found = self._database.insert(schema.snapshot)
+                found = self.insert(schema.snapshot)
                 found = found.values(scope_id=scope, run_no=last_run, data=data)
                 replaced = {name: found.excluded[name] for name in ("run_no", "data")}
                 db.execute(found.on_conflict_do_update(index_elements=["scope_id"], set_=replaced))
 
+    @lasting
     def forget(self, scope: int) -> None:
         """Drop the snapshot: an old run is about to be amended."""
-        with self._write() as db:
+        with self.writing() as db:
             db.execute(schema.snapshot.delete().filter_by(scope_id=scope))
 
     def _snapshot(self, scope: int) -> tuple[int, Growers]:
-        with self._read() as db:
+        with self.reading() as db:
             query = select(schema.snapshot.c.run_no, schema.snapshot.c.data).filter_by(scope_id=scope)
             found = db.execute(query).one_or_none()
         return (found.run_no, unpack(found.data)) if found else (0, nobody())
 
     def _newer(self, scope: int, run_no: int) -> Growers:
         """What the entries of later runs say. Whoever was to do again is said to be so."""
-        with self._read() as db:
-            batches = self._database.newer(db, scope, run_no)
+        with self.reading() as db:
+            batches = self._dialect.newer(db, scope, run_no)
             return together([growers(*zip(*batch, strict=True)) for batch in batches])
 
     def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
         """What the entries of these growers say."""
-        with self._read() as db:
-            batches = self._database.of(db, scope, leaf_user_ids)
+        with self.reading() as db:
+            batches = self._dialect.of(db, scope, leaf_user_ids)
             return together([growers(*zip(*batch, strict=True)) for batch in batches])
 
     # --- what was done ------------------------------------------------------------------------------
@@ -270,58 +312,37 @@ class Ledger:
             [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
             for entries in (intents, outcomes)
         )
-        with self._guarded() if begun else self._write() as db:
+        self._store(begun, ended, fence)
+
+    @lasting
+    def _store(self, begun: Lines, ended: Lines, fence: Fence) -> None:
+        with self._database.guarded() if begun else self.writing() as db:
             if begun:
                 require_ours(db, self.epoch, self._shown)
                 fence(db)
-                self._database.upsert(db, INTENT, begun)
+                self._dialect.upsert(db, INTENT, begun)
             if ended:
-                self._database.upsert(db, OUTCOME, ended)
+                self._dialect.upsert(db, OUTCOME, ended)
 
+    @lasting
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
         """A run's entries for these rows, both ends included, in row order."""
         entry = schema.entry
         query = select(*_COLUMNS).join(schema.scope, schema.scope.c.id == entry.c.scope_id)
         query = query.filter(entry.c.run_no == run_no, entry.c.row.between(first_row, last_row))
-        with self._read() as db:
+        with self.reading() as db:
             return [Entry._make(found) for found in db.execute(query.order_by(entry.c.row))]
 
     # --- plumbing -----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with self._translated("read"), self._engine.connect() as db:
-            yield db
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._translated("written"), self._engine.begin() as db:
-            yield db
-
-    @contextmanager
-    def _guarded(self) -> Iterator[Connection]:
-        with self._translated("written"), self._database.guarded() as db:
-            yield db
-
     def insert(self, table: Table) -> Insert:
         """An INSERT that can say what to do when the line is there already."""
-        return self._database.insert(table)
+        return self._dialect.insert(table)
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """A connection to read from, for the other modules of the ledger. Raises LedgerError inside."""
-        return self._read()
+        """A connection to read from. Raises LedgerError inside."""
+        return self._database.reading()
 
     def writing(self) -> AbstractContextManager[Connection]:
         """The same to write: what was done is committed at the end of the block."""
-        return self._write()
-
-    @contextmanager
-    def _translated(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError, ValueError, OverflowError) as error:
-            # Not the error itself: SQLAlchemy's text repeats the parameters.
-            cause = getattr(error, "orig", None) or (
-                error if isinstance(error, OSError) else type(error).__name__
-            )
-            raise LedgerError(f"the ledger {self._shown} cannot be {done}: {cause}") from None
+        return self._database.writing()

@@ -1,4 +1,4 @@
-"""One run at a time on one ledger. The lock is the operating system's: it ends with its owner."""
+"""One run at a time on one ledger. The lock is not ours but the system's or the database's."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import assert_never
 
 from filelock import FileLock, Timeout
 
 from bulk_onboard.errors import LedgerBusy, LedgerError
+from bulk_onboard.ledger.database import postgres
+from bulk_onboard.ledger.hold import Hold
+from bulk_onboard.ledger.lasting import Patience
 from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.settings import LedgerPlace, PostgresUrl
 
 
 def me() -> str:
@@ -20,8 +25,23 @@ def me() -> str:
 
 
 @contextmanager
-def hold(ledger: Path) -> Iterator[None]:
-    """Hold the ledger for this process. Raises LedgerBusy at once if a living process holds it."""
+def hold(place: LedgerPlace, patience: Patience | None = None) -> Iterator[Hold]:
+    """Hold the ledger for this process. Raises LedgerBusy at once if another one holds it, LedgerError."""
+    match place:
+        case Path():
+            with _held(place):
+                yield Hold()
+        case PostgresUrl():
+            from bulk_onboard.ledger.server_lock import held  # noqa: PLC0415  (an extra, loaded when used)
+
+            with held(postgres(place), me(), patience or Patience()) as lock:
+                yield lock
+        case never:
+            assert_never(never)
+
+
+@contextmanager
+def _held(ledger: Path) -> Iterator[None]:
     try:
         _make_folder(ledger.parent)
         lock = FileLock(f"{ledger}.lock", timeout=0, mode=0o600)

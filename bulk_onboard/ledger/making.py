@@ -7,21 +7,24 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, inspect, select
 
-from bulk_onboard.errors import LedgerError
+from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.fingerprint import Method
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.database import Database
 
 
-def made(database: Database) -> Mapping[str, str]:
+def made(database: Database, *, make: bool) -> Mapping[str, str]:
     """What the ledger says of itself (its version, its key), with its tables made if need be.
 
-    Raises LedgerError if it is newer than this program, or there are tables of another program.
+    Raises LedgerError if it is newer than this program, or there are tables of another program; UsageError if
+    there is none and it is not to be made.
     """
-    with database.engine.connect() as db:
+    with database.opening() as db:
         told = _told(db, database.shown)
         if told.get("version") == str(schema.VERSION) and inspect(db).has_table(schema.entry.name):
             return told  # whoever only looks need not wait for a run that writes
+    if not (told or make):
+        raise UsageError(f"there is no ledger at {database.shown}: no run has been made with it yet")
     with database.making() as db:
         return _made(db, database)
 
@@ -42,7 +45,7 @@ def _made(db: Connection, database: Database) -> Mapping[str, str]:
         "fingerprint_key": secrets.token_hex(32),
     }
     lines = [{"key": key, "value": value} for key, value in values.items()]
-    db.execute(database.insert(schema.meta).values(lines).on_conflict_do_nothing())
+    db.execute(database.dialect.insert(schema.meta).values(lines).on_conflict_do_nothing())
     return _told(db, database.shown)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +23,10 @@ BATCH = 10_000
 class Sqlite:
     """A file. Others may read while one writes; who wants to write meanwhile waits some seconds."""
 
+    error = sqlite3.Error
+
     def __init__(self, path: Path) -> None:
         """Make the file if there is none. Raises UsageError for a folder, OSError."""
-        self.shown = str(path)
         _create_private(path)
         self.engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
         event.listen(self.engine, "connect", _prepare)
@@ -66,6 +68,15 @@ class Sqlite:
         """The same of these growers in all runs."""
         where = "scope_id = ? AND leaf_user_id != '' AND leaf_user_id IN (SELECT value FROM json_each(?))"
         return _batches(db, states(where), (scope, json.dumps(list(leaf_user_ids))))
+
+    def is_lost(self, _error: Exception) -> bool:
+        """A file is there or is not: waiting does not help."""
+        return False
+
+    def cause(self, error: Exception) -> str:
+        """Why, in a line that repeats no value."""
+        told = getattr(error, "orig", None) or error
+        return str(told) if isinstance(told, OSError | sqlite3.Error) else type(told).__name__
 
 
 def _batches(db: Connection, sql: str, values: tuple[Any, ...]) -> Iterator[list[tuple[Any, ...]]]:

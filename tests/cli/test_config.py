@@ -98,7 +98,7 @@ def test_toml_keys_are_the_options_in_either_case() -> None:
     assert settings.if_exists is IfExists.OVERWRITE
     assert settings.events.wait == 120
     assert settings.output.folder == Path("out")
-    assert settings.output.ledger_path == Path("l.db")
+    assert settings.output.ledger_place == Path("l.db")
     assert settings.output.formats == ("csv", "jsonl")
     assert settings.input.keep == ("name, full",)
     assert settings.input.mapping == {"accessKey": "Key", "leafUserId": "ID"}

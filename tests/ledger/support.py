@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger
+from bulk_onboard.settings import LedgerPlace
 
 LEAF = "https://api.withleaf.io"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -34,3 +40,27 @@ def outcome(row: int, grower: str, status: str = "created", fingerprint: str = "
     return Entry(
         row, status, grower, fingerprint, attempts=1, intended_at=AT, finished_at=AT, provider="raven"
     )
+
+
+def sql(place: LedgerPlace, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """What a statement returns that is none of ours; a value stands where there is a ``?``."""
+    if isinstance(place, Path):
+        db = sqlite3.connect(place)
+        try:
+            with db:
+                return db.execute(statement, values).fetchall()
+        finally:
+            db.close()
+    with psycopg.connect(place.url.reveal(), autocommit=True) as session:
+        session.execute(f'CREATE SCHEMA IF NOT EXISTS "{place.schema}"')
+        session.execute(f'SET search_path TO "{place.schema}"')
+        found = session.execute(statement.replace("?", "%s"), values)
+        return found.fetchall() if found.description else []
+
+
+def tables(place: LedgerPlace) -> set[str]:
+    """The names of those that a place has."""
+    if isinstance(place, Path):
+        return {name for (name,) in sql(place, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    told = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
+    return {name for (name,) in sql(place, told, place.schema)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -11,16 +10,12 @@ from sqlalchemy import Connection
 from bulk_onboard.errors import ExitCode, LedgerBusy
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger import ledger as module
+from bulk_onboard.settings import LedgerPlace
 from ledger.support import begin, intent, outcome
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite3"
-
-
-def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(path: Path) -> None:
-    with Ledger(path) as mine, Ledger(path) as theirs:
+def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(place: LedgerPlace) -> None:
+    with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
         mine.write(run, scope, [intent(2, "g-1")], [])
         begin(theirs, "r-2")
@@ -32,8 +27,8 @@ def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(path
         assert mine.entries(run) == [outcome(2, "g-1")]
 
 
-def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(path: Path) -> None:
-    with Ledger(path) as mine, Ledger(path) as theirs:
+def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(place: LedgerPlace) -> None:
+    with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
         theirs.take_up()
         with pytest.raises(LedgerBusy):
@@ -41,17 +36,17 @@ def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(path
         theirs.write(run, scope, [intent(2, "g-1")], [])
 
 
-def test_several_processes_may_work_on_the_run_that_one_of_them_began(path: Path) -> None:
-    with Ledger(path) as mine:
+def test_several_processes_may_work_on_the_run_that_one_of_them_began(place: LedgerPlace) -> None:
+    with Ledger(place) as mine:
         run, scope = begin(mine)
-        with Ledger(path, epoch=mine.epoch) as hand:
+        with Ledger(place, epoch=mine.epoch) as hand:
             hand.write(run, scope, [intent(2, "g-1")], [])
             mine.take_up()
             with pytest.raises(LedgerBusy):
                 hand.write(run, scope, [intent(3, "g-2")], [])
 
 
-def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(path: Path) -> None:
+def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(place: LedgerPlace) -> None:
     asked: list[bool] = []
 
     def fence(db: Connection) -> None:
@@ -65,17 +60,19 @@ def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(pa
             with pytest.raises(LedgerBusy, match="this part"):
                 await journal.intend(intent(3, "g-2"))
 
-    with Ledger(path) as ledger:
+    with Ledger(place) as ledger:
         with pytest.raises(LedgerBusy, match="this part"):
             asyncio.run(run())
         assert ledger.entries(1) == [outcome(2, "g-1")]
     assert asked == [True]
 
 
-def test_whoever_was_taken_over_leaves_no_snapshot(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_was_taken_over_leaves_no_snapshot(
+    place: LedgerPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SNAPSHOT_LACKS", 0)
     grower = "abcd0000-0000-4000-8000-000000000001"
-    with Ledger(path) as mine, Ledger(path) as theirs:
+    with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
         mine.write(run, scope, [], [outcome(2, grower)])
         other, _ = begin(theirs, "r-2")

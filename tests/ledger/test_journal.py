@@ -20,6 +20,7 @@ from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.journal import LINGER
+from bulk_onboard.settings import LedgerPlace
 from ledger.support import begin, intent, outcome
 
 
@@ -64,8 +65,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def _desk(tmp_path: Path, *, slow: bool = False) -> AsyncIterator[Desk]:
-    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+async def _desk(place: LedgerPlace, *, slow: bool = False) -> AsyncIterator[Desk]:
+    with Ledger(place) as ledger:
         run, scope = begin(ledger)
         disk = Slow(ledger)
         if not slow:
@@ -82,8 +83,10 @@ async def _turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_and_not_believed_before(tmp_path: Path) -> None:
-    async with _desk(tmp_path, slow=True) as desk:
+async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_not_before(
+    place: LedgerPlace,
+) -> None:
+    async with _desk(place, slow=True) as desk:
         waiting = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -93,8 +96,8 @@ async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_and_not_believed_b
         assert desk.entries() == {2: None}
 
 
-async def test_many_who_wait_share_few_commits(tmp_path: Path) -> None:
-    async with _desk(tmp_path, slow=True) as desk:
+async def test_many_who_wait_share_few_commits(place: LedgerPlace) -> None:
+    async with _desk(place, slow=True) as desk:
         first = asyncio.ensure_future(desk.journal.intend(intent(0, "g-0")))
         await asyncio.sleep(0.02)
         rest = [asyncio.ensure_future(desk.journal.intend(intent(i, f"g-{i}"))) for i in range(1, 200)]
@@ -105,9 +108,9 @@ async def test_many_who_wait_share_few_commits(tmp_path: Path) -> None:
         assert len(desk.entries()) == 200
 
 
-def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(tmp_path: Path) -> None:
+def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(place: LedgerPlace) -> None:
     async def waited() -> float:
-        async with _desk(tmp_path) as desk:
+        async with _desk(place) as desk:
             desk.journal.settle(outcome(2, "g-1"))
             await _turns()
             before = asyncio.get_running_loop().time()
@@ -117,8 +120,8 @@ def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(tmp_path: 
     assert warp(waited()) < LINGER / 10
 
 
-async def test_outcomes_nobody_waits_for_are_committed_together_soon(tmp_path: Path) -> None:
-    async with _desk(tmp_path) as desk:
+async def test_outcomes_nobody_waits_for_are_committed_together_soon(place: LedgerPlace) -> None:
+    async with _desk(place) as desk:
         for row in range(50):
             desk.journal.settle(outcome(row, f"g-{row}"))
             await asyncio.sleep(0)
@@ -128,8 +131,8 @@ async def test_outcomes_nobody_waits_for_are_committed_together_soon(tmp_path: P
         assert len(desk.disk.groups) == 1
 
 
-async def test_the_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> None:
-    async with _desk(tmp_path, slow=True) as desk:
+async def test_the_loop_goes_on_while_the_disk_is_slow(place: LedgerPlace) -> None:
+    async with _desk(place, slow=True) as desk:
         waiting = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
         async with asyncio.timeout(1):
             await _turns(100)
@@ -138,8 +141,10 @@ async def test_the_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> None:
         assert all(name.startswith("ledger") for name in desk.disk.threads)
 
 
-async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_those_of_others(tmp_path: Path) -> None:
-    async with _desk(tmp_path, slow=True) as desk:
+async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_others(
+    place: LedgerPlace,
+) -> None:
+    async with _desk(place, slow=True) as desk:
         gone = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
         stays = asyncio.ensure_future(desk.journal.intend(intent(3, "g-2")))
         await _turns()
@@ -153,20 +158,20 @@ async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_those_of_oth
         assert desk.entries() == {2: "failed", 3: None}
 
 
-async def test_leaving_commits_what_is_left_also_when_the_run_fails(tmp_path: Path) -> None:
+async def test_leaving_commits_what_is_left_also_when_the_run_fails(place: LedgerPlace) -> None:
     async def failing_run() -> None:
-        async with _desk(tmp_path) as desk:
+        async with _desk(place) as desk:
             desk.journal.settle(outcome(2, "g-1"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await failing_run()
-    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+    with Ledger(place) as ledger:
         assert [entry.status for entry in ledger.entries(1)] == ["created"]
 
 
-async def test_a_flush_waits_for_all_that_was_handed_in_before(tmp_path: Path) -> None:
-    async with _desk(tmp_path) as desk:
+async def test_a_flush_waits_for_all_that_was_handed_in_before(place: LedgerPlace) -> None:
+    async with _desk(place) as desk:
         await desk.journal.flush()
         desk.journal.settle(outcome(2, "g-1"))
         await desk.journal.flush()
@@ -175,10 +180,10 @@ async def test_a_flush_waits_for_all_that_was_handed_in_before(tmp_path: Path) -
 
 @pytest.mark.parametrize("error", [LedgerError("disk full"), RuntimeError("bug"), ValueError("planted-x")])
 async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_comes_later(
-    tmp_path: Path, error: Exception
+    place: LedgerPlace, error: Exception
 ) -> None:
     async def run() -> None:
-        async with _desk(tmp_path, slow=True) as desk:
+        async with _desk(place, slow=True) as desk:
             desk.disk.error = error
             waiting = [asyncio.ensure_future(desk.journal.intend(intent(i, f"g-{i}"))) for i in range(3)]
             await asyncio.sleep(0.01)
@@ -202,14 +207,14 @@ async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_c
 
 KILLED = """
 import asyncio, os, signal, sys
-from pathlib import Path
+from bulk_onboard.cli import parse
 from bulk_onboard.ledger.journal import LINGER
 from ledger.support import begin, intent, outcome
 from warp import warp
 from bulk_onboard.ledger import Journal, Ledger
 
 async def main():
-    ledger = Ledger(Path(sys.argv[1]))
+    ledger = Ledger(parse.ledger(sys.argv[1]))
     async with Journal(ledger, *begin(ledger)) as journal:
         await asyncio.gather(*(journal.intend(intent(row, f"g-{row}")) for row in range(20)))
         journal.settle(outcome(0, "g-0"))
@@ -223,14 +228,16 @@ asyncio.run(main())
 
 
 def test_whoever_is_killed_after_an_intent_finds_it_again_and_no_outcome_that_was_not_flushed(
-    tmp_path: Path,
+    place: LedgerPlace,
 ) -> None:
-    path = tmp_path / "ledger.sqlite3"
     here = str(Path(__file__).parents[1])
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLED}", str(path)]
+    shown = str(place) if isinstance(place, Path) else place.url.reveal()
+    if not isinstance(place, Path):
+        shown += f"&schema={place.schema}"
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLED}", shown]
     killed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "sent\n"), killed.stderr
-    with Ledger(path) as ledger:
+    with Ledger(place) as ledger:
         _, scope = begin(ledger, "r-2")
         known = ledger.known(scope, [f"g-{row}" for row in range(20)])
     assert [known[f"g-{row}"].status for row in range(20)] == ["created"] + [None] * 19

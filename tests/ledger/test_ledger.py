@@ -1,10 +1,11 @@
-"""The ledger on real SQLite files: what is remembered, for whom, and who may read it."""
+"""The ledger in real databases: what is remembered, and for whom."""
 
 from __future__ import annotations
 
-import sqlite3
-import stat
-from collections.abc import Iterator
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,31 +18,14 @@ from bulk_onboard.facts import Kind
 from bulk_onboard.fingerprint import Method
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.model import Requests
-from ledger.support import LEAF, NOW, begin, info, intent, outcome
+from bulk_onboard.settings import LedgerPlace
+from ledger.support import LEAF, NOW, begin, info, intent, outcome, sql, tables
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "reports" / "ledger.sqlite3"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger(path) as opened:
-        yield opened
-
-
-def _sql(path: Path, sql: str, *values: object) -> list[tuple[object, ...]]:
-    db = sqlite3.connect(path)
-    try:
-        with db:
-            return db.execute(sql, values).fetchall()
-    finally:
-        db.close()
-
-
-def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_and_index_or_none(path: Path) -> None:
-    path.parent.mkdir()
+def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_or_none(
+    place: LedgerPlace,
+) -> None:
+    _make_folder(place)
     made: list[str] = []
 
     def cut_short(_db: object, _cursor: object, statement: str, *_more: object) -> None:
@@ -52,11 +36,11 @@ def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_and_index_or_
     event.listen(Engine, "before_cursor_execute", cut_short)
     try:
         with pytest.raises(KeyboardInterrupt):
-            Ledger(path)
+            Ledger(place)
     finally:
         event.remove(Engine, "before_cursor_execute", cut_short)
     assert any("CREATE TABLE entry" in statement for statement in made)
-    assert _sql(path, "SELECT name FROM sqlite_master WHERE name = 'entry'") == []
+    assert "entry" not in tables(place)
 
 
 # --- what is known of a grower ----------------------------------------------------------------------
@@ -171,7 +155,7 @@ def test_a_run_is_found_by_its_id_and_the_latest_without_one(ledger: Ledger) -> 
     assert ledger.find("r-3") is None
 
 
-def test_all_that_is_told_of_a_run_is_kept(ledger: Ledger, path: Path) -> None:
+def test_all_that_is_told_of_a_run_is_kept(ledger: Ledger, place: LedgerPlace) -> None:
     run, _ = begin(ledger)
     ended = replace(
         info(),
@@ -185,7 +169,7 @@ def test_all_that_is_told_of_a_run_is_kept(ledger: Ledger, path: Path) -> None:
         exit_code=130,
     )
     ledger.amend(ended)
-    with Ledger(path) as again:
+    with Ledger(place) as again:
         assert again.find("r-1") == (run, ended)
 
 
@@ -234,15 +218,16 @@ def test_what_was_stored_last_for_a_grower_is_known_whatever_came_of_later_runs(
     assert ledger.stored(scope, ["g-1", "g-2"]) == {"g-1": ("c-2", "fp-2")}
 
 
-# --- the file ---------------------------------------------------------------------------------------
+# --- the database ---------------------------------------------------------------------------------------
 
 
-def test_the_key_of_the_fingerprints_is_random_and_survives(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "a") as one, Ledger(tmp_path / "b") as other:
+def test_the_key_of_the_fingerprints_is_random_and_survives(places: Callable[[], LedgerPlace]) -> None:
+    first = places()
+    with Ledger(first) as one, Ledger(places()) as other:
         key = one.key
         assert key != other.key
         assert len(key) == 32
-    with Ledger(tmp_path / "a") as again:
+    with Ledger(first) as again:
         assert again.key == key
 
 
@@ -259,96 +244,112 @@ _BACK_TO_1 = (
 )
 
 
-def test_a_ledger_goes_on_with_the_fingerprints_it_began_with(path: Path) -> None:
-    with Ledger(path) as made:
+def test_a_ledger_goes_on_with_the_fingerprints_it_began_with(place: LedgerPlace) -> None:
+    with Ledger(place) as made:
         key = made.key
         assert made.method is Method.SIPHASH
     for statement in _BACK_TO_1:
-        _sql(path, statement)
+        sql(place, statement)
     for _ in range(2):
-        with Ledger(path) as ledger:
+        with Ledger(place) as ledger:
             assert (ledger.key, ledger.method) == (key, Method.BLAKE2B)
 
 
-def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_knew(path: Path) -> None:
-    with Ledger(path) as made:
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_all(
+    place: LedgerPlace,
+) -> None:
+    with Ledger(place) as made:
         run_no, scope = begin(made)
         made.write(run_no, scope, [], [outcome(2, "g-1")])
     for statement in _BACK_TO_1:
-        _sql(path, statement)
-    with Ledger(path) as ledger:
+        sql(place, statement)
+    with Ledger(place) as ledger:
         found = ledger.find(None)
         assert found is not None
         assert found[1].kind is Kind.RUN
         assert len(ledger.entries(run_no)) == 1
-    assert _sql(path, "SELECT value FROM meta WHERE key = 'version'") == [(str(schema.VERSION),)]
+    assert sql(place, "SELECT value FROM meta WHERE key = 'version'") == [(str(schema.VERSION),)]
 
 
-def test_a_ledger_that_an_earlier_version_never_finished_making_is_made(path: Path) -> None:
-    with Ledger(path):
-        pass
-    for table in ("entry", "block", "snapshot", "run", "scope"):
-        _sql(path, f"DROP TABLE {table}")
-    _sql(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
-    with Ledger(path) as ledger:
-        assert ledger.find(None) is None
-        assert begin(ledger)
-
-
-def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(path: Path, ledger: Ledger) -> None:
-    _sql(path, "UPDATE meta SET value = ? WHERE key = 'version'", str(schema.VERSION + 1))
-    before = _sql(path, "SELECT * FROM meta ORDER BY key")
+def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(place: LedgerPlace, ledger: Ledger) -> None:
+    sql(place, "UPDATE meta SET value = ? WHERE key = 'version'", str(schema.VERSION + 1))
+    before = sql(place, "SELECT * FROM meta ORDER BY key")
     with pytest.raises(LedgerError, match="newer bulk-onboard") as refused:
-        Ledger(path)
-    assert str(path) in str(refused.value)
-    assert _sql(path, "SELECT * FROM meta ORDER BY key") == before
+        Ledger(place)
+    assert str(place) in str(refused.value)
+    assert sql(place, "SELECT * FROM meta ORDER BY key") == before
 
 
-def test_a_newer_ledger_with_other_tables_gets_none_of_ours(path: Path) -> None:
-    path.parent.mkdir()
-    _sql(path, "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-    _sql(path, "INSERT INTO meta VALUES ('version', ?)", str(schema.VERSION + 1))
+def test_tables_of_another_program_are_left_as_they_are(place: LedgerPlace) -> None:
+    _make_folder(place)
+    sql(place, "CREATE TABLE run (distance INTEGER)")
+    sql(place, "INSERT INTO run VALUES (42)")
+    with pytest.raises(LedgerError, match=r"another program \(run\).*nothing was changed"):
+        Ledger(place)
+    assert tables(place) == {"run"}
+    assert sql(place, "SELECT * FROM run") == [(42,)]
+
+
+def test_where_none_is_to_be_made_none_is(place: LedgerPlace) -> None:
+    _make_folder(place)
+    with pytest.raises(UsageError, match="there is no ledger at"):
+        Ledger(place, make=False)
+    assert tables(place) == set()
+
+
+def test_many_who_open_a_new_ledger_at_one_time_open_one_and_the_same(place: LedgerPlace) -> None:
+    together = threading.Barrier(6)
+
+    def opened() -> bytes:
+        together.wait(10)
+        with Ledger(place) as ledger:
+            return ledger.key
+
+    with ThreadPoolExecutor(6) as threads:
+        keys = {each.result(20) for each in [threads.submit(opened) for _ in range(6)]}
+    assert len(keys) == 1
+
+
+def test_what_is_done_twice_comes_to_the_same(ledger: Ledger) -> None:
+    """A commit whose answer was lost is repeated."""
+    runs = {begin(ledger) for _ in range(2)}
+    assert len(runs) == 1
+    run, scope = runs.pop()
+    for _ in range(2):
+        ledger.add_block(run, 0, 2, 4, b"x")
+        ledger.write(run, scope, [intent(2, "g-1"), intent(3, "g-2")], [outcome(3, "g-2"), outcome(4, "g-3")])
+    assert ledger.entries(run) == [intent(2, "g-1"), outcome(3, "g-2"), outcome(4, "g-3")]
+    assert list(ledger.blocks(run)) == [(2, 4, b"x")]
+
+
+def test_two_runs_cannot_have_one_name(ledger: Ledger) -> None:
+    begin(ledger)
+    with pytest.raises(LedgerError):
+        ledger.begin(info(), ledger.scope(LEAF, "raven"), "process 2 elsewhere")
+
+
+def test_of_two_lines_of_one_row_in_one_group_the_last_one_counts(ledger: Ledger) -> None:
+    run, scope = begin(ledger)
+    ledger.write(run, scope, [], [outcome(2, "g-1", "failed"), outcome(2, "g-1")])
+    assert ledger.entries(run) == [outcome(2, "g-1")]
+
+
+def test_a_newer_ledger_with_other_tables_gets_none_of_ours(place: LedgerPlace) -> None:
+    _make_folder(place)
+    sql(place, "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+    sql(place, "INSERT INTO meta VALUES ('version', ?)", str(schema.VERSION + 1))
     with pytest.raises(LedgerError, match="newer bulk-onboard"):
-        Ledger(path)
-    assert _sql(path, "SELECT name FROM sqlite_master WHERE type = 'table'") == [("meta",)]
-    assert _sql(path, "SELECT key FROM meta") == [("version",)]
+        Ledger(place)
+    assert tables(place) == {"meta"}
+    assert sql(place, "SELECT key FROM meta") == [("version",)]
 
 
-def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_the_owner_alone(
-    path: Path, ledger: Ledger
-) -> None:
+def test_an_error_of_the_ledger_tells_no_parameter(place: LedgerPlace, ledger: Ledger) -> None:
     run, scope = begin(ledger)
-    ledger.write(run, scope, [intent(2, "g-1")], [])
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert set(modes) == {path.name, f"{path.name}-wal", f"{path.name}-shm"}
-    assert set(modes.values()) == {0o600}
-
-
-def test_a_commit_is_on_the_disk_when_it_returns(path: Path, ledger: Ledger) -> None:
-    with ledger._engine.connect() as db:
-        assert db.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
-        assert db.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
-
-
-def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a folder"):
-        Ledger(tmp_path)
-
-
-def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "growers.csv"
-    path.write_bytes(b"leafUserId,refreshToken\n" * 100)
-    with pytest.raises(LedgerError, match=r"growers\.csv cannot be opened"):
-        Ledger(path)
-    assert path.read_bytes() == b"leafUserId,refreshToken\n" * 100
-
-
-def test_an_error_of_the_ledger_tells_no_parameter(path: Path, ledger: Ledger) -> None:
-    run, scope = begin(ledger)
-    _sql(path, "DROP TABLE entry")
+    sql(place, "DROP TABLE entry")
     with pytest.raises(LedgerError) as error:
         ledger.write(run, scope, [], [outcome(2, "g-secret", fingerprint="planted-print")])
-    assert "no such table" in str(error.value)
+    assert re.search("no such table|does not exist", str(error.value))
     assert "planted" not in str(error.value)
     assert "g-secret" not in str(error.value)
 
@@ -359,3 +360,8 @@ def test_what_cannot_be_stored_undoes_its_whole_group(ledger: Ledger) -> None:
     with pytest.raises(LedgerError):
         ledger.write(run, scope, [intent(2, "g-1")], [bad])
     assert ledger.entries(run) == []
+
+
+def _make_folder(place: LedgerPlace) -> None:
+    if isinstance(place, Path):
+        place.parent.mkdir()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.growers import State
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger import ledger as module
+from bulk_onboard.settings import LedgerPlace
 from bulk_onboard.texts import uuid_words
 from ledger.support import begin, outcome
 
@@ -28,12 +28,6 @@ STATES = {
 }
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.sqlite3") as opened:
-        yield opened
-
-
 def states(ledger: Ledger, scope: int, among: list[str] | None = None) -> list[State | None]:
     """What is known of each of the names, or is found when only some are looked for."""
     known = ledger.growers(scope, among)
@@ -41,7 +35,7 @@ def states(ledger: Ledger, scope: int, among: list[str] | None = None) -> list[S
     return [State(int(known.states[at])) if at >= 0 else None for at in found]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(
@@ -52,10 +46,10 @@ def states(ledger: Ledger, scope: int, among: list[str] | None = None) -> list[S
     )
 )
 def test_the_newest_entry_counts_whether_or_not_there_are_snapshots(
-    tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[list[tuple[str, str | None]], bool]]
+    places: Callable[[], LedgerPlace], runs: list[tuple[list[tuple[str, str | None]], bool]]
 ) -> None:
     expected = dict.fromkeys(NAMES)
-    with pytest.MonkeyPatch.context() as patch, Ledger(tmp_path_factory.mktemp("l") / "l.sqlite3") as ledger:
+    with pytest.MonkeyPatch.context() as patch, Ledger(places()) as ledger:
         patch.setattr(module, "SNAPSHOT_LACKS", 0)
         for number, (entries, remembered) in enumerate(runs):
             run, scope = begin(ledger, run_id=f"r-{number}")

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
-from bulk_onboard.ledger import Ledger
-from ledger.support import begin, intent, outcome
+from bulk_onboard.ledger import Ledger, schema
+from bulk_onboard.settings import LedgerPlace
+from ledger.support import begin, intent, outcome, sql
 
 GROWERS = ["g-1", "g-2", "Zoë", "Zoe\u0308", "农场🌾", "a'b\"c", ""]
 PLACES = [("https://a.example", "raven"), ("https://a.example", "cnhi"), ("https://b.example", "raven")]
@@ -27,10 +37,10 @@ sparse = st.sampled_from(["", "x", "ü", "🌾", "'; DROP TABLE entry; --"])
 class LedgerMachine(RuleBasedStateMachine):
     """``runs``: entries by run and row; ``of``: the place of a run. A row's grower is its number's."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: LedgerPlace) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.ledger = Ledger(self.folder / "ledger.sqlite3")
+        self.place = place
+        self.ledger = Ledger(place)
         self.key = self.ledger.key
         self.scopes = {place: self.ledger.scope(*place) for place in PLACES}
         self.runs: dict[int, dict[int, Entry]] = {}
@@ -86,14 +96,24 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """Nothing is finished or said goodbye to; what is on the disk is what there is."""
-        crashed, here = self.folder, Path(tempfile.mkdtemp())
-        for file in crashed.iterdir():
-            shutil.copy2(file, here / file.name)
-        self.ledger.__exit__()
-        shutil.rmtree(crashed)
-        self.folder = here
-        self.ledger = Ledger(here / "ledger.sqlite3")
+        if isinstance(self.place, Path):
+            crashed, self.place = self.place, Path(tempfile.mkdtemp()) / "ledger.sqlite3"
+            for file in crashed.parent.iterdir():
+                shutil.copy2(file, self.place.parent / file.name)
+            self.ledger.__exit__()
+            shutil.rmtree(crashed.parent)
+        else:
+            self.sessions_end()
+        self.ledger = Ledger(self.place)
         self.next_run(PLACES[1])
+
+    def sessions_end(self) -> None:
+        """As after a cut: what a session has not committed is gone."""
+        with suppress(LedgerError), self.ledger.writing() as db:
+            pid = db.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            db.execute(schema.entry.delete())
+            sql(self.place, "SELECT pg_terminate_backend(?)", pid)
+        self.ledger.__exit__()
 
     @invariant()
     def every_run_holds_what_was_committed(self) -> None:
@@ -120,8 +140,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.ledger.__exit__()
-        shutil.rmtree(self.folder)
+        if isinstance(self.place, Path):
+            shutil.rmtree(self.place.parent)
 
 
-TestLedgerModel = LedgerMachine.TestCase
-TestLedgerModel.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+def test_the_ledger_is_what_the_model_says(places: Callable[[], LedgerPlace]) -> None:
+    few = settings(max_examples=12, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(lambda: LedgerMachine(places()), settings=few)

@@ -1,0 +1,65 @@
+"""The address of a ledger on PostgreSQL: what libpq is told, and what people may see of it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, urlencode
+
+from bulk_onboard.model import Secret
+from bulk_onboard.settings import DEFAULT_SCHEMA, PostgresUrl
+
+_HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%-]*)(?::\d*)?")
+_DATABASE = re.compile(r"[^\s/@:#\x00-\x1f]*")
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
+# Of the parameters, what tells one place from another.
+_SHOWN = ("host", "port", "dbname", "service", "schema")
+
+
+def postgres_url(rest: str) -> PostgresUrl:
+    """What follows ``postgresql://``. Raises ValueError, in words that repeat nothing: it may be a password.
+
+    Whatever libpq knows may be said: several hosts, ``sslmode``, ``service``. ``schema`` is ours.
+    """
+    before, _, query = rest.partition("?")
+    authority, _, database = before.partition("/")
+    login, _, hosts = authority.rpartition("@")
+    told = dict(_pairs(query))
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")) or not _DATABASE.fullmatch(database):
+        raise _unreadable()
+    schema = told.pop("schema", DEFAULT_SCHEMA)
+    if not _SCHEMA.fullmatch(schema):
+        raise ValueError("the schema of a ledger has a name of small letters, digits and _")
+    user = login.partition(":")[0]
+    shown = {name: value for name, value in {**told, "schema": schema}.items() if name in _SHOWN}
+    if schema == DEFAULT_SCHEMA:
+        del shown["schema"]
+    return PostgresUrl(
+        Secret(f"postgresql://{before}{_query(told)}"),
+        f"postgresql://{user}{'@' if user else ''}{hosts}/{database}{_query(shown)}",
+        schema,
+    )
+
+
+def holds_password(place: PostgresUrl) -> bool:
+    """Whether whoever sees the address sees a password."""
+    before, _, query = place.url.reveal().removeprefix("postgresql://").partition("?")
+    return ":" in before.partition("/")[0].rpartition("@")[0] or "password" in query.lower()
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise _unreadable() from None
+
+
+def _query(told: dict[str, str]) -> str:
+    # As a whole it is read by libpq, for which a plus is a plus.
+    return f"?{urlencode(told, safe='/,:').replace('+', '%20')}" if told else ""
+
+
+def _unreadable() -> ValueError:
+    return ValueError(
+        "it is not an address like postgresql+psycopg://USER@HOST/DATABASE; special characters of a password"
+        " are written as %40 for @, %2F for /, %3A for :, %3F for ?"
+    )

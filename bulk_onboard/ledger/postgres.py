@@ -1,0 +1,193 @@
+"""The ledger in a schema of a PostgreSQL database: whatever is not the same in every database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import PGconn, Ping
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    create_engine,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.exc import DBAPIError
+
+from bulk_onboard.errors import LedgerError, UsageError
+from bulk_onboard.ledger import schema
+from bulk_onboard.ledger.statements import LINE, inserted, states
+from bulk_onboard.settings import PostgresUrl
+
+BATCH = 10_000
+# A server that is gone is noticed within some 15 seconds, on a network that swallows packets too.
+_IN_TIME = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "fallback_application_name": "bulk-onboard",
+}
+# Ours is as safe as `on` at least, whatever the server's default: an intent that is lost is a POST that might
+# be repeated. The server, too, is to notice soon that we are gone.
+_SESSION = """
+    SELECT set_config('search_path', %s, false), set_config('client_encoding', 'UTF8', false),
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+            WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
+        set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+        set_config('tcp_keepalives_count', '3', false)
+"""
+_MAY_NOT = "42501"
+
+
+class Postgres:
+    """A schema on a server. Readers and writers do not wait for each other."""
+
+    error = psycopg.Error
+
+    def __init__(self, place: PostgresUrl) -> None:
+        """Connect to nothing yet. Raises UsageError for a URL that libpq cannot read."""
+        self.shown, self.schema = str(place), place.schema
+        self._conninfo = _conninfo(place)
+        self._was_reached = False
+        self.engine = create_engine("postgresql+psycopg://", creator=self.connect)
+
+    def connect(self, *, autocommit: bool = False) -> psycopg.Connection[Any]:
+        """A connection that is set up for the ledger. Raises psycopg.OperationalError."""
+        connection = psycopg.connect(self._conninfo, autocommit=True)
+        try:
+            connection.execute(_SESSION, (f'"{self.schema}"',))
+            connection.autocommit = autocommit
+        except BaseException:
+            connection.close()
+            raise
+        self._was_reached = True
+        return connection
+
+    @contextmanager
+    def making(self) -> Iterator[Connection]:
+        """A transaction to make tables in: all of them or none, and one program at a time."""
+        with self.engine.begin() as db:
+            db.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (self.key("making"),))
+            try:
+                found = db.exec_driver_sql("SELECT to_regnamespace(%s)", (f'"{self.schema}"',))
+                if found.scalar_one() is None:
+                    db.exec_driver_sql(f'CREATE SCHEMA "{self.schema}"')
+                yield db
+            except DBAPIError as error:
+                raise self._forbidden(error) or error from None
+
+    def _forbidden(self, error: DBAPIError) -> LedgerError | None:
+        """What to do where tables may not be made."""
+        if getattr(error.orig, "sqlstate", None) != _MAY_NOT:
+            return None
+        return LedgerError(
+            f"the ledger {self.shown} cannot be made: {self.cause(error)}; let its owner say: CREATE SCHEMA"
+            f" {self.schema} AUTHORIZATION your_role"
+        )
+
+    def guarded(self) -> AbstractContextManager[Connection]:
+        """A transaction in which what was read with a lock holds to its end."""
+        return self.engine.begin()
+
+    def key(self, purpose: str) -> int:
+        """Of an advisory lock: within a database, each schema and purpose has its own."""
+        digest = sha256(f"bulk-onboard {purpose} {self.schema}".encode()).digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+    def insert(self, table: Table) -> Insert:
+        """An INSERT that can say what to do when the line is there already."""
+        return insert(table)
+
+    def among(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+        """Whether a column holds one of these texts, however many they are."""
+        return column == any_(bindparam(None, list(texts), ARRAY(Text)))
+
+    def upsert(self, db: Connection, replaced: Sequence[str], lines: list[tuple[Any, ...]]) -> None:
+        """Insert entries, or replace these columns of those there are; of one row the last line counts."""
+        told = {(line[0], line[2]): line for line in lines}  # one statement cannot touch a row twice
+        db.exec_driver_sql(
+            _upsert(replaced), tuple(list(column) for column in zip(*told.values(), strict=True))
+        )
+
+    def newer(self, db: Connection, scope: int, run_no: int) -> Iterator[list[tuple[Any, ...]]]:
+        """What `statements.states` finds in later runs, some lines at a time."""
+        where = "scope_id = %s AND run_no > %s AND leaf_user_id != ''"
+        return _batches(db, states(where), (scope, run_no))
+
+    def of(self, db: Connection, scope: int, leaf_user_ids: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """The same of these growers in all runs."""
+        where = "scope_id = %s AND leaf_user_id != '' AND leaf_user_id = ANY(%s)"
+        return _batches(db, states(where), (scope, list(leaf_user_ids)))
+
+    def is_lost(self, error: Exception) -> bool:
+        """Whether the server was out of reach, and may be back soon."""
+        if isinstance(error, DBAPIError):
+            return error.connection_invalidated or (error.statement is None and self.may_come(error.orig))
+        return isinstance(error, psycopg.OperationalError)
+
+    def may_come(self, error: BaseException | None) -> bool:
+        """Of an error without a statement: whether waiting makes sense."""
+        if not isinstance(error, psycopg.OperationalError):
+            return False
+        # A server that answers, but not to us, will not change its mind.
+        return self._was_reached or PGconn.ping(self._conninfo.encode()) in {Ping.NO_RESPONSE, Ping.REJECT}
+
+    def cause(self, error: Exception) -> str:
+        """Why, in a line that repeats no value."""
+        found = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(found, psycopg.Error) and found.diag.message_primary:
+            return found.diag.message_primary
+        lines = str(found).strip().splitlines() if isinstance(found, psycopg.OperationalError) else []
+        if not lines:
+            return type(found).__name__
+        return lines[-1 if lines[0].startswith("Multiple") else 0].strip("- ")
+
+
+def _conninfo(place: PostgresUrl) -> str:
+    try:
+        told = conninfo_to_dict(place.url.reveal())
+        return make_conninfo("", **{**_IN_TIME, **told})
+    except psycopg.Error:  # its text may repeat what was taken for a host but is a password
+        raise UsageError(
+            f"the ledger {place} is no address that PostgreSQL's own tools could read; special characters"
+            " of a password are written as %40 for @, %2F for /, and so on"
+        ) from None
+
+
+def _array(name: str) -> str:
+    match schema.entry.c[name].type:
+        case Text():
+            return "text[]"
+        case Float():
+            return "float8[]"
+        case _:
+            return "bigint[]"
+
+
+def _upsert(replaced: Sequence[str]) -> str:
+    """A column each: half the time of a statement for each line, and a fifth where there are thousands."""
+    columns = ", ".join(f"%b::{_array(name)}" for name in LINE)
+    return inserted(f"SELECT * FROM unnest({columns})", replaced)  # noqa: S608
+
+
+def _batches(db: Connection, sql: str, values: tuple[Any, ...]) -> Iterator[list[tuple[Any, ...]]]:
+    """From a cursor on the server: a million lines are not held here at once."""
+    try:
+        with db.connection.driver_connection.cursor("lines") as found:  # type: ignore[union-attr]
+            found.execute(sql, values)
+            while batch := found.fetchmany(BATCH):
+                yield batch
+    except psycopg.OperationalError:
+        db.invalidate()
+        raise

@@ -1,0 +1,64 @@
+"""What is true of a ledger in a file alone."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.errors import LedgerError, UsageError
+from bulk_onboard.ledger import Ledger
+from ledger.support import begin, intent, sql
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "reports" / "ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    with Ledger(path) as opened:
+        yield opened
+
+
+def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_the_owner_alone(
+    path: Path, ledger: Ledger
+) -> None:
+    run, scope = begin(ledger)
+    ledger.write(run, scope, [intent(2, "g-1")], [])
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert set(modes) == {path.name, f"{path.name}-wal", f"{path.name}-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_commit_is_on_the_disk_when_it_returns(path: Path, ledger: Ledger) -> None:
+    with ledger._engine.connect() as db:
+        assert db.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert db.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+
+
+def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        Ledger(tmp_path)
+
+
+def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "growers.csv"
+    path.write_bytes(b"leafUserId,refreshToken\n" * 100)
+    with pytest.raises(LedgerError, match=r"growers\.csv cannot be opened"):
+        Ledger(path)
+    assert path.read_bytes() == b"leafUserId,refreshToken\n" * 100
+
+
+def test_a_ledger_that_an_earlier_version_never_finished_making_is_made(path: Path) -> None:
+    with Ledger(path):
+        pass
+    for table in ("entry", "block", "snapshot", "run", "scope"):
+        sql(path, f"DROP TABLE {table}")
+    sql(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
+    with Ledger(path) as ledger:
+        assert ledger.find(None) is None
+        assert begin(ledger)
