@@ -106,7 +106,7 @@ class OutputError(BulkOnboardError):
 
 
 class Interrupted(BulkOnboardError):  # noqa: N818
-    """Told to stop while the file was still being read."""
+    """Told to stop while the file was still being read, or a ledger was waited for."""
 
     exit_code = ExitCode.INTERRUPTED
 

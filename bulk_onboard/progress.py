@@ -21,7 +21,7 @@ class Policy:
     many DELETEs. ``patience``: counted from a row's first request; no wait begins that would end after it.
     ``settle``: how long Leaf may still be at work on a POST or DELETE whose connection broke;
     ``settle_slow`` the same for one that timed out, at Leaf or here, or that an earlier run left without an
-    outcome.
+    outcome; ``overlap``: how much longer it may take until such a run has noticed that it is over.
     """
 
     if_exists: IfExists = IfExists.SKIP
@@ -31,6 +31,7 @@ class Policy:
     backoff_cap: float = 30.0
     settle: float = 1.0
     settle_slow: float = 30.0
+    overlap: float = 0.0
 
     def wait(self, failures: int, draw: float) -> float:
         """Exponential backoff with full jitter: ``draw`` in [0, 1) of a time that doubles up to the cap."""
@@ -129,7 +130,7 @@ def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progres
     return Progress(
         Action.ASK,
         suspect=intent.at is not None,
-        settles_at=policy.settle_slow,
+        settles_at=policy.settle_slow + policy.overlap,
         unanswered=intent.at if intent.same else None,
         old=Credential(intent.deleting, "", None, Echo.UNKNOWN) if intent.deleting else None,
         gone=Gone.MAYBE if intent.deleting else Gone.NO,

@@ -48,7 +48,7 @@ def first(policy: Policy, removal: Removal) -> Progress:
         Action.ASK,
         old=Credential(removal.credential_id, "", None, Echo.UNKNOWN),
         gone=Gone.MAYBE if removal.begun else Gone.NO,
-        settles_at=policy.settle_slow if removal.begun else 0.0,
+        settles_at=policy.settle_slow + policy.overlap if removal.begun else 0.0,
     )
 
 

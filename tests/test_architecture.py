@@ -62,6 +62,7 @@ CONFINED = {
     "fsspec": {"read"},
     "keyring": {"cli"},
     "sqlalchemy": {"ledger"},
+    "psycopg": {"ledger"},
     "click": {"cli"},
     "jinja2": {"report"},
     "tqdm": {"cli"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,10 +10,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.facts import Kind, Observer, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.auth import owner
-from bulk_onboard.ledger import Ledger, hold
+from bulk_onboard.ledger import Ledger, Patience
+from bulk_onboard.ledger.hold import Hold
+from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
 from bulk_onboard.providers import Provider, Providers
 from bulk_onboard.settings import LeafSettings, Settings
@@ -42,17 +46,32 @@ class Place(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A run on the ledger, and where it sends."""
+    """A run on the ledger, what holds that for it, and where it sends."""
 
     ledger: Ledger
+    hold: Hold
     run_no: int
     info: RunInfo
     place: Place
 
 
+class Waiting(NamedTuple):
+    """Who is told that a server with a ledger is waited for, and who may end that."""
+
+    observer: Observer = ignore
+    stop: StopSignal | None = None
+
+
+NOBODY = Waiting()
+
+
 @asynccontextmanager
 async def begun(
-    name: str, settings: Settings, kind: Kind = Kind.RUN, providers: Sequence[Provider] = ()
+    name: str,
+    settings: Settings,
+    kind: Kind = Kind.RUN,
+    providers: Sequence[Provider] = (),
+    waiting: Waiting = NOBODY,
 ) -> AsyncIterator[Opened]:
     """A new run on the ledger, which nobody else can use meanwhile. ``name``: the input's, for people.
 
@@ -61,7 +80,7 @@ async def begun(
     """
     provider_named(settings.provider, settings.providers)
     async with AsyncExitStack() as stack:
-        ledger = _held(settings, stack)
+        ledger, hold = await _held(settings, waiting, stack)
         place = await _place(settings, stack)
         info = RunInfo(
             run_id=_new_run_id(ledger, name),
@@ -74,17 +93,17 @@ async def begun(
             kind=kind,
         )
         run_no = ledger.begin(info, ledger.scope(place.identity, info.provider), me())
-        yield Opened(ledger, run_no, info, place)
+        yield Opened(ledger, hold, run_no, info, place)
 
 
 @asynccontextmanager
-async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
+async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -> AsyncIterator[Opened]:
     """A run that was, to look at its rows again.
 
     Raises UsageError if there is none or it was made at another Leaf, LedgerBusy, LedgerError.
     """
     async with AsyncExitStack() as stack:
-        ledger = _held(settings, stack)
+        ledger, hold = await _held(settings, waiting, stack)
         run_no, info = find(ledger, run_id)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
             raise UsageError(f"{run_id} is a rollback: it connected nobody whose events could be checked")
@@ -97,18 +116,20 @@ async def reopened(run_id: str, settings: Settings) -> AsyncIterator[Opened]:
         for scope in scopes_of(ledger, info).values():
             ledger.forget(scope)
         ledger.take_up()
-        yield Opened(ledger, run_no, info, place)
+        yield Opened(ledger, hold, run_no, info, place)
 
 
 @asynccontextmanager
-async def undoing(run_id: str, settings: Settings, kind: Kind) -> AsyncIterator[Opened]:
+async def undoing(
+    run_id: str, settings: Settings, kind: Kind, waiting: Waiting = NOBODY
+) -> AsyncIterator[Opened]:
     """A new run on the ledger that undoes another: its ``input`` is that one's id.
 
     Raises UsageError if there is none, it stored nothing by its kind, or it was made at another Leaf or as
     another API owner; LedgerBusy, LedgerError.
     """
     async with AsyncExitStack() as stack:
-        ledger = _held(settings, stack)
+        ledger, hold = await _held(settings, waiting, stack)
         _, undone = find(ledger, run_id)
         place = await _place(settings, stack)
         require_stored(undone)
@@ -129,7 +150,7 @@ async def undoing(run_id: str, settings: Settings, kind: Kind) -> AsyncIterator[
             kind=kind,
         )
         scope = ledger.scope(place.identity, info.provider)
-        yield Opened(ledger, ledger.begin(info, scope, me()), info, place)
+        yield Opened(ledger, hold, ledger.begin(info, scope, me()), info, place)
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
@@ -137,10 +158,18 @@ def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
     return {name: ledger.scope(info.leaf, name) for name in info.provider.split(",")}
 
 
-def _held(settings: Settings, stack: AsyncExitStack) -> Ledger:
-    path = settings.output.ledger_place
-    stack.enter_context(hold(path))
-    return stack.enter_context(Ledger(path))
+async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> tuple[Ledger, Hold]:
+    """In a thread, for a server may have to be waited for."""
+    observer, stop = waiting
+    place = settings.output.ledger_place
+
+    def tell(words: str) -> None:
+        observer(Trouble(words))
+
+    first = Patience(tell, over=lambda: bool(stop and stop.draining))
+    later = Patience(tell, over=lambda: bool(stop and stop.hurrying))
+    hold = await asyncio.to_thread(stack.enter_context, held(place, first))
+    return await asyncio.to_thread(lambda: stack.enter_context(Ledger(place, patience=later))), hold
 
 
 async def _place(settings: Settings, stack: AsyncExitStack) -> Place:

@@ -18,6 +18,7 @@ from bulk_onboard.census import FEWEST
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.census import Census, Taking
 from bulk_onboard.engine.follow import Check, Following
+from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
@@ -35,7 +36,7 @@ from bulk_onboard.engine.survey import (
 )
 from bulk_onboard.facts import LeftWithout, PhaseStarted
 from bulk_onboard.model import Health, IfExists
-from bulk_onboard.settings import Settings
+from bulk_onboard.settings import PostgresUrl, Settings
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
 OPEN_ROWS = 10_000
@@ -44,9 +45,17 @@ AHEAD = 0.1
 
 
 def policy_of(settings: Settings) -> Policy:
-    """How patient rows are: a request that timed out may be at work as long again."""
-    timeout = settings.leaf.timeout
-    return Policy(if_exists=settings.if_exists, settle=min(1.0, timeout), settle_slow=timeout)
+    """How patient rows are: a request that timed out may be at work as long again.
+
+    A run that has lost a lock on a server, but lives, sends for some seconds more (see `holding`).
+    """
+    timeout, on_server = settings.leaf.timeout, isinstance(settings.output.ledger_place, PostgresUrl)
+    return Policy(
+        if_exists=settings.if_exists,
+        settle=min(1.0, timeout),
+        settle_slow=timeout,
+        overlap=OVERLAP if on_server else 0.0,
+    )
 
 
 def starts_of(rate: float, in_flight: int, connections: int = 0) -> int:

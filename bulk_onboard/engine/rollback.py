@@ -15,8 +15,9 @@ from bulk_onboard import manifest
 from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
 from bulk_onboard.engine.closing import RunResult, ended
+from bulk_onboard.engine.holding import holding
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.opening import Opened, find, require_stored, scopes_of, undoing
+from bulk_onboard.engine.opening import Opened, Waiting, find, require_stored, scopes_of, undoing
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.removal import Removing
@@ -93,7 +94,7 @@ async def rollback(
     somebody else, LedgerBusy, LedgerError, OutputError. What stops it later is the result's exit code.
     """
     kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
-    async with undoing(run_id, settings, kind) as opened:
+    async with undoing(run_id, settings, kind, Waiting(observer, stop)) as opened:
         work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
         await asyncio.to_thread(work.survey, run_id, only)
         await work.work(run_id)
@@ -138,6 +139,7 @@ class _Rollback:
         dry_run: bool,
     ) -> None:
         self._settings, self._place, self._dry_run = settings, opened.place, dry_run
+        self._hold = opened.hold
         self._policy = policy_to_undo(policy_of(settings))
         self._facts = Observing(observer, stop or StopSignal(), self._policy.patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
@@ -187,7 +189,7 @@ class _Rollback:
             connections=in_flight_of(self._settings)[0],
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
-        async with client:
+        async with client, holding(self._hold, pace, self._stop):
             scope = self._scopes[providers[0].name]
             async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
                 try:

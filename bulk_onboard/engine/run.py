@@ -12,10 +12,12 @@ import pandas as pd
 
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write
 from bulk_onboard.engine.foresee import foresee
+from bulk_onboard.engine.holding import holding
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, utc_now
 from bulk_onboard.engine.opening import (
     Opened,
+    Waiting,
     begun,
     find,
     providers_of,
@@ -71,7 +73,8 @@ async def onboard(
         reading = await asyncio.to_thread(reading_of, source, settings)
     plan = await asyncio.to_thread(_planned, settings)
     kind = Kind.DRY_RUN if settings.dry_run else Kind.RUN
-    async with begun(source.name, settings, kind, reading.providers) as opened:
+    waiting = Waiting(observer, stop)
+    async with begun(source.name, settings, kind, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         scan, found = await run.survey(source, reading, plan)
         await run.work(lambda phases: run.through(phases, scan, found), len(found.wanted))
@@ -99,13 +102,14 @@ async def check_events(
 
     Raises UsageError if there is no such run, and what `onboard` raises.
     """
+    waiting = Waiting(observer, stop)
     if isinstance(what, str):
-        async with reopened(what, settings) as opened:
+        async with reopened(what, settings, waiting) as opened:
             run = _Run(settings, opened, observer, stop)
             await run.work(lambda phases: phases.check_connected(), 0)
             return await run.report()
     reading = await asyncio.to_thread(reading_of, what, settings)
-    async with begun(what.name, settings, Kind.EVENTS, reading.providers) as opened:
+    async with begun(what.name, settings, Kind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         scan, found = await run.survey(what, reading)
         await run.work(lambda phases: phases.check_file(scan, found), 0)
@@ -126,7 +130,7 @@ class _Run:
     def __init__(
         self, settings: Settings, opened: Opened, observer: Observer, stop: StopSignal | None
     ) -> None:
-        self._settings, self._place = settings, opened.place
+        self._settings, self._place, self._hold = settings, opened.place, opened.hold
         self._facts = Observing(observer, stop or StopSignal(), policy_of(settings).patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._before = opened.info if opened.info.finished_at else None
@@ -249,7 +253,7 @@ class _Run:
             apart=_apart(self._settings, to_do),
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
-        async with client:
+        async with client, holding(self._hold, pace, self._stop):
             async with Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal:
                 ready = Phases(
                     settings=self._settings,

@@ -61,6 +61,11 @@ class StopSignal:
         self._draining.set()
         self._aborting.set()
 
+    @property
+    def hurrying(self) -> bool:
+        """Whether nothing is to be waited for any more."""
+        return self._aborting.is_set()
+
     async def aborted(self) -> None:
         """Return when the run has to end at once."""
         await self._aborting.wait()

@@ -7,10 +7,6 @@ from collections.abc import Callable
 from bulk_onboard.errors import LedgerBusy, LedgerError
 
 BEAT = 1.0  # seconds between two looks at a lock
-# Seconds since the last look that found the lock: after more than these nothing is sent.
-SURE = 3.0
-# Seconds that whoever takes over leaves the one before to notice, in which a request may still go out.
-OVERLAP = 5.0
 
 
 class Hold:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LedgerBusy, LedgerError
+from bulk_onboard.errors import BulkOnboardError, LedgerError
 from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.ledger import Ledger
 
@@ -46,7 +46,7 @@ class Journal:
         self._wake = asyncio.Event()
         self._wanted = asyncio.Event()
         self._closing = False
-        self._failure: LedgerError | LedgerBusy | None = None
+        self._failure: BulkOnboardError | None = None
 
     async def __aenter__(self) -> Self:
         self._committer = asyncio.create_task(self._commit_groups())
@@ -120,7 +120,7 @@ class Journal:
             )
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, write)
-            except (LedgerError, LedgerBusy) as error:
+            except BulkOnboardError as error:
                 self._failure = error
             except Exception as error:  # whoever waits would wait for ever
                 self._failure = LedgerError(f"the ledger cannot be written: {type(error).__name__}")
@@ -128,7 +128,7 @@ class Journal:
             _resolve(done, self._failure)
 
 
-def _resolve(done: asyncio.Future[None], failure: LedgerError | LedgerBusy | None) -> None:
+def _resolve(done: asyncio.Future[None], failure: BulkOnboardError | None) -> None:
     if done.done():
         return
     if failure:

@@ -6,15 +6,16 @@ the commit. An intent is believed only after that.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial, wraps
+from itertools import chain, repeat
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from bulk_onboard.errors import LedgerError
+from bulk_onboard.errors import Interrupted, LedgerError
 
 MOST = 60.0  # seconds
+QUIET = 10.0  # seconds between two lines about the same
 _PAUSES = (0.1, 0.2, 0.5, 1.0)  # seconds, the last one from then on
 
 P = ParamSpec("P")
@@ -30,37 +31,45 @@ class Lost(LedgerError):  # noqa: N818  (a fact)
 
 
 class Patience:
-    """Waits up to ``most`` seconds for a database that is lost. ``tell`` is called while it waits."""
+    """Waits up to ``most`` seconds for a database that is lost, unless all is ``over``.
+
+    ``tell`` is called with a line for people now and then while it waits.
+    """
 
     def __init__(
         self,
         tell: Callable[[str], None] = lambda _words: None,
         *,
+        over: Callable[[], bool] = lambda: False,
         most: float = MOST,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.tell, self._most, self._clock = tell, most, clock
-        self._over = threading.Event()
-
-    def end(self) -> None:
-        """Wait no longer, now and later: the run is to end at once."""
-        self._over.set()
+        self._tell, self._over, self._most = tell, over, most
+        self._clock, self._sleep = clock, sleep
+        self._told = float("-inf")
 
     def through(self, work: Callable[[], T]) -> T:
-        """What the work returns. Raises LedgerError if the database stays away."""
+        """What the work returns. Raises LedgerError if the database stays away, Interrupted."""
         began: float | None = None
-        times = 0
-        while True:
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
             try:
                 return work()
             except Lost as lost:
-                began = self._clock() if began is None else began
-                waited = self._clock() - began
-                if waited >= self._most or self._over.is_set():
-                    raise LedgerError(f"{lost}; it was waited for {waited:.0f} s") from None
-                self.tell(f"the ledger {lost.shown} cannot be reached: waiting")
-                self._over.wait(_PAUSES[min(times, len(_PAUSES) - 1)])
-                times += 1
+                now = self._clock()
+                began = now if began is None else began
+                if self._over():
+                    raise Interrupted(f"interrupted while the ledger {lost.shown} was waited for") from None
+                if now - began >= self._most:
+                    raise LedgerError(f"{lost}; it was waited for {now - began:.0f} s") from None
+                self._say(lost, now)
+            self._sleep(pause)
+        raise AssertionError  # there is always another pause
+
+    def _say(self, lost: Lost, now: float) -> None:
+        if now - self._told >= QUIET:
+            self._told = now
+            self._tell(f"the ledger {lost.shown} cannot be reached: waiting")
 
 
 class Patient(Protocol):

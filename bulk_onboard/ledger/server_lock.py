@@ -2,7 +2,7 @@
 
 It ends with the connection that took it, so it cannot outlive its owner; but its owner can outlive it. The
 connection is therefore looked at all the time. Whoever cannot be sure of the lock sends nothing (see
-`Hold.age`), and whoever takes over gives the other time to notice (`OVERLAP`).
+`Hold.age`), and whoever takes over gives the other time to notice.
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ def outcome(row: int, grower: str, status: str = "created", fingerprint: str = "
     )
 
 
+def address(place: LedgerPlace) -> str:
+    """As it is given to --ledger."""
+    return str(place) if isinstance(place, Path) else f"{place.url.reveal()}&schema={place.schema}"
+
+
 def sql(place: LedgerPlace, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """What a statement returns that is none of ours; a value stands where there is a ``?``."""
     if isinstance(place, Path):

@@ -21,7 +21,7 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.journal import LINGER
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import begin, intent, outcome
+from ledger.support import address, begin, intent, outcome
 
 
 @dataclass
@@ -231,10 +231,7 @@ def test_whoever_is_killed_after_an_intent_finds_it_again_and_no_outcome_that_wa
     place: LedgerPlace,
 ) -> None:
     here = str(Path(__file__).parents[1])
-    shown = str(place) if isinstance(place, Path) else place.url.reveal()
-    if not isinstance(place, Path):
-        shown += f"&schema={place.schema}"
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLED}", shown]
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLED}", address(place)]
     killed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "sent\n"), killed.stderr
     with Ledger(place) as ledger:

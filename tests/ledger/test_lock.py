@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from postgres import Server
 
 from bulk_onboard.errors import ExitCode, LedgerBusy, LedgerError
-from bulk_onboard.ledger import Ledger, hold
-from ledger.support import begin
+from bulk_onboard.ledger import Ledger, database, hold, server_lock
+from bulk_onboard.settings import LedgerPlace, PostgresUrl
+from ledger.support import address, begin
 
 HOLDER = """
 import sys, time
-from pathlib import Path
+from bulk_onboard.cli import parse
 from bulk_onboard.ledger import hold
-with hold(Path(sys.argv[1])):
+with hold(parse.ledger(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -33,16 +39,23 @@ def test_who_comes_second_is_refused_at_once_and_told_who_holds_it(tmp_path: Pat
     assert busy.value.exit_code is ExitCode.BUSY
 
 
-def test_a_ledger_is_free_again_when_its_holder_is_done_or_fails(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite3"
-    with pytest.raises(ZeroDivisionError), hold(path):
+def test_who_holds_a_ledger_on_a_server_is_told_before_it_has_begun_a_run(postgres: Server) -> None:
+    place = postgres.place()
+    held = rf"held by process {os.getpid()} on {socket.gethostname()[:20]}.* since 20\d\d-\d\d-\d\dT"
+    with hold(place), pytest.raises(LedgerBusy, match=held) as busy, hold(place):
+        pytest.fail("held twice")
+    assert busy.value.exit_code is ExitCode.BUSY
+
+
+def test_a_ledger_is_free_again_when_its_holder_is_done_or_fails(place: LedgerPlace) -> None:
+    with pytest.raises(ZeroDivisionError), hold(place):
         raise ZeroDivisionError
-    with hold(path):
+    with hold(place):
         pass
 
 
-def test_two_ledgers_in_one_folder_do_not_hold_each_other(tmp_path: Path) -> None:
-    with hold(tmp_path / "a.sqlite3"), hold(tmp_path / "b.sqlite3"):
+def test_two_ledgers_do_not_hold_each_other(places: Callable[[], LedgerPlace]) -> None:
+    with hold(places()), hold(places()):
         pass
 
 
@@ -51,9 +64,8 @@ def test_the_lock_s_file_is_for_the_owner_alone(tmp_path: Path) -> None:
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
-def test_a_ledger_may_be_read_while_it_is_held(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite3"
-    with hold(path), Ledger(path) as mine, Ledger(path) as other:
+def test_a_ledger_may_be_read_while_it_is_held(place: LedgerPlace) -> None:
+    with hold(place), Ledger(place) as mine, Ledger(place) as other:
         begin(mine)
         assert other.find("r-1")
 
@@ -64,15 +76,70 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         pass
 
 
-def test_the_lock_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite3"
-    command = [sys.executable, "-c", HOLDER, str(path)]
+def test_the_lock_of_a_killed_process_ends_with_it(place: LedgerPlace) -> None:
+    command = [sys.executable, "-c", HOLDER, address(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LedgerBusy), hold(path):
+        with pytest.raises(LedgerBusy), hold(place):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with hold(path):
-            pass
+        _soon_free(place)
+
+
+def _soon_free(place: LedgerPlace) -> None:
+    until = time.monotonic() + 5
+    while True:
+        try:
+            with hold(place):
+                return
+        except LedgerBusy:  # the server has not noticed yet
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+# --- a connection that is lost ------------------------------------------------------------------------
+
+
+def test_a_lock_whose_connection_is_cut_is_taken_again(postgres: Server) -> None:
+    place = postgres.place()
+    with hold(place) as lock:
+        _cut(postgres, place)
+        _until(lambda: bool(_sessions(postgres, place)))
+        with pytest.raises(LedgerBusy), hold(place):
+            pytest.fail("held twice")
+        assert lock.lost is None
+        assert lock.age() < 5
+
+
+def test_who_loses_the_lock_to_another_is_told(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_lock, "BEAT", 0.3)
+    place = postgres.place()
+    with hold(place) as mine:
+        _cut(postgres, place)
+        with hold(place) as theirs:
+            _until(lambda: mine.lost is not None)
+            assert isinstance(mine.lost, LedgerBusy)
+            assert theirs.lost is None
+
+
+def _sessions(server: Server, place: PostgresUrl) -> list[int]:
+    """Those that hold the lock of a ledger; its key is in two halves."""
+    key = database.postgres(place).key("run") & 0xFFFFFFFFFFFFFFFF
+    told = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s"
+    return [pid for (pid,) in server.sql(told, key >> 32, key & 0xFFFFFFFF)]
+
+
+def _cut(server: Server, place: PostgresUrl) -> None:
+    """And wait until the lock has gone."""
+    (pid,) = _sessions(server, place)
+    server.sql("SELECT pg_terminate_backend(%s)", pid)
+    _until(lambda: not server.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid))
+
+
+def _until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
