@@ -97,9 +97,12 @@ def test_a_ledger_is_a_path_or_a_url_of_sqlite(text: str, path: str) -> None:
     assert parse.ledger(text) == Path(path)
 
 
-def test_a_ledger_elsewhere_is_refused_without_showing_its_password() -> None:
-    with pytest.raises(ValueError, match="postgresql:// is not possible") as refused:
-        parse.ledger("postgresql://me:hunter2@db/ledger")
+@pytest.mark.parametrize("scheme", ["mysql+pymysql", "postgresql+asyncpg", "oracle"])
+def test_a_ledger_elsewhere_is_refused_without_showing_its_password(scheme: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"is not possible; it is a file .* or a database on Post"
+    ) as refused:
+        parse.ledger(f"{scheme}://me:hunter2@db/ledger")
     assert "hunter2" not in str(refused.value)
 
 

@@ -1,0 +1,160 @@
+"""The address of a ledger on PostgreSQL: as libpq reads it, and without a password wherever it is shown."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from bulk_onboard.cli import parse
+from bulk_onboard.cli.config import load
+from bulk_onboard.cli.ledger_url import holds_password
+from bulk_onboard.cli.main import main
+from bulk_onboard.errors import UsageError
+from bulk_onboard.settings import PostgresUrl
+
+HIDDEN = "planted-hunter2"
+
+
+def address(text: str) -> PostgresUrl:
+    found = parse.ledger(text)
+    assert isinstance(found, PostgresUrl)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "shown"),
+    [
+        (
+            f"postgresql+psycopg://me:{HIDDEN}@db.example:5433/growers",
+            {"user": "me", "password": HIDDEN, "host": "db.example", "port": "5433", "dbname": "growers"},
+            "postgresql://me@db.example:5433/growers",
+        ),
+        (
+            f"postgresql://me:p%40ss%2F{HIDDEN}@db/growers?sslmode=verify-full",
+            {
+                "user": "me",
+                "password": f"p@ss/{HIDDEN}",
+                "host": "db",
+                "dbname": "growers",
+                "sslmode": "verify-full",
+            },
+            "postgresql://me@db/growers",
+        ),
+        (
+            "postgres://me@a,b:5433/growers?target_session_attrs=read-write",
+            {
+                "user": "me",
+                "host": "a,b",
+                "port": ",5433",
+                "dbname": "growers",
+                "target_session_attrs": "read-write",
+            },
+            "postgresql://me@a,b:5433/growers",
+        ),
+        (
+            f"postgresql:///growers?host=/run/postgresql&password={HIDDEN}&schema=test",
+            {"dbname": "growers", "host": "/run/postgresql", "password": HIDDEN},
+            "postgresql:///growers?host=/run/postgresql&schema=test",
+        ),
+        (
+            "postgresql://[::1]:5432/g",
+            {"host": "::1", "port": "5432", "dbname": "g"},
+            "postgresql://[::1]:5432/g",
+        ),
+        ("postgresql://?service=leaf", {"service": "leaf"}, "postgresql:///?service=leaf"),
+    ],
+)
+def test_libpq_is_told_all_of_it_and_people_what_is_no_secret(
+    text: str, told: dict[str, str], shown: str
+) -> None:
+    found = address(text)
+    assert conninfo_to_dict(found.url.reveal()) == told
+    assert str(found) == shown
+    assert HIDDEN not in repr(found) + f"{found!s}"
+    assert holds_password(found) == ("password" in told)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://me:12/{HIDDEN}@db/g",
+        f"postgresql://me:{HIDDEN}/x@db/g",
+        f"postgresql://me:12?{HIDDEN}@db/g",
+        f"postgresql://me:{HIDDEN}#x@db/g?x",
+        f"postgresql://db/g?{HIDDEN}",
+        f"postgresql://db/g?schema={HIDDEN}",
+        "postgresql://db/g?schema=pg_temp",
+        "postgresql://db/a b",
+    ],
+)
+def test_what_is_no_address_is_refused_in_words_that_repeat_none_of_it(text: str) -> None:
+    with pytest.raises(ValueError, match=r"schema|special characters") as refused:
+        parse.ledger(text)
+    assert HIDDEN not in str(refused.value)
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=6))
+def test_no_password_however_it_is_written_is_shown(text: str) -> None:
+    told = f"postgresql://me:{HIDDEN}{text}@db/g"
+    with suppress(ValueError):
+        assert HIDDEN not in str(address(told))
+        return
+    with pytest.raises(ValueError, match="special characters") as refused:
+        address(told)
+    assert HIDDEN not in str(refused.value)
+
+
+# --- where it comes from ------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_ledger_comes_from_option_then_environment_then_file_then_dotenv_then_toml(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(**given: str) -> str:
+        return str(load(given, offline=True).output.ledger_place)
+
+    assert found() == "reports/ledger.sqlite3"
+    Path("bulk-onboard.toml").write_text('ledger = "toml.db"')
+    assert found() == "toml.db"
+    Path(".env").write_text("BULK_ONBOARD_LEDGER=postgresql://dotenv/g\n")
+    assert found() == "postgresql://dotenv/g"
+    Path("secret").write_text("postgresql://file/g\n")
+    monkeypatch.setenv("BULK_ONBOARD_LEDGER_FILE", "secret")
+    assert found() == "postgresql://file/g"
+    monkeypatch.setenv("BULK_ONBOARD_LEDGER", "postgresql+psycopg://environment/g")
+    assert found() == "postgresql://environment/g"
+    assert found(ledger="option.db") == "option.db"
+
+
+def test_a_wrong_address_in_the_environment_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_ONBOARD_LEDGER", f"mysql://me:{HIDDEN}@db/g")
+    with pytest.raises(UsageError, match=r"BULK_ONBOARD_LEDGER: a ledger at mysql://") as refused:
+        load({}, offline=True)
+    assert HIDDEN not in str(refused.value)
+
+
+def test_a_password_on_the_command_line_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--ledger", f"postgresql://me:{HIDDEN}@db/g?no-such-parameter=1"]) == 2
+    told = capsys.readouterr().err
+    assert "can be read in the list of processes" in told
+    assert HIDDEN not in told
+
+
+def test_without_the_driver_one_line_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    assert main(["runs", "--ledger", "postgresql://me@127.0.0.1:1/g"]) == 2
+    told = capsys.readouterr().err.strip()
+    assert "pip install 'bulk-onboard[postgres]'" in told
+    assert "\n" not in told
