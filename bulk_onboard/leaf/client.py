@@ -7,10 +7,10 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 from yarl import URL
 
@@ -72,8 +72,7 @@ def unheard() -> None:
     """Who does not care when a request goes out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request(Generic[V]):
+class _Request(NamedTuple, Generic[V]):
     """What goes out, what its reply means, and who hears that it goes out."""
 
     method: str

@@ -212,8 +212,12 @@ def common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Una
 
 def parsed(reply: Reply) -> Any:
     """The body's JSON, None if it is none. Deep nesting is a reply that cannot be read, not a crash."""
+    body = reply.body
     try:
-        return json.loads(reply.body)
+        # Nearly all bodies begin like this, and json takes as long to guess their encoding as to read them.
+        if body[:2] in _UTF8_OBJECTS:
+            return json.loads(body.decode("utf-8", "surrogatepass"))
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
@@ -240,6 +244,8 @@ def _says_exists(reply: Reply) -> bool:
     return bool(_EXISTS.search(text)) and not _DENIES.search(text)
 
 
+# How an object in UTF-8 begins; in any other encoding there is a zero beside the brace.
+_UTF8_OBJECTS = frozenset({b'{"', b"{}", b"{ ", b"{\n", b"{\r", b"{\t"})
 _OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")
 
 

@@ -41,9 +41,12 @@ def word(text: object, secrets: Iterable[str] = ()) -> str:
 
 def _holds(line: str, secrets: Iterable[str]) -> bool:
     """Whether a plain line holds a secret, in any case of letters."""
-    size, folded = len(line), line.casefold()
-    # Folding makes no text shorter, and a plain line no longer: a secret longer than the line is not in it.
-    return any(_SHORTEST_SECRET <= len(s) <= size and s.casefold() in folded for s in secrets)
+    size = len(line)
+    for secret in secrets:
+        # Folding makes no text shorter, and a plain line no longer: a longer secret is not in it.
+        if _SHORTEST_SECRET <= len(secret) <= size and secret.casefold() in line.casefold():
+            return True
+    return False
 
 
 def _masked(line: str, secrets: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from bulk_onboard.leaf.replies import (
     after_get,
     after_post,
     login_token,
+    parsed,
     retry_after,
 )
 from bulk_onboard.model import (
@@ -516,3 +517,14 @@ def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str,
 def test_no_retry_after_makes_it_stumble(value: str) -> None:
     seconds = retry_after(value, AT)
     assert seconds is None or seconds >= 0
+
+
+encodings = st.sampled_from(
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+)
+
+
+@given(st.dictionaries(st.text(), st.text() | st.none()), encodings, st.sampled_from([None, 2]))
+def test_json_is_read_in_whatever_unicode_it_comes(data: dict[str, Any], encoding: str, indent: int) -> None:
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    assert parsed(reply(200, text.encode(encoding, "surrogatepass"))) == data
