@@ -11,6 +11,7 @@ what was posted.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -189,11 +190,18 @@ def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Mome
     # Time enough has passed, and the old credentials are still there: whatever was sent came to nothing.
     going = progress._replace(old=old, gone=Gone.NO, suspect=False, claimed=None, looks=0)
     if progress.deletes >= policy.attempts or (progress.deletes and moment.elapsed > policy.patience):
-        return give_up(going, "not-deleted", "Leaf takes the DELETE, but still shows the old credentials")
+        end = give_up(going, "not-deleted", "Leaf takes the DELETE, but still shows the old credentials")
+        return replace(end, credential=old)
     return Next(going._replace(action=Action.DELETE if progress.kept else Action.KEEP))
 
 
-def _on_deleted(progress: Progress, moment: Moment) -> Step:
+def _on_not_found(progress: Progress, policy: Policy, moment: Moment) -> Step:
+    """Leaf does not find to delete what it has just shown: somebody was faster, or it is wrong."""
+    unsure = progress._replace(action=Action.ASK, gone=Gone.MAYBE, failures=0)
+    return Next(unsure, after=policy.wait(progress.deletes, moment.draw))
+
+
+def _on_deleted(progress: Progress, _policy: Policy, moment: Moment) -> Step:
     """The old credentials are gone. A DELETE of before that got no answer must not hit the new ones."""
     seen = progress.absent_before or progress.unanswered is None
     gone = progress._replace(action=Action.POST, gone=Gone.YES, failures=0, looks=0, absent_before=seen)
@@ -208,7 +216,7 @@ def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Mom
         # There was nothing to keep; perhaps the credentials themselves are gone by now.
         return Next(progress._replace(action=Action.ASK, kept=True))
     if progress.action is Action.DELETE:
-        return _on_deleted(progress, moment)
+        return (_on_deleted if verdict.usual else _on_not_found)(progress, policy, moment)
     if not verdict.usual and _is_doubtful(progress, verdict):
         return Next(_looked(progress, moment), after=policy.settle)
     if progress.unsure:

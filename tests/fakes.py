@@ -81,6 +81,7 @@ class FakeLeaf:
     of the same token had ever been stored, or when anything was still on its way. ``shows``: whether the
     reply tells the token and the time of creation, as Leaf documents it. ``replaces``: a POST takes the
     place of what is held. ``blind``: how many credentials were deleted that nobody had been shown before.
+    ``finds``: a DELETE finds what there is, as a GET does.
     """
 
     posts: Iterator[Fault] = field(default_factory=lambda: iter(()))
@@ -92,6 +93,7 @@ class FakeLeaf:
     created: datetime | None = None
     shows: bool = True
     replaces: bool = False
+    finds: bool = True
     log: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     dangerous: int = 0
@@ -174,6 +176,8 @@ class FakeLeaf:
     async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
         self._note("DELETE")
         sent()
+        if not self.finds:
+            return Answer(Absent(usual=False), 404, self.seconds)
         fault = next(self.deletes, Fault.NONE)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()

@@ -85,6 +85,7 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("keeping", LOST, EARLY, A.ASK),
     ("keeping", LOST, LATE, (S.FAILED, "connection-lost")),
     ("deleting", Absent(), EARLY, A.POST),
+    ("deleting", Absent(usual=False), EARLY, A.ASK),
     ("deleting", Refused("leaf:no"), EARLY, (S.REJECTED, "leaf:no")),
     ("deleting", Throttled(3.0), EARLY, A.ASK),
     ("deleting", Throttled(3.0), LATE, (S.FAILED, "throttled-too-long")),
@@ -191,21 +192,26 @@ def test_who_was_left_without_is_told_why_and_who_was_not_is_not_said_to_be() ->
     assert give_up(KEEPING, "dns-failure").code == "dns-failure"
 
 
-def test_a_leaf_that_only_says_it_deletes_is_given_up() -> None:
-    progress = ASKING
+@pytest.mark.parametrize(("said", "posts"), [(Absent(), 8), (Absent(usual=False), 0)])
+def test_a_leaf_that_only_says_it_deletes_is_given_up(said: Absent, posts: int) -> None:
+    """One that does not find what it has just shown is looked at again before anything is sent."""
+    progress, sent = ASKING, 0
     verdicts: dict[Action, Verdict | Log] = {
         Action.ASK: Exists(OLD),
         Action.KEEP: Log(()),
-        Action.DELETE: Absent(),
+        Action.DELETE: said,
         Action.POST: Exists(None, "leaf:exists"),
     }
     for _ in range(40):
         acting = deleting(progress) if progress.action is Action.DELETE else progress
+        sent += acting.action is Action.POST
         step = decide(acting, verdicts[acting.action], REPLACE, EARLY)
         if isinstance(step, Finish):
             break
         progress = step.progress
     assert _next(step) == (Status.FAILED, "not-deleted")
+    assert step.credential == OLD
+    assert sent == posts
 
 
 # --- any sequence of verdicts -----------------------------------------------------------------------

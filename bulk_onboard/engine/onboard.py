@@ -234,9 +234,11 @@ class _Life:
         # A grower whose credentials were deleted did not just have no turn.
         return ended(self._progress, Status.FAILED if self._progress.gone is Gone.YES else status, code)
 
-    def _deleted(self) -> str:
+    def _deleted(self, finish: Finish) -> str:
         """The id of the credentials that are gone or may be, by a DELETE of ours."""
         progress = self._progress
+        if progress.old and finish.credential and finish.credential.id == progress.old.id:
+            return ""  # they are still there
         under_way = self._on_the_wire and progress.action is Action.DELETE
         return progress.old.id if progress.old and (under_way or progress.gone is not Gone.NO) else ""
 
@@ -257,7 +259,7 @@ class _Life:
             started_at=self._started_at,
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
-            deleting=self._deleted(),
+            deleting=self._deleted(finish),
             provider=row.provider,
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.

@@ -104,8 +104,9 @@ def after_delete(reply: Reply) -> Verdict:
     if 200 <= reply.status < 300:
         return Absent()
     if reply.status in {404, 410}:
-        # In words that may not be Leaf's, it takes another look to know.
-        return Absent() if _problem(reply) else Ambiguous("unreadable-reply", f"HTTP {reply.status}")
+        # Only what Leaf has just shown is deleted: that it does not find it takes another look.
+        unreadable = Ambiguous("unreadable-reply", f"HTTP {reply.status}")
+        return Absent(usual=False) if _problem(reply) else unreadable
     return common(reply, Payload({}))
 
 
@@ -256,7 +257,7 @@ def is_page(reply: Reply) -> bool:
 
 
 def _is_bare(reply: Reply) -> bool:
-    return reply.body.strip() in {b"", b"null", b"{}"}
+    return reply.body.strip() in {b"", b"null", b"{}", b"[]"}
 
 
 def _credential(

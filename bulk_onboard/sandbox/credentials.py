@@ -44,6 +44,8 @@ class CredentialCalls:
                 return json_reply(200, None)
             case "object":
                 return json_reply(200, {})
+            case "list":
+                return json_reply(200, [])
 
     def delete(self, path: str, key: Key) -> Reply:
         """Delete the credentials; their events go with them."""

@@ -17,7 +17,7 @@ class Unknowns:
                           ``vague``: 400 that does not; ``conflict``: 409; ``overwrite``: new ones in their
                           place; ``update``: new secrets under the old id; ``keep``: 2xx with the old ones
     ``post_status``       a POST that stored
-    ``get_absent``        a GET where there are none: 404, 204, or 200 with nothing, ``null`` or ``{}``
+    ``get_absent``        a GET where there are none: 404, 204, or 200 with nothing, null, {} or []
     ``delete_absent``     a DELETE where there are none
     ``events_absent``     a GET of events where there are no credentials: 404, or an empty ``list``
     ``user_absent``       anything for a user who does not exist
@@ -40,7 +40,7 @@ class Unknowns:
 
     post_existing: Literal["refuse", "vague", "conflict", "overwrite", "update", "keep"] = "refuse"
     post_status: Literal["201", "200"] = "201"
-    get_absent: Literal["404", "204", "empty", "null", "object"] = "404"
+    get_absent: Literal["404", "204", "empty", "null", "object", "list"] = "404"
     delete_absent: Literal["404", "204"] = "404"
     events_absent: Literal["404", "list"] = "404"
     user_absent: Literal["404", "400"] = "404"

@@ -116,6 +116,15 @@ def test_overwrite_replaces_what_is_held() -> None:
     assert (life.run().status, life.wire, held.held) == ("created", ["POST"], TOKEN)
 
 
+def test_credentials_that_leaf_does_not_find_to_delete_stay_and_nobody_is_said_to_be_without() -> None:
+    held = leaf(held=OTHER)
+    held.finds = False
+    life = Life(held, policy=Policy(if_exists=IfExists.REPLACE))
+    end = life.run()
+    assert (end.status, end.code, end.deleting, "POST" in life.wire) == ("failed", "not-deleted", "", False)
+    assert life.wire.count("DELETE") == Policy().attempts
+
+
 def test_a_post_that_leaf_refuses_because_something_is_there_is_looked_at() -> None:
     life = Life(leaf(held=OTHER), policy=OVERWRITE)
     end = life.run()

@@ -198,6 +198,7 @@ def test_a_secret_in_a_problem_is_masked(field: str, form: str) -> None:
         (200, b"", Absent(bare=True)),
         (200, b" \n", Absent(bare=True)),
         (200, b"null", Absent(bare=True)),
+        (200, b" [] ", Absent(bare=True)),
         (200, b"{}", Absent(bare=True)),
     ],
 )
@@ -206,7 +207,7 @@ def test_a_get_tells_what_leaf_holds(status: int, body: Any, expected: Verdict) 
 
 
 @pytest.mark.parametrize(
-    "body", [b for b in UNREADABLE if b not in {b"", b"{}"}], ids=range(len(UNREADABLE) - 2)
+    "body", [b for b in UNREADABLE if b not in {b"", b"{}", b"[]"}], ids=range(len(UNREADABLE) - 3)
 )
 def test_a_get_that_cannot_be_read_proves_nothing(body: bytes) -> None:
     assert isinstance(get(200, body), Ambiguous)
@@ -343,10 +344,17 @@ def test_retry_after_by_date_goes_by_leaf_s_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(200, b""), (202, b"{}"), (204, b""), (404, b'{"title": "no"}'), (410, b'{"a": 1}')]
+    ("status", "body", "usual"),
+    [
+        (200, b"", True),
+        (202, b"{}", True),
+        (204, b"", True),
+        (404, b'{"title": "no"}', False),
+        (410, b'{"a": 1}', False),
+    ],
 )
-def test_a_delete_that_leaves_nothing_is_absent(status: int, body: bytes) -> None:
-    assert after_delete(reply(status, body)) == Absent()
+def test_a_delete_that_leaves_nothing_is_absent(status: int, body: bytes, usual: bool) -> None:
+    assert after_delete(reply(status, body)) == Absent(usual=usual)
 
 
 @pytest.mark.parametrize(

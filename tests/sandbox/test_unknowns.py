@@ -55,7 +55,14 @@ async def test_a_post_that_stored_is_200_or_201():
 
 @pytest.mark.parametrize(
     ("answer", "status", "text"),
-    [("404", 404, None), ("204", 204, ""), ("empty", 200, ""), ("null", 200, "null"), ("object", 200, "{}")],
+    [
+        ("404", 404, None),
+        ("204", 204, ""),
+        ("empty", 200, ""),
+        ("null", 200, "null"),
+        ("object", 200, "{}"),
+        ("list", 200, "[]"),
+    ],
 )
 async def test_a_get_of_none_answers_what_is_chosen(answer: str, status: int, text: str | None):
     async with practise(unknown(get_absent=answer)) as leaf:
