@@ -16,14 +16,14 @@ import pandas as pd
 
 from bulk_onboard.chunk import Source
 from bulk_onboard.decide import Action, Finish, Next, Progress, Step
-from bulk_onboard.errors import InputError
+from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.header import normal
 from bulk_onboard.listing import Ids, indexed, words
 from bulk_onboard.model import IfExists, Row, Status
 
-# The columns of plan.csv, and those that are read again.
-COLUMNS = ("row", "leafUserId", "provider", "action", "code", "message", "fingerprint")
-READ = ("leafUserId", "provider", "action", "fingerprint")
+# The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.
+COLUMNS = ("row", "leaf", "apiOwner", "leafUserId", "provider", "action", "code", "message", "fingerprint")
+READ = ("leaf", "apiOwner", "leafUserId", "provider", "action", "fingerprint")
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _PRINT = r"^[0-9a-f]{32}$"
 
@@ -56,11 +56,24 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan by its file's ``name``; ``replaces``: how many growers' credentials it replaces."""
+    """A plan by its file's ``name``; ``replaces``: how many growers' credentials it replaces.
+
+    ``places``: the Leaf and the API owner that were asked, one of each unless somebody put plans together.
+    """
 
     name: str
     lines: Mapping[str, _Lines]
     replaces: int
+    places: frozenset[tuple[str, str]]
+
+    def require(self, leaf: str, owner: str) -> None:
+        """Raises UsageError if the plan is not of this Leaf and API owner."""
+        for theirs, whose in sorted(self.places - {(leaf, owner)}):
+            asked, says = (theirs or "no Leaf", leaf) if theirs != leaf else (f"{leaf} as {whose}", owner)
+            raise UsageError(
+                f"{self.name} was made at {asked}, but the settings say {says}: make a plan of what is there"
+                " with --dry-run"
+            )
 
     def of(self, provider: str, ids: np.ndarray, prints: np.ndarray) -> np.ndarray:
         """A `Planned` for each row of the provider, by grower and fingerprint (rows x 2 both)."""
@@ -91,7 +104,8 @@ def plan_of(source: Source) -> Plan:
     _require_whole(source.name, table)
     lines = {str(name): _lines(part) for name, part in table.groupby("provider")}
     replaces = int((table["action"] == Status.WOULD_REPLACE.value).sum())
-    return Plan(source.name, lines, replaces)
+    places = table[["leaf", "apiOwner"]].drop_duplicates().itertuples(index=False, name=None)
+    return Plan(source.name, lines, replaces, frozenset(places))
 
 
 def _useful(cells: pd.DataFrame) -> pd.DataFrame:

@@ -14,13 +14,14 @@ from warp import BEGINNING
 
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.decide import Action, Finish, Gone, Next, Progress, Step
-from bulk_onboard.errors import InputError
+from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import words
 from bulk_onboard.model import Credential, Echo, IfExists, Intent, Status
-from bulk_onboard.plan import Plan, Planned, kept_to, plan_of, print_words
+from bulk_onboard.plan import COLUMNS, Plan, Planned, kept_to, plan_of, print_words
 
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
 PRINTS = st.integers(0, 2**128 - 1).map(lambda n: f"{n:032x}")
+HERE = ("https://leaf.example", "me@example.com")
 ACTIONS = st.sampled_from(
     ["would_create", "would_replace", "existing", "invalid", "failed", "no_such_user", ""]
 )
@@ -32,7 +33,7 @@ class FakeSource:
     """A plan.csv with these lines."""
 
     lines: Sequence[tuple[str, ...]]
-    header: tuple[str, ...] = ("row", "leafUserId", "provider", "action", "code", "message", "fingerprint")
+    header: tuple[str, ...] = COLUMNS
     name: str = "plan.csv"
 
     def chunks(self, columns: Sequence[int], size: int = 3) -> Iterator[Chunk]:
@@ -43,7 +44,11 @@ class FakeSource:
 
 def plan(*lines: tuple[str, str, str, str]) -> Plan:
     """A plan of leafUserId, provider, action and fingerprint."""
-    return plan_of(FakeSource([("2", i, p, a, "", "", f) for i, p, a, f in lines]))  # type: ignore[arg-type]
+    return _of([("2", *HERE, i, p, a, "", "", f) for i, p, a, f in lines])
+
+
+def _of(lines: Sequence[tuple[str, ...]]) -> Plan:
+    return plan_of(FakeSource(lines))  # type: ignore[arg-type]
 
 
 def says(known: Plan, provider: str, grower: str, fingerprint: str) -> Planned:
@@ -67,6 +72,18 @@ def test_every_row_is_found_as_planned_and_nobody_else(
     if not any(grower == other for grower, _ in lines):
         assert says(known, "raven", other, another) is Planned.NOTHING
     assert known.replaces == sum(action == "would_replace" for action, _ in lines.values())
+
+
+@pytest.mark.parametrize(
+    ("leaf", "owner"), [("https://other.example", HERE[1]), (HERE[0], "you@example.com"), ("", HERE[1])]
+)
+def test_a_plan_of_another_leaf_or_owner_is_refused(leaf: str, owner: str) -> None:
+    line = ("2", *HERE, str(UUID(int=1)), "raven", "would_create", "", "", "0" * 32)
+    other = ("3", leaf, owner, str(UUID(int=2)), "raven", "would_create", "", "", "0" * 32)
+    _of([line]).require(*HERE)
+    for lines in ([other], [line, other]):
+        with pytest.raises(UsageError, match="was made"):
+            _of(lines).require(*HERE)
 
 
 def test_a_plan_without_a_line_plans_nothing() -> None:

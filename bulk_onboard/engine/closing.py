@@ -96,7 +96,7 @@ def write(
 
     files = list(write_results(folder, [name for name in output.formats if name != PAGE], counted()))
     if info.kind is Kind.DRY_RUN:
-        files.append(write_plan(folder / "plan.csv", _plan(pages(ledger, run_no, info.provider))))
+        files.append(write_plan(folder / "plan.csv", _plan(info, pages(ledger, run_no, info.provider))))
     code, kept = exit_code(tally, info), before or info
     kept = replace(kept, exit_code=int(exit_code(tally, kept)))
     sums = summary(kept, tally)
@@ -129,10 +129,11 @@ def aged_pages(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFr
     yield from map(reckoning.add, pages(ledger, run_no, info.provider))
 
 
-def _plan(results: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _plan(info: RunInfo, results: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """What a dry run found out, as `run --plan` reads it."""
     for page in results:
-        yield page.rename(columns={"status": "action"})[list(COLUMNS)]
+        told = page.rename(columns={"status": "action"}).assign(leaf=info.leaf, apiOwner=info.owner)
+        yield told[list(COLUMNS)]
 
 
 def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

@@ -146,8 +146,10 @@ class _Run:
         self._replaces: frozenset[int] = frozenset()
 
     async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
-        """Read and check the whole file. Raises InputError; then nothing is kept of the run."""
+        """Read and check the whole file. Raises InputError, UsageError; then nothing is kept of the run."""
         try:
+            if plan is not None:
+                plan.require(self._info.leaf, self._info.owner)
             scan = Scan(source, reading, self._ledger.key, self._ledger.method)
             found = await asyncio.to_thread(self._surveyed, scan)
             if self._settings.input.strict and found.invalid:

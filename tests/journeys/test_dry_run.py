@@ -252,13 +252,24 @@ def test_a_file_that_is_no_plan_is_refused_before_anything_is_sent(desk: Desk, l
     file = write(growers(2))
     ran = desk.run(file, "--plan", file)
     assert ran.code == 3
-    assert "growers.csv is no plan: it has no column provider, action, fingerprint" in ran.err
+    assert "growers.csv is no plan: it has no column leaf, apiOwner, provider, action, fingerprint" in ran.err
     plan = _plan(desk.run(file, "--dry-run"))
     plan.write_text(plan.read_text().replace(grower(0), "somebody"))
     ran = desk.run(file, "--plan", str(plan))
     assert ran.code == 3
     assert "is not as it was written" in ran.err
     assert server.posts == 0
+
+
+def test_a_plan_of_another_leaf_is_refused_before_anything_is_sent(desk: Desk, leaf: Leaf) -> None:
+    here, there = _leaf(leaf), _leaf(leaf)
+    file = write(growers(2))
+    plan = _plan(desk.at(here).run(file, "--dry-run"))
+    ran = desk.at(there).run(file, "--plan", str(plan))
+    assert ran.code == 2
+    assert f"plan.csv was made at {here.url}, but the settings say {there.url}" in ran.err
+    assert there.seen() == []
+    assert desk.at(here).run(file, "--plan", str(plan)).statuses == {"created": 2}
 
 
 def test_a_dry_run_of_a_plan_is_refused(desk: Desk, leaf: Leaf) -> None:
