@@ -17,6 +17,7 @@ import pandas as pd
 from bulk_onboard.chunk import Chunk, Source
 from bulk_onboard.read.frame import Frame
 from bulk_onboard.read.held import Held, hold_file, hold_standard_input
+from bulk_onboard.read.places import is_one_file
 from bulk_onboard.read.whole import open_whole, with_rows
 from bulk_onboard.where import scheme
 
@@ -32,12 +33,17 @@ def open_source(
 ) -> Source:
     """Open a file, an address such as ``s3://…``, a DataFrame, or for ``-`` the CSV on standard input.
 
+    The files of a folder, or those that a pattern such as ``exports/*.csv`` matches, are read as one.
     ``wanted``: column names beside the fields' own that a header may have, as told by --map.
     Raises InputError, one line, if it cannot be used: what was found and what was expected; UsageError if
     an address is of no use, or needs an extra.
     """
     if isinstance(where, pd.DataFrame):
         return with_rows(Frame(where))
+    if str(where) != "-" and not is_one_file(str(where)):
+        from bulk_onboard.read.joined import join  # noqa: PLC0415  (loaded when used)
+
+        return join(str(where), sheet, wanted)
     return open_whole(_held(where, stdin), sheet, wanted)
 
 

@@ -24,7 +24,7 @@ from bulk_onboard.read.held import Held, hold_file, was_changed
 from bulk_onboard.read.names import require_alike, wanted_names
 from bulk_onboard.read.parquet import Parquet
 from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
-from bulk_onboard.read.places import files_at, require_no_secret
+from bulk_onboard.read.places import Files, files_at, require_no_secret
 from bulk_onboard.read.split import last_number, pieces
 from bulk_onboard.read.whole import open_whole
 from bulk_onboard.where import STANDARD_INPUT, scheme
@@ -39,13 +39,12 @@ class Parts:
     """An input, taken apart.
 
     ``name``: for people; ``parts``: in the order of their rows; ``heads``: the files, in the same order,
-    without those that have no rows; ``passed_over``: names of what is in the same folder and is not read.
+    without those that have no rows.
     """
 
     name: str
     parts: tuple[Part, ...]
     heads: tuple[Head, ...]
-    passed_over: tuple[str, ...] = ()
 
     def place(self, row: int) -> tuple[Head, int]:
         """The file that a row is in, and its number there, as a spreadsheet shows it."""
@@ -65,7 +64,11 @@ def parts_of(
     if where == "-":
         raise UsageError(f"{STANDARD_INPUT} can be read by one process only; save it as a file")
     require_no_secret(where)
-    files = files_at(where)
+    return taken_apart(files_at(where), sheet, wanted, size)
+
+
+def taken_apart(files: Files, sheet: str | None, wanted: Collection[str], size: Size) -> Parts:
+    """The parts of some files. Raises InputError, NoRows."""
     apart: list[tuple[Head, list[Part]]] = []
     for i, path in enumerate(files.paths, 1):
         above = apart[-1][0].last if apart else None
@@ -76,9 +79,7 @@ def parts_of(
         raise NoRows(f"{files.name}: none of its files has rows")
     heads = tuple(head for head, _ in apart)
     require_alike([(head.name, head.header) for head in heads], wanted_names(wanted))
-    return Parts(
-        files.name, tuple(chain.from_iterable(parts for _, parts in apart)), heads, files.passed_over
-    )
+    return Parts(files.name, tuple(chain.from_iterable(parts for _, parts in apart)), heads)
 
 
 def _apart(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.read.kind import KNOWN, is_known_name
+from bulk_onboard.read.kind import is_known_name
 from bulk_onboard.where import scheme, shown
 
 _PATTERN = re.compile(r"[*?[]")
@@ -26,11 +26,10 @@ _NOTES = (".", "_", "~$")
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """``paths``: absolute, or addresses; ``name``: of all; ``passed_over``: what else is in the folder."""
+    """``name``: of all of them, for people; ``paths``: absolute, or addresses."""
 
     name: str
     paths: tuple[str, ...]
-    passed_over: tuple[str, ...] = ()
 
 
 def is_one_file(where: str) -> bool:
@@ -44,10 +43,10 @@ def is_one_file(where: str) -> bool:
 
 
 def files_at(where: str) -> Files:
-    """The files to be read. Raises InputError if there are none; UsageError, or OSError of a folder."""
+    """The files to be read. Raises InputError if there are none, UsageError for an address of no use."""
     kind = scheme(where)
     if kind is None and is_one_file(where):
-        return Files(shown(where), (str(Path(where).absolute()),))
+        return Files(shown(where), (_absolute(where),))
     if kind in _WEB:
         return Files(shown(where), (where,))
     is_pattern = bool(_PATTERN.search(where)) and not (kind is None and Path(where).is_dir())
@@ -82,46 +81,61 @@ Found = Iterable[tuple[str, bool]]
 
 def _inside(folder: Path) -> Found:
     try:
-        return [(str(each.absolute()), each.is_dir()) for each in folder.iterdir()]
+        return [(str(each), each.is_dir()) for each in folder.iterdir()]
     except OSError as error:
         raise InputError(f"{folder.name} cannot be read: {error.strerror}") from None
 
 
 def _matching(pattern: str) -> Found:
     matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  (it may begin anywhere)
-    return [(str(each.absolute()), each.is_dir()) for each in matches]
+    return [(str(each), each.is_dir()) for each in matches]
 
 
 def _matched(where: str, found: Sequence[tuple[str, bool]]) -> Files:
-    """A pattern is taken at its word: what it matches has to be a file that can be read."""
+    """The files of a pattern. A folder among them is refused, unless the pattern reaches into folders."""
+    name = pattern_name(where)
+    folders = [_steps(path)[-1] for path, is_folder in found if is_folder]
+    if folders and "**" not in where:
+        raise InputError(f"{name} matches the folder {folders[0]}; for the files in such folders, add /*")
     files = tuple(path for path, is_folder in found if not is_folder)
-    if files:
-        return Files(shown(where), files, tuple(_steps(path)[-1] for path, is_folder in found if is_folder))
-    if found:
-        raise InputError(f"{shown(where)} matches folders only; for the files in them, add /*")
-    raise InputError(f"{shown(where)}: no file has a name like this")
+    if not files:
+        raise InputError(f"{name}: no file has a name like this")
+    return Files(name, tuple(map(_absolute, files)))
 
 
 def _in_folder(where: str, found: Sequence[tuple[str, bool]]) -> Files:
-    files = [path for path, is_folder in found if not is_folder and is_known_name(_steps(path)[-1])]
-    if not files:
+    """The files in a folder. What cannot be read is refused: growers may be in it."""
+    name = shown(where)
+    strange = [_steps(path)[-1] for path, is_folder in found if is_folder or not is_known_name(path)]
+    pattern = f"{name}/*/*.csv" if any(is_folder for _, is_folder in found) else f"{name}/*.csv"
+    if strange:
         raise InputError(
-            f"{shown(where)} is a folder without a file that can be read; expected some of {KNOWN};"
-            " files of folders in it have to be named by a pattern, such as FOLDER/*/*.csv"
+            f"{name} has {', '.join(strange[:3])}{', …' if strange[3:] else ''} in it, which cannot be read;"
+            f" say which files are meant, such as '{pattern}'"
         )
-    taken = set(files)
-    return Files(
-        shown(where), tuple(files), tuple(_steps(path)[-1] for path, _ in found if path not in taken)
-    )
+    if not found:
+        raise InputError(f"{name} is an empty folder; expected files in it")
+    return Files(name, tuple(_absolute(path) for path, _ in found))
+
+
+def pattern_name(where: str) -> str:
+    """A pattern from the last folder on that it names: ``day-*/*.csv`` of ``/exports/2026/day-*/*.csv``."""
+    steps = _steps(where)
+    first = next((i for i, step in enumerate(steps) if _PATTERN.search(step)), len(steps))
+    root = 2 if scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
+    return "/".join(steps[max(root, first - 1) :])
 
 
 def _is_note(path: str, where: str) -> bool:
-    """Whether a step of it, other than those the user has named, begins like a note of a program."""
-    named = _steps(where)
-    asked = named[-1][:1]
-    return any(
-        step.startswith(_NOTES) and not step.startswith(asked) for step in _steps(path) if step not in named
-    )
+    """Whether a step of it begins like a note of a program, and the user has not named it."""
+    named, asked = _steps(where), where.rpartition("/")[2][:1]
+    own = [step for step in _steps(path) if step not in named]
+    return any(step.startswith(_NOTES) and not (_PATTERN.search(where) and step[0] == asked) for step in own)
+
+
+def _absolute(path: str) -> str:
+    """The same from any folder, for it may be read by a process in another."""
+    return path if scheme(path) is not None else str(Path(path).absolute())
 
 
 def _steps(path: str) -> tuple[str, ...]:

@@ -82,7 +82,10 @@ def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
             return [(where, False)]
         files.invalidate_cache()
         found = files.glob(where, detail=True).values() if is_pattern else files.ls(where, detail=True)
-    return [(f"{scheme}://{one['name'].lstrip('/')}", one["type"] == "directory") for one in found]
+    told = {f"{scheme}://{one['name'].strip('/')}": one["type"] == "directory" for one in found}
+    # Some programs make an object of no bytes for the folder itself.
+    told.pop(where.rstrip("/"), None)
+    return list(told.items())
 
 
 def _told(files: Any, where: str) -> Mapping[str, Any]:

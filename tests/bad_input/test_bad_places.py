@@ -48,10 +48,10 @@ def test_a_missing_file_is_told_with_the_place_where_it_was_looked_for(
     assert told == f"growers.csv: there is no such file; looked for it at {tmp_path}/growers.csv."
 
 
-def test_a_folder_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("growers.csv").mkdir()
-    assert refusal(capsys, "growers.csv") == "growers.csv is a folder; name the file in it."
-    assert "is a folder" in refusal(capsys, ".")
+    assert refusal(capsys, "growers.csv") == "growers.csv is an empty folder; expected files in it."
+    assert "which cannot be read" in refusal(capsys, ".")
 
 
 def test_a_link_to_nothing_is_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,6 @@ def test_folders_and_patterns_of_s3_are_read_in_name_order(store: Any) -> None:
     assert found.place(3)[0].where == "s3://exports/days/day=2026-11-02/part-1.csv"
     folder = parts_of("s3://exports/days/day=2026-11-01/")
     assert [(number, row[0]) for number, row in rows_of(folder)] == [(2, "a")]
-    assert folder.passed_over == ()
     with pytest.raises(InputError, match="no file has a name like this"):
         parts_of("s3://exports/none/*.csv")
 
@@ -232,10 +231,12 @@ def memory() -> Iterator[Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_of_a_store_is_read_like_its_files(memory: Any, name: str) -> None:
     memory.pipe(f"/cohorts/{name}", (SAMPLES / name).read_bytes())
+    assert rows_of(parts_of("memory://cohorts", size=SMALL)) == here(name)
+    with open_source("memory://cohorts/") as source:
+        assert as_rows(list(source.chunks(range(len(source.header))))) == here(name)
     memory.pipe("/cohorts/notes.pdf", b"%PDF")
-    found = parts_of("memory://cohorts", size=SMALL)
-    assert rows_of(found) == here(name)
-    assert (found.name, found.passed_over) == ("memory address", ("notes.pdf",))
+    with pytest.raises(InputError, match=r"has notes\.pdf in it, which cannot be read"):
+        parts_of("memory://cohorts")
 
 
 def test_an_object_that_was_replaced_is_not_read(memory: Any) -> None:

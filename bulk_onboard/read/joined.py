@@ -1,0 +1,111 @@
+"""Several files as one: their rows below each other, each cell under the column of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.errors import InputError
+from bulk_onboard.header import normal
+from bulk_onboard.read.columns import text_column
+from bulk_onboard.read.part import Head, Size
+from bulk_onboard.read.parts import Parts, open_part, taken_apart
+from bulk_onboard.read.places import files_at
+
+_NO_END = Size(rows=1 << 62, bytes=1 << 62)
+
+Places = Sequence[int | None]
+
+
+def join(where: str, sheet: str | None, wanted: Collection[str]) -> Joined:
+    """All files of a folder, or those that a pattern matches. Raises InputError, UsageError."""
+    return Joined(taken_apart(files_at(where), sheet, wanted, _NO_END))
+
+
+class Joined:
+    """A source of several files. Each is opened when its turn comes: there may be more than can be open."""
+
+    def __init__(self, found: Parts) -> None:
+        """``found``: one part for each file."""
+        self.name, self._parts = found.name, found.parts
+        self.header, self._places = _lined_up(found.heads)
+
+    @property
+    def description(self) -> str:
+        """How many files there are."""
+        return f"{len(self._parts)} file{'' if len(self._parts) == 1 else 's'}"
+
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        """The rows of one file after the other. A column that a file does not have is blank there."""
+        for part, at in zip(self._parts, self._places, strict=True):
+            places = [at[i] for i in columns]
+            with open_part(part) as source:
+                for chunk in source.chunks(_there(places), size):
+                    yield _spread(chunk, places) if None in places else chunk
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Raises InputError if one of these columns can hold no text in one of the files."""
+        for part, at in zip(self._parts, self._places, strict=True):
+            with open_part(part) as source:
+                source.require_text(_there([at[i] for i in columns]))
+
+    def changed(self) -> bool:
+        """Whether one of the files has been written to, or replaced."""
+        try:
+            for part in self._parts:
+                open_part(part).close()
+        except InputError:
+            return True
+        return False
+
+    def close(self) -> None:
+        """Nothing is open between two readings."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _there(places: Places) -> list[int]:
+    return [at for at in places if at is not None]
+
+
+def _spread(chunk: Chunk, places: Places) -> Chunk:
+    """A chunk with blank columns where a file has none."""
+    cells, not_text = {}, np.zeros((len(chunk.numbers), len(places)), bool)
+    found = iter(range(len(chunk.cells.columns)))
+    for i, at in enumerate(places):
+        if at is None:
+            cells[i] = text_column([""] * len(chunk.numbers))
+        else:
+            column = next(found)
+            cells[i], not_text[:, i] = chunk.cells[column], chunk.not_text[:, column]
+    return Chunk(chunk.numbers, pd.DataFrame(cells), not_text, chunk.ragged)
+
+
+def _lined_up(heads: Sequence[Head]) -> tuple[tuple[str, ...], list[Places]]:
+    """The names of all columns, those of the first file first; and for each file where it has them."""
+    names: list[str] = []
+    for head in heads:
+        taken = _found(names, head.header)
+        names += [name for i, name in enumerate(head.header) if i not in taken]
+    return tuple(names), [_found(names, head.header) for head in heads]
+
+
+def _found(names: Sequence[str], header: Sequence[str]) -> Places:
+    """For each name its position in a header, None if it is not there; the exact spelling wins."""
+    if list(names) == list(header):
+        return range(len(names))
+    places: list[int | None] = [None] * len(names)
+    for same in (lambda one, other: one == other, lambda one, other: normal(one) == normal(other)):
+        for i, name in enumerate(names):
+            free = (at for at, cell in enumerate(header) if at not in places and same(name, cell))
+            if places[i] is None:
+                places[i] = next(free, None)
+    return places

@@ -1,0 +1,157 @@
+"""Several files are read as if they stood below each other: the same whether in one go or in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.errors import InputError, NoRows
+from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.read import open_source
+from bulk_onboard.read.parts import Part, Size, open_part, parts_of
+from tests.read.tables import as_csv, as_rows, as_xlsx
+
+HEADER = ("leafUserId", "refreshToken")
+IDS = [f"{n:08x}-1111-4222-8333-444444444444" for n in range(20)]
+
+
+def put(folder: Path, **files: bytes) -> str:
+    """A folder of these files; ``a_csv`` is a.csv."""
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_bytes(content)
+    return str(folder)
+
+
+def rows(where: str, columns: Sequence[int] = (0, 1)) -> list[tuple[int, tuple[str, ...]]]:
+    """All rows, read in one go; and they have to be the same in parts."""
+    with open_source(where) as source:
+        found = as_rows(list(source.chunks(columns, 2)))
+    numbers = chain.from_iterable(map(numbers_of, parts_of(where, size=Size(rows=2)).parts))
+    assert list(numbers) == [number for number, _ in found]
+    return found
+
+
+def numbers_of(part: Part) -> list[int]:
+    with open_part(part) as source:
+        return [number for chunk in source.chunks([0]) for number in chunk.numbers.tolist()]
+
+
+def test_the_numbers_go_on_from_file_to_file(tmp_path: Path) -> None:
+    where = put(
+        tmp_path,
+        # A title, a blank line among the rows and one below them: they count.
+        a_csv=b"Growers\n\nleafUserId,refreshToken\n1,a\n\n2,b\n\n",
+        b_csv=as_csv([HEADER, ("3", "c")], encoding="utf-16"),
+        c_xlsx=as_xlsx([("Growers",), HEADER, ("4", "d"), ("", ""), ("5", "e")]),
+        d_csv=as_csv([HEADER, ("6", "f")], end="\r"),
+        e_csv=as_csv([HEADER, ("7", "g"), ("8", "h"), ("9", "i")]),
+    )
+    with (tmp_path / "f.parquet").open("wb") as file:
+        pq.write_table(pa.table({"leafUserId": ["10", "11"], "refreshToken": ["j", "k"]}), file)
+    assert [(number, row[0]) for number, row in rows(where)] == [
+        (4, "1"), (6, "2"), (8, "3"), (9, "4"), (11, "5"), (12, "6"), (13, "7"), (14, "8"), (15, "9"),
+        (16, "10"), (17, "11"),
+    ]  # fmt: skip
+
+
+def test_a_number_leads_to_its_file_and_its_row_there(tmp_path: Path) -> None:
+    where = put(
+        tmp_path,
+        a_csv=as_csv([("Growers",), HEADER, ("1", "a"), ("2", "b")]),
+        b_csv=as_csv([("Growers",), (), HEADER, ("3", "c"), ("4", "d")]),
+        c_csv=as_csv([HEADER, ("5", "e")]),
+    )
+    found = parts_of(where)
+    told = {number: (head.name, row) for number in range(3, 8) for head, row in [found.place(number)]}
+    assert told == {3: ("a.csv", 3), 4: ("a.csv", 4), 5: ("b.csv", 4), 6: ("b.csv", 5), 7: ("c.csv", 2)}
+    assert [number for number, _ in rows(where)] == list(told)
+
+
+def test_each_cell_comes_from_the_column_of_its_name(tmp_path: Path) -> None:
+    where = put(
+        tmp_path,
+        a_csv=as_csv([("leafUserId", "refreshToken", "Acres"), ("1", "a", "x")]),
+        b_csv=as_csv([("Farm", "Refresh Token", "leaf_user_id"), ("y", "b", "2")]),
+    )
+    with open_source(where) as source:
+        assert source.header == ("leafUserId", "refreshToken", "Acres", "Farm")
+        assert source.description == "2 files"
+    assert [row for _, row in rows(where, [3, 1, 0, 2])] == [("", "a", "1", "x"), ("y", "b", "2", "")]
+
+
+def test_of_two_columns_alike_the_one_spelled_alike_is_the_same(tmp_path: Path) -> None:
+    where = put(
+        tmp_path,
+        a_csv=as_csv([("leafUserId", "refreshToken", "Refresh Token"), ("1", "a", "x")]),
+        b_csv=as_csv([("leafUserId", "Refresh Token", "refreshToken"), ("2", "y", "b")]),
+    )
+    assert [row for _, row in rows(where, [1, 2])] == [("a", "x"), ("b", "y")]
+
+
+def test_a_column_that_is_needed_has_to_be_in_every_file(tmp_path: Path) -> None:
+    where = put(
+        tmp_path,
+        a_csv=as_csv([HEADER, ("1", "a")]),
+        b_csv=as_csv([("leafUserId", "token"), ("2", "b")]),
+    )
+    for read in (open_source, parts_of):
+        with pytest.raises(InputError, match=r"^b\.csv has no column refreshToken, but a\.csv has"):
+            read(where)
+    put(tmp_path, b_csv=as_csv([HEADER, ("2", "b")]), a_csv=as_csv([("leafUserId", "token"), ("1", "a")]))
+    with pytest.raises(InputError, match=r"^a\.csv has no column refreshToken, but b\.csv has"):
+        parts_of(where)
+    put(tmp_path, a_csv=as_csv([(IDS[0], "planted-1"), (IDS[1], "planted-2")]))
+    with pytest.raises(InputError, match=r"^a\.csv has no header"):
+        parts_of(where)
+
+
+def test_a_column_that_holds_no_text_is_told_with_its_file(tmp_path: Path) -> None:
+    for name, ids in {"a": ["1"], "b": [1]}.items():
+        pq.write_table(pa.table({"leafUserId": ids, "refreshToken": ["t"]}), tmp_path / f"{name}.parquet")
+    told = r"^b\.parquet: leafUserId is int64"
+    with open_source(str(tmp_path)) as source, pytest.raises(InputError, match=told):
+        source.require_text([0, 1])
+
+
+def test_files_without_rows_are_passed_over_but_not_if_all_are(tmp_path: Path) -> None:
+    where = put(tmp_path, a_csv=b"", b_csv=as_csv([HEADER]), c_csv=as_csv([HEADER, ("1", "a")]), d_csv=b"")
+    assert rows(where) == [(2, ("1", "a"))]
+    put(tmp_path, c_csv=b"")
+    with pytest.raises(NoRows, match="none of its files has rows"):
+        parts_of(where)
+
+
+def test_a_fault_is_told_with_its_file_and_the_row_there(tmp_path: Path) -> None:
+    where = put(tmp_path, a_csv=as_csv([HEADER, ("1", "a")]), b_csv=b'leafUserId,refreshToken\n2,b\n3,"c"d\n')
+    with pytest.raises(InputError, match=r"^b\.csv, row 3: a cell goes on after its closing quote"):
+        open_source(where)
+
+
+def test_a_file_that_was_changed_or_replaced_meanwhile_is_told(tmp_path: Path) -> None:
+    where = put(tmp_path, a_csv=as_csv([HEADER, ("1", "a")]), b_csv=as_csv([HEADER, ("2", "b")]))
+    with open_source(where) as source:
+        assert not source.changed()
+        put(tmp_path, b_csv=as_csv([HEADER, ("2", "bb")]))
+        assert source.changed()
+        with pytest.raises(InputError, match=r"^b\.csv was changed while it was being read"):
+            list(source.chunks([0]))
+
+
+def test_a_grower_in_two_files_is_a_repeat_like_one_in_two_rows(tmp_path: Path) -> None:
+    where = put(
+        tmp_path,
+        a_csv=as_csv([HEADER, (IDS[0], "planted-1"), (IDS[1], "planted-2")]),
+        b_csv=as_csv([HEADER[::-1], ("planted-3", IDS[2]), ("planted-1", IDS[0]), ("planted-4", IDS[1])]),
+    )
+    with open_source(where) as source:
+        scan = Scan(source, Reading([PROVIDERS["raven"]], {}, {}), b"key")
+        list(scan.chunks())
+        found = scan.findings()
+    told = dict(zip(found["row"], found["status"], strict=True))
+    assert told == {5: "duplicate", 3: "invalid", 6: "invalid"}

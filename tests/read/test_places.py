@@ -1,0 +1,119 @@
+"""A folder or a pattern: which files are meant, in which order; nothing is passed over in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bulk_onboard.errors import InputError
+from bulk_onboard.read.places import files_at, is_one_file, pattern_name
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder within one that begins like a note of a program, which must not matter."""
+    folder = tmp_path / "_work" / ".cache"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def put(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def names(where: str) -> list[str]:
+    """The files found, seen from here."""
+    return [str(Path(path).resolve().relative_to(Path.cwd())) for path in files_at(where).paths]
+
+
+def test_a_folder_is_its_files_in_name_order(here: Path) -> None:
+    put("exports/b.csv", "exports/a.parquet", "exports/C.XLSX", "exports/c.csv.gz", "exports/part-10.csv")
+    expected = ["C.XLSX", "a.parquet", "b.csv", "c.csv.gz", "part-10.csv"]
+    for where in ("exports", "exports/", str(here / "exports"), "../.cache/exports"):
+        assert names(where) == [f"exports/{name}" for name in expected]
+        assert files_at(where).name == "exports"
+
+
+def test_notes_of_programs_are_left_out(here: Path) -> None:
+    put(*[f"exports/{name}" for name in ("a.csv", "_SUCCESS", ".a.csv.crc", "~$a.xlsx", "_old.csv")])
+    put("exports/_temporary/0/b.csv", "exports/.hidden/c.csv")
+    assert names("exports") == names("exports/*") == names("exports/**/*.csv") == ["exports/a.csv"]
+
+
+def test_notes_that_are_asked_for_are_read(here: Path) -> None:
+    put("exports/_a.csv", "exports/b.csv", "_days/c.csv")
+    assert names("exports/_*.csv") == ["exports/_a.csv"]
+    assert names("_days") == names("_days/*") == ["_days/c.csv"]
+
+
+def test_a_pattern_matches_in_folders(here: Path) -> None:
+    put(*[f"day=2026-11-{day}/part-{n}.csv" for day in ("02", "01") for n in (2, 1)], "other/x.csv")
+    found = ["day=2026-11-01/part-1.csv", "day=2026-11-01/part-2.csv"]
+    found += ["day=2026-11-02/part-1.csv", "day=2026-11-02/part-2.csv"]
+    assert names("day=2026-11-*/*.csv") == names("day=*/part-[12].csv") == found
+    assert names("day=2026-11-0?/*-1.csv") == found[::2]
+    assert names("**/*.csv") == [*found, "other/x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("exports", "exports has notes.pdf in it, which cannot be read; say which files are meant, such as"),
+        (
+            "days",
+            "days has 01 in it, which cannot be read; say which files are meant, such as 'days/*/*.c",
+        ),
+        ("days/*", "days/* matches the folder 01; for the files in such folders, add /*"),
+        ("nothing/*.csv", "nothing/*.csv: no file has a name like this"),
+        ("empty", "empty is an empty folder; expected files in it"),
+    ],
+)
+def test_what_is_not_meant_is_told(here: Path, where: str, told: str) -> None:
+    put("exports/a.csv", "exports/notes.pdf", "days/01/a.csv", "days/b.csv", "empty/_SUCCESS")
+    with pytest.raises(InputError) as caught:
+        files_at(where)
+    assert str(caught.value).startswith(told)
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(here: Path) -> None:
+    put("a[1].csv", "a1.csv")
+    assert is_one_file("a[1].csv")
+    assert names("a[1].csv") == ["a[1].csv"]
+    assert names("a[12].csv") == ["a1.csv"]
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("exports/*.csv", "exports/*.csv"),
+        ("*.csv", "*.csv"),
+        ("/srv/exports/2026/day-*/*.csv", "2026/day-*/*.csv"),
+        ("/*.csv", "*.csv"),
+        ("s3://bucket/exports/day=*/*.csv", "exports/day=*/*.csv"),
+        ("s3://bucket/*.csv", "bucket/*.csv"),
+    ],
+)
+def test_a_pattern_is_named_from_the_last_folder_on_that_it_names(where: str, name: str) -> None:
+    assert pattern_name(where) == name
+
+
+@pytest.mark.parametrize(
+    ("where", "one"),
+    [
+        ("s3://bucket/a.csv", True),
+        ("s3://bucket/exports/", False),
+        ("s3://bucket/*.csv", False),
+        ("https://host/a*.csv?x=y", True),
+        ("absent.csv", True),
+        ("absent*.csv", False),
+        (".", False),
+        ("a\0b", True),
+        ("a" * 300, True),
+    ],
+)
+def test_most_words_mean_one_file(here: Path, where: str, one: bool) -> None:
+    assert is_one_file(where) is one
