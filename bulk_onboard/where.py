@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 STANDARD_INPUT = "standard input"
 
 # More than one letter before the colon: what has one is a drive of Windows.
+_PATTERN = re.compile(r"[*?[]")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
@@ -16,6 +17,11 @@ def scheme(where: str) -> str | None:
     """``s3`` of ``s3://bucket/growers.csv``; None for a path and for ``-``."""
     found = _ADDRESS.match(where)
     return found[1].lower() if found else None
+
+
+def is_pattern(where: str) -> bool:
+    """Whether it can stand for several files, as ``exports/*.csv`` does."""
+    return _PATTERN.search(where) is not None
 
 
 def shown(where: str) -> str:
@@ -29,3 +35,16 @@ def shown(where: str) -> str:
     except ValueError:
         path = ""
     return path.rstrip("/").rpartition("/")[2] or f"{scheme(where)} address"
+
+
+def pattern_name(where: str) -> str:
+    """A pattern from the last folder on that it names: ``2026/day-*/*.csv`` of ``/srv/2026/day-*/*.csv``."""
+    found = steps(where)
+    first = next((i for i, step in enumerate(found) if is_pattern(step)), len(found))
+    root = 2 if scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
+    return "/".join(found[max(root, first - 1) :])
+
+
+def steps(where: str) -> tuple[str, ...]:
+    """The folders on the way, and the file."""
+    return PurePath(where).parts if scheme(where) is None else tuple(where.rstrip("/").split("/"))

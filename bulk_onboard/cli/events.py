@@ -11,7 +11,7 @@ import click
 from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, drive, opened
 from bulk_onboard.errors import UsageError
-from bulk_onboard.where import scheme
+from bulk_onboard.where import is_pattern, scheme
 
 if TYPE_CHECKING:
     from bulk_onboard.settings import Settings
@@ -84,4 +84,6 @@ def run_named(text: str) -> str | None:
         return None
     if _RUN_ID.fullmatch(path.name) and (path.is_dir() or path.name == text):
         return path.name
+    if path.is_dir() or is_pattern(text):
+        return None
     raise UsageError(f"{text!r} is neither a file nor a run's id, such as 20261123T154500Z-growers")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from bulk_onboard.errors import UsageError
+from bulk_onboard.where import scheme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +35,8 @@ class Wanted:
         """Raises UsageError if a name is the input's, or another's, or says another form."""
         told = {"--annotate": (self.annotate, (".xlsx", _MACROS)), "--fix": (self.fix, (".csv",))}
         taken = {_same(other): str(other) for other in others}
-        if file != "-":
-            taken[_same(Path(file))] = "the file that is read"
+        for each in _read(file):
+            taken[_same(each)] = "the file that is read"
         for option, (path, endings) in told.items():
             if path is None:
                 continue
@@ -45,6 +46,15 @@ class Wanted:
                 raise UsageError(
                     f"{option} {path}: that is {other}, which is never written over; name another"
                 )
+
+
+def _read(where: str) -> list[Path]:
+    """The files of this machine that are read. Raises InputError if there are none of a pattern."""
+    from bulk_onboard.read.places import files_at  # noqa: PLC0415
+
+    if where == "-" or scheme(where) is not None:
+        return []
+    return [Path(path) for path in files_at(where).paths]
 
 
 def _same(path: Path) -> tuple[int, int] | str:

@@ -61,7 +61,7 @@ def command(
     """Onboard every row of FILE that is not onboarded yet, check events, write the report.
 
     FILE is a CSV or TSV file, a workbook or a Parquet file, or an address of one (https://, s3://, gs://,
-    az://); - is CSV on standard input.
+    az://), a folder of such files or a pattern in quotes ('exports/*.csv'); - is CSV on standard input.
     Running the same command again is always safe, and does only what is left.
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415

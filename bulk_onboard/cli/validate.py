@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, say
 from bulk_onboard.codes import hint
 from bulk_onboard.facts import Cause
-from bulk_onboard.where import shown
+from bulk_onboard.where import is_pattern, pattern_name, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,8 @@ def command(
 ) -> int:
     """Check FILE and nothing else: no setting is needed, and nothing is sent.
 
-    FILE is a CSV or TSV file, a workbook or a Parquet file; - is CSV on standard input.
+    FILE is a CSV or TSV file, a workbook or a Parquet file, a folder of such files or a pattern in quotes
+    ('exports/*.csv'); - is CSV on standard input.
     The problems are listed by code, and row by row in problems.csv.
 
     --annotate keeps everything that your own .xlsx or .xlsm holds, as far as that is possible, and says what
@@ -96,6 +98,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     """Check one file, write its problems and what is wanted of it, tell them."""
     from bulk_onboard.cli import progress  # noqa: PLC0415
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
+    from bulk_onboard.read.joined import row_ranges  # noqa: PLC0415
 
     path = problems_path(file, settings.output.folder)
     wanted.require_new(file, (path, path.with_name("repairs.csv")))
@@ -106,7 +109,10 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
         finally:
             display.close()
         written = _write(source, found, wanted, path)
+        ranges = row_ranges(source)
     say(json.dumps(as_data(found, written), indent=2) if as_json else in_words(found, written))
+    if ranges:
+        say("\n".join(wrap(ranges, _LINE, break_long_words=False)), err=True)
     return found.exit_code
 
 
@@ -131,8 +137,11 @@ def _write(source: Source, found: Validation, wanted: Wanted, path: Path) -> Wri
 
 def problems_path(file: str, folder: Path) -> Path:
     """One place per file, so that checking again after a correction replaces what is out of date."""
-    stem = "stdin" if file == "-" else Path(shown(file)).stem or "file"
-    return folder / f"validate-{stem}" / "problems.csv"
+    stem = "stdin" if file == "-" else Path(shown(file)).stem
+    if is_pattern(file):
+        # What stands for other letters is no good in the name of a folder.
+        stem = re.sub(r"[*?[\]/\\]+", "-", pattern_name(file).partition(".")[0]).strip("-")
+    return folder / f"validate-{stem or 'file'}" / "problems.csv"
 
 
 def as_data(found: Validation, written: Written) -> dict[str, Any]:

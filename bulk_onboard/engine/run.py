@@ -40,6 +40,7 @@ from bulk_onboard.model import IfExists, Requests
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
+from bulk_onboard.read.joined import row_ranges
 from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import Settings
 
@@ -175,7 +176,7 @@ class _Run:
         self._ledger.amend(self._info)
         self._facts.watch(self._settings.safety, len(found.wanted), harmless=self._settings.dry_run)
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
-        for note in notes:
+        for note in filter(None, [row_ranges(source), *notes]):
             self._facts(Note(note))
         return scan, found
 

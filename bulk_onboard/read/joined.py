@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError
 from bulk_onboard.header import normal
 from bulk_onboard.read.columns import text_column
@@ -16,6 +16,7 @@ from bulk_onboard.read.part import Head, Size
 from bulk_onboard.read.parts import Parts, open_part, taken_apart
 from bulk_onboard.read.places import files_at
 
+_SHOWN = 20
 _NO_END = Size(rows=1 << 62, bytes=1 << 62)
 
 Places = Sequence[int | None]
@@ -26,12 +27,21 @@ def join(where: str, sheet: str | None, wanted: Collection[str]) -> Joined:
     return Joined(taken_apart(files_at(where), sheet, wanted, _NO_END))
 
 
+def row_ranges(source: Source) -> str:
+    """In words, which rows are of which file; "" where there is one file only."""
+    if not isinstance(source, Joined) or len(source.heads) == 1:
+        return ""
+    told = [f"{head.name} from {head.before + 1:,}" for head in source.heads[:_SHOWN]]
+    more = f", … and {len(source.heads) - _SHOWN} more files" if len(source.heads) > _SHOWN else ""
+    return f"rows are numbered through {len(source.heads)} files: {', '.join(told)}{more}"
+
+
 class Joined:
     """A source of several files. Each is opened when its turn comes: there may be more than can be open."""
 
     def __init__(self, found: Parts) -> None:
         """``found``: one part for each file."""
-        self.name, self._parts = found.name, found.parts
+        self.name, self.heads, self._parts = found.name, found.heads, found.parts
         self.header, self._places = _lined_up(found.heads)
 
     @property

@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.read.kind import is_known_name
-from bulk_onboard.where import scheme, shown
+from bulk_onboard.where import is_pattern, pattern_name, scheme, shown, steps
 
-_PATTERN = re.compile(r"[*?[]")
 _QUERY = re.compile(r"[?&#][\w.~%-]+=")
 _WEB = {"http", "https"}
 # ~$ is what Excel puts beside an open workbook.
@@ -35,10 +34,10 @@ class Files:
 def is_one_file(where: str) -> bool:
     """Whether it is neither a folder nor a pattern; of an address, as far as the word itself tells."""
     if (kind := scheme(where)) is not None:
-        return kind in _WEB or not (_PATTERN.search(where) or where.endswith("/"))
+        return kind in _WEB or not (is_pattern(where) or where.endswith("/"))
     with suppress(OSError, ValueError):
         path = Path(where)
-        return not path.is_dir() and (path.exists() or not _PATTERN.search(where))
+        return not path.is_dir() and (path.exists() or not is_pattern(where))
     return True
 
 
@@ -49,17 +48,17 @@ def files_at(where: str) -> Files:
         return Files(shown(where), (_absolute(where),))
     if kind in _WEB:
         return Files(shown(where), (where,))
-    is_pattern = bool(_PATTERN.search(where)) and not (kind is None and Path(where).is_dir())
+    matched = is_pattern(where) and not (kind is None and Path(where).is_dir())
     if kind is None:
-        found = _matching(where) if is_pattern else _inside(Path(where))
+        found = _matching(where) if matched else _inside(Path(where))
     else:
         from bulk_onboard.read.ranged import listed  # noqa: PLC0415  (loaded when used)
 
-        found = listed(where, is_pattern=is_pattern)
+        found = listed(where, is_pattern=matched)
         if [path for path, is_folder in found if not is_folder] == [where]:
             return Files(shown(where), (where,))
-    rest = sorted((each for each in found if not _is_note(each[0], where)), key=lambda each: _steps(each[0]))
-    return _matched(where, rest) if is_pattern else _in_folder(where, rest)
+    rest = sorted((each for each in found if not _is_note(each[0], where)), key=lambda each: steps(each[0]))
+    return _matched(where, rest) if matched else _in_folder(where, rest)
 
 
 def require_no_secret(where: str) -> None:
@@ -94,7 +93,7 @@ def _matching(pattern: str) -> Found:
 def _matched(where: str, found: Sequence[tuple[str, bool]]) -> Files:
     """The files of a pattern. A folder among them is refused, unless the pattern reaches into folders."""
     name = pattern_name(where)
-    folders = [_steps(path)[-1] for path, is_folder in found if is_folder]
+    folders = [steps(path)[-1] for path, is_folder in found if is_folder]
     if folders and "**" not in where:
         raise InputError(f"{name} matches the folder {folders[0]}; for the files in such folders, add /*")
     files = tuple(path for path, is_folder in found if not is_folder)
@@ -106,7 +105,7 @@ def _matched(where: str, found: Sequence[tuple[str, bool]]) -> Files:
 def _in_folder(where: str, found: Sequence[tuple[str, bool]]) -> Files:
     """The files in a folder. What cannot be read is refused: growers may be in it."""
     name = shown(where)
-    strange = [_steps(path)[-1] for path, is_folder in found if is_folder or not is_known_name(path)]
+    strange = [steps(path)[-1] for path, is_folder in found if is_folder or not is_known_name(path)]
     pattern = f"{name}/*/*.csv" if any(is_folder for _, is_folder in found) else f"{name}/*.csv"
     if strange:
         raise InputError(
@@ -118,25 +117,13 @@ def _in_folder(where: str, found: Sequence[tuple[str, bool]]) -> Files:
     return Files(name, tuple(_absolute(path) for path, _ in found))
 
 
-def pattern_name(where: str) -> str:
-    """A pattern from the last folder on that it names: ``day-*/*.csv`` of ``/exports/2026/day-*/*.csv``."""
-    steps = _steps(where)
-    first = next((i for i, step in enumerate(steps) if _PATTERN.search(step)), len(steps))
-    root = 2 if scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
-    return "/".join(steps[max(root, first - 1) :])
-
-
 def _is_note(path: str, where: str) -> bool:
     """Whether a step of it begins like a note of a program, and the user has not named it."""
-    named, asked = _steps(where), where.rpartition("/")[2][:1]
-    own = [step for step in _steps(path) if step not in named]
-    return any(step.startswith(_NOTES) and not (_PATTERN.search(where) and step[0] == asked) for step in own)
+    named, asked = steps(where), where.rpartition("/")[2][:1]
+    own = [step for step in steps(path) if step not in named]
+    return any(step.startswith(_NOTES) and not (is_pattern(where) and step[0] == asked) for step in own)
 
 
 def _absolute(path: str) -> str:
     """The same from any folder, for it may be read by a process in another."""
     return path if scheme(path) is not None else str(Path(path).absolute())
-
-
-def _steps(path: str) -> tuple[str, ...]:
-    return PurePath(path).parts if scheme(path) is None else tuple(path.rstrip("/").split("/"))

@@ -91,4 +91,7 @@ def test_a_good_file_needs_no_setting_and_no_attention() -> None:
 
 def test_a_file_has_one_place_for_its_problems() -> None:
     assert problems_path("in/growers.csv", Path("reports")) == Path("reports/validate-growers/problems.csv")
+    assert problems_path("in/*.csv", Path("reports")) == Path("reports/validate-in/problems.csv")
+    assert problems_path("*/[ab].csv", Path("reports")) == Path("reports/validate-ab/problems.csv")
+    assert problems_path("*.csv", Path("reports")) == Path("reports/validate-file/problems.csv")
     assert problems_path("-", Path("reports")) == Path("reports/validate-stdin/problems.csv")

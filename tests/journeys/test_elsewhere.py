@@ -105,3 +105,43 @@ def test_a_decrypting_program_that_fails_ends_the_run_before_anything_is_sent(
     ran = _piped("wrong", encrypted, server)
     assert (ran.returncode, server.seen()) == (3, [])
     assert "standard input is empty" in ran.stderr
+
+
+# --- several files ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exports(here: Path) -> Path:
+    """Two files of three growers each, and a note of the program that wrote them."""
+    folder = here / "exports"
+    folder.mkdir()
+    both = growers(6)
+    (folder / "b.csv").write_text(as_csv(both[3:]))
+    (folder / "a.csv").write_text(as_csv(both[:3]))
+    (folder / "_SUCCESS").touch()
+    return folder
+
+
+def test_a_folder_is_one_run_and_so_is_a_pattern(desk: Desk, leaf: Leaf, exports: Path) -> None:
+    first = desk.at(leaf()).run("exports")
+    assert (first.code, first.statuses, first.summary["input"]) == (0, {"created": 6}, "exports")
+    assert [row["row"] for row in first.rows] == ["2", "3", "4", "5", "6", "7"]
+    assert "rows are numbered through 2 files: a.csv from 2, b.csv from 5" in first.err
+    again = desk.run("exports/*.csv")
+    assert (again.statuses, again.summary["input"]) == ({"existing": 6}, "exports/*.csv")
+    assert again.folder.name.endswith("Z-exports")
+    assert desk("events", "exports/*.csv", "--rate", "0").code == 0
+
+
+def test_validate_of_a_pattern_tells_rows_and_writes_over_none_of_its_files(
+    desk: Desk, exports: Path
+) -> None:
+    (exports / "b.csv").write_text(as_csv(growers(6)[3:]) + "no-uuid,planted-x\n")
+    told = desk("validate", "exports/*.csv")
+    assert told.code == 1
+    assert "row 8" in told.out
+    assert "a.csv from 2, b.csv from 5" in told.err
+    assert Path("reports/validate-exports/problems.csv").is_file()
+    refused = desk("validate", "exports", "--fix", "exports/b.csv")
+    assert refused.code == 2
+    assert "never written over" in refused.err

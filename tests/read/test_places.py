@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.places import files_at, is_one_file, pattern_name
+from bulk_onboard.read.places import files_at, is_one_file
+from bulk_onboard.where import pattern_name
 
 
 @pytest.fixture
