@@ -52,7 +52,7 @@ NO_CEILING_CONNECTIONS = 128
 ROWS_READY = 4
 MOST_IN_FLIGHT = 8192
 # From so many requests per second, and so many rows, on, HTTP gets a process of its own.
-FAST, MANY = 3_000, 5_000
+FAST, MANY = 1_000, 5_000
 REPLACED_EVENTS = "replaced-events.jsonl"
 
 

@@ -2,7 +2,11 @@
 
 aiolimiter's leaky bucket alone lets a full bucket through at once (up to twice R in the first second), and
 a bucket of one loses time with every late wake-up. So its bucket is made just large enough to catch up what
-a late wake-up missed, it is filled before the first turn, and a log of the last R turns guards the second.
+late wake-ups missed, it is filled before the first turn, and a log of the last R turns guards the second.
+
+What was missed is not caught up all at once but by going a little faster, which is a second bucket's. For
+the log makes every gap, and the crowd after it, come back a second later, and two crowds at the ends of a
+second would be too many for Leaf if one of them were delayed on the way.
 """
 
 from __future__ import annotations
@@ -13,8 +17,11 @@ from collections import deque
 
 from aiolimiter import AsyncLimiter
 
-# How late a wake-up may be without costing throughput, in seconds.
-CATCH_UP = 0.01
+# How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us
+# for some hundredths of a second, again and again.
+CATCH_UP = 0.1
+# It is caught up at so many times the rate, and no more at once than is due at that in so many seconds.
+FASTER, AT_ONCE = 1.5, 0.01
 
 
 class Ceiling:
@@ -26,7 +33,7 @@ class Ceiling:
     def __init__(self, rate: float) -> None:
         self._order = asyncio.Lock()
         self.held_until = 0.0
-        self._limiter: AsyncLimiter | None = None
+        self._buckets: tuple[AsyncLimiter, AsyncLimiter] | None = None
         self._recent: deque[float] = deque(maxlen=1)
         self.rate = rate
         self._set_window()
@@ -35,7 +42,7 @@ class Ceiling:
         """From the next turn on, another rate."""
         self.rate = rate
         self._set_window()
-        self._limiter = None  # aiolimiter's rate is fixed when it is made
+        self._buckets = None  # aiolimiter's rate is fixed when it is made
 
     def is_open(self, now: float) -> bool:
         """Whether nobody has to stand in line: there is no rate, and no pause."""
@@ -55,7 +62,8 @@ class Ceiling:
     async def _spaced(self) -> float:
         """The next turn under the ceiling, for whoever is first in line."""
         clock = asyncio.get_running_loop().time
-        await (await self._bucket()).acquire()
+        for bucket in await self._filled():
+            await bucket.acquire()
         # Asked again after every sleep, for a pause may have come in the meantime.
         while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left)
@@ -76,14 +84,18 @@ class Ceiling:
         self._window = max(1.0, 1 / self.rate) if self.rate else 0.0
         self._recent = deque(self._recent, maxlen=max(1, math.ceil(self.rate)))
 
-    async def _bucket(self) -> AsyncLimiter:
-        limiter = self._limiter
-        if limiter is None:
-            spare = self.rate * CATCH_UP
-            limiter = self._limiter = AsyncLimiter(1 + spare, (1 + spare) / self.rate)
+    async def _filled(self) -> tuple[AsyncLimiter, AsyncLimiter]:
+        """The bucket that keeps the rate, and the one that keeps what is caught up from coming at once."""
+        buckets = self._buckets
+        if buckets is None:
+            missed, crowd = self.rate * CATCH_UP, self.rate * FASTER * AT_ONCE
+            buckets = self._buckets = (
+                AsyncLimiter(1 + missed, (1 + missed) / self.rate),
+                AsyncLimiter(1 + crowd, (1 + crowd) / (self.rate * FASTER)),
+            )
             # Full, but for what has leaked since the last turn: a new bucket is no licence for an extra turn.
-            await limiter.acquire(spare + 1 - self._due())
-        return limiter  # not the attribute: `change` may have emptied it meanwhile
+            await buckets[0].acquire(missed + 1 - self._due())
+        return buckets  # not the attribute: `change` may have emptied it meanwhile
 
     def _due(self) -> float:
         """How much of the next turn is due by now, 0 to 1."""
