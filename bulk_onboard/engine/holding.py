@@ -1,19 +1,17 @@
-"""While a run sends: whoever is no longer sure to hold the ledger keeps still, and who has lost it stops."""
+"""While a run sends: no request goes out that its lock does not cover, and whoever has lost it stops."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError
 
-# Seconds since the last look that found the lock: after more than these no request goes out.
-SURE = 3.0
 LOOK = 0.5  # seconds
-# From the moment when the lock is lost to the last request, with some to spare.
+# From the moment when a lock is lost to the last request that may still go out, with some to spare.
 OVERLAP = 5.0
 
 
@@ -22,28 +20,50 @@ class Lock(Protocol):
 
     @property
     def lost(self) -> BulkOnboardError | None: ...
-    def age(self) -> float: ...
+    def is_sure(self) -> bool: ...
 
 
 class Turns(Protocol):
     """What lets requests out."""
 
-    def rest(self, seconds: float) -> None: ...
+    async def turn(self) -> float: ...
+    def hold(self, seconds: float) -> None: ...
+    def passed(self, turn: float) -> None: ...
+    def throttled(self, turn: float, after: float | None) -> None: ...
+
+
+class Covered:
+    """Turns that are given only while the lock is known to be ours. Its doubt is looked at last of all.
+
+    For an intent may be on disk for long before its request has its turn, and a process may sleep meanwhile.
+    """
+
+    def __init__(self, turns: Turns, lock: Lock) -> None:
+        self._turns, self._lock = turns, lock
+        self.hold, self.passed, self.throttled = turns.hold, turns.passed, turns.throttled
+
+    async def turn(self) -> float:
+        """Return when the next request may go out. Raises LedgerBusy, LedgerError if the lock is lost."""
+        while True:
+            turn = await self._turns.turn()
+            if self._lock.is_sure():
+                return turn
+            await asyncio.sleep(LOOK)  # and stand in line again: all at once would be too many
 
 
 @asynccontextmanager
-async def holding(lock: Lock, turns: Turns, stop: StopSignal) -> AsyncIterator[None]:
-    """As long as the block lasts, no request goes out that the lock does not cover."""
-    watch = asyncio.create_task(_watch(lock, turns, stop))
+async def holding(lock: Lock, stop: StopSignal) -> AsyncIterator[None]:
+    """As long as the block lasts, the run stops when its lock is lost."""
+    watch = asyncio.create_task(_watch(lock, stop))
     try:
         yield
     finally:
         watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
 
 
-async def _watch(lock: Lock, turns: Turns, stop: StopSignal) -> None:
-    while lock.lost is None:
-        if lock.age() > SURE:
-            turns.rest(2 * LOOK)
+async def _watch(lock: Lock, stop: StopSignal) -> None:
+    while lock.lost is None:  # noqa: ASYNC110  (it is lost in a thread)
         await asyncio.sleep(LOOK)
     stop.drain(str(lock.lost), lock.lost.exit_code)

@@ -93,6 +93,7 @@ async def begun(
             kind=kind,
         )
         run_no = ledger.begin(info, ledger.scope(place.identity, info.provider), me())
+        hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
 
 
@@ -116,6 +117,7 @@ async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -
         for scope in scopes_of(ledger, info).values():
             ledger.forget(scope)
         ledger.take_up()
+        hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
 
 
@@ -149,8 +151,9 @@ async def undoing(
             ceiling=settings.pace.rate,
             kind=kind,
         )
-        scope = ledger.scope(place.identity, info.provider)
-        yield Opened(ledger, hold, ledger.begin(info, scope, me()), info, place)
+        run_no = ledger.begin(info, ledger.scope(place.identity, info.provider), me())
+        hold.epoch = ledger.epoch
+        yield Opened(ledger, hold, run_no, info, place)
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:

@@ -15,7 +15,7 @@ from bulk_onboard import manifest
 from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
 from bulk_onboard.engine.closing import RunResult, ended
-from bulk_onboard.engine.holding import holding
+from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, find, require_stored, scopes_of, undoing
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
@@ -185,11 +185,11 @@ class _Rollback:
         client = LeafClient(
             self._place.leaf,
             providers,
-            pace,
+            Covered(pace, self._hold),
             connections=in_flight_of(self._settings)[0],
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
-        async with client, holding(self._hold, pace, self._stop):
+        async with client, holding(self._hold, self._stop):
             scope = self._scopes[providers[0].name]
             async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
                 try:

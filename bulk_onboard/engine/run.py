@@ -12,7 +12,7 @@ import pandas as pd
 
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write
 from bulk_onboard.engine.foresee import foresee
-from bulk_onboard.engine.holding import holding
+from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, utc_now
 from bulk_onboard.engine.opening import (
@@ -251,12 +251,12 @@ class _Run:
         client = LeafClient(
             leaf,
             self._providers,
-            pace,
+            Covered(pace, self._hold),
             connections=connections,
             apart=_apart(self._settings, to_do),
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
-        async with client, holding(self._hold, pace, self._stop):
+        async with client, holding(self._hold, self._stop):
             async with Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal:
                 ready = Phases(
                     settings=self._settings,

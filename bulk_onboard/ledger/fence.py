@@ -51,7 +51,12 @@ def is_ours(db: Connection, epoch: str | None) -> bool:
 def require_ours(db: Connection, epoch: str | None, shown: str) -> None:
     """Raises LedgerBusy if another run has begun since."""
     if not is_ours(db, epoch):
-        raise LedgerBusy(
-            f"another run has taken over the ledger {shown}: nothing more is sent; run the same command again"
-            " when that run has ended"
-        )
+        raise taken_over(shown)
+
+
+def taken_over(shown: str) -> LedgerBusy:
+    """Another run has begun since."""
+    return LedgerBusy(
+        f"another run has taken over the ledger {shown}: nothing more is sent; run the same command again"
+        " when that run has ended"
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -17,7 +16,8 @@ from typing import Any
 import psycopg
 
 from bulk_onboard.errors import LedgerBusy, LedgerError
-from bulk_onboard.ledger.hold import BEAT, Hold
+from bulk_onboard.ledger.fence import taken_over
+from bulk_onboard.ledger.hold import BEAT, Hold, clock
 from bulk_onboard.ledger.lasting import MOST, Lost, Patience
 from bulk_onboard.ledger.postgres import Postgres
 
@@ -30,13 +30,15 @@ _HOLDER = """
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+_EPOCH = "SELECT value FROM meta WHERE key = 'epoch'"
+
 
 @contextmanager
 def held(postgres: Postgres, me: str, patience: Patience) -> Iterator[Hold]:
     """Hold the ledger for this process. Raises LedgerBusy if another one holds it, LedgerError."""
     lock = _Lock(postgres, me)
     patience.through(lock.take)
-    hold, over = Hold(clock=time.monotonic), threading.Event()
+    hold, over = Hold(clock), threading.Event()
     watch = threading.Thread(target=lock.watch, args=(hold, over), name="ledger-lock", daemon=True)
     watch.start()
     try:
@@ -67,7 +69,7 @@ class _Lock:
         except psycopg.Error as error:
             session.close()
             raise self._translated(error) from None
-        except LedgerBusy:
+        except (LedgerError, LedgerBusy):
             session.close()
             raise
         self._session = session
@@ -93,9 +95,9 @@ class _Lock:
     def watch(self, hold: Hold, over: threading.Event) -> None:
         """Look at the connection until all is ``over``; make it anew as long as nobody else has the lock."""
         while not over.wait(BEAT):
-            asked = hold.clock()
+            asked = hold.now()
             try:
-                if self._is_alive() or self._taken_again():
+                if self._is_alive() or self._taken_again(hold.epoch):
                     hold.confirm(asked)
                 elif hold.age() > MOST:
                     hold.lose(LedgerError(f"the ledger {self._postgres.shown} was out of reach for too long"))
@@ -109,10 +111,13 @@ class _Lock:
             return self._session is not None and self._session.execute("SELECT 1").fetchone() == (1,)
         return False
 
-    def _taken_again(self) -> bool:
+    def _taken_again(self, epoch: str | None) -> bool:
+        """Raises LedgerBusy if another run has the lock, or had it meanwhile."""
         self.give_back()
-        with suppress(Lost):
+        with suppress(Lost, psycopg.Error):
             self.take()
+            if epoch and self._session and self._session.execute(_EPOCH).fetchone() != (epoch,):
+                raise taken_over(self._postgres.shown)
             return True
         return False
 

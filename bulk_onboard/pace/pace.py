@@ -67,10 +67,6 @@ class Pace:
             self._meter.held(self._ceiling.held_until - seconds, self._ceiling.held_until)
             self._on_hold(seconds)
 
-    def rest(self, seconds: float) -> None:
-        """The same for a reason of our own, which is neither told nor put down as a pause of Leaf's."""
-        self._ceiling.hold(seconds)
-
     def passed(self, turn: float) -> None:
         """The request of this turn was not refused as one too many."""
         self._answers.passed(turn)

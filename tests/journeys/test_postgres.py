@@ -1,0 +1,225 @@
+"""A ledger on a server: from any machine, one run at a time, through kills, cuts and restarts."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from postgres import Server as Postgres
+from postgres import served
+
+from bulk_onboard.ledger import Ledger
+from bulk_onboard.sandbox import Behaviour
+
+from .support import Desk, Server, end, grower, growers, start, write
+
+Leaf = Callable[..., Server]
+# Slow enough that there is always something in flight.
+BUSY = Behaviour(event_delay=0, latency=0.05)
+COUNT = 40
+QUICK = ("--no-events", "--timeout", "1")
+
+
+@pytest.fixture
+def url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a new ledger, for all that run here."""
+    found = postgres.url()
+    monkeypatch.setenv("BULK_ONBOARD_LEDGER", found)
+    return found
+
+
+def under_way(server: Server, process: subprocess.Popen[str], posts: int = 5) -> None:
+    """Wait until some rows are stored."""
+    until = time.monotonic() + 30
+    while server.posts < posts:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def nobody_twice(server: Server, count: int = COUNT) -> None:
+    """Each grower is stored, by one POST."""
+    assert len(server.held) == count
+    assert all(each["postsStored"] == 1 for each in server.held.values()), "somebody was stored twice"
+
+
+def started(server: Server, *argv: str) -> subprocess.Popen[str]:
+    """A run in a process of its own, which takes some seconds."""
+    return start("run", write(growers(COUNT)), "--rate", "30", *QUICK, *argv, env=server.environment)
+
+
+def test_what_one_machine_did_another_one_tells_repeats_checks_and_takes_back(
+    desk: Desk, leaf: Leaf, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = desk.at(leaf()).run(write([*growers(3), *growers(1, "refused-", start=3)]))
+    run = first.summary["runId"]
+    assert not Path("reports/ledger.sqlite3").exists()
+    for name in ("elsewhere", "home"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert [each["runId"] for each in json.loads(desk("runs", "--json").out)] == [run]
+    assert desk("status", grower(0)).code == 0
+    again = desk("report", run)
+    assert (again.code, again.statuses) == (1, first.statuses)
+    assert desk("events", run).code == 1
+    repeated = desk.run(write(growers(3)))
+    assert (repeated.code, repeated.statuses) == (0, {"existing": 3})
+    assert desk("rollback", run, "--yes").code == 0
+    assert desk.run("growers.csv").statuses == {"created": 3}
+
+
+def test_where_no_run_was_made_nothing_is_told_and_nothing_is_made(
+    desk: Desk, url: str, postgres: Postgres
+) -> None:
+    for argv in (
+        ["runs"],
+        ["status", grower(0)],
+        ["report"],
+        ["rollback", "20261123T154500Z-x", "--yes", "--sandbox"],
+    ):
+        ran = desk(*argv)
+        assert (ran.code, "no ledger at postgresql://" in ran.err) == (2, True), ran.err
+    schema = url.rpartition("=")[2]
+    assert not postgres.sql("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema)
+
+
+def test_a_second_run_is_told_at_once_who_is_at_work(desk: Desk, leaf: Leaf, url: str) -> None:
+    server = leaf(BUSY)
+    process = started(server)
+    under_way(server, process)
+    second = desk.at(server).run("growers.csv")
+    assert (second.code, f"held by process {process.pid} on " in second.err) == (6, True), second.err
+    assert desk("runs").code == 0
+    assert end(process, 40).code == 0
+    nobody_twice(server)
+
+
+def test_after_a_kill_the_next_run_does_what_is_left_and_asks_first(desk: Desk, leaf: Leaf, url: str) -> None:
+    server = leaf(BUSY)
+    process = started(server)
+    under_way(server, process)
+    process.kill()
+    end(process, 40)
+    again = desk.at(server).run("growers.csv", *QUICK)
+    assert again.code == 0
+    assert sum(again.statuses.values()) == COUNT
+    nobody_twice(server)
+
+
+# --- the server's own troubles ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+    """A server to be ill-treated, with a ledger."""
+    with served() as server:
+        monkeypatch.setenv("BULK_ONBOARD_LEDGER", server.url("mine"))
+        yield server
+
+
+def cut_all(postgres: Postgres) -> None:
+    """Every connection but our own."""
+    postgres.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid != pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+def test_a_server_that_dies_and_comes_back_is_waited_for(leaf: Leaf, own: Postgres) -> None:
+    server = leaf(BUSY)
+    process = started(server)
+    under_way(server, process)
+    own.stop()
+    time.sleep(1)
+    own.start()
+    ran = end(process, 40)
+    assert ran.code == 0, ran.err
+    assert "mine cannot be reached: waiting" in ran.err
+    assert ran.statuses == {"created": COUNT}
+    nobody_twice(server)
+
+
+def test_cut_connections_are_made_again_and_nothing_is_lost(leaf: Leaf, own: Postgres) -> None:
+    server = leaf(BUSY)
+    process = started(server)
+    under_way(server, process)
+    for _ in range(8):
+        cut_all(own)
+        time.sleep(0.1)
+    ran = end(process, 40)
+    assert ran.code == 0, ran.err
+    assert ran.statuses == {"created": COUNT}
+    nobody_twice(server)
+
+
+def test_a_server_that_is_away_when_a_run_begins_is_waited_for(desk: Desk, leaf: Leaf, own: Postgres) -> None:
+    own.stop()
+    soon = threading.Timer(1, own.start)
+    soon.start()
+    ran = desk.at(leaf()).run(write(growers(2)))
+    soon.join()
+    assert (ran.code, "cannot be reached: waiting" in ran.err) == (0, True), ran.err
+
+
+def test_a_server_that_answers_no_is_not_waited_for(
+    desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_ONBOARD_LEDGER", own.url("mine").replace("/postgres?", "/no_such_database?"))
+    began = time.monotonic()
+    ran = desk.at(leaf()).run(write(growers(2)))
+    assert (ran.code, "does not exist" in ran.err) == (5, True), ran.err
+    assert time.monotonic() - began < 20
+
+
+def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
+    desk: Desk, leaf: Leaf, own: Postgres
+) -> None:
+    """Also not what it had written down before: the other run has asked for that, and sent it."""
+    server = leaf(Behaviour(event_delay=0))
+    process = started(server)
+    under_way(server, process)
+    process.send_signal(signal.SIGSTOP)
+    cut_all(own)
+    again = desk.at(server).run("growers.csv", *QUICK)
+    assert again.code == 0, again.err
+    posts = server.posts
+    process.send_signal(signal.SIGCONT)
+    ran = end(process, 40)
+    assert ran.code == 6
+    assert "another run has taken over" in ran.err
+    assert server.posts == posts
+    nobody_twice(server)
+    with Ledger(own.place("mine")) as ledger:
+        found = ledger.find(None)
+    assert found
+    assert found[1].run_id == again.summary["runId"]
+
+
+def test_intents_alone_are_fenced_while_the_other_run_is_still_at_work(
+    desk: Desk, leaf: Leaf, own: Postgres
+) -> None:
+    server = leaf(BUSY)
+    first = started(server)
+    under_way(server, first)
+    first.send_signal(signal.SIGSTOP)
+    cut_all(own)
+    second = started(server)
+    until = time.monotonic() + 30
+    while not _begun_again(own):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first.send_signal(signal.SIGCONT)
+    assert end(first, 40).code == 6
+    assert end(second, 40).code == 0
+    nobody_twice(server)
+
+
+def _begun_again(own: Postgres) -> bool:
+    return own.sql("SELECT count(*) FROM run", schema="mine") == [(2,)]
