@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     sandbox_reset: bool
     sandbox_faults: str
     allow_shared_tokens: bool
+    create_users: bool
     dry_run: bool
     plan: str | Path
 

@@ -108,6 +108,30 @@ def check(
     return Checked(frame, payload, words, prints, digests, warnings, verdict.problems(chunk.numbers))
 
 
+def texts(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The fields' cells by name, cleaned; what was taken off; and what is wrong with them as texts.
+
+    The last two are as in `Checked`.
+    """
+    suspects = {name: _suspects(chunk.cells[i], name) for i, name in enumerate(columns.fields)}
+    cells, warnings = _cleaned(chunk, columns, suspects)
+    verdict = _Verdict(len(chunk.numbers))
+    for i, name in enumerate(columns.fields):
+        _check_text(verdict, _Few(cells[name], suspects[name]), chunk.not_text[:, i], columns.names[name])
+    return cells, warnings, verdict.problems(chunk.numbers)
+
+
+def cleaned(cells: pd.Series) -> pd.Series:
+    """A column without what surrounds its values."""
+    dirty = np.flatnonzero(_matches(cells, _DIRTY))
+    if not len(dirty):
+        return cells
+    found = cells.tolist()
+    for i in dirty:
+        found[i] = clean(found[i])[0]
+    return pd.Series(found, dtype="str")
+
+
 class _Verdict:
     """The first problem of each row, which later ones do not overwrite; and all of them."""
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bulk_onboard.meanings import MEANINGS, Code
+from bulk_onboard.user_meanings import USER_MEANINGS
 
 __all__ = ["CODES", "Code", "hint", "lookup", "suggest"]
 
-CODES: Mapping[str, Code] = MappingProxyType({code.name: code for code in MEANINGS})
+CODES: Mapping[str, Code] = MappingProxyType({code.name: code for code in (*MEANINGS, *USER_MEANINGS)})
 
 
 def lookup(code: str) -> Code | None:
@@ -42,7 +43,16 @@ def suggest(code: str) -> list[str]:
 
 
 def _missing(code: str, field: str) -> Code:
-    return Code(code, f"The row has no {field}.", f"Fill in {field} and run again.")
+    return Code(
+        code, f"The row has no {field}.", f"Fill in {field} and run again{_OTHERWISE.get(field, '')}."
+    )
+
+
+_OTHERWISE = {
+    "leafUserId": ", or have the grower looked up by an externalId or email with --create-users",
+    "name": "; without it a grower whom Leaf does not know cannot be created",
+    "email": "; without it a grower whom Leaf does not know cannot be created",
+}
 
 
 def _of_leaf(code: str, key: str) -> Code:

@@ -77,9 +77,9 @@ class LeftWithout:
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase begins: ``total`` rows will be onboarded, checked, or only looked at (foresee)."""
+    """A phase begins: ``total`` rows will get a user, be onboarded, checked, or only looked at (foresee)."""
 
-    phase: Literal["onboard", "events", "foresee", "rollback"]
+    phase: Literal["users", "onboard", "events", "foresee", "rollback"]
     total: int
 
 
@@ -90,6 +90,14 @@ class RowFinished:
     row: int
     status: Status
     code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserKnown:
+    """A row's grower has a Leaf user: one that was there already, or a new one."""
+
+    row: int
+    created: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +175,7 @@ Fact = (
     | LeftWithout
     | PhaseStarted
     | RowFinished
+    | UserKnown
     | AboutToDelete
     | RowRolledBack
     | RowChecked

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bulk_onboard.decide import Action, Finish, Next, Policy, Step
 from bulk_onboard.facts import Forecast
-from bulk_onboard.model import IfExists, Row, Status
+from bulk_onboard.model import IfExists, Requests, Row, Status
 
 # Of the events check of one row: its events, and its credentials.
 CHECK = 2
@@ -16,6 +16,11 @@ CHECK = 2
 def asking(policy: Policy) -> Policy:
     """The policy of a dry run: it asks also where the run would post without asking."""
     return replace(policy, if_exists=IfExists.SKIP) if policy.if_exists is IfExists.OVERWRITE else policy
+
+
+def asks(mode: IfExists) -> bool:
+    """Whether a run asks Leaf before it posts."""
+    return mode is not IfExists.OVERWRITE
 
 
 def foreseen(row: Row, step: Step, mode: IfExists) -> Step:
@@ -48,17 +53,20 @@ def forecast(
     unchecked: int,
     events: bool,
     rate: float,
+    enrolling: Requests = Requests(),  # noqa: B008  (frozen)
 ) -> Forecast:
     """What a run of these rows would take.
+
+    ``enrolling``: what it takes to find or create the Leaf users of those who are not known yet.
 
     ``asked``: requests that the dry run sent to know this much. ``listed``: it read Leaf's list of users, so
     existing growers need no second look. ``unchecked``: rows that were done before and are to be checked.
     """
     created, replaced = counts.get(Status.WOULD_CREATE, 0), counts.get(Status.WOULD_REPLACE, 0)
-    deletes = 0 if mode is IfExists.OVERWRITE else replaced
-    gets = (0 if mode is IfExists.OVERWRITE else asked) + deletes  # of the old credentials' events
+    deletes = replaced if asks(mode) else 0
+    gets = (asked if asks(mode) else 0) + deletes  # of the old credentials' events
     if events:
         gets += CHECK * (created + replaced + unchecked)
         gets += counts.get(Status.EXISTING, 0) * (1 if listed else CHECK)
-    known = Forecast(gets, created + replaced, deletes)
+    known = Forecast(gets + enrolling.get, created + replaced + enrolling.post, deletes)
     return replace(known, seconds=round(known.total / rate, 1)) if rate else known

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from bulk_onboard.errors import InputError, UsageError
+from bulk_onboard.newcomers import FIELDS, By
 from bulk_onboard.providers import Field, Provider
 
 LEAF_USER_ID = "leafUserId"
@@ -26,17 +28,21 @@ class Columns:
 
     ``fields``: field name -> position; ``names``: field name -> header as the file spells it; ``keep``:
     header and position of the columns that are carried into the results; ``provider``: position of the
-    column that says which provider a row goes to, None if there is none.
+    column that says which provider a row goes to, None if there is none. ``users`` and ``user_names``: the
+    same as ``fields`` and ``names`` of what a Leaf user is looked up by or created with, where that is
+    wanted.
     """
 
     fields: Mapping[str, int]
     names: Mapping[str, str]
     keep: tuple[tuple[str, int], ...]
     provider: int | None = None
+    users: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    user_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def of(self, provider: Provider) -> Columns:
         """Those that matter to the rows of one provider."""
-        names = {LEAF_USER_ID, *(field.name for field in provider.fields)}
+        names = {LEAF_USER_ID, *(each.name for each in provider.fields)}
         return replace(self, fields={name: at for name, at in self.fields.items() if name in names})
 
 
@@ -63,10 +69,12 @@ def match_header(
     mapping: Mapping[str, str],
     keep: Sequence[str],
     name: str = "the file",
+    users: bool = False,
 ) -> Columns:
     """Find the fields in a header. ``mapping``: field -> column; ``name``: the file's, for messages.
 
-    ``providers``: those that the rows go to. A column is needed if one of them needs it.
+    ``providers``: those that the rows go to. A column is needed if one of them needs it. ``users``: rows may
+    name their grower by an externalId or an email, so there need not be a leafUserId.
 
     Raises InputError that tells all that is wrong with the file's header at once, UsageError for an option
     that cannot be meant.
@@ -75,6 +83,7 @@ def match_header(
     asked, by_provider = _asked(providers, own, mapping), provider_column(header, mapping, name)
     problems: list[str] = []
     fields: dict[str, int] = {}
+    persons = _users(header, asked, problems) if users else {}
     for field in (LEAF_USER_ID, *own):
         found = _positions(header, asked.get(field, field), exact=field in asked)
         if len(found) > 1:
@@ -83,8 +92,10 @@ def match_header(
             fields[field] = found[0]
         elif field in asked:
             problems.append(f"--map {field}={asked[field]}: there is no such column")
+        elif field == LEAF_USER_ID and any(by in persons for by in By):
+            continue
         elif by := _needed_by(field, providers):
-            problems.append(_missing(field, header, by if len(providers) > 1 else ()))
+            problems.append(_missing(field, header, by if len(providers) > 1 else (), users=users))
     problems += _doubled(header, fields | ({} if by_provider is None else {PROVIDER: by_provider}))
     kept = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
     if problems and not fields and holds_data(header):
@@ -92,7 +103,22 @@ def match_header(
         raise InputError(no_header(name, [LEAF_USER_ID, *needed]))
     if problems:
         raise InputError(f"{name}: {'; '.join(problems)}. The columns are: {_listed(header)}")
-    return Columns(fields, {field: header[i] for field, i in fields.items()}, kept, by_provider)
+    names, user_names = ({field: header[i] for field, i in each.items()} for each in (fields, persons))
+    return Columns(fields, names, kept, by_provider, persons, user_names)
+
+
+def _users(header: Sequence[str], asked: Mapping[str, str], problems: list[str]) -> dict[str, int]:
+    """Where the columns stand that tell of a user."""
+    found: dict[str, int] = {}
+    for name in FIELDS:
+        at = _positions(header, asked.get(name, name), exact=name in asked)
+        if len(at) > 1:
+            problems.append(_ambiguous(name, header, at))
+        elif at:
+            found[name] = at[0]
+        elif name in asked:
+            problems.append(f"--map {name}={asked[name]}: there is no such column")
+    return found
 
 
 def holds_data(header: Sequence[str]) -> bool:
@@ -108,10 +134,13 @@ def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
 def _asked(
     providers: Sequence[Provider], fields: Sequence[str], mapping: Mapping[str, str]
 ) -> dict[str, str]:
-    names = {normal(name): name for name in (LEAF_USER_ID, *fields, PROVIDER)}
+    names = {normal(name): name for name in (*FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
     unknown = [field for field in mapping if normal(field) not in names]
     if unknown:
-        listed, who = ", ".join(names.values()), ", ".join(provider.name for provider in providers)
+        listed, who = (
+            ", ".join((LEAF_USER_ID, *fields, PROVIDER)),
+            ", ".join(provider.name for provider in providers),
+        )
         verb, whose = ("have", "their") if len(providers) > 1 else ("has", "its")
         raise UsageError(f"--map {unknown[0]}=…: {who} {verb} no such field; {whose} fields are {listed}")
     return {names[normal(field)]: column for field, column in mapping.items()}
@@ -131,17 +160,27 @@ def _needed_by(field: str, providers: Sequence[Provider]) -> list[str]:
     return [p.name for p in providers if any(f.name == field and f.required for f in p.grower_fields)]
 
 
-def _missing(field: str, header: Sequence[str], by: Sequence[str]) -> str:
+def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: bool) -> str:
     """``by``: names of the providers that need it, if there are others that do not."""
     need = "needs" if len(by) == 1 else "need"
     said = f"the column {field} is missing" + (f", which {' and '.join(by)} {need}" if by else "")
     spelled = {normal(name): name for name in header if name}
     near = get_close_matches(normal(field), spelled, n=1, cutoff=0.7)
+    if not near and field == LEAF_USER_ID:
+        return said + _or_looked_up(spelled, users=users)
     if not near:
         return said
     name = re.sub(_CONTROL, " ", spelled[near[0]])
     option = f'"{field}={name}"' if " " in name else f"{field}={name}"
     return f"{said}; if {name!r} is it, add --map {option}"
+
+
+def _or_looked_up(spelled: Mapping[str, str], *, users: bool) -> str:
+    """What to do instead of naming growers by their ids, where the file can do that."""
+    ways = [by.value for by in By if normal(by) in spelled]
+    if users:
+        return f", and so are {' and '.join(By)}, which --create-users looks growers up by"
+    return f"; to have growers looked up by {' or '.join(ways)}, add --create-users" if ways else ""
 
 
 def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:

@@ -179,7 +179,8 @@ _REFUSED = (
     Code(
         "no-such-user",
         "Leaf knows no user with this leafUserId under our login.",
-        "Check the id and which Leaf (LEAF_BASE_URL) and login are used; create the user first if needed.",
+        "Check the id and which Leaf (LEAF_BASE_URL) and login are used. Users are created for rows with an"
+        " externalId or email in place of the id (--create-users).",
     ),
     Code(
         "already-exists",

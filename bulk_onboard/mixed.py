@@ -134,6 +134,11 @@ class RepeatsOfEach:
         for part in split(checked):
             self._repeats.setdefault(part.provider, Repeats()).add(part.checked)
 
+    def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
+        """As `Repeats.rename`."""
+        for each in self._repeats.values():
+            each.rename(rows, ids)
+
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others, as `Repeats` tells them."""
         found = [each.findings(allow_shared_tokens=allow_shared_tokens) for each in self._repeats.values()]

@@ -58,6 +58,16 @@ class Repeats:
         """What was taken in, as one."""
         return Sightings(*self._columns()) if self._parts else NO_SIGHTINGS
 
+    def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
+        """These rows (ascending) turned out to be of other growers (rows x 2) than they were added as."""
+        if not self._parts:
+            return
+        columns = self._columns()
+        at = np.searchsorted(columns[0], rows)
+        met = np.flatnonzero(at < len(columns[0]))
+        met = met[columns[0][at[met]] == rows[met]]
+        columns[1][at[met]] = ids[met]
+
     def _columns(self) -> tuple[np.ndarray, ...]:
         """The parts as one, in place of the parts."""
         columns = tuple(np.concatenate(part) for part in zip(*self._parts, strict=True))
@@ -70,7 +80,7 @@ class Repeats:
 def of_growers(seen: Sightings) -> Findings:
     """Rows of growers who have several: the same again, or contradicting each other."""
     found: Findings = {}
-    for group in _groups(seen.ids):
+    for group in groups(seen.ids):
         _judge_grower(seen.rows[group], seen.digests[group], found)
     return found
 
@@ -78,7 +88,7 @@ def of_growers(seen: Sightings) -> Findings:
 def of_tokens(seen: Sightings) -> Findings:
     """Rows of different growers with one token."""
     found: Findings = {}
-    for group in _groups(seen.prints.reshape(-1, 1)):
+    for group in groups(seen.prints.reshape(-1, 1)):
         _judge_token(seen.rows[group], seen.ids[group], found)
     return found
 
@@ -94,7 +104,7 @@ def findings_of(each: Iterable[Findings]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["row", "status", "code", "message"])
 
 
-def _groups(keys: np.ndarray) -> list[np.ndarray]:
+def groups(keys: np.ndarray) -> list[np.ndarray]:
     """Positions that share a key (a line of numbers), ascending, for keys that occur more than once."""
     if len(keys) < 2:
         return []
@@ -113,8 +123,8 @@ def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: Findings) -> Non
             found[int(row)] = ("duplicate", "duplicate", f"repeats row {rows[0]}")
         return
     for row in rows:
-        others = f"the same grower has other credentials in {_others(rows, row)}"
-        found[int(row)] = ("invalid", "conflicting-rows", others)
+        told = f"the same grower has other credentials in {others(rows, row)}"
+        found[int(row)] = ("invalid", "conflicting-rows", told)
 
 
 def _judge_token(rows: np.ndarray, ids: np.ndarray, found: Findings) -> None:
@@ -122,12 +132,13 @@ def _judge_token(rows: np.ndarray, ids: np.ndarray, found: Findings) -> None:
     if (ids == ids[0]).all():
         return
     for row in rows:
-        others = f"another grower has the same token in {_others(rows, row)}"
-        found[int(row)] = ("invalid", "shared-token", others)
+        told = f"another grower has the same token in {others(rows, row)}"
+        found[int(row)] = ("invalid", "shared-token", told)
 
 
-def _others(rows: np.ndarray, row: int) -> str:
-    others = [int(other) for other in rows[: _LISTED + 1] if other != row][:_LISTED]
-    more = len(rows) - 1 - len(others)
-    word = "row" if len(others) == 1 and not more else "rows"
-    return f"{word} {', '.join(map(str, others))}" + (f" and {more} more" if more else "")
+def others(rows: np.ndarray, row: int) -> str:
+    """Which rows these are, but for this one; not all of them, if they are many."""
+    found = [int(other) for other in rows[: _LISTED + 1] if other != row][:_LISTED]
+    more = len(rows) - int((rows == row).any()) - len(found)
+    word = "row" if len(found) == 1 and not more else "rows"
+    return f"{word} {', '.join(map(str, found))}" + (f" and {more} more" if more else "")

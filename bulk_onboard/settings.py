@@ -49,7 +49,10 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """How the file is read. ``mapping`` is field -> column header."""
+    """How the file is read. ``mapping`` is field -> column header.
+
+    ``create_users``: growers may be named by an externalId or an email, and who has no Leaf user gets one.
+    """
 
     sheet: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class InputSettings:
     limit: int | None = None
     strict: bool = False
     allow_shared_tokens: bool = False
+    create_users: bool = False
 
 
 @dataclass(frozen=True, slots=True)

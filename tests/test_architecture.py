@@ -49,6 +49,7 @@ TABLES = {
     "plan",
     "engine.planned",
 }
+TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
 TABLES |= {"findings", "repair", "workbook"}
 TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}
 
@@ -56,7 +57,7 @@ TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.
 CONFINED = {
     "pandas": TABLES,
     "numpy": TABLES,
-    "pyarrow": {"read", "check", "texts", "compare", "concerns", "growers", "manifest", "report"},
+    "pyarrow": {"read", "check", "texts", "compare", "concerns", "growers", "manifest", "naming", "report"},
     "aiohttp": {"leaf", "sandbox", "notify", "read.remote"},
     "apprise": {"notify"},
     "fsspec": {"read"},

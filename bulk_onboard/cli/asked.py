@@ -22,7 +22,12 @@ def reading_with_settings(source: Source, settings: Settings) -> Reading:
 
     told, reading = settings.input, reading_of(source, settings)
     found = match_header(
-        source.header, reading.providers, mapping=told.mapping, keep=told.keep, name=source.name
+        source.header,
+        reading.providers,
+        mapping=told.mapping,
+        keep=told.keep,
+        name=source.name,
+        users=told.create_users,
     )
     require(settings, reading.providers, found.fields)
     return reading

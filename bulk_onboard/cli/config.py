@@ -71,6 +71,7 @@ class Options(BaseModel):
     sandbox_reset: StrictBool = False
     sandbox_faults: str = "none"
     allow_shared_tokens: StrictBool = False
+    create_users: StrictBool = False
     min_rows: NotNegative = 0
     max_new: Annotated[s.MaxNew | None, BeforeValidator(parse.max_new)] = None
     notify: Annotated[tuple[str, ...], BeforeValidator(parse.urls)] = ()
@@ -151,6 +152,7 @@ def load(
     if "map" in told and isinstance(columns := file.options.get("map"), Mapping):
         told["map"] = {**columns, **told["map"]}
     options = _validated(Options, {**file.options, **told}, config, told)
+    _refuse_a_plan_of_unknown_users(options)
     try:
         around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
@@ -200,6 +202,14 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
         raise UsageError("--dry-run makes a plan and --plan carries one out; take one of them at a time")
 
 
+def _refuse_a_plan_of_unknown_users(options: Options) -> None:
+    if options.plan and options.create_users:
+        raise UsageError(
+            "--plan carries out what is planned for growers with a leafUserId, and --create-users is for"
+            " those without; take one of them at a time (--no-create-users)"
+        )
+
+
 def _validated(model: type[M], values: Mapping[str, Any], config: Path | None, told: Collection[str]) -> M:
     """The model. What the command line said was checked there, so what is wrong now stands in the file.
 
@@ -240,6 +250,7 @@ def _frozen(
             limit=options.limit,
             strict=options.strict,
             allow_shared_tokens=options.allow_shared_tokens,
+            create_users=options.create_users,
         ),
         pace=s.Pace(_rate(options), options.max_in_flight),
         if_exists=options.if_exists,

@@ -30,6 +30,7 @@ Examples:
 @options.provider
 @options.sandbox
 @options.reading
+@options.create_users
 @options.strict
 @options.pace
 @options.events_wait

@@ -104,6 +104,13 @@ reading = together(
     _flag("--allow-shared-tokens", "Let several growers have one token."),
 )
 
+create_users = click.option(
+    "--create-users/--no-create-users",
+    default=None,
+    help="Look up rows without leafUserId by externalId or email, and create users who are not there."
+    "  [default: no]",
+)
+
 strict = _flag("--strict", "Refuse a file in which one row is invalid.")
 
 pace = together(

@@ -33,6 +33,7 @@ from bulk_onboard.facts import (
     Slowed,
     Stopping,
     Trouble,
+    UserKnown,
 )
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Lines:
     def __call__(self, fact: Fact) -> None:
         """Say a fact, or count it."""
         match fact:
-            case RowFinished() | RowChecked() | RowRolledBack():
+            case RowFinished() | RowChecked() | RowRolledBack() | UserKnown():
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self._end_phase()
@@ -190,7 +191,7 @@ class Bar:
     def __call__(self, fact: Fact) -> None:
         """Move the bar, or write a line above it."""
         match fact:
-            case RowFinished() | RowChecked() | RowRolledBack():
+            case RowFinished() | RowChecked() | RowRolledBack() | UserKnown():
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self.close()

@@ -37,6 +37,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 @options.provider
 @options.sandbox
 @options.reading
+@options.create_users
 @options.strict
 @options.pace
 @options.if_exists

@@ -44,6 +44,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("file", shell_complete=suggest.files)
 @options.provider
 @options.reading
+@options.create_users
 @click.option(
     "--annotate",
     type=_FILE,

@@ -25,17 +25,19 @@ from bulk_onboard.facts import (
     Slowed,
     Stopping,
     Trouble,
+    UserKnown,
 )
 from bulk_onboard.model import Health, Status, Undone
 
 PHASES: Mapping[str, str] = {
+    "users": "looking up users",
     "onboard": "onboarding",
     "events": "checking events",
     "foresee": "asking",
     "rollback": "rolling back",
 }
 # A row has moved on.
-Row = RowFinished | RowChecked | RowRolledBack
+Row = RowFinished | RowChecked | RowRolledBack | UserKnown
 
 
 def rows(count: int) -> str:
@@ -120,7 +122,7 @@ def announcement(fact: Fact) -> str | None:
             return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
         case Begun() | Reading() | Listed() | PhaseStarted():
             return None
-        case RowFinished() | RowChecked() | RowRolledBack():
+        case RowFinished() | RowChecked() | RowRolledBack() | UserKnown():
             return None
         case _:
             assert_never(fact)
@@ -140,6 +142,8 @@ def concern(fact: Row) -> str | None:
             )
         case RowChecked(row, health):
             return f"row {row}: {Health.UNHEALTHY.value}" if health is Health.UNHEALTHY else None
+        case UserKnown():
+            return None
         case _:
             assert_never(fact)
 
@@ -148,7 +152,7 @@ def concern(fact: Row) -> str | None:
 class Tally:
     """How far the current phase is."""
 
-    phase: Literal["onboard", "events", "foresee", "rollback"]
+    phase: Literal["users", "onboard", "events", "foresee", "rollback"]
     total: int
     begun: float
     done: int = 0
@@ -164,6 +168,8 @@ class Tally:
                 self._count("rollback", _column(status))
             case RowChecked(_, health):
                 self._count("events", health.value if health else "not checked")
+            case UserKnown(_, created):
+                self._count("users", "created" if created else "found")
             case _:
                 assert_never(fact)
 

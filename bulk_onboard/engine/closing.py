@@ -18,6 +18,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.ledger.newcomers import enrolled
 from bulk_onboard.plan import COLUMNS
 from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_plan, write_results
@@ -99,7 +100,7 @@ def write(
         files.append(write_plan(folder / "plan.csv", _plan(info, pages(ledger, run_no, info.provider))))
     code, kept = exit_code(tally, info), before or info
     kept = replace(kept, exit_code=int(exit_code(tally, kept)))
-    sums = summary(kept, tally)
+    sums = summary(kept, tally, users := enrolled(ledger, run_no))
     files.append(write_json(folder / "summary.json", sums))
     if PAGE in output.formats:
         files.append(write_page(folder / "report.html", kept, tally, extract))
@@ -107,7 +108,7 @@ def write(
     if not again:
         ending = history.Ending(tally.counts, tally.health, reckoning.concerns(), content)
         history.record(ledger, run_no, ending)
-    told = partial(words, info, tally, files)
+    told = partial(words, info, tally, files, users=users)
     return RunResult(
         kept, sums, told, tuple(files), folder, code, last.info if last else None, reckoning.change()
     )

@@ -16,7 +16,7 @@ from bulk_onboard.engine.survey import Survey
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InternalError
 from bulk_onboard.facts import Forecast
-from bulk_onboard.foresee import asking, forecast, foreseen
+from bulk_onboard.foresee import asking, asks, forecast, foreseen
 from bulk_onboard.model import (
     Absent,
     Answer,
@@ -26,6 +26,7 @@ from bulk_onboard.model import (
     LogVerdict,
     Payload,
     Refused,
+    Requests,
     Row,
     Status,
     Verdict,
@@ -36,9 +37,11 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     """Find out what would happen to each row to do. None: the run was stopped before all were looked at."""
     assert phases.users is not None  # noqa: S101  (narrows the type)
     mode = phases.policy.if_exists
+    journal = Traceless(phases.journal)
+    found = await replace(phases, journal=journal).enrolled(scan, found, found.wanted)
+    looked_up, newcomers = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     known = await replace(phases, policy=asking(phases.policy)).informed(found)
     looking = Looking(known.leaf, phases.users, known.census, mode)
-    journal = Traceless(known.journal)
     dry = replace(known, leaf=looking, journal=journal, guided=lambda _census: looking)
     await dry.post(scan, found, found.wanted, "foresee")
     if phases.stop.draining:
@@ -46,8 +49,9 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     unchecked = await asyncio.to_thread(lambda: sum(1 for _ in phases.connected(every=False)))
     return forecast(
         journal.counts,
-        phases.users.requests.get - looking.more,
+        phases.users.requests.get - looking.more - looked_up,
         mode=mode,
+        enrolling=Requests(get=looked_up + (newcomers if asks(mode) else 0), post=found.to_create),
         listed=known.census is not None,
         unchecked=unchecked,
         events=phases.settings.events.check,

@@ -19,6 +19,7 @@ from bulk_onboard.decide import Policy
 from bulk_onboard.engine.census import Census, Taking
 from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.holding import OVERLAP
+from bulk_onboard.engine.newcomers import Meeting, Reception
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
@@ -34,8 +35,9 @@ from bulk_onboard.engine.survey import (
     rows_to_do,
     rows_unknown,
 )
+from bulk_onboard.entry import Entry
 from bulk_onboard.facts import LeftWithout, PhaseStarted
-from bulk_onboard.model import Health, IfExists
+from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.settings import PostgresUrl, Settings
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
@@ -73,6 +75,7 @@ class Phases:
     ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
     intent and an answer, ``connections`` the requests under way. ``users``: who is asked for a census;
     ``census``: what that came to; ``guided``: who guides the rows, given a census.
+    ``reception``: what newcomers are met with.
     """
 
     settings: Settings
@@ -88,6 +91,7 @@ class Phases:
     keeper: Keeper
     users: Users | None = None
     census: Census | None = None
+    reception: Reception | None = None
     guided: Callable[[Census | None], Guide] = lambda census: census or UNGUIDED
     connections: int = 0
 
@@ -101,14 +105,33 @@ class Phases:
             self.facts(LeftWithout(len(urgent)))
             await self.post(scan, found, urgent)
         rest = replace(found, wanted=np.setdiff1d(found.wanted, urgent, assume_unique=True))
-        await (await self.informed(rest))._onboard(scan, rest)
+        canary = rest.wanted[: self.settings.safety.canary]
+        rest = await self.enrolled(scan, rest, canary if len(canary) else rest.wanted)
+        await (await self.informed(rest))._onboard(scan, rest, canary)
 
-    async def _onboard(self, scan: Scan, found: Survey) -> None:
-        wanted, canary = found.wanted, self.settings.safety.canary
-        if canary and len(wanted):
-            await self._send_canary(scan, found, wanted[:canary])
-            wanted = wanted[canary:]
-        await self.post(scan, found, wanted)
+    async def enrolled(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
+        """The survey when the growers of these rows have Leaf users, as far as they can be had."""
+        if self.reception is None or not len(found.unnamed) or self.stop.draining:
+            return found
+        meeting = Meeting(
+            reception=self.reception,
+            run_no=self.run_no,
+            memory=self.memory,
+            journal=self.journal,
+            policy=self.policy,
+            stop=self.stop,
+            observer=self.facts,
+            in_flight=self.in_flight,
+            starts=self._starts(),
+        )
+        return await meeting.enrolled(scan, found, rows)
+
+    async def _onboard(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
+        if len(canary):
+            await self._send_canary(scan, found, canary)
+            found = replace(found, wanted=np.setdiff1d(found.wanted, canary, assume_unique=True))
+            found = await self.enrolled(scan, found, found.wanted)
+        await self.post(scan, found, found.wanted)
         if self.settings.events.check:
             began = utc_now()
             await self._check(lambda: self.connected(every=False, began=began))
@@ -120,7 +143,9 @@ class Phases:
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
-        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, found)))
+        named = np.setdiff1d(found.wanted, found.unnamed, assume_unique=True)
+        unknown = replace(found, wanted=named)
+        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, unknown)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
         growers = await asyncio.to_thread(growers_checked, checks())
@@ -130,7 +155,7 @@ class Phases:
     async def informed(self, found: Survey) -> Phases:
         """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
         # For a POST that may have been stored a list is no proof.
-        rows = np.setdiff1d(found.wanted, list(found.intents), assume_unique=True)
+        rows = np.setdiff1d(found.wanted, [*found.intents, *found.unnamed], assume_unique=True)
         if self.policy.if_exists is IfExists.OVERWRITE or len(rows) < FEWEST or self.users is None:
             return self
         growers = await asyncio.to_thread(growers_of, self.memory, self.run_no, self.provider, rows)
@@ -160,14 +185,17 @@ class Phases:
             await self.post(scan, found, np.array(rows, np.int64))
             await self._check(lambda: self.connected(every=False, only=rows))
 
-    async def _send_canary(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+    async def _send_canary(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
+        wanted = np.intersect1d(canary, found.wanted, assume_unique=True)
         await self.post(scan, found, wanted)
-        rows = wanted.tolist()
+        rows = canary.tolist()
         await self._check(lambda: self.connected(every=False, only=rows))
         await self._mend(scan, found)
-        entries = self.memory.entries(self.run_no, rows[0], rows[-1])
-        healthy = sum(entry.health == Health.HEALTHY for entry in entries if entry.row in rows)
-        if healthy < len(rows):
+        entries = [e for e in self.memory.entries(self.run_no, rows[0], rows[-1]) if e.row in rows]
+        healthy = sum(entry.health == Health.HEALTHY for entry in entries)
+        # Who turned out to be connected already by another name was not sent.
+        others = len(rows) - len(wanted) - sum(_is_lost(entry, wanted) for entry in entries)
+        if healthy + others < len(rows):
             self.stop.drain(f"only {healthy} of the first {len(rows)} rows (--canary) are healthy")
 
     async def post(
@@ -224,3 +252,9 @@ class Phases:
         )
         await work_through(checks(), work.check, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.journal.flush()
+
+
+def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:
+    """Whether a row got no further than to its end for want of a Leaf user."""
+    status = Status(entry.status) if entry.status else Status.UNRESOLVED
+    return entry.row not in wanted and status.needs_attention

@@ -17,6 +17,7 @@ from bulk_onboard.model import (
     Requests,
     Verdict,
 )
+from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]
@@ -72,6 +73,29 @@ class Users(Protocol):
 
     async def user(self, leaf_user_id: str, sent: Sent = ...) -> Answer[Verdict]:
         """Whether there is such a user: Exists(None) or Absent."""
+
+
+class Directory(Protocol):
+    """The calls to Leaf for newcomers. All raise LoginRefused."""
+
+    async def look_up(self, by: By, value: str, page: int, sent: Sent = ...) -> Answer[LookVerdict]:
+        """The users with this externalId or email, or what Leaf takes for them: a page, from 0."""
+
+    async def enrol(self, told: Mapping[str, str], sent: Sent = ...) -> Answer[EnrolVerdict]:
+        """Create a user: one request, never repeated by itself."""
+
+
+class Register(Protocol):
+    """Where it is committed whose user is whose."""
+
+    async def intend(self, intent: Enrolment) -> None:
+        """Return when it is on disk that a user is about to be posted. Raises LedgerError."""
+
+    def settle(self, outcome: Enrolment) -> None:
+        """Hand in whose user is known now, or that none was created; it is committed soon."""
+
+    async def flush(self) -> None:
+        """Return when all that was handed in is on disk. Raises LedgerError."""
 
 
 class Journal(Protocol):

@@ -199,7 +199,7 @@ class _Rollback:
                     self._stop.drain(str(error), error.exit_code)
             self._info = replace(info, requests=client.requests, traffic=pace.traffic())
 
-    async def _remove(self, client: LeafClient, journal: Journal) -> None:
+    async def _remove(self, client: LeafClient, journal: Journal[Entry]) -> None:
         self._facts(PhaseStarted("rollback", len(self._removals)))
         (_, in_flight), rate = in_flight_of(self._settings), self._settings.pace.rate
         removing = Removing(

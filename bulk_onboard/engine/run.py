@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
+from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, utc_now
 from bulk_onboard.engine.opening import (
@@ -36,7 +38,9 @@ from bulk_onboard.foresee import asking
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.sockets import sockets
 from bulk_onboard.ledger import Journal, Ledger
+from bulk_onboard.ledger.newcomers import Register
 from bulk_onboard.model import IfExists, Requests
+from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
@@ -140,6 +144,8 @@ class _Run:
         self._providers = providers_of(self._info, settings.providers)
         self._scope = self._ledger.scope(self._info.leaf, self._info.provider)
         self._scopes = scopes_of(self._ledger, self._info)
+        whose = (self._info.leaf, self._info.owner)
+        self._register = Register(self._ledger, *whose) if settings.input.create_users else None
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
@@ -151,7 +157,7 @@ class _Run:
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            scan = Scan(source, reading, self._ledger.key, self._ledger.method)
+            scan = Scan(source, reading, self._ledger.key, self._ledger.method, known=self._known_users)
             found = await asyncio.to_thread(self._surveyed, scan)
             if self._settings.input.strict and found.invalid:
                 raise InputError(
@@ -179,6 +185,9 @@ class _Run:
         for note in filter(None, [row_ranges(source), *notes]):
             self._facts(Note(note))
         return scan, found
+
+    def _known_users(self) -> KnownUsers:
+        return known_users(self._register.known() if self._register else ())
 
     def _restricted(self, found: Survey, plan: Plan) -> Survey:
         provider = self._providers[0].name
@@ -257,7 +266,10 @@ class _Run:
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client, holding(self._hold, self._stop):
-            async with Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal:
+            async with (
+                Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal,
+                self._reception(client) as reception,
+            ):
                 ready = Phases(
                     settings=self._settings,
                     run_no=self._run_no,
@@ -272,6 +284,7 @@ class _Run:
                     keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                     users=client,
                     connections=connections,
+                    reception=reception,
                 )
                 try:
                     if to_do:
@@ -282,6 +295,18 @@ class _Run:
             sent = info.requests + client.requests
             self._info = replace(self._info, requests=sent, traffic=pace.traffic())
 
+    @asynccontextmanager
+    async def _reception(self, client: LeafClient) -> AsyncIterator[Reception | None]:
+        """What newcomers are met with, if the settings let them in."""
+        if self._register is None:
+            yield None
+        elif self._settings.dry_run:
+            yield Reception(client, None, (), self._scope, self._scopes)
+        else:
+            async with Journal(self._register, self._run_no, self._scope) as register:
+                open_keys = await asyncio.to_thread(self._register.open_keys)
+                yield Reception(client, register, open_keys, self._scope, self._scopes)
+
     # --- the end ------------------------------------------------------------------------------------
 
     async def report(self) -> RunResult:
@@ -289,6 +314,8 @@ class _Run:
         self._info = ended(self._info, self._stop)
         for scope in self._scopes.values():
             await asyncio.to_thread(self._ledger.remember, scope)
+        if self._register:
+            await asyncio.to_thread(self._register.forget_lost, self._run_no)
         await asyncio.to_thread(self._ledger.prune)
         return await asyncio.to_thread(self._written)
 

@@ -6,7 +6,7 @@ Secrets are not kept between the two, in memory or on disk; the second reading p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import repeat
@@ -18,12 +18,16 @@ from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.fingerprint import Fingerprints, Method
-from bulk_onboard.header import PROVIDER, match_header, provider_column
+from bulk_onboard.header import PROVIDER, Columns, match_header, provider_column
+from bulk_onboard.listing import words
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
+from bulk_onboard.naming import KnownUsers, Named, known_users, named
+from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
+from bulk_onboard.strangers import Strangers
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
@@ -35,6 +39,7 @@ class Reading:
     ``providers``: those that its rows go to; without a column that says so, the one.
     ``app``: by provider, app fields from the settings; ``mapping``: field -> column header; ``otherwise``:
     the provider of rows whose cell for it is blank, "" for none; ``known``: all providers there are.
+    ``create_users``: rows may name their grower by an externalId or an email.
     """
 
     providers: Sequence[Provider]
@@ -46,6 +51,7 @@ class Reading:
     chunk_rows: int = CHUNK_ROWS
     otherwise: str = ""
     known: Providers = field(default_factory=lambda: PROVIDERS)
+    create_users: bool = False
 
 
 def reading_of(source: Source, settings: Settings) -> Reading:
@@ -64,6 +70,7 @@ def reading_of(source: Source, settings: Settings) -> Reading:
         allow_shared_tokens=told.allow_shared_tokens,
         otherwise=otherwise,
         known=settings.providers,
+        create_users=told.create_users,
     )
 
 
@@ -79,7 +86,10 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
 
 
 class Scan:
-    """A source and what was found in it. ``key`` and ``method`` are the fingerprints'."""
+    """A source and what was found in it. ``key`` and ``method`` are the fingerprints'.
+
+    ``known``: gives the users that are known by externalId or email.
+    """
 
     def __init__(
         self,
@@ -88,6 +98,8 @@ class Scan:
         key: bytes,
         method: Method = Method.SIPHASH,
         seen: Sequence[bytes] = (),
+        *,
+        known: Callable[[], KnownUsers] = lambda: known_users(()),
     ) -> None:
         """Match the header. ``seen``: what another process saw at the first reading, which is done then.
 
@@ -102,6 +114,12 @@ class Scan:
             mapping=reading.mapping,
             keep=reading.keep,
             name=source.name,
+            users=reading.create_users,
+        )
+        self._strangers = (
+            Strangers(self.columns, self._fingerprints, known)
+            if any(by in self.columns.users for by in By)
+            else None
         )
         self.mixed = self.columns.provider is not None
         self.environments: Counter[str] = Counter()
@@ -113,9 +131,11 @@ class Scan:
     def chunks(self) -> Iterator[Checked]:
         """The first reading: every row, in order. Raises InputError if there is none."""
         rows = 0
-        for checked in self._checked():
+        for checked, names in self._checked():
             rows += len(checked.frame)
             self._repeats.add(checked)
+            if self._strangers and names:
+                self._strangers.add(checked, names)
             self.environments.update(self._environments(checked))
             self._seen.append(_digest(checked))
             yield checked
@@ -124,7 +144,35 @@ class Scan:
 
     def findings(self) -> pd.DataFrame:
         """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens."""
-        return self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
+        found = self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
+        return self._strangers.with_findings(found) if self._strangers else found
+
+    @property
+    def unnamed(self) -> np.ndarray:
+        """After the first reading: the valid rows whose grower has no id yet, ascending."""
+        return self._strangers.unnamed if self._strangers else np.empty(0, np.int64)
+
+    def newcomers(
+        self, wanted: np.ndarray, among: np.ndarray, open_keys: Collection[bytes]
+    ) -> Iterator[Newcomer]:
+        """Another reading: the growers of those of these rows (ascending) that have no id yet, each once.
+
+        ``among``: all rows that are to be done, so that a newcomer comes with all of its own. ``open_keys``:
+        of whom an earlier run may have created a user. Raises InputError as `rows` does.
+        """
+        assert self._strangers is not None  # noqa: S101  (else nobody is without an id)
+        wanted = np.intersect1d(wanted, self.unnamed)
+        for checked, names, _ in self._again(wanted):
+            if names:
+                yield from self._strangers.newcomers(checked, names, wanted, among, open_keys)
+
+    def learn(self, learned: Mapping[int, str]) -> dict[int, str]:
+        """These rows have these ids by now; all rows that have one by that."""
+        assert self._strangers is not None  # noqa: S101  (else nobody had none)
+        found = self._strangers.learn(learned)
+        rows = np.array(sorted(found), np.int64)
+        self._repeats.rename(rows, words([found[row] for row in rows.tolist()]))
+        return found
 
     def sightings(self) -> dict[str, Sightings]:
         """After the first reading: the valid rows, by provider in a file of several; to find repeats in."""
@@ -145,14 +193,19 @@ class Scan:
 
         Raises InputError if the file is not what it was at the first reading.
         """
+        for checked, _, picked in self._again(wanted):
+            yield from self._rows(checked, picked)
+
+    def _again(self, wanted: np.ndarray) -> Iterator[tuple[Checked, Named | None, np.ndarray]]:
+        """The chunks once more, as far as these rows go, and their lines in each. Raises InputError."""
         left = len(wanted)
-        for checked, seen in zip(self._checked(), self._seen, strict=False):
+        for (checked, names), seen in zip(self._checked(), self._seen, strict=False):
             if not left:
                 return
             if _digest(checked) != seen:
                 break
             picked = np.flatnonzero(np.isin(checked.frame["row"].to_numpy(), wanted, assume_unique=True))
-            yield from self._rows(checked, picked)
+            yield checked, names, picked
             left -= len(picked)
         if left:
             raise InputError(
@@ -169,7 +222,8 @@ class Scan:
         for (provider, number, leaf_user_id, fingerprint), *values in zip(named, *columns, strict=True):
             told = {name: value for name, value in zip(names, values, strict=True) if value}
             payload_ = self._payload(self._providers[provider], app.get(provider, {}), told)
-            yield Row(int(number), provider, leaf_user_id, payload_, fingerprint)
+            grower = leaf_user_id or (self._strangers.id_of(number) if self._strangers else "")
+            yield Row(int(number), provider, grower, payload_, fingerprint)
 
     def _goes(self, frame: pd.DataFrame) -> Iterable[str]:
         """Each row's provider."""
@@ -207,22 +261,30 @@ class Scan:
         cells = checked.payload.loc[mine, ENVIRONMENT]
         return Counter(cells.where(cells != "", usual).tolist())
 
-    def _checked(self) -> Iterator[Checked]:
+    def _checked(self) -> Iterator[tuple[Checked, Named | None]]:
         reading, columns = self._reading, self.columns
         positions = [*columns.fields.values(), *(i for _, i in columns.keep)]
         if columns.provider is not None:
             positions.append(columns.provider)
+        if self._strangers:
+            positions += columns.users.values()
         for piece in _pieces(self._source, positions, reading.chunk_rows, reading.limit):
-            yield self._check(piece)
+            yield self._named_and_checked(piece)
 
-    def _check(self, piece: Chunk) -> Checked:
+    def _named_and_checked(self, piece: Chunk) -> tuple[Checked, Named | None]:
+        if self._strangers is None:
+            return self._check(piece, self.columns), None
+        names = self._strangers.naming.name(piece)
+        return named(self._check(names.chunk, self._strangers.naming.checked), names), names
+
+    def _check(self, piece: Chunk, columns: Columns) -> Checked:
         reading = self._reading
         names = {name: frozenset(app) for name, app in reading.app.items()}
         if self.mixed:
             going = Going(self._providers, reading.otherwise, reading.known)
-            return check_each(piece, self.columns, going, names, self._fingerprints)
+            return check_each(piece, columns, going, names, self._fingerprints)
         (provider,) = reading.providers
-        return check(piece, self.columns, provider, names.get(provider.name, ()), self._fingerprints)
+        return check(piece, columns, provider, names.get(provider.name, ()), self._fingerprints)
 
 
 def content_of(seen: Iterable[bytes]) -> str:

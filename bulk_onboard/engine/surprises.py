@@ -37,7 +37,7 @@ def surprises(
         raise StoppedForSafety(reason)
     if safety.max_new is not None:
         if any(history.has_met(ledger, scope, run_no) for scope in scopes.values()):
-            new = _new(ledger, run_no, scopes, found.wanted)
+            new = _new(ledger, run_no, scopes, found)
             if reason := guard.too_many_new(name, new, found.rows, safety):
                 raise StoppedForSafety(reason)
         else:
@@ -52,14 +52,15 @@ def _same(ledger: Ledger, run_no: int, name: str, content: str) -> str:
     return f"{name} says the same of every grower as the last file did (run {last.info.run_id})"
 
 
-def _new(ledger: Ledger, run_no: int, scopes: Mapping[str, int], wanted: np.ndarray) -> int:
+def _new(ledger: Ledger, run_no: int, scopes: Mapping[str, int], found: Survey) -> int:
     """How many growers to do the ledger has never met: neither connected nor tried in vain."""
     only = next(iter(scopes.values()))
     new = 0
-    for provider, growers in _to_do(ledger, run_no, wanted):
+    named = np.setdiff1d(found.wanted, found.unnamed, assume_unique=True)
+    for provider, growers in _to_do(ledger, run_no, named):
         known = ledger.known(scopes.get(provider, only), sorted(growers))
         new += len(growers - known.keys())
-    return new
+    return new + len(found.unnamed)
 
 
 def _to_do(ledger: Ledger, run_no: int, wanted: np.ndarray) -> Iterator[tuple[str, set[str]]]:

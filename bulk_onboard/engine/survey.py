@@ -52,6 +52,7 @@ class Memory(Protocol):
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[str, str]]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
+    def replace_block(self, run_no: int, first_row: int, data: bytes) -> None: ...
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]: ...
     def entries(self, run_no: int, first_row: int, last_row: int) -> list[Entry]: ...
     def write(self, run_no: int, scope: int, intents: Iterable[Entry], outcomes: Iterable[Entry]) -> None: ...
@@ -63,7 +64,8 @@ class Survey:
 
     ``wanted`` are the numbers of the rows to do, ascending; ``environments``: valid rows by the environment
     of their provider, where it has several. ``stored``: of rows to do, the id of the credentials in which
-    their very secrets were stored before.
+    their very secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
+    ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
     """
 
     rows: int
@@ -72,7 +74,9 @@ class Survey:
     statuses: Mapping[Status, int]
     warnings: Mapping[str, int]
     environments: Mapping[str, int] = field(default_factory=dict)
+    unnamed: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     stored: Mapping[int, str] = field(default_factory=dict)
+    to_create: int = 0
 
     @property
     def left_without(self) -> np.ndarray:
@@ -118,7 +122,8 @@ def survey(
     )
     findings = scan.findings()
     memory.write(run_no, scope, [], entries_of(findings))
-    return replace(_summed_up(sums, findings), environments=dict(scan.environments))
+    found = replace(_summed_up(sums, findings), environments=dict(scan.environments))
+    return replace(found, unnamed=np.intersect1d(found.wanted, scan.unnamed, assume_unique=True))
 
 
 def read_through(
@@ -143,11 +148,11 @@ def read_through(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
         )
         _add(sums, table)
-        for each, lines in _by_scope(table.iloc[open_lines], scope, scopes):
-            sums.intents.update(_intents(memory, each, lines))
+        for each, lines in by_scope(table.iloc[open_lines], scope, scopes):
+            sums.intents.update(open_intents(memory, each, lines))
         if if_exists is IfExists.REPLACE:
-            for each, lines in _by_scope(table[table["status"] == ""], scope, scopes):
-                sums.stored.update(_stored(memory, each, lines))
+            for each, lines in by_scope(table[table["status"] == ""], scope, scopes):
+                sums.stored.update(stored_before(memory, each, lines))
         sums.warnings.update(checked.warnings["code"])
         observer(Reading(sums.rows))
         if stopped():
@@ -243,9 +248,10 @@ def _compared(checked: Checked, growers: Mapping[str, Growers], if_exists: IfExi
     return compare(checked.frame, checked.ids, checked.prints, known, if_exists)
 
 
-def _by_scope(
+def by_scope(
     table: pd.DataFrame, scope: int, scopes: Mapping[str, int]
 ) -> Iterator[tuple[int, pd.DataFrame]]:
+    """The lines of each scope; ``scope`` is that of a file whose rows name no provider."""
     if PROVIDER not in table:
         yield scope, table
         return
@@ -253,7 +259,7 @@ def _by_scope(
         yield scopes[str(name)], lines
 
 
-def _intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Intent]]:
+def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Intent]]:
     """The open intents of these rows' growers."""
     if not len(lines):
         return
@@ -270,7 +276,7 @@ def _intended(found: KnownEntry) -> datetime | None:
     return from_text(found.intended_at) if is_open else None
 
 
-def _stored(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, str]]:
+def stored_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Of these rows, the credentials in which their secrets were stored last, by id."""
     known = memory.stored(scope, lines["leafUserId"].tolist()) if len(lines) else {}
     for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):

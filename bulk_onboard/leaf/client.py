@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 from yarl import URL
 
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf import replies, user_pages
+from bulk_onboard.leaf import enrolling, replies, user_pages
 from bulk_onboard.leaf.auth import Auth
 from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.lines import Lines
@@ -37,6 +37,7 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
+from bulk_onboard.newcomers import By, EnrolVerdict, LookVerdict
 from bulk_onboard.providers import Provider
 from bulk_onboard.settings import LeafSettings
 
@@ -46,6 +47,8 @@ LOGIN_ATTEMPTS = 6
 RENEWALS = 3
 # So many empty replies can be broken ones, before it is known how this Leaf says "none".
 RARE = 5
+# Users that a look-up asks for at a time, Leaf's most.
+PAGE = 100
 
 V = TypeVar("V")
 # Called when a request has got its turn and goes out.
@@ -160,6 +163,18 @@ class LeafClient:
     async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
         """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
         return await self.call(_Request("GET", self.url(f"/{leaf_user_id}"), user_pages.after_user, sent))
+
+    async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
+        """GET the users with this externalId or email, a page of them. Raises LoginRefused."""
+        url = self.url("").with_query({by.value: value, "page": str(page), "size": str(PAGE)})
+        request = _Request("GET", url, enrolling.after_look, sent, largest=LARGEST_PAGE)
+        return await self.call(request)
+
+    async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
+        """POST a new Leaf user, once. Raises LoginRefused."""
+        verdict = partial(enrolling.after_enrol, told=told)
+        request = _Request("POST", self.url(""), verdict, sent, json.dumps(dict(told)).encode())
+        return await self.call(request)
 
     def url(self, path: str) -> URL:
         """``path`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""

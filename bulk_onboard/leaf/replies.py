@@ -72,8 +72,8 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
         return Exists(credential) if credential.echo is Echo.DIFFERENT else Created(credential)
     if reply.status == 404:
         return _OF_A_GATEWAY if is_page(reply) else Refused("no-such-user", _message(reply, sent))
-    if reply.status in _MAY_EXIST and (reply.status == 409 or _says_exists(reply)):
-        return Exists(None, _code(reply, sent), _message(reply, sent))
+    if may_exist(reply):
+        return Exists(None, *refusal(reply, sent))
     return common(reply, sent)
 
 
@@ -185,6 +185,16 @@ _EXISTS = re.compile(r"already|exists?\b|duplicate", re.IGNORECASE)
 _DENIES = re.compile(
     r"\b(not|no|doesn.?t|cannot|can.?t|isn.?t)\b[^.]*\bexist|no such|not found", re.IGNORECASE
 )
+
+
+def may_exist(reply: Reply) -> bool:
+    """Whether a POST was refused because there is something already."""
+    return reply.status in _MAY_EXIST and (reply.status == 409 or _says_exists(reply))
+
+
+def refusal(reply: Reply, sent: Payload) -> tuple[str, str]:
+    """The code and the message of a reply that refuses what was sent."""
+    return _code(reply, sent), _message(reply, sent)
 
 
 def common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Unauthorised | Transient:

@@ -39,10 +39,13 @@ def after_page(reply: Reply, providers: Sequence[Provider], prints: Prints) -> P
     users = tuple(user for each in listed if (user := _user(each, providers, prints)))
     if listed and not users:
         return Ambiguous("unreadable-reply", "a list of something else than users")
+    return Page(users, total_of(reply, data))
+
+
+def total_of(reply: Reply, data: object) -> int | None:
+    """How many users there are on all pages; ``data``: the body's JSON. None: it is not told."""
     total = reply.headers.get(_TOTAL_HEADER)
-    return Page(
-        users, _number(data.get("totalElements") if total is None and isinstance(data, dict) else total)
-    )
+    return _number(data.get("totalElements") if total is None and isinstance(data, dict) else total)
 
 
 def after_user(reply: Reply) -> Verdict:

@@ -6,28 +6,45 @@ So durability costs one flush to disk per group, not per row, and the event loop
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, LedgerError
 from bulk_onboard.ledger.fence import Fence, unfenced
-from bulk_onboard.ledger.ledger import Ledger
+
+Item = TypeVar("Item")
+Item_contra = TypeVar("Item_contra", contravariant=True)
 
 # Outcomes nobody waits for are not committed one by one when traffic is light.
 LINGER = 0.02  # seconds
 
 
-class Journal:
+class Writing(Protocol[Item_contra]):
+    """Where intents and outcomes are written, as `Ledger.write` does."""
+
+    def write(
+        self,
+        run_no: int,
+        scope: int,
+        intents: Sequence[Item_contra],
+        outcomes: Sequence[Item_contra],
+        scopes: Mapping[str, int],
+        *,
+        fence: Fence,
+    ) -> None:
+        """Commit them in one transaction. Raises LedgerError, LedgerBusy."""
+
+
+class Journal(Generic[Item]):
     """The asynchronous face of one run's entries. Use as ``async with``; leaving commits what is left."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Writing[Item],
         run_no: int,
         scope: int,
         scopes: Mapping[str, int] | None = None,
@@ -40,8 +57,8 @@ class Journal:
         self._fence = fence
         self._ledger, self._run_no, self._scope, self._scopes = ledger, run_no, scope, scopes or {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._intents: list[Entry] = []
-        self._outcomes: list[Entry] = []
+        self._intents: list[Item] = []
+        self._outcomes: list[Item] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -65,12 +82,12 @@ class Journal:
         if self._failure and error is None:
             raise self._failure
 
-    async def intend(self, intent: Entry) -> None:
+    async def intend(self, intent: Item) -> None:
         """Return when the intent is on disk. Raises LedgerError, LedgerBusy: then nothing may be sent."""
         self._intents.append(intent)
         await self._committed()
 
-    def settle(self, outcome: Entry) -> None:
+    def settle(self, outcome: Item) -> None:
         """Hand in an outcome; it is committed with the next group.
 
         Nobody waits: should the process die before, the open intent makes the next run ask.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Table, func, select
@@ -169,6 +169,12 @@ class Ledger:
             db.execute(self.insert(schema.block).values(values).on_conflict_do_nothing())
 
     @lasting
+    def replace_block(self, run_no: int, first_row: int, data: bytes) -> None:
+        """Keep this in the place of the chunk that begins with that row."""
+        with self.writing() as db:
+            db.execute(schema.block.update().filter_by(run_no=run_no, first_row=first_row).values(data=data))
+
+    @lasting
     def prune(self, most: int = MOST_OF_BLOCKS) -> None:
         """Forget what the input of the oldest runs held, so that no more than so many bytes are kept of it.
 
@@ -316,10 +322,8 @@ class Ledger:
 
     @lasting
     def _store(self, begun: Lines, ended: Lines, fence: Fence) -> None:
-        with self._database.guarded() if begun else self.writing() as db:
+        with self.intending(fence) if begun else self.writing() as db:
             if begun:
-                require_ours(db, self.epoch, self._shown)
-                fence(db)
                 self._dialect.upsert(db, INTENT, begun)
             if ended:
                 self._dialect.upsert(db, OUTCOME, ended)
@@ -338,6 +342,14 @@ class Ledger:
     def insert(self, table: Table) -> Insert:
         """An INSERT that can say what to do when the line is there already."""
         return self._dialect.insert(table)
+
+    @contextmanager
+    def intending(self, fence: Fence = unfenced) -> Iterator[Connection]:
+        """The same as `writing`, for intents. Raises LedgerBusy if another run has begun since."""
+        with self._database.guarded() as db:
+            require_ours(db, self.epoch, self._shown)
+            fence(db)
+            yield db
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to read from. Raises LedgerError inside."""

@@ -7,6 +7,11 @@
     block   what a run's input held, a packed chunk each (see manifest.py)
     snapshot what is known of all growers of a scope, up to a run, packed (see growers.py): made of the
             entries, so it may be forgotten at any time
+    directory  the users of one API owner at one Leaf: the same email may be another user for another owner
+    newcomer   who a grower is whom files name by an externalId or an email: `key` is a keyed fingerprint of
+            that (it is nobody's business here who they are, only whether they are the same), `leaf_user_id`
+            the user that was found or created, and `origin` which of both. While it is "", `intended_at`
+            tells of a POST that may have created one. `run_no`: the run that wrote this
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
             out or done about have one; the newest entry of a grower is what is known of it
 
@@ -35,7 +40,7 @@ from sqlalchemy import (
 # As wide in both databases; in SQLite only an INTEGER numbers new lines by itself.
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
-VERSION = 2
+VERSION = 3
 
 # What brings a ledger from a version to the next: statements that are true of every ledger of that version.
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {
@@ -48,6 +53,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "INSERT INTO meta VALUES ('fingerprint_method', 'blake2b') ON CONFLICT DO NOTHING",
         "ALTER TABLE entry ADD COLUMN deleting TEXT NOT NULL DEFAULT ''",
     ),
+    2: (),  # new tables only, which are made in any case
 }
 
 metadata = MetaData()
@@ -114,6 +120,27 @@ snapshot = Table(
     Column("scope_id", ForeignKey("scope.id"), primary_key=True),
     Column("run_no", Whole, nullable=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+directory = Table(
+    "directory",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("leaf", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    UniqueConstraint("leaf", "owner"),
+)
+
+newcomer = Table(
+    "newcomer",
+    metadata,
+    Column("directory_id", ForeignKey("directory.id"), primary_key=True),
+    Column("key", LargeBinary, primary_key=True),
+    Column("leaf_user_id", Text, nullable=False, server_default=""),
+    Column("origin", Text, nullable=False, server_default=""),
+    Column("intended_at", Text, nullable=False, server_default=""),
+    Column("run_no", Whole, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 entry = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from bulk_onboard.codes import hint
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Health, Status
+from bulk_onboard.newcomers import Origin
 from bulk_onboard.report.safe import plain
 from bulk_onboard.report.tally import OFF_PLAN, Tally, exit_code
 from bulk_onboard.report.wording import growers, length, number, rows, status, times
@@ -21,8 +22,8 @@ from bulk_onboard.stamp import from_text, to_text
 SHOWN = 10
 
 
-def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
-    """What summary.json holds."""
+def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """What summary.json holds. ``users``: how many Leaf users the run created and found, by `Origin`."""
     return {
         "runId": info.run_id,
         "provider": info.provider,
@@ -35,6 +36,7 @@ def summary(info: RunInfo, tally: Tally) -> dict[str, Any]:
         "stopReason": info.stop_reason,
         "providers": {name: dict(counts) for name, counts in tally.providers.items()},
         "environment": dict(info.environments),
+        "users": {origin.value: (users or {}).get(origin, 0) for origin in Origin},
     } | dict(_of_a_plan(info, tally))
 
 
@@ -68,12 +70,19 @@ def _as_json(known: Forecast) -> dict[str, Any]:
     return {"requests": requests, "seconds": known.seconds}
 
 
-def words(info: RunInfo, tally: Tally, files: Sequence[Path], width: int = 80) -> str:
+def words(
+    info: RunInfo,
+    tally: Tally,
+    files: Sequence[Path],
+    width: int = 80,
+    *,
+    users: Mapping[str, int] | None = None,
+) -> str:
     """The closing text, for somebody who has never seen this tool: did it work, what is wrong, what now."""
     code = exit_code(tally, info)
     paragraphs: list[list[str]] = [
         wrapped(verdict(info, tally, code), width),
-        [line for part in _numbers(info, tally) for line in wrapped(part, width, "  ")],
+        [line for part in _numbers(info, tally, users or {}) for line in wrapped(part, width, "  ")],
         list(_causes(tally, width)),
         list(_places(files)),
         list(_next_steps(info, tally, code, width)),
@@ -146,7 +155,7 @@ def _attention(tally: Tally) -> str:
 # --- the numbers ------------------------------------------------------------------------------------
 
 
-def _numbers(info: RunInfo, tally: Tally) -> Iterator[str]:
+def _numbers(info: RunInfo, tally: Tally, users: Mapping[str, int]) -> Iterator[str]:
     yield f"Rows:     {listed(tally.counts)}"
     if len(tally.providers) > 1:
         for name, counts in tally.providers.items():
@@ -154,6 +163,8 @@ def _numbers(info: RunInfo, tally: Tally) -> Iterator[str]:
     if info.environments:
         told = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
         yield f"For environment: {told}"
+    if users:
+        yield f"Users:    {listed(users)}"
     if any(tally.health.values()):
         yield f"Health:   {listed(tally.health)}"
     requests = info.requests

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bulk_onboard.sandbox.app import App
 from bulk_onboard.sandbox.store import Store
-from bulk_onboard.sandbox.world import Key, World
+from bulk_onboard.sandbox.world import Key, User, World
 
 PREFIX = "/sandbox/"
 
@@ -39,10 +39,11 @@ class Desk:
         return list(self._app.record.since(since))
 
     def state(self) -> dict[str, object]:
-        """Every grower and provider with credentials or POSTs, and whose sandbox this is."""
+        """Every grower and provider with credentials or POSTs, named users, and whose sandbox this is."""
         return {
             "identity": self._store.identity.name,
             "growers": [self._grower(key) for key in self._world.keys()],  # noqa: SIM118  (no mapping)
+            "users": [_user(user) for user in self._world.users() if user.email or user.external_id],
         }
 
     def _grower(self, key: Key) -> dict[str, object]:
@@ -58,6 +59,11 @@ class Desk:
             "postsByFingerprint": {print_: tally.seen for print_, tally in tallies.items()},
             "storedByFingerprint": {print_: tally.stored for print_, tally in tallies.items()},
         }
+
+
+def _user(user: User) -> dict[str, object]:
+    shown = {"leafUserId": user.id, "externalId": user.external_id, "email": user.email, "name": user.name}
+    return {**shown, "posted": user.joined > 0}
 
 
 def _index(text: str) -> int:

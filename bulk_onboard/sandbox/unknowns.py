@@ -21,6 +21,12 @@ class Unknowns:
     ``delete_absent``     a DELETE where there are none
     ``events_absent``     a GET of events where there are no credentials: 404, or an empty ``list``
     ``user_absent``       anything for a user who does not exist
+    ``user_existing``     a POST of a user whose externalId or email another one has. ``allow``: a second
+                          user; ``refuse``: 400 that says so; ``conflict``: 409; ``keep``: 2xx with the first
+    ``user_status``       a POST that created a user
+    ``user_filter``       how lists of users are filtered: ``exact``; ``caseless``; by ``part`` of a text; or
+                          it is ``ignored``
+    ``user_lag``          seconds until a new user is listed
     ``users``             who exists: ``any`` UUID, or only who is ``listed``
     ``page_size``         most users on one page, whatever ``size`` asks for
     ``total_count``       whether lists carry ``X-Total-Count``
@@ -44,6 +50,10 @@ class Unknowns:
     delete_absent: Literal["404", "204"] = "404"
     events_absent: Literal["404", "list"] = "404"
     user_absent: Literal["404", "400"] = "404"
+    user_existing: Literal["allow", "refuse", "conflict", "keep"] = "allow"
+    user_status: Literal["201", "200"] = "201"
+    user_filter: Literal["exact", "caseless", "part", "ignored"] = "exact"
+    user_lag: float = 0.0
     users: Literal["any", "listed"] = "any"
     page_size: int = 100
     total_count: Literal["shown", "hidden"] = "shown"

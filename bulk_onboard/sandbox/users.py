@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bulk_onboard.providers import Provider
-from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found
+from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found, problem
 from bulk_onboard.sandbox.routes import is_uuid
 from bulk_onboard.sandbox.shapes import Shapes
 from bulk_onboard.sandbox.unknowns import Unknowns
@@ -51,17 +51,23 @@ class UserCalls:
             page = size = -1
         if page < 0 or size < 1:
             return bad_request(path, "invalidpage", "page or size is not a number that is possible")
-        users = (
-            [u for u in self._world.users() if _matches(u, query)]
-            if _filtered(query)
-            else self._world.users()
-        )
+        users = self._listable(query, now)
         size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
         start = page * size + self._drift(page)
         shown = range(max(0, start), min(max(0, start + size), len(users)))
         lies = self._lies(len(users))
         headers = {"X-Total-Count": str(len(users))} if self._unknowns.total_count == "shown" else {}
         return json_reply(200, [self._listed(users[n], now, lie=n in lies) for n in shown], headers)
+
+    def _listable(self, query: Mapping[str, str], now: float) -> Sequence[User]:
+        users, lag = self._world.users(), self._unknowns.user_lag
+        if lag:
+            users = [user for user in users if user.joined + lag <= now]
+        if not any(name in query for name in _FILTERS) or self._unknowns.user_filter == "ignored":
+            return users
+        matches = _MATCHES[self._unknowns.user_filter]
+        wanted = [(attribute, query[name]) for name, attribute in _FILTERS.items() if name in query]
+        return [u for u in users if all(matches(getattr(u, name), text) for name, text in wanted)]
 
     def _drift(self, page: int) -> int:
         """By how many users the list has moved to the front since its first page was read."""
@@ -97,9 +103,19 @@ class UserCalls:
             if not posted.get(name):
                 return bad_request(path, "missingfield", f"{name} is missing")
         texts = {name: posted.get(name) or "" for name in ("name", "email", "phone", "address")}
-        user = User(str(uuid.uuid4()), **texts, external_id=posted.get("externalId") or "")
-        self._world.join(user)
-        return json_reply(201, self._shapes.user(user, self._world, now, listed=False))
+        user = User(str(uuid.uuid4()), **texts, external_id=posted.get("externalId") or "", joined=now)
+        first = next((u for u in self._world.users() if _is_same(u, user)), None)
+        match self._unknowns.user_existing if first else "allow":
+            case "refuse":
+                return bad_request(path, "userexists", "A user with this email or externalId already exists")
+            case "conflict":
+                return problem(409, path, "conflict", "Conflict")
+            case "keep" if first:
+                user = first
+            case _:
+                self._world.join(user)
+        status = int(self._unknowns.user_status)
+        return json_reply(status, self._shapes.user(user, self._world, now, listed=False))
 
     def delete(self, path: str, user_id: str) -> Reply:
         """Delete a user, credentials and all."""
@@ -109,11 +125,15 @@ class UserCalls:
         return Reply(204)
 
 
-def _filtered(query: Mapping[str, str]) -> bool:
-    return any(name in query for name in _FILTERS)
+_MATCHES: Mapping[str, Callable[[str, str], bool]] = {
+    "exact": lambda text, wanted: text == wanted,
+    "caseless": lambda text, wanted: text.casefold() == wanted.casefold(),
+    "part": lambda text, wanted: wanted.casefold() in text.casefold(),
+}
 
 
-def _matches(user: User, query: Mapping[str, str]) -> bool:
-    return all(
-        getattr(user, attribute) == query[name] for name, attribute in _FILTERS.items() if name in query
-    )
+def _is_same(one: User, other: User) -> bool:
+    """Whether two users have an externalId or an email in common."""
+    if one.external_id and one.external_id == other.external_id:
+        return True
+    return bool(one.email) and one.email.casefold() == other.email.casefold()

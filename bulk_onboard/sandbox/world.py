@@ -15,7 +15,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A Leaf user."""
+    """A Leaf user. ``joined``: when it was posted, seconds since 1970; 0 for one that was always there."""
 
     id: str
     name: str = ""
@@ -23,6 +23,7 @@ class User:
     phone: str = ""
     address: str = ""
     external_id: str = ""
+    joined: float = 0.0
 
 
 class Fate(StrEnum):

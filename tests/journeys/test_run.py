@@ -22,6 +22,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 SUMMARY_KEYS = [
     "runId", "provider", "input", "rows", "counts", "health", "requests", "rate",
     "startedAt", "finishedAt", "seconds", "exitCode", "stopReason", "providers", "environment",
+    "users",
 ]  # fmt: skip
 
 

@@ -10,15 +10,15 @@ import pytest
 from bulk_onboard.cli import config_file
 from bulk_onboard.engine.validation import Validation, validate_file
 from bulk_onboard.read import open_source
-from bulk_onboard.settings import Settings
+from bulk_onboard.settings import InputSettings, Settings
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
-def found(name: str) -> Validation:
+def found(name: str, *, create_users: bool = False) -> Validation:
     """What `validate` finds in a sample."""
     with open_source(SAMPLES / name) as source:
-        return validate_file(source, Settings())
+        return validate_file(source, Settings(input=InputSettings(create_users=create_users)))
 
 
 @pytest.mark.parametrize("name", ["growers.csv", "growers.parquet", "growers.xlsx"])
@@ -51,6 +51,13 @@ def test_the_provider_that_is_shown_to_be_added_can_be_added(place: str, tmp_pat
 
 def test_the_growers_of_several_providers_are_all_good() -> None:
     assert found("several-providers.csv").counts == {"valid": 12, "invalid": 0, "duplicate": 0}
+
+
+def test_the_newcomers_are_all_good_if_they_may_be_looked_up_and_created() -> None:
+    told = found("newcomers.csv", create_users=True)
+    assert told.counts == {"valid": 8, "invalid": 0, "duplicate": 0}
+    assert told.warnings == ()
+    assert found("newcomers.csv").counts["invalid"] == 6
 
 
 def test_the_messy_text_has_a_row_for_each_thing_that_goes_wrong() -> None:

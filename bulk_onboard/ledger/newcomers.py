@@ -1,0 +1,111 @@
+"""What the ledger knows of newcomers: whose user is whose, and which POSTs of users have no outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import delete, func, insert, select, update
+
+from bulk_onboard.ledger import schema
+from bulk_onboard.ledger.fence import Fence
+from bulk_onboard.ledger.lasting import lasting
+from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.newcomers import Enrolment
+
+BATCH = 10_000
+_IS_KNOWN = schema.newcomer.c.leaf_user_id != ""
+
+
+class Register:
+    """The newcomers of one API owner at one Leaf, for one run. Every method commits before it returns."""
+
+    def __init__(self, ledger: Ledger, leaf: str, owner: str) -> None:
+        """Raises LedgerError."""
+        self._ledger, self.patience = ledger, ledger.patience
+        self._directory = _directory(ledger, leaf, owner)
+
+    def known(self) -> Iterator[tuple[tuple[bytes, ...], tuple[str, ...]]]:
+        """Keys and the ids of their users, as columns, so many at a time."""
+        newcomer = schema.newcomer
+        query = select(newcomer.c.key, newcomer.c.leaf_user_id)
+        query = query.filter(newcomer.c.directory_id == self._directory, _IS_KNOWN)
+        with self._ledger.reading() as db:
+            found = db.execute(query)
+            while batch := found.fetchmany(BATCH):
+                keys, ids = zip(*batch, strict=True)
+                yield keys, ids
+
+    @lasting
+    def open_keys(self) -> frozenset[bytes]:
+        """The keys of those who may have a user by a POST that has no outcome."""
+        newcomer = schema.newcomer
+        query = select(newcomer.c.key).filter(newcomer.c.directory_id == self._directory, ~_IS_KNOWN)
+        with self._ledger.reading() as db:
+            return frozenset(db.execute(query.filter(newcomer.c.intended_at != "")).scalars())
+
+    @lasting
+    def write(
+        self,
+        run_no: int,
+        scope: int,  # noqa: ARG002  (users belong to no provider)
+        intents: Sequence[Enrolment],
+        outcomes: Sequence[Enrolment],
+        scopes: Mapping[str, int],  # noqa: ARG002
+        *,
+        fence: Fence,
+    ) -> None:
+        """Commit intents and outcomes in one transaction: each takes the place of what was known before.
+
+        Raises LedgerBusy if there are intents, and another run has begun since.
+        """
+        lines = {
+            key: {"directory_id": self._directory, "key": key, "run_no": run_no, **_values(each)}
+            for each in (*intents, *outcomes)
+            for key in each.keys
+        }
+        newcomer = schema.newcomer
+        with self._ledger.intending(fence) if intents else self._ledger.writing() as db:
+            gone = delete(newcomer).filter(newcomer.c.directory_id == self._directory)
+            db.execute(gone.filter(newcomer.c.key.in_(list(lines))))
+            db.execute(insert(newcomer), list(lines.values()))
+
+    @lasting
+    def forget_lost(self, run_no: int) -> None:
+        """Forget users of earlier runs whom Leaf did not know in this one, so that they are looked up again.
+
+        Those whom this run found or created stay: Leaf may only be slow to know them everywhere.
+        """
+        entry, newcomer = schema.entry, schema.newcomer
+        lost = select(entry.c.leaf_user_id).filter(
+            entry.c.run_no == run_no, entry.c.code == "no-such-user", entry.c.leaf_user_id != ""
+        )
+        mine = (newcomer.c.directory_id == self._directory, newcomer.c.run_no != run_no)
+        forgetting = update(newcomer).filter(*mine, newcomer.c.leaf_user_id.in_(lost))
+        with self._ledger.writing() as db:
+            db.execute(forgetting.values(leaf_user_id="", origin="", intended_at=""))
+
+
+@lasting
+def enrolled(ledger: Ledger, run_no: int) -> dict[str, int]:
+    """How many users a run created and found, by these words."""
+    newcomer = schema.newcomer
+    query = select(newcomer.c.origin, func.count(newcomer.c.leaf_user_id.distinct()))
+    query = query.filter(newcomer.c.run_no == run_no, _IS_KNOWN).group_by(newcomer.c.origin)
+    with ledger.reading() as db:
+        return {str(origin): int(count) for origin, count in db.execute(query)}
+
+
+def _values(each: Enrolment) -> dict[str, str]:
+    return {"leaf_user_id": each.leaf_user_id, "origin": each.origin, "intended_at": each.intended_at}
+
+
+@lasting
+def _directory(ledger: Ledger, leaf: str, owner: str) -> int:
+    directory = schema.directory
+    query = select(directory.c.id).filter_by(leaf=leaf, owner=owner)
+    with ledger.writing() as db:
+        found = db.execute(query).scalar_one_or_none()
+        if found is None:
+            db.execute(insert(directory).values(leaf=leaf, owner=owner))
+            found = db.execute(query).scalar_one()
+        return int(found)

@@ -1,0 +1,287 @@
+"""Newcomers in runs that die at any moment, at a Leaf that fails in any way and lists its users late."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from fakes import FakeJournal, Fault, unheard
+from hypothesis import given
+from hypothesis import strategies as st
+from warp import now, warp
+
+from bulk_onboard.decide import Policy
+from bulk_onboard.engine.enrol import Enrolling
+from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.ports import Sent
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.errors import LedgerError
+from bulk_onboard.facts import Fact, UserKnown
+from bulk_onboard.model import Ambiguous, Answer, Refused, Status, Throttled, Transient
+from bulk_onboard.newcomers import (
+    By,
+    Enrolled,
+    Enrolment,
+    EnrolVerdict,
+    LookVerdict,
+    Match,
+    Newcomer,
+    SeenUser,
+    Taken,
+)
+
+POLICY = Policy()
+FAULTS = [
+    Fault.NONE, Fault.THROTTLED, Fault.TRANSIENT, Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LOST_LATE,
+    Fault.SLOW_LATE,
+]  # fmt: skip
+# Seconds until Leaf has done what it was asked.
+ARRIVES = {Fault.NONE: 0.02, Fault.LOST_AFTER: 0.02, Fault.LOST_LATE: 0.5, Fault.SLOW_LATE: 20.0}
+
+
+def newcomer(number: int, *, open_intent: bool = False) -> Newcomer:
+    told = {"externalId": f"G-{number}", "email": f"{number}@example.com", "name": "Ada"}
+    return Newcomer((number,), (b"external%d" % number, b"email%d" % number), told, open_intent)
+
+
+@dataclass
+class FakeDirectory:
+    """Leaf's users. ``lag``: seconds until a new one is listed; ``refuses``: nobody is there twice."""
+
+    posts: Iterator[Fault] = field(default_factory=lambda: iter(()))
+    looks: Iterator[Fault] = field(default_factory=lambda: iter(()))
+    lag: float = 0.0
+    refuses: bool = False
+    users: list[tuple[SeenUser, float]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def _arrive(self, told: Mapping[str, str], answer: asyncio.Future[SeenUser | None]) -> None:
+        taken = self.refuses and any(user.external_id == told["externalId"] for user, _ in self.users)
+        made = SeenUser(str(UUID(int=len(self.users) + 1)), told["externalId"], told["email"])
+        if not taken:
+            self.users.append((made, asyncio.get_running_loop().time() + self.lag))
+        if not answer.done():
+            answer.set_result(None if taken else made)
+
+    async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
+        self.log.append("GET")
+        sent()
+        fault, at = next(self.looks, Fault.NONE), asyncio.get_running_loop().time()
+        await asyncio.sleep(0.05)
+        if (failed := _failed(fault)) is not None:
+            return Answer(failed)
+        seen = [user for user, listed in self.users if listed <= at]
+        found = [user for user in seen if value in (user.email if by is By.EMAIL else user.external_id)]
+        return Answer(Match(tuple(found)), 200)
+
+    async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
+        self.log.append("POST")
+        sent()
+        fault, loop = next(self.posts, Fault.NONE), asyncio.get_running_loop()
+        answer: asyncio.Future[SeenUser | None] = loop.create_future()
+        if fault in ARRIVES:
+            loop.call_later(ARRIVES[fault], self._arrive, told, answer)
+        await asyncio.sleep(0.05)
+        if (failed := _failed(fault)) is not None:
+            return Answer(failed)
+        made = await answer
+        return Answer(Enrolled(made.leaf_user_id), 201) if made else Answer(Taken("leaf:userexists"), 409)
+
+
+def _failed(fault: Fault) -> Ambiguous | Throttled | Transient | Refused | None:
+    match fault:
+        case Fault.THROTTLED:
+            return Throttled(2.0)
+        case Fault.TRANSIENT:
+            return Transient("connection-refused")
+        case Fault.REFUSED:
+            return Refused("leaf:no")
+        case Fault.LOST_BEFORE | Fault.LOST_AFTER | Fault.LOST_LATE:
+            return Ambiguous("connection-lost")
+        case Fault.SLOW_LATE:
+            return Ambiguous("no-answer", slow=True)
+        case _:
+            return None
+
+
+@dataclass
+class FakeRegister:
+    """A disk that takes a moment. ``disk`` outlives it; ``dead``: nothing more gets there."""
+
+    disk: dict[bytes, Enrolment]
+    log: list[str] = field(default_factory=list)
+    broken: bool = False
+    dead: bool = False
+
+    async def intend(self, intent: Enrolment) -> None:
+        await asyncio.sleep(0.01)
+        if self.broken:
+            raise LedgerError("disk full")
+        if self.dead:
+            await asyncio.Event().wait()
+        self._put(intent)
+        self.log.append("on disk")
+
+    def settle(self, outcome: Enrolment) -> None:
+        asyncio.get_running_loop().call_later(0.02, self._put, outcome)
+
+    def _put(self, each: Enrolment) -> None:
+        if not self.dead:
+            self.disk.update(dict.fromkeys(each.keys, each))
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0.05)
+
+
+@dataclass
+class Story:
+    """One Leaf and one disk, and the runs that come and go."""
+
+    leaf: FakeDirectory
+    count: int
+    disk: dict[bytes, Enrolment] = field(default_factory=dict)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    facts: list[Fact] = field(default_factory=list)
+
+    def to_do(self) -> Iterator[Newcomer]:
+        for number in range(self.count):
+            known = self.disk.get(newcomer(number).keys[0])
+            if not (known and known.leaf_user_id):
+                yield newcomer(number, open_intent=bool(known and known.intended_at))
+
+    async def run(
+        self,
+        how: str = "end",
+        seconds: float = 0.0,
+        *,
+        register: FakeRegister | None = None,
+        dry: bool = False,
+    ) -> Enrolling:
+        stop, register = StopSignal(), register or FakeRegister(self.disk, self.leaf.log)
+        self.journal = FakeJournal()
+        shared = Enrolling(
+            directory=self.leaf,
+            register=None if dry else register,
+            journal=self.journal,
+            policy=POLICY,
+            stop=stop,
+            observer=self.facts.append,
+            slots=asyncio.Semaphore(3),
+            draw=random.Random(1).random,
+            learned={},
+            ended=set(),
+            to_create=[],
+            now=now,
+        )
+        work = asyncio.ensure_future(work_through(self.to_do(), shared.enrol, stop, starts=3, in_hand=100))
+        if how != "end":
+            await asyncio.sleep(seconds)
+            if how == "kill":
+                register.dead = self.journal.dead = True
+                work.cancel()
+            else:
+                (stop.abort if how == "abort" else lambda: stop.drain("told to"))()
+        await asyncio.gather(work, return_exceptions=True)
+        await register.flush()
+        return shared
+
+
+def twice(leaf: FakeDirectory) -> dict[str, int]:
+    found = Counter(user.external_id for user, _ in leaf.users)
+    return {name: times for name, times in found.items() if times > 1}
+
+
+moments = st.one_of(st.floats(0.0, 0.4), st.floats(0.0, 3.0), st.floats(0.0, 60.0))
+runs = st.lists(
+    st.tuples(st.sampled_from(["kill", "kill", "abort", "drain", "end"]), moments, moments), max_size=4
+)
+faults = st.lists(st.sampled_from(FAULTS), max_size=12)
+
+
+@given(st.integers(1, 5), runs, st.tuples(faults, faults), st.floats(0, 29), st.booleans())
+def test_nobody_gets_two_users_and_in_the_end_everybody_has_one(
+    count: int,
+    told: list[tuple[str, float, float]],
+    wrong: tuple[list[Fault], list[Fault]],
+    lag: float,
+    refuses: bool,
+) -> None:
+    posts, looks = map(iter, wrong)
+    leaf = FakeDirectory(posts, looks, lag, refuses)
+    story = Story(leaf, count)
+
+    async def live() -> None:
+        for how, seconds, pause in told:
+            await story.run(how, seconds)
+            assert not twice(leaf)
+            await asyncio.sleep(pause)
+        for _ in range(4):
+            await story.run()
+        assert not twice(leaf)
+
+    warp(live())
+    assert not list(story.to_do())
+    ids = {user.external_id: user.leaf_user_id for user, _ in leaf.users}
+    assert len(ids) == count
+    assert all(
+        story.disk[key].leaf_user_id == ids[f"G-{n}"] for n in range(count) for key in newcomer(n).keys
+    )
+
+
+def test_the_intent_is_on_disk_before_anything_is_posted() -> None:
+    story = Story(FakeDirectory(), 1)
+    shared = warp(story.run())
+    assert story.leaf.log == ["GET", "GET", "on disk", "POST"]
+    assert shared.learned == {0: str(UUID(int=1))}
+    assert story.facts == [UserKnown(0, created=True)]
+
+
+def test_without_an_intent_on_disk_nothing_is_posted() -> None:
+    story = Story(FakeDirectory(), 1)
+    warp(story.run(register=FakeRegister({}, broken=True)))
+    assert story.leaf.log == ["GET", "GET"]
+
+
+def test_a_dry_run_looks_and_says_who_would_be_created() -> None:
+    story = Story(FakeDirectory(), 2)
+    shared = warp(story.run(dry=True))
+    assert set(story.leaf.log) == {"GET"}
+    assert [(each.status, each.code) for each in story.journal.outcomes] == [
+        (Status.WOULD_CREATE.value, "user-would-be-created")
+    ] * 2
+    assert (len(shared.to_create), shared.ended, story.disk) == (2, {0, 1}, {})
+
+
+def test_a_refused_newcomer_has_an_outcome_for_each_row_and_no_open_intent() -> None:
+    story = Story(FakeDirectory(posts=iter([Fault.REFUSED])), 1)
+    shared = warp(story.run())
+    (outcome,) = story.journal.outcomes
+    assert (outcome.status, outcome.code, outcome.leaf_user_id) == ("rejected", "leaf:no", "")
+    assert shared.ended == {0}
+    assert not any(each.intended_at for each in story.disk.values())
+
+
+def test_who_was_on_the_way_when_the_run_was_stopped_at_once_is_unresolved() -> None:
+    story = Story(FakeDirectory(posts=iter([Fault.SLOW_LATE])), 1)
+    warp(story.run("abort", 5.0))
+    (outcome,) = story.journal.outcomes
+    assert (outcome.status, outcome.code) == ("unresolved", "interrupted")
+    assert all(each.intended_at for each in story.disk.values())
+
+
+@pytest.mark.parametrize("seconds", [0.11, 0.13, 0.16])
+def test_a_run_killed_around_the_post_is_made_good_by_the_next(seconds: float) -> None:
+    story = Story(FakeDirectory(lag=10.0), 1)
+
+    async def live() -> None:
+        await story.run("kill", seconds)
+        await story.run()
+
+    warp(live())
+    assert len(story.leaf.users) == 1
+    assert not list(story.to_do())

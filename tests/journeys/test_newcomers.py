@@ -1,0 +1,444 @@
+"""Growers without a leafUserId: found or created at Leaf, once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulk_onboard.sandbox import Behaviour, Faults, Kind
+from bulk_onboard.sandbox.faults import Area
+from bulk_onboard.sandbox.unknowns import Unknowns
+from bulk_onboard.sandbox.world import User
+
+from .support import PLANTED, Desk, Ran, Server, grower, start
+
+Leaf = Callable[..., Server]
+# externalId, email, name, leafUserId; the token goes by the row.
+Who = tuple[str, str, str, str]
+HEADER = ["leafUserId", "externalId", "email", "name", "refreshToken"]
+ADA, BEN, CYD = (
+    User(grower(n), name=name, email=f"{name}@example.com".lower(), external_id=f"G-{n}")
+    for n, name in enumerate(("Ada", "Ben", "Cyd"), 1)
+)
+
+
+def who(external: str = "", email: str = "", name: str = "Somebody", leaf_user_id: str = "") -> Who:
+    return external, email, name, leaf_user_id
+
+
+def new(count: int, first: int = 100) -> list[Who]:
+    return [who(f"N-{n}", f"n{n}@example.com") for n in range(first, first + count)]
+
+
+def write(rows: Sequence[Who], name: str = "cohort.csv", tokens: Sequence[str] = ()) -> str:
+    with Path(name).open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(HEADER)
+        for n, (external, email, called, leaf_user_id) in enumerate(rows):
+            token = tokens[n] if tokens else f"{PLANTED}{external}{email}{leaf_user_id}"
+            lines.writerow([leaf_user_id, external, email, called, token])
+    return name
+
+
+def leaf_of(leaf: Leaf, *users: User, **unknowns: Any) -> Server:
+    """A Leaf with these users, and no others."""
+    server: Server = leaf(
+        Behaviour(event_delay=0, users=users, unknowns=Unknowns(users="listed", **unknowns))
+    )
+    return server
+
+
+def run(desk: Desk, server: Server, file: str, *argv: str) -> Ran:
+    return desk.at(server).run(file, "--create-users", *argv)
+
+
+def users(server: Server) -> list[dict[str, Any]]:
+    found: Any = server._asked(server.sandbox.state)["users"]
+    return list(found)
+
+
+def posted(server: Server) -> int:
+    """How many users the sandbox was asked to create."""
+    return sum(each["path"].endswith("/users") for each in server.seen("POST"))
+
+
+def asked(server: Server) -> int:
+    return len(server.seen("GET"))
+
+
+def nobody_is_there_twice(server: Server) -> None:
+    names = Counter(user["externalId"] or user["email"].lower() for user in users(server))
+    assert set(names.values()) <= {1}, names
+    assert all(each["postsStored"] <= 1 for each in server.held.values())
+
+
+def ids(ran: Ran) -> dict[int, str]:
+    return {int(row["row"]): row["leafUserId"] for row in ran.rows}
+
+
+def test_who_is_there_is_found_and_who_is_not_is_created_and_the_results_carry_the_ids(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf_of(leaf, ADA, BEN, CYD)
+    rows = [who("G-1"), who("", "BEN@example.com"), who(leaf_user_id=CYD.id), *new(2)]
+    ran = run(desk, server, write(rows))
+    assert ran.code == 0, ran.err
+    assert ran.statuses == {"created": 5}
+    found = ids(ran)
+    assert (found[2], found[3], found[4]) == (ADA.id, BEN.id, CYD.id)
+    created = {user["externalId"]: user["leafUserId"] for user in users(server) if user["posted"]}
+    assert created == {"N-100": found[5], "N-101": found[6]}
+    assert set(server.held) == set(found.values())
+    assert ran.summary["users"] == {"created": 2, "found": 2}
+    assert "Users:    2 created, 2 found" in ran.err
+    nobody_is_there_twice(server)
+
+
+def test_the_same_file_again_asks_for_nobody_and_does_nothing(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf, ADA)
+    file = write([who("G-1"), *new(3)])
+    first = run(desk, server, file)
+    before = len(server.seen())
+    again = run(desk, server, file)
+    assert again.statuses == {"existing": 4}
+    assert again.summary["requests"]["total"] == len(server.seen()) - before == 0
+    assert again.summary["users"] == {"created": 0, "found": 0}
+    assert ids(again) == ids(first)
+
+
+def test_without_the_option_the_file_is_refused_and_told_what_would_help(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf, ADA)
+    Path("no-ids.csv").write_text("externalId,name,refreshToken\nG-1,Ada,planted-token\n")
+    ran = desk.at(server).run("no-ids.csv")
+    assert ran.code == 3
+    assert "add --create-users" in ran.err
+    ran = desk.at(server).run(write([who("G-1")]))
+    assert ran.rows[0]["code"] == "missing-leafUserId"
+    assert "--create-users" in ran.rows[0]["hint"]
+    assert desk.at(server)("validate", "cohort.csv").code == 1
+    assert desk.at(server)("validate", "cohort.csv", "--create-users").code == 0
+    assert desk.at(server)("validate", "no-ids.csv", "--create-users").code == 0
+
+
+def test_what_is_not_clear_is_a_problem_of_the_row_and_nobody_is_created(desk: Desk, leaf: Leaf) -> None:
+    twin = replace(ADA, id=grower(9), email="other@example.com")
+    server = leaf_of(leaf, ADA, twin, BEN)
+    rows = [
+        who("G-1"),
+        who("G-77", "ben@example.com"),
+        who("g-2x", "no address"),
+        who("N-1", "n1@example.com", name=""),
+        who("N-2"),
+    ]
+    ran = run(desk, server, write(rows))
+    assert ran.code == 1
+    assert [(row["status"], row["code"]) for row in ran.rows] == [
+        ("rejected", "several-users"),
+        ("rejected", "other-user"),
+        ("invalid", "bad-email"),
+        ("invalid", "missing-name"),
+        ("invalid", "missing-email"),
+    ]
+    assert all(row["hint"] for row in ran.rows)
+    assert posted(server) == 0
+    assert not server.held
+
+
+def test_rows_that_repeat_or_contradict_each_other_are_found_in_the_whole_file(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf_of(leaf, ADA, BEN, CYD)
+    rows = [
+        who("N-1", "n1@example.com"),
+        who("N-1", "n1@example.com"),
+        who("N-2", "n2@example.com"),
+        who("N-2", "n2@example.com"),
+        who("N-3", "n3@example.com"),
+        who("N-3", "x3@example.com"),
+        who("G-1", leaf_user_id=ADA.id),
+        who("G-1"),
+    ]
+    tokens = [f"{PLANTED}{n}" for n in (1, 1, 2, 22, 3, 4, 5, 6)]
+    ran = run(desk, server, write(rows, tokens=tokens))
+    assert [(row["status"], row["code"]) for row in ran.rows] == [
+        ("created", ""),
+        ("duplicate", "duplicate"),
+        ("invalid", "conflicting-rows"),
+        ("invalid", "conflicting-rows"),
+        ("invalid", "conflicting-users"),
+        ("invalid", "conflicting-users"),
+        ("created", ""),
+        ("invalid", "conflicting-users"),
+    ]
+    assert ran.rows[1]["leafUserId"] == ran.rows[0]["leafUserId"] != ""
+    assert posted(server) == 1
+
+
+def test_two_names_of_one_grower_that_only_leaf_knows_of_are_no_two_growers(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf, ADA, BEN)
+    same = [who("G-1"), who("", "ada@example.com"), who(leaf_user_id=BEN.id), who("", "ben@example.com")]
+    file = write(same, tokens=[f"{PLANTED}{n}" for n in (1, 1, 2, 22)])
+    ran = run(desk, server, file, "--allow-shared-tokens")
+    assert [(row["status"], row["code"]) for row in ran.rows] == [
+        ("created", ""),
+        ("duplicate", "duplicate"),
+        ("invalid", "conflicting-rows"),
+        ("invalid", "conflicting-rows"),
+    ]
+    assert [each["posts"] for each in server.held.values()] == [1]
+
+
+def test_who_was_onboarded_by_the_id_before_is_not_onboarded_again_by_another_name(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf_of(leaf, ADA)
+    tokens = [f"{PLANTED}1"]
+    desk.at(server).run(write([who(leaf_user_id=ADA.id)], tokens=tokens))
+    ran = run(desk, server, write([who("G-1")], tokens=tokens))
+    assert [(row["status"], row["code"]) for row in ran.rows] == [("existing", "already-onboarded")]
+    ran = run(desk, server, write([who("", "ada@example.com")], tokens=[f"{PLANTED}2"]))
+    assert [(row["status"], row["code"]) for row in ran.rows] == [("existing", "token-changed")]
+    assert server.held[ADA.id]["posts"] == 1
+
+
+def test_a_grower_at_two_providers_is_one_user(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf)
+    header = "provider,externalId,email,name,refreshToken,clientKey,clientSecret,clientEnvironment\n"
+    lines = [
+        f"{provider},N-{n},n{n}@example.com,Name,{PLANTED}{provider}-{n},key,{PLANTED}secret,STAGE\n"
+        for n in range(3)
+        for provider in ("raven", "john-deere")
+    ]
+    Path("both.csv").write_text(header + "".join(lines))
+    ran = run(desk, server, "both.csv")
+    assert ran.statuses == {"created": 6}, ran.err
+    assert posted(server) == len(users(server)) == 3
+    assert len(set(ids(ran).values())) == 3
+    assert run(desk, server, "both.csv").statuses == {"existing": 6}
+
+
+def test_a_dry_run_only_looks_and_tells_who_would_be_created(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf, ADA)
+    file = write([who("G-1"), *new(3), who("N-9", "n9@example.com", name="")])
+    ran = run(desk, server, file, "--dry-run")
+    told = [(row["status"], row["code"], bool(row["leafUserId"])) for row in ran.rows]
+    assert told == [
+        ("would_create", "", True),
+        *[("would_create", "user-would-be-created", False)] * 3,
+        ("invalid", "missing-name", False),
+    ]
+    assert {each["method"] for each in server.seen()} == {"GET"}
+    foretold = ran.summary["forecast"]["requests"]
+    real = run(desk, server, file, "--no-events")
+    assert real.statuses == {"created": 4, "invalid": 1}
+    assert foretold["post"] == real.summary["requests"]["post"] == 7
+
+
+def test_a_limit_and_a_canary_hold_for_users_too(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf)
+    file = write(new(6))
+    assert run(desk, server, file, "--limit", "2").statuses == {"created": 2}
+    assert posted(server) == 2
+    tokens = [f"expired-{PLANTED}{n}" for n in range(6)]
+    ran = run(desk, server, write(new(6, first=200), tokens=tokens), "--canary", "2", "--events-wait", "1")
+    assert ran.code == 5
+    assert posted(server) == 4, "nobody but the canary may be created when that is not well"
+    assert ran.statuses == {"created": 2, "not_attempted": 4}
+
+
+def test_a_canary_that_cannot_be_created_stops_the_run(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf)
+    file = write([who("N-1", "n1@example.com", name=""), *new(3)])
+    ran = run(desk, server, file, "--canary", "1")
+    assert ran.code == 5
+    assert posted(server) == 0
+
+
+def test_a_healthy_canary_is_followed_by_the_rest_and_no_user_is_made_twice(desk: Desk, leaf: Leaf) -> None:
+    # One grower in the canary and after it, and a list that is slow: only memory prevents a second user.
+    server = leaf_of(leaf, user_lag=600.0)
+    rows = new(4)
+    Path("both.csv").write_text(
+        "provider,externalId,email,name,refreshToken,clientKey,clientSecret,clientEnvironment\n"
+        + "".join(
+            f"{provider},{external},{email},{name},{PLANTED}{provider}{external},key,{PLANTED}secret,STAGE\n"
+            for provider in ("raven", "john-deere")
+            for external, email, name, _ in rows
+        )
+    )
+    ran = run(desk, server, "both.csv", "--canary", "2")
+    assert ran.statuses == {"created": 8}, ran.err
+    assert posted(server) == 4
+    nobody_is_there_twice(server)
+
+
+def test_failures_of_users_count_for_max_failures_and_strict_looks_at_users_cells(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf_of(leaf)
+    nameless = [(*each[:2], "", "") for each in new(10)]
+    ran = run(desk, server, write([*nameless, *new(30, first=300)]), "--max-failures", "3")
+    assert ran.code == 5
+    assert "--max-failures" in ran.summary["stopReason"]
+    ran = run(desk, server, write([who("TODO", "n1@example.com")]), "--strict")
+    assert ran.code == 3
+
+
+def test_a_user_that_leaf_has_lost_is_looked_for_anew_after_the_run_that_noticed(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf_of(leaf)
+    file = write(new(1))
+    first = ids(run(desk, server, file))[2]
+    server._asked(lambda: server.sandbox._world.leave(first, ("raven",)))
+    changed = write(new(1), tokens=[f"{PLANTED}other"])
+    ran = run(desk, server, changed, "--if-exists", "replace")
+    assert ran.rows[0]["code"] == "no-such-user"
+    ran = run(desk, server, changed, "--if-exists", "replace")
+    assert ran.statuses == {"created": 1}
+    assert ids(ran)[2] != first
+
+
+def test_rollback_deletes_credentials_and_users_stay(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf)
+    file = write(new(2))
+    ran = run(desk, server, file)
+    assert desk.at(server)("rollback", ran.folder.name, "--yes", "--rate", "0").code == 0
+    assert not any(each["credentialId"] for each in server.held.values())
+    assert len(users(server)) == 2
+    again = run(desk, server, file)
+    assert again.statuses == {"created": 2}
+    assert posted(server) == 2
+
+
+def test_the_events_of_a_file_without_ids_are_checked_for_those_who_are_known(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf)
+    run(desk, server, write(new(2)))
+    ran = desk.at(server)("events", write(new(3)), "--create-users", "--rate", "0", "--events-wait", "0")
+    assert [(row["status"], row["health"]) for row in ran.rows] == [
+        ("existing", "healthy"),
+        ("existing", "healthy"),
+        ("not_attempted", ""),
+    ]
+    assert posted(server) == 2
+
+
+def test_a_plan_is_of_growers_with_ids(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf, ADA)
+    file = write([who("G-1"), who(leaf_user_id=ADA.id)][:1])
+    run(desk, server, file, "--dry-run")
+    (plan,) = Path("reports").glob("*/plan.csv")
+    ran = run(desk, server, file, "--plan", str(plan))
+    assert ran.code == 2
+    assert "--no-create-users" in ran.err
+
+
+# --- a Leaf in bad weather ------------------------------------------------------------------------------
+
+AFTER = (Kind.E500_AFTER, Kind.CUT_AFTER, Kind.TRUNCATED, Kind.EMPTY, Kind.WRONG_SHAPE, Kind.HTML)
+BEFORE = (Kind.E503_BEFORE, Kind.CUT_BEFORE, Kind.THROTTLE_BARE)
+
+
+def stormy(
+    *kinds: Kind, share: float, seed: int, methods: frozenset[str] = frozenset(), **unknowns: Any
+) -> Behaviour:
+    shares = {kind: share / len(kinds) for kind in kinds}
+    areas = frozenset({Area.USERS, Area.CREDENTIALS})
+    return Behaviour(
+        event_delay=0,
+        seed=seed,
+        faults=Faults(shares, methods=methods, calls=areas),
+        unknowns=Unknowns(users="listed", **unknowns),
+    )
+
+
+@pytest.mark.parametrize("existing", ["allow", "refuse", "conflict", "keep"])
+@pytest.mark.parametrize("lag", [0.0, 0.8])
+def test_answers_that_are_lost_after_the_user_was_stored_never_make_two(
+    desk: Desk, leaf: Leaf, existing: str, lag: float
+) -> None:
+    behaviour = stormy(
+        *AFTER, share=0.5, seed=7, methods=frozenset({"POST"}), user_existing=existing, user_lag=lag
+    )
+    server = leaf(behaviour)
+    ran = run(desk, server, write(new(12)), "--timeout", "1", "--no-events")
+    nobody_is_there_twice(server)
+    assert ran.statuses == {"created": 12}, ran.err
+    assert len(users(server)) == 12
+
+
+@pytest.mark.parametrize("user_filter", ["exact", "caseless", "part"])
+@pytest.mark.parametrize("total", ["shown", "hidden"])
+def test_however_leaf_filters_nobody_is_missed(desk: Desk, leaf: Leaf, user_filter: str, total: str) -> None:
+    crowd = [
+        replace(ADA, id=grower(n), external_id=f"G-1{n}", email=f"{n}ada@example.com") for n in range(10, 60)
+    ]
+    server = leaf_of(leaf, *crowd, ADA, user_filter=user_filter, total_count=total)
+    rows = [who("G-1"), who("", "ada@example.com"), *new(1)]
+    file = write(rows, tokens=[f"{PLANTED}{n}" for n in (1, 1, 2)])
+    ran = run(desk, server, file, "--allow-shared-tokens")
+    assert ids(ran)[2] == ids(ran)[3] == ADA.id
+    assert posted(server) == 1
+
+
+def test_a_leaf_that_ignores_filters_is_found_out_before_anybody_is_created(desk: Desk, leaf: Leaf) -> None:
+    crowd = [
+        replace(ADA, id=grower(n), external_id=f"G-{n}", email=f"{n}@example.com") for n in range(10, 250)
+    ]
+    server = leaf_of(leaf, *crowd, user_filter="ignored")
+    ran = run(desk, server, write(new(2)))
+    assert {(row["status"], row["code"]) for row in ran.rows} == {("failed", "users-not-filtered")}
+    assert posted(server) == 0
+
+
+def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(stormy(*AFTER, *BEFORE, share=0.4, seed=11, user_lag=0.2))
+    file = write(new(12))
+    for _ in range(5):
+        ran = run(desk, server, file, "--timeout", "1", "--no-events")
+        nobody_is_there_twice(server)
+        if ran.code == 0:
+            break
+    assert set(ran.statuses) <= {"created", "existing"}, ran.statuses
+    assert len(users(server)) == 12
+
+
+# --- killed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_killed_at_any_moment_no_grower_gets_a_second_user_and_no_token_is_sent_twice(
+    desk: Desk, leaf: Leaf
+) -> None:
+    """Users are allowed to be there twice by this Leaf, and the list is late: only care prevents it."""
+    draw, count = random.Random(), 10
+    behaviour = replace(stormy(Kind.CUT_AFTER, share=0.2, seed=3, user_lag=0.3), latency=0.02)
+    server, file = leaf(behaviour), write(new(count))
+    argv = ("run", file, "--create-users", "--rate", "150", "--timeout", "1", "--no-events", "-q")
+    for _ in range(2):
+        process = start(*argv, env=server.environment)
+        before, wanted = len(server.seen()), draw.randrange(1, 40)
+        deadline = time.monotonic() + 5
+        while len(server.seen()) < before + wanted and process.poll() is None:
+            if time.monotonic() > deadline:
+                break  # all of them wait, which is as good a moment as any
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=10)
+    for _ in range(3):
+        ran = run(desk, server, file, "--timeout", "1", "--no-events")
+        if ran.code == 0:
+            break
+    nobody_is_there_twice(server)
+    assert set(ran.statuses) <= {"created", "existing"}, json.dumps(ran.statuses)
+    assert len(users(server)) == len(server.held) == count

@@ -1,0 +1,99 @@
+"""What Leaf's answers about single users mean."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from bulk_onboard.leaf.enrolling import after_enrol, after_look
+from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.model import Ambiguous, Refused, Throttled, Unauthorised
+from bulk_onboard.newcomers import Enrolled, Match, SeenUser, Taken
+
+ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
+USER = {"id": ID, "name": "Ada", "email": "ada@example.com", "externalId": "G-1", "phone": None}
+TOLD = {"externalId": "G-1", "email": "ada@example.com", "name": "Ada Ackermann"}
+
+
+def reply(status: int, data: object = None, body: bytes | None = None, **headers: str) -> Reply:
+    content = body if body is not None else json.dumps(data).encode()
+    return Reply(status, headers, content, datetime(2026, 11, 23, tzinfo=UTC))
+
+
+def test_a_list_of_users_is_a_match_in_either_form() -> None:
+    seen = SeenUser(ID, "G-1", "ada@example.com")
+    assert after_look(reply(200, [USER])) == Match((seen,))
+    assert after_look(reply(200, {"content": [USER], "totalElements": 7})) == Match((seen,), 7)
+    assert after_look(reply(200, [], **{"X-Total-Count": "0"})) == Match((), 0)
+
+
+def test_what_a_user_does_not_show_is_empty_and_a_number_is_a_text() -> None:
+    assert after_look(reply(200, [{"id": ID, "externalId": 7}])) == Match((SeenUser(ID, "7", ""),))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(204, body=b""),
+        reply(200, body=b""),
+        reply(200, None),
+        reply(200, {}),
+        reply(200, [{"id": "no uuid"}]),
+        reply(200, [USER, "something else"]),
+        reply(404, {"status": 404}),
+        reply(404, body=b"<html>not found</html>"),
+        reply(500),
+        reply(302),
+    ],
+)
+def test_what_is_no_list_proves_that_nobody_is_there_to_nobody(answer: Reply) -> None:
+    assert isinstance(after_look(answer), Ambiguous)
+
+
+def test_a_refused_look_is_a_no_and_a_throttled_one_waits() -> None:
+    assert isinstance(after_look(reply(400, {"errorKey": "badfilter"})), Refused)
+    assert after_look(reply(429, **{"Retry-After": "3"})) == Throttled(3.0)
+    assert after_look(reply(401)) == Unauthorised()
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_posted_user_is_told_by_its_id(status: int) -> None:
+    assert after_enrol(reply(status, USER), TOLD) == Enrolled(ID)
+    assert after_enrol(reply(status, {"id": ID.upper()}), TOLD) == Enrolled(ID)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(201, body=b""),
+        reply(201, {}),
+        reply(201, [USER]),
+        reply(201, {**USER, "email": "somebody@else.com"}),
+        reply(201, body=b'{"id": "' + ID[:20].encode()),
+        reply(404, body=b"<html></html>"),
+        reply(503),
+        reply(504),
+    ],
+)
+def test_an_answer_without_the_posted_user_leaves_open_what_became_of_it(answer: Reply) -> None:
+    assert isinstance(after_enrol(answer, TOLD), Ambiguous)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(409, {"title": "Conflict"}),
+        reply(400, {"errorKey": "userexists", "title": "Email is already in use"}),
+    ],
+)
+def test_that_there_is_such_a_user_is_no_plain_refusal(answer: Reply) -> None:
+    assert isinstance(after_enrol(answer, TOLD), Taken)
+
+
+def test_a_refusal_tells_why_without_repeating_who_was_posted() -> None:
+    told = after_enrol(reply(400, {"title": "bad", "message": "no phone for ada@example.com"}), TOLD)
+    assert isinstance(told, Refused)
+    assert "phone" in told.message
+    assert "ada@example.com" not in told.message
