@@ -15,12 +15,13 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     growers compare manifest                  what the ledger knows against what the file says
     listing census                            what Leaf's list of users shows, and what that is worth
     guard concerns change                     is the file as expected; who needs attention, and is that new
+    orders                                    what the workers of one run report, and are told
     letter metrics                            the message and the metrics about a run, as text
     foresee plan                              what a dry run tells of a row; keeping to what one told
     decide progress undo health               (verdict, progress) -> what next; credentials -> healthy or not
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
-    pace/          the ceiling over all requests, and the limit that Leaf does not tell
+    pace/          the ceiling over all requests, also of several processes; the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite
     engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them
     report/        results, summary

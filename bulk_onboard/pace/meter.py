@@ -19,13 +19,13 @@ class Meter:
         self._throttled: list[int] = []
         self._held: list[float] = []
 
-    def sent(self, at: float) -> None:
-        """A request goes out."""
-        self._sent[self._place(at)] += 1
+    def sent(self, at: float, count: int = 1) -> None:
+        """A request goes out, or several."""
+        self._sent[self._place(at)] += count
 
-    def throttled(self, at: float) -> None:
-        """The request that went out then was one too many."""
-        self._throttled[self._place(at)] += 1
+    def throttled(self, at: float, count: int = 1) -> None:
+        """The request that went out then was one too many, or several were."""
+        self._throttled[self._place(at)] += count
 
     def held(self, since: float, until: float) -> None:
         """Nothing may go out. Pauses that overlap count once."""
