@@ -24,6 +24,8 @@ from bulk_onboard.model import IfExists, Row, Status
 # The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.
 COLUMNS = ("row", "leaf", "apiOwner", "leafUserId", "provider", "action", "code", "message", "fingerprint")
 READ = ("leaf", "apiOwner", "leafUserId", "provider", "action", "fingerprint")
+# The code of a row whose plan is not true any more.
+OUTDATED = "plan-outdated"
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _PRINT = r"^[0-9a-f]{32}$"
 
@@ -36,12 +38,16 @@ class Planned(IntEnum):
     REPLACE = 2
     EXISTING = 3
     CHANGED = 4  # the row had another token when the plan was made
+    REJECTED = 5
+    NO_SUCH_USER = 6
 
 
 _ACTIONS = {
     Status.WOULD_CREATE.value: Planned.CREATE,
     Status.WOULD_REPLACE.value: Planned.REPLACE,
     Status.EXISTING.value: Planned.EXISTING,
+    Status.REJECTED.value: Planned.REJECTED,
+    Status.NO_SUCH_USER.value: Planned.NO_SUCH_USER,
 }
 
 
@@ -168,7 +174,12 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
 
 def _outdated(status: Status, replaces: bool) -> Finish:
     planned = Status.WOULD_REPLACE if replaces else Status.WOULD_CREATE
-    holds = "holds none" if status is Status.NOT_ATTEMPTED else "holds credentials"
+    holds = "none" if status is Status.NOT_ATTEMPTED else "credentials"
     if replaces and status is Status.EXISTING:
-        holds = "holds the same credentials as the file"
-    return Finish(status, "plan-outdated", f"planned as {planned}, but Leaf {holds} by now")
+        holds = "the same credentials as the file"
+    return Finish(status, OUTDATED, outdated(planned, holds))
+
+
+def outdated(planned: Status, holds: str) -> str:
+    """That Leaf holds something else than when the plan was made, for people."""
+    return f"planned as {planned}, but Leaf holds {holds} by now"

@@ -23,9 +23,15 @@ IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
 PRINTS = st.integers(0, 2**128 - 1).map(lambda n: f"{n:032x}")
 HERE = ("https://leaf.example", "me@example.com")
 ACTIONS = st.sampled_from(
-    ["would_create", "would_replace", "existing", "invalid", "failed", "no_such_user", ""]
+    ["would_create", "would_replace", "existing", "rejected", "invalid", "failed", "no_such_user", ""]
 )
-SAYS = {"would_create": Planned.CREATE, "would_replace": Planned.REPLACE, "existing": Planned.EXISTING}
+SAYS = {
+    "would_create": Planned.CREATE,
+    "would_replace": Planned.REPLACE,
+    "existing": Planned.EXISTING,
+    "rejected": Planned.REJECTED,
+    "no_such_user": Planned.NO_SUCH_USER,
+}
 
 
 @dataclass

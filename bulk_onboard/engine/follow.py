@@ -24,7 +24,8 @@ class Check(NamedTuple):
     """A row to look at: its entry, which the findings amend, and when its credentials were stored.
 
     ``stored_at`` None: long ago, one look is enough. ``payload``: what the row would store, to compare with.
-    ``unless_found``: the row's status if Leaf holds none; None if the ledger knows that it did.
+    ``unless_found``: the row's status if Leaf holds none, with the entry's code if that has one; None if the
+    ledger knows that it did.
     """
 
     entry: Entry
@@ -152,11 +153,13 @@ def _amended(check: Check, findings: Findings) -> tuple[Entry, Health | None]:
         return entry._replace(code="check-failed", message="Leaf did not answer the events check"), None
     if check.unless_found is not None:
         if findings.credential is None:
-            return entry._replace(status=check.unless_found.value, code="not-connected"), None
+            code = entry.code or "not-connected"
+            return entry._replace(status=check.unless_found.value, code=code), None
         echo = findings.credential.echo
         entry = entry._replace(
             status=Status.EXISTING.value,
             code="token-changed" if echo is Echo.DIFFERENT else "already-connected",
+            message="",
             fingerprint=_known_by(echo, entry.fingerprint),
         )
     return _with(entry, diagnose(findings.credential, findings.event), findings)

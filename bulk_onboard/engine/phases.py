@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Literal
 
@@ -31,6 +32,7 @@ from bulk_onboard.engine.survey import (
     Survey,
     growers_checked,
     growers_of,
+    rows_planned,
     rows_to_check,
     rows_to_do,
     rows_unknown,
@@ -134,7 +136,8 @@ class Phases:
         await self.post(scan, found, found.wanted)
         if self.settings.events.check:
             began = utc_now()
-            await self._check(lambda: self.connected(every=False, began=began))
+            connected = partial(self.connected, every=False, began=began)
+            await self._check(lambda: chain(connected(), rows_planned(scan, found)))
             await self._mend(scan, found)
 
     async def check_connected(self) -> None:
@@ -155,7 +158,8 @@ class Phases:
     async def informed(self, found: Survey) -> Phases:
         """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
         # For a POST that may have been stored a list is no proof.
-        rows = np.setdiff1d(found.wanted, [*found.intents, *found.unnamed], assume_unique=True)
+        rows = np.union1d(found.wanted, found.connected)
+        rows = np.setdiff1d(rows, [*found.intents, *found.unnamed], assume_unique=True)
         if self.policy.if_exists is IfExists.OVERWRITE or len(rows) < FEWEST or self.users is None:
             return self
         growers = await asyncio.to_thread(growers_of, self.memory, self.run_no, self.provider, rows)

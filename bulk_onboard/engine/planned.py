@@ -16,24 +16,33 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Row, Status, Verdict
-from bulk_onboard.plan import Plan, Planned, kept_to, print_words
+from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, print_words
 
+_AGAIN = "when the plan was made, and not asked about again"
 _LEFT_OUT = {
-    Planned.NOTHING: ("not-in-plan", ""),
-    Planned.EXISTING: ("not-in-plan", "existing when the plan was made, and not asked about again"),
-    Planned.CHANGED: ("plan-outdated", "the row has another token than when the plan was made"),
+    Planned.NOTHING: (Status.NOT_ATTEMPTED, "not-in-plan", ""),
+    Planned.EXISTING: (Status.EXISTING, "not-in-plan", f"existing {_AGAIN}"),
+    Planned.REJECTED: (Status.REJECTED, "not-in-plan", f"rejected {_AGAIN}"),
+    Planned.NO_SUCH_USER: (Status.REJECTED, "no-such-user", f"no such user {_AGAIN}"),
+    Planned.CHANGED: (
+        Status.NOT_ATTEMPTED,
+        OUTDATED,
+        "the row has another token than when the plan was made",
+    ),
 }
 
 
 def restricted(
-    found: Survey, plan: Plan, memory: Memory, run: tuple[int, int], provider: str
+    found: Survey, plan: Plan, memory: Memory, run: tuple[int, int], provider: str, *, checked: bool
 ) -> tuple[Survey, frozenset[int]]:
     """The survey without the rows that the plan leaves out, and the numbers of those that it replaces.
 
     ``run``: its number and its scope's; ``provider``: of a file that tells none. What is left out becomes an
-    entry of no grower: the ledger learns nothing of it.
+    entry of no grower: the ledger learns nothing of it. ``checked``: events are, so who was connected when
+    the plan was made is left to that check, which finds out whether it is still true.
     """
     (run_no, scope), kept, replaces = run, [np.empty(0, np.int64)], set[int]()
+    connected = [np.empty(0, np.int64)]
     for _, _, data in memory.blocks(run_no):
         table = manifest.unpack(data)
         table = table[np.isin(table["row"].to_numpy(np.int64), found.wanted, assume_unique=True)]
@@ -41,8 +50,12 @@ def restricted(
         rows = table["row"].to_numpy(np.int64)
         kept.append(rows[(says == Planned.CREATE) | (says == Planned.REPLACE)])
         replaces.update(rows[says == Planned.REPLACE].tolist())
+        if checked:
+            connected.append(rows[says == Planned.EXISTING])
+            rows, says = rows[says != Planned.EXISTING], says[says != Planned.EXISTING]
         memory.write(run_no, scope, [], _left_out(rows, says))
-    return replace(found, wanted=np.concatenate(kept)), frozenset(replaces)
+    wanted, planned = np.concatenate(kept), np.concatenate(connected)
+    return replace(found, wanted=wanted, connected=planned), frozenset(replaces)
 
 
 def _says(table: pd.DataFrame, plan: Plan, provider: str) -> np.ndarray:
@@ -61,8 +74,8 @@ def _says(table: pd.DataFrame, plan: Plan, provider: str) -> np.ndarray:
 def _left_out(rows: np.ndarray, says: np.ndarray) -> Iterator[Entry]:
     for row, said in zip(rows.tolist(), says.tolist(), strict=True):
         if (reason := _LEFT_OUT.get(Planned(said))) is not None:
-            status = Status.EXISTING if said == Planned.EXISTING else Status.NOT_ATTEMPTED
-            yield Entry(row=row, status=status.value, code=reason[0], message=reason[1])
+            status, code, message = reason
+            yield Entry(row=row, status=status.value, code=code, message=message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,8 +190,14 @@ class _Run:
         return known_users(self._register.known() if self._register else ())
 
     def _restricted(self, found: Survey, plan: Plan) -> Survey:
-        provider = self._providers[0].name
-        found, self._replaces = restricted(found, plan, self._ledger, (self._run_no, self._scope), provider)
+        found, self._replaces = restricted(
+            found,
+            plan,
+            self._ledger,
+            (self._run_no, self._scope),
+            self._providers[0].name,
+            checked=self._settings.events.check,
+        )
         return found
 
     async def through(self, phases: Phases, scan: Scan, found: Survey) -> None:

@@ -25,6 +25,7 @@ from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import Health, IfExists, Intent, Row, Status
+from bulk_onboard.plan import OUTDATED, outdated
 from bulk_onboard.stamp import from_text, to_text
 
 # Checks that are looked at together; each is an object of its own, so not all at once.
@@ -66,6 +67,7 @@ class Survey:
     of their provider, where it has several. ``stored``: of rows to do, the id of the credentials in which
     their very secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
     ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
+    ``connected``: rows that a plan says are connected, to be checked.
     """
 
     rows: int
@@ -77,6 +79,7 @@ class Survey:
     unnamed: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     stored: Mapping[int, str] = field(default_factory=dict)
     to_create: int = 0
+    connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def left_without(self) -> np.ndarray:
@@ -216,6 +219,14 @@ def rows_to_check(
         ]
         checks.sort(key=lambda check: check.entry.row)
         yield from (c for c in checks if wanted is None or c.entry.row in wanted)
+
+
+def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
+    """The rows that a plan says are connected, to see whether they still are."""
+    if len(found.connected):
+        for check in rows_unknown(scan, replace(found, wanted=found.connected)):
+            entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
+            yield check._replace(entry=entry)
 
 
 def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:

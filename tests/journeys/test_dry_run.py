@@ -170,12 +170,45 @@ def test_a_plan_is_carried_out_and_nothing_else(desk: Desk, leaf: Leaf) -> None:
     plan.write_text("\n".join([lines[0], *lines[11:]]) + "\n")  # the first ten rows are taken out
     ran = desk.run(file, "--plan", str(plan))
     left_out = [row for row in ran.rows if row["code"] == "not-in-plan"]
-    assert Counter(row["status"] for row in left_out) == {"not_attempted": 10, "existing": CONNECTED - 4}
+    assert Counter(row["status"] for row in left_out) == {"not_attempted": 10}
     assert ran.statuses == {"created": ROWS - CONNECTED - 6, "not_attempted": 10, "existing": CONNECTED - 4}
-    assert ran.summary["plan"] == {"name": "plan.csv", "outdated": 0, "notInPlan": CONNECTED + 6}
+    assert ran.summary["plan"] == {"name": "plan.csv", "outdated": 0, "notInPlan": 10}
     assert ran.code == 1
     assert len(server.held) == CONNECTED + ROWS - CONNECTED - 6
     assert desk.run(file).statuses == {"created": 6, "existing": ROWS - 6}
+
+
+def test_a_plan_takes_the_requests_that_were_foretold_and_so_does_a_run(desk: Desk, leaf: Leaf) -> None:
+    server = _leaf(leaf)
+    _connect(desk.at(server), growers(ROWS)[::3])
+    file = write(growers(ROWS))
+    dry = desk.run(file, "--dry-run")
+    ran = desk.run(file, "--plan", str(_plan(dry)))
+    assert ran.summary["requests"]["total"] == dry.summary["forecast"]["requests"]["total"]
+    assert {row["health"] for row in ran.rows} == {"healthy"}
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize("few", [True, False], ids=["one by one", "pages"])
+def test_who_was_connected_when_the_plan_was_made_and_is_no_more_is_told_and_not_posted(
+    desk: Desk, leaf: Leaf, few: bool
+) -> None:
+    count = 6 if few else ROWS
+    server = _leaf(leaf)
+    _connect(desk.at(server), growers(2))
+    file = write(growers(count))
+    plan = _plan(desk.run(file, "--dry-run"))
+    server.delete(grower(0))
+    ran = desk.run(file, "--plan", str(plan))
+    assert [(row["status"], row["code"]) for row in ran.rows[:3]] == [
+        ("not_attempted", "plan-outdated"),
+        ("existing", "already-connected"),
+        ("created", ""),
+    ]
+    assert ran.rows[0]["message"] == "planned as existing, but Leaf holds none by now"
+    assert desk.run(file, "--plan", str(plan), "--no-events").rows[0]["code"] == "not-in-plan"
+    assert grower(0) not in {each["leafUserId"] for each in server.seen("POST")[2:]}
+    assert desk.run(file).statuses == {"existing": count - 1, "created": 1}
 
 
 @pytest.mark.parametrize("few", [True, False], ids=["one by one", "pages"])
@@ -198,6 +231,20 @@ def test_where_the_world_has_changed_nothing_is_done_and_it_is_said(
     again = desk.run(write(rows))
     assert [row["code"] for row in again.rows[:3]] == ["token-changed", "already-onboarded", ""]
     assert again.rows[2]["status"] == "created"
+
+
+def test_what_was_refused_when_the_plan_was_made_is_refused(desk: Desk, leaf: Leaf) -> None:
+    server = _leaf(leaf)
+    _connect(desk.at(server), growers(1))
+    file = write([*growers(2), (grower(LISTED + 1), f"{PLANTED}nobody")])
+    plan = _plan(desk.run(file, "--dry-run", "--if-exists", "fail"))
+    ran = desk.run(file, "--plan", str(plan), "--if-exists", "fail")
+    assert [(row["status"], row["code"]) for row in ran.rows] == [
+        ("rejected", "not-in-plan"),
+        ("created", ""),
+        ("rejected", "no-such-user"),
+    ]
+    assert ran.summary["requests"]["post"] == 1
 
 
 def test_a_plan_of_overwriting_leaves_alone_who_has_nothing_by_now(desk: Desk, leaf: Leaf) -> None:
