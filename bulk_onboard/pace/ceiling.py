@@ -22,6 +22,8 @@ from aiolimiter import AsyncLimiter
 CATCH_UP = 0.1
 # It is caught up at so many times the rate, and no more at once than is due at that in so many seconds.
 FASTER, AT_ONCE = 1.5, 0.01
+# The same at a rate that was learnt: it is close to Leaf's limit, and there who catches up is refused.
+CATCH_UP_LEARNT = 0.01
 
 
 class Ceiling:
@@ -35,11 +37,11 @@ class Ceiling:
         self.held_until = 0.0
         self._buckets: tuple[AsyncLimiter, AsyncLimiter] | None = None
         self._recent: deque[float] = deque(maxlen=1)
-        self.rate = rate
+        self.rate = self._told = rate
         self._set_window()
 
     def change(self, rate: float) -> None:
-        """From the next turn on, another rate."""
+        """From the next turn on, another rate; any but the first is one that was learnt."""
         self.rate = rate
         self._set_window()
         self._buckets = None  # aiolimiter's rate is fixed when it is made
@@ -88,7 +90,8 @@ class Ceiling:
         """The bucket that keeps the rate, and the one that keeps what is caught up from coming at once."""
         buckets = self._buckets
         if buckets is None:
-            missed, crowd = self.rate * CATCH_UP, self.rate * FASTER * AT_ONCE
+            missed = self.rate * (CATCH_UP if self.rate == self._told else CATCH_UP_LEARNT)
+            crowd = self.rate * FASTER * AT_ONCE
             buckets = self._buckets = (
                 AsyncLimiter(1 + missed, (1 + missed) / self.rate),
                 AsyncLimiter(1 + crowd, (1 + crowd) / (self.rate * FASTER)),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 DOWN = 0.97
 # The known limit is tried again after so many seconds, or so many times the pause that Leaf asked for.
 TRY_AGAIN = 6.0
-TRY_AGAIN_PAUSES = 12.0
+TRY_AGAIN_PAUSES = 20.0
 # Beyond the known limit: so much more within so many seconds, then by this factor per second.
 BEYOND, BEYOND_SECONDS = 1.03, 2.0
 FASTER = 1.3

@@ -122,6 +122,14 @@ def test_it_is_caught_up_by_going_faster_and_not_all_at_once() -> None:
         assert fullest(times, window) <= 1000 * 1.5 * (window + 0.01) + 2
 
 
+def test_at_a_rate_that_was_learnt_next_to_nothing_is_caught_up() -> None:
+    ceiling = Ceiling(5000)
+    ceiling.change(1000)
+    stalls = iter([0.0] * 100 + [0.08])
+    times = warp(taken(ceiling, 500, 50), lambda: next(stalls, 0.0))
+    assert times[-1] - times[0] >= 0.499 + 0.08 - 0.015
+
+
 def test_the_first_turn_is_at_once_and_the_next_are_evenly_spaced() -> None:
     async def main() -> list[float]:
         began = clock()

@@ -71,7 +71,7 @@ def test_at_the_known_limit_one_refusal_is_enough() -> None:
 def test_a_dear_refusal_is_not_risked_again_soon() -> None:
     found = learn(None, refusal(pause=5.0))
     assert isinstance(found, Probe)
-    assert found.again == 60
+    assert found.again == 100
 
 
 def test_the_rate_passes_the_known_limit_slowly_and_then_ever_faster() -> None:
