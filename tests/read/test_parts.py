@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.chunk import Source
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.read import open_source, text
+from bulk_onboard.read import delimited, open_source, text
 from bulk_onboard.read.part import Lines, RowGroups, Whole
 from bulk_onboard.read.parts import Part, Size, count, open_part, parts_of
 from tests.read.tables import COMPRESSED, HEADER, as_csv, as_rows, as_xlsx, tables
@@ -92,18 +92,23 @@ def file(content: bytes, name: str = "growers.csv") -> Iterator[Path]:
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]),
     size=SIZES,
     block=st.sampled_from([5, 64, 1 << 20]),
+    sample=st.sampled_from([5, 200]),
 )
 @settings(max_examples=600)
-@example(head=HEADS[0], body='a"b,c\n"d\ne",f\n', encoding="utf-8", size=Size(1), block=64)
-@example(head=HEADS[0], body='a,"b"c\nd,e\n', encoding="utf-8", size=Size(1), block=64)
-@example(head=HEADS[0], body='a,b\n"c,d\ne,f\n', encoding="utf-8", size=Size(1), block=64)
-@example(head=HEADS[0], body='a,b\n\ufeffc,d\n"\ufeff",f\n', encoding="utf-8-sig", size=Size(1), block=64)
+@example(head=HEADS[0], body='a"b,c\n"d\ne",f\n', encoding="utf-8", size=Size(1), block=64, sample=5)
+@example(head=HEADS[0], body='a,"b"c\nd,e\n', encoding="utf-8", size=Size(1), block=64, sample=5)
+@example(head=HEADS[0], body='a,b\n"c,d\ne,f\n', encoding="utf-8", size=Size(1), block=64, sample=5)
+@example(
+    head=HEADS[0], body='a,b\n\ufeffc,d\n"\ufeff",f\n', encoding="utf-8-sig", size=Size(1), block=64, sample=5
+)
 def test_whatever_is_in_a_csv_its_parts_are_the_whole(
-    head: str, body: str, encoding: str, size: Size, block: int
+    *, head: str, body: str, encoding: str, size: Size, block: int, sample: int
 ) -> None:
     content = (head + body).encode(encoding, "replace")
     with file(content) as path, pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "BLOCK", block)
+        # What is below the sample is not known when a file is taken apart.
+        patch.setattr(delimited, "_SAMPLE_ROWS", sample)
         assert joined(path, size) == whole(path)
 
 
@@ -137,9 +142,9 @@ def test_a_block_ends_with_the_record_that_makes_it_full(quoting: int) -> None:
 
 
 def test_a_quote_in_the_midst_of_a_cell_does_not_keep_a_file_whole() -> None:
-    lines = "".join(f'a{i},5" pipe,"x\ny"\n' for i in range(20))
-    with file(f"{','.join(HEADER)}\n{lines}".encode()) as path:
-        assert len(parts_of(str(path), size=Size(rows=5)).parts) == 4
+    lines = "".join(f'"a{i}",5" pipe,"""x\ny"", z"\n' for i in range(20))
+    with file(f'{",".join(HEADER)}\n{lines}"end",5" pipe'.encode()) as path:
+        assert len(parts_of(str(path), size=Size(rows=5)).parts) == 5
         assert joined(path, Size(rows=5)) == whole(path)
 
 
@@ -155,13 +160,13 @@ def test_a_fault_is_told_before_anything_is_read_and_as_of_the_whole(size: int, 
 
 @pytest.mark.parametrize("quoted", [False, True])
 def test_a_line_that_is_too_long_has_its_number_in_the_part_as_well(quoted: bool) -> None:
-    lines = "".join(f'a{i},"b\nb",c\n' if quoted else f"a{i},b,c\n" for i in range(20))
+    lines = "".join(f'a{i},"b\nb",c\n' if quoted else f"a{i},b,c\n" for i in range(300))
     content = f"{','.join(HEADER)}\n{lines}{'x' * 3000}\n{lines}".encode()
     with file(content) as path, pytest.MonkeyPatch.context() as patch:
-        # Long enough for the sample that is looked at first.
         patch.setattr(text, "LONGEST_LINE", 1000)
         patch.setattr(text, "BLOCK", 900)
-        assert f"line {42 if quoted else 22}: more than" in str(whole(path))
+        assert f"line {602 if quoted else 302}: more than" in str(whole(path))
+        assert len(parts_of(str(path), size=Size(rows=7)).parts) > 40
         assert joined(path, Size(rows=7)) == whole(path)
 
 
