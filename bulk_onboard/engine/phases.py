@@ -63,7 +63,7 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def starts_of(rate: float, in_flight: int, connections: int = 0) -> int:
-    """How many rows may be begun and wait for their first request."""
+    """How many rows may be begun and wait for their first request. ``rate``: per second, 0 for no ceiling."""
     if rate:
         return min(in_flight, 2 + math.ceil(rate * AHEAD))
     # With those under way they fill the slots, so nobody is begun only to stand in line for one.
