@@ -6,7 +6,7 @@ Growers are told apart by the 128 bits of their UUID, secrets by the first 64 of
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -85,22 +85,40 @@ class Growers:
         """These, but for whom ``newer`` knows of, what that says. Who is to do again is left out."""
         if not len(newer) or not (len(self) or (newer.states == State.TO_DO).any()):
             return newer if len(newer) else self
-        same = newer.find(_ids(self)) >= 0
-        kept, added = np.flatnonzero(~same), np.flatnonzero(newer.states != State.TO_DO)
+        at, added = self.find(_ids(newer)), np.flatnonzero(newer.states != State.TO_DO)
+        still = np.ones(len(self), bool)
+        still[at[at >= 0]] = False
+        kept = np.flatnonzero(still)
+        # Both are sorted, so the ones only have to be put between the others.
+        places = np.searchsorted(self.keys[kept], newer.keys[added])
+        order = np.insert(np.arange(len(kept)), places, len(kept) + np.arange(len(added)))
         columns = [
-            np.concatenate([getattr(self, name)[kept], getattr(newer, name)[added]]) for name in _NUMBERS
+            np.concatenate([getattr(self, name)[kept], getattr(newer, name)[added]])[order]
+            for name in _NUMBERS
         ]
         texts = [self.credential_ids.take(pa.array(kept)), newer.credential_ids.take(pa.array(added))]
-        return _sorted(columns, _alike(texts))
+        return _of(columns, _alike(texts).take(pa.array(order)))
+
+    def piece(self, number: int) -> Growers:
+        """Of `PIECES` pieces that hold all of them, one after the other, this one."""
+        first, after = np.searchsorted(self.keys, _BOUNDS[number : number + 2]).tolist()
+        if number == PIECES - 1:
+            after = len(self)
+        columns = {name: getattr(self, name)[first:after] for name in _NUMBERS}
+        texts = self.credential_ids.slice(first, after - first)
+        return Growers(**columns, credential_ids=texts, longest=self.longest)
 
 
+# So many that a piece of ten million growers still takes a few megabytes only.
+PIECES = 64
+_BOUNDS = np.arange(PIECES + 1, dtype=np.uint64) * np.uint64((1 << 64) // PIECES)
 _NUMBERS = ("keys", "words", "prints", "states", "healths")
 _TYPES = (np.uint64, np.uint64, np.uint64, np.uint8, np.uint8)
 
 
 def nobody() -> Growers:
     """An empty ledger's."""
-    return _sorted([np.empty(0, kind) for kind in _TYPES], pa.chunked_array([], pa.string()))
+    return _of([np.empty(0, kind) for kind in _TYPES], pa.chunked_array([], pa.string()))
 
 
 def growers(
@@ -141,18 +159,36 @@ def together(parts: Sequence[Growers]) -> Growers:
     return _latest(columns, _alike([part.credential_ids for part in parts]))
 
 
-def pack(known: Growers) -> memoryview:
-    """Arrow IPC bytes, in memory that was asked for once: a buffer that grows would take twice as much."""
+def put_together(pieces: Iterable[Growers], count: int) -> Growers:
+    """All pieces, in order, as one; so many growers. Of a piece nothing is held when the next one comes."""
+    columns, at = [np.empty(count, kind) for kind in _TYPES], 0
+    words, texts = np.empty((count, 2), np.uint64), list[pa.Array]()
+    short = pa.Array.from_buffers(_SHORT, count, [None, pa.py_buffer(words)])
+    for piece in pieces:
+        after = at + len(piece)
+        for name, column in zip(_NUMBERS, columns, strict=True):
+            column[at:after] = getattr(piece, name)
+        if piece.credential_ids.type == _SHORT:
+            words[at:after] = _words(piece.credential_ids)
+            texts.append(short.slice(at, len(piece)))
+        else:
+            texts.append(_copied(piece.credential_ids))
+        at = after
+    # Where all are short, that is the array they stand in already.
+    held = sum(len(each) for each in texts if each.type == _SHORT)
+    return _of(columns, pa.chunked_array([short]) if held == count else _alike(texts))
+
+
+def pack(known: Growers) -> bytes:
+    """Arrow IPC bytes."""
     table = pa.table({name: getattr(known, name) for name in (*_NUMBERS, "credential_ids")})
-    counter = pa.MockOutputStream()
-    for sink in (counter, None):
-        room = sink or pa.FixedSizeBufferWriter(buffer := pa.allocate_buffer(counter.size()))
-        with pa.ipc.new_stream(room, table.schema) as writer:
-            writer.write_table(table)
-    return memoryview(buffer)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def unpack(data: bytes | memoryview) -> Growers:
+def unpack(data: bytes) -> Growers:
     """The growers that were packed; their memory is that of ``data``."""
     table = pa.ipc.open_stream(data).read_all().combine_chunks()
     columns = [table[name].chunk(0).to_numpy() if len(table) else nobody().keys for name in _NUMBERS]
@@ -167,11 +203,6 @@ def _latest(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growe
     last = np.ones(len(order), bool)
     last[:-1] = (keys[1:] != keys[:-1]) | (words[1:] != words[:-1])
     order = order[last]
-    return _of([column[order] for column in columns], credential_ids.take(pa.array(order)))
-
-
-def _sorted(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
-    order = np.argsort(columns[0], kind="stable")
     return _of([column[order] for column in columns], credential_ids.take(pa.array(order)))
 
 
@@ -200,8 +231,17 @@ def _short(texts: pa.Array) -> pa.Array:
 
 def _long(short: pa.Array) -> pa.Array:
     """The text of UUIDs; of missing ones anything."""
+    return uuid_texts(_words(short))
+
+
+def _words(short: pa.Array) -> np.ndarray:
     words = np.frombuffer(short.buffers()[1], np.uint64).reshape(-1, 2)
-    return uuid_texts(words[short.offset : short.offset + len(short)])
+    return words[short.offset : short.offset + len(short)]
+
+
+def _copied(texts: pa.Array) -> pa.Array:
+    """In memory of its own."""
+    return texts.take(pa.array(np.arange(len(texts))))
 
 
 def _alike(parts: list[pa.Array]) -> pa.ChunkedArray:

@@ -123,7 +123,7 @@ class Scan:
         )
         self.mixed = self.columns.provider is not None
         self.environments: Counter[str] = Counter()
-        self._repeats = RepeatsOfEach() if self.mixed else Repeats()
+        self._repeats = self._nothing_seen()
         self._providers = {provider.name: provider for provider in reading.providers}
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
         source.require_text(list(self.columns.fields.values()))
@@ -143,9 +143,18 @@ class Scan:
             raise NoRows(f"{self._source.name} has a header but no rows")
 
     def findings(self) -> pd.DataFrame:
-        """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens."""
+        """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens.
+
+        Once, unless some growers have no id yet: what was taken in of the rows for this is let go of.
+        """
         found = self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
-        return self._strangers.with_findings(found) if self._strangers else found
+        if self._strangers:
+            return self._strangers.with_findings(found)
+        self._repeats = self._nothing_seen()
+        return found
+
+    def _nothing_seen(self) -> Repeats | RepeatsOfEach:
+        return RepeatsOfEach() if self.mixed else Repeats()
 
     @property
     def unnamed(self) -> np.ndarray:

@@ -12,8 +12,8 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.fingerprint import Method
-from bulk_onboard.growers import Growers, growers, nobody, pack, together, unpack
-from bulk_onboard.ledger import schema
+from bulk_onboard.growers import Growers, growers, nobody, together
+from bulk_onboard.ledger import schema, snapshot
 from bulk_onboard.ledger.database import Database
 from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, require_ours, unfenced
 from bulk_onboard.ledger.lasting import Patience, lasting
@@ -248,8 +248,9 @@ class Ledger:
         """
         if among is not None:
             return nobody().with_newer(self._of(scope, among))
-        run_no, known = self._snapshot(scope)
-        return known.with_newer(self._newer(scope, run_no))
+        with self.reading() as db:
+            run_no, known = snapshot.stored(db, scope)
+        return known.with_newer(together(self._newer(scope, run_no)))
 
     @lasting
     def remember(self, scope: int) -> None:
@@ -258,20 +259,14 @@ class Ledger:
         It holds for all runs that have ended; `forget` it before one of them is amended.
         """
         with self.reading() as db:
-            last = select(schema.snapshot.c.run_no).filter_by(scope_id=scope)
-            newer = self._newer(scope, db.execute(last).scalar_one_or_none() or 0)
-        if len(newer) > SNAPSHOT_LACKS:
-            _, known = self._snapshot(scope)
-            data = pack(known.with_newer(newer))
-            del newer, known  # the database's own copy of the data takes their place
-            with self._database.guarded() as db:
-                if not is_ours(db, self.epoch):
-                    return  # another run is under way, and what it does would be missing
-                last_run = select(func.max(schema.run.c.no)).scalar_subquery()
-                found = self.insert(schema.snapshot)
-                found = found.values(scope_id=scope, run_no=last_run, data=data)
-                replaced = {name: found.excluded[name] for name in ("run_no", "data")}
-                db.execute(found.on_conflict_do_update(index_elements=["scope_id"], set_=replaced))
+            run_no = snapshot.reaches(db, scope)
+        newer = self._newer(scope, run_no)
+        if sum(map(len, newer)) <= SNAPSHOT_LACKS:
+            return
+        with self._database.guarded() as db:
+            # Another run may be under way, and what it does would be missing.
+            if is_ours(db, self.epoch):
+                snapshot.renew(db, scope, newer)
 
     @lasting
     def forget(self, scope: int) -> None:
@@ -279,17 +274,11 @@ class Ledger:
         with self.writing() as db:
             db.execute(schema.snapshot.delete().filter_by(scope_id=scope))
 
-    def _snapshot(self, scope: int) -> tuple[int, Growers]:
-        with self.reading() as db:
-            query = select(schema.snapshot.c.run_no, schema.snapshot.c.data).filter_by(scope_id=scope)
-            found = db.execute(query).one_or_none()
-        return (found.run_no, unpack(found.data)) if found else (0, nobody())
-
-    def _newer(self, scope: int, run_no: int) -> Growers:
-        """What the entries of later runs say. Whoever was to do again is said to be so."""
+    def _newer(self, scope: int, run_no: int) -> list[Growers]:
+        """What the entries of later runs say, the oldest first. Whoever was to do again is said to be so."""
         with self.reading() as db:
             batches = self._dialect.newer(db, scope, run_no)
-            return together([growers(*zip(*batch, strict=True)) for batch in batches])
+            return [growers(*zip(*batch, strict=True)) for batch in batches]
 
     def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
         """What the entries of these growers say."""

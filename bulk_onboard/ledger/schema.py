@@ -5,8 +5,8 @@
     ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
             digest of what its input said, `concerns` who needs attention (see concerns.py), packed
     block   what a run's input held, a packed chunk each (see manifest.py)
-    snapshot what is known of all growers of a scope, up to a run, packed (see growers.py): made of the
-            entries, so it may be forgotten at any time
+    snapshot what is known of all growers of a scope, up to a run, in packed pieces (see growers.py): made
+            of the entries, so it may be forgotten at any time
     directory  the users of one API owner at one Leaf: the same email may be another user for another owner
     newcomer   who a grower is whom files name by an externalId or an email: `key` is a keyed fingerprint of
             that (it is nobody's business here who they are, only whether they are the same), `leaf_user_id`
@@ -53,7 +53,8 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "INSERT INTO meta VALUES ('fingerprint_method', 'blake2b') ON CONFLICT DO NOTHING",
         "ALTER TABLE entry ADD COLUMN deleting TEXT NOT NULL DEFAULT ''",
     ),
-    2: (),  # new tables only, which are made in any case
+    # New tables are made in any case.
+    2: ("DROP TABLE snapshot",),
 }
 
 metadata = MetaData()
@@ -118,7 +119,9 @@ snapshot = Table(
     "snapshot",
     metadata,
     Column("scope_id", ForeignKey("scope.id"), primary_key=True),
+    Column("piece", Whole, primary_key=True),
     Column("run_no", Whole, nullable=False),
+    Column("growers", Whole, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
 

@@ -271,6 +271,20 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_all(
     assert sql(place, "SELECT value FROM meta WHERE key = 'version'") == [(str(schema.VERSION),)]
 
 
+def test_a_snapshot_of_an_earlier_version_is_forgotten_and_what_it_was_made_of_is_not(
+    place: LedgerPlace,
+) -> None:
+    with Ledger(place) as made:
+        run_no, scope = begin(made)
+        made.write(run_no, scope, [], [outcome(2, "00000000-0000-0000-0000-000000000001")])
+    sql(place, "DROP TABLE snapshot")
+    sql(place, "CREATE TABLE snapshot (scope_id INTEGER PRIMARY KEY, run_no INTEGER)")
+    sql(place, f"INSERT INTO snapshot VALUES ({scope}, {run_no})")
+    sql(place, "UPDATE meta SET value = '2' WHERE key = 'version'")
+    with Ledger(place) as ledger:
+        assert len(ledger.growers(scope)) == 1
+
+
 def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(place: LedgerPlace, ledger: Ledger) -> None:
     sql(place, "UPDATE meta SET value = ? WHERE key = 'version'", str(schema.VERSION + 1))
     before = sql(place, "SELECT * FROM meta ORDER BY key")
