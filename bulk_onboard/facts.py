@@ -215,12 +215,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run would take, if nothing has to be repeated. ``seconds`` None: no ceiling tells how long."""
+    """What a run would take, if nothing has to be repeated. ``seconds`` None: no ceiling tells how long.
+
+    ``users``: how many of the POSTs would create Leaf users.
+    """
 
     get: int
     post: int
     delete: int
     seconds: float | None = None
+    users: int = 0
 
     @property
     def total(self) -> int:

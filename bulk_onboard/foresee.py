@@ -68,5 +68,6 @@ def forecast(
     if events:
         gets += CHECK * (created + replaced + unchecked)
         gets += counts.get(Status.EXISTING, 0) * (1 if listed else CHECK)
-    known = Forecast(gets + enrolling.get, created + replaced + enrolling.post, deletes)
+    posts = created + replaced + enrolling.post
+    known = Forecast(gets + enrolling.get, posts, deletes, users=enrolling.post)
     return replace(known, seconds=round(known.total / rate, 1)) if rate else known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulk_onboard.header import LEAF_USER_ID
 from bulk_onboard.providers import Field, Provider, Scope
@@ -16,6 +16,21 @@ _USER = Field(
 )
 
 
+def _of_user(name: str, told: str, example: str, *, required: bool = False) -> Field:
+    return Field(name, Scope.GROWER, secret=False, required=required, help=told, example=example)
+
+
+_NEWCOMER = (
+    _of_user(
+        "externalId", "your own ID of the grower, by which the Leaf user is looked up first", "GROWER-0001"
+    ),
+    _of_user("email", "the grower's email, by which the Leaf user is looked up then", "ada@example.com"),
+    _of_user("name", "the grower's name, needed where there is no Leaf user yet", "Ada Ackermann"),
+    _of_user("phone", "the grower's phone number, for a new Leaf user", "+49 30 5550101"),
+    _of_user("address", "the grower's address, for a new Leaf user", "Am Feld 1, 14979 Grossbeeren"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateColumn:
     """One column: its header, what to say of it, and the only values it takes, if there are such."""
@@ -25,9 +40,15 @@ class TemplateColumn:
     allowed: tuple[str, ...]
 
 
-def template_columns(provider: Provider, *, app_fields: bool = False) -> tuple[TemplateColumn, ...]:
-    """The columns to fill in, in order. ``app_fields``: with those that usually come from the settings."""
-    fields = (_USER, *provider.grower_fields, *(provider.app_fields if app_fields else ()))
+def template_columns(
+    provider: Provider, *, app_fields: bool = False, users: bool = False
+) -> tuple[TemplateColumn, ...]:
+    """The columns to fill in, in order. ``app_fields``: with those that usually come from the settings.
+
+    ``users``: for growers who may have no Leaf user yet, too.
+    """
+    first = (replace(_USER, required=False), *_NEWCOMER) if users else (_USER,)
+    fields = (*first, *provider.grower_fields, *(provider.app_fields if app_fields else ()))
     return tuple(TemplateColumn(f.name, _words(f, provider), f.allowed) for f in fields)
 
 

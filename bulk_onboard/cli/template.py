@@ -34,8 +34,9 @@ _FORMS = (".xlsx", ".csv")
     help="The new file: .xlsx (help and examples as comments, text cells, drop-downs), or .csv.",
 )
 @click.option("--app-fields", is_flag=True, help="Also columns for the application's fields.")
+@click.option("--create-users", is_flag=True, help="Also columns for growers who may have no Leaf user yet.")
 @options.config
-def command(provider: str, where: Path, *, app_fields: bool, config: Path | None) -> int:
+def command(provider: str, where: Path, *, app_fields: bool, create_users: bool, config: Path | None) -> int:
     """Write an empty file to fill in, with the columns that PROVIDER needs.
 
     The fields of your application (such as a client ID) are the same for every grower, so they come from the
@@ -46,12 +47,13 @@ def command(provider: str, where: Path, *, app_fields: bool, config: Path | None
         chosen = known[parse.provider(provider, known)]
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    write(chosen, where, app_fields=app_fields)
-    say(f"{where} is ready to be filled in. Then: bulk-onboard validate {where} --provider {chosen.name}")
+    write(chosen, where, app_fields=app_fields, users=create_users)
+    asked = f"--provider {chosen.name}{' --create-users' if create_users else ''}"
+    say(f"{where} is ready to be filled in. Then: bulk-onboard validate {where} {asked}")
     return 0
 
 
-def write(provider: Provider, where: Path, *, app_fields: bool) -> None:
+def write(provider: Provider, where: Path, *, app_fields: bool, users: bool = False) -> None:
     """Write the file. Raises UsageError rather than replace one that somebody may have filled in."""
     if where.suffix.lower() not in _FORMS:
         raise UsageError(
@@ -61,7 +63,7 @@ def write(provider: Provider, where: Path, *, app_fields: bool) -> None:
         raise UsageError(f"{where} exists already, and may be filled in; name another file")
     from bulk_onboard.report.draft import drafts  # noqa: PLC0415
 
-    columns = template_columns(provider, app_fields=app_fields)
+    columns = template_columns(provider, app_fields=app_fields, users=users)
     with drafts([where], "the same command") as (draft,), draft.writing():
         if where.suffix.lower() == ".csv":
             line = io.StringIO()

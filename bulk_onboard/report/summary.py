@@ -67,7 +67,7 @@ def _of_a_plan(info: RunInfo, tally: Tally) -> Iterator[tuple[str, Any]]:
 
 def _as_json(known: Forecast) -> dict[str, Any]:
     requests = {"total": known.total, "get": known.get, "post": known.post, "delete": known.delete}
-    return {"requests": requests, "seconds": known.seconds}
+    return {"requests": requests, "seconds": known.seconds, "users": known.users}
 
 
 def words(
@@ -184,6 +184,8 @@ def _taking(known: Forecast, ceiling: float) -> str:
     kinds = {"GET": known.get, "POST": known.post, "DELETE": known.delete}
     told = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
     takes = f"would take about {known.total:,} requests{f' ({told})' if told else ''}"
+    if known.users:
+        takes += f", create {known.users:,} Leaf user{'' if known.users == 1 else 's'}"
     if known.seconds is None:
         return takes
     return f"{takes}, {length(known.seconds)} at {number(ceiling)} per second"
@@ -249,6 +251,10 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
     pending = tally.health[Health.PENDING]
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         again = "run the same command with --plan and that plan.csv in place of --dry-run"
+        if info.forecast and info.forecast.users:
+            again = "run the same command without --dry-run; a plan is for growers who have a leafUserId"
+            yield Advice(f"To create these users and connect them, {again}.")
+            return
         yield Advice(f"To do exactly this and nothing else, {again}.")
         return
     if code is not ExitCode.OK:

@@ -238,6 +238,9 @@ def test_a_dry_run_only_looks_and_tells_who_would_be_created(desk: Desk, leaf: L
         ("invalid", "missing-name", False),
     ]
     assert {each["method"] for each in server.seen()} == {"GET"}
+    assert ran.summary["forecast"]["users"] == 3
+    assert "create 3 Leaf users" in ran.err
+    assert "run the same command without --dry-run" in " ".join(ran.err.split())
     foretold = ran.summary["forecast"]["requests"]
     real = run(desk, server, file, "--no-events")
     assert real.statuses == {"created": 4, "invalid": 1}
@@ -341,6 +344,12 @@ def test_a_plan_is_of_growers_with_ids(desk: Desk, leaf: Leaf) -> None:
     ran = run(desk, server, file, "--plan", str(plan))
     assert ran.code == 2
     assert "--no-create-users" in ran.err
+
+
+def test_a_template_for_newcomers_has_their_columns_and_says_how_to_check_it(desk: Desk) -> None:
+    told = desk("template", "raven", "-o", "new.csv", "--create-users")
+    assert Path("new.csv").read_text() == "leafUserId,externalId,email,name,phone,address,refreshToken\n"
+    assert "validate new.csv --provider raven --create-users" in told.out
 
 
 # --- a Leaf in bad weather ------------------------------------------------------------------------------
