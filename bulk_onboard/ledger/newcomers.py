@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
@@ -30,7 +31,8 @@ class Register:
         query = select(newcomer.c.key, newcomer.c.leaf_user_id)
         query = query.filter(newcomer.c.directory_id == self._directory, _IS_KNOWN)
         with self._ledger.reading() as db:
-            found = db.execute(query)
+            # Straight from the driver: SQLAlchemy's own rows would take twice as long again.
+            found: Any = db.execute(query).cursor
             while batch := found.fetchmany(BATCH):
                 keys, ids = zip(*batch, strict=True)
                 yield keys, ids
