@@ -53,6 +53,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "stopReason": None,
         "providers": {"raven": found["counts"]},
         "environment": {},
+        "users": {"created": 0, "found": 0},
     }
     assert list(found) == [
         "runId",
@@ -70,6 +71,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "stopReason",
         "providers",
         "environment",
+        "users",
     ]
     assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
     assert json.loads(json.dumps(found)) == found
