@@ -17,7 +17,9 @@ A bad row is never an exception: it is an outcome. An exception means that the r
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -115,3 +117,13 @@ class InternalError(BulkOnboardError):
     """Something that cannot happen did, e.g. the counts do not add up to the rows."""
 
     exit_code = ExitCode.BUG
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of the innermost frame of our own code."""
+    home = Path(__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(home):
+            return f"{path.relative_to(home.parent).as_posix()}:{frame.lineno}"
+    return "an unknown place"

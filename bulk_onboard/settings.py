@@ -127,6 +127,12 @@ class PostgresUrl:
     shown: str
     schema: str = DEFAULT_SCHEMA
 
+    @property
+    def address(self) -> Secret:
+        """As it is given to ``--ledger``."""
+        text = self.url.reveal()
+        return Secret(f"{text}{'&' if '?' in text else '?'}schema={self.schema}")
+
     def __str__(self) -> str:
         return self.shown
 
@@ -147,6 +153,23 @@ class OutputSettings:
     def ledger_place(self) -> LedgerPlace:
         """Where the ledger is."""
         return self.ledger or self.folder / "ledger.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """So many worker processes on this machine."""
+
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A cluster that is there, by the address of its scheduler: ``tcp://…`` or ``tls://…``."""
+
+    address: str
+
+
+Cluster = Local | Remote
 
 
 class NotifyWhen(StrEnum):
@@ -173,7 +196,8 @@ class Settings:
 
     ``providers`` are those there are. ``provider`` is where rows go that name none; in a file with a column
     of providers they are invalid unless it was ``provider_given``: no default sends them to the wrong place.
-    A ``dry_run`` only asks; ``plan`` is the file of a dry run that is to be carried out.
+    ``cluster``: who does the work; None: this process. A ``dry_run`` only asks; ``plan`` is the file of a
+    dry run that is to be carried out.
     ``app`` holds app fields by their provider's name and then Leaf's.
     """
 
@@ -190,6 +214,7 @@ class Settings:
     events: EventsSettings = field(default_factory=EventsSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     night: NightSettings = field(default_factory=NightSettings)
+    cluster: Cluster | None = None
     dry_run: bool = False
     plan: Path | None = None
 

@@ -22,6 +22,13 @@ WIRING = {
     "engine.history",
     "engine.surprises",
 }
+# Of the cluster what is values only; all else of it wires, as it is a composition root of its own.
+CLUSTER_VALUES = {
+    "cluster": {""},
+    "cluster.talk": {""},
+    "cluster.marks": {""},
+    "cluster.job": {"", "read"},
+}
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
@@ -50,7 +57,7 @@ TABLES = {
     "engine.planned",
 }
 TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
-TABLES |= {"findings", "repair", "workbook"}
+TABLES |= {"findings", "repair", "workbook", "buckets", "engine.left", "cluster.work"}
 TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}
 
 # Package -> the modules (or folders) that may import it.
@@ -63,6 +70,8 @@ CONFINED = {
     "fsspec": {"read"},
     "keyring": {"cli"},
     "sqlalchemy": {"ledger"},
+    "dask": {"cluster"},
+    "distributed": {"cluster"},
     "psycopg": {"ledger"},
     "click": {"cli"},
     "jinja2": {"report"},
@@ -133,6 +142,10 @@ def _allowed(module: str) -> set[str] | None:
             return None if module == LIBRARY else {""}
         case "engine":
             return None if module in WIRING else {"", "engine"}
+        case "cluster":
+            return CLUSTER_VALUES.get(module)
+        case "cli" if module == "cli.clustered":
+            return {"", "cli", "cluster", "engine", "read"}
         case "cli":
             return {"", "cli", "engine", "read", "report", "sandbox", "notify", "workbook"}
         case folder:

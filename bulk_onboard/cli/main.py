@@ -10,16 +10,14 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 import bulk_onboard
-from bulk_onboard.errors import BulkOnboardError, ExitCode
+from bulk_onboard.errors import BulkOnboardError, ExitCode, place_of
 
 # Command -> (its module, its line in the help). The module's `command` is the click command.
 COMMANDS = {
@@ -139,7 +137,7 @@ def _ended_by(error: BaseException) -> int:
     # Not the message of a foreign exception: it may quote a row. Type and place are enough.
     told = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
     return _complain(
-        f"a bug in bulk-onboard: {told} at {_place(error)}. Please report this line. "
+        f"a bug in bulk-onboard: {told} at {place_of(error)}. Please report this line. "
         "What was done is in the ledger; running the same command again is safe",
         ExitCode.BUG,
     )
@@ -151,16 +149,6 @@ def _root(error: BaseException) -> BaseException:
         inside: tuple[BaseException, ...] = error.exceptions
         error = next((each for each in inside if isinstance(each, BulkOnboardError)), inside[0])
     return error
-
-
-def _place(error: BaseException) -> str:
-    """File and line of the innermost frame of our own code."""
-    home = Path(bulk_onboard.__file__).parent
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.is_relative_to(home):
-            return f"{path.relative_to(home.parent).as_posix()}:{frame.lineno}"
-    return "an unknown place"
 
 
 def _wrong_usage(error: click.ClickException) -> int:

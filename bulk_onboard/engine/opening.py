@@ -14,7 +14,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Kind, Observer, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.auth import owner
-from bulk_onboard.ledger import Ledger, Patience
+from bulk_onboard.ledger import Ledger, Patience, crew
 from bulk_onboard.ledger.hold import Hold
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
@@ -172,7 +172,16 @@ async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> 
     first = Patience(tell, over=lambda: bool(stop and stop.draining))
     later = Patience(tell, over=lambda: bool(stop and stop.hurrying))
     hold = await asyncio.to_thread(stack.enter_context, held(place, first))
-    return await asyncio.to_thread(lambda: stack.enter_context(Ledger(place, patience=later))), hold
+    ledger = await asyncio.to_thread(lambda: stack.enter_context(Ledger(place, patience=later)))
+    await _quiet(ledger)
+    return ledger, hold
+
+
+async def _quiet(ledger: Ledger) -> None:
+    """Return when no worker of a run whose leader died may be sending any more: some seconds at most."""
+    while left := await asyncio.to_thread(crew.leases_left, ledger):  # noqa: ASYNC110  (no one here will tell)
+        await asyncio.sleep(left)
+    await asyncio.to_thread(crew.disband_all, ledger)
 
 
 async def _place(settings: Settings, stack: AsyncExitStack) -> Place:

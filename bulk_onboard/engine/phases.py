@@ -140,6 +140,11 @@ class Phases:
             await self._check(lambda: chain(connected(), rows_planned(scan, found)))
             await self._mend(scan, found)
 
+    async def check_new(self, only: Sequence[int] | None = None) -> None:
+        """Check what this run connected, or ``only`` these rows of it, and what was not well before."""
+        began = utc_now()
+        await self._check(lambda: self.connected(every=False, only=only, began=began))
+
     async def check_connected(self) -> None:
         """Check the connected rows of a run that was."""
         await self._check_all(lambda: self.connected(every=True))
@@ -187,13 +192,13 @@ class Phases:
             rows = sorted(self.census.denied)
             self.census.denied.clear()
             await self.post(scan, found, np.array(rows, np.int64))
-            await self._check(lambda: self.connected(every=False, only=rows))
+            await self.check_new(rows)
 
     async def _send_canary(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
         wanted = np.intersect1d(canary, found.wanted, assume_unique=True)
         await self.post(scan, found, wanted)
         rows = canary.tolist()
-        await self._check(lambda: self.connected(every=False, only=rows))
+        await self.check_new(rows)
         await self._mend(scan, found)
         entries = [e for e in self.memory.entries(self.run_no, rows[0], rows[-1]) if e.row in rows]
         healthy = sum(entry.health == Health.HEALTHY for entry in entries)

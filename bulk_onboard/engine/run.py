@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write
@@ -30,7 +31,7 @@ from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.surprises import surprises
+from bulk_onboard.engine.surprises import new_growers, surprises
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, InputError, UsageError
 from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Slowed, Trouble
@@ -45,7 +46,7 @@ from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
 from bulk_onboard.read.joined import row_ranges
-from bulk_onboard.report.kept import Kept
+from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
@@ -57,7 +58,6 @@ ROWS_READY = 4
 MOST_IN_FLIGHT = 8192
 # From so many requests per second, and so many rows, on, HTTP gets a process of its own.
 FAST, MANY = 1_000, 5_000
-REPLACED_EVENTS = "replaced-events.jsonl"
 
 
 async def onboard(
@@ -235,12 +235,18 @@ class _Run:
         return surprises(
             self._ledger,
             self._run_no,
-            self._scopes,
+            self._scopes.values(),
             name=name,
-            found=found,
+            rows=found.rows,
+            new=lambda: self._new(found),
             content=self._content or "",
             safety=self._settings.safety,
         )
+
+    def _new(self, found: Survey) -> int:
+        """How many growers to do the ledger has never met; who has no id yet is one of them."""
+        named = np.setdiff1d(found.wanted, found.unnamed, assume_unique=True)
+        return new_growers(self._ledger, self._run_no, self._scopes, named) + len(found.unnamed)
 
     async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
         """Connect to Leaf and go through the phases. What stops them ends up in the run's info."""

@@ -59,19 +59,28 @@ def reading_of(source: Source, settings: Settings) -> Reading:
 
     Raises InputError if there are two such columns.
     """
+    going = Going(settings.providers, _otherwise(settings))
+    return reading_for(settings, _providers_in(source, settings, going))
+
+
+def reading_for(settings: Settings, providers: Sequence[Provider]) -> Reading:
+    """How the settings say to read a file whose rows go to these providers."""
     told = settings.input
-    otherwise = settings.provider if settings.provider_given else ""
     return Reading(
-        providers=_providers_in(source, settings, Going(settings.providers, otherwise)),
+        providers=providers,
         app=settings.app,
         mapping=told.mapping,
         keep=told.keep,
         limit=told.limit,
         allow_shared_tokens=told.allow_shared_tokens,
-        otherwise=otherwise,
+        otherwise=_otherwise(settings),
         known=settings.providers,
         create_users=told.create_users,
     )
+
+
+def _otherwise(settings: Settings) -> str:
+    return settings.provider if settings.provider_given else ""
 
 
 def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Provider, ...]:

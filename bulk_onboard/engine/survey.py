@@ -31,6 +31,7 @@ from bulk_onboard.stamp import from_text, to_text
 # Checks that are looked at together; each is an object of its own, so not all at once.
 BATCH = 10_000
 _NAMES = ("row", "leafUserId", "fingerprint")
+_NOT_CONNECTED = frozenset({Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
 
 
 class KnownEntry(Protocol):
@@ -276,15 +277,20 @@ def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tu
         return
     known = memory.known(scope, lines["leafUserId"].tolist())
     for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
-        found = known[leaf_user_id]
-        same = found.fingerprint == fingerprint
-        yield int(number), Intent(_intended(found), same=same, deleting=found.deleting)
+        found = known.get(leaf_user_id)
+        if found and (_is_ambiguous(found) or _is_left_without(found)):
+            intended = from_text(found.intended_at) if _is_ambiguous(found) else None
+            same = found.fingerprint == fingerprint
+            yield int(number), Intent(intended, same=same, deleting=found.deleting)
 
 
-def _intended(found: KnownEntry) -> datetime | None:
-    """When a POST was about to be sent that may have been stored."""
-    is_open = found.status in {None, Status.UNRESOLVED.value}
-    return from_text(found.intended_at) if is_open else None
+def _is_ambiguous(found: KnownEntry) -> bool:
+    """Whether a POST was about to be sent that may have been stored."""
+    return found.status in {None, Status.UNRESOLVED.value}
+
+
+def _is_left_without(found: KnownEntry) -> bool:
+    return bool(found.deleting) and found.status in _NOT_CONNECTED
 
 
 def stored_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, str]]:

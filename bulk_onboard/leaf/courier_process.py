@@ -27,12 +27,13 @@ def main() -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()
     gc.set_threshold(GARBAGE)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve())
     os._exit(0)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes event loops: uvloop's where there is one; None for asyncio's own."""
     try:
         import uvloop  # noqa: PLC0415  (not everywhere)
     except ImportError:

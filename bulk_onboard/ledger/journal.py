@@ -52,7 +52,7 @@ class Journal(Generic[Item]):
     ) -> None:
         """``scopes``: of the providers whose rows do not belong to ``scope``, by name.
 
-        ``fence``: called before intents are written, in their transaction.
+        ``fence``: called in each transaction, before anything is written.
         """
         self._fence = fence
         self._ledger, self._run_no, self._scope, self._scopes = ledger, run_no, scope, scopes or {}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SNAPSHOT_LACKS = 5_000
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30
+# There is no chunk with a higher number.
+LAST = (1 << 31) - 1
 
 # All but the last field, which is stored as the scope.
 _COLUMNS = (*(schema.entry.c[name] for name in STORED), schema.scope.c.provider)
@@ -136,7 +138,7 @@ class Ledger:
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
         with self.writing() as db:
-            for table in (schema.entry, schema.block):
+            for table in (schema.entry, schema.block, schema.claim, schema.member, schema.aside):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
 
@@ -192,14 +194,16 @@ class Ledger:
                 if total > most:
                     db.execute(block.delete().filter_by(run_no=run_no))
 
-    def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]:
-        """First row, last row and content of each chunk, in input order."""
-        for seq in self._seqs(run_no):
+    def blocks(self, run_no: int, first: int = 0, last: int = LAST) -> Iterator[tuple[int, int, bytes]]:
+        """First row, last row and content of each chunk from number ``first`` to ``last``, in input order."""
+        for seq in self._seqs(run_no, first, last):
             yield self._block(run_no, seq)
 
     @lasting
-    def _seqs(self, run_no: int) -> Sequence[int]:
-        seqs = select(schema.block.c.seq).filter_by(run_no=run_no).order_by(schema.block.c.seq)
+    def _seqs(self, run_no: int, first: int, last: int) -> Sequence[int]:
+        block = schema.block
+        seqs = select(block.c.seq).filter(block.c.run_no == run_no, block.c.seq.between(first, last))
+        seqs = seqs.order_by(block.c.seq)
         with self.reading() as db:
             return db.execute(seqs).scalars().all()
 
@@ -301,7 +305,7 @@ class Ledger:
         """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
 
         ``scopes``: of the providers whose entries do not belong to ``scope``, by name. ``fence``: called in
-        the transaction before intents are written. Raises LedgerBusy if another run has begun since.
+        the transaction before anything is written. Raises LedgerBusy if another run has begun since.
         """
         begun, ended = (
             [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
@@ -311,7 +315,7 @@ class Ledger:
 
     @lasting
     def _store(self, begun: Lines, ended: Lines, fence: Fence) -> None:
-        with self.intending(fence) if begun else self.writing() as db:
+        with self.intending(fence) if begun or fence is not unfenced else self.writing() as db:
             if begun:
                 self._dialect.upsert(db, INTENT, begun)
             if ended:
@@ -343,6 +347,10 @@ class Ledger:
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to read from. Raises LedgerError inside."""
         return self._database.reading()
+
+    def guarding(self) -> AbstractContextManager[Connection]:
+        """The same where what was read with a lock holds to the end of the block."""
+        return self._database.guarded()
 
     def writing(self) -> AbstractContextManager[Connection]:
         """The same to write: what was done is committed at the end of the block."""

@@ -12,6 +12,11 @@
             that (it is nobody's business here who they are, only whether they are the same), `leaf_user_id`
             the user that was found or created, and `origin` which of both. While it is "", `intended_at`
             tells of a POST that may have created one. `run_no`: the run that wrote this
+    member  a process that works on a run together with others: what it told the one that leads, and what
+            that one told it, as JSON; one without a worker's name is the leader. Times are seconds since
+            1970 by the database's clock. None is left when a run has come to its end
+    claim   which worker has a part of the input in hand
+    aside   a line of JSON about credentials that are about to be deleted, on its way into a file
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
             out or done about have one; the newest entry of a grower is what is known of it
 
@@ -144,6 +149,33 @@ newcomer = Table(
     Column("intended_at", Text, nullable=False, server_default=""),
     Column("run_no", Whole, nullable=False),
     sqlite_with_rowid=False,
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("run_no", ForeignKey("run.no"), primary_key=True),
+    Column("worker", Text, primary_key=True),
+    Column("seen_at", Float, nullable=False),
+    Column("lease_until", Float, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("orders", Text, nullable=False),
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("run_no", ForeignKey("run.no"), primary_key=True),
+    Column("part", Whole, primary_key=True),
+    Column("worker", Text, nullable=False),
+)
+
+aside = Table(
+    "aside",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("run_no", ForeignKey("run.no"), nullable=False),
+    Column("line", Text, nullable=False),
 )
 
 entry = Table(

@@ -17,6 +17,9 @@ from bulk_onboard.model import Credential, Event
 from bulk_onboard.report.draft import PRIVATE_FILE, make_folder
 from bulk_onboard.stamp import to_text
 
+# In the folder of a run, the events of credentials that it replaced.
+REPLACED_EVENTS = "replaced-events.jsonl"
+
 
 class Kept:
     """One file of such lines; made with the first. Not for several threads."""
@@ -31,12 +34,17 @@ class Kept:
         self, provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]
     ) -> None:
         """Return when the line is on disk. Raises OutputError."""
-        self._lines.append(_line(provider, leaf_user_id, credential, events))
+        self._lines.append(line(provider, leaf_user_id, credential, events))
         async with self._turn:
             if self._lines and not self._failure:  # else who had the turn before has taken this line along
                 await self._write_all()
             if self._failure:
                 raise self._failure
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Add lines at once. Raises OSError."""
+        if lines:
+            self._append(lines)
 
     async def _write_all(self) -> None:
         lines, self._lines = self._lines, []
@@ -72,7 +80,8 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _line(provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]) -> bytes:
+def line(provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]) -> bytes:
+    """One credential and its events, without what may hold a secret."""
     told = {
         "leafUserId": leaf_user_id,
         "provider": provider,
