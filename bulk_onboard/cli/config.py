@@ -78,6 +78,7 @@ class Options(BaseModel):
     notify_when: s.NotifyWhen = s.NotifyWhen.CHANGE
     ping: str | None = None
     metrics: Path | None = None
+    cluster: Annotated[s.Local | s.Remote | None, BeforeValidator(parse.cluster)] = None
     dry_run: StrictBool = False
     plan: Path | None = None
 
@@ -257,6 +258,7 @@ def _frozen(
         safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
         events=s.EventsSettings(options.events, options.events_wait),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
+        cluster=options.cluster,
         dry_run=options.dry_run,
         plan=options.plan,
     )

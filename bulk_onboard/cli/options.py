@@ -134,6 +134,14 @@ pace = together(
     ),
 )
 
+cluster = click.option(
+    "--cluster",
+    callback=parsed(parse.cluster),
+    metavar="WHERE",
+    help="Work with several processes: local:N for N of them here, tcp://HOST:PORT or tls://HOST:PORT for"
+    " those of a dask scheduler. FILE may be a folder or a pattern.  [default: this process alone]",
+)
+
 if_exists = click.option(
     "--if-exists",
     type=click.Choice([each.value for each in IfExists]),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bulk_onboard.cli.ledger_url import postgres_url
 from bulk_onboard.providers import Providers, find
 from bulk_onboard.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
-from bulk_onboard.settings import LedgerPlace, MaxFailures, MaxNew, PostgresUrl
+from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
@@ -154,6 +154,19 @@ def _file(path: str, text: str) -> Path:
     if path in ("", "/", ":memory:"):
         raise ValueError(f"{text!r} names no file; the ledger is what makes running again safe")
     return Path(path).expanduser()
+
+
+def cluster(value: str | Cluster) -> Cluster:
+    """``local:4`` for so many processes here, ``tcp://…`` or ``tls://…`` for a scheduler that is there."""
+    if isinstance(value, Local | Remote):
+        return value
+    text = str(value).strip()
+    scheme, _, rest = text.partition(":")
+    if scheme == "local" and rest.isascii() and rest.isdigit() and int(rest) > 0:
+        return Local(int(rest))
+    if scheme in {"tcp", "tls"} and rest.startswith("//") and urlsplit(text).hostname and "@" not in rest:
+        return Remote(text)
+    raise ValueError(f"{text!r} is no cluster; expected local:N, tcp://HOST:PORT or tls://HOST:PORT")
 
 
 def base_url(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 @options.create_users
 @options.strict
 @options.pace
+@options.cluster
 @options.if_exists
 @options.plan
 @options.safety
@@ -67,17 +69,30 @@ def command(
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
-    return run_file(file, load(given, config), Showing(as_json, log_format, verbose, quiet))
+    settings = load(given, config)
+    showing = Showing(as_json, log_format, verbose, quiet)
+    if settings.cluster is None:
+        return run_file(file, settings, showing)
+    from bulk_onboard.cli.clustered import clustered  # noqa: PLC0415  (only with --cluster)
+
+    return run_file(file, settings, showing, clustered(given, config))
 
 
-def run_file(file: str, settings: Settings, showing: Showing) -> int:
-    """Onboard one file; what is missing among the settings is told before anything is sent."""
+# What onboards the file that is named so.
+Onboarding = Callable[[str, "Settings", Showing], "RunResult"]
+
+
+def run_file(file: str, settings: Settings, showing: Showing, onboarding: Onboarding | None = None) -> int:
+    """Onboard one file; what is missing among the settings is told before anything is sent.
+
+    ``onboarding``: how; in this process if it is not said.
+    """
     from bulk_onboard.cli.telling import Telling  # noqa: PLC0415
 
     try:
         telling = Telling(settings.night, shown(file), showing)
         with telling.failures():
-            result = _onboarded(file, settings, showing)
+            result = _with_enough_rows(onboarding or _onboarded, file, settings, showing)
     except BulkOnboardError as error:
         if showing.log_format != "json" or error.exit_code is ExitCode.BUG:
             raise
@@ -89,16 +104,20 @@ def run_file(file: str, settings: Settings, showing: Showing) -> int:
     return code
 
 
-def _onboarded(file: str, settings: Settings, showing: Showing) -> RunResult:
-    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
-    from bulk_onboard.engine.run import onboard  # noqa: PLC0415
-
+def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, showing: Showing) -> RunResult:
     try:
-        with opened(file, settings.input) as source:
-            reading = reading_with_settings(source, settings)
-            return driven(lambda observer, stop: onboard(source, settings, observer, stop, reading), showing)
+        return onboarding(file, settings, showing)
     except NoRows as error:
         if not settings.safety.min_rows:
             raise
         expected = f"--min-rows expects {settings.safety.min_rows:,} or more"
         raise StoppedForSafety(f"{error}; {expected}. Nothing was sent") from None
+
+
+def _onboarded(file: str, settings: Settings, showing: Showing) -> RunResult:
+    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
+    from bulk_onboard.engine.run import onboard  # noqa: PLC0415
+
+    with opened(file, settings.input) as source:
+        reading = reading_with_settings(source, settings)
+        return driven(lambda observer, stop: onboard(source, settings, observer, stop, reading), showing)

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from random import SystemRandom
 
-from tests.soak.plan import plan
+from tests.soak.plan import clustered, plan
 from tests.soak.rounds import Story, tell
 
 
@@ -25,6 +25,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="how many; 10 if no time is given")
     parser.add_argument("--rows", type=int, default=300, help="of each round's file")
     parser.add_argument("--minutes", type=float, help="begin no new round after so long")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="on a cluster of so many, which are killed too"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     asked = parser.parse_args()
     seed = SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
@@ -32,7 +35,7 @@ def main() -> int:
     ends = time.monotonic() + 60 * asked.minutes if asked.minutes else float("inf")
     seeds = _seeds(seed, rounds, ends)
     print(f"seed {seed}, {asked.rows} rows a round, {asked.jobs} rounds at a time", flush=True)
-    stories = [_told(story) for story in _stories(seeds, asked.rows, asked.jobs)]
+    stories = [_told(story) for story in _stories(seeds, asked.rows, asked.jobs, asked.workers)]
     print("\n" + summed_up(stories))
     return int(any(story.wrong for story in stories))
 
@@ -44,7 +47,7 @@ def _seeds(first: int, rounds: int, ends: float) -> Iterator[int]:
         yield first + number
 
 
-def _stories(seeds: Iterator[int], rows: int, jobs: int) -> Iterator[Story]:
+def _stories(seeds: Iterator[int], rows: int, jobs: int, workers: int) -> Iterator[Story]:
     """Rounds wait for processes most of the time, so threads will do."""
     with ThreadPoolExecutor(jobs) as pool:
         under_way: set[Future[Story]] = set()
@@ -54,17 +57,18 @@ def _stories(seeds: Iterator[int], rows: int, jobs: int) -> Iterator[Story]:
                 seed = next(seeds, None)
                 more = seed is not None
                 if seed is not None:
-                    under_way.add(pool.submit(round_of, seed, rows))
+                    under_way.add(pool.submit(round_of, seed, rows, workers))
             if not under_way:
                 return
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
 
 
-def round_of(seed: int, rows: int) -> Story:
+def round_of(seed: int, rows: int, workers: int = 0) -> Story:
     """A round in a folder of its own, which is kept only if something went wrong."""
     folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
-    story = tell(plan(seed, rows), folder)
+    drawn = plan(seed, rows)
+    story = tell(clustered(drawn, workers) if workers else drawn, folder)
     if not story.wrong:
         shutil.rmtree(folder)
     return story
@@ -74,6 +78,7 @@ def _told(story: Story) -> Story:
     faults = sum(story.faults.values())
     print(
         f"{'WRONG' if story.wrong else 'good '} seed {story.seed}: {story.runs} runs, {story.kills} kills,"
+        f" {story.worker_kills} of workers,"
         f" {story.interrupts} interrupts, {faults} faults in {story.requests} requests,"
         f" {story.stored} stored, {story.seconds:.0f} s",
         flush=True,
@@ -93,6 +98,7 @@ def summed_up(stories: list[Story]) -> str:
             f"rounds     {len(stories)}, {sum(bool(story.wrong) for story in stories)} of them wrong",
             f"runs       {sum(story.runs for story in stories)}",
             f"kills      {sum(story.kills for story in stories)} by SIGKILL,"
+            f" {sum(story.worker_kills for story in stories)} of workers,"
             f" {sum(story.interrupts for story in stories)} SIGINT and SIGTERM",
             f"requests   {sum(story.requests for story in stories)},"
             f" {sum(story.posts for story in stories)} of them POSTs",

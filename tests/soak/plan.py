@@ -73,6 +73,7 @@ class Stop:
     """How one run is ended: ``signals`` in turn, once ``when`` has come and ``after`` seconds on top.
 
     ``rival``: before that another run wants the same ledger. ``report``: then files are written again.
+    ``workers``: so many of a cluster's workers are killed instead, one after the other, and the run goes on.
     """
 
     when: When
@@ -81,13 +82,15 @@ class Stop:
     signals: tuple[str, ...]
     rival: bool = False
     report: bool = False
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One round. ``stormy``: runs that may end by themselves before the faults cease.
 
-    ``at_work``: seconds for which Leaf is at work on a POST before anybody can see what it stored.
+    ``workers``: of the cluster that it goes on, 0 for none. ``at_work``: seconds for which Leaf is at work on
+    a POST before anybody can see what it stored.
     """
 
     seed: int
@@ -103,6 +106,7 @@ class Plan:
     by_password: bool
     stops: tuple[Stop, ...]
     stormy: int
+    workers: int = 0
 
     @property
     def unknowns(self) -> Unknowns:
@@ -134,6 +138,22 @@ def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
         stormy=draw.randint(0, 1) if stops is None else 0,
     )
     return _late(drawn) if stops is None and seed % LATE_EVERY == 0 else drawn
+
+
+def clustered(drawn: Plan, workers: int) -> Plan:
+    """The same round on so many workers; most of the stops are deaths of some of them."""
+    draw = Random(f"{drawn.seed}/workers")
+    stops = tuple(
+        replace(stop, workers=draw.randint(1, workers), rival=False) if draw.random() < 0.6 else stop
+        for stop in drawn.stops
+    )
+    return replace(
+        drawn,
+        suffix="csv",
+        options=(*drawn.options, "--cluster", f"local:{workers}"),
+        stops=stops,
+        workers=workers,
+    )
 
 
 def _late(drawn: Plan) -> Plan:

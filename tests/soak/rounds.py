@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -40,6 +41,7 @@ class Story:
     wrong: list[str] = field(default_factory=list)
     runs: int = 0
     kills: int = 0
+    worker_kills: int = 0
     interrupts: int = 0
     posts: int = 0
     requests: int = 0
@@ -79,6 +81,7 @@ class _Round:
         self._input = folder / "input" / f"growers.{plan.suffix}"
         self._work = folder / "work"
         self._reports = self._work / "reports"
+        self._patience = PATIENCE * (4 if plan.workers else 1)
 
     def prepare(self) -> None:
         """Write the file, and connect those who are connected already."""
@@ -104,7 +107,7 @@ class _Round:
             if stop.report and self._folders():
                 self._report()
         for _ in range(self._plan.stormy):
-            self._run(lambda process: _outlast(process, PATIENCE))
+            self._run(lambda process: _outlast(process, self._patience))
         self._server.calm()
         self._until_over()
         time.sleep(self._plan.at_work)  # whatever is still under way shows
@@ -168,7 +171,7 @@ class _Round:
     def _stop(self, process: subprocess.Popen[bytes], stop: Stop) -> bool:
         """Wait for the moment, then send the signals. Whether there was still somebody to stop."""
         come = self._moment(stop)
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + self._patience
         while process.poll() is None and not come() and time.monotonic() < ends:
             time.sleep(0.002)
         time.sleep(stop.after)
@@ -176,13 +179,25 @@ class _Round:
             return False
         if stop.rival:
             self._rival(process)
+        if stop.workers:
+            return self._kill_workers(process, stop)
         for name in stop.signals:
             if process.poll() is None:
                 process.send_signal(signal.Signals[f"SIG{name}"])
                 self._story.kills += name == "KILL"
                 self._story.interrupts += name != "KILL"
                 time.sleep(min(0.3, 0.05 + stop.after))
-        return _outlast(process, PATIENCE, self._story) or True
+        return _outlast(process, self._patience, self._story) or True
+
+    def _kill_workers(self, process: subprocess.Popen[bytes], stop: Stop) -> bool:
+        """The run goes on with those who are left, and those who take the place of the dead."""
+        for _ in range(stop.workers):
+            if workers := _workers(process):
+                with suppress(ProcessLookupError):
+                    os.kill(workers[int(stop.amount * 7) % len(workers)], signal.SIGKILL)
+                    self._story.worker_kills += 1
+            time.sleep(0.1 + stop.after)
+        return _outlast(process, self._patience, self._story)
 
     def _rival(self, process: subprocess.Popen[bytes]) -> None:
         """A second run on the same ledger is turned away while the first one lives."""
@@ -239,6 +254,22 @@ class _Round:
         story.requests, story.posts = len(held.requests), len(held.posts)
         story.stored = sum(seen["stored"] for seen in held.posts)
         story.faults.update(seen["fault"] for seen in held.requests if seen["fault"])
+
+
+def _workers(leader: subprocess.Popen[bytes]) -> list[int]:
+    """The processes that work for the one that was started."""
+    pids: list[int] = []
+    for children in Path(f"/proc/{leader.pid}/task").glob("*/children"):  # of each thread
+        with suppress(OSError):
+            pids += map(int, children.read_text().split())
+    return [pid for pid in pids if b"spawn_main" in _command_line(pid)]
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _outlast(process: subprocess.Popen[bytes], seconds: float, story: Story | None = None) -> bool:

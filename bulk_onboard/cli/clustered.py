@@ -1,0 +1,98 @@
+"""A run on several workers, from the command line: ``bulk-onboard run FILE --cluster WHERE``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bulk_onboard.cli.running import Showing, driven
+from bulk_onboard.errors import UsageError
+from bulk_onboard.settings import Local, PostgresUrl
+from bulk_onboard.where import shown
+
+if TYPE_CHECKING:
+    from bulk_onboard.cli.run import Onboarding
+    from bulk_onboard.engine.run import RunResult
+    from bulk_onboard.providers import Provider
+    from bulk_onboard.read.parts import Part, Parts
+    from bulk_onboard.settings import Settings
+
+# So many parts for each worker, of so many bytes at least; so many workers if their number is not known.
+EACH, SMALLEST, SOME = 4, 1 << 12, 8
+# What workers have no use for: these may lead to secrets, or are the leader's business.
+_OURS = {"notify", "ping", "metrics", "notify_when", "cluster", "ledger", "sandbox_reset"}
+LEDGER = "BULK_ONBOARD_LEDGER"
+
+
+def clustered(given: Mapping[str, Any], config: Path | None) -> Onboarding:
+    """How to onboard a file on the workers that the settings name.
+
+    ``given``, ``config``: what the command line said, for the workers to load their settings by.
+    """
+    told = {name: value for name, value in given.items() if value is not None and name not in _OURS}
+
+    def onboarding(file: str, settings: Settings, showing: Showing) -> RunResult:
+        try:
+            from bulk_onboard.cluster.lead import Input, Surroundings, onboard  # noqa: PLC0415
+        except ModuleNotFoundError:
+            raise UsageError("--cluster is not part of this installation; leave it out") from None
+        _refuse_what_one_process_does(settings)
+        parts = _parts(file, settings)
+        source = Input(shown(file), parts.parts, _providers(parts, settings))
+        surroundings = Surroundings(told, str(config) if config else None)
+        if isinstance(place := settings.output.ledger_place, PostgresUrl):
+            os.environ[LEDGER] = place.address.reveal()  # for the workers that are started here
+        return driven(lambda observer, stop: onboard(source, settings, surroundings, observer, stop), showing)
+
+    return onboarding
+
+
+def _refuse_what_one_process_does(settings: Settings) -> None:
+    if settings.dry_run or settings.plan:
+        raise UsageError("--dry-run and --plan are the work of one process: leave --cluster out")
+    if settings.input.create_users:
+        raise UsageError(
+            "--create-users is the work of one process, so that no grower gets two users: leave --cluster out"
+        )
+
+
+def _parts(file: str, settings: Settings) -> Parts:
+    """The input, taken apart. Each worker gets several parts: one that is slow or dies is no matter then."""
+    from bulk_onboard.read.parts import Size, parts_of  # noqa: PLC0415
+
+    told, path = settings.input, Path(file)
+    workers = settings.cluster.workers if isinstance(settings.cluster, Local) else SOME
+    size = Size()
+    if path.is_file():
+        size = replace(size, bytes=max(SMALLEST, min(size.bytes, path.stat().st_size // (workers * EACH))))
+    return parts_of(file, sheet=told.sheet, wanted=list(told.mapping.values()), size=size)
+
+
+def _providers(parts: Parts, settings: Settings) -> list[Provider]:
+    """Those that rows go to. Raises as `reading_with_settings`, for each file."""
+    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
+    from bulk_onboard.read.parts import open_part  # noqa: PLC0415
+
+    found: set[str] = set()
+    for part in _telling(parts, settings):
+        with open_part(part) as source:
+            found.update(provider.name for provider in reading_with_settings(source, settings).providers)
+    return [each for name, each in settings.providers.items() if name in found]
+
+
+def _telling(parts: Parts, settings: Settings) -> Iterator[Part]:
+    """The parts to look into: the first of each file, and all of files with several providers."""
+    from bulk_onboard.header import provider_column  # noqa: PLC0415
+
+    mixed = {
+        head.where: provider_column(head.header, settings.input.mapping, head.name) is not None
+        for head in parts.heads
+    }
+    last = None
+    for part in parts.parts:
+        if part.where != last or mixed[part.where]:
+            yield part
+        last = part.where

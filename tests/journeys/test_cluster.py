@@ -1,0 +1,268 @@
+"""The same run on several workers: the same results, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bulk_onboard
+from bulk_onboard.sandbox import Behaviour
+
+from .support import (
+    COMMAND,
+    PLANTED,
+    Desk,
+    Ran,
+    Rows,
+    Server,
+    end,
+    environment,
+    grower,
+    growers,
+    start,
+    write,
+)
+
+pytest.importorskip("distributed")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals"),
+    pytest.mark.timeout(240),
+]
+
+Leaf = Callable[..., Server]
+LOCAL = ("--cluster", "local:2")
+COUNT = 300
+
+
+def rows_of_all_kinds() -> Rows:
+    """Good rows, and at both ends of the file some that concern each other."""
+    rows = growers(COUNT)
+    first, second, third = rows[:3]
+    return [
+        *rows,
+        first,  # a repetition
+        (second[0], f"{PLANTED}other"),  # a contradiction
+        (grower(9_000), third[1]),  # somebody else's token
+        ("no-uuid", f"{PLANTED}lost"),
+        (grower(9_001), ""),
+    ]
+
+
+def told(ran: Ran) -> list[tuple[str, ...]]:
+    """What the results say that does not depend on the moment."""
+    names = ("row", "leafUserId", "provider", "status", "health", "code", "message", "attempts", "region")
+    return [tuple(row[name] for name in names) for row in ran.rows]
+
+
+def start_on(server: Server, *argv: str) -> subprocess.Popen[str]:
+    return start("run", "growers.csv", *argv, env=server.environment)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The numbers of its worker processes."""
+    pids = []
+    for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
+        pids += [int(pid) for pid in children.read_text().split()]
+    return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def under_way(server: Server, process: subprocess.Popen[str], posts: int = 5) -> None:
+    deadline = time.monotonic() + 90
+    while server.posts < posts:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def everybody_is_stored_once(server: Server, count: int = COUNT) -> None:
+    assert len(server.held) == count
+    assert all(each["posts"] == 1 for each in server.held.values()), "somebody was posted twice"
+
+
+def test_results_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
+    write(rows_of_all_kinds())
+    alone = desk.at(leaf()).run("growers.csv", "--keep", "region", "--output", "alone")
+    server = leaf()
+    process = start_on(server, *LOCAL, "--rate", "0", "--keep", "region")
+    together = end(process, 120)
+    assert (alone.code, together.code) == (1, 1)
+    alone.folder = next(Path("alone").glob("*/summary.json")).parent
+    assert told(together) == told(alone)
+    for name in ("counts", "health", "rows", "exitCode", "provider"):
+        assert together.summary[name] == alone.summary[name], name
+    assert together.summary["requests"]["post"] == server.posts
+    again = end(start_on(server, *LOCAL, "--rate", "0", "--keep", "region"), 120)
+    assert again.summary["requests"]["post"] == 0
+    assert again.statuses == {"existing": COUNT - 2, "duplicate": 1, "invalid": 5 + 1}
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_is_sent_twice(leaf: Leaf) -> None:
+    write(growers(COUNT))
+    server = leaf(Behaviour(event_delay=0, latency=0.05))
+    process = start_on(server, "--cluster", "local:3", "--rate", "100", "--timeout", "2", "--no-events")
+    under_way(server, process)
+    for _ in range(2):
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        time.sleep(1)
+    ran = end(process, 150)
+    assert (ran.code, ran.statuses) == (0, {"created": COUNT})
+    everybody_is_stored_once(server)
+
+
+def test_when_the_leader_dies_the_same_command_goes_on(desk: Desk, leaf: Leaf) -> None:
+    write(growers(COUNT))
+    server = leaf(Behaviour(event_delay=0, latency=0.05))
+    process = start_on(server, *LOCAL, "--rate", "100", "--timeout", "2", "--no-events")
+    under_way(server, process, 20)
+    process.kill()
+    process.communicate()
+    ran = end(start_on(server, *LOCAL, "--rate", "100", "--timeout", "2", "--no-events"), 150)
+    assert ran.code == 0
+    assert set(ran.statuses) <= {"created", "existing"}
+    everybody_is_stored_once(server)
+    assert desk.at(server).run("growers.csv", "--no-events").statuses == {"existing": COUNT}  # also alone
+
+
+def test_one_signal_lets_rows_in_flight_finish_on_all_workers(desk: Desk, leaf: Leaf) -> None:
+    write(growers(COUNT))
+    server = leaf(Behaviour(event_delay=0, latency=0.1))
+    process = start_on(server, *LOCAL, "--rate", "30", "--no-events")
+    under_way(server, process)
+    process.send_signal(signal.SIGINT)
+    ran = end(process, 120)
+    assert ran.code == ran.summary["exitCode"] == 130
+    assert set(ran.statuses) == {"created", "not_attempted"}
+    stored = {user for user, each in server.held.items() if each["credentialId"]}
+    assert {row["leafUserId"] for row in ran.rows if row["status"] == "created"} == stored
+    assert desk.at(server).run("growers.csv", "--no-events").code == 0
+    everybody_is_stored_once(server)
+
+
+def test_the_canary_is_that_of_the_whole_file(leaf: Leaf) -> None:
+    write([*growers(1, "expired-", 5_000), *growers(COUNT)])
+    server = leaf()
+    ran = end(start_on(server, *LOCAL, "--rate", "0", "--canary", "2", "--events-wait", "0"), 120)
+    assert ran.code == 5
+    assert "only 1 of the first 2 rows (--canary) are healthy" in ran.err
+    assert ran.statuses == {"created": 2, "not_attempted": COUNT - 1}
+    assert server.posts == 2
+
+
+def test_the_first_reason_to_stop_stops_all_workers(leaf: Leaf) -> None:
+    write(growers(COUNT, "refused-"))
+    ran = end(start_on(leaf(), *LOCAL, "--rate", "50"), 120)
+    assert ran.code == 5
+    assert "the first 20 rows all ended rejected" in ran.err
+    assert ran.statuses["not_attempted"] > 0
+    assert sum(ran.statuses.values()) == COUNT
+
+
+# --- a cluster that is there -----------------------------------------------------------------------
+
+
+@contextmanager
+def cluster(folder: Path, *environments: dict[str, str]) -> Iterator[str]:
+    """A scheduler, and a worker in each of these environments; what they say goes into files."""
+    folder.mkdir()
+    place = folder / "scheduler.json"
+    processes = []
+
+    def begin(name: str, module: str, env: dict[str, str], *argv: str) -> None:
+        with (folder / f"{name}.log").open("w") as log:
+            command = [sys.executable, "-m", f"distributed.cli.{module}", *argv]
+            processes.append(
+                subprocess.Popen(command, env=environment(env), stdout=log, stderr=log, cwd=Path.cwd())
+            )
+
+    try:
+        begin("scheduler", "dask_scheduler", {}, "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+              "--scheduler-file", str(place))  # fmt: skip
+        for number, env in enumerate(environments):
+            begin(f"worker-{number}", "dask_worker", env, "--scheduler-file", str(place), "--nthreads", "2",
+                  "--no-dashboard", "--local-directory", str(folder / f"spill-{number}"))  # fmt: skip
+        yield _address(place)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _address(place: Path) -> str:
+    import json
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            return str(json.loads(place.read_text())["address"])
+        except (OSError, ValueError):
+            time.sleep(0.1)
+    raise AssertionError("the scheduler did not start")
+
+
+def test_workers_read_settings_and_rows_by_themselves_and_leave_no_secret(
+    here: Path, leaf: Leaf, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write(growers(COUNT))
+    server, folder = leaf(), tmp_path_factory.mktemp("cluster") / "left"
+    with cluster(folder, server.environment, server.environment) as address:
+        ran = end(start_on(server, "--cluster", address, "--rate", "0", "--events-wait", "0"), 120)
+        assert (ran.code, ran.statuses) == (0, {"created": COUNT})
+        everybody_is_stored_once(server)
+    for path in folder.rglob("*"):
+        assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
+
+
+def test_a_worker_for_another_application_does_not_work(
+    leaf: Leaf, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write(growers(3))
+    server = leaf()
+    other = server.environment | {"RAVEN_CLIENT_SECRET": f"{PLANTED}other"}
+    with cluster(tmp_path_factory.mktemp("cluster") / "left", other) as address:
+        ran = end(start_on(server, "--cluster", address), 120)
+    assert ran.code == 2
+    assert "is set up differently: RAVEN_CLIENT_SECRET" in ran.err
+    assert not server.seen()
+
+
+def test_a_cluster_that_is_not_there_is_told_and_no_run_is_left_behind(desk: Desk, leaf: Leaf) -> None:
+    write(growers(3))
+    ran = desk.at(leaf()).run("growers.csv", "--cluster", "tcp://127.0.0.1:9")
+    assert (ran.code, "no scheduler answers at tcp://127.0.0.1:9" in ran.err) == (2, True)
+    assert "there is no run" in desk("report").err
+
+
+def test_without_dask_it_is_told_what_to_install(
+    desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(growers(3))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    ran = desk.at(leaf()).run("growers.csv", *LOCAL)
+    assert (ran.code, "pip install 'bulk-onboard[dask]'" in ran.err) == (2, True)
+
+
+def test_deleting_this_part_breaks_nothing_else(here: Path, leaf: Leaf) -> None:
+    package = here / "elsewhere" / "bulk_onboard"
+    shutil.copytree(Path(bulk_onboard.__file__).parent, package)
+    shutil.rmtree(package / "cluster")
+    write(growers(3))
+    server = leaf()
+    env: dict[str, Any] = {**server.environment, "PYTHONPATH": str(package.parent)}
+    argv = [sys.executable, "-P", *COMMAND[1:], "run", "growers.csv", "--events-wait", "0"]
+    alone, together = (
+        subprocess.run(each, env=environment(env), capture_output=True, text=True, timeout=40, check=False)
+        for each in (argv, [*argv, *LOCAL])
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert (together.returncode, "Traceback" in together.stderr) == (2, False)
+    assert "--cluster is not part of this installation" in together.stderr
