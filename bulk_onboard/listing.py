@@ -24,6 +24,7 @@ from bulk_onboard.model import (
     Transient,
     Unauthorised,
 )
+from bulk_onboard.providers import Field
 
 # Multiplying by an odd number loses nothing, so that both halves of a UUID count in its key.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -33,7 +34,7 @@ UNLISTED, UNCONNECTED, CONNECTED, UNCLEAR = range(4)
 
 
 class ListedCredential(NamedTuple):
-    """Credentials as listed. ``id`` "": unreadable. ``prints``: of the secrets, 0 for one not shown."""
+    """Credentials as listed. ``id`` "": unreadable. ``prints``: of all fields, 0 for one not shown."""
 
     id: str
     status: str
@@ -59,25 +60,36 @@ PageVerdict = Page | Refused | Throttled | Transient | Ambiguous | Unauthorised
 
 
 class Prints:
-    """Fingerprints of single secrets under a key of their own; equal ones can be recognised."""
+    """Fingerprints of single fields under a key of their own; equal ones can be recognised."""
 
     def __init__(self, key: bytes) -> None:
         self._keyed = blake2b(key=key, digest_size=8)
 
-    def of(self, secret: str) -> int:
+    def of(self, text: str) -> int:
         """More than 0."""
         one = self._keyed.copy()
-        one.update(secret.encode("utf-8", "surrogatepass"))
+        one.update(text.encode("utf-8", "surrogatepass"))
         return int.from_bytes(one.digest(), "little") or 1
 
-    def echo(self, shown: Sequence[int], fields: Sequence[str], ours: Payload) -> Echo:
-        """How the secrets that were shown, in the order of these fields, compare with ours."""
-        pairs = [
-            (n, self.of(ours[name])) for n, name in zip(shown, fields, strict=False) if n and name in ours
-        ]
-        if not pairs:
-            return Echo.UNKNOWN
-        return Echo.SAME if all(theirs == our for theirs, our in pairs) else Echo.DIFFERENT
+    def of_field(self, field: Field, text: str) -> int:
+        """Of a user name or the like, upper and lower case are the same."""
+        return self.of(text if field.secret else text.casefold())
+
+    def echo(self, shown: Sequence[int], fields: Sequence[Field], ours: Payload) -> Echo:
+        """How what was shown, in the order of these fields, compares with ours.
+
+        The same secrets of another user name or organization are other credentials; and the same name does
+        not tell whether the secrets are.
+        """
+        found = Echo.UNKNOWN
+        for theirs, field in zip(shown, fields, strict=False):
+            if not theirs or field.name not in ours:
+                continue
+            if theirs != self.of_field(field, ours[field.name]):
+                return Echo.DIFFERENT
+            if field.secret:
+                found = Echo.SAME
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +170,7 @@ class Listing:
 
 
 class Collecting:
-    """Pages on their way to a listing. ``fields``: by provider name, how many secrets its rows have."""
+    """Pages on their way to a listing. ``fields``: by provider name, how many fields its growers have."""
 
     def __init__(self, fields: Mapping[str, int]) -> None:
         self._fields = fields

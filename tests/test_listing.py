@@ -23,6 +23,7 @@ from bulk_onboard.listing import (
     words,
 )
 from bulk_onboard.model import Echo, Payload
+from bulk_onboard.providers import Field, Scope
 
 PRINTS = Prints(b"key")
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
@@ -88,13 +89,25 @@ def test_a_million_users_take_less_than_a_hundred_bytes_each() -> None:
 
 def test_echoed_secrets_are_compared_as_far_as_they_are_shown() -> None:
     ours = Payload({"refreshToken": "a", "accessToken": "b"})
-    fields = ("refreshToken", "accessToken", "more")
+    fields = [Field(name, Scope.GROWER) for name in ("refreshToken", "accessToken", "more")]
     same, other = PRINTS.of("a"), PRINTS.of("z")
     assert PRINTS.echo((0, 0, 0), fields, ours) is Echo.UNKNOWN
     assert PRINTS.echo((0, 0, other), fields, ours) is Echo.UNKNOWN
     assert PRINTS.echo((same, 0, other), fields, ours) is Echo.SAME
     assert PRINTS.echo((same, PRINTS.of("b"), 0), fields, ours) is Echo.SAME
     assert PRINTS.echo((same, other, 0), fields, ours) is Echo.DIFFERENT
+
+
+def test_the_same_secrets_of_another_user_name_are_other_credentials() -> None:
+    ours = Payload({"username": "Hill@Example.com", "password": "Secret"})
+    name, secret = Field("username", Scope.GROWER, secret=False), Field("password", Scope.GROWER)
+    same, other = PRINTS.of_field(name, "hill@example.COM"), PRINTS.of_field(name, "dale@example.com")
+    theirs = PRINTS.of_field(secret, "Secret")
+    assert PRINTS.echo((same, theirs), (name, secret), ours) is Echo.SAME
+    assert PRINTS.echo((other, theirs), (name, secret), ours) is Echo.DIFFERENT
+    assert PRINTS.echo((other, 0), (name, secret), ours) is Echo.DIFFERENT
+    assert PRINTS.echo((same, 0), (name, secret), ours) is Echo.UNKNOWN
+    assert PRINTS.echo((same, PRINTS.of_field(secret, "secret")), (name, secret), ours) is Echo.DIFFERENT
 
 
 def test_prints_under_another_key_say_nothing() -> None:

@@ -25,7 +25,7 @@ from bulk_onboard.census import (
 )
 from bulk_onboard.decide import Action, Finish, Next, Policy, Progress, Step
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Connection, SecretFields, Users
+from bulk_onboard.engine.ports import Connection, GrowerFields, Users
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
 from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
@@ -45,7 +45,7 @@ TOLD_EVERY = 10
 class Census:
     """What the list showed, as a hint for each row, until something contradicts it."""
 
-    def __init__(self, listing: Listing, prints: Prints, fields: SecretFields, observer: Observer) -> None:
+    def __init__(self, listing: Listing, prints: Prints, fields: GrowerFields, observer: Observer) -> None:
         self.listing = listing
         self._prints, self._fields = prints, fields
         self._observer = observer
@@ -136,7 +136,7 @@ class Taking:
     def __post_init__(self) -> None:
         self._prints = Prints(self.key)
         self._pages = Collecting(
-            {provider: len(names) for provider, names in self.users.secret_fields.items()}
+            {provider: len(names) for provider, names in self.users.grower_fields.items()}
         )
         self._read: set[int] = set()
         self._broken = False
@@ -158,7 +158,7 @@ class Taking:
         if self._broken:
             self._singly("Leaf's list of users cannot be read to its end: asking one by one")
             return None
-        census = Census(self._pages.listing(), self._prints, self.users.secret_fields, self.observer)
+        census = Census(self._pages.listing(), self._prints, self.users.grower_fields, self.observer)
         return None if self.stop.draining else await self._compared(census, wanted)
 
     def _singly(self, why: str) -> None:

@@ -18,6 +18,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict
+from bulk_onboard.providers import Field
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]
@@ -53,15 +54,15 @@ class Connection(Protocol):
         """The calls for the provider of this name."""
 
 
-# By provider name: the names of a grower's secrets, in the table's order.
-SecretFields = Mapping[str, tuple[str, ...]]
+# By provider name: a grower's fields, in the table's order.
+GrowerFields = Mapping[str, tuple[Field, ...]]
 
 
 class Users(Protocol):
     """The calls to Leaf for its users, whatever their providers. All raise LoginRefused."""
 
     @property
-    def secret_fields(self) -> SecretFields:
+    def grower_fields(self) -> GrowerFields:
         """Of the providers that users are shown with."""
 
     @property

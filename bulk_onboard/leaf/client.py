@@ -38,7 +38,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.newcomers import By, EnrolVerdict, LookVerdict
-from bulk_onboard.providers import Provider
+from bulk_onboard.providers import Field, Provider
 from bulk_onboard.settings import LeafSettings
 
 API = "/services/usermanagement/api"
@@ -150,9 +150,9 @@ class LeafClient:
         return self._calls[provider]
 
     @property
-    def secret_fields(self) -> dict[str, tuple[str, ...]]:
-        """The names of a grower's secrets by provider name, in the order in which a page shows them."""
-        return {name: calls.secret_fields for name, calls in self._calls.items()}
+    def grower_fields(self) -> dict[str, tuple[Field, ...]]:
+        """A grower's fields by provider name, in the order in which a page shows them."""
+        return {provider.name: provider.grower_fields for provider in self._providers}
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""
@@ -267,13 +267,13 @@ class Calls:
     def __init__(self, client: LeafClient, provider: Provider) -> None:
         self._client = client
         self._path = provider.path
-        self.secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
+        self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
         self._open_fields = tuple(f.name for f in provider.grower_fields if not f.secret)
 
     async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
         verdict = partial(
-            replies.after_get, ours=ours, secret_fields=self.secret_fields, open_fields=self._open_fields
+            replies.after_get, ours=ours, secret_fields=self._secret_fields, open_fields=self._open_fields
         )
         answer = await self._client.call(_Request("GET", self._url(leaf_user_id), verdict, sent))
         return self._client.weigh_absence(leaf_user_id, answer)
@@ -281,7 +281,7 @@ class Calls:
     async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """POST the grower's credentials, once. Raises LoginRefused."""
         body = json.dumps(payload.reveal()).encode()
-        verdict = partial(replies.after_post, sent=payload, secret_fields=self.secret_fields)
+        verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
         return await self._client.call(_Request("POST", self._url(leaf_user_id), verdict, sent, body))
 
     async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:

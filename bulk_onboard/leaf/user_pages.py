@@ -15,7 +15,7 @@ from bulk_onboard.leaf.replies import Reply, common, is_page, is_shown, parsed
 from bulk_onboard.leaf.scrub import word
 from bulk_onboard.listing import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Verdict
-from bulk_onboard.providers import Provider
+from bulk_onboard.providers import Field, Provider
 
 # Spring's own page objects say it like this; JHipster's lists in a header.
 _TOTAL_HEADER = "X-Total-Count"
@@ -92,12 +92,12 @@ def _credential(data: object, provider: Provider, prints: Prints) -> ListedCrede
     return ListedCredential(
         id=word(data["id"], secrets),
         status=word(status, secrets) if isinstance(status, str) else "",
-        prints=tuple(_print(data.get(f.name), prints) for f in provider.grower_fields if f.secret),
+        prints=tuple(_print(data.get(f.name), f, prints) for f in provider.grower_fields),
     )
 
 
-def _print(shown: object, prints: Prints) -> int:
-    return prints.of(shown) if isinstance(shown, str) and is_shown(shown) else 0
+def _print(shown: object, field: Field, prints: Prints) -> int:
+    return prints.of_field(field, shown) if is_shown(shown) else 0
 
 
 def _number(text: object) -> int | None:

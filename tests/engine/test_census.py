@@ -29,6 +29,7 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
+from bulk_onboard.providers import PROVIDERS, Field
 
 TOKEN = "planted-token"
 
@@ -55,8 +56,8 @@ class FakeUsers:
     most_at_once: int = 0
 
     @property
-    def secret_fields(self) -> Mapping[str, tuple[str, ...]]:
-        return {"raven": ("refreshToken",)}
+    def grower_fields(self) -> Mapping[str, tuple[Field, ...]]:
+        return {"raven": PROVIDERS["raven"].grower_fields}
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         self.pages.append((page, size))
