@@ -39,7 +39,7 @@ def compare(
     unseen = done & (known.prints[at] == 0) & (states == State.DONE)
     changed = done & ~unseen & ((known.prints[at] != prints) | (states == State.TOKEN_CHANGED))
     if if_exists in {IfExists.OVERWRITE, IfExists.REPLACE}:
-        done &= ~(changed | unseen)
+        done &= ~(changed | unseen | (states == State.GONE))
     elif if_exists is IfExists.FAIL:
         done &= ~changed
     kept = [name for name in frame.columns if name.startswith(manifest.KEPT_PREFIX)]

@@ -32,6 +32,7 @@ class State(IntEnum):
     TOKEN_CHANGED = 1  # connected, but with another token than the file had
     OPEN = 2  # it is not known whether a POST was stored
     TO_DO = 3
+    GONE = 4  # was connected, but the last check found that Leaf holds nothing any more
 
 
 def _keys(ids: np.ndarray) -> np.ndarray:

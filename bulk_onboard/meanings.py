@@ -304,7 +304,7 @@ _EVENTS = (
     Code(
         "credentials-gone",
         "Leaf holds the credentials no more; somebody has deleted them.",
-        "Find out who deleted them and why; then run with --if-exists overwrite.",
+        "Find out who deleted them and why; then run with --if-exists replace, which stores them again.",
     ),
     Code(
         "check-failed",

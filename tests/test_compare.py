@@ -43,7 +43,9 @@ class Found(NamedTuple):
             return State.OPEN
         if self.status not in {Status.CREATED, Status.EXISTING}:
             return State.TO_DO
-        return State.TOKEN_CHANGED if self.code == "token-changed" else State.DONE
+        return {"token-changed": State.TOKEN_CHANGED, "credentials-gone": State.GONE}.get(
+            self.code, State.DONE
+        )
 
 
 def all_known(known: Mapping[str, Found]) -> Growers:
@@ -131,6 +133,13 @@ def test_credentials_that_nobody_has_seen_are_done_unless_they_are_to_be_the_fil
     line = only(Found("existing", code="already-connected", fingerprint=""), if_exists)
     again = if_exists in {IfExists.REPLACE, IfExists.OVERWRITE}
     assert (line["status"], line["code"]) == (("", "") if again else ("existing", "already-connected"))
+
+
+@pytest.mark.parametrize("if_exists", IfExists)
+def test_credentials_that_are_gone_are_stored_again_by_who_stores_anew(if_exists: IfExists) -> None:
+    line = only(Found("created", code="credentials-gone", health="unhealthy"), if_exists)
+    again = if_exists in {IfExists.REPLACE, IfExists.OVERWRITE}
+    assert (line["status"], line["code"]) == (("", "") if again else ("existing", "already-onboarded"))
 
 
 def test_credentials_that_were_never_ours_do_not_pass_for_the_file_s() -> None:

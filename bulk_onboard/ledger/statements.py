@@ -46,6 +46,7 @@ def states(where: str) -> str:
                 WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
                 WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
                 WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
+                WHEN code = 'credentials-gone' THEN {State.GONE}
                 ELSE {State.DONE} END,
             health, credential_id
         FROM entry WHERE {where} ORDER BY run_no

@@ -104,6 +104,24 @@ def test_whom_a_refused_token_leaves_without_credentials_is_said_to_be_and_goes_
     assert len(connected(server)) == 5
 
 
+@pytest.mark.parametrize("mode", ["replace", "overwrite"])
+def test_whose_credentials_somebody_deleted_is_told_and_can_be_onboarded_again(
+    desk: Desk, leaf: Leaf, mode: str
+) -> None:
+    server = leaf(Behaviour(event_delay=0))
+    file = write(growers(3))
+    assert desk.at(server).run(file).code == 0
+    server.delete(grower(0))
+    assert desk.run(file).rows[0]["health"] == "healthy"  # who is well is not looked at every night
+    checked = desk("events", file, "--rate", "0")
+    assert (checked.rows[0]["health"], checked.rows[0]["code"]) == ("unhealthy", "credentials-gone")
+    assert "--if-exists replace" in checked.rows[0]["hint"]
+    assert desk.run(file).statuses == {"existing": 3}
+    again = desk.run(file, "--if-exists", mode)
+    assert again.statuses == {"created": 1, "existing": 2}
+    assert (again.code, server.posts, len(connected(server))) == (0, 4, 3)
+
+
 def test_three_growers_in_a_row_left_without_stop_the_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     connected_elsewhere(desk.at(server), growers(12))
