@@ -153,7 +153,7 @@ def load(
     if "map" in told and isinstance(columns := file.options.get("map"), Mapping):
         told["map"] = {**columns, **told["map"]}
     options = _validated(Options, {**file.options, **told}, config, told)
-    _refuse_a_plan_of_unknown_users(options)
+    _refuse_what_needs_ids(options)
     try:
         around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
@@ -203,7 +203,11 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
         raise UsageError("--dry-run makes a plan and --plan carries one out; take one of them at a time")
 
 
-def _refuse_a_plan_of_unknown_users(options: Options) -> None:
+def _refuse_what_needs_ids(options: Options) -> None:
+    if options.create_users and options.cluster:
+        raise UsageError(
+            "--create-users is the work of one process: run without --cluster (or with --no-create-users)"
+        )
     if options.plan and options.create_users:
         raise UsageError(
             "--plan carries out what is planned for growers with a leafUserId, and --create-users is for"

@@ -346,6 +346,14 @@ def test_a_plan_is_of_growers_with_ids(desk: Desk, leaf: Leaf) -> None:
     assert "--no-create-users" in ran.err
 
 
+def test_several_processes_do_not_create_users(desk: Desk, leaf: Leaf) -> None:
+    server = leaf_of(leaf, ADA)
+    ran = run(desk, server, write([who("G-1")]), "--cluster", "local:2")
+    assert ran.code == 2
+    assert "--no-create-users" in ran.err
+    assert not server.seen()
+
+
 def test_a_template_for_newcomers_has_their_columns_and_says_how_to_check_it(desk: Desk) -> None:
     told = desk("template", "raven", "-o", "new.csv", "--create-users")
     assert Path("new.csv").read_text() == "leafUserId,externalId,email,name,phone,address,refreshToken\n"
