@@ -12,6 +12,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     custom mixed                              a user's own providers; rows of several in one file
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
+    buckets        the same across the parts of an input, each held by another process
     growers compare manifest                  what the ledger knows against what the file says
     listing census                            what Leaf's list of users shows, and what that is worth
     guard concerns change                     is the file as expected; who needs attention, and is that new
@@ -22,8 +23,9 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     read/          delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
     pace/          the ceiling over all requests, also of several processes; the limit that Leaf does not tell
-    ledger/        intents and outcomes, in SQLite
+    ledger/        intents and outcomes, in SQLite or PostgreSQL; the locks, leases and claims
     engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them
+    cluster/       the same run on several processes, with dask; nothing else needs it
     report/        results, summary
     notify/        messages and pings about how a run ended
     workbook/      the owner's workbook with the problems marked in it; the empty one to fill in

@@ -13,7 +13,7 @@ from bulk_onboard.cluster.talk import Order, Stopped, Told, facts_of, told_of
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened
 from bulk_onboard.errors import ExitCode, LedgerError
-from bulk_onboard.facts import Held, Slowed
+from bulk_onboard.facts import Held, Slowed, Trouble
 from bulk_onboard.ledger.crew import Crew, Member
 from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.orders import Report
@@ -21,6 +21,8 @@ from bulk_onboard.pace.leader import Leader
 
 # Seconds between two rounds.
 SPOKEN = 0.25
+# Seconds without any worker that are worth a word.
+SILENCE = 20.0
 
 
 class Speaking:
@@ -35,7 +37,7 @@ class Speaking:
         )
         self._told: dict[str, Told] = {}
         self._heard: dict[str, int] = {}
-        self._left = 0.0
+        self._left, self._seen_at = 0.0, asyncio.get_running_loop().time()
         self._round = asyncio.Event()
         # Of its own: nothing else may keep the leader from being heard of.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lead")
@@ -96,6 +98,14 @@ class Speaking:
         for member in members:
             self._hear(member, loop.time())
         self._left = max((member.left for member in members), default=0.0)
+        self._complain(loop.time())
+
+    def _complain(self, now: float) -> None:
+        """Say so when nobody has been working for long: tasks wait for as long as it takes."""
+        if self._left > 0:
+            self._seen_at = now
+        elif now - self._seen_at > SILENCE:
+            self._facts(Trouble("no worker has been heard of for a while; the work waits for one"))
 
     def _hear(self, member: Member, now: float) -> None:
         worker, told = member.worker, told_of(member.told)

@@ -65,6 +65,7 @@ def _look(station: Station, errand: Errand) -> Looked:
                 stopped=lambda: station.stop.draining,
                 scopes=scopes,
                 first_seq=errand.seqs[0],
+                part=True,
             )
         except NoRows:
             return looked(rows=0, warnings={}, environments={}, seen=(), sightings={})

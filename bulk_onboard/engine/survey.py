@@ -50,7 +50,7 @@ class KnownEntry(Protocol):
 class Memory(Protocol):
     """The ledger, as far as a survey needs it."""
 
-    def growers(self, scope: int) -> Growers: ...
+    def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[str, str]]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
@@ -141,12 +141,18 @@ def read_through(
     stopped: Callable[[], bool],
     scopes: Mapping[str, int] | None = None,
     first_seq: int = 0,
+    part: bool = False,
 ) -> Sums:
-    """The first reading: all of it but what only the whole file shows. ``first_seq``: of the first block."""
+    """The first reading: all of it but what only the whole file shows. ``first_seq``: of the first block.
+
+    ``part``: of a large input only; then the ledger is not asked about growers who are not in it.
+    """
     scopes = scopes or {}
-    sums, growers = Sums(), {name: memory.growers(each) for name, each in (scopes or {"": scope}).items()}
+    places = scopes or {"": scope}
+    sums, everybody = Sums(), {} if part else {name: memory.growers(each) for name, each in places.items()}
     # Most of both halves is done by numpy and Arrow, which let go of Python's lock.
     for seq, checked in enumerate(ahead(scan.chunks()), first_seq):
+        growers = everybody or _growers_of(checked, memory, places)
         table, open_lines = _compared(checked, growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
@@ -251,6 +257,13 @@ def _add(sums: Sums, table: pd.DataFrame) -> None:
     sums.rows += len(table)
     sums.statuses.update({str(status): int(n) for status, n in table["status"].value_counts().items()})
     sums.to_do.append(table.loc[(table["status"] == "").to_numpy(bool), "row"].to_numpy(np.int64))
+
+
+def _growers_of(checked: Checked, memory: Memory, places: Mapping[str, int]) -> Mapping[str, Growers]:
+    """What the ledger knows of the growers of a chunk, by provider."""
+    valid = (checked.frame["code"] == "").to_numpy(bool)
+    among = checked.frame.loc[valid, "leafUserId"].tolist()
+    return {name: memory.growers(scope, among) for name, scope in places.items()}
 
 
 def _compared(checked: Checked, growers: Mapping[str, Growers], if_exists: IfExists) -> Compared:
