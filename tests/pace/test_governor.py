@@ -85,6 +85,7 @@ def test_one_refusal_is_weighed_when_all_have_reported_or_after_a_while() -> Non
     assert governor.rate == pytest.approx(0.97 * 150)
     assert (governor.epoch, governor.weighing) == (1, False)
     governor.hear(told("a", 3, refused=2), 11.0)  # of the old rate
+    assert not governor.weighing
     governor.tick(13.0)
     assert governor.epoch == 1
 
