@@ -39,24 +39,16 @@ def clustered(given: Mapping[str, Any], config: Path | None) -> Onboarding:
             from bulk_onboard.cluster.lead import Input, Surroundings, onboard  # noqa: PLC0415
         except ModuleNotFoundError:
             raise UsageError("--cluster is not part of this installation; leave it out") from None
-        _refuse_what_one_process_does(settings)
+        from bulk_onboard.read.joined import ranges_of  # noqa: PLC0415
+
         parts = _parts(file, settings)
-        source = Input(shown(file), parts.parts, _providers(parts, settings))
+        source = Input(shown(file), parts.parts, _providers(parts, settings), ranges_of(parts.heads))
         surroundings = Surroundings(told, str(config) if config else None)
         if isinstance(place := settings.output.ledger_place, PostgresUrl):
             os.environ[LEDGER] = place.address.reveal()  # for the workers that are started here
         return driven(lambda observer, stop: onboard(source, settings, surroundings, observer, stop), showing)
 
     return onboarding
-
-
-def _refuse_what_one_process_does(settings: Settings) -> None:
-    if settings.dry_run or settings.plan:
-        raise UsageError("--dry-run and --plan are the work of one process: leave --cluster out")
-    if settings.input.create_users:
-        raise UsageError(
-            "--create-users is the work of one process, so that no grower gets two users: leave --cluster out"
-        )
 
 
 def _parts(file: str, settings: Settings) -> Parts:

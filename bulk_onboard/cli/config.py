@@ -201,6 +201,8 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
                 raise UsageError(f"--{name.replace('_', '-')} is of use with --sandbox only")
     if told.get("dry_run") and told.get("plan"):
         raise UsageError("--dry-run makes a plan and --plan carries one out; take one of them at a time")
+    if told.get("cluster", in_file.get("cluster")) and (told.get("dry_run") or told.get("plan")):
+        raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
 
 
 def _refuse_what_needs_ids(options: Options) -> None:

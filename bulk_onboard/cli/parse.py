@@ -166,7 +166,8 @@ def cluster(value: str | Cluster) -> Cluster:
         return Local(int(rest))
     if scheme in {"tcp", "tls"} and rest.startswith("//") and urlsplit(text).hostname and "@" not in rest:
         return Remote(text)
-    raise ValueError(f"{text!r} is no cluster; expected local:N, tcp://HOST:PORT or tls://HOST:PORT")
+    # Not the text itself: it may hold a password.
+    raise ValueError("it is no cluster; expected local:N, tcp://HOST:PORT or tls://HOST:PORT")
 
 
 def base_url(text: str) -> str:

@@ -50,11 +50,15 @@ PARTING = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What is to be onboarded: its name for people, its parts, and the providers that its rows go to."""
+    """What is to be onboarded: its name for people, its parts, and the providers that its rows go to.
+
+    ``note``: what is worth knowing of it, "" for nothing.
+    """
 
     name: str
     parts: Sequence[Part]
     providers: Sequence[Provider]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ class _Led:
         to_do = sum(self._to_do.values())
         self._facts.watch(self._settings.safety, to_do)
         self._facts(Scanned(name, rows, statuses, to_do, warnings))
-        for note in notes:
+        for note in filter(None, [source.note, *notes]):
             self._facts(Note(note))
 
     async def _looked(self) -> list[Looked]:

@@ -29,11 +29,16 @@ def join(where: str, sheet: str | None, wanted: Collection[str]) -> Joined:
 
 def row_ranges(source: Source) -> str:
     """In words, which rows are of which file; "" where there is one file only."""
-    if not isinstance(source, Joined) or len(source.heads) == 1:
+    return ranges_of(source.heads) if isinstance(source, Joined) else ""
+
+
+def ranges_of(heads: Sequence[Head]) -> str:
+    """The same of files that are read in parts."""
+    if len(heads) == 1:
         return ""
-    told = [f"{head.name} from {head.before + 1:,}" for head in source.heads[:_SHOWN]]
-    more = f", … and {len(source.heads) - _SHOWN} more files" if len(source.heads) > _SHOWN else ""
-    return f"rows are numbered through {len(source.heads)} files: {', '.join(told)}{more}"
+    told = [f"{head.name} from {head.before + 1:,}" for head in heads[:_SHOWN]]
+    more = f", … and {len(heads) - _SHOWN} more files" if len(heads) > _SHOWN else ""
+    return f"rows are numbered through {len(heads)} files: {', '.join(told)}{more}"
 
 
 class Joined:

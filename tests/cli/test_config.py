@@ -265,3 +265,12 @@ def test_each_app_field_of_each_provider_has_its_variable(monkeypatch: pytest.Mo
     for provider, number in zip(PROVIDERS.values(), itertools.count()):
         app = load({"provider": provider.name}).app_of(provider.name)
         assert app == {f.name: Secret(f"{f.name}-{number}") for f in provider.app_fields}
+
+
+@pytest.mark.parametrize("other", [{"dry_run": True}, {"plan": Path("plan.csv")}, {"create_users": True}])
+def test_what_one_process_does_is_not_asked_of_a_cluster(other: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="work of one process"):
+        load({"cluster": "local:2", **other})
+    write("bulk-onboard.toml", "cluster = 'local:2'\n")
+    with pytest.raises(UsageError, match="work of one process"):
+        load(other)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.cli import parse
 from bulk_onboard.providers import PROVIDERS
-from bulk_onboard.settings import MaxFailures
+from bulk_onboard.settings import Local, MaxFailures, Remote
 
 _UNITS = {"": 1, "/s": 1, "/min": 60, " / m": 60, "/h": 3600, "/hour": 3600}
 
@@ -168,3 +168,18 @@ def test_a_mistyped_provider_is_told_with_the_one_that_was_meant() -> None:
     assert parse.provider("Raven_Slingshot", PROVIDERS) == "raven-slingshot"
     with pytest.raises(ValueError, match="did you mean raven-slingshot"):
         parse.provider("raven-slingshoot", PROVIDERS)
+
+
+def test_a_cluster_is_so_many_processes_here_or_the_scheduler_of_one_elsewhere() -> None:
+    assert parse.cluster("local:3") == Local(3)
+    for address in ("tcp://scheduler:8786", "tls://10.0.0.7:8786"):
+        assert parse.cluster(address) == parse.cluster(parse.cluster(address)) == Remote(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "local", "local:", "local:0", "local:-1", "local:many", "tcp://", "http://x", "tcp://me:pw@x"],
+)
+def test_what_is_no_cluster_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected local:N, tcp://HOST:PORT or tls://HOST:PORT"):
+        parse.cluster(text)
