@@ -70,8 +70,8 @@ def _time(seconds: float) -> str:
 def _constants() -> Iterator[str]:
     yield "## Constants\n"
     yield (
-        "Measured on two cores that had much other work. Each was measured once; what is per\n"
-        "second is a lower bound:\n"
+        "Measured on two cores that had much other work: CPU is the least of three runs, what is per second\n"
+        "the most of two, and on a machine of its own it is more.\n"
     )
     rows = ((name, _number(each.value), each.unit, f"`{each.source}`") for name, each in MEASURED.items())
     yield from _table(("constant", "value", "unit", "measured by"), rows)

@@ -33,7 +33,11 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "Leaf is slow: half of the answers take more than two seconds": (Scene(16, 500, 15_000, latency=2.0),),
 }
 # These are simulated again by every run of the tests.
-QUICK = (Scene(3, 500, 3_000, limit=100), Scene(4, 100, 3_000, deaths=6))
+QUICK = (
+    Scene(3, 500, 3_000, limit=100),
+    Scene(16, 500, 3_000, limit=100, after=1.0),
+    Scene(4, 100, 3_000, deaths=6),
+)
 
 
 def kept() -> dict[Scene, Seen]:
