@@ -20,7 +20,7 @@ from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import LEAF_USER_ID, Columns, normal
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.providers import Field, Provider, Scope
-from bulk_onboard.texts import bytes_of, hex_texts, uuid_words
+from bulk_onboard.texts import bytes_of, hex_texts, repeated, uuid_words
 
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
 _SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
@@ -97,7 +97,7 @@ def check(
         if name in known and known[name].allowed:
             _check_allowed(verdict, cells[name], known[name], columns.names[name])
     valid = verdict.fine
-    payload = cells.drop(columns=LEAF_USER_ID)
+    payload = cells[[name for name in fields if name != LEAF_USER_ID]]
     prints, digests = _fingerprints(payload if valid.all() else payload[valid], provider, fingerprints)
     ids = _shown_ids(cells[LEAF_USER_ID], valid)
     frame = _frame(chunk, ids, valid, prints, verdict)
@@ -132,13 +132,17 @@ def cleaned(cells: pd.Series) -> pd.Series:
     return pd.Series(found, dtype="str")
 
 
+_TOLD = ("code", "column", "message")
+_NO_PROBLEMS = pd.DataFrame({"row": np.empty(0, np.int64)} | {name: np.empty(0, object) for name in _TOLD})
+
+
 class _Verdict:
     """The first problem of each row, which later ones do not overwrite; and all of them."""
 
     def __init__(self, rows: int) -> None:
-        self.codes, self.columns, self.messages = (np.full(rows, "", dtype=object) for _ in range(3))
         self.fine = np.ones(rows, bool)
         self._all: list[tuple[int, str, str, str]] = []
+        self._texts: tuple[np.ndarray, ...] = ()  # made when the first of them is needed
 
     def mark(self, wrong: np.ndarray, code: str, column: str, message: str | Callable[[int], str]) -> None:
         where = np.flatnonzero(wrong)
@@ -148,17 +152,26 @@ class _Verdict:
         self._all += zip(where.tolist(), repeat(code), repeat(column), told)
         first = self.fine[where]
         self.fine[where] = False
-        self.codes[where[first]] = code
-        self.columns[where[first]] = column
-        self.messages[where[first]] = np.array(told, dtype=object)[first]
+        if not self._texts:
+            self._texts = tuple(np.full(len(self.fine), "", dtype=object) for _ in _TOLD)
+        codes, columns, messages = self._texts
+        codes[where[first]], columns[where[first]] = code, column
+        messages[where[first]] = np.array(told, dtype=object)[first]
+
+    def texts(self) -> dict[str, pd.Series]:
+        """Code, column and message of each row, "" where nothing is wrong."""
+        if self._texts:
+            columns = [pd.Series(values, dtype="str") for values in self._texts]
+        else:
+            columns = [pd.Series(pd.array(repeated("", len(self.fine)), dtype="str"))] * len(_TOLD)
+        return dict(zip(_TOLD, columns, strict=True))
 
     def problems(self, numbers: np.ndarray) -> pd.DataFrame:
         """Row, code, column, message: the first problem of each cell, by row."""
-        found = pd.DataFrame(self._all, columns=["at", "code", "column", "message"])
-        if self._all:
-            found = found.drop_duplicates(["at", "column"]).sort_values(
-                "at", kind="stable", ignore_index=True
-            )
+        if not self._all:
+            return _NO_PROBLEMS.copy(deep=False)
+        found = pd.DataFrame(self._all, columns=["at", *_TOLD])
+        found = found.drop_duplicates(["at", "column"]).sort_values("at", kind="stable", ignore_index=True)
         found.insert(0, "row", numbers[found.pop("at").to_numpy(np.int64)])
         return found
 
@@ -249,7 +262,9 @@ def _cleaned(
                     warnings.append((int(chunk.numbers[j]), code, columns.names[name], REMOVED[code]))
             column = pd.Series(texts, dtype="str")
         cells[name] = column
-    return pd.DataFrame(cells), pd.DataFrame(warnings, columns=["row", "code", "column", "message"])
+    if not warnings:
+        return pd.DataFrame(cells), _NO_PROBLEMS.copy(deep=False)
+    return pd.DataFrame(cells), pd.DataFrame(warnings, columns=["row", *_TOLD])
 
 
 REMOVED = {
@@ -330,9 +345,5 @@ def _hexed(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
 def _frame(
     chunk: Chunk, ids: pd.Series, valid: np.ndarray, prints: np.ndarray, verdict: _Verdict
 ) -> pd.DataFrame:
-    texts = {"code": verdict.codes, "column": verdict.columns, "message": verdict.messages}
     columns = {"row": pd.Series(chunk.numbers), "leafUserId": ids, "fingerprint": _hexed(prints, valid)}
-    nothing = pd.Series(np.full(len(ids), ""), dtype="str") if valid.all() else None
-    for name, values in texts.items():
-        columns[name] = pd.Series(values, dtype="str") if nothing is None else nothing
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | verdict.texts())

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bulk_onboard import manifest
 from bulk_onboard.growers import HEALTHS, Growers, State
 from bulk_onboard.model import IfExists, Status
+from bulk_onboard.texts import repeated
 
 
 class Compared(NamedTuple):
@@ -44,40 +45,46 @@ def compare(
         done &= ~changed
     kept = [name for name in frame.columns if name.startswith(manifest.KEPT_PREFIX)]
     told = _told(len(frame), lines[done], at[done], known)
-    table = frame[["row", "leafUserId", "fingerprint"]].assign(
-        status=_text(len(frame), (_but(valid, len(frame)), Status.INVALID), (lines[done], Status.EXISTING)),
-        code=_over(
-            frame["code"],
-            (lines[done & ~changed & ~unseen], "already-onboarded"),
-            (lines[done & unseen], "already-connected"),
-            (lines[done & changed], "token-changed"),
-        ),
-        message=frame["message"],
-        **told,
-        **{name: frame[name] for name in kept},
+    status = _text(len(frame), (_but(valid, len(frame)), Status.INVALID), (lines[done], Status.EXISTING))
+    code = _over(
+        frame["code"],
+        (lines[done & ~changed & ~unseen], "already-onboarded"),
+        (lines[done & unseen], "already-connected"),
+        (lines[done & changed], "token-changed"),
     )
-    return Compared(table, lines[states == State.OPEN])
+    columns = {name: frame[name] for name in ("row", "leafUserId", "fingerprint")}
+    columns |= {"status": status, "code": code, "message": frame["message"]}
+    columns |= told | {name: frame[name] for name in kept}
+    return Compared(pd.DataFrame(columns, copy=False), lines[states == State.OPEN])
 
 
 def _but(lines: np.ndarray, rows: int) -> np.ndarray:
     """All lines but these."""
-    return np.setdiff1d(np.arange(rows), lines, assume_unique=True)
+    left = np.ones(rows, bool)
+    left[lines] = False
+    return np.flatnonzero(left)
 
 
 def _text(rows: int, *parts: tuple[np.ndarray, str]) -> pd.Series:
     """One text for these lines, another for those, "" for the rest."""
+    for lines, text in parts:
+        if len(lines) == rows:  # as in most chunks of most nights
+            return _series(repeated(str(text), rows))
     words = pa.array(["", *(str(text) for _, text in parts)], pa.large_string())
     which = np.zeros(rows, np.int64)
     for number, (lines, _) in enumerate(parts, 1):
         which[lines] = number
-    return pd.Series(words.take(pa.array(which)).to_pandas(), dtype="str")
+    return _series(words.take(pa.array(which)))
 
 
 def _over(column: pd.Series, *parts: tuple[np.ndarray, str]) -> pd.Series:
     """A column with other texts in these lines."""
-    if not sum(len(lines) for lines, _ in parts):
+    count = sum(len(lines) for lines, _ in parts)
+    if not count:
         return column
     texts = _text(len(column), *parts)
+    if count == len(column):
+        return texts
     return texts.where(texts != "", column)
 
 
@@ -87,7 +94,8 @@ def _told(rows: int, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[
     healths[lines], where[lines] = known.healths[at], at
     names = pa.array(HEALTHS, pa.large_string()).take(pa.array(healths))
     held = known.credential_texts(pa.array(where, mask=where < 0))
-    return {
-        "health": pd.Series(names.to_pandas(), dtype="str"),
-        "credentialId": pd.Series(held.to_pandas(), dtype="str"),
-    }
+    return {"health": _series(names), "credentialId": _series(held)}
+
+
+def _series(texts: pa.Array) -> pd.Series:
+    return pd.Series(pd.array(texts, dtype="str"), copy=False)

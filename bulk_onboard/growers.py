@@ -80,7 +80,7 @@ class Growers:
         found = self.credential_ids.take(at)
         if found.type != _SHORT:
             return pc.fill_null(found.cast(pa.large_string()), "")
-        return pc.if_else(pc.is_null(found), "", _long(found))
+        return pc.if_else(pc.is_null(found), "", _long(found)) if found.null_count else _long(found)
 
     def with_newer(self, newer: Growers) -> Growers:
         """These, but for whom ``newer`` knows of, what that says. Who is to do again is left out."""

@@ -16,7 +16,8 @@ KEPT_PREFIX = "keep."
 
 def pack(frame: pd.DataFrame) -> bytes:
     """Arrow IPC bytes of a frame with `COLUMNS` and any number of ``keep.…`` columns."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # One thread: a pool of them for each chunk would cost more than it gains.
+    table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:

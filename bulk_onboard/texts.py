@@ -22,7 +22,7 @@ _IN_DIGITS = np.dtype({"names": _NAMES, "formats": _KINDS, "offsets": [0, 8, 12,
 def flat(texts: Texts) -> pa.Array:
     """A column in one piece, with offsets of 64 bits."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    return whole.cast(pa.large_string())
+    return whole if whole.type == pa.large_string() else whole.cast(pa.large_string())
 
 
 def bytes_of(texts: Texts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,6 +96,8 @@ def only_value(texts: Texts) -> str | None:
     if not len(lengths) or (lengths != lengths[0]).any():
         return None
     lines = data.reshape(len(lengths), -1)
+    if (lines[0] != lines[-1]).any():  # mostly two are enough
+        return None
     return lines[0].tobytes().decode() if (lines == lines[0]).all() else None
 
 

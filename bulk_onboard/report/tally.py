@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, RunInfo
 from bulk_onboard.model import FORESEEN, Health, Status
+from bulk_onboard.texts import only_value
 
 FIRST = 5
 
@@ -48,9 +51,12 @@ class Tally:
         statuses = _counted(page["status"])
         self._statuses.update(statuses)
         self._count_providers(page, statuses)
-        self._healths.update(_counted(page["health"]))
+        healths = _counted(page["health"])
+        self._healths.update(healths)
         if self._planned:
             self.off_plan.update(_counted(page["code"][page["code"].isin(OFF_PLAN)]))
+        if not (statuses.keys() & _TO_LOOK_AT or Health.UNHEALTHY in healths):
+            return page[:0]  # as in most pages of most nights
         connected = page["status"].isin(_CONNECTED)
         unhealthy = connected & (page["health"] == Health.UNHEALTHY.value)
         wanted = page["status"].isin(_TO_LOOK_AT) | unhealthy
@@ -63,8 +69,8 @@ class Tally:
 
     def _count_providers(self, page: pd.DataFrame, statuses: Mapping[str, int]) -> None:
         names = page["provider"]
-        if len(page) and (names == names.iloc[0]).all():  # nearly always, and cheap
-            self._of_provider[str(names.iloc[0])].update(statuses)
+        if len(counted := _counted(names)) == 1 and sum(counted.values()) == len(page):  # nearly always
+            self._of_provider[next(iter(counted))].update(statuses)
             return
         for name, rows in page["status"].groupby(names):
             self._of_provider[str(name)].update(_counted(rows))
@@ -140,7 +146,11 @@ def exit_code(tally: Tally, info: RunInfo) -> ExitCode:
 
 
 def _counted(column: pd.Series) -> dict[str, int]:
-    return {str(word): int(count) for word, count in column.value_counts().items()}
+    texts = pc.drop_null(pa.array(column, pa.large_string(), from_pandas=True))
+    if (only := only_value(texts)) is not None:
+        return {only: len(texts)}
+    found = pc.value_counts(texts).to_pylist()
+    return {each["values"]: each["counts"] for each in found}
 
 
 def _in_order(statuses: Counter[str]) -> Mapping[str, int]:
