@@ -184,3 +184,18 @@ def test_a_sigterm_before_a_run_listens_is_an_interruption_too(
     assert main(["validate", "growers.csv"]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_while_the_command_is_being_loaded_is_no_traceback() -> None:
+    program = """
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from bulk_onboard.__main__ import main
+sys.exit(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "bulk-onboard: interrupted; nothing was done\n")
