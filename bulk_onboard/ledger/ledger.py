@@ -19,7 +19,7 @@ from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, re
 from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
-from bulk_onboard.ledger.statements import INTENT, OUTCOME, STORED
+from bulk_onboard.ledger.statements import INTENT, OUTCOME, STATES, STORED
 from bulk_onboard.model import Status
 from bulk_onboard.settings import LedgerPlace
 
@@ -218,29 +218,22 @@ class Ledger:
     @lasting
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
         """What the newest entries say of these growers; those without an entry are left out."""
-        entry = schema.entry
-        query = (
-            select(*(entry.c[name] for name in Known._fields))
-            .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "")
-            .filter(self._dialect.among(entry.c.leaf_user_id, leaf_user_ids))
-            .order_by(entry.c.run_no)
-        )
         with self.reading() as db:
-            return {found[0]: Known._make(found) for found in db.execute(query)}
+            batches = self._dialect.of(db, ", ".join(Known._fields), scope, leaf_user_ids)
+            return {line[0]: Known._make(line) for batch in batches for line in batch}
 
     @lasting
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """The credentials that were stored last for these growers by any run: their id and fingerprint."""
-        entry = schema.entry
-        query = (
-            select(entry.c.leaf_user_id, entry.c.credential_id, entry.c.fingerprint)
-            .filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "", entry.c.credential_id != "")
-            .filter(self._dialect.among(entry.c.leaf_user_id, leaf_user_ids))
-            .filter(entry.c.status == Status.CREATED.value)
-            .order_by(entry.c.run_no)
-        )
         with self.reading() as db:
-            return {found[0]: (found[1], found[2]) for found in db.execute(query)}
+            columns = "leaf_user_id, credential_id, fingerprint, status"
+            batches = self._dialect.of(db, columns, scope, leaf_user_ids)
+            lines = (line for batch in batches for line in batch)
+            return {
+                grower: (held, fingerprint)
+                for grower, held, fingerprint, status in lines
+                if held and status == Status.CREATED.value
+            }
 
     # --- what is known of everybody -----------------------------------------------------------------
 
@@ -287,7 +280,7 @@ class Ledger:
     def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
         """What the entries of these growers say."""
         with self.reading() as db:
-            batches = self._dialect.of(db, scope, leaf_user_ids)
+            batches = self._dialect.of(db, STATES, scope, leaf_user_ids)
             return together([growers(*zip(*batch, strict=True)) for batch in batches])
 
     # --- what was done ------------------------------------------------------------------------------

@@ -27,15 +27,21 @@ class Register:
 
     def known(self) -> Iterator[tuple[tuple[bytes, ...], tuple[str, ...]]]:
         """Keys and the ids of their users, as columns, so many at a time."""
+        last = b""
+        while batch := self._known_after(last):
+            keys, ids = zip(*batch, strict=True)
+            yield keys, ids
+            last = keys[-1]
+
+    @lasting
+    def _known_after(self, key: bytes) -> list[tuple[bytes, str]]:
         newcomer = schema.newcomer
         query = select(newcomer.c.key, newcomer.c.leaf_user_id)
-        query = query.filter(newcomer.c.directory_id == self._directory, _IS_KNOWN)
+        query = query.filter(newcomer.c.directory_id == self._directory, newcomer.c.key > key, _IS_KNOWN)
         with self._ledger.reading() as db:
             # Straight from the driver: SQLAlchemy's own rows would take twice as long again.
-            found: Any = db.execute(query).cursor
-            while batch := found.fetchmany(BATCH):
-                keys, ids = zip(*batch, strict=True)
-                yield keys, ids
+            found: Any = db.execute(query.order_by(newcomer.c.key).limit(BATCH)).cursor
+            return list(found.fetchall())
 
     @lasting
     def open_keys(self) -> frozenset[bytes]:

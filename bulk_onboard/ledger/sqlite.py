@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, create_engine, event, func, select
+from sqlalchemy import Connection, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from bulk_onboard.errors import UsageError
-from bulk_onboard.ledger.statements import states, upsert
+from bulk_onboard.ledger.statements import STATES, selected, upsert
 
 BATCH = 10_000
 
@@ -49,25 +49,22 @@ class Sqlite:
         """An INSERT that can say what to do when the line is there already."""
         return insert(table)
 
-    def among(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
-        """Whether a column holds one of these texts, however many they are."""
-        told = func.json_each(json.dumps(list(texts))).table_valued("value")
-        return column.in_(select(told.c.value))
-
     def upsert(self, db: Connection, replaced: Sequence[str], lines: list[tuple[Any, ...]]) -> None:
         """Insert entries, or replace these columns of those there are; of one row the last line counts."""
         db.exec_driver_sql(upsert("?", replaced), lines)
 
     def newer(self, db: Connection, scope: int, run_no: int) -> Iterator[list[tuple[Any, ...]]]:
-        """What `statements.states` finds in later runs, some lines at a time."""
+        """The `STATES` of all growers in later runs, the oldest first, some lines at a time."""
         # The plus signs keep SQLite from walking through all runs.
         where = "+scope_id = ? AND run_no > ? AND +leaf_user_id != ''"
-        return _batches(db, states(where), (scope, run_no))
+        return _batches(db, selected(STATES, where), (scope, run_no))
 
-    def of(self, db: Connection, scope: int, leaf_user_ids: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
-        """The same of these growers in all runs."""
+    def of(
+        self, db: Connection, columns: str, scope: int, leaf_user_ids: Sequence[str]
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """These columns of all entries of these growers, likewise; however many they are."""
         where = "scope_id = ? AND leaf_user_id != '' AND leaf_user_id IN (SELECT value FROM json_each(?))"
-        return _batches(db, states(where), (scope, json.dumps(list(leaf_user_ids))))
+        return _batches(db, selected(columns, where), (scope, json.dumps(list(leaf_user_ids))))
 
     def is_lost(self, _error: Exception) -> bool:
         """A file is there or is not: waiting does not help."""

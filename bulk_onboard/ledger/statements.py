@@ -38,16 +38,17 @@ def inserted(lines: str, replaced: Sequence[str]) -> str:
 _NOT_CONNECTED = ", ".join(f"'{status}'" for status in (Status.REJECTED, Status.FAILED, Status.NOT_ATTEMPTED))
 
 
-def states(where: str) -> str:
-    """SQL for the columns of `growers` from those entries, the oldest first."""
-    return f"""
-        SELECT leaf_user_id, fingerprint,
-            CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
-                WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
-                WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
-                WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
-                WHEN code = 'credentials-gone' THEN {State.GONE}
-                ELSE {State.DONE} END,
-            health, credential_id
-        FROM entry WHERE {where} ORDER BY run_no
-    """  # noqa: S608
+# The columns of `growers`.
+STATES = f"""leaf_user_id, fingerprint,
+    CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
+        WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
+        WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
+        WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
+        WHEN code = 'credentials-gone' THEN {State.GONE}
+        ELSE {State.DONE} END AS state,
+    health, credential_id"""
+
+
+def selected(columns: str, where: str) -> str:
+    """SQL for these columns of those entries, the oldest first."""
+    return f"SELECT {columns} FROM entry WHERE {where} ORDER BY run_no"  # noqa: S608
