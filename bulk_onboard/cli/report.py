@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, tell
+from bulk_onboard.cli.running import Showing, say_trouble, tell
 
 _EPILOG = """\b
 Examples:
@@ -35,4 +35,4 @@ def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -
     require_ledger(settings)
     from bulk_onboard.engine.again import write_again  # noqa: PLC0415
 
-    return tell(write_again(run_id, settings), Showing(as_json=as_json))
+    return tell(write_again(run_id, settings, say_trouble), Showing(as_json=as_json))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, drive, opened, say
+from bulk_onboard.cli.running import Showing, drive, opened, say, say_trouble
 from bulk_onboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def command(
     growers = _listed(only, settings) if only is not None else None
     from bulk_onboard.engine.rollback import outlook, rollback  # noqa: PLC0415
 
-    found = outlook(run_id, settings, growers)
+    found = outlook(run_id, settings, growers, say_trouble)
     _say_who_is_not_meant(found, growers)
     if not (dry_run or yes or not found.to_do or _confirmed(found, settings)):
         say("Nothing was deleted.", err=True)

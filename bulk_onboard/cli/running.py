@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Observer
+from bulk_onboard.facts import Fact, Observer, Trouble
 
 if TYPE_CHECKING:
     from bulk_onboard.chunk import Source
@@ -80,6 +80,12 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(text, err=err)
     except OSError:
         return
+
+
+def say_trouble(fact: Fact) -> None:
+    """An observer for commands that show no progress."""
+    if isinstance(fact, Trouble):
+        say(f"bulk-onboard: {fact.message}", err=True)
 
 
 @contextmanager

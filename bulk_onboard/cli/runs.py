@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options, words
+from bulk_onboard.cli.running import say_trouble
 from bulk_onboard.model import Health, Status
 from bulk_onboard.stamp import to_text
 
@@ -43,7 +44,7 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
     require_ledger(settings)
     from bulk_onboard.engine.history import runs  # noqa: PLC0415
 
-    found = runs(settings, limit or 20)
+    found = runs(settings, limit or 20, say_trouble)
     click.echo(json.dumps([as_data(past) for past in found], indent=2) if as_json else in_words(found))
     return 0
 

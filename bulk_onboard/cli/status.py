@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options
+from bulk_onboard.cli.running import say_trouble
 from bulk_onboard.codes import hint
 from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.model import Health, Status
@@ -49,7 +50,7 @@ def command(leaf_user_id: str, config: Path | None, as_json: bool, **given: Any)
     require_ledger(settings)
     from bulk_onboard.engine.history import story  # noqa: PLC0415
 
-    found = story(settings, grower)
+    found = story(settings, grower, say_trouble)
     if not (found.chapters or found.latest):
         raise UsageError(f"the ledger {settings.output.ledger_place} knows nothing of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from bulk_onboard.engine import closing, rollback
 from bulk_onboard.engine.closing import RunResult
-from bulk_onboard.engine.opening import find, require_blocks
-from bulk_onboard.facts import Kind
-from bulk_onboard.ledger import Ledger
+from bulk_onboard.engine.opening import find, looked_into, require_blocks
+from bulk_onboard.facts import Kind, Observer, ignore
 from bulk_onboard.settings import Settings
 
 
-def write_again(run_id: str | None, settings: Settings) -> RunResult:
+def write_again(run_id: str | None, settings: Settings, observer: Observer = ignore) -> RunResult:
     """Write a run's files again from the ledger: the latest run's if ``run_id`` is None.
 
     Raises UsageError if there is no such run, LedgerError, OutputError.
     """
-    with Ledger(settings.output.ledger_place, make=False) as ledger:
+    with looked_into(settings, observer) as ledger:
         run_no, info = find(ledger, run_id)
         require_blocks(ledger, run_no, info)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:

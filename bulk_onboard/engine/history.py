@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulk_onboard import manifest
+from bulk_onboard.engine.opening import looked_into
+from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
 from bulk_onboard.report.rows import COLUMNS, merge
@@ -28,15 +30,15 @@ class Story:
     latest: tuple[dict[str, Any], ...]
 
 
-def runs(settings: Settings, limit: int | None) -> list[Past]:
+def runs(settings: Settings, limit: int | None, observer: Observer = ignore) -> list[Past]:
     """The runs of the ledger, the latest first. Raises LedgerError."""
-    with Ledger(settings.output.ledger_place, make=False) as ledger:
+    with looked_into(settings, observer) as ledger:
         return history.runs(ledger, limit)
 
 
-def story(settings: Settings, leaf_user_id: str) -> Story:
+def story(settings: Settings, leaf_user_id: str, observer: Observer = ignore) -> Story:
     """What the ledger knows of one grower. Raises LedgerError."""
-    with Ledger(settings.output.ledger_place, make=False) as ledger:
+    with looked_into(settings, observer) as ledger:
         chapters = tuple(history.story(ledger, leaf_user_id))
         return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)))
 

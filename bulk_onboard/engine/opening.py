@@ -200,6 +200,12 @@ async def _place(settings: Settings, stack: AsyncExitStack) -> Place:
     return Place(replace(settings.leaf, base_url=url), sandbox.identity, "practice", f"the sandbox at {url}")
 
 
+def looked_into(settings: Settings, observer: Observer = ignore) -> Ledger:
+    """The ledger, to be read: a run may hold it. Raises UsageError if there is none, LedgerError."""
+    patience = Patience(lambda words: observer(Trouble(words)))
+    return Ledger(settings.output.ledger_place, make=False, patience=patience)
+
+
 def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
     """A run by its id, the latest one without. Raises UsageError if there is none."""
     found = ledger.find(run_id)

@@ -17,7 +17,7 @@ from bulk_onboard.concerns import Concerns
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.opening import Opened, Waiting, find, require_stored, scopes_of, undoing
+from bulk_onboard.engine.opening import Opened, Waiting, find, looked_into, require_stored, scopes_of, undoing
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.removal import Removing
@@ -25,7 +25,7 @@ from bulk_onboard.engine.run import in_flight_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, InputError
-from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble
+from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble, ignore
 from bulk_onboard.header import LEAF_USER_ID, normal
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
@@ -51,9 +51,11 @@ class Outlook:
     owner: str
 
 
-def outlook(run_id: str, settings: Settings, only: Collection[str] | None = None) -> Outlook:
+def outlook(
+    run_id: str, settings: Settings, only: Collection[str] | None = None, observer: Observer = ignore
+) -> Outlook:
     """Look into the ledger. Raises UsageError if there is no such run, or none that creates anything."""
-    with Ledger(settings.output.ledger_place, make=False) as ledger:
+    with looked_into(settings, observer) as ledger:
         run_no, info = find(ledger, run_id)
         require_stored(info)
         done, created, to_do = history.rolled_back(ledger, run_id), 0, 0

@@ -23,6 +23,7 @@ from bulk_onboard.engine.opening import (
     Waiting,
     begun,
     find,
+    looked_into,
     providers_of,
     reopened,
     scopes_of,
@@ -38,7 +39,7 @@ from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo
 from bulk_onboard.foresee import asking
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.sockets import sockets
-from bulk_onboard.ledger import Journal, Ledger
+from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.newcomers import Register
 from bulk_onboard.model import IfExists, Requests
 from bulk_onboard.naming import KnownUsers, known_users
@@ -123,7 +124,7 @@ async def check_events(
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
     """A run's results.csv as a DataFrame, from the ledger."""
-    with Ledger(settings.output.ledger_place, make=False) as ledger:
+    with looked_into(settings) as ledger:
         run_no, info = find(ledger, result.info.run_id)
         found = list(aged_pages(ledger, run_no, info))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

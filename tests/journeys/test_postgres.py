@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from postgres import Server as Postgres
 from postgres import served
 
 from bulk_onboard.ledger import Ledger
+from bulk_onboard.ledger.lasting import Lost, Patience
 from bulk_onboard.sandbox import Behaviour
 
 from .support import Desk, Server, end, grower, growers, start, write
@@ -159,12 +159,20 @@ def test_cut_connections_are_made_again_and_nothing_is_lost(leaf: Leaf, own: Pos
     nobody_twice(server)
 
 
-def test_a_server_that_is_away_when_a_run_begins_is_waited_for(desk: Desk, leaf: Leaf, own: Postgres) -> None:
+def test_a_server_that_is_away_when_a_run_begins_is_waited_for(
+    desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own.stop()
-    soon = threading.Timer(1, own.start)
-    soon.start()
+    say, said = Patience._say, list[float]()
+
+    def say_and_start(self: Patience, lost: Lost, now: float) -> None:
+        say(self, lost, now)
+        if not said:
+            own.start()
+        said.append(now)
+
+    monkeypatch.setattr(Patience, "_say", say_and_start)
     ran = desk.at(leaf()).run(write(growers(2)))
-    soon.join()
     assert (ran.code, "cannot be reached: waiting" in ran.err) == (0, True), ran.err
 
 
