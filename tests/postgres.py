@@ -178,9 +178,13 @@ def _reachable(found: Path, folder: Path) -> Path:
     """A copy where the programs lie in a folder that nobody but us may enter."""
     if all(parent.stat().st_mode & 0o001 for parent in found.parents):
         return found
-    shutil.copytree(found.parent, folder / "programs", symlinks=True)
-    (folder / "programs").chmod(0o755)
-    return folder / "programs" / "bin"
+    installed, package = found.parent, found.parents[1]
+    copied = folder / "programs" / package.name / installed.name
+    shutil.copytree(installed, copied, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # a wheel's own, which its programs expect there
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / "programs" / libraries.name)
+    return copied / found.name
 
 
 # --- one for all tests --------------------------------------------------------------------------------
