@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--seed N] [--rounds N] [--rows N] [--minutes M]`: kill, fault, and count."""
+"""`python -m tests.soak [--seed N] [--rounds N] [--rows N] [--minutes M] [--postgres]`: kill and count."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import SystemRandom
 
+from tests.postgres import Server, served
 from tests.soak.plan import clustered, plan
 from tests.soak.rounds import Story, tell
 
@@ -28,6 +31,7 @@ def main() -> int:
     parser.add_argument(
         "--workers", type=int, default=0, help="on a cluster of so many, which are killed too"
     )
+    parser.add_argument("--postgres", action="store_true", help="with the ledger on a server of its own")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     asked = parser.parse_args()
     seed = SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
@@ -35,7 +39,10 @@ def main() -> int:
     ends = time.monotonic() + 60 * asked.minutes if asked.minutes else float("inf")
     seeds = _seeds(seed, rounds, ends)
     print(f"seed {seed}, {asked.rows} rows a round, {asked.jobs} rounds at a time", flush=True)
-    stories = [_told(story) for story in _stories(seeds, asked.rows, asked.jobs, asked.workers)]
+    again = f" --workers {asked.workers}" * bool(asked.workers) + " --postgres" * asked.postgres
+    with served() if asked.postgres else nullcontext() as server:
+        tell_of = partial(round_of, rows=asked.rows, workers=asked.workers, postgres=server)
+        stories = [_told(story, again) for story in _stories(seeds, asked.jobs, tell_of)]
     print("\n" + summed_up(stories))
     return int(any(story.wrong for story in stories))
 
@@ -47,7 +54,7 @@ def _seeds(first: int, rounds: int, ends: float) -> Iterator[int]:
         yield first + number
 
 
-def _stories(seeds: Iterator[int], rows: int, jobs: int, workers: int) -> Iterator[Story]:
+def _stories(seeds: Iterator[int], jobs: int, tell_of: Callable[[int], Story]) -> Iterator[Story]:
     """Rounds wait for processes most of the time, so threads will do."""
     with ThreadPoolExecutor(jobs) as pool:
         under_way: set[Future[Story]] = set()
@@ -57,24 +64,24 @@ def _stories(seeds: Iterator[int], rows: int, jobs: int, workers: int) -> Iterat
                 seed = next(seeds, None)
                 more = seed is not None
                 if seed is not None:
-                    under_way.add(pool.submit(round_of, seed, rows, workers))
+                    under_way.add(pool.submit(tell_of, seed))
             if not under_way:
                 return
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
 
 
-def round_of(seed: int, rows: int, workers: int = 0) -> Story:
+def round_of(seed: int, rows: int, workers: int = 0, postgres: Server | None = None) -> Story:
     """A round in a folder of its own, which is kept only if something went wrong."""
     folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
     drawn = plan(seed, rows)
-    story = tell(clustered(drawn, workers) if workers else drawn, folder)
+    story = tell(clustered(drawn, workers) if workers else drawn, folder, postgres)
     if not story.wrong:
         shutil.rmtree(folder)
     return story
 
 
-def _told(story: Story) -> Story:
+def _told(story: Story, again: str) -> Story:
     faults = sum(story.faults.values())
     print(
         f"{'WRONG' if story.wrong else 'good '} seed {story.seed}: {story.runs} runs, {story.kills} kills,"
@@ -86,7 +93,7 @@ def _told(story: Story) -> Story:
     if story.wrong:
         print("\n".join(f"      {text}" for text in story.wrong[:20]))
         print(f"      kept: {story.folder}")
-        print(f"      again: python -m tests.soak --seed {story.seed} --rounds 1 --rows {story.rows}")
+        print(f"      again: python -m tests.soak --seed {story.seed} --rounds 1 --rows {story.rows}{again}")
     return story
 
 

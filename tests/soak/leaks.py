@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pandas as pd
 
-from bulk_onboard import manifest
 from tests.soak.plan import MARK
+from tests.soak.store import InFile, contents
 
 
 def _dresses(mark: str) -> Iterator[bytes]:
@@ -57,11 +55,4 @@ def _contents(path: Path) -> Iterator[bytes]:
     if path.suffix == ".parquet":
         yield pd.read_parquet(path).to_csv().encode()
     if path.suffix == ".sqlite3":
-        yield from _rows(path)
-
-
-def _rows(ledger: Path) -> Iterator[bytes]:
-    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
-        yield "\n".join(db.iterdump()).encode()
-        for (data,) in db.execute("SELECT data FROM block"):
-            yield manifest.unpack(data).to_csv().encode()
+        yield from contents(InFile(path))

@@ -16,10 +16,12 @@ from typing import IO
 
 import pandas as pd
 
+from tests.postgres import Server
 from tests.soak import truth
 from tests.soak.leaf import ROOT, Leaf, leaf
-from tests.soak.leaks import leaks
+from tests.soak.leaks import leaks, shown
 from tests.soak.plan import MARK, Plan, Stop, When
+from tests.soak.store import InFile, OnServer, Store, contents
 
 # Longer than any run of a round should take by itself in bad weather; then it is killed as well.
 PATIENCE = 25.0
@@ -60,12 +62,12 @@ class Story:
         return sum(text.startswith(("twice", "touched")) for text in self.wrong)
 
 
-def tell(plan: Plan, folder: Path) -> Story:
-    """Go through a round in an empty folder."""
+def tell(plan: Plan, folder: Path, postgres: Server | None = None) -> Story:
+    """Go through a round in an empty folder. The ledger is on a server, if one is given."""
     began = time.monotonic()
     story = Story(plan.seed, len(plan.lines), folder)
     with leaf(plan) as server:
-        runner = _Round(plan, folder, server, story)
+        runner = _Round(plan, folder, server, story, postgres)
         runner.prepare()
         try:
             runner.go()
@@ -76,11 +78,14 @@ def tell(plan: Plan, folder: Path) -> Story:
 
 
 class _Round:
-    def __init__(self, plan: Plan, folder: Path, server: Leaf, story: Story) -> None:
+    def __init__(self, plan: Plan, folder: Path, server: Leaf, story: Story, postgres: Server | None) -> None:
         self._plan, self._server, self._story = plan, server, story
         self._input = folder / "input" / f"growers.{plan.suffix}"
         self._work = folder / "work"
         self._reports = self._work / "reports"
+        self._ledger: Store = (
+            OnServer(postgres, f"soak_{plan.seed}") if postgres else InFile(self._reports / "ledger.sqlite3")
+        )
         self._patience = PATIENCE * (4 if plan.workers else 1)
 
     def prepare(self) -> None:
@@ -114,6 +119,8 @@ class _Round:
         held = self._server.held()
         self._story.wrong += truth.about_posts(held)
         self._story.wrong += [f"secret: it shows in {path}" for path in leaks(self._work)]
+        if any(map(shown, contents(self._ledger))):
+            self._story.wrong.append("secret: it shows in the ledger")
         self._count(held)
 
     def _until_over(self) -> None:
@@ -124,8 +131,7 @@ class _Round:
                 return
             if truth.is_over(self._plan, self._newest()):
                 break
-        ledger = self._reports / "ledger.sqlite3"
-        self._story.wrong += truth.about_end(self._plan, self._newest(), self._server.held(), ledger)
+        self._story.wrong += truth.about_end(self._plan, self._newest(), self._server.held(), self._ledger)
 
     def _run(self, stopped: Callable[[subprocess.Popen[bytes]], bool]) -> int:
         """One run, stopped or not, and what it says. The exit code."""
@@ -166,7 +172,8 @@ class _Round:
             if self._plan.by_password
             else {"LEAF_TOKEN": f"practice-{MARK}"}
         )
-        return kept | app | login | {"LEAF_BASE_URL": self._server.url, "PYTHONPATH": str(ROOT)}
+        places = {"LEAF_BASE_URL": self._server.url, "PYTHONPATH": str(ROOT), **self._ledger.environment}
+        return kept | app | login | places
 
     def _stop(self, process: subprocess.Popen[bytes], stop: Stop) -> bool:
         """Wait for the moment, then send the signals. Whether there was still somebody to stop."""
@@ -201,7 +208,7 @@ class _Round:
 
     def _rival(self, process: subprocess.Popen[bytes]) -> None:
         """A second run on the same ledger is turned away while the first one lives."""
-        elsewhere = ("--ledger", "reports/ledger.sqlite3", "--output", "rival")
+        elsewhere = (*self._ledger.elsewhere, "--output", "rival")
         code = self._command("run", str(self._input), "--limit", "1", *elsewhere).wait()
         if process.poll() is None and code != 6:
             self._story.wrong.append(f"rival: a second run at the same time ended with {code}")

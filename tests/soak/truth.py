@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.soak.plan import Fate, Line, Plan
+from tests.soak.store import Store
 
 CONNECTED = {"created", "existing"}
 NOTHING_STORED = {"failed", "rejected", "invalid"}
@@ -111,7 +110,7 @@ def _about_row(line: Line, row: Mapping[str, str], held: Held) -> str:
     return ""
 
 
-def about_end(plan: Plan, folder: Path, held: Held, ledger: Path) -> Iterator[str]:
+def about_end(plan: Plan, folder: Path, held: Held, ledger: Store) -> Iterator[str]:
     """After the last run every row is where it belongs, and nothing is open."""
     for line, row in zip(plan.lines, results(folder), strict=True):
         if row["status"] not in _WANTED[line.fate]:
@@ -121,9 +120,8 @@ def about_end(plan: Plan, folder: Path, held: Held, ledger: Path) -> Iterator[st
         wanted = int(line.fate.is_sent)
         if line.fate not in {Fate.DUPLICATE, Fate.HELD} and stored[line.leaf_user_id] != wanted:
             yield f"stored: {line.leaf_user_id} ({line.fate.name}) {stored[line.leaf_user_id]} times"
-    with closing(sqlite3.connect(ledger)) as db:
-        if left := db.execute(OPEN).fetchone()[0]:
-            yield f"open: {left} growers have an intent without an outcome"
+    if left := ledger.ask(OPEN)[0][0]:
+        yield f"open: {left} growers have an intent without an outcome"
 
 
 _WANTED: Mapping[Fate, frozenset[str]] = {
