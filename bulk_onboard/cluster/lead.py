@@ -16,7 +16,7 @@ from bulk_onboard.cluster.fleet import fleet
 from bulk_onboard.cluster.job import Counted, Done, Errand, Job, Judged, Looked, errands
 from bulk_onboard.cluster.marks import marks_of
 from bulk_onboard.cluster.speaking import Speaking
-from bulk_onboard.engine.closing import RunResult, ended, write
+from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, scopes_of
 from bulk_onboard.engine.phases import policy_of
@@ -34,12 +34,10 @@ from bulk_onboard.errors import (
 )
 from bulk_onboard.facts import About, Begun, Kind, Note, Observer, PhaseStarted, Scanned
 from bulk_onboard.facts import Reading as ReadSoFar
-from bulk_onboard.ledger import aside
 from bulk_onboard.model import Health, Status
 from bulk_onboard.providers import Provider
 from bulk_onboard.read.parts import Part
 from bulk_onboard.repeats import findings_of
-from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Cluster, Settings
 
 # So many rows may meet in one bucket: what a worker holds of them are some 100 bytes each.
@@ -331,7 +329,6 @@ class _Led:
         return await asyncio.to_thread(self._written)
 
     def _written(self) -> RunResult:
-        ledger, run_no, output = self._ledger, self._run_no, self._settings.output
-        put_aside = [line.encode() for line in aside.lines(ledger, run_no)]
-        Kept(output.folder / self._info.run_id / REPLACED_EVENTS).add(put_aside)
-        return write(ledger, run_no, self._info, output, content=self._content)
+        ledger, output = self._ledger, self._settings.output
+        write_put_aside(ledger, output)
+        return write(ledger, self._run_no, self._info, output, content=self._content)

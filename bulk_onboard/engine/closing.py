@@ -17,11 +17,12 @@ from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
-from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.ledger import Ledger, aside, history
 from bulk_onboard.ledger.newcomers import enrolled
 from bulk_onboard.plan import COLUMNS
 from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_plan, write_results
+from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.report.page import write_page
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
@@ -112,6 +113,15 @@ def write(
     return RunResult(
         kept, sums, told, tuple(files), folder, code, last.info if last else None, reckoning.change()
     )
+
+
+def write_put_aside(ledger: Ledger, output: OutputSettings) -> None:
+    """Write what workers have put aside into the folder of its run, also of one whose leader died.
+
+    For who holds the ledger only: of a run under way elsewhere it is not ours to write. Raises OutputError.
+    """
+    for run_id, lines in aside.waiting(ledger):
+        Kept(output.folder / run_id / REPLACED_EVENTS).add([line.encode() for line in lines])
 
 
 def _reckoning(

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write
+from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write, write_put_aside
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.newcomers import Reception
@@ -334,6 +334,7 @@ class _Run:
 
     def _written(self) -> RunResult:
         output = self._settings.output
+        write_put_aside(self._ledger, output)
         return write(self._ledger, self._run_no, self._info, output, self._before, content=self._content)
 
 

@@ -42,9 +42,11 @@ class Kept:
                 raise self._failure
 
     def add(self, lines: Sequence[bytes]) -> None:
-        """Add lines at once. Raises OSError."""
-        if lines:
+        """Add lines at once, and return when they are on disk. Raises OutputError."""
+        try:
             self._append(lines)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from None
 
     async def _write_all(self) -> None:
         lines, self._lines = self._lines, []

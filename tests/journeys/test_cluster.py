@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -133,6 +134,30 @@ def test_when_the_leader_dies_the_same_command_goes_on(desk: Desk, leaf: Leaf) -
     assert desk.at(server).run("growers.csv", "--no-events").statuses == {"existing": COUNT}  # also alone
 
 
+def test_what_is_put_aside_ends_up_in_files_also_when_the_leader_dies(desk: Desk, leaf: Leaf) -> None:
+    server, rows = leaf(Behaviour(event_delay=0, latency=0.05)), growers(COUNT)
+    others = desk.at(server).run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere")
+    assert others.code == 0
+    write([(user, f"{token}-new") for user, token in rows])
+    replacing = ("--if-exists", "replace", "--rate", "150", "--timeout", "2", "--no-events")
+    process = start_on(server, *LOCAL, *replacing)
+    deadline = time.monotonic() + 90
+    while len(server.seen("DELETE")) < 20:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    ran = end(start_on(server, *LOCAL, *replacing), 150)
+    assert ran.code == 0
+    assert ran.summary["rows"] == COUNT
+    kept = [path.read_text().splitlines() for path in Path("reports").glob("*/replaced-events.jsonl")]
+    assert len(kept) == 2  # in the folder of either run
+    told = [json.loads(line)["leafUserId"] for lines in kept for line in lines]
+    assert set(told) == {grower(number) for number in range(COUNT)}
+    assert {user for user, each in server.held.items() if each["credentialId"]} == set(told)
+
+
 def test_one_signal_lets_rows_in_flight_finish_on_all_workers(desk: Desk, leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0, latency=0.1))
@@ -198,8 +223,6 @@ def cluster(folder: Path, *environments: dict[str, str]) -> Iterator[str]:
 
 
 def _address(place: Path) -> str:
-    import json
-
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
