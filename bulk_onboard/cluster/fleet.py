@@ -98,7 +98,11 @@ async def _here(workers: int, stack: AsyncExitStack) -> Any:
         n_workers=workers,
         threads_per_worker=TASKS_AT_A_TIME,
         processes=True,
-        dashboard_address=None,
+        # Even without a dashboard there are pages, and the usual port may be taken by another run.
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        # Who else is on this machine must not be able to give work to processes that know our secrets.
+        security=True,
         silence_logs=logging.CRITICAL,
         asynchronous=True,
     )
