@@ -109,10 +109,11 @@ class Crew:
             mine = (self._is_ours(claim), claim.c.part == part)
             new = {"run_no": self._run_no, "part": part, "worker": worker}
             db.execute(self._ledger.insert(claim).values(new).on_conflict_do_nothing())
-            holder = db.execute(select(claim.c.worker).filter(*mine).with_for_update()).scalar_one()
+            query = select(claim.c.worker).filter(*mine).with_for_update()
+            holder = db.execute(query).scalar_one_or_none()
             if holder == worker:
                 return True
-            if self._lasts(db, holder):
+            if holder is None or self._lasts(db, holder):  # None: let go of at this very moment
                 return False
             db.execute(claim.update().filter(*mine).values(worker=worker))
             return True

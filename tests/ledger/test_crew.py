@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
+from sqlalchemy import Connection
 
 from bulk_onboard.errors import LedgerBusy
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.crew import Crew, disband_all, leases_left
 from bulk_onboard.orders import LEASE
+from bulk_onboard.settings import LedgerPlace, PostgresUrl
 from tests.ledger.support import begin, intent, outcome
 
 
@@ -81,6 +87,36 @@ def test_a_part_is_one_workers_until_it_is_released(crew: Crew) -> None:
     crew.release(7, "a")
     assert crew.claim(7, "b")
     assert (crew.renew("a", "").parts, crew.renew("b", "").parts) == (frozenset(), {7, 8})
+
+
+def test_a_part_that_is_let_go_of_while_another_asks_is_asked_for_again(
+    crew: Crew, ledger: Ledger, place: LedgerPlace
+) -> None:
+    if not isinstance(place, PostgresUrl):
+        pytest.skip("in a file nobody comes in between")
+    crew.lead({})
+    crew.renew("a", "")
+    crew.claim(7, "a")
+    guarding, monkey = ledger.guarding, pytest.MonkeyPatch()
+
+    @contextmanager
+    def slow() -> Iterator[Connection]:
+        monkey.undo()
+        with guarding() as db:
+            execute = db.execute
+
+            def executed(statement: Any) -> Any:
+                found = execute(statement)
+                monkey.undo()
+                crew.release(7, "a")  # in a transaction of its own
+                return found
+
+            monkey.setattr(db, "execute", executed)
+            yield db
+
+    monkey.setattr(ledger, "guarding", slow)
+    assert not crew.claim(7, "b")
+    assert crew.claim(7, "b")
 
 
 def test_a_part_is_taken_over_when_its_holders_lease_is_over_and_not_before(crew: Crew, clock: Clock) -> None:
