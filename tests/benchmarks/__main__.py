@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import flat_out, pacing, scale
+from tests.benchmarks import flat_out, pacing, scale, together
 from tests.benchmarks.server import ROOT, Server, served
 from tests.benchmarks.table import Line, markdown
 
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "latencies": pacing.latencies,
     "unknown-limit": pacing.unknown_limit,
     "flat-out": flat_out.flat_out,
+    "cluster": together.cluster,
     "night": scale.night,
     "validation": scale.validation,
     "memory": scale.memory,
