@@ -93,10 +93,15 @@ def problem(status: int, key: str, spilled: object = None) -> web.Response:
 
 
 class Leaf:
-    """``seen``: a line for each request. ``held``: credentials by user and provider."""
+    """``seen``: a line for each request. ``held``: credentials by user and provider.
+
+    ``stalled``: the longest time, in seconds, for which the machine had no turn for this Leaf: requests that
+    came meanwhile are seen all at once.
+    """
 
     def __init__(self, nature: Nature) -> None:
         self.nature, self.seen, self.calm = nature, list[dict[str, Any]](), False
+        self.stalled = 0.0
         self._draw = random.Random(nature.seed)
         self._users, self._pages = list(nature.users), 0
         self._emptied, self._gapped = set[tuple[str, str]](), set[str]()
@@ -107,6 +112,13 @@ class Leaf:
     def _made(self, body: dict[str, str], ago: timedelta = timedelta()) -> dict[str, Any]:
         at = (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {"id": str(uuid.UUID(int=self._draw.getrandbits(128))), "createdTime": at, "body": body}
+
+    async def watch(self) -> None:
+        """For ever: look how late a timer is."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.02)
+            self.stalled = max(self.stalled, time.monotonic() - before - 0.02)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Write the request down, and answer it or not."""
@@ -131,7 +143,7 @@ class Leaf:
         if request.method == "POST":
             self.calm = True
         held = [[*key, each["id"], each["body"]] for key, each in self.held.items()]
-        return web.json_response({"seen": self.seen, "held": held})
+        return web.json_response({"seen": self.seen, "held": held, "stalled": self.stalled})
 
     async def _faulty(self, request: web.BaseRequest, body: bytes, seen: dict[str, Any]) -> web.Response:
         fault = "" if self.calm else self._fault(request)
@@ -310,9 +322,10 @@ async def _serve(told: dict[str, Any]) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print("http://127.0.0.1:{1}".format(*runner.addresses[0]), flush=True)
-    ended = asyncio.Event()
+    ended, watch = asyncio.Event(), asyncio.create_task(leaf.watch())
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
+    watch.cancel()
     await runner.cleanup()
 
 

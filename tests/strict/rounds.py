@@ -34,6 +34,7 @@ class Ran:
     folder: Path | None
     seen: list[dict[str, Any]]
     err: str
+    stalled: float
 
     @property
     def rows(self) -> list[dict[str, str]]:
@@ -88,8 +89,8 @@ class Bench:
                 process.kill()
                 code = process.wait()
         new = [path for path in reports.glob("*") if path not in before and path.is_dir()]
-        told = (self.folder / f"{self.count}.err").read_text()
-        ran = Ran(code, new[0] if new else None, self.desk()["seen"][since:], told)
+        said, desk = (self.folder / f"{self.count}.err").read_text(), self.desk()
+        ran = Ran(code, new[0] if new else None, desk["seen"][since:], said, desk["stalled"])
         self.wrong += [f"{' '.join(argv[:4])}: {each}" for each in self._about(ran)]
         return ran
 
@@ -116,7 +117,8 @@ class Bench:
         took |= {"total": len(ran.seen), "throttled": sum(each["status"] == 429 for each in ran.seen)}
         if took != sums["requests"] or sums["exitCode"] != ran.code:
             yield f"requests {sums['requests']} were {took}, exit code {sums['exitCode']} was {ran.code}"
-        if (most := fullest(ran.seen)) > RATE * 1.1:
+        # While a busy machine lets Leaf wait, requests pile up in front of it.
+        if (most := fullest(ran.seen)) > RATE * (1.1 + 2 * ran.stalled):
             yield f"{most} requests in a second"
 
 
