@@ -64,7 +64,7 @@ class Delimited:
         ``lines``: those to be read; the row before them has the number ``before``.
         """
         self._held, self._some, self._before = held, lines, before
-        encoding = lines.encoding if lines else text.encoding(held)
+        encoding = text.from_the_start(held, lines.encoding) if lines else text.encoding(held)
         self._layout = _layout(held, frozenset(wanted), encoding)
 
     @property

@@ -76,6 +76,11 @@ def blocks(held: Held, start: int = 0, end: int | None = None) -> Iterator[bytes
         raise InputError(f"{held.name} cannot be read to its end: {getattr(error, 'strerror', '')}") from None
 
 
+def from_the_start(held: Held, encoding: str) -> str:
+    """The encoding of a file, given that of what is below its first line: there a mark may come first."""
+    return "utf-8-sig" if encoding == "utf-8" and held.head(3) == codecs.BOM_UTF8 else encoding
+
+
 def encoding(held: Held) -> str:
     """The encoding of the whole file. Raises InputError if there is none that fits all of it."""
     head = next(blocks(held), b"")[:HEAD]

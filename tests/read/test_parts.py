@@ -45,6 +45,15 @@ def rows_of(source: Source, size: int = 3) -> Told:
     return [(*row, *more) for row, *more in zip(as_rows(chunks), ragged, other, strict=True)]
 
 
+def check_headers(path: Path, parts: tuple[Part, ...]) -> None:
+    """Every part has the header of the file."""
+    with open_source(path) as source:
+        header = source.header
+    for part in parts:
+        with open_part(part) as source:
+            assert source.header == header
+
+
 def whole(path: Path) -> Told | str:
     """The rows of a file, or why it is refused."""
     try:
@@ -58,6 +67,7 @@ def joined(path: Path, size: Size) -> Told | str:
     try:
         parts = parts_of(str(path), size=size).parts
         check_numbers(parts)
+        check_headers(path, parts)
         return list(chain.from_iterable(rows_of(open_part(sent(part))) for part in parts))
     except InputError as error:
         return str(error)
