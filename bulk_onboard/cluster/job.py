@@ -90,9 +90,14 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What there was to do is done, or left undone because the run stops. ``to_check``: rows to look at."""
+    """What there was to do is done, or left undone because the run stops. ``to_check``: rows to look at.
+
+    ``told``: how many facts the ``worker`` had for the leader by then, since it began.
+    """
 
     number: int
+    worker: str
+    told: int
     to_check: int = 0
 
 

@@ -291,9 +291,11 @@ class _Led:
         """Return when all are done and heard of, or the run has to end at once."""
 
         async def all_done() -> None:
+            told: dict[str, int] = {}
             async for done in self._fleet.each(tasks):
                 self._note(done)
-            await self._speaking.heard_out()
+                told[done.worker] = max(told.get(done.worker, 0), done.told)
+            await self._speaking.heard_out(told)
 
         everything = asyncio.ensure_future(all_done())
         aborted = asyncio.ensure_future(self._stop.aborted())

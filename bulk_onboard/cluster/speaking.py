@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,6 +22,8 @@ from bulk_onboard.pace.leader import Leader
 
 # Seconds between two rounds.
 SPOKEN = 0.25
+# For so many seconds the last facts of a worker are waited for.
+FAREWELL = 5.0
 # Seconds without any worker that are worth a word.
 SILENCE = 20.0
 
@@ -66,11 +69,21 @@ class Speaking:
         """The same over time."""
         return self._leader.traffic(asyncio.get_running_loop().time())
 
-    async def heard_out(self) -> None:
-        """Return when whatever workers had told by now has been heard."""
+    async def heard_out(self, told: Mapping[str, int] | None = None) -> None:
+        """Return when whatever workers had told by now has been heard, and so many facts of each of these.
+
+        Who has died does not tell the rest, so this ends after some seconds; the ledger knows it anyway.
+        """
         for _ in range(2):  # the round under way may have asked already
-            self._round.clear()
-            await self._round.wait()
+            await self._next_round()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                while any(self._heard.get(worker, 0) < count for worker, count in (told or {}).items()):
+                    await self._next_round()
+
+    async def _next_round(self) -> None:
+        self._round.clear()
+        await self._round.wait()
 
     async def until_quiet(self, seconds: float) -> None:
         """Return when no worker may be sending any more, or after so many seconds."""

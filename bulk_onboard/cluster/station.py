@@ -37,8 +37,6 @@ TAKEN = 0.5
 RENEWED = 0.5
 # Who has had no lease for so many seconds has lost its leader, and gives up.
 LONELY = 30.0
-# For so many seconds the leader is waited for to hear the last facts.
-FAREWELL = 5.0
 LEDGER = "BULK_ONBOARD_LEDGER"
 _LOST = "another worker has taken over this part of the input"
 # Under a ceiling the share and Leaf's latency keep it below this.
@@ -96,6 +94,11 @@ class Station:
         """The observer: facts go to the leader."""
         self._outbox.add(fact)
 
+    @property
+    def told(self) -> int:
+        """How many facts there were for the leader since the beginning."""
+        return self._outbox.count
+
     def give_up(self, error: BulkOnboardError) -> None:
         """Go no further, and let the leader know why."""
         self.stop.drain(str(error), error.exit_code)
@@ -122,7 +125,7 @@ class Station:
         try:
             return await work(self)
         finally:
-            await self._heard_out()
+            self._urgent.set()  # the leader waits for what there is to tell
             self._busy -= 1
 
     async def _open(self) -> None:
@@ -225,13 +228,6 @@ class Station:
         self._urgent.set()
         for hand in self._hands.values():
             hand.stop.drain(reason, code)
-
-    async def _heard_out(self) -> None:
-        """Return when the leader has heard of all that was done; the ledger knows it anyway."""
-        until = self._loop.time() + FAREWELL
-        while len(self._outbox) and self._loop.time() < until:
-            self._urgent.set()
-            await asyncio.sleep(RENEWED / 5)
 
 
 def _ledger(job: Job, settings: Settings) -> Ledger:

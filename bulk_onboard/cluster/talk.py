@@ -107,6 +107,11 @@ class Outbox:
             self._facts.popleft()
             self._first += 1
 
+    @property
+    def count(self) -> int:
+        """How many facts there were in all; what the last one counts may still grow."""
+        return self._first + len(self._facts)
+
     def __len__(self) -> int:
         return len(self._facts)
 

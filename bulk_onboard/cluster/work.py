@@ -104,7 +104,7 @@ async def onboard(station: Station, errand: Errand, seen: tuple[bytes, ...], onl
     """Take the part's rows to their outcomes, or ``only`` these. Raises InputError, LedgerError."""
     async with _in_hand(station, errand) as phases:
         if phases is None:
-            return Done(errand.number)
+            return _done(station, errand)
         found = await asyncio.to_thread(_left, station, errand)
         if only:
             found = replace(found, wanted=np.intersect1d(found.wanted, np.array(only, np.int64)))
@@ -112,7 +112,7 @@ async def onboard(station: Station, errand: Errand, seen: tuple[bytes, ...], onl
             with open_part(errand.part) as source:
                 await phases.onboard(_scan(station, errand, source, seen), found)
         to_check = await asyncio.to_thread(lambda: sum(1 for _ in phases.connected(every=False)))
-        return Done(errand.number, to_check)
+        return _done(station, errand, to_check)
 
 
 async def check(station: Station, errand: Errand, only: tuple[int, ...]) -> Done:
@@ -120,7 +120,11 @@ async def check(station: Station, errand: Errand, only: tuple[int, ...]) -> Done
     async with _in_hand(station, errand) as phases:
         if phases:
             await phases.check_new(only or None)
-    return Done(errand.number)
+    return _done(station, errand)
+
+
+def _done(station: Station, errand: Errand, to_check: int = 0) -> Done:
+    return Done(errand.number, station.name, station.told, to_check)
 
 
 def _scan(station: Station, errand: Errand, source: Any, seen: tuple[bytes, ...] = ()) -> Scan:

@@ -100,3 +100,14 @@ def test_orders_come_back_as_they_were_given() -> None:
     assert order_of(order.text()) == order
     assert order_of("") == Order()
     assert told_of("") == Told()
+
+
+def test_a_fact_that_grows_is_one_fact_whose_number_the_leader_can_wait_for() -> None:
+    outbox = Outbox()
+    outbox.add(RowFinished(2, Status.CREATED, ""))
+    outbox.add(RowFinished(3, Status.CREATED, ""))
+    assert outbox.count == 1
+    outbox.pending()
+    outbox.add(RowFinished(4, Status.CREATED, ""))  # what was handed over does not grow any more
+    outbox.heard(1)
+    assert (outbox.count, len(outbox)) == (2, 1)
