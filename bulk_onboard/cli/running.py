@@ -88,11 +88,16 @@ def say_trouble(fact: Fact) -> None:
         say(f"bulk-onboard: {fact.message}", err=True)
 
 
+def require_named(where: str) -> None:
+    """Raises UsageError for the empty name of an unset variable."""
+    if not where.strip():
+        raise UsageError("FILE is empty; name a file, or - for standard input")
+
+
 @contextmanager
 def opened(where: str, told: InputSettings) -> Iterator[Source]:
     """The file, or standard input for ``-``. Raises UsageError for the empty name of an unset variable."""
-    if not where.strip():
-        raise UsageError("FILE is empty; name a file, or - for standard input")
+    require_named(where)
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     source: Source = open_source(where, sheet=told.sheet, wanted=told.mapping.values())

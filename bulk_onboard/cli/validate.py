@@ -14,7 +14,7 @@ import click
 
 from bulk_onboard.cli import options, suggest, words
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
-from bulk_onboard.cli.running import opened, say
+from bulk_onboard.cli.running import opened, require_named, say
 from bulk_onboard.codes import hint
 from bulk_onboard.facts import Cause
 from bulk_onboard.where import is_pattern, pattern_name, shown
@@ -101,6 +101,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
     from bulk_onboard.read.joined import row_ranges  # noqa: PLC0415
 
+    require_named(file)
     path = problems_path(file, settings.output.folder)
     wanted.require_new(file, (path, path.with_name("repairs.csv")))
     display = progress.display(log_format="text", verbose=False, quiet=False)

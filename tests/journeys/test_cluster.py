@@ -120,6 +120,7 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_sent_twice(leaf: Leaf) ->
     everybody_is_stored_once(server)
 
 
+@pytest.mark.soak
 def test_when_the_leader_dies_the_same_command_goes_on(desk: Desk, leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0, latency=0.05))
@@ -158,6 +159,7 @@ def test_what_is_put_aside_ends_up_in_files_also_when_the_leader_dies(desk: Desk
     assert {user for user, each in server.held.items() if each["credentialId"]} == set(told)
 
 
+@pytest.mark.soak
 def test_one_signal_lets_rows_in_flight_finish_on_all_workers(desk: Desk, leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0, latency=0.1))
@@ -173,6 +175,7 @@ def test_one_signal_lets_rows_in_flight_finish_on_all_workers(desk: Desk, leaf: 
     everybody_is_stored_once(server)
 
 
+@pytest.mark.soak
 def test_the_canary_is_that_of_the_whole_file(leaf: Leaf) -> None:
     write([*growers(1, "expired-", 5_000), *growers(COUNT)])
     server = leaf()
@@ -183,6 +186,7 @@ def test_the_canary_is_that_of_the_whole_file(leaf: Leaf) -> None:
     assert server.posts == 2
 
 
+@pytest.mark.soak
 def test_the_first_reason_to_stop_stops_all_workers(leaf: Leaf) -> None:
     write(growers(COUNT, "refused-"))
     ran = end(start_on(leaf(), *LOCAL, "--rate", "50"), 120)
@@ -245,6 +249,7 @@ def test_workers_read_settings_and_rows_by_themselves_and_leave_no_secret(
         assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.soak
 def test_a_worker_for_another_application_does_not_work(
     leaf: Leaf, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
