@@ -107,6 +107,7 @@ def test_results_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
     assert again.statuses == {"existing": COUNT - 2, "duplicate": 1, "invalid": 5 + 1}
 
 
+@pytest.mark.soak
 def test_a_worker_that_dies_is_replaced_and_nothing_is_sent_twice(leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0, latency=0.05))
@@ -135,6 +136,7 @@ def test_when_the_leader_dies_the_same_command_goes_on(desk: Desk, leaf: Leaf) -
     assert desk.at(server).run("growers.csv", "--no-events").statuses == {"existing": COUNT}  # also alone
 
 
+@pytest.mark.soak
 def test_what_is_put_aside_ends_up_in_files_also_when_the_leader_dies(desk: Desk, leaf: Leaf) -> None:
     server, rows = leaf(Behaviour(event_delay=0, latency=0.05)), growers(COUNT)
     others = desk.at(server).run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere")
@@ -263,6 +265,7 @@ def test_a_worker_for_another_application_does_not_work(
     assert not server.seen()
 
 
+@pytest.mark.soak
 def test_a_cluster_that_is_not_there_is_told_and_no_run_is_left_behind(desk: Desk, leaf: Leaf) -> None:
     write(growers(3))
     ran = desk.at(leaf()).run("growers.csv", "--cluster", "tcp://127.0.0.1:9")

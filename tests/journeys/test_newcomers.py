@@ -418,6 +418,7 @@ def test_a_leaf_that_ignores_filters_is_found_out_before_anybody_is_created(desk
     assert posted(server) == 0
 
 
+@pytest.mark.soak
 def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(desk: Desk, leaf: Leaf) -> None:
     server = leaf(stormy(*AFTER, *BEFORE, share=0.4, seed=11, user_lag=0.2))
     file = write(new(12))

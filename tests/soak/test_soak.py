@@ -17,7 +17,7 @@ from tests.soak.plan import MARK, Stop, When, plan
 from tests.soak.rounds import Story, tell
 from tests.soak.truth import Held, about_posts
 
-SOAKED = 75.0  # seconds after which no new round begins
+SOAKED = 20.0  # seconds after which no new round begins
 
 
 def _told(story: Story) -> str:

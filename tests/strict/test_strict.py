@@ -24,6 +24,7 @@ SHORT = Nature(
 )
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(200)
 def test_a_third_replaced_the_rest_created_as_planned_and_all_of_it_taken_back(tmp_path: Path) -> None:
     plan = Plan(SHORT, {user: token(user) for user in [*USERS, *growers(2, 2)]}, "replace", ())
@@ -58,7 +59,7 @@ def test_every_provider_gets_exactly_the_body_that_leaf_documents(tmp_path: Path
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_rounds_of_unknowns_faults_and_kills_end_in_the_truth(tmp_path: Path) -> None:
-    ends, seed = time.monotonic() + 60, 0
+    ends, seed = time.monotonic() + 15, 0
     while time.monotonic() < ends:
         wrong = tell(drawn(seed, 120), tmp_path / str(seed))
         assert wrong == [], f"seed {seed}"
