@@ -17,7 +17,7 @@ from tests.soak.plan import MARK, Stop, When, plan
 from tests.soak.rounds import Story, tell
 from tests.soak.truth import Held, about_posts
 
-SOAKED = 20.0  # seconds after which no new round begins
+SOAKED = 10.0  # seconds after which no new round begins
 
 
 def _told(story: Story) -> str:
@@ -45,7 +45,7 @@ def test_what_is_killed_and_run_again_has_every_grower_once(tmp_path: Path) -> N
 def test_a_minute_or_two_of_faults_and_kills_lose_nothing_and_send_nothing_twice(tmp_path: Path) -> None:
     ends, seed = time.monotonic() + SOAKED, 0
     while time.monotonic() < ends:
-        story = tell(plan(seed, 150), tmp_path / str(seed))
+        story = tell(plan(seed, 100), tmp_path / str(seed))
         assert not story.wrong, _told(story)
         seed += 1
     assert seed
