@@ -94,14 +94,6 @@ class Crew:
             return Orders(own, frozenset(db.execute(held).scalars()), until > now)
 
     @lasting
-    def leave(self, worker: str) -> None:
-        """The worker will send nothing more."""
-        member = schema.member
-        with self._ledger.guarding() as db:
-            mine = (self._is_ours(member), member.c.worker == worker)
-            db.execute(member.update().filter(*mine).values(lease_until=0.0))
-
-    @lasting
     def claim(self, part: int, worker: str) -> bool:
         """Take a part in hand; False while another worker has it whose lease lasts."""
         claim = schema.claim

@@ -65,14 +65,6 @@ def test_a_lease_lasts_as_long_as_both_are_heard_of(crew: Crew, clock: Clock) ->
     assert crew.renew("a", "").led
 
 
-def test_who_leaves_has_no_lease(crew: Crew, ledger: Ledger, clock: Clock) -> None:
-    crew.lead({})
-    crew.renew("a", "")
-    assert leases_left(ledger, clock) == LEASE
-    crew.leave("a")
-    assert leases_left(ledger, clock) == 0
-
-
 def test_a_part_is_one_workers_until_it_is_released(crew: Crew) -> None:
     crew.lead({})
     crew.renew("a", "")
