@@ -13,6 +13,7 @@ from yarl import URL
 
 import bulk_onboard
 from bulk_onboard.leaf.connector import Connector
+from bulk_onboard.leaf.limit import Limit
 from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, after_exception
 from bulk_onboard.model import Ambiguous, Answer, Transient
 
@@ -46,12 +47,13 @@ class Wire:
 
     def __init__(self, base_url: str, timeout: float, connections: int) -> None:
         self._base = URL(base_url)
-        self._timeout, self._connections = timeout, connections
+        self._limit, self._connections = Limit(timeout), connections
+        self._headers: dict[tuple[str, bool], dict[str, str]] = {}
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=Connector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
-            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            timeout=aiohttp.ClientTimeout(total=None),  # `Limit` does that
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -62,28 +64,38 @@ class Wire:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._limit.close()
         await self._session.close()
 
     async def exchange(self, message: Message) -> Heard:
         """Send the request, once, and read the whole reply."""
         began = perf_counter()  # the loop's own clock may count whole milliseconds only
         try:
-            reply = await self._exchange(message)
+            with self._limit.kept():
+                reply = await self._exchange(message)
         except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
             return Answer(after_exception(error), None, perf_counter() - began)
         return Answer(reply, reply.status, perf_counter() - began)
 
     async def _exchange(self, message: Message) -> Reply:
-        headers = {"Authorization": f"Bearer {message.bearer}"} if message.bearer else {}
-        if message.body is not None:
-            headers["Content-Type"] = "application/json"
-        url = self._url(message.target)
-        async with self._session.request(
+        url, headers = self._url(message.target), self._headers_of(message)
+        response = await self._session.request(
             message.method, url, headers=headers, data=message.body, allow_redirects=False
-        ) as response:
-            content = await _read(response, message.largest)
-            told = {name: response.headers[name] for name in HEADERS if name in response.headers}
-            return Reply(response.status, told, content, datetime.now(UTC))
+        )
+        content = await _read(response, message.largest)
+        told = {name: response.headers[name] for name in HEADERS if name in response.headers}
+        return Reply(response.status, told, content, datetime.now(UTC))
+
+    def _headers_of(self, message: Message) -> dict[str, str]:
+        """Nearly all requests have the same."""
+        kind = message.bearer, message.body is not None
+        known = self._headers.get(kind)
+        if known is None:
+            known = {"Authorization": f"Bearer {message.bearer}"} if message.bearer else {}
+            if message.body is not None:
+                known["Content-Type"] = "application/json"
+            self._headers = {kind: known}  # a token that was renewed is not kept
+        return known
 
     def _url(self, target: str) -> URL:
         if "?" in target:
@@ -96,13 +108,14 @@ async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:
     size = response.content_length
     if size is not None and size <= largest and "Content-Encoding" not in response.headers:
         return await response.read()
-    if (size or 0) > largest:
-        response.close()
-        raise TooLarge
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > largest:
+    async with response:  # it may end before its end is read
+        if (size or 0) > largest:
             response.close()
             raise TooLarge
-    return bytes(body)
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > largest:
+                response.close()
+                raise TooLarge
+        return bytes(body)
