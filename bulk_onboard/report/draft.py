@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +22,20 @@ class Draft:
     def __init__(self, path: Path, again: str) -> None:
         self.path, self._again = path, again
         self._name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self._may_be_there = False
+        self.file: BinaryIO = BytesIO()
+
+    def open(self) -> None:
+        """It is there from now on, and empty. Raises OutputError."""
         with self.writing():
-            make_folder(path.parent)
-            handle = os.open(self._name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
-        self.file: BinaryIO = os.fdopen(handle, "wb")
+            make_folder(self.path.parent)
+            self._may_be_there = True
+            try:
+                handle = os.open(self._name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
+            except OSError:
+                self._may_be_there = False
+                raise
+        self.file = os.fdopen(handle, "wb")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -56,7 +67,8 @@ class Draft:
         except OSError:
             pass  # the buffer could not be flushed; it is unwanted anyway
         finally:
-            self._name.unlink(missing_ok=True)
+            if self._may_be_there:
+                self._name.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -65,17 +77,18 @@ def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
 
     Raises OutputError.
     """
-    opened: list[Draft] = []
+    all_of_them = [Draft(path, again) for path in paths]
     try:
-        for path in paths:
-            opened.append(Draft(path, again))
-        yield opened
-        for draft in opened:
+        # An interrupt may come as soon as a file is there: it is to be discarded from then on.
+        for draft in all_of_them:
+            draft.open()
+        yield all_of_them
+        for draft in all_of_them:
             draft.seal()
-        for draft in opened:
+        for draft in all_of_them:
             draft.publish()
     finally:
-        for draft in opened:
+        for draft in all_of_them:
             draft.discard()
 
 
