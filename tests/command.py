@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
+
+import warm
 
 LINUX = sys.platform == "linux"
 
@@ -30,17 +34,24 @@ class Ended:
         return self.err.decode(errors="backslashreplace")
 
 
+_executed = partial(subprocess.Popen, stdin=subprocess.DEVNULL)
+
+
 class Started:
     """A process under way. Its output goes to files beside ``cwd``, so that no pipe can fill up."""
 
-    def __init__(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        begin: Callable[..., Any] = _executed,
+    ) -> None:
         self._outputs = [cwd / f".{name}.{time.monotonic_ns()}" for name in ("out", "err")]
         self._began = time.monotonic()
         self.peak, self.cmdlines = 0, set[bytes]()
         with self._outputs[0].open("wb") as out, self._outputs[1].open("wb") as err:
-            self.process = subprocess.Popen(
-                argv, cwd=cwd, env=env, stdout=out, stderr=err, stdin=subprocess.DEVNULL
-            )
+            self.process = begin(argv, cwd=cwd, env=env, stdout=out, stderr=err)
 
     def is_running(self) -> bool:
         """Whether it is; also looks how large it is and what a process list shows of it."""
@@ -100,9 +111,11 @@ def environment(url: str, **more: str) -> dict[str, str]:
     return {**os.environ, **planted, **more}
 
 
-def start(*options: str, cwd: Path, env: Mapping[str, str]) -> Started:
-    """``bulk-onboard`` with these options."""
-    return Started([sys.executable, "-m", "bulk_onboard", *options], cwd, env)
+def start(*options: str, cwd: Path, env: Mapping[str, str], afresh: bool = False) -> Started:
+    """``bulk-onboard`` with these options; ``afresh``: in a Python of its own, from the very beginning."""
+    if afresh:
+        return Started([sys.executable, "-m", "bulk_onboard", *options], cwd, env)
+    return Started(["bulk_onboard", *options], cwd, env, warm.start)
 
 
 def grower(number: int) -> str:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from postgres import Server, programs, shared
 
 settings.register_profile(
-    "quick", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    "quick", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("quick")
 
@@ -46,6 +46,8 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_guard)
+# The command is started so often that it pays to compile it once, whatever is asked for elsewhere.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -342,7 +342,7 @@ some_tokens = st.sampled_from(["a", "b", "c", "d", " a", ""])
 
 
 @given(st.lists(st.tuples(some_ids, some_tokens), min_size=1, max_size=25), st.integers(1, 26))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_each_row_gets_one_verdict_and_the_size_of_chunks_does_not_matter(
     rows: list[tuple[str, str]], size: int
 ) -> None:

@@ -286,7 +286,7 @@ moves = st.tuples(st.floats(0.01, 30.0), answers_to_ask, answers_to_post, st.flo
 END = (1.0, Refused("leaf:no"), Refused("leaf:no"), 0.5)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(st.lists(moves, max_size=40), policies, intents)
 def test_no_post_follows_a_post_without_proof_that_nothing_was_stored(
     played: list[tuple[float, Verdict, Verdict, float]], policy: Policy, intent: Intent | None

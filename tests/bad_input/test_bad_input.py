@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from command import start
 
 from bulk_onboard.cli.main import main
 from tests.bad_input import parquets, texts, workbooks
@@ -64,14 +63,10 @@ def test_a_broken_file_is_told_in_one_line_that_helps(
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in AS_A_PROCESS], ids=str)
 def test_so_it_is_in_a_process_of_its_own(case: Case, tmp_path: Path) -> None:
     case.make(tmp_path / case.name)
-    ran = subprocess.run(
-        [sys.executable, "-m", "bulk_onboard", "validate", case.name, "--json", *case.options],
-        capture_output=True,
-        timeout=3 * SECONDS,
-        env={**os.environ, "PYTHONUTF8": "1"},
-        check=False,
-    )
-    check(case, ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+    argv = ["validate", case.name, "--json", *case.options]
+    ran = start(*argv, cwd=tmp_path, env={**os.environ, "PYTHONUTF8": "1"}, afresh=case.name == "utf-16.csv")
+    ended = ran.wait(3 * SECONDS)
+    check(case, ended.code, ended.out.decode(), ended.told)
 
 
 def test_no_two_cases_have_one_name() -> None:

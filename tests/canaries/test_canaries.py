@@ -113,10 +113,8 @@ def echo(status: int) -> Answer:
 async def test_what_leaf_echoes_is_written_nowhere(tmp_path: Path, status: int, log: str) -> None:
     write_input(tmp_path)
     async with serving(echo(status)) as server:
-        env = environment(tmp_path, server.url)
-        run = await asyncio.to_thread(
-            start("run", INPUT, *LOUD, f"--log-format={log}", "--json", cwd=tmp_path, env=env).wait
-        )
+        env, argv = environment(tmp_path, server.url), ("run", INPUT, *LOUD, f"--log-format={log}", "--json")
+        run = await asyncio.to_thread(start(*argv, cwd=tmp_path, env=env, afresh=log == "json").wait)
         assert server.count("GET") >= len(TOKENS)
     assert run.code in {0, 1, 5}, run.told
     assert len(list((tmp_path / "reports").glob("*/results.parquet"))) == 1
@@ -235,7 +233,7 @@ async def test_a_run_that_is_killed_leaves_no_secret_behind(tmp_path: Path) -> N
             writer.write(http(201, {"id": "c", "refreshToken": json.loads(request.body)["refreshToken"]}))
 
     async with serving(answer) as server:
-        started = start("run", INPUT, *LOUD, cwd=tmp_path, env=environment(tmp_path, server.url))
+        started = start("run", INPUT, *LOUD, cwd=tmp_path, env=environment(tmp_path, server.url), afresh=True)
         while server.count("POST") < len(TOKENS):
             assert started.is_running(), started.err()
             await asyncio.sleep(0.02)

@@ -23,10 +23,13 @@ ALLOWED = 400 * MEGA
 
 
 @asynccontextmanager
-async def ended(answer: Answer, folder: Path, *options: str) -> AsyncIterator[tuple[Ended, Server]]:
-    """The command against a server of ours."""
+async def ended(
+    answer: Answer, folder: Path, *options: str, afresh: bool = False
+) -> AsyncIterator[tuple[Ended, Server]]:
+    """The command against a server of ours; ``afresh``: so that its memory can be measured."""
     async with serving(answer) as server:
-        started = start("run", "growers.csv", *options, cwd=folder, env=environment(server.url))
+        env = environment(server.url)
+        started = start("run", "growers.csv", *options, cwd=folder, env=env, afresh=afresh)
         yield await asyncio.to_thread(started.wait), server
 
 
@@ -80,7 +83,7 @@ async def test_every_post_that_an_enemy_answers_is_settled_by_asking_and_sent_on
     ways = {way: answer for way, answer in HOSTILE.items() if "flood" not in way and "extension" not in way}
     enemy = Enemy(list(ways.values()))
     ids = write_growers(tmp_path / "growers.csv", len(ways))
-    async with ended(enemy, tmp_path, *FEW) as (run, server):
+    async with ended(enemy, tmp_path, *FEW, afresh=True) as (run, server):
         told = {row["leafUserId"]: (row["status"], row["code"]) for row in results(tmp_path)}
         for who, way in zip(ids, ways, strict=True):
             assert told[who] == ("created", "settled-by-asking"), way

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import warm
+
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.providers import PROVIDERS, Providers
 from bulk_onboard.sandbox import Behaviour, Sandbox
@@ -201,13 +203,15 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "default", **more}
 
 
-def start(*argv: str, env: Mapping[str, str], **more: Any) -> subprocess.Popen[str]:
+Process = warm.Forked | subprocess.Popen[str]
+
+
+def start(*argv: str, env: Mapping[str, str]) -> Process:
     """The command in a process of its own; its output is read by `end`."""
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*COMMAND, *argv], env=environment(env), **(pipes | more))
+    return warm.heard(["bulk_onboard", *argv], env=environment(env))
 
 
-def end(process: subprocess.Popen[str], seconds: float = 20) -> Ran:
+def end(process: Process, seconds: float = 20) -> Ran:
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

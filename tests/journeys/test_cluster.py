@@ -23,6 +23,7 @@ from .support import (
     COMMAND,
     PLANTED,
     Desk,
+    Process,
     Ran,
     Rows,
     Server,
@@ -65,11 +66,11 @@ def told(ran: Ran) -> list[tuple[str, ...]]:
     return [tuple(row[name] for name in names) for row in ran.rows]
 
 
-def start_on(server: Server, *argv: str) -> subprocess.Popen[str]:
+def start_on(server: Server, *argv: str) -> Process:
     return start("run", "growers.csv", *argv, env=server.environment)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
+def workers_of(process: Process) -> list[int]:
     """The numbers of its worker processes."""
     pids = []
     for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
@@ -77,7 +78,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def under_way(server: Server, process: subprocess.Popen[str], posts: int = 5) -> None:
+def under_way(server: Server, process: Process, posts: int = 5) -> None:
     deadline = time.monotonic() + 90
     while server.posts < posts:
         assert process.poll() is None, process.communicate()

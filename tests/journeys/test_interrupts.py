@@ -15,7 +15,19 @@ import pytest
 
 from bulk_onboard.sandbox import Behaviour, Faults, Kind
 
-from .support import Desk, Ran, Server, end, growers, open_intents, start, write
+from .support import (
+    COMMAND,
+    Desk,
+    Process,
+    Ran,
+    Server,
+    end,
+    environment,
+    growers,
+    open_intents,
+    start,
+    write,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
@@ -25,7 +37,7 @@ BUSY = Behaviour(event_delay=0, latency=0.1)
 COUNT = 150
 
 
-def under_way(server: Server, process: subprocess.Popen[str], posts: int = 3) -> None:
+def under_way(server: Server, process: Process, posts: int = 3) -> None:
     """Wait until some rows are stored."""
     deadline = time.monotonic() + 15
     while server.posts < posts:
@@ -116,7 +128,7 @@ def test_a_kill_is_no_worse(desk: Desk, leaf: Leaf) -> None:
 @contextmanager
 def terminal(
     *argv: str, env: dict[str, str], columns: int
-) -> Iterator[tuple[subprocess.Popen[str], bytearray, int]]:
+) -> Iterator[tuple[subprocess.Popen[bytes], bytearray, int]]:
     """The command on a terminal of its own, as the foreground job; what it shows, and where to type."""
     import fcntl
     import pty
@@ -130,7 +142,10 @@ def terminal(
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    process = start(*argv, env=env, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=in_the_foreground)
+    process = subprocess.Popen(
+        [*COMMAND, *argv], env=environment(env), stdin=theirs, stdout=theirs, stderr=theirs,
+        preexec_fn=in_the_foreground,  # noqa: PLW1509
+    )  # fmt: skip
     os.close(theirs)
     shown = bytearray()
 

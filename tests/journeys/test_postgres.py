@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.lasting import Lost, Patience
 from bulk_onboard.sandbox import Behaviour
 
-from .support import Desk, Server, end, grower, growers, start, write
+from .support import Desk, Process, Server, end, grower, growers, start, write
 
 Leaf = Callable[..., Server]
 # Slow enough that there is always something in flight.
@@ -34,7 +33,7 @@ def url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
     return found
 
 
-def under_way(server: Server, process: subprocess.Popen[str], posts: int = 5) -> None:
+def under_way(server: Server, process: Process, posts: int = 5) -> None:
     """Wait until some rows are stored."""
     until = time.monotonic() + 30
     while server.posts < posts:
@@ -49,7 +48,7 @@ def nobody_twice(server: Server, count: int = COUNT) -> None:
     assert all(each["postsStored"] == 1 for each in server.held.values()), "somebody was stored twice"
 
 
-def started(server: Server, *argv: str) -> subprocess.Popen[str]:
+def started(server: Server, *argv: str) -> Process:
     """A run in a process of its own, which takes some seconds."""
     return start("run", write(growers(COUNT)), "--rate", "30", *QUICK, *argv, env=server.environment)
 

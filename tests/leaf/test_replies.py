@@ -500,7 +500,7 @@ times = st.sampled_from(
 headers = st.dictionaries(st.sampled_from(["Date", "Retry-After"]), st.text(max_size=40) | times)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.integers(100, 599), headers, bodies)
 def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str, str], body: bytes) -> None:
     answer = Reply(status, head, body, AT)
@@ -520,7 +520,7 @@ def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str,
     login_token(answer)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.text(max_size=60) | times)
 def test_no_retry_after_makes_it_stumble(value: str) -> None:
     seconds = retry_after(value, AT)

@@ -35,7 +35,7 @@ def states(ledger: Ledger, scope: int, among: list[str] | None = None) -> list[S
     return [State(int(known.states[at])) if at >= 0 else None for at in found]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

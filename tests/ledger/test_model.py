@@ -146,7 +146,5 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_the_ledger_is_what_the_model_says(places: Callable[[], LedgerPlace]) -> None:
     # Each step on a server takes several times as long.
-    few = settings(
-        max_examples=12 if isinstance(places(), Path) else 4, stateful_step_count=25, deadline=None
-    )
+    few = settings(max_examples=8 if isinstance(places(), Path) else 3, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(lambda: LedgerMachine(places()), settings=few)

@@ -136,7 +136,7 @@ def live(world: World, steps: list[Step], rate: float) -> None:
         world.passes(number / 2)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.sampled_from(RATES) | st.floats(0.2, 500), st.integers(1, 6), STEPS)
 def test_no_second_holds_more_than_the_rate_however_late_reports_and_orders_are(
     rate: float, workers: int, steps: list[Step]
@@ -148,7 +148,7 @@ def test_no_second_holds_more_than_the_rate_however_late_reports_and_orders_are(
     world.assert_kept(rate)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(RATES), st.integers(1, 6), STEPS)
 def test_whatever_was_before_all_of_the_rate_is_in_use_some_seconds_later(
     rate: float, workers: int, steps: list[Step]

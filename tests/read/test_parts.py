@@ -104,7 +104,7 @@ def file(content: bytes, name: str = "growers.csv") -> Iterator[Path]:
     block=st.sampled_from([5, 64, 1 << 20]),
     sample=st.sampled_from([5, 200]),
 )
-@settings(max_examples=600)
+@settings(max_examples=60)
 @example(head=HEADS[0], body='a"b,c\n"d\ne",f\n', encoding="utf-8", size=Size(1), block=64, sample=5)
 @example(head=HEADS[0], body='a,"b"c\nd,e\n', encoding="utf-8", size=Size(1), block=64, sample=5)
 @example(head=HEADS[0], body='a,b\n"c,d\ne,f\n', encoding="utf-8", size=Size(1), block=64, sample=5)
@@ -129,7 +129,7 @@ def test_whatever_is_in_a_csv_its_parts_are_the_whole(
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     size=SIZES,
 )
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_a_csv_as_programs_write_it_is_taken_apart(
     rows: list[tuple[str, ...]], delimiter: str, end: str, quoting: int, size: Size
 ) -> None:

@@ -28,7 +28,7 @@ def rows_of(content: bytes, size: int) -> list[tuple[object, ...]]:
 
 
 @given(lines=LINES, size=st.integers(1, 5))
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_lines_without_quotes_are_read_as_the_thorough_reader_reads_them(
     lines: list[tuple[str, str]], size: int
 ) -> None:

@@ -140,7 +140,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.text(
 
 
 @given(st.lists(texts, min_size=1, max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_cell_of_the_csv_is_a_formula(tmp_path_factory: Any, notes: list[str]) -> None:
     folder = tmp_path_factory.mktemp("f")
     write_results(folder, ["csv"], [page_of(*notes)])
@@ -155,7 +155,7 @@ inner = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs
 
 
 @given(st.lists(st.builds(lambda head, tail: head + tail, plain, inner), min_size=1, max_size=20), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_read_from_the_files_is_what_went_in(
     tmp_path_factory: Any, notes: list[str], data: st.DataObject
 ) -> None:
