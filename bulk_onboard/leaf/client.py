@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
 from yarl import URL
 
@@ -79,11 +78,12 @@ class _Request(NamedTuple, Generic[V]):
     """What goes out, what its reply means, and who hears that it goes out."""
 
     method: str
-    url: URL
+    target: str
     verdict: Callable[[Reply], V]
     sent: Sent = unheard
-    body: bytes | None = None
+    body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
+    secret_fields: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"_Request({self.method}, body=***)"
@@ -108,7 +108,7 @@ class LeafClient:
     ) -> None:
         self._settings = settings
         self._base = URL(settings.base_url)
-        self._prefix = self._base.path.rstrip("/")
+        self._prefix = self._base.raw_path.rstrip("/")
         self._turns = turns
         self._on_trouble = on_trouble
         place = (settings.base_url, settings.timeout, connections)
@@ -156,29 +156,33 @@ class LeafClient:
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""
-        url = self.url("").with_query(page=page, size=size)
+        target = self._asked({"page": str(page), "size": str(size)})
         verdict = partial(user_pages.after_page, providers=self._providers, prints=prints)
-        return await self.call(_Request("GET", url, verdict, largest=LARGEST_PAGE))
+        return await self.call(_Request("GET", target, verdict, largest=LARGEST_PAGE))
 
     async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
         """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
-        return await self.call(_Request("GET", self.url(f"/{leaf_user_id}"), user_pages.after_user, sent))
+        return await self.call(
+            _Request("GET", self.users_path(f"/{leaf_user_id}"), user_pages.after_user, sent)
+        )
 
     async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
         """GET the users with this externalId or email, a page of them. Raises LoginRefused."""
-        url = self.url("").with_query({by.value: value, "page": str(page), "size": str(PAGE)})
-        request = _Request("GET", url, enrolling.after_look, sent, largest=LARGEST_PAGE)
+        target = self._asked({by.value: value, "page": str(page), "size": str(PAGE)})
+        request = _Request("GET", target, enrolling.after_look, sent, largest=LARGEST_PAGE)
         return await self.call(request)
 
     async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
         """POST a new Leaf user, once. Raises LoginRefused."""
         verdict = partial(enrolling.after_enrol, told=told)
-        request = _Request("POST", self.url(""), verdict, sent, json.dumps(dict(told)).encode())
-        return await self.call(request)
+        return await self.call(_Request("POST", self.users_path(""), verdict, sent, dict(told)))
 
-    def url(self, path: str) -> URL:
-        """``path`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""
-        return self._base.with_path(f"{self._prefix}{API}/users{path}", encoded=True)
+    def users_path(self, more: str) -> str:
+        """``more`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""
+        return f"{self._prefix}{API}/users{more}"
+
+    def _asked(self, query: Mapping[str, str]) -> str:
+        return self._base.with_path(self.users_path(""), encoded=True).with_query(query).raw_path_qs
 
     async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
         """One request, and one more for each time the login had to be renewed."""
@@ -193,19 +197,21 @@ class LeafClient:
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
+        method, target, meaning, sent, body, largest, secret_fields = request
         bearer = token.reveal() if token else ""
-        message = Message(request.method, request.url.raw_path_qs, bearer, request.body, request.largest)
+        message = Message(method, target, bearer, body, largest, secret_fields)
         async with self._lines:
             turn = await self._turns.turn()
-            request.sent()
-            self._sent[request.method] += 1
+            sent()
+            self._sent[method] += 1
             heard = await self._sender.exchange(message)
         reply = heard.verdict
-        if not isinstance(reply, Reply):
+        if isinstance(reply, Transient | Ambiguous):
             return Answer(reply, None, heard.seconds)
-        verdict = request.verdict(reply)
+        # Whoever has read the reply already did so as this request's verdict does.
+        verdict = meaning(reply) if isinstance(reply, Reply) else cast("V", reply)
         self._obey(turn, verdict)
-        return Answer(verdict, reply.status, heard.seconds)
+        return Answer(verdict, heard.http_status, heard.seconds)
 
     @property
     def _sender(self) -> Wire | Courier:
@@ -246,8 +252,7 @@ class LeafClient:
                 "there is nothing to log in with: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
             )
         body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
-        url = self._base.with_path(f"{self._prefix}/api/authenticate")
-        request = _Request("POST", url, _same, body=json.dumps(body).encode())
+        request = _Request("POST", f"{self._prefix}/api/authenticate", _same, body=body)
         for attempt in range(LOGIN_ATTEMPTS):
             answer = await self._send(request, None)
             reply = answer.verdict
@@ -275,32 +280,33 @@ class Calls:
         verdict = partial(
             replies.after_get, ours=ours, secret_fields=self._secret_fields, open_fields=self._open_fields
         )
-        answer = await self._client.call(_Request("GET", self._url(leaf_user_id), verdict, sent))
+        answer = await self._client.call(_Request("GET", self._path_of(leaf_user_id), verdict, sent))
         return self._client.weigh_absence(leaf_user_id, answer)
 
     async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
         """POST the grower's credentials, once. Raises LoginRefused."""
-        body = json.dumps(payload.reveal()).encode()
         verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
-        return await self._client.call(_Request("POST", self._url(leaf_user_id), verdict, sent, body))
+        target, body = self._path_of(leaf_user_id), payload.reveal()
+        request = _Request("POST", target, verdict, sent, body, secret_fields=self._secret_fields)
+        return await self._client.call(request)
 
     async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
         """DELETE the grower's credentials, once; their events go with them. Raises LoginRefused."""
-        url = self._url(leaf_user_id)
-        return await self._client.call(_Request("DELETE", url, replies.after_delete, sent))
+        target = self._path_of(leaf_user_id)
+        return await self._client.call(_Request("DELETE", target, replies.after_delete, sent))
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         """GET the latest event of the grower's credentials. Raises LoginRefused."""
-        url = self._url(leaf_user_id, "/events")
-        return await self._client.call(_Request("GET", url, replies.after_events, sent))
+        target = self._path_of(leaf_user_id, "/events")
+        return await self._client.call(_Request("GET", target, replies.after_events, sent))
 
     async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
         """GET all events of the grower's credentials. Raises LoginRefused."""
-        url = self._url(leaf_user_id, "/events")
-        return await self._client.call(_Request("GET", url, replies.after_log, sent))
+        target = self._path_of(leaf_user_id, "/events")
+        return await self._client.call(_Request("GET", target, replies.after_log, sent))
 
-    def _url(self, leaf_user_id: str, more: str = "") -> URL:
-        return self._client.url(f"/{leaf_user_id}/{self._path}{more}")
+    def _path_of(self, leaf_user_id: str, more: str = "") -> str:
+        return self._client.users_path(f"/{leaf_user_id}/{self._path}{more}")
 
 
 def _same(reply: Reply) -> Reply:

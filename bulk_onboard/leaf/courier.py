@@ -19,9 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Heard, Message
-from bulk_onboard.model import Ambiguous, Answer, Transient
+from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Payload, Transient
 
 # Who waits for so much longer than an exchange may take waits for a process that is stuck.
 STUCK = 5.0  # seconds
@@ -154,9 +154,23 @@ async def taken(stream: asyncio.StreamReader) -> list[Any]:
     return found
 
 
+def read(heard: Heard, message: Message) -> Heard:
+    """The same, but read already if it says what nearly all replies to a POST of credentials say.
+
+    So that both sides have as much to do, and a body that echoes secrets goes no further than it must.
+    """
+    if message.secret_fields is None or not isinstance(heard.verdict, Reply):
+        return heard
+    verdict = after_post(heard.verdict, Payload(message.body or {}), message.secret_fields)
+    return heard._replace(verdict=verdict) if isinstance(verdict, Created) else heard
+
+
 def told(heard: Heard) -> tuple[Any, ...]:
     """An answer as plain values."""
     match heard.verdict:
+        case Created(Credential(name, status, created, echo)):
+            at = created and created.isoformat()
+            return ("created", heard.seconds, heard.http_status, name, status, at, echo.value)
         case Reply(status, headers, body, at):
             return ("reply", heard.seconds, status, dict(headers), body, at.timestamp())
         case Transient(code, message):
@@ -168,6 +182,10 @@ def told(heard: Heard) -> tuple[Any, ...]:
 def _heard(kind: str, seconds: float, *told: Any) -> Heard:
     """The answer that was `told`."""
     match kind:
+        case "created":
+            http_status, name, status, at, echo = told
+            created = Credential(name, status, at and datetime.fromisoformat(at), Echo(echo))
+            return Answer(Created(created), http_status, seconds)
         case "reply":
             status, headers, body, at = told
             return Answer(Reply(status, headers, body, datetime.fromtimestamp(at, UTC)), status, seconds)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from bulk_onboard.leaf.courier import packed, taken, told
+from bulk_onboard.leaf.courier import packed, read, taken, told
 from bulk_onboard.leaf.wire import Message, Wire
 
 # Little of what an exchange leaves behind needs a collector; the usual threshold would start it all the time.
@@ -68,6 +68,7 @@ class _Delivery:
 
     def __init__(self, wire: Wire, output: asyncio.WriteTransport, connections: int) -> None:
         self._wire, self._output = wire, output
+        self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[int, Message]] = asyncio.Queue()
         self._answers: list[tuple[Any, ...]] = []
         self._most, self._idle = connections, 0
@@ -86,11 +87,11 @@ class _Delivery:
             number, message = await self._queue.get()
             self._idle -= 1
             try:
-                heard = await self._wire.exchange(message)
+                heard = read(await self._wire.exchange(message), message)
             except Exception:  # a bug; where there are words for it, it will happen again
                 os._exit(70)
             if not self._answers:
-                asyncio.get_running_loop().call_later(self._linger, self._flush)
+                self._loop.call_later(self._linger, self._flush)
             self._answers.append((number, *told(heard)))
 
     def _flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from datetime import UTC, datetime
 from time import perf_counter
@@ -15,7 +16,7 @@ import bulk_onboard
 from bulk_onboard.leaf.connector import Connector
 from bulk_onboard.leaf.limit import Limit
 from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, after_exception
-from bulk_onboard.model import Ambiguous, Answer, Transient
+from bulk_onboard.model import Ambiguous, Answer, Created, Transient
 
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
 LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
@@ -23,20 +24,23 @@ LARGEST_PAGE = 16 << 20  # bytes; a hundred users, each with the credentials of 
 # Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
 KEEP_ALIVE = 15.0  # seconds
 
-Heard = Answer[Reply | Transient | Ambiguous]
+# Created: the reply said so, and has been read already.
+Heard = Answer[Reply | Created | Transient | Ambiguous]
 
 
 class Message(NamedTuple):
-    """A request as it goes out. ``target`` is path and query, encoded; ``bearer`` "" for none.
+    """A request as it goes out. ``target`` is path and query, encoded; ``bearer`` "" for none;
+    ``body`` goes out as JSON.
 
-    ``largest``: bytes that the reply may have.
+    ``largest``: bytes that the reply may have. ``secret_fields``: of a body that is a grower's credentials.
     """
 
     method: str
     target: str
     bearer: str
-    body: bytes | None = None
+    body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
+    secret_fields: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Message({self.method}, bearer=***, body=***)"
@@ -79,8 +83,9 @@ class Wire:
 
     async def _exchange(self, message: Message) -> Reply:
         url, headers = self._url(message.target), self._headers_of(message)
+        body = None if message.body is None else json.dumps(message.body).encode()
         response = await self._session.request(
-            message.method, url, headers=headers, data=message.body, allow_redirects=False
+            message.method, url, headers=headers, data=body, allow_redirects=False
         )
         content = await _read(response, message.largest)
         told = {name: response.headers[name] for name in HEADERS if name in response.headers}

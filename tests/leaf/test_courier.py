@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier import Courier, _heard, packed, taken, told
-from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
-from bulk_onboard.model import Ambiguous, Answer, Created, Secret, Transient
+from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Secret, Transient
 from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import LeafSettings, Login
 from leaf.server import Request, always, http, never, serving
 from leaf.test_client import Turns
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is none on Windows")
-POST = Message("POST", "/created", "planted-bearer", b'{"refreshToken": "planted-token"}')
+POST = Message("POST", "/created", "planted-bearer", {"refreshToken": "planted-token"})
 
 
 @asynccontextmanager
@@ -60,6 +60,8 @@ async def by_path(request: Request, writer: asyncio.StreamWriter) -> None:
     match request.path.split("?")[0]:
         case "/created":
             writer.write(http(201, {"id": "c-1", "status": "OK", "refreshToken": TOKEN}))
+        case "/other":
+            writer.write(http(201, {"id": "c-2", "status": "OK", "refreshToken": f"other-{TOKEN}"}))
         case "/throttled":
             writer.write(http(429, b"", "retry-after: 7", "Date: Tue, 24 Nov 2026 13:00:00 GMT", "X: y"))
         case "/bytes":
@@ -89,6 +91,34 @@ async def test_what_is_heard_by_way_of_the_process_is_what_is_heard_without_it(p
         first, second = server.requests
         assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
         assert first.headers == second.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "comes"),
+    [
+        ("/created", ("refreshToken",), Created),
+        ("/created", None, Reply),
+        ("/other", ("refreshToken",), Reply),  # an echo of other secrets
+        ("/throttled", ("refreshToken",), Reply),
+        ("/bytes", ("refreshToken",), Reply),
+        ("/closes", ("refreshToken",), Ambiguous),
+    ],
+)
+async def test_only_what_says_created_is_read_there_and_says_the_same(
+    path: str, fields: tuple[str, ...] | None, comes: type
+) -> None:
+    message = POST._replace(target=path, body=PAYLOAD.reveal(), secret_fields=fields)
+    async with (
+        serving(by_path) as server,
+        Wire(server.url, 5.0, 4) as wire,
+        hired(server.url) as courier,
+    ):
+        here, there = await wire.exchange(message), await courier.exchange(message)
+        assert isinstance(there.verdict, comes)
+        assert there.http_status == here.http_status
+        if isinstance(there.verdict, Created):
+            assert isinstance(here.verdict, Reply)
+            assert there.verdict == after_post(here.verdict, PAYLOAD, ("refreshToken",))
 
 
 async def test_a_connection_that_is_refused_there_is_known_not_to_have_sent_anything() -> None:
@@ -171,7 +201,7 @@ async def main():
         while not courier.ready:
             await asyncio.sleep(0.01)
         print(courier.pid, flush=True)
-        asyncio.ensure_future(courier.exchange(Message("POST", "/hangs", "planted", b"")))
+        asyncio.ensure_future(courier.exchange(Message("POST", "/hangs", "planted", {})))
         await asyncio.sleep(0.1)
         os.kill(os.getpid(), 9)
 
@@ -200,6 +230,17 @@ _replies = st.builds(
 )
 _answers = st.one_of(
     st.builds(lambda reply, s: Answer(reply, reply.status, s), _replies, st.floats(0, 1e6)),
+    st.builds(
+        lambda credential, s: Answer(Created(credential), 201, s),
+        st.builds(
+            Credential,
+            _words,
+            _words,
+            st.none() | st.datetimes(timezones=st.just(UTC)),
+            st.sampled_from(Echo),
+        ),
+        st.floats(0, 1e6),
+    ),
     st.builds(lambda v, s: Answer(v, None, s), st.builds(Transient, _words, _words), st.floats(0, 1e6)),
     st.builds(
         lambda v, s: Answer(v, None, s),
