@@ -20,7 +20,7 @@ from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import LEAF_USER_ID, Columns, normal
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.providers import Field, Provider, Scope
-from bulk_onboard.texts import bytes_of, hex_texts, repeated, uuid_words
+from bulk_onboard.texts import bytes_of, has_capitals, hex_texts, repeated, uuid_words
 
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
 _SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
@@ -81,7 +81,8 @@ def check(
     ``app_names``: app fields that the settings have, so that a blank cell is none of the file's fault.
     """
     fields = list(columns.fields)
-    suspects = {name: _suspects(chunk.cells[i], name) for i, name in enumerate(columns.fields)}
+    words = _words(chunk.cells[fields.index(LEAF_USER_ID)])
+    suspects = _all_suspects(chunk, columns, words)
     cells, warnings = _cleaned(chunk, columns, suspects)
     verdict = _Verdict(len(chunk.numbers))
     verdict.mark(chunk.ragged, "ragged-row", "", "the row has more cells than the header has columns")
@@ -103,8 +104,11 @@ def check(
     frame = _frame(chunk, ids, valid, prints, verdict)
     for i, (name, _) in enumerate(columns.keep, start=len(fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
-    words = uuid_words(pa.array(ids if valid.all() else ids[valid], pa.large_string()))
-    assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
+    if words is None:
+        words = _words(ids[valid])
+        assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
+    elif not valid.all():
+        words = words[valid]
     return Checked(frame, payload, words, prints, digests, warnings, verdict.problems(chunk.numbers))
 
 
@@ -113,7 +117,7 @@ def texts(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, p
 
     The last two are as in `Checked`.
     """
-    suspects = {name: _suspects(chunk.cells[i], name) for i, name in enumerate(columns.fields)}
+    suspects = _all_suspects(chunk, columns, _words(chunk.cells[list(columns.fields).index(LEAF_USER_ID)]))
     cells, warnings = _cleaned(chunk, columns, suspects)
     verdict = _Verdict(len(chunk.numbers))
     for i, name in enumerate(columns.fields):
@@ -176,16 +180,26 @@ class _Verdict:
         return found
 
 
+def _words(ids: pd.Series) -> np.ndarray | None:
+    return uuid_words(pa.array(ids, pa.large_string()))
+
+
+def _all_suspects(chunk: Chunk, columns: Columns, words: np.ndarray | None) -> dict[str, np.ndarray]:
+    """By field, where cells may be wrong or need cleaning: all such, and as few others as can be told fast.
+
+    ``words``: of the growers' ids, if all of them are UUIDs.
+    """
+    none = np.empty(0, np.int64)
+    return {
+        name: none if name == LEAF_USER_ID and words is not None else _suspects(chunk.cells[i], name)
+        for i, name in enumerate(columns.fields)
+    }
+
+
 def _suspects(cells: pd.Series, field: str) -> np.ndarray:
-    """Where cells are that may be wrong or need cleaning: all such, and as few others as can be told fast."""
-    texts = pa.array(cells, pa.large_string())
     if field == LEAF_USER_ID:
-        return (
-            np.empty(0, np.int64)
-            if uuid_words(texts) is not None
-            else np.flatnonzero(~_matches(cells, _UUID))
-        )
-    data, starts, lengths = bytes_of(texts)
+        return np.flatnonzero(~_matches(cells, _UUID))
+    data, starts, lengths = bytes_of(pa.array(cells, pa.large_string()))
     if not lengths.all() or data.tobytes().translate(None, _HARMLESS):
         return np.flatnonzero(_matches(cells, _SUSPECT))
     return np.flatnonzero((lengths <= _LONGEST_WORD) | np.isin(data[starts], _BEGINNINGS))
@@ -323,7 +337,7 @@ def _fingerprints(
 
 def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
     """In lower case, and of what is no UUID only what may be shown."""
-    lower = ids.str.lower()
+    lower = ids.str.lower() if has_capitals(pa.array(ids, pa.large_string())) else ids
     wrong = np.flatnonzero(~valid)
     if not len(wrong):
         return lower

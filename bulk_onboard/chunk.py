@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+from bulk_onboard.texts import bytes_of
 
 # Enough for work by columns to pay, few enough to keep memory low.
 CHUNK_ROWS = 20_000
@@ -26,6 +30,25 @@ class Chunk:
     cells: pd.DataFrame
     not_text: np.ndarray
     ragged: np.ndarray
+
+    def taken(self, lines: np.ndarray, positions: Sequence[int] | None = None) -> Chunk:
+        """Some lines, and of them the columns at these positions."""
+        cells, not_text = self.cells.iloc[lines].reset_index(drop=True), self.not_text[lines]
+        if positions is not None:
+            cells = cells[list(positions)].set_axis(range(len(positions)), axis=1)
+            not_text = not_text[:, positions]
+        return Chunk(self.numbers[lines], cells, not_text, self.ragged[lines])
+
+    def digest(self, key: bytes, positions: Sequence[int]) -> bytes:
+        """Sixteen bytes that change when anything does but columns at other positions, under this key."""
+        digest = blake2b(key=key, digest_size=16)
+        for at in positions:
+            data, _, lengths = bytes_of(pa.array(self.cells[at], pa.large_string()))
+            digest.update(data.data)
+            digest.update(lengths.data)
+        for column in (self.numbers, self.not_text[:, positions], self.ragged):
+            digest.update(np.ascontiguousarray(column).data)
+        return digest.digest()
 
 
 class Source(Protocol):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.model import Health
-from bulk_onboard.texts import flat, hex_words, uuid_texts, uuid_words
+from bulk_onboard.texts import SHORT, UUIDS, hex_words, short_words, uuid_texts, uuid_words
 
 # Multiplying by an odd number loses nothing, so key and first word together are the whole UUID.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -78,7 +78,7 @@ class Growers:
     def credential_texts(self, at: pa.Array) -> pa.Array:
         """The ids of the credentials at these positions, as text; "" where there is none."""
         found = self.credential_ids.take(at)
-        if found.type != _SHORT:
+        if found.type != SHORT:
             return pc.fill_null(found.cast(pa.large_string()), "")
         return pc.if_else(pc.is_null(found), "", _long(found)) if found.null_count else _long(found)
 
@@ -164,19 +164,19 @@ def put_together(pieces: Iterable[Growers], count: int) -> Growers:
     """All pieces, in order, as one; so many growers. Of a piece nothing is held when the next one comes."""
     columns, at = [np.empty(count, kind) for kind in _TYPES], 0
     words, texts = np.empty((count, 2), np.uint64), list[pa.Array]()
-    short = pa.Array.from_buffers(_SHORT, count, [None, pa.py_buffer(words)])
+    short = pa.Array.from_buffers(SHORT, count, [None, pa.py_buffer(words)])
     for piece in pieces:
         after = at + len(piece)
         for name, column in zip(_NUMBERS, columns, strict=True):
             column[at:after] = getattr(piece, name)
-        if piece.credential_ids.type == _SHORT:
-            words[at:after] = _words(piece.credential_ids)
+        if piece.credential_ids.type == SHORT:
+            words[at:after] = short_words(piece.credential_ids)
             texts.append(short.slice(at, len(piece)))
         else:
             texts.append(_copied(piece.credential_ids))
         at = after
     # Where all are short, that is the array they stand in already.
-    held = sum(len(each) for each in texts if each.type == _SHORT)
+    held = sum(len(each) for each in texts if each.type == SHORT)
     return _of(columns, pa.chunked_array([short]) if held == count else _alike(texts))
 
 
@@ -219,25 +219,15 @@ def _of(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
     return Growers(**numbers, credential_ids=texts, longest=longest)
 
 
-_SHORT = pa.binary(16)
-
-
 def _short(texts: pa.Array) -> pa.Array:
     """16 bytes each if all of them are UUIDs in lower case, else as they are."""
-    words = uuid_words(texts) if len(texts) else None
-    if words is None or not uuid_texts(words).equals(flat(texts)):
-        return texts
-    return pa.Array.from_buffers(_SHORT, len(texts), [None, pa.py_buffer(words)])
+    short = UUIDS.short(texts)
+    return texts if short is None or short.null_count else short
 
 
 def _long(short: pa.Array) -> pa.Array:
     """The text of UUIDs; of missing ones anything."""
-    return uuid_texts(_words(short))
-
-
-def _words(short: pa.Array) -> np.ndarray:
-    words = np.frombuffer(short.buffers()[1], np.uint64).reshape(-1, 2)
-    return words[short.offset : short.offset + len(short)]
+    return uuid_texts(short_words(short))
 
 
 def _copied(texts: pa.Array) -> pa.Array:
@@ -248,9 +238,9 @@ def _copied(texts: pa.Array) -> pa.Array:
 def _alike(parts: list[pa.Array]) -> pa.ChunkedArray:
     """Parts of one kind: short if all are."""
     filled = [part for part in parts if len(part)]
-    if filled and all(part.type == _SHORT for part in filled):
-        return pa.chunked_array(filled, _SHORT)
-    texts = [_long(part).cast(pa.string()) if part.type == _SHORT else part for part in filled]
+    if filled and all(part.type == SHORT for part in filled):
+        return pa.chunked_array(filled, SHORT)
+    texts = [_long(part).cast(pa.string()) if part.type == SHORT else part for part in filled]
     return pa.chunked_array(texts, pa.string())
 
 

@@ -6,7 +6,7 @@ A file without a column of providers never comes here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -78,11 +78,11 @@ def check_each(
         lines = np.flatnonzero(names == name)
         if not name:
             wrong = [going.wrong(cell) for cell in told.iloc[lines]]
-            parts.append(Part(name, lines, _nowhere(_taken(chunk, lines), columns, wrong)))
+            parts.append(Part(name, lines, _nowhere(chunk.taken(lines), columns, wrong)))
             continue
         provider = going.providers[name]
         own = columns.of(provider)
-        piece = _taken(chunk, lines, _positions(columns, own))
+        piece = chunk.taken(lines, _positions(columns, own))
         parts.append(Part(name, lines, check(piece, own, provider, app_names.get(name, ()), fingerprints)))
     return _put_together(parts)
 
@@ -159,18 +159,6 @@ def _positions(columns: Columns, own: Columns) -> list[int]:
     fields = list(columns.fields)
     kept = range(len(fields), len(fields) + len(columns.keep))
     return [*(fields.index(name) for name in own.fields), *kept]
-
-
-def _taken(chunk: Chunk, lines: np.ndarray, positions: Sequence[int] | None = None) -> Chunk:
-    """Some lines of a chunk, and of them the columns at these positions."""
-    cells = chunk.cells.iloc[lines].reset_index(drop=True)
-    not_text = chunk.not_text[lines]
-    if positions is not None:
-        cells = cells[list(positions)].set_axis(range(len(positions)), axis=1)
-        not_text = not_text[:, positions]
-    return replace(
-        chunk, numbers=chunk.numbers[lines], cells=cells, not_text=not_text, ragged=chunk.ragged[lines]
-    )
 
 
 def _nowhere(chunk: Chunk, columns: Columns, wrong: Sequence[tuple[str, str]]) -> Checked:

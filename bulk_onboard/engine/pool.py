@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import islice
+from time import monotonic
 from typing import Generic, TypeVar
 
 from bulk_onboard.engine.stop import StopSignal
@@ -17,8 +17,9 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
 
 T = TypeVar("T")
 Work = Callable[[T, Callable[[], None]], Awaitable[None]]
-# Read from the file at a time, in a thread, while the workers work.
+# Read from the file at a time, in a thread, while the workers work; fewer where they take longer to find.
 BATCH = 500
+LONG = 0.02  # seconds
 
 
 async def work_through(
@@ -75,7 +76,7 @@ class _Pool(Generic[T]):
     async def _read(self) -> None:
         """Batches of items, and an empty one at the end."""
         try:
-            while batch := await asyncio.to_thread(lambda: list(islice(self._items, BATCH))):
+            while batch := await asyncio.to_thread(_batch, self._items):
                 await self._queue.put(batch)
                 if self._stop.draining:
                     break
@@ -99,6 +100,18 @@ class _Pool(Generic[T]):
         """One more item may be begun."""
         self._starts += 1
         self._freed.set()
+
+
+def _batch(items: Iterator[T]) -> list[T]:
+    """The next items, none only if there are none left: what is found does not wait for long for the rest."""
+    batch = list[T]()
+    for item in items:
+        batch.append(item)
+        if len(batch) == 1:
+            began = monotonic()
+        if len(batch) == BATCH or monotonic() - began > LONG:
+            break
+    return batch
 
 
 class _Start:

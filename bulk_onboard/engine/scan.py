@@ -1,6 +1,6 @@
 """The file, checked: once from end to end before anything is sent, then again for the rows that are sent.
 
-Secrets are not kept between the two, in memory or on disk; the second reading proves itself by fingerprints.
+Secrets are not kept between the two, in memory or on disk; the second reading proves itself by keyed digests.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Scan:
         Raises UsageError; InputError if a field has no column, or one without text.
         """
         self._source, self._reading = source, reading
-        self._fingerprints = Fingerprints(key, method)
+        self._key, self._fingerprints = key, Fingerprints(key, method)
         self._seen = list(seen)
         self.columns = match_header(
             source.header,
@@ -140,13 +140,14 @@ class Scan:
     def chunks(self) -> Iterator[Checked]:
         """The first reading: every row, in order. Raises InputError if there is none."""
         rows = 0
-        for checked, names in self._checked():
+        for piece in self._pieces():
+            self._seen.append(self._digest(piece))
+            checked, names = self._named_and_checked(piece)
             rows += len(checked.frame)
             self._repeats.add(checked)
             if self._strangers and names:
                 self._strangers.add(checked, names)
             self.environments.update(self._environments(checked))
-            self._seen.append(_digest(checked))
             yield checked
         if not rows:
             raise NoRows(f"{self._source.name} has a header but no rows")
@@ -180,7 +181,8 @@ class Scan:
         """
         assert self._strangers is not None  # noqa: S101  (else nobody is without an id)
         wanted = np.intersect1d(wanted, self.unnamed)
-        for checked, names, _ in self._again(wanted):
+        for piece, _ in self._again(wanted):
+            checked, names = self._named_and_checked(piece)
             if names:
                 yield from self._strangers.newcomers(checked, names, wanted, among, open_keys)
 
@@ -211,19 +213,25 @@ class Scan:
 
         Raises InputError if the file is not what it was at the first reading.
         """
-        for checked, _, picked in self._again(wanted):
-            yield from self._rows(checked, picked)
+        for piece, picked in self._again(wanted):
+            if not len(picked):
+                continue
+            if self._strangers:  # who they are is told by chunk
+                yield from self._rows(self._named_and_checked(piece)[0], picked)
+            else:
+                few = self._check(piece.taken(picked), self.columns)
+                yield from self._rows(few, np.arange(len(picked)))
 
-    def _again(self, wanted: np.ndarray) -> Iterator[tuple[Checked, Named | None, np.ndarray]]:
+    def _again(self, wanted: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
         """The chunks once more, as far as these rows go, and their lines in each. Raises InputError."""
         left = len(wanted)
-        for (checked, names), seen in zip(self._checked(), self._seen, strict=False):
+        for piece, seen in zip(self._pieces(), self._seen, strict=False):
             if not left:
                 return
-            if _digest(checked) != seen:
+            if self._digest(piece) != seen:
                 break
-            picked = np.flatnonzero(np.isin(checked.frame["row"].to_numpy(), wanted, assume_unique=True))
-            yield checked, names, picked
+            picked = np.flatnonzero(np.isin(piece.numbers, wanted, assume_unique=True))
+            yield piece, picked
             left -= len(picked)
         if left:
             raise InputError(
@@ -279,15 +287,20 @@ class Scan:
         cells = checked.payload.loc[mine, ENVIRONMENT]
         return Counter(cells.where(cells != "", usual).tolist())
 
-    def _checked(self) -> Iterator[tuple[Checked, Named | None]]:
+    def _pieces(self) -> Iterator[Chunk]:
         reading, columns = self._reading, self.columns
         positions = [*columns.fields.values(), *(i for _, i in columns.keep)]
         if columns.provider is not None:
             positions.append(columns.provider)
         if self._strangers:
             positions += columns.users.values()
-        for piece in _pieces(self._source, positions, reading.chunk_rows, reading.limit):
-            yield self._named_and_checked(piece)
+        yield from _pieces(self._source, positions, reading.chunk_rows, reading.limit)
+
+    def _digest(self, piece: Chunk) -> bytes:
+        """Of all that a row, its grower and its secrets are told by; not of the kept columns."""
+        fields, kept = len(self.columns.fields), len(self.columns.keep)
+        told = [at for at in range(piece.cells.shape[1]) if not fields <= at < fields + kept]
+        return piece.digest(self._key, told)
 
     def _named_and_checked(self, piece: Chunk) -> tuple[Checked, Named | None]:
         if self._strangers is None:
@@ -329,14 +342,3 @@ def _first(chunk: Chunk, rows: int) -> Chunk:
         not_text=chunk.not_text[:rows],
         ragged=chunk.ragged[:rows],
     )
-
-
-def _digest(checked: Checked) -> bytes:
-    """Sixteen bytes that change when any row, grower or secret of a chunk does. Fingerprints are keyed."""
-    digest = blake2b(digest_size=16)
-    for column in (checked.frame["row"].to_numpy(), checked.ids, checked.prints, checked.digests):
-        digest.update(np.ascontiguousarray(column).data)
-    digest.update((checked.frame["code"] == "").to_numpy(bool).data)
-    if PROVIDER in checked.frame:
-        digest.update("\n".join(checked.frame[PROVIDER]).encode())
-    return digest.digest()

@@ -117,11 +117,15 @@ class _Page:
     def status(self) -> pa.Array:
         """Every row has one: an intent without outcome is unresolved, a row never begun not attempted."""
         known = self.overridden("status", lambda entry: entry.status or Status.UNRESOLVED.value)
+        if only_value(known):  # as in most pages of most nights
+            return known
         return pc.if_else(pc.equal(known, ""), Status.NOT_ATTEMPTED.value, known)
 
     def code(self, status: pa.Array) -> pa.Array:
         """A row that has no outcome has a code that says so."""
         known = self.overridden("code", lambda entry: entry.code if entry.status else "open-intent")
+        if only_value(known):
+            return known
         silent = pc.and_(pc.equal(status, Status.NOT_ATTEMPTED.value), pc.equal(known, ""))
         return pc.if_else(silent, "not-attempted", known)
 
