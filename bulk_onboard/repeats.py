@@ -36,7 +36,8 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, ...]] = []
+        # Of each column its parts; those of the digests are those of the fingerprints where they are alike.
+        self._parts: tuple[list[np.ndarray], ...] = ([], [], [], [])
 
     def add(self, checked: Checked) -> None:
         """Take in the valid rows of a chunk."""
@@ -44,11 +45,12 @@ class Repeats:
         rows = checked.frame["row"].to_numpy(np.int64)[valid]
         prints = checked.prints[:, 0].copy()
         digests = prints if checked.digests is checked.prints else checked.digests[:, 0].copy()
-        self._parts.append((rows, checked.ids, prints, digests))
+        for parts, part in zip(self._parts, (rows, checked.ids, prints, digests), strict=True):
+            parts.append(part)
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
-        if not self._parts:
+        if not self._parts[0]:
             return findings_of([])
         seen = self.sightings()
         tokens = {} if allow_shared_tokens else of_tokens(seen)
@@ -56,11 +58,11 @@ class Repeats:
 
     def sightings(self) -> Sightings:
         """What was taken in, as one."""
-        return Sightings(*self._columns()) if self._parts else NO_SIGHTINGS
+        return Sightings(*self._columns()) if self._parts[0] else NO_SIGHTINGS
 
     def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
         """These rows (ascending) turned out to be of other growers (rows x 2) than they were added as."""
-        if not self._parts:
+        if not self._parts[0]:
             return
         columns = self._columns()
         at = np.searchsorted(columns[0], rows)
@@ -69,12 +71,14 @@ class Repeats:
         columns[1][at[met]] = ids[met]
 
     def _columns(self) -> tuple[np.ndarray, ...]:
-        """The parts as one, in place of the parts."""
-        columns = tuple(np.concatenate(part) for part in zip(*self._parts, strict=True))
-        if all(part[3] is part[2] for part in self._parts):
-            columns = (*columns[:3], columns[2])
-        self._parts = [columns]
-        return columns
+        """The parts as one, in place of the parts; one column after the other, lest all are held twice."""
+        *others, prints, digests = self._parts
+        alike = all(one is other for one, other in zip(prints, digests, strict=True))
+        for parts in (*others, prints) if alike else self._parts:
+            parts[:] = [np.concatenate(parts)]
+        if alike:
+            digests[:] = prints
+        return tuple(part for (part,) in self._parts)
 
 
 def of_growers(seen: Sightings) -> Findings:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from bulk_onboard.ascending import ascending, without
 from bulk_onboard.check import Checked
 from bulk_onboard.errors import InternalError
 from bulk_onboard.fingerprint import Fingerprints
@@ -36,7 +37,7 @@ class Strangers:
     def unnamed(self) -> np.ndarray:
         """The numbers of the valid rows without an id yet, ascending."""
         rows = self._whose.unnamed
-        return np.setdiff1d(rows, list(self._learned), assume_unique=True) if self._learned else rows
+        return without(rows, ascending(self._learned))
 
     def with_findings(self, found: pd.DataFrame) -> pd.DataFrame:
         """What is found wrong with rows, and what is wrong with newcomers, which comes first."""

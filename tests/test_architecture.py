@@ -16,6 +16,7 @@ EDGES = {"read", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workb
 # The composition root wires: nothing else of the engine knows the edges.
 WIRING = {
     "engine.run",
+    "engine.in_flight",
     "engine.opening",
     "engine.closing",
     "engine.rollback",
@@ -39,6 +40,7 @@ LINES = 400
 TABLES = {
     "read",
     "report",
+    "ascending",
     "check",
     "repeats",
     "chunk",

@@ -9,8 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
+from bulk_onboard.ascending import ascending, both
 from bulk_onboard.cluster.job import Counted, Done, Errand, Looked
 from bulk_onboard.cluster.kept import KeptInLedger
 from bulk_onboard.cluster.station import Hand, Station, connections_of
@@ -107,7 +106,7 @@ async def onboard(station: Station, errand: Errand, seen: tuple[bytes, ...], onl
             return _done(station, errand)
         found = await asyncio.to_thread(_left, station, errand)
         if only:
-            found = replace(found, wanted=np.intersect1d(found.wanted, np.array(only, np.int64)))
+            found = replace(found, wanted=both(found.wanted, ascending(only)))
         if len(found.wanted):
             with open_part(errand.part) as source:
                 await phases.onboard(_scan(station, errand, source, seen), found)

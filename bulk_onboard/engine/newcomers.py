@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
+from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import compare
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.enrol import Enrolling
@@ -62,7 +63,7 @@ class Meeting:
 
     async def enrolled(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
         """The survey when the newcomers of these rows have been met: their rows have ids, or outcomes."""
-        wanted = np.intersect1d(found.unnamed, rows, assume_unique=True)
+        wanted = both(found.unnamed, rows)
         if not len(wanted):
             return found
         self.observer(PhaseStarted("users", len(wanted)))
@@ -94,8 +95,8 @@ class Meeting:
         self, scan: Scan, found: Survey, learned: Mapping[int, str], ended: Collection[int]
     ) -> Survey:
         """The survey, as it would have been if the file had told what was learnt."""
-        unnamed = np.setdiff1d(found.unnamed, [*learned, *ended], assume_unique=True)
-        found = replace(found, unnamed=unnamed, wanted=np.setdiff1d(found.wanted, list(ended)))
+        unnamed = without(found.unnamed, ascending([*learned, *ended]))
+        found = replace(found, unnamed=unnamed, wanted=without(found.wanted, ascending(ended)))
         if not learned:
             return found
         found = self._compared(found, scan.learn(learned))
@@ -107,7 +108,7 @@ class Meeting:
         findings = findings[findings["row"].isin(found.wanted)]
         self.memory.write(self.run_no, self.reception.scope, [], entries_of(findings))
         rows = findings["row"].to_numpy(np.int64)
-        return replace(found, wanted=np.setdiff1d(found.wanted, rows, assume_unique=True))
+        return replace(found, wanted=without(found.wanted, rows))
 
     def _compared(self, found: Survey, learned: Mapping[int, str]) -> Survey:
         """Fill in the ids in what is kept of the input, and compare these rows with the ledger."""
@@ -119,17 +120,18 @@ class Meeting:
             if not len(mine):
                 continue
             table = manifest.unpack(data)
-            at = np.flatnonzero(np.isin(table["row"].to_numpy(np.int64), mine))
+            numbers = table["row"].to_numpy(np.int64)
+            at = lines_of(numbers, mine)
             ids = [learned[row] for row in table["row"].iloc[at].tolist()]
             table = _put(table, "leafUserId", at, ids)
-            at = at[np.isin(table["row"].to_numpy(np.int64)[at], found.wanted)]
+            at = at[lines_of(numbers[at], found.wanted)]
             table, open_lines = self._with_comparison(table, at, growers)
             self.memory.replace_block(self.run_no, first_row, manifest.pack(table))
             intents.update(self._intents(table.iloc[open_lines]))
             fresh = table.iloc[at]
             done.append(fresh.loc[fresh["status"] != "", "row"].to_numpy(np.int64))
             stored.update(self._stored(fresh[fresh["status"] == ""]))
-        left = np.setdiff1d(found.wanted, np.concatenate(done), assume_unique=True)
+        left = without(found.wanted, np.concatenate(done))
         return replace(found, wanted=left, intents=intents, stored=stored)
 
     def _with_comparison(

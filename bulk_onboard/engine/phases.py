@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.census import FEWEST
 from bulk_onboard.decide import Policy
 from bulk_onboard.engine.census import Census, Taking
@@ -106,7 +107,7 @@ class Phases:
         if len(urgent):
             self.facts(LeftWithout(len(urgent)))
             await self.post(scan, found, urgent)
-        rest = replace(found, wanted=np.setdiff1d(found.wanted, urgent, assume_unique=True))
+        rest = replace(found, wanted=without(found.wanted, urgent))
         canary = rest.wanted[: self.settings.safety.canary]
         rest = await self.enrolled(scan, rest, canary if len(canary) else rest.wanted)
         await (await self.informed(rest))._onboard(scan, rest, canary)
@@ -131,7 +132,7 @@ class Phases:
     async def _onboard(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
         if len(canary):
             await self._send_canary(scan, found, canary)
-            found = replace(found, wanted=np.setdiff1d(found.wanted, canary, assume_unique=True))
+            found = replace(found, wanted=without(found.wanted, canary))
             found = await self.enrolled(scan, found, found.wanted)
         await self.post(scan, found, found.wanted)
         if self.settings.events.check:
@@ -151,7 +152,7 @@ class Phases:
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
-        named = np.setdiff1d(found.wanted, found.unnamed, assume_unique=True)
+        named = without(found.wanted, found.unnamed)
         unknown = replace(found, wanted=named)
         await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, unknown)))
 
@@ -162,10 +163,12 @@ class Phases:
 
     async def informed(self, found: Survey) -> Phases:
         """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
+        if self.policy.if_exists is IfExists.OVERWRITE or self.users is None:
+            return self
         # For a POST that may have been stored a list is no proof.
-        rows = np.union1d(found.wanted, found.connected)
-        rows = np.setdiff1d(rows, [*found.intents, *found.unnamed], assume_unique=True)
-        if self.policy.if_exists is IfExists.OVERWRITE or len(rows) < FEWEST or self.users is None:
+        rows = without(found.wanted, ascending([*found.intents, *found.unnamed]))
+        rows = np.sort(np.concatenate([rows, found.connected]))
+        if len(rows) < FEWEST:
             return self
         growers = await asyncio.to_thread(growers_of, self.memory, self.run_no, self.provider, rows)
         return replace(self, census=await self._census(growers))
@@ -195,7 +198,7 @@ class Phases:
             await self.check_new(rows)
 
     async def _send_canary(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
-        wanted = np.intersect1d(canary, found.wanted, assume_unique=True)
+        wanted = both(found.wanted, canary)
         await self.post(scan, found, wanted)
         rows = canary.tolist()
         await self.check_new(rows)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
+from bulk_onboard.ascending import lines_of
 from bulk_onboard.decide import Policy, Progress, Step, first
 from bulk_onboard.engine.onboard import Guide
 from bulk_onboard.engine.survey import Memory, Survey
@@ -45,7 +46,7 @@ def restricted(
     connected = [np.empty(0, np.int64)]
     for _, _, data in memory.blocks(run_no):
         table = manifest.unpack(data)
-        table = table[np.isin(table["row"].to_numpy(np.int64), found.wanted, assume_unique=True)]
+        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), found.wanted)]
         says = _says(table, plan, provider)
         rows = table["row"].to_numpy(np.int64)
         kept.append(rows[(says == Planned.CREATE) | (says == Planned.REPLACE)])

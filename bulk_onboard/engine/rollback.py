@@ -16,12 +16,12 @@ from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.holding import Covered, holding
+from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, find, looked_into, require_stored, scopes_of, undoing
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.removal import Removing
-from bulk_onboard.engine.run import in_flight_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, InputError

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from bulk_onboard.ascending import without
+from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write, write_put_aside
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
+from bulk_onboard.engine.in_flight import apart, in_flight_of
 from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, utc_now
@@ -37,8 +38,6 @@ from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, InputError, UsageError
 from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Slowed, Trouble
 from bulk_onboard.foresee import asking
-from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.leaf.sockets import sockets
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.newcomers import Register
 from bulk_onboard.model import IfExists, Requests
@@ -50,15 +49,13 @@ from bulk_onboard.read.joined import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 
+if TYPE_CHECKING:
+    from bulk_onboard.leaf.client import LeafClient
+
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
 
-NO_CEILING_CONNECTIONS = 128
-# Without a ceiling so many rows have their intent on disk for each connection: none is idle while the next
-# intents are written.
-ROWS_READY = 4
-MOST_IN_FLIGHT = 8192
-# From so many requests per second, and so many rows, on, HTTP gets a process of its own.
-FAST, MANY = 1_000, 5_000
+# What is to be done when there is a connection to Leaf.
+Work = Callable[[Phases], Awaitable[None]]
 
 
 async def onboard(
@@ -83,7 +80,8 @@ async def onboard(
     async with begun(source.name, settings, kind, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         scan, found = await run.survey(source, reading, plan)
-        await run.work(lambda phases: run.through(phases, scan, found), len(found.wanted))
+        phases = run.through(scan, found) if run.has_questions(found) else None
+        await run.work(phases, len(found.wanted))
         return await run.report()
 
 
@@ -112,7 +110,7 @@ async def check_events(
     if isinstance(what, str):
         async with reopened(what, settings, waiting) as opened:
             run = _Run(settings, opened, observer, stop)
-            await run.work(lambda phases: phases.check_connected(), 0)
+            await run.work(Phases.check_connected, 0)
             return await run.report()
     reading = await asyncio.to_thread(reading_of, what, settings)
     async with begun(what.name, settings, Kind.EVENTS, reading.providers, waiting) as opened:
@@ -201,15 +199,19 @@ class _Run:
         )
         return found
 
-    async def through(self, phases: Phases, scan: Scan, found: Survey) -> None:
-        """Go the whole way with the rows to do, or as far as the settings allow."""
-        if self._settings.dry_run:
-            forecast = await foresee(phases, scan, found)
-            self._info = replace(self._info, forecast=forecast)
-        elif self._settings.plan:
-            await self._keeping_to_plan(phases).onboard(scan, found)
-        else:
-            await phases.onboard(scan, found)
+    def through(self, scan: Scan, found: Survey) -> Work:
+        """The whole way with the rows to do, or as far as the settings allow."""
+
+        async def go(phases: Phases) -> None:
+            if self._settings.dry_run:
+                forecast = await foresee(phases, scan, found)
+                self._info = replace(self._info, forecast=forecast)
+            elif self._settings.plan:
+                await self._keeping_to_plan(phases).onboard(scan, found)
+            else:
+                await phases.onboard(scan, found)
+
+        return go
 
     def _keeping_to_plan(self, phases: Phases) -> Phases:
         """A plan is of what Leaf held when it was asked, so it is asked again in every mode."""
@@ -221,7 +223,7 @@ class _Run:
         )
 
     def _surveyed(self, scan: Scan) -> Survey:
-        return survey(
+        found = survey(
             scan,
             self._ledger,
             self._run_no,
@@ -231,6 +233,8 @@ class _Run:
             stopped=lambda: self._stop.draining,
             scopes=self._scopes,
         )
+        heap.give_back()
+        return found
 
     def _surprises(self, name: str, found: Survey) -> list[str]:
         return surprises(
@@ -246,18 +250,18 @@ class _Run:
 
     def _new(self, found: Survey) -> int:
         """How many growers to do the ledger has never met; who has no id yet is one of them."""
-        named = np.setdiff1d(found.wanted, found.unnamed, assume_unique=True)
+        named = without(found.wanted, found.unnamed)
         return new_growers(self._ledger, self._run_no, self._scopes, named) + len(found.unnamed)
 
-    async def work(self, phases: Callable[[Phases], Awaitable[None]], to_do: int) -> None:
-        """Connect to Leaf and go through the phases. What stops them ends up in the run's info."""
-        pace = Pace(
-            self._settings.pace.rate,
-            on_hold=lambda seconds: self._facts(Held(seconds)),
-            on_slower=lambda rate: self._facts(Slowed(rate)),
-        )
-        connections, in_flight = in_flight_of(self._settings)
-        leaf, info = self._place.leaf, self._info
+    def has_questions(self, found: Survey) -> bool:
+        """Whether there is anything to ask Leaf."""
+        settings = self._settings
+        unwell = settings.events.check and found.unwell
+        return bool(len(found.wanted) or unwell or settings.dry_run or settings.plan)
+
+    async def work(self, phases: Work | None, to_do: int) -> None:
+        """Connect to Leaf and go through the phases, if any. What stops them ends up in the run's info."""
+        info = self._info
         self._facts(
             About(
                 info.run_id,
@@ -270,12 +274,22 @@ class _Run:
                 self._settings.dry_run,
             )
         )
+        if phases is None:
+            return
+        from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (many a night asks nothing)
+
+        pace = Pace(
+            self._settings.pace.rate,
+            on_hold=lambda seconds: self._facts(Held(seconds)),
+            on_slower=lambda rate: self._facts(Slowed(rate)),
+        )
+        connections, in_flight = in_flight_of(self._settings)
         client = LeafClient(
-            leaf,
+            self._place.leaf,
             self._providers,
             Covered(pace, self._hold),
             connections=connections,
-            apart=_apart(self._settings, to_do),
+            apart=apart(self._settings, to_do),
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client, holding(self._hold, self._stop):
@@ -330,6 +344,7 @@ class _Run:
         if self._register:
             await asyncio.to_thread(self._register.forget_lost, self._run_no)
         await asyncio.to_thread(self._ledger.prune)
+        heap.give_back()
         return await asyncio.to_thread(self._written)
 
     def _written(self) -> RunResult:
@@ -349,23 +364,3 @@ def _looked_at_again(info: RunInfo) -> RunInfo:
         interrupted=False,
         exit_code=None,
     )
-
-
-def _apart(settings: Settings, to_do: int) -> bool:
-    """Whether there is so much to send that a process of its own for HTTP pays, and a core for it."""
-    rate = settings.pace.rate or float("inf")
-    return sys.platform != "win32" and (os.cpu_count() or 1) > 1 and rate >= FAST and to_do >= MANY
-
-
-def in_flight_of(settings: Settings) -> tuple[int, int]:
-    """How many requests may be under way, and how many rows between an intent and an answer.
-
-    Under a ceiling as many as the rate and Leaf's latency make of themselves, as long as there are sockets.
-    """
-    pace = settings.pace
-    if pace.max_in_flight:
-        return pace.max_in_flight, pace.max_in_flight
-    if pace.rate:
-        most = min(MOST_IN_FLIGHT, sockets())
-        return most, most
-    return NO_CEILING_CONNECTIONS, NO_CEILING_CONNECTIONS * ROWS_READY

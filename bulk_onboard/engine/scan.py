@@ -14,6 +14,7 @@ from itertools import repeat
 import numpy as np
 import pandas as pd
 
+from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.errors import InputError, NoRows
@@ -180,7 +181,7 @@ class Scan:
         of whom an earlier run may have created a user. Raises InputError as `rows` does.
         """
         assert self._strangers is not None  # noqa: S101  (else nobody is without an id)
-        wanted = np.intersect1d(wanted, self.unnamed)
+        wanted = both(wanted, self.unnamed)
         for piece, _ in self._again(wanted):
             checked, names = self._named_and_checked(piece)
             if names:
@@ -230,7 +231,7 @@ class Scan:
                 return
             if self._digest(piece) != seen:
                 break
-            picked = np.flatnonzero(np.isin(piece.numbers, wanted, assume_unique=True))
+            picked = lines_of(piece.numbers, wanted)
             yield piece, picked
             left -= len(picked)
         if left:

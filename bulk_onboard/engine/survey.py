@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
+from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Compared, compare
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.follow import Check
@@ -68,7 +69,8 @@ class Survey:
     of their provider, where it has several. ``stored``: of rows to do, the id of the credentials in which
     their very secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
     ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
-    ``connected``: rows that a plan says are connected, to be checked.
+    ``connected``: rows that a plan says are connected, to be checked. ``unwell``: how many of the rows done
+    before were not healthy when they were last looked at.
     """
 
     rows: int
@@ -81,12 +83,13 @@ class Survey:
     stored: Mapping[int, str] = field(default_factory=dict)
     to_create: int = 0
     connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    unwell: int = 0
 
     @property
     def left_without(self) -> np.ndarray:
         """Of the rows wanted, those whose grower an earlier run left without credentials, or may have."""
         rows = [number for number, intent in self.intents.items() if intent.deleting]
-        return np.intersect1d(self.wanted, np.array(rows, np.int64))
+        return both(self.wanted, ascending(rows))
 
     @property
     def invalid(self) -> int:
@@ -104,6 +107,7 @@ class Sums:
     intents: dict[int, Intent] = field(default_factory=dict)
     to_do: list[np.ndarray] = field(default_factory=list)
     stored: dict[int, str] = field(default_factory=dict)
+    unwell: int = 0
 
 
 def survey(
@@ -127,7 +131,7 @@ def survey(
     findings = scan.findings()
     memory.write(run_no, scope, [], entries_of(findings))
     found = replace(_summed_up(sums, findings), environments=dict(scan.environments))
-    return replace(found, unnamed=np.intersect1d(found.wanted, scan.unnamed, assume_unique=True))
+    return replace(found, unnamed=both(found.wanted, scan.unnamed))
 
 
 def read_through(
@@ -182,7 +186,7 @@ def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -
     parts: dict[str, list[np.ndarray]] = {}
     for _, _, data in memory.blocks(run_no):
         table = manifest.unpack(data)
-        table = table[np.isin(table["row"].to_numpy(np.int64), wanted, assume_unique=True)]
+        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), wanted)]
         for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
             parts.setdefault(str(name), []).append(words(lines["leafUserId"].tolist()))
     return {name: np.concatenate(each) for name, each in parts.items()}
@@ -255,7 +259,10 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
 
 def _add(sums: Sums, table: pd.DataFrame) -> None:
     sums.rows += len(table)
-    sums.statuses.update({str(status): int(n) for status, n in table["status"].value_counts().items()})
+    statuses = {str(status): int(n) for status, n in table["status"].value_counts().items()}
+    sums.statuses.update(statuses)
+    # Only of rows that were done before the health is known already.
+    sums.unwell += statuses.get(Status.EXISTING, 0) - int((table["health"] == Health.HEALTHY.value).sum())
     sums.to_do.append(table.loc[(table["status"] == "").to_numpy(bool), "row"].to_numpy(np.int64))
 
 
@@ -324,13 +331,21 @@ def entries_of(findings: pd.DataFrame) -> Iterator[Entry]:
 
 def _summed_up(sums: Sums, findings: pd.DataFrame) -> Survey:
     to_do = np.concatenate(sums.to_do) if sums.to_do else np.empty(0, np.int64)
-    wanted = np.setdiff1d(to_do, findings["row"].to_numpy(np.int64), assume_unique=True)
+    wanted = without(to_do, findings["row"].to_numpy(np.int64))
     statuses = Counter({Status(name): n for name, n in sums.statuses.items() if name})
     statuses.update(Status(name) for name in findings["status"])
     if found_done := sums.rows - len(wanted) - sum(statuses.values()):
         # A finding about a row that the ledger knew as done: it counts as the finding says.
         statuses[Status.EXISTING] += found_done
-    return Survey(sums.rows, wanted, sums.intents, dict(statuses), dict(sums.warnings), stored=sums.stored)
+    return Survey(
+        sums.rows,
+        wanted,
+        sums.intents,
+        dict(statuses),
+        dict(sums.warnings),
+        stored=sums.stored,
+        unwell=sums.unwell,
+    )
 
 
 def _is_open(entry: Entry, every: bool) -> bool:

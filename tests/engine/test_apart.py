@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bulk_onboard.engine import run
+from bulk_onboard.engine import in_flight
 from bulk_onboard.settings import Pace, Settings
 
 
@@ -28,11 +28,11 @@ def test_many_rows_without_a_ceiling_get_a_process_of_their_own_and_others_do_no
     monkeypatch: pytest.MonkeyPatch, rate: float, rows: int, cores: int, apart: bool
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert run._apart(Settings(pace=Pace(rate)), rows) is apart
+    assert in_flight.apart(Settings(pace=Pace(rate)), rows) is apart
 
 
 @pytest.mark.parametrize(("rate", "told", "most"), [(0.0, None, 128), (0.0, 7, 7), (50.0, 7, 7)])
 def test_no_more_requests_are_under_way_than_may_be(rate: float, told: int | None, most: int) -> None:
-    connections, rows = run.in_flight_of(Settings(pace=Pace(rate, told)))
+    connections, rows = in_flight.in_flight_of(Settings(pace=Pace(rate, told)))
     assert connections == most
     assert rows >= connections

@@ -1,0 +1,37 @@
+"""How much may be under way at a time, and whether HTTP gets a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bulk_onboard.leaf.sockets import sockets
+from bulk_onboard.settings import Settings
+
+NO_CEILING_CONNECTIONS = 128
+# Without a ceiling so many rows have their intent on disk for each connection: none is idle while the next
+# intents are written.
+ROWS_READY = 4
+MOST_IN_FLIGHT = 8192
+# From so many requests per second, and so many rows, on, HTTP gets a process of its own.
+FAST, MANY = 1_000, 5_000
+
+
+def apart(settings: Settings, to_do: int) -> bool:
+    """Whether there is so much to send that a process of its own for HTTP pays, and a core for it."""
+    rate = settings.pace.rate or float("inf")
+    return sys.platform != "win32" and (os.cpu_count() or 1) > 1 and rate >= FAST and to_do >= MANY
+
+
+def in_flight_of(settings: Settings) -> tuple[int, int]:
+    """How many requests may be under way, and how many rows between an intent and an answer.
+
+    Under a ceiling as many as the rate and Leaf's latency make of themselves, as long as there are sockets.
+    """
+    pace = settings.pace
+    if pace.max_in_flight:
+        return pace.max_in_flight, pace.max_in_flight
+    if pace.rate:
+        most = min(MOST_IN_FLIGHT, sockets())
+        return most, most
+    return NO_CEILING_CONNECTIONS, NO_CEILING_CONNECTIONS * ROWS_READY
