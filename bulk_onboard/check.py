@@ -117,7 +117,7 @@ def texts(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, p
 
     The last two are as in `Checked`.
     """
-    suspects = _all_suspects(chunk, columns, _words(chunk.cells[list(columns.fields).index(LEAF_USER_ID)]))
+    suspects = _all_suspects(chunk, columns)
     cells, warnings = _cleaned(chunk, columns, suspects)
     verdict = _Verdict(len(chunk.numbers))
     for i, name in enumerate(columns.fields):
@@ -184,7 +184,7 @@ def _words(ids: pd.Series) -> np.ndarray | None:
     return uuid_words(pa.array(ids, pa.large_string()))
 
 
-def _all_suspects(chunk: Chunk, columns: Columns, words: np.ndarray | None) -> dict[str, np.ndarray]:
+def _all_suspects(chunk: Chunk, columns: Columns, words: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """By field, where cells may be wrong or need cleaning: all such, and as few others as can be told fast.
 
     ``words``: of the growers' ids, if all of them are UUIDs.

@@ -24,9 +24,30 @@ class Sightings(NamedTuple):
     digests: np.ndarray
 
 
-NO_SIGHTINGS = Sightings(np.empty(0, np.int64), np.empty((0, 2), np.uint64), *[np.empty(0, np.uint64)] * 2)
 # By row: status, code, message.
 Findings = dict[int, tuple[str, str, str]]
+
+
+class _Column:
+    """Values that more are added to. Large arrays, for many small ones would leave holes where they stood."""
+
+    def __init__(self, kind: type[np.generic], *shape: int) -> None:
+        self._room, self._filled = np.empty((0, *shape), kind), 0
+
+    def add(self, part: np.ndarray) -> None:
+        filled = self._filled + len(part)
+        if filled > len(self._room):
+            # Memory that nothing was written to costs nothing.
+            room = np.empty((max(filled, 2 * len(self._room)), *self._room.shape[1:]), self._room.dtype)
+            room[: self._filled] = self.values
+            self._room = room
+        self._room[self._filled : filled] = part
+        self._filled = filled
+
+    @property
+    def values(self) -> np.ndarray:
+        """What was added so far; may be written to."""
+        return self._room[: self._filled]
 
 
 class Repeats:
@@ -36,49 +57,40 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        # Of each column its parts; those of the digests are those of the fingerprints where they are alike.
-        self._parts: tuple[list[np.ndarray], ...] = ([], [], [], [])
+        self._rows, self._ids, self._prints = _Column(np.int64), _Column(np.uint64, 2), _Column(np.uint64)
+        self._digests: _Column | None = None  # as long as they are the fingerprints
 
     def add(self, checked: Checked) -> None:
         """Take in the valid rows of a chunk."""
+        if self._digests is None and checked.digests is not checked.prints:
+            self._digests = _Column(np.uint64)
+            self._digests.add(self._prints.values)
+        if self._digests:
+            self._digests.add(checked.digests[:, 0])
         valid = (checked.frame["code"] == "").to_numpy(bool)
-        rows = checked.frame["row"].to_numpy(np.int64)[valid]
-        prints = checked.prints[:, 0].copy()
-        digests = prints if checked.digests is checked.prints else checked.digests[:, 0].copy()
-        for parts, part in zip(self._parts, (rows, checked.ids, prints, digests), strict=True):
-            parts.append(part)
+        self._rows.add(checked.frame["row"].to_numpy(np.int64)[valid])
+        self._ids.add(checked.ids)
+        self._prints.add(checked.prints[:, 0])
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
-        if not self._parts[0]:
-            return findings_of([])
         seen = self.sightings()
         tokens = {} if allow_shared_tokens else of_tokens(seen)
         return findings_of([of_growers(seen), tokens])
 
     def sightings(self) -> Sightings:
         """What was taken in, as one."""
-        return Sightings(*self._columns()) if self._parts[0] else NO_SIGHTINGS
+        prints = self._prints.values
+        digests = self._digests.values if self._digests else prints
+        return Sightings(self._rows.values, self._ids.values, prints, digests)
 
     def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
         """These rows (ascending) turned out to be of other growers (rows x 2) than they were added as."""
-        if not self._parts[0]:
-            return
-        columns = self._columns()
-        at = np.searchsorted(columns[0], rows)
-        met = np.flatnonzero(at < len(columns[0]))
-        met = met[columns[0][at[met]] == rows[met]]
-        columns[1][at[met]] = ids[met]
-
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        """The parts as one, in place of the parts; one column after the other, lest all are held twice."""
-        *others, prints, digests = self._parts
-        alike = all(one is other for one, other in zip(prints, digests, strict=True))
-        for parts in (*others, prints) if alike else self._parts:
-            parts[:] = [np.concatenate(parts)]
-        if alike:
-            digests[:] = prints
-        return tuple(part for (part,) in self._parts)
+        mine = self._rows.values
+        at = np.searchsorted(mine, rows)
+        met = np.flatnonzero(at < len(mine))
+        met = met[mine[at[met]] == rows[met]]
+        self._ids.values[at[met]] = ids[met]
 
 
 def of_growers(seen: Sightings) -> Findings:
