@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import warm
+from tests import warm
 
 LINUX = sys.platform == "linux"
 

@@ -55,6 +55,19 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(8, (os.cpu_count() or 1) + 1)
 
 
+def _soaked(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("soak")
+    return float(mark.args[0]) if mark and mark.args else 0.0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the soak the longest begin first, each before one of the shortest: a worker is given two at once."""
+    if items and all(map(_soaked, items)):
+        items.sort(key=_soaked)
+        items[:] = [items.pop(-1 if n % 2 == 0 else 0) for n in range(len(items))]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The home folder is an empty one, and still empty when all is over."""

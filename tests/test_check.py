@@ -342,7 +342,7 @@ some_tokens = st.sampled_from(["a", "b", "c", "d", " a", ""])
 
 
 @given(st.lists(st.tuples(some_ids, some_tokens), min_size=1, max_size=25), st.integers(1, 26))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_each_row_gets_one_verdict_and_the_size_of_chunks_does_not_matter(
     rows: list[tuple[str, str]], size: int
 ) -> None:
@@ -385,7 +385,7 @@ near = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(near, min_size=1, max_size=6))
 def test_a_row_is_judged_alike_alone_and_among_others(tokens: list[str]) -> None:
     rows = [(IDS[i], token) for i, token in enumerate(tokens)]

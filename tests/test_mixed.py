@@ -34,7 +34,7 @@ def grower(number: int) -> str:
 
 
 # Each example is many calls of pandas; each is soon told from the next.
-FEW = settings(max_examples=20)
+FEW = settings(max_examples=10)
 _cells = st.sampled_from(["", "a", "b", " c ", '"d"', "TODO", "#N/A", "e\x00f"])
 _spelled = st.sampled_from(["raven", "Raven ", "SENTERA", "valley", "", "ravne", "st\u200bara"])
 _rows = st.tuples(_cells, _cells, _spelled, _cells, st.integers(0, 4).map(grower) | _cells, _cells, _cells)

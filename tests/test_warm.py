@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import warm
+
+from tests import warm
 
 PROGRAM = """
 import atexit, os, sys, threading, time

@@ -14,13 +14,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import warm
 
 from bulk_onboard.cli.main import main
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
 from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.read import open_source
+from tests import warm
 from tests.bad_input.case import HEADER, IDS, good, token
 from tests.bad_input.parquets import parquet
 from tests.bad_input.workbooks import GOOD, xlsx

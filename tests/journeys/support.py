@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import warm
-
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.providers import PROVIDERS, Providers
 from bulk_onboard.sandbox import Behaviour, Sandbox
+from tests import warm
 
 # As in tests/conftest.py: every made-up secret has this in it, and must not be seen again.
 PLANTED = "planted-"

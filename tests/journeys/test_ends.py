@@ -23,12 +23,9 @@ Leaf = Callable[..., Server]
 ONE_401 = Behaviour(event_delay=0, faults=Faults({Kind.EXPIRED_LOGIN: 0.01}), seed=350)
 
 
-def in_flight(rate: int) -> int:
-    """Rows that have begun and finish in peace, at most: a tenth of a second for each of their requests.
-
-    And one more tenth, which a busy machine has missed and catches up.
-    """
-    return 3 * (2 + rate // 10) + 8
+# Rows that have begun finish in peace: so many, however busy the machine is.
+IN_FLIGHT = 8
+FEW = ("--max-in-flight", str(IN_FLIGHT))
 
 
 # --- 0 and 1 ----------------------------------------------------------------------------------------
@@ -154,9 +151,9 @@ def test_a_password_renews_a_token_that_runs_out_mid_run(desk: Desk, leaf: Leaf)
 
 def test_5_when_the_first_20_rows_end_badly_for_one_reason(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
-    ran = desk.at(server)("run", write(growers(300, "refused-")), "--rate", "200")
+    ran = desk.at(server)("run", write(growers(300, "refused-")), "--rate", "200", *FEW)
     assert ran.code == ran.summary["exitCode"] == 5
-    assert 20 <= ran.statuses["rejected"] <= 20 + in_flight(200)
+    assert 20 <= ran.statuses["rejected"] < 20 + IN_FLIGHT
     assert ran.statuses["not_attempted"] == 300 - ran.statuses["rejected"]
     assert "first 20 rows" in ran.err
     assert "first 20 rows" in ran.summary["stopReason"]
@@ -168,9 +165,9 @@ def test_5_when_more_rows_end_badly_than_max_failures_allows(
     desk: Desk, leaf: Leaf, limit: str, most: int
 ) -> None:
     rows = [row for n in range(0, 60, 2) for row in (*growers(1, "refused-", n), *growers(1, start=n + 1))]
-    ran = desk.at(leaf())("run", write(rows), "--max-failures", limit, "--rate", "50")
+    ran = desk.at(leaf())("run", write(rows), "--max-failures", limit, "--rate", "50", *FEW)
     assert ran.code == 5
-    assert most < ran.statuses["rejected"] <= most + 1 + in_flight(50)
+    assert most < ran.statuses["rejected"] <= most + IN_FLIGHT
     assert "--max-failures" in ran.err
     assert ran.statuses["not_attempted"] > 0
 

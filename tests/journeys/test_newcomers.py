@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bulk_onboard.engine import run as engine
 from bulk_onboard.sandbox import Behaviour, Faults, Kind
 from bulk_onboard.sandbox.faults import Area
 from bulk_onboard.sandbox.unknowns import Unknowns
@@ -418,8 +419,11 @@ def test_a_leaf_that_ignores_filters_is_found_out_before_anybody_is_created(desk
     assert posted(server) == 0
 
 
-@pytest.mark.soak
-def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(desk: Desk, leaf: Leaf) -> None:
+def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(
+    desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = engine.policy_of
+    monkeypatch.setattr(engine, "policy_of", lambda settings: replace(usual(settings), backoff=0.01))
     server = leaf(stormy(*AFTER, *BEFORE, share=0.4, seed=11, user_lag=0.2))
     file = write(new(12))
     for _ in range(5):

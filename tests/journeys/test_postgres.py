@@ -185,7 +185,7 @@ def test_a_server_that_answers_no_is_not_waited_for(
     assert time.monotonic() - began < 20
 
 
-@pytest.mark.soak
+@pytest.mark.soak(16)
 def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
     desk: Desk, leaf: Leaf, own: Postgres
 ) -> None:
@@ -210,7 +210,7 @@ def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
     assert found[1].run_id == again.summary["runId"]
 
 
-@pytest.mark.soak
+@pytest.mark.soak(8)
 def test_intents_alone_are_fenced_while_the_other_run_is_still_at_work(
     desk: Desk, leaf: Leaf, own: Postgres
 ) -> None:

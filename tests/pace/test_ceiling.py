@@ -56,7 +56,7 @@ def test_no_second_holds_more_turns_than_the_rate_from_the_first_on(rate: float)
     assert_kept(warp(taken(Ceiling(rate), count_for(rate), 50)), rate)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.floats(0.5, 2000) | st.sampled_from(RATES),
     st.integers(1, 64),
@@ -72,7 +72,7 @@ def test_no_second_holds_more_when_wake_ups_are_late(
     assert_kept(warp(taken(Ceiling(rate), min(1500, count_for(rate)), waiters), lateness), rate)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.sampled_from(RATES), st.lists(st.tuples(st.integers(1, 300), st.floats(0, 3)), min_size=1, max_size=6)
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.strict.leaf import Nature, told
 
 ROOT = Path(__file__).parents[2]
@@ -79,10 +80,8 @@ class Bench:
         before = set(reports.glob("*"))
         self.count += 1
         with (self.folder / f"{self.count}.err").open("wb") as err:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bulk_onboard", *argv],
-                cwd=self.folder, stderr=err, stdout=err, env=self._environment(env or APP),
-            )  # fmt: skip
+            env = self._environment(env or APP)
+            process = warm.start(["bulk_onboard", *argv], cwd=self.folder, stderr=err, stdout=err, env=env)
             try:
                 code = process.wait(kill_after or 100)
             except subprocess.TimeoutExpired:
