@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, assert_never
@@ -99,12 +99,12 @@ class Onboarding:
     now: Callable[[], datetime] = utc_now
     guide: Guide = UNGUIDED
 
-    async def onboard(self, row: Row, under_way: Callable[[], None] = lambda: None) -> None:
+    def onboard(self, row: Row, under_way: Callable[[], None] = lambda: None) -> Coroutine[None, None, None]:
         """Take one row to its outcome, and commit that. Raises LoginRefused, LedgerError and OutputError.
 
         ``under_way`` is called when a request of the row goes out.
         """
-        await _Life(self, row, under_way).live()
+        return _Life(self, row, under_way).live()
 
 
 class _Life:
@@ -141,7 +141,7 @@ class _Life:
         """None: the run stopped before this row's turn had come."""
         if isinstance(self._begun, Finish):
             return None if self._shared.stop.draining else self._begun
-        clock = asyncio.get_running_loop().time
+        clock = self._clock = asyncio.get_running_loop().time
         began: float | None = None
         while True:
             async with self._shared.slots:
@@ -163,7 +163,7 @@ class _Life:
         """Do what is next, and decide what then; ``began``: when the row's first request was due."""
         answer = self._last = await self._act()
         self._tell_trouble(answer.verdict)
-        moment = Moment(asyncio.get_running_loop().time() - began, self._shared.draw())
+        moment = Moment(self._clock() - began, self._shared.draw())
         step = decide(self._progress, answer.verdict, self._shared.policy, moment)
         if isinstance(answer.verdict, Log):
             return step

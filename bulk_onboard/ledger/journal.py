@@ -66,7 +66,8 @@ class Journal(Generic[Item]):
         self._failure: BulkOnboardError | None = None
 
     async def __aenter__(self) -> Self:
-        self._committer = asyncio.create_task(self._commit_groups())
+        self._loop = asyncio.get_running_loop()
+        self._committer = self._loop.create_task(self._commit_groups())
         return self
 
     async def __aexit__(
@@ -85,7 +86,7 @@ class Journal(Generic[Item]):
     async def intend(self, intent: Item) -> None:
         """Return when the intent is on disk. Raises LedgerError, LedgerBusy: then nothing may be sent."""
         self._intents.append(intent)
-        await self._committed()
+        await self._commit_to_come()
 
     def settle(self, outcome: Item) -> None:
         """Hand in an outcome; it is committed with the next group.
@@ -97,16 +98,17 @@ class Journal(Generic[Item]):
 
     async def flush(self) -> None:
         """Return when all that was handed in is on disk. Raises LedgerError."""
-        await self._committed()
+        await self._commit_to_come()
 
-    async def _committed(self) -> None:
+    def _commit_to_come(self) -> asyncio.Future[None]:
+        """Done when all that was handed in by now is on disk."""
         if self._failure:
             raise self._failure
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(done)
         self._wake.set()
         self._wanted.set()
-        await done
+        return done
 
     async def _commit_groups(self) -> None:
         while not (self._closing and not self._outcomes and not self._waiting) and not self._failure:
@@ -136,7 +138,7 @@ class Journal(Generic[Item]):
                 fence=self._fence,
             )
             try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, write)
+                await self._loop.run_in_executor(self._thread, write)
             except BulkOnboardError as error:
                 self._failure = error
             except Exception as error:  # whoever waits would wait for ever

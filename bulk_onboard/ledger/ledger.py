@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Table, func, select
@@ -19,7 +20,7 @@ from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, re
 from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
-from bulk_onboard.ledger.statements import INTENT, OUTCOME, STATES, STORED
+from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, STATES, STORED
 from bulk_onboard.model import Status
 from bulk_onboard.settings import LedgerPlace
 
@@ -39,6 +40,8 @@ Entries = Iterable[Entry]
 Lines = list[tuple[Any, ...]]
 Scopes = Mapping[str, int]
 _NOTHING: Scopes = {}
+_of_row = itemgetter(LINE.index("run_no"), LINE.index("row"))
+_whose = itemgetter(LINE.index("scope_id"), LINE.index("leaf_user_id"))
 
 
 class Known(NamedTuple):
@@ -76,6 +79,8 @@ class Ledger:
         self._shown, self.epoch, self.patience = str(place), epoch, patience or Patience()
         self._database = Database(place)
         self._dialect, self._engine = self._database.dialect, self._database.engine
+        # Whose the intents are that were committed here and have no outcome yet, by run and row.
+        self._begun: dict[Any, Any] = {}
         try:
             self._open(make)
         except BaseException:
@@ -312,7 +317,11 @@ class Ledger:
             if begun:
                 self._dialect.upsert(db, INTENT, begun)
             if ended:
-                self._dialect.upsert(db, OUTCOME, ended)
+                known = all(self._begun.get(_of_row(line)) == _whose(line) for line in ended)
+                self._dialect.upsert(db, OUTCOME_OF_INTENT if known else OUTCOME, ended)
+        self._begun.update((_of_row(line), _whose(line)) for line in begun)
+        for line in ended:
+            self._begun.pop(_of_row(line), None)
 
     @lasting
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:

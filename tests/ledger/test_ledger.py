@@ -68,6 +68,44 @@ def test_an_intent_after_an_outcome_of_the_same_run_opens_the_row_again(ledger: 
     assert ledger.known(scope, ["g-1"])["g-1"].status is None
 
 
+def test_a_row_that_gets_its_user_late_is_that_users_from_the_intent_on(ledger: Ledger) -> None:
+    run, scope = begin(ledger)
+    ledger.write(run, scope, [], [outcome(2, "", "failed")])
+    ledger.write(run, scope, [intent(2, "g-1")], [])
+    assert ledger.known(scope, ["g-1"])["g-1"].status is None
+    ledger.write(run, scope, [], [outcome(2, "g-1")])
+    assert ledger.known(scope, ["g-1"])["g-1"].status == "created"
+
+
+@pytest.mark.parametrize("others", [[], [outcome(3, "g-3")]])
+def test_an_outcome_says_whose_it_is_whatever_its_intent_said(ledger: Ledger, others: list[Entry]) -> None:
+    run, scope = begin(ledger)
+    ledger.write(run, scope, [intent(2, "g-1")], [])
+    ledger.write(run, scope, [], [outcome(2, "g-2"), *others])
+    assert ledger.entries(run) == [outcome(2, "g-2"), *others]
+    ledger.write(run, scope, [], [outcome(2, "g-1")])
+    assert ledger.entries(run) == [outcome(2, "g-1"), *others]
+    assert list(ledger.known(scope, ["g-1", "g-2"])) == ["g-1"]
+
+
+def test_an_index_is_written_once_for_an_intent_and_its_outcome(ledger: Ledger) -> None:
+    run, scope = begin(ledger)
+    said: list[str] = []
+
+    def hear(_db: object, _cursor: object, statement: str, *_more: object) -> None:
+        said.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        for number in range(2, 4):
+            ledger.write(run, scope, [intent(number, "g-1")], [])
+            ledger.write(run, scope, [], [outcome(number, "g-1")])
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    told = [statement.partition("DO UPDATE SET")[2] for statement in said if "INTO entry" in statement]
+    assert ["leaf_user_id" in each for each in told] == [True, False] * 2
+
+
 def test_an_entry_belongs_to_the_provider_that_it_names(ledger: Ledger) -> None:
     run, scope = begin(ledger, provider="cnhi,raven")
     scopes = {name: ledger.scope(LEAF, name) for name in ("raven", "cnhi")}
