@@ -20,7 +20,13 @@ FAST, MANY = 1_000, 5_000
 def apart(settings: Settings, to_do: int) -> bool:
     """Whether there is so much to send that a process of its own for HTTP pays, and a core for it."""
     rate = settings.pace.rate or float("inf")
-    return sys.platform != "win32" and (os.cpu_count() or 1) > 1 and rate >= FAST and to_do >= MANY
+    return sys.platform != "win32" and _cores() > 1 and rate >= FAST and to_do >= MANY
+
+
+def _cores() -> int:
+    """How many cores this process may use: in a container, or under taskset, fewer than there are."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 def in_flight_of(settings: Settings) -> tuple[int, int]:

@@ -54,8 +54,14 @@ class Ran:
     summary: dict[str, Any]
 
 
-def command(*arguments: str, url: str = "", folder: Path | None = None, token: str = "benchmark") -> Ran:
-    """Run bulk-onboard as a process of its own and measure it."""
+def command(
+    *arguments: str,
+    url: str = "",
+    folder: Path | None = None,
+    token: str = "benchmark",
+    cores: int | None = None,
+) -> Ran:
+    """Run bulk-onboard as a process of its own and measure it. ``cores``: so many may be used, all if None."""
     environment = {**os.environ, "LEAF_BASE_URL": url, "LEAF_TOKEN": token}
     environment |= {"RAVEN_CLIENT_ID": "benchmark", "RAVEN_CLIENT_SECRET": "benchmark"}
     with TemporaryFile() as out, TemporaryFile() as err:
@@ -67,6 +73,8 @@ def command(*arguments: str, url: str = "", folder: Path | None = None, token: s
             stdout=out,
             stderr=err,
         )
+        if cores:  # while it is still starting
+            os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
         _, status, spent = os.wait4(process.pid, 0)  # its own resources, not those of all children
         seconds = time.perf_counter() - began
         code = process.returncode = os.waitstatus_to_exitcode(status)
@@ -77,6 +85,9 @@ def command(*arguments: str, url: str = "", folder: Path | None = None, token: s
     return Ran(seconds, spent.ru_utime + spent.ru_stime, spent.ru_maxrss / 1024, code, summary)
 
 
-def run(file: Path, url: str, folder: Path, *more: str, token: str = "benchmark") -> Ran:
+def run(
+    file: Path, url: str, folder: Path, *more: str, token: str = "benchmark", cores: int | None = None
+) -> Ran:
     """Onboard a file, with a ledger and reports in the folder."""
-    return command("run", str(file), "--json", "-q", "--output", str(folder), *more, url=url, token=token)
+    said = ("run", str(file), "--json", "-q", "--output", str(folder), *more)
+    return command(*said, url=url, token=token, cores=cores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
 
 import pytest
@@ -27,7 +27,7 @@ from bulk_onboard.settings import Pace, Settings
 def test_many_rows_without_a_ceiling_get_a_process_of_their_own_and_others_do_not(
     monkeypatch: pytest.MonkeyPatch, rate: float, rows: int, cores: int, apart: bool
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(in_flight, "_cores", lambda: cores)
     assert in_flight.apart(Settings(pace=Pace(rate)), rows) is apart
 
 
@@ -36,3 +36,11 @@ def test_no_more_requests_are_under_way_than_may_be(rate: float, told: int | Non
     connections, rows = in_flight.in_flight_of(Settings(pace=Pace(rate, told)))
     assert connections == most
     assert rows >= connections
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process is tied to cores")
+def test_a_process_that_is_tied_to_one_core_knows_it() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    code += "; from bulk_onboard.engine.in_flight import _cores; print(_cores())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
