@@ -61,7 +61,7 @@ def command(
     token: str = "benchmark",
     cores: int | None = None,
 ) -> Ran:
-    """Run bulk-onboard as a process of its own and measure it. ``cores``: so many may be used, all if None."""
+    """Run bulk-onboard as a process of its own and measure it. ``cores``: how many it may use; None: all."""
     environment = {**os.environ, "LEAF_BASE_URL": url, "LEAF_TOKEN": token}
     environment |= {"RAVEN_CLIENT_ID": "benchmark", "RAVEN_CLIENT_SECRET": "benchmark"}
     with TemporaryFile() as out, TemporaryFile() as err:
