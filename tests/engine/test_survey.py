@@ -184,6 +184,15 @@ def test_a_look_at_rows_that_nobody_knows_keeps_what_an_open_intent_says(desk: D
     ]
 
 
+def test_who_is_connected_but_not_known_to_be_well_is_counted(desk: Desk) -> None:
+    for row, health in zip(
+        to_do(*desk.survey(tokens(4))), ["healthy", "unhealthy", "", "healthy"], strict=True
+    ):
+        desk.end(row, "created", health=health)
+    _, found = desk.survey(tokens(5))
+    assert (found.unwell, len(found.wanted)) == (2, 1)
+
+
 statuses = st.sampled_from([None, "created", "existing", "rejected", "failed", "unresolved", "not_attempted"])
 histories = st.lists(st.tuples(st.integers(2, 10), statuses, st.booleans()), max_size=8)
 
