@@ -14,7 +14,7 @@ import pyarrow as pa
 from bulk_onboard.texts import bytes_of
 
 # Enough for work by columns to pay, few enough to keep memory low.
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 32_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,10 +146,11 @@ def only_value(texts: Texts) -> str | None:
     data, _, lengths = bytes_of(texts)
     if not len(lengths) or (lengths != lengths[0]).any():
         return None
-    lines = data.reshape(len(lengths), -1)
-    if (lines[0] != lines[-1]).any():  # mostly two are enough
+    length = int(lengths[0])
+    first, last = data[:length], data[len(data) - length :]
+    if not np.array_equal(first, last):  # mostly two are enough
         return None
-    return lines[0].tobytes().decode() if (lines == lines[0]).all() else None
+    return first.tobytes().decode() if np.array_equal(data[length:], data[: len(data) - length]) else None
 
 
 def repeated(text: str, count: int) -> pa.LargeStringArray:

@@ -28,7 +28,8 @@ _QUOTED = r'[",\r\n]'
 
 def cleaned(column: pa.Array, *, lines: bool) -> pa.Array:
     """The texts without control characters; line breaks stay, as "\\n", if ``lines``."""
-    if pc.all(pc.ascii_is_printable(column)).as_py() is not False:
+    data = bytes_of(column)[0]
+    if not len(data) or (data.min() >= ord(" ") and data.max() <= ord("~")):
         return column
     if lines:
         column = pc.replace_substring(column, "\r\n", "\n")
