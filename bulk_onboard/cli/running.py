@@ -53,8 +53,6 @@ def driven(work: Work, showing: Showing) -> RunResult:
     heap.give_back_large()
     # What has been imported stays; going through it again and again would cost a tenth of the time.
     gc.freeze()
-    # Rows leave no circles behind; the usual threshold would start the collector all the time.
-    gc.set_threshold(20_000)
     display = progress.display(log_format=showing.log_format, verbose=showing.verbose, quiet=showing.quiet)
     stop = StopSignal()
     try:

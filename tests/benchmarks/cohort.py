@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
 
 import pandas as pd
@@ -64,25 +63,21 @@ def command(
     """Run bulk-onboard as a process of its own and measure it. ``cores``: how many it may use; None: all."""
     environment = {**os.environ, "LEAF_BASE_URL": url, "LEAF_TOKEN": token}
     environment |= {"RAVEN_CLIENT_ID": "benchmark", "RAVEN_CLIENT_SECRET": "benchmark"}
-    with TemporaryFile() as out, TemporaryFile() as err:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bulk_onboard", *arguments],
+    with TemporaryFile() as out, TemporaryFile() as err, NamedTemporaryFile() as report:
+        weighed = [sys.executable, "-m", "tests.benchmarks.weigh", report.name, str(cores or 0)]
+        subprocess.run(
+            [*weighed, sys.executable, "-m", "bulk_onboard", *arguments],
             cwd=folder or ROOT,
             env=environment | {"PYTHONPATH": str(ROOT)},
             stdout=out,
             stderr=err,
+            check=True,
         )
-        if cores:  # while it is still starting
-            os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
-        _, status, spent = os.wait4(process.pid, 0)  # its own resources, not those of all children
-        seconds = time.perf_counter() - began
-        code = process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), err.seek(0)
-        if code not in {0, 1}:
-            raise RuntimeError(f"exit {code}: {err.read().decode()[-2000:]}")
-        summary = json.load(out) if "--json" in arguments else {}
-    return Ran(seconds, spent.ru_utime + spent.ru_stime, spent.ru_maxrss / 1024, code, summary)
+        found = json.load(report)
+        if found["exit_code"] not in {0, 1}:
+            raise RuntimeError(f"exit {found['exit_code']}: {err.read().decode()[-2000:]}")
+        return Ran(**found, summary=json.load(out) if "--json" in arguments else {})
 
 
 def run(
