@@ -48,8 +48,8 @@ def main() -> int:
             lines = list(_measured(name, server, quick=asked.quick))
             missed += sum(line.met is False for line in lines)
             sections.append(markdown((BENCHMARKS[name].__doc__ or name).strip().rstrip("."), lines))
-    asked.output.parent.mkdir(exist_ok=True)
-    asked.output.write_text("\n".join(sections))
+            asked.output.parent.mkdir(exist_ok=True)
+            asked.output.write_text("\n".join(sections))  # of one that is ended early there is a part
     print(f"\nWritten: {asked.output}; aims missed: {missed}")
     return int(missed > 0)
 
