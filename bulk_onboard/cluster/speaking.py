@@ -20,8 +20,9 @@ from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.orders import Report
 from bulk_onboard.pace.leader import Leader
 
-# Seconds between two rounds.
+# Seconds between two rounds, and between two looks whether there is reason for one.
 SPOKEN = 0.25
+LOOKED = 0.1
 # For so many seconds the last facts of a worker are waited for.
 FAREWELL = 5.0
 # Seconds without any worker that are worth a word.
@@ -42,6 +43,8 @@ class Speaking:
         self._heard: dict[str, int] = {}
         self._left, self._seen_at = 0.0, asyncio.get_running_loop().time()
         self._round = asyncio.Event()
+        self._last = float("-inf")
+        self._handed_in: dict[str, float] = {}
         # Of its own: nothing else may keep the leader from being heard of.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lead")
 
@@ -95,7 +98,9 @@ class Speaking:
 
     async def _go_on(self) -> None:
         while True:
-            await asyncio.sleep(SPOKEN)
+            await asyncio.sleep(LOOKED)
+            if not await self._is_time():
+                continue
             if self._hold.lost:
                 self._facts.stop.drain(str(self._hold.lost), self._hold.lost.exit_code)
             elif self._hold.is_sure():  # else leases run out, before another run can begin
@@ -105,8 +110,21 @@ class Speaking:
                     self._facts.stop.drain(str(error), error.exit_code)
             self._round.set()
 
+    async def _is_time(self) -> bool:
+        """Whether a round is due, or somebody has handed in something, which others may wait for."""
+        loop = asyncio.get_running_loop()
+        if self._hold.lost or loop.time() - self._last >= SPOKEN:
+            return True
+        try:
+            heard = await loop.run_in_executor(self._thread, self._crew.heard)
+        except LedgerError:
+            return True  # the round will say so
+        before, self._handed_in = self._handed_in, heard
+        return heard != before
+
     async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
+        self._last = loop.time()
         members = await loop.run_in_executor(self._thread, self._crew.lead, self._orders(loop.time()))
         for member in members:
             self._hear(member, loop.time())

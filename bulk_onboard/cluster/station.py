@@ -16,11 +16,11 @@ from typing import Any, Self, TypeVar
 
 from bulk_onboard.cluster.job import Job
 from bulk_onboard.cluster.marks import differing, marks_of
-from bulk_onboard.cluster.talk import Outbox, Stopped, Told, order_of
+from bulk_onboard.cluster.talk import Order, Outbox, Stopped, Told, order_of
 from bulk_onboard.engine.opening import provider_named
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError
-from bulk_onboard.facts import Fact
+from bulk_onboard.facts import Fact, RowFinished
 from bulk_onboard.leaf.auth import owner
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier_process import loop_factory
@@ -35,6 +35,12 @@ T = TypeVar("T")
 TAKEN = 0.5
 # Seconds between two renewals of the lease, if nothing is urgent.
 RENEWED = 0.5
+# Between two that are: a hundred rows that fail at once are told together.
+URGENT = 0.05
+# Between two looks whether there are new orders.
+LOOKED = 0.1
+# Who has had nothing in hand for so many seconds has nothing to send.
+IDLE = 0.3
 # Who has had no lease for so many seconds has lost its leader, and gives up.
 LONELY = 30.0
 LEDGER = "BULK_ONBOARD_LEDGER"
@@ -80,7 +86,8 @@ class Station:
         self._outbox = Outbox()
         self._stopped: Stopped | None = None
         self._hands: dict[int, Hand] = {}
-        self._busy = 0
+        self._busy, self._in_hand_at = 0, float("inf")
+        self._order = Order()
         self.closed = False
         # Of its own: a lease must not wait for files to be read.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
@@ -91,8 +98,10 @@ class Station:
         return asyncio.run_coroutine_threadsafe(self._do(work), self._loop).result()
 
     def facts(self, fact: Fact) -> None:
-        """The observer: facts go to the leader."""
+        """The observer: facts go to the leader, at once where they may be a reason to stop."""
         self._outbox.add(fact)
+        if isinstance(fact, RowFinished) and fact.status.needs_attention:
+            self._urgent.set()
 
     @property
     def told(self) -> int:
@@ -173,6 +182,7 @@ class Station:
         clock = self._loop.time
         last = clock()
         while not self.closed:
+            began = clock()
             try:
                 if await self._renewed():
                     last = clock()
@@ -186,9 +196,30 @@ class Station:
             if clock() - last > LONELY:
                 self.give_up(LedgerError("this worker has not heard of the leader for too long"))
                 self.stop.abort()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), RENEWED)
+            while not self._urgent.is_set() and clock() < began + RENEWED:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._urgent.wait(), LOOKED)
+                if await self._has_orders():
+                    break
+                self._rest()
+            await asyncio.sleep(max(0.0, began + URGENT - clock()))
             self._urgent.clear()
+
+    async def _has_orders(self) -> bool:
+        """Whether the leader says something else than when the lease was last renewed."""
+        try:
+            told = await self._loop.run_in_executor(self._thread, self.crew.orders, self.name)
+        except LedgerError:
+            return False
+        return order_of(told).gist != self._order.gist
+
+    def _rest(self) -> None:
+        """Others may have the share of who has had no part in hand for a while."""
+        now = self._loop.time()
+        if self._hands:
+            self._in_hand_at = now
+        elif now > self._in_hand_at + IDLE:
+            self._pace.rest()
 
     async def _renewed(self) -> bool:
         """Whether the leader is there. Raises LedgerError, and LedgerBusy if the run is over."""
@@ -200,7 +231,7 @@ class Station:
         # Before anything may go out again: what is somebody else's by now must not.
         for part in hands.keys() - orders.parts:
             await hands[part].lose()
-        order = order_of(orders.own)
+        order = self._order = order_of(orders.own)
         self._outbox.heard(order.heard)
         if order.pace:
             self._pace.obey(Orders(**order.pace))

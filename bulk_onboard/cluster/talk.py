@@ -59,6 +59,16 @@ class Order:
     pace: Any = None
     stop: Stopped | None = None
 
+    @property
+    def gist(self) -> tuple[Any, ...]:
+        """What a worker has to act on; the rest only says that it is heard."""
+        pace = self.pace or {}
+        return (
+            self.stop,
+            *(pace.get(name) for name in ("number", "epoch", "weighing")),
+            pace.get("pause", 0) > 0,
+        )
+
     def text(self) -> str:
         """As it is handed over."""
         return json.dumps(asdict(self), separators=(",", ":"))

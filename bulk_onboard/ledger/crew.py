@@ -67,6 +67,15 @@ class Crew:
             return [Member(*line) for line in db.execute(query.order_by(member.c.worker))]
 
     @lasting
+    def heard(self) -> dict[str, float]:
+        """When each worker has handed in something last, by the clock of all."""
+        member = schema.member
+        query = select(member.c.worker, member.c.seen_at)
+        with self._ledger.reading() as db:
+            lines = db.execute(query.filter(self._is_ours(member), member.c.worker != LEADER))
+            return {line.worker: line.seen_at for line in lines}
+
+    @lasting
     def disband(self) -> None:
         """The run has come to its end: nobody works on it any more."""
         with self._ledger.guarding() as db:
@@ -92,6 +101,14 @@ class Crew:
             claim = schema.claim
             held = select(claim.c.part).filter(self._is_ours(claim), claim.c.worker == worker)
             return Orders(own, frozenset(db.execute(held).scalars()), until > now)
+
+    @lasting
+    def orders(self, worker: str) -> str:
+        """What a worker is told, without a renewal: to see whether there is anything new."""
+        member = schema.member
+        query = select(member.c.orders).filter(self._is_ours(member), member.c.worker == worker)
+        with self._ledger.reading() as db:
+            return db.execute(query).scalar_one_or_none() or ""
 
     @lasting
     def claim(self, part: int, worker: str) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bulk_onboard.model import Traffic
-from bulk_onboard.orders import Orders, Report
+from bulk_onboard.orders import UNLIMITED, Orders, Report
 from bulk_onboard.pace.allot import Member, allot, heard, joined
 from bulk_onboard.pace.governor import Governor
 from bulk_onboard.pace.meter import Meter
+
+# Who has not sent anything so many seconds after the first one has was not only slow to begin.
+BEGINNING = 3.0
 
 
 class Leader:
@@ -31,6 +34,7 @@ class Leader:
         self._members: dict[str, Member] = {}
         self._reports: dict[str, Report] = {}
         self._meter = Meter()
+        self._began = float("inf")
 
     @property
     def rate(self) -> float:
@@ -54,7 +58,12 @@ class Leader:
         self._reports[report.worker] = report
         self._governor.hear(report, now)
         member = self._members.get(report.worker) or joined(report.worker, now, report.obeys)
-        self._members[report.worker] = heard(member, report.obeys, report.wants, now)
+        if report.sent:
+            self._began = min(self._began, now)
+        # Shares are not moved about while all begin: it would take seconds to move them back.
+        begins = not report.sent and now < self._began + BEGINNING
+        wants = UNLIMITED if begins else report.wants
+        self._members[report.worker] = heard(member, report.obeys, wants, now)
         self._meter.sent(now, report.sent - last.sent)
         self._meter.throttled(now, report.throttled - last.throttled)
 

@@ -83,9 +83,16 @@ class Lease:
         self.orders = orders
         return True
 
-    def wanted(self, now: float, change: int) -> None:
-        """One more, or one less, stands in line."""
+    def wanted(self, now: float, change: int) -> bool:
+        """One more, or one less, stands in line. Whether that is the first one, or the first after a rest."""
+        if idle := self._demand.idle:
+            self._demand.wake()
         self._demand.line(now, change)
+        return idle
+
+    def rest(self) -> bool:
+        """There is nothing to send for now: somebody else may have the share. Whether that is news."""
+        return self._demand.rest()
 
     def sent(self, now: float) -> None:
         """A request goes out."""
@@ -128,9 +135,22 @@ class _Demand:
         self._waiting = 0
         self._since = self._line = 0.0
         self._told_at: float | None = None
-        # Who has just come wants as much as there is.
+        # Who has just come, or has just begun, wants as much as there is, and so does who has rested.
         self._in_line, self._used = 1.0, 0.0
+        self._begun = self._rests = False
         self.sent = 0
+
+    @property
+    def idle(self) -> bool:
+        return self._rests or not self._begun
+
+    def rest(self) -> bool:
+        before, self._rests = self._rests, True
+        return not before
+
+    def wake(self) -> None:
+        self._begun, self._rests = True, False
+        self._in_line, self._told_at = 1.0, None
 
     def line(self, now: float, change: int) -> None:
         if self._waiting:
@@ -139,6 +159,8 @@ class _Demand:
         self._waiting += change
 
     def wants(self, now: float) -> float:
+        if self._rests:
+            return 0.0
         self.line(now, 0)
         if self._told_at is not None and now > self._told_at:
             passed = now - self._told_at

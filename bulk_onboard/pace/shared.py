@@ -41,6 +41,11 @@ class SharedPace:
         """Seconds until the lease runs out; negative if it has, or there was none yet."""
         return self._lease.until - _now()
 
+    def rest(self) -> None:
+        """There is nothing to send until the next turn is asked for: others may have this share."""
+        if self._lease.rest():
+            self._urgent()
+
     def report(self) -> Report:
         """How this worker is doing, as of now. It is to be sent at once: its lease begins here."""
         return self._lease.report(_now())
@@ -63,7 +68,8 @@ class SharedPace:
     async def turn(self) -> float:
         """Return when the next request may go out: the time, by the loop's clock."""
         lease = self._lease
-        lease.wanted(_now(), 1)
+        if lease.wanted(_now(), 1):
+            self._urgent()
         try:
             now = await self._allowed()
         finally:

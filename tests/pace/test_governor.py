@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 from warp import warp
@@ -46,10 +47,13 @@ def test_the_sum_follows_a_limit_that_rises_and_one_that_falls() -> None:
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.3])
 def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_starve_the_run(share: float) -> None:
-    server = Server(lambda _at: 1e9, random_share=share)
-    ran(100, server, 3000)
-    assert server.passed[2700] - server.passed[0] <= 2700 / 100 / (1 - share) * 1.3
-    assert fullest(sorted(server.passed + server.refused), 1.0) <= 105  # they travel at different speeds
+    took = []
+    for seed in range(3):  # now and then chance puts several refusals in a row, which look like a limit
+        server = Server(lambda _at: 1e9, random_share=share, draw=Random(seed))
+        ran(100, server, 2000)
+        took.append(server.passed[1800] - server.passed[0])
+        assert fullest(sorted(server.passed + server.refused), 1.0) <= 105  # they travel at different speeds
+    assert sorted(took)[1] <= 1800 / 100 / (1 - share) * 1.3
 
 
 def test_a_leaf_that_refuses_everything_for_a_while_is_not_hammered() -> None:

@@ -212,11 +212,45 @@ def test_no_share_is_no_licence_and_a_changed_one_is_reported_early() -> None:
         waiting = asyncio.create_task(pace.turn())
         await asyncio.sleep(1)
         assert not waiting.done()
-        assert not hurried
+        assert len(hurried) == 1  # who begins wants a share soon
+        hurried.clear()
         pace.obey(Orders(1, 1, 5.0))
         await waiting
         assert len(hurried) == 1
         assert pace.report().obeys == 1
+
+    warp(main())
+
+
+def test_who_rests_leaves_his_share_at_once_and_who_goes_on_asks_for_it_at_once() -> None:
+    async def main() -> None:
+        async with cluster(100, tick=0.1) as found:
+            busy, other = found.joins(), found.joins()
+            busy.always_wants()
+            await other.turn()
+            await asyncio.sleep(4)
+            other.pace.rest()
+            await asyncio.sleep(2.2)
+            assert busy.pace.rate >= 98
+            assert (await other.turn()) - clock() <= 0.1  # a little lies ready
+            other.always_wants()
+            await asyncio.sleep(2.5)
+            assert (busy.pace.rate, other.pace.rate) == (50, 50)
+
+    warp(main())
+
+
+def test_shares_stay_where_they_are_while_all_begin() -> None:
+    async def main() -> None:
+        async with cluster(90, tick=0.1) as found:
+            first, second, third = found.joins(), found.joins(), found.joins()
+            await asyncio.sleep(30)  # the file is read; nobody sends
+            first.always_wants()
+            await asyncio.sleep(1.5)
+            second.always_wants()
+            third.always_wants()
+            await asyncio.sleep(0.5)
+            assert {each.pace.rate for each in (first, second, third)} == {30}
 
     warp(main())
 
