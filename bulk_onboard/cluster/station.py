@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import threading
@@ -23,7 +24,7 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerEr
 from bulk_onboard.facts import Fact, RowFinished
 from bulk_onboard.leaf.auth import owner
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.leaf.courier_process import loop_factory
+from bulk_onboard.leaf.courier_process import GARBAGE, loop_factory
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.crew import Crew
 from bulk_onboard.orders import Orders
@@ -138,6 +139,10 @@ class Station:
             self._busy -= 1
 
     async def _open(self) -> None:
+        # As in a run of its own: else a third of a worker's time is the collector's.
+        self._stack.callback(gc.set_threshold, *gc.get_threshold())
+        gc.freeze()
+        gc.set_threshold(GARBAGE)
         await asyncio.to_thread(self._open_ledger)
         job = self.job
         self.stop = StopSignal()
