@@ -13,7 +13,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
     buckets        the same across the parts of an input, each held by another process
-    growers compare manifest                  what the ledger knows against what the file says
+    growers compare manifest ascending        what the ledger knows against what the file says; sets of rows
     listing census                            what Leaf's list of users shows, and what that is worth
     guard concerns change                     is the file as expected; who needs attention, and is that new
     orders                                    what the workers of one run report, and are told
