@@ -290,6 +290,7 @@ class _Run:
             Covered(pace, self._hold),
             connections=connections,
             apart=apart(self._settings, to_do),
+            rate=self._settings.pace.rate,
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client, holding(self._hold, self._stop):

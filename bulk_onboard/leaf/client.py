@@ -93,7 +93,8 @@ class LeafClient:
     """Our connection to Leaf: one login, one pace, and the calls `of` each provider. Use as ``async with``.
 
     ``turns`` is asked before every single request, logins included. ``apart``: requests go out from a process
-    of their own. ``on_trouble`` is told in words when a login has to be tried again, or that process is lost.
+    of their own, and no more than ``rate`` (0: any) in any second. ``on_trouble`` is told in words when a
+    login has to be tried again, or that process is lost.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class LeafClient:
         *,
         connections: int = 100,
         apart: bool = False,
+        rate: float = 0.0,
         on_trouble: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._settings = settings
@@ -113,7 +115,7 @@ class LeafClient:
         self._on_trouble = on_trouble
         place = (settings.base_url, settings.timeout, connections)
         self._wire = Wire(*place)
-        self._courier = Courier(*place, on_loss=on_trouble) if apart else None
+        self._courier = Courier(*place, on_loss=on_trouble, rate=rate) if apart else None
         # Taken before the turn: who has had it is not to wait for a connection while others are told to hold.
         self._lines = Lines(connections)
         self._open = AsyncExitStack()

@@ -25,6 +25,8 @@ from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Pay
 
 # Who waits for so much longer than an exchange may take waits for a process that is stuck.
 STUCK = 5.0  # seconds
+# For so many seconds its start is waited for; it takes a fraction of one.
+STARTING = 5.0
 SIZE = 4  # bytes; before every batch, its length
 _PROGRAM = "from bulk_onboard.leaf.courier_process import main; main()"
 
@@ -33,13 +35,19 @@ class Courier:
     """Exchanges messages by way of the process. Use as ``async with``.
 
     ``ready`` tells whether to hand something in: not before the process has started, nor after it has died.
-    ``on_loss`` is told once, in words, if it died.
+    ``on_loss`` is told once, in words, if it died. ``rate``: requests that may go out in any second, 0: any.
     """
 
     def __init__(
-        self, base_url: str, timeout: float, connections: int, on_loss: Callable[[str], None]
+        self,
+        base_url: str,
+        timeout: float,
+        connections: int,
+        on_loss: Callable[[str], None],
+        rate: float = 0.0,
     ) -> None:
-        self._setup = (base_url, timeout, connections)
+        self._setup, self._rate = (base_url, timeout, connections, rate), rate
+        self._started = asyncio.Event()
         self._patience = timeout + STUCK
         self._on_loss = on_loss
         self._waiting: dict[int, asyncio.Future[Heard]] = {}
@@ -52,6 +60,9 @@ class Courier:
         self._process = await _start()
         self._put([self._setup])
         self._tasks = [self._loop.create_task(work) for work in (self._listen(), self._watch())]
+        if self._rate:  # what went out by another way meanwhile would not be counted over there
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._started.wait(), STARTING)
         return self
 
     async def __aexit__(
@@ -95,6 +106,7 @@ class Courier:
             while True:
                 batch = await taken(stdout)
                 self.ready = True
+                self._started.set()
                 for number, *told in batch:
                     if (waiting := self._waiting.pop(number, None)) and not waiting.done():
                         waiting.set_result(_heard(*told))
@@ -115,6 +127,7 @@ class Courier:
 
     def _lose(self) -> None:
         self.ready = False
+        self._started.set()
         lost = Ambiguous("connection-lost", "the process that sent it has ended", slow=True)
         for waiting in self._waiting.values():
             if not waiting.done():

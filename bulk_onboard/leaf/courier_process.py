@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from bulk_onboard.leaf.courier import packed, read, taken, told
+from bulk_onboard.leaf.window import Window
 from bulk_onboard.leaf.wire import Message, Wire
 
 # Little of what an exchange leaves behind needs a collector; the usual threshold would start it all the time.
@@ -49,9 +50,9 @@ async def _serve() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(inputs), sys.stdin)
     output, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
     try:
-        [(base_url, timeout, connections)] = await taken(inputs)
+        [(base_url, timeout, connections, rate)] = await taken(inputs)
         async with Wire(base_url, timeout, connections) as wire:
-            delivery = _Delivery(wire, output, connections)
+            delivery = _Delivery(wire, output, connections, Window(rate))
             output.write(packed([]))  # ready
             while True:
                 batch = await taken(inputs)
@@ -67,8 +68,8 @@ async def _serve() -> None:
 class _Delivery:
     """Messages under way, one at a time for each connection, and the answers that go back together."""
 
-    def __init__(self, wire: Wire, output: asyncio.WriteTransport, connections: int) -> None:
-        self._wire, self._output = wire, output
+    def __init__(self, wire: Wire, output: asyncio.WriteTransport, connections: int, window: Window) -> None:
+        self._wire, self._output, self._window = wire, output, window
         self._loop = asyncio.get_running_loop()
         # Half the time of an asyncio.Queue: nobody who waits here is ever cancelled.
         self._queue: deque[tuple[int, Message]] = deque()
@@ -91,7 +92,12 @@ class _Delivery:
             while not self._queue:  # whoever was busy may have been faster
                 self._idle.append(self._loop.create_future())
                 await self._idle[-1]
+            # Turns are given out over there; what this side was late for must not come in a crowd.
+            if (left := self._window.left()) > 0:
+                await asyncio.sleep(left)
+                continue
             number, message = self._queue.popleft()
+            self._window.take()
             try:
                 heard = read(await self._wire.exchange(message), message)
             except Exception:  # a bug; where there are words for it, it will happen again

@@ -259,3 +259,11 @@ def test_an_answer_is_the_same_on_the_other_side_of_the_pipe(answers: list[Answe
 
     for sent, came in zip(answers, asyncio.run(piped()), strict=True):
         assert came == sent
+
+
+async def test_what_comes_to_it_in_a_crowd_goes_out_at_the_ceiling() -> None:
+    async with serving(by_path) as server, Courier(server.url, 5.0, 4, print, rate=20.0) as courier:
+        assert courier.ready  # else something would have gone out by another way, uncounted
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(courier.exchange(POST) for _ in range(21)))
+        assert 1.0 <= asyncio.get_running_loop().time() - began < 2.0
