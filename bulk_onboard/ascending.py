@@ -17,13 +17,13 @@ def ascending(rows: Collection[int]) -> np.ndarray:
 
 def both(many: np.ndarray, few: np.ndarray) -> np.ndarray:
     """Those of the few that are among the many."""
-    shared: np.ndarray = few[_found(many, few)[1]]
+    shared: np.ndarray = few[places(many, few)[1]]
     return shared
 
 
 def without(many: np.ndarray, few: np.ndarray) -> np.ndarray:
     """The many but for the few."""
-    at, met = _found(many, few)
+    at, met = places(many, few)
     if not met.any():
         return many
     left = np.ones(len(many), bool)
@@ -36,13 +36,13 @@ def lines_of(few: np.ndarray, many: np.ndarray) -> np.ndarray:
     if not len(few):
         return np.empty(0, np.int64)
     mine = many[np.searchsorted(many, few[0]) : np.searchsorted(many, few[-1], "right")]
-    at, met = _found(few, mine)
-    found: np.ndarray = at[met]
-    return found
+    at, met = places(few, mine)
+    positions: np.ndarray = at[met]
+    return positions
 
 
-def _found(many: np.ndarray, few: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of the few would stand among the many, and whether it does."""
+def places(many: np.ndarray, few: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of the few would stand among the many, and whether it does. They may come in any order."""
     at = np.searchsorted(many, few)
     met = at < len(many)
     met[met] = many[at[met]] == few[met]

@@ -31,7 +31,7 @@ class Chunk:
     not_text: np.ndarray
     ragged: np.ndarray
 
-    def taken(self, lines: np.ndarray, positions: Sequence[int] | None = None) -> Chunk:
+    def taken(self, lines: np.ndarray | slice, positions: Sequence[int] | None = None) -> Chunk:
         """Some lines, and of them the columns at these positions."""
         cells, not_text = self.cells.iloc[lines].reset_index(drop=True), self.not_text[lines]
         if positions is not None:

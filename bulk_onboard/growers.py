@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.model import Health
-from bulk_onboard.texts import SHORT, UUIDS, hex_words, short_words, uuid_texts, uuid_words
+from bulk_onboard.texts import SHORT, UUIDS, hex_words, short_words, uuid_words
 
 # Multiplying by an odd number loses nothing, so key and first word together are the whole UUID.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -78,9 +78,9 @@ class Growers:
     def credential_texts(self, at: pa.Array) -> pa.Array:
         """The ids of the credentials at these positions, as text; "" where there is none."""
         found = self.credential_ids.take(at)
-        if found.type != SHORT:
-            return pc.fill_null(found.cast(pa.large_string()), "")
-        return pc.if_else(pc.is_null(found), "", _long(found)) if found.null_count else _long(found)
+        if found.type == SHORT:
+            return UUIDS.long(found)
+        return pc.fill_null(found.cast(pa.large_string()), "")
 
     def with_newer(self, newer: Growers) -> Growers:
         """These, but for whom ``newer`` knows of, what that says. Who is to do again is left out."""
@@ -225,11 +225,6 @@ def _short(texts: pa.Array) -> pa.Array:
     return texts if short is None or short.null_count else short
 
 
-def _long(short: pa.Array) -> pa.Array:
-    """The text of UUIDs; of missing ones anything."""
-    return uuid_texts(short_words(short))
-
-
 def _copied(texts: pa.Array) -> pa.Array:
     """In memory of its own."""
     return texts.take(pa.array(np.arange(len(texts))))
@@ -240,7 +235,7 @@ def _alike(parts: list[pa.Array]) -> pa.ChunkedArray:
     filled = [part for part in parts if len(part)]
     if filled and all(part.type == SHORT for part in filled):
         return pa.chunked_array(filled, SHORT)
-    texts = [_long(part).cast(pa.string()) if part.type == SHORT else part for part in filled]
+    texts = [UUIDS.long(part).cast(pa.string()) if part.type == SHORT else part for part in filled]
     return pa.chunked_array(texts, pa.string())
 
 

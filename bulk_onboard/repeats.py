@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bulk_onboard.ascending import places
 from bulk_onboard.check import Checked
 
 # So many other rows are named in a message.
@@ -86,10 +87,7 @@ class Repeats:
 
     def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
         """These rows (ascending) turned out to be of other growers (rows x 2) than they were added as."""
-        mine = self._rows.values
-        at = np.searchsorted(mine, rows)
-        met = np.flatnonzero(at < len(mine))
-        met = met[mine[at[met]] == rows[met]]
+        at, met = places(self._rows.values, rows)
         self._ids.values[at[met]] = ids[met]
 
 

@@ -139,7 +139,7 @@ class Station:
             self._busy -= 1
 
     async def _open(self) -> None:
-        # As in a run of its own: else a third of a worker's time is the collector's.
+        # As in a run of one process: else the collector would start all the time.
         self._stack.callback(gc.set_threshold, *gc.get_threshold())
         gc.freeze()
         gc.set_threshold(GARBAGE)

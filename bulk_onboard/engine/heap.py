@@ -1,6 +1,6 @@
 """Memory that was let go of, given back to the system.
 
-glibc keeps it for later: after a million rows were read, a quarter of what a run holds.
+glibc keeps it for later: after a million rows were read, a fifth of what a run holds.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import repeat
 
@@ -328,18 +328,8 @@ def _pieces(source: Source, positions: Sequence[int], size: int, limit: int | No
     """The rows of a source, no more than ``limit``."""
     left = limit
     for chunk in source.chunks(positions, size):
-        piece = chunk if left is None else _first(chunk, left)
+        piece = chunk if left is None else chunk.taken(slice(left))
         if len(piece.numbers):
             yield piece
         if left is not None and (left := left - len(piece.numbers)) <= 0:
             return
-
-
-def _first(chunk: Chunk, rows: int) -> Chunk:
-    return replace(
-        chunk,
-        numbers=chunk.numbers[:rows],
-        cells=chunk.cells.iloc[:rows].reset_index(drop=True),
-        not_text=chunk.not_text[:rows],
-        ragged=chunk.ragged[:rows],
-    )
