@@ -17,6 +17,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     listing census                            what Leaf's list of users shows, and what that is worth
     guard concerns change                     is the file as expected; who needs attention, and is that new
     orders                                    what the workers of one run report, and are told
+    window                                    the log that guards a second of the ceiling
     letter metrics                            the message and the metrics about a run, as text
     foresee plan                              what a dry run tells of a row; keeping to what one told
     decide progress undo health               (verdict, progress) -> what next; credentials -> healthy or not

@@ -9,11 +9,12 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, NoReturn
 
 from bulk_onboard.leaf.courier import packed, read, taken, told
-from bulk_onboard.leaf.window import Window
 from bulk_onboard.leaf.wire import Message, Wire
+from bulk_onboard.window import Window
 
 # Little of what an exchange leaves behind needs a collector; the usual threshold would start it all the time.
 GARBAGE = 20_000
@@ -93,11 +94,11 @@ class _Delivery:
                 self._idle.append(self._loop.create_future())
                 await self._idle[-1]
             # Turns are given out over there; what this side was late for must not come in a crowd.
-            if (left := self._window.left()) > 0:
+            if (left := self._window.opens() - perf_counter()) > 0:
                 await asyncio.sleep(left)
                 continue
             number, message = self._queue.popleft()
-            self._window.take()
+            self._window.take(perf_counter())
             try:
                 heard = read(await self._wire.exchange(message), message)
             except Exception:  # a bug; where there are words for it, it will happen again

@@ -12,10 +12,10 @@ second would be too many for Leaf if one of them were delayed on the way.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
 
 from aiolimiter import AsyncLimiter
+
+from bulk_onboard.window import Window
 
 # How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us
 # for some hundredths of a second, again and again.
@@ -36,14 +36,13 @@ class Ceiling:
         self._order = asyncio.Lock()
         self.held_until = 0.0
         self._buckets: tuple[AsyncLimiter, AsyncLimiter] | None = None
-        self._recent: deque[float] = deque(maxlen=1)
+        self._window = Window(rate)
         self.rate = self._told = rate
-        self._set_window()
 
     def change(self, rate: float) -> None:
         """From the next turn on, another rate; any but the first is one that was learnt."""
         self.rate = rate
-        self._set_window()
+        self._window = self._window.at(rate)
         self._buckets = None  # aiolimiter's rate is fixed when it is made
 
     def is_open(self, now: float) -> bool:
@@ -70,7 +69,7 @@ class Ceiling:
         while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left)
         now = clock()
-        self._recent.append(now)
+        self._window.take(now)
         return now
 
     def hold(self, seconds: float) -> bool:
@@ -80,11 +79,6 @@ class Ceiling:
             return False
         self.held_until = until
         return True
-
-    def _set_window(self) -> None:
-        # A rate of 2.5: on average by the bucket, and never more than three in a second.
-        self._window = max(1.0, 1 / self.rate) if self.rate else 0.0
-        self._recent = deque(self._recent, maxlen=max(1, math.ceil(self.rate)))
 
     async def _filled(self) -> tuple[AsyncLimiter, AsyncLimiter]:
         """The bucket that keeps the rate, and the one that keeps what is caught up from coming at once."""
@@ -102,11 +96,11 @@ class Ceiling:
 
     def _due(self) -> float:
         """How much of the next turn is due by now, 0 to 1."""
-        if not self._recent:
+        last = self._window.last
+        if last is None:
             return 1.0
-        return min(1.0, (asyncio.get_running_loop().time() - self._recent[-1]) * self.rate)
+        return min(1.0, (asyncio.get_running_loop().time() - last) * self.rate)
 
     def _earliest(self) -> float:
         """When the next turn may be, by the loop's clock."""
-        full = len(self._recent) == self._recent.maxlen
-        return max(self.held_until, self._recent[0] + self._window if full else 0.0)
+        return max(self.held_until, self._window.opens())
