@@ -21,7 +21,7 @@ from bulk_onboard.header import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import IfExists
 from bulk_onboard.providers import PROVIDERS, Providers, near, plain
-from bulk_onboard.repeats import Repeats, Sightings
+from bulk_onboard.repeats import InMemory, NewColumn, Repeats, Sightings
 
 
 class Part(NamedTuple):
@@ -126,13 +126,14 @@ def compare_each(checked: Checked, known: Mapping[str, Growers], if_exists: IfEx
 class RepeatsOfEach:
     """`Repeats` by provider: a grower or a token at two of them is neither a conflict nor a repetition."""
 
-    def __init__(self) -> None:
-        self._repeats: dict[str, Repeats] = {}
+    def __init__(self, column: NewColumn = InMemory) -> None:
+        """``column``: see `Repeats`."""
+        self._column, self._repeats = column, dict[str, Repeats]()
 
     def add(self, checked: Checked) -> None:
         """Take in the valid rows of a chunk."""
         for part in split(checked):
-            self._repeats.setdefault(part.provider, Repeats()).add(part.checked)
+            self._repeats.setdefault(part.provider, Repeats(self._column)).add(part.checked)
 
     def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
         """As `Repeats.rename`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,13 +29,31 @@ class Sightings(NamedTuple):
 Findings = dict[int, tuple[str, str, str]]
 
 
-class _Column:
+class Column(Protocol):
+    """Values that more are added to."""
+
+    def add(self, part: np.ndarray) -> None:
+        """One more part."""
+
+    @property
+    def values(self) -> np.ndarray:
+        """What was added so far."""
+
+
+class NewColumn(Protocol):
+    """Makes an empty one, of values of this kind and shape."""
+
+    def __call__(self, kind: type[np.generic], /, *shape: int) -> Column: ...
+
+
+class InMemory:
     """Values that more are added to. Large arrays, for many small ones would leave holes where they stood."""
 
     def __init__(self, kind: type[np.generic], *shape: int) -> None:
         self._room, self._filled = np.empty((0, *shape), kind), 0
 
     def add(self, part: np.ndarray) -> None:
+        """One more part, which is copied."""
         filled = self._filled + len(part)
         if filled > len(self._room):
             # Memory that nothing was written to costs nothing.
@@ -47,24 +65,26 @@ class _Column:
 
     @property
     def values(self) -> np.ndarray:
-        """What was added so far; may be written to."""
+        """What was added so far, where it stands."""
         return self._room[: self._filled]
 
 
 class Repeats:
-    """Finds exact repeats, conflicts and shared tokens, however far apart; about 40 bytes per row.
+    """Finds exact repeats, conflicts and shared tokens, however far apart; about 32 bytes per row.
 
     128 bits of identity and 64 of the keyed fingerprints: two different ones are not taken for equal.
     """
 
-    def __init__(self) -> None:
-        self._rows, self._ids, self._prints = _Column(np.int64), _Column(np.uint64, 2), _Column(np.uint64)
-        self._digests: _Column | None = None  # as long as they are the fingerprints
+    def __init__(self, column: NewColumn = InMemory) -> None:
+        """``column``: what holds those bytes."""
+        self._column = column
+        self._rows, self._ids, self._prints = column(np.int64), column(np.uint64, 2), column(np.uint64)
+        self._digests: Column | None = None  # as long as they are the fingerprints
 
     def add(self, checked: Checked) -> None:
         """Take in the valid rows of a chunk."""
         if self._digests is None and checked.digests is not checked.prints:
-            self._digests = _Column(np.uint64)
+            self._digests = self._column(np.uint64)
             self._digests.add(self._prints.values)
         if self._digests:
             self._digests.add(checked.digests[:, 0])
@@ -75,20 +95,27 @@ class Repeats:
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
-        seen = self.sightings()
-        tokens = {} if allow_shared_tokens else of_tokens(seen)
-        return findings_of([of_growers(seen), tokens])
+        found = [of_growers(self._taken(_several(self._ids.values)))]
+        if not allow_shared_tokens:
+            found.append(of_tokens(self._taken(_several(self._prints.values.reshape(-1, 1)))))
+        return findings_of(found)
 
     def sightings(self) -> Sightings:
         """What was taken in, as one."""
-        prints = self._prints.values
-        digests = self._digests.values if self._digests else prints
-        return Sightings(self._rows.values, self._ids.values, prints, digests)
+        return self._taken(slice(None))
+
+    def _taken(self, which: np.ndarray | slice) -> Sightings:
+        """Of what was taken in these lines: of one column after the other, for few are most often wanted."""
+        rows, ids, prints = (each.values[which] for each in (self._rows, self._ids, self._prints))
+        return Sightings(rows, ids, prints, self._digests.values[which] if self._digests else prints)
 
     def rename(self, rows: np.ndarray, ids: np.ndarray) -> None:
         """These rows (ascending) turned out to be of other growers (rows x 2) than they were added as."""
         at, met = places(self._rows.values, rows)
-        self._ids.values[at[met]] = ids[met]
+        renamed = self._ids.values
+        renamed[at[met]] = ids[met]
+        self._ids = self._column(np.uint64, 2)
+        self._ids.add(renamed)
 
 
 def of_growers(seen: Sightings) -> Findings:
@@ -120,14 +147,17 @@ def findings_of(each: Iterable[Findings]) -> pd.DataFrame:
 
 def groups(keys: np.ndarray) -> list[np.ndarray]:
     """Positions that share a key (a line of numbers), ascending, for keys that occur more than once."""
-    if len(keys) < 2:
-        return []
-    first = np.sort(keys[:, 0])
-    again = first[1:][first[1:] == first[:-1]]
-    suspects = np.flatnonzero(np.isin(keys[:, 0], again)) if len(again) else again.astype(np.int64)
+    suspects = _several(keys)
     lines = pd.DataFrame(keys[suspects])
     groups = lines.groupby(list(lines), sort=False).indices.values() if len(lines) else ()
     return [suspects[np.sort(group)] for group in groups if len(group) > 1]
+
+
+def _several(keys: np.ndarray) -> np.ndarray:
+    """Positions of all keys (lines of numbers) that may occur more than once: their first numbers do."""
+    first = np.sort(keys[:, 0])
+    again = first[1:][first[1:] == first[:-1]]
+    return np.flatnonzero(np.isin(keys[:, 0], again)) if len(again) else again.astype(np.int64)
 
 
 def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: Findings) -> None:

@@ -61,7 +61,15 @@ TABLES = {
 }
 TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
 TABLES |= {"findings", "repair", "workbook", "buckets", "engine.left", "cluster.work"}
-TABLES |= {"manifest", "engine.scan", "engine.survey", "engine.phases", "engine.validation", *WIRING}
+TABLES |= {
+    "manifest",
+    "engine.scan",
+    "engine.spool",
+    "engine.survey",
+    "engine.phases",
+    "engine.validation",
+    *WIRING,
+}
 
 # Package -> the modules (or folders) that may import it.
 CONFINED = {

@@ -17,6 +17,8 @@ import pandas as pd
 from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.engine import heap
+from bulk_onboard.engine.spool import Spooled
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.fingerprint import Fingerprints, Method
 from bulk_onboard.header import PROVIDER, Columns, match_header, provider_column
@@ -158,6 +160,7 @@ class Scan:
 
         Once, unless some growers have no id yet: what was taken in of the rows for this is let go of.
         """
+        heap.give_back()  # what reading took, before this takes as much
         found = self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
         if self._strangers:
             return self._strangers.with_findings(found)
@@ -165,7 +168,7 @@ class Scan:
         return found
 
     def _nothing_seen(self) -> Repeats | RepeatsOfEach:
-        return RepeatsOfEach() if self.mixed else Repeats()
+        return RepeatsOfEach(Spooled) if self.mixed else Repeats(Spooled)
 
     @property
     def unnamed(self) -> np.ndarray:

@@ -99,5 +99,5 @@ def _prepare(connection: DBAPIConnection, _record: object) -> None:
     # FULL: a commit is on the disk when it returns. NORMAL could lose an intent to a power cut, and an
     # intent that is lost is a POST that might be repeated.
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA cache_size=-16384")
+    cursor.execute("PRAGMA cache_size=-4096")
     cursor.close()
