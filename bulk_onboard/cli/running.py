@@ -47,10 +47,8 @@ def drive(work: Work, showing: Showing) -> int:
 def driven(work: Work, showing: Showing) -> RunResult:
     """Drive a run to its end and show it."""
     from bulk_onboard.cli import interrupt, progress  # noqa: PLC0415
-    from bulk_onboard.engine import heap  # noqa: PLC0415
     from bulk_onboard.engine.stop import StopSignal  # noqa: PLC0415
 
-    heap.give_back_large()
     # What has been imported stays; going through it again and again would cost a tenth of the time.
     gc.freeze()
     display = progress.display(log_format=showing.log_format, verbose=showing.verbose, quiet=showing.quiet)

@@ -20,3 +20,4 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not nothing:
             coming = other.submit(next, items, nothing)
             yield item  # type: ignore[misc]
+            del item  # not to be held with the next two

@@ -152,6 +152,7 @@ class Scan:
                 self._strangers.add(checked, names)
             self.environments.update(self._environments(checked))
             yield checked
+            del piece, checked, names  # not to be held with the next ones
         if not rows:
             raise NoRows(f"{self._source.name} has a header but no rows")
 
@@ -330,9 +331,12 @@ def content_of(seen: Iterable[bytes]) -> str:
 def _pieces(source: Source, positions: Sequence[int], size: int, limit: int | None) -> Iterator[Chunk]:
     """The rows of a source, no more than ``limit``."""
     left = limit
-    for chunk in source.chunks(positions, size):
-        piece = chunk if left is None else chunk.taken(slice(left))
+    for piece in source.chunks(positions, size):
+        if left is not None:
+            piece = piece.taken(slice(left))  # noqa: PLW2901
+            left -= len(piece.numbers)
         if len(piece.numbers):
             yield piece
-        if left is not None and (left := left - len(piece.numbers)) <= 0:
+        if left == 0:
             return
+        del piece  # not to be held with the next one

@@ -15,7 +15,7 @@ import numpy as np
 
 from bulk_onboard.errors import OutputError
 
-# What is shorter stays in memory, and so much at least is written at once.
+# What is shorter stays in memory.
 LEAST = 1 << 20  # bytes
 
 
@@ -35,7 +35,7 @@ class Spooled:
     def add(self, part: np.ndarray) -> None:
         """One more part, which is copied."""
         self._pending.append(part.astype(self._nothing.dtype, order="C", copy=True))
-        if self._may_write and sum(each.nbytes for each in self._pending) >= self._least:
+        if self._may_write and (self._file or sum(each.nbytes for each in self._pending) >= self._least):
             try:
                 self._write()
             except OSError:

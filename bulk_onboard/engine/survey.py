@@ -171,6 +171,7 @@ def read_through(
         observer(Reading(sums.rows))
         if stopped():
             raise Interrupted("interrupted while the file was being read; nothing was sent")
+        del checked, growers, table  # not to be held with the next two
     return sums
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
@@ -118,7 +118,9 @@ class Delimited:
                 lines = self._lines(chain([piece], content.left()), line)
                 yield from self._quoted(lines, columns, size, number)
                 return
-            count = yield from self._plain(piece, columns, number)
+            chunks, count = self._plain(piece, columns, number)
+            del piece  # not to be held with the next one
+            yield from chunks
             line, number = line + count, number + count
 
     def _head(self, content: text.Pieces) -> bytes:
@@ -137,16 +139,14 @@ class Delimited:
     def _lines(self, content: Iterable[bytes], first: int) -> Iterator[str]:
         return chain.from_iterable(text.lines(content, self.name, first))
 
-    def _plain(self, piece: bytes, columns: Sequence[int], number: int) -> Generator[Chunk, None, int]:
+    def _plain(self, piece: bytes, columns: Sequence[int], number: int) -> tuple[Iterator[Chunk], int]:
         """The rows of lines without quotes, each of which is a row; how many there were."""
         found = unquoted.columns_of(piece, self._layout.delimiter, len(self._layout.header), columns)
         if found is None:
             lines = list(self._lines([piece], number))
-            yield from self._quoted(iter(lines), columns, len(lines), number)
-            return len(lines)
+            return self._quoted(iter(lines), columns, len(lines), number), len(lines)
         count = text.line_count(piece)
-        yield make_chunk(np.arange(number, number + count, dtype=np.int64), found)
-        return count
+        return iter([make_chunk(np.arange(number, number + count, dtype=np.int64), found)]), count
 
     def _quoted(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int

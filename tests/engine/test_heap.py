@@ -17,7 +17,7 @@ def resident():
     return int(told[1]) * 4096
 
 if "large" in sys.argv[1]:
-    heap.give_back_large()
+    heap.keep_little()
     np.ones(20_000_000, np.uint8)[:1].copy()   # such a hint makes glibc keep what is as large
     before = resident()
     held = [np.ones(5_000_000, np.uint8) for _ in range(8)]
