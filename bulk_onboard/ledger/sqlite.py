@@ -99,5 +99,6 @@ def _prepare(connection: DBAPIConnection, _record: object) -> None:
     # FULL: a commit is on the disk when it returns. NORMAL could lose an intent to a power cut, and an
     # intent that is lost is a POST that might be repeated.
     cursor.execute("PRAGMA synchronous=FULL")
+    # Once filled it is held to the end; four times as much wrote 600,000 rows no faster.
     cursor.execute("PRAGMA cache_size=-4096")
     cursor.close()

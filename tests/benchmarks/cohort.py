@@ -32,9 +32,9 @@ def write_csv(path: Path, rows: int, seed: int = 1) -> Path:
 
 
 def write_parquet(path: Path, rows: int, seed: int = 1) -> Path:
-    """The same as Parquet."""
+    """The same as Parquet, in one row group: the most that a reader could hold at once."""
     csv = write_csv(path.with_suffix(".csv"), rows, seed)
-    pd.read_csv(csv, dtype=str).to_parquet(path, row_group_size=100_000)
+    pd.read_csv(csv, dtype=str).to_parquet(path, row_group_size=rows)
     return path
 
 
