@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulk_onboard.check import Checked
@@ -44,7 +44,7 @@ def test_what_was_added_is_read(parts: list[list[tuple[int, int]]], least: int, 
     )
     for number, part in enumerate(parts):
         lines = np.array(part, np.uint64).reshape(-1, 2)
-        wide.add(lines), plain.add(lines)
+        wide.add(np.asfortranarray(lines)), plain.add(lines)
         narrow.add(lines[:, 1].astype(np.int64))  # every other number of a larger array
         lines[:] = 0  # it has been copied
         if number in read_after:
@@ -54,7 +54,7 @@ def test_what_was_added_is_read(parts: list[list[tuple[int, int]]], least: int, 
     assert (wide.values.dtype, narrow.values.dtype) == (np.uint64, np.int64)
 
 
-_rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 1)), max_size=12)
+_rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(0, 1)), max_size=12)
 
 
 def sighted(first: int, rows: Sequence[tuple[int, int, int]], *, more: bool) -> Checked:
@@ -67,24 +67,50 @@ def sighted(first: int, rows: Sequence[tuple[int, int, int]], *, more: bool) -> 
     return Checked(frame, frame, ids, prints, digests, frame, frame)
 
 
+def judged(rows: Sequence[tuple[int, int, int]], *, allow: bool) -> dict[int, str]:
+    """What is to be found among rows (grower, token, other fields) from row 2 on, by looking at each pair."""
+    found: dict[int, str] = {}
+    for at, (grower, token, other) in enumerate(rows):
+        same = [(i, each[1:]) for i, each in enumerate(rows) if each[0] == grower]
+        if any(told != (token, other) for _, told in same):
+            found[at + 2] = "conflicting-rows"
+        elif not allow and any(each[1] == token and each[0] != grower for each in rows):
+            found[at + 2] = "shared-token"
+        elif same[0][0] < at:
+            found[at + 2] = "duplicate"
+    return found
+
+
+@example([[(0, 0, 0)], [(0, 0, 1)]], 0, True, True, 5)  # one token, and still they contradict each other
 @given(st.lists(_rows, max_size=6), st.sampled_from(LEASTS), st.booleans(), st.booleans(), st.integers(0, 5))
-def test_the_same_is_found_as_in_memory(
+def test_what_each_pair_of_rows_shows_is_found(
     chunks: list[list[tuple[int, int, int]]], least: int, more: bool, allow: bool, renamed: int
+) -> None:
+    spooled, first = Repeats(partial(column, least=least)), 2
+    for rows in chunks:
+        spooled.add(sighted(first, rows, more=more))
+        first += len(rows)
+    lines = [(grower, token, other * more) for rows in chunks for grower, token, other in rows]
+    for names in (lines, [(renamed, *line[1:]) if at % 3 == 0 else line for at, line in enumerate(lines)]):
+        found = spooled.findings(allow_shared_tokens=allow)
+        assert dict(zip(found["row"], found["code"], strict=True)) == judged(names, allow=allow)
+        others = np.arange(2, first, 3, dtype=np.int64)
+        spooled.rename(others, np.full((len(others), 2), (renamed // 2, renamed), np.uint64))
+
+
+@given(st.lists(_rows, max_size=6), st.sampled_from(LEASTS), st.booleans())
+def test_the_same_is_told_as_from_memory(
+    chunks: list[list[tuple[int, int, int]]], least: int, more: bool
 ) -> None:
     plain, spooled, first = Repeats(), Repeats(partial(column, least=least)), 2
     for rows in chunks:
         for each in (plain, spooled):
             each.add(sighted(first, rows, more=more))
         first += len(rows)
-    for turn in range(2):
-        expected = plain.findings(allow_shared_tokens=allow)
-        pd.testing.assert_frame_equal(spooled.findings(allow_shared_tokens=allow), expected)
-        for one, other in zip(spooled.sightings(), plain.sightings(), strict=True):
-            assert one.tolist() == other.tolist()
-        if not turn:
-            others = np.arange(2, first, 3, dtype=np.int64)
-            for each in (plain, spooled):
-                each.rename(others, np.full((len(others), 2), renamed, np.uint64))
+    expected = plain.findings(allow_shared_tokens=False)
+    pd.testing.assert_frame_equal(spooled.findings(allow_shared_tokens=False), expected)
+    for one, other in zip(spooled.sightings(), plain.sightings(), strict=True):
+        assert one.tolist() == other.tolist()
 
 
 def test_the_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
