@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bulk_onboard.check import Checked
 from bulk_onboard.engine.spool import LEAST, Spooled
 from bulk_onboard.engine.validation import validate_file
+from bulk_onboard.errors import OutputError
 from bulk_onboard.read import open_source
 from bulk_onboard.repeats import InMemory, Repeats
 from bulk_onboard.settings import Settings
@@ -130,6 +131,15 @@ def test_where_no_file_can_be_made_all_stays_in_memory(
     for part in (np.arange(5), np.arange(5, 9)):
         spooled.add(part)
     assert spooled.values.tolist() == list(range(9))
+
+
+def test_what_cannot_be_read_again_is_told() -> None:
+    spooled = Spooled(np.int64, least=0)
+    spooled.add(np.arange(1000))
+    assert spooled._file is not None
+    spooled._file.truncate(100)
+    with pytest.raises(OutputError, match="a temporary file cannot be read: it is shorter than it was"):
+        _ = spooled.values
 
 
 @contextmanager
