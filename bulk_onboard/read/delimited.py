@@ -156,8 +156,10 @@ class Delimited:
         while rows := self._take(reader, size, number):
             piece = _chunk(rows, number, columns, len(self._layout.header))
             number += len(rows)
+            del rows  # several times as large as the text in them
             if len(piece.numbers):
                 yield piece
+            del piece
 
     def require_text(self, columns: Sequence[int]) -> None:
         """All of it is text."""
