@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 
 class Window:
@@ -33,4 +34,10 @@ class Window:
 
     def take(self, now: float) -> None:
         """One goes out."""
+        self._recent.append(now)
+
+    def put_off(self, then: float, now: float) -> None:
+        """The one that was to go out ``then`` was kept back, and goes out ``now``."""
+        with suppress(ValueError):  # forgotten already, after so many others
+            self._recent.remove(then)
         self._recent.append(now)

@@ -32,3 +32,21 @@ def test_what_went_out_counts_at_another_rate_too() -> None:
         found.take(now)
     assert (found.at(2).opens(), found.at(2).last) == (2.1, 1.2)
     assert found.at(5).opens() <= 1.2
+
+
+def test_a_request_that_was_put_off_counts_from_when_it_went_out() -> None:
+    found = Window(2)
+    found.take(1.0)
+    found.take(1.1)
+    found.put_off(1.0, 1.4)
+    assert (found.opens(), found.last) == (2.1, 1.4)
+    found.take(2.1)
+    assert found.opens() == 2.4
+
+
+def test_even_one_that_was_forgotten_meanwhile_counts() -> None:
+    found = Window(2)
+    for now in (1.0, 2.0, 2.5):
+        found.take(now)
+    found.put_off(1.0, 2.7)
+    assert (found.opens(), found.last) == (3.5, 2.7)

@@ -52,8 +52,9 @@ async def _serve() -> None:
     output, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
     try:
         [(base_url, timeout, connections, rate)] = await taken(inputs)
-        async with Wire(base_url, timeout, connections) as wire:
-            delivery = _Delivery(wire, output, connections, Window(rate))
+        window = Window(rate)
+        async with Wire(base_url, timeout, connections, window) as wire:
+            delivery = _Delivery(wire, output, connections, window)
             output.write(packed([]))  # ready
             while True:
                 batch = await taken(inputs)
@@ -98,7 +99,6 @@ class _Delivery:
                 await asyncio.sleep(left)
                 continue
             number, message = self._queue.popleft()
-            self._window.take(perf_counter())
             try:
                 heard = read(await self._wire.exchange(message), message)
             except Exception:  # a bug; where there are words for it, it will happen again

@@ -17,6 +17,7 @@ from bulk_onboard.leaf.connector import Connector
 from bulk_onboard.leaf.limit import Limit
 from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, after_exception
 from bulk_onboard.model import Ambiguous, Answer, Created, Transient
+from bulk_onboard.window import Window
 
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
 LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
@@ -47,16 +48,19 @@ class Message(NamedTuple):
 
 
 class Wire:
-    """Connections to one server. Use as ``async with``. ``timeout``: seconds that an exchange may take."""
+    """Connections to one server. Use as ``async with``. ``timeout``: seconds that an exchange may take.
 
-    def __init__(self, base_url: str, timeout: float, connections: int) -> None:
-        self._base = URL(base_url)
+    ``window``: the log of what goes out, for who keeps it below a rate.
+    """
+
+    def __init__(self, base_url: str, timeout: float, connections: int, window: Window | None = None) -> None:
+        self._base, self._window = URL(base_url), window or Window(0)
         self._limit, self._connections = Limit(timeout), connections
         self._headers: dict[tuple[str, bool], dict[str, str]] = {}
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=Connector(limit=self._connections, keepalive_timeout=KEEP_ALIVE),
+            connector=Connector(self._connections, KEEP_ALIVE, self._window),
             timeout=aiohttp.ClientTimeout(total=None),  # `Limit` does that
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
