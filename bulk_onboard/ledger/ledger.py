@@ -20,7 +20,7 @@ from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, re
 from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
-from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, STATES, STORED
+from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, STATES
 from bulk_onboard.model import Status
 from bulk_onboard.settings import LedgerPlace
 
@@ -34,8 +34,6 @@ MOST_OF_BLOCKS = 1 << 30
 # There is no chunk with a higher number.
 LAST = (1 << 31) - 1
 
-# All but the last field, which is stored as the scope.
-_COLUMNS = (*(schema.entry.c[name] for name in STORED), schema.scope.c.provider)
 Entries = Iterable[Entry]
 Lines = list[tuple[Any, ...]]
 Scopes = Mapping[str, int]
@@ -326,11 +324,9 @@ class Ledger:
     @lasting
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
         """A run's entries for these rows, both ends included, in row order."""
-        entry = schema.entry
-        query = select(*_COLUMNS).join(schema.scope, schema.scope.c.id == entry.c.scope_id)
-        query = query.filter(entry.c.run_no == run_no, entry.c.row.between(first_row, last_row))
         with self.reading() as db:
-            return [Entry._make(found) for found in db.execute(query.order_by(entry.c.row))]
+            batches = self._dialect.entries(db, run_no, first_row, last_row)
+            return [entry for batch in batches for entry in map(Entry._make, batch)]
 
     # --- plumbing -----------------------------------------------------------------------------------
 

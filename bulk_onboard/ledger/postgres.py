@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.statements import LINE, STATES, inserted, selected
+from bulk_onboard.ledger.statements import LINE, STATES, inserted, of_rows, selected
 from bulk_onboard.settings import PostgresUrl
 
 BATCH = 10_000
@@ -124,6 +124,12 @@ class Postgres:
         """These columns of all entries of these growers, likewise; however many they are."""
         for batch in _batches(db, _each(columns), (list(leaf_user_ids), scope)):
             yield [line[:-1] for line in batch]
+
+    def entries(
+        self, db: Connection, run_no: int, first_row: int, last_row: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """A run's entries for these rows as plain tuples, in row order."""
+        return _batches(db, of_rows("%s"), (run_no, first_row, last_row))
 
     def is_lost(self, error: Exception) -> bool:
         """Whether the server was out of reach, and may be back soon."""

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from bulk_onboard.errors import UsageError
-from bulk_onboard.ledger.statements import STATES, selected, upsert
+from bulk_onboard.ledger.statements import STATES, of_rows, selected, upsert
 
 BATCH = 10_000
 
@@ -65,6 +65,12 @@ class Sqlite:
         """These columns of all entries of these growers, likewise; however many they are."""
         where = "scope_id = ? AND leaf_user_id != '' AND leaf_user_id IN (SELECT value FROM json_each(?))"
         return _batches(db, selected(columns, where), (scope, json.dumps(list(leaf_user_ids))))
+
+    def entries(
+        self, db: Connection, run_no: int, first_row: int, last_row: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """A run's entries for these rows as plain tuples, in row order."""
+        return _batches(db, of_rows("?"), (run_no, first_row, last_row))
 
     def is_lost(self, _error: Exception) -> bool:
         """A file is there or is not: waiting does not help."""

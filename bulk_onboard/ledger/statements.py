@@ -54,3 +54,12 @@ STATES = f"""leaf_user_id, fingerprint,
 def selected(columns: str, where: str) -> str:
     """SQL for these columns of those entries, the oldest first."""
     return f"SELECT {columns} FROM entry WHERE {where} ORDER BY run_no"  # noqa: S608
+
+
+def of_rows(mark: str) -> str:
+    """SQL for the entries of a run from one row to another, as `Entry` has them, in row order."""
+    columns = ", ".join(f"entry.{name}" for name in STORED)
+    return (
+        f"SELECT {columns}, scope.provider FROM entry JOIN scope ON scope.id = entry.scope_id"  # noqa: S608
+        f" WHERE entry.run_no = {mark} AND entry.row BETWEEN {mark} AND {mark} ORDER BY entry.row"
+    )

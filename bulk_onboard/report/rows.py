@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from operator import attrgetter
+from collections.abc import Container, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,7 +43,6 @@ COLUMNS = (
 CLASH = " (input)"
 
 Positions = npt.NDArray[np.int64]
-Get = Callable[[Entry], Any]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -63,19 +61,19 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
         "leafUserId": page.read("leafUserId"),
         "provider": page.read("provider") if "provider" in manifest else repeated(provider, len(manifest)),
         "status": status,
-        "health": page.overridden("health", attrgetter("health")),
+        "health": page.overridden("health", page.said("health")),
         "code": code,
-        "message": page.overridden("message", attrgetter("message")),
+        "message": page.overridden("message", page.said("message")),
         "hint": _hints(code),
-        "httpStatus": page.optional_int(attrgetter("http_status")),
-        "attempts": page.number(attrgetter("attempts")),
-        "credentialId": page.overridden("credentialId", attrgetter("credential_id")),
-        "credentialStatus": page.text(attrgetter("credential_status")),
-        "eventStatusCode": page.optional_int(attrgetter("event_status")),
-        "eventAt": page.text(attrgetter("event_at")),
-        "startedAt": page.text(lambda entry: entry.started_at or entry.intended_at),
-        "finishedAt": page.text(attrgetter("finished_at")),
-        "latencyMs": page.milliseconds(attrgetter("latency_ms")),
+        "httpStatus": page.optional_int(page.said("http_status")),
+        "attempts": page.number(page.said("attempts")),
+        "credentialId": page.overridden("credentialId", page.said("credential_id")),
+        "credentialStatus": page.text(page.said("credential_status")),
+        "eventStatusCode": page.optional_int(page.said("event_status")),
+        "eventAt": page.text(page.said("event_at")),
+        "startedAt": page.started(),
+        "finishedAt": page.text(page.said("finished_at")),
+        "latencyMs": page.milliseconds(page.said("latency_ms")),
         "fingerprint": page.read("fingerprint"),
         # How old a failure is, is not known from one run alone: `concerns` fills these in.
         SINCE: repeated("", len(manifest)),
@@ -87,59 +85,68 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
 
 
 class _Page:
-    """The manifest's columns, and for every line the position of its entry, -1 if there is none."""
+    """The manifest's columns, and for every line where its entry stands among the entries."""
 
     def __init__(self, manifest: pd.DataFrame, entries: list[Entry]) -> None:
-        self._manifest, self._entries = manifest, entries
+        self._manifest = manifest
         self.rows = manifest["row"].to_numpy(dtype=np.int64)
-        self._at = _positions(self.rows, entries)
-        self._take = pa.array(self._at, mask=self._at < 0)
+        # Taken apart once, for what comes are columns; empty if there are none.
+        self._said = dict(zip(Entry._fields, zip(*entries, strict=True), strict=False))
+        at = _positions(self.rows, self.said("row"))
+        self._take = pa.array(at, mask=at < 0)
 
     def read(self, name: str) -> pa.Array:
         """A column as the manifest has it."""
         column = flat(pa.array(self._manifest[name], pa.large_string(), from_pandas=True))
         return pc.fill_null(column, "") if column.null_count else column
 
-    def text(self, get: Get) -> pa.Array:
-        """A text that only entries have."""
-        if not self._entries:
-            return repeated("", len(self.rows))
-        return pc.fill_null(self._taken(get, pa.large_string()), "")
+    def said(self, field: str) -> Sequence[Any]:
+        """What the entries say in this field."""
+        return self._said.get(field, ())
 
-    def overridden(self, name: str, get: Get) -> pa.Array:
+    def text(self, said: Sequence[str]) -> pa.Array:
+        """A text that only entries have."""
+        if not self._said:
+            return repeated("", len(self.rows))
+        return pc.fill_null(self._taken(said, pa.large_string()), "")
+
+    def overridden(self, name: str, said: Sequence[str]) -> pa.Array:
         """A column of the manifest, where an entry does not say otherwise."""
         known = self.read(name)
-        if not self._entries:
-            return known
-        said = pa.array([get(entry) or "" for entry in self._entries], pa.large_string())
-        return pc.coalesce(said.take(self._take), known)
+        return pc.coalesce(self._taken(said, pa.large_string()), known) if self._said else known
 
     def status(self) -> pa.Array:
         """Every row has one: an intent without outcome is unresolved, a row never begun not attempted."""
-        known = self.overridden("status", lambda entry: entry.status or Status.UNRESOLVED.value)
+        known = self.overridden("status", [each or Status.UNRESOLVED.value for each in self.said("status")])
         if only_value(known):  # as in most pages of most nights
             return known
         return pc.if_else(pc.equal(known, ""), Status.NOT_ATTEMPTED.value, known)
 
     def code(self, status: pa.Array) -> pa.Array:
         """A row that has no outcome has a code that says so."""
-        known = self.overridden("code", lambda entry: entry.code if entry.status else "open-intent")
+        told = zip(self.said("status"), self.said("code"), strict=True)
+        known = self.overridden("code", [code if ended else "open-intent" for ended, code in told])
         if only_value(known):
             return known
         silent = pc.and_(pc.equal(status, Status.NOT_ATTEMPTED.value), pc.equal(known, ""))
         return pc.if_else(silent, "not-attempted", known)
 
-    def number(self, get: Get) -> Positions:
-        """A count that is 0 where there is no entry."""
-        if not self._entries:
-            return np.zeros(len(self.rows), dtype=np.int64)
-        return _numpy(pc.fill_null(self._taken(get, pa.int64()), 0), np.int64)
+    def started(self) -> pa.Array:
+        """When a row was begun; of an intent, at the latest when its POST went out."""
+        times = zip(self.said("started_at"), self.said("intended_at"), strict=True)
+        return self.text([started or intended for started, intended in times])
 
-    def optional_int(self, get: Get) -> pd.arrays.IntegerArray:
+    def number(self, said: Sequence[int]) -> Positions:
+        """A count that is 0 where there is no entry."""
+        if not self._said:
+            return np.zeros(len(self.rows), dtype=np.int64)
+        return _numpy(pc.fill_null(self._taken(said, pa.int64()), 0), np.int64)
+
+    def optional_int(self, said: Sequence[int | None]) -> pd.arrays.IntegerArray:
         """An integer that may be missing."""
-        if not self._entries:
+        if not self._said:
             return self.unknown()
-        found = self._taken(get, pa.int64())
+        found = self._taken(said, pa.int64())
         return pd.arrays.IntegerArray(
             _numpy(pc.fill_null(found, 0), np.int64), _numpy(pc.is_null(found), np.bool_)
         )
@@ -148,14 +155,14 @@ class _Page:
         """A number that is missing everywhere."""
         return pd.arrays.IntegerArray(np.zeros(len(self.rows), np.int64), np.ones(len(self.rows), bool))
 
-    def milliseconds(self, get: Get) -> npt.NDArray[np.float64]:
+    def milliseconds(self, said: Sequence[float | None]) -> npt.NDArray[np.float64]:
         """A time to a tenth of a millisecond; more digits would only be noise."""
-        if not self._entries:
+        if not self._said:
             return np.full(len(self.rows), np.nan)
-        return np.round(_numpy(self._taken(get, pa.float64()), np.float64), 1)
+        return np.round(_numpy(self._taken(said, pa.float64()), np.float64), 1)
 
-    def _taken(self, get: Get, kind: pa.DataType) -> pa.Array:
-        return pa.array([get(entry) for entry in self._entries], kind).take(self._take)
+    def _taken(self, said: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        return pa.array(said, kind).take(self._take)
 
 
 def _numpy(column: pa.Array, kind: type[Scalar]) -> npt.NDArray[Scalar]:
@@ -163,10 +170,10 @@ def _numpy(column: pa.Array, kind: type[Scalar]) -> npt.NDArray[Scalar]:
     return np.array(column.to_numpy(zero_copy_only=False), dtype=kind)
 
 
-def _positions(rows: Positions, entries: Sequence[Entry]) -> Positions:
-    if not entries:
+def _positions(rows: Positions, of_entries: Sequence[int]) -> Positions:
+    if not of_entries:
         return np.full(len(rows), -1, dtype=np.int64)
-    index = pd.Index([entry.row for entry in entries], dtype="int64")
+    index = pd.Index(np.array(of_entries, dtype=np.int64))
     return index.get_indexer(pd.Index(rows)).astype(np.int64)
 
 
