@@ -133,19 +133,23 @@ def growers(
 
     An id that is no UUID is nobody's. What is no fingerprint is equal to none.
     """
-    good = [i for i, one in enumerate(ids) if _UUID.fullmatch(one)]
-    wide = uuid_words(pa.array([ids[i] for i in good], pa.large_string()))
-    told = hex_words(pa.array([_digits(prints[i]) for i in good], pa.large_string()))
-    assert wide is not None  # noqa: S101  (the patterns are what makes words)
-    assert told is not None  # noqa: S101
+    wide = uuid_words(pa.array(ids, pa.large_string()))
+    if wide is None:  # one by one only where it must be
+        good = [i for i, one in enumerate(ids) if _UUID.fullmatch(one)]
+        given = (ids, prints, states, healths, credential_ids)
+        return growers(*([column[i] for i in good] for column in given))  # type: ignore[arg-type]
+    told = hex_words(pa.array(prints, pa.large_string()))
+    if told is None:
+        told = hex_words(pa.array(map(_digits, prints), pa.large_string()))
+    assert told is not None  # noqa: S101  (the pattern is what makes words)
     columns = [
         _keys(wide),
         wide[:, 0],
         told[:, 0],
-        np.array([states[i] for i in good], np.uint8),
-        np.array([HEALTHS.index(healths[i]) for i in good], np.uint8),
+        np.array(states, np.uint8),
+        np.array([HEALTHS.index(health) for health in healths], np.uint8),
     ]
-    return _latest(columns, _alike([_short(pa.array([credential_ids[i] for i in good], pa.string()))]))
+    return _latest(columns, _alike([_short(pa.array(credential_ids, pa.string()))]))
 
 
 def _digits(text: str) -> str:

@@ -39,7 +39,7 @@ def clustered(given: Mapping[str, Any], config: Path | None) -> Onboarding:
             from bulk_onboard.cluster.lead import Input, Surroundings, onboard  # noqa: PLC0415
         except ModuleNotFoundError:
             raise UsageError("--cluster is not part of this installation; leave it out") from None
-        from bulk_onboard.read.joined import ranges_of  # noqa: PLC0415
+        from bulk_onboard.read.part import ranges_of  # noqa: PLC0415
 
         parts = _parts(file, settings)
         source = Input(shown(file), parts.parts, _providers(parts, settings), ranges_of(parts.heads))

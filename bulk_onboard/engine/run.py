@@ -45,7 +45,7 @@ from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
-from bulk_onboard.read.joined import row_ranges
+from bulk_onboard.read.part import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 

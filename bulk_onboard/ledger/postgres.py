@@ -45,6 +45,7 @@ _SESSION = """
         set_config('tcp_keepalives_count', '3', false)
 """
 _MAY_NOT = "42501"
+schema.entry_grower.dialect_kwargs["postgresql_where"] = schema.of_a_grower
 
 
 class Postgres:

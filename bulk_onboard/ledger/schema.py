@@ -204,11 +204,6 @@ entry = Table(
     sqlite_with_rowid=False,
 )
 # Rows without a valid leafUserId have none here, and are nobody's history.
-_OF_A_GROWER = entry.c.leaf_user_id != ""
-Index(
-    "entry_grower",
-    entry.c.scope_id,
-    entry.c.leaf_user_id,
-    sqlite_where=_OF_A_GROWER,
-    postgresql_where=_OF_A_GROWER,
-)
+of_a_grower = entry.c.leaf_user_id != ""
+# `postgres` says the same for its own: to name it here would load all of SQLAlchemy's part for it.
+entry_grower = Index("entry_grower", entry.c.scope_id, entry.c.leaf_user_id, sqlite_where=of_a_grower)

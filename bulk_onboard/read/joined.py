@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
 from bulk_onboard.header import normal
 from bulk_onboard.read.columns import text_column
@@ -16,7 +16,6 @@ from bulk_onboard.read.part import Head, Size
 from bulk_onboard.read.parts import Parts, open_part, taken_apart
 from bulk_onboard.read.places import files_at
 
-_SHOWN = 20
 _NO_END = Size(rows=1 << 62, bytes=1 << 62)
 
 Places = Sequence[int | None]
@@ -25,20 +24,6 @@ Places = Sequence[int | None]
 def join(where: str, sheet: str | None, wanted: Collection[str]) -> Joined:
     """All files of a folder, or those that a pattern matches. Raises InputError, UsageError."""
     return Joined(taken_apart(files_at(where), sheet, wanted, _NO_END))
-
-
-def row_ranges(source: Source) -> str:
-    """In words, which rows are of which file; "" where there is one file only."""
-    return ranges_of(source.heads) if isinstance(source, Joined) else ""
-
-
-def ranges_of(heads: Sequence[Head]) -> str:
-    """The same of files that are read in parts."""
-    if len(heads) == 1:
-        return ""
-    told = [f"{head.name} from {head.before + 1:,}" for head in heads[:_SHOWN]]
-    more = f", … and {len(heads) - _SHOWN} more files" if len(heads) > _SHOWN else ""
-    return f"rows are numbered through {len(heads)} files: {', '.join(told)}{more}"
 
 
 class Joined:

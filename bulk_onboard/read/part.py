@@ -5,9 +5,14 @@ It may travel: a cluster shows its tasks on pages, and keeps them on disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+from bulk_onboard.chunk import Source
 from bulk_onboard.read.held import Stamp
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +83,24 @@ class Head:
     before: int
     shift: int
     last: int | None
+
+
+@runtime_checkable
+class OfFiles(Protocol):
+    """A source of one file or several: what their headers are, in their order."""
+
+    heads: Sequence[Head]
+
+
+def row_ranges(source: Source) -> str:
+    """In words, which rows are of which file; "" where there is one file only."""
+    return ranges_of(source.heads) if isinstance(source, OfFiles) else ""
+
+
+def ranges_of(heads: Sequence[Head]) -> str:
+    """The same of files that are read in parts."""
+    if len(heads) == 1:
+        return ""
+    told = [f"{head.name} from {head.before + 1:,}" for head in heads[:_SHOWN]]
+    more = f", … and {len(heads) - _SHOWN} more files" if len(heads) > _SHOWN else ""
+    return f"rows are numbered through {len(heads)} files: {', '.join(told)}{more}"

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Protocol
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bulk_onboard.report.draft import Draft, drafts
 from bulk_onboard.report.rows import COLUMNS
@@ -181,6 +180,8 @@ class _Parquet:
     """Typed columns, compressed."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        import pyarrow.parquet as pq  # noqa: PLC0415  (a twentieth of the start-up, for who wants it)
+
         self._writer = pq.ParquetWriter(file, schema, compression="zstd")
 
     def write(self, table: pa.Table) -> None:
