@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import takewhile
 
 # Seconds for which turns are remembered, so that a late refusal can still be placed among them.
 REMEMBERED = 10.0
@@ -16,15 +17,22 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self._passed: deque[float] = deque()
+        self._sent: deque[float] = deque()
+        self._refused: deque[float] = deque()
         self._began = float("-inf")
         self.latest = float("-inf")
         self.answered = self.refused = self.in_a_row = 0
 
+    def sent(self, turn: float) -> None:
+        """A request goes out; what is too long ago to matter is forgotten."""
+        self._sent.append(turn)
+        for turns in (self._sent, self._refused):
+            while turns and turns[0] < turn - REMEMBERED:
+                turns.popleft()
+
     def passed(self, turn: float) -> None:
         """The request of this turn was not one too many."""
         self.in_a_row = 0
-        self._passed.append(turn)
         self.latest = max(self.latest, turn)
         if turn > self._began:
             self.answered += 1
@@ -33,6 +41,7 @@ class Answers:
         """The request of this turn was one too many. Whether it says anything about the present rate."""
         self.in_a_row += 1
         self.latest = max(self.latest, turn)
+        self._refused.append(turn)
         # Requests that were under way when the rate was changed say nothing about the new rate.
         if turn <= self._began:
             return False
@@ -41,15 +50,19 @@ class Answers:
         return True
 
     def taken(self, turn: float) -> int:
-        """How many of the second before this turn were not refused."""
-        return sum(turn - 1.0 < at <= turn for at in self._passed)
+        """How many of the second up to this turn were not refused.
+
+        What has no answer yet counts: a refusal comes at once, while Leaf is still at work on what it took.
+        """
+        return _in_second(self._sent, turn) - _in_second(self._refused, turn)
 
     def anew(self, since: float) -> None:
         """Count from here on: the rate was changed after the turn at ``since``."""
         self._began = since
         self.answered = self.refused = self.in_a_row = 0
 
-    def forget(self, now: float) -> None:
-        """Let go of what is too long ago to matter."""
-        while self._passed and self._passed[0] < now - REMEMBERED:
-            self._passed.popleft()
+
+def _in_second(turns: deque[float], end: float) -> int:
+    """How many there are in the second up to ``end``, of turns that are in order, or nearly."""
+    later = takewhile(lambda turn: turn > end - 1.0, reversed(turns))
+    return sum(turn <= end for turn in later)

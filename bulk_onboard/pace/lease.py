@@ -35,7 +35,7 @@ class Lease:
         self._demand = _Demand()
         self._began: float | None = None
         self._last = -math.inf
-        self._held_until = -math.inf
+        self._held_until = self._resumed = -math.inf
         self._braking: int | None = None
         self._braked_epoch = -1
         self._refused_rate = 0.0
@@ -66,7 +66,7 @@ class Lease:
             refused=answers.refused,
             in_a_row=answers.in_a_row,
             taken=answers.taken(answers.latest) if now - self._last < RECENT else 0,
-            age=max(0.0, answers.latest - max(began, self._held_until)),
+            age=max(0.0, answers.latest - max(began, self._resumed_before(answers.latest))),
         )
 
     def obey(self, orders: Orders) -> bool:
@@ -101,7 +101,7 @@ class Lease:
         self._demand.sent += 1
         if self._began is None:
             self._began = now
-        self._answers.forget(now)
+        self._answers.sent(now)
 
     def passed(self, turn: float) -> None:
         """The request of this turn was not one too many."""
@@ -118,14 +118,20 @@ class Lease:
         if (answers.in_a_row >= IN_A_ROW or often) and self._braked_epoch != epoch:
             self._braked_epoch, self._braking = epoch, self._reports + 1
 
-    def asked_to_wait(self, until: float) -> None:
+    def asked_to_wait(self, now: float, until: float) -> None:
         """Leaf asks this worker to wait."""
         self._pauses += 1
-        self.held(until)
+        self.held(now, until)
 
-    def held(self, until: float) -> None:
+    def held(self, now: float, until: float) -> None:
         """Nothing goes out before this time."""
+        if self._held_until <= now:
+            self._resumed = self._held_until
         self._held_until = max(self._held_until, until)
+
+    def _resumed_before(self, turn: float) -> float:
+        """When the latest pause before this turn ended; the one that its refusal asked for came after it."""
+        return self._held_until if self._held_until <= turn else self._resumed
 
 
 class _Demand:

@@ -36,7 +36,7 @@ class Pace:
         self._search = Search(rate)
         self._answers = Answers()
         self._began: float | None = None
-        self._last = 0.0
+        self._last = self._resumed = 0.0
         self._waited = float("-inf")
 
     @property
@@ -63,7 +63,10 @@ class Pace:
 
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds. A longer pause already begun is kept."""
+        earlier = self._ceiling.held_until
         if self._ceiling.hold(seconds):
+            if earlier <= self._ceiling.held_until - seconds:  # that pause had ended
+                self._resumed = earlier
             self._meter.held(self._ceiling.held_until - seconds, self._ceiling.held_until)
             self._on_hold(seconds)
 
@@ -86,7 +89,7 @@ class Pace:
             rate=self._ceiling.rate,
             busy=turn - self._waited < 1.0 or max(taken, answers.in_a_row) >= ENOUGH,
             taken=taken,
-            age=turn - max(began, self._ceiling.held_until),
+            age=turn - max(began, self._resumed_before(turn)),
             in_a_row=answers.in_a_row,
             answered=answers.answered,
             refused=answers.refused,
@@ -98,6 +101,11 @@ class Pace:
             if self._search.probing:
                 self._on_slower(self._ceiling.rate)
 
+    def _resumed_before(self, turn: float) -> float:
+        """When the latest pause before this turn ended; the one that its refusal asked for came after it."""
+        held_until = self._ceiling.held_until
+        return held_until if held_until <= turn else self._resumed
+
     def _set_rate(self) -> None:
         if self._search.rate != self._ceiling.rate:
             self._ceiling.change(self._search.rate)
@@ -108,4 +116,4 @@ class Pace:
             self._began = self._last = now
         self._search.sent_for(min(IDLE, now - self._last))
         self._last = now
-        self._answers.forget(now)
+        self._answers.sent(now)

@@ -4,6 +4,10 @@ Down at once, to a little less than what Leaf was seen to take in the second bef
 every second, slowly while the known limit is ahead, and faster and faster once it is passed without a word,
 for then the limit has risen. The dearer the last refusal was, the longer until the limit is tried again.
 
+Where Leaf asks for a pause each refusal costs all of it. There the rate stays where it is until the limit is
+tried, which it is less and less often while it proves to be the same; and who is refused before that keeps
+more of a distance, for on a busy machine or a long way requests arrive in crowds.
+
 Refusals that stay as frequent however slow we are do not speak of our rate: then going slower is no cure,
 and the old rate comes back.
 """
@@ -11,13 +15,19 @@ and the old rate comes back.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 DOWN = 0.97
 # The known limit is tried again after so many seconds, or so many times the pause that Leaf asked for.
 TRY_AGAIN = 6.0
-TRY_AGAIN_PAUSES = 20.0
+TRY_AGAIN_PAUSES, MOST_PAUSES = 20.0, 80.0
+# With every refusal that comes before that, and costs a pause, so much more of a distance, but no more than
+# that in all; a little is taken back whenever the limit was reached without one.
+CAREFUL, FARTHEST, CLOSER = 0.97, 0.85, 1.01
+# Less than that share was taken before, or before several in a row: then it is not the distance, the limit
+# is another.
+FALLEN, FALLEN_IN_A_ROW = 0.6, 0.9
 # Beyond the known limit: so much more within so many seconds, then by this factor per second.
 BEYOND, BEYOND_SECONDS = 1.03, 2.0
 FASTER = 1.3
@@ -39,6 +49,7 @@ class Probe:
     ``limit``: what Leaf took in the second before it refused. ``start``: the rate right after that.
     ``again``: seconds of sending until the limit is reached again. ``before``: the rate before Leaf refused
     for the first time. ``share``: the share refused of what went before, if going slower was no cure.
+    ``dear``: whether a refusal costs a pause.
     """
 
     limit: float
@@ -46,11 +57,12 @@ class Probe:
     again: float
     before: float
     share: float | None = None
+    dear: bool = False
 
     def rate(self, sending: float) -> float:
         """The rate after so many seconds of sending since the refusal."""
         if sending < self.again:
-            return self.start + (self.limit - self.start) * sending / self.again
+            return self.start if self.dear else self.start + (self.limit - self.start) * sending / self.again
         past = sending - self.again
         # One more at least: a limit of five is passed by six, not by 5.15.
         beyond = max(self.limit * BEYOND, self.limit + 1)
@@ -102,13 +114,37 @@ def learn(known: Knowledge, told: Refusal) -> Knowledge:
         case Immune(share):
             return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
         case Probe() if told.rate >= known.limit:
-            return _slower(told if evident else told._replace(taken=math.floor(known.limit)), told.rate)
+            return _tried(known, told if evident else told._replace(taken=math.floor(known.limit)))
+        case Probe(dear=True) if evident and told.share < OFTEN:
+            return _farther(known, told)
         case Probe() if evident and told.share >= TOLERATED:
             if known.share is not None and known.share / 2 <= told.share < SHUT:
                 return Immune(told.share)
             return _slower(told, known.before, told.share)
         case Probe():
             return known
+
+
+def _tried(known: Probe, told: Refusal) -> Probe:
+    """After the limit was tried again, and Leaf refused."""
+    found = _slower(told, told.rate)
+    same = known.limit * FARTHEST < found.limit <= known.limit * BEYOND
+    if not (known.dear and found.dear and same):
+        return found
+    limit, again = min(known.limit, found.limit), min(2 * known.again, MOST_PAUSES * told.pause)
+    return replace(
+        found, limit=limit, start=limit * min(DOWN, known.start / known.limit * CLOSER), again=again
+    )
+
+
+def _farther(known: Probe, told: Refusal) -> Probe:
+    """After a refusal that cost a pause, before the limit was tried again."""
+    fallen = FALLEN_IN_A_ROW if told.in_a_row >= IN_A_ROW else FALLEN
+    if told.busy and told.taken < known.start * fallen:
+        return _slower(told, known.before)
+    start = max(SLOWEST, known.start * CAREFUL)
+    # Who would have to keep too much of a distance was wrong about the limit.
+    return replace(known, start=start, limit=known.limit if start >= known.limit * FARTHEST else known.start)
 
 
 def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
@@ -118,4 +154,4 @@ def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
         limit = min(told.rate, limit if told.busy else max(limit, told.rate * UNKNOWN))
     limit = max(SLOWEST, limit)
     again = max(TRY_AGAIN, TRY_AGAIN_PAUSES * told.pause)
-    return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share)
+    return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share, dear=told.pause > 0)

@@ -57,7 +57,7 @@ class SharedPace:
             return
         if orders.pause > 0 and self._ceiling.hold(orders.pause):
             self._meter.held(_now(), self._ceiling.held_until)
-            self._lease.held(self._ceiling.held_until)
+            self._lease.held(_now(), self._ceiling.held_until)
         rate = 0.0 if math.isinf(orders.share) else orders.share
         if orders.share > 0 and rate != self._ceiling.rate:
             self._ceiling.change(rate)
@@ -82,7 +82,7 @@ class SharedPace:
         """Let no request out for so many seconds, here at once and soon anywhere. A longer pause is kept."""
         if self._ceiling.hold(seconds):
             self._meter.held(_now(), self._ceiling.held_until)
-            self._lease.asked_to_wait(self._ceiling.held_until)
+            self._lease.asked_to_wait(_now(), self._ceiling.held_until)
             self._urgent()
 
     def passed(self, turn: float) -> None:

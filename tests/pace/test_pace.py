@@ -20,9 +20,13 @@ Limit = Callable[[float], float]
 
 @dataclass
 class Server:
-    """Allows so many requests in any second, by the time since the first; refuses a share at random."""
+    """Allows so many requests in any second, by the time since the first; refuses a share at random.
+
+    What it takes is answered after ``work`` seconds, a refusal at once.
+    """
 
     limit: Limit
+    work: float = 0.0
     random_share: float = 0.0
     after: float | None = None
     draw: Random = field(default_factory=lambda: Random(3))
@@ -41,15 +45,34 @@ class Server:
         return good
 
 
-async def send(pace: Pace, server: Server, rows: int) -> None:
+class Way:
+    """To the server: some milliseconds, and now and then a stall that makes a crowd of all that come in it.
+
+    ``stalls`` in a second, none longer than ``longest`` seconds.
+    """
+
+    def __init__(self, stalls: float = 0.0, longest: float = 0.0, late: float = 0.0) -> None:
+        self._draw, self._stalls, self._longest, self._late = Random(5), stalls, longest, late
+        self._since = self._until = 0.0
+
+    async def __call__(self) -> None:
+        now = clock()
+        at = now + LATENCY / 2 + (self._draw.expovariate(1 / self._late) if self._late else 0.0)
+        while self._stalls and self._until < at:
+            self._since = max(self._until, at - 10) + self._draw.expovariate(self._stalls)
+            self._until = self._since + self._draw.random() * self._longest
+        await asyncio.sleep((self._until if self._since <= at <= self._until else at) - now)
+
+
+async def send(pace: Pace, server: Server, rows: int, way: Way) -> None:
     """So many rows, each sent until it passes."""
 
     async def one() -> None:
         for attempt in range(1000):
             turn = await pace.turn()
-            await asyncio.sleep(LATENCY / 2)
+            await way()
             good = server.allows(clock())
-            await asyncio.sleep(LATENCY / 2)
+            await asyncio.sleep(LATENCY / 2 + good * server.work)
             if good:
                 pace.passed(turn)
                 starts.release()
@@ -64,12 +87,12 @@ async def send(pace: Pace, server: Server, rows: int) -> None:
             group.create_task(one())
 
 
-def ran(rate: float, server: Server, rows: int) -> float:
+def ran(rate: float, server: Server, rows: int, **way: float) -> float:
     """Seconds that it took."""
 
     async def main() -> float:
         began = clock()
-        await send(Pace(rate), server, rows)
+        await send(Pace(rate), server, rows, Way(**way))
         return clock() - began
 
     return warp(main())
@@ -82,6 +105,47 @@ def test_the_rate_settles_just_below_a_limit_that_nobody_told(limit: int, after:
     # Trying one more per second is a fifth too much where five are allowed.
     assert ran(5 * limit, server, 30 * limit) <= (1.15 if limit > 5 else 1.3) * 30
     assert len(server.refused) <= 0.03 * 30 * limit + 3
+
+
+@pytest.mark.parametrize("limit", [20, 100])
+@pytest.mark.parametrize(("longest", "most"), [(0.03, 1.12), (0.1, 1.25)])
+def test_pauses_are_few_even_where_requests_arrive_in_crowds(limit: int, longest: float, most: float) -> None:
+    server = Server(lambda _at: limit, after=1.0)
+    assert ran(5 * limit, server, 60 * limit, stalls=1.5, longest=longest, late=0.003) <= most * 60
+    assert len(server.refused) <= 0.02 * 60 * limit
+
+
+@pytest.mark.parametrize("after", [None, 1.0])
+def test_a_leaf_that_refuses_at_once_and_takes_its_time_for_the_others_is_not_taken_for_a_slow_one(
+    after: float | None,
+) -> None:
+    server = Server(lambda _at: 100, work=0.8, after=after)
+    assert ran(500, server, 30 * 100) <= 1.15 * 30
+    assert len(server.refused) <= 0.03 * 30 * 100
+
+
+def test_a_limit_that_falls_is_followed_also_where_each_refusal_costs_a_pause() -> None:
+    server = Server(lambda at: 200 if at < 10 else 140 if at < 40 else 50, after=1.0)
+    ran(500, server, 200 * 10 + 140 * 30 + 50 * 30)
+    first = server.passed[0]
+    assert len([at for at in server.passed if 20 <= at - first < 40]) >= 0.85 * 20 * 140
+    assert len([at for at in server.passed if 50 <= at - first < 70]) >= 0.85 * 20 * 50
+    assert len(server.refused) <= 0.02 * (len(server.passed) + len(server.refused))
+
+
+def test_a_refusal_counts_from_the_pause_before_it_and_not_from_its_own() -> None:
+    async def main() -> tuple[float, float]:
+        pace = Pace(10)
+        for _ in range(30):
+            pace.passed(await pace.turn())
+        pace.throttled(await pace.turn(), 1.0)
+        after_seconds = pace.rate
+        pace.throttled(await pace.turn(), 1.0)  # the first one after the pause
+        return after_seconds, pace.rate
+
+    first, second = warp(main())
+    assert first < 10  # there was a second to look back on
+    assert second == first  # now there was not
 
 
 def test_the_rate_follows_a_limit_that_rises_and_one_that_falls() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,58 @@ def test_a_dear_refusal_is_not_risked_again_soon() -> None:
     assert found.again == 100
 
 
+DEAR = Probe(limit=100, start=97, again=20, before=500, dear=True)
+
+
+def test_where_a_refusal_costs_a_pause_the_rate_stays_until_the_limit_is_tried_again() -> None:
+    assert learn(None, refusal(rate=500, taken=100, pause=1.0)) == DEAR
+    assert {DEAR.rate(at) for at in (0, 10, 19.9)} == {97}
+    assert DEAR.rate(20) == 100
+
+
+def test_a_limit_that_proves_to_be_the_same_is_tried_less_and_less_often() -> None:
+    known = DEAR
+    for again in (40, 80, 80):
+        # A few more were taken in the second before than are allowed: they came late.
+        found = learn(known, refusal(rate=103, taken=102, pause=1.0))
+        assert found == replace(known, again=again, before=103)
+        assert isinstance(found, Probe)
+        known = found
+
+
+def test_another_limit_is_tried_again_soon() -> None:
+    known = replace(DEAR, again=80)
+    for rate, taken in ((150, 140), (101, 60)):
+        found = learn(known, refusal(rate=rate, taken=taken, pause=1.0))
+        assert found == replace(DEAR, limit=taken, start=pytest.approx(taken * 0.97), before=rate)
+
+
+def test_who_is_refused_before_that_keeps_more_of_a_distance_and_comes_closer_again() -> None:
+    known = learn(DEAR, refusal(rate=97, taken=96, pause=1.0))
+    assert known == replace(DEAR, start=pytest.approx(97 * 0.97))
+    assert isinstance(known, Probe)
+    closer = learn(known, refusal(rate=101, taken=99, pause=1.0))
+    assert isinstance(closer, Probe)
+    assert closer.start / closer.limit == pytest.approx(known.start / known.limit * 1.01)
+
+
+def test_who_would_keep_too_much_of_a_distance_was_wrong_about_the_limit() -> None:
+    known = DEAR
+    for _ in range(20):
+        found = learn(known, refusal(rate=known.start, taken=int(known.start * 0.9), pause=1.0))
+        assert isinstance(found, Probe)
+        assert found.start < known.start
+        assert found.limit <= known.limit
+        known = found
+    assert known.start < 60
+
+
+def test_a_limit_that_has_fallen_by_much_is_seen_at_once() -> None:
+    found = learn(DEAR, refusal(rate=97, taken=30, pause=1.0))
+    assert isinstance(found, Probe)
+    assert (found.limit, found.before) == (30, 500)
+
+
 def test_the_rate_passes_the_known_limit_slowly_and_then_ever_faster() -> None:
     assert KNOWN.rate(0) == KNOWN.start
     assert KNOWN.rate(KNOWN.again) == pytest.approx(80)
@@ -95,7 +149,7 @@ refusals = st.builds(
 )
 
 
-@given(st.none() | st.builds(Immune, st.floats(0, 1)) | st.just(KNOWN), refusals)
+@given(st.none() | st.builds(Immune, st.floats(0, 1)) | st.sampled_from([KNOWN, DEAR]), refusals)
 def test_a_refusal_never_raises_the_rate_of_a_probe(known: Probe | Immune | None, told: Refusal) -> None:
     found = learn(known, told)
     if isinstance(found, Probe) and found is not known:

@@ -222,7 +222,7 @@ class Worker:
             return
         if orders.pause:
             self._held_until = max(self._held_until, self.env.now + orders.pause)
-            self.lease.held(self._held_until)
+            self.lease.held(self.env.now, self._held_until)
         if orders.number != before:
             self._hurries()
         self.wakes()
@@ -296,7 +296,7 @@ class Worker:
         self.lease.throttled(turn)
         if after:
             self._held_until = max(self._held_until, self.env.now + after)
-            self.lease.asked_to_wait(self._held_until)
+            self.lease.asked_to_wait(self.env.now, self._held_until)
         self._hurries()
         row.attempts += 1
         self._later(row, after or self.world.draw.random() * min(30.0, 0.5 * 2**row.attempts))
