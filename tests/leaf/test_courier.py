@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier import Courier, _heard, packed, taken, told
+from bulk_onboard.leaf.courier_process import spare
 from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Secret, Transient
@@ -267,3 +268,10 @@ async def test_what_comes_to_it_in_a_crowd_goes_out_at_the_ceiling() -> None:
         began = asyncio.get_running_loop().time()
         await asyncio.gather(*(courier.exchange(POST) for _ in range(21)))
         assert 1.0 <= asyncio.get_running_loop().time() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "beyond"), [(0, 0), (1_000, 0), (1_500, 0.015), (2_000, 0.03), (9_000, 0.03)]
+)
+def test_the_faster_the_longer_a_second_is_guarded(rate: float, beyond: float) -> None:
+    assert spare(rate) == pytest.approx(beyond)
