@@ -15,7 +15,7 @@ import numpy as np
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import text, unquoted
+from bulk_onboard.read import text, tidy
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
@@ -103,7 +103,7 @@ class Delimited:
             self._take(
                 _reader(islice(lines, layout.sep_line, None), layout.delimiter), layout.header_at + 1, 1
             )
-            yield from self._quoted(lines, columns, size, number)
+            yield from self._untidy(lines, columns, size, number)
             return
         line = 1 + text.line_count(self._head(content))
         yield from self._below(content, line, number, columns, size)
@@ -112,16 +112,18 @@ class Delimited:
         self, content: text.Pieces, line: int, number: int, columns: Sequence[int], size: int
     ) -> Iterator[Chunk]:
         """The rows of content that begins with a record, of these numbers of the first line and row."""
-        # A cell in quotes may go on in the next lines, so that from the first quote on no line stands alone.
         while piece := content.piece(size):
-            if b'"' in piece or text.is_unended(piece):
+            # A cell in quotes may go on in the next lines: where one may, no line behind it stands alone.
+            if text.is_unended(piece) or not tidy.is_tidy(piece, self._layout.delimiter):
                 lines = self._lines(chain([piece], content.left()), line)
-                yield from self._quoted(lines, columns, size, number)
+                yield from self._untidy(lines, columns, size, number)
                 return
-            chunks, count = self._plain(piece, columns, number)
+            chunk, rows, ended = self._tidy(piece, line, columns, number)
+            number, line = number + rows, line + ended
             del piece  # not to be held with the next one
-            yield from chunks
-            line, number = line + count, number + count
+            if len(chunk.numbers):
+                yield chunk
+            del chunk
 
     def _head(self, content: text.Pieces) -> bytes:
         """The lines down to the header."""
@@ -139,16 +141,18 @@ class Delimited:
     def _lines(self, content: Iterable[bytes], first: int) -> Iterator[str]:
         return chain.from_iterable(text.lines(content, self.name, first))
 
-    def _plain(self, piece: bytes, columns: Sequence[int], number: int) -> tuple[Iterator[Chunk], int]:
-        """The rows of lines without quotes, each of which is a row; how many there were."""
-        found = unquoted.columns_of(piece, self._layout.delimiter, len(self._layout.header), columns)
+    def _tidy(self, piece: bytes, line: int, columns: Sequence[int], number: int) -> tuple[Chunk, int, int]:
+        """The rows of lines that hold whole ones; how many rows there were, blank ones too, and lines."""
+        layout = self._layout
+        found = tidy.columns_of(piece, layout.delimiter, len(layout.header), columns)
         if found is None:
-            lines = list(self._lines([piece], number))
-            return self._quoted(iter(lines), columns, len(lines), number), len(lines)
+            lines = list(self._lines([piece], line))
+            rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)
+            return _chunk(rows, number, columns, len(layout.header)), len(rows), len(lines)
         count = text.line_count(piece)
-        return iter([make_chunk(np.arange(number, number + count, dtype=np.int64), found)]), count
+        return make_chunk(np.arange(number, number + count, dtype=np.int64), found), count, count
 
-    def _quoted(
+    def _untidy(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
     ) -> Iterator[Chunk]:
         """The rows of lines with anything in them."""

@@ -57,6 +57,24 @@ def borders(content: Iterable[bytes], delimiter: str, first: Border, size: Size)
     return walk.found(sound=sound)
 
 
+def neighbours_of(delimiter: str) -> np.ndarray:
+    """By byte, whether it may stand outside beside a quote that opens a cell or closes it, or doubles it."""
+    neighbours = np.zeros(256, bool)
+    neighbours[[_LF, _CR, ord(delimiter), _QUOTE]] = True
+    return neighbours
+
+
+def quotes_in_turn(data: np.ndarray, neighbours: np.ndarray, *, inside: bool) -> np.ndarray | None:
+    """Where the quotes of whole lines are, each of which opens a cell or closes it; None if one does not.
+
+    ``inside``: whether a cell is open where the lines begin.
+    """
+    quotes = np.flatnonzero(data == _QUOTE)
+    opening, closing = quotes[int(inside) :: 2], quotes[1 - int(inside) :: 2]
+    before, after = opening[opening > 0] - 1, closing[closing + 1 < len(data)] + 1
+    return quotes if neighbours[data[before]].all() and neighbours[data[after]].all() else None
+
+
 class _Walk:
     """From the first border to the last."""
 
@@ -64,8 +82,7 @@ class _Walk:
         self.inside = False
         self._begins, self._here, self._size = [first], first, size
         self._limits = frozenset((_LF, _CR, ord(delimiter)))
-        self._neighbours = np.zeros(256, bool)
-        self._neighbours[[*self._limits, _QUOTE]] = True
+        self._neighbours = neighbours_of(delimiter)
 
     def found(self, *, sound: bool) -> Borders:
         """What has been found so far."""
@@ -95,12 +112,8 @@ class _Walk:
 
     def _flips(self, piece: bytes, data: np.ndarray) -> np.ndarray | None:
         """The quotes that open a cell or close it, in turn; doubled ones, which do both, are among them."""
-        quotes = np.flatnonzero(data == _QUOTE)
-        opening, closing = quotes[int(self.inside) :: 2], quotes[1 - int(self.inside) :: 2]
-        before, after = opening[opening > 0] - 1, closing[closing + 1 < len(data)] + 1
-        if self._neighbours[data[before]].all() and self._neighbours[data[after]].all():
-            return quotes
-        return self._one_by_one(piece)
+        quotes = quotes_in_turn(data, self._neighbours, inside=self.inside)
+        return self._one_by_one(piece) if quotes is None else quotes
 
     def _one_by_one(self, piece: bytes) -> np.ndarray | None:
         """The same where a quote stands in the midst of a cell; None if one is closed there."""

@@ -1,6 +1,8 @@
-"""Lines of CSV without a quote among them, taken apart by Arrow: four times as fast, and the same result.
+"""Lines of CSV that are a row each, taken apart by Arrow: three to four times as fast, and the same result.
 
-Whatever is not plain, such as a row of another length or a blank one, is left to the reader that knows all.
+Quotes must be tidy: one opens a cell, at its beginning, and the next one closes it, at its end; inside they
+are doubled. Whatever else is not plain, such as a line break within quotes, a row of another length or a
+blank one, is left to the reader that knows all.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from bulk_onboard.read.records import neighbours_of, quotes_in_turn
 from bulk_onboard.read.text import line_count
 from bulk_onboard.texts import bytes_of
 
@@ -20,10 +23,20 @@ _LARGEST = 1 << 28
 _ASCII = 127
 
 
+def is_tidy(data: bytes, delimiter: str) -> bool:
+    """Whether its quotes are tidy, and the last one closes a cell: then no record goes on in what follows."""
+    if b'"' not in data:
+        return True
+    if not delimiter.isascii():
+        return False
+    found = quotes_in_turn(np.frombuffer(data, np.uint8), neighbours_of(delimiter), inside=False)
+    return found is not None and len(found) % 2 == 0
+
+
 def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) -> list[pa.Array] | None:
-    r"""These columns of lines in UTF-8 that end with ``\n``, as text; None if the lines are not plain."""
+    r"""These columns of tidy UTF-8 lines that end with ``\n``, as text; None if the lines are not plain."""
     # Arrow would take a byte order mark off the first cell.
-    if b'"' in data or data.startswith(BOM_UTF8) or not delimiter.isascii() or not columns:
+    if data.startswith(BOM_UTF8) or not delimiter.isascii() or not columns:
         return None
     if len(data) > _LARGEST:
         return None
@@ -34,18 +47,22 @@ def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) 
             pa.py_buffer(data),
             csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
             csv.ParseOptions(
-                delimiter=delimiter, quote_char=False, escape_char=False, ignore_empty_lines=False
+                delimiter=delimiter,
+                quote_char='"' if b'"' in data else False,
+                escape_char=False,
+                ignore_empty_lines=False,
             ),
             csv.ConvertOptions(
                 check_utf8=False,
                 column_types=dict.fromkeys(wanted, pa.large_string()),
                 strings_can_be_null=False,
+                quoted_strings_can_be_null=False,
                 include_columns=wanted,
             ),
         )
     except pa.ArrowInvalid:
         return None
-    # A lone \r ends a line too, so that there are more rows than lines.
+    # A lone \r ends a line too, so that there are more rows than lines; where a cell has a line break, fewer.
     if table.num_rows != line_count(data) or _may_be_blank(table.column(names[columns[0]])):
         return None
     return [table.column(names[i]).combine_chunks() for i in columns]

@@ -1,0 +1,99 @@
+"""The fast way to read lines gives what the thorough one gives, or leaves them to it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulk_onboard.errors import InputError
+from bulk_onboard.read import tidy
+from bulk_onboard.read.delimited import Delimited
+from tests.read.tables import HEADER, as_rows, opened
+
+HEAD = ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n"
+CELL = st.one_of(
+    st.sampled_from(
+        ["", " ", "a", "007", "NA", "\ufeff", "\ufeffa", "\0", "\x1c", "\u2028", "é", "🌱", "\\", "'"]
+    ),
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters='"\r\n,'), max_size=5),
+)
+# What may stand in quotes, doubled there; and quotes that are not tidy.
+QUOTED = st.lists(st.sampled_from(["a", "é", "🌱", '""', ",", "\n", "\r", "\r\n", " "]), max_size=5).map(
+    lambda inner: f'"{"".join(inner)}"'
+)
+UNTIDY = st.sampled_from(['a"b', ' "a"', '"a" ', '"a', 'a"', '"', '""a', '"a""', '"""'])
+LINE = st.one_of(st.tuples(CELL, CELL, CELL).map(",".join), st.lists(CELL, max_size=5).map(",".join))
+LINES = st.lists(st.tuples(LINE, st.sampled_from(["\n", "\r\n", "\r"])), min_size=1, max_size=12)
+
+
+QUOTED_LINES = st.lists(
+    st.tuples(
+        st.lists(st.one_of(QUOTED, CELL, CELL.map(lambda cell: f'"{cell}"')), min_size=3, max_size=3),
+        st.sampled_from(["\n", "\n", "\r\n"]),
+    ).map(lambda line: (",".join(line[0]), line[1])),
+    min_size=1,
+    max_size=12,
+)
+UNTIDY_LINES = st.lists(
+    st.tuples(
+        st.lists(st.one_of(QUOTED, CELL, UNTIDY), max_size=4).map(",".join), st.sampled_from(["\n", "\r"])
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def rows_of(content: bytes, size: int) -> list[tuple[object, ...]] | str:
+    """Everything that is known of the rows, or what is wrong with them."""
+    try:
+        with opened(content) as source:
+            chunks = list(source.chunks([1, 0, 1], size))
+    except InputError as error:
+        return str(error)
+    ragged = [bool(one) for chunk in chunks for one in chunk.ragged]
+    return [(*row, long) for row, long in zip(as_rows(chunks), ragged, strict=True)]
+
+
+@given(lines=LINES | QUOTED_LINES | UNTIDY_LINES, size=st.integers(1, 5))
+@settings(max_examples=150)
+def test_lines_are_read_as_the_thorough_reader_reads_them(lines: list[tuple[str, str]], size: int) -> None:
+    content = HEAD + "".join(line + end for line, end in lines)
+    fast = rows_of(content.encode(), size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tidy, "is_tidy", lambda *_: False)
+        assert fast == rows_of(content.encode(), size)
+
+
+def test_plain_lines_are_read_the_fast_way() -> None:
+    found = tidy.columns_of(b"a,b,c\r\n007,,NA", ",", 3, [0, 1, 0])
+    assert found is not None
+    assert [column.to_pylist() for column in found] == [["a", "007"], ["b", ""], ["a", "007"]]
+
+
+def test_tidy_quotes_are_read_the_fast_way() -> None:
+    content = b'"a","b, ""c""",\r\n"","x",y\n'
+    assert tidy.is_tidy(content, ",")
+    found = tidy.columns_of(content, ",", 3, [2, 1])
+    assert found is None  # an empty cell to begin with: the row may be blank
+    found = tidy.columns_of(content, ",", 3, [1, 0])
+    assert found is not None
+    assert [column.to_pylist() for column in found] == [['b, "c"', "x"], ["a", ""]]
+
+
+@pytest.mark.parametrize("lines", ['"a\n', 'a"b"\n', ' "a"\n', '"a" \n', '"a"b\n', '"""a\n', 'a,b"\n'])
+def test_quotes_that_are_not_tidy_are_left_alone(lines: str) -> None:
+    assert not tidy.is_tidy(lines.encode(), ",")
+
+
+def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() -> None:
+    content = HEAD + "".join(f"a{i},{i},x\n" if i != 3 else f'"a\n{i}",{i},x\n' for i in range(12))
+    with opened(content.encode()) as source, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Delimited, "_untidy", None)
+        chunks = list(source.chunks([0, 1], 4))
+    assert [row[0] for row in as_rows(chunks)] == [2, *range(3, 15)]
+
+
+@pytest.mark.parametrize("line", ["a,b", "a,b,c,d", "", ",,", " a,b,c", "\ufeffa,b,c", "a,b,c\ra,b,c"])
+def test_lines_that_are_not_plain_are_left_alone(line: str) -> None:
+    assert tidy.columns_of(f"{line}\na,b,c\n".encode(), ",", 3, [0]) is None
