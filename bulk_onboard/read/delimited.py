@@ -149,7 +149,7 @@ class Delimited:
             lines = list(self._lines([piece], line))
             rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)
             return _chunk(rows, number, columns, len(layout.header)), len(rows), len(lines)
-        count = text.line_count(piece)
+        count = len(found[0])
         return make_chunk(np.arange(number, number + count, dtype=np.int64), found), count, count
 
     def _untidy(
