@@ -132,9 +132,8 @@ def _tried(known: Probe, told: Refusal) -> Probe:
     if not (known.dear and found.dear and same):
         return found
     limit, again = min(known.limit, found.limit), min(2 * known.again, MOST_PAUSES * told.pause)
-    return replace(
-        found, limit=limit, start=limit * min(DOWN, known.start / known.limit * CLOSER), again=again
-    )
+    start = max(SLOWEST, limit * min(DOWN, known.start / known.limit * CLOSER))
+    return replace(found, limit=limit, start=start, again=again)
 
 
 def _farther(known: Probe, told: Refusal) -> Probe:

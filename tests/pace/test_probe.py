@@ -95,6 +95,14 @@ def test_a_limit_that_proves_to_be_the_same_is_tried_less_and_less_often() -> No
         known = found
 
 
+def test_no_distance_brings_the_rate_to_nothing() -> None:
+    known = Probe(limit=SLOWEST, start=SLOWEST, again=20, before=9, dear=True)
+    for rate in (SLOWEST, SLOWEST / 2):
+        found = learn(known, refusal(rate=rate, taken=1, pause=1.0))
+        assert isinstance(found, Probe)
+        assert found.start == SLOWEST
+
+
 def test_another_limit_is_tried_again_soon() -> None:
     known = replace(DEAR, again=80)
     for rate, taken in ((150, 140), (101, 60)):
