@@ -11,18 +11,16 @@ from contextlib import suppress
 class Window:
     """The latest requests, by any clock that counts seconds. ``rate``: per second, 0 for as many as come.
 
-    A rate of 2.5 means never more than three in a second; one of 0.5, one in two seconds. ``spare``: seconds
-    for which it is guarded beyond the second, for what is late on its way.
+    A rate of 2.5 means never more than three in a second; one of 0.5, one in two seconds.
     """
 
-    def __init__(self, rate: float, recent: Iterable[float] = (), spare: float = 0.0) -> None:
-        self._spare = spare
-        self._seconds = max(1.0, 1 / rate) + spare if rate else 0.0
+    def __init__(self, rate: float, recent: Iterable[float] = ()) -> None:
+        self._seconds = max(1.0, 1 / rate) if rate else 0.0
         self._recent = deque(recent, maxlen=max(1, math.ceil(rate)))
 
     def at(self, rate: float) -> Window:
         """The same for another rate."""
-        return Window(rate, self._recent, self._spare)
+        return Window(rate, self._recent)
 
     @property
     def last(self) -> float | None:

@@ -50,9 +50,3 @@ def test_even_one_that_was_forgotten_meanwhile_counts() -> None:
         found.take(now)
     found.put_off(1.0, 2.7)
     assert (found.opens(), found.last) == (3.5, 2.7)
-
-
-def test_a_second_may_be_guarded_for_longer() -> None:
-    found = Window(1, spare=0.1)
-    found.take(1.0)
-    assert (found.opens(), found.at(1).opens()) == (2.1, 2.1)

@@ -1,4 +1,4 @@
-"""How much may be under way at a time, and whether HTTP gets a process of its own."""
+"""How much may be under way at a time, at which rate, and whether HTTP gets a process of its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ ROWS_READY = 4
 MOST_IN_FLIGHT = 8192
 # From so many requests per second, and so many rows, on, HTTP gets a process of its own.
 FAST, MANY = 1_000, 5_000
+# From `FAST` on the rate is kept by a little less, by this share at this rate and beyond: so much work leaves
+# no core for whoever is to take the requests, and what had to wait comes to him in a crowd.
+FASTEST, LESS = 2_000, 0.03
 
 
 def apart(settings: Settings, to_do: int) -> bool:
@@ -27,6 +30,11 @@ def _cores() -> int:
     """How many cores this process may use: in a container, or under taskset, fewer than there are."""
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable else os.cpu_count() or 1
+
+
+def rate_below(ceiling: float) -> float:
+    """Requests per second that keep the ceiling as Leaf sees it, 0 for none."""
+    return ceiling * (1 - LESS * min(1.0, max(0.0, (ceiling - FAST) / (FASTEST - FAST))))
 
 
 def in_flight_of(settings: Settings) -> tuple[int, int]:

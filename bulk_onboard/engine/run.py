@@ -15,7 +15,7 @@ from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write, write_put_aside
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
-from bulk_onboard.engine.in_flight import apart, in_flight_of
+from bulk_onboard.engine.in_flight import apart, in_flight_of, rate_below
 from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, utc_now
@@ -278,8 +278,9 @@ class _Run:
             return
         from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (many a night asks nothing)
 
+        rate = rate_below(self._settings.pace.rate)
         pace = Pace(
-            self._settings.pace.rate,
+            rate,
             on_hold=lambda seconds: self._facts(Held(seconds)),
             on_slower=lambda rate: self._facts(Slowed(rate)),
         )
@@ -290,7 +291,7 @@ class _Run:
             Covered(pace, self._hold),
             connections=connections,
             apart=apart(self._settings, to_do),
-            rate=self._settings.pace.rate,
+            rate=rate,
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client, holding(self._hold, self._stop):

@@ -22,10 +22,6 @@ GARBAGE = 20_000
 LINGER = 0.001  # seconds
 # Longer where so many come in that time: then it is the work that takes time, and not the wait.
 CROWD, LONGER = 8, 0.003
-# From the first rate on, in requests per second, and by so much at the second one, a second is guarded for
-# longer: so much work leaves no core for whoever is to take the requests, and what waits for him comes in a
-# crowd. Without it a third of the runs at 2,000/s on two cores had more than 5 % too many in some second.
-BUSY, BUSIEST, SPARE = 1_000, 2_000, 0.03
 
 
 def main() -> NoReturn:
@@ -56,7 +52,7 @@ async def _serve() -> None:
     output, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
     try:
         [(base_url, timeout, connections, rate)] = await taken(inputs)
-        window = Window(rate, spare=spare(rate))
+        window = Window(rate)
         async with Wire(base_url, timeout, connections, window) as wire:
             delivery = _Delivery(wire, output, connections, window)
             output.write(packed([]))  # ready
@@ -71,11 +67,6 @@ async def _serve() -> None:
         os._exit(0)  # at once: whatever is still on its way counts as unknown
 
 
-def spare(rate: float) -> float:
-    """Seconds beyond a second for which requests at so many per second are kept apart."""
-    return SPARE * min(1.0, max(0.0, (rate - BUSY) / (BUSIEST - BUSY)))
-
-
 class _Delivery:
     """Messages under way, one at a time for each connection, and the answers that go back together."""
 
@@ -86,6 +77,7 @@ class _Delivery:
         self._queue: deque[tuple[int, Message]] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._answers: list[tuple[Any, ...]] = []
+        self._order = asyncio.Lock()
         self._most = connections
         self._linger = LINGER
         self._workers: list[asyncio.Task[None]] = []
@@ -104,8 +96,8 @@ class _Delivery:
                 self._idle.append(self._loop.create_future())
                 await self._idle[-1]
             # Turns are given out over there; what this side was late for must not come in a crowd.
-            if (left := self._window.opens() - perf_counter()) > 0:
-                await asyncio.sleep(left)
+            if self._window.opens() > perf_counter():
+                await self._room()
                 continue
             number, message = self._queue.popleft()
             try:
@@ -115,6 +107,12 @@ class _Delivery:
             if not self._answers:
                 self._loop.call_later(self._linger, self._flush)
             self._answers.append((number, *told(heard)))
+
+    async def _room(self) -> None:
+        """Return when there is room for one more. One waits for it at a time: all would wake up for one."""
+        async with self._order:
+            while (left := self._window.opens() - perf_counter()) > 0:  # noqa: ASYNC110  (time passes by itself)
+                await asyncio.sleep(left)
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []

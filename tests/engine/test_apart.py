@@ -44,3 +44,10 @@ def test_a_process_that_is_tied_to_one_core_knows_it() -> None:
     code += "; from bulk_onboard.engine.in_flight import _cores; print(_cores())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "kept"), [(0, 0), (5, 5), (1_000, 1_000), (1_500, 1_477.5), (2_000, 1_940), (9_000, 8_730)]
+)
+def test_a_high_ceiling_is_kept_by_a_little_less(ceiling: float, kept: float) -> None:
+    assert in_flight.rate_below(ceiling) == pytest.approx(kept)

@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from fakes import ID, PAYLOAD, TOKEN
@@ -21,12 +24,13 @@ from hypothesis import strategies as st
 from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier import Courier, _heard, packed, taken, told
-from bulk_onboard.leaf.courier_process import spare
+from bulk_onboard.leaf.courier_process import _Delivery
 from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Secret, Transient
 from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import LeafSettings, Login
+from bulk_onboard.window import Window
 from leaf.server import Request, always, http, never, serving
 from leaf.test_client import Turns
 
@@ -270,8 +274,23 @@ async def test_what_comes_to_it_in_a_crowd_goes_out_at_the_ceiling() -> None:
         assert 1.0 <= asyncio.get_running_loop().time() - began < 2.0
 
 
-@pytest.mark.parametrize(
-    ("rate", "beyond"), [(0, 0), (1_000, 0), (1_500, 0.015), (2_000, 0.03), (9_000, 0.03)]
-)
-def test_the_faster_the_longer_a_second_is_guarded(rate: float, beyond: float) -> None:
-    assert spare(rate) == pytest.approx(beyond)
+async def test_of_many_that_wait_for_the_ceiling_one_wakes_up_at_a_time() -> None:
+    looks, many, apart = 0, 40, 0.01
+
+    class Watched(Window):
+        def opens(self) -> float:
+            nonlocal looks
+            looks += 1
+            return super().opens()
+
+    window = Watched(many)
+    for number in range(many):  # so that there is room for one more every hundredth of a second from now on
+        window.take(perf_counter() - 1 + apart * (number + 1))
+    output = cast("asyncio.WriteTransport", SimpleNamespace(write=lambda _data: None))
+    async with serving(by_path) as server, Wire(server.url, 5.0, many, window) as wire, asyncio.timeout(10):
+        delivery = _Delivery(wire, output, many, window)
+        for number in range(many):
+            delivery.begin(number, POST)
+        while len(server.requests) < many:
+            await asyncio.sleep(apart)
+    assert looks < 6 * many  # a crowd that wakes up for each place looks twenty times as often
