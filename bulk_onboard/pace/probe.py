@@ -70,6 +70,15 @@ class Probe:
             return self.limit + (beyond - self.limit) * past / BEYOND_SECONDS
         return float(beyond * FASTER ** min(past - BEYOND_SECONDS, 60.0))
 
+    @property
+    def may_keep_farther(self) -> bool:
+        """Whether there is room for one more step back. Who needs more is refused for something else."""
+        return self.start * CAREFUL >= self.limit * FARTHEST
+
+    def goes_on(self, earlier: Knowledge) -> bool:
+        """Whether the limit is still the one to be tried again, at the time when it was to be."""
+        return isinstance(earlier, Probe) and self == replace(earlier, start=self.start)
+
 
 @dataclass(frozen=True, slots=True)
 class Immune:
@@ -106,16 +115,20 @@ class Refusal(NamedTuple):
 
 def learn(known: Knowledge, told: Refusal) -> Knowledge:
     """What is known after a refusal; the same object if it changes nothing."""
-    # Without a whole second to look back on, what was taken says nothing of the limit.
-    evident = told.age >= 1 or told.in_a_row >= IN_A_ROW or told.share >= OFTEN
+    # Without a whole second to look back on, what was taken says nothing of the limit; and where a refusal
+    # costs a pause, a single one that has nothing to do with our rate must not make it cost more than that.
+    whole = told.age >= 1
+    certain = told.in_a_row >= IN_A_ROW or told.share >= OFTEN
+    evident = certain or (whole and not told.pause)
     match known:
         case None:
             return _slower(told, told.rate) if evident and (told.rate or told.busy) else known
         case Immune(share):
             return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
         case Probe() if told.rate >= known.limit:
-            return _tried(known, told if evident else told._replace(taken=math.floor(known.limit)))
-        case Probe(dear=True) if evident and told.share < OFTEN:
+            least = 0 if evident else math.floor(known.limit)
+            return _tried(known, told._replace(taken=max(least, told.taken if whole or certain else 0)))
+        case Probe(dear=True) if (whole or certain) and told.share < OFTEN and known.may_keep_farther:
             return _farther(known, told)
         case Probe() if evident and told.share >= TOLERATED:
             if known.share is not None and known.share / 2 <= told.share < SHUT:
@@ -141,9 +154,7 @@ def _farther(known: Probe, told: Refusal) -> Probe:
     fallen = FALLEN_IN_A_ROW if told.in_a_row >= IN_A_ROW else FALLEN
     if told.busy and told.taken < known.start * fallen:
         return _slower(told, known.before)
-    start = max(SLOWEST, known.start * CAREFUL)
-    # Who would have to keep too much of a distance was wrong about the limit.
-    return replace(known, start=start, limit=known.limit if start >= known.limit * FARTHEST else known.start)
+    return replace(known, start=max(SLOWEST, known.start * CAREFUL))
 
 
 def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:

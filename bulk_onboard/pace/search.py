@@ -24,12 +24,14 @@ class Search:
         known = learn(self._known, told)
         if known is self._known:
             return False
+        if not (isinstance(known, Probe) and known.goes_on(self._known)):
+            self._sending = 0.0
         match known:
             case Probe():
-                self.rate = known.rate(0.0)
+                self.rate = known.rate(self._sending)
             case Immune() if isinstance(self._known, Probe):
                 self.rate = self._known.before
-        self._known, self._sending = known, 0.0
+        self._known = known
         return True
 
     @property

@@ -134,18 +134,19 @@ def test_a_limit_that_falls_is_followed_also_where_each_refusal_costs_a_pause() 
 
 
 def test_a_refusal_counts_from_the_pause_before_it_and_not_from_its_own() -> None:
-    async def main() -> tuple[float, float]:
-        pace = Pace(10)
-        for _ in range(30):
-            pace.passed(await pace.turn())
-        pace.throttled(await pace.turn(), 1.0)
-        after_seconds = pace.rate
-        pace.throttled(await pace.turn(), 1.0)  # the first one after the pause
-        return after_seconds, pace.rate
+    async def main() -> list[float]:
+        pace, rates = Pace(10), []
+        for passed, refused in ((30, 3), (20, 1), (0, 1)):
+            for _ in range(passed):
+                pace.passed(await pace.turn())
+            for turn in [await pace.turn() for _ in range(refused)]:
+                pace.throttled(turn, 1.0)
+            rates.append(pace.rate)
+        return rates
 
-    first, second = warp(main())
-    assert first < 10  # there was a second to look back on
-    assert second == first  # now there was not
+    limit, farther, right_after_the_pause = warp(main())
+    assert 10 > limit > farther  # there was a second to look back on
+    assert right_after_the_pause == farther  # now there was not
 
 
 def test_the_rate_follows_a_limit_that_rises_and_one_that_falls() -> None:
@@ -163,6 +164,14 @@ def test_refusals_that_have_nothing_to_do_with_our_rate_do_not_starve_the_run(sh
     ran(100, server, 3000)
     # Not the last ones: they have waited longer and longer, as unlucky rows do.
     assert server.passed[2700] - server.passed[0] <= 2700 / 100 / (1 - share) * 1.3
+
+
+@pytest.mark.parametrize("rate", [10, 100])
+@pytest.mark.parametrize("share", [0.005, 0.02])
+def test_refusals_by_chance_cost_their_pauses_and_no_more(rate: float, share: float) -> None:
+    server = Server(lambda _at: 1e9, random_share=share, after=1.0)
+    ran(rate, server, 2000)
+    assert server.passed[1800] - server.passed[0] <= 1800 * (1 / rate + share) * 1.3
 
 
 def test_a_leaf_that_refuses_everything_for_a_while_is_not_hammered() -> None:

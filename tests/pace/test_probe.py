@@ -71,7 +71,7 @@ def test_at_the_known_limit_one_refusal_is_enough() -> None:
 
 
 def test_a_dear_refusal_is_not_risked_again_soon() -> None:
-    found = learn(None, refusal(pause=5.0))
+    found = learn(None, refusal(pause=5.0)._replace(in_a_row=3))
     assert isinstance(found, Probe)
     assert found.again == 100
 
@@ -80,7 +80,7 @@ DEAR = Probe(limit=100, start=97, again=20, before=500, dear=True)
 
 
 def test_where_a_refusal_costs_a_pause_the_rate_stays_until_the_limit_is_tried_again() -> None:
-    assert learn(None, refusal(rate=500, taken=100, pause=1.0)) == DEAR
+    assert learn(None, refusal(rate=500, taken=100, pause=1.0)._replace(in_a_row=3)) == DEAR
     assert {DEAR.rate(at) for at in (0, 10, 19.9)} == {97}
     assert DEAR.rate(20) == 100
 
@@ -106,7 +106,7 @@ def test_no_distance_brings_the_rate_to_nothing() -> None:
 def test_another_limit_is_tried_again_soon() -> None:
     known = replace(DEAR, again=80)
     for rate, taken in ((150, 140), (101, 60)):
-        found = learn(known, refusal(rate=rate, taken=taken, pause=1.0))
+        found = learn(known, refusal(rate=rate, taken=taken, pause=1.0)._replace(in_a_row=3))
         assert found == replace(DEAR, limit=taken, start=pytest.approx(taken * 0.97), before=rate)
 
 
@@ -119,15 +119,18 @@ def test_who_is_refused_before_that_keeps_more_of_a_distance_and_comes_closer_ag
     assert closer.start / closer.limit == pytest.approx(known.start / known.limit * 1.01)
 
 
-def test_who_would_keep_too_much_of_a_distance_was_wrong_about_the_limit() -> None:
+def test_nobody_keeps_too_much_of_a_distance_for_single_refusals() -> None:
     known = DEAR
     for _ in range(20):
         found = learn(known, refusal(rate=known.start, taken=int(known.start * 0.9), pause=1.0))
         assert isinstance(found, Probe)
-        assert found.start < known.start
-        assert found.limit <= known.limit
+        assert found.limit == known.limit
         known = found
-    assert known.start < 60
+    assert 85 <= known.start < 90
+
+
+def test_a_single_refusal_that_costs_a_pause_makes_no_limit() -> None:
+    assert learn(None, refusal(rate=100, taken=80, pause=1.0)) is None
 
 
 def test_a_limit_that_has_fallen_by_much_is_seen_at_once() -> None:
