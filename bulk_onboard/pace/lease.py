@@ -7,6 +7,7 @@ from collections import deque
 
 from bulk_onboard.orders import LEASE, UNLIMITED, Orders, Report
 from bulk_onboard.pace.answers import Answers
+from bulk_onboard.pace.pauses import Pauses
 from bulk_onboard.pace.probe import ENOUGH, IN_A_ROW, OFTEN
 
 # Who stood in line for this share of the time could have sent more.
@@ -35,11 +36,11 @@ class Lease:
         self._demand = _Demand()
         self._began: float | None = None
         self._last = -math.inf
-        self._held_until = self._resumed = -math.inf
+        self._pauses = Pauses()
         self._braking: int | None = None
         self._braked_epoch = -1
         self._refused_rate = 0.0
-        self._reports = self._sent = self._throttled = self._pauses = 0
+        self._reports = self._sent = self._throttled = self._asked_to_wait = 0
 
     def allows(self, now: float) -> bool:
         """Whether requests may go out, at the share that was ordered."""
@@ -58,15 +59,15 @@ class Lease:
             wants=self._demand.wants(now),
             sent=self._sent,
             throttled=self._throttled,
-            pauses=self._pauses,
-            pause=max(0.0, self._held_until - now),
+            pauses=self._asked_to_wait,
+            pause=max(0.0, self._pauses.until - now),
             epoch=self.orders.epoch,
             rate=self._refused_rate,
             answered=answers.answered,
             refused=answers.refused,
             in_a_row=answers.in_a_row,
             taken=answers.taken(answers.latest) if now - self._last < RECENT else 0,
-            age=max(0.0, answers.latest - max(began, self._resumed_before(answers.latest))),
+            age=max(0.0, answers.latest - max(began, self._pauses.ended_before(answers.latest))),
         )
 
     def obey(self, orders: Orders) -> bool:
@@ -120,18 +121,12 @@ class Lease:
 
     def asked_to_wait(self, now: float, until: float) -> None:
         """Leaf asks this worker to wait."""
-        self._pauses += 1
+        self._asked_to_wait += 1
         self.held(now, until)
 
     def held(self, now: float, until: float) -> None:
         """Nothing goes out before this time."""
-        if self._held_until <= now:
-            self._resumed = self._held_until
-        self._held_until = max(self._held_until, until)
-
-    def _resumed_before(self, turn: float) -> float:
-        """When the latest pause before this turn ended; the one that its refusal asked for came after it."""
-        return self._held_until if self._held_until <= turn else self._resumed
+        self._pauses.hold(now, until)
 
 
 class _Demand:

@@ -9,6 +9,7 @@ from bulk_onboard.model import Traffic
 from bulk_onboard.pace.answers import Answers
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.meter import Meter
+from bulk_onboard.pace.pauses import Pauses
 from bulk_onboard.pace.probe import ENOUGH, Refusal
 from bulk_onboard.pace.search import Search
 
@@ -36,7 +37,8 @@ class Pace:
         self._search = Search(rate)
         self._answers = Answers()
         self._began: float | None = None
-        self._last = self._resumed = 0.0
+        self._last = 0.0
+        self._pauses = Pauses()
         self._waited = float("-inf")
 
     @property
@@ -63,11 +65,10 @@ class Pace:
 
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds. A longer pause already begun is kept."""
-        earlier = self._ceiling.held_until
         if self._ceiling.hold(seconds):
-            if earlier <= self._ceiling.held_until - seconds:  # that pause had ended
-                self._resumed = earlier
-            self._meter.held(self._ceiling.held_until - seconds, self._ceiling.held_until)
+            since, until = self._ceiling.held_until - seconds, self._ceiling.held_until
+            self._pauses.hold(since, until)
+            self._meter.held(since, until)
             self._on_hold(seconds)
 
     def passed(self, turn: float) -> None:
@@ -89,7 +90,7 @@ class Pace:
             rate=self._ceiling.rate,
             busy=turn - self._waited < 1.0 or max(taken, answers.in_a_row) >= ENOUGH,
             taken=taken,
-            age=turn - max(began, self._resumed_before(turn)),
+            age=turn - max(began, self._pauses.ended_before(turn)),
             in_a_row=answers.in_a_row,
             answered=answers.answered,
             refused=answers.refused,
@@ -100,11 +101,6 @@ class Pace:
             self._set_rate()
             if self._search.probing:
                 self._on_slower(self._ceiling.rate)
-
-    def _resumed_before(self, turn: float) -> float:
-        """When the latest pause before this turn ended; the one that its refusal asked for came after it."""
-        held_until = self._ceiling.held_until
-        return held_until if held_until <= turn else self._resumed
 
     def _set_rate(self) -> None:
         if self._search.rate != self._ceiling.rate:

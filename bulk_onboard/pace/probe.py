@@ -38,7 +38,7 @@ SLOWEST = 0.5  # requests per second
 # from the second on, they are no accident; from the third on, Leaf takes next to nothing.
 ENOUGH = 20
 TOLERATED, OFTEN, SHUT = 0.05, 0.15, 0.6
-# So many refusals in a row are a limit, also when there was no second yet to measure it in.
+# So many refusals in a row are a limit.
 IN_A_ROW = 3
 
 
@@ -70,10 +70,10 @@ class Probe:
             return self.limit + (beyond - self.limit) * past / BEYOND_SECONDS
         return float(beyond * FASTER ** min(past - BEYOND_SECONDS, 60.0))
 
-    @property
-    def may_keep_farther(self) -> bool:
-        """Whether there is room for one more step back. Who needs more is refused for something else."""
-        return self.start * CAREFUL >= self.limit * FARTHEST
+    def may_keep_farther(self, told: Refusal) -> bool:
+        """Whether a step back may be the cure. Who would need too many is refused for something else."""
+        has_room = self.start * CAREFUL >= self.limit * FARTHEST
+        return self.dear and has_room and told.rate >= self.start and told.measured and told.share < OFTEN
 
     def goes_on(self, earlier: Knowledge) -> bool:
         """Whether the limit is still the one to be tried again, at the time when it was to be."""
@@ -112,25 +112,34 @@ class Refusal(NamedTuple):
         """The share of the answers that were refusals; 0 while there are too few to tell."""
         return self.refused / self.answered if self.answered >= ENOUGH else 0.0
 
+    @property
+    def certain(self) -> bool:
+        """Whether it is a limit beyond doubt, also when there was no second yet to measure it in."""
+        return self.in_a_row >= IN_A_ROW or self.share >= OFTEN
+
+    @property
+    def measured(self) -> bool:
+        """Whether there was a whole second to look back on; else what was taken says nothing of the limit."""
+        return self.certain or self.age >= 1
+
+    @property
+    def evident(self) -> bool:
+        """Whether it speaks of a limit: where a refusal costs a pause, a single one must not cost more."""
+        return self.measured and (self.certain or not self.pause)
+
 
 def learn(known: Knowledge, told: Refusal) -> Knowledge:
     """What is known after a refusal; the same object if it changes nothing."""
-    # Without a whole second to look back on, what was taken says nothing of the limit; and where a refusal
-    # costs a pause, a single one that has nothing to do with our rate must not make it cost more than that.
-    whole = told.age >= 1
-    certain = told.in_a_row >= IN_A_ROW or told.share >= OFTEN
-    evident = certain or (whole and not told.pause)
     match known:
         case None:
-            return _slower(told, told.rate) if evident and (told.rate or told.busy) else known
+            return _slower(told, told.rate) if told.evident and (told.rate or told.busy) else known
         case Immune(share):
             return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
         case Probe() if told.rate >= known.limit:
-            least = 0 if evident else math.floor(known.limit)
-            return _tried(known, told._replace(taken=max(least, told.taken if whole or certain else 0)))
-        case Probe(dear=True) if (whole or certain) and told.share < OFTEN and known.may_keep_farther:
+            return _tried(known, told)
+        case Probe() if known.may_keep_farther(told):
             return _farther(known, told)
-        case Probe() if evident and told.share >= TOLERATED:
+        case Probe() if told.evident and told.share >= TOLERATED:
             if known.share is not None and known.share / 2 <= told.share < SHUT:
                 return Immune(told.share)
             return _slower(told, known.before, told.share)
@@ -140,7 +149,10 @@ def learn(known: Knowledge, told: Refusal) -> Knowledge:
 
 def _tried(known: Probe, told: Refusal) -> Probe:
     """After the limit was tried again, and Leaf refused."""
-    found = _slower(told, told.rate)
+    # Without evidence the limit has not fallen; that it has risen is seen from what was taken.
+    least = 0 if told.evident else math.floor(known.limit)
+    taken = max(least, told.taken) if told.measured else least
+    found = _slower(told._replace(taken=taken), told.rate)
     same = known.limit * FARTHEST < found.limit <= known.limit * BEYOND
     if not (known.dear and found.dear and same):
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -145,6 +145,8 @@ def test_what_cannot_be_read_again_is_told() -> None:
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
     """As on a disk that is full, no file grows beyond that."""
+    import resource  # there is none on Windows
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -153,6 +155,7 @@ def files_end_at(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit to a file's size there")
 def test_what_a_full_disk_does_not_take_stays_in_memory() -> None:
     spooled = Spooled(np.int64, least=0)
     with files_end_at(100 * KIB):  # within the seventh part

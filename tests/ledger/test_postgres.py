@@ -131,3 +131,9 @@ def test_who_may_only_read_is_told_of_runs(postgres: Server, place: PostgresUrl,
         assert [past.info.run_id for past in history.runs(theirs)] == ["r-1"]
         with pytest.raises(LedgerError, match="permission denied"):
             theirs.take_up()
+
+
+def test_rows_that_are_nobodys_are_not_in_the_index_of_growers_there_either(ledger: Ledger) -> None:
+    with ledger.reading() as db:
+        found = db.exec_driver_sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'entry_grower'")
+        assert {told.partition(" WHERE ")[2] for told in found.scalars()} == {"(leaf_user_id <> ''::text)"}
