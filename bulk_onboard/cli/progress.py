@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 _INTERVAL = 10.0
-# Narrower than this, the counts are worth more than a drawn bar.
+# Narrower than this, the counts are told in fewer words, and without what is being done.
 _WIDE = 100
+# A drawn bar and its percentage have so many columns; where there are fewer, the counts are worth more.
+_LEAST_BAR = 20
 _USUAL = 80
 # Drawing takes longer than counting.
 _REDRAWN = 0.1
@@ -288,8 +290,11 @@ class Bar:
         if now >= self._note_until:
             self._note = ""
         told = self._tally.beside_the_bar(now, self._note, narrow=width < _WIDE)
+        room = width - len(told)
         told = told.replace("{", "{{").replace("}", "}}")
-        return told if width < _WIDE else f"{{desc}} {{percentage:3.0f}}%|{{bar}}| {told}"
+        if room < _LEAST_BAR:
+            return told
+        return ("" if width < _WIDE else "{desc} ") + "{percentage:3.0f}%|{bar}| " + told
 
     def _say_beside(self, fact: Held | Slowed, seconds: float) -> None:
         if self._tally is None:

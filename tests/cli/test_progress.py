@@ -157,6 +157,20 @@ def test_a_narrow_bar_keeps_the_counts(clock: Clock) -> None:
     assert "2/2" in stream.getvalue()
 
 
+@pytest.mark.parametrize(("width", "is_drawn"), [(30, False), (77, True), (160, True)])
+def test_a_bar_is_drawn_where_it_has_room_beside_the_counts(clock: Clock, width: int, is_drawn: bool) -> None:
+    stream = io.StringIO()
+    bar = progress.Bar(stream, clock, width=width)
+    bar(PhaseStarted("onboard", 2))
+    clock.now += 1
+    bar(RowFinished(2, Status.CREATED))
+    drawn = stream.getvalue().rpartition("\r")[2]
+    bar.close()
+    assert ("50%|" in drawn) is is_drawn
+    assert "1/2" in drawn
+    assert len(drawn) <= width
+
+
 @pytest.mark.parametrize("width", [57, 160])
 def test_what_leaf_asks_for_stands_beside_the_counts_until_it_is_over(clock: Clock, width: int) -> None:
     stream = io.StringIO()
