@@ -113,9 +113,9 @@ class LeafClient:
         self._prefix = self._base.raw_path.rstrip("/")
         self._turns = turns
         self._on_trouble = on_trouble
-        place = (settings.base_url, settings.timeout, connections)
+        place = (settings.base_url, settings.timeout)
         self._wire = Wire(*place)
-        self._courier = Courier(*place, on_loss=on_trouble, rate=rate) if apart else None
+        self._courier = Courier(*place, connections, on_loss=on_trouble, rate=rate) if apart else None
         # Taken before the turn: who has had it is not to wait for a connection while others are told to hold.
         self._lines = Lines(connections)
         self._open = AsyncExitStack()

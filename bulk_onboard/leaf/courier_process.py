@@ -53,7 +53,7 @@ async def _serve() -> None:
     try:
         [(base_url, timeout, connections, rate)] = await taken(inputs)
         window = Window(rate)
-        async with Wire(base_url, timeout, connections, window) as wire:
+        async with Wire(base_url, timeout, window) as wire:
             delivery = _Delivery(wire, output, connections, window)
             output.write(packed([]))  # ready
             while True:

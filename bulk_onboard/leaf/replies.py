@@ -6,7 +6,6 @@ Sources: Leaf's public API documentation (docs.withleaf.io, 2026); errors are JH
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.model import (
@@ -147,22 +147,27 @@ def login_token(reply: Reply) -> str | None:
     return token if isinstance(token, str) and re.fullmatch(r"[!-~]+", token) else None
 
 
-def after_exception(error: BaseException) -> Transient | Ambiguous:
-    """The verdict when no reply came. Transient only if the request surely never went out."""
+def after_exception(error: BaseException, *, opened: bool = True) -> Transient | Ambiguous:
+    """The verdict when no reply came. Transient only if the request surely never went out.
+
+    ``opened``: whether there was a connection at all.
+    """
     match error:
         case aiohttp.ClientConnectorDNSError():
             return Transient("dns-failure", f"the name {error.host} is not known")
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
             return Transient("tls-failure", type(error).__name__)
-        case aiohttp.ConnectionTimeoutError():
+        case TimeoutError() if not opened:
             return Transient("connect-timeout", "no connection in time")
         case aiohttp.ClientConnectorError():
             return Transient("connection-refused", error.strerror or "no connection")
+        case _ if not opened:
+            return Transient("connection-refused", "no connection")
         case TooLarge():
             return Ambiguous("response-too-large", "the reply was far larger than any of Leaf's")
-        case asyncio.TimeoutError():
+        case TimeoutError():
             return Ambiguous("no-answer", "no answer in time", slow=True)
-        case aiohttp.ClientResponseError():
+        case HttpProcessingError():
             return Ambiguous("unreadable-reply", "not HTTP")
         case _:
             return Ambiguous("connection-lost", "the connection broke before the answer was complete")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from datetime import UTC, datetime
 from time import perf_counter
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 import bulk_onboard
-from bulk_onboard.leaf.connector import Connector
+from bulk_onboard.leaf.connections import Connection, Connections
 from bulk_onboard.leaf.limit import Limit
 from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, after_exception
 from bulk_onboard.model import Ambiguous, Answer, Created, Transient
@@ -22,8 +24,10 @@ from bulk_onboard.window import Window
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
 LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
 LARGEST_PAGE = 16 << 20  # bytes; a hundred users, each with the credentials of several providers
-# Servers close idle connections after 20 to 75 s; leaving first avoids sending into a closing one.
-KEEP_ALIVE = 15.0  # seconds
+# Neither blanks nor ends of lines: nothing in a target can become a part of the request of its own.
+ENCODED = re.compile(r"/[!-~]*")
+# What comes instead of a reply.
+FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, TooLarge)
 
 # Created: the reply said so, and has been read already.
 Heard = Answer[Reply | Created | Transient | Ambiguous]
@@ -53,78 +57,68 @@ class Wire:
     ``window``: the log of what goes out, for who keeps it below a rate.
     """
 
-    def __init__(self, base_url: str, timeout: float, connections: int, window: Window | None = None) -> None:
-        self._base, self._window = URL(base_url), window or Window(0)
-        self._limit, self._connections = Limit(timeout), connections
-        self._headers: dict[tuple[str, bool], dict[str, str]] = {}
+    def __init__(self, base_url: str, timeout: float, window: Window | None = None) -> None:
+        self._base, self._limit, self._window = URL(base_url), Limit(timeout), window or Window(0)
+        self._headers: dict[tuple[str, bool], str] = {}
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=Connector(self._connections, KEEP_ALIVE, self._window),
-            timeout=aiohttp.ClientTimeout(total=None),  # `Limit` does that
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        # aiohttp repeats idempotent requests on its own; those would escape the ceiling and the count.
-        self._session._retry_connection = False
+        self._connections = Connections(self._base, {"User-Agent": USER_AGENT, "Accept": "application/json"})
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._limit.close()
-        await self._session.close()
+        await self._connections.close()
 
     async def exchange(self, message: Message) -> Heard:
         """Send the request, once, and read the whole reply."""
         began = perf_counter()  # the loop's own clock may count whole milliseconds only
+        request, connection = self._request(message), None
+        self._window.take(began)
         try:
             with self._limit.kept():
-                reply = await self._exchange(message)
-        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
-            return Answer(after_exception(error), None, perf_counter() - began)
-        return Answer(reply, reply.status, perf_counter() - began)
+                connection = self._connections.take() or await self._open(began)
+                status, headers, body = await connection.exchange(request, message.largest)
+        except FAILURES as error:
+            verdict = after_exception(error, opened=connection is not None)
+            return Answer(verdict, None, perf_counter() - began)
+        finally:
+            if connection:
+                self._connections.give_back(connection)
+        told = {name: headers[name] for name in HEADERS if name in headers}
+        return Answer(Reply(status, told, body, datetime.now(UTC)), status, perf_counter() - began)
 
-    async def _exchange(self, message: Message) -> Reply:
-        url, headers = self._url(message.target), self._headers_of(message)
-        body = None if message.body is None else json.dumps(message.body).encode()
-        response = await self._session.request(
-            message.method, url, headers=headers, data=body, allow_redirects=False
-        )
-        content = await _read(response, message.largest)
-        told = {name: response.headers[name] for name in HEADERS if name in response.headers}
-        return Reply(response.status, told, content, datetime.now(UTC))
+    async def _open(self, asked: float) -> Connection:
+        """A new connection. What is sent on it goes out, for the second's sake, when it is open.
 
-    def _headers_of(self, message: Message) -> dict[str, str]:
+        Hundreds that are opened at once, at the start, take a tenth of a second, and what Leaf sees of the
+        first second begins only then.
+        """
+        connection = await self._connections.open()
+        self._window.put_off(asked, perf_counter())
+        return connection
+
+    def _request(self, message: Message) -> bytes:
+        """The message as it goes out."""
+        if not ENCODED.fullmatch(message.target):
+            raise ValueError("a target that is not encoded")
+        head = f"{message.method} {message.target} HTTP/1.1\r\n{self._headers_of(message)}"
+        if message.body is None:
+            return f"{head}\r\n".encode()
+        body = json.dumps(message.body)  # ASCII
+        return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    def _headers_of(self, message: Message) -> str:
         """Nearly all requests have the same."""
         kind = message.bearer, message.body is not None
         known = self._headers.get(kind)
         if known is None:
-            known = {"Authorization": f"Bearer {message.bearer}"} if message.bearer else {}
+            said = dict(self._connections.headers)
+            if message.bearer:
+                said["Authorization"] = f"Bearer {message.bearer}"
             if message.body is not None:
-                known["Content-Type"] = "application/json"
+                said["Content-Type"] = "application/json"
+            known = "".join(f"{name}: {value}\r\n" for name, value in said.items())
             self._headers = {kind: known}  # a token that was renewed is not kept
         return known
-
-    def _url(self, target: str) -> URL:
-        if "?" in target:
-            return self._base.join(URL(target, encoded=True))
-        return self._base.with_path(target, encoded=True)  # a third of the time
-
-
-async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be more than Leaf would ever send."""
-    size = response.content_length
-    if size is not None and size <= largest and "Content-Encoding" not in response.headers:
-        return await response.read()
-    async with response:  # it may end before its end is read
-        if (size or 0) > largest:
-            response.close()
-            raise TooLarge
-        body = bytearray()
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > largest:
-                response.close()
-                raise TooLarge
-        return bytes(body)

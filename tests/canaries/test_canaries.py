@@ -187,7 +187,8 @@ def test_what_is_given_back_holds_secrets_in_its_cells_and_nowhere_else(tmp_path
 
 
 CRASHES = {
-    "in a reply": "from bulk_onboard.leaf.wire import Wire as P; P._exchange",
+    "in a request": "from bulk_onboard.leaf.wire import Wire as P; P._request",
+    "in a reply": "import bulk_onboard.leaf.replies as P; P.after_post",
     "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
     "in the ledger": "from bulk_onboard.ledger.ledger import Ledger as P; P.write",
     "in a report": "import bulk_onboard.engine.closing as P; P.merge",

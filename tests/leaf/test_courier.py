@@ -82,7 +82,7 @@ async def test_what_is_heard_by_way_of_the_process_is_what_is_heard_without_it(p
     message = POST._replace(target=path)
     async with (
         serving(by_path) as server,
-        Wire(server.url, 0.3, 4) as wire,
+        Wire(server.url, 0.3) as wire,
         hired(server.url, 0.3) as courier,
     ):
         here, there = await wire.exchange(message), await courier.exchange(message)
@@ -115,7 +115,7 @@ async def test_only_what_says_created_is_read_there_and_says_the_same(
     message = POST._replace(target=path, body=PAYLOAD.reveal(), secret_fields=fields)
     async with (
         serving(by_path) as server,
-        Wire(server.url, 5.0, 4) as wire,
+        Wire(server.url, 5.0) as wire,
         hired(server.url) as courier,
     ):
         here, there = await wire.exchange(message), await courier.exchange(message)
@@ -287,7 +287,7 @@ async def test_of_many_that_wait_for_the_ceiling_one_wakes_up_at_a_time() -> Non
     for number in range(many):  # so that there is room for one more every hundredth of a second from now on
         window.take(perf_counter() - 1 + apart * (number + 1))
     output = cast("asyncio.WriteTransport", SimpleNamespace(write=lambda _data: None))
-    async with serving(by_path) as server, Wire(server.url, 5.0, many, window) as wire, asyncio.timeout(10):
+    async with serving(by_path) as server, Wire(server.url, 5.0, window) as wire, asyncio.timeout(10):
         delivery = _Delivery(wire, output, many, window)
         for number in range(many):
             delivery.begin(number, POST)

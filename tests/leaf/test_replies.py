@@ -434,12 +434,12 @@ KEY = ConnectionKey("leaf.example", 443, True, True, None, None, None)
         (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "dns-failure"),
         (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "bad")), "tls-failure"),
         (aiohttp.ClientConnectorCertificateError(KEY, ValueError("bad")), "tls-failure"),
-        (aiohttp.ConnectionTimeoutError("late"), "connect-timeout"),
+        (TimeoutError(), "connect-timeout"),
         (aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")), "connection-refused"),
     ],
 )
 def test_a_request_that_surely_never_went_out_is_transient(error: Exception, code: str) -> None:
-    verdict = after_exception(error)
+    verdict = after_exception(error, opened=False)
     assert isinstance(verdict, Transient)
     assert verdict.code == code
 
