@@ -150,4 +150,4 @@ def _plan(info: RunInfo, results: Iterator[pd.DataFrame]) -> Iterator[pd.DataFra
 def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:
     """The run's rows in input order, a chunk at a time."""
     for first_row, last_row, data in ledger.blocks(run_no):
-        yield merge(manifest.unpack(data), ledger.entries(run_no, first_row, last_row), provider)
+        yield merge(manifest.unpack(data), ledger.lines(run_no, first_row, last_row), provider)

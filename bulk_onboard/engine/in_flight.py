@@ -17,7 +17,7 @@ MOST_IN_FLIGHT = 8192
 FAST, MANY = 1_000, 5_000
 # From `FAST` on the rate is kept by a little less, by this share at this rate and beyond: so much work leaves
 # no core for whoever is to take the requests, and what had to wait comes to him in a crowd.
-FASTEST, LESS = 2_000, 0.03
+FASTEST, LESS = 2_000, 0.02
 
 
 def apart(settings: Settings, to_do: int) -> bool:

@@ -321,12 +321,16 @@ class Ledger:
         for line in ended:
             self._begun.pop(_of_row(line), None)
 
-    @lasting
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
         """A run's entries for these rows, both ends included, in row order."""
+        return [Entry._make(line) for line in self.lines(run_no, first_row, last_row)]
+
+    @lasting
+    def lines(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> Lines:
+        """The same as plain tuples, in two thirds of the time."""
         with self.reading() as db:
             batches = self._dialect.entries(db, run_no, first_row, last_row)
-            return [entry for batch in batches for entry in map(Entry._make, batch)]
+            return [line for batch in batches for line in batch]
 
     # --- plumbing -----------------------------------------------------------------------------------
 

@@ -46,12 +46,12 @@ Positions = npt.NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.DataFrame:
+def merge(manifest: pd.DataFrame, entries: Sequence[tuple[Any, ...]], provider: str) -> pd.DataFrame:
     """The page with `COLUMNS` and then the kept columns, a line per line of the manifest, in its order.
 
-    An entry says more than the manifest, except of what was read from the file: the grower and the
-    fingerprint. A row to do without an entry was not attempted; an entry without a status is an intent
-    whose outcome nobody knows.
+    ``entries`` are `Entry`s, or plain tuples like them. An entry says more than the manifest, except of
+    what was read from the file: the grower and the fingerprint. A row to do without an entry was not
+    attempted; an entry without a status is an intent whose outcome nobody knows.
     """
     page = _Page(manifest, entries)
     status = page.status()
@@ -87,7 +87,7 @@ def merge(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.Dat
 class _Page:
     """The manifest's columns, and for every line where its entry stands among the entries."""
 
-    def __init__(self, manifest: pd.DataFrame, entries: list[Entry]) -> None:
+    def __init__(self, manifest: pd.DataFrame, entries: Sequence[tuple[Any, ...]]) -> None:
         self._manifest = manifest
         self.rows = manifest["row"].to_numpy(dtype=np.int64)
         # Taken apart once, for what comes are columns; empty if there are none.
