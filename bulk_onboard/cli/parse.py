@@ -179,6 +179,8 @@ def base_url(text: str) -> str:
         raise ValueError("it is not a URL, such as https://api.withleaf.io") from None
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f\\]", text.strip()):
         raise ValueError("it is not a URL, such as https://api.withleaf.io")
+    if any(not 0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        raise ValueError("it is not a URL: no server can have such a name")
     if parts.username is not None or parts.password is not None:
         raise ValueError("it holds a user name or password; these go into LEAF_USERNAME and LEAF_PASSWORD")
     if "?" in text or "#" in text:

@@ -61,11 +61,13 @@ class Connection:
         while 100 <= head.code < 200 and head.code != 101:  # only hints at the reply (RFC 9110 §15.2)
             head, content = await protocol.read()
         body = await _read(head.headers, content, largest)
-        self._busy = False
+        # After a 101, or a number that is no status, the reply may still be to come.
+        self._busy = head.code < 200
         return head.code, head.headers, body
 
     def close(self) -> None:
-        """Whatever still comes on it is nobody's."""
+        """Whatever still comes on it is nobody's, and what has not gone out by now never will."""
+        self._protocol.abort()
         self._connection.close()
 
     def release(self) -> None:
@@ -97,8 +99,12 @@ class Connections:
         return None
 
     async def open(self) -> Connection:
-        """A new one. Raises aiohttp.ClientConnectorError."""
-        return Connection(await self._connector.connect(self._place, [], NO_TIMEOUT))
+        """A new one. Raises aiohttp.ClientConnectionError, also if the server closes it or speaks first."""
+        connection = Connection(await self._connector.connect(self._place, [], NO_TIMEOUT))
+        if not connection.clean:
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
+        return connection
 
     def give_back(self, connection: Connection) -> None:
         """It is not needed any more: kept for the next, unless its exchange broke off."""

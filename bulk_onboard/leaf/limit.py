@@ -22,10 +22,13 @@ class Limit:
         return _Kept(self)
 
     def close(self) -> None:
-        """Nobody is waited for any more."""
+        """Nobody is waited for any more: the time of all who are left is over."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        for one in list(self._open):
+            self.end(one)
+            one.cancel()
 
     def begin(self, one: _Kept) -> float:
         """Wait for this one too: until when, by the loop's clock."""

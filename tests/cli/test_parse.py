@@ -156,6 +156,9 @@ def test_plain_http_is_refused_except_to_this_machine(text: str) -> None:
         "https://api.with leaf.io",
         "https://[::1",
         "http://localhost\\@evil.example",
+        "https://api..withleaf.io",
+        "https://.",
+        f"https://{'a' * 64}.io",
     ],
 )
 def test_what_is_no_plain_address_is_refused(text: str) -> None:
