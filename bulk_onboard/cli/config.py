@@ -297,7 +297,7 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
     except ValueError as error:
         raise UsageError(f"LEAF_BASE_URL cannot be used: {error}") from None
     login = s.Login(
-        _secret("LEAF_TOKEN", around.leaf_token),
+        _token(around.leaf_token),
         around.leaf_username.strip(),
         _secret("LEAF_PASSWORD", around.leaf_password),
     )
@@ -309,6 +309,13 @@ def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
     found = {f.name: getattr(around, provider.setting(f).lower()) for f in provider.app_fields}
     texts = {name: given.get_secret_value().strip() for name, given in found.items() if given}
     return {name: Secret(text) for name, text in texts.items() if text}
+
+
+def _token(given: SecretStr | None) -> Secret | None:
+    token = _secret("LEAF_TOKEN", given)
+    if token and not (token.reveal().isascii() and token.reveal().isprintable()):
+        raise UsageError("LEAF_TOKEN holds a character that is in no token, such as “; was it copied whole?")
+    return token
 
 
 def _secret(name: str, given: SecretStr | None) -> Secret | None:

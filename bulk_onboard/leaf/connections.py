@@ -53,8 +53,7 @@ class Connection:
         body is known to have more than ``largest`` bytes.
         """
         protocol, self._busy = self._protocol, True
-        if protocol.transport is None:
-            raise aiohttp.ServerDisconnectedError
+        assert protocol.transport is not None  # noqa: S101  (narrows the type: it was clean just now)
         protocol.set_response_params(read_until_eof=True)
         protocol.transport.write(request)
         head, content = await protocol.read()

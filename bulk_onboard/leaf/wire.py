@@ -26,7 +26,7 @@ LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 day
 LARGEST_PAGE = 16 << 20  # bytes; a hundred users, each with the credentials of several providers
 # Neither blanks nor ends of lines: nothing in a target can become a part of the request of its own.
 ENCODED = re.compile(r"/[!-~]*")
-CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+VISIBLE = re.compile(r"[ -~]*")  # nor in a token
 # What comes instead of a reply.
 FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, TooLarge)
 
@@ -115,7 +115,7 @@ class Wire:
         kind = message.bearer, message.body is not None
         known = self._headers.get(kind)
         if known is None:
-            if CONTROLS.search(message.bearer):
+            if not VISIBLE.fullmatch(message.bearer):
                 raise ValueError("a token that no header can hold")
             said = dict(self._connections.headers)
             if message.bearer:

@@ -241,6 +241,14 @@ def test_what_never_speaks_to_leaf_does_not_mind_its_settings(monkeypatch: pytes
     assert load({}, offline=True).leaf == Settings().leaf
 
 
+@pytest.mark.parametrize("token", ["\u201cplanted\u201d", "plant\u00e9d", "planted\udcff"])
+def test_a_token_that_no_request_can_carry_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAF_TOKEN", token)
+    with pytest.raises(UsageError, match="LEAF_TOKEN holds a character that is in no token") as refused:
+        load({})
+    assert "plant" not in str(refused.value)
+
+
 def test_a_secret_with_a_line_break_is_refused_and_spaces_around_it_are_taken_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

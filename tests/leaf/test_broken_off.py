@@ -172,6 +172,14 @@ async def test_a_reply_is_the_one_to_its_own_request_whatever_breaks_off(seed: i
     assert right > 40
 
 
+async def test_a_connection_that_is_being_closed_is_not_used() -> None:
+    async with serving(always(http(200))) as server, Wire(server.url, 5.0) as wire:
+        await wire.exchange(GET)
+        wire._connections._idle[0]._protocol.transport.close()  # type: ignore[union-attr]
+        assert (await wire.exchange(POST)).http_status == 200
+        assert (server.count("POST"), server.connections) == (1, 2)
+
+
 # --- what surely was not sent -----------------------------------------------------------------------
 
 
@@ -269,8 +277,9 @@ async def test_no_connection_outlives_the_wire() -> None:
         assert not any(connection.clean for connection in opened)
 
 
-async def test_no_token_brings_a_header_of_its_own() -> None:
+@pytest.mark.parametrize("more", ["\r\nX: y", "\x00", "\u201d", "\udcff"])
+async def test_no_token_brings_a_header_of_its_own(more: str) -> None:
     async with serving(always(http(200))) as server, Wire(server.url, 5.0) as wire:
         with pytest.raises(ValueError, match=r"^a token that no header can hold$"):
-            await wire.exchange(GET._replace(bearer="planted\r\nX: y"))
+            await wire.exchange(GET._replace(bearer=f"planted{more}"))
         assert not server.requests

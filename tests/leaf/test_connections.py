@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import sys
@@ -63,6 +64,48 @@ async def test_as_many_connections_are_opened_as_are_needed_at_a_time() -> None:
         assert (len(server.requests), server.connections) == (100, 20)
 
 
+async def test_those_that_are_not_needed_any_more_are_left_to_grow_old() -> None:
+    async with serving(always(http(200))) as server, Wire(server.url, 5.0) as wire:
+        await asyncio.gather(*(wire.exchange(GET) for _ in range(3)))
+        for _ in range(6):
+            await wire.exchange(POST)
+        assert len({request.connection for request in server.requests if request.method == "POST"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "host"),
+    [
+        ("https://leaf.example", "leaf.example"),
+        ("https://leaf.example:443/prefix", "leaf.example"),
+        ("https://leaf.example:8443", "leaf.example:8443"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("https://b\u00fccher.example", "xn--bcher-kva.example"),
+    ],
+)
+async def test_every_request_names_the_host(base: str, host: str) -> None:
+    found = Connections(URL(base), {})
+    assert found.headers["Host"] == host
+    await found.close()
+
+
+async def test_only_what_has_a_body_tells_of_one_and_each_goes_out_as_whom_it_says() -> None:
+    async with serving(always(http(200))) as server, Wire(server.url, 5.0) as wire:
+        for message in (GET, POST, GET, POST._replace(bearer="renewed"), GET._replace(bearer=""), POST):
+            await wire.exchange(message)
+        said = [request.headers for request in server.requests]
+    bearers = ["bearer", "bearer", "bearer", "renewed", None, "bearer"]
+    assert [each.get("authorization") for each in said] == [name and f"Bearer {name}" for name in bearers]
+    assert [each.get("content-type") for each in said] == [None, "application/json"] * 3
+    assert ["content-length" in each for each in said] == [False, True] * 3
+
+
+async def test_a_token_that_was_renewed_is_not_kept() -> None:
+    async with serving(always(http(200))) as server, Wire(server.url, 5.0) as wire:
+        for name in ("planted", "renewed"):
+            await wire.exchange(GET._replace(bearer=name))
+        assert "planted" not in repr(vars(wire))
+
+
 async def test_what_only_hints_at_the_reply_is_not_taken_for_it() -> None:
     hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
     async with serving(always(hints + http(201, {"id": "c-1"}))) as server, Wire(server.url, 5.0) as wire:
@@ -79,6 +122,19 @@ async def test_a_server_that_goes_over_to_something_else_is_not_asked_again_that
         for _ in range(2):
             assert (await wire.exchange(POST)).http_status == 101
         assert (server.count("POST"), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "form", [b"Content-Length: %d\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"]
+)
+async def test_no_more_is_read_than_a_reply_may_have(form: bytes) -> None:
+    body = b"x" * 11
+    reply = b"HTTP/1.1 200 X\r\n" + form % (len(body), body)
+    async with serving(always(reply)) as server, Wire(server.url, 5.0) as wire:
+        assert (await wire.exchange(GET._replace(largest=11))).http_status == 200
+        heard = await wire.exchange(GET._replace(largest=10))
+        assert isinstance(heard.verdict, Ambiguous)
+        assert heard.verdict.code == "response-too-large"
 
 
 async def test_a_body_without_a_length_ends_with_its_connection() -> None:
@@ -201,4 +257,9 @@ async def test_requests_go_out_encrypted_and_share_a_connection(
     async with serving(always(http(201)), encrypted(certificate)) as server, hired(server.url) as courier:
         for _ in range(3):
             assert (await courier.exchange(POST)).http_status == 201
-        assert (server.count("POST"), server.connections) == (3, 1)
+        # Far more than goes out at a time.
+        large = POST._replace(bearer="b" * 60_000, body={"refreshToken": "\u00fc" * (1 << 20)})
+        assert (await courier.exchange(large)).http_status == 201
+        assert server.requests[-1].headers["authorization"] == f"Bearer {large.bearer}"
+        assert json.loads(server.requests[-1].body) == large.body
+        assert (server.count("POST"), server.connections) == (4, 1)
