@@ -97,6 +97,7 @@ async def test_only_what_has_a_body_tells_of_one_and_each_goes_out_as_whom_it_sa
     assert [each.get("authorization") for each in said] == [name and f"Bearer {name}" for name in bearers]
     assert [each.get("content-type") for each in said] == [None, "application/json"] * 3
     assert ["content-length" in each for each in said] == [False, True] * 3
+    assert {each["accept"] for each in said} == {"application/json"}
 
 
 async def test_a_token_that_was_renewed_is_not_kept() -> None:
@@ -113,6 +114,7 @@ async def test_what_only_hints_at_the_reply_is_not_taken_for_it() -> None:
             heard = await wire.exchange(POST)
             assert isinstance(heard.verdict, Reply)
             assert (heard.http_status, heard.verdict.body) == (201, b'{"id": "c-1"}')
+            assert abs(heard.verdict.at - datetime.now(UTC)) < timedelta(seconds=5)
         assert (server.count("POST"), server.connections) == (2, 1)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -294,3 +295,37 @@ async def test_of_many_that_wait_for_the_ceiling_one_wakes_up_at_a_time() -> Non
         while len(server.requests) < many:
             await asyncio.sleep(apart)
     assert looks < 6 * many  # a crowd that wakes up for each place looks twenty times as often
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_the_start_is_waited_for_where_there_is_a_rate_but_no_longer_than_it_lasts(
+    dies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STARTING", 600.0)
+    if dies:
+        monkeypatch.setattr(module, "_PROGRAM", "")
+    said: list[str] = []
+    async with asyncio.timeout(20), Courier("http://127.0.0.1:1", 5.0, 4, said.append, rate=10.0) as courier:
+        assert courier.ready is not dies
+        assert len(said) == dies
+
+
+async def test_what_a_run_handed_in_that_is_dead_does_not_go_out_any_more() -> None:
+    """The next run may be at work already, with the same growers."""
+    run = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {module._PROGRAM!r}])"
+    async with serving(by_path) as server, asyncio.timeout(20):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", run, stdin=PIPE, stdout=PIPE)
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(packed([(server.url, 5.0, 4, 0.0)]))
+        assert await taken(process.stdout) == []
+        process.stdin.write(packed([(1, *POST)]))
+        assert [number for number, *_ in await taken(process.stdout)] == [1]
+        process.kill()
+        while not gone(process.pid):
+            await asyncio.sleep(0.01)
+        process.stdin.write(packed([(2, *POST)]))
+        with pytest.raises(asyncio.IncompleteReadError):
+            await taken(process.stdout)
+        await process.wait()
+        assert server.count("POST") == 1
