@@ -110,7 +110,8 @@ class Courier:
                 for number, *told in batch:
                     if (waiting := self._waiting.pop(number, None)) and not waiting.done():
                         waiting.set_result(_heard(*told))
-        except (asyncio.IncompleteReadError, OSError):
+        except Exception:  # whatever it is, nobody hears of what is under way any more
+            self._kill()
             self._lose()
 
     async def _watch(self) -> None:

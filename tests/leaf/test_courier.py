@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.leaf.courier import Courier, _heard, packed, taken, told
+from bulk_onboard.leaf.courier import SIZE, Courier, _heard, packed, taken, told
 from bulk_onboard.leaf.courier_process import _Delivery
 from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
@@ -148,6 +148,21 @@ async def test_of_all_that_a_dead_process_had_in_hand_nobody_knows_what_came() -
         assert server.count("POST") == 4
     assert len(words) == 1
     assert "planted" not in words[0]
+
+
+async def test_who_sends_what_nobody_can_read_is_not_listened_to_any_more() -> None:
+    words: list[str] = []
+    async with serving(never) as server, hired(server.url, told=words) as courier:
+        waiting = asyncio.ensure_future(courier.exchange(POST))
+        async with asyncio.timeout(5):
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            stdout = courier._process.stdout
+            assert stdout is not None
+            stdout.feed_data((3).to_bytes(SIZE) + b"?!?")
+            assert isinstance((await waiting).verdict, Ambiguous)
+            await courier._process.wait()
+    assert len(words) == 1
 
 
 async def test_when_the_process_has_died_rows_go_out_without_it() -> None:
