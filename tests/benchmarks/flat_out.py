@@ -24,7 +24,7 @@ def flat_out(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
     spent: defaultdict[str, list[Spent]] = defaultdict(list)
     sending, busy = [], []
     for turn in range(3):
-        for name in ("bare", "gather"):
+        for name in ("bare", "gather", "wire"):
             server.begin()
             before = server.cpu()
             spent[name].append(timed(name, file, server.url, CONNECTIONS))
@@ -46,6 +46,8 @@ def flat_out(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
     )
     told = f"{cpu['ours']:.0f} µs, all its processes together, against {cpu['bare']:.0f} µs"
     yield Line("CPU per row ÷ bare aiohttp loop", f"{cpu['ours'] / cpu['bare']:.2f} ({told})")
+    told = f"{cpu['wire']:.0f} µs, reading the file included"
+    yield Line("the same of what it sends with, alone", f"{cpu['wire'] / cpu['bare']:.2f} ({told})")
     yield at_most("the server's own share of a core, at its busiest", max(busy), 0.5)
     yield from _tools(server, folder, best["ours"])
 
