@@ -147,22 +147,24 @@ def login_token(reply: Reply) -> str | None:
     return token if isinstance(token, str) and re.fullmatch(r"[!-~]+", token) else None
 
 
-def after_exception(error: BaseException, *, opened: bool = True) -> Transient | Ambiguous:
-    """The verdict when no reply came. Transient only if the request surely never went out.
-
-    ``opened``: whether there was a connection at all.
-    """
+def unsent(error: BaseException) -> Transient:
+    """The verdict when no connection could be opened: the request surely never went out."""
     match error:
         case aiohttp.ClientConnectorDNSError():
             return Transient("dns-failure", f"the name {error.host} is not known")
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
             return Transient("tls-failure", type(error).__name__)
-        case TimeoutError() if not opened:
+        case TimeoutError():
             return Transient("connect-timeout", "no connection in time")
         case aiohttp.ClientConnectorError():
             return Transient("connection-refused", error.strerror or "no connection")
-        case _ if not opened:
+        case _:
             return Transient("connection-refused", "no connection")
+
+
+def unanswered(error: BaseException) -> Ambiguous:
+    """The verdict when no reply came on a connection, whatever the reason: the request may have arrived."""
+    match error:
         case TooLarge():
             return Ambiguous("response-too-large", "the reply was far larger than any of Leaf's")
         case TimeoutError():

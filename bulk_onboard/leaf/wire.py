@@ -17,7 +17,7 @@ from yarl import URL
 import bulk_onboard
 from bulk_onboard.leaf.connections import Connection, Connections
 from bulk_onboard.leaf.limit import Limit
-from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, after_exception
+from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, unanswered, unsent
 from bulk_onboard.model import Ambiguous, Answer, Created, Transient
 from bulk_onboard.window import Window
 
@@ -82,7 +82,7 @@ class Wire:
                 connection = self._connections.take() or await self._open(began)
                 status, headers, body = await connection.exchange(request, message.largest)
         except FAILURES as error:
-            verdict = after_exception(error, opened=connection is not None)
+            verdict = unanswered(error) if connection else unsent(error)
             return Answer(verdict, None, perf_counter() - began)
         finally:
             if connection:
@@ -123,5 +123,7 @@ class Wire:
             if message.body is not None:
                 said["Content-Type"] = "application/json"
             known = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-            self._headers = {kind: known}  # a token that was renewed is not kept
+            # A token that was renewed is not kept.
+            self._headers = {each: text for each, text in self._headers.items() if each[0] == message.bearer}
+            self._headers[kind] = known
         return known

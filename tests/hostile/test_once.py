@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
 import uvloop
 from fakes import ID, PAYLOAD
-from leaf.server import http
+from leaf.server import http, reset
 
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.model import Absent, Ambiguous, Secret
@@ -23,12 +21,6 @@ NEW_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 ROUNDS = 15
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
-
-
-def reset(writer: Writer) -> None:
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def rest(reader: Reader) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -106,3 +108,10 @@ def always(raw: bytes, *, close: bool = False) -> Answer:
 async def never(_request: Request, _writer: asyncio.StreamWriter) -> None:
     """No answer at all."""
     await asyncio.sleep(60)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break the connection with a RST instead of a FIN."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
@@ -18,7 +17,7 @@ from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.wire import Heard, Message, Wire
 from bulk_onboard.model import Ambiguous, Transient
 from bulk_onboard.window import Window
-from leaf.server import Answer, Request, always, http, never, serving
+from leaf.server import Answer, Request, always, http, never, reset, serving
 
 GET, POST = Message("GET", "/asked", "bearer"), Message("POST", "/stored", "bearer", {"refreshToken": "t"})
 MEGA = 1 << 20
@@ -29,13 +28,6 @@ def code(heard: Heard) -> str | int | None:
     """What came of it, in short."""
     verdict = heard.verdict
     return verdict.code if isinstance(verdict, Transient | Ambiguous) else heard.http_status
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """The other side gets an RST."""
-    linger = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

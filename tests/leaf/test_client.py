@@ -7,7 +7,6 @@ import gzip
 import json
 import re
 import socket
-import struct
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -38,7 +37,7 @@ from bulk_onboard.model import (
 )
 from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import LeafSettings, Login
-from leaf.server import Answer, Request, Server, always, http, never, serving
+from leaf.server import Answer, Request, Server, always, http, never, reset, serving
 
 GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59Z", "refreshToken": TOKEN}
 PATH = f"/services/usermanagement/api/users/{ID}/raven-credentials"
@@ -78,13 +77,6 @@ async def talking(
         settings = LeafSettings(server.url, login, timeout)
         async with LeafClient(settings, [PROVIDERS["raven"]], turns or Turns()) as client:
             yield client, server
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Break the connection with a RST instead of a FIN."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def resets(_request: Request, writer: asyncio.StreamWriter) -> None:

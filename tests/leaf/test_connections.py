@@ -25,7 +25,7 @@ from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Transient
 from bulk_onboard.window import Window
-from leaf.server import Request, always, http, serving
+from leaf.server import Request, always, http, never, serving
 from leaf.test_courier import hired
 
 GET, POST = Message("GET", "/asked", "bearer"), Message("POST", "/stored", "bearer", {"refreshToken": "t"})
@@ -196,10 +196,7 @@ async def test_who_gets_no_connection_in_time_has_sent_nothing() -> None:
 
 
 async def test_who_gets_no_reply_in_time_may_have_sent_it() -> None:
-    async def silent(_request: Request, _writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-
-    async with serving(silent) as server, Wire(server.url, 0.1) as wire:
+    async with serving(never) as server, Wire(server.url, 0.1) as wire:
         heard = await wire.exchange(POST)
         assert isinstance(heard.verdict, Ambiguous)
         assert heard.verdict.code == "no-answer"

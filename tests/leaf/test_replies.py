@@ -18,12 +18,13 @@ from bulk_onboard.leaf.replies import (
     TooLarge,
     after_delete,
     after_events,
-    after_exception,
     after_get,
     after_post,
     login_token,
     parsed,
     retry_after,
+    unanswered,
+    unsent,
 )
 from bulk_onboard.model import (
     Absent,
@@ -436,10 +437,11 @@ KEY = ConnectionKey("leaf.example", 443, True, True, None, None, None)
         (aiohttp.ClientConnectorCertificateError(KEY, ValueError("bad")), "tls-failure"),
         (TimeoutError(), "connect-timeout"),
         (aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")), "connection-refused"),
+        (aiohttp.ServerDisconnectedError(), "connection-refused"),
     ],
 )
 def test_a_request_that_surely_never_went_out_is_transient(error: Exception, code: str) -> None:
-    verdict = after_exception(error, opened=False)
+    verdict = unsent(error)
     assert isinstance(verdict, Transient)
     assert verdict.code == code
 
@@ -451,6 +453,8 @@ def test_a_request_that_surely_never_went_out_is_transient(error: Exception, cod
         aiohttp.ServerTimeoutError(),
         aiohttp.SocketTimeoutError(),
         aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")),
+        aiohttp.ClientConnectorSSLError(KEY, OSError(1, "bad")),
         aiohttp.ClientOSError(104, "Connection reset by peer"),
         aiohttp.ClientPayloadError(),
         aiohttp.ClientConnectionResetError(),
@@ -461,7 +465,7 @@ def test_a_request_that_surely_never_went_out_is_transient(error: Exception, cod
     ],
 )
 def test_whatever_may_have_gone_out_is_ambiguous(error: Exception) -> None:
-    verdict = after_exception(error)
+    verdict = unanswered(error)
     assert isinstance(verdict, Ambiguous)
     assert verdict.slow == isinstance(error, TimeoutError)
 
