@@ -32,8 +32,6 @@ COMMANDS = {
     "providers": ("providers", "Show the providers, their columns and their settings."),
     "template": ("template", "Write an empty file to fill in, with help in its cells."),
     "explain": ("explain", "Say what a code in the results means and what to do."),
-    "completion": ("completion", "Print what makes a shell complete commands and options."),
-    "man": ("man", "Print the manual page."),
     "sandbox": ("sandbox", "Serve a local imitation of Leaf to practise on."),
 }
 
