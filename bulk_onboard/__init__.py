@@ -8,8 +8,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
 
     model errors settings facts entry         the vocabulary
     meanings codes                            what every code in the results means, and what to do
-    providers      the providers as data; everything about them derives from this table
-    custom mixed                              a user's own providers; rows of several in one file
+    domain/        the providers as data; everything about them derives from this table
+    mixed                                     rows of several providers in one file
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
     buckets        the same across the parts of an input, each held by another process

@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_onboard.chunk import Chunk
+from bulk_onboard.domain.providers import Field, Provider, Scope
 from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import LEAF_USER_ID, Columns, normal
 from bulk_onboard.manifest import KEPT_PREFIX
-from bulk_onboard.providers import Field, Provider, Scope
 from bulk_onboard.texts import bytes_of, has_capitals, hex_texts, repeated, uuid_words
 
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"

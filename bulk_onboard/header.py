@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.newcomers import FIELDS, By
-from bulk_onboard.providers import Field, Provider
 
 LEAF_USER_ID = "leafUserId"
 PROVIDER = "provider"

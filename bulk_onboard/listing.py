@@ -14,6 +14,7 @@ from uuid import UUID
 
 import numpy as np
 
+from bulk_onboard.domain.providers import Field
 from bulk_onboard.model import (
     Ambiguous,
     Credential,
@@ -24,7 +25,6 @@ from bulk_onboard.model import (
     Transient,
     Unauthorised,
 )
-from bulk_onboard.providers import Field
 
 # Multiplying by an odd number loses nothing, so that both halves of a UUID count in its key.
 _ODD = np.uint64(0x9E3779B97F4A7C15)

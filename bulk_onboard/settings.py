@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from bulk_onboard.domain.providers import PROVIDERS, Provider, Providers
 from bulk_onboard.model import IfExists, Secret
-from bulk_onboard.providers import PROVIDERS, Provider, Providers
 
 DEFAULT_BASE_URL = "https://api.withleaf.io"
 DEFAULT_RATE = 10.0

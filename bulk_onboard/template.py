@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bulk_onboard.domain.providers import Field, Provider, Scope
 from bulk_onboard.header import LEAF_USER_ID
-from bulk_onboard.providers import Field, Provider, Scope
 
 _USER = Field(
     LEAF_USER_ID,

@@ -26,10 +26,10 @@ WIRING = {
 }
 # Of the cluster what is values only; all else of it wires, as it is a composition root of its own.
 CLUSTER_VALUES = {
-    "cluster": {""},
-    "cluster.talk": {""},
-    "cluster.marks": {""},
-    "cluster.job": {"", "read"},
+    "cluster": {"", "domain"},
+    "cluster.talk": {"", "domain"},
+    "cluster.marks": {"", "domain"},
+    "cluster.job": {"", "domain", "read"},
 }
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
@@ -162,18 +162,33 @@ def _allowed(module: str) -> set[str] | None:
     """The folders a module may import from; None: from anywhere."""
     match place(module):
         case "":
-            return None if module == LIBRARY else {""}
+            return None if module == LIBRARY else {"", "domain", "validation"}
+        case "domain":
+            return {"domain"}
+        case "validation":
+            return {"", "domain", "validation"}
         case "engine":
-            return None if module in WIRING else {"", "engine"}
+            return None if module in WIRING else {"", "domain", "validation", "engine"}
         case "cluster":
             return CLUSTER_VALUES.get(module)
         case "cli" if module == "cli.clustered":
-            return {"", "cli", "cluster", "engine", "read"}
+            return {"", "domain", "cli", "cluster", "engine", "read"}
         case "cli":
-            return {"", "cli", "engine", "read", "report", "sandbox", "notify", "workbook"}
+            return {
+                "",
+                "domain",
+                "validation",
+                "cli",
+                "engine",
+                "read",
+                "report",
+                "sandbox",
+                "notify",
+                "workbook",
+            }
         case folder:
             assert folder in EDGES, f"{folder} has no rule yet"
-            return {"", folder}
+            return {"", "domain", "validation", folder}
 
 
 def test_a_module_imports_only_from_where_it_may() -> None:
@@ -190,8 +205,8 @@ def test_a_module_imports_only_from_where_it_may() -> None:
 def test_the_vocabulary_and_the_errors_import_nothing_of_ours() -> None:
     assert ours("model") == set()
     assert ours("errors") == set()
-    assert ours("providers") == set()
-    assert ours("settings") <= {"model", "providers"}
+    assert ours("domain.providers") == set()
+    assert ours("settings") <= {"model", "domain.providers"}
     assert ours("facts") <= {"model"}
 
 

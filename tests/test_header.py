@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.header import Columns, match_header, normal
-from bulk_onboard.providers import PROVIDERS
 
 RAVEN = PROVIDERS["raven"]
 GOOD = ("leafUserId", "refreshToken")

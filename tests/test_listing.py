@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.providers import Field, Scope
 from bulk_onboard.listing import (
     CONNECTED,
     UNCLEAR,
@@ -23,7 +24,6 @@ from bulk_onboard.listing import (
     words,
 )
 from bulk_onboard.model import Echo, Payload
-from bulk_onboard.providers import Field, Scope
 
 PRINTS = Prints(b"key")
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.compare import compare
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.fingerprint import Fingerprints, Method
 from bulk_onboard.growers import State, growers, nobody
 from bulk_onboard.header import Columns, match_header
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each, compare_each, split
 from bulk_onboard.model import IfExists
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.repeats import Repeats
 
 HEADER = ("note", "password", "provider", "refreshToken", "leafUserId", "username", "organizationName")

@@ -15,8 +15,8 @@ from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.cli.run import Onboarding
+    from bulk_onboard.domain.providers import Provider
     from bulk_onboard.engine.run import RunResult
-    from bulk_onboard.providers import Provider
     from bulk_onboard.read.parts import Part, Parts
     from bulk_onboard.settings import Settings
 

@@ -27,9 +27,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bulk_onboard import settings as s
 from bulk_onboard.cli import config_file, night, parse, stored
+from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
-from bulk_onboard.providers import Provider, Providers
 
 M = TypeVar("M", bound=BaseModel)
 

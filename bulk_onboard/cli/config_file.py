@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bulk_onboard import custom
 from bulk_onboard.cli import parse
+from bulk_onboard.domain.providers import KEYS, PROVIDERS, Provider, Providers, define_provider
 from bulk_onboard.errors import UsageError
-from bulk_onboard.providers import PROVIDERS, Provider, Providers
 
 DEFAULT_FILE = Path("bulk-onboard.toml")
 _ADDRESSES = {"notify", "ping"}
@@ -86,8 +85,8 @@ def _lines(value: object) -> object:
 def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: str) -> Provider:
     """The provider that a table is of: one of these, or one that it defines."""
     try:
-        if any(key in table for key in custom.KEYS):
-            return custom.defined(name, table, providers)
+        if any(key in table for key in KEYS):
+            return define_provider(name, table, providers)
         return providers[parse.provider(name, providers)]
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from None
@@ -96,7 +95,7 @@ def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: 
 def _app_settings(provider: Provider, table: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The settings in a provider's table, by the names of their variables."""
     known = {_snake(field.name): provider.setting(field).lower() for field in provider.app_fields}
-    given = {key: value for key, value in table.items() if key not in custom.KEYS}
+    given = {key: value for key, value in table.items() if key not in KEYS}
     _refuse_unknown(given, known, where)
     return {known[key]: value for key, value in given.items()}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulk_onboard.cli.ledger_url import postgres_url
-from bulk_onboard.providers import Providers, find
-from bulk_onboard.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
+from bulk_onboard.domain.providers import Providers, find
+from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
 from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
 
 FORMATS = ("csv", "html", "parquet", "jsonl")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bulk_onboard.cli import config_file, options, parse, suggest
-from bulk_onboard.providers import Field, Provider, Providers
+from bulk_onboard.domain.providers import Field, Provider, Providers
 
 LINE = 80  # columns
 _EPILOG = """\b

@@ -18,7 +18,7 @@ def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 def providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The built-in providers."""
-    from bulk_onboard.providers import PROVIDERS  # noqa: PLC0415
+    from bulk_onboard.domain.providers import PROVIDERS  # noqa: PLC0415
 
     found = PROVIDERS.values()
     return [CompletionItem(each.name, help=each.title) for each in found if each.name.startswith(incomplete)]

@@ -10,8 +10,8 @@ import click
 
 from bulk_onboard.cli import config_file, options, parse, suggest
 from bulk_onboard.cli.running import say
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.errors import UsageError
-from bulk_onboard.providers import Provider
 from bulk_onboard.template import template_columns
 
 _EPILOG = """\b

@@ -16,6 +16,7 @@ from bulk_onboard.cluster.fleet import fleet
 from bulk_onboard.cluster.job import Counted, Done, Errand, Job, Judged, Looked, errands
 from bulk_onboard.cluster.marks import marks_of
 from bulk_onboard.cluster.speaking import Speaking
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, scopes_of
@@ -35,7 +36,6 @@ from bulk_onboard.errors import (
 from bulk_onboard.facts import About, Begun, Kind, Note, Observer, PhaseStarted, Scanned
 from bulk_onboard.facts import Reading as ReadSoFar
 from bulk_onboard.model import Health, Status
-from bulk_onboard.providers import Provider
 from bulk_onboard.read.parts import Part
 from bulk_onboard.repeats import findings_of
 from bulk_onboard.settings import Cluster, Settings

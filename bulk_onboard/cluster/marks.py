@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
-from bulk_onboard.providers import Provider
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.settings import Settings
 
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
@@ -18,7 +19,6 @@ from bulk_onboard.ledger import Ledger, Patience, crew
 from bulk_onboard.ledger.hold import Hold
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
-from bulk_onboard.providers import Provider, Providers
 from bulk_onboard.settings import LeafSettings, Settings
 
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait

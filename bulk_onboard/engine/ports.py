@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from bulk_onboard.domain.providers import Field
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
@@ -18,7 +19,6 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict
-from bulk_onboard.providers import Field
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]

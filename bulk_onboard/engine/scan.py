@@ -17,6 +17,7 @@ import pandas as pd
 from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.spool import Spooled
 from bulk_onboard.errors import InputError, NoRows
@@ -27,7 +28,6 @@ from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
 from bulk_onboard.naming import KnownUsers, Named, known_users, named
 from bulk_onboard.newcomers import By, Newcomer
-from bulk_onboard.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 from bulk_onboard.strangers import Strangers

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
 from yarl import URL
 
+from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import enrolling, replies, user_pages
 from bulk_onboard.leaf.auth import Auth
@@ -37,7 +38,6 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.newcomers import By, EnrolVerdict, LookVerdict
-from bulk_onboard.providers import Field, Provider
 from bulk_onboard.settings import LeafSettings
 
 API = "/services/usermanagement/api"

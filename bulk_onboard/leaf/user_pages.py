@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 from uuid import UUID
 
+from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.leaf.replies import Reply, common, is_page, is_shown, parsed
 from bulk_onboard.leaf.scrub import word
 from bulk_onboard.listing import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Verdict
-from bulk_onboard.providers import Field, Provider
 
 # Spring's own page objects say it like this; JHipster's lists in a header.
 _TOTAL_HEADER = "X-Total-Count"

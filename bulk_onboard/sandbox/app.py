@@ -12,7 +12,7 @@ from typing import assert_never
 
 from aiohttp import web
 
-from bulk_onboard.providers import Provider
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.sandbox.behaviour import Behaviour
 from bulk_onboard.sandbox.calls import Call, Calls
 from bulk_onboard.sandbox.delivery import Cut, Deliveries, Delivery, Hang, Slow, Truncated, status

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from bulk_onboard.providers import Provider
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.sandbox.behaviour import Behaviour
 from bulk_onboard.sandbox.credentials import CredentialCalls, complaint, new_credentials
 from bulk_onboard.sandbox.logins import Logins

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import assert_never
 
-from bulk_onboard.providers import Field, Provider
+from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found, problem
 from bulk_onboard.sandbox.shapes import Shapes
 from bulk_onboard.sandbox.unknowns import Unknowns

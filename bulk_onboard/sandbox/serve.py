@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bulk_onboard.domain.providers import PROVIDERS, Provider
 from bulk_onboard.errors import UsageError
-from bulk_onboard.providers import PROVIDERS, Provider
 from bulk_onboard.sandbox.app import App, Clock
 from bulk_onboard.sandbox.behaviour import Behaviour
 from bulk_onboard.sandbox.desk import PREFIX, Desk

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from bulk_onboard.providers import Provider
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.sandbox.unknowns import Unknowns
 from bulk_onboard.sandbox.world import Fate, Stored, User, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bulk_onboard.providers import Provider
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found, problem
 from bulk_onboard.sandbox.routes import is_uuid
 from bulk_onboard.sandbox.shapes import Shapes

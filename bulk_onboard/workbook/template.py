@@ -10,7 +10,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.providers import Provider
+from bulk_onboard.domain.providers import Provider
 from bulk_onboard.template import TemplateColumn
 from bulk_onboard.workbook.fresh import ROWS
 from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment, fit_page, heighten

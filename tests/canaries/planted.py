@@ -12,7 +12,7 @@ from pathlib import Path
 
 from command import Ended, grower
 
-from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.domain.providers import PROVIDERS
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.cli.config import load, missing_settings, require
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import MaxFailures, Settings
 
 RAVEN = PROVIDERS["raven"]

@@ -15,8 +15,8 @@ import bulk_onboard
 from bulk_onboard import errors
 from bulk_onboard.cli import main as entry
 from bulk_onboard.cli.main import COMMANDS, main
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.providers import PROVIDERS
 
 Capture = pytest.CaptureFixture[str]
 

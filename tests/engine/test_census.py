@@ -12,6 +12,7 @@ from fakes import FakeLeaf, FakeWorld, row, unheard
 from warp import warp
 
 from bulk_onboard.decide import Action, Finish, Next, Policy, Progress
+from bulk_onboard.domain.providers import PROVIDERS, Field
 from bulk_onboard.engine.census import ATTEMPTS, Census, Taking
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
@@ -29,7 +30,6 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.providers import PROVIDERS, Field
 
 TOKEN = "planted-token"
 

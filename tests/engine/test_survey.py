@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from warp import BEGINNING
 
 from bulk_onboard import manifest
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.engine.survey import Survey, rows_to_check, rows_to_do, rows_unknown, survey
 from bulk_onboard.entry import Entry
@@ -21,7 +22,6 @@ from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.facts import RunInfo, ignore
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.model import IfExists, Row, Secret, Status
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.read import open_source
 from bulk_onboard.stamp import to_text
 from engine.support import hurry

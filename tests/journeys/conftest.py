@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.domain.providers import PROVIDERS
 
 from .support import PLANTED, Desk, Server, serving
 

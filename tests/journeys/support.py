@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bulk_onboard.domain.providers import PROVIDERS, Providers
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.providers import PROVIDERS, Providers
 from bulk_onboard.sandbox import Behaviour, Sandbox
 from tests import warm
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulk_onboard.custom import defined
-from bulk_onboard.providers import PROVIDERS, Provider, Providers
+from bulk_onboard.domain.providers import PROVIDERS, Provider, Providers, define_provider
 
 from .support import PLANTED, Desk, Server, grower, serving
 
@@ -256,7 +255,7 @@ fields = [
     { name = "accessKey", scope = "grower", help = "the grower's key", example = "k-1" },
 ]
 """
-MY_TERMINAL = defined(
+MY_TERMINAL = define_provider(
     "my-terminal",
     {
         "fields": [

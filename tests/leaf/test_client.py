@@ -18,6 +18,7 @@ import pytest
 from fakes import ID, PAYLOAD, TOKEN
 
 import bulk_onboard
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.leaf import client as module
 from bulk_onboard.leaf import wire
@@ -35,7 +36,6 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import LeafSettings, Login
 from leaf.server import Answer, Request, Server, always, http, never, reset, serving
 

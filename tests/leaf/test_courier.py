@@ -22,6 +22,7 @@ from fakes import ID, PAYLOAD, TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier import SIZE, Courier, _heard, packed, taken, told
@@ -29,7 +30,6 @@ from bulk_onboard.leaf.courier_process import _Delivery
 from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Secret, Transient
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.settings import LeafSettings, Login
 from bulk_onboard.window import Window
 from leaf.server import Request, always, http, never, serving

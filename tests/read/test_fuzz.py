@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.read import open_source
 from tests.bad_input.case import IDS
 from tests.bad_input.workbooks import zipped

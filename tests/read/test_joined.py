@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.read import open_source
 from bulk_onboard.read.parts import Part, Size, open_part, parts_of
 from tests.read.tables import as_csv, as_rows, as_xlsx

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
-from bulk_onboard.providers import PROVIDERS
 from bulk_onboard.read import open_source
 
 IDS = [str(uuid.UUID(int=number + 10**30)) for number in range(3)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from bulk_onboard.providers import PROVIDERS
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.sandbox import Behaviour, Faults, Kind, Sandbox, Unknowns
 from bulk_onboard.sandbox.app import Clock
 

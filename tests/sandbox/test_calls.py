@@ -7,8 +7,8 @@ import uuid
 import aiohttp
 import pytest
 
+from bulk_onboard.domain.providers import PROVIDERS, Provider
 from bulk_onboard.model import Secret
-from bulk_onboard.providers import PROVIDERS, Provider
 from bulk_onboard.sandbox import Account, Behaviour, Faults, Kind, User
 from bulk_onboard.sandbox.faults import Area
 

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 
 from bulk_onboard.cli.main import main
-from bulk_onboard.providers import PROVIDERS, Field, Provider, Scope
+from bulk_onboard.domain.providers import PROVIDERS, Field, Provider, Scope
 from bulk_onboard.template import template_columns
 
 from .books import grower

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk_onboard.custom import defined
-from bulk_onboard.providers import PROVIDERS, Field, Provider, Scope
+from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope, define_provider
 
 TOKEN = {"name": "refreshToken", "scope": "grower"}
 
@@ -14,13 +13,13 @@ def test_a_table_becomes_a_provider() -> None:
     key = {"name": "apiKey", "scope": "app", "help": "the key", "example": "k-1"}
     mode = {"name": "mode", "scope": "app", "allowed": ["A", "B"], "required": False}
     table = {"path": "mt", "embedded": "mtStored", "title": "My Terminal", "fields": [key, mode, TOKEN]}
-    assert defined("My Terminal", table, PROVIDERS) == Provider(
+    assert define_provider("My Terminal", table, PROVIDERS) == Provider(
         "my-terminal",
         "My Terminal",
         "mt",
         "mtStored",
         (
-            Field("apiKey", Scope.APP, help="the key", example="k-1"),
+            Field("apiKey", Scope.APP, help="the key", example="k-1", kind=Kind.TEXT),
             Field("mode", Scope.APP, secret=False, required=False, allowed=("A", "B")),
             Field("refreshToken", Scope.GROWER),
         ),
@@ -28,7 +27,7 @@ def test_a_table_becomes_a_provider() -> None:
 
 
 def test_what_is_left_out_follows_from_the_name() -> None:
-    found = defined("my-terminal", {"fields": [TOKEN]}, PROVIDERS)
+    found = define_provider("my-terminal", {"fields": [TOKEN]}, PROVIDERS)
     assert (found.path, found.embedded) == ("my-terminal-credentials", "myTerminalCredentials")
 
 
@@ -37,13 +36,17 @@ def test_what_is_left_out_follows_from_the_name() -> None:
     [
         ("raven", {"fields": [TOKEN]}, "there is a provider raven already"),
         ("John_Deere", {"fields": [TOKEN]}, "there is a provider john-deere already"),
-        ("leaf", {"fields": [TOKEN]}, "its name is none"),
-        ("a,b", {"fields": [TOKEN]}, "its name is none"),
+        ("leaf", {"fields": [TOKEN]}, "this name cannot be used"),
+        ("a,b", {"fields": [TOKEN]}, "this name cannot be used"),
         ("mine", {"path": "x"}, "fields is not a list of tables"),
         ("mine", {"fields": []}, "fields is not a list of tables"),
         ("mine", {"fields": ["refreshToken"]}, "fields is not a list of tables"),
-        ("mine", {"fields": [{"name": "apiKey", "scope": "app"}]}, "no field is of the grower"),
-        ("mine", {"fields": [TOKEN | {"required": False}]}, "no field is of the grower"),
+        (
+            "mine",
+            {"fields": [{"name": "apiKey", "scope": "app"}]},
+            "must have scope",
+        ),
+        ("mine", {"fields": [TOKEN | {"required": False}]}, "must have scope"),
         ("mine", {"fields": [TOKEN, TOKEN]}, "two fields are called refreshtoken"),
         (
             "mine",
@@ -53,13 +56,17 @@ def test_what_is_left_out_follows_from_the_name() -> None:
         ("mine", {"fields": [TOKEN | {"name": "leafUserId"}]}, "cannot be the name of a field"),
         ("mine", {"fields": [TOKEN | {"name": "Provider"}]}, "cannot be the name of a field"),
         ("mine", {"fields": [TOKEN | {"name": "a b"}]}, "cannot be the name of a field"),
-        ("mine", {"fields": [TOKEN | {"colour": "red"}]}, "a field has no key colour; there are name, scope"),
+        (
+            "mine",
+            {"fields": [TOKEN | {"colour": "red"}]},
+            "a field has no key colour; there are name, sc",
+        ),
         ("mine", {"fields": [TOKEN | {"secret": "yes"}]}, "secret of refreshToken is neither true nor false"),
         ("mine", {"fields": [TOKEN | {"allowed": "A"}]}, "allowed of refreshToken is not a list of texts"),
         ("mine", {"path": "a/b", "fields": [TOKEN]}, "not one segment of a URL"),
         ("mine", {"path": "events/..", "fields": [TOKEN]}, "not one segment of a URL"),
         ("mine", {"path": "raven-credentials", "fields": [TOKEN]}, "is the path of raven"),
-        ("mine", {"embedded": "ravenCredentials", "fields": [TOKEN]}, "what a user shows of raven"),
+        ("mine", {"embedded": "ravenCredentials", "fields": [TOKEN]}, "ravenCredentials is the key of raven"),
         ("mine", {"title": "a\nb", "fields": [TOKEN]}, "title is not a text on one line"),
         ("mine", {"path": 5, "fields": [TOKEN]}, "path is not a text on one line"),
         (
@@ -71,7 +78,7 @@ def test_what_is_left_out_follows_from_the_name() -> None:
 )
 def test_a_definition_that_cannot_be_used_says_why(name: str, table: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        defined(name, table, PROVIDERS)
+        define_provider(name, table, PROVIDERS)
 
 
 def test_those_built_in_keep_apart_what_must_be_apart() -> None:
@@ -94,3 +101,31 @@ def test_an_environment_is_always_demanded() -> None:
     }
     for field in having.values():
         assert (field.required, field.secret, field.allowed) == (True, False, ("STAGE", "PRODUCTION"))
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        (TOKEN, Kind.TOKEN),
+        (TOKEN | {"name": "AccessTokenClient"}, Kind.TOKEN),
+        (TOKEN | {"secret": False}, Kind.TEXT),
+        (TOKEN | {"name": "password"}, Kind.TEXT),
+        (TOKEN | {"name": "password", "kind": "token"}, Kind.TOKEN),
+        (TOKEN | {"kind": "text"}, Kind.TEXT),
+        (TOKEN | {"name": "mode", "allowed": ["A"]}, Kind.TOKEN),
+    ],
+)
+def test_a_field_has_the_kind_that_it_declares_or_a_cautious_default(field: dict, kind: Kind) -> None:
+    assert define_provider("mine", {"fields": [field]}, PROVIDERS).fields[0].kind is kind
+
+
+def test_every_built_in_user_name_and_password_is_text_and_every_token_a_token() -> None:
+    kinds = {(field.name, field.kind) for provider in PROVIDERS.values() for field in provider.grower_fields}
+    texts = {"username", "password", "organizationName", "organizationCode", "databaseId"}
+    assert {name for name, kind in kinds if kind is Kind.TEXT} == texts
+    assert {name for name, kind in kinds if kind is Kind.TOKEN} == {
+        "refreshToken",
+        "accessToken",
+        "accessTokenClient",
+        "accessKey",
+    }

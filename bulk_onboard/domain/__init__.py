@@ -1,0 +1,1 @@
+"""Values and tables that every other part uses; nothing in here acts."""
