@@ -91,8 +91,7 @@ async def onboard(
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     settings = _settings(provider, login, app, options)
-    told = settings.input
-    with open_source(where, sheet=told.sheet, wanted=told.mapping.values()) as source:
+    with open_source(where, settings.input.reading) as source:
         reading = reading_with_settings(source, settings)
         result = await run.onboard(source, settings, observer, reading=reading)
     table = await asyncio.to_thread(run.table, settings, result)
@@ -112,8 +111,7 @@ def validate(
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     settings = _settings(provider, None, None, options, offline=True)
-    told = settings.input
-    with open_source(where, sheet=told.sheet, wanted=told.mapping.values()) as source:
+    with open_source(where, settings.input.reading) as source:
         return validate_file(source, settings)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.texts import bytes_of
 
 # Enough for work by columns to pay, few enough to keep memory low.
@@ -59,8 +60,8 @@ class Source(Protocol):
         """Its name for people, without the folder."""
 
     @property
-    def description(self) -> str:
-        """What it turned out to be, e.g. ``CSV, semicolon, Windows-1252``."""
+    def description(self) -> InputDescription:
+        """What was found in it and how it is read, without `columns`, which the header decides later."""
 
     @property
     def header(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.providers import PROVIDERS, Provider, Providers
 from bulk_onboard.model import IfExists, Secret
 
@@ -55,12 +56,20 @@ class InputSettings:
     """
 
     sheet: str | None = None
+    hidden: str | None = None
+    encoding: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     limit: int | None = None
     strict: bool = False
     allow_shared_tokens: bool = False
     create_users: bool = False
+
+    @property
+    def reading(self) -> ReadOptions:
+        """What the readers need to know of it."""
+        sheets = () if self.sheet is None else (self.sheet,)
+        return ReadOptions(sheets, self.hidden, self.encoding, tuple(self.mapping.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.chunk import Source
 from bulk_onboard.cli.returned import fixed
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.engine.validation import Validation, validate_file
 from bulk_onboard.read import open_source
 from bulk_onboard.settings import InputSettings, Settings
@@ -33,7 +34,9 @@ def repaired(
     """The lines of the repaired file, the repairs, and what was wrong before and is after."""
     text = io.StringIO()
     csv.writer(text).writerows([header, *rows])
-    with open_source("-", stdin=io.BytesIO(text.getvalue().encode()), wanted=mapping.values()) as source:
+    with open_source(
+        "-", stdin=io.BytesIO(text.getvalue().encode()), options=ReadOptions(mapped=tuple(mapping.values()))
+    ) as source:
         before = checked(source, **mapping)
         table = fixed(source, before, folder / "fixed.csv")
     with open_source(folder / "fixed.csv") as again:

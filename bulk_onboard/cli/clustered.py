@@ -60,7 +60,7 @@ def _parts(file: str, settings: Settings) -> Parts:
     size = Size()
     if path.is_file():
         size = replace(size, bytes=max(SMALLEST, min(size.bytes, path.stat().st_size // (workers * EACH))))
-    return parts_of(file, sheet=told.sheet, wanted=list(told.mapping.values()), size=size)
+    return parts_of(file, told.reading, size=size)
 
 
 def _providers(parts: Parts, settings: Settings) -> list[Provider]:

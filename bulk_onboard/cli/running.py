@@ -98,7 +98,7 @@ def opened(where: str, told: InputSettings) -> Iterator[Source]:
     require_named(where)
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
-    source: Source = open_source(where, sheet=told.sheet, wanted=told.mapping.values())
+    source: Source = open_source(where, told.reading)
     try:
         yield source
     finally:

@@ -1,6 +1,6 @@
 """Files -> chunks of text: CSV and its kin, Parquet, workbooks, DataFrames.
 
-    source = open_source("growers.xlsx", sheet="Growers")
+    source = open_source("growers.xlsx", ReadOptions(sheets=("Growers",)))
     for chunk in source.chunks([0, 1]): ...
 
 What a file is shows in its content, not in its name. Everything is text, as typed; nothing is guessed.
@@ -8,13 +8,13 @@ What a file is shows in its content, not in its name. Everything is text, as typ
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
 import pandas as pd
 
 from bulk_onboard.chunk import Chunk, Source
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.read.frame import Frame
 from bulk_onboard.read.held import Held, hold_file, hold_standard_input
 from bulk_onboard.read.places import is_one_file
@@ -23,18 +23,15 @@ from bulk_onboard.where import scheme
 
 __all__ = ["Chunk", "Source", "open_source"]
 
+_DEFAULT = ReadOptions()
+
 
 def open_source(
-    where: str | Path | pd.DataFrame,
-    *,
-    sheet: str | None = None,
-    stdin: BinaryIO | None = None,
-    wanted: Collection[str] = (),
+    where: str | Path | pd.DataFrame, options: ReadOptions = _DEFAULT, *, stdin: BinaryIO | None = None
 ) -> Source:
     """Open a file, an address such as ``s3://…``, a DataFrame, or for ``-`` the CSV on standard input.
 
     The files of a folder, or those that a pattern such as ``exports/*.csv`` matches, are read as one.
-    ``wanted``: column names beside the fields' own that a header may have, as told by --map.
     Raises InputError, one line, if it cannot be used: what was found and what was expected; UsageError if
     an address is of no use, or needs an extra.
     """
@@ -43,8 +40,8 @@ def open_source(
     if str(where) != "-" and not is_one_file(str(where)):
         from bulk_onboard.read.joined import join  # noqa: PLC0415  (loaded when used)
 
-        return join(str(where), sheet, wanted)
-    return open_whole(_held(where, stdin), sheet, wanted)
+        return join(str(where), options)
+    return open_whole(_held(where, stdin), options)
 
 
 def _held(where: str | Path, stdin: BinaryIO | None) -> Held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
@@ -14,11 +14,12 @@ from typing import Self
 import numpy as np
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.read import text, tidy
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
-from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
+from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
 from bulk_onboard.read.part import Lines
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -56,16 +57,14 @@ class Layout:
 class Delimited:
     """A source of CSV, or of some lines of it."""
 
-    def __init__(
-        self, held: Held, wanted: Collection[str], lines: Lines | None = None, before: int = 0
-    ) -> None:
+    def __init__(self, held: Held, options: ReadOptions, lines: Lines | None = None, before: int = 0) -> None:
         """Look at the file. Raises InputError if it is no text or has no header.
 
         ``lines``: those to be read; the row before them has the number ``before``.
         """
         self._held, self._some, self._before = held, lines, before
         encoding = text.from_the_start(held, lines.encoding) if lines else text.encoding(held)
-        self._layout = _layout(held, frozenset(wanted), encoding)
+        self._layout = _layout(held, wanted_names(options.mapped), encoding)
 
     @property
     def name(self) -> str:
@@ -73,12 +72,18 @@ class Delimited:
         return self._held.name
 
     @property
-    def description(self) -> str:
-        """Delimiter, encoding and compression."""
+    def description(self) -> InputDescription:
+        """Compression, encoding, delimiter and header row."""
         layout = self._layout
-        how = _DELIMITERS.get(layout.delimiter, repr(layout.delimiter))
-        packed = text.compression(self._held.head(8))
-        return f"CSV, {how}, {text.TITLES[layout.encoding]}" + (f", {packed}" if packed else "")
+        return InputDescription(
+            self.name,
+            "CSV",
+            compression=text.compression(self._held.head(8)),
+            encoding=text.TITLES[layout.encoding],
+            encoding_guessed=layout.encoding == "cp1252",
+            delimiter=_DELIMITERS.get(layout.delimiter, repr(layout.delimiter)),
+            header_row=layout.header_at + 1,
+        )
 
     @property
     def header(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.columns import make_chunk, plain
 
@@ -32,9 +33,9 @@ class Frame:
         return "DataFrame"
 
     @property
-    def description(self) -> str:
-        """Its shape."""
-        return f"DataFrame, {len(self._frame):,} rows"
+    def description(self) -> InputDescription:
+        """A DataFrame."""
+        return InputDescription(self.name, "DataFrame")
 
     @property
     def header(self) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.header import normal
 from bulk_onboard.read.columns import text_column
@@ -21,9 +23,9 @@ _NO_END = Size(rows=1 << 62, bytes=1 << 62)
 Places = Sequence[int | None]
 
 
-def join(where: str, sheet: str | None, wanted: Collection[str]) -> Joined:
+def join(where: str, options: ReadOptions) -> Joined:
     """All files of a folder, or those that a pattern matches. Raises InputError, UsageError."""
-    return Joined(taken_apart(files_at(where), sheet, wanted, _NO_END))
+    return Joined(taken_apart(files_at(where), options, _NO_END))
 
 
 class Joined:
@@ -35,9 +37,9 @@ class Joined:
         self.header, self._places = _lined_up(found.heads)
 
     @property
-    def description(self) -> str:
-        """How many files there are."""
-        return f"{len(self._parts)} file{'' if len(self._parts) == 1 else 's'}"
+    def description(self) -> InputDescription:
+        """The description of the first file, with the number of files."""
+        return replace(self.heads[0].description, name=self.name, files=len(self.heads))
 
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows of one file after the other. A column that a file does not have is blank there."""

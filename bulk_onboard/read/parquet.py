@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.columns import make_chunk, plain
 from bulk_onboard.read.held import Held
@@ -47,10 +48,9 @@ class Parquet:
         return self._held.name
 
     @property
-    def description(self) -> str:
-        """Parquet, and in how many pieces."""
-        groups = self._file.num_row_groups
-        return f"Parquet, {groups} row group{'' if groups == 1 else 's'}"
+    def description(self) -> InputDescription:
+        """A Parquet file."""
+        return InputDescription(self.name, "Parquet")
 
     @property
     def header(self) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ It may travel: a cluster shows its tasks on pages, and keeps them on disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from bulk_onboard.chunk import Source
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.read.held import Stamp
 
 _SHOWN = 20
@@ -55,8 +56,8 @@ class Part:
 
     ``where``: its path or address; ``stamp``: what shows that it is still the same; ``before``: the number
     of the row before the first one, and ``rows`` how many numbers follow, None if not known; ``shift``:
-    what is added to a row's number in its own file, when other files come first; ``sheet`` and ``wanted``: as
-    `open_source` was told.
+    what is added to a row's number in its own file, when other files come first; ``options``: those given to
+    `open_source`.
     """
 
     where: str
@@ -65,8 +66,7 @@ class Part:
     before: int
     rows: int | None = None
     shift: int = 0
-    sheet: str | None = None
-    wanted: tuple[str, ...] = ()
+    options: ReadOptions = field(default_factory=ReadOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Head:
     before: int
     shift: int
     last: int | None
+    description: InputDescription
 
 
 @runtime_checkable

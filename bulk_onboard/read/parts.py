@@ -11,13 +11,14 @@ row below the header of a file has the number that follows the last row of the f
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.held import Held, hold_file, was_changed
@@ -32,6 +33,7 @@ from bulk_onboard.where import STANDARD_INPUT, scheme
 __all__ = ["Head", "Part", "Parts", "Size", "count", "open_part", "parts_of"]
 
 _USUAL = Size()
+_DEFAULT = ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,8 @@ class Parts:
         return head, row - head.shift
 
 
-def parts_of(
-    where: str, *, sheet: str | None = None, wanted: Collection[str] = (), size: Size = _USUAL
-) -> Parts:
-    """Take an input apart. ``sheet`` and ``wanted``: see `open_source`.
+def parts_of(where: str, options: ReadOptions = _DEFAULT, *, size: Size = _USUAL) -> Parts:
+    """Take an input apart.
 
     Raises InputError if a file cannot be used, NoRows if all are empty, UsageError if ``where`` is nothing
     that several processes can read.
@@ -64,43 +64,42 @@ def parts_of(
     if where == "-":
         raise UsageError(f"{STANDARD_INPUT} can be read by one process only; save it as a file")
     require_no_secret(where)
-    return taken_apart(files_at(where), sheet, wanted, size)
+    return taken_apart(files_at(where), options, size)
 
 
-def taken_apart(files: Files, sheet: str | None, wanted: Collection[str], size: Size) -> Parts:
+def taken_apart(files: Files, options: ReadOptions, size: Size) -> Parts:
     """The parts of some files. Raises InputError, NoRows."""
     apart: list[tuple[Head, list[Part]]] = []
     for i, path in enumerate(files.paths, 1):
         above = apart[-1][0].last if apart else None
         # Programs that write many files at once leave some of them empty.
         with suppress(*((NoRows,) if len(files.paths) > 1 else ())):
-            apart.append(_apart(path, sheet, wanted, size, above, is_last=i == len(files.paths)))
+            apart.append(_apart(path, options, size, above, is_last=i == len(files.paths)))
     if not apart:
         raise NoRows(f"{files.name}: none of its files has rows")
     heads = tuple(head for head, _ in apart)
-    require_alike([(head.name, head.header) for head in heads], wanted_names(wanted))
+    require_alike([(head.name, head.header) for head in heads], wanted_names(options.mapped))
     return Parts(files.name, tuple(chain.from_iterable(parts for _, parts in apart)), heads)
 
 
 def _apart(
-    where: str, sheet: str | None, wanted: Collection[str], size: Size, above: int | None, *, is_last: bool
+    where: str, options: ReadOptions, size: Size, above: int | None, *, is_last: bool
 ) -> tuple[Head, list[Part]]:
     """One file, below another whose last row has the number ``above``."""
     held = _held(where)
-    with open_whole(held, sheet, wanted) as source:
+    with open_whole(held, options) as source:
         found = pieces(source, held, size)
         if found[-1].rows is None and not is_last:
             found = [replace(found[0], rows=last_number(source, found[0].before) - found[0].before)]
-        header = source.header
+        header, description = source.header, source.description
     before = found[0].before
     shift = 0 if above is None else above - before
-    told = tuple(wanted)
     parts = [
-        Part(where, held.stamp, one.range, one.before + shift, one.rows, shift, sheet, told) for one in found
+        Part(where, held.stamp, one.range, one.before + shift, one.rows, shift, options) for one in found
     ]
     end = parts[-1]
     last = None if end.rows is None else end.before + end.rows
-    return Head(where, held.name, header, before + shift, shift, last), parts
+    return Head(where, held.name, header, before + shift, shift, last, description), parts
 
 
 def open_part(part: Part) -> Source:
@@ -123,11 +122,11 @@ def _opened(held: Held, part: Part) -> Source:
     before = part.before - part.shift
     match part.range:
         case Lines():
-            return Delimited(held, wanted_names(part.wanted), part.range, before)
+            return Delimited(held, part.options, part.range, before)
         case RowGroups():
             return Parquet(held, part.range, before)
         case Whole():
-            return open_whole(held, part.sheet, part.wanted)
+            return open_whole(held, part.options)
 
 
 def count(part: Part) -> int:

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from bulk_onboard.chunk import Source
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.header import holds_data, no_header
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.kind import Kind, kind_of
-from bulk_onboard.read.names import wanted_names
 
 
-def open_whole(held: Held, sheet: str | None, wanted: Collection[str]) -> Source:
+def open_whole(held: Held, options: ReadOptions) -> Source:
     """All rows of a file, which is closed with the source, or if it cannot be used. Raises InputError."""
     try:
-        return with_rows(_opened(held, sheet, wanted_names(wanted)))
+        return with_rows(_opened(held, options))
     except BaseException:
         held.close()
         raise
 
 
-def _opened(held: Held, sheet: str | None, wanted: frozenset[str]) -> Source:
+def _opened(held: Held, options: ReadOptions) -> Source:
     kind = kind_of(held)
-    if sheet is not None and kind is not Kind.WORKBOOK:
-        raise InputError(f"{held.name} has no sheets, so --sheet {sheet} cannot be found")
+    if options.sheets and kind is not Kind.WORKBOOK:
+        raise InputError(f"{held.name} has no sheets; leave out --sheet {options.sheets[0]}")
     match kind:
         case Kind.WORKBOOK:
             from bulk_onboard.read.workbook import Workbook  # noqa: PLC0415  (loaded when used)
 
-            return Workbook(held, sheet, wanted)
+            return Workbook(held, options)
         case Kind.PARQUET:
             from bulk_onboard.read.parquet import Parquet  # noqa: PLC0415
 
             return Parquet(held)
         case Kind.DELIMITED:
-            return Delimited(held, wanted)
+            return Delimited(held, options)
 
 
 def with_rows(source: Source) -> Source:

@@ -21,12 +21,13 @@ from python_calamine import (
 )
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.cell_errors import cell_errors
 from bulk_onboard.read.columns import make_chunk, plain
 from bulk_onboard.read.extent import beyond
 from bulk_onboard.read.held import Held
-from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled
+from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
 
 T = TypeVar("T")
 Errors = Mapping[tuple[int, int], str]
@@ -40,12 +41,12 @@ _TOP = 10 * LOOKED_AT
 class Workbook:
     """A source of one sheet. The workbook is in memory as a whole, for no part of it stands alone."""
 
-    def __init__(self, held: Held, sheet: str | None, wanted: frozenset[str]) -> None:
+    def __init__(self, held: Held, options: ReadOptions) -> None:
         """Raises InputError if it is damaged or encrypted, or has no such sheet or nothing in it."""
-        self._held = held
+        self._held, wanted = held, wanted_names(options.mapped)
         book = _calling(held.name, lambda: CalamineWorkbook.from_filelike(held.reader()))
         with book:
-            names = _candidates(held.name, book, sheet)
+            names = _candidates(held.name, book, options.sheets[0] if options.sheets else None)
             self._sheet, others = _choose(held, book, names, wanted)
         # calamine turns #REF! and its like into empty cells, which would then be called missing.
         self._errors: Errors = cell_errors(held, self._sheet.name)
@@ -62,12 +63,15 @@ class Workbook:
         return self._held.name
 
     @property
-    def description(self) -> str:
-        """Which sheet of what, and what else could have been meant."""
-        text = f"sheet {self._sheet.name!r} of a workbook"
-        if self._others:
-            text += f"; not read: {', '.join(map(repr, self._others))} (--sheet chooses)"
-        return text
+    def description(self) -> InputDescription:
+        """The sheet that is read, its header row, and other sheets with a header."""
+        return InputDescription(
+            self.name,
+            "workbook",
+            sheets=(self.sheet,),
+            unread_sheets=tuple(self._others),
+            header_row=self.header_row,
+        )
 
     @property
     def header(self) -> tuple[str, ...]:

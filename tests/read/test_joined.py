@@ -81,7 +81,7 @@ def test_each_cell_comes_from_the_column_of_its_name(tmp_path: Path) -> None:
     )
     with open_source(where) as source:
         assert source.header == ("leafUserId", "refreshToken", "Acres", "Farm")
-        assert source.description == "2 files"
+        assert source.description.files == 2
     assert [row for _, row in rows(where, [3, 1, 0, 2])] == [("", "a", "1", "x"), ("y", "b", "2", "")]
 
 

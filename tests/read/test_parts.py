@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.chunk import Source
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.read import delimited, open_source, text
 from bulk_onboard.read.part import Lines, RowGroups, Whole
@@ -207,16 +208,16 @@ def test_a_csv_of_lone_returns_and_a_workbook_are_one_part() -> None:
 def test_the_sheet_and_the_names_asked_for_are_those_of_the_parts() -> None:
     rows = [("notes", "x"), ("mine", "token"), ("a", "b")]
     with file(as_csv(rows)) as path:
-        (part,) = parts_of(str(path), wanted=["mine"]).parts
+        (part,) = parts_of(str(path), ReadOptions(mapped=("mine",))).parts
         with open_part(sent(part)) as source:
             assert source.header == ("mine", "token")
             assert as_rows(list(source.chunks([0, 1]))) == [(3, ("a", "b"))]
         with pytest.raises(InputError, match="has no sheets"):
-            parts_of(str(path), sheet="Growers")
+            parts_of(str(path), ReadOptions(sheets=("Growers",)))
     with file(as_xlsx([HEADER, ("a", "b", "c")]), "a.xlsx") as path:
-        (part,) = parts_of(str(path), sheet="sheet").parts
+        (part,) = parts_of(str(path), ReadOptions(sheets=("sheet",))).parts
         with open_part(sent(part)) as source:
-            assert source.description == "sheet 'Sheet' of a workbook"
+            assert source.description.sheets == ("Sheet",)
 
 
 # --- Parquet ----------------------------------------------------------------------------------------

@@ -1,0 +1,126 @@
+"""How the user wants an input to be read, and what its reader chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What the options of the command line say about reading.
+
+    ``sheets``: names of sheets, ``("*",)`` for all, empty for the reader's choice; ``hidden``: ``include`` or
+    ``skip`` hidden rows, None to refuse them; ``encoding``: the name of a Python text codec, None to detect
+    it; ``mapped``: column names given by --map, which also identify a header row.
+    """
+
+    sheets: tuple[str, ...] = ()
+    hidden: str | None = None
+    encoding: str | None = None
+    mapped: tuple[str, ...] = ()
+
+
+class SkippedLine(NamedTuple):
+    """A line that is not a row of data: its row number as a spreadsheet shows it, and what it is."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputDescription:
+    """What a reader found in an input and how it reads it. Attributes that do not apply are empty or None.
+
+    ``name``: the file's name without its folder; ``file_type``: such as ``CSV`` or ``Excel (.xlsx)``;
+    ``files``: how many files it consists of; ``compression``: such as ``gzip``; ``encoding``: its usual name;
+    ``encoding_guessed``: neither stated by the user nor proved by the content; ``delimiter``: its name, such
+    as ``semicolon``; ``sheets`` and ``unread_sheets``: those that are read, and others that have content;
+    ``header_row``: as a spreadsheet shows it; ``columns``: field -> header of the column it is read from;
+    ``path_columns``: columns whose values come from ``name=value`` segments of the path; ``skipped_lines``:
+    lines that are not rows; ``hidden_rows``: how many rows a filter or a collapsed group hides, and
+    ``hidden_included``: whether they are read; ``notes``: sentences about anything else the user should know.
+    """
+
+    name: str
+    file_type: str
+    files: int = 1
+    compression: str = ""
+    encoding: str = ""
+    encoding_guessed: bool = False
+    delimiter: str = ""
+    sheets: tuple[str, ...] = ()
+    unread_sheets: tuple[str, ...] = ()
+    header_row: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    path_columns: tuple[str, ...] = ()
+    skipped_lines: tuple[SkippedLine, ...] = ()
+    hidden_rows: int = 0
+    hidden_included: bool = False
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The description in JSON types, with keys in camelCase; summary.json holds it as ``input``."""
+        values: dict[str, Any] = {_camel(each.name): getattr(self, each.name) for each in fields(self)}
+        skipped = [line._asdict() for line in self.skipped_lines]
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+        } | {"columns": dict(self.columns), "skippedLines": skipped}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> InputDescription:
+        """The description that `as_json` returned; keys of other versions are ignored."""
+        known = {each.name: data[_camel(each.name)] for each in fields(cls) if _camel(each.name) in data}
+        lines = tuple(SkippedLine(**line) for line in known.pop("skipped_lines", ()))
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
+        }
+        return cls(**values, skipped_lines=lines)
+
+
+def described(found: InputDescription) -> list[tuple[str, str]]:
+    """The description for people: pairs of a label and a text, without what does not apply."""
+    encoding = f"{found.encoding} (guessed)" if found.encoding_guessed else found.encoding
+    count = f"{found.files:,} files" if found.files > 1 else ""
+    delimiter = f"delimiter {found.delimiter}" if found.delimiter else ""
+    pairs = [
+        ("File type", _listed([found.file_type, count, found.compression, encoding, delimiter])),
+        ("Sheets" if len(found.sheets) > 1 else "Sheet", _listed(found.sheets)),
+        ("Not read", _listed(found.unread_sheets)),
+        ("Header", "" if found.header_row is None else f"row {found.header_row}"),
+        ("Columns", _listed(_columns(found.columns))),
+        ("From the path", _listed(found.path_columns)),
+        ("Skipped", _skipped(found.skipped_lines)),
+        ("Hidden", _hidden(found)),
+        *(("Note", note) for note in found.notes),
+    ]
+    return [(label, text) for label, text in pairs if text]
+
+
+_SHOWN = 5
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(text for text in texts if text)
+
+
+def _columns(columns: Mapping[str, str]) -> list[str]:
+    return [name if name == header else f"{name} from {header!r}" for name, header in columns.items()]
+
+
+def _skipped(lines: Sequence[SkippedLine]) -> str:
+    shown = [f"row {line.row} ({line.reason})" for line in lines[:_SHOWN]]
+    return _listed([*shown, f"{len(lines) - _SHOWN:,} more" if len(lines) > _SHOWN else ""])
+
+
+def _hidden(found: InputDescription) -> str:
+    if not found.hidden_rows:
+        return ""
+    count = f"{found.hidden_rows:,} row{'' if found.hidden_rows == 1 else 's'}"
+    return f"{count}, {'read too' if found.hidden_included else 'not read'}"

@@ -1,0 +1,40 @@
+import json
+
+from bulk_onboard.domain.input_description import InputDescription, SkippedLine, described
+
+FOUND = InputDescription(
+    "growers.csv",
+    "CSV",
+    files=2,
+    encoding="Windows-1252",
+    encoding_guessed=True,
+    delimiter="semicolon",
+    header_row=3,
+    columns={"leafUserId": "leafUserId", "refreshToken": "Raven token"},
+    path_columns=("provider",),
+    skipped_lines=tuple(SkippedLine(row, "a total") for row in range(7, 14)),
+    hidden_rows=1,
+    notes=("A note.",),
+)
+
+
+def test_the_description_survives_json() -> None:
+    assert InputDescription.from_json(json.loads(json.dumps(FOUND.as_json()))) == FOUND
+
+
+def test_a_description_without_some_keys_is_read() -> None:
+    assert InputDescription.from_json({"name": "a.csv", "fileType": "CSV", "later": 1}).name == "a.csv"
+
+
+def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
+    assert dict(described(FOUND)) == {
+        "File type": "CSV, 2 files, Windows-1252 (guessed), delimiter semicolon",
+        "Header": "row 3",
+        "Columns": "leafUserId, refreshToken from 'Raven token'",
+        "From the path": "provider",
+        "Skipped": "row 7 (a total), row 8 (a total), row 9 (a total), row 10 (a total), row 11 (a total),"
+        " 2 more",
+        "Hidden": "1 row, not read",
+        "Note": "A note.",
+    }
+    assert described(InputDescription("a", "DataFrame")) == [("File type", "DataFrame")]
