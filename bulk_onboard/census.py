@@ -14,9 +14,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, Progress, Step, decide, first
 from bulk_onboard.listing import CONNECTED, UNCONNECTED, Listing, Page, texts
 from bulk_onboard.model import Absent, Exists, Row, Verdict
+from bulk_onboard.policy.credentials import (
+    Action,
+    Finish,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    Step,
+    decide,
+    first,
+)
 
 PAGE = 100
 # For fewer rows than one page tells of, the list is not looked at.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bulk_onboard.decide import Action, Finish, Next, Policy, Step
 from bulk_onboard.facts import Forecast
 from bulk_onboard.model import IfExists, Requests, Row, Status
+from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Step
 
 # Of the events check of one row: its events, and its credentials.
 CHECK = 2

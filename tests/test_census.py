@@ -23,7 +23,6 @@ from bulk_onboard.census import (
     sized,
     spots,
 )
-from bulk_onboard.decide import Action, Finish, Next, Policy, Progress, first
 from bulk_onboard.listing import Collecting, ListedCredential, ListedUser, Listing, Page, words
 from bulk_onboard.model import (
     Absent,
@@ -38,6 +37,7 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
+from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Progress, first
 
 
 def page(users: int, total: int | None = None) -> Page:

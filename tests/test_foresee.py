@@ -9,10 +9,20 @@ from hypothesis import strategies as st
 from warp import BEGINNING
 
 from bulk_onboard.census import begin
-from bulk_onboard.decide import Action, Finish, Moment, Next, Policy, Progress, Step, decide, first
 from bulk_onboard.facts import Forecast
 from bulk_onboard.foresee import asking, forecast, foreseen
 from bulk_onboard.model import Absent, Credential, Echo, Exists, IfExists, Intent, Refused, Status, Verdict
+from bulk_onboard.policy.credentials import (
+    Action,
+    Finish,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    Step,
+    decide,
+    first,
+)
 
 MODES = st.sampled_from(IfExists)
 INTENTS = st.sampled_from([None, Intent(BEGINNING), Intent(BEGINNING, same=False)])

@@ -23,13 +23,13 @@ from bulk_onboard.census import (
     sized,
     spots,
 )
-from bulk_onboard.decide import Action, Finish, Next, Policy, Progress, Step
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, GrowerFields, Users
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
 from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
 from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Row, Throttled, Verdict
+from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Progress, Step
 
 T = TypeVar("T")
 # A page that cannot be had in so many attempts is given up, and the list with it.

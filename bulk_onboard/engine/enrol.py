@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import assert_never
 
 from bulk_onboard import enrol
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Directory, Journal, Register
 from bulk_onboard.engine.stop import StopSignal
@@ -19,7 +18,8 @@ from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble, UserKnown
 from bulk_onboard.model import Answer, Status, Transient
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict, Newcomer, Origin
-from bulk_onboard.progress import Moment
+from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.progress import Moment
 from bulk_onboard.stamp import to_text
 
 Seen = Answer[LookVerdict] | Answer[EnrolVerdict]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Connection, Journal, Sent
@@ -17,6 +16,7 @@ from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.facts import Observer, RowChecked
 from bulk_onboard.health import GOOD_STATUS, Diagnosis, diagnose
 from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
+from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.stamp import to_text
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import replace
 
 from bulk_onboard import census
-from bulk_onboard.decide import Policy, Progress, Step
 from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.ports import Connection, Journal, Leaf, Sent, Users, unheard
@@ -31,6 +30,7 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
+from bulk_onboard.policy.credentials import Policy, Progress, Step
 
 
 async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:

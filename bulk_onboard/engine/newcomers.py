@@ -13,7 +13,6 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import compare
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.enrol import Enrolling
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Directory, Journal, Register
@@ -26,6 +25,7 @@ from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Intent
 from bulk_onboard.plan import print_words
+from bulk_onboard.policy.credentials import Policy
 
 # Newcomers who wait hold no slot, but a little memory.
 IN_HAND = 10_000

@@ -8,23 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
-from bulk_onboard.decide import (
-    Action,
-    Finish,
-    Gone,
-    Moment,
-    Next,
-    Policy,
-    Progress,
-    Step,
-    decide,
-    deleting,
-    ended,
-    first,
-    give_up,
-    may_be_ours,
-    posting,
-)
 from bulk_onboard.engine.ports import Connection, Journal, Keeper
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry
@@ -41,6 +24,23 @@ from bulk_onboard.model import (
     Status,
     Transient,
     Verdict,
+)
+from bulk_onboard.policy.credentials import (
+    Action,
+    Finish,
+    Gone,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    Step,
+    decide,
+    deleting,
+    ended,
+    first,
+    give_up,
+    may_be_ours,
+    posting,
 )
 from bulk_onboard.stamp import to_text
 

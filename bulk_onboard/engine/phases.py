@@ -17,7 +17,6 @@ import numpy as np
 
 from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.census import FEWEST
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.census import Census, Taking
 from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.holding import OVERLAP
@@ -41,6 +40,7 @@ from bulk_onboard.engine.survey import (
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import LeftWithout, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
+from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.settings import PostgresUrl, Settings
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import lines_of
-from bulk_onboard.decide import Policy, Progress, Step, first
 from bulk_onboard.engine.onboard import Guide
 from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.entry import Entry
@@ -18,6 +17,7 @@ from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Row, Status, Verdict
 from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, print_words
+from bulk_onboard.policy.credentials import Policy, Progress, Step, first
 
 _AGAIN = "when the plan was made, and not asked about again"
 _LEFT_OUT = {

@@ -14,9 +14,9 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowRolledBack, Trouble
 from bulk_onboard.model import Absent, Answer, Log, LogVerdict, Payload, Transient, Undone, Verdict
-from bulk_onboard.progress import Action, Gone, Moment, Next, Policy, deleting
+from bulk_onboard.policy.progress import Action, Gone, Moment, Next, Policy, deleting
+from bulk_onboard.policy.rollback import Ended, Removal, first, stopped, undo
 from bulk_onboard.stamp import to_text
-from bulk_onboard.undo import Ended, Removal, first, stopped, undo
 
 # Of a row that stays as it was the ledger goes on knowing what it knew.
 _UNTOUCHED = frozenset({Undone.FAILED, Undone.NOT_ATTEMPTED, Undone.WOULD_DELETE})

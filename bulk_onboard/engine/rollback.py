@@ -31,11 +31,11 @@ from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
 from bulk_onboard.model import Undone
 from bulk_onboard.pace import Pace
+from bulk_onboard.policy.rollback import Removal, policy_to_undo
 from bulk_onboard.report import undone
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import OutputSettings, Settings
-from bulk_onboard.undo import Removal, policy_to_undo
 
 DELETED_EVENTS = "deleted-events.jsonl"
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import RowFinished
 from bulk_onboard.model import Status
-from bulk_onboard.progress import LEFT_WITHOUT
+from bulk_onboard.policy.progress import LEFT_WITHOUT
 from bulk_onboard.settings import Safety
 
 ALIKE = 20

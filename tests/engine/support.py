@@ -11,7 +11,6 @@ from fakes import FakeJournal, FakeKeeper, FakeLeaf, row
 from sqlalchemy import event
 from warp import now, warp
 
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.onboard import Onboarding
 from bulk_onboard.engine.ports import Connection
 from bulk_onboard.engine.stop import StopSignal
@@ -19,6 +18,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Fact
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.model import Row
+from bulk_onboard.policy.credentials import Policy
 
 POLICY = Policy()
 

@@ -11,7 +11,6 @@ import pytest
 from fakes import FakeLeaf, FakeWorld, row, unheard
 from warp import warp
 
-from bulk_onboard.decide import Action, Finish, Next, Policy, Progress
 from bulk_onboard.domain.providers import PROVIDERS, Field
 from bulk_onboard.engine.census import ATTEMPTS, Census, Taking
 from bulk_onboard.engine.ports import Sent
@@ -30,6 +29,7 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
+from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Progress
 
 TOKEN = "planted-token"
 

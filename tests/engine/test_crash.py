@@ -13,7 +13,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.decide import BARE_LOOKS, Policy
 from bulk_onboard.engine.onboard import Onboarding
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.stop import StopSignal
@@ -21,6 +20,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import IfExists, Intent, Row, Status
+from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
 from bulk_onboard.stamp import from_text
 
 OTHER = "planted-other-token"

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import now, warp
 
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.enrol import Enrolling
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Sent
@@ -34,6 +33,7 @@ from bulk_onboard.newcomers import (
     SeenUser,
     Taken,
 )
+from bulk_onboard.policy.credentials import Policy
 
 POLICY = Policy()
 FAULTS = [

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine.follow import Check, Following
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Fact, RowChecked
 from bulk_onboard.model import Event, Health, Status
+from bulk_onboard.policy.credentials import Policy
 
 WAIT = 60.0
 CREATED = Entry(2, "created", ID, "fp", credential_id="c-0")

@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.decide import BARE_LOOKS, Policy
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.facts import RowFinished, Trouble
 from bulk_onboard.model import IfExists, Intent, Row, Status
+from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
 from engine.support import Life
 
 OVERWRITE = Policy(if_exists=IfExists.OVERWRITE)

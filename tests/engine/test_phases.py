@@ -17,7 +17,6 @@ from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from warp import BEGINNING, warp
 
 from bulk_onboard import manifest
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine import onboard
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.phases import Phases
@@ -28,6 +27,7 @@ from bulk_onboard.facts import Fact, Held, PhaseStarted, RowFinished, RunInfo, S
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.model import Event, Row
 from bulk_onboard.pace import Pace
+from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
 from engine.support import hurry
 

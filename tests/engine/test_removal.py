@@ -10,14 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.decide import BARE_LOOKS, Policy
 from bulk_onboard.engine.removal import Removing
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import Undone
-from bulk_onboard.undo import Removal, policy_to_undo
+from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
+from bulk_onboard.policy.rollback import Removal, policy_to_undo
 
 GROWER = "g-1"
 delete_faults = st.lists(st.sampled_from([f for f in Fault if f is not Fault.BARE]), max_size=6)

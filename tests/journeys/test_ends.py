@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bulk_onboard.decide import Policy
 from bulk_onboard.engine import run
 from bulk_onboard.ledger import hold
 from bulk_onboard.model import Secret
+from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.sandbox import Behaviour, Faults, Kind
 from bulk_onboard.sandbox.behaviour import Account
 

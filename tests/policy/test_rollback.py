@@ -19,8 +19,8 @@ from bulk_onboard.model import (
     Undone,
     Verdict,
 )
-from bulk_onboard.progress import Action, Gone, Moment, Next, Policy, Progress, deleting
-from bulk_onboard.undo import Ended, Removal, first, policy_to_undo, stopped, undo
+from bulk_onboard.policy.progress import Action, Gone, Moment, Next, Policy, Progress, deleting
+from bulk_onboard.policy.rollback import Ended, Removal, first, policy_to_undo, stopped, undo
 
 POLICY = policy_to_undo(Policy())
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -31,7 +31,7 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
-from bulk_onboard.progress import (
+from bulk_onboard.policy.progress import (
     LEFT_WITHOUT,
     Action,
     Finish,

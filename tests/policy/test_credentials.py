@@ -9,20 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.decide import (
-    BARE_LOOKS,
-    UNUSUAL_LOOKS,
-    Action,
-    Finish,
-    Moment,
-    Next,
-    Policy,
-    Progress,
-    decide,
-    first,
-    give_up,
-    posting,
-)
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -38,6 +24,20 @@ from bulk_onboard.model import (
     Transient,
     Unauthorised,
     Verdict,
+)
+from bulk_onboard.policy.credentials import (
+    BARE_LOOKS,
+    UNUSUAL_LOOKS,
+    Action,
+    Finish,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    decide,
+    first,
+    give_up,
+    posting,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from bulk_onboard.decide import BARE_LOOKS, decide
 from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Status, Undone, Verdict
-from bulk_onboard.progress import Action, Finish, Gone, Moment, Next, Policy, Progress, give_up
+from bulk_onboard.policy.credentials import BARE_LOOKS, decide
+from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Policy, Progress, give_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.decide import (
-    LEFT_WITHOUT,
-    UNUSUAL_LOOKS,
-    Action,
-    Finish,
-    Gone,
-    Moment,
-    Next,
-    Policy,
-    Progress,
-    decide,
-    deleting,
-    first,
-    give_up,
-    posting,
-)
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -40,6 +24,22 @@ from bulk_onboard.model import (
     Throttled,
     Transient,
     Verdict,
+)
+from bulk_onboard.policy.credentials import (
+    LEFT_WITHOUT,
+    UNUSUAL_LOOKS,
+    Action,
+    Finish,
+    Gone,
+    Moment,
+    Next,
+    Policy,
+    Progress,
+    decide,
+    deleting,
+    first,
+    give_up,
+    posting,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
