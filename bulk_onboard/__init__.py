@@ -7,8 +7,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
 ``engine/`` is where the two meet.
 
     model errors settings facts entry         the vocabulary
-    meanings codes                            what every code in the results means, and what to do
-    domain/        the providers as data; everything about them derives from this table
+    domain/        providers and result codes as data
     mixed                                     rows of several providers in one file
     header check repeats fingerprint siphash  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in

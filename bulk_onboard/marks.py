@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bulk_onboard.codes import lookup
+from bulk_onboard.domain.codes import lookup
 from bulk_onboard.findings import Validation
 from bulk_onboard.header import LEAF_USER_ID
 from bulk_onboard.model import Status

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.check import Checked, check, clean, shown
 from bulk_onboard.chunk import Chunk, chunk
-from bulk_onboard.codes import lookup
+from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Provider, Scope
 from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import match_header

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.codes import CODES
+from bulk_onboard.domain.codes import CODES
 from bulk_onboard.health import diagnose
 from bulk_onboard.model import Credential, Echo, Event, Health
 

@@ -6,8 +6,8 @@ import json
 
 import click
 
-from bulk_onboard import codes
 from bulk_onboard.cli import options, suggest
+from bulk_onboard.domain import codes
 from bulk_onboard.errors import UsageError
 
 _EPILOG = """\b

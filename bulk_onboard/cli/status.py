@@ -12,7 +12,7 @@ import click
 
 from bulk_onboard.cli import options
 from bulk_onboard.cli.running import say_trouble
-from bulk_onboard.codes import hint
+from bulk_onboard.domain.codes import hint
 from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.model import Health, Status
 

@@ -26,7 +26,7 @@ def providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 def codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The codes in the results."""
-    from bulk_onboard.codes import CODES  # noqa: PLC0415
+    from bulk_onboard.domain.codes import CODES  # noqa: PLC0415
 
     return [CompletionItem(name) for name in CODES if name.startswith(incomplete)]
 

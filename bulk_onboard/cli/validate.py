@@ -15,7 +15,7 @@ import click
 from bulk_onboard.cli import options, suggest, words
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, require_named, say
-from bulk_onboard.codes import hint
+from bulk_onboard.domain.codes import hint
 from bulk_onboard.facts import Cause
 from bulk_onboard.where import is_pattern, pattern_name, shown
 

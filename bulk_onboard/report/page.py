@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bulk_onboard
-from bulk_onboard.codes import hint, lookup
+from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Kind, RunInfo
 from bulk_onboard.model import Health, Status

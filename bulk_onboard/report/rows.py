@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.codes import hint
 from bulk_onboard.concerns import RUNS, SINCE
+from bulk_onboard.domain.codes import hint
 from bulk_onboard.entry import Entry
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import Status

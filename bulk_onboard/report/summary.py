@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bulk_onboard.codes import hint
+from bulk_onboard.domain.codes import hint
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Health, Status

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bulk_onboard.codes import hint
+from bulk_onboard.domain.codes import hint
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo

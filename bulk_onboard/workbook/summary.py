@@ -10,7 +10,7 @@ from openpyxl.utils import get_column_letter, quote_sheetname
 from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.codes import lookup
+from bulk_onboard.domain.codes import lookup
 from bulk_onboard.facts import Cause
 from bulk_onboard.findings import FIRST, Validation
 from bulk_onboard.marks import NOTES_PER_PROBLEM, Gravity, Marks

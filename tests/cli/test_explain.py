@@ -2,8 +2,8 @@
 
 import pytest
 
-from bulk_onboard import codes
 from bulk_onboard.cli.main import main
+from bulk_onboard.domain import codes
 
 Capture = pytest.CaptureFixture[str]
 
