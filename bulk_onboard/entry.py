@@ -14,6 +14,8 @@ class Entry(NamedTuple):
     ``status`` None is an intent without an outcome: of a POST at ``intended_at``, of a DELETE of the
     credentials with the id ``deleting``, or of one after the other. Entries are sparse: a row without one
     has only what the manifest says of it. ``provider`` is stored as the entry's scope; "" is that of the run.
+    ``credential_created`` and ``deleting_created`` are the createdTime of the credentials with these ids, by
+    Leaf's clock: an id alone identifies nothing across runs.
     """
 
     row: int
@@ -34,4 +36,6 @@ class Entry(NamedTuple):
     finished_at: str = ""
     latency_ms: float | None = None
     deleting: str = ""
+    credential_created: str = ""
+    deleting_created: str = ""
     provider: str = ""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from hashlib import blake2b
 
 import numpy as np
@@ -23,19 +22,10 @@ _WORD = 8
 _MASKS = np.array([(1 << 8 * count) - 1 for count in range(_WORD + 1)], np.uint64)
 
 
-class Method(StrEnum):
-    """How fingerprints are made. A ledger goes on with the one it began with: it cannot know the secrets."""
-
-    BLAKE2B = "blake2b"  # RFC 7693, a call for each row: ledgers of version 1
-    SIPHASH = "siphash"  # see siphash.py
-
-
 class Fingerprints:
     """Fingerprints under one key (up to 64 bytes)."""
 
-    def __init__(self, key: bytes, method: Method = Method.SIPHASH) -> None:
-        self._method = method
-        self._keyed = blake2b(key=key, digest_size=SIZE)
+    def __init__(self, key: bytes) -> None:
         self._sip_key = blake2b(key=key, digest_size=16, person=b"siphash").digest()
         self._long = blake2b(key=key, digest_size=_LONG, person=b"long")
 
@@ -44,21 +34,10 @@ class Fingerprints:
 
         Every value goes in with its length before it, so that ("ab", "c") differs from ("a", "bc").
         """
-        if self._method is Method.BLAKE2B:
-            lines = zip(*(column.to_pylist() for column in columns), strict=True)
-            data = b"".join(self._digest(values) for values in lines)
-            return np.frombuffer(data, np.uint64).reshape(-1, 2)
         hashes = SipHash(self._sip_key, len(columns[0]))
         for column in columns:
             self._take_in(hashes, column)
         return hashes.finish()
-
-    def _digest(self, values: Sequence[str]) -> bytes:
-        one = self._keyed.copy()
-        for value in values:
-            text = value.encode()
-            one.update(b"%d:" % len(text) + text)
-        return one.digest()
 
     def _take_in(self, hashes: SipHash, column: Texts) -> None:
         """The length of each value as a word, then its bytes, filled up with zeros to whole words."""

@@ -149,12 +149,13 @@ class Intent:
     """A POST that was about to be sent at ``at`` (UTC), None for none, and may or may not have reached Leaf.
 
     ``same``: it was of the secrets that the row has now. ``deleting``: the id of the credentials that were
-    about to be deleted, and may or may not have been; "" for none.
+    about to be deleted, and may or may not have been; "" for none. ``deleting_created``: their createdTime.
     """
 
     at: datetime | None
     same: bool = True
     deleting: str = ""
+    deleting_created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +189,16 @@ class Echo(StrEnum):
 class Credential:
     """What Leaf says of stored credentials, without any of their secrets.
 
-    ``created`` is Leaf's createdTime, put on our clock by the Date header of the same reply.
+    ``created`` is Leaf's createdTime, put on our clock by the Date header of the same reply. ``created_time``
+    is the same by Leaf's own clock, ISO 8601 in UTC, "" if Leaf did not show it: together with the id it
+    identifies the credentials across runs.
     """
 
     id: str
     status: str
     created: datetime | None
     echo: Echo
+    created_time: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
+from bulk_onboard.stamp import to_text
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 TOKEN = "planted-refresh-token"
@@ -138,7 +139,8 @@ class FakeLeaf:
         echo = Echo.SAME if self.held == ours.get("refreshToken") else Echo.DIFFERENT
         if not self.shows or not ours:
             echo = Echo.UNKNOWN
-        return Credential(f"c-{self.number}", self.status, self.created if self.shows else None, echo)
+        created = self.created if self.shows else None
+        return Credential(f"c-{self.number}", self.status, created, echo, to_text(created))
 
     def _note(self, kind: str) -> None:
         self.log.append(kind)

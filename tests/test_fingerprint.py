@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.fingerprint import LONGEST, SIZE, Fingerprints, Method
+from bulk_onboard.fingerprint import LONGEST, SIZE, Fingerprints
 from bulk_onboard.siphash import SipHash
 
 keys = st.binary(min_size=1, max_size=64)
-methods = st.sampled_from(Method)
 # Around a word of eight bytes, and around the length from which a digest is taken.
 texts = st.one_of(
     st.text(max_size=20),
@@ -24,16 +23,16 @@ texts = st.one_of(
 lines = st.lists(texts, min_size=1, max_size=4)
 
 
-def prints(key: bytes, table: list[list[str]], method: Method = Method.SIPHASH) -> list[bytes]:
+def prints(key: bytes, table: list[list[str]]) -> list[bytes]:
     """The fingerprint of each line."""
     columns = [pa.array(column, pa.large_string()) for column in zip(*table, strict=True)]
-    found = Fingerprints(key, method).of_columns(columns)
+    found = Fingerprints(key).of_columns(columns)
     assert found.dtype == np.uint64
     return [line.tobytes() for line in found]
 
 
-def one(key: bytes, line: list[str], method: Method = Method.SIPHASH) -> bytes:
-    (found,) = prints(key, [line], method)
+def one(key: bytes, line: list[str]) -> bytes:
+    (found,) = prints(key, [line])
     return found
 
 
@@ -108,36 +107,34 @@ def test_a_fingerprint_is_the_hash_of_all_values_with_their_lengths(
     assert prints(key, [list(line) for line in table]) == expected
 
 
-# --- either way -------------------------------------------------------------------------------------
+# --- fingerprints -----------------------------------------------------------------------------------
 
 
-@given(keys, methods, lines, lines)
+@given(keys, lines, lines)
 def test_two_lines_have_one_fingerprint_only_if_they_are_the_same(
-    key: bytes, method: Method, line: list[str], other: list[str]
+    key: bytes, line: list[str], other: list[str]
 ) -> None:
-    assert (one(key, line, method) == one(key, other, method)) is (line == other)
+    assert (one(key, line) == one(key, other)) is (line == other)
 
 
-@given(keys, methods, st.text(max_size=12), st.integers(0, 12))
-def test_where_one_value_ends_and_the_next_begins_matters(
-    key: bytes, method: Method, text: str, cut: int
-) -> None:
+@given(keys, st.text(max_size=12), st.integers(0, 12))
+def test_where_one_value_ends_and_the_next_begins_matters(key: bytes, text: str, cut: int) -> None:
     parts = [text[:cut], text[cut:]]
-    assert one(key, parts, method) != one(key, [text, ""], method) or parts == [text, ""]
-    assert one(key, parts, method) != one(key, [text], method)
+    assert one(key, parts) != one(key, [text, ""]) or parts == [text, ""]
+    assert one(key, parts) != one(key, [text])
 
 
-@given(st.lists(keys, min_size=2, max_size=2, unique_by=lambda key: key.rstrip(b"\0")), methods, lines)
-def test_another_key_gives_another_fingerprint(two: list[bytes], method: Method, line: list[str]) -> None:
-    assert one(two[0], line, method) != one(two[1], line, method)
+@given(st.lists(keys, min_size=2, max_size=2, unique_by=lambda key: key.rstrip(b"\0")), lines)
+def test_another_key_gives_another_fingerprint(two: list[bytes], line: list[str]) -> None:
+    assert one(two[0], line) != one(two[1], line)
 
 
-@given(keys, methods, st.lists(st.tuples(texts, texts), min_size=1, max_size=20))
+@given(keys, st.lists(st.tuples(texts, texts), min_size=1, max_size=20))
 def test_a_line_s_fingerprint_does_not_depend_on_its_neighbours(
-    key: bytes, method: Method, table: list[tuple[str, str]]
+    key: bytes, table: list[tuple[str, str]]
 ) -> None:
-    found = prints(key, [list(line) for line in table], method)
-    assert found == [one(key, list(line), method) for line in table]
+    found = prints(key, [list(line) for line in table])
+    assert found == [one(key, list(line)) for line in table]
 
 
 def test_a_part_of_a_column_has_the_fingerprints_of_that_part() -> None:
@@ -147,13 +144,6 @@ def test_a_part_of_a_column_has_the_fingerprints_of_that_part() -> None:
     assert Fingerprints(b"key").of_columns([column[:0]]).shape == (0, 2)
 
 
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [
-        (Method.BLAKE2B, "a742467324582e377dfc29c079c25468"),
-        (Method.SIPHASH, "b3f83fad22e4c10da2ed52103ab1c95d"),
-    ],
-)
-def test_a_fingerprint_stays_the_same_from_version_to_version(method: Method, expected: str) -> None:
-    assert one(b"key", ["planted-token", "Zoë"], method).hex() == expected
-    assert len(one(b"key", [""], method)) == SIZE
+def test_a_fingerprint_stays_the_same_from_version_to_version() -> None:
+    assert one(b"key", ["planted-token", "Zoë"]).hex() == "b3f83fad22e4c10da2ed52103ab1c95d"
+    assert len(one(b"key", [""])) == SIZE

@@ -14,7 +14,7 @@ from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.compare import compare
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.fingerprint import Fingerprints, Method
+from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.growers import State, growers, nobody
 from bulk_onboard.header import Columns, match_header
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each, compare_each, split
@@ -26,7 +26,7 @@ NAMES = ("raven", "sentera", "valley")
 OURS = {name: PROVIDERS[name] for name in NAMES}
 # What a setting says need not stand in a cell.
 APP = {name: [field.name for field in PROVIDERS[name].app_fields] for name in NAMES}
-PRINTS = Fingerprints(b"k" * 32, Method.SIPHASH)
+PRINTS = Fingerprints(b"k" * 32)
 
 
 def grower(number: int) -> str:

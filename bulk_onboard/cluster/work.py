@@ -129,7 +129,7 @@ def _done(station: Station, errand: Errand, to_check: int = 0) -> Done:
 def _scan(station: Station, errand: Errand, source: Any, seen: tuple[bytes, ...] = ()) -> Scan:
     providers = [provider_named(name, station.settings.providers) for name in station.job.providers]
     reading = replace(reading_for(station.settings, providers), limit=errand.limit)
-    return Scan(source, reading, station.ledger.key, station.ledger.method, seen)
+    return Scan(source, reading, station.ledger.key, seen)
 
 
 def _left(station: Station, errand: Errand) -> Survey:

@@ -179,21 +179,20 @@ def _with(entry: Entry, diagnosis: Diagnosis, findings: Findings) -> tuple[Entry
     credential, event = findings.credential, findings.event
     # That Leaf holds another token is worth more to know than that nothing has been heard of it yet.
     told = diagnosis.code and not (diagnosis.code == "no-event-yet" and entry.code == "token-changed")
+    # Of what the row stored: somebody else's credentials in its place must not pass for it in a rollback.
+    ours = entry.status == Status.CREATED.value and entry.credential_id
+    shown = None if ours else credential
     amended = entry._replace(
         health=diagnosis.health.value,
         code=diagnosis.code if told else _code_of_health_removed(entry.code),
         message=diagnosis.message if told else entry.message,
-        credential_id=_made_by_us(entry) or (credential and credential.id) or entry.credential_id,
+        credential_id=shown.id if shown and shown.id else entry.credential_id,
+        credential_created=shown.created_time if shown and shown.id else entry.credential_created,
         credential_status=credential.status or entry.credential_status if credential else "",
         event_status=event.status_code if event else None,
         event_at=to_text(event.at) if event else "",
     )
     return amended, diagnosis.health
-
-
-def _made_by_us(entry: Entry) -> str:
-    """The id of what the row stored: somebody else's in its place must not pass for it in a rollback."""
-    return entry.credential_id if entry.status == Status.CREATED.value else ""
 
 
 def _code_of_health_removed(code: str) -> str:

@@ -219,6 +219,7 @@ class _Life:
             intended_at=self._intended_at,
             started_at=self._started_at,
             deleting=self._progress.old.id if self._progress.old else "",
+            deleting_created=self._progress.old.created_time if self._progress.old else "",
             provider=self._row.provider,
         )
 
@@ -234,16 +235,17 @@ class _Life:
         # A grower whose credentials were deleted did not just have no turn.
         return ended(self._progress, Status.FAILED if self._progress.gone is Gone.YES else status, code)
 
-    def _deleted(self, finish: Finish) -> str:
-        """The id of the credentials that are gone or may be, by a DELETE of ours."""
+    def _deleted(self, finish: Finish) -> Credential | None:
+        """The credentials that a DELETE of ours removed or may have removed."""
         progress = self._progress
         if progress.old and finish.credential and finish.credential.id == progress.old.id:
-            return ""  # they are still there
+            return None  # they are still there
         under_way = self._on_the_wire and progress.action is Action.DELETE
-        return progress.old.id if progress.old and (under_way or progress.gone is not Gone.NO) else ""
+        return progress.old if under_way or progress.gone is not Gone.NO else None
 
     def _settle(self, finish: Finish) -> None:
         answer, credential, row = self._last, finish.credential, self._row
+        deleted = self._deleted(finish)
         entry = Entry(
             row=row.number,
             status=finish.status.value,
@@ -255,11 +257,13 @@ class _Life:
             attempts=self._attempts,
             credential_id=credential.id if credential else "",
             credential_status=credential.status if credential else "",
+            credential_created=credential.created_time if credential else "",
             intended_at=self._intended_at,
             started_at=self._started_at,
             finished_at=to_text(self._shared.now()),
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
-            deleting=self._deleted(finish),
+            deleting=deleted.id if deleted else "",
+            deleting_created=deleted.created_time if deleted else "",
             provider=row.provider,
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.

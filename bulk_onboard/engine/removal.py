@@ -139,6 +139,7 @@ class _Life:
     def _entry(self, status: Undone | None) -> Entry:
         removal = self._removal
         untouched = status in _UNTOUCHED or self._shared.dry_run
+        is_deleted = status in {None, Undone.UNRESOLVED, Undone.DELETED}
         return Entry(
             row=removal.number,
             status=status.value if status else None,
@@ -146,7 +147,9 @@ class _Life:
             leaf_user_id="" if untouched else removal.leaf_user_id,
             attempts=self._progress.deletes,
             credential_id=removal.credential_id,
-            deleting=removal.credential_id if status in {None, Undone.UNRESOLVED, Undone.DELETED} else "",
+            credential_created=removal.credential_created,
+            deleting=removal.credential_id if is_deleted else "",
+            deleting_created=removal.credential_created if is_deleted else "",
             started_at=self._started_at,
             provider=removal.provider,
         )

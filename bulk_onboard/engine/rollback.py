@@ -252,4 +252,6 @@ def _line(entry: Entry, earlier: Entry | None) -> dict[str, object]:
 
 def _removal(entry: Entry, earlier: Entry | None) -> Removal:
     begun = earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value}
-    return Removal(entry.row, entry.provider, entry.leaf_user_id, entry.credential_id, begun)
+    return Removal(
+        entry.row, entry.provider, entry.leaf_user_id, entry.credential_id, begun, entry.credential_created
+    )

@@ -156,7 +156,7 @@ class _Run:
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            scan = Scan(source, reading, self._ledger.key, self._ledger.method, known=self._known_users)
+            scan = Scan(source, reading, self._ledger.key, known=self._known_users)
             found = await asyncio.to_thread(self._surveyed, scan)
             if self._settings.input.strict and found.invalid:
                 raise InputError(

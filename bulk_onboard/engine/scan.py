@@ -21,7 +21,7 @@ from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Prov
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.spool import Spooled
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.fingerprint import Fingerprints, Method
+from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.header import PROVIDER, Columns, match_header, provider_column
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
@@ -98,7 +98,7 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
 
 
 class Scan:
-    """A source and what was found in it. ``key`` and ``method`` are the fingerprints'.
+    """A source and what was found in it. ``key`` is that of the fingerprints.
 
     ``known``: gives the users that are known by externalId or email.
     """
@@ -108,7 +108,6 @@ class Scan:
         source: Source,
         reading: Reading,
         key: bytes,
-        method: Method = Method.SIPHASH,
         seen: Sequence[bytes] = (),
         *,
         known: Callable[[], KnownUsers] = lambda: known_users(()),
@@ -118,7 +117,7 @@ class Scan:
         Raises UsageError; InputError if a field has no column, or one without text.
         """
         self._source, self._reading = source, reading
-        self._key, self._fingerprints = key, Fingerprints(key, method)
+        self._key, self._fingerprints = key, Fingerprints(key)
         self._seen = list(seen)
         self.columns = match_header(
             source.header,

@@ -46,6 +46,8 @@ class KnownEntry(Protocol):
     def intended_at(self) -> str: ...
     @property
     def deleting(self) -> str: ...
+    @property
+    def deleting_created(self) -> str: ...
 
 
 class Memory(Protocol):
@@ -253,6 +255,7 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
             row.fingerprint if intent is None or intent.same else "",
             intended_at=to_text(intent.at if intent else None),
             deleting=intent.deleting if intent else "",
+            deleting_created=intent.deleting_created if intent else "",
             provider=row.provider,
         )
         yield Check(entry, payload=row.payload, unless_found=status)
@@ -302,7 +305,7 @@ def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tu
         if found and (_is_ambiguous(found) or _is_left_without(found)):
             intended = from_text(found.intended_at) if _is_ambiguous(found) else None
             same = found.fingerprint == fingerprint
-            yield int(number), Intent(intended, same=same, deleting=found.deleting)
+            yield int(number), Intent(intended, same, found.deleting, found.deleting_created)
 
 
 def _is_ambiguous(found: KnownEntry) -> bool:

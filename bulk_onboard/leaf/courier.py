@@ -182,9 +182,9 @@ def read(heard: Heard, message: Message) -> Heard:
 def told(heard: Heard) -> tuple[Any, ...]:
     """An answer as plain values."""
     match heard.verdict:
-        case Created(Credential(name, status, created, echo)):
+        case Created(Credential(name, status, created, echo, shown)):
             at = created and created.isoformat()
-            return ("created", heard.seconds, heard.http_status, name, status, at, echo.value)
+            return ("created", heard.seconds, heard.http_status, name, status, at, echo.value, shown)
         case Reply(status, headers, body, at):
             return ("reply", heard.seconds, status, dict(headers), body, at.timestamp())
         case Transient(code, message):
@@ -197,8 +197,8 @@ def _heard(kind: str, seconds: float, *told: Any) -> Heard:
     """The answer that was `told`."""
     match kind:
         case "created":
-            http_status, name, status, at, echo = told
-            created = Credential(name, status, at and datetime.fromisoformat(at), Echo(echo))
+            http_status, name, status, at, echo, shown = told
+            created = Credential(name, status, at and datetime.fromisoformat(at), Echo(echo), shown)
             return Answer(Created(created), http_status, seconds)
         case "reply":
             status, headers, body, at = told

@@ -285,12 +285,13 @@ def _credential(
         return None
     if not isinstance(data.get("id"), str | int) or data["id"] == "":
         return None
-    status = data.get("status")
+    status, created = data.get("status"), _timestamp(data.get("createdTime"))
     return Credential(
         id=word(data["id"], ours.values()),
         status=word(status, ours.values()) if isinstance(status, str) else "",
-        created=_on_our_clock(_timestamp(data.get("createdTime")), reply),
+        created=_on_our_clock(created, reply),
         echo=_echo(data, ours, secret_fields, open_fields),
+        created_time=created.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if created else "",
     )
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Table, func, select
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
-from bulk_onboard.fingerprint import Method
 from bulk_onboard.growers import Growers, growers, nobody, together
 from bulk_onboard.ledger import schema, snapshot
 from bulk_onboard.ledger.database import Database
@@ -56,6 +55,7 @@ class Known(NamedTuple):
     health: str
     intended_at: str
     deleting: str
+    deleting_created: str
 
 
 class Ledger:
@@ -89,7 +89,6 @@ class Ledger:
     def _open(self, make: bool) -> None:
         told = made(self._database, make=make)
         try:
-            self.method = Method(told["fingerprint_method"])
             self.key = bytes.fromhex(told["fingerprint_key"])
         except ValueError:
             raise LedgerError(f"the ledger {self._shown} is damaged: its key cannot be read") from None

@@ -26,8 +26,6 @@ always to ask. No column ever holds a secret: fingerprints are keyed, replies ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -45,22 +43,8 @@ from sqlalchemy import (
 # As wide in both databases; in SQLite only an INTEGER numbers new lines by itself.
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
-VERSION = 3
-
-# What brings a ledger from a version to the next: statements that are true of every ledger of that version.
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {
-    1: (
-        "ALTER TABLE run ADD COLUMN kind TEXT NOT NULL DEFAULT 'run'",
-        "ALTER TABLE run ADD COLUMN traffic TEXT NOT NULL DEFAULT '{}'",
-        "ALTER TABLE run ADD COLUMN environments TEXT NOT NULL DEFAULT '{}'",
-        "ALTER TABLE run ADD COLUMN forecast TEXT",
-        "ALTER TABLE run ADD COLUMN plan TEXT",
-        "INSERT INTO meta VALUES ('fingerprint_method', 'blake2b') ON CONFLICT DO NOTHING",
-        "ALTER TABLE entry ADD COLUMN deleting TEXT NOT NULL DEFAULT ''",
-    ),
-    # New tables are made in any case.
-    2: ("DROP TABLE snapshot",),
-}
+# Written into each ledger. There are no migrations: a ledger of another version is refused.
+VERSION = 4
 
 metadata = MetaData()
 
@@ -93,9 +77,9 @@ run = Table(
     Column("stop_reason", Text),
     Column("interrupted", Whole, nullable=False, default=0),
     Column("exit_code", Whole),
-    Column("kind", Text, nullable=False, server_default="run"),
-    Column("traffic", Text, nullable=False, server_default="{}"),
-    Column("environments", Text, nullable=False, server_default="{}"),
+    Column("kind", Text, nullable=False, default="run"),
+    Column("traffic", Text, nullable=False, default="{}"),
+    Column("environments", Text, nullable=False, default="{}"),
     Column("forecast", Text),
     Column("plan", Text),
 )
@@ -200,7 +184,9 @@ entry = Table(
     Column("started_at", Text, nullable=False, default=""),
     Column("finished_at", Text, nullable=False, default=""),
     Column("latency_ms", Float),
-    Column("deleting", Text, nullable=False, server_default=""),
+    Column("deleting", Text, nullable=False, default=""),
+    Column("credential_created", Text, nullable=False, default=""),
+    Column("deleting_created", Text, nullable=False, default=""),
     sqlite_with_rowid=False,
 )
 # Rows without a valid leafUserId have none here, and are nobody's history.

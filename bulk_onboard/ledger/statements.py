@@ -14,7 +14,7 @@ STORED = Entry._fields[:-1]
 LINE = ("run_no", "scope_id", *STORED)
 
 # What an intent replaces of the entry that its row has, and what an outcome does.
-INTENT = ("status", "leaf_user_id", "intended_at", "deleting")
+INTENT = ("status", "leaf_user_id", "intended_at", "deleting", "deleting_created")
 OUTCOME = tuple(name for name in STORED if name != "row")
 # And where the intent has told whose it is: an index that is left alone is half of what is to be written.
 OUTCOME_OF_INTENT = tuple(name for name in OUTCOME if name != "leaf_user_id")

@@ -132,10 +132,14 @@ def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progres
         suspect=intent.at is not None,
         settles_at=policy.settle_slow + policy.overlap,
         unanswered=intent.at if intent.same else None,
-        old=Credential(intent.deleting, "", None, Echo.UNKNOWN) if intent.deleting else None,
+        old=_to_delete(intent) if intent.deleting else None,
         gone=Gone.MAYBE if intent.deleting else Gone.NO,
         stored_as=stored_as,
     )
+
+
+def _to_delete(intent: Intent) -> Credential:
+    return Credential(intent.deleting, "", None, Echo.UNKNOWN, intent.deleting_created)
 
 
 def posting(progress: Progress, at: datetime) -> Progress:

@@ -18,6 +18,7 @@ from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Pol
 class Removal:
     """One row whose credentials are to be deleted again, if they still have the id ``credential_id``.
 
+    ``credential_created``: their createdTime as the ledger recorded it, "" if Leaf did not show it.
     ``begun``: an earlier rollback may have sent a DELETE, and nobody knows what came of it.
     """
 
@@ -26,6 +27,7 @@ class Removal:
     leaf_user_id: str
     credential_id: str
     begun: bool = False
+    credential_created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def first(policy: Policy, removal: Removal) -> Progress:
     """Where a row starts: by asking."""
     return Progress(
         Action.ASK,
-        old=Credential(removal.credential_id, "", None, Echo.UNKNOWN),
+        old=Credential(removal.credential_id, "", None, Echo.UNKNOWN, removal.credential_created),
         gone=Gone.MAYBE if removal.begun else Gone.NO,
         settles_at=policy.settle_slow + policy.overlap if removal.begun else 0.0,
     )

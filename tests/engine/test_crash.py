@@ -102,7 +102,7 @@ class Story:
         is_open = known.status in {None, Status.UNRESOLVED.value}
         at = from_text(known.intended_at) if is_open else None
         same = known.fingerprint == f"print-of-{_token(grower)}"
-        return Intent(at, same, known.deleting) if is_open or known.deleting else None
+        return Intent(at, same, known.deleting, known.deleting_created) if is_open or known.deleting else None
 
     async def run(self, told: Run, draw: Callable[[], float]) -> None:
         stop = StopSignal()

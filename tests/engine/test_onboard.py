@@ -18,6 +18,7 @@ from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.facts import RowFinished, Trouble
 from bulk_onboard.model import IfExists, Intent, Row, Status
 from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
+from bulk_onboard.stamp import to_text
 from engine.support import Life
 
 OVERWRITE = Policy(if_exists=IfExists.OVERWRITE)
@@ -89,6 +90,15 @@ def test_an_outcome_says_when_how_often_and_with_what_answer() -> None:
     assert (end.http_status, end.attempts, end.credential_id, end.credential_status) == (201, 2, "c-2", "OK")
     assert (end.started_at, end.latency_ms) == ("2026-11-23T12:00:00.000Z", 50.0)
     assert end.started_at < end.intended_at < end.finished_at
+
+
+def test_credentials_are_recorded_with_their_id_and_created_time() -> None:
+    held = leaf(held=OTHER)
+    life = Life(held, policy=Policy(if_exists=IfExists.REPLACE))
+    end = life.run()
+    assert (end.status, end.code, end.deleting) == ("created", "replaced", "c-1")
+    assert end.deleting_created == to_text(BEGINNING)
+    assert (end.credential_id, end.credential_created) == ("c-2", to_text(held.created))
 
 
 def test_the_intent_is_on_disk_before_each_post_and_none_before_a_get() -> None:

@@ -61,7 +61,6 @@ class Desk:
             open_source(frame),
             Reading([RAVEN], {"raven": APP}, {}, chunk_rows=CHUNK),
             self.ledger.key,
-            self.ledger.method,
         )
 
     def begin(self) -> int:

@@ -14,8 +14,6 @@ from sqlalchemy import Engine, event
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
-from bulk_onboard.facts import Kind
-from bulk_onboard.fingerprint import Method
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.model import Requests
 from bulk_onboard.settings import LedgerPlace
@@ -269,64 +267,18 @@ def test_the_key_of_the_fingerprints_is_random_and_survives(places: Callable[[],
         assert again.key == key
 
 
-# What a ledger of version 1 lacked.
-_BACK_TO_1 = (
-    "ALTER TABLE run DROP COLUMN kind",
-    "ALTER TABLE run DROP COLUMN traffic",
-    "ALTER TABLE run DROP COLUMN environments",
-    "ALTER TABLE run DROP COLUMN forecast",
-    "ALTER TABLE run DROP COLUMN plan",
-    "DELETE FROM meta WHERE key = 'fingerprint_method'",
-    "ALTER TABLE entry DROP COLUMN deleting",
-    "UPDATE meta SET value = '1' WHERE key = 'version'",
+@pytest.mark.parametrize(
+    ("step", "words"), [(1, "newer bulk-onboard.*upgrade"), (-1, "older bulk-onboard.*move it away")]
 )
-
-
-def test_a_ledger_goes_on_with_the_fingerprints_it_began_with(place: LedgerPlace) -> None:
-    with Ledger(place) as made:
-        key = made.key
-        assert made.method is Method.SIPHASH
-    for statement in _BACK_TO_1:
-        sql(place, statement)
-    for _ in range(2):
-        with Ledger(place) as ledger:
-            assert (ledger.key, ledger.method) == (key, Method.BLAKE2B)
-
-
-def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_and_keeps_all(
+def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(
     place: LedgerPlace,
+    ledger: Ledger,
+    step: int,
+    words: str,
 ) -> None:
-    with Ledger(place) as made:
-        run_no, scope = begin(made)
-        made.write(run_no, scope, [], [outcome(2, "g-1")])
-    for statement in _BACK_TO_1:
-        sql(place, statement)
-    with Ledger(place) as ledger:
-        found = ledger.find(None)
-        assert found is not None
-        assert found[1].kind is Kind.RUN
-        assert len(ledger.entries(run_no)) == 1
-    assert sql(place, "SELECT value FROM meta WHERE key = 'version'") == [(str(schema.VERSION),)]
-
-
-def test_a_snapshot_of_an_earlier_version_is_forgotten_and_what_it_was_made_of_is_not(
-    place: LedgerPlace,
-) -> None:
-    with Ledger(place) as made:
-        run_no, scope = begin(made)
-        made.write(run_no, scope, [], [outcome(2, "00000000-0000-0000-0000-000000000001")])
-    sql(place, "DROP TABLE snapshot")
-    sql(place, "CREATE TABLE snapshot (scope_id INTEGER PRIMARY KEY, run_no INTEGER)")
-    sql(place, f"INSERT INTO snapshot VALUES ({scope}, {run_no})")
-    sql(place, "UPDATE meta SET value = '2' WHERE key = 'version'")
-    with Ledger(place) as ledger:
-        assert len(ledger.growers(scope)) == 1
-
-
-def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(place: LedgerPlace, ledger: Ledger) -> None:
-    sql(place, "UPDATE meta SET value = ? WHERE key = 'version'", str(schema.VERSION + 1))
+    sql(place, "UPDATE meta SET value = ? WHERE key = 'version'", str(schema.VERSION + step))
     before = sql(place, "SELECT * FROM meta ORDER BY key")
-    with pytest.raises(LedgerError, match="newer bulk-onboard") as refused:
+    with pytest.raises(LedgerError, match=words) as refused:
         Ledger(place)
     assert str(place) in str(refused.value)
     assert sql(place, "SELECT * FROM meta ORDER BY key") == before

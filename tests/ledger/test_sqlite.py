@@ -53,12 +53,11 @@ def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(tmp_path: Path) -> 
     assert path.read_bytes() == b"leafUserId,refreshToken\n" * 100
 
 
-def test_a_ledger_that_an_earlier_version_never_finished_making_is_made(path: Path) -> None:
+def test_a_ledger_that_was_never_finished_is_created(path: Path) -> None:
     with Ledger(path):
         pass
     for table in ("entry", "block", "snapshot", "run", "scope"):
         sql(path, f"DROP TABLE {table}")
-    sql(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
     with Ledger(path) as ledger:
         assert ledger.find(None) is None
         assert begin(ledger)
