@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from hashlib import blake2b
 from typing import Protocol, Self
 
@@ -18,13 +19,26 @@ from bulk_onboard.texts import bytes_of
 CHUNK_ROWS = 32_000
 
 
+class CellKind(IntEnum):
+    """What a cell of the input holds, where its text alone does not tell.
+
+    ``VALUE``: a number, a date or a boolean. ``ERROR``: an error value of a spreadsheet, with its word as the
+    text. ``FORMULA``: a formula without a stored result, with "" as the text.
+    """
+
+    TEXT = 0
+    VALUE = 1
+    ERROR = 2
+    FORMULA = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Rows in input order.
 
     ``numbers``: their numbers as a spreadsheet shows them, int64. ``cells``: a text column per position that
-    was asked for, labelled 0, 1, …; "" for empty. ``not_text`` (rows x columns): the cell was a number, a
-    date or a boolean. ``ragged``: the row has more cells than the header.
+    was asked for, labelled 0, 1, …; "" for empty. ``not_text`` (rows x columns): `CellKind` values (uint8,
+    or bool where there are only texts and values). ``ragged``: the row has more cells than the header.
     """
 
     numbers: np.ndarray

@@ -80,7 +80,7 @@ def _there(places: Places) -> list[int]:
 
 def _spread(chunk: Chunk, places: Places) -> Chunk:
     """A chunk with blank columns where a file has none."""
-    cells, not_text = {}, np.zeros((len(chunk.numbers), len(places)), bool)
+    cells, not_text = {}, np.zeros((len(chunk.numbers), len(places)), np.uint8)
     found = iter(range(len(chunk.cells.columns)))
     for i, at in enumerate(places):
         if at is None:
