@@ -9,8 +9,8 @@ from enum import IntEnum
 
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.findings import Validation
-from bulk_onboard.header import LEAF_USER_ID
 from bulk_onboard.model import Status
+from bulk_onboard.validation.columns import LEAF_USER_ID
 
 # Some thousand comments make a spreadsheet program slow; colour and words in the row have no such limit.
 NOTES_PER_PROBLEM = 200

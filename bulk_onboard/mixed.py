@@ -18,10 +18,10 @@ from bulk_onboard.compare import Compared, compare
 from bulk_onboard.domain.providers import PROVIDERS, Providers, near, plain
 from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.growers import Growers, nobody
-from bulk_onboard.header import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import IfExists
 from bulk_onboard.repeats import InMemory, NewColumn, Repeats, Sightings
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 
 
 class Part(NamedTuple):

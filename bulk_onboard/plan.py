@@ -16,10 +16,10 @@ import pandas as pd
 
 from bulk_onboard.chunk import Source
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.header import normal
 from bulk_onboard.listing import Ids, indexed, words
 from bulk_onboard.model import IfExists, Row, Status
 from bulk_onboard.policy.credentials import Action, Finish, Next, Progress, Step
+from bulk_onboard.validation.columns import normal
 
 # The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.
 COLUMNS = ("row", "leaf", "apiOwner", "leafUserId", "provider", "action", "code", "message", "fingerprint")

@@ -11,8 +11,8 @@ import pandas as pd
 from bulk_onboard.check import REMOVED, clean
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.findings import Validation
-from bulk_onboard.header import normal
 from bulk_onboard.model import Status
+from bulk_onboard.validation.columns import normal
 
 HEADER, REPEAT, EMPTIED = "header-renamed", "repeat-removed", "number-emptied"
 REPAIRS = ("row", "code", "column", "message")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bulk_onboard.domain.providers import Field, Provider, Scope
-from bulk_onboard.header import LEAF_USER_ID
+from bulk_onboard.validation.columns import LEAF_USER_ID
 
 _USER = Field(
     LEAF_USER_ID,

@@ -15,8 +15,8 @@ from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Provider, Scope
 from bulk_onboard.fingerprint import Fingerprints
-from bulk_onboard.header import match_header
 from bulk_onboard.repeats import Repeats
+from bulk_onboard.validation.columns import match_header
 
 RAVEN = PROVIDERS["raven"]
 KINDS = Provider(

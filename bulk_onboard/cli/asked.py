@@ -18,7 +18,7 @@ def reading_with_settings(source: Source, settings: Settings) -> Reading:
     Raises UsageError that names all that are missing, InputError if the header cannot be used.
     """
     from bulk_onboard.engine.scan import reading_of  # noqa: PLC0415
-    from bulk_onboard.header import match_header  # noqa: PLC0415
+    from bulk_onboard.validation.columns import match_header  # noqa: PLC0415
 
     told, reading = settings.input, reading_of(source, settings)
     found = match_header(

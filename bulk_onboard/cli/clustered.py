@@ -77,7 +77,7 @@ def _providers(parts: Parts, settings: Settings) -> list[Provider]:
 
 def _telling(parts: Parts, settings: Settings) -> Iterator[Part]:
     """The parts to look into: the first of each file, and all of files with several providers."""
-    from bulk_onboard.header import provider_column  # noqa: PLC0415
+    from bulk_onboard.validation.columns import provider_column  # noqa: PLC0415
 
     mixed = {
         head.where: provider_column(head.header, settings.input.mapping, head.name) is not None

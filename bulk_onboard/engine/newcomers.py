@@ -21,11 +21,11 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Memory, Survey, by_scope, entries_of, open_intents, stored_before
 from bulk_onboard.facts import Observer, PhaseStarted
 from bulk_onboard.growers import Growers
-from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Intent
 from bulk_onboard.plan import print_words
 from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.validation.columns import PROVIDER
 
 # Newcomers who wait hold no slot, but a little memory.
 IN_HAND = 10_000

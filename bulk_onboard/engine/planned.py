@@ -13,11 +13,11 @@ from bulk_onboard.ascending import lines_of
 from bulk_onboard.engine.onboard import Guide
 from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.entry import Entry
-from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Row, Status, Verdict
 from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, print_words
 from bulk_onboard.policy.credentials import Policy, Progress, Step, first
+from bulk_onboard.validation.columns import PROVIDER
 
 _AGAIN = "when the plan was made, and not asked about again"
 _LEFT_OUT = {

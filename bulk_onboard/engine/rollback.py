@@ -26,7 +26,6 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, InputError
 from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble, ignore
-from bulk_onboard.header import LEAF_USER_ID, normal
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
 from bulk_onboard.model import Undone
@@ -36,6 +35,7 @@ from bulk_onboard.report import undone
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import OutputSettings, Settings
+from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 
 DELETED_EVENTS = "deleted-events.jsonl"
 

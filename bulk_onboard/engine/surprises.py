@@ -9,9 +9,9 @@ import numpy as np
 from bulk_onboard import guard, manifest
 from bulk_onboard.engine.survey import Memory
 from bulk_onboard.errors import StoppedForSafety
-from bulk_onboard.header import PROVIDER
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.settings import Safety
+from bulk_onboard.validation.columns import PROVIDER
 
 _UNMET = "--max-new is left out: the ledger has met no grower at this Leaf and provider yet"
 

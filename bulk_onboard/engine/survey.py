@@ -22,12 +22,12 @@ from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
-from bulk_onboard.header import PROVIDER
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import Health, IfExists, Intent, Row, Status
 from bulk_onboard.plan import OUTDATED, outdated
 from bulk_onboard.stamp import from_text, to_text
+from bulk_onboard.validation.columns import PROVIDER
 
 # Checks that are looked at together; each is an object of its own, so not all at once.
 BATCH = 10_000

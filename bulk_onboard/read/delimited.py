@@ -19,8 +19,8 @@ from bulk_onboard.errors import InputError
 from bulk_onboard.read import text, tidy
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
-from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
 from bulk_onboard.read.part import Lines
+from bulk_onboard.readers.header_row import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 # What Excel writes and obeys; it is no row.

@@ -12,11 +12,11 @@ import pandas as pd
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.header import normal
 from bulk_onboard.read.columns import text_column
 from bulk_onboard.read.part import Head, Size
 from bulk_onboard.read.parts import Parts, open_part, taken_apart
 from bulk_onboard.read.places import files_at
+from bulk_onboard.validation.columns import normal
 
 _NO_END = Size(rows=1 << 62, bytes=1 << 62)
 

@@ -22,12 +22,12 @@ from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.held import Held, hold_file, was_changed
-from bulk_onboard.read.names import require_alike, wanted_names
 from bulk_onboard.read.parquet import Parquet
 from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
 from bulk_onboard.read.places import Files, files_at, require_no_secret
 from bulk_onboard.read.split import last_number, pieces
 from bulk_onboard.read.whole import open_whole
+from bulk_onboard.readers.header_row import require_alike, wanted_names
 from bulk_onboard.where import STANDARD_INPUT, scheme
 
 __all__ = ["Head", "Part", "Parts", "Size", "count", "open_part", "parts_of"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bulk_onboard.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.header import holds_data, no_header
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.kind import Kind, kind_of
+from bulk_onboard.validation.columns import holds_data, no_header
 
 
 def open_whole(held: Held, options: ReadOptions) -> Source:

@@ -27,7 +27,7 @@ from bulk_onboard.read.cell_errors import cell_errors
 from bulk_onboard.read.columns import make_chunk, plain
 from bulk_onboard.read.extent import beyond
 from bulk_onboard.read.held import Held
-from bulk_onboard.read.names import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
+from bulk_onboard.readers.header_row import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
 
 T = TypeVar("T")
 Errors = Mapping[tuple[int, int], str]

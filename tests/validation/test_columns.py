@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.header import Columns, match_header, normal
+from bulk_onboard.validation.columns import Columns, match_header, normal
 
 RAVEN = PROVIDERS["raven"]
 GOOD = ("leafUserId", "refreshToken")

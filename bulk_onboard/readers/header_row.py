@@ -7,7 +7,7 @@ from itertools import permutations
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError
-from bulk_onboard.header import LEAF_USER_ID, PROVIDER, holds_data, no_header, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, holds_data, no_header, normal
 
 LOOKED_AT = 20
 _ID = normal(LEAF_USER_ID)

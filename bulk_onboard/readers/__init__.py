@@ -1,0 +1,1 @@
+"""Reading files: from bytes to chunks of text cells."""

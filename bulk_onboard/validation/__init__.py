@@ -1,0 +1,1 @@
+"""Checking the input: columns, lines that are not rows, and cells. Pure."""
