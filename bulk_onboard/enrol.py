@@ -111,7 +111,7 @@ def begin(newcomer: Newcomer, policy: Policy) -> Way:
     return Way(
         Act.LOOK,
         suspect=newcomer.open_intent,
-        settles_at=policy.settle_slow if newcomer.open_intent else 0.0,
+        settles_at=policy.settle if newcomer.open_intent else 0.0,
     )
 
 
@@ -226,9 +226,9 @@ def _on_found(way: Way, user: SeenUser, newcomer: Newcomer) -> Turn:
 def _on_absent(way: Way, newcomer: Newcomer, policy: Policy, moment: Moment) -> Turn:
     if way.suspect or way.claimed:
         looks = way.looks + 1
-        believed = way.settles_at + policy.settle_slow
+        believed = way.settles_at + policy.settle
         if looks < LOOKS or moment.elapsed < believed:
-            left = max(policy.settle, (believed - moment.elapsed) / max(1, LOOKS - looks))
+            left = max(policy.pause, (believed - moment.elapsed) / max(1, LOOKS - looks))
             return Onward(replace(_anew(way), looks=looks), after=left)
     if way.claimed:
         said = way.claimed.message or "Leaf refuses to create the user"
@@ -267,7 +267,7 @@ def _anew(way: Way) -> Way:
 
 
 def _on_lost(way: Way, verdict: Ambiguous, policy: Policy, moment: Moment) -> Turn:
-    settles_at = moment.elapsed + (policy.settle_slow if verdict.slow else policy.settle)
+    settles_at = moment.elapsed + policy.settle
     unsure = replace(_anew(way), suspect=True, looks=0, settles_at=settles_at)
     return Onward(unsure, after=min(verdict.after or 0.0, policy.patience))
 

@@ -18,6 +18,10 @@ class Diagnosis:
     message: str = ""
 
 
+# What a reply has just confirmed, and a GET does not show.
+NOT_SHOWN_YET = Diagnosis(Health.PENDING, "no-event-yet", "Leaf does not show the new credentials yet")
+
+
 def diagnose(credential: Credential | None, event: Event | None) -> Diagnosis:
     """``credential`` None: Leaf holds none any more. ``event`` None: the provider has not answered yet.
 

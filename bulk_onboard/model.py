@@ -269,15 +269,15 @@ class Transient:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """No readable answer after the request went out: it may or may not have been stored.
+    """No readable answer after the request went out: it may or may not have been carried out.
 
-    ``slow`` says that Leaf may still be at work on it (timeout, gateway timeout).
+    ``accepted``: Leaf took the request, but did not say that it is done (202, or an empty 200 to a DELETE).
     """
 
     code: str
     message: str = ""
     after: float | None = None
-    slow: bool = False
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,7 @@ def _failed(fault: Fault) -> Answer[Verdict] | None:
         case Fault.LOST_BEFORE | Fault.LOST_AFTER | Fault.LOST_LATE:
             return Answer(Ambiguous("connection-lost"))
         case Fault.SLOW_LATE:
-            return Answer(Ambiguous("no-answer", slow=True))
+            return Answer(Ambiguous("no-answer"))
         case Fault.BARE:
             return Answer(Absent(bare=True), 200)
         case Fault.LOGIN:

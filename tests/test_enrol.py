@@ -175,11 +175,11 @@ def test_after_a_lost_answer_absence_is_believed_late_and_after_several_looks() 
         way, elapsed = turn.way, elapsed + turn.after
         assert looks < 50
     assert looks >= LOOKS
-    assert elapsed >= POLICY.settle + POLICY.settle_slow
+    assert elapsed >= 2 * POLICY.settle
 
 
 def test_who_appears_late_after_a_lost_answer_counts_as_created() -> None:
-    found = answered(ADA, told(), told(), Ambiguous("no-answer", slow=True), told(), told(), told(HERS))
+    found = answered(ADA, told(), told(), Ambiguous("no-answer"), told(), told(), told(HERS))
     assert isinstance(found, Known)
     assert found.origin is Origin.CREATED
 
@@ -266,7 +266,7 @@ class Slow:
         if stored:
             self.users.append(at + (late if lost else 0.0) + lag)
         if lost:
-            return Ambiguous("no-answer", slow=late > 1.0)
+            return Ambiguous("no-answer")
         return Enrolled(f"{len(self.users) - 1:036}") if stored else Transient("connection-refused")
 
 
@@ -285,14 +285,11 @@ def test_a_newcomer_never_gets_two_users_whatever_is_lost_and_however_late_it_is
             lost = data.draw(st.integers(0, 3)) == 0
             if way.act is Act.POST:
                 way, open_intent = posting(way), True
-                slow = data.draw(st.booleans())
-                late = data.draw(st.floats(0, 29 if slow else 0.9))
+                late = data.draw(st.floats(0, 29))
                 lag = data.draw(st.floats(0, 29))
                 verdict: LookVerdict | EnrolVerdict = leaf.post(
                     at, lost, data.draw(st.booleans()) or not lost, late if lost else 0.0, lag
                 )
-                if lost and slow and isinstance(verdict, Ambiguous):
-                    verdict = Ambiguous("no-answer", slow=True)
                 if killed and life < 2:
                     break
             else:

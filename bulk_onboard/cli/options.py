@@ -130,7 +130,7 @@ pace = together(
         "--timeout",
         callback=parsed(parse.timeout),
         metavar="SECONDS",
-        help="Per request.  [default: 30]",
+        help="Per request, and until a request without an answer counts as lost.  [default: 30]",
     ),
 )
 

@@ -14,7 +14,7 @@ from bulk_onboard.engine.ports import Connection, Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.facts import Observer, RowChecked
-from bulk_onboard.health import GOOD_STATUS, Diagnosis, diagnose
+from bulk_onboard.health import GOOD_STATUS, NOT_SHOWN_YET, Diagnosis, diagnose
 from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
 from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.stamp import to_text
@@ -66,22 +66,28 @@ class Following:
 
         ``under_way`` is called when a request of the row goes out.
         """
+        fresh = self._left(check) > 0
         findings = await self._look_until_told(check, under_way)
         if self.census and findings.told and not findings.credential and _is_on_the_lists_word(check.entry):
             self._deny(check.entry)
             return
-        entry, health = _amended(check, findings)
+        entry, health = _amended(check, findings, fresh=fresh)
         self.journal.settle(entry)
         self.observer(RowChecked(entry.row, health))
 
-    async def _look_until_told(self, check: Check, under_way: Sent) -> Findings:
+    def _left(self, check: Check) -> float:
+        """Seconds that are left to wait for a first event of what was stored."""
         long_ago = datetime.min.replace(tzinfo=UTC)
         ends = (check.stored_at or long_ago) + timedelta(seconds=self.wait)
+        return (ends - self.now()).total_seconds()
+
+    async def _look_until_told(self, check: Check, under_way: Sent) -> Findings:
         looks = 0
         while True:
-            left = (ends - self.now()).total_seconds()
+            left = self._left(check)
             findings = await self._look(check, under_way, final=left <= 0)
-            if _is_told(findings) or left <= 0:
+            lags = findings.told and findings.credential is None
+            if left <= 0 or (_is_told(findings) and not lags):
                 return findings
             looks += 1
             wait = min(left, self.policy.backoff_cap / 4, self.policy.backoff * 2.0**looks)
@@ -147,10 +153,13 @@ def _is_told(findings: Findings) -> bool:
     return diagnosis.code not in {"no-event-yet", "bad-status"}
 
 
-def _amended(check: Check, findings: Findings) -> tuple[Entry, Health | None]:
+def _amended(check: Check, findings: Findings, *, fresh: bool) -> tuple[Entry, Health | None]:
+    """``fresh``: a reply confirmed these credentials so lately that a GET may lag behind it."""
     entry = check.entry
     if not findings.told:
         return entry._replace(code="check-failed", message="Leaf did not answer the events check"), None
+    if fresh and findings.credential is None:
+        return _with(entry, NOT_SHOWN_YET, findings)
     if check.unless_found is not None:
         if findings.credential is None:
             code = entry.code or "not-connected"

@@ -129,7 +129,7 @@ class Courier:
     def _lose(self) -> None:
         self.ready = False
         self._started.set()
-        lost = Ambiguous("connection-lost", "the process that sent it has ended", slow=True)
+        lost = Ambiguous("connection-lost", "the process that sent it has ended")
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(Answer(lost))
@@ -189,8 +189,8 @@ def told(heard: Heard) -> tuple[Any, ...]:
             return ("reply", heard.seconds, status, dict(headers), body, at.timestamp())
         case Transient(code, message):
             return ("transient", heard.seconds, code, message)
-        case Ambiguous(code, message, _, slow):
-            return ("ambiguous", heard.seconds, code, message, slow)
+        case Ambiguous(code, message, _, accepted):
+            return ("ambiguous", heard.seconds, code, message, accepted)
 
 
 def _heard(kind: str, seconds: float, *told: Any) -> Heard:
@@ -206,5 +206,5 @@ def _heard(kind: str, seconds: float, *told: Any) -> Heard:
         case "transient":
             return Answer(Transient(*told), None, seconds)
         case _:
-            code, message, slow = told
-            return Answer(Ambiguous(code, message, slow=slow), None, seconds)
+            code, message, accepted = told
+            return Answer(Ambiguous(code, message, accepted=accepted), None, seconds)

@@ -101,8 +101,10 @@ def after_delete(reply: Reply) -> Verdict:
     """The verdict on a DELETE of credentials: Absent when they are gone."""
     if is_page(reply) and (reply.status < 300 or reply.status in {404, 410}):
         return Ambiguous("unreadable-reply", f"HTTP {reply.status} with a page that is not of Leaf")
-    if 200 <= reply.status < 300:
+    if reply.status == 204 or (reply.status == 200 and not _is_bare(reply)):
         return Absent()
+    if 200 <= reply.status < 300:
+        return Ambiguous("not-confirmed", f"HTTP {reply.status} does not say that it is done", accepted=True)
     if reply.status in {404, 410}:
         # Only what Leaf has just shown is deleted: that it does not find it takes another look.
         unreadable = Ambiguous("unreadable-reply", f"HTTP {reply.status}")
@@ -168,7 +170,7 @@ def unanswered(error: BaseException) -> Ambiguous:
         case TooLarge():
             return Ambiguous("response-too-large", "the reply was far larger than any of Leaf's")
         case TimeoutError():
-            return Ambiguous("no-answer", "no answer in time", slow=True)
+            return Ambiguous("no-answer", "no answer in time")
         case HttpProcessingError():
             return Ambiguous("unreadable-reply", "not HTTP")
         case _:
@@ -216,9 +218,7 @@ def common(reply: Reply, sent: Payload) -> Refused | Throttled | Ambiguous | Una
             return Throttled(after)
         case 425:
             return Transient("leaf-unavailable", "HTTP 425")
-        case 408 | 504:
-            return Ambiguous("server-error", f"HTTP {reply.status}", after, slow=True)
-        case status if status >= 500:
+        case status if status >= 500 or status == 408:
             return Ambiguous("server-error", f"HTTP {status}", after)
         case status if 300 <= status < 400:
             return Ambiguous("redirected", f"HTTP {status}; redirects are not followed")

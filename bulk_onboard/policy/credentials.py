@@ -1,8 +1,8 @@
 """The whole retry policy as one pure function: what to do next with a row, given Leaf's latest answer.
 
 The rule that shapes everything: a POST whose outcome is unknown is never repeated before Leaf has been asked
-what it holds. And because Leaf may still be at work on a POST whose answer we did not get, absence is
-believed only some time after that POST, not at once.
+what it holds. And because Leaf may still be at work on a POST that got no readable answer (cut, 5xx, timeout,
+an empty or odd 2xx), absence is believed only after `Policy.settle`, whatever came instead of the answer.
 
 The same holds for the DELETE of a replacement. Only credentials that Leaf has just shown are deleted, never
 others that came in between; and nothing is posted while a DELETE may still be under way, for it would hit
@@ -117,12 +117,16 @@ def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Mome
         # A POST was refused because something is there. Whether it is ours, only asking tells.
         # If one of ours got no answer, it may have arrived late, whatever was seen in between.
         suspect = progress.suspect or progress.unanswered is not None
-        asking = progress._replace(action=Action.ASK, claimed=verdict.code, suspect=suspect, failures=0)
+        # And a GET may lag behind what the POST was refused for.
+        settles_at = max(progress.settles_at, moment.elapsed + policy.settle)
+        asking = progress._replace(
+            action=Action.ASK, claimed=verdict.code, suspect=suspect, settles_at=settles_at, failures=0
+        )
         # What was just deleted still counts for Leaf: give it a moment, not eight requests in a row.
         return Next(asking, after=policy.wait(progress.deletes, moment.draw) if progress.deletes else 0.0)
     if progress.gone is Gone.MAYBE and moment.elapsed < progress.settles_at:
         # The DELETE may yet arrive, whatever is there to be hit by it.
-        return Next(progress._replace(action=Action.ASK), after=progress.settles_at - moment.elapsed)
+        return _look_later(progress, policy, moment)
     if _is_ours(credential, progress):
         return Finish(Status.CREATED, "settled-by-asking", credential=credential)
     if policy.if_exists is IfExists.REPLACE and _is_to_go(credential, progress):
@@ -186,7 +190,7 @@ def _is_to_go(credential: Credential, progress: Progress) -> bool:
 
 def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.suspect and moment.elapsed < progress.settles_at:
-        return Next(progress._replace(action=Action.ASK), after=progress.settles_at - moment.elapsed)
+        return _look_later(progress, policy, moment)
     # Time enough has passed, and the old credentials are still there: whatever was sent came to nothing.
     going = progress._replace(old=old, gone=Gone.NO, suspect=False, claimed=None, looks=0)
     if progress.deletes >= policy.attempts or (progress.deletes and moment.elapsed > policy.patience):
@@ -217,11 +221,33 @@ def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Mom
         return Next(progress._replace(action=Action.ASK, kept=True))
     if progress.action is Action.DELETE:
         return (_on_deleted if verdict.usual else _on_not_found)(progress, policy, moment)
+    if moment.elapsed < progress.settles_at and _is_early(progress):
+        return _look_later(progress, policy, moment)
     if not verdict.usual and _is_doubtful(progress, verdict):
-        return Next(_looked(progress, moment), after=policy.settle)
+        return Next(progress._replace(looks=progress.looks + 1), after=policy.pause)
     if progress.unsure:
         return _on_absent_unsure(progress, verdict, policy, moment)
     return _on_absent(progress, policy, moment)
+
+
+def _is_early(progress: Progress) -> bool:
+    """Whether absence proves nothing before the row settles.
+
+    After a DELETE that Leaf took, absence says that it is done, if no other request is out there.
+    """
+    if progress.suspect or progress.claimed is not None:
+        return True
+    return progress.gone is Gone.MAYBE and not progress.accepted
+
+
+def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next:
+    """Another look; the last one comes when the row has settled.
+
+    Before that each comes after three times as long since the request: a store that is late is seen early.
+    """
+    left = progress.settles_at - moment.elapsed
+    past = policy.settle - left
+    return Next(progress._replace(action=Action.ASK), after=min(left, 2 * max(policy.pause, past)))
 
 
 def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
@@ -229,31 +255,25 @@ def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
     return progress.looks + 1 < UNUSUAL_LOOKS and (progress.unsure or not verdict.plain)
 
 
-def _looked(progress: Progress, moment: Moment) -> Progress:
-    """One look more, unless it came too early to prove anything."""
-    early = progress.unsure and moment.elapsed < progress.settles_at
-    return progress if early else progress._replace(looks=progress.looks + 1)
-
-
 def _on_absent_unsure(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
-    """A POST of ours may have been stored: absence is proof only if it is certain, and not too early."""
-    if moment.elapsed < progress.settles_at:
-        return Next(progress, after=progress.settles_at - moment.elapsed)
-    looked = _looked(progress, moment)
+    """A POST of ours may have been stored: absence is proof only if it is certain."""
+    looked = progress._replace(looks=progress.looks + 1)
     if verdict.bare and looked.looks < BARE_LOOKS:
-        return Next(looked, after=policy.settle)
+        return Next(looked, after=policy.pause)
     gone = Gone.YES if progress.gone is Gone.MAYBE else progress.gone
-    return _on_absent(looked._replace(suspect=False, gone=gone, looks=0), policy, moment)
+    settled = looked._replace(suspect=False, accepted=False, gone=gone, looks=0)
+    return _on_absent(settled, policy, moment)
 
 
 def _on_absent(progress: Progress, policy: Policy, moment: Moment) -> Step:
-    if progress.claimed is not None:
+    # After a DELETE the claim was of what is gone by now, and the refused POST used up nothing.
+    if progress.claimed is not None and progress.gone is not Gone.YES:
         said = "Leaf said that credentials exist, but shows none"
         return ended(progress, Status.REJECTED, progress.claimed, said)
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return give_up(progress, "no-answer", "Leaf never answered a POST, and holds nothing")
     seen = progress.absent_before or progress.unanswered is None
-    return Next(progress._replace(action=Action.POST, failures=0, looks=0, absent_before=seen))
+    return Next(progress._replace(action=Action.POST, claimed=None, failures=0, looks=0, absent_before=seen))
 
 
 # --- a no, or no answer -----------------------------------------------------------------------------
@@ -277,10 +297,11 @@ def _on_throttled(progress: Progress, verdict: Throttled, policy: Policy, moment
 
 def _on_lost(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Moment) -> Step:
     """Ask, whatever has been used up so far: what was done must not stay unknown for want of patience."""
-    settles_at = moment.elapsed + (policy.settle_slow if verdict.slow else policy.settle)
+    settles_at = max(progress.settles_at, moment.elapsed + policy.settle)
     unsure = progress._replace(action=Action.ASK, settles_at=settles_at, failures=0)
     if progress.action is Action.DELETE:
-        unsure = unsure._replace(gone=Gone.MAYBE, settles_at=max(settles_at, progress.settles_at))
+        alone = progress.deletes == 1 and progress.unanswered is None
+        unsure = unsure._replace(gone=Gone.MAYBE, accepted=verdict.accepted and alone)
     else:
         unsure = unsure._replace(suspect=True, unanswered=progress.unanswered or progress.posted)
     return Next(unsure, after=min(verdict.after or 0.0, policy.patience))

@@ -19,9 +19,9 @@ class Policy:
 
     ``attempts``: how many answers that decide nothing are taken before giving up, how many POSTs, and how
     many DELETEs. ``patience``: counted from a row's first request; no wait begins that would end after it.
-    ``settle``: how long Leaf may still be at work on a POST or DELETE whose connection broke;
-    ``settle_slow`` the same for one that timed out, at Leaf or here, or that an earlier run left without an
-    outcome; ``overlap``: how much longer it may take until such a run has noticed that it is over.
+    ``settle``: how long Leaf may still be at work on a POST or DELETE that got no readable answer, whatever
+    came instead of one; ``pause``: the shortest time between two looks meanwhile. ``overlap``: how much
+    longer it may take until an earlier run that left an intent has noticed that it is over.
     """
 
     if_exists: IfExists = IfExists.SKIP
@@ -29,8 +29,8 @@ class Policy:
     patience: float = 600.0
     backoff: float = 0.5
     backoff_cap: float = 30.0
-    settle: float = 1.0
-    settle_slow: float = 30.0
+    settle: float = 30.0
+    pause: float = 1.0
     overlap: float = 0.0
 
     def wait(self, failures: int, draw: float) -> float:
@@ -59,12 +59,12 @@ class Progress(NamedTuple):
     """What is known of one row so far. Times of day are by our clock, others seconds since its first request.
 
     ``suspect``: a POST may have been stored, and nothing has said yes or no since. ``settles_at``: from
-    when on absence may be believed. ``posted``: when the last POST was about to be sent; ``unanswered``:
-    the same for the earliest POST that got no readable answer. ``absent_before``: absence was seen before
-    any POST of ours, so whatever is there now came later. ``claimed``: with which code Leaf refused a POST
-    because, it said, credentials exist. ``looks``: how often a row was seen to be absent that may not be.
-    ``old``: the credentials that are to be replaced; no others are ever deleted. ``kept``: their log has
-    been put aside. ``stored_as``: see `Row`.
+    when on absence may be believed. ``accepted``: Leaf took the only DELETE without saying that it is done.
+    ``posted``: when the last POST was about to be sent; ``unanswered``: the same for the earliest POST that
+    got no readable answer. ``absent_before``: absence was seen before any POST of ours, so whatever is there
+    now came later. ``claimed``: with which code Leaf refused a POST because, it said, credentials exist.
+    ``looks``: how often a row was seen to be absent that may not be. ``old``: the credentials that are to be
+    replaced; no others are ever deleted. ``kept``: their log has been put aside. ``stored_as``: see `Row`.
     """
 
     action: Action
@@ -81,6 +81,7 @@ class Progress(NamedTuple):
     deletes: int = 0
     old: Credential | None = None
     gone: Gone = Gone.NO
+    accepted: bool = False
     kept: bool = False
     stored_as: str = ""
 
@@ -130,7 +131,7 @@ def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progres
     return Progress(
         Action.ASK,
         suspect=intent.at is not None,
-        settles_at=policy.settle_slow + policy.overlap,
+        settles_at=policy.settle + policy.overlap,
         unanswered=intent.at if intent.same else None,
         old=_to_delete(intent) if intent.deleting else None,
         gone=Gone.MAYBE if intent.deleting else Gone.NO,

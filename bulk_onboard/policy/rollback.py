@@ -50,7 +50,7 @@ def first(policy: Policy, removal: Removal) -> Progress:
         Action.ASK,
         old=Credential(removal.credential_id, "", None, Echo.UNKNOWN, removal.credential_created),
         gone=Gone.MAYBE if removal.begun else Gone.NO,
-        settles_at=policy.settle_slow + policy.overlap if removal.begun else 0.0,
+        settles_at=policy.settle + policy.overlap if removal.begun else 0.0,
     )
 
 
@@ -64,7 +64,7 @@ def undo(
     bare = isinstance(verdict, Absent) and verdict.bare and progress.action is Action.ASK
     if bare and progress.looks + 1 < BARE_LOOKS:
         # Nobody looks again at who is said to be gone, so a broken reply must not pass for it.
-        return Next(progress._replace(looks=progress.looks + 1), after=policy.settle)
+        return Next(progress._replace(looks=progress.looks + 1), after=policy.pause)
     match decide(progress, verdict, policy, moment):
         case Finish() as finish:
             return ended(finish)

@@ -104,7 +104,7 @@ def _failed(fault: Fault) -> Ambiguous | Throttled | Transient | Refused | None:
         case Fault.LOST_BEFORE | Fault.LOST_AFTER | Fault.LOST_LATE:
             return Ambiguous("connection-lost")
         case Fault.SLOW_LATE:
-            return Ambiguous("no-answer", slow=True)
+            return Ambiguous("no-answer")
         case _:
             return None
 

@@ -123,6 +123,15 @@ def test_credentials_that_are_gone_are_told() -> None:
     assert (entry.status, entry.health, entry.code) == ("created", "unhealthy", "credentials-gone")
 
 
+def test_confirmed_credentials_that_a_lagging_get_does_not_show_are_pending() -> None:
+    never = Looking(FakeLeaf(latest=GOOD))
+    entry = never.run()
+    assert (entry.status, entry.health, entry.code) == ("created", "pending", "no-event-yet")
+    assert WAIT <= never.lasted < WAIT + 1
+    later = Looking(FakeLeaf()).at(20, latest=GOOD, held=TOKEN)
+    assert later.run().health == "healthy"
+
+
 def test_who_was_stored_long_ago_is_looked_at_once() -> None:
     looking = Looking()
     assert looking.run(Check(CREATED)).health == "pending"

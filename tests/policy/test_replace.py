@@ -46,7 +46,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=9)
 REPLACE = Policy(if_exists=IfExists.REPLACE)
 EARLY, SETTLED, LATE = Moment(0.5, 0.5), Moment(100.0, 0.5), Moment(700.0, 0.5)
-LOST, SLOW = Ambiguous("connection-lost"), Ambiguous("no-answer", slow=True)
+LOST, TAKEN = Ambiguous("connection-lost"), Ambiguous("not-confirmed", accepted=True)
 
 
 def credential(
@@ -60,6 +60,7 @@ ASKING = first(REPLACE, None)
 KEEPING = ASKING._replace(action=Action.KEEP, old=OLD)
 DELETING = deleting(KEEPING._replace(action=Action.DELETE, kept=True))
 LOST_DELETE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
+TAKEN_DELETE = LOST_DELETE._replace(accepted=True)
 DELETED = DELETING._replace(action=Action.POST, gone=Gone.YES, absent_before=True)
 POSTING = posting(DELETED, NOW)
 LOST_POST = POSTING._replace(action=Action.ASK, suspect=True, settles_at=30.0, unanswered=NOW)
@@ -68,6 +69,7 @@ BEGUN = {
     "keeping": KEEPING,
     "deleting": DELETING,
     "delete lost": LOST_DELETE,
+    "delete taken": TAKEN_DELETE,
     "posting": POSTING,
     "post lost": LOST_POST,
 }
@@ -93,6 +95,11 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("deleting", Transient("dns-failure"), LATE, (S.FAILED, "dns-failure")),
     ("deleting", LOST, EARLY, A.ASK),
     ("deleting", LOST, LATE, A.ASK),
+    ("deleting", TAKEN, EARLY, A.ASK),
+    ("delete taken", Exists(OLD), EARLY, A.ASK),
+    ("delete taken", Exists(OLD), SETTLED, A.DELETE),
+    ("delete taken", Absent(), EARLY, A.POST),
+    ("delete taken", Absent(bare=True, usual=False), EARLY, A.ASK),
     ("delete lost", Exists(OLD), EARLY, A.ASK),
     ("delete lost", Exists(OLD), SETTLED, A.DELETE),
     ("delete lost", Exists(credential("strange")), EARLY, A.ASK),
@@ -227,7 +234,7 @@ afters = st.none() | st.floats(0, 900)
 troubles = st.one_of(
     st.builds(Throttled, afters),
     st.just(Transient("dns-failure")),
-    st.builds(Ambiguous, st.just("server-error"), after=afters, slow=st.booleans()),
+    st.builds(Ambiguous, st.just("server-error"), after=afters),
     st.just(Refused("leaf:no")),
 )
 looks = st.one_of(
@@ -242,7 +249,7 @@ answers = st.fixed_dictionaries(
     {
         Action.ASK: looks,
         Action.KEEP: st.one_of(troubles, st.just(Absent()), st.just(Log((Event(200, NOW),)))),
-        Action.DELETE: st.one_of(troubles, st.just(Absent()), st.just(Absent())),
+        Action.DELETE: st.one_of(troubles, st.just(TAKEN), st.just(Absent()), st.just(Absent())),
         Action.POST: st.one_of(
             troubles, st.builds(Created, credentials), st.builds(Exists, st.none() | credentials)
         ),
@@ -266,7 +273,9 @@ class Judge:
         # What the answer before showed; that of a KEEP came at once and does not count.
         self._shown: Credential | None = None
         self.lost = {Action.POST: bool(intent and intent.at), Action.DELETE: bool(intent and intent.deleting)}
-        self._quiet_from = policy.settle_slow if intent else 0.0
+        self._quiet_from = policy.settle if intent else 0.0
+        self._deletes = 0
+        self._taken = False
 
     def before(self, progress: Progress, elapsed: float) -> None:
         if progress.action is Action.DELETE:
@@ -286,17 +295,19 @@ class Judge:
                 pass
             case _:
                 self._shown = None
-        if (
-            progress.action is Action.ASK
-            and elapsed >= progress.settles_at
-            and _is_certain(verdict, progress)
-        ):
+        if progress.action is Action.DELETE:
+            self._deletes += 1
+            # The only DELETE ever sent, and Leaf took it: when nothing is there any more, it has been done.
+            self._taken = verdict == TAKEN and self._deletes == 1 and elapsed >= self._quiet_from
+        settled = elapsed >= progress.settles_at or (self._taken and isinstance(verdict, Absent))
+        if progress.action is Action.ASK and settled and _is_certain(verdict, progress):
             self.lost = dict.fromkeys(self.lost, False)
         if progress.action in self.lost and isinstance(verdict, Ambiguous):
             self.lost[progress.action] = True
 
     def waited(self, step: Next) -> None:
-        self._quiet_from = max(self._quiet_from, step.progress.settles_at)
+        if not self._taken:
+            self._quiet_from = max(self._quiet_from, step.progress.settles_at)
         if step.after:
             self._shown = None
 
