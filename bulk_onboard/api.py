@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     keep: tuple[str, ...]
     map: Mapping[str, str]
     sheet: str
+    encoding: str
     canary: int
     max_failures: int | str
     min_rows: int

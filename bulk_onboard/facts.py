@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.model import Health, Requests, Status, Traffic, Undone
 
 
@@ -34,6 +35,13 @@ class Scanned:
     statuses: Mapping[Status, int]
     to_do: int
     warnings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class InputDescribed:
+    """How the file was read: known after all of it has been read, and before anything is sent."""
+
+    description: InputDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,7 @@ Fact = (
     Begun
     | Reading
     | Scanned
+    | InputDescribed
     | About
     | Asking
     | Listed
@@ -239,7 +248,8 @@ class RunInfo:
     ``provider`` names all of them, with commas, if the rows went to several. ``leaf`` is the base URL (or the
     sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
     ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what
-    a dry run came to, ``plan`` the name of the plan that was carried out.
+    a dry run came to, ``plan`` the name of the plan that was carried out, ``description`` how the file was
+    read.
     """
 
     run_id: str
@@ -261,3 +271,4 @@ class RunInfo:
     environments: Mapping[str, int] = field(default_factory=dict)
     forecast: Forecast | None = None
     plan: str | None = None
+    description: InputDescription | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause
 from bulk_onboard.model import Status
@@ -22,10 +23,10 @@ class Validation:
 
     ``cleaned`` has a line, with `CLEANED`, per cell that was cleaned in reading. ``header`` is the file's;
     ``fields``: field name -> position in it, also of the column of providers; ``credentials``: those of them
-    that make up a grower's credentials.
+    that make up a grower's credentials; ``description`` is how the file was read.
     """
 
-    source: str
+    description: InputDescription
     rows: int
     invalid: int
     duplicates: int
@@ -37,6 +38,11 @@ class Validation:
     header: tuple[str, ...]
     fields: Mapping[str, int]
     credentials: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The file's name."""
+        return self.description.name
 
     @property
     def valid(self) -> int:
@@ -55,7 +61,7 @@ class Validation:
 
 
 def summed_up(
-    source: str,
+    description: InputDescription,
     rows: int,
     problems: Sequence[pd.DataFrame],
     warnings: Sequence[pd.DataFrame],
@@ -69,7 +75,7 @@ def summed_up(
     invalid = table[table["status"] == Status.INVALID.value]
     duplicates = table[table["status"] == Status.DUPLICATE.value]
     return Validation(
-        source=source,
+        description=description,
         rows=rows,
         invalid=invalid["row"].nunique(),
         duplicates=len(duplicates),

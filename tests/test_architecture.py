@@ -204,7 +204,7 @@ def test_the_vocabulary_and_the_errors_import_nothing_of_ours() -> None:
     assert ours("errors") == set()
     assert all(place(name) == "domain" for name in ours("domain.providers"))
     assert ours("settings") <= {"model", "domain.providers", "domain.input_description"}
-    assert ours("facts") <= {"model"}
+    assert ours("facts") <= {"model", "domain.input_description"}
 
 
 def test_a_package_is_imported_only_where_it_belongs() -> None:

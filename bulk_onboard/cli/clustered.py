@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from bulk_onboard.cli.running import Showing, driven
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import Local, PostgresUrl
-from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.cli.run import Onboarding
+    from bulk_onboard.domain.input_description import InputDescription
     from bulk_onboard.domain.providers import Provider
     from bulk_onboard.engine.run import RunResult
     from bulk_onboard.read.parts import Part, Parts
@@ -42,7 +42,8 @@ def clustered(given: Mapping[str, Any], config: Path | None) -> Onboarding:
         from bulk_onboard.read.part import ranges_of  # noqa: PLC0415
 
         parts = _parts(file, settings)
-        source = Input(shown(file), parts.parts, _providers(parts, settings), ranges_of(parts.heads))
+        providers = _providers(parts, settings)
+        source = Input(_described(parts, settings, providers), parts.parts, providers, ranges_of(parts.heads))
         surroundings = Surroundings(told, str(config) if config else None)
         if isinstance(place := settings.output.ledger_place, PostgresUrl):
             os.environ[LEDGER] = place.address.reveal()  # for the workers that are started here
@@ -61,6 +62,23 @@ def _parts(file: str, settings: Settings) -> Parts:
     if path.is_file():
         size = replace(size, bytes=max(SMALLEST, min(size.bytes, path.stat().st_size // (workers * EACH))))
     return parts_of(file, told.reading, size=size)
+
+
+def _described(parts: Parts, settings: Settings, providers: Sequence[Provider]) -> InputDescription:
+    """How the input is read. Raises InputError if its header does not fit."""
+    from bulk_onboard.engine.scan import with_columns  # noqa: PLC0415
+    from bulk_onboard.validation.columns import match_header  # noqa: PLC0415
+
+    told, head = settings.input, parts.heads[0]
+    columns = match_header(
+        head.header,
+        providers,
+        mapping=told.mapping,
+        keep=told.keep,
+        name=head.name,
+        users=told.create_users,
+    )
+    return with_columns(parts.description, head.header, columns)
 
 
 def _providers(parts: Parts, settings: Settings) -> list[Provider]:

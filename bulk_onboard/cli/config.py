@@ -35,6 +35,7 @@ M = TypeVar("M", bound=BaseModel)
 
 Rate = Annotated[float, BeforeValidator(parse.rate)]
 Seconds = Annotated[float, BeforeValidator(parse.seconds)]
+Encoding = Annotated[str, BeforeValidator(parse.encoding)]
 Timeout = Annotated[float, BeforeValidator(parse.timeout)]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse.names)]
 # `engine/run` puts the address of the sandbox it starts in place of this one, which leads nowhere.
@@ -60,6 +61,7 @@ class Options(BaseModel):
     keep: Names = ()
     map: Annotated[dict[str, str], BeforeValidator(parse.mapping)] = {}
     sheet: str | None = None
+    encoding: Encoding | None = None
     canary: NotNegative = 0
     max_failures: Annotated[s.MaxFailures | None, BeforeValidator(parse.max_failures)] = None
     events: StrictBool = True
@@ -252,6 +254,7 @@ def _frozen(
         sandbox=s.SandboxSettings(options.sandbox_reset, options.sandbox_faults) if options.sandbox else None,
         input=s.InputSettings(
             sheet=options.sheet,
+            encoding=options.encoding,
             mapping=options.map,
             keep=options.keep,
             limit=options.limit,

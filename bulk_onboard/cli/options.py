@@ -86,6 +86,12 @@ plain_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 reading = together(
     click.option("--sheet", metavar="NAME", help="Sheet of a workbook."),
     click.option(
+        "--encoding",
+        metavar="NAME",
+        callback=parsed(parse.encoding),
+        help="Encoding of a text file, such as utf-8, cp1251 or cp850.  [default: detected]",
+    ),
+    click.option(
         "--map",
         "map",
         multiple=True,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +17,8 @@ from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mi
 from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
+# Codecs that are notations rather than encodings of text files.
+_NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _PER_SECOND = {
     "s": 1.0,
@@ -44,6 +48,24 @@ def rate(value: str | float) -> float:
     if isinstance(value, bool) or not found or unit not in _PER_SECOND:
         raise ValueError(f"{str(value)!r} is not a rate, such as 10, 5/s, 600/min or 3600/h (0: no ceiling)")
     return float(found[1]) / _PER_SECOND[unit]
+
+
+def encoding(value: str) -> str:
+    """The name of a text encoding that Python knows, in Python's spelling."""
+    name = str(value).strip()
+    try:
+        codecs.getincrementaldecoder(name)
+        found = codecs.lookup(name).name
+        if found in _NOT_OF_FILES:
+            raise LookupError
+        with suppress(UnicodeError):  # one byte is half a character of some encodings
+            b"a".decode(found)
+    except (LookupError, ValueError):
+        raise ValueError(
+            f"{name!r} is not a text encoding; name one that Python knows, such as utf-8, cp1252, cp1251 or"
+            " cp850"
+        ) from None
+    return found
 
 
 def seconds(value: str | float) -> float:

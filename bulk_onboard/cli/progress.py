@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 
 from bulk_onboard.cli import words
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.facts import (
     About,
     AboutToDelete,
@@ -21,6 +22,7 @@ from bulk_onboard.facts import (
     Begun,
     Fact,
     Held,
+    InputDescribed,
     LeftWithout,
     Listed,
     Note,
@@ -107,6 +109,7 @@ class Lines:
             case (
                 Begun()
                 | Scanned()
+                | InputDescribed()
                 | About()
                 | AboutToDelete()
                 | Asking()
@@ -213,6 +216,7 @@ class Bar:
             case (
                 Begun()
                 | Scanned()
+                | InputDescribed()
                 | About()
                 | AboutToDelete()
                 | Asking()
@@ -346,6 +350,8 @@ class JsonLines:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, InputDescription):
+        return value.as_json()
     return dict(value) if isinstance(value, Mapping) else value
 
 

@@ -149,7 +149,7 @@ def problems_path(file: str, folder: Path) -> Path:
 def as_data(found: Validation, written: Written) -> dict[str, Any]:
     """What ``--json`` prints."""
     data: dict[str, Any] = {
-        "input": found.source,
+        "input": found.description.as_json(),
         "rows": found.rows,
         "valid": found.valid,
         "invalid": found.invalid,
@@ -179,6 +179,7 @@ def in_words(found: Validation, written: Written) -> str:
     repeats = f", {words.number(found.duplicates)} duplicate" if found.duplicates else ""
     counts = f"{words.rows(found.rows)}, {found.valid:,} valid, {found.invalid:,} invalid{repeats}"
     lines = wrap(f"{found.source}: {counts}", _LINE, break_long_words=False)
+    lines.append(words.described(found.description))
     lines += _section("Invalid", found.problems)
     lines += _section("Repeats of earlier rows, sent once", found.repeats)
     lines += _section("Cleaned, and fine now", found.warnings)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import Literal, assert_never
 
+from bulk_onboard.domain.input_description import InputDescription
+from bulk_onboard.domain.input_description import described as input_described
 from bulk_onboard.facts import (
     About,
     AboutToDelete,
@@ -13,6 +16,7 @@ from bulk_onboard.facts import (
     Begun,
     Fact,
     Held,
+    InputDescribed,
     LeftWithout,
     Listed,
     Note,
@@ -71,6 +75,22 @@ def scanned(fact: Scanned) -> str:
     return f"{fact.source}: {rows(fact.rows)}{told}; {fact.to_do:,} to do"
 
 
+def described(description: InputDescription, width: int = 80) -> str:
+    """How a file was read: a label and a text per line, aligned."""
+    pairs = input_described(description)
+    margin = max(len(label) for label, _ in pairs) + 4
+    return "\n".join(
+        fill(
+            f"{f'  {label}: ':<{margin}}{text}",
+            width,
+            subsequent_indent=" " * margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for label, text in pairs
+    )
+
+
 def environments(found: Mapping[str, int]) -> str:
     """``PRODUCTION``, or how many rows are for which."""
     if len(found) == 1:
@@ -103,6 +123,8 @@ def announcement(fact: Fact) -> str | None:
     match fact:
         case Scanned():
             return scanned(fact)
+        case InputDescribed(description):
+            return described(description)
         case About():
             return about(fact)
         case AboutToDelete():
@@ -120,9 +142,16 @@ def announcement(fact: Fact) -> str | None:
             return message
         case Stopping(reason):
             return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
-        case Begun() | Reading() | Listed() | PhaseStarted():
-            return None
-        case RowFinished() | RowChecked() | RowRolledBack() | UserKnown():
+        case (
+            Begun()
+            | Reading()
+            | Listed()
+            | PhaseStarted()
+            | RowFinished()
+            | RowChecked()
+            | RowRolledBack()
+            | UserKnown()
+        ):
             return None
         case _:
             assert_never(fact)

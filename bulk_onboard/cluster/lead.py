@@ -16,6 +16,7 @@ from bulk_onboard.cluster.fleet import fleet
 from bulk_onboard.cluster.job import Counted, Done, Errand, Job, Judged, Looked, errands
 from bulk_onboard.cluster.marks import marks_of
 from bulk_onboard.cluster.speaking import Speaking
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
@@ -33,7 +34,7 @@ from bulk_onboard.errors import (
     NoRows,
     StoppedForSafety,
 )
-from bulk_onboard.facts import About, Begun, Kind, Note, Observer, PhaseStarted, Scanned
+from bulk_onboard.facts import About, Begun, InputDescribed, Kind, Note, Observer, PhaseStarted, Scanned
 from bulk_onboard.facts import Reading as ReadSoFar
 from bulk_onboard.model import Health, Status
 from bulk_onboard.read.parts import Part
@@ -48,15 +49,20 @@ PARTING = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What is to be onboarded: its name for people, its parts, and the providers that its rows go to.
+    """What is to be onboarded: how it is read, its parts, and the providers that its rows go to.
 
     ``note``: what is worth knowing of it, "" for nothing.
     """
 
-    name: str
+    description: InputDescription
     parts: Sequence[Part]
     providers: Sequence[Provider]
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The input's name for people."""
+        return self.description.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,7 @@ class _Led:
     async def survey(self, source: Input) -> None:
         """Have every part read and checked. Raises InputError, StoppedForSafety; nothing was sent then."""
         name = source.name
+        self._description = source.description
         self._errands = list(errands(source.parts, self._settings.input.limit))
         looked = await self._looked()
         rows = sum(each.rows for each in looked)
@@ -166,6 +173,7 @@ class _Led:
         warnings = sum((Counter(each.warnings) for each in looked), Counter())
         to_do = sum(self._to_do.values())
         self._facts.watch(self._settings.safety, to_do)
+        self._facts(InputDescribed(source.description))
         self._facts(Scanned(name, rows, statuses, to_do, warnings))
         for note in filter(None, [source.note, *notes]):
             self._facts(Note(note))
@@ -233,7 +241,13 @@ class _Led:
         first = [row for each in counted for row in each.first]
         self._first = tuple(first[: self._settings.safety.canary])
         rows = sum(each.rows for each in looked)
-        self._info = replace(self._info, rows=rows, kept=looked[0].kept, environments=environments)
+        self._info = replace(
+            self._info,
+            rows=rows,
+            kept=looked[0].kept,
+            environments=environments,
+            description=self._description,
+        )
         self._ledger.amend(self._info)
 
     # --- the work -----------------------------------------------------------------------------------

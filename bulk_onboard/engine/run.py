@@ -36,7 +36,19 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import new_growers, surprises
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.errors import BulkOnboardError, InputError, UsageError
-from bulk_onboard.facts import About, Begun, Held, Kind, Note, Observer, RunInfo, Scanned, Slowed, Trouble
+from bulk_onboard.facts import (
+    About,
+    Begun,
+    Held,
+    InputDescribed,
+    Kind,
+    Note,
+    Observer,
+    RunInfo,
+    Scanned,
+    Slowed,
+    Trouble,
+)
 from bulk_onboard.foresee import asking
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.newcomers import Register
@@ -177,9 +189,11 @@ class _Run:
             kept=kept,
             environments=found.environments,
             plan=plan.name if plan else None,
+            description=scan.description,
         )
         self._ledger.amend(self._info)
         self._facts.watch(self._settings.safety, len(found.wanted), harmless=self._settings.dry_run)
+        self._facts(InputDescribed(scan.description))
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in filter(None, [row_ranges(source), *notes]):
             self._facts(Note(note))

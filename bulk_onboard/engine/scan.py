@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import repeat
 
@@ -17,6 +17,7 @@ import pandas as pd
 from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.spool import Spooled
@@ -138,6 +139,11 @@ class Scan:
         self._providers = {provider.name: provider for provider in reading.providers}
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
         source.require_text(list(self.columns.fields.values()))
+
+    @property
+    def description(self) -> InputDescription:
+        """How the source is read, with the column of each field; complete after the first reading."""
+        return with_columns(self._source.description, self._source.header, self.columns)
 
     def chunks(self) -> Iterator[Checked]:
         """The first reading: every row, in order. Raises InputError if there is none."""
@@ -320,6 +326,12 @@ class Scan:
             return check_each(piece, columns, going, names, self._fingerprints)
         (provider,) = reading.providers
         return check(piece, columns, provider, names.get(provider.name, ()), self._fingerprints)
+
+
+def with_columns(description: InputDescription, header: Sequence[str], columns: Columns) -> InputDescription:
+    """A description that names the column of each field."""
+    provider = {} if columns.provider is None else {PROVIDER: header[columns.provider]}
+    return replace(description, columns={**columns.names, **columns.user_names, **provider})
 
 
 def content_of(seen: Iterable[bytes]) -> str:

@@ -39,7 +39,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     fields = {**scan.columns.fields, **by_provider}
     grower = [field.name for each in told.providers for field in each.grower_fields]
     return summed_up(
-        source.name,
+        scan.description,
         rows,
         problems,
         warnings,

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.facts import Forecast, Kind, RunInfo
 from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.stamp import from_text, to_text
@@ -31,6 +32,7 @@ def run_values(info: RunInfo) -> dict[str, Any]:
         "traffic": json.dumps(asdict(info.traffic), separators=(",", ":")),
         "forecast": json.dumps(asdict(info.forecast)) if info.forecast else None,
         "plan": info.plan,
+        "description": json.dumps(info.description.as_json()) if info.description else None,
     }
 
 
@@ -58,7 +60,12 @@ def run_info(found: dict[str, Any]) -> RunInfo:
         traffic=_traffic(**json.loads(found["traffic"])),
         forecast=Forecast(**json.loads(found["forecast"])) if found["forecast"] else None,
         plan=found["plan"],
+        description=_description(found["description"]),
     )
+
+
+def _description(text: str | None) -> InputDescription | None:
+    return InputDescription.from_json(json.loads(text)) if text else None
 
 
 def _traffic(width: int = 1, **series: list[Any]) -> Traffic:

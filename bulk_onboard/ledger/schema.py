@@ -82,6 +82,7 @@ run = Table(
     Column("environments", Text, nullable=False, default="{}"),
     Column("forecast", Text),
     Column("plan", Text),
+    Column("description", Text),
 )
 
 block = Table(

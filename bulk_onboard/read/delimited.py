@@ -63,7 +63,10 @@ class Delimited:
         ``lines``: those to be read; the row before them has the number ``before``.
         """
         self._held, self._some, self._before = held, lines, before
-        encoding = text.from_the_start(held, lines.encoding) if lines else text.encoding(held)
+        encoding = (
+            text.from_the_start(held, lines.encoding) if lines else text.encoding(held, options.encoding)
+        )
+        self._guessed = options.encoding is None and encoding == text.GUESS
         self._layout = _layout(held, wanted_names(options.mapped), encoding)
 
     @property
@@ -79,8 +82,8 @@ class Delimited:
             self.name,
             "CSV",
             compression=text.compression(self._held.head(8)),
-            encoding=text.TITLES[layout.encoding],
-            encoding_guessed=layout.encoding == "cp1252",
+            encoding=text.title(layout.encoding),
+            encoding_guessed=self._guessed,
             delimiter=_DELIMITERS.get(layout.delimiter, repr(layout.delimiter)),
             header_row=layout.header_at + 1,
         )

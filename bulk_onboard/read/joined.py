@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -34,12 +33,13 @@ class Joined:
     def __init__(self, found: Parts) -> None:
         """``found``: one part for each file."""
         self.name, self.heads, self._parts = found.name, found.heads, found.parts
+        self._found = found
         self.header, self._places = _lined_up(found.heads)
 
     @property
     def description(self) -> InputDescription:
-        """The description of the first file, with the number of files."""
-        return replace(self.heads[0].description, name=self.name, files=len(self.heads))
+        """The descriptions of all files as one."""
+        return self._found.description
 
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows of one file after the other. A column that a file does not have is blank there."""

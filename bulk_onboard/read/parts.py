@@ -11,14 +11,14 @@ row below the header of a file has the number that follows the last row of the f
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
-from bulk_onboard.domain.input_description import ReadOptions
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.held import Held, hold_file, was_changed
@@ -48,6 +48,27 @@ class Parts:
     parts: tuple[Part, ...]
     heads: tuple[Head, ...]
 
+    @property
+    def description(self) -> InputDescription:
+        """The descriptions of all files as one. What differs between files is listed, or left out."""
+        found = [head.description for head in self.heads]
+        header_rows = {each.header_row for each in found}
+        return replace(
+            found[0],
+            name=self.name,
+            file_type=_listed(each.file_type for each in found),
+            files=len(found),
+            compression=_listed(each.compression for each in found),
+            encoding=_listed(each.encoding for each in found),
+            encoding_guessed=any(each.encoding_guessed for each in found),
+            delimiter=_listed(each.delimiter for each in found),
+            sheets=tuple(dict.fromkeys(sheet for each in found for sheet in each.sheets)),
+            unread_sheets=tuple(dict.fromkeys(sheet for each in found for sheet in each.unread_sheets)),
+            header_row=header_rows.pop() if len(header_rows) == 1 else None,
+            hidden_rows=sum(each.hidden_rows for each in found),
+            notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),
+        )
+
     def place(self, row: int) -> tuple[Head, int]:
         """The file that a row is in, and its number there, as a spreadsheet shows it."""
         starts = [head.before for head in self.heads]
@@ -65,6 +86,10 @@ def parts_of(where: str, options: ReadOptions = _DEFAULT, *, size: Size = _USUAL
         raise UsageError(f"{STANDARD_INPUT} can be read by one process only; save it as a file")
     require_no_secret(where)
     return taken_apart(files_at(where), options, size)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(filter(None, dict.fromkeys(texts)))
 
 
 def taken_apart(files: Files, options: ReadOptions, size: Size) -> Parts:

@@ -15,8 +15,6 @@ from bulk_onboard.read.part import Lines, Range, RowGroups, Size, Whole
 from bulk_onboard.read.records import Border, Borders, borders
 from bulk_onboard.read.workbook import Workbook
 
-_BYTE_BY_BYTE = frozenset({"utf-8", "utf-8-sig", "cp1252"})
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -69,7 +67,7 @@ def _lines(source: Delimited, held: Held, size: Size) -> list[Piece]:
     header = layout.header_at + 1
     if layout.lone_returns or not layout.delimiter.isascii():
         return [Piece(Whole(), header, None)]
-    apart = layout.encoding in _BYTE_BY_BYTE and not (held.in_memory or text.compression(held.head(8)))
+    apart = layout.encoding in text.BYTE_BY_BYTE and not (held.in_memory or text.compression(held.head(8)))
     content = text.Pieces(text.blocks(held) if apart else text.utf_8(held, layout.encoding))
     first = Border(len(content.piece(layout.head_lines)), header, layout.head_lines)
     found = borders(content.left(), layout.delimiter, first, size)

@@ -41,6 +41,12 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# How a file is read that is neither UTF-8 nor UTF-16: as Windows-1252, in which five bytes have no meaning.
+# They become control characters, so that no cell that holds one is sent (WHATWG's windows-1252 is the same).
+GUESS = "cp1252-guessed"
+_UNDEFINED = "bulk_onboard.undefined-bytes"
+# Codecs of Python that take a byte order mark for a character.
+_MARK_IS_KEPT = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
 TITLES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8 with BOM",
@@ -49,7 +55,10 @@ TITLES = {
     "utf-16-be": "UTF-16",
     "utf-32": "UTF-32",
     "cp1252": "Windows-1252",
+    GUESS: "Windows-1252",
 }
+# Encodings in which the bytes of ASCII stand for themselves alone.
+BYTE_BY_BYTE = frozenset({"utf-8", "utf-8-sig", "cp1252", GUESS})
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -81,11 +90,38 @@ def from_the_start(held: Held, encoding: str) -> str:
     return "utf-8-sig" if encoding == "utf-8" and held.head(3) == codecs.BOM_UTF8 else encoding
 
 
-def encoding(held: Held) -> str:
-    """The encoding of the whole file. Raises InputError if there is none that fits all of it."""
+def title(name: str) -> str:
+    """The usual name of an encoding."""
+    return TITLES.get(name, name)
+
+
+def encoding(held: Held, stated: str | None = None) -> str:
+    """The encoding of the whole file: the ``stated`` one, or detected. Raises InputError if none fits."""
     head = next(blocks(held), b"")[:HEAD]
     if not head:
         raise InputError(f"{held.name} is empty; expected a header and rows")
+    return _detected(held, head) if stated is None else _stated(held, head, stated)
+
+
+def _stated(held: Held, head: bytes, stated: str) -> str:
+    found = next((name for mark, name in _BOMS.items() if head.startswith(mark)), None)
+    family = found and found.removesuffix("-sig")
+    if family and not stated.startswith((family, family.replace("-", "_"))):
+        raise InputError(
+            f"{held.name} begins with the mark of {family.upper()}, so its encoding is not {title(stated)};"
+            " leave out --encoding"
+        )
+    name = found if found == "utf-8-sig" else stated
+    where, _ = _first_fault(held, name)
+    if where is not None:
+        raise InputError(
+            f"{held.name}, line {where}: not {title(stated)}, as --encoding states; leave out --encoding to"
+            " have it detected, or state the encoding that the file was saved with"
+        )
+    return name
+
+
+def _detected(held: Held, head: bytes) -> str:
     for mark, name in _BOMS.items():
         if head == mark:
             raise InputError(f"{held.name} is empty; expected a header and rows")
@@ -114,14 +150,16 @@ def _utf_8_or_windows(held: Held) -> str:
         return "utf-8"
     if foreign:
         raise InputError(
-            f"{held.name}, line {where}: not UTF-8, though lines before it are; save the file anew as UTF-8"
+            f"{held.name}, line {where}: not UTF-8, though lines before it are; save the file anew as UTF-8,"
+            " or state its encoding with --encoding NAME"
         )
     where, _ = _first_fault(held, "cp1252")
-    if where is not None:
+    if where == 1:
         raise InputError(
-            f"{held.name}, line {where}: neither UTF-8 nor Windows-1252; save the file anew as UTF-8"
+            f"{held.name}, line 1: neither UTF-8 nor Windows-1252; save the file anew as UTF-8, or"
+            " state its encoding with --encoding NAME"
         )
-    return "cp1252"
+    return GUESS
 
 
 def _require(held: Held, name: str, title: str) -> None:
@@ -132,8 +170,8 @@ def _require(held: Held, name: str, title: str) -> None:
 
 def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
     """The line of the first bytes that the encoding does not have, and whether it had others before."""
-    decoder, line, foreign = codecs.getincrementaldecoder(name)(), 1, False
-    narrow = name in {"utf-8", "cp1252"}
+    decoder, line, foreign = _decoder(name), 1, False
+    narrow = name in BYTE_BY_BYTE - {"utf-8-sig"}
     pending = False
     for block in blocks(held):
         if narrow and not pending and block.isascii():
@@ -159,13 +197,14 @@ def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
 
 def utf_8(held: Held, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     """The content, or some of it, as UTF-8, in blocks of whole characters, without a byte order mark."""
-    decoder = codecs.getincrementaldecoder(name)()
-    same = name in {"utf-8", "cp1252"}
+    decoder = _decoder(name)
+    same, mark = name in BYTE_BY_BYTE - {"utf-8-sig"}, "" if start or name not in _MARK_IS_KEPT else "\ufeff"
     for block in blocks(held, start, end):
         if same and block.isascii() and not decoder.getstate()[0]:
             yield block
         else:
-            yield _decoded(held, decoder, block).encode()
+            yield _decoded(held, decoder, block).removeprefix(mark).encode()
+        mark = ""
     yield _decoded(held, decoder, b"").encode()
 
 
@@ -224,6 +263,22 @@ def lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[list[
         line += len(split)
         yield split
     yield io.StringIO(rest, newline="").readlines()
+
+
+def _decoder(name: str) -> codecs.IncrementalDecoder:
+    if name == GUESS:
+        return codecs.getincrementaldecoder("cp1252")(_UNDEFINED)
+    return codecs.getincrementaldecoder(name)()
+
+
+def _controls(error: UnicodeError) -> tuple[str, int]:
+    """For `codecs.register_error`: bytes without a meaning become the control characters of these numbers."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_UNDEFINED, _controls)
 
 
 def _decoded(held: Held, decoder: codecs.IncrementalDecoder, block: bytes) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import bulk_onboard
 from bulk_onboard.domain.codes import hint, lookup
+from bulk_onboard.domain.input_description import described
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Kind, RunInfo
 from bulk_onboard.model import Health, Status
@@ -191,6 +192,7 @@ def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
     yield "File", info.input
+    yield from described(info.description) if info.description else ()
     yield "Provider", info.provider.replace(",", ", ")
     if info.environments:
         yield "Environment", ", ".join(f"{count:,} {name}" for name, count in info.environments.items())

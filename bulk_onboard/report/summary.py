@@ -27,7 +27,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
     return {
         "runId": info.run_id,
         "provider": info.provider,
-        "input": info.input,
+        "input": info.description.as_json() if info.description else {"name": info.input},
         "rows": info.rows,
         "counts": dict(tally.counts),
         "health": dict(tally.health),

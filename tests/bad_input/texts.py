@@ -29,7 +29,7 @@ ENCODINGS = [
         "line 6: not UTF-8, though lines before it are",
         "save the file anew as UTF-8",
     ),
-    refused("undefined.csv", data(GOOD.encode() + b"\x81\x8d,x\n"), "line 5: neither UTF-8 nor Windows-1252"),
+    faulty("undefined.csv", data(GOOD.encode() + IDS[3].encode() + b",x\x81\x8d\n"), control_character=[5]),
     refused("cut-character.csv", data((GOOD + "€").encode()[:-1]), "line 5: cut off within a character"),
     refused("cut-later.csv", data((GOOD + UMLAUT + "ö").encode()[:-1]), "line 6: cut off within a character"),
     refused("cut-utf-16.csv", data(GOOD.encode("utf-16")[:-1]), "line 4: cut off within a character"),

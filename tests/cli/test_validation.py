@@ -9,6 +9,7 @@ import pytest
 
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.cli.validate import Written, as_data, in_words, problems_path
+from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.engine.validation import COLUMNS, Validation, validate_file
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.settings import Settings
@@ -20,7 +21,7 @@ class Memory:
     """A source that is a list of rows."""
 
     name = "growers.csv"
-    description = "in memory"
+    description = InputDescription("growers.csv", "in memory")
     header = ("leafUserId", "refreshToken")
 
     def __init__(self, *rows: tuple[str, str]) -> None:

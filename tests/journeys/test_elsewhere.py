@@ -32,7 +32,7 @@ def test_a_run_of_an_address_is_named_after_its_file_and_can_be_repeated(
     desk: Desk, leaf: Leaf, stored: str
 ) -> None:
     first = desk.at(leaf()).run(stored)
-    assert (first.code, first.statuses, first.summary["input"]) == (0, {"created": 3}, "growers.csv")
+    assert (first.code, first.statuses, first.summary["input"]["name"]) == (0, {"created": 3}, "growers.csv")
     assert first.folder.name.endswith("Z-growers")
     assert desk.run(stored).statuses == {"existing": 3}
     assert desk("events", stored, "--rate", "0").code == 0
@@ -124,11 +124,11 @@ def exports(here: Path) -> Path:
 
 def test_a_folder_is_one_run_and_so_is_a_pattern(desk: Desk, leaf: Leaf, exports: Path) -> None:
     first = desk.at(leaf()).run("exports")
-    assert (first.code, first.statuses, first.summary["input"]) == (0, {"created": 6}, "exports")
+    assert (first.code, first.statuses, first.summary["input"]["name"]) == (0, {"created": 6}, "exports")
     assert [row["row"] for row in first.rows] == ["2", "3", "4", "5", "6", "7"]
     assert "rows are numbered through 2 files: a.csv from 2, b.csv from 5" in first.err
     again = desk.run("exports/*.csv")
-    assert (again.statuses, again.summary["input"]) == ({"existing": 6}, "exports/*.csv")
+    assert (again.statuses, again.summary["input"]["name"]) == ({"existing": 6}, "exports/*.csv")
     assert again.folder.name.endswith(("Z-exports", "Z-exports-2"))  # the second one in a second
     assert desk("events", "exports/*.csv", "--rate", "0").code == 0
 

@@ -40,7 +40,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
     assert found == {
         "runId": "20261123T154500Z-growers",
         "provider": "raven",
-        "input": "growers.csv",
+        "input": {"name": "growers.csv"},
         "rows": 2,
         "counts": dict(tally.counts),
         "health": {"healthy": 1, "unhealthy": 0, "pending": 0},
