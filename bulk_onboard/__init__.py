@@ -34,8 +34,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     api            the two functions of the library
 
 The path of one row: ``read`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
-``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) -> ``engine.follow``
-(events) -> ``report``.
+``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
+``engine.check_events`` (events) -> ``report``.
 """
 
 from __future__ import annotations

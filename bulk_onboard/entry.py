@@ -38,4 +38,13 @@ class Entry(NamedTuple):
     deleting: str = ""
     credential_created: str = ""
     deleting_created: str = ""
+    health_checked_at: str = ""
     provider: str = ""
+
+
+class RecordedEvent(NamedTuple):
+    """The newest event that an earlier check saw of some credentials: its status code and UTC time."""
+
+    credential_id: str
+    event_status: int
+    event_at: str

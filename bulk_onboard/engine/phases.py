@@ -18,7 +18,7 @@ import numpy as np
 from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.census import FEWEST
 from bulk_onboard.engine.census import Census, Taking
-from bulk_onboard.engine.follow import Check, Following
+from bulk_onboard.engine.check_events import Check, EventsCheck, Recall
 from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
 from bulk_onboard.engine.observe import Observing
@@ -38,7 +38,7 @@ from bulk_onboard.engine.survey import (
     rows_unknown,
 )
 from bulk_onboard.entry import Entry
-from bulk_onboard.facts import LeftWithout, PhaseStarted
+from bulk_onboard.facts import LeftWithout, Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.settings import PostgresUrl, Settings
@@ -78,7 +78,7 @@ class Phases:
     ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
     intent and an answer, ``connections`` the requests under way. ``users``: who is asked for a census;
     ``census``: what that came to; ``guided``: who guides the rows, given a census.
-    ``reception``: what newcomers are met with.
+    ``reception``: what newcomers are met with. ``recall``: the newest event that an earlier run saw.
     """
 
     settings: Settings
@@ -97,6 +97,7 @@ class Phases:
     reception: Reception | None = None
     guided: Callable[[Census | None], Guide] = lambda census: census or UNGUIDED
     connections: int = 0
+    recall: Recall = lambda _entry: None
 
     async def onboard(self, scan: Scan, found: Survey) -> None:
         """Post what is to do, the canary first, then check what is connected.
@@ -251,7 +252,7 @@ class Phases:
         if not total or self.stop.draining:
             return
         self.facts(PhaseStarted("events", total))
-        work = Following(
+        work = EventsCheck(
             leaf=self.leaf,
             journal=self.journal,
             policy=self.policy,
@@ -261,9 +262,12 @@ class Phases:
             draw=random.random,
             wait=self.settings.events.wait,
             census=self.census,
+            recall=self.recall,
         )
         await work_through(checks(), work.check, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.journal.flush()
+        for provider in work.logs.lacking:
+            self.facts(Note(f"Leaf keeps no event log for {provider}, so no connection could be confirmed"))
 
 
 def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:

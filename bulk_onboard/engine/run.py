@@ -35,6 +35,7 @@ from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import new_growers, surprises
 from bulk_onboard.engine.survey import Survey, survey
+from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import BulkOnboardError, InputError, UsageError
 from bulk_onboard.facts import (
     About,
@@ -328,6 +329,7 @@ class _Run:
                     users=client,
                     connections=connections,
                     reception=reception,
+                    recall=self._recorded_event,
                 )
                 try:
                     if to_do:
@@ -337,6 +339,10 @@ class _Run:
                     self._stop.drain(str(error), error.exit_code)
             sent = info.requests + client.requests
             self._info = replace(self._info, requests=sent, traffic=pace.traffic())
+
+    def _recorded_event(self, entry: Entry) -> RecordedEvent | None:
+        scope = self._scopes.get(entry.provider, self._scope)
+        return self._ledger.recorded_event(scope, entry.leaf_user_id)
 
     @asynccontextmanager
     async def _reception(self, client: LeafClient) -> AsyncIterator[Reception | None]:

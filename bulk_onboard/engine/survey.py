@@ -16,7 +16,7 @@ from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Compared, compare
 from bulk_onboard.engine.ahead import ahead
-from bulk_onboard.engine.follow import Check
+from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.scan import Checked, Scan
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import Interrupted

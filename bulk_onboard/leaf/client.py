@@ -84,6 +84,7 @@ class _Request(NamedTuple, Generic[V]):
     body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
     secret_fields: tuple[str, ...] | None = None
+    event_log: bool = False
 
     def __repr__(self) -> str:
         return f"_Request({self.method}, body=***)"
@@ -199,9 +200,9 @@ class LeafClient:
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
-        method, target, meaning, sent, body, largest, secret_fields = request
+        method, target, meaning, sent, body, largest, secret_fields, event_log = request
         bearer = token.reveal() if token else ""
-        message = Message(method, target, bearer, body, largest, secret_fields)
+        message = Message(method, target, bearer, body, largest, secret_fields, event_log)
         async with self._lines:
             turn = await self._turns.turn()
             sent()
@@ -298,14 +299,14 @@ class Calls:
         return await self._client.call(_Request("DELETE", target, replies.after_delete, sent))
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
-        """GET the latest event of the grower's credentials. Raises LoginRefused."""
+        """GET the event that decides about the health of the grower's credentials. Raises LoginRefused."""
         target = self._path_of(leaf_user_id, "/events")
-        return await self._client.call(_Request("GET", target, replies.after_events, sent))
+        return await self._client.call(_Request("GET", target, replies.after_events, sent, event_log=True))
 
     async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
         """GET all events of the grower's credentials. Raises LoginRefused."""
         target = self._path_of(leaf_user_id, "/events")
-        return await self._client.call(_Request("GET", target, replies.after_log, sent))
+        return await self._client.call(_Request("GET", target, replies.after_log, sent, event_log=True))
 
     def _path_of(self, leaf_user_id: str, more: str = "") -> str:
         return self._client.users_path(f"/{leaf_user_id}/{self._path}{more}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from bulk_onboard.leaf.event_log import EventLogReader
 from bulk_onboard.leaf.replies import TooLarge
 
 if TYPE_CHECKING:
@@ -46,8 +47,12 @@ class Connection:
         """
         return not self._busy and self._protocol.is_connected() and not self._protocol.should_close
 
-    async def exchange(self, request: bytes, largest: int) -> tuple[int, Mapping[str, str], bytes]:
+    async def exchange(
+        self, request: bytes, largest: int, *, event_log: bool = False
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """Send the request, and return the reply's status, headers and body.
+
+        ``event_log``: the body of a 200 may have any size, and comes back as `EventLogReader` gives it.
 
         Raises aiohttp.ClientError or HttpProcessingError for what cannot be read, and TooLarge as soon as the
         body is known to have more than ``largest`` bytes.
@@ -59,7 +64,15 @@ class Connection:
         head, content = await protocol.read()
         while 100 <= head.code < 200 and head.code != 101:  # only hints at the reply (RFC 9110 §15.2)
             head, content = await protocol.read()
-        body = await _read(head.headers, content, largest)
+        if event_log and head.code == 200:
+            log = EventLogReader()
+            async for piece in content.iter_any():
+                log.feed(piece)
+                if log.full:
+                    return head.code, head.headers, log.body()  # still busy: the rest is not read
+            body = log.body()
+        else:
+            body = await _read(head.headers, content, largest)
         # After a 101, or a number that is no status, the reply may still be to come.
         self._busy = head.code < 200
         return head.code, head.headers, body

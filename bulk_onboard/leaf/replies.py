@@ -18,6 +18,7 @@ from typing import Any, TypeGuard
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from bulk_onboard.leaf import event_log
 from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.model import (
     Absent,
@@ -25,7 +26,6 @@ from bulk_onboard.model import (
     Created,
     Credential,
     Echo,
-    Event,
     Events,
     EventsVerdict,
     Exists,
@@ -38,6 +38,7 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
+from bulk_onboard.policy.health import deciding_event
 
 # The headers that mean something to us.
 HEADERS = ("Date", "Retry-After", "X-Total-Count")
@@ -113,10 +114,15 @@ def after_delete(reply: Reply) -> Verdict:
 
 
 def after_log(reply: Reply) -> LogVerdict:
-    """The verdict on a GET of a credential's events: all of them, without headers and bodies."""
+    """The verdict on a GET of a credential's events: all of them, without headers and bodies.
+
+    Of a log that is too long to be read to its end: those that were read.
+    """
     if reply.status == 200:
-        events = _events(reply)
-        return Ambiguous("unreadable-reply", "not a list of events") if events is None else Log(tuple(events))
+        listed = _listed_events(reply)
+        if listed is None:
+            return _NO_EVENTS_LIST
+        return Log(tuple(event_log.event_of(each) for each in listed if each != event_log.CUT_OFF))
     if reply.status in {404, 410} and not _problem(reply):
         return Ambiguous("unreadable-reply", f"HTTP {reply.status}, not in Leaf's words")
     verdict = after_events(reply)
@@ -124,18 +130,18 @@ def after_log(reply: Reply) -> LogVerdict:
 
 
 def after_events(reply: Reply) -> EventsVerdict:
-    """The verdict on a GET of a credential's events: the latest one, told by its date."""
+    """The verdict on a GET of a credential's events: the one that decides about the health."""
     if reply.status in {204, 404, 410}:
         if reply.status == 204:
             return Events(None)
         return _OF_A_GATEWAY if is_page(reply) else Absent()
     if reply.status == 200:
-        events = _events(reply)
-        return (
-            Ambiguous("unreadable-reply", "not a list of events")
-            if events is None
-            else Events(_latest(events))
-        )
+        listed = _listed_events(reply)
+        if listed is None:
+            return _NO_EVENTS_LIST
+        if event_log.CUT_OFF in listed:
+            return Ambiguous("response-too-large", "the event log was too long to be read to its end")
+        return Events(deciding_event([event_log.event_of(each) for each in listed], _their_now(reply)))
     verdict = common(reply, Payload({}))
     assert not isinstance(verdict, Created | Exists)  # noqa: S101  (narrows the type)
     return verdict
@@ -321,30 +327,11 @@ def is_shown(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and not _MASKED.search(value)
 
 
-def _events(reply: Reply) -> list[Event] | None:
-    data = parsed(reply)
-    if reply.body.strip() in {b"", b"null"}:
-        data = []
-    if not isinstance(data, list) or not all(isinstance(e, dict) for e in data):
-        return None
-    return [event for event in map(_event, data) if event]
+_NO_EVENTS_LIST = Ambiguous("unreadable-reply", "not a list of events")
 
 
-def _event(data: Mapping[str, Any]) -> Event | None:
-    """None if it has no readable status code: then it tells neither good nor bad."""
-    code = data.get("statusCode")
-    if not isinstance(code, int | str) or not re.fullmatch(r"[0-9]{1,3}", str(code)):
-        return None
-    name = data.get("id")
-    return Event(
-        int(code), _timestamp(data.get("createdDate")), word(name) if isinstance(name, str | int) else ""
-    )
-
-
-def _latest(events: list[Event]) -> Event | None:
-    """The newest by date; without dates, the last in the list."""
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return max(enumerate(events), key=lambda e: (e[1].at or oldest, e[0]))[1] if events else None
+def _listed_events(reply: Reply) -> list[dict[str, Any]] | None:
+    return [] if reply.body.strip() in {b"", b"null"} else event_log.listed(parsed(reply))
 
 
 def _timestamp(value: object) -> datetime | None:

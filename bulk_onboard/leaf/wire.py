@@ -22,7 +22,7 @@ from bulk_onboard.model import Ambiguous, Answer, Created, Transient
 from bulk_onboard.window import Window
 
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
-LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred, a log of 30 days some ten thousand
+LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred
 LARGEST_PAGE = 16 << 20  # bytes; a hundred users, each with the credentials of several providers
 # Neither blanks nor ends of lines: nothing in a target can become a part of the request of its own.
 ENCODED = re.compile(r"/[!-~]*")
@@ -39,6 +39,7 @@ class Message(NamedTuple):
     ``body`` goes out as JSON.
 
     ``largest``: bytes that the reply may have. ``secret_fields``: of a body that is a grower's credentials.
+    ``event_log``: the reply is an event log of any size, of which no more than the newest events are kept.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Message(NamedTuple):
     body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
     secret_fields: tuple[str, ...] | None = None
+    event_log: bool = False
 
     def __repr__(self) -> str:
         return f"Message({self.method}, bearer=***, body=***)"
@@ -80,7 +82,9 @@ class Wire:
         try:
             with self._limit.kept():
                 connection = self._connections.take() or await self._open(began)
-                status, headers, body = await connection.exchange(request, message.largest)
+                status, headers, body = await connection.exchange(
+                    request, message.largest, event_log=message.event_log
+                )
         except FAILURES as error:
             verdict = unanswered(error) if connection else unsent(error)
             return Answer(verdict, None, perf_counter() - began)

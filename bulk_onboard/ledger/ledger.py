@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Table, func, select
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.growers import Growers, growers, nobody, together
@@ -236,6 +236,17 @@ class Ledger:
                 for grower, held, fingerprint, status in lines
                 if held and status == Status.CREATED.value
             }
+
+    @lasting
+    def recorded_event(self, scope: int, leaf_user_id: str) -> RecordedEvent | None:
+        """The newest event of the provider that any run saw for this grower; None if there is none."""
+        entry = schema.entry
+        query = select(entry.c.credential_id, entry.c.event_status, entry.c.event_at)
+        query = query.filter(entry.c.scope_id == scope, entry.c.leaf_user_id == leaf_user_id)
+        query = query.filter(entry.c.leaf_user_id != "", entry.c.event_status.is_not(None))
+        with self.reading() as db:
+            found = db.execute(query.order_by(entry.c.run_no.desc()).limit(1)).first()
+        return RecordedEvent._make(found) if found else None
 
     # --- what is known of everybody -----------------------------------------------------------------
 

@@ -188,6 +188,7 @@ entry = Table(
     Column("deleting", Text, nullable=False, default=""),
     Column("credential_created", Text, nullable=False, default=""),
     Column("deleting_created", Text, nullable=False, default=""),
+    Column("health_checked_at", Text, nullable=False, default=""),
     sqlite_with_rowid=False,
 )
 # Rows without a valid leafUserId have none here, and are nobody's history.

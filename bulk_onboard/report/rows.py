@@ -39,6 +39,7 @@ COLUMNS = (
     "fingerprint",
     SINCE,
     RUNS,
+    "healthCheckedAt",
 )
 CLASH = " (input)"
 
@@ -78,6 +79,7 @@ def merge(manifest: pd.DataFrame, entries: Sequence[tuple[Any, ...]], provider: 
         # How old a failure is, is not known from one run alone: `concerns` fills these in.
         SINCE: repeated("", len(manifest)),
         RUNS: page.unknown(),
+        "healthCheckedAt": page.text(page.said("health_checked_at")),
     }
     return pd.DataFrame(
         {name: _series(column) for name, column in columns.items()} | _kept(manifest), copy=False

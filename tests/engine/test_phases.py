@@ -92,7 +92,7 @@ class Stage:
 
     def run(self, monkeypatch: pytest.MonkeyPatch) -> Ran:
         # The wall clock of a run is not a parameter of the phases; the events check counts by it.
-        for name in ("onboard.Onboarding", "follow.Following"):
+        for name in ("onboard.Onboarding", "check_events.EventsCheck"):
             monkeypatch.setattr(f"bulk_onboard.engine.phases.{name.split('.')[1]}", _warped(name))
         with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
             hurry(ledger)
@@ -139,9 +139,11 @@ class Stage:
 def _warped(name: str) -> Callable[..., object]:
     from warp import now
 
-    from bulk_onboard.engine import follow
+    from bulk_onboard.engine import check_events
 
-    kind = {"onboard.Onboarding": onboard.Onboarding, "follow.Following": follow.Following}[name]
+    kind = {"onboard.Onboarding": onboard.Onboarding, "check_events.EventsCheck": check_events.EventsCheck}[
+        name
+    ]
     return lambda **told: kind(**told, now=now)  # type: ignore[operator]
 
 

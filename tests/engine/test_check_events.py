@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.follow import Check, Following
+from bulk_onboard.engine.check_events import Check, EventsCheck
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Fact, RowChecked
@@ -62,8 +62,8 @@ class Looking:
         (entry,) = self.journal.outcomes
         return entry
 
-    def following(self, stop: StopSignal, slots: asyncio.Semaphore | None = None) -> Following:
-        return Following(
+    def following(self, stop: StopSignal, slots: asyncio.Semaphore | None = None) -> EventsCheck:
+        return EventsCheck(
             leaf=self.leaf,
             journal=self.journal,
             policy=Policy(),

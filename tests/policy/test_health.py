@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.codes import CODES
-from bulk_onboard.health import diagnose
 from bulk_onboard.model import Credential, Echo, Event, Health
+from bulk_onboard.policy.health import diagnose
 
 statuses = st.sampled_from(["OK", "ok", "PENDING", "ERROR", ""])
 events = st.none() | st.builds(Event, st.integers(100, 599), st.none())
