@@ -101,6 +101,7 @@ class FakeLeaf:
     stored: list[str] = field(default_factory=list)
     on_its_way: int = 0
     latest: Event | None = None
+    has_log: bool = True
     status: str = "OK"
     number: int = 1
     shown: set[int] = field(default_factory=set)
@@ -210,7 +211,7 @@ class FakeLeaf:
         if (failed := _failed(fault)) is not None:
             assert not isinstance(failed.verdict, Created | Exists)
             return Answer(failed.verdict, failed.http_status)
-        if self.held is None:
+        if self.held is None or not self.has_log:
             return Answer(Absent(), 404, self.seconds)
         return Answer(Events(self.latest), 200, self.seconds)
 

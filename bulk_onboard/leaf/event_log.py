@@ -26,9 +26,9 @@ from bulk_onboard.model import Event
 from bulk_onboard.policy.health import newest_first
 
 # Bytes up to which a log is kept as it came. Larger ones are read piece by piece.
-SMALL_LOG = 1 << 20
-# Bytes after which reading stops. A log of 30 days with an event every minute has about this size.
-LARGEST_LOG = 64 << 20
+SMALL_LOG = 1 << 16
+# Bytes after which reading stops. An event an hour of 1.3 kB makes 1 MB in the 30 days that Leaf keeps.
+LARGEST_LOG = 32 << 20
 # Events that are kept of a larger log, the newest ones.
 MOST_EVENTS = 10_000
 # In place of an event: the log was longer than what was read.
@@ -178,11 +178,12 @@ class _Parser:
             if kind == "start_array" and prefix == self._prefix.removesuffix("item").rstrip("."):
                 self._has_list = True
             elif prefix == self._prefix:
-                if kind == "end_map":
+                if kind == "start_map":
+                    self._event = {}
+                elif kind == "end_map":
                     yield self._event
-                elif kind != "start_map":
+                elif kind != "map_key":
                     raise ValueError("an element that is not an event")
-                self._event = {}
             elif prefix.startswith(self._prefix):
                 self._take(prefix[len(self._prefix) + 1 :], kind, value)
 

@@ -66,7 +66,7 @@ class Diagnosis:
 
 def deciding_event(events: Sequence[Event], now: datetime) -> Event | None:
     """The event that decides about the health, None if there are none; ``now``: Leaf's time (UTC)."""
-    dates = [event.at if event.at and event.at <= now + AHEAD else None for event in events]
+    dates = [event.at if event.at and event.at - now <= AHEAD else None for event in events]
     readable = [date for date, event in zip(dates, events, strict=True) if date and event.status_code]
     newest = max(readable, default=_OLDEST)
     candidates = [event for date, event in zip(dates, events, strict=True) if date is None or date >= newest]

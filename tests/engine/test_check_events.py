@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.check_events import Check, EventsCheck
+from bulk_onboard.engine.check_events import Check, EventsCheck, Recall
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.facts import Fact, RowChecked
 from bulk_onboard.model import Event, Health, Status
 from bulk_onboard.policy.credentials import Policy
 
 WAIT = 60.0
-CREATED = Entry(2, "created", ID, "fp", credential_id="c-0")
+CREATED = Entry(2, "created", ID, "fp", credential_id="c-0", provider="raven")
 OK, GOOD, BAD = "OK", Event(200, BEGINNING), Event(401, BEGINNING)
 F = Fault
 
@@ -35,6 +35,7 @@ class Looking:
         self.facts: list[Fact] = []
         self.lasted = 0.0
         self.changes: list[tuple[float, Callable[[], None]]] = []
+        self.recall: Recall = lambda _entry: None
 
     def at(self, seconds: float, **changes: object) -> Looking:
         """From then on Leaf looks different."""
@@ -46,7 +47,7 @@ class Looking:
         self.changes.append((seconds, change))
         return self
 
-    def run(self, check: Check | None = None, *, drain: float | None = None) -> Entry:
+    def run(self, check: Check | None = None, *, drain: float | None = None, wait: float = WAIT) -> Entry:
         async def main() -> None:
             loop, stop = asyncio.get_running_loop(), StopSignal()
             stop.grace = 5.0
@@ -55,14 +56,16 @@ class Looking:
             if drain is not None:
                 loop.call_later(drain, stop.drain, "enough")
             began = loop.time()
-            await self.following(stop).check(check or Check(CREATED, now()))
+            await self.checking(stop, wait=wait).check(check or Check(CREATED, now()))
             self.lasted = loop.time() - began
 
         warp(main())
         (entry,) = self.journal.outcomes
         return entry
 
-    def following(self, stop: StopSignal, slots: asyncio.Semaphore | None = None) -> EventsCheck:
+    def checking(
+        self, stop: StopSignal, slots: asyncio.Semaphore | None = None, wait: float = WAIT
+    ) -> EventsCheck:
         return EventsCheck(
             leaf=self.leaf,
             journal=self.journal,
@@ -71,8 +74,9 @@ class Looking:
             observer=self.facts.append,
             slots=slots or asyncio.Semaphore(8),
             draw=lambda: 0.5,
-            wait=WAIT,
+            wait=wait,
             now=now,
+            recall=self.recall,
         )
 
 
@@ -152,12 +156,89 @@ def test_a_leaf_that_does_not_say_leaves_the_row_as_it_was(fault: Fault, where: 
     entry = looking.run()
     assert (entry.status, entry.health, entry.code) == ("created", "", "check-failed")
     assert looking.facts == [RowChecked(2, None)]
-    assert looking.leaf.log.count("EVENTS") == Policy().attempts
+    assert looking.leaf.log.count("EVENTS") >= Policy().attempts
+    assert looking.lasted >= WAIT
+
+
+SEEN = CREATED._replace(
+    health="healthy",
+    event_status=200,
+    event_at="2026-11-23T11:00:00.000Z",
+    health_checked_at="2026-11-23T11:00:01.000Z",
+)
+
+
+def test_an_event_that_was_seen_outlives_an_empty_answer_which_is_asked_again() -> None:
+    looking = Looking()
+    entry = looking.run(Check(SEEN._replace(credential_id="")))
+    assert (entry.health, entry.code, entry.event_status, entry.event_at) == (
+        "healthy",
+        "",
+        200,
+        SEEN.event_at,
+    )
+    assert entry.health_checked_at > SEEN.health_checked_at
+    assert WAIT <= looking.lasted < WAIT + 1
+    back = Looking().at(20, latest=BAD)
+    assert back.run(Check(SEEN._replace(credential_id=""))).code == "provider-refused"
+    assert back.lasted < 30
+
+
+def test_an_event_of_other_credentials_or_one_that_left_the_log_is_not_waited_for() -> None:
+    for old in (SEEN, SEEN._replace(credential_id="", event_at="2026-10-01T00:00:00.000Z")):
+        looking = Looking()
+        assert looking.run(Check(old)).health == "pending"
+        assert looking.lasted < 1
+
+
+def test_a_check_without_an_answer_keeps_what_was_seen_and_says_as_of_when() -> None:
+    looking = Looking()
+    looking.leaf.looks = repeat(F.LOST_BEFORE)
+    entry = looking.run(Check(SEEN))
+    assert (entry.health, entry.event_status, entry.health_checked_at) == (
+        "healthy",
+        200,
+        SEEN.health_checked_at,
+    )
+    assert (entry.code, SEEN.health_checked_at in entry.message) == ("check-failed", True)
+
+
+def test_the_event_on_record_is_that_of_an_earlier_run_where_this_one_has_none() -> None:
+    looking = Looking()
+    old = Entry(2, "existing", ID, "fp", health="healthy")
+    looking.recall = lambda _entry: RecordedEvent("c-1", 200, SEEN.event_at)
+    entry = looking.run(Check(old))
+    assert (entry.health, entry.event_status, entry.event_at) == ("healthy", 200, SEEN.event_at)
+
+
+def test_waiting_for_hours_does_not_overflow() -> None:
+    looking = Looking()
+    assert looking.run(wait=3 * 3600.0).code == "no-event-yet"
+    assert looking.leaf.log.count("EVENTS") > 1024
+
+
+def test_a_provider_without_event_logs_is_recognised_and_waited_for_no_longer() -> None:
+    looking = Looking(FakeLeaf(held=TOKEN, has_log=False))
+
+    async def main() -> list[float]:
+        checking = looking.checking(StopSignal())
+        clock, lasted = asyncio.get_running_loop().time, []
+        for _ in range(4):
+            began = clock()
+            await checking.check(Check(CREATED, now()))
+            lasted.append(clock() - began)
+        assert checking.logs.lacking == ["raven"]
+        return lasted
+
+    *waited, last = warp(main())
+    assert all(each >= WAIT for each in waited)
+    assert last < 1
+    assert {(each.health, each.code) for each in looking.journal.outcomes} == {("pending", "no-events")}
 
 
 @pytest.mark.parametrize("fault", [F.THROTTLED, F.TRANSIENT, F.LOST_BEFORE])
 @pytest.mark.parametrize("where", ["looks", "gets"])
-def test_a_look_that_failed_is_repeated(fault: Fault, where: str) -> None:
+def test_a_poll_that_failed_is_repeated(fault: Fault, where: str) -> None:
     looking = Looking().at(0, latest=GOOD)
     setattr(looking.leaf, where, iter([fault] * 3))
     assert looking.run().health == "healthy"
@@ -204,10 +285,10 @@ def test_a_row_that_waits_for_its_event_holds_no_slot() -> None:
     async def main() -> float:
         loop, stop, slots = asyncio.get_running_loop(), StopSignal(), asyncio.Semaphore(1)
         goes.leaf.latest = GOOD
-        waiting = asyncio.ensure_future(waits.following(stop, slots).check(Check(CREATED, now())))
+        waiting = asyncio.ensure_future(waits.checking(stop, slots).check(Check(CREATED, now())))
         await asyncio.sleep(0.01)
         began = loop.time()
-        await goes.following(stop, slots).check(Check(CREATED, now()))
+        await goes.checking(stop, slots).check(Check(CREATED, now()))
         took = loop.time() - began
         await waiting
         return took

@@ -21,7 +21,7 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.leaf import client as module
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.model import Absent, Ambiguous, Created, Events, Exists, Secret, Throttled
+from bulk_onboard.model import Absent, Ambiguous, Created, Event, Events, Exists, Secret, Throttled
 from bulk_onboard.settings import LeafSettings, Login
 from hostile.replies import GOOD, HOSTILE, MEGA, head, streaming
 
@@ -314,12 +314,10 @@ async def test_what_an_event_says_is_not_passed_on() -> None:
     assert "\\x1b" not in repr(found)
 
 
-@pytest.mark.parametrize(
-    "code", [True, 10**4000, -1, 1e308, "200\n", "２００", "+20", " 200", "2e2", None, [], {}, "9999"]
-)
-async def test_an_event_with_a_strange_code_says_nothing(code: object) -> None:
+@pytest.mark.parametrize("code", [True, 10**4000, -1, 1e308, "２００", "+20", "2e2", None, [], {}, "9999"])
+async def test_an_event_with_a_strange_code_shows_no_status(code: object) -> None:
     async with talking(always(http(200, [{"statusCode": code}]))) as (client, _):
-        assert (await client.of("raven").events(ID)).verdict == Events(None)
+        assert (await client.of("raven").events(ID)).verdict == Events(Event(0, None))
 
 
 async def test_a_list_of_a_million_events_is_not_read_to_its_end() -> None:
@@ -340,7 +338,7 @@ async def test_the_largest_list_of_events_that_is_read_costs_little() -> None:
     full = b"[" + b",".join([b"{}"] * 300_000) + b"]"
     async with talking(always(http(200, full))) as (client, _):
         before = begin_peak()
-        assert (await client.of("raven").events(ID)).verdict == Events(None)
+        assert (await client.of("raven").events(ID)).verdict == Events(Event(0, None))
         assert peak() - before < ALLOWED
 
 

@@ -398,16 +398,21 @@ def at(text: str) -> datetime:
             ],
             Events(Event(500, at("2026-11-23T12:00:00+00:00"))),
         ),
-        # What has no readable code tells nothing, least of all that all is well.
-        ([{"statusCode": "abc"}], Events(None)),
-        ([{"statusCode": None}], Events(None)),
-        ([{"statusCode": True}], Events(None)),
-        ([{"statusCode": 10**30}], Events(None)),
-        ([{"statusCode": -1}], Events(None)),
-        ([{"other": 1}, {"statusCode": 200}], Events(Event(200, None))),
+        # An event without a readable code is never healthy.
+        ([{"statusCode": "abc"}], Events(Event(0, None))),
+        ([{"other": 1}, {"statusCode": 200}], Events(Event(0, None))),
+        ({"content": [{"statusCode": 401}], "totalElements": 1}, Events(Event(401, None))),
+        # Dated after Leaf's own clock: not proved to be the newest.
+        (
+            [
+                {"statusCode": 200, "createdDate": "2999-01-01T00:00:00Z"},
+                {"statusCode": 401, "createdDate": 1e9},
+            ],
+            Events(Event(401, at("2001-09-09T01:46:40+00:00"))),
+        ),
     ],
 )
-def test_the_latest_event_is_told_by_its_date(body: Any, expected: Events) -> None:
+def test_the_deciding_event_of_a_log(body: Any, expected: Events) -> None:
     assert after_events(reply(200, body)) == expected
 
 

@@ -1,6 +1,8 @@
-"""What credentials and their latest event say."""
+"""The two tables of the health: which event decides, and what it says together with Leaf's status."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,41 +10,104 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.codes import CODES
 from bulk_onboard.model import Credential, Echo, Event, Health
-from bulk_onboard.policy.health import diagnose
+from bulk_onboard.policy.health import deciding_event, diagnose
 
-statuses = st.sampled_from(["OK", "ok", "PENDING", "ERROR", ""])
-events = st.none() | st.builds(Event, st.integers(100, 599), st.none())
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+STATUSES = ["OK", "ok", "", "UNAUTHENTICATED", "MISSING_PERMISSION", "TEMPORARILY_UNAVAILABLE", "NEW_WORD"]
+statuses = st.sampled_from(STATUSES)
+dates = st.none() | st.integers(-800, 800).map(lambda hours: NOW + timedelta(hours=hours))
+events = st.builds(Event, st.sampled_from([0, 200, 204, 301, 400, 401, 503, 999]), dates)
 
 
 def held(status: str = "OK") -> Credential:
     return Credential("c-1", status, None, Echo.UNKNOWN)
 
 
+def ago(hours: float) -> datetime:
+    return NOW - timedelta(hours=hours)
+
+
 @pytest.mark.parametrize(
-    ("credential", "event", "health", "code"),
+    ("log", "decides"),
     [
-        (None, None, "unhealthy", "credentials-gone"),
-        (None, Event(200, None), "unhealthy", "credentials-gone"),
-        (held(), None, "pending", "no-event-yet"),
-        (held("ERROR"), None, "pending", "no-event-yet"),
-        (held(), Event(200, None), "healthy", ""),
-        (held("ok"), Event(204, None), "healthy", ""),
-        (held(), Event(399, None), "healthy", ""),
-        (held(), Event(400, None), "unhealthy", "provider-refused"),
-        (held(), Event(503, None), "unhealthy", "provider-refused"),
-        (held("ERROR"), Event(200, None), "unhealthy", "bad-status"),
-        (held(""), Event(200, None), "unhealthy", "bad-status"),
+        ([], None),
+        ([(401, ago(2)), (200, ago(1))], 200),
+        ([(401, ago(1)), (200, ago(2))], 401),
+        ([(200, ago(-99_999)), (401, ago(0))], 401),
+        ([(401, ago(-99_999)), (200, ago(0))], 401),
+        ([(200, ago(-0.05)), (401, ago(1))], 200),
+        ([(401, None), (200, ago(1))], 401),
+        ([(200, None), (401, ago(1))], 401),
+        ([(200, None), (401, None), (200, None)], 401),
+        ([(401, ago(1)), (200, ago(1))], 401),
+        ([(200, ago(2)), (0, ago(1))], 0),
+        ([(0, ago(2)), (200, ago(1))], 200),
+        ([(401, ago(2)), (0, ago(1))], 401),
+        ([(0, None), (200, ago(1))], 0),
     ],
 )
-def test_healthy_takes_a_good_status_and_a_good_event(
-    credential: Credential | None, event: Event | None, health: str, code: str
+def test_which_event_decides(log: list[tuple[int, datetime | None]], decides: int | None) -> None:
+    for found in (log, log[::-1]):
+        event = deciding_event([Event(code, date) for code, date in found], NOW)
+        assert (event and event.status_code) == decides
+
+
+@given(st.lists(events, max_size=6))
+def test_an_event_that_may_be_the_newest_and_is_an_error_is_never_overruled(log: list[Event]) -> None:
+    event = deciding_event(log, NOW)
+    assert (event is None) is (not log)
+    if event and diagnose(held(), event).health is Health.HEALTHY:
+        assert event.status_code
+        rest = [
+            each
+            for each in log
+            if each.at is None or each.at > NOW + timedelta(minutes=5) or each.at >= (event.at or each.at)
+        ]
+        assert all(100 <= each.status_code < 400 for each in rest)
+
+
+@pytest.mark.parametrize(
+    ("credential", "code", "health", "expected"),
+    [
+        (None, None, "unhealthy", "credentials-gone"),
+        (None, 200, "unhealthy", "credentials-gone"),
+        (held(), None, "pending", "no-event-yet"),
+        (held(), 0, "pending", "no-event-yet"),
+        (held(), 200, "healthy", ""),
+        (held("ok"), 204, "healthy", ""),
+        (held(""), 399, "healthy", ""),
+        (held(""), None, "pending", "no-event-yet"),
+        (held(), 400, "unhealthy", "provider-refused"),
+        (held(""), 503, "unhealthy", "provider-refused"),
+        (held("UNAUTHENTICATED"), 200, "unhealthy", "consent-needed"),
+        (held("unauthenticated"), 401, "unhealthy", "consent-needed"),
+        (held("UNAUTHENTICATED"), None, "unhealthy", "consent-needed"),
+        (held("MISSING_PERMISSION"), 403, "unhealthy", "permission-missing"),
+        (held("TEMPORARILY_UNAVAILABLE"), None, "pending", "provider-unavailable"),
+        (held("TEMPORARILY_UNAVAILABLE"), 200, "pending", "provider-unavailable"),
+        (held("TEMPORARILY_UNAVAILABLE"), 503, "pending", "provider-unavailable"),
+        (held("TEMPORARILY_UNAVAILABLE"), 429, "pending", "provider-unavailable"),
+        (held("TEMPORARILY_UNAVAILABLE"), 401, "unhealthy", "provider-refused"),
+        (held("NEW_WORD"), 200, "unhealthy", "bad-status"),
+        (held("NEW_WORD"), None, "unhealthy", "bad-status"),
+        (held("NEW_WORD"), 401, "unhealthy", "provider-refused"),
+    ],
+)
+def test_what_status_and_event_say_together(
+    credential: Credential | None, code: int | None, health: str, expected: str
 ) -> None:
-    found = diagnose(credential, event)
-    assert (found.health.value, found.code) == (health, code)
+    found = diagnose(credential, None if code is None else Event(code, NOW))
+    assert (found.health.value, found.code) == (health, expected)
 
 
-@given(st.none() | statuses.map(held), events)
-def test_whoever_is_not_healthy_is_told_why_by_a_code_that_is_explained(
+def test_a_provider_without_event_logs_is_named_as_the_reason() -> None:
+    found = diagnose(held(), None, has_events=False)
+    assert (found.health, found.code) == (Health.PENDING, "no-events")
+    assert diagnose(held("UNAUTHENTICATED"), None, has_events=False).code == "consent-needed"
+
+
+@given(st.none() | statuses.map(held), st.none() | events)
+def test_every_health_but_healthy_has_a_code_that_is_explained(
     credential: Credential | None, event: Event | None
 ) -> None:
     found = diagnose(credential, event)

@@ -22,7 +22,7 @@ FORMATS = ("csv", "parquet", "jsonl")
 HEADER = (
     "row,leafUserId,provider,status,health,code,message,hint,httpStatus,attempts,credentialId,"
     "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint,"
-    "failingSince,failedRuns"
+    "failingSince,failedRuns,healthCheckedAt"
 )
 
 
@@ -64,7 +64,7 @@ def test_the_csv_begins_with_the_header_of_the_contract(tmp_path: Path) -> None:
 def test_the_csv_puts_in_quotes_only_what_must_be(tmp_path: Path) -> None:
     entry = Entry(2, "created", message='said "no", twice', http_status=201, attempts=1, latency_ms=12.0)
     page = merge(manifest_of(["", ""]), [entry], "raven").drop(
-        columns=["leafUserId", "fingerprint", "hint", "failingSince", "failedRuns"]
+        columns=["leafUserId", "fingerprint", "hint", "failingSince", "failedRuns", "healthCheckedAt"]
     )
     write_problems(tmp_path / "p.csv", page)
     lines = (tmp_path / "p.csv").read_bytes().split(b"\n")

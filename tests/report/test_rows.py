@@ -31,7 +31,7 @@ def test_the_columns_are_those_of_the_contract_in_its_order() -> None:
     assert ",".join(merge(manifest_of([""]), [], "raven").columns) == (
         "row,leafUserId,provider,status,health,code,message,hint,httpStatus,attempts,credentialId,"
         "credentialStatus,eventStatusCode,eventAt,startedAt,finishedAt,latencyMs,fingerprint,"
-        "failingSince,failedRuns"
+        "failingSince,failedRuns,healthCheckedAt"
     )
 
 
@@ -57,6 +57,7 @@ def test_an_entry_tells_what_the_manifest_does_not_know() -> None:
         "latencyMs": 123.5,
         "fingerprint": print_of(3),
         "failingSince": "",
+        "healthCheckedAt": "",
     }
 
 
