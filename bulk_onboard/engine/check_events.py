@@ -20,6 +20,7 @@ from bulk_onboard.policy.health import (
     CODES_OF_HEALTH,
     GOOD_STATUSES,
     MAY_CHANGE,
+    NOT_SHOWN_YET,
     Diagnosis,
     diagnose,
 )
@@ -117,20 +118,25 @@ class EventsCheck:
 
         ``under_way`` is called when a request of the row goes out.
         """
+        fresh = self.now() < self._ends(check)
         findings, recorded = await self._poll_until_settled(check, under_way)
         if self.census and findings.answered and not findings.credential and _is_only_listed(check.entry):
             self._deny(check.entry)
             return
-        entry, health = _amended(check, findings, recorded, self.now())
+        entry, health = _amended(check, findings, recorded, self.now(), fresh=fresh)
         self.journal.settle(entry)
         self.observer(RowChecked(entry.row, health))
+
+    def _ends(self, check: Check) -> datetime:
+        """Until when a first event is waited for, and a GET may lag behind the reply to the POST."""
+        stored_at = check.stored_at or datetime.min.replace(tzinfo=UTC)
+        return stored_at + timedelta(seconds=self.wait)
 
     async def _poll_until_settled(
         self, check: Check, under_way: Sent
     ) -> tuple[Findings, RecordedEvent | None]:
         """The last findings, and the event on record if they show none."""
-        wait, began = timedelta(seconds=self.wait), self.now()
-        ends = (check.stored_at or datetime.min.replace(tzinfo=UTC)) + wait
+        wait, began, ends = timedelta(seconds=self.wait), self.now(), self._ends(check)
         recorded: RecordedEvent | None = None
         polls = failures = 0
         while True:
@@ -142,7 +148,8 @@ class EventsCheck:
                 ends = max(ends, began + wait)
             left = (ends - self.now()).total_seconds()
             if findings.answered:
-                if _is_settled(findings) or left <= 0:
+                lags = findings.credential is None and began < self._ends(check)
+                if left <= 0 or (_is_settled(findings) and not lags):
                     return findings, recorded
                 polls += 1
                 pause = min(left, self.policy.backoff_cap / 4, self.policy.backoff * 2.0 ** min(polls, 16))
@@ -224,11 +231,14 @@ def _is_settled(findings: Findings) -> bool:
 
 
 def _amended(
-    check: Check, findings: Findings, recorded: RecordedEvent | None, now: datetime
+    check: Check, findings: Findings, recorded: RecordedEvent | None, now: datetime, *, fresh: bool
 ) -> tuple[Entry, Health | None]:
+    """``fresh``: a reply confirmed these credentials so lately that a GET may lag behind it."""
     entry = check.entry
     if not findings.answered:
         return _unanswered(entry, recorded), None
+    if fresh and findings.credential is None:
+        return _with(entry, NOT_SHOWN_YET, None, None), NOT_SHOWN_YET.health
     if check.unless_found is not None:
         if findings.credential is None:
             code = entry.code or "not-connected"

@@ -64,6 +64,10 @@ class Diagnosis:
     message: str = ""
 
 
+# What a reply has just confirmed, and a GET does not show.
+NOT_SHOWN_YET = Diagnosis(Health.PENDING, "no-event-yet", "Leaf does not show the new credentials yet")
+
+
 def deciding_event(events: Sequence[Event], now: datetime) -> Event | None:
     """The event that decides about the health, None if there are none; ``now``: Leaf's time (UTC)."""
     dates = [event.at if event.at and event.at - now <= AHEAD else None for event in events]

@@ -67,7 +67,13 @@ def _read(body: bytes, piece: int) -> bytes:
     return reader.body()
 
 
-scalars = st.none() | st.booleans() | st.integers(-1, 999) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 999)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9)
+)
 values = scalars | st.lists(st.integers(0, 3000), max_size=7) | st.dictionaries(st.text(max_size=4), scalars)
 names = st.none() | st.integers() | st.uuids().map(str)
 fields = {"id": names} | dict.fromkeys(("createdDate", "statusCode", "body", "headers"), values)
