@@ -33,6 +33,7 @@ class Job:
     config: str | None
     base_url: str
     identity: str
+    owner: str
     providers: tuple[str, ...]
     marks: Mapping[str, str]
 

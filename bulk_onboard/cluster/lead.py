@@ -103,7 +103,7 @@ class _Led:
         self._stop = facts.stop
         self._stop.grace = settings.leaf.timeout
         self._scopes = scopes_of(self._ledger, self._info)
-        self._scope = self._ledger.scope(self._info.leaf, self._info.provider)
+        self._scope = self._ledger.scope(self._info.leaf, self._info.owner, self._info.provider)
         self._speaking = Speaking(opened, settings.pace.rate, facts)
         self._errands: list[Errand] = []
         self._seen: dict[int, tuple[bytes, ...]] = {}
@@ -143,6 +143,7 @@ class _Led:
             config=surroundings.config,
             base_url=place.leaf.base_url,
             identity=place.identity,
+            owner=info.owner,
             providers=tuple(provider.name for provider in providers),
             marks=marks_of(self._settings, providers, ledger.key, place.owner),
         )
@@ -225,7 +226,7 @@ class _Led:
         return surprises(
             self._ledger,
             self._run_no,
-            self._scopes.values(),
+            self._scopes,
             name=name,
             rows=rows,
             new=lambda: new,

@@ -22,7 +22,7 @@ from bulk_onboard.engine.opening import provider_named
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError
 from bulk_onboard.facts import Fact, RowFinished
-from bulk_onboard.leaf.auth import owner
+from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier_process import GARBAGE, loop_factory
 from bulk_onboard.ledger import Ledger
@@ -166,15 +166,15 @@ class Station:
         self.settings = load(job.given, Path(job.config) if job.config else None, warn=_unheard)
         self.ledger = self._stack.enter_context(_ledger(job, self.settings))
         self.crew = Crew(self.ledger, job.run_no)
-        self.scopes = {name: self.ledger.scope(job.identity, name) for name in job.providers}
-        self.scope = self.ledger.scope(job.identity, ",".join(job.providers))
+        self.scopes = {name: self.ledger.scope(job.identity, job.owner, name) for name in job.providers}
+        self.scope = self.ledger.scope(job.identity, job.owner, ",".join(job.providers))
         self._require_same()
 
     def _require_same(self) -> None:
         """Raises UsageError if this worker would speak to another Leaf, or for another application."""
         told, settings = self.job, self.settings
         providers = [provider_named(name, settings.providers) for name in told.providers]
-        ours = marks_of(settings, providers, self.ledger.key, owner(settings.leaf.login))
+        ours = marks_of(settings, providers, self.ledger.key, owner_of(settings.leaf.login, self.ledger.key))
         if names := differing(told.marks, ours):
             raise UsageError(
                 f"{_me()} is set up differently: {', '.join(names)}."

@@ -9,12 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Kind, Observer, RunInfo, Trouble, ignore
-from bulk_onboard.leaf.auth import owner
+from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.ledger import Ledger, Patience, crew
 from bulk_onboard.ledger.hold import Hold
 from bulk_onboard.ledger.lock import hold as held
@@ -81,7 +82,7 @@ async def begun(
     provider_named(settings.provider, settings.providers)
     async with AsyncExitStack() as stack:
         ledger, hold = await _held(settings, waiting, stack)
-        place = await _place(settings, stack)
+        place = await _place(settings, ledger, stack)
         info = RunInfo(
             run_id=_new_run_id(ledger, name),
             provider=",".join(each.name for each in providers) or settings.provider,
@@ -92,7 +93,7 @@ async def begun(
             ceiling=settings.pace.rate,
             kind=kind,
         )
-        run_no = ledger.begin(info, ledger.scope(place.identity, info.provider), me())
+        run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
         hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
 
@@ -101,7 +102,8 @@ async def begun(
 async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -> AsyncIterator[Opened]:
     """A run that was, to look at its rows again.
 
-    Raises UsageError if there is none or it was made at another Leaf, LedgerBusy, LedgerError.
+    Raises UsageError if there is none or it was made at another Leaf or as another API owner; LedgerBusy,
+    LedgerError.
     """
     async with AsyncExitStack() as stack:
         ledger, hold = await _held(settings, waiting, stack)
@@ -111,9 +113,8 @@ async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -
         require_blocks(ledger, run_no, info)
         if info.kind is Kind.DRY_RUN:
             raise UsageError(f"run {run_id} was a dry run: it stored nothing that could be checked")
-        place = await _place(settings, stack)
-        if place.identity != info.leaf:
-            raise UsageError(f"run {run_id} was made at {info.leaf}, but the settings say {place.identity}")
+        place = await _place(settings, ledger, stack)
+        _require_same_owner(info, place)
         for scope in scopes_of(ledger, info).values():
             ledger.forget(scope)
         ledger.take_up()
@@ -133,32 +134,27 @@ async def undoing(
     async with AsyncExitStack() as stack:
         ledger, hold = await _held(settings, waiting, stack)
         _, undone = find(ledger, run_id)
-        place = await _place(settings, stack)
+        place = await _place(settings, ledger, stack)
         require_stored(undone)
-        if place.identity != undone.leaf:
-            raise UsageError(f"run {run_id} was made at {undone.leaf}, but the settings say {place.identity}")
-        if place.owner != undone.owner:
-            raise UsageError(
-                f"run {run_id} was made as {undone.owner}, but the settings log in as {place.owner}"
-            )
+        _require_same_owner(undone, place)
         info = RunInfo(
             run_id=_new_run_id(ledger, f"rollback-{undone.input}"),
             provider=undone.provider,
             input=run_id,
-            leaf=place.identity,
-            owner=place.owner,
+            leaf=undone.leaf,
+            owner=undone.owner,
             started_at=utc_now(),
             ceiling=settings.pace.rate,
             kind=kind,
         )
-        run_no = ledger.begin(info, ledger.scope(place.identity, info.provider), me())
+        run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
         hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
     """The scopes that a run's growers belong to, by provider."""
-    return {name: ledger.scope(info.leaf, name) for name in info.provider.split(",")}
+    return {name: ledger.scope(info.leaf, info.owner, name) for name in info.provider.split(",")}
 
 
 async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> tuple[Ledger, Hold]:
@@ -184,11 +180,21 @@ async def _quiet(ledger: Ledger) -> None:
     await asyncio.to_thread(crew.disband_all, ledger)
 
 
-async def _place(settings: Settings, stack: AsyncExitStack) -> Place:
-    """The real Leaf, or the sandbox, which lives as long as the stack."""
+def _require_same_owner(info: RunInfo, place: Place) -> None:
+    """Raises UsageError if the settings are of another Leaf or API owner than the run."""
+    if place.identity != info.leaf:
+        raise UsageError(f"run {info.run_id} was made at {info.leaf}, but the settings say {place.identity}")
+    if not may_be_same_owner(place.owner, info.owner):
+        raise UsageError(
+            f"run {info.run_id} was made as {info.owner}, but the settings log in as {place.owner}"
+        )
+
+
+async def _place(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> Place:
+    """The real Leaf, or the sandbox, which lives as long as the stack. Raises UsageError."""
     if settings.sandbox is None:
         url = settings.leaf.base_url
-        return Place(settings.leaf, url, owner(settings.leaf.login), url)
+        return Place(settings.leaf, url, owner_of(settings.leaf.login, ledger.key), url)
     from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415  (a real run has no use for it)
 
     store = settings.output.folder / "sandbox.sqlite3"

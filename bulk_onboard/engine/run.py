@@ -154,10 +154,10 @@ class _Run:
         if self._before:
             self._info = _looked_at_again(opened.info)
         self._providers = providers_of(self._info, settings.providers)
-        self._scope = self._ledger.scope(self._info.leaf, self._info.provider)
+        owner = (self._info.leaf, self._info.owner)
+        self._scope = self._ledger.scope(*owner, self._info.provider)
         self._scopes = scopes_of(self._ledger, self._info)
-        whose = (self._info.leaf, self._info.owner)
-        self._register = Register(self._ledger, *whose) if settings.input.create_users else None
+        self._register = Register(self._ledger, *owner) if settings.input.create_users else None
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
@@ -255,7 +255,7 @@ class _Run:
         return surprises(
             self._ledger,
             self._run_no,
-            self._scopes.values(),
+            self._scopes,
             name=name,
             rows=found.rows,
             new=lambda: self._new(found),

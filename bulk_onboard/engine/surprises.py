@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 
 from bulk_onboard import guard, manifest
 from bulk_onboard.engine.survey import Memory
 from bulk_onboard.errors import StoppedForSafety
+from bulk_onboard.growers import State
 from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.listing import words
 from bulk_onboard.settings import Safety
 from bulk_onboard.validation.columns import PROVIDER
 
@@ -19,7 +23,7 @@ _UNMET = "--max-new is left out: the ledger has met no grower at this Leaf and p
 def surprises(
     ledger: Ledger,
     run_no: int,
-    scopes: Collection[int],
+    scopes: Mapping[str, int],
     *,
     name: str,
     rows: int,
@@ -29,15 +33,15 @@ def surprises(
 ) -> list[str]:
     """What deserves a line before the run goes on. ``content``: the digest of what the file says.
 
-    ``scopes``: of the providers of the file; ``new``: counts the growers that the ledger has never met.
+    ``scopes``: of the file's providers, by name; ``new``: counts the growers that the ledger has never met.
 
     Raises StoppedForSafety if the file has too few rows or too many new growers.
     """
-    notes = [_same(ledger, run_no, name, content)]
+    notes = [_same(ledger, run_no, name, content), *_of_other_owners(ledger, run_no, scopes)]
     if reason := guard.too_few(name, rows, safety):
         raise StoppedForSafety(reason)
     if safety.max_new is not None:
-        if any(history.has_met(ledger, scope, run_no) for scope in scopes):
+        if any(history.has_met(ledger, scope, run_no) for scope in scopes.values()):
             if reason := guard.too_many_new(name, new(), rows, safety):
                 raise StoppedForSafety(reason)
         else:
@@ -52,22 +56,50 @@ def _same(ledger: Ledger, run_no: int, name: str, content: str) -> str:
     return f"{name} says the same of every grower as the last file did (run {last.info.run_id})"
 
 
+def _of_other_owners(ledger: Ledger, run_no: int, scopes: Mapping[str, int]) -> Iterator[str]:
+    """A line for each other API owner that growers to do were onboarded as: a common mistake of logins."""
+    others = {name: history.other_owners(ledger, scope) for name, scope in scopes.items()}
+    known = {scope: ledger.growers(scope) for found in others.values() for _, scope in found}
+    counts: Counter[str] = Counter()
+    for _, _, data in ledger.blocks(run_no) if known else ():
+        for provider, table in by_provider(manifest.unpack(data), next(iter(scopes))):
+            to_do = table.loc[table["status"] == "", "leafUserId"]
+            ids = words(to_do[to_do != ""].tolist())
+            for owner, scope in others[provider]:
+                at = known[scope].find(ids)
+                counts[owner] += int((known[scope].states[at[at >= 0]] == State.DONE).sum())
+    for owner, count in counts.items():
+        if count:
+            yield (
+                f"{count:,} of these growers were onboarded as API owner {owner} before;"
+                " check that this run logs in as the right one"
+            )
+
+
 def new_growers(memory: Memory, run_no: int, scopes: Mapping[str, int], wanted: np.ndarray) -> int:
     """How many growers to do the ledger has never met: neither connected nor tried in vain."""
-    only = next(iter(scopes.values()))
     new = 0
-    for provider, growers in _to_do(memory, run_no, wanted):
-        known = memory.known(scopes.get(provider, only), sorted(growers))
+    for provider, growers in _to_do(memory, run_no, wanted, next(iter(scopes))):
+        known = memory.known(scopes[provider], sorted(growers))
         new += len(growers - known.keys())
     return new
 
 
-def _to_do(memory: Memory, run_no: int, wanted: np.ndarray) -> Iterator[tuple[str, set[str]]]:
-    """The growers to do by provider ("": the file names none), a set for each chunk that has any."""
+def _to_do(memory: Memory, run_no: int, wanted: np.ndarray, provider: str) -> Iterator[tuple[str, set[str]]]:
+    """The growers to do by provider, a set for each chunk that has any."""
     for first_row, last_row, data in memory.blocks(run_no):
         rows = wanted[np.searchsorted(wanted, first_row) : np.searchsorted(wanted, last_row, "right")]
         if len(rows):
             table = manifest.unpack(data)
             lines = table[table["row"].isin(rows)]
-            parts = lines.groupby(PROVIDER) if PROVIDER in lines else [("", lines)]
-            yield from ((str(provider), set(part["leafUserId"])) for provider, part in parts)
+            yield from ((name, set(part["leafUserId"])) for name, part in by_provider(lines, provider))
+
+
+def by_provider(table: pd.DataFrame, provider: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The lines of each provider; ``provider`` is that of a file whose rows name none."""
+    if PROVIDER not in table:
+        yield provider, table
+        return
+    for name, lines in table.groupby(PROVIDER, sort=False):
+        if name:  # a row that names no provider is invalid
+            yield str(name), lines

@@ -7,8 +7,10 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 
-from bulk_onboard.errors import BulkOnboardError, LoginRefused
+from bulk_onboard.domain.api_owner import unknown_owner
+from bulk_onboard.errors import BulkOnboardError, LoginRefused, UsageError
 from bulk_onboard.leaf.scrub import scrub
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
@@ -81,11 +83,22 @@ class Auth:
             raise
 
 
-def owner(login: Login) -> str:
-    """The API owner's name for people: the user name, else what the token says of itself (unverified)."""
-    return (
-        login.username or (_subject(login.token) if login.token else "") or "unknown (the token does not say)"
-    )
+def owner_of(login: Login, key: bytes) -> str:
+    """Return the name of the API owner: the user name, else the subject that the token states (unverified).
+
+    A token that states none is a scope of its own: a keyed digest (``key`` is the ledger's) stands for it.
+    Raises UsageError if the token and the user name are of different owners.
+    """
+    subject = _subject(login.token) if login.token else ""
+    both_show = "@" in subject and "@" in login.username
+    if both_show and subject.casefold() != login.username.casefold():
+        raise UsageError(
+            f"LEAF_TOKEN belongs to {subject}, but LEAF_USERNAME is {login.username}: unset one of them"
+        )
+    if name := login.username or subject:
+        return name.casefold() if "@" in name else name
+    token = login.token.reveal() if login.token else ""
+    return unknown_owner(blake2b(token.encode(), key=key, digest_size=4).hexdigest())
 
 
 def _subject(token: Secret) -> str:

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select, tuple_
 
 from bulk_onboard.concerns import Concerns, pack, unpack
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.lasting import lasting
-from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.ledger.ledger import Ledger, kin
 from bulk_onboard.ledger.run_line import run_info
 from bulk_onboard.model import Status
 
@@ -94,14 +94,26 @@ def _is_forgotten() -> ColumnElement[bool]:
 
 @lasting
 def last(ledger: Ledger, run_no: int) -> Last | None:
-    """The latest run before this one that came to its end; None if there is none."""
+    """The latest run before this one that came to its end, of what may be its owner; None if none."""
     run, ending = schema.run, schema.ending
-    scope = select(run.c.scope_id).filter(run.c.no == run_no).scalar_subquery()
-    query = _runs(ending.c.content, ending.c.concerns).filter(run.c.no < run_no, run.c.scope_id == scope)
+    query = _runs(ending.c.content, ending.c.concerns).filter(run.c.no < run_no)
     query = query.filter(run.c.kind.in_(_REPORTING), ending.c.concerns.is_not(None))
     with ledger.reading() as db:
+        scope = db.execute(select(run.c.scope_id).filter(run.c.no == run_no)).scalar_one()
+        query = query.filter(run.c.scope_id.in_(kin(db, scope)))
         found = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
     return Last(_past(found).info, found.content or "", unpack(found.concerns)) if found else None
+
+
+@lasting
+def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
+    """Other API owners that runs logged in as for the same Leaf and provider, with their scopes."""
+    table = schema.scope
+    own = select(table.c.leaf, table.c.provider).filter_by(id=scope)
+    query = select(table.c.owner, table.c.id).filter(tuple_(table.c.leaf, table.c.provider).in_(own))
+    with ledger.reading() as db:
+        found = db.execute(query.filter(table.c.id.not_in(kin(db, scope))).order_by(table.c.id)).all()
+    return [(owner, number) for owner, number in found]
 
 
 @lasting
@@ -147,7 +159,7 @@ def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
     told = (entry.c[name].label(f"entry_{name}") for name in _STORED)
     # By scope, as the index has it.
     query = (
-        select(run, scope.c.leaf, scope.c.provider, *told)
+        select(run, scope.c.leaf, scope.c.owner, scope.c.provider, *told)
         .select_from(entry)
         .join(run, run.c.no == entry.c.run_no)
         .join(scope, scope.c.id == entry.c.scope_id)
@@ -166,7 +178,7 @@ _STORED = tuple(name for name in Entry._fields if name in schema.entry.c)
 def _runs(*more: Column[Any]) -> Select[Any]:
     run, scope, ending = schema.run, schema.scope, schema.ending
     return (
-        select(run, scope.c.leaf, scope.c.provider, ending.c.counts, ending.c.health, *more)
+        select(run, scope.c.leaf, scope.c.owner, scope.c.provider, ending.c.counts, ending.c.health, *more)
         .join(scope, scope.c.id == run.c.scope_id)
         .outerjoin(ending, ending.c.run_no == run.c.no)
     )

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, func, select, tuple_
 
+from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
@@ -19,7 +20,7 @@ from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, re
 from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
-from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, STATES
+from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, states
 from bulk_onboard.model import Status
 from bulk_onboard.settings import LedgerPlace
 
@@ -102,9 +103,9 @@ class Ledger:
     # --- runs ---------------------------------------------------------------------------------------
 
     @lasting
-    def scope(self, leaf: str, provider: str) -> int:
-        """The number of one Leaf and one provider."""
-        values = {"leaf": leaf, "provider": provider}
+    def scope(self, leaf: str, owner: str, provider: str) -> int:
+        """Return the number of one Leaf, API owner and provider."""
+        values = {"leaf": leaf, "owner": owner, "provider": provider}
         with self.writing() as db:
             db.execute(self.insert(schema.scope).values(values).on_conflict_do_nothing())
             return int(db.execute(select(schema.scope.c.id).filter_by(**values)).scalar_one())
@@ -147,8 +148,8 @@ class Ledger:
     @lasting
     def find(self, run_id: str | None) -> tuple[int, RunInfo] | None:
         """A run by its id, or the latest one; None if there is none."""
-        run, where = schema.run, schema.scope.c.id == schema.run.c.scope_id
-        query = select(run, schema.scope.c.leaf, schema.scope.c.provider).join(schema.scope, where)
+        run, scope, where = schema.run, schema.scope.c, schema.scope.c.id == schema.run.c.scope_id
+        query = select(run, scope.leaf, scope.owner, scope.provider).join(schema.scope, where)
         query = query.filter(run.c.run_id == run_id) if run_id else query.order_by(run.c.no.desc()).limit(1)
         with self.reading() as db:
             found = db.execute(query).mappings().one_or_none()
@@ -221,7 +222,7 @@ class Ledger:
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
         """What the newest entries say of these growers; those without an entry are left out."""
         with self.reading() as db:
-            batches = self._dialect.of(db, ", ".join(Known._fields), scope, leaf_user_ids)
+            batches = self._dialect.of(db, ", ".join(Known._fields), kin(db, scope), leaf_user_ids)
             return {line[0]: Known._make(line) for batch in batches for line in batch}
 
     @lasting
@@ -229,7 +230,7 @@ class Ledger:
         """The credentials that were stored last for these growers by any run: their id and fingerprint."""
         with self.reading() as db:
             columns = "leaf_user_id, credential_id, fingerprint, status"
-            batches = self._dialect.of(db, columns, scope, leaf_user_ids)
+            batches = self._dialect.of(db, columns, [scope], leaf_user_ids)
             lines = (line for batch in batches for line in batch)
             return {
                 grower: (held, fingerprint)
@@ -287,13 +288,13 @@ class Ledger:
     def _newer(self, scope: int, run_no: int) -> list[Growers]:
         """What the entries of later runs say, the oldest first. Whoever was to do again is said to be so."""
         with self.reading() as db:
-            batches = self._dialect.newer(db, scope, run_no)
+            batches = self._dialect.newer(db, states(scope), kin(db, scope), run_no)
             return [growers(*zip(*batch, strict=True)) for batch in batches]
 
     def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
         """What the entries of these growers say."""
         with self.reading() as db:
-            batches = self._dialect.of(db, STATES, scope, leaf_user_ids)
+            batches = self._dialect.of(db, states(scope), kin(db, scope), leaf_user_ids)
             return together([growers(*zip(*batch, strict=True)) for batch in batches])
 
     # --- what was done ------------------------------------------------------------------------------
@@ -367,3 +368,12 @@ class Ledger:
     def writing(self) -> AbstractContextManager[Connection]:
         """The same to write: what was done is committed at the end of the block."""
         return self._database.writing()
+
+
+def kin(db: Connection, scope: int) -> list[int]:
+    """This scope, and those whose API owner may be the same: where a token does not state its owner."""
+    table = schema.scope
+    own = select(table.c.leaf, table.c.provider).filter_by(id=scope)
+    query = select(table.c.id, table.c.owner).filter(tuple_(table.c.leaf, table.c.provider).in_(own))
+    owners = {int(line.id): str(line.owner) for line in db.execute(query)}
+    return [number for number, owner in owners.items() if may_be_same_owner(owner, owners[scope])]

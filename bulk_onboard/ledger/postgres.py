@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.statements import LINE, STATES, inserted, of_rows, selected
+from bulk_onboard.ledger.statements import LINE, in_scopes, inserted, of_rows, selected
 from bulk_onboard.settings import PostgresUrl
 
 BATCH = 10_000
@@ -114,16 +114,18 @@ class Postgres:
             _upsert(replaced), tuple(list(column) for column in zip(*told.values(), strict=True))
         )
 
-    def newer(self, db: Connection, scope: int, run_no: int) -> Iterator[list[tuple[Any, ...]]]:
-        """The `STATES` of all growers in later runs, the oldest first, some lines at a time."""
-        where = "scope_id = %s AND run_no > %s AND leaf_user_id != ''"
-        return _batches(db, selected(STATES, where), (scope, run_no))
+    def newer(
+        self, db: Connection, columns: str, scopes: Sequence[int], run_no: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """These columns of all growers' entries in later runs, the oldest first, some lines at a time."""
+        where = f"scope_id IN ({in_scopes(scopes)}) AND run_no > %s AND leaf_user_id != ''"
+        return _batches(db, selected(columns, where), (run_no,))
 
     def of(
-        self, db: Connection, columns: str, scope: int, leaf_user_ids: Sequence[str]
+        self, db: Connection, columns: str, scopes: Sequence[int], leaf_user_ids: Sequence[str]
     ) -> Iterator[list[tuple[Any, ...]]]:
         """These columns of all entries of these growers, likewise; however many they are."""
-        for batch in _batches(db, _each(columns), (list(leaf_user_ids), scope)):
+        for batch in _batches(db, _each(columns, scopes), (list(leaf_user_ids),)):
             yield [line[:-1] for line in batch]
 
     def entries(
@@ -183,9 +185,10 @@ def _upsert(replaced: Sequence[str]) -> str:
     return inserted(f"SELECT * FROM unnest({columns})", replaced)  # noqa: S608
 
 
-def _each(columns: str) -> str:
+def _each(columns: str, scopes: Sequence[int]) -> str:
     """A look into the index for each grower: OFFSET keeps the planner from reading a whole table instead."""
-    own = selected(f"{columns}, run_no", "scope_id = %s AND leaf_user_id != '' AND leaf_user_id = wanted.id")
+    where = f"scope_id IN ({in_scopes(scopes)}) AND leaf_user_id != '' AND leaf_user_id = wanted.id"
+    own = selected(f"{columns}, run_no", where)
     told = f"unnest(%s::text[]) wanted (id) CROSS JOIN LATERAL ({own} OFFSET 0) found"
     return f"SELECT found.* FROM {told} ORDER BY found.run_no"  # noqa: S608
 

@@ -17,7 +17,6 @@ def run_values(info: RunInfo) -> dict[str, Any]:
     return {
         "run_id": info.run_id,
         "input": info.input,
-        "owner": info.owner,
         "started_at": to_text(info.started_at),
         "finished_at": to_text(info.finished_at) or None,
         "rows": info.rows,

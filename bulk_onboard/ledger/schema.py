@@ -1,6 +1,6 @@
 """The ledger's tables.
 
-    scope   one Leaf and one provider: practice and real Leaf never share rows
+    scope   one Leaf, API owner and provider: the sandbox and the real Leaf never share rows
     run     one run
     ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
             digest of what its input said, `concerns` who needs attention (see concerns.py), packed
@@ -55,8 +55,9 @@ scope = Table(
     metadata,
     Column("id", Whole, primary_key=True),
     Column("leaf", Text, nullable=False),
+    Column("owner", Text, nullable=False),
     Column("provider", Text, nullable=False),
-    UniqueConstraint("leaf", "provider"),
+    UniqueConstraint("leaf", "owner", "provider"),
 )
 
 run = Table(
@@ -66,7 +67,6 @@ run = Table(
     Column("run_id", Text, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scope.id"), nullable=False),
     Column("input", Text, nullable=False),
-    Column("owner", Text, nullable=False),
     Column("holder", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),

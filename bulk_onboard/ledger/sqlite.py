@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from bulk_onboard.errors import UsageError
-from bulk_onboard.ledger.statements import STATES, of_rows, selected, upsert
+from bulk_onboard.ledger.statements import in_scopes, of_rows, selected, upsert
 
 BATCH = 10_000
 
@@ -53,18 +53,21 @@ class Sqlite:
         """Insert entries, or replace these columns of those there are; of one row the last line counts."""
         db.exec_driver_sql(upsert("?", replaced), lines)
 
-    def newer(self, db: Connection, scope: int, run_no: int) -> Iterator[list[tuple[Any, ...]]]:
-        """The `STATES` of all growers in later runs, the oldest first, some lines at a time."""
+    def newer(
+        self, db: Connection, columns: str, scopes: Sequence[int], run_no: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """These columns of all growers' entries in later runs, the oldest first, some lines at a time."""
         # The plus signs keep SQLite from walking through all runs.
-        where = "+scope_id = ? AND run_no > ? AND +leaf_user_id != ''"
-        return _batches(db, selected(STATES, where), (scope, run_no))
+        where = f"+scope_id IN ({in_scopes(scopes)}) AND run_no > ? AND +leaf_user_id != ''"
+        return _batches(db, selected(columns, where), (run_no,))
 
     def of(
-        self, db: Connection, columns: str, scope: int, leaf_user_ids: Sequence[str]
+        self, db: Connection, columns: str, scopes: Sequence[int], leaf_user_ids: Sequence[str]
     ) -> Iterator[list[tuple[Any, ...]]]:
         """These columns of all entries of these growers, likewise; however many they are."""
-        where = "scope_id = ? AND leaf_user_id != '' AND leaf_user_id IN (SELECT value FROM json_each(?))"
-        return _batches(db, selected(columns, where), (scope, json.dumps(list(leaf_user_ids))))
+        wanted = "leaf_user_id IN (SELECT value FROM json_each(?))"
+        where = f"scope_id IN ({in_scopes(scopes)}) AND leaf_user_id != '' AND {wanted}"
+        return _batches(db, selected(columns, where), (json.dumps(list(leaf_user_ids)),))
 
     def entries(
         self, db: Connection, run_no: int, first_row: int, last_row: int

@@ -40,9 +40,16 @@ def inserted(lines: str, replaced: Sequence[str]) -> str:
 _NOT_CONNECTED = ", ".join(f"'{status}'" for status in (Status.REJECTED, Status.FAILED, Status.NOT_ATTEMPTED))
 
 
-# The columns of `growers`.
-STATES = f"""leaf_user_id, fingerprint,
-    CASE WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
+def in_scopes(scopes: Sequence[int]) -> str:
+    """SQL that lists scopes: numbers of ours, so that they need no parameters."""
+    return ", ".join(map(str, scopes))
+
+
+def states(scope: int) -> str:
+    """The columns of `growers`. What was done in another scope than this one is no reason not to ask."""
+    return f"""leaf_user_id, fingerprint,
+    CASE WHEN scope_id != {scope} AND status IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
+        WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
         WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
         WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
         WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}

@@ -219,7 +219,7 @@ def test_a_ledger_that_cannot_be_used_is_refused_untouched(
     damage(path)
     before = path.read_bytes()
     with pytest.raises(LedgerError, match=r"ledger\.db") as raised, hold(path), Ledger(path) as ledger:
-        ledger.begin(INFO, ledger.scope(INFO.leaf, INFO.provider), "me")
+        ledger.begin(INFO, ledger.scope(INFO.leaf, INFO.owner, INFO.provider), "me")
     assert "\n" not in str(raised.value)
     assert path.read_bytes() == before
 
@@ -229,7 +229,7 @@ def test_a_database_of_another_program_is_no_ledger(tmp_path: Path) -> None:
     path.touch()
     is_of_another_program(path)
     with pytest.raises(LedgerError), Ledger(path) as ledger:
-        ledger.begin(INFO, ledger.scope(INFO.leaf, INFO.provider), "me")
+        ledger.begin(INFO, ledger.scope(INFO.leaf, INFO.owner, INFO.provider), "me")
 
 
 @pytest.mark.parametrize("damage", [is_overwritten, is_newer], ids=lambda damage: damage.__name__)

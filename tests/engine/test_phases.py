@@ -101,7 +101,7 @@ class Stage:
     async def _run(self, ledger: Ledger) -> Ran:
         loop, stop, facts = asyncio.get_running_loop(), StopSignal(), list[Fact]()
         scan, world = FakeScan(self.count, self.breaks_at), FakeWorld(make=self.make)
-        scope = ledger.scope("https://leaf.example", "raven")
+        scope = ledger.scope("https://leaf.example", "me", "raven")
         info = RunInfo("r-1", "raven", "growers.csv", "https://leaf.example", "owner", BEGINNING)
         run_no = ledger.begin(info, scope, "process 1 on here")
         ledger.add_block(run_no, 0, 2, 1 + self.count, scan.block())

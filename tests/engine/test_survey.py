@@ -43,7 +43,7 @@ class Desk:
     def __init__(self, ledger: Ledger) -> None:
         hurry(ledger)
         self.ledger = ledger
-        self.scope = ledger.scope("https://leaf.example", "raven")
+        self.scope = ledger.scope("https://leaf.example", "me", "raven")
         self.run_no = 0
 
     def survey(self, tokens: dict[int, str], if_exists: IfExists = IfExists.SKIP) -> tuple[Scan, Survey]:
@@ -122,7 +122,7 @@ def test_an_open_intent_of_other_secrets_is_told_apart(desk: Desk) -> None:
 def test_what_one_place_holds_says_nothing_of_another(desk: Desk) -> None:
     (row,) = to_do(*desk.survey(tokens(1)))
     desk.end(row, "created")
-    desk.scope = desk.ledger.scope("https://other.example", "raven")
+    desk.scope = desk.ledger.scope("https://other.example", "me", "raven")
     assert len(desk.survey(tokens(1))[1].wanted) == 1
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bulk_onboard.engine.opening import find, scopes_of
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger
@@ -131,7 +132,8 @@ def test_later_runs_learn_nothing_from_a_dry_run(desk: Desk, leaf: Leaf) -> None
     assert first.statuses == {"existing": 1, "would_create": 3}
     assert desk.run(file, "--dry-run").statuses == first.statuses
     with Ledger(Path("reports/ledger.sqlite3")) as ledger:
-        assert ledger.known(ledger.scope(server.url, "raven"), [i for i, _ in growers(4)]) == {}
+        (scope,) = scopes_of(ledger, find(ledger, None)[1]).values()
+        assert ledger.known(scope, [i for i, _ in growers(4)]) == {}
     assert desk.run(file).statuses == {"existing": 1, "created": 3}
     again = desk("report", first.folder.name)
     assert again.code == 0
@@ -145,7 +147,7 @@ def test_an_open_intent_stays_open(desk: Desk, leaf: Leaf) -> None:
     desk.at(server := _leaf(leaf))
     file = write(growers(1))
     with Ledger(Path("reports/ledger.sqlite3")) as ledger:
-        scope = ledger.scope(server.url, "raven")
+        scope = ledger.scope(server.url, "me", "raven")
         info = RunInfo("r-killed", "raven", file, server.url, "me", datetime(2026, 11, 23, tzinfo=UTC))
         intent = Entry(2, None, grower(0), intended_at="2026-11-23T00:00:00.000Z")
         ledger.write(ledger.begin(info, scope, "process 1 on here"), scope, [intent], [])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS, Provider, Providers, define_provider
+from bulk_onboard.engine.opening import scopes_of
 
 from .support import PLANTED, Desk, Server, grower, serving
 
@@ -229,7 +230,7 @@ def test_what_a_killed_mixed_run_left_open_is_asked_for_at_the_right_provider(de
     with Ledger(Path("reports/ledger.sqlite3")) as ledger:
         found = ledger.find(None)
         assert found
-        scopes = {name: ledger.scope(found[1].leaf, name) for name in found[1].provider.split(",")}
+        scopes = scopes_of(ledger, found[1])
         entries = ledger.entries(found[0])
         ledger.write(found[0], scopes["cnhi"], [each._replace(status=None) for each in entries], [], scopes)
     before = len(server.seen())

@@ -102,7 +102,8 @@ def test_a_rollback_is_refused_at_another_leaf_as_somebody_else_and_of_what_stor
     desk: Desk, leaf: Leaf
 ) -> None:
     server = leaf()
-    ran = desk.at(server).run(write(growers(1)), "--no-events")
+    desk.at(server).set("LEAF_USERNAME", "me")
+    ran = desk.run(write(growers(1)), "--no-events")
     undone = undo(desk, ran)
     assert undo(desk, undone).code == 2
     assert desk("events", undone.folder.name).code == 2

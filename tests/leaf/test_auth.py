@@ -9,8 +9,9 @@ import json
 import pytest
 from warp import warp
 
-from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf.auth import Auth, owner
+from bulk_onboard.domain.api_owner import is_known_owner, may_be_same_owner
+from bulk_onboard.errors import LoginRefused, StoppedForSafety, UsageError
+from bulk_onboard.leaf.auth import Auth, owner_of
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
 
@@ -139,13 +140,28 @@ def jwt(claims: object) -> Secret:
         (PASSWORD, "me"),
         (Login(jwt({"sub": "boss"})), "boss"),
         (Login(jwt({"sub": "\x1b[2Jboss"})), "[2Jboss"),
-        (Login(jwt({"sub": 5})), "unknown (the token does not say)"),
-        (Login(jwt([])), "unknown (the token does not say)"),
-        (Login(Secret("a.b")), "unknown (the token does not say)"),
-        (Login(Secret("a.?.c")), "unknown (the token does not say)"),
-        (Login(Secret("a.é.c")), "unknown (the token does not say)"),
-        (Login(), "unknown (the token does not say)"),
+        (Login(jwt({"sub": "Boss@example.com"}), "boss@example.com"), "boss@example.com"),
+        (Login(jwt({"sub": "a-number"}), "Boss@example.com"), "boss@example.com"),
     ],
 )
-def test_the_owner_is_the_user_name_or_what_the_token_says(login: Login, name: str) -> None:
-    assert owner(login) == name
+def test_the_owner_is_the_user_name_or_what_the_token_states(login: Login, name: str) -> None:
+    assert owner_of(login, b"key") == name
+    assert is_known_owner(name)
+
+
+SILENT = [Login(jwt({"sub": 5})), Login(jwt([])), *(Login(Secret(t)) for t in ("a.b", "a.?.c", "a.é.c"))]
+
+
+def test_a_token_that_states_no_owner_stands_for_itself_and_is_not_shown() -> None:
+    owners = [owner_of(login, b"key") for login in SILENT]
+    assert len(set(owners)) == len(SILENT)
+    assert not any(is_known_owner(owner) for owner in owners)
+    assert owners[0] == owner_of(SILENT[0], b"key") != owner_of(SILENT[0], b"other key")
+    assert may_be_same_owner(owners[0], "boss@example.com")
+    assert may_be_same_owner(owners[0], owners[1])
+    assert not may_be_same_owner("me@example.com", "boss@example.com")
+
+
+def test_a_token_and_a_user_name_of_two_owners_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"belongs to a@example.com, but LEAF_USERNAME is b@example.com"):
+        owner_of(Login(jwt({"sub": "a@example.com"}), "b@example.com"), b"key")

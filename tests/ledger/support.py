@@ -15,19 +15,22 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.settings import LedgerPlace
 
 LEAF = "https://api.withleaf.io"
+OWNER = "owner@example.com"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = "2026-11-23T12:00:00.000Z"
 
 
-def info(run_id: str = "r-1", leaf: str = LEAF, provider: str = "raven") -> RunInfo:
+def info(run_id: str = "r-1", leaf: str = LEAF, provider: str = "raven", owner: str = OWNER) -> RunInfo:
     """A run that begins."""
-    return RunInfo(run_id, provider, "growers.csv", leaf, "owner@example.com", NOW)
+    return RunInfo(run_id, provider, "growers.csv", leaf, owner, NOW)
 
 
-def begin(ledger: Ledger, run_id: str = "r-1", leaf: str = LEAF, provider: str = "raven") -> tuple[int, int]:
+def begin(
+    ledger: Ledger, run_id: str = "r-1", leaf: str = LEAF, provider: str = "raven", owner: str = OWNER
+) -> tuple[int, int]:
     """A run on the ledger: its number and its scope."""
-    scope = ledger.scope(leaf, provider)
-    return ledger.begin(info(run_id, leaf, provider), scope, "process 1 on here"), scope
+    scope = ledger.scope(leaf, owner, provider)
+    return ledger.begin(info(run_id, leaf, provider, owner), scope, "process 1 on here"), scope
 
 
 def intent(row: int, grower: str, fingerprint: str = "fp") -> Entry:

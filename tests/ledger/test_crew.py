@@ -125,7 +125,7 @@ def test_a_part_is_taken_over_when_its_holders_lease_is_over_and_not_before(crew
 
 
 def test_who_has_lost_a_part_can_write_nothing_about_it(ledger: Ledger, crew: Crew, clock: Clock) -> None:
-    run_no, scope = 1, ledger.scope("https://api.withleaf.io", "raven")
+    run_no, scope = 1, ledger.scope("https://api.withleaf.io", "me", "raven")
     crew.lead({})
     for worker in ("a", "b"):
         crew.renew(worker, "")

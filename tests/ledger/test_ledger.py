@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
+from bulk_onboard.domain.api_owner import unknown_owner
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, UsageError
+from bulk_onboard.growers import State
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.model import Requests
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import LEAF, NOW, begin, info, intent, outcome, sql, tables
+from ledger.support import LEAF, NOW, OWNER, begin, info, intent, outcome, sql, tables
 
 
 def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_or_none(
@@ -106,7 +108,7 @@ def test_an_index_is_written_once_for_an_intent_and_its_outcome(ledger: Ledger) 
 
 def test_an_entry_belongs_to_the_provider_that_it_names(ledger: Ledger) -> None:
     run, scope = begin(ledger, provider="cnhi,raven")
-    scopes = {name: ledger.scope(LEAF, name) for name in ("raven", "cnhi")}
+    scopes = {name: ledger.scope(LEAF, OWNER, name) for name in ("raven", "cnhi")}
     entries = [outcome(2, "g-1"), outcome(3, "g-1")._replace(provider="cnhi")]
     ledger.write(run, scope, [intent(2, "g-1")], entries, scopes)
     assert ledger.entries(run) == entries
@@ -127,7 +129,13 @@ def test_the_newest_run_s_entry_of_a_grower_wins_whatever_row_it_was_in(ledger: 
 
 
 def test_what_one_leaf_or_provider_holds_says_nothing_of_another(ledger: Ledger) -> None:
-    places = [(LEAF, "raven"), (LEAF, "cnhi"), ("https://other.example", "raven"), (LEAF + "/", "raven")]
+    places = [
+        (LEAF, "raven", OWNER),
+        (LEAF, "cnhi", OWNER),
+        ("https://other.example", "raven", OWNER),
+        (LEAF + "/", "raven", OWNER),
+        (LEAF, "raven", "another@example.com"),
+    ]
     scopes = []
     for number, place in enumerate(places):
         run, scope = begin(ledger, f"r-{number}", *place)
@@ -136,7 +144,28 @@ def test_what_one_leaf_or_provider_holds_says_nothing_of_another(ledger: Ledger)
     assert len(set(scopes)) == len(places)
     found = [ledger.known(scope, ["g-1"])["g-1"].fingerprint for scope in scopes]
     assert found == [f"of-{number}" for number in range(len(places))]
-    assert ledger.scope(*places[1]) == scopes[1]
+    assert ledger.scope(LEAF, OWNER, "cnhi") == scopes[1]
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [(OWNER, unknown_owner("1")), (unknown_owner("1"), OWNER), (unknown_owner("1"), unknown_owner("2"))],
+)
+@pytest.mark.parametrize(
+    ("status", "expected"), [("created", []), (None, [State.OPEN]), ("unresolved", [State.OPEN])]
+)
+def test_of_an_owner_who_may_be_the_same_only_what_must_be_asked_about_counts(
+    ledger: Ledger, owners: tuple[str, str], status: str | None, expected: list[State]
+) -> None:
+    grower = "00000000-0000-0000-0000-000000000001"
+    run, scope = begin(ledger, owner=owners[0])
+    entry = outcome(2, grower)._replace(status=status)
+    ledger.write(run, scope, [entry] if status is None else [], [entry] if status else [])
+    _, other = begin(ledger, "r-2", owner=owners[1])
+    for among in (None, [grower]):
+        assert ledger.growers(other, among).states.tolist() == expected
+        assert ledger.growers(scope, among).states.tolist() == (expected or [State.DONE])
+    assert ledger.known(other, [grower])[grower].status == status
 
 
 def test_rows_without_a_grower_are_nobody_s_history(ledger: Ledger) -> None:
@@ -329,7 +358,7 @@ def test_what_is_done_twice_comes_to_the_same(ledger: Ledger) -> None:
 def test_two_runs_cannot_have_one_name(ledger: Ledger) -> None:
     begin(ledger)
     with pytest.raises(LedgerError):
-        ledger.begin(info(), ledger.scope(LEAF, "raven"), "process 2 elsewhere")
+        ledger.begin(info(), ledger.scope(LEAF, OWNER, "raven"), "process 2 elsewhere")
 
 
 def test_of_two_lines_of_one_row_in_one_group_the_last_one_counts(ledger: Ledger) -> None:

@@ -24,10 +24,15 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import begin, intent, outcome, sql
+from ledger.support import OWNER, begin, intent, outcome, sql
 
 GROWERS = ["g-1", "g-2", "Zoë", "Zoe\u0308", "农场🌾", "a'b\"c", ""]
-PLACES = [("https://a.example", "raven"), ("https://a.example", "cnhi"), ("https://b.example", "raven")]
+PLACES = [
+    ("https://a.example", "raven", OWNER),
+    ("https://a.example", "cnhi", OWNER),
+    ("https://b.example", "raven", OWNER),
+    ("https://a.example", "raven", "another@example.com"),
+]
 STATUSES = ["created", "existing", "rejected", "failed", "unresolved", "not_attempted", "invalid"]
 
 rows = st.integers(0, len(GROWERS) - 1)
@@ -42,9 +47,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.place = place
         self.ledger = Ledger(place)
         self.key = self.ledger.key
-        self.scopes = {place: self.ledger.scope(*place) for place in PLACES}
+        self.scopes = {
+            place: self.ledger.scope(leaf, owner, provider)
+            for place in PLACES
+            for leaf, provider, owner in [place]
+        }
         self.runs: dict[int, dict[int, Entry]] = {}
-        self.of: dict[int, tuple[str, str]] = {}
+        self.of: dict[int, tuple[str, str, str]] = {}
         self.run = 0
         self.scope = 0
 
@@ -53,7 +62,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.next_run(PLACES[0])
 
     @rule(place=st.sampled_from(PLACES))
-    def next_run(self, place: tuple[str, str]) -> None:
+    def next_run(self, place: tuple[str, str, str]) -> None:
         self.run, self.scope = begin(self.ledger, f"r-{len(self.runs)}-{self.run}", *place)
         assert self.run not in self.runs or not self.runs[self.run]
         self.runs[self.run], self.of[self.run] = {}, place

@@ -70,7 +70,7 @@ def _ledger(where: Where, mode: str) -> Iterator[tuple[Ledger, int, int]]:
 
 
 def _begun(ledger: Ledger) -> tuple[Ledger, int, int]:
-    scope = ledger.scope("http://localhost", "raven")
+    scope = ledger.scope("http://localhost", "me", "raven")
     info = RunInfo("run", "raven", "file", "http://localhost", "me", utc_now(), ceiling=0.0)
     return ledger, ledger.begin(info, scope, "me"), scope
 
