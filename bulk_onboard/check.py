@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.domain.providers import Field, Provider, Scope
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.texts import bytes_of, has_capitals, hex_texts, repeated, uuid_words
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns, normal
+from bulk_onboard.validation.fingerprints import Fingerprints
 
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
 _SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"

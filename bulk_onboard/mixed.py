@@ -16,12 +16,12 @@ from bulk_onboard.check import Checked, check, clean, shown
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.compare import Compared, compare
 from bulk_onboard.domain.providers import PROVIDERS, Providers, near, plain
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.growers import Growers, nobody
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import IfExists
 from bulk_onboard.repeats import InMemory, NewColumn, Repeats, Sightings
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
+from bulk_onboard.validation.fingerprints import Fingerprints
 
 
 class Part(NamedTuple):

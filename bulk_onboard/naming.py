@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from bulk_onboard.check import Checked, clean, cleaned, texts
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.listing import Ids, indexed
 from bulk_onboard.newcomers import By
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
+from bulk_onboard.validation.fingerprints import Fingerprints
 
 _EMAIL = r"^[^@\s]+@[^@\s]+$"
 _UUID_LENGTH = 36

@@ -52,8 +52,6 @@ TABLES = {
     "compare",
     "concerns",
     "growers",
-    "fingerprint",
-    "siphash",
     "texts",
     "header",
     "manifest",

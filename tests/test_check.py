@@ -14,9 +14,9 @@ from bulk_onboard.check import Checked, check, clean, shown
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Provider, Scope
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.repeats import Repeats
 from bulk_onboard.validation.columns import match_header
+from bulk_onboard.validation.fingerprints import Fingerprints
 
 RAVEN = PROVIDERS["raven"]
 KINDS = Provider(

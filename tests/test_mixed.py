@@ -14,12 +14,12 @@ from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.compare import compare
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.growers import State, growers, nobody
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each, compare_each, split
 from bulk_onboard.model import IfExists
 from bulk_onboard.repeats import Repeats
 from bulk_onboard.validation.columns import Columns, match_header
+from bulk_onboard.validation.fingerprints import Fingerprints
 
 HEADER = ("note", "password", "provider", "refreshToken", "leafUserId", "username", "organizationName")
 NAMES = ("raven", "sentera", "valley")

@@ -14,11 +14,11 @@ from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError, InternalError
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.naming import KnownUsers, Named, Naming, known_users, named
 from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.strangers import Strangers
 from bulk_onboard.validation.columns import Columns, match_header
+from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.whose import CODE
 
 RAVEN = PROVIDERS["raven"]

@@ -276,6 +276,7 @@ def _ledger(job: Job, settings: Settings) -> Ledger:
     found = ledger.find(job.run_id)
     if found is None or found[0] != job.run_no:
         raise UsageError(f"{_me()} has another ledger ({place}); give it the same {LEDGER}")
+    ledger.require_same_fingerprints()
     return ledger
 
 

@@ -82,6 +82,7 @@ async def begun(
     provider_named(settings.provider, settings.providers)
     async with AsyncExitStack() as stack:
         ledger, hold = await _held(settings, waiting, stack)
+        ledger.require_same_fingerprints()
         place = await _place(settings, ledger, stack)
         info = RunInfo(
             run_id=_new_run_id(ledger, name),

@@ -22,7 +22,6 @@ from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Prov
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.spool import Spooled
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.fingerprint import Fingerprints
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
@@ -32,6 +31,7 @@ from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 from bulk_onboard.strangers import Strangers
 from bulk_onboard.validation.columns import PROVIDER, Columns, match_header, provider_column
+from bulk_onboard.validation.fingerprints import Fingerprints
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 

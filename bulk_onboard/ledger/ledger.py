@@ -91,8 +91,20 @@ class Ledger:
         told = made(self._database, make=make)
         try:
             self.key = bytes.fromhex(told["fingerprint_key"])
-        except ValueError:
+            self._vector = bytes.fromhex(told["fingerprint_vector"])
+        except (KeyError, ValueError):
             raise LedgerError(f"the ledger {self._shown} is damaged: its key cannot be read") from None
+
+    def require_same_fingerprints(self) -> None:
+        """Raise LedgerError if this version of pandas computes fingerprints that differ from the ledger's."""
+        from bulk_onboard.validation.fingerprints import VECTOR, Fingerprints  # noqa: PLC0415  (imports pandas)
+
+        if Fingerprints(self.key).of_row(VECTOR) != self._vector:
+            raise LedgerError(
+                f"the installed pandas computes other fingerprints than those in {self._shown}, so known"
+                " growers would not be recognised: install the version of pandas that wrote this ledger;"
+                " nothing was changed"
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -36,8 +36,15 @@ def _create(db: Connection, database: Database) -> Mapping[str, str]:
             f"{database.shown} holds tables of another program ({', '.join(sorted(tables))}):"
             " name another place for the ledger; nothing was changed"
         )
+    from bulk_onboard.validation.fingerprints import VECTOR, Fingerprints  # noqa: PLC0415  (imports pandas)
+
     schema.metadata.create_all(db)
-    values = {"version": str(schema.VERSION), "fingerprint_key": secrets.token_hex(32)}
+    key = secrets.token_bytes(32)
+    values = {
+        "version": str(schema.VERSION),
+        "fingerprint_key": key.hex(),
+        "fingerprint_vector": Fingerprints(key).of_row(VECTOR).hex(),
+    }
     lines = [{"key": key, "value": value} for key, value in values.items()]
     db.execute(database.dialect.insert(schema.meta).values(lines).on_conflict_do_nothing())
     return _read_meta(db, database.shown)

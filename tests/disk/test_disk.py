@@ -337,3 +337,14 @@ async def test_a_second_run_on_a_ledger_ends_at_once_and_a_killed_owner_is_in_no
     assert third.code == 0, third.told
     assert sum(counts(third).values()) == ROWS
     assert sorted(leaf.posts()) == sorted(ids)
+
+
+def test_fingerprints_computed_differently_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        ledger.require_same_fingerprints()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = ? WHERE key = 'fingerprint_vector'", ("00" * 16,))
+    db.close()
+    with Ledger(path) as ledger, pytest.raises(LedgerError, match="computes other fingerprints"):
+        ledger.require_same_fingerprints()
