@@ -12,6 +12,9 @@ from bulk_onboard.findings import Validation
 from bulk_onboard.model import Status
 from bulk_onboard.validation.columns import LEAF_USER_ID
 
+# How the summary sheet of an annotated workbook begins, by which readers know it and leave it out.
+SUMMARY_MARK = "Summary by bulk-onboard"
+
 # Some thousand comments make a spreadsheet program slow; colour and words in the row have no such limit.
 NOTES_PER_PROBLEM = 200
 

@@ -107,8 +107,8 @@ CONFINED = {
     "pydantic": {"cli"},
     "pydantic_settings": {"cli"},
     "aiolimiter": {"pace"},
-    "python_calamine": {"read", "readers"},
-    "openpyxl": {"workbook"},
+    "xlrd": {"readers"},
+    "openpyxl": {"readers", "workbook"},
 }
 
 

@@ -30,7 +30,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parent.parent
 LINUX = sys.platform == "linux"
 # What modules of ours import once they need it.
-_LATER = ("keyring.backends", "openpyxl", "pandas.io.parquet", "python_calamine", "uvloop", "xml.sax")
+_LATER = ("keyring.backends", "openpyxl", "pandas.io.parquet", "uvloop", "xlrd", "xml.sax")
 _LONGEST = 1 << 18  # bytes of arguments and environment
 
 

@@ -81,10 +81,12 @@ def annotated(source: Source, found: Validation, path: Path) -> list[str]:
 
 
 def _place(source: Source) -> Place | None:
-    from bulk_onboard.read.workbook import Workbook  # noqa: PLC0415
+    from bulk_onboard.readers.workbook import Workbook  # noqa: PLC0415
     from bulk_onboard.workbook import Place  # noqa: PLC0415
 
-    return Place(source.bytes(), source.sheet, source.header_row) if isinstance(source, Workbook) else None
+    if not isinstance(source, Workbook) or len(source.tables) > 1:
+        return None
+    return Place(source.bytes(), source.tables[0].sheet, source.header_row)
 
 
 def _has_macros(file: BinaryIO) -> bool:

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-import numpy as np
-import pandas as pd
-
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.columns import text_column
-from bulk_onboard.read.part import Head, Size
+from bulk_onboard.read.part import Size
 from bulk_onboard.read.parts import Parts, open_part, taken_apart
 from bulk_onboard.read.places import files_at
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.readers.line_up import Places, lined_up, spread
 
 _NO_END = Size(rows=1 << 62, bytes=1 << 62)
-
-Places = Sequence[int | None]
 
 
 def join(where: str, options: ReadOptions) -> Joined:
@@ -34,7 +28,7 @@ class Joined:
         """``found``: one part for each file."""
         self.name, self.heads, self._parts = found.name, found.heads, found.parts
         self._found = found
-        self.header, self._places = _lined_up(found.heads)
+        self.header, self._places = lined_up([head.header for head in found.heads])
 
     @property
     def description(self) -> InputDescription:
@@ -47,7 +41,7 @@ class Joined:
             places = [at[i] for i in columns]
             with open_part(part) as source:
                 for chunk in source.chunks(_there(places), size):
-                    yield _spread(chunk, places) if None in places else chunk
+                    yield spread(chunk, places) if None in places else chunk
 
     def require_text(self, columns: Sequence[int]) -> None:
         """Raises InputError if one of these columns can hold no text in one of the files."""
@@ -76,38 +70,3 @@ class Joined:
 
 def _there(places: Places) -> list[int]:
     return [at for at in places if at is not None]
-
-
-def _spread(chunk: Chunk, places: Places) -> Chunk:
-    """A chunk with blank columns where a file has none."""
-    cells, not_text = {}, np.zeros((len(chunk.numbers), len(places)), np.uint8)
-    found = iter(range(len(chunk.cells.columns)))
-    for i, at in enumerate(places):
-        if at is None:
-            cells[i] = text_column([""] * len(chunk.numbers))
-        else:
-            column = next(found)
-            cells[i], not_text[:, i] = chunk.cells[column], chunk.not_text[:, column]
-    return Chunk(chunk.numbers, pd.DataFrame(cells), not_text, chunk.ragged)
-
-
-def _lined_up(heads: Sequence[Head]) -> tuple[tuple[str, ...], list[Places]]:
-    """The names of all columns, those of the first file first; and for each file where it has them."""
-    names: list[str] = []
-    for head in heads:
-        taken = _found(names, head.header)
-        names += [name for i, name in enumerate(head.header) if i not in taken]
-    return tuple(names), [_found(names, head.header) for head in heads]
-
-
-def _found(names: Sequence[str], header: Sequence[str]) -> Places:
-    """For each name its position in a header, None if it is not there; the exact spelling wins."""
-    if list(names) == list(header):
-        return range(len(names))
-    places: list[int | None] = [None] * len(names)
-    for same in (lambda one, other: one == other, lambda one, other: normal(one) == normal(other)):
-        for i, name in enumerate(names):
-            free = (at for at, cell in enumerate(header) if at not in places and same(name, cell))
-            if places[i] is None:
-                places[i] = next(free, None)
-    return places

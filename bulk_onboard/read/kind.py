@@ -11,14 +11,16 @@ from enum import Enum, auto
 from pathlib import PurePath
 
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.read import container
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.text import blocks, compression
 from bulk_onboard.where import STANDARD_INPUT
 
+# The container of old Office files ([MS-CFB]).
+OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
 TEXT = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".xz")
-WORKBOOK = (".xlsx", ".xlsm", ".xls", ".ods")
+WORKBOOK = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 PARQUET = (".parquet",)
 KNOWN = f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}), {PARQUET[0]}, {' '.join(WORKBOOK)}"
 
@@ -38,7 +40,7 @@ _FOREIGN = {
 }
 _PACKED = {
     b"PK": "a compressed workbook or archive; unpack it first",
-    container.MAGIC: "a compressed workbook; unpack it first",
+    OLE_MAGIC: "a compressed workbook; unpack it first",
     b"PAR1": "a compressed Parquet file; unpack it first",
     b"\x1f\x8b": "compressed twice; unpack it first",
     b"BZh": "compressed twice; unpack it first",
@@ -86,7 +88,7 @@ def kind_of(held: Held) -> Kind:
         raise NoRows(f"{held.name} is empty; expected a header and rows")
     if head.startswith(b"PAR1"):
         return Kind.PARQUET
-    if head.startswith(container.MAGIC):
+    if head.startswith(OLE_MAGIC):
         return _of_ole(held)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _of_zip(held)
@@ -127,10 +129,6 @@ def _of_ole(held: Held) -> Kind:
     if not any(stream.encode("utf-16-le") in content for stream in ("Workbook", "Book")):
         raise InputError(
             f"{held.name} is an old Office file without a workbook in it, or cut off; save it as .xlsx"
-        )
-    if not container.is_sound(content):
-        raise InputError(
-            f"{held.name} is damaged or cut off: parts of the workbook are missing; copy it anew"
         )
     return Kind.WORKBOOK
 

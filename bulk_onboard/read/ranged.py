@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.read.container import MAGIC
 from bulk_onboard.read.held import Held, Stamp
+from bulk_onboard.read.kind import OLE_MAGIC
 from bulk_onboard.read.remote import WEB, files_of, hold_remote, known, suffixes, translated
 
 # What the stores call that which changes with the content, or at least when it is written.
@@ -67,7 +67,7 @@ def _gives_ranges(file: BinaryIO) -> bool:
 
 def _begins_like_workbook(file: BinaryIO) -> bool:
     file.seek(0)
-    return file.read(len(MAGIC)).startswith((b"PK", MAGIC))
+    return file.read(len(OLE_MAGIC)).startswith((b"PK", OLE_MAGIC))
 
 
 def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:

@@ -13,7 +13,7 @@ from bulk_onboard.read.held import Held
 from bulk_onboard.read.parquet import Parquet
 from bulk_onboard.read.part import Lines, Range, RowGroups, Size, Whole
 from bulk_onboard.read.records import Border, Borders, borders
-from bulk_onboard.read.workbook import Workbook
+from bulk_onboard.readers.workbook import Workbook
 
 
 @dataclass(frozen=True, slots=True)

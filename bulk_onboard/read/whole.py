@@ -26,7 +26,7 @@ def _opened(held: Held, options: ReadOptions) -> Source:
         raise InputError(f"{held.name} has no sheets; leave out --sheet {options.sheets[0]}")
     match kind:
         case Kind.WORKBOOK:
-            from bulk_onboard.read.workbook import Workbook  # noqa: PLC0415  (loaded when used)
+            from bulk_onboard.readers.workbook import Workbook  # noqa: PLC0415  (loaded when used)
 
             return Workbook(held, options)
         case Kind.PARQUET:

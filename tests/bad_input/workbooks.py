@@ -300,7 +300,12 @@ DAMAGED = [
     refused("letter.odt", data(document), "is an Office document"),
     refused("bomb.xlsx", data(bomb), "would unpack to", "save it as CSV"),
     refused("real-bomb.xlsx", data(real_bomb), "would unpack to 143 MiB"),
-    refused("far.xlsx", changed(lambda _, sheet: put(sheet, 1 << 20, 1 << 14)), "as far away as XFD1048576"),
+    faulty(
+        "far.xlsx",
+        changed(lambda _, sheet: put(sheet, 1 << 20, 1 << 14)),
+        missing_leafUserId=[1 << 20],
+        missing_refreshToken=[1 << 20],
+    ),
     fine("far-format.xlsx", changed(lambda _, sheet: embolden(sheet, 1 << 20, 1 << 14)), note="only bold"),
     faulty(
         "bottom.xlsx",

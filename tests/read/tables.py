@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 from collections.abc import Callable, Sequence
 from itertools import chain
 
@@ -17,8 +18,7 @@ import xlwt
 from hypothesis import strategies as st
 from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table, TableCell, TableRow
-from odf.teletype import addTextToElement
-from odf.text import P
+from odf.text import P, S, Tab
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.chunk import Chunk, Source
@@ -152,7 +152,12 @@ def as_ods(rows: Sequence[Sequence[str]]) -> bytes:
             cell = TableCell(valuetype="string") if text else TableCell()
             for part in text.split("\n") if text else ():
                 paragraph = P()
-                addTextToElement(paragraph, part)
+                # Spaces at the ends, and all but the first of several, count only as elements.
+                for piece in re.split("([ \t])", part):
+                    if piece in {" ", "\t"}:
+                        paragraph.addElement(S(c=1) if piece == " " else Tab())
+                    else:
+                        paragraph.addText(piece)
                 cell.addElement(paragraph)
             line.addElement(cell)
     file = io.BytesIO()

@@ -137,7 +137,6 @@ def test_text_that_is_nearly_a_table_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parent / "found").iterdir()), ids=lambda path: path.name
 )
-def test_what_once_ended_the_process_is_refused(path: Path) -> None:
-    """Chains of sectors that run in a circle; row groups of less than no rows."""
-    with pytest.raises(InputError, match="damaged or cut off"):
-        survey(path.read_bytes())
+def test_what_once_ended_the_process_is_read_or_refused(path: Path) -> None:
+    """Chains of sectors that run in a circle; a sheet that claims to be huge; negative numbers of rows."""
+    survives(path.read_bytes())

@@ -1,0 +1,336 @@
+"""Workbooks (.xlsx .xlsm .xlsb .xls .ods) as a source: one sheet or several, read once and kept in memory."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Self
+
+import numpy as np
+
+from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SkippedLine
+from bulk_onboard.errors import InputError
+from bulk_onboard.marks import SUMMARY_MARK
+from bulk_onboard.read.columns import make_chunk
+from bulk_onboard.read.held import Held
+from bulk_onboard.read.kind import OLE_MAGIC, UNZIP_FAULTS
+from bulk_onboard.readers.header_row import (
+    LOOKED_AT,
+    header_row,
+    matches,
+    require_alike,
+    spelled,
+    wanted_names,
+)
+from bulk_onboard.readers.line_up import lined_up, spread
+from bulk_onboard.readers.sheet_rows import Book, DamagedWorkbook, EncryptedWorkbook, SheetRow
+from bulk_onboard.validation.columns import LEAF_USER_ID, normal
+
+# More would not fit in memory: 100 bytes a cell.
+MOST_CELLS = 40_000_000
+
+# Rows looked at for the header and for growers.
+_TOP = 10 * LOOKED_AT
+_SHOWN = 10
+_UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
+_ALL = "*"
+_FAULTS = (
+    *UNZIP_FAULTS,
+    DamagedWorkbook,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
+
+
+@dataclass(slots=True)
+class Table:
+    """The rows of one sheet below its header.
+
+    ``header_row``: as a spreadsheet shows it; ``shift``: what is added to the numbers of its rows, when rows
+    of other sheets come first; ``hidden``, ``struck``: numbers of rows, with the shift; ``last``: the last.
+    """
+
+    sheet: str
+    header: tuple[str, ...]
+    header_row: int
+    shift: int = 0
+    chunks: list[Chunk] = field(default_factory=list)
+    skipped: list[SkippedLine] = field(default_factory=list)
+    hidden: list[int] = field(default_factory=list)
+    struck: list[int] = field(default_factory=list)
+    last: int = 0
+
+
+class Workbook:
+    """A source of one sheet, or of several, whose rows are numbered through like those of several files.
+
+    Rows of the second sheet have the numbers that follow the last row of the first, and so on.
+    """
+
+    def __init__(self, held: Held, options: ReadOptions) -> None:
+        """Raises InputError if it is damaged, encrypted or too large, or if the sheet is not certain."""
+        self._held, self._options = held, options
+        with _named_errors(held.name):
+            book = open_book(held)
+            try:
+                chosen, self._unread = _choose(held.name, book, options)
+                self.tables = _read(held.name, book, chosen, options)
+                self._file_type = book.file_type
+            finally:
+                book.close()
+        headers = [table.header for table in self.tables]
+        if len(headers) > 1:
+            heads = [(f"sheet {table.sheet!r}", table.header) for table in self.tables]
+            require_alike(heads, wanted_names(options.mapped))
+        self.header, self._places = lined_up(headers)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._held.name
+
+    @property
+    def description(self) -> InputDescription:
+        """The sheets that are read, others with content, and rows that are hidden or struck through."""
+        hidden = tuple(chain.from_iterable(table.hidden for table in self.tables))
+        return InputDescription(
+            self.name,
+            self._file_type,
+            sheets=tuple(table.sheet for table in self.tables),
+            unread_sheets=tuple(self._unread),
+            header_row=self.header_row,
+            skipped_lines=tuple(chain.from_iterable(table.skipped for table in self.tables)),
+            hidden_rows=len(hidden),
+            hidden_included=bool(hidden) and self._options.hidden != "skip",
+            notes=tuple(self._notes(hidden)),
+        )
+
+    def _notes(self, hidden: Sequence[int]) -> Iterator[str]:
+        if len(self.tables) > 1:
+            starts = [f"{t.sheet!r} from {t.header_row + t.shift + 1:,}" for t in self.tables]
+            yield f"rows are numbered through {len(starts)} sheets: {', '.join(starts)}"
+        if hidden:
+            yield f"hidden by a filter, a collapsed group or by hand: {_rows(hidden)}"
+        struck = list(chain.from_iterable(table.struck for table in self.tables))
+        if struck:
+            yield f"text is struck through in {_rows(struck)}; delete such rows if they must not be sent"
+
+    @property
+    def header_row(self) -> int:
+        """The row of the first sheet's header, as a spreadsheet shows it."""
+        return self.tables[0].header_row
+
+    def bytes(self) -> io.BufferedReader:
+        """The workbook as it is stored, from the start."""
+        return self._held.reader()
+
+    def require_text(self, columns: Sequence[int]) -> None:
+        """Cells are judged one by one: most of a column may be text."""
+
+    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        """The rows below the headers, without the blank ones.
+
+        Cells beyond the header are not a fault: people write notes beside a table.
+        """
+        for table, at in zip(self.tables, self._places, strict=True):
+            places = [at[i] for i in columns]
+            there = [i for i in places if i is not None]
+            for kept in table.chunks:
+                for start in range(0, len(kept.numbers), size):
+                    piece = kept.taken(slice(start, start + size), there)
+                    yield spread(piece, places) if None in places else piece
+
+    def changed(self) -> bool:
+        """Whether the file has been written to."""
+        return self._held.changed()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_book(held: Held) -> Book:
+    """The workbook by its content, whatever its name. Raises DamagedWorkbook and more (`_FAULTS`)."""
+    if held.head(len(OLE_MAGIC)) == OLE_MAGIC:
+        from bulk_onboard.readers.xls import Xls  # noqa: PLC0415  (each loaded when used)
+
+        with held.reader() as reader:
+            return Xls(reader.read())
+    archive = zipfile.ZipFile(held.reader())
+    names = {name.lower() for name in archive.namelist()}
+    if "content.xml" in names:
+        from bulk_onboard.readers.ods import Ods  # noqa: PLC0415
+
+        return Ods(archive)
+    if "xl/workbook.bin" in names:
+        from bulk_onboard.readers.xlsb import Xlsb  # noqa: PLC0415
+
+        return Xlsb(archive)
+    from bulk_onboard.readers.xlsx import Xlsx  # noqa: PLC0415
+
+    return Xlsx(archive)
+
+
+@contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    """Whatever a damaged workbook does to a library becomes an InputError that names the file."""
+    try:
+        yield
+    except EncryptedWorkbook:
+        raise InputError(f"{name} is encrypted; save the workbook without a password") from None
+    except _FAULTS as error:
+        text = " ".join(str(error).split())[:120] if isinstance(error, DamagedWorkbook) else ""
+        raise InputError(
+            f"{name} is damaged or cut off: it is not a workbook that can be read"
+            f"{f' ({text})' if text else ''}; open it in a spreadsheet program and save it again"
+        ) from None
+
+
+# --- which sheets ---------------------------------------------------------------------------------------
+
+
+def _choose(name: str, book: Book, options: ReadOptions) -> tuple[list[str], list[str]]:
+    """The sheets to read, and the visible ones with content that are not read. Raises InputError."""
+    visible = [sheet for sheet, shown in book.sheets if shown]
+    named = [sheet for sheet in options.sheets if sheet != _ALL]
+    if named and _ALL not in options.sheets:
+        chosen = list(dict.fromkeys(_find(name, book, sheet) for sheet in named))
+        return chosen, []
+    if not visible:
+        raise InputError(f"{name} has no visible sheet; name a hidden one with --sheet")
+    wanted = wanted_names(options.mapped)
+    tops = {sheet: top for sheet in visible if (top := _top(book, sheet)) and not _is_summary(top)}
+    growers = [sheet for sheet, top in tops.items() if _has_growers(top, wanted)]
+    # A header without rows says more than a sheet of notes.
+    by_header = {sheet: not any(matches(row.texts, wanted) for row in top) for sheet, top in tops.items()}
+    others = sorted((sheet for sheet in tops if sheet not in growers), key=by_header.__getitem__)
+    if len(growers) > 1 and not options.sheets:
+        raise InputError(
+            f"{name}: several sheets contain growers: {_listed(growers)}; choose with"
+            f" --sheet \"{growers[-1]}\" (may be given several times), or read all with --sheet '*'"
+        )
+    chosen = [*growers, *(_find(name, book, sheet) for sheet in named)] or others[:1]
+    if not chosen:
+        raise InputError(f"{name} has nothing in {_listed(visible)}; expected a header and rows")
+    return list(dict.fromkeys(chosen)), [sheet for sheet in others if sheet not in chosen]
+
+
+def _find(name: str, book: Book, asked: str) -> str:
+    """The sheet of this name; case and spaces around it do not matter if that is unambiguous."""
+    names = [sheet for sheet, _ in book.sheets]
+    folded = [sheet for sheet in names if sheet.strip().casefold() == asked.strip().casefold()]
+    if asked in names:
+        return asked
+    if len(folded) == 1:
+        return folded[0]
+    visible = [sheet for sheet, shown in book.sheets if shown]
+    raise InputError(f"{name} has no sheet {asked!r}; it has {_listed(visible) or 'none'}")
+
+
+def _top(book: Book, sheet: str) -> list[SheetRow]:
+    """The first rows that are not blank."""
+    return list(islice((row for row in book.rows(sheet) if not row.blank), _TOP))
+
+
+def _has_growers(top: Sequence[SheetRow], wanted: frozenset[str]) -> bool:
+    """Whether a sheet has rows below a header with a grower's id or two fields, or ids without a header."""
+    texts = [row.texts for row in top]
+    at = header_row(texts, wanted)
+    if at is not None and at + 1 < len(top):
+        own = wanted - wanted_names() | {normal(LEAF_USER_ID)}
+        if matches(texts[at], own) or matches(texts[at], wanted) > 1:
+            return True
+    return any(_UUID.fullmatch(text.strip()) for row in texts for text in row)
+
+
+def _is_summary(top: Sequence[SheetRow]) -> bool:
+    """Whether it is the sheet that `validate --annotate` puts in front of the others."""
+    return any(text.startswith(SUMMARY_MARK) for row in top[:2] for text in row.texts)
+
+
+def _listed(sheets: Sequence[str]) -> str:
+    return ", ".join(map(repr, sheets))
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    """``row 3``, or ``3 rows (3, 9, 12)``."""
+    if len(numbers) == 1:
+        return f"row {numbers[0]}"
+    more = ", …" if len(numbers) > _SHOWN else ""
+    return f"{len(numbers):,} rows ({', '.join(map(str, numbers[:_SHOWN]))}{more})"
+
+
+# --- their rows -----------------------------------------------------------------------------------------
+
+
+def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) -> list[Table]:
+    """The sheets with their rows. Raises InputError."""
+    tables: list[Table] = []
+    for sheet in sheets:
+        rows = book.rows(sheet)
+        top = list(islice((row for row in rows if not row.blank), _TOP))
+        texts = [row.texts for row in top]
+        at = header_row(texts, wanted_names(options.mapped))
+        if at is None:
+            raise InputError(f"{name} has nothing in {sheet!r}; expected a header and rows")
+        table = Table(sheet, spelled(texts[at]), top[at].number)
+        table.shift = tables[-1].last - table.header_row if tables else 0
+        table.last = table.header_row + table.shift
+        below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
+        cells = sum(len(chunk.numbers) * max(1, len(one.header)) for one in tables for chunk in one.chunks)
+        while taken := list(islice(below, CHUNK_ROWS)):
+            cells += sum(max(row.filled, len(table.header)) for row in taken)
+            if cells > MOST_CELLS:
+                raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
+            table.chunks.append(_chunk(taken, len(table.header), table.shift))
+            table.last = taken[-1].number + table.shift
+        tables.append(table)
+    return tables
+
+
+def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iterator[SheetRow]:
+    """The rows that count, while the table notes what is said about them."""
+    before = table.header_row
+    for row in rows:
+        if row.number <= before:
+            raise DamagedWorkbook(f"row {row.number} of sheet {table.sheet!r} comes twice, or out of order")
+        before, number = row.number, row.number + table.shift
+        if row.blank:
+            continue
+        if row.formula_zeros:
+            table.skipped.append(SkippedLine(number, "every cell is a formula with the result 0 or nothing"))
+            continue
+        if row.hidden:
+            table.hidden.append(number)
+            if skip_hidden:
+                continue
+        if row.struck:
+            table.struck.append(number)
+        yield row
+
+
+def _chunk(rows: Sequence[SheetRow], width: int, shift: int) -> Chunk:
+    numbers = np.array([row.number for row in rows], np.int64) + shift
+    texts = [[row.texts[i] if i < len(row.texts) else "" for row in rows] for i in range(width)]
+    kinds = np.zeros((len(rows), width), np.uint8)
+    for line, row in enumerate(rows):
+        for column, kind in row.kinds.items():
+            if column < width:
+                kinds[line, column] = kind
+    return make_chunk(numbers, texts, not_text=kinds)
