@@ -314,7 +314,7 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
         if row.blank:
             continue
         if row.formula_zeros:
-            table.skipped.append(SkippedLine(number, "every cell is a formula with the result 0 or nothing"))
+            table.skipped.append(SkippedLine(number, "only zeros of formulas"))
             continue
         if row.hidden:
             table.hidden.append(number)

@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.facts import Cause
 from bulk_onboard.findings import FIRST, Validation
-from bulk_onboard.marks import NOTES_PER_PROBLEM, Gravity, Marks
+from bulk_onboard.marks import NOTES_PER_PROBLEM, SUMMARY_MARK, Gravity, Marks
 from bulk_onboard.workbook.looks import (
     BOLD,
     FILLS,
@@ -54,7 +54,7 @@ class _Page:
 
     def write(self, found: Validation, marks: Marks, missing: Sequence[str]) -> None:
         self._line(headline(found)).font = TITLE
-        self._line("Checked without sending anything to anyone.")
+        self._line(f"{SUMMARY_MARK}; nothing was sent. This sheet is never read as input.")
         self._at += 1
         if found.problems or found.repeats or found.warnings:
             self._head()
