@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -281,6 +281,11 @@ class Ambiguous:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSent:
+    """The request was not sent: when its turn came, it was not valid any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unauthorised:
     """401: our own login is missing, expired or wrong. Nothing was stored."""
 
@@ -299,12 +304,20 @@ class Log:
     events: tuple[Event, ...]
 
 
-Verdict = Created | Exists | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
+Verdict = Created | Exists | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised | NotSent
 LogVerdict = Log | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
 EventsVerdict = Events | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised
 
 
 V = TypeVar("V")
+
+# Asked when a request's turn has come, before it is sent: whether what it relies on still holds.
+StillValid = Callable[[], bool]
+
+
+def always() -> bool:
+    """The condition of a request that relies on nothing."""
+    return True
 
 
 class Answer(NamedTuple, Generic[V]):

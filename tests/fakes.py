@@ -28,12 +28,15 @@ from bulk_onboard.model import (
     Intent,
     Log,
     LogVerdict,
+    NotSent,
     Payload,
     Refused,
     Row,
+    StillValid,
     Throttled,
     Transient,
     Verdict,
+    always,
 )
 from bulk_onboard.stamp import to_text
 
@@ -76,7 +79,8 @@ _REACHES_LEAF = frozenset({Fault.NONE, Fault.LOST_AFTER, *_ARRIVES})
 @dataclass
 class FakeLeaf:
     """Leaf for one grower. ``posts``, ``deletes``, ``gets`` and ``looks`` are what happens to the next
-    requests of each kind (``looks``: for events).
+    requests of each kind (``looks``: for events). ``waits``: seconds for which the next POSTs and DELETEs
+    wait for their turn.
 
     What has gone out arrives, whoever of us lives to see it. ``dangerous`` counts POSTs that came when one
     of the same token had ever been stored, or when anything was still on its way. ``shows``: whether the
@@ -89,6 +93,8 @@ class FakeLeaf:
     gets: Iterator[Fault] = field(default_factory=lambda: iter(()))
     deletes: Iterator[Fault] = field(default_factory=lambda: iter(()))
     looks: Iterator[Fault] = field(default_factory=lambda: iter(()))
+    waits: Iterator[float] = field(default_factory=lambda: iter(()))
+    rate: float = 0.0
     seconds: float = 0.05
     held: str | None = None
     created: datetime | None = None
@@ -147,7 +153,9 @@ class FakeLeaf:
         self.log.append(kind)
         self.times.append(asyncio.get_running_loop().time())
 
-    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+    ) -> Answer[Verdict]:
         self._note("GET")
         sent()
         fault = next(self.gets, Fault.NONE)
@@ -158,7 +166,12 @@ class FakeLeaf:
             return Answer(Absent(), 404, self.seconds)
         return Answer(Exists(self._credential(ours)), 200, self.seconds)
 
-    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+    async def post(
+        self, leaf_user_id: str, payload: Payload, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        await asyncio.sleep(next(self.waits, 0.0))
+        if not still_valid():
+            return Answer(NotSent())
         self._note("POST")
         sent()
         token = payload["refreshToken"]
@@ -176,7 +189,12 @@ class FakeLeaf:
             return Answer(Created(self._credential(payload)), 201, self.seconds)
         return Answer(Exists(None, "leaf:exists"), 409, self.seconds)
 
-    async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        await asyncio.sleep(next(self.waits, 0.0))
+        if not still_valid():
+            return Answer(NotSent())
         self._note("DELETE")
         sent()
         if not self.finds:
@@ -245,6 +263,7 @@ class FakeWorld:
     log: list[tuple[str, str]] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
+    rate: float = 0.0
 
     def of(self, _provider: str) -> FakeWorld:
         """The calls are the same for every provider."""
@@ -266,17 +285,23 @@ class FakeWorld:
         finally:
             self.at_once -= 1
 
-    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+    ) -> Answer[Verdict]:
         with self._counted("GET", leaf_user_id) as leaf:
-            return await leaf.ask(leaf_user_id, ours, sent)
+            return await leaf.ask(leaf_user_id, ours, sent, urgent=urgent)
 
-    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+    async def post(
+        self, leaf_user_id: str, payload: Payload, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
         with self._counted("POST", leaf_user_id) as leaf:
-            return await leaf.post(leaf_user_id, payload, sent)
+            return await leaf.post(leaf_user_id, payload, sent, still_valid=still_valid)
 
-    async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
         with self._counted("DELETE", leaf_user_id) as leaf:
-            return await leaf.delete(leaf_user_id, sent)
+            return await leaf.delete(leaf_user_id, sent, still_valid=still_valid)
 
     async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
         with self._counted("LOG", leaf_user_id) as leaf:

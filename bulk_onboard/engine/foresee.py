@@ -28,7 +28,9 @@ from bulk_onboard.model import (
     Requests,
     Row,
     Status,
+    StillValid,
     Verdict,
+    always,
 )
 from bulk_onboard.policy.credentials import Policy, Progress, Step
 
@@ -69,6 +71,11 @@ class Looking:
         self._leaf, self._users, self._census, self._mode = leaf, users, census_, mode
         self.more = 0
 
+    @property
+    def rate(self) -> float:
+        """Requests per second that may go out now, 0 if there is no ceiling."""
+        return self._leaf.rate
+
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where the row starts; its end, if that is known already."""
         hint = self._census.hint(row.provider, row.leaf_user_id, row.payload) if self._census else None
@@ -104,16 +111,24 @@ class _Calls:
     def __init__(self, looking: Looking, leaf: Leaf, provider: str) -> None:
         self._looking, self._leaf, self._provider = looking, leaf, provider
 
-    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
-        answer = await self._leaf.ask(leaf_user_id, ours, sent)
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+    ) -> Answer[Verdict]:
+        answer = await self._leaf.ask(leaf_user_id, ours, sent, urgent=urgent)
         if isinstance(answer.verdict, Absent | Refused):
             return await self._looking.known(self._provider, leaf_user_id, answer)
         return answer
 
-    async def post(self, _id: str, _payload: Payload, _sent: Sent = unheard) -> Answer[Verdict]:
+    async def post(
+        self, _id: str, _payload: Payload, _sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        del still_valid
         raise InternalError("a dry run was about to send credentials")
 
-    async def delete(self, _id: str, _sent: Sent = unheard) -> Answer[Verdict]:
+    async def delete(
+        self, _id: str, _sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        del still_valid
         raise InternalError("a dry run was about to delete credentials")
 
     async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError
+from bulk_onboard.model import StillValid, always
 
 LOOK = 0.5  # seconds
 # From the moment when a lock is lost to the last request that may still go out, with some to spare.
@@ -26,7 +27,9 @@ class Lock(Protocol):
 class Turns(Protocol):
     """What lets requests out."""
 
-    async def turn(self) -> float: ...
+    @property
+    def rate(self) -> float: ...
+    async def turn(self, *, urgent: bool, still_valid: StillValid) -> float | None: ...
     def hold(self, seconds: float) -> None: ...
     def passed(self, turn: float) -> None: ...
     def throttled(self, turn: float, after: float | None) -> None: ...
@@ -42,11 +45,19 @@ class Covered:
         self._turns, self._lock = turns, lock
         self.hold, self.passed, self.throttled = turns.hold, turns.passed, turns.throttled
 
-    async def turn(self) -> float:
-        """Return when the next request may go out. Raises LedgerBusy, LedgerError if the lock is lost."""
+    @property
+    def rate(self) -> float:
+        """Requests per second that may go out now, 0 if there is no ceiling."""
+        return self._turns.rate
+
+    async def turn(self, *, urgent: bool = False, still_valid: StillValid = always) -> float | None:
+        """Return when the next request may go out, or None if it is not valid any more.
+
+        Raises LedgerBusy, LedgerError if the lock is lost.
+        """
         while True:
-            turn = await self._turns.turn()
-            if self._lock.is_sure():
+            turn = await self._turns.turn(urgent=urgent, still_valid=still_valid)
+            if turn is None or self._lock.is_sure():
                 return turn
             await asyncio.sleep(LOOK)  # and stand in line again: all at once would be too many
 

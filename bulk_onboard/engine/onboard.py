@@ -20,6 +20,7 @@ from bulk_onboard.model import (
     Echo,
     Log,
     LogVerdict,
+    NotSent,
     Row,
     Status,
     Transient,
@@ -36,12 +37,12 @@ from bulk_onboard.policy.credentials import (
     Step,
     decide,
     deleting,
-    ended,
     first,
-    give_up,
     may_be_ours,
     posting,
+    stopped,
 )
+from bulk_onboard.policy.evidence import Evidence
 from bulk_onboard.stamp import to_text
 
 
@@ -115,6 +116,8 @@ class _Life:
         self._leaf = shared.leaf.of(row.provider)
         self._attempts = 0
         self._on_the_wire = False
+        self._asked_at = 0.0
+        self._evidence: Evidence | None = None
         self._started_at = to_text(shared.now())
         self._intended_at = to_text(row.open_intent.at) if row.open_intent else ""
         self._last: Answer[Verdict] | Answer[LogVerdict] | None = None
@@ -128,11 +131,11 @@ class _Life:
             finish = await self._to_the_end()
         except LoginRefused:
             self._on_the_wire = False
-            self._settle(self._unfinished(Status.NOT_ATTEMPTED, "login-refused"))
+            self._settle(self._unfinished("login-refused"))
             raise
         except asyncio.CancelledError:
             if self._last or self._progress.posted:
-                self._settle(self._unfinished(Status.FAILED, "interrupted"))
+                self._settle(self._unfinished("interrupted"))
             raise
         if finish:
             self._settle(finish)
@@ -157,10 +160,12 @@ class _Life:
                 return step
             self._progress = step.progress
             if step.after and not await self._shared.stop.pause(step.after):
-                return give_up(step.progress, "interrupted")
+                return stopped(step.progress, "interrupted")
 
     async def _step(self, began: float) -> Step:
         """Do what is next, and decide what then; ``began``: when the row's first request was due."""
+        if self._progress.action is Action.DELETE and self._shared.stop.draining:
+            return stopped(self._progress, "interrupted")
         answer = self._last = await self._act()
         self._tell_trouble(answer.verdict)
         moment = Moment(self._clock() - began, self._shared.draw())
@@ -170,26 +175,58 @@ class _Life:
         return self._shared.guide.review(self._row, self._progress, answer.verdict, step)
 
     async def _act(self) -> Answer[Verdict] | Answer[LogVerdict]:
-        leaf, row = self._leaf, self._row
         match self._progress.action:
             case Action.ASK:
-                return await leaf.ask(row.leaf_user_id, row.payload, self._under_way)
+                return await self._ask()
             case Action.KEEP:
                 return await self._keep()
-            case Action.DELETE:
-                self._progress = deleting(self._progress)
-                await self._shared.journal.intend(self._intent())
-                return self._off_the_wire(await leaf.delete(row.leaf_user_id, self._goes_out))
-            case Action.POST:
-                now = self._shared.now()
-                # The latest POST. The next run counts from it how long Leaf may still be at work on one.
-                self._intended_at = to_text(now)
-                self._progress = posting(self._progress, now)
-                await self._shared.journal.intend(self._intent())
-                self._attempts += 1
-                return self._off_the_wire(await leaf.post(row.leaf_user_id, row.payload, self._goes_out))
+            case Action.DELETE | Action.POST:
+                return await self._change()
             case never:
                 assert_never(never)
+
+    async def _ask(self) -> Answer[Verdict]:
+        row = self._row
+        under_way = self._last is not None or row.open_intent is not None
+        answer = await self._leaf.ask(row.leaf_user_id, row.payload, self._is_asked, urgent=under_way)
+        self._evidence = Evidence(self._asked_at, self._clock())
+        return answer
+
+    async def _change(self) -> Answer[Verdict]:
+        """DELETE or POST; if what Leaf last said is too old by then, it is as if it had not begun."""
+        before = self._progress, self._intended_at, self._attempts
+        answer = await (self._delete() if self._progress.action is Action.DELETE else self._post())
+        self._on_the_wire = False
+        if isinstance(answer.verdict, NotSent):
+            self._progress, self._intended_at, self._attempts = before
+        return answer
+
+    async def _delete(self) -> Answer[Verdict]:
+        self._progress = deleting(self._progress)
+        await self._shared.journal.intend(self._intent())
+        answer = await self._leaf.delete(self._row.leaf_user_id, self._goes_out, still_valid=self._may_delete)
+        self._evidence = Evidence(self._asked_at, self._clock())
+        return answer
+
+    async def _post(self) -> Answer[Verdict]:
+        now = self._shared.now()
+        # The latest POST. The next run counts from it how long Leaf may still be at work on one.
+        self._intended_at = to_text(now)
+        self._progress = posting(self._progress, now)
+        await self._shared.journal.intend(self._intent())
+        self._attempts += 1
+        row = self._row
+        return await self._leaf.post(
+            row.leaf_user_id, row.payload, self._goes_out, still_valid=self._is_fresh
+        )
+
+    def _is_fresh(self) -> bool:
+        """Whether what Leaf last said is still young enough to act on."""
+        rate, in_vain = self._shared.leaf.rate, self._progress.in_vain
+        return self._evidence is None or self._evidence.is_fresh(self._clock(), rate, in_vain)
+
+    def _may_delete(self) -> bool:
+        return self._is_fresh() and not self._shared.stop.draining
 
     async def _keep(self) -> Answer[LogVerdict]:
         """Put the log of the old credentials aside: it goes when they go."""
@@ -201,13 +238,13 @@ class _Life:
             await self._shared.keeper.keep(self._row.provider, self._row.leaf_user_id, old, kept)
         return answer
 
-    def _goes_out(self) -> None:
-        self._on_the_wire = True
+    def _is_asked(self) -> None:
+        self._asked_at = self._clock()
         self._under_way()
 
-    def _off_the_wire(self, answer: Answer[Verdict]) -> Answer[Verdict]:
-        self._on_the_wire = False
-        return answer
+    def _goes_out(self) -> None:
+        self._on_the_wire = True
+        self._is_asked()
 
     def _intent(self) -> Entry:
         return Entry(
@@ -228,12 +265,9 @@ class _Life:
         earlier = self._row.open_intent
         return earlier is None or earlier.same or self._progress.posted is not None
 
-    def _unfinished(self, status: Status, code: str) -> Finish:
+    def _unfinished(self, code: str) -> Finish:
         """The end of a row that was stopped in the middle. What is under way may have been done."""
-        if self._progress.unsure or self._on_the_wire:
-            return Finish(Status.UNRESOLVED, code)
-        # A grower whose credentials were deleted did not just have no turn.
-        return ended(self._progress, Status.FAILED if self._progress.gone is Gone.YES else status, code)
+        return Finish(Status.UNRESOLVED, code) if self._on_the_wire else stopped(self._progress, code)
 
     def _deleted(self, finish: Finish) -> Credential | None:
         """The credentials that a DELETE of ours removed or may have removed."""

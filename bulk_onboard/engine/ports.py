@@ -16,6 +16,7 @@ from bulk_onboard.model import (
     LogVerdict,
     Payload,
     Requests,
+    StillValid,
     Verdict,
 )
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict
@@ -31,14 +32,26 @@ def unheard() -> None:
 class Leaf(Protocol):
     """The calls to Leaf for one provider. All raise LoginRefused when our own login is refused."""
 
-    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = ...) -> Answer[Verdict]:
-        """What Leaf holds for the grower, compared with ours."""
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = ..., *, urgent: bool = ...
+    ) -> Answer[Verdict]:
+        """What Leaf holds for the grower, compared with ours. ``urgent``: before rows that are not begun."""
 
-    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = ...) -> Answer[Verdict]:
-        """Store the grower's credentials: one request, never repeated by itself."""
+    async def post(
+        self, leaf_user_id: str, payload: Payload, sent: Sent = ..., *, still_valid: StillValid = ...
+    ) -> Answer[Verdict]:
+        """Store the grower's credentials: one request, never repeated by itself.
 
-    async def delete(self, leaf_user_id: str, sent: Sent = ...) -> Answer[Verdict]:
-        """Delete the grower's credentials and their events: one request, never repeated by itself."""
+        ``still_valid`` is asked when its turn has come; if it says no, the answer is NotSent.
+        """
+
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = ..., *, still_valid: StillValid = ...
+    ) -> Answer[Verdict]:
+        """Delete the grower's credentials and their events: one request, never repeated by itself.
+
+        ``still_valid``: as for `post`.
+        """
 
     async def events(self, leaf_user_id: str, sent: Sent = ...) -> Answer[EventsVerdict]:
         """The latest event of the grower's credentials."""
@@ -49,6 +62,10 @@ class Leaf(Protocol):
 
 class Connection(Protocol):
     """Our connection to Leaf: one login and one pace, whatever the provider."""
+
+    @property
+    def rate(self) -> float:
+        """Requests per second that may go out now, 0 if there is no ceiling."""
 
     def of(self, provider: str) -> Leaf:
         """The calls for the provider of this name."""

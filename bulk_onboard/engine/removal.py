@@ -13,8 +13,9 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.facts import Observer, RowRolledBack, Trouble
-from bulk_onboard.model import Absent, Answer, Log, LogVerdict, Payload, Transient, Undone, Verdict
-from bulk_onboard.policy.progress import Action, Gone, Moment, Next, Policy, deleting
+from bulk_onboard.model import Absent, Answer, Log, LogVerdict, NotSent, Payload, Transient, Undone, Verdict
+from bulk_onboard.policy.evidence import Evidence
+from bulk_onboard.policy.progress import Action, Moment, Next, Policy, deleting
 from bulk_onboard.policy.rollback import Ended, Removal, first, stopped, undo
 from bulk_onboard.stamp import to_text
 
@@ -56,6 +57,9 @@ class _Life:
         self._leaf = shared.leaf.of(removal.provider)
         self._progress = first(shared.policy, removal)
         self._on_the_wire = False
+        self._clock = asyncio.get_running_loop().time
+        self._asked_at = 0.0
+        self._evidence: Evidence | None = None
         self._started_at = to_text(shared.now())
         self._last: Answer[Verdict] | Answer[LogVerdict] | None = None
 
@@ -65,24 +69,23 @@ class _Life:
             end = await self._to_the_end()
         except LoginRefused:
             self._on_the_wire = False
-            self._settle(self._unfinished(Undone.NOT_ATTEMPTED, "login-refused"))
+            self._settle(self._unfinished("login-refused"))
             raise
         except asyncio.CancelledError:
             if self._last or self._progress.deletes:
-                self._settle(self._unfinished(Undone.FAILED, "interrupted"))
+                self._settle(self._unfinished("interrupted"))
             raise
         if end:
             self._settle(end)
 
     async def _to_the_end(self) -> Ended | None:
         """None: the rollback stopped before this row's turn had come."""
-        clock = asyncio.get_running_loop().time
         began: float | None = None
         while True:
             async with self._shared.slots:
                 if began is None and self._shared.stop.draining:
                     return None
-                began = began or clock()
+                began = began or self._clock()
                 step = await self._step(began)
                 while isinstance(step, Next) and not step.after and step.progress.action is not Action.ASK:
                     self._progress = step.progress
@@ -95,12 +98,14 @@ class _Life:
 
     async def _step(self, began: float) -> Ended | Next:
         shared = self._shared
+        if self._progress.action is Action.DELETE and shared.stop.draining:
+            return stopped(self._progress, "interrupted")
         answer = self._last = await self._act()
         if isinstance(answer.verdict, Transient):
             shared.observer(
                 Trouble(f"Leaf cannot be reached: {answer.verdict.message or answer.verdict.code}")
             )
-        moment = Moment(asyncio.get_running_loop().time() - began, shared.draw())
+        moment = Moment(self._clock() - began, shared.draw())
         return undo(self._progress, answer.verdict, shared.policy, moment, dry_run=shared.dry_run)
 
     async def _act(self) -> Answer[Verdict] | Answer[LogVerdict]:
@@ -110,7 +115,13 @@ class _Life:
             case Action.DELETE:
                 return await self._delete()
             case _:
-                return await self._leaf.ask(self._removal.leaf_user_id, Payload({}), self._under_way)
+                return await self._ask()
+
+    async def _ask(self) -> Answer[Verdict]:
+        again = self._last is not None
+        answer = await self._leaf.ask(self._removal.leaf_user_id, Payload({}), self._is_asked, urgent=again)
+        self._evidence = Evidence(self._asked_at, self._clock())
+        return answer
 
     async def _keep(self) -> Answer[LogVerdict]:
         removal, old = self._removal, self._progress.old
@@ -122,19 +133,33 @@ class _Life:
         return answer
 
     async def _delete(self) -> Answer[Verdict]:
-        self._progress = deleting(self._progress)
+        """DELETE, unless what Leaf last said is too old by then: then it is as if it had not begun."""
+        before = self._progress
+        self._progress = deleting(before)
         await self._shared.journal.intend(self._entry(None))
-        answer = await self._leaf.delete(self._removal.leaf_user_id, self._goes_out)
+        answer = await self._leaf.delete(
+            self._removal.leaf_user_id, self._goes_out, still_valid=self._may_delete
+        )
         self._on_the_wire = False
+        if isinstance(answer.verdict, NotSent):
+            self._progress = before
         return answer
+
+    def _may_delete(self) -> bool:
+        shared, evidence = self._shared, self._evidence
+        is_fresh = evidence and evidence.is_fresh(self._clock(), shared.leaf.rate, self._progress.in_vain)
+        return bool(is_fresh) and not shared.stop.draining
+
+    def _is_asked(self) -> None:
+        self._asked_at = self._clock()
+        self._under_way()
 
     def _goes_out(self) -> None:
         self._on_the_wire = True
         self._under_way()
 
-    def _unfinished(self, status: Undone, code: str) -> Ended:
-        unknown = self._on_the_wire or self._progress.gone is Gone.MAYBE
-        return Ended(Undone.UNRESOLVED if unknown else status, code)
+    def _unfinished(self, code: str) -> Ended:
+        return Ended(Undone.UNRESOLVED, code) if self._on_the_wire else stopped(self._progress, code)
 
     def _entry(self, status: Undone | None) -> Entry:
         removal = self._removal

@@ -29,13 +29,16 @@ from bulk_onboard.model import (
     EventsVerdict,
     Exists,
     LogVerdict,
+    NotSent,
     Payload,
     Requests,
     Secret,
+    StillValid,
     Throttled,
     Transient,
     Unauthorised,
     Verdict,
+    always,
 )
 from bulk_onboard.newcomers import By, EnrolVerdict, LookVerdict
 from bulk_onboard.settings import LeafSettings
@@ -57,8 +60,15 @@ Sent = Callable[[], None]
 class Turns(Protocol):
     """Who says when the next request may go out."""
 
-    async def turn(self) -> float:
-        """Return when it is this request's turn: a number that stands for it."""
+    @property
+    def rate(self) -> float:
+        """Requests per second that may go out now, 0 if there is no ceiling."""
+
+    async def turn(self, *, urgent: bool, still_valid: StillValid) -> float | None:
+        """Return when it is this request's turn: a number that stands for it; None if it is not valid then.
+
+        ``urgent``: before all requests that are not.
+        """
 
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds."""
@@ -75,7 +85,11 @@ def unheard() -> None:
 
 
 class _Request(NamedTuple, Generic[V]):
-    """What goes out, what its reply means, and who hears that it goes out."""
+    """What goes out, what its reply means, and who hears that it goes out.
+
+    ``urgent``: the next step of a row that is under way, so it goes before those that begin one.
+    ``still_valid`` is asked when its turn has come: if it says no, the request is not sent.
+    """
 
     method: str
     target: str
@@ -85,9 +99,15 @@ class _Request(NamedTuple, Generic[V]):
     largest: int = LARGEST_BODY
     secret_fields: tuple[str, ...] | None = None
     event_log: bool = False
+    urgent: bool = False
+    still_valid: StillValid = always
 
     def __repr__(self) -> str:
         return f"_Request({self.method}, body=***)"
+
+
+class _NotValidError(Exception):
+    """A request was not sent: it was not valid any more when its turn came."""
 
 
 class LeafClient:
@@ -144,6 +164,11 @@ class LeafClient:
         sent = self._sent
         return Requests(sent["GET"], sent["POST"], sent["DELETE"], sent["throttled"])
 
+    @property
+    def rate(self) -> float:
+        """Requests per second that may go out now, 0 if there is no ceiling."""
+        return self._turns.rate
+
     async def login(self) -> None:
         """Make sure there is a token. Raises LoginRefused or StoppedForSafety."""
         await self._auth.bearer()
@@ -188,7 +213,10 @@ class LeafClient:
         return self._base.with_path(self.users_path(""), encoded=True).with_query(query).raw_path_qs
 
     async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
-        """One request, and one more for each time the login had to be renewed."""
+        """One request, and one more for each time the login had to be renewed.
+
+        Raises LoginRefused, and _NotValidError if it was not sent.
+        """
         for _ in range(RENEWALS + 1):
             bearer = await self._auth.bearer()
             answer = await self._send(request, bearer.token)
@@ -200,11 +228,13 @@ class LeafClient:
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
-        method, target, meaning, sent, body, largest, secret_fields, event_log = request
+        method, target, meaning, sent, body, largest, secret_fields, event_log, *_ = request
         bearer = token.reveal() if token else ""
         message = Message(method, target, bearer, body, largest, secret_fields, event_log)
         async with self._lines:
-            turn = await self._turns.turn()
+            turn = await self._turns.turn(urgent=request.urgent, still_valid=request.still_valid)
+            if turn is None:
+                raise _NotValidError
             sent()
             self._sent[method] += 1
             heard = await self._sender.exchange(message)
@@ -278,25 +308,51 @@ class Calls:
         self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
         self._open_fields = tuple(f.name for f in provider.grower_fields if not f.secret)
 
-    async def ask(self, leaf_user_id: str, ours: Payload, sent: Sent = unheard) -> Answer[Verdict]:
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+    ) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
         verdict = partial(
             replies.after_get, ours=ours, secret_fields=self._secret_fields, open_fields=self._open_fields
         )
-        answer = await self._client.call(_Request("GET", self._path_of(leaf_user_id), verdict, sent))
+        request = _Request("GET", self._path_of(leaf_user_id), verdict, sent, urgent=urgent)
+        answer = await self._client.call(request)
         return self._client.weigh_absence(leaf_user_id, answer)
 
-    async def post(self, leaf_user_id: str, payload: Payload, sent: Sent = unheard) -> Answer[Verdict]:
-        """POST the grower's credentials, once. Raises LoginRefused."""
+    async def post(
+        self,
+        leaf_user_id: str,
+        payload: Payload,
+        sent: Sent = unheard,
+        *,
+        still_valid: StillValid = always,
+    ) -> Answer[Verdict]:
+        """POST the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused."""
         verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
         target, body = self._path_of(leaf_user_id), payload.reveal()
-        request = _Request("POST", target, verdict, sent, body, secret_fields=self._secret_fields)
-        return await self._client.call(request)
+        return await self._change(
+            _Request(
+                "POST", target, verdict, sent, body, secret_fields=self._secret_fields,
+                urgent=True, still_valid=still_valid,
+            )
+        )  # fmt: skip
 
-    async def delete(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
-        """DELETE the grower's credentials, once; their events go with them. Raises LoginRefused."""
-        target = self._path_of(leaf_user_id)
-        return await self._client.call(_Request("DELETE", target, replies.after_delete, sent))
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        """DELETE the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused.
+
+        Their events go with them.
+        """
+        target, meaning = self._path_of(leaf_user_id), replies.after_delete
+        request = _Request("DELETE", target, meaning, sent, urgent=True, still_valid=still_valid)
+        return await self._change(request)
+
+    async def _change(self, request: _Request[Verdict]) -> Answer[Verdict]:
+        try:
+            return await self._client.call(request)
+        except _NotValidError:
+            return Answer(NotSent())
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         """GET the event that decides about the health of the grower's credentials. Raises LoginRefused."""
@@ -306,7 +362,8 @@ class Calls:
     async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
         """GET all events of the grower's credentials. Raises LoginRefused."""
         target = self._path_of(leaf_user_id, "/events")
-        return await self._client.call(_Request("GET", target, replies.after_log, sent, event_log=True))
+        request = _Request("GET", target, replies.after_log, sent, event_log=True, urgent=True)
+        return await self._client.call(request)
 
     def _path_of(self, leaf_user_id: str, more: str = "") -> str:
         return self._client.users_path(f"/{leaf_user_id}/{self._path}{more}")

@@ -12,9 +12,11 @@ second would be too many for Leaf if one of them were delayed on the way.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from aiolimiter import AsyncLimiter
 
+from bulk_onboard.model import StillValid, always
 from bulk_onboard.window import Window
 
 # How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us
@@ -27,13 +29,15 @@ CATCH_UP_LEARNT = 0.01
 
 
 class Ceiling:
-    """Turns at no more than ``rate`` requests per second (0: no ceiling), first come, first served.
+    """Turns at no more than ``rate`` requests per second (0: no ceiling): urgent requests first, then in the
+    order of asking.
 
     ``held_until``: when the latest pause ends, by the loop's clock.
     """
 
     def __init__(self, rate: float) -> None:
-        self._order = asyncio.Lock()
+        self._queue = _Queue()
+        self._serving: asyncio.Task[None] | None = None
         self.held_until = 0.0
         self._buckets: tuple[AsyncLimiter, AsyncLimiter] | None = None
         self._window = Window(rate)
@@ -49,28 +53,39 @@ class Ceiling:
         """Whether nobody has to stand in line: there is no rate, and no pause."""
         return not self.rate and now >= self.held_until
 
-    async def turn(self) -> float:
-        """Return when the next request may go out: the time, by the loop's clock."""
-        if self.rate:
-            async with self._order:
-                if self.rate:  # the ceiling may have gone while this turn stood in line
-                    return await self._spaced()
+    async def turn(self, *, urgent: bool = False, still_valid: StillValid = always) -> float | None:
+        """Return when the next request may go out: the time, by the loop's clock.
+
+        ``urgent``: before all requests that are not. ``still_valid`` is asked when the turn has come. If it
+        says no, the result is None, and the turn goes to the next request.
+        """
         clock = asyncio.get_running_loop().time
+        if self.rate:
+            turn = self._queue.join(urgent, still_valid)
+            if self._serving is None or self._serving.done():
+                self._serving = asyncio.create_task(self._serve())
+            return await turn
         while (left := self.held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
             await asyncio.sleep(left)
-        return clock()
+        return clock() if still_valid() else None
 
-    async def _spaced(self) -> float:
-        """The next turn under the ceiling, for whoever is first in line."""
+    async def _serve(self) -> None:
+        """Give turns to those in the queue until it is empty."""
         clock = asyncio.get_running_loop().time
-        for bucket in await self._filled():
-            await bucket.acquire()
+        while self._queue.prune():
+            await self._spaced()
+            if self._queue.serve(clock()):
+                self._window.take(clock())
+
+    async def _spaced(self) -> None:
+        """Wait until the ceiling allows one more turn."""
+        clock = asyncio.get_running_loop().time
+        if self.rate:  # else the ceiling has gone since the queue began
+            for bucket in await self._filled():
+                await bucket.acquire()
         # Asked again after every sleep, for a pause may have come in the meantime.
         while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left)
-        now = clock()
-        self._window.take(now)
-        return now
 
     def hold(self, seconds: float) -> bool:
         """Let no request out for so many seconds. False if a longer pause had begun, which is kept."""
@@ -104,3 +119,34 @@ class Ceiling:
     def _earliest(self) -> float:
         """When the next turn may be, by the loop's clock."""
         return max(self.held_until, self._window.opens())
+
+
+class _Queue:
+    """Requests that wait for their turn."""
+
+    def __init__(self) -> None:
+        self._urgent = deque[tuple[asyncio.Future[float | None], StillValid]]()
+        self._others = deque[tuple[asyncio.Future[float | None], StillValid]]()
+
+    def join(self, urgent: bool, still_valid: StillValid) -> asyncio.Future[float | None]:
+        """Wait for a turn; the result as `Ceiling.turn` returns it."""
+        turn: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        (self._urgent if urgent else self._others).append((turn, still_valid))
+        return turn
+
+    def prune(self) -> bool:
+        """Forget those that were cancelled. Whether anybody is left."""
+        for waiting in (self._urgent, self._others):
+            while waiting and waiting[0][0].done():
+                waiting.popleft()
+        return bool(self._urgent or self._others)
+
+    def serve(self, now: float) -> bool:
+        """Give the turn to the first request that is still to be sent. False if there is none."""
+        while self.prune():
+            turn, still_valid = (self._urgent or self._others).popleft()
+            if still_valid():
+                turn.set_result(now)
+                return True
+            turn.set_result(None)
+        return False

@@ -24,6 +24,7 @@ from bulk_onboard.model import (
     Exists,
     IfExists,
     Log,
+    NotSent,
     Refused,
     Status,
     Throttled,
@@ -46,6 +47,7 @@ from bulk_onboard.policy.progress import (
     first,
     give_up,
     posting,
+    stopped,
 )
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "give_up",
     "may_be_ours",
     "posting",
+    "stopped",
 ]
 
 # createdTime may be cut to whole seconds, and Leaf's clock is known to a second only (its Date header).
@@ -101,6 +104,9 @@ def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: M
         case Ambiguous():
             changing = progress.action in {Action.DELETE, Action.POST}
             step = (_on_lost if changing else _again)(progress, verdict, policy, moment)
+        case NotSent():
+            # What Leaf last said had become too old to act on.
+            step = Next(progress._replace(action=Action.ASK, in_vain=progress.in_vain + 1))
         case Unauthorised():
             raise ValueError("a refused login is not a row's verdict")
         case _:
@@ -273,7 +279,11 @@ def _on_absent(progress: Progress, policy: Policy, moment: Moment) -> Step:
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return give_up(progress, "no-answer", "Leaf never answered a POST, and holds nothing")
     seen = progress.absent_before or progress.unanswered is None
-    return Next(progress._replace(action=Action.POST, claimed=None, failures=0, looks=0, absent_before=seen))
+    # A row that was asked about again, amid its failures to POST, goes on counting them.
+    failures = progress.failures if progress.in_vain else 0
+
+    going = progress._replace(action=Action.POST, claimed=None, looks=0, absent_before=seen)
+    return Next(going._replace(failures=failures))
 
 
 # --- a no, or no answer -----------------------------------------------------------------------------
@@ -320,4 +330,6 @@ def _looking_again(progress: Progress) -> Progress:
     """The same action once more. But by then others may be there, and no DELETE is repeated unseen."""
     if progress.action in {Action.KEEP, Action.DELETE}:
         return progress._replace(action=Action.ASK)
+    if progress.action is Action.POST:
+        return progress._replace(posts=progress.posts - 1)  # it was surely not carried out
     return progress

@@ -65,6 +65,7 @@ class Progress(NamedTuple):
     now came later. ``claimed``: with which code Leaf refused a POST because, it said, credentials exist.
     ``looks``: how often a row was seen to be absent that may not be. ``old``: the credentials that are to be
     replaced; no others are ever deleted. ``kept``: their log has been put aside. ``stored_as``: see `Row`.
+    ``in_vain``: how often Leaf was asked again because its response had become too old to act on.
     """
 
     action: Action
@@ -84,6 +85,7 @@ class Progress(NamedTuple):
     accepted: bool = False
     kept: bool = False
     stored_as: str = ""
+    in_vain: int = 0
 
     @property
     def unsure(self) -> bool:
@@ -158,6 +160,15 @@ def give_up(progress: Progress, code: str, message: str = "") -> Finish:
     if progress.unsure:
         return Finish(Status.UNRESOLVED, code, message)
     return ended(progress, Status.FAILED, code, message)
+
+
+def stopped(progress: Progress, code: str) -> Finish:
+    """The outcome of a row that the end of the run leaves in the middle."""
+    if progress.unsure:
+        return Finish(Status.UNRESOLVED, code)
+    # A grower whose credentials were deleted did not just have no turn.
+    status = Status.FAILED if progress.gone is Gone.YES else Status.NOT_ATTEMPTED
+    return ended(progress, status, code)
 
 
 def ended(progress: Progress, status: Status, code: str, message: str = "") -> Finish:

@@ -11,7 +11,8 @@ from typing import assert_never
 
 from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Status, Undone, Verdict
 from bulk_onboard.policy.credentials import BARE_LOOKS, decide
-from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Policy, Progress, give_up
+from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Policy, Progress
+from bulk_onboard.policy.progress import stopped as stopped_replacement
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ def undo(
 
 
 def stopped(progress: Progress, code: str) -> Ended:
-    """The end of a row that cannot go on."""
-    return ended(give_up(progress, code))
+    """The end of a row that the end of the rollback leaves in the middle."""
+    return ended(stopped_replacement(progress, code))
 
 
 def ended(finish: Finish) -> Ended:
@@ -88,8 +89,8 @@ def ended(finish: Finish) -> Ended:
     match finish.status:
         case Status.EXISTING:
             return Ended(Undone.CHANGED, "credentials-changed", "Leaf holds others by now, and they stay")
-        case Status.UNRESOLVED:
-            return Ended(Undone.UNRESOLVED, finish.code, finish.message)
+        case Status.UNRESOLVED | Status.NOT_ATTEMPTED:
+            return Ended(Undone(finish.status), finish.code, finish.message)
         case _:
             return Ended(Undone.FAILED, finish.code, finish.message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, repeat
 
@@ -230,6 +231,70 @@ def test_an_unresolved_post_of_other_secrets_does_not_pass_for_one_of_these() ->
     assert (end.status, end.fingerprint) == ("unresolved", "")
 
 
+# --- how old a response may be ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "waits", "wire"),
+    [
+        (0.0, [4.9], "GET POST"),
+        (0.0, [5.1], "GET GET POST"),
+        (0.1, [19.9], "GET POST"),  # two turns of ten seconds each
+        (0.1, [20.1], "GET GET POST"),
+        (50.0, [8.0, 8.0, 1.0], "GET GET GET POST"),
+    ],
+)
+def test_a_post_whose_turn_comes_late_is_not_sent_before_leaf_was_asked_again(
+    rate: float, waits: list[float], wire: str
+) -> None:
+    life = Life(FakeLeaf(rate=rate, waits=iter(waits)))
+    end = life.run()
+    assert (end.status, end.attempts, " ".join(life.wire)) == ("created", 1, wire)
+
+
+def test_credentials_that_were_stored_while_a_post_waited_for_its_turn_stay() -> None:
+    colleague = FakeLeaf(waits=iter([8.0]))
+    life = Life(colleague, policy=OVERWRITE)
+    colleague.replaces = True
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(4.0, colleague.hold, OTHER)
+        await replace(life, policy=Policy()).shared().onboard(row())
+
+    warp(main())
+    assert (life.end.status, life.end.code, colleague.held) == ("existing", "token-changed", OTHER)
+    assert (life.end.attempts, life.wire) == (0, ["GET", "GET"])
+
+
+def test_credentials_that_replaced_the_old_ones_while_a_delete_waited_for_its_turn_stay() -> None:
+    colleague = leaf(held=OTHER)
+    colleague.waits = iter([8.0])
+    life = Life(colleague, policy=Policy(if_exists=IfExists.REPLACE))
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(4.0, colleague.hold, "by-hand")
+        await life.shared().onboard(row())
+
+    warp(main())
+    assert (life.end.status, life.end.deleting, colleague.held) == ("existing", "", "by-hand")
+    assert life.wire == ["GET", "LOG", "GET"]
+
+
+def test_a_leaf_that_takes_longer_to_answer_than_a_response_may_be_old_is_not_asked_for_ever() -> None:
+    life = Life(FakeLeaf(seconds=6.0))
+    assert (life.run().status, life.wire) == ("created", ["GET", "GET", "GET", "POST"])
+
+
+def test_no_delete_goes_out_after_a_stop() -> None:
+    for after in (0.02, 0.07, 0.13, 1.0):  # asking, reading the log, writing the intent, waiting for the turn
+        old = leaf(held=OTHER)
+        old.waits = iter([2.0])
+        life = Life(old, policy=Policy(if_exists=IfExists.REPLACE))
+        _stopped(life, after, _drain)
+        assert (life.end.status, life.end.code, life.end.deleting) == ("not_attempted", "interrupted", "")
+        assert "DELETE" not in life.wire
+
+
 # --- bounds -----------------------------------------------------------------------------------------
 
 
@@ -333,7 +398,7 @@ def test_a_row_that_waits_for_its_slot_when_the_run_drains_is_not_begun() -> Non
 def test_a_drain_that_leaves_no_time_ends_a_wait_at_once_and_says_what_is_known() -> None:
     throttled = Life(FakeLeaf(repeat(F.THROTTLED)))
     _stopped(throttled, 0.5, _drain, grace=1.0)
-    assert (throttled.end.status, throttled.end.code) == ("failed", "interrupted")
+    assert (throttled.end.status, throttled.end.code) == ("not_attempted", "interrupted")
     slow = Life(leaf(F.SLOW_LATE))
     _stopped(slow, 0.5, _drain, grace=1.0)
     assert (slow.end.status, slow.end.code) == ("unresolved", "interrupted")
@@ -350,12 +415,12 @@ def test_a_drain_that_leaves_time_lets_a_lost_post_be_settled() -> None:
     ("after", "ends"),
     [
         (0.01, []),  # the first GET: nothing was done, so there is nothing to say
-        (0.055, ["failed"]),  # the intent is on its way to the disk: not sent
+        (0.055, ["not_attempted"]),  # the intent is on its way to the disk: not sent
         (0.07, ["unresolved"]),  # the POST is out
         (0.1, ["unresolved"]),  # it was stored, and the answer is under way
     ],
 )
-def test_who_is_cancelled_says_failed_only_if_nothing_was_sent(after: float, ends: list[str]) -> None:
+def test_a_row_that_is_cancelled_is_unresolved_if_anything_was_sent(after: float, ends: list[str]) -> None:
     life = Life()
     _stopped(life, after, _kill)
     assert [entry.status for entry in life.journal.outcomes] == ends

@@ -8,7 +8,7 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,7 +37,9 @@ class Turns:
     def __init__(self) -> None:
         self.held: list[float] = []
 
-    async def turn(self) -> float:
+    rate = 0.0
+
+    async def turn(self, *, urgent: bool, still_valid: Callable[[], bool]) -> float | None:
         return 0.0
 
     def hold(self, seconds: float) -> None:

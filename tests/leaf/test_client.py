@@ -53,7 +53,11 @@ class Turns:
     held: list[float] = field(default_factory=list)
     told: list[tuple[float, bool]] = field(default_factory=list)
 
-    async def turn(self) -> float:
+    rate: float = 0.0
+
+    async def turn(self, *, urgent: bool, still_valid: Callable[[], bool]) -> float | None:
+        if not still_valid():
+            return None
         self.taken += 1
         return float(self.taken)
 
@@ -290,7 +294,7 @@ async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
 
 async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None:
     class Never(Turns):
-        async def turn(self) -> float:
+        async def turn(self, *, urgent: bool, still_valid: Callable[[], bool]) -> float | None:
             await asyncio.sleep(60)
             return 0.0
 

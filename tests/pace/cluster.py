@@ -54,6 +54,7 @@ class Worker:
 
     async def turn(self) -> float:
         turn = await self.pace.turn()
+        assert turn is not None
         self.sent.append(turn)
         return turn
 

@@ -205,6 +205,45 @@ def test_first_come_first_served() -> None:
     assert warp(main()) == list(range(200))
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_urgent_request_goes_before_all_that_wait_already(count: int) -> None:
+    async def main() -> list[str]:
+        ceiling, order = Ceiling(1), list[str]()
+
+        async def want(name: str, *, urgent: bool) -> None:
+            await ceiling.turn(urgent=urgent)
+            order.append(name)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(want("new row", urgent=False))
+            await asyncio.sleep(0.5)  # the next of them has been waiting for its turn since the first went
+            for _ in range(count):
+                group.create_task(want("next step", urgent=True))
+        return order
+
+    assert warp(main()) == ["new row", *["next step"] * count, *["new row"] * 4]
+
+
+def test_a_request_that_is_not_valid_when_its_turn_comes_leaves_the_turn_to_the_next() -> None:
+    async def main() -> list[tuple[str, float]]:
+        ceiling, turns = Ceiling(1), list[tuple[str, float]]()
+        began = clock()
+
+        async def want(name: str, until: float) -> None:
+            turn = await ceiling.turn(urgent=True, still_valid=lambda: clock() - began <= until)
+            turns.append((name, round(clock() - began, 3) if turn else 0.0))
+
+        await ceiling.turn()
+        ceiling.hold(8.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(want("too old", 5.0))
+            group.create_task(want("valid", 60.0))
+        return turns
+
+    assert warp(main()) == [("too old", 0.0), ("valid", 8.0)]
+
+
 @given(st.sets(st.integers(0, 29), max_size=20))
 def test_who_gives_up_waiting_neither_blocks_the_others_nor_lets_more_through(gone: set[int]) -> None:
     async def main() -> list[float]:

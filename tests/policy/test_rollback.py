@@ -80,4 +80,4 @@ def test_what_an_earlier_rollback_began_is_settled_by_asking() -> None:
     assert _next(undo(begun, Absent(), POLICY, EARLY)) is Action.ASK
     assert _next(undo(begun, Absent(), POLICY, SETTLED)) == (Undone.DELETED, "settled-by-asking")
     assert stopped(begun, "interrupted").status is Undone.UNRESOLVED
-    assert stopped(ASKING, "interrupted").status is Undone.FAILED
+    assert stopped(ASKING, "interrupted").status is Undone.NOT_ATTEMPTED

@@ -1,0 +1,110 @@
+"""Rows that share one pace: a row that has begun goes on before others begin, so nothing is asked twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from fakes import FakeLeaf, FakeWorld, row, unheard
+from warp import BEGINNING, warp
+
+from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.ports import Sent
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.model import (
+    Answer,
+    IfExists,
+    LogVerdict,
+    NotSent,
+    Payload,
+    StillValid,
+    Verdict,
+    always,
+)
+from bulk_onboard.pace import Pace
+from bulk_onboard.policy.credentials import Policy
+from engine.support import Life
+
+
+@dataclass
+class PacedWorld:
+    """Leaf for many growers, by turns of one pace."""
+
+    pace: Pace
+    world: FakeWorld = field(default_factory=FakeWorld)
+
+    @property
+    def rate(self) -> float:
+        return self.pace.rate
+
+    def of(self, _provider: str) -> PacedWorld:
+        return self
+
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+    ) -> Answer[Verdict]:
+        await self.pace.turn(urgent=urgent)
+        return await self.world.ask(leaf_user_id, ours, sent)
+
+    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+        await self.pace.turn(urgent=True)
+        return await self.world.history(leaf_user_id, sent)
+
+    async def post(
+        self, leaf_user_id: str, payload: Payload, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        if await self.pace.turn(urgent=True, still_valid=still_valid) is None:
+            return Answer(NotSent())
+        return await self.world.post(leaf_user_id, payload, sent)
+
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        if await self.pace.turn(urgent=True, still_valid=still_valid) is None:
+            return Answer(NotSent())
+        return await self.world.delete(leaf_user_id, sent)
+
+
+def onboarded(
+    rows: int, rate: float, mode: IfExists, *, seconds: float = 0.05, pause: float = 0.0
+) -> Counter[str]:
+    """The requests that so many rows take. ``seconds``: Leaf's latency; ``pause``: asked for midway."""
+    held = "an-old-token" if mode is IfExists.REPLACE else None
+
+    async def main() -> Counter[str]:
+        world = FakeWorld(make=lambda _: FakeLeaf(held=held, created=BEGINNING, seconds=seconds))
+        paced, life, stop = PacedWorld(Pace(rate), world), Life(policy=Policy(if_exists=mode)), StopSignal()
+        work = life.shared(stop, asyncio.Semaphore(1000), paced)  # type: ignore[arg-type]
+        if pause:
+            asyncio.get_running_loop().call_later(rows / rate, paced.pace.hold, pause)
+        growers = (row(number, grower=f"g-{number}") for number in range(2, 2 + rows))
+        await work_through(growers, work.onboard, stop, starts=3 + int(rate / 10), in_hand=10_000)
+        assert {outcome.status for outcome in life.journal.outcomes} == {"created"}
+        assert len(life.journal.outcomes) == rows
+        return Counter(kind for kind, _ in world.log)
+
+    return warp(main())
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(0.1, 0.05), (0.1, 8.0), (1.0, 0.05), (10.0, 0.3), (10.0, 3.0), (300.0, 0.05)]
+)
+def test_a_post_follows_its_question_so_closely_that_nothing_is_asked_again(
+    rate: float, seconds: float
+) -> None:
+    rows = max(12, min(300, round(20 * rate)))
+    assert onboarded(rows, rate, IfExists.SKIP, seconds=seconds) == {"GET": rows, "POST": rows}
+
+
+def test_a_replacement_costs_at_most_one_question_more_however_low_the_rate() -> None:
+    requests = onboarded(12, 0.1, IfExists.REPLACE)
+    assert (requests["DELETE"], requests["POST"]) == (12, 12)
+    assert requests["GET"] <= 24
+
+
+def test_after_a_pause_only_the_rows_that_it_kept_waiting_are_asked_about_again() -> None:
+    requests = onboarded(300, 20.0, IfExists.SKIP, seconds=1.0, pause=30.0)
+    assert requests["POST"] == 300
+    assert 300 < requests["GET"] <= 300 + 20  # those in flight when it began
