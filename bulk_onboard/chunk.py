@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
@@ -39,12 +39,21 @@ class Chunk:
     ``numbers``: their numbers as a spreadsheet shows them, int64. ``cells``: a text column per position that
     was asked for, labelled 0, 1, …; "" for empty. ``not_text`` (rows x columns): `CellKind` values (uint8,
     or bool where there are only texts and values). ``ragged``: the row has more cells than the header.
+    ``whole_line``: index -> all cells of that line, also of columns that were not asked for, None if the
+    reader has no others; called for few lines. ``top``: the first line follows a header.
     """
 
     numbers: np.ndarray
     cells: pd.DataFrame
     not_text: np.ndarray
     ragged: np.ndarray
+    whole_line: Callable[[int], Sequence[str] | None] | None = None
+    top: bool = False
+
+    def line(self, i: int) -> Sequence[str]:
+        """All cells of the line with this index, as far as they are known."""
+        whole = self.whole_line(i) if self.whole_line else None
+        return self.cells.iloc[i].tolist() if whole is None else whole
 
     def taken(self, lines: np.ndarray | slice, positions: Sequence[int] | None = None) -> Chunk:
         """Some lines, and of them the columns at these positions."""
@@ -52,7 +61,14 @@ class Chunk:
         if positions is not None:
             cells = cells[list(positions)].set_axis(range(len(positions)), axis=1)
             not_text = not_text[:, positions]
-        return Chunk(self.numbers[lines], cells, not_text, self.ragged[lines])
+        at = np.arange(len(self.numbers))[lines]
+        numbers, ragged, top = self.numbers[lines], self.ragged[lines], self.top and at[:1].tolist() == [0]
+        return Chunk(numbers, cells, not_text, ragged, lambda i: self.line(int(at[i])), top)
+
+    def without(self, numbers: Sequence[int]) -> Chunk:
+        """The chunk without the lines of these numbers."""
+        stay = ~np.isin(self.numbers, numbers)
+        return self if stay.all() else self.taken(np.flatnonzero(stay))
 
     def digest(self, key: bytes, positions: Sequence[int]) -> bytes:
         """Sixteen bytes that change when anything does but columns at other positions, under this key."""

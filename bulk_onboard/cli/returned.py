@@ -77,7 +77,7 @@ def annotated(source: Source, found: Validation, path: Path) -> list[str]:
     if macros and not (place and _has_macros(place.file)):
         raise UsageError(f"--annotate {path}: {found.source} has no macros, so the name has to end in .xlsx")
     with drafts([path], _AGAIN) as (draft,), draft.writing():
-        return annotate(draft.file, found, lambda: _rows(source), place, macros=macros)
+        return annotate(draft.file, found, lambda: _lines(source), place, macros=macros)
 
 
 def _place(source: Source) -> Place | None:
@@ -98,8 +98,15 @@ def _has_macros(file: BinaryIO) -> bool:
         return "xl/vbaProject.bin" in packed.namelist()
 
 
-def _rows(source: Source) -> Iterator[Chunk]:
+def _lines(source: Source) -> Iterator[Chunk]:
+    """All columns of all lines, also of those that are not rows."""
     return source.chunks(range(len(source.header)))
+
+
+def _rows(source: Source, found: Validation) -> Iterator[Chunk]:
+    """All columns of the rows."""
+    skipped = [line.row for line in found.description.skipped_lines]
+    return (chunk.without(skipped) for chunk in _lines(source))
 
 
 def fixed(source: Source, found: Validation, path: Path) -> pd.DataFrame:
@@ -108,11 +115,11 @@ def fixed(source: Source, found: Validation, path: Path) -> pd.DataFrame:
     from bulk_onboard.report.draft import drafts  # noqa: PLC0415
 
     with drafts([path], _AGAIN) as (draft,):
-        work = repair.Repair(found, _rows(source))
+        work = repair.Repair(found, _rows(source, found))
         header, entries = work.header()
         with draft.writing():
             draft.file.write(_csv([header]))
-        for chunk in _rows(source):
+        for chunk in _rows(source, found):
             done = work.chunk(chunk)
             entries += done.repairs
             with draft.writing():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bulk_onboard.domain.input_description import SkippedLine
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.read.parts import Part
 from bulk_onboard.repeats import Findings, Sightings
@@ -54,7 +55,7 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A part has been read through and compared with the ledger. ``seen``: see `Scan`; ``sightings`` too."""
+    """A part was read and compared with the ledger. ``seen``, ``skipped``, ``sightings``: see `Scan`."""
 
     number: int
     rows: int
@@ -62,6 +63,7 @@ class Looked:
     warnings: Mapping[str, int]
     environments: Mapping[str, int]
     seen: tuple[bytes, ...]
+    skipped: tuple[SkippedLine, ...]
     sightings: Mapping[str, Sightings] = field(repr=False)
 
 

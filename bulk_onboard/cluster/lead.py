@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, scopes_of
 from bulk_onboard.engine.phases import policy_of
-from bulk_onboard.engine.scan import content_of
+from bulk_onboard.engine.scan import content_of, with_skipped
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import entries_of
@@ -153,9 +154,10 @@ class _Led:
     async def survey(self, source: Input) -> None:
         """Have every part read and checked. Raises InputError, StoppedForSafety; nothing was sent then."""
         name = source.name
-        self._description = source.description
         self._errands = list(errands(source.parts, self._settings.input.limit))
         looked = await self._looked()
+        lines = chain.from_iterable(each.skipped for each in looked)
+        self._description = with_skipped(source.description, lines)
         rows = sum(each.rows for each in looked)
         if not rows:
             raise NoRows(f"{name} has a header but no rows")
@@ -174,7 +176,7 @@ class _Led:
         warnings = sum((Counter(each.warnings) for each in looked), Counter())
         to_do = sum(self._to_do.values())
         self._facts.watch(self._settings.safety, to_do)
-        self._facts(InputDescribed(source.description))
+        self._facts(InputDescribed(self._description))
         self._facts(Scanned(name, rows, statuses, to_do, warnings))
         for note in filter(None, [source.note, *notes]):
             self._facts(Note(note))

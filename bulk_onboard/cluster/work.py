@@ -67,12 +67,15 @@ def _look(station: Station, errand: Errand) -> Looked:
                 part=True,
             )
         except NoRows:
-            return looked(rows=0, warnings={}, environments={}, seen=(), sightings={})
+            return looked(
+                rows=0, warnings={}, environments={}, seen=(), skipped=tuple(scan.skipped), sightings={}
+            )
         return looked(
             rows=sums.rows,
             warnings=dict(sums.warnings),
             environments=dict(scan.environments),
             seen=scan.seen,
+            skipped=tuple(scan.skipped),
             sightings=scan.sightings(),
         )
 

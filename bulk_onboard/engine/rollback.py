@@ -36,6 +36,7 @@ from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import OutputSettings, Settings
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
+from bulk_onboard.validation.skipped_lines import LineFilter
 
 DELETED_EVENTS = "deleted-events.jsonl"
 
@@ -72,12 +73,13 @@ def growers_listed(source: Source) -> frozenset[str]:
     if len(found) != 1:
         raise InputError(f"{source.name} has {len(found) or 'no'} columns {LEAF_USER_ID}; it needs one")
     growers = set()
-    for chunk in source.chunks(found):
+    lines = LineFilter(source.header, found[0], found)
+    for chunk in map(lines.rows, source.chunks(lines.positions)):
         for number, cell in zip(chunk.numbers.tolist(), chunk.cells[0].tolist(), strict=True):
             try:
                 growers.add(str(UUID(cell.strip())))
             except ValueError:
-                raise InputError(f"{source.name}, row {number}: the {LEAF_USER_ID} is no UUID") from None
+                raise InputError(f"{source.name}, row {number}: the {LEAF_USER_ID} is not a UUID") from None
     return frozenset(growers)
 
 

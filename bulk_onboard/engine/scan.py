@@ -17,7 +17,7 @@ import pandas as pd
 from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
-from bulk_onboard.domain.input_description import InputDescription
+from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.spool import Spooled
@@ -30,8 +30,16 @@ from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 from bulk_onboard.strangers import Strangers
-from bulk_onboard.validation.columns import PROVIDER, Columns, match_header, provider_column
+from bulk_onboard.validation.columns import (
+    LEAF_USER_ID,
+    PROVIDER,
+    Columns,
+    id_column,
+    match_header,
+    provider_column,
+)
 from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.skipped_lines import LineFilter
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
@@ -93,7 +101,8 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
     if position is None:
         return (settings.chosen,)
     found: set[str] = set()
-    for piece in _pieces(source, [position], CHUNK_ROWS, settings.input.limit):
+    lines = LineFilter(source.header, id_column(source.header, settings.input.mapping), [position])
+    for piece in _pieces(source, lines, CHUNK_ROWS, settings.input.limit):
         found.update(going.names(piece.cells[0].drop_duplicates()))
     return tuple(provider for name, provider in going.providers.items() if name in found)
 
@@ -135,6 +144,7 @@ class Scan:
         )
         self.mixed = self.columns.provider is not None
         self.environments: Counter[str] = Counter()
+        self.skipped: Sequence[SkippedLine] = ()
         self._repeats = self._nothing_seen()
         self._providers = {provider.name: provider for provider in reading.providers}
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
@@ -143,12 +153,14 @@ class Scan:
     @property
     def description(self) -> InputDescription:
         """How the source is read, with the column of each field; complete after the first reading."""
-        return with_columns(self._source.description, self._source.header, self.columns)
+        found = with_columns(self._source.description, self._source.header, self.columns)
+        return with_skipped(found, self.skipped)
 
     def chunks(self) -> Iterator[Checked]:
         """The first reading: every row, in order. Raises InputError if there is none."""
-        rows = 0
-        for piece in self._pieces():
+        rows, lines = 0, self._lines()
+        self.skipped = lines.skipped
+        for piece in self._pieces(lines):
             self._seen.append(self._digest(piece))
             checked, names = self._named_and_checked(piece)
             rows += len(checked.frame)
@@ -159,7 +171,8 @@ class Scan:
             yield checked
             del piece, checked, names  # not to be held with the next ones
         if not rows:
-            raise NoRows(f"{self._source.name} has a header but no rows")
+            others = f", only {len(self.skipped):,} other lines" if self.skipped else ""
+            raise NoRows(f"{self._source.name} has a header but no rows{others}")
 
     def findings(self) -> pd.DataFrame:
         """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens.
@@ -235,7 +248,7 @@ class Scan:
     def _again(self, wanted: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
         """The chunks once more, as far as these rows go, and their lines in each. Raises InputError."""
         left = len(wanted)
-        for piece, seen in zip(self._pieces(), self._seen, strict=False):
+        for piece, seen in zip(self._pieces(self._lines()), self._seen, strict=False):
             if not left:
                 return
             if self._digest(piece) != seen:
@@ -297,14 +310,18 @@ class Scan:
         cells = checked.payload.loc[mine, ENVIRONMENT]
         return Counter(cells.where(cells != "", usual).tolist())
 
-    def _pieces(self) -> Iterator[Chunk]:
-        reading, columns = self._reading, self.columns
+    def _lines(self) -> LineFilter:
+        """What skips the lines that are not rows, the same ones in each reading."""
+        columns = self.columns
         positions = [*columns.fields.values(), *(i for _, i in columns.keep)]
         if columns.provider is not None:
             positions.append(columns.provider)
         if self._strangers:
             positions += columns.users.values()
-        yield from _pieces(self._source, positions, reading.chunk_rows, reading.limit)
+        return LineFilter(self._source.header, columns.fields.get(LEAF_USER_ID), positions)
+
+    def _pieces(self, lines: LineFilter) -> Iterator[Chunk]:
+        yield from _pieces(self._source, lines, self._reading.chunk_rows, self._reading.limit)
 
     def _digest(self, piece: Chunk) -> bytes:
         """Of all that a row, its grower and its secrets are told by; not of the kept columns."""
@@ -334,15 +351,20 @@ def with_columns(description: InputDescription, header: Sequence[str], columns: 
     return replace(description, columns={**columns.names, **columns.user_names, **provider})
 
 
+def with_skipped(description: InputDescription, lines: Iterable[SkippedLine]) -> InputDescription:
+    """A description that names these lines, too, as not being rows."""
+    return replace(description, skipped_lines=tuple(sorted({*description.skipped_lines, *lines})))
+
+
 def content_of(seen: Iterable[bytes]) -> str:
     """A digest of all that was seen of a file."""
     return blake2b(b"".join(seen), digest_size=16).hexdigest()
 
 
-def _pieces(source: Source, positions: Sequence[int], size: int, limit: int | None) -> Iterator[Chunk]:
+def _pieces(source: Source, lines: LineFilter, size: int, limit: int | None) -> Iterator[Chunk]:
     """The rows of a source, no more than ``limit``."""
     left = limit
-    for piece in source.chunks(positions, size):
+    for piece in map(lines.rows, source.chunks(lines.positions, size)):
         if left is not None:
             piece = piece.taken(slice(left))  # noqa: PLW2901
             left -= len(piece.numbers)

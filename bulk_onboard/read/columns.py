@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +38,7 @@ def make_chunk(
     *,
     not_text: np.ndarray | None = None,
     ragged: np.ndarray | None = None,
+    whole_line: Callable[[int], Sequence[str] | None] | None = None,
 ) -> Chunk:
     """A chunk of these columns; all cells are text and no row is ragged unless said otherwise."""
     cells = pd.DataFrame(dict(enumerate(map(text_column, columns))), index=pd.RangeIndex(len(numbers)))
@@ -46,6 +47,7 @@ def make_chunk(
         cells,
         np.zeros(cells.shape, bool) if not_text is None else not_text,
         np.zeros(len(numbers), bool) if ragged is None else ragged,
+        whole_line,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice
 from operator import itemgetter
 from typing import Self
@@ -26,6 +27,7 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 # What Excel writes and obeys; it is no row.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?\s*\Z', re.IGNORECASE)
 _SAMPLE_ROWS = 200
+_UUID_LENGTH = 36
 
 # A farm's boundary can have more than the 131,072 characters that csv allows.
 csv.field_size_limit(max(csv.field_size_limit(), text.LONGEST_LINE))
@@ -158,7 +160,8 @@ class Delimited:
             rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)
             return _chunk(rows, number, columns, len(layout.header)), len(rows), len(lines)
         count = len(found[0])
-        return make_chunk(np.arange(number, number + count, dtype=np.int64), found), count, count
+        numbers = np.arange(number, number + count, dtype=np.int64)
+        return make_chunk(numbers, found, whole_line=_whole_lines(piece, layout.delimiter)), count, count
 
     def _untidy(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
@@ -204,10 +207,20 @@ def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
     return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
+def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
+    """All cells of a line of a piece in which each line is a row."""
+
+    @cache
+    def lines() -> list[bytes]:
+        return piece.split(b"\n")
+
+    return lambda i: next(_reader(iter([lines()[i].decode()]), delimiter), [])
+
+
 def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], width: int) -> Chunk:
     """Rows as they stand in the file -> columns, without the blank ones."""
     numbers = np.arange(first, first + len(rows), dtype=np.int64)
-    ragged = np.zeros(len(rows), bool)
+    ragged, whole = np.zeros(len(rows), bool), rows
     if set(map(len, rows)) != {width}:
         rows, ragged = _squared(rows, width)
     blank = (
@@ -216,7 +229,15 @@ def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], width: int
     if blank := [i for i in blank if not ragged[i] and is_blank(rows[i])]:
         filled = np.delete(np.arange(len(rows)), blank)
         rows, numbers, ragged = [rows[i] for i in filled], numbers[filled], ragged[filled]
-    return make_chunk(numbers, [_column(rows, i) for i in columns], ragged=ragged)
+        whole = [whole[i] for i in filled]
+    # Rows take several times the memory of their text: only those without an id in its place are kept.
+    odd = {i: row for i, row in enumerate(whole) if _is_odd(row, columns[0])} if columns else {}
+    return make_chunk(numbers, [_column(rows, i) for i in columns], ragged=ragged, whole_line=odd.get)
+
+
+def _is_odd(row: list[str], key: int) -> bool:
+    """Whether the reader of a chunk may ask for all of the row: see `skipped_lines`."""
+    return len(row) <= key or len(row[key]) != _UUID_LENGTH or row[0].startswith("#")
 
 
 def _column(rows: list[list[str]], at: int) -> list[str]:

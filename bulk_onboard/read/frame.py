@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -53,7 +53,9 @@ class Frame:
             shape = (len(piece), len(columns))
             not_text = np.stack([mask for _, mask in found], axis=1) if found else np.zeros(shape, bool)
             numbers = np.arange(start, start + len(piece), dtype=np.int64) + FIRST_ROW
-            yield make_chunk(numbers, [texts for texts, _ in found], not_text=not_text)
+            yield make_chunk(
+                numbers, [texts for texts, _ in found], not_text=not_text, whole_line=_whole_lines(piece)
+            )
 
     def changed(self) -> bool:
         """Never: it is a copy."""
@@ -67,6 +69,10 @@ class Frame:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _whole_lines(piece: pd.DataFrame) -> Callable[[int], list[str]]:
+    return lambda i: [_as_text(piece.iloc[i : i + 1, at])[0][0] for at in range(piece.shape[1])]
 
 
 def _as_text(column: pd.Series[Any]) -> tuple[list[str], np.ndarray]:

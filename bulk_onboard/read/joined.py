@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
@@ -40,8 +41,9 @@ class Joined:
         for part, at in zip(self._parts, self._places, strict=True):
             places = [at[i] for i in columns]
             with open_part(part) as source:
-                for chunk in source.chunks(_there(places), size):
-                    yield spread(chunk, places) if None in places else chunk
+                for i, chunk in enumerate(source.chunks(_there(places), size)):
+                    full = spread(chunk, places) if None in places else chunk
+                    yield replace(full, top=full.top or i == 0)
 
     def require_text(self, columns: Sequence[int]) -> None:
         """Raises InputError if one of these columns can hold no text in one of the files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ def spread(chunk: Chunk, places: Places) -> Chunk:
         else:
             column = next(found)
             cells[i], not_text[:, i] = chunk.cells[column], chunk.not_text[:, column]
-    return Chunk(chunk.numbers, pd.DataFrame(cells), not_text, chunk.ragged)
+    return replace(chunk, cells=pd.DataFrame(cells), not_text=not_text)
 
 
 def lined_up(headers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[Places]]:

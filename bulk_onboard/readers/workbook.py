@@ -8,7 +8,7 @@ import struct
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Self
 
@@ -298,7 +298,8 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
             cells += sum(max(row.filled, len(table.header)) for row in taken)
             if cells > MOST_CELLS:
                 raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
-            table.chunks.append(_chunk(taken, len(table.header), table.shift))
+            chunk = _chunk(taken, len(table.header), table.shift)
+            table.chunks.append(replace(chunk, top=not table.chunks))
             table.last = taken[-1].number + table.shift
         tables.append(table)
     return tables

@@ -62,6 +62,15 @@ def provider_column(header: Sequence[str], mapping: Mapping[str, str], name: str
     return found[0] if found else None
 
 
+def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
+    """Where the column of the growers' ids is, None if there is none, or several."""
+    mapped = next(
+        (column for field, column in mapping.items() if normal(field) == normal(LEAF_USER_ID)), None
+    )
+    found = _positions(header, mapped or LEAF_USER_ID, exact=mapped is not None)
+    return found[0] if len(found) == 1 else None
+
+
 def match_header(
     header: Sequence[str],
     providers: Sequence[Provider],

@@ -70,7 +70,7 @@ SHAPES = [
     faulty("long.csv", data(f"{HEADER}{IDS[0]},a,b\n{IDS[1]},t,,\n"), ragged_row=[2]),
     refused("one-column.csv", data(f"leafUserId\n{IDS[0]}\n"), "refreshToken is missing", "leafUserId"),
     refused("prose.txt", data("Dear all,\nhere they are.\n"), "leafUserId is missing", "Dear all"),
-    faulty("header-twice.csv", data(GOOD + HEADER + good(2, 3)), bad_leaf_user_id=[5]),
+    fine("header-twice.csv", data(GOOD + HEADER + good(2, 3)), rows=5),
     refused(
         "two-headers.csv",
         data(f"leafUserId,Leaf User-ID,refreshToken\n{IDS[0]},x,t\n"),

@@ -1,0 +1,295 @@
+"""Lines of a file that are not rows: comments, totals, footers, lines of dashes and the like. Pure.
+
+A line is skipped only if it is recognised as one of these and none of its cells could be an id or token. A
+row that is skipped by mistake is a lost grower; a line that is kept by mistake is an invalid row, which a
+person looks at. So a line in doubt is a row. Only a comment may hold anything.
+
+Nearly all lines have an id in its usual form. They are recognised many at a time; the others are judged one
+by one, by all of their cells.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from bulk_onboard.chunk import Chunk
+from bulk_onboard.domain.input_description import SkippedLine
+from bulk_onboard.texts import bytes_of
+from bulk_onboard.validation.columns import normal
+
+_UUID_LENGTH = 36
+_LONGEST_WORD = 30
+_MOST_DIGITS = 15  # a spreadsheet keeps no more digits of a number
+_HEX = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdefABCDEF", np.uint8))
+_BLANKS = " \t\r\n\u00a0\u200b\ufeff"
+_EDGES = (
+    _BLANKS
+    + ".,;:!?()[]{}<>\"'`*/&|"
+    + "\u00a9\u00ab\u00bb\u2018\u2019\u201c\u201d\u201e\u2013\u2014\u2026\u3001\u3002\uff0c\uff1a"
+)
+# An error value of a spreadsheet begins like a comment.
+_ERROR = re.compile(
+    r"#(?:#+|\S*[!?]|N/\S+|NV|NUM|NAME|REF|VALUE|GETTING_DATA|SPILL|CALC|FIELD)", re.IGNORECASE
+)
+_DASHES = r"\-=_+*~\u2010-\u2015\u2500-\u257f"
+_RULER = re.compile(rf"[{_DASHES}|:.\s]*[{_DASHES}]{{2}}[{_DASHES}|:.\s]*")
+_COUNT = re.compile(r"^\W*\d|[:=\uff1a]\s*\d")  # "2 rows", "Rows: 2"; but "row 2" is rather a name
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[a-z]{2,})+", re.IGNORECASE)
+_JOINED = re.compile(r"[-./'_\u2019]")
+_WITHOUT_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # Thai, Chinese, …
+_PARTICLES = re.compile(r"al|bin|d[aeiou]|das|del|della|de[nr]|dos|el?|et|i|l[ae]|v[ao]n|und|y")  # of names
+
+
+class LineFilter:
+    """Removes the lines that are not rows from the chunks of one file, in their order.
+
+    ``positions``: the columns that have to be read for that; ``skipped``: the lines that were removed so far.
+    """
+
+    def __init__(self, header: Sequence[str], id_column: int | None, wanted: Sequence[int]) -> None:
+        """``id_column``: position of the leafUserId in the header, None if the file has none; ``wanted``:
+        positions of the columns that the chunks are to have in the end."""
+        needed = (each for each in (id_column, 0) if each is not None and each not in wanted)
+        self.positions = [*wanted, *dict.fromkeys(needed)]
+        self._width = len(wanted)
+        self._names = frozenset(normal(name) for name in header if name)
+        self._id_at = None if id_column is None else self.positions.index(id_column)
+        self._first_at = self.positions.index(0)
+        self._below_header, self._last = True, 0
+        self._rows = self._hashes = 0
+        self.skipped: list[SkippedLine] = []
+
+    def rows(self, chunk: Chunk) -> Chunk:
+        """A chunk of the columns at `positions` -> the wanted columns, without lines that are not rows."""
+        if chunk.top:
+            self._below_header, self._last = True, 0
+        suspects = self._suspects(chunk)
+        reasons = self._reasons(chunk, suspects) if len(suspects) else {}
+        self._below_header = self._below_header and len(reasons) == len(chunk.numbers)
+        self._last = int(chunk.numbers[-1])
+        if not reasons:
+            return self._narrow(chunk)
+        self.skipped += [SkippedLine(int(chunk.numbers[i]), reason) for i, reason in sorted(reasons.items())]
+        return self._narrow(chunk.taken(np.delete(np.arange(len(chunk.numbers)), list(reasons))))
+
+    def _narrow(self, chunk: Chunk) -> Chunk:
+        if self._width == len(self.positions):
+            return chunk
+        cells, not_text = chunk.cells.iloc[:, : self._width], chunk.not_text[:, : self._width]
+        return replace(chunk, cells=cells, not_text=not_text)
+
+    def _suspects(self, chunk: Chunk) -> np.ndarray:
+        """The lines without an id in its usual form, and those that begin with ``#``."""
+        if self._id_at is None:
+            self._count_hashes(_begin_with_hash(chunk, self._first_at))
+            return np.arange(len(chunk.numbers))
+        data, starts, lengths = bytes_of(pa.array(chunk.cells[self._id_at], pa.large_string()))
+        suspect = lengths != _UUID_LENGTH
+        long = np.flatnonzero(~suspect)
+        suspect[long] = (data[starts[long] + 8] != ord("-")) | ~_HEX[data[starts[long]]]
+        if self._first_at != self._id_at:
+            hashes = _begin_with_hash(chunk, self._first_at)
+            self._count_hashes(hashes[~suspect])
+            suspect |= hashes
+        return np.flatnonzero(suspect)
+
+    def _count_hashes(self, rows: np.ndarray) -> None:
+        """Where most rows begin with ``#`` in another column than the id's, it is part of a number."""
+        self._rows += len(rows)
+        self._hashes += int(rows.sum())
+
+    def _reasons(self, chunk: Chunk, suspects: np.ndarray) -> dict[int, str]:
+        """Index in the chunk -> why the line is not a row."""
+        reasons: dict[int, str] = {}
+        lone: dict[int, str] = {}
+        for i in suspects.tolist():
+            cells = [cell.strip(_BLANKS) for cell in chunk.line(i)]
+            below_header = self._below_header and len(reasons) == i
+            if reason := self._reason(cells, below_header=below_header):
+                reasons[i] = reason
+            elif cells[0] and not any(cells[1:]) and _is_prose(cells[0], words=1):
+                lone[i] = cells[0]
+        for block in _blocks(sorted({*lone, *reasons}) if lone else ()):
+            if self._ends_report(block, chunk, reasons, lone):
+                reasons |= {i: "footer" for i in block if i in lone}
+        return reasons
+
+    def _reason(self, cells: Sequence[str], *, below_header: bool) -> str | None:
+        filled = [cell for cell in cells if cell]
+        if not filled:
+            return None
+        first = filled[0]
+        if cells[0].startswith("#") and 2 * self._hashes <= self._rows:
+            return None if _ERROR.fullmatch(cells[0]) else "comment"
+        if filled == ["\x1a"]:
+            return "end-of-file mark"
+        if all(map(_RULER.fullmatch, filled)):
+            return "line of dashes"
+        if all(normal(cell) in self._names for cell in filled) and len(filled) > 1:
+            return "repeated header"
+        if _is_total(first) and all(map(_is_of_total, filled)):
+            return "total"
+        if len(filled) == 1 and cells[0] and _is_footer(first) and _is_prose(first, words=1):
+            return "footer"
+        if below_header and len(filled) > 1 and all(map(_is_help, filled)):
+            return "types or help below the header"
+        return None
+
+    def _ends_report(
+        self, block: Sequence[int], chunk: Chunk, reasons: dict[int, str], lone: dict[int, str]
+    ) -> bool:
+        """Whether neighbouring lines with only a first cell are the footer of a report, below a blank line.
+
+        One of them is known as part of a footer, or they are the last lines and one is a sentence.
+        """
+        before = int(chunk.numbers[block[0] - 1]) if block[0] else self._last
+        if not before or chunk.numbers[block[0]] - before == 1:
+            return False
+        if any(reasons.get(i) == "footer" for i in block):
+            return True
+        return block[-1] == len(chunk.numbers) - 1 and any(_is_sentence(lone[i]) for i in block if i in lone)
+
+
+def _begin_with_hash(chunk: Chunk, at: int) -> np.ndarray:
+    data, starts, lengths = bytes_of(pa.array(chunk.cells[at], pa.large_string()))
+    begin = np.zeros(len(lengths), bool)
+    filled = np.flatnonzero(lengths)
+    begin[filled] = data[starts[filled]] == ord("#")
+    return begin
+
+
+def _blocks(lines: Iterable[int]) -> Iterator[list[int]]:
+    """Runs of neighbours."""
+    block: list[int] = []
+    for i in lines:
+        if block and i != block[-1] + 1:
+            yield block
+            block = []
+        block.append(i)
+    if block:
+        yield block
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+class _Words(NamedTuple):
+    totals: frozenset[str]
+    counted: frozenset[str]
+    between: frozenset[str]
+    types: frozenset[str]
+    help: re.Pattern[str]
+    footers: re.Pattern[str]
+    unspaced: re.Pattern[str]
+    unspaced_only: re.Pattern[str]
+
+
+@cache
+def _words() -> _Words:
+    lists: dict[str, list[str]] = tomllib.loads(
+        files(__package__).joinpath("line_words.toml").read_text("utf-8")
+    )
+    sets = {name: frozenset(_split(" ".join(words))) for name, words in lists.items()}
+    counting = sets["totals"] | sets["counted"] | sets["between"]
+    unspaced = "|".join(sorted(filter(_WITHOUT_SPACES.search, counting), key=len, reverse=True))
+    return _Words(
+        sets["totals"],
+        sets["counted"],
+        sets["between"],
+        sets["types"],
+        re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, lists['help']))})(?!\w)"),
+        re.compile("|".join(map(re.escape, lists["footers"]))),
+        re.compile(unspaced),
+        re.compile(f"(?:{unspaced})+"),
+    )
+
+
+def _split(text: str) -> list[str]:
+    """The words of a text: runs of letters, in lower case."""
+    letters = (c if unicodedata.category(c)[0] in "LM" else " " for c in unicodedata.normalize("NFC", text))
+    return "".join(letters).casefold().split()
+
+
+def _is_total(text: str) -> bool:
+    """Whether a cell says total, or how many rows there are, and nothing else."""
+    if len(text) > 2 * _LONGEST_WORD:
+        return False
+    known = _words()
+    words = [part for word in _split(text) for part in _parts(word)]
+    if not words or not all(word in known.totals | known.counted | known.between for word in words):
+        return False
+    if not known.totals.isdisjoint(words):
+        return True
+    return not known.counted.isdisjoint(words) and _COUNT.search(text) is not None
+
+
+def _is_of_total(text: str) -> bool:
+    return _is_total(text) or _is_number(text) or not any(map(str.isalnum, text))
+
+
+def _parts(word: str) -> list[str]:
+    """The known words that a word consists of, in languages without spaces between words."""
+    known = _words()
+    return known.unspaced.findall(word) if known.unspaced_only.fullmatch(word) else [word]
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is a number, an amount or a date: without letters, and short enough."""
+    digits = sum(c.isdigit() for c in text)
+    return 0 < digits <= _MOST_DIGITS and not any(c.isalpha() for c in text)
+
+
+def _is_footer(text: str) -> bool:
+    return bool(_words().footers.search(text.casefold()))
+
+
+def _is_help(text: str) -> bool:
+    words, known = _split(text), _words()
+    if words and all(word in known.types for word in words) and len(text) <= 2 * _LONGEST_WORD:
+        return True
+    return known.help.search(text.casefold()) is not None and _is_prose(text, words=2)
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether it is more than a name: names begin with capitals, but for particles."""
+    words = [word for word in text.split() if word.strip(_EDGES)]
+    small = (word for word in words if word[0].islower() and not _PARTICLES.fullmatch(word.casefold()))
+    return len(words) > 1 and (next(small, None) is not None or text.endswith((".", ":")) or len(words) > 4)
+
+
+def _is_prose(text: str, *, words: int) -> bool:
+    """Whether a text has at least so many words, and nothing in it could be an id or a token."""
+    pieces = [piece for piece in (word.strip(_EDGES) for word in text.split()) if piece]
+    return len(pieces) >= words and all(map(_is_word, pieces))
+
+
+def _is_word(piece: str) -> bool:
+    """Whether it is a word of a language, a number, a date or an email address, rather than a token."""
+    if len(piece) > _LONGEST_WORD:
+        return False
+    if _is_number(piece) or len(piece) <= 3 or _EMAIL.fullmatch(piece):
+        return True
+    parts = [part for part in _JOINED.split(piece) if part]
+    if any(len(part) == 2 and not part.isdigit() for part in parts):
+        return False
+    return all(part.isdigit() or (_is_of_letters(part) and not _is_scrambled(part)) for part in parts)
+
+
+def _is_of_letters(part: str) -> bool:
+    return all(unicodedata.category(c)[0] in "LM" for c in part)
+
+
+def _is_scrambled(part: str) -> bool:
+    """Whether capitals stand in the midst of it, as in tokens."""
+    return sum(a.islower() and b.isupper() for a, b in pairwise(part)) > 2
