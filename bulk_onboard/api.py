@@ -32,7 +32,8 @@ class Options(TypedDict, total=False):
     limit: int
     keep: tuple[str, ...]
     map: Mapping[str, str]
-    sheet: str
+    sheet: str | tuple[str, ...]
+    hidden: str
     encoding: str
     canary: int
     max_failures: int | str

@@ -55,7 +55,7 @@ class InputSettings:
     ``create_users``: growers may be named by an externalId or an email, and who has no Leaf user gets one.
     """
 
-    sheet: str | None = None
+    sheets: tuple[str, ...] = ()
     hidden: str | None = None
     encoding: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -68,8 +68,7 @@ class InputSettings:
     @property
     def reading(self) -> ReadOptions:
         """What the readers need to know of it."""
-        sheets = () if self.sheet is None else (self.sheet,)
-        return ReadOptions(sheets, self.hidden, self.encoding, tuple(self.mapping.values()))
+        return ReadOptions(self.sheets, self.hidden, self.encoding, tuple(self.mapping.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ FOUND = InputDescription(
     columns={"leafUserId": "leafUserId", "refreshToken": "Raven token"},
     path_columns=("provider",),
     skipped_lines=tuple(SkippedLine(row, "a total") for row in range(7, 14)),
-    hidden_rows=1,
+    hidden_rows=(7,),
     notes=("A note.",),
 )
 
@@ -34,7 +34,7 @@ def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
         "From the path": "provider",
         "Skipped": "row 7 (a total), row 8 (a total), row 9 (a total), row 10 (a total), row 11 (a total),"
         " 2 more",
-        "Hidden": "1 row, not read",
+        "Hidden": "row 7; a run needs --hidden include or skip",
         "Note": "A note.",
     }
     assert described(InputDescription("a", "DataFrame")) == [("File type", "DataFrame")]

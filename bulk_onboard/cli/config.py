@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import click
 from pydantic import (
@@ -60,7 +60,8 @@ class Options(BaseModel):
     limit: Positive | None = None
     keep: Names = ()
     map: Annotated[dict[str, str], BeforeValidator(parse.mapping)] = {}
-    sheet: str | None = None
+    sheet: Annotated[tuple[str, ...], BeforeValidator(parse.sheets)] = ()
+    hidden: Literal["include", "skip"] | None = None
     encoding: Encoding | None = None
     canary: NotNegative = 0
     max_failures: Annotated[s.MaxFailures | None, BeforeValidator(parse.max_failures)] = None
@@ -253,7 +254,8 @@ def _frozen(
         leaf=leaf,
         sandbox=s.SandboxSettings(options.sandbox_reset, options.sandbox_faults) if options.sandbox else None,
         input=s.InputSettings(
-            sheet=options.sheet,
+            sheets=options.sheet,
+            hidden=options.hidden,
             encoding=options.encoding,
             mapping=options.map,
             keep=options.keep,

@@ -83,8 +83,23 @@ as_json = click.option(
 
 plain_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+sheet = click.option(
+    "--sheet",
+    multiple=True,
+    metavar="NAME",
+    callback=parsed(parse.sheets),
+    help="Sheet of a workbook. Repeatable; '*' reads all sheets with growers.",
+)
+hidden = click.option(
+    "--hidden",
+    type=click.Choice(["include", "skip"]),
+    help="Rows that a filter or a collapsed group hides: use them too, or leave them out."
+    "  [default: refuse to run]",
+)
+
 reading = together(
-    click.option("--sheet", metavar="NAME", help="Sheet of a workbook."),
+    sheet,
+    hidden,
     click.option(
         "--encoding",
         metavar="NAME",

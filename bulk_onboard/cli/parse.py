@@ -6,7 +6,7 @@ import codecs
 import csv
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,6 +48,11 @@ def rate(value: str | float) -> float:
     if isinstance(value, bool) or not found or unit not in _PER_SECOND:
         raise ValueError(f"{str(value)!r} is not a rate, such as 10, 5/s, 600/min or 3600/h (0: no ceiling)")
     return float(found[1]) / _PER_SECOND[unit]
+
+
+def sheets(value: str | Sequence[str]) -> tuple[str, ...]:
+    """One name of a sheet or several; ``*`` stands for all."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def encoding(value: str) -> str:

@@ -32,6 +32,8 @@ to nobody. Running the same command again does only what is left.
 @click.argument("run", shell_complete=suggest.runs)
 @click.option("--dry-run", is_flag=True, help="Only ask Leaf what would be deleted.")
 @click.option("--only", metavar="FILE", help="Only the growers in the column leafUserId of FILE.")
+@options.sheet
+@options.hidden
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.sandbox
 @options.pace
@@ -80,9 +82,11 @@ def command(
 
 
 def _listed(file: str, settings: Settings) -> Collection[str]:
+    from bulk_onboard.domain.input_description import require_decision  # noqa: PLC0415
     from bulk_onboard.engine.rollback import growers_listed  # noqa: PLC0415
 
     with opened(file, settings.input) as source:
+        require_decision(source.description)
         return growers_listed(source)
 
 

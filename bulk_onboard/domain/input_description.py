@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from bulk_onboard.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
@@ -39,8 +41,9 @@ class InputDescription:
     as ``semicolon``; ``sheets`` and ``unread_sheets``: those that are read, and others that have content;
     ``header_row``: as a spreadsheet shows it; ``columns``: field -> header of the column it is read from;
     ``path_columns``: columns whose values come from ``name=value`` segments of the path; ``skipped_lines``:
-    lines that are not rows; ``hidden_rows``: how many rows a filter or a collapsed group hides, and
-    ``hidden_included``: whether they are read; ``notes``: sentences about anything else the user should know.
+    lines that are not rows; ``hidden_rows``: the numbers of rows that a filter, a collapsed group or the
+    owner hides; ``hidden``: as in `ReadOptions`; ``notes``: sentences about anything else the user should
+    know.
     """
 
     name: str
@@ -56,8 +59,8 @@ class InputDescription:
     columns: Mapping[str, str] = field(default_factory=dict)
     path_columns: tuple[str, ...] = ()
     skipped_lines: tuple[SkippedLine, ...] = ()
-    hidden_rows: int = 0
-    hidden_included: bool = False
+    hidden_rows: tuple[int, ...] = ()
+    hidden: str | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -101,6 +104,23 @@ def described(found: InputDescription) -> list[tuple[str, str]]:
 _SHOWN = 5
 
 
+def rows_in_words(numbers: Sequence[int]) -> str:
+    """``row 3``, or ``3 rows (3, 9, 12)``."""
+    if len(numbers) == 1:
+        return f"row {numbers[0]}"
+    more = ", …" if len(numbers) > _SHOWN else ""
+    return f"{len(numbers):,} rows ({', '.join(map(str, numbers[:_SHOWN]))}{more})"
+
+
+def require_decision(found: InputDescription) -> None:
+    """Raises InputError if rows are hidden and the user has not said whether they count."""
+    if found.hidden_rows and found.hidden is None:
+        raise InputError(
+            f"{found.name}: {rows_in_words(found.hidden_rows)} hidden by a filter or a collapsed group;"
+            " run again with --hidden include to use hidden rows too, or --hidden skip to leave them out"
+        )
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
@@ -122,5 +142,5 @@ def _skipped(lines: Sequence[SkippedLine]) -> str:
 def _hidden(found: InputDescription) -> str:
     if not found.hidden_rows:
         return ""
-    count = f"{found.hidden_rows:,} row{'' if found.hidden_rows == 1 else 's'}"
-    return f"{count}, {'read too' if found.hidden_included else 'not read'}"
+    fates = {"include": "read too", "skip": "not read", None: "a run needs --hidden include or skip"}
+    return f"{rows_in_words(found.hidden_rows)}; {fates[found.hidden]}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bulk_onboard.ascending import without
+from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write, write_put_aside
 from bulk_onboard.engine.foresee import foresee
@@ -85,6 +86,7 @@ async def onboard(
     Raises InputError if the file cannot be used, LedgerBusy if another run holds the ledger, LedgerError,
     OutputError. A refused login or an early stop is no exception but the result's exit code.
     """
+    require_decision(source.description)
     if reading is None:
         reading = await asyncio.to_thread(reading_of, source, settings)
     plan = await asyncio.to_thread(_planned, settings)

@@ -65,7 +65,14 @@ class Parts:
             sheets=tuple(dict.fromkeys(sheet for each in found for sheet in each.sheets)),
             unread_sheets=tuple(dict.fromkeys(sheet for each in found for sheet in each.unread_sheets)),
             header_row=header_rows.pop() if len(header_rows) == 1 else None,
-            hidden_rows=sum(each.hidden_rows for each in found),
+            skipped_lines=tuple(
+                line._replace(row=line.row + head.shift)
+                for head in self.heads
+                for line in head.description.skipped_lines
+            ),
+            hidden_rows=tuple(
+                row + head.shift for head in self.heads for row in head.description.hidden_rows
+            ),
             notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),
         )
 

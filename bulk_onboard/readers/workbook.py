@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
-from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SkippedLine
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SkippedLine, rows_in_words
 from bulk_onboard.errors import InputError
 from bulk_onboard.marks import SUMMARY_MARK
 from bulk_onboard.read.columns import make_chunk
@@ -38,7 +38,6 @@ MOST_CELLS = 40_000_000
 
 # Rows looked at for the header and for growers.
 _TOP = 10 * LOOKED_AT
-_SHOWN = 10
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 _ALL = "*"
 _FAULTS = (
@@ -102,7 +101,6 @@ class Workbook:
     @property
     def description(self) -> InputDescription:
         """The sheets that are read, others with content, and rows that are hidden or struck through."""
-        hidden = tuple(chain.from_iterable(table.hidden for table in self.tables))
         return InputDescription(
             self.name,
             self._file_type,
@@ -110,20 +108,18 @@ class Workbook:
             unread_sheets=tuple(self._unread),
             header_row=self.header_row,
             skipped_lines=tuple(chain.from_iterable(table.skipped for table in self.tables)),
-            hidden_rows=len(hidden),
-            hidden_included=bool(hidden) and self._options.hidden != "skip",
-            notes=tuple(self._notes(hidden)),
+            hidden_rows=tuple(chain.from_iterable(table.hidden for table in self.tables)),
+            hidden=self._options.hidden,
+            notes=tuple(self._notes()),
         )
 
-    def _notes(self, hidden: Sequence[int]) -> Iterator[str]:
+    def _notes(self) -> Iterator[str]:
         if len(self.tables) > 1:
             starts = [f"{t.sheet!r} from {t.header_row + t.shift + 1:,}" for t in self.tables]
             yield f"rows are numbered through {len(starts)} sheets: {', '.join(starts)}"
-        if hidden:
-            yield f"hidden by a filter, a collapsed group or by hand: {_rows(hidden)}"
         struck = list(chain.from_iterable(table.struck for table in self.tables))
         if struck:
-            yield f"text is struck through in {_rows(struck)}; delete such rows if they must not be sent"
+            yield f"text is struck through in {rows_in_words(struck)}; delete rows that must not be sent"
 
     @property
     def header_row(self) -> int:
@@ -266,14 +262,6 @@ def _is_summary(top: Sequence[SheetRow]) -> bool:
 
 def _listed(sheets: Sequence[str]) -> str:
     return ", ".join(map(repr, sheets))
-
-
-def _rows(numbers: Sequence[int]) -> str:
-    """``row 3``, or ``3 rows (3, 9, 12)``."""
-    if len(numbers) == 1:
-        return f"row {numbers[0]}"
-    more = ", …" if len(numbers) > _SHOWN else ""
-    return f"{len(numbers):,} rows ({', '.join(map(str, numbers[:_SHOWN]))}{more})"
 
 
 # --- their rows -----------------------------------------------------------------------------------------
