@@ -2,7 +2,8 @@
 list is worth. Pure.
 
 A list is a hint, not proof: a sample of it is compared with single requests, and one contradiction, then or
-later, is enough to ask one by one.
+later, is enough to ask one by one. It saves the requests for growers that it shows as connected. All others
+are asked about singly before anything is sent: a page is too old by then.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from bulk_onboard.policy.credentials import (
     Moment,
     Next,
     Policy,
-    Progress,
     Step,
     decide,
     first,
@@ -33,8 +33,8 @@ PAGE = 100
 FEWEST = 100
 # Single requests that compare the list with the truth, in either direction.
 SAMPLE = 20
-# The same where the list shows nobody as connected: it may be one that never does.
-SAMPLE_IF_NONE = 100
+# At most so many pages per row are read: it is not known beforehand how many growers they show as connected.
+PAGES_PER_ROW = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ def sized(start: Page, asked: int = PAGE) -> Size:
 
 
 def most_pages(rows: int) -> int:
-    """As many pages as may be read for so many rows, and be cheaper than single requests."""
-    return rows - 2 * SAMPLE - 1
+    """As many pages as may be read for so many rows: a small part of what they may save."""
+    return int(rows * PAGES_PER_ROW) - 2 * SAMPLE
 
 
 def pays(rows: int, size: Size) -> bool:
-    """Whether pages take fewer requests than rows. No more rows are saved than there are users."""
+    """Whether pages are worth it. No more requests are saved than there are users."""
     return size.pages <= most_pages(min(rows, size.users or 0))
 
 
@@ -91,7 +91,8 @@ class End:
 def chosen(rows: int, size: Size) -> str:
     """Why pages, for people."""
     return (
-        f"Leaf lists {size.users:,} users: asking in {size.pages:,} pages instead of {rows:,} single requests"
+        f"Leaf lists {size.users:,} users: reading {size.pages:,} pages first; of {rows:,} growers only those"
+        " that the pages do not show as connected are asked about one by one"
     )
 
 
@@ -100,7 +101,7 @@ def not_chosen(rows: int, size: Size | None) -> str:
     if size is None:
         return f"Leaf's list of users is longer than it is worth: asking {rows:,} times, one by one"
     listed = f"{size.users:,} users" if size.users else "no users"
-    return f"Leaf lists {listed}: asking {rows:,} times, one by one, takes no more requests than the list"
+    return f"Leaf lists {listed}: asking {rows:,} times, one by one: the list is not worth its requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,8 @@ def spots(listing: Listing, wanted: Mapping[str, np.ndarray], seed: int) -> list
         connected, not_connected = ids[states == CONNECTED], ids[states == UNCONNECTED]
         if not len(connected):
             connected = listing.of_state(provider, CONNECTED)
-        many = SAMPLE if len(connected) else SAMPLE_IF_NONE
-        for among, count, is_connected in ((connected, SAMPLE, True), (not_connected, many, False)):
-            picked = draw.sample(range(len(among)), min(count, len(among)))
+        for among, is_connected in ((connected, True), (not_connected, False)):
+            picked = draw.sample(range(len(among)), min(SAMPLE, len(among)))
             found += [Spot(provider, each, is_connected) for each in texts(among[picked])]
     return found
 
@@ -140,22 +140,13 @@ def spots(listing: Listing, wanted: Mapping[str, np.ndarray], seed: int) -> list
 def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
     """Where a row starts, given what the list shows of it.
 
-    The hint stands for the answer to the first question, as far as that ends the row or leads to its POST;
-    everything else has to be asked, and for a POST that may have been stored the hint is no proof.
+    The hint stands for the answer to the first question, as far as that ends the row. Everything else has to
+    be asked, and so has a row with a POST that may have been stored.
     """
     start = first(policy, row.open_intent, row.stored_as)
     if hint is None or row.open_intent is not None or start.action is not Action.ASK:
         return Next(start)
-    match decide(start, hint, policy, Moment(0.0, 0.0)):
-        case Finish() as finish:
-            return replace(finish, message=finish.message or "as Leaf's list of users shows")
-        case Next(progress, 0.0) if progress.action is Action.POST:
-            return Next(progress._replace(absent_before=False))
-        case _:
-            return Next(start)
-
-
-def contradicts(progress: Progress, verdict: Verdict) -> bool:
-    """Whether the answer to a row's first POST, sent on the list's word, says that the list was wrong."""
-    is_first = progress.action is Action.POST and progress.posts == 1 and progress.unanswered is None
-    return is_first and isinstance(verdict, Exists)
+    step = decide(start, hint, policy, Moment(0.0, 0.0))
+    if isinstance(step, Finish):
+        return replace(step, message=step.message or "as Leaf's list of users shows")
+    return Next(start)

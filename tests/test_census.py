@@ -7,18 +7,16 @@ from uuid import UUID
 
 import pytest
 from fakes import row
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
 from bulk_onboard.census import (
     SAMPLE,
-    SAMPLE_IF_NONE,
     End,
     Size,
     Spot,
     begin,
-    contradicts,
     pays,
     sized,
     spots,
@@ -32,12 +30,11 @@ from bulk_onboard.model import (
     Exists,
     IfExists,
     Intent,
-    Refused,
     Status,
     Throttled,
     Verdict,
 )
-from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Progress, first
+from bulk_onboard.policy.credentials import Finish, Next, Policy, first
 
 
 def page(users: int, total: int | None = None) -> Page:
@@ -64,7 +61,7 @@ def test_the_first_page_tells_how_long_the_list_is(start: Page, size: Size) -> N
 def test_pages_are_read_only_where_they_can_save_requests(rows: int, users: int, page: int) -> None:
     size = Size(users, page)
     if pays(rows, size):
-        assert math.ceil(users / page) + 2 * SAMPLE < min(rows, users)
+        assert math.ceil(users / page) + 2 * SAMPLE <= min(rows, users) / 4
 
 
 def test_a_hundred_thousand_growers_are_worth_a_thousand_pages() -> None:
@@ -123,10 +120,6 @@ def test_where_nobody_of_the_file_is_listed_as_connected_others_show_whether_the
     assert counted(found) == (SAMPLE, SAMPLE)
 
 
-def test_a_list_that_shows_nobody_as_connected_is_looked_at_more_closely() -> None:
-    assert counted(spots(listing(0, 600), ids(0, 600), seed=1)) == (0, SAMPLE_IF_NONE)
-
-
 @pytest.mark.parametrize(
     ("verdict", "if_connected"),
     [
@@ -161,7 +154,7 @@ def test_a_row_whose_post_may_have_been_stored_is_asked_for_whatever_is_listed(
 
 
 @given(HINTS, POLICIES)
-def test_a_hint_ends_a_row_or_saves_the_first_question_and_never_does_more(
+def test_a_hint_ends_a_row_or_nothing_is_done_on_its_word(
     hint: Exists | Absent | None, policy: Policy
 ) -> None:
     match begin(row(), hint, policy):
@@ -170,10 +163,7 @@ def test_a_hint_ends_a_row_or_saves_the_first_question_and_never_does_more(
             assert status in {Status.EXISTING, Status.REJECTED}
         case Next(progress, after):
             assert after == 0.0
-            assert not progress.suspect
-            assert not progress.absent_before, "a list is no proof"
-            assume(policy.if_exists is not IfExists.OVERWRITE)
-            assert progress.action is (Action.POST if isinstance(hint, Absent) else Action.ASK)
+            assert progress == first(policy, None)
 
 
 @pytest.mark.parametrize(
@@ -183,11 +173,3 @@ def test_a_grower_who_is_listed_as_connected_is_existing(echo: Echo, code: str) 
     step = begin(row(), Exists(Credential("c-1", "OK", None, echo)), Policy())
     assert isinstance(step, Finish)
     assert (step.status, step.code, step.message) == (Status.EXISTING, code, "as Leaf's list of users shows")
-
-
-def test_only_the_answer_to_a_first_post_contradicts_the_list() -> None:
-    posted = Progress(Action.POST, posts=1)
-    assert contradicts(posted, Exists(None))
-    assert not contradicts(posted, Refused("no"))
-    assert not contradicts(Progress(Action.ASK), Exists(None))
-    assert not contradicts(Progress(Action.POST, posts=2, unanswered=BEGINNING), Exists(None))

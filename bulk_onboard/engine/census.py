@@ -16,7 +16,6 @@ from bulk_onboard.census import (
     Spot,
     begin,
     chosen,
-    contradicts,
     most_pages,
     not_chosen,
     pays,
@@ -29,7 +28,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
 from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
 from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Row, Throttled, Verdict
-from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Progress, Step
+from bulk_onboard.policy.credentials import Policy, Progress, Step
 
 T = TypeVar("T")
 # A page that cannot be had in so many attempts is given up, and the list with it.
@@ -49,7 +48,6 @@ class Census:
         self.listing = listing
         self._prints, self._fields = prints, fields
         self._observer = observer
-        self._refused: dict[int, Finish] = {}
         self.contradicted = False
         # Rows that were said to be connected, and are not.
         self.denied: list[int] = []
@@ -73,38 +71,8 @@ class Census:
         """Where the row starts."""
         return begin(row, self.hint(row.provider, row.leaf_user_id, row.payload), policy)
 
-    def review(self, row: Row, progress: Progress, verdict: Verdict, step: Step) -> Step:
-        """What to do after this answer, when the row was begun on the list's word.
-
-        A refused POST may be Leaf's way to say that credentials exist, so a row for which nobody has asked
-        yet is asked for before that is the end of it.
-        """
-        if contradicts(progress, verdict) and not self._asked(row):
-            self.contradict(f"{row.leaf_user_id} has credentials, and is listed without any")
-        if (
-            isinstance(verdict, Refused)
-            and isinstance(step, Finish)
-            and self._may_hide(row, progress, verdict)
-        ):
-            self._refused[row.number] = step
-            return Next(progress._replace(action=Action.ASK, failures=0))
-        if row.number in self._refused and progress.action is Action.ASK:
-            return self._after_refusal(row, verdict, step)
-        return step
-
-    def _asked(self, row: Row) -> bool:
-        return self.listing.state(row.provider, row.leaf_user_id) != UNCONNECTED
-
-    def _may_hide(self, row: Row, progress: Progress, verdict: Refused) -> bool:
-        is_first = progress.action is Action.POST and progress.posts == 1 and not progress.suspect
-        return is_first and verdict.code != "no-such-user" and not self._asked(row)
-
-    def _after_refusal(self, row: Row, verdict: Verdict, step: Step) -> Step:
-        if isinstance(verdict, Absent):
-            return self._refused.pop(row.number)
-        if isinstance(verdict, Exists):
-            del self._refused[row.number]
-            self.contradict(f"{row.leaf_user_id} has credentials, and is listed without any")
+    def review(self, _row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+        """As decided: whatever changes something was asked about."""
         return step
 
     def deny(self, row: int, leaf_user_id: str) -> None:

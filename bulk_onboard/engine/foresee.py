@@ -32,7 +32,7 @@ from bulk_onboard.model import (
     Verdict,
     always,
 )
-from bulk_onboard.policy.credentials import Policy, Progress, Step
+from bulk_onboard.policy.credentials import Finish, Policy, Progress, Step
 
 
 async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
@@ -64,7 +64,7 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
 class Looking:
     """A connection that asks and never changes anything; it also guides the rows, to the brink of a change.
 
-    ``more``: how many requests a real run would not need.
+    ``more``: how many requests a real run would not need, less those that only a real run sends.
     """
 
     def __init__(self, leaf: Connection, users: Users, census_: Census | None, mode: IfExists) -> None:
@@ -79,6 +79,9 @@ class Looking:
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where the row starts; its end, if that is known already."""
         hint = self._census.hint(row.provider, row.leaf_user_id, row.payload) if self._census else None
+        if isinstance(hint, Absent) and row.open_intent is None:
+            self.more -= 1  # a run asks about the row itself: by the time of its POST a page is too old
+            return Finish(Status.WOULD_CREATE)
         return foreseen(row, census.begin(row, hint, policy), self._mode)
 
     def review(self, row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:

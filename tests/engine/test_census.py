@@ -25,11 +25,10 @@ from bulk_onboard.model import (
     Exists,
     Payload,
     Refused,
-    Status,
     Throttled,
     Verdict,
 )
-from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Progress
+from bulk_onboard.policy.credentials import Action, Next, Policy, Progress
 
 TOKEN = "planted-token"
 
@@ -232,39 +231,9 @@ def census() -> Census:
     return took.census
 
 
-UNCONNECTED_ROW = row(grower=grower(4))
-POSTED = Progress(Action.POST, posts=1)
-
-
-def test_a_post_that_meets_credentials_makes_an_end_of_all_hints(census: Census) -> None:
-    step = Next(Progress(Action.ASK, claimed="leaf:exists"))
-    assert census.review(UNCONNECTED_ROW, POSTED, Exists(None), step) == step
-    assert census.contradicted
+def test_a_contradiction_makes_an_end_of_all_hints(census: Census) -> None:
+    assert isinstance(census.hint("raven", grower(3), Payload({})), Exists)
+    census.deny(5, grower(3))
+    assert census.denied == [5]
     assert census.hint("raven", grower(3), Payload({})) is None
-    assert census.begin(row(grower=grower(4)), Policy()) == Next(Progress(Action.ASK))
-
-
-def test_a_refused_post_on_the_lists_word_is_asked_for_before_that_is_the_end(census: Census) -> None:
-    end, refusal = Finish(Status.REJECTED, "leaf:no", "no"), Refused("leaf:no", "no")
-    step = census.review(UNCONNECTED_ROW, POSTED, refusal, end)
-    assert isinstance(step, Next)
-    assert step.progress.action is Action.ASK
-    assert census.review(UNCONNECTED_ROW, step.progress, Absent(), Next(POSTED)) == end
-    assert not census.contradicted
-
-
-def test_a_refused_post_may_have_met_credentials(census: Census) -> None:
-    refusal = Refused("leaf:no", "no")
-    step = census.review(UNCONNECTED_ROW, POSTED, refusal, Finish(Status.REJECTED, "leaf:no"))
-    assert isinstance(step, Next)
-    end = Finish(Status.EXISTING, "already-connected")
-    assert census.review(UNCONNECTED_ROW, step.progress, Exists(None), end) == end
-    assert census.contradicted
-
-
-def test_a_refused_post_of_a_grower_who_was_asked_for_is_the_end(census: Census) -> None:
-    end = Finish(Status.REJECTED, "leaf:no")
-    unlisted = row(grower=grower(5000))
-    assert census.review(unlisted, POSTED, Refused("leaf:no"), end) == end
-    gone = Finish(Status.REJECTED, "no-such-user")
-    assert census.review(UNCONNECTED_ROW, POSTED, Refused("no-such-user"), gone) == gone
+    assert census.begin(row(grower=grower(3)), Policy()) == Next(Progress(Action.ASK))
