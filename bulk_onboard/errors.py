@@ -6,6 +6,7 @@ A bad row is never an exception: it is an outcome. An exception means that the r
     ├── UsageError          2    wrong option, missing setting
     ├── InputError          3    the file cannot be used; nothing was sent
     │   └── NoRows          3    there is nothing in it
+    │       └── HeaderWithoutRows  3    there is nothing but its header
     ├── LoginRefused        4    Leaf refused our own login
     ├── StoppedForSafety    5    going on would do harm or is pointless
     ├── LedgerBusy          6    another run holds this ledger
@@ -75,6 +76,10 @@ class InputError(BulkOnboardError):
 
 class NoRows(InputError):  # noqa: N818  (a fact about the file)
     """The file holds no rows at all."""
+
+
+class HeaderWithoutRows(NoRows):
+    """The file has the header of a file of growers, and no rows below it."""
 
 
 class LoginRefused(BulkOnboardError):  # noqa: N818  (a fact, told in the past tense)

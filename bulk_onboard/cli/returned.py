@@ -50,7 +50,7 @@ class Wanted:
 
 def _read(where: str) -> list[Path]:
     """The files of this machine that are read. Raises InputError if there are none of a pattern."""
-    from bulk_onboard.read.places import files_at  # noqa: PLC0415
+    from bulk_onboard.readers.files import files_at  # noqa: PLC0415
 
     if where == "-" or scheme(where) is not None:
         return []

@@ -17,8 +17,10 @@ from bulk_onboard.chunk import Chunk, Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.read.frame import Frame
 from bulk_onboard.read.held import Held, hold_file, hold_standard_input
-from bulk_onboard.read.places import is_one_file
 from bulk_onboard.read.whole import open_whole, with_rows
+from bulk_onboard.readers.detect import unpacked
+from bulk_onboard.readers.files import is_one_file, path_columns, require_no_table
+from bulk_onboard.readers.path_columns import with_path_columns
 from bulk_onboard.where import scheme
 
 __all__ = ["Chunk", "Source", "open_source"]
@@ -36,12 +38,16 @@ def open_source(
     an address is of no use, or needs an extra.
     """
     if isinstance(where, pd.DataFrame):
-        return with_rows(Frame(where))
+        return with_rows(Frame(where), options)
     if str(where) != "-" and not is_one_file(str(where)):
-        from bulk_onboard.read.joined import join  # noqa: PLC0415  (loaded when used)
+        from bulk_onboard.readers.multi_file import join  # noqa: PLC0415  (loaded when used)
 
         return join(str(where), options)
-    return open_whole(_held(where, stdin), options)
+    path = str(where) if scheme(str(where)) else str(Path(where).absolute())
+    columns = {} if str(where) == "-" else path_columns(path)
+    if str(where) != "-":
+        require_no_table(path, [])
+    return with_path_columns(open_whole(unpacked(_held(where, stdin)), options), columns)
 
 
 def _held(where: str | Path, stdin: BinaryIO | None) -> Held:

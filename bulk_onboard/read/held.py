@@ -35,8 +35,15 @@ class Held:
         file: BinaryIO,
         suffixes: tuple[str, ...] = (),
         stamp: Callable[[], Stamp] | None = None,
+        *,
+        packing: str = "",
+        outer: Held | None = None,
     ) -> None:
-        """``stamp``: tells what is there now; needed for what is no file of this machine."""
+        """``stamp``: tells what is there now; needed for what is no file of this machine.
+
+        ``packing``: what it was unpacked from, and ``outer`` that file, which is closed with this one.
+        """
+        self.packing, self._outer = packing, outer
         self.name, self.suffixes, self.file = name, suffixes, file
         self._lock = threading.Lock()
         self._now = stamp or self._stamp
@@ -47,6 +54,10 @@ class Held:
     def in_memory(self) -> bool:
         """Whether all of it was fetched to be read."""
         return isinstance(self.file, io.BytesIO)
+
+    def holding(self, content: io.BytesIO, suffixes: tuple[str, ...], packing: str) -> Held:
+        """Content that was unpacked from this file: it has changed when this file has."""
+        return Held(self.name, content, suffixes, self._now, packing=packing, outer=self)
 
     def reader(self, start: int = 0, end: int | None = None) -> io.BufferedReader:
         """A reader of its own, from the start to the end, or of the bytes between two places."""
@@ -65,6 +76,8 @@ class Held:
     def close(self) -> None:
         """Let go of it."""
         self.file.close()
+        if self._outer is not None:
+            self._outer.close()
 
     def _stamp(self) -> Stamp:
         if isinstance(self.file, io.BytesIO):

@@ -12,27 +12,29 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
-from bulk_onboard.errors import InputError, NoRows, UsageError
-from bulk_onboard.read.delimited import Delimited
+from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.read.held import Held, hold_file, was_changed
-from bulk_onboard.read.parquet import Parquet
 from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
-from bulk_onboard.read.places import Files, files_at, require_no_secret
 from bulk_onboard.read.split import last_number, pieces
 from bulk_onboard.read.whole import open_whole
+from bulk_onboard.readers.delimited import Delimited
+from bulk_onboard.readers.detect import unpacked
+from bulk_onboard.readers.files import Files, files_at, path_columns, require_no_secret
 from bulk_onboard.readers.header_row import require_alike, wanted_names
-from bulk_onboard.where import STANDARD_INPUT, scheme
+from bulk_onboard.readers.parquet import Parquet
+from bulk_onboard.readers.path_columns import with_path_columns
+from bulk_onboard.where import STANDARD_INPUT, scheme, shown
 
 __all__ = ["Head", "Part", "Parts", "Size", "count", "open_part", "parts_of"]
 
 _USUAL = Size()
+_SHOWN = 5
 _DEFAULT = ReadOptions()
 
 
@@ -41,12 +43,13 @@ class Parts:
     """An input, taken apart.
 
     ``name``: for people; ``parts``: in the order of their rows; ``heads``: the files, in the same order,
-    without those that have no rows.
+    without those that have a header and no rows, whose names are ``without_rows``.
     """
 
     name: str
     parts: tuple[Part, ...]
     heads: tuple[Head, ...]
+    without_rows: tuple[str, ...] = ()
 
     @property
     def description(self) -> InputDescription:
@@ -73,8 +76,14 @@ class Parts:
             hidden_rows=tuple(
                 row + head.shift for head in self.heads for row in head.description.hidden_rows
             ),
-            notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),
+            path_columns=tuple(dict.fromkeys(name for each in found for name in each.path_columns)),
+            notes=(*dict.fromkeys(note for each in found for note in each.notes), *self._empty()),
         )
+
+    def _empty(self) -> Iterator[str]:
+        if names := self.without_rows:
+            more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+            yield f"{', '.join(names[:_SHOWN])}{more}: a header and no rows"
 
     def place(self, row: int) -> tuple[Head, int]:
         """The file that a row is in, and its number there, as a spreadsheet shows it."""
@@ -102,16 +111,26 @@ def _listed(texts: Iterable[str]) -> str:
 def taken_apart(files: Files, options: ReadOptions, size: Size) -> Parts:
     """The parts of some files. Raises InputError, NoRows."""
     apart: list[tuple[Head, list[Part]]] = []
+    without_rows: list[str] = []
     for i, path in enumerate(files.paths, 1):
         above = apart[-1][0].last if apart else None
-        # Programs that write many files at once leave some of them empty.
-        with suppress(*((NoRows,) if len(files.paths) > 1 else ())):
+        try:
             apart.append(_apart(path, options, size, above, is_last=i == len(files.paths)))
+        except HeaderWithoutRows:
+            if len(files.paths) == 1:
+                raise
+            # Programs that write many files at once leave some of them without rows.
+            without_rows.append(shown(path))
+        except NoRows as error:
+            if len(files.paths) == 1:
+                raise
+            raise NoRows(f"{error}; delete it, or name the other files with a pattern") from None
     if not apart:
         raise NoRows(f"{files.name}: none of its files has rows")
     heads = tuple(head for head, _ in apart)
     require_alike([(head.name, head.header) for head in heads], wanted_names(options.mapped))
-    return Parts(files.name, tuple(chain.from_iterable(parts for _, parts in apart)), heads)
+    parts = tuple(chain.from_iterable(parts for _, parts in apart))
+    return Parts(files.name, parts, heads, tuple(without_rows))
 
 
 def _apart(
@@ -119,10 +138,11 @@ def _apart(
 ) -> tuple[Head, list[Part]]:
     """One file, below another whose last row has the number ``above``."""
     held = _held(where)
-    with open_whole(held, options) as source:
-        found = pieces(source, held, size)
+    with open_whole(held, options) as opened:
+        found = pieces(opened, held, size)
         if found[-1].rows is None and not is_last:
-            found = [replace(found[0], rows=last_number(source, found[0].before) - found[0].before)]
+            found = [replace(found[0], rows=last_number(opened, found[0].before) - found[0].before)]
+        source = with_path_columns(opened, path_columns(where))
         header, description = source.header, source.description
     before = found[0].before
     shift = 0 if above is None else above - before
@@ -143,7 +163,7 @@ def open_part(part: Part) -> Source:
     try:
         if held.stamp != part.stamp:
             raise InputError(was_changed(held.name))
-        source = _opened(held, part)
+        source = with_path_columns(_opened(held, part), path_columns(part.where))
     except BaseException:
         held.close()
         raise
@@ -170,6 +190,10 @@ def count(part: Part) -> int:
 
 
 def _held(where: str) -> Held:
+    return unpacked(_held_packed(where))
+
+
+def _held_packed(where: str) -> Held:
     if scheme(where) is not None:
         from bulk_onboard.read.ranged import hold_ranged  # noqa: PLC0415  (loaded when used)
 

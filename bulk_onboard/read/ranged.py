@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, cast
 
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.read.held import Held, Stamp
-from bulk_onboard.read.kind import OLE_MAGIC
 from bulk_onboard.read.remote import WEB, files_of, hold_remote, known, suffixes, translated
+from bulk_onboard.readers.detect import OLE_MAGIC
 
 # What the stores call that which changes with the content, or at least when it is written.
 _MARKS = (
@@ -86,6 +86,14 @@ def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
     # Some programs make an object of no bytes for the folder itself.
     told.pop(where.rstrip("/"), None)
     return list(told.items())
+
+
+def exists(where: str) -> bool:
+    """Whether a pattern of addresses matches anything; a folder counts."""
+    scheme, name = known(where)
+    with translated(name, scheme):
+        files = files_of(scheme)
+        return bool(files.glob(where) if "*" in where else files.exists(where))
 
 
 def _told(files: Any, where: str) -> Mapping[str, Any]:

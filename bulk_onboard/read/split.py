@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bulk_onboard.chunk import Source
-from bulk_onboard.read import text
-from bulk_onboard.read.delimited import Delimited
 from bulk_onboard.read.held import Held
-from bulk_onboard.read.parquet import Parquet
 from bulk_onboard.read.part import Lines, Range, RowGroups, Size, Whole
 from bulk_onboard.read.records import Border, Borders, borders
+from bulk_onboard.readers import decode
+from bulk_onboard.readers.delimited import Delimited
+from bulk_onboard.readers.parquet import Parquet
 from bulk_onboard.readers.workbook import Workbook
 
 
@@ -67,8 +67,10 @@ def _lines(source: Delimited, held: Held, size: Size) -> list[Piece]:
     header = layout.header_at + 1
     if layout.lone_returns or not layout.delimiter.isascii():
         return [Piece(Whole(), header, None)]
-    apart = layout.encoding in text.BYTE_BY_BYTE and not (held.in_memory or text.compression(held.head(8)))
-    content = text.Pieces(text.blocks(held) if apart else text.utf_8(held, layout.encoding))
+    apart = layout.encoding in decode.BYTE_BY_BYTE and not (
+        held.in_memory or decode.compression(held.head(8))
+    )
+    content = decode.Pieces(decode.blocks(held) if apart else decode.utf_8(held, layout.encoding))
     first = Border(len(content.piece(layout.head_lines)), header, layout.head_lines)
     found = borders(content.left(), layout.delimiter, first, size)
     if not found.sound:

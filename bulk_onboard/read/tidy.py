@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from bulk_onboard.read.records import neighbours_of, quotes_in_turn
-from bulk_onboard.read.text import line_count
+from bulk_onboard.readers.decode import line_count
 from bulk_onboard.texts import bytes_of
 
 _LARGEST = 1 << 28

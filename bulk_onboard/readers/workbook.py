@@ -20,7 +20,7 @@ from bulk_onboard.errors import InputError
 from bulk_onboard.marks import SUMMARY_MARK
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
-from bulk_onboard.read.kind import OLE_MAGIC, UNZIP_FAULTS
+from bulk_onboard.readers.detect import OLE_MAGIC, UNZIP_FAULTS
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,
     header_row,

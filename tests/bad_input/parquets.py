@@ -133,6 +133,6 @@ CASES: list[Case] = [
     refused("flipped.parquet", data(flipped), "damaged or cut off"),
     refused("swapped.parquet", data(swapped), "damaged or cut off"),
     refused("locked.parquet", data(b"PARE" + bytes(99) + b"PARE"), "encrypted", "decrypt it first"),
-    refused("table.arrow", data(b"ARROW1\0\0" + bytes(99)), "an Arrow file", "expected one of"),
+    refused("table.arrow", data(b"ARROW1\0\0" + bytes(99)), "an Arrow file", "save it as Parquet"),
     refused("cut-head.parquet", data(lambda: parquet()[4:]), "is no text"),
 ]

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from bulk_onboard.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.read import delimited, open_source, text
+from bulk_onboard.read import open_source
 from bulk_onboard.read.part import Lines, RowGroups, Whole
 from bulk_onboard.read.parts import Part, Size, count, open_part, parts_of
+from bulk_onboard.readers import decode, delimited
 from tests.read.tables import COMPRESSED, HEADER, as_csv, as_rows, as_xlsx, tables
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -117,7 +118,7 @@ def test_whatever_is_in_a_csv_its_parts_are_the_whole(
 ) -> None:
     content = (head + body).encode(encoding, "replace")
     with file(content) as path, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK", block)
+        patch.setattr(decode, "BLOCK", block)
         # What is below the sample is not known when a file is taken apart.
         patch.setattr(delimited, "_SAMPLE_ROWS", sample)
         assert joined(path, size) == whole(path)
@@ -174,8 +175,8 @@ def test_a_line_that_is_too_long_has_its_number_in_the_part_as_well(quoted: bool
     lines = "".join(f'a{i},"b\nb",c\n' if quoted else f"a{i},b,c\n" for i in range(300))
     content = f"{','.join(HEADER)}\n{lines}{'x' * 3000}\n{lines}".encode()
     with file(content) as path, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "LONGEST_LINE", 1000)
-        patch.setattr(text, "BLOCK", 900)
+        patch.setattr(decode, "LONGEST_LINE", 1000)
+        patch.setattr(decode, "BLOCK", 900)
         assert f"line {602 if quoted else 302}: more than" in str(whole(path))
         assert len(parts_of(str(path), size=Size(rows=7)).parts) > 40
         assert joined(path, Size(rows=7)) == whole(path)

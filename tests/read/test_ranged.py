@@ -71,12 +71,12 @@ def store() -> Iterator[Any]:
 
 def test_what_lies_in_s3_is_read_in_parts_and_whole(store: Any) -> None:
     for name in NAMES:
-        store.pipe(f"exports/day=2026-11-01/{name}", (SAMPLES / name).read_bytes())
-        address = f"s3://exports/day=2026-11-01/{name}"
+        store.pipe(f"exports/2026-11-01/{name}", (SAMPLES / name).read_bytes())
+        address = f"s3://exports/2026-11-01/{name}"
         assert rows_of(parts_of(address, size=SMALL)) == here(name)
         with open_source(address) as source:
             assert as_rows(list(source.chunks(range(len(source.header))))) == here(name)
-    assert len(parts_of("s3://exports/day=2026-11-01/growers.csv", size=SMALL).parts) == 7
+    assert len(parts_of("s3://exports/2026-11-01/growers.csv", size=SMALL).parts) == 7
 
 
 def test_folders_and_patterns_of_s3_are_read_in_name_order(store: Any) -> None:
@@ -84,7 +84,14 @@ def test_folders_and_patterns_of_s3_are_read_in_name_order(store: Any) -> None:
         store.pipe(f"exports/days/day=2026-11-{day}/part-1.csv", as_csv([HEADER, (first, "x", "")]))
     store.pipe("exports/days/day=2026-11-01/_SUCCESS", b"")
     found = parts_of("s3://exports/days/day=2026-11-*/*.csv")
-    assert [(number, row[0]) for number, row in rows_of(found)] == [(2, "a"), (3, "c"), (4, "e")]
+    assert [(number, row[0], row[-1]) for number, row in rows_of(found)] == [
+        (2, "a", "2026-11-01"), (3, "c", "2026-11-02"), (4, "e", "2026-11-03")
+    ]  # fmt: skip
+    store.pipe("exports/lake/_delta_log/0.json", b"{}")
+    store.pipe("exports/lake/part-1.csv", as_csv([HEADER, ("a", "x", "")]))
+    for where in ("s3://exports/lake/", "s3://exports/lake/*.csv", "s3://exports/lake/part-1.csv"):
+        with pytest.raises(InputError, match="lake is a Delta table"):
+            open_source(where)
     assert found.place(3)[0].where == "s3://exports/days/day=2026-11-02/part-1.csv"
     folder = parts_of("s3://exports/days/day=2026-11-01/")
     assert [(number, row[0]) for number, row in rows_of(folder)] == [(2, "a")]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.read import open_source, text
+from bulk_onboard.read import open_source
+from bulk_onboard.readers import decode
 from tests.read.tables import (
     COMPRESSED,
     HEADER,
@@ -115,7 +116,7 @@ def test_nothing_is_taken_for_a_number_a_date_or_nothing(write: Writer) -> None:
 def test_the_borders_of_what_is_read_at_once_do_not_matter(rows: Rows, block: int, encoding: str) -> None:
     content = as_csv([HEADER, *rows], encoding=encoding, end="\r\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK", block)
+        patch.setattr(decode, "BLOCK", block)
         assert as_rows(read(content)) == numbered(rows)
 
 

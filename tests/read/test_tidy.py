@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.read import tidy
-from bulk_onboard.read.delimited import Delimited
+from bulk_onboard.readers.delimited import Delimited
 from tests.read.tables import HEADER, as_rows, opened
 
 HEAD = ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n"

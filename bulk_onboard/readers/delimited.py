@@ -17,10 +17,11 @@ import numpy as np
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import text, tidy
+from bulk_onboard.read import tidy
 from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.part import Lines
+from bulk_onboard.readers import decode
 from bulk_onboard.readers.header_row import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -30,11 +31,11 @@ _SAMPLE_ROWS = 200
 _UUID_LENGTH = 36
 
 # A farm's boundary can have more than the 131,072 characters that csv allows.
-csv.field_size_limit(max(csv.field_size_limit(), text.LONGEST_LINE))
+csv.field_size_limit(max(csv.field_size_limit(), decode.LONGEST_LINE))
 
 _MISREAD = {
     "unexpected end of data": "a quote opens there and is never closed",
-    "field larger than field limit": f"a cell has more than {text.LONGEST_LINE:,} characters;"
+    "field larger than field limit": f"a cell has more than {decode.LONGEST_LINE:,} characters;"
     " perhaps a quote is never closed",
     "expected after": "a cell goes on after its closing quote; double the quotes inside it",
 }
@@ -66,9 +67,9 @@ class Delimited:
         """
         self._held, self._some, self._before = held, lines, before
         encoding = (
-            text.from_the_start(held, lines.encoding) if lines else text.encoding(held, options.encoding)
+            decode.from_the_start(held, lines.encoding) if lines else decode.encoding(held, options.encoding)
         )
-        self._guessed = options.encoding is None and encoding == text.GUESS
+        self._guessed = options.encoding is None and encoding == decode.GUESS
         self._layout = _layout(held, wanted_names(options.mapped), encoding)
 
     @property
@@ -83,8 +84,8 @@ class Delimited:
         return InputDescription(
             self.name,
             "CSV",
-            compression=text.compression(self._held.head(8)),
-            encoding=text.title(layout.encoding),
+            compression=self._held.packing or decode.compression(self._held.head(8)),
+            encoding=decode.title(layout.encoding),
             encoding_guessed=self._guessed,
             delimiter=_DELIMITERS.get(layout.delimiter, repr(layout.delimiter)),
             header_row=layout.header_at + 1,
@@ -104,10 +105,10 @@ class Delimited:
         """The rows from the start. Raises InputError if they cannot be told apart."""
         layout, number = self._layout, self._layout.header_at + 2
         if (some := self._some) is not None:
-            content = text.Pieces(text.utf_8(self._held, some.encoding, some.start, some.end))
+            content = decode.Pieces(decode.utf_8(self._held, some.encoding, some.start, some.end))
             yield from self._below(content, some.line, self._before + 1, columns, size)
             return
-        content = text.Pieces(text.utf_8(self._held, layout.encoding))
+        content = decode.Pieces(decode.utf_8(self._held, layout.encoding))
         if layout.lone_returns:
             lines = self._lines(content.left(), 1)
             self._take(
@@ -115,16 +116,16 @@ class Delimited:
             )
             yield from self._untidy(lines, columns, size, number)
             return
-        line = 1 + text.line_count(self._head(content))
+        line = 1 + decode.line_count(self._head(content))
         yield from self._below(content, line, number, columns, size)
 
     def _below(
-        self, content: text.Pieces, line: int, number: int, columns: Sequence[int], size: int
+        self, content: decode.Pieces, line: int, number: int, columns: Sequence[int], size: int
     ) -> Iterator[Chunk]:
         """The rows of content that begins with a record, of these numbers of the first line and row."""
         while piece := content.piece(size):
             # A cell in quotes may go on in the next lines: where one may, no line behind it stands alone.
-            if text.is_unended(piece) or not tidy.is_tidy(piece, self._layout.delimiter):
+            if decode.is_unended(piece) or not tidy.is_tidy(piece, self._layout.delimiter):
                 lines = self._lines(chain([piece], content.left()), line)
                 yield from self._untidy(lines, columns, size, number)
                 return
@@ -135,7 +136,7 @@ class Delimited:
                 yield chunk
             del chunk
 
-    def _head(self, content: text.Pieces) -> bytes:
+    def _head(self, content: decode.Pieces) -> bytes:
         """The lines down to the header."""
         head = content.piece(self._layout.head_lines)
         self._below_header(self._lines([head], 1))
@@ -149,7 +150,7 @@ class Delimited:
         return lines
 
     def _lines(self, content: Iterable[bytes], first: int) -> Iterator[str]:
-        return chain.from_iterable(text.lines(content, self.name, first))
+        return chain.from_iterable(decode.lines(content, self.name, first))
 
     def _tidy(self, piece: bytes, line: int, columns: Sequence[int], number: int) -> tuple[Chunk, int, int]:
         """The rows of lines that hold whole ones; how many rows there were, blank ones too, and lines."""
@@ -255,7 +256,7 @@ def _squared(rows: list[list[str]], width: int) -> tuple[list[list[str]], np.nda
 
 
 def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
-    content = text.lines(text.utf_8(held, encoding), held.name)
+    content = decode.lines(decode.utf_8(held, encoding), held.name)
     sample = list(islice(chain.from_iterable(content), _SAMPLE_ROWS))
     said = _SEP_LINE.match(sample[0]) if sample else None
     if said:

@@ -11,7 +11,7 @@ from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.part import Size
 from bulk_onboard.read.parts import Parts, open_part, taken_apart
-from bulk_onboard.read.places import files_at
+from bulk_onboard.readers.files import files_at
 from bulk_onboard.readers.line_up import Places, lined_up, spread
 
 _NO_END = Size(rows=1 << 62, bytes=1 << 62)

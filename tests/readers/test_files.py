@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.places import files_at, is_one_file
+from bulk_onboard.readers.files import files_at, is_one_file
 from bulk_onboard.where import pattern_name
 
 
@@ -66,7 +66,7 @@ def test_a_pattern_matches_in_folders(here: Path) -> None:
         ("exports", "exports has notes.pdf in it, which cannot be read; say which files are meant, such as"),
         (
             "days",
-            "days has 01 in it, which cannot be read; say which files are meant, such as 'days/*/*.c",
+            "days has 01 in it, which cannot be read; say which files are meant, such as 'days/**/*.csv'",
         ),
         ("days/*", "days/* matches the folder 01; for the files in such folders, add /*"),
         ("nothing/*.csv", "nothing/*.csv: no file has a name like this"),

@@ -11,8 +11,10 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import cast
 
 import numpy as np
+import pyarrow as pa
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.held import Held, was_changed
@@ -29,11 +31,17 @@ def _gunzip(raw: io.BufferedReader) -> io.BufferedIOBase:
     return gzip.GzipFile(fileobj=raw)
 
 
+def _unpack_zstandard(raw: io.BufferedReader) -> io.BufferedIOBase:
+    return cast(io.BufferedIOBase, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
+
+
 _COMPRESSED: dict[bytes, tuple[str, Opener]] = {
     b"\x1f\x8b": ("gzip", _gunzip),
     b"BZh": ("bzip2", bz2.BZ2File),
     b"\xfd7zXZ\x00": ("xz", lzma.LZMAFile),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", _unpack_zstandard),
 }
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with

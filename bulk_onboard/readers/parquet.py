@@ -50,7 +50,7 @@ class Parquet:
     @property
     def description(self) -> InputDescription:
         """A Parquet file."""
-        return InputDescription(self.name, "Parquet")
+        return InputDescription(self.name, "Parquet", compression=self._held.packing)
 
     @property
     def header(self) -> tuple[str, ...]:
