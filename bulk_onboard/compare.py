@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from bulk_onboard import manifest
 from bulk_onboard.growers import HEALTHS, Growers, State
-from bulk_onboard.model import IfExists, Status
+from bulk_onboard.model import APP_CHANGED, ENVIRONMENT_CHANGED, IfExists, Status
 from bulk_onboard.texts import repeated
+from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF
 
 
 class Compared(NamedTuple):
@@ -21,41 +22,60 @@ class Compared(NamedTuple):
     open_lines: np.ndarray
 
 
-def compare(
-    frame: pd.DataFrame, ids: np.ndarray, prints: np.ndarray, known: Growers, if_exists: IfExists
-) -> Compared:
+class Keys(NamedTuple):
+    """What rows are compared by: ``ids`` and ``prints`` (rows x 2) of the valid rows, ``apps`` of all rows.
+
+    ``apps`` (uint64) are the marks of the applications.
+    """
+
+    ids: np.ndarray
+    prints: np.ndarray
+    apps: np.ndarray
+
+
+def compare(frame: pd.DataFrame, keys: Keys, known: Growers, if_exists: IfExists) -> Compared:
     """Judge one checked chunk.
 
-    ``frame`` has a line per row with ``row, leafUserId, fingerprint, code, message`` and kept columns;
-    ``ids`` and ``prints`` (rows x 2) are those of its valid rows. Rows with a code are invalid; rows whose
-    grower is done get ``existing``; rows to do an empty status. Of growers that are connected, but with other
-    secrets than the file's, or with nobody knows which, it is up to ``if_exists`` whether they are done.
+    ``frame`` has a line per row with ``row, leafUserId, fingerprint, code, message`` and kept columns. Rows
+    with a code are invalid; rows whose grower is done get ``existing``; rows to do an empty status. Growers
+    that are connected with other secrets or another application than the row's, or with unknown secrets, are
+    existing or to do, as ``if_exists`` says.
     """
     valid = np.flatnonzero((frame["code"] == "").to_numpy(bool))
-    at = known.find(ids)
+    at = known.find(keys.ids)
     met = at >= 0
-    lines, at, prints = valid[met], at[met], prints[met, 0]
+    lines, at, prints = valid[met], at[met], keys.prints[met, 0]
     states = known.states[at]
     done = states != State.OPEN
     unseen = done & (known.prints[at] == 0) & (states == State.DONE)
-    changed = done & ~unseen & ((known.prints[at] != prints) | (states == State.TOKEN_CHANGED))
+    moved, in_environment = _moved(known.apps[at], keys.apps[lines])
+    moved &= done
+    changed = done & ~unseen & ~moved & ((known.prints[at] != prints) | (states == State.TOKEN_CHANGED))
     if if_exists in {IfExists.OVERWRITE, IfExists.REPLACE}:
-        done &= ~(changed | unseen | (states == State.GONE))
+        done &= ~(changed | unseen | moved | (states == State.GONE))
     elif if_exists is IfExists.FAIL:
-        done &= ~changed
+        done &= ~(changed | moved)
     kept = [name for name in frame.columns if name.startswith(manifest.KEPT_PREFIX)]
-    told = _told(len(frame), lines[done], at[done], known)
+    told = _told(keys.apps, lines[done & ~moved], at[done & ~moved], known)
     status = _text(len(frame), (_but(valid, len(frame)), Status.INVALID), (lines[done], Status.EXISTING))
     code = _over(
         frame["code"],
-        (lines[done & ~changed & ~unseen], "already-onboarded"),
-        (lines[done & unseen], "already-connected"),
+        (lines[done & ~changed & ~unseen & ~moved], "already-onboarded"),
+        (lines[done & unseen & ~moved], "already-connected"),
         (lines[done & changed], "token-changed"),
+        (lines[done & moved & in_environment], ENVIRONMENT_CHANGED),
+        (lines[done & moved & ~in_environment], APP_CHANGED),
     )
     columns = {name: frame[name] for name in ("row", "leafUserId", "fingerprint")}
     columns |= {"status": status, "code": code, "message": frame["message"]}
     columns |= told | {name: frame[name] for name in kept}
     return Compared(pd.DataFrame(columns, copy=False), lines[states == State.OPEN])
+
+
+def _moved(known: np.ndarray, apps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where credentials were stored with another application, as far as that is known; and environment."""
+    differing = known ^ apps
+    return (known != 0) & (differing != 0), (differing & np.uint64(ENVIRONMENT_HALF)) != 0
 
 
 def _but(lines: np.ndarray, rows: int) -> np.ndarray:
@@ -88,13 +108,17 @@ def _over(column: pd.Series, *parts: tuple[np.ndarray, str]) -> pd.Series:
     return texts.where(texts != "", column)
 
 
-def _told(rows: int, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[str, pd.Series]:
-    """What the ledger says of the rows that are done: their health and their credential's id."""
+def _told(apps: np.ndarray, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[str, pd.Series]:
+    """What the ledger says of the rows that are done: health, the credential's id, and the application."""
+    rows, apps = len(apps), apps.copy()
+    apps[lines] = known.apps[at]
     healths, where = np.zeros(rows, np.uint8), np.full(rows, -1, np.int64)
     healths[lines], where[lines] = known.healths[at], at
     names = pa.array(HEALTHS, pa.large_string()).take(pa.array(healths))
     held = known.credential_texts(pa.array(where, mask=where < 0))
-    return {"health": _series(names), "credentialId": _series(held)}
+    marks, which = np.unique(apps.view(np.int64), return_inverse=True)
+    texts = pa.array([str(mark) for mark in marks.tolist()], pa.large_string()).take(pa.array(which))
+    return {"health": _series(names), "credentialId": _series(held), "app": _series(texts)}
 
 
 def _series(texts: pa.Array) -> pd.Series:

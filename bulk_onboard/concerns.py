@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.model import Health, Status
+from bulk_onboard.model import NOT_AS_ASKED, Health, Status
 
 SINCE, RUNS = "failingSince", "failedRuns"
 
@@ -20,6 +20,7 @@ _SCHEMA = pa.schema([*((name, pa.string()) for name in _TEXTS), ("runs", pa.int6
 _ATTENTION = pa.array([status.value for status in Status if status.needs_attention])
 _CONNECTED = pa.array([Status.CREATED.value, Status.EXISTING.value])
 _UNHEALTHY = pa.array([Health.UNHEALTHY.value])
+_CHANGED = pa.array(NOT_AS_ASKED)
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _NAMELESS = b"nameless."
 
@@ -88,9 +89,10 @@ class Reckoning:
         status = _texts(page["status"])
         connected = _among(status, _CONNECTED)
         unhealthy = connected & _among(_texts(page["health"]), _UNHEALTHY)
-        bad = np.flatnonzero(_among(status, _ATTENTION) | unhealthy)
+        changed = connected & _among(_texts(page["code"]), _CHANGED)
+        bad = np.flatnonzero(_among(status, _ATTENTION) | unhealthy | changed)
         if len(self._known):
-            at = self._find(_keys(page).filter(pa.array(connected & ~unhealthy)))
+            at = self._find(_keys(page).filter(pa.array(connected & ~unhealthy & ~changed)))
             self._well[at[at >= 0]] = True
         return self._aged(page, bad, unhealthy) if len(bad) else page
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -43,14 +44,16 @@ def _keys(ids: np.ndarray) -> np.ndarray:
 class Growers:
     """A line for each grower, sorted by key.
 
-    ``keys`` and ``words`` (uint64) are the UUID, ``prints`` (uint64) the fingerprint, ``states`` a `State`
-    and ``healths`` a position in `HEALTHS` (uint8), ``credential_ids`` text, or 16 bytes each if all are
-    UUIDs. ``longest``: how many growers share a key at most.
+    ``keys`` and ``words`` (uint64) are the UUID, ``prints`` (uint64) the fingerprint, ``apps`` (uint64) the
+    mark of the application (0: not known), ``states`` a `State` and ``healths`` a position in `HEALTHS`
+    (uint8), ``credential_ids`` text, or 16 bytes each if all are UUIDs. ``longest``: how many
+    growers share a key at most.
     """
 
     keys: np.ndarray
     words: np.ndarray
     prints: np.ndarray
+    apps: np.ndarray
     states: np.ndarray
     healths: np.ndarray
     credential_ids: pa.Array
@@ -113,8 +116,8 @@ class Growers:
 # So many that a piece of ten million growers still takes a few megabytes only.
 PIECES = 64
 _BOUNDS = np.arange(PIECES + 1, dtype=np.uint64) * np.uint64((1 << 64) // PIECES)
-_NUMBERS = ("keys", "words", "prints", "states", "healths")
-_TYPES = (np.uint64, np.uint64, np.uint64, np.uint8, np.uint8)
+_NUMBERS = ("keys", "words", "prints", "apps", "states", "healths")
+_TYPES = (np.uint64, np.uint64, np.uint64, np.uint64, np.uint8, np.uint8)
 
 
 def nobody() -> Growers:
@@ -122,22 +125,27 @@ def nobody() -> Growers:
     return _of([np.empty(0, kind) for kind in _TYPES], pa.chunked_array([], pa.string()))
 
 
-def growers(
-    ids: Sequence[str],
-    prints: Sequence[str],
-    states: Sequence[State],
-    healths: Sequence[str],
-    credential_ids: Sequence[str],
-) -> Growers:
+class GrowerColumns(NamedTuple):
+    """Columns of entries; ``apps`` are signed numbers of 64 bits."""
+
+    ids: Sequence[str]
+    prints: Sequence[str]
+    apps: Sequence[int]
+    states: Sequence[State]
+    healths: Sequence[str]
+    credential_ids: Sequence[str]
+
+
+def growers(found: GrowerColumns) -> Growers:
     """Columns of entries, the oldest first; of several entries of one grower the last one counts.
 
     An id that is no UUID is nobody's. What is no fingerprint is equal to none.
     """
+    ids, prints, apps, states, healths, credential_ids = found
     wide = uuid_words(pa.array(ids, pa.large_string()))
     if wide is None:  # one by one only where it must be
         good = [i for i, one in enumerate(ids) if _UUID.fullmatch(one)]
-        given = (ids, prints, states, healths, credential_ids)
-        return growers(*([column[i] for i in good] for column in given))  # type: ignore[arg-type]
+        return growers(GrowerColumns(*([column[i] for i in good] for column in found)))  # type: ignore[arg-type]
     told = hex_words(pa.array(prints, pa.large_string()))
     if told is None:
         told = hex_words(pa.array(map(_digits, prints), pa.large_string()))
@@ -146,6 +154,7 @@ def growers(
         _keys(wide),
         wide[:, 0],
         told[:, 0],
+        np.array(apps, np.int64).view(np.uint64),
         np.array(states, np.uint8),
         np.array([HEALTHS.index(health) for health in healths], np.uint8),
     ]

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from bulk_onboard.texts import HEX, SHORT, UUIDS, flat, only_value, repeated
 
-# row: number in the file; status: "" for rows to do, "existing" for rows the ledger knew as done.
-COLUMNS = ("row", "leafUserId", "fingerprint", "status", "code", "message", "health", "credentialId")
+# row: number in the file; status: "" for rows to do, "existing" for rows the ledger knew as done; app: the
+# mark of the application, as the ledger recorded it where it knew the row as done.
+COLUMNS = ("row", "leafUserId", "fingerprint", "status", "code", "message", "health", "credentialId", "app")
 KEPT_PREFIX = "keep."
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_onboard.check import Checked, check, clean, shown
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.compare import Compared, compare
+from bulk_onboard.compare import Compared, Keys, compare
 from bulk_onboard.domain.providers import PROVIDERS, Providers, near, plain
 from bulk_onboard.growers import Growers, nobody
 from bulk_onboard.manifest import KEPT_PREFIX
@@ -107,13 +107,15 @@ def split(checked: Checked) -> Iterator[Part]:
         yield Part(name, np.flatnonzero(mine), part)
 
 
-def compare_each(checked: Checked, known: Mapping[str, Growers], if_exists: IfExists) -> Compared:
+def compare_each(
+    checked: Checked, apps: np.ndarray, known: Mapping[str, Growers], if_exists: IfExists
+) -> Compared:
     """`compare` the rows of a checked chunk, each with what is known of its provider's growers."""
     parts = list(split(checked))
     found = [
-        compare(part.checked.frame, part.checked.ids, part.checked.prints, growers, if_exists)
+        compare(it.frame, Keys(it.ids, it.prints, apps[part.lines]), growers, if_exists)
         for part in parts
-        for growers in [known.get(part.provider) or nobody()]
+        for it, growers in [(part.checked, known.get(part.provider) or nobody())]
     ]
     lines = np.concatenate([part.lines for part in parts])
     tables = [

@@ -50,6 +50,11 @@ _ATTENTION = frozenset(
 FORESEEN = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
 
 
+# Codes of existing rows whose credentials are of another application or environment than the row asks for.
+ENVIRONMENT_CHANGED, APP_CHANGED = "environment-changed", "app-changed"
+NOT_AS_ASKED = (ENVIRONMENT_CHANGED, APP_CHANGED)
+
+
 class Undone(StrEnum):
     """What became of a row in a rollback. Exactly one for every row; stored as these words."""
 
@@ -150,12 +155,14 @@ class Intent:
 
     ``same``: it was of the secrets that the row has now. ``deleting``: the id of the credentials that were
     about to be deleted, and may or may not have been; "" for none. ``deleting_created``: their createdTime.
+    ``app``: the mark of the application that it was sent with, 0 if that is not known.
     """
 
     at: datetime | None
     same: bool = True
     deleting: str = ""
     deleting_created: str = ""
+    app: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,8 @@ class Row:
     ``number`` is the row number a spreadsheet shows, ``provider`` the name of the one that the row goes to.
     ``open_intent`` is what an earlier run left without an outcome: Leaf is asked before anything is sent.
     ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex. ``stored_as``: the id of the
-    credentials in which these very secrets are known to have been stored; "" for none.
+    credentials in which these very secrets are known to have been stored; "" for none. ``app``: the mark of
+    the application that they are sent with, as `Entry` has it.
     """
 
     number: int
@@ -175,6 +183,7 @@ class Row:
     fingerprint: str
     open_intent: Intent | None = None
     stored_as: str = ""
+    app: int = 0
 
 
 class Echo(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -13,13 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard import manifest
-from bulk_onboard.compare import Compared
+from bulk_onboard.compare import Compared, Keys
 from bulk_onboard.compare import compare as compared
-from bulk_onboard.growers import HEALTHS, Growers, State, growers, nobody
+from bulk_onboard.growers import HEALTHS, GrowerColumns, Growers, State, growers, nobody
 from bulk_onboard.model import IfExists, Status
 from bulk_onboard.texts import hex_words, uuid_words
 
 PRINTS = {"fp": "0f" * 16, "old": "01" * 16, "new": "0e" * 16, "": ""}
+
+
+APP = 5 << 32 | 7
+OTHER_APP, OTHER_ENVIRONMENT = 6 << 32 | 7, 6 << 32 | 8
 
 
 def grower(name: str) -> str:
@@ -35,6 +40,7 @@ class Found(NamedTuple):
     fingerprint: str = "fp"
     credential_id: str = "c-1"
     health: str = "healthy"
+    app: int = APP
 
     @property
     def state(self) -> State:
@@ -51,11 +57,14 @@ class Found(NamedTuple):
 def all_known(known: Mapping[str, Found]) -> Growers:
     """What the ledger would know."""
     found = growers(
-        [grower(name) for name in known],
-        [PRINTS[one.fingerprint] for one in known.values()],
-        [one.state for one in known.values()],
-        [one.health for one in known.values()],
-        [one.credential_id for one in known.values()],
+        GrowerColumns(
+            [grower(name) for name in known],
+            [PRINTS[one.fingerprint] for one in known.values()],
+            [one.app for one in known.values()],
+            [one.state for one in known.values()],
+            [one.health for one in known.values()],
+            [one.credential_id for one in known.values()],
+        )
     )
     return nobody().with_newer(found)
 
@@ -65,7 +74,8 @@ def compare(frame: pd.DataFrame, known: Mapping[str, Found], if_exists: IfExists
     valid = frame[frame["code"] == ""]
     ids = uuid_words(pa.array([grower(name) for name in valid["leafUserId"]], pa.large_string()))
     prints = hex_words(pa.array([PRINTS[name] for name in valid["fingerprint"]], pa.large_string()))
-    found: Compared = compared(frame, ids, prints, all_known(known), if_exists)
+    keys = Keys(ids, prints, np.full(len(frame), APP, np.uint64))
+    found: Compared = compared(frame, keys, all_known(known), if_exists)
     states = {name: one.state for name, one in known.items()}
     is_open = [
         row["code"] == "" and states.get(row["leafUserId"]) == State.OPEN for row in frame.to_dict("records")
@@ -148,6 +158,20 @@ def test_credentials_that_were_never_ours_do_not_pass_for_the_file_s() -> None:
     assert only(strange, IfExists.OVERWRITE)["status"] == ""
 
 
+@pytest.mark.parametrize("if_exists", IfExists)
+@pytest.mark.parametrize("fingerprint", ["fp", "new"])
+@pytest.mark.parametrize(
+    ("app", "code"), [(OTHER_APP, "app-changed"), (OTHER_ENVIRONMENT, "environment-changed")]
+)
+def test_credentials_of_another_application_are_not_done(
+    app: int, code: str, fingerprint: str, if_exists: IfExists
+) -> None:
+    line = only(Found("created", app=app), if_exists, fingerprint)
+    expected = ("existing", code) if if_exists is IfExists.SKIP else ("", "")
+    assert (line["status"], line["code"], line["health"]) == (*expected, "")
+    assert only(Found("created", app=0), if_exists)["code"] == "already-onboarded"  # not known
+
+
 def test_an_invalid_row_stays_invalid_whatever_is_known_of_its_grower() -> None:
     table = compare(frame(("g-1", "fp", "placeholder-value")), {"g-1": Found("created")}, IfExists.SKIP)
     assert table.loc[0, ["status", "code", "message"]].tolist() == ["invalid", "placeholder-value", "words"]
@@ -167,6 +191,7 @@ knowns = st.dictionaries(
         st.sampled_from(["fp", "old"]),
         st.just("c-1"),
         st.sampled_from(HEALTHS),
+        st.sampled_from([0, APP, OTHER_APP, OTHER_ENVIRONMENT]),
     ),
 )
 

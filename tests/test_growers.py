@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bulk_onboard.growers import (
     HEALTHS,
     PIECES,
+    GrowerColumns,
     Growers,
     State,
     growers,
@@ -28,27 +29,30 @@ ids = st.uuids() | st.integers(0, 5).map(lambda low: UUID(int=(7 << 64) + low))
 entries = st.tuples(
     ids.map(str),
     st.sampled_from(["", "0f" * 16, "a1" * 16]),
+    st.integers(-(1 << 63), (1 << 63) - 1),
     st.sampled_from(State),
     st.sampled_from(HEALTHS),
     st.uuids().map(str) | st.text(max_size=5) | st.uuids().map(lambda one: str(one).upper()),
 )
-Entries = list[tuple[str, str, State, str, str]]
+Entries = list[tuple[str, str, int, State, str, str]]
 
 
 def built(found: Entries) -> Growers:
-    return growers(*(list(column) for column in zip(*found, strict=True))) if found else nobody()
+    return (
+        growers(GrowerColumns(*(list(column) for column in zip(*found, strict=True)))) if found else nobody()
+    )
 
 
 def words(names: list[str]) -> np.ndarray:
     return uuid_words(pa.array(names, pa.large_string()))
 
 
-def told(known: Growers, name: str) -> tuple[int, str, str] | None:
+def told(known: Growers, name: str) -> tuple[int, int, str, str] | None:
     (at,) = known.find(words([name])).tolist()
     if at < 0:
         return None
     (held,) = known.credential_texts(pa.array([at])).to_pylist()
-    return int(known.states[at]), HEALTHS[known.healths[at]], held
+    return int(known.apps[at].view(np.int64)), int(known.states[at]), HEALTHS[known.healths[at]], held
 
 
 @given(st.lists(entries), st.lists(ids.map(str)))
@@ -75,7 +79,7 @@ def test_what_is_newer_wins_and_who_is_to_do_again_is_left_out(old: Entries, new
     known = nobody().with_newer(built(old)).with_newer(built(new))
     last = {one[0]: one[2:] for one in [*old, *new]}
     for name, expected in last.items():
-        assert told(known, name) == (None if expected[0] == State.TO_DO else expected)
+        assert told(known, name) == (None if expected[1] == State.TO_DO else expected)
 
 
 @given(st.lists(entries))
@@ -100,12 +104,12 @@ def test_all_pieces_one_after_the_other_are_the_whole(found: Entries, others: li
 def test_the_first_and_the_last_key_have_a_piece() -> None:
     ends = [np.array([key, 0], np.uint64) for key in (0, (1 << 64) - 1)]
     names = [str(UUID(bytes=end.tobytes())) for end in ends]
-    known = growers(names, [""] * 2, [State.DONE] * 2, [""] * 2, names)
+    known = growers(GrowerColumns(names, [""] * 2, [0] * 2, [State.DONE] * 2, [""] * 2, names))
     assert [len(known.piece(number)) for number in (0, PIECES - 1)] == [1, 1]
 
 
 def test_an_id_that_is_no_uuid_is_nobody_s() -> None:
-    assert len(growers(["g-1"], [""], [State.DONE], [""], [""])) == 0
+    assert len(growers(GrowerColumns(["g-1"], [""], [0], [State.DONE], [""], [""]))) == 0
 
 
 def test_growers_whose_keys_collide_are_told_apart() -> None:
@@ -113,14 +117,18 @@ def test_growers_whose_keys_collide_are_told_apart() -> None:
     odd = 0x9E3779B97F4A7C15
     pairs = [(first, 3), (other, ((first ^ other ^ (3 * odd)) * pow(odd, -1, 1 << 64)) % (1 << 64))]
     names = [str(UUID(bytes=np.array(pair, np.uint64).tobytes())) for pair in pairs]
-    known = growers(names, ["", ""], [State.DONE, State.OPEN], ["", ""], ["a", "b"])
+    known = growers(GrowerColumns(names, ["", ""], [0, 0], [State.DONE, State.OPEN], ["", ""], ["a", "b"]))
     assert known.longest == 2
-    assert [told(known, name) for name in names] == [(0, "", "a"), (2, "", "b")]
+    assert [told(known, name) for name in names] == [(0, 0, "", "a"), (0, 2, "", "b")]
 
 
 @given(st.lists(st.uuids(), min_size=1, unique=True))
 def test_credentials_with_uuids_take_sixteen_bytes_each(found: list[UUID]) -> None:
     names = [str(one) for one in found]
-    known = growers(names, [""] * len(names), [State.DONE] * len(names), [""] * len(names), names)
+    known = growers(
+        GrowerColumns(
+            names, [""] * len(names), [0] * len(names), [State.DONE] * len(names), [""] * len(names), names
+        )
+    )
     assert known.credential_ids.nbytes == 16 * len(names)
-    assert [told(known, name) for name in names] == [(0, "", name) for name in names]
+    assert [told(known, name) for name in names] == [(0, 0, "", name) for name in names]

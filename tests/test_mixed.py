@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
-from bulk_onboard.compare import compare
+from bulk_onboard.compare import Keys, compare
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.growers import State, growers, nobody
+from bulk_onboard.growers import GrowerColumns, State, growers, nobody
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each, compare_each, split
 from bulk_onboard.model import IfExists
 from bulk_onboard.repeats import Repeats
@@ -131,15 +131,20 @@ def test_a_row_is_compared_with_what_is_known_of_its_own_providers_growers(
     ids = [grower(number) for number in sorted(done)]
     states = [State.OPEN if number % 2 else State.DONE for number in sorted(done)]
     blank = [""] * len(ids)
-    known = {"raven": growers(ids, blank, states, blank, blank), "valley": nobody()}
+    known = {
+        "raven": growers(GrowerColumns(ids, blank, [1] * len(ids), states, blank, blank)),
+        "valley": nobody(),
+    }
     found = checked(rows)
-    table, open_lines = compare_each(found, known, if_exists)
+    apps = np.arange(len(found.frame), dtype=np.uint64) % 2
+    table, open_lines = compare_each(found, apps, known, if_exists)
     assert table["row"].tolist() == found.frame["row"].tolist()
     assert table["provider"].tolist() == found.frame["provider"].tolist()
     expected_open = []
     for part in split(found):
         one = part.checked
-        its, opened = compare(one.frame, one.ids, one.prints, known.get(part.provider, nobody()), if_exists)
+        keys = Keys(one.ids, one.prints, apps[part.lines])
+        its, opened = compare(one.frame, keys, known.get(part.provider, nobody()), if_exists)
         mine = table[table["provider"] == part.provider].drop(columns="provider").reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, its)
         expected_open += part.lines[opened].tolist()

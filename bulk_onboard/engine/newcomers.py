@@ -12,7 +12,7 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
-from bulk_onboard.compare import compare
+from bulk_onboard.compare import Keys, compare
 from bulk_onboard.engine.enrol import Enrolling
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Directory, Journal, Register
@@ -29,7 +29,7 @@ from bulk_onboard.validation.columns import PROVIDER
 
 # Newcomers who wait hold no slot, but a little memory.
 IN_HAND = 10_000
-_COMPARED = ["status", "code", "message", "health", "credentialId"]
+_COMPARED = ["status", "code", "message", "health", "credentialId", "app"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,8 @@ class Meeting:
         for name, lines in _by_provider(table, at, next(iter(growers))):
             part = table.iloc[lines].reset_index(drop=True)
             ids, prints = words(part["leafUserId"].tolist()), print_words(part["fingerprint"].tolist())
-            compared = compare(part, ids, prints, growers[name], self.policy.if_exists)
+            keys = Keys(ids, prints, part["app"].to_numpy(np.int64).view(np.uint64))
+            compared = compare(part, keys, growers[name], self.policy.if_exists)
             for column in _COMPARED:
                 table = _put(table, column, lines, compared.table[column].tolist())
             open_lines.append(lines[compared.open_lines])

@@ -257,6 +257,7 @@ class _Life:
             started_at=self._started_at,
             deleting=self._progress.old.id if self._progress.old else "",
             deleting_created=self._progress.old.created_time if self._progress.old else "",
+            app=self._row.app,
             provider=self._row.provider,
         )
 
@@ -298,6 +299,7 @@ class _Life:
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
             deleting=deleted.id if deleted else "",
             deleting_created=deleted.created_time if deleted else "",
+            app=0 if finish.status is Status.EXISTING else row.app,
             provider=row.provider,
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.

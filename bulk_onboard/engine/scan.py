@@ -264,15 +264,32 @@ class Scan:
 
     def _rows(self, checked: Checked, picked: np.ndarray) -> Iterator[Row]:
         frame, payload = checked.frame.iloc[picked], checked.payload.iloc[picked]
+        apps = self.apps(checked)[picked].view(np.int64).tolist()
         names = [str(name) for name in payload]
         columns = [payload[name].tolist() for name in names]
-        named = zip(self._goes(frame), frame["row"], frame["leafUserId"], frame["fingerprint"], strict=False)
+        named = zip(
+            self._goes(frame), frame["row"], frame["leafUserId"], frame["fingerprint"], apps, strict=False
+        )
         app = {name: {f: s.reveal() for f, s in told.items()} for name, told in self._reading.app.items()}
-        for (provider, number, leaf_user_id, fingerprint), *values in zip(named, *columns, strict=True):
+        for (provider, number, leaf_user_id, fingerprint, mark), *values in zip(named, *columns, strict=True):
             told = {name: value for name, value in zip(names, values, strict=True) if value}
             payload_ = self._payload(self._providers[provider], app.get(provider, {}), told)
             grower = leaf_user_id or (self._strangers.id_of(number) if self._strangers else "")
-            yield Row(int(number), provider, grower, payload_, fingerprint)
+            yield Row(int(number), provider, grower, payload_, fingerprint, app=mark)
+
+    def apps(self, checked: Checked) -> np.ndarray:
+        """The mark of each row's application (uint64); the file's app fields win over the settings'."""
+        marks = np.zeros(len(checked.frame), np.uint64)
+        for provider in self._providers.values():
+            mine = np.arange(len(marks))
+            if self.mixed:
+                mine = np.flatnonzero((checked.frame[PROVIDER] == provider.name).to_numpy(bool))
+            names = [field.name for field in provider.app_fields]
+            told = self._reading.app.get(provider.name, {})
+            usual = {name: told[name].reveal() for name in names if name in told}
+            cells = checked.payload.reindex(columns=[name for name in names if name in checked.payload])
+            marks[mine] = self._fingerprints.of_apps(cells.iloc[mine], usual, ENVIRONMENT)
+        return marks
 
     def _goes(self, frame: pd.DataFrame) -> Iterable[str]:
         """Each row's provider."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
-from bulk_onboard.compare import Compared, compare
+from bulk_onboard.compare import Compared, Keys, compare
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.scan import Checked, Scan
@@ -24,7 +24,7 @@ from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
-from bulk_onboard.model import Health, IfExists, Intent, Row, Status
+from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Row, Status
 from bulk_onboard.plan import OUTDATED, outdated
 from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.validation.columns import PROVIDER
@@ -48,6 +48,8 @@ class KnownEntry(Protocol):
     def deleting(self) -> str: ...
     @property
     def deleting_created(self) -> str: ...
+    @property
+    def app(self) -> int: ...
 
 
 class Memory(Protocol):
@@ -159,7 +161,7 @@ def read_through(
     # Most of both halves is done by numpy and Arrow, which let go of Python's lock.
     for seq, checked in enumerate(ahead(scan.chunks()), first_seq):
         growers = everybody or _growers_of(checked, memory, places)
-        table, open_lines = _compared(checked, growers, if_exists)
+        table, open_lines = _compared(checked, scan.apps(checked), growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
         )
@@ -181,6 +183,8 @@ def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
     for row in scan.rows(wanted):
         intent, stored = found.intents.get(row.number), found.stored.get(row.number, "")
+        if intent and intent.app not in {0, row.app}:  # what it may have stored is of another application
+            intent = replace(intent, same=False)
         yield replace(row, open_intent=intent, stored_as=stored) if intent or stored else row
 
 
@@ -256,6 +260,7 @@ def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
             intended_at=to_text(intent.at if intent else None),
             deleting=intent.deleting if intent else "",
             deleting_created=intent.deleting_created if intent else "",
+            app=intent.app if intent else 0,
             provider=row.provider,
         )
         yield Check(entry, payload=row.payload, unless_found=status)
@@ -266,7 +271,9 @@ def _add(sums: Sums, table: pd.DataFrame) -> None:
     statuses = {str(status): int(n) for status, n in table["status"].value_counts().items()}
     sums.statuses.update(statuses)
     # Only of rows that were done before the health is known already.
-    sums.unwell += statuses.get(Status.EXISTING, 0) - int((table["health"] == Health.HEALTHY.value).sum())
+    sums.unwell += statuses.get(Status.EXISTING, 0) - int(
+        ((table["health"] == Health.HEALTHY.value) | table["code"].isin(NOT_AS_ASKED)).sum()
+    )
     sums.to_do.append(table.loc[(table["status"] == "").to_numpy(bool), "row"].to_numpy(np.int64))
 
 
@@ -277,11 +284,13 @@ def _growers_of(checked: Checked, memory: Memory, places: Mapping[str, int]) -> 
     return {name: memory.growers(scope, among) for name, scope in places.items()}
 
 
-def _compared(checked: Checked, growers: Mapping[str, Growers], if_exists: IfExists) -> Compared:
+def _compared(
+    checked: Checked, apps: np.ndarray, growers: Mapping[str, Growers], if_exists: IfExists
+) -> Compared:
     if PROVIDER in checked.frame:
-        return compare_each(checked, growers, if_exists)
+        return compare_each(checked, apps, growers, if_exists)
     (known,) = growers.values()
-    return compare(checked.frame, checked.ids, checked.prints, known, if_exists)
+    return compare(checked.frame, Keys(checked.ids, checked.prints, apps), known, if_exists)
 
 
 def by_scope(
@@ -305,7 +314,7 @@ def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tu
         if found and (_is_ambiguous(found) or _is_left_without(found)):
             intended = from_text(found.intended_at) if _is_ambiguous(found) else None
             same = found.fingerprint == fingerprint
-            yield int(number), Intent(intended, same, found.deleting, found.deleting_created)
+            yield int(number), Intent(intended, same, found.deleting, found.deleting_created, found.app)
 
 
 def _is_ambiguous(found: KnownEntry) -> bool:
@@ -355,6 +364,7 @@ def _summed_up(sums: Sums, findings: pd.DataFrame) -> Survey:
 def _is_open(entry: Entry, every: bool) -> bool:
     connected = entry.status in {Status.CREATED.value, Status.EXISTING.value}
     # Of no grower: what a plan leaves out.
+    connected = connected and entry.code not in NOT_AS_ASKED
     return connected and bool(entry.leaf_user_id) and (every or entry.health in {"", Health.PENDING.value})
 
 
@@ -368,15 +378,18 @@ def _done_before(table: pd.DataFrame, provider: str, every: bool) -> list[Entry]
     done = table["status"] == Status.EXISTING.value
     if not every:
         done &= table["health"] != Health.HEALTHY.value
-    names = ["row", "status", "leafUserId", "fingerprint", "code", "message", "health", "credentialId"]
+    done &= ~table["code"].isin(NOT_AS_ASKED)
+    names = ["row", "status", "leafUserId", "fingerprint", "code", "message", "health", "credentialId", "app"]
     lines = zip(*(table.loc[done, name].tolist() for name in names), strict=True)
     goes = table.loc[done, PROVIDER] if PROVIDER in table else repeat(provider)
     return [_entry(*line)._replace(provider=name) for line, name in zip(lines, goes, strict=False)]
 
 
 def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str, *more: str) -> Entry:
-    """An entry for a row that was done before; ``more``: message, health and the credential's id."""
-    message, health, held = more
+    """An entry for a row that was done before; ``more``: message, health, credential's id and application."""
+    message, health, held, app = more
     # Leaf holds other secrets than the file, or may: the ledger must not take the one for the other.
     known = {"token-changed": OTHERS, "already-connected": ""}.get(code, fingerprint)
-    return Entry(row, status, leaf_user_id, known, code, message, health=health, credential_id=held)
+    return Entry(
+        row, status, leaf_user_id, known, code, message, health=health, credential_id=held, app=int(app)
+    )

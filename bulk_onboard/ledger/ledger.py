@@ -13,7 +13,7 @@ from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
-from bulk_onboard.growers import Growers, growers, nobody, together
+from bulk_onboard.growers import GrowerColumns, Growers, growers, nobody, together
 from bulk_onboard.ledger import schema, snapshot
 from bulk_onboard.ledger.database import Database
 from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, require_ours, unfenced
@@ -57,6 +57,7 @@ class Known(NamedTuple):
     intended_at: str
     deleting: str
     deleting_created: str
+    app: int
 
 
 class Ledger:
@@ -301,13 +302,13 @@ class Ledger:
         """What the entries of later runs say, the oldest first. Whoever was to do again is said to be so."""
         with self.reading() as db:
             batches = self._dialect.newer(db, states(scope), kin(db, scope), run_no)
-            return [growers(*zip(*batch, strict=True)) for batch in batches]
+            return [growers(GrowerColumns(*zip(*batch, strict=True))) for batch in batches]
 
     def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
         """What the entries of these growers say."""
         with self.reading() as db:
             batches = self._dialect.of(db, states(scope), kin(db, scope), leaf_user_ids)
-            return together([growers(*zip(*batch, strict=True)) for batch in batches])
+            return together([growers(GrowerColumns(*zip(*batch, strict=True))) for batch in batches])
 
     # --- what was done ------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = 4
+VERSION = 5
 
 metadata = MetaData()
 
@@ -188,6 +188,7 @@ entry = Table(
     Column("deleting", Text, nullable=False, default=""),
     Column("credential_created", Text, nullable=False, default=""),
     Column("deleting_created", Text, nullable=False, default=""),
+    Column("app", Whole, nullable=False, default=0),
     Column("health_checked_at", Text, nullable=False, default=""),
     sqlite_with_rowid=False,
 )

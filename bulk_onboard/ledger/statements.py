@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.growers import State
-from bulk_onboard.model import Status
+from bulk_onboard.model import NOT_AS_ASKED, Status
 
 # The columns of an entry; its provider is told by its scope.
 STORED = Entry._fields[:-1]
@@ -40,6 +40,10 @@ def inserted(lines: str, replaced: Sequence[str]) -> str:
 _NOT_CONNECTED = ", ".join(f"'{status}'" for status in (Status.REJECTED, Status.FAILED, Status.NOT_ATTEMPTED))
 
 
+# Leaf showed another application than the row's, and which one is not known: it is asked again.
+_NOT_AS_ASKED = ", ".join(f"'{code}'" for code in NOT_AS_ASKED)
+
+
 def in_scopes(scopes: Sequence[int]) -> str:
     """SQL that lists scopes: numbers of ours, so that they need no parameters."""
     return ", ".join(map(str, scopes))
@@ -47,11 +51,12 @@ def in_scopes(scopes: Sequence[int]) -> str:
 
 def states(scope: int) -> str:
     """The columns of `growers`. What was done in another scope than this one is no reason not to ask."""
-    return f"""leaf_user_id, fingerprint,
+    return f"""leaf_user_id, fingerprint, app,
     CASE WHEN scope_id != {scope} AND status IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
         WHEN status IS NULL OR status = '{Status.UNRESOLVED}' THEN {State.OPEN}
         WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
         WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
+        WHEN code IN ({_NOT_AS_ASKED}) THEN {State.TO_DO}
         WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
         WHEN code = 'credentials-gone' THEN {State.GONE}
         ELSE {State.DONE} END AS state,

@@ -31,6 +31,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "rows": info.rows,
         "counts": dict(tally.counts),
         "health": dict(tally.health),
+        "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in tally.causes],
         **sent(info),
         "exitCode": int(exit_code(tally, info)),
         "stopReason": info.stop_reason,

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, RunInfo
-from bulk_onboard.model import FORESEEN, Health, Status
+from bulk_onboard.model import FORESEEN, NOT_AS_ASKED, Health, Status
 from bulk_onboard.texts import only_value
 
 FIRST = 5
@@ -45,7 +45,8 @@ class Tally:
 
     def add(self, page: pd.DataFrame) -> pd.DataFrame:
         """Count a page. Returns those of its rows that somebody should look at, by the status of their cause:
-        a connected row that does not work is ``unhealthy``.
+        a connected row that does not work is ``unhealthy``. A row whose grower is connected with another
+        application than it asks for is one of them.
         """
         self.rows += len(page)
         statuses = _counted(page["status"])
@@ -55,11 +56,12 @@ class Tally:
         self._healths.update(healths)
         if self._planned:
             self.off_plan.update(_counted(page["code"][page["code"].isin(OFF_PLAN)]))
-        if not (statuses.keys() & _TO_LOOK_AT or Health.UNHEALTHY in healths):
+        changed = page["code"].isin(NOT_AS_ASKED)
+        if not (statuses.keys() & _TO_LOOK_AT or Health.UNHEALTHY in healths or changed.any()):
             return page[:0]  # as in most pages of most nights
         connected = page["status"].isin(_CONNECTED)
         unhealthy = connected & (page["health"] == Health.UNHEALTHY.value)
-        wanted = page["status"].isin(_TO_LOOK_AT) | unhealthy
+        wanted = page["status"].isin(_TO_LOOK_AT) | unhealthy | (connected & changed)
         if not wanted.any():
             return page[:0]
         shown = page["status"].where(~unhealthy, Health.UNHEALTHY.value)
@@ -118,9 +120,10 @@ class Tally:
 
     @property
     def connected(self) -> int:
-        """Growers that are connected, and not known to be unhealthy."""
-        unhealthy = sum(g.count for (status, _), g in self._causes.items() if status == Health.UNHEALTHY)
-        return sum(self._statuses[status] for status in _CONNECTED) - unhealthy
+        """Growers that are connected as their rows ask for, and not known to be unhealthy."""
+        wrong = {Health.UNHEALTHY.value, *_CONNECTED}
+        others = sum(group.count for (status, _), group in self._causes.items() if status in wrong)
+        return sum(self._statuses[status] for status in _CONNECTED) - others
 
     @property
     def concern(self) -> int:

@@ -6,7 +6,7 @@ Bernstein, 2012), each under a key of its own, as `pandas.util.hash_array` compu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -18,12 +18,15 @@ from bulk_onboard.texts import Texts
 VECTOR = ("known", "values")
 # pandas takes a key of 16 characters.
 _KEY_CHARACTERS = 16
+# The part of an application's mark that is of the environment.
+ENVIRONMENT_HALF = (1 << 32) - 1
 
 
 class Fingerprints:
     """Fingerprints under one key (up to 64 bytes)."""
 
     def __init__(self, key: bytes) -> None:
+        self._app_key = blake2b(key=key, digest_size=32, person=b"application").digest()
         self._keys = [
             blake2b(key=key, digest_size=_KEY_CHARACTERS // 2, person=person).hexdigest()
             for person in (b"fingerprint 1", b"fingerprint 2")
@@ -39,6 +42,27 @@ class Fingerprints:
         values = texts[0] if len(texts) == 1 else _joined(texts)
         hashes = [pd.util.hash_array(values, hash_key=key, categorize=False) for key in self._keys]
         return np.stack(hashes, axis=1)
+
+    def of_app(self, fields: Mapping[str, str], environment: str) -> int:
+        """Return the mark of an application: 32 bits of its fields, then 32 of its environment.
+
+        ``environment`` is the name of the field that selects one of the provider's environments. Empty fields
+        do not count.
+        """
+        app = [f"{name}={len(value)}:{value}" for name, value in sorted(fields.items()) if value]
+        own = [each for each in app if not each.startswith(f"{environment}=")]
+        halves = ("\n".join(each).encode() for each in (own, [each for each in app if each not in own]))
+        return int.from_bytes(b"".join(blake2b(h, key=self._app_key, digest_size=4).digest() for h in halves))
+
+    def of_apps(self, cells: pd.DataFrame, usual: Mapping[str, str], environment: str) -> np.ndarray:
+        """Return the mark of each row's application (uint64): of ``usual`` fields, or filled ``cells``."""
+        if not len(cells.columns):
+            return np.full(len(cells), self.of_app(usual, environment), np.uint64)
+        at, rows = pd.factorize(pd.MultiIndex.from_frame(cells))
+        names = [str(name) for name in cells]
+        filled = ({name: cell for name, cell in zip(names, row, strict=True) if cell} for row in rows)
+        marks = [self.of_app({**usual, **each}, environment) for each in filled]
+        return np.array(marks, np.uint64)[at]
 
     def of_row(self, values: Sequence[str]) -> bytes:
         """Return the fingerprint of a single row, 16 bytes."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from journeys.support import Desk, Server, growers, write
+import pytest
+
+from journeys.support import PLANTED, Desk, Server, growers, write
 
 Leaf = Callable[..., Server]
 
@@ -20,3 +23,38 @@ def test_another_api_owner_starts_from_nothing_and_is_warned(desk: Desk, leaf: L
     assert "3 of these growers were onboarded as API owner test@example.com before" in other.err
     assert {row["code"] for row in other.rows} == {"already-connected"}  # by Leaf's word, not by the ledger's
     assert "onboarded as API owner" not in desk.run(file).err
+
+
+DEERE = {"JOHN_DEERE_CLIENT_KEY": "k", "JOHN_DEERE_CLIENT_SECRET": f"{PLANTED}secret"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [("JOHN_DEERE_CLIENT_ENVIRONMENT", "environment-changed"), ("JOHN_DEERE_CLIENT_SECRET", "app-changed")],
+)
+def test_growers_of_another_application_are_not_done(desk: Desk, leaf: Leaf, setting: str, code: str) -> None:
+    for name, value in (DEERE | {"JOHN_DEERE_CLIENT_ENVIRONMENT": "STAGE"}).items():
+        desk.at(leaf()).set(name, value)
+    file, provider = write(growers(3)), ("--provider", "john-deere")
+    assert desk.run(file, *provider).statuses == {"created": 3}
+    desk.set(setting, "PRODUCTION")
+    for _ in range(2):  # nor does an events check make them so
+        skipped = desk.run(file, *provider)
+        assert (skipped.code, skipped.statuses) == (1, {"existing": 3})
+        assert {row["code"] for row in skipped.rows} == {code}
+        (cause,) = skipped.summary["causes"]
+        assert (cause["code"], cause["count"]) == (code, 3)
+        assert "0 of 3 growers are connected" in skipped.err
+        desk("events", file, *provider)
+
+
+def test_the_application_of_a_row_is_that_of_its_column_or_of_the_settings(desk: Desk, leaf: Leaf) -> None:
+    for name, value in (DEERE | {"JOHN_DEERE_CLIENT_ENVIRONMENT": "STAGE"}).items():
+        desk.at(leaf()).set(name, value)
+    rows, provider = growers(3), ("--provider", "john-deere")
+    desk.run(write(rows), *provider)
+    told = ["", "STAGE", "PRODUCTION"]
+    lines = [",".join([*row, environment]) for row, environment in zip(rows, told, strict=True)]
+    Path("own.csv").write_text("\n".join(["leafUserId,refreshToken,clientEnvironment", *lines]))
+    codes = [row["code"] for row in desk.run("own.csv", *provider).rows]
+    assert codes == ["already-onboarded", "already-onboarded", "environment-changed"]

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF, Fingerprints
 
 keys = st.binary(min_size=1, max_size=64)
 texts = st.text(max_size=20)
@@ -66,3 +66,21 @@ def test_part_of_a_column_has_the_same_fingerprints_as_in_the_whole() -> None:
 def test_a_fingerprint_stays_the_same_from_version_to_version() -> None:
     assert Fingerprints(b"key").of_row(["planted-token"]).hex() == "59ade65bea229625f3d9d5ae8268f400"
     assert Fingerprints(b"key").of_row(["planted-token", "Zoë"]).hex() == "5d6b83e728c78a1a22349f0944e9f1c2"
+
+
+apps = st.dictionaries(st.sampled_from(["clientId", "clientSecret", "apiKey"]), st.text(max_size=4))
+
+
+@given(apps, st.text(max_size=4), apps, st.text(max_size=4))
+def test_an_application_s_mark_says_whether_its_fields_and_its_environment_are_the_same(
+    app: dict[str, str], environment: str, other: dict[str, str], elsewhere: str
+) -> None:
+    prints = Fingerprints(b"key")
+    mark, others = (
+        prints.of_app({**fields, "clientEnvironment": place}, "clientEnvironment")
+        for fields, place in ((app, environment), (other, elsewhere))
+    )
+    filled, others_filled = ({n: v for n, v in fields.items() if v} for fields in (app, other))
+    assert ((mark & ENVIRONMENT_HALF) == (others & ENVIRONMENT_HALF)) is (environment == elsewhere)
+    assert ((mark >> 32) == (others >> 32)) is (filled == others_filled)
+    assert mark != Fingerprints(b"other").of_app(app, "clientEnvironment")
