@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
     from bulk_onboard.chunk import Chunk, Source
     from bulk_onboard.findings import Validation
-    from bulk_onboard.workbook import Place
+    from bulk_onboard.settings import Settings
+    from bulk_onboard.workbook import Annotated, Place
 
 _MACROS = ".xlsm"
 _AGAIN = "`bulk-onboard validate`"
@@ -67,8 +70,8 @@ def _same(path: Path) -> tuple[int, int] | str:
     return str(path)
 
 
-def annotated(source: Source, found: Validation, path: Path) -> list[str]:
-    """Write the workbook; what of the original it does not have. Raises UsageError, OutputError."""
+def annotated(source: Source, found: Validation, path: Path, settings: Settings) -> Annotated:
+    """Write the annotated workbook. Raises UsageError, OutputError."""
     from bulk_onboard.report.draft import drafts  # noqa: PLC0415
     from bulk_onboard.workbook import annotate  # noqa: PLC0415
 
@@ -77,16 +80,53 @@ def annotated(source: Source, found: Validation, path: Path) -> list[str]:
     if macros and not (place and _has_macros(place.file)):
         raise UsageError(f"--annotate {path}: {found.source} has no macros, so the name has to end in .xlsx")
     with drafts([path], _AGAIN) as (draft,), draft.writing():
-        return annotate(draft.file, found, lambda: _lines(source), place, macros=macros)
+        return annotate(
+            draft.file,
+            found,
+            lambda: _lines(source),
+            place,
+            commands=lambda own: next_commands(path, settings, own=own),
+            macros=macros,
+        )
+
+
+def next_commands(path: Path, settings: Settings, *, own: bool) -> tuple[str, str]:
+    """How to check an annotated workbook again and how to run it, with the options that it needs.
+
+    ``own``: it has the sheets of the original.
+    """
+    given = settings.input
+    options = ["--provider", settings.provider] if settings.provider_given else []
+    for field, column in given.mapping.items():
+        options += ["--map", f"{field}={column}"]
+    for sheet in given.sheets if own else ():
+        options += ["--sheet", sheet]
+    if own and given.hidden:
+        options += ["--hidden", given.hidden]
+    options += ["--create-users"] if given.create_users else []
+    options += ["--allow-shared-tokens"] if given.allow_shared_tokens else []
+    words = " ".join(map(_quoted, [str(path), *options]))
+    return f"bulk-onboard validate {words}", f"bulk-onboard run {words}"
+
+
+def _quoted(word: str) -> str:
+    """The word as a shell takes it; double quotes work in all shells, also of Windows."""
+    if re.fullmatch(r"[\w@%+=:,./\\-]+", word):
+        return word
+    return f'"{word}"' if not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 def _place(source: Source) -> Place | None:
     from bulk_onboard.readers.workbook import Workbook  # noqa: PLC0415
-    from bulk_onboard.workbook import Place  # noqa: PLC0415
+    from bulk_onboard.workbook import Place, SheetPlace  # noqa: PLC0415
 
-    if not isinstance(source, Workbook) or len(source.tables) > 1:
+    if not isinstance(source, Workbook):
         return None
-    return Place(source.bytes(), source.tables[0].sheet, source.header_row)
+    sheets = [
+        SheetPlace(table.sheet, table.header_row, table.shift, table.last, tuple(at), len(table.header))
+        for table, at in zip(source.tables, source.places, strict=True)
+    ]
+    return Place(source.bytes(), sheets, source.formula_results)
 
 
 def _has_macros(file: BinaryIO) -> bool:

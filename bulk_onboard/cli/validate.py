@@ -85,11 +85,15 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The files of one check. ``missing``: what the workbook lacks of the original; ``repairs``: by code."""
+    """The files of one check.
+
+    ``missing``: what the workbook lacks of the original; ``next``: the command for it; ``repairs``: by code.
+    """
 
     problems: Path
     annotated: Path | None = None
     missing: Sequence[str] = ()
+    next: str = ""
     fixed: Path | None = None
     repairs: Sequence[Cause] = ()
     repairs_file: Path | None = None
@@ -110,7 +114,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
             found = validate_file(source, settings, display)
         finally:
             display.close()
-        written = _write(source, found, wanted, path)
+        written = _write(source, found, wanted, path, settings)
         ranges = row_ranges(source)
     say(json.dumps(as_data(found, written), indent=2) if as_json else in_words(found, written))
     if ranges:
@@ -118,23 +122,25 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     return found.exit_code
 
 
-def _write(source: Source, found: Validation, wanted: Wanted, path: Path) -> Written:
+def _write(source: Source, found: Validation, wanted: Wanted, path: Path, settings: Settings) -> Written:
     from bulk_onboard.findings import causes  # noqa: PLC0415
     from bulk_onboard.report.files import write_problems  # noqa: PLC0415
 
     write_problems(path, found.table)
     missing: Sequence[str] = ()
+    following = ""
     repairs: Sequence[Cause] = ()
     beside: Path | None = None
     if wanted.annotate:
         if found.rows >= _MANY:
             say(f"writing {wanted.annotate} …", err=True)
-        missing = annotated(source, found, wanted.annotate)
+        made = annotated(source, found, wanted.annotate, settings)
+        missing, following = made.missing, made.commands[0 if found.invalid else 1]
     if wanted.fix:
         table: pd.DataFrame = fixed(source, found, wanted.fix)
         beside, repairs = path.with_name("repairs.csv"), tuple(causes(table, "repaired"))
         write_problems(beside, table)
-    return Written(path, wanted.annotate, missing, wanted.fix, repairs, beside)
+    return Written(path, wanted.annotate, missing, following, wanted.fix, repairs, beside)
 
 
 def problems_path(file: str, folder: Path) -> Path:
@@ -161,7 +167,9 @@ def as_data(found: Validation, written: Written) -> dict[str, Any]:
         "exitCode": int(found.exit_code),
     }
     if written.annotated:
-        data["annotated"] = {"file": str(written.annotated), "missing": list(written.missing)}
+        data["annotated"] = {
+            "file": str(written.annotated), "missing": list(written.missing), "next": written.next
+        }  # fmt: skip
     if written.fixed:
         repairs = [_group(cause) for cause in written.repairs]
         data["fixed"] = {
@@ -189,7 +197,7 @@ def in_words(found: Validation, written: Written) -> str:
         lines += ["", "`bulk-onboard explain CODE` says more about a code."]
     lines += ["", f"Row by row: {written.problems}"]
     if written.annotated:
-        lines.append(f"With marks: {written.annotated}")
+        lines += [f"With marks: {written.annotated}", f"Then:       {written.next}"]
         lines += _wrapped(f"It lacks: {'; '.join(written.missing)}." if written.missing else "", 2)
     if written.fixed:
         lines.append(f"Repaired:   {written.fixed} (each repair: {written.repairs_file})")

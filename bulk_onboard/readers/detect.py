@@ -208,7 +208,7 @@ def _unpacked(held: Held) -> Held:
     try:
         with held.reader() as reader, zipfile.ZipFile(reader) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
-            names = {each.filename for each in members}
+            names = {each.filename.replace("\\", "/") for each in members}
             if _is_office_file(names):
                 return held
             member = _only_table(held.name, members)
@@ -329,7 +329,9 @@ def _damaged(held: Held) -> InputError:
 def _of_zip(held: Held) -> FileType:
     try:
         with held.reader() as reader, zipfile.ZipFile(reader) as archive:
-            names, size = set(archive.namelist()), sum(info.file_size for info in archive.infolist())
+            # Some programs of Windows write backslashes between the folders.
+            names = {name.replace("\\", "/") for name in archive.namelist()}
+            size = sum(info.file_size for info in archive.infolist())
             mime = archive.read("mimetype")[:80] if "mimetype" in names else b""
             manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
     except UNZIP_FAULTS:

@@ -12,6 +12,7 @@ from bulk_onboard.readers.sheet_rows import LAST_COLUMN, LAST_ROW, DamagedWorkbo
 from bulk_onboard.readers.xml_stream import Attributes, attribute, parse
 
 _SPACE = re.compile(r"[ \t\r\n]+")
+_INDENTATION = re.compile(r"[ \t\r\n]*[\t\r\n][ \t\r\n]*\Z")
 # Until runs of spaces are collapsed, elements for white space are characters that XML cannot hold.
 _ELEMENTS = {"s": "\x00", "tab": "\x01", "line-break": "\x02"}
 _CHARACTERS = str.maketrans({"\x00": " ", "\x01": "\t", "\x02": "\n"})
@@ -129,7 +130,8 @@ class _Table:
         if not self._path:
             return
         if tag == "p" and self._in_cell(-2):
-            collapsed = _SPACE.sub(" ", "".join(self._pieces)).strip(" ")
+            # LibreOffice writes a space at the end as it is, which the standard would drop.
+            collapsed = _SPACE.sub(" ", _INDENTATION.sub("", "".join(self._pieces))).lstrip(" ")
             self._paragraphs.append(collapsed.translate(_CHARACTERS))
         elif tag in {"table-cell", "covered-table-cell"} and self._path[-2:-1] == ["table-row"]:
             self._end_cell()

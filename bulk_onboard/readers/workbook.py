@@ -6,9 +6,9 @@ import io
 import re
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Self
 
@@ -91,7 +91,7 @@ class Workbook:
         if len(headers) > 1:
             heads = [(f"sheet {table.sheet!r}", table.header) for table in self.tables]
             require_alike(heads, wanted_names(options.mapped))
-        self.header, self._places = lined_up(headers)
+        self.header, self.places = lined_up(headers)
 
     @property
     def name(self) -> str:
@@ -130,6 +130,16 @@ class Workbook:
         """The workbook as it is stored, from the start."""
         return self._held.reader()
 
+    def formula_results(self) -> Mapping[str, Mapping[tuple[int, int], tuple[str, str]]]:
+        """Of an .xlsx, what `Xlsx.results` finds; nothing of other formats."""
+        from bulk_onboard.readers.xlsx import Xlsx  # noqa: PLC0415
+
+        book = open_book(self._held)
+        try:
+            return book.results() if isinstance(book, Xlsx) else {}
+        finally:
+            book.close()
+
     def require_text(self, columns: Sequence[int]) -> None:
         """Cells are judged one by one: most of a column may be text."""
 
@@ -138,7 +148,7 @@ class Workbook:
 
         Cells beyond the header are not a fault: people write notes beside a table.
         """
-        for table, at in zip(self.tables, self._places, strict=True):
+        for table, at in zip(self.tables, self.places, strict=True):
             places = [at[i] for i in columns]
             there = [i for i in places if i is not None]
             for kept in table.chunks:
@@ -270,9 +280,19 @@ def _listed(sheets: Sequence[str]) -> str:
 def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) -> list[Table]:
     """The sheets with their rows. Raises InputError."""
     tables: list[Table] = []
+    cells = 0
+
+    def counted(rows: Iterable[SheetRow], width: int) -> Iterator[SheetRow]:
+        nonlocal cells
+        for row in rows:
+            cells += max(row.filled, width)
+            if cells > MOST_CELLS:
+                raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
+            yield row
+
     for sheet in sheets:
-        rows = book.rows(sheet)
-        top = list(islice((row for row in rows if not row.blank), _TOP))
+        rows = counted((row for row in book.rows(sheet) if not row.blank), 0)
+        top = list(islice(rows, _TOP))
         texts = [row.texts for row in top]
         at = header_row(texts, wanted_names(options.mapped))
         if at is None:
@@ -281,13 +301,8 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
         table.shift = tables[-1].last - table.header_row if tables else 0
         table.last = table.header_row + table.shift
         below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
-        cells = sum(len(chunk.numbers) * max(1, len(one.header)) for one in tables for chunk in one.chunks)
-        while taken := list(islice(below, CHUNK_ROWS)):
-            cells += sum(max(row.filled, len(table.header)) for row in taken)
-            if cells > MOST_CELLS:
-                raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
-            chunk = _chunk(taken, len(table.header), table.shift)
-            table.chunks.append(replace(chunk, top=not table.chunks))
+        while taken := list(islice(counted(below, len(table.header)), CHUNK_ROWS)):
+            table.chunks.append(_chunk(taken, len(table.header), table.shift))
             table.last = taken[-1].number + table.shift
         tables.append(table)
     return tables
@@ -300,8 +315,6 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
         if row.number <= before:
             raise DamagedWorkbook(f"row {row.number} of sheet {table.sheet!r} comes twice, or out of order")
         before, number = row.number, row.number + table.shift
-        if row.blank:
-            continue
         if row.formula_zeros:
             table.skipped.append(SkippedLine(number, "only zeros of formulas"))
             continue

@@ -14,6 +14,9 @@ from bulk_onboard.chunk import CellKind
 from bulk_onboard.readers.sheet_rows import LAST_ROW, DamagedWorkbook, SheetRow, number_text
 from bulk_onboard.readers.xml_stream import Attributes, is_true, parse
 
+# Row and column, both from 1, -> the type and the text of a formula's stored result, as the XML has them.
+Results = dict[tuple[int, int], tuple[str, str]]
+
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
@@ -106,6 +109,18 @@ class Xlsx:
             for _ in parse(part, found.start, found.end, found.text):
                 yield from found.rows
                 found.rows.clear()
+
+    def results(self) -> dict[str, Results]:
+        """By sheet and cell, what is stored as the result of each formula. Raises DamagedWorkbook."""
+        found: dict[str, Results] = {}
+        for sheet, target in self._targets.items():
+            with self._package.open(target) as part:
+                table = _Sheet([], [], mac_dates=self._mac_dates)
+                for _ in parse(part, table.start, table.end, table.text):
+                    table.rows.clear()
+            if table.results:
+                found[sheet] = table.results
+        return found
 
     def close(self) -> None:
         """Release the archive."""
@@ -204,6 +219,7 @@ class _Sheet:
         self, shared: list[tuple[str, bool]], styles: list[tuple[str, bool]], *, mac_dates: bool
     ) -> None:
         self.rows: list[SheetRow] = []
+        self.results: Results = {}
         self._shared, self._styles, self._mac_dates = shared, styles, mac_dates
         self._row = SheetRow(0)
         self._column = -1
@@ -261,6 +277,8 @@ class _Sheet:
         if self._value is None and not self._formula:
             return
         stored = self._value or ""
+        if self._formula and (stored or self._type == "str") and self._type not in {"s", "inlineStr"}:
+            self.results[self._row.number, self._column + 1] = self._type, stored
         number_format, struck = (
             self._styles[self._style] if self._style < len(self._styles) else ("General", False)
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from bulk_onboard.chunk import Chunk
@@ -12,18 +12,51 @@ from bulk_onboard.findings import Validation
 from bulk_onboard.marks import Marks, marks
 from bulk_onboard.workbook.fresh import fresh
 from bulk_onboard.workbook.marking import mark
-from bulk_onboard.workbook.owners import Unkept, formulas_in, open_owners
-from bulk_onboard.workbook.save import save
-from bulk_onboard.workbook.summary import add_summary
+from bulk_onboard.workbook.owners import Unkept, open_owners
+from bulk_onboard.workbook.save import Results, save
+from bulk_onboard.workbook.summary import Annotated, add_summary
+
+
+@dataclass(frozen=True, slots=True)
+class SheetPlace:
+    """A sheet with rows, and how its rows and columns are numbered among those of all sheets.
+
+    ``header_row``: as a spreadsheet shows it; ``shift``: what was added to the numbers of its rows, of which
+    ``last`` is the last; ``columns``: by position in the header of all sheets, the position in its own header
+    of ``width`` columns, None if it lacks the column.
+    """
+
+    name: str
+    header_row: int
+    shift: int
+    last: int
+    columns: Sequence[int | None]
+    width: int
+
+    def own(self, all_marks: Marks) -> Marks:
+        """The marks of this sheet, by its own rows and columns."""
+        mine = range(self.header_row + self.shift + 1, self.last + 1)
+        cells = tuple(
+            replace(each, row=each.row - self.shift, column=column)
+            for each in all_marks.cells
+            if each.row in mine and (column := self.columns[each.column]) is not None
+        )
+        rows = {row - self.shift: words for row, words in all_marks.rows.items() if row in mine}
+        return Marks(cells, rows, all_marks.shortened)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The owner's workbook, its sheet with the rows, and the header's row as a spreadsheet shows it."""
+    """The owner's workbook, its sheets that were read, and what gives the stored results of its formulas."""
 
     file: BinaryIO
-    sheet: str
-    header_row: int
+    sheets: Sequence[SheetPlace]
+    results: Callable[[], Mapping[str, Results]]
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """The sheet of a row, and its number there."""
+        sheet = next((sheet for sheet in self.sheets if row <= sheet.last), self.sheets[-1])
+        return sheet.name, row - sheet.shift
 
 
 def annotate(
@@ -32,29 +65,46 @@ def annotate(
     rows: Callable[[], Iterator[Chunk]],
     place: Place | None,
     *,
+    commands: Callable[[bool], Sequence[str]],
     macros: bool = False,
-) -> list[str]:
-    """Write the annotated workbook, and return what of the original it does not have, in words.
+) -> Annotated:
+    """Write the annotated workbook.
 
-    ``rows``: every column of the file, from the start; read where a new workbook has to be made. ``macros``:
+    ``rows``: every column of the file, from the start; read where a new workbook has to be made;
+    ``commands``: whether it is the owner's own workbook -> how to check and run it next; ``macros``:
     whether the file may hold the owner's macros, as an .xlsm may. Raises UsageError if the rows are more than
     a sheet holds.
     """
-    told = marks(found)
+    all_marks = marks(found)
     if place is None:
-        return _new(out, found, told, rows, [])
+        return _new(out, found, all_marks, rows, Annotated(commands=commands(False)))
     try:
-        return _kept(out, found, told, place, macros=macros)
+        return _kept(out, found, all_marks, place, commands(True), macros=macros)
     except Unkept as why:
-        return _new(out, found, told, rows, [f"everything but the rows, because {why}"])
+        missing = [f"everything but the rows, because {why}"]
+        return _new(out, found, all_marks, rows, Annotated(missing, commands(False)))
 
 
-def _kept(out: BinaryIO, found: Validation, told: Marks, place: Place, *, macros: bool) -> list[str]:
+def _kept(
+    out: BinaryIO,
+    found: Validation,
+    all_marks: Marks,
+    place: Place,
+    commands: Sequence[str],
+    *,
+    macros: bool,
+) -> Annotated:
     """The owner's own workbook, marked. Raises Unkept with nothing written if that cannot be done."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they are for programmers; what is lost is told in words
-            return _owners(out, found, told, place, macros=macros)
+            warnings.simplefilter("ignore")  # they are for programmers; what is lost is said in words
+            book, losses = open_owners(place.file, [sheet.name for sheet in place.sheets], macros=macros)
+            for sheet in place.sheets:
+                mark(book[sheet.name], sheet.own(all_marks), sheet.header_row, sheet.width)
+            result = Annotated(losses.words(), commands)
+            add_summary(book, place.locate, found, all_marks, result)
+            save(book, out, place.results())
+            return result
     except (Unkept, OSError):
         raise
     except Exception:
@@ -63,25 +113,20 @@ def _kept(out: BinaryIO, found: Validation, told: Marks, place: Place, *, macros
         raise Unkept("the workbook cannot be written again with what it holds") from None
 
 
-def _owners(out: BinaryIO, found: Validation, told: Marks, place: Place, *, macros: bool) -> list[str]:
-    book, losses = open_owners(place.file, place.sheet, macros=macros)
-    sheet = book[place.sheet]
-    mark(sheet, told, place.header_row, len(found.header))
-    missing = losses.words()
-    if formulas_in(sheet, found.fields.values(), place.header_row):
-        missing.append("the values of formulas, until it is opened and saved in a spreadsheet program")
-    add_summary(book, sheet, found, told, missing)
-    save(book, out)
-    return missing
-
-
 def _new(
-    out: BinaryIO, found: Validation, told: Marks, rows: Callable[[], Iterator[Chunk]], missing: list[str]
-) -> list[str]:
-    made = fresh(found.header, found.fields.values(), rows())
-    mark(made.sheet, told, made.header_row, len(found.header))
+    out: BinaryIO,
+    found: Validation,
+    all_marks: Marks,
+    rows: Callable[[], Iterator[Chunk]],
+    result: Annotated,
+) -> Annotated:
+    made, missing = fresh(found.header, found.fields.values(), rows()), list(result.missing)
+    mark(made.sheet, all_marks, made.header_row, len(found.header))
     if made.cut:
-        missing = [*missing, f"the ends of {made.cut} cells, longer than a sheet's cell can be"]
-    add_summary(made.book, made.sheet, found, told, missing)
+        missing.append(f"the ends of {made.cut} cells, longer than a sheet's cell can be")
+    if found.description.hidden == "skip" and found.description.hidden_rows:
+        missing.append("the hidden rows")
+    result = replace(result, missing=missing)
+    add_summary(made.book, lambda row: (made.sheet.title, row), found, all_marks, result)
     save(made.book, out)
-    return missing
+    return result

@@ -1,22 +1,25 @@
-"""Rows -> a new workbook in which every cell is text."""
+"""Rows -> a new workbook in which what was text is text, whatever it looks like."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.chunk import CellKind, Chunk
 from bulk_onboard.errors import UsageError
 from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, WRAPPED, escaped, fit_page, heighten
 
 ROWS, COLUMNS, LONGEST = 1_048_576, 16_384, 32_767
 _NARROW, _WIDE, _LINES = 10, 44, 5
 _SHEET = "Growers"
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -42,6 +45,21 @@ class Fresh:
                 heighten(self.sheet, row, min(text.count("\n") + 1, _LINES))
         return cell
 
+    def put_other(self, row: int, column: int, text: str) -> None:
+        """A value that the next check must see as such; "" stands for a formula without a result."""
+        cell = self.sheet.cell(row, column + 1)
+        if not text:
+            cell.value = "=NA()"
+        elif text in {"TRUE", "FALSE"}:
+            cell.value = text == "TRUE"
+        elif _NUMBER.fullmatch(text):
+            cell.value, cell.data_type = text, "n"
+        else:
+            try:
+                cell.value = datetime.fromisoformat(text)
+            except ValueError:  # a time of day or a duration
+                self.put(row, column, text)
+
 
 def fresh(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk]) -> Fresh:
     """A workbook with each row at its own number. ``fields``: columns that get a text cell even if empty.
@@ -59,10 +77,12 @@ def fresh(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk
             raise UsageError(f"a sheet holds {ROWS:,} rows, and the file has more; see problems.csv instead")
         made.header_row = made.header_row or max(1, numbers[0] - 1)
         for at in range(len(header)):
-            texts = chunk.cells[at].tolist()
+            texts, kinds = chunk.cells[at].tolist(), chunk.not_text[:, at].tolist()
             widths[at] = max(widths[at], max(map(len, texts[:100]), default=0))
-            for number, text in zip(numbers, texts, strict=True):
-                if text or at in needed:
+            for number, text, kind in zip(numbers, texts, kinds, strict=True):
+                if kind in {CellKind.VALUE, CellKind.FORMULA}:
+                    made.put_other(number, at, text)
+                elif text or at in needed:
                     made.put(number, at, text)
     _head(made, header, widths)
     return made

@@ -35,11 +35,19 @@ def mark(sheet: Worksheet, marks: Marks, header_row: int, width: int) -> None:
         _wipe(sheet, header_row, column)
     for each in marks.cells:
         cell = _anchor(sheet, each.row, each.column + 1)
+        _show(sheet, each.row)
         cell.fill = FILLS[each.gravity]
         if each.note:
             _note(cell, each.note if cell.row == each.row else f"Row {each.row}: {each.note}")
     _columns(sheet, marks, header_row, column)
     _filter(sheet, header_row, width, column)
+
+
+def _show(sheet: Worksheet, row: int) -> None:
+    """A marked row is not left hidden by a filter, a group or a height of nothing."""
+    if row in sheet.row_dimensions and (held := sheet.row_dimensions[row]):
+        held.hidden = False
+        held.height = held.height or None
 
 
 def _anchor(sheet: Worksheet, row: int, column: int) -> Cell:

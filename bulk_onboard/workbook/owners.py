@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from openpyxl import Workbook, load_workbook
-from openpyxl.worksheet.worksheet import Worksheet
 
 # Beyond that it would take more memory than a machine may have; as a new workbook the rows take a third.
 _LARGEST = 600 << 20
@@ -54,7 +53,7 @@ class Losses:
         return list(dict.fromkeys(self.found))
 
 
-def open_owners(file: BinaryIO, sheet: str, *, macros: bool) -> tuple[Workbook, Losses]:
+def open_owners(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> tuple[Workbook, Losses]:
     """The workbook with everything that can be kept. Raises Unkept."""
     try:
         with zipfile.ZipFile(file) as packed:
@@ -68,18 +67,10 @@ def open_owners(file: BinaryIO, sheet: str, *, macros: bool) -> tuple[Workbook, 
         raise
     except Exception:
         raise Unkept("the workbook cannot be opened for marking") from None
-    if sheet not in book.sheetnames:
+    if not set(sheets) <= set(book.sheetnames):
         raise Unkept("the sheet cannot be opened for marking")
     lost += [words for one in said for words in _of_warning(str(one.message))]
     return book, Losses((*lost, *_pictures(book, file)))
-
-
-def formulas_in(sheet: Worksheet, columns: Collection[int], header_row: int) -> bool:
-    """Whether a cell below the header is a formula, whose value is gone until it is calculated again."""
-    wanted = {column + 1 for column in columns}
-    return any(
-        cell.data_type == "f" for (row, at), cell in sheet._cells.items() if at in wanted and row > header_row
-    )
 
 
 def _require_modern(packed: zipfile.ZipFile) -> None:

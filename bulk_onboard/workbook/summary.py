@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from openpyxl import Workbook
@@ -11,6 +12,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.domain.codes import lookup
+from bulk_onboard.domain.input_description import described
 from bulk_onboard.facts import Cause
 from bulk_onboard.findings import FIRST, Validation
 from bulk_onboard.marks import NOTES_PER_PROBLEM, SUMMARY_MARK, Gravity, Marks
@@ -34,14 +36,33 @@ _WIDTHS = (28, 9, 46, 50)
 _HEAD_HEIGHT, _LETTERS = 20, 46
 
 
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What was written.
+
+    ``missing``: what it lacks of the original, in words; ``commands``: how to check it, and how to run it.
+    """
+
+    missing: Sequence[str] = ()
+    commands: Sequence[str] = ()
+
+
 def add_summary(
-    book: Workbook, sheet: Worksheet, found: Validation, marks: Marks, missing: Sequence[str]
+    book: Workbook,
+    locate: Callable[[int], tuple[str, int]],
+    found: Validation,
+    marks: Marks,
+    result: Annotated,
 ) -> None:
-    """Put the summary in front of all sheets. ``missing``: what the workbook lacks of the original."""
-    if TITLE_OF_SHEET in book.sheetnames and book[TITLE_OF_SHEET] is not sheet:
-        del book[TITLE_OF_SHEET]
+    """Put the summary in front of all sheets, instead of one that an earlier check put there.
+
+    ``locate``: the sheet of a row, and its number there.
+    """
+    for sheet in list(book.worksheets):
+        if str(sheet.cell(2, 1).value).startswith(SUMMARY_MARK):
+            del book[sheet.title]
     page = book.create_sheet(TITLE_OF_SHEET, 0)
-    _Page(page, sheet).write(found, marks, missing)
+    _Page(page, locate).write(found, [*closing(found, marks, result.missing), *_next(found, result.commands)])
     # Two selected sheets would be edited as one.
     for other in book.worksheets:
         other.sheet_view.tabSelected = other is page
@@ -49,10 +70,10 @@ def add_summary(
 
 
 class _Page:
-    def __init__(self, page: Worksheet, rows: Worksheet) -> None:
-        self._page, self._rows, self._at = page, rows, 1
+    def __init__(self, page: Worksheet, locate: Callable[[int], tuple[str, int]]) -> None:
+        self._page, self._locate, self._at = page, locate, 1
 
-    def write(self, found: Validation, marks: Marks, missing: Sequence[str]) -> None:
+    def write(self, found: Validation, closing: Sequence[str]) -> None:
         self._line(headline(found)).font = TITLE
         self._line(f"{SUMMARY_MARK}; nothing was sent. This sheet is never read as input.")
         self._at += 1
@@ -62,8 +83,11 @@ class _Page:
                 for cause in causes:
                     self._cause(cause, FILLS[gravity])
             self._at += 1
-        for line in closing(found, marks, missing):
+        for line in closing:
             self._line(line)
+        self._at += 1
+        for label, text in described(found.description):
+            self._line(f"{label}: {text}")
         self._set_up()
 
     def _line(self, text: str) -> Any:
@@ -95,7 +119,8 @@ class _Page:
 
     def _link(self, at: int, row: int) -> None:
         cell = self._page.cell(self._at, at, f"row {row}")
-        cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(self._rows.title)}!A{row}")
+        sheet, own = self._locate(row)
+        cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(sheet)}!A{own}")
         cell.font, cell.alignment = LINK, TOP
 
     def _set_up(self) -> None:
@@ -132,7 +157,6 @@ def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str
         lines.append(
             "Correct the red cells and save; the column `problem` at the end of the rows can be filtered."
         )
-        lines.append("Then check again: bulk-onboard validate FILE, and onboard: bulk-onboard run FILE.")
     if marks.shortened:
         codes = ", ".join(marks.shortened)
         lines.append(
@@ -141,3 +165,10 @@ def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str
     return (
         [*lines, f"This workbook lacks, other than the original: {'; '.join(missing)}."] if missing else lines
     )
+
+
+def _next(found: Validation, commands: Sequence[str]) -> list[str]:
+    labels = (
+        ("Then check again", "When every row is valid, onboard") if found.invalid else ("Check", "Onboard")
+    )
+    return [f"{label}: {command}" for label, command in zip(labels, commands, strict=False)]

@@ -99,7 +99,8 @@ def test_each_repair_is_listed_and_counted(capsys: pytest.CaptureFixture[str]) -
 def test_json_names_the_files_and_the_repairs(capsys: pytest.CaptureFixture[str]) -> None:
     validate("--fix", "out.csv", "--annotate", "out.xlsx", "--json")
     told = json.loads(capsys.readouterr().out)
-    assert told["annotated"] == {"file": "out.xlsx", "missing": []}
+    following = "bulk-onboard validate out.xlsx --map refreshToken=Token"
+    assert told["annotated"] == {"file": "out.xlsx", "missing": [], "next": following}
     assert {each["code"] for each in told["fixed"]["repairs"]} == {
         "header-renamed", "spaces-removed", "repeat-removed"
     }  # fmt: skip

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import shutil
 import tempfile
 import zipfile
 from itertools import pairwise
@@ -270,11 +274,80 @@ def test_what_cannot_be_kept_is_said(growers: Path, capsys: pytest.CaptureFixtur
     assert any("slicers" in text for text in back.summary)
 
 
-def test_formulas_in_what_is_checked_have_no_value_until_they_are_calculated(
+SHEET = "xl/worksheets/sheet1.xml"
+FILES = Path(__file__).parents[1] / "readers" / "files"
+
+
+def with_results(path: Path) -> Path:
+    """The first formula gets a stored text, the second a number, the third an error; others get nothing."""
+    results = iter([("str", f"{PLANTED}-9"), ("n", "7"), ("e", "#REF!")])
+
+    def stored(found: re.Match[str]) -> str:
+        kind, text = next(results, ("n", ""))
+        return f'<c r="{found[1]}" t="{kind}"><f>{found[2]}</f><v>{text}</v></c>'
+
+    def change(name: str, data: bytes) -> bytes:
+        formulas = r'<c r="(\w+)"[^>]*><f>(.*?)</f><v ?/?>(?:</v>)?</c>'
+        return re.sub(formulas, stored, data.decode()).encode() if name == SHEET else data
+
+    return with_parts(path, change)
+
+
+@pytest.mark.parametrize("form", ["xlsx", "libreoffice.ods", "libreoffice.xls", "odfpy.ods", "xlwt.xls"])
+def test_a_check_of_what_was_annotated_finds_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    """Formulas keep their stored results, and those that have none are not blank."""
+
+    def told(path: Path) -> tuple[int, object]:
+        capsys.readouterr()
+        main(["validate", str(path), "--output", str(tmp_path / "r"), "--json"])
+        found = json.loads(capsys.readouterr().out)
+        return found["rows"], {one["code"]: one["rows"] for one in found["problems"]}
+
+    if form == "xlsx":
+        formulas = ["=B2", "=B3", "=B4", "=B5"]
+        rows = [(grower(n), n, formula) for n, formula in enumerate(formulas)]
+        own = with_results(write_workbook(tmp_path / "own.xlsx", [*rows, ("=A2", None, "=B2")]))
+        assert told(own)[0] == 5
+    else:
+        own = tmp_path / form
+        shutil.copy(FILES / form, own)
+    back = annotate(own)
+    assert told(back.path) == told(own)
+    assert told(annotate(back.path, out="again.xlsx").path) == told(own)
+
+
+def test_hidden_rows_that_are_marked_are_shown(tmp_path: Path) -> None:
+    def hide(_book: object, sheet: Worksheet) -> None:
+        for row in (2, 4, 6, 7):
+            sheet.row_dimensions[row].hidden = True
+
+    sheet = annotate(write_workbook(tmp_path / "own.xlsx", change=hide)).sheet
+    assert [row for row in range(2, 10) if sheet.row_dimensions[row].hidden] == [2]
+
+
+def test_every_sheet_that_was_read_is_marked_and_the_next_command_reads_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    annotate(write_workbook(tmp_path / "own.xlsx", [*ROWS, ('=LOWER("x")', "Gil", token(9))]))
-    assert "the values of formulas" in capsys.readouterr().out
+    def second(book: openpyxl.Workbook, _sheet: Worksheet) -> None:
+        south = book.create_sheet("South side")
+        for row in [("a title",), ("Token", "Leaf User ID"), ("x", "bad"), (token(20), grower(20))]:
+            south.append(row)
+        book["Growers"]["C1"] = "Token"
+
+    own = write_workbook(tmp_path / "own.xlsx", change=second)
+    back = annotate(own, "--map", "refreshToken=Token", "--sheet", "Growers", "--sheet", "South side")
+    assert colours(back.book["South side"]) == {"B3": RED}
+    assert problems(back.book["South side"]) == {3: "bad-leaf-user-id"}
+    assert sorted(problems(back.book["Growers"])) == [4, 6, 7, 8, 9]
+    command = f'validate {back.path} --map refreshToken=Token --sheet Growers --sheet "South side"'
+    assert f"bulk-onboard {command}" in capsys.readouterr().out
+    assert any(command in text for text in back.summary)
+    assert any(text.startswith("Sheets: Growers, South side") for text in back.summary)
+    links = [cell.hyperlink for row in back.book.worksheets[0].iter_rows() for cell in row if cell.hyperlink]
+    assert "'South side'!A3" in [link.location for link in links]
+    assert main(shlex.split(command)) == 1
 
 
 MACROS = "application/vnd.ms-excel.sheet.macroEnabled.main+xml"
