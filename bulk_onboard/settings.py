@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,7 +69,14 @@ class InputSettings:
     @property
     def reading(self) -> ReadOptions:
         """What the readers need to know of it."""
-        return ReadOptions(self.sheets, self.hidden, self.encoding, tuple(self.mapping.values()))
+        columns = {re.sub(r"[\s_-]", "", field).casefold(): name for field, name in self.mapping.items()}
+        return ReadOptions(
+            self.sheets,
+            self.hidden,
+            self.encoding,
+            tuple(self.mapping.values()),
+            columns.get("leafuserid", ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)

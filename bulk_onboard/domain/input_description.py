@@ -15,13 +15,15 @@ class ReadOptions:
 
     ``sheets``: names of sheets, ``("*",)`` for all, empty for the reader's choice; ``hidden``: ``include`` or
     ``skip`` hidden rows, None to refuse them; ``encoding``: the name of a Python text codec, None to detect
-    it; ``mapped``: column names given by --map, which also identify a header row.
+    it; ``mapped``: column names given by --map, which also identify a header row;
+    ``id_column``: the one that --map gives for leafUserId.
     """
 
     sheets: tuple[str, ...] = ()
     hidden: str | None = None
     encoding: str | None = None
     mapped: tuple[str, ...] = ()
+    id_column: str = ""
 
 
 class SkippedLine(NamedTuple):

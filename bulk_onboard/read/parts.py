@@ -176,7 +176,7 @@ def _opened(held: Held, part: Part) -> Source:
         case Lines():
             return Delimited(held, part.options, part.range, before)
         case RowGroups():
-            return Parquet(held, part.range, before)
+            return Parquet(held, part.options, part.range, before)
         case Whole():
             return open_whole(held, part.options)
 

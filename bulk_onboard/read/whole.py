@@ -33,7 +33,7 @@ def _opened(held: Held, options: ReadOptions) -> Source:
         case FileType.PARQUET:
             from bulk_onboard.readers.parquet import Parquet  # noqa: PLC0415
 
-            return Parquet(held)
+            return Parquet(held, options)
         case FileType.DELIMITED:
             return Delimited(held, options)
 

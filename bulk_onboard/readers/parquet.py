@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
-from bulk_onboard.domain.input_description import InputDescription
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.read.columns import make_chunk, plain
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.part import RowGroups
+from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 
 FIRST_ROW = 2
 
@@ -24,12 +25,15 @@ FIRST_ROW = 2
 class Parquet:
     """A source of Parquet. Text columns are read as they are; others can only be kept."""
 
-    def __init__(self, held: Held, groups: RowGroups | None = None, before: int = FIRST_ROW - 1) -> None:
+    def __init__(
+        self, held: Held, options: ReadOptions, groups: RowGroups | None = None, before: int = FIRST_ROW - 1
+    ) -> None:
         """Raises InputError if the file is damaged, encrypted or without columns.
 
         ``groups``: the row groups to be read; the row before them has the number ``before``.
         """
         self._held, self._first = held, before + 1
+        self._id_columns = {normal(LEAF_USER_ID), normal(options.id_column)}
         try:
             # Not the path: the file that was opened is read, whatever happens to its name.
             self._file = pq.ParquetFile(held.reader(), buffer_size=1 << 20, pre_buffer=False)
@@ -116,10 +120,12 @@ class Parquet:
         return make_chunk(numbers, columns, not_text=not_text)
 
     def _as_text(self, column: pa.Array, name: str) -> pa.Array:
+        kind = column.type
         try:
-            found = _as_text(column)
+            found = _as_text(column, may_be_uuids=normal(name) in self._id_columns)
         except (pa.ArrowException, UnicodeDecodeError):
-            raise InputError(f"{self.name}: column {name} ({column.type}) cannot be read as text") from None
+            what = "holds bytes that are not text" if _is_binary(_storage(kind)) else "cannot be read as text"
+            raise InputError(f"{self.name}: column {name} ({kind}) {what}; export it as text") from None
         return pc.fill_null(found, "")
 
 
@@ -136,34 +142,48 @@ def _storage(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _is_uuid(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16)
+def _is_binary(kind: pa.DataType) -> bool:
+    types = pa.types
+    variable = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    return bool(variable or types.is_fixed_size_binary(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:
     kind = _storage(kind)
     types = pa.types
     is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    is_binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-    return bool(is_string or is_binary or _is_uuid(kind) or types.is_null(kind))
+    return bool(is_string or _is_binary(kind) or types.is_null(kind))
 
 
-def _as_text(column: pa.Array) -> pa.Array:
-    """Raises ArrowException or UnicodeDecodeError if there is no plain text for it."""
-    if isinstance(column, pa.ExtensionArray):
-        column = column.storage
+def _as_text(column: pa.Array, *, may_be_uuids: bool) -> pa.Array:
+    """The column as text. Raises ArrowException or UnicodeDecodeError if there is no plain text for it.
+
+    ``may_be_uuids``: 16 bytes are a UUID, as in a column of leafUserIds; in any column of the UUID type they
+    are.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if _is_uuid(column.type):
-        ids = (None if value is None else str(uuid.UUID(bytes=value)) for value in column.to_pylist())
-        return pa.array(ids, pa.large_string())
+    if isinstance(column, pa.ExtensionArray):
+        may_be_uuids |= getattr(column.type, "extension_name", "") == "arrow.uuid"
+        column = column.storage
+    if _is_binary(column.type) and may_be_uuids:
+        return pa.array(map(_id_text, column.to_pylist()), pa.large_string())
     if pa.types.is_nested(column.type):
         raise pa.ArrowNotImplementedError("nested")
     if _is_text(column.type):
+        if pa.types.is_fixed_size_binary(column.type):
+            column = column.cast(pa.binary())
         found = column.cast(pa.large_string())
         found.validate(full=True)
         return found
     return pa.array([plain(value)[0] for value in column.to_pylist()], pa.large_string())
+
+
+def _id_text(value: bytes | None) -> str | None:
+    """16 bytes are a UUID; anything else is text in UTF-8."""
+    if value is None:
+        return None
+    return str(uuid.UUID(bytes=value)) if len(value) == 16 else value.decode()
 
 
 def _damaged(what: str, error: BaseException) -> str:

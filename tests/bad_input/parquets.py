@@ -100,7 +100,7 @@ CASES: list[Case] = [
     refused(
         "no-text.parquet",
         data(lambda: parquet(tokens=pa.array([b"\xff\xfe", b"a", b"b"]))),
-        "column refreshToken (binary) cannot be read as text",
+        "column refreshToken (binary) holds bytes that are not text",
     ),
     refused(
         "nested-kept.parquet",

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
@@ -74,3 +75,38 @@ def test_text_may_be_stored_in_any_way(tmp_path: Path, column: pa.Array) -> None
     assert [(row["row"], row["leafUserId"], row["code"]) for row in rows] == [
         (str(number), one, "") for number, one in enumerate(IDS, 2)
     ]
+
+
+SIXTEEN = [b"sixteenbytestok1", b"sixteenbytestok2", None]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(16), pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
+def test_sixteen_bytes_are_a_uuid_in_the_column_of_ids_only(tmp_path: Path, kind: pa.DataType) -> None:
+    ids = pa.array([uuid.UUID(one).bytes for one in IDS], kind)
+    tokens = pa.array(SIXTEEN, kind)
+    table = pa.table({"Kunde": ids, "refreshToken": tokens, "clientId": tokens})
+    pq.write_table(table, tmp_path / "growers.parquet")
+    options = ReadOptions(mapped=("Kunde",), id_column="Kunde")
+    with open_source(tmp_path / "growers.parquet", options) as source:
+        source.require_text([0, 1, 2])
+        (chunk,) = source.chunks([0, 1, 2])
+    assert chunk.cells[0].tolist() == IDS
+    assert chunk.cells[1].tolist() == chunk.cells[2].tolist() == ["sixteenbytestok1", "sixteenbytestok2", ""]
+
+
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
+    for column in (pa.array([b"\xff" * 16] * 3, pa.binary(16)), pa.array([b"\xff", b"a", b"b"])):
+        table = pa.table({"leafUserId": IDS, "refreshToken": column})
+        with pytest.raises(
+            InputError, match=r"column refreshToken .* holds bytes that are not text; export it"
+        ):
+            scan(tmp_path / "growers.parquet", table)
+    table = pa.table({"leafUserId": pa.array([b"\xff" * 15] * 3), "refreshToken": TOKENS})
+    with pytest.raises(InputError, match=r"column leafUserId .* holds bytes that are not text"):
+        scan(tmp_path / "growers.parquet", table)
+
+
+def test_a_column_of_the_uuid_type_is_uuids(tmp_path: Path) -> None:
+    ids = pa.array([uuid.UUID(one).bytes for one in IDS], pa.uuid())
+    rows = scan(tmp_path / "growers.parquet", pa.table({"leafUserId": ids, "refreshToken": TOKENS}))
+    assert [row["leafUserId"] for row in rows] == IDS
