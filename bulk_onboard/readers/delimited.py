@@ -23,6 +23,7 @@ from bulk_onboard.read.held import Held
 from bulk_onboard.read.part import Lines
 from bulk_onboard.readers import decode
 from bulk_onboard.readers.header_row import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
+from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normal
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 # What Excel writes and obeys; it is no row.
@@ -266,11 +267,72 @@ def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
     at = header_row(rows, wanted)
     if at is None:
         raise InputError(f"{held.name} has only blank lines; expected a header and rows")
+    _require_cells(held.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)
     head_lines = bool(said) + reader.line_num
     lone_returns = any(line.endswith("\r") for line in sample)
     return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]), head_lines, lone_returns)
+
+
+def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: frozenset[str]) -> None:
+    """Raises InputError if the lines are taken apart in another way than they were written."""
+    header, below = rows[0], rows[1:]
+    if _is_quoted_as_a_whole(header, below, delimiter, wanted):
+        raise InputError(
+            f"{name}: every line is quoted as a whole, so that it is one cell; remove the outer quotes (and"
+            ' write " for "" inside them), or export the table anew'
+        )
+    if len(header) == 1 and (other := _other_delimiter(header[0], wanted)):
+        raise InputError(
+            f"{name}: the cells are separated by {other!r}; expected comma, semicolon, tab or pipe. In R:"
+            " write.csv(x, 'growers.csv', row.names = FALSE)"
+        )
+    if below and _has_row_names(header, below):
+        raise InputError(
+            f"{name}: each row has one cell more than the header: a row name, as R's write.table writes it."
+            " Write it with row.names = FALSE, or put a name for the first column in front of the header"
+        )
+
+
+def _is_quoted_as_a_whole(
+    header: list[str], below: list[list[str]], delimiter: str, wanted: frozenset[str]
+) -> bool:
+    """Whether the header, or most of the rows below it, has all of its cells in the first one."""
+    if not matches(header, wanted):
+        inner = [row for each in _DELIMITERS for row in _tried(header[:1], each)[:1]]
+        return is_blank(header[1:]) and any(matches(row, wanted) > 1 for row in inner)
+    found = [is_blank(row[1:]) and row[0].count(delimiter) >= len(header) - 1 > 0 for row in below]
+    return _are_most(found)
+
+
+def _are_most(found: list[bool]) -> bool:
+    """Whether something is true of most rows; there may be a total or a comment among them."""
+    return sum(found) > len(found) / 2
+
+
+# Delimiters that are recognised in order to be refused: of R, of Hive and of other programs.
+_OTHER_DELIMITERS = (" ", ":", "^", "~", "\x01", "\x1f")
+
+
+def _other_delimiter(line: str, wanted: frozenset[str]) -> str:
+    """The delimiter that two columns which are needed have between them, "" if there is none."""
+    return next(
+        (each for each in _OTHER_DELIMITERS for row in _tried([line], each) if matches(row, wanted) > 1), ""
+    )
+
+
+def _has_row_names(header: list[str], below: list[list[str]]) -> bool:
+    """Whether every row has one cell more than the header, and its leafUserId one place further right."""
+    at = next((i for i, name in enumerate(header) if normal(name) == normal(LEAF_USER_ID)), None)
+    if at is None:
+        return False
+    return _are_most(
+        [
+            len(row) == len(header) + 1 and holds_data([row[at + 1]]) and not holds_data([row[at]])
+            for row in below
+        ]
+    )
 
 
 def _delimiter(sample: list[str], wanted: frozenset[str], said: str) -> str:
