@@ -1,0 +1,383 @@
+"""The rules for one cell, by the kind of its field. Pure.
+
+A rule names what is wrong with a text, or nothing. For a token what is found makes the row invalid; for a text
+that a person chose (a user name, a password) it is a warning, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from bulk_onboard.validation import words
+from bulk_onboard.validation.numbers import number_or_date
+
+_PLAIN_SPACES = " \t\r\n\u00a0"
+_SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_PAIRS = {
+    '"': '"', "'": "'", "\u2018": "\u2019", "\u2019": "\u2019", "\u201a": "\u2018\u2019", "\u201c": "\u201d",
+    "\u201d": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb", "\u00bb": "\u00ab", "\u2039": "\u203a",
+    "\uff02": "\uff02",
+}  # fmt: skip
+_QUOTES = frozenset("".join(_PAIRS) + "".join(_PAIRS.values()) + "`")
+
+
+class Finding(NamedTuple):
+    """``text`` completes a sentence that begins with the name of the column; it holds no secret."""
+
+    code: str
+    text: str
+
+
+class Cell(NamedTuple):
+    """A cell after checking: the value as it is sent, what makes its row invalid, and warnings."""
+
+    value: str
+    problem: Finding | None = None
+    warnings: tuple[Finding, ...] = ()
+
+
+# --- cleaning: what surrounds a token or an id ------------------------------------------------------
+
+REMOVED = {
+    "zero-width-removed": "had invisible characters, which were removed",
+    "spaces-removed": "had spaces around it, which were removed",
+    "quotes-removed": "had quotes around it, which were removed",
+}
+_INVISIBLE = re.compile(f"[{_ZERO_WIDTH}]+")
+_AROUND = {
+    "zero-width-removed": re.compile(rf"\A[{_DIRECTION}]+|[{_DIRECTION}]+\Z"),
+    "spaces-removed": re.compile(rf"\A[{_SPACES}]+|[{_SPACES}]+\Z"),
+}
+_EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
+
+
+def clean(text: str) -> tuple[str, tuple[str, ...]]:
+    """A token or an id without what surrounds it, and the codes (of `REMOVED`) of what was removed.
+
+    Invisible characters are removed everywhere; direction marks, spaces and pairs of quotes, also Excel's
+    ``="…"``, only around the value.
+    """
+    value = _INVISIBLE.sub("", text)
+    codes = {"zero-width-removed": None} if value != text else {}
+    while True:
+        before = value
+        for code, pattern in _AROUND.items():
+            value, count = pattern.subn("", value)
+            codes |= {code: None} if count else {}
+        unquoted = _unquoted(value)
+        if unquoted != value:
+            codes["quotes-removed"] = None
+        value = unquoted
+        if value == before:
+            return value, tuple(codes)
+
+
+def _unquoted(text: str) -> str:
+    if excel := _EXCEL_TEXT.fullmatch(text):
+        return excel[1].replace('""', '"')
+    if len(text) < 2 or text[-1] not in _PAIRS.get(text[0], ""):
+        return text
+    pair = {text[0], text[-1]}
+    # `"a","b"` begins and ends with a quote, but these two are not a pair.
+    return text[1:-1] if not pair & set(text[1:-1].strip("".join(pair))) else text
+
+
+# --- rules: text -> what is wrong with it, "" for nothing -------------------------------------------
+
+Rule = Callable[[str], str]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u2028": "a line break"}
+
+
+def control_character(text: str) -> str:
+    """Control characters, which no token contains."""
+    if not (found := _CONTROL.search(text)):
+        return ""
+    name = _CONTROL_NAMES.get(found[0], f"the control character U+{ord(found[0]):04X}")
+    return f"has {name} inside, at position {found.start() + 1}"
+
+
+def odd_character(text: str) -> str:
+    """Characters other than printable ASCII, of which tokens consist (RFC 6749, A.17)."""
+    odd = [(at, c) for at, c in enumerate(text, 1) if not " " <= c <= "~"]
+    if not odd:
+        return ""
+    at, first = odd[0]
+    more = f" and {len(odd) - 1} more like it" if len(odd) > 1 else ""
+    return f"has {character(first)} at position {at}{more}, which no token contains"
+
+
+def character(c: str) -> str:
+    """A character by its code point and its Unicode name."""
+    return f"U+{ord(c):04X} {unicodedata.name(c, 'without a name')}"
+
+
+# In capitals, in every language: #REF!, #NV, #ДЕЛ/0!, #¿NOMBRE?, #NENÍ_K_DISPOZICI, #N/A Requesting Data...
+_ERROR = re.compile(r"#(?:[^\W\d_]|[¡¿/_. ]|(?<=[/.])0)+[!?]?")
+_ERROR_FORMS = re.compile(
+    rf"#+|#[^\w\s]?[^\W\d][^\d]*(?:/0)?[!?]|#N/A\b.*|(?:{words.ERROR_PREFIXES})\.?\s?(?::\s?[0-9]{{3}}|[ #]?20[0-9]{{2}})",
+    re.IGNORECASE,
+)
+
+
+def spreadsheet_error(text: str) -> str:
+    """Errors as spreadsheets in any language write them."""
+    capitals = text == text.upper() and _ERROR.fullmatch(text) and any(map(str.isalpha, text))
+    if capitals or _ERROR_FORMS.fullmatch(text) or text.rstrip("!?").casefold() in words.ERROR:
+        return "shows an error of a spreadsheet"
+    return ""
+
+
+_FORMULA = re.compile(
+    r"""=\s*[-+(]*(?:[A-Za-z_.]+[0-9]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b|'?[^'!]+'?!|["\[@{]).*""", re.DOTALL
+)
+
+
+def formula_text(text: str) -> str:
+    """The text of a formula in place of its result."""
+    return "holds the text of a formula, not its result" if _FORMULA.fullmatch(text) else ""
+
+
+_TEMPLATE = re.compile(
+    r"[$#%]?\{\{?\s*[\w.\- ]*\s*\}\}?|<%.*%>|%\w+%|\$[A-Za-z_]\w*|\$\(.*\)|@[A-Z_]+@|\[\[.*\]\]|:[a-z_]+|__[A-Z_]+__"
+)
+_ASKING = re.compile(
+    r"(?:your|my|insert|enter|add|paste|put|replace|fill|copy|type|use|dein|ihr|votre|tu|seu|tuo|uw|jouw|to be)[-_ ].+",
+    re.IGNORECASE,
+)
+_OBJECT = re.compile(
+    r"""\[\s*\]|\(\s*\)|<\s*>|\[(?:[A-Za-z][A-Za-z.]*)(?:[ :][A-Za-z :]*)?\]      # [object Promise], [DataFormat.Error]
+    |<[^<>]*\b(?:at\ 0x[0-9a-fA-F]+|object|class|function|method|module|generator|coroutine|iterator|bound|built-in)\b.*>
+    |\#?<[A-Za-z:_ .]*(?:0x[0-9a-fA-F]+)?[^<>]*>(?<=>)(?<![0-9]>)                  # <null>, <token>, #<Object>
+    |(?:System|Microsoft|Newtonsoft|MS|java|javax|jdk|com|org|net|io|scala|kotlin|kotlinx|android)(?:\.[A-Za-z_$][\w$`]*)+(?:[\[<(].*[\])>])?
+    |\[*(?:[A-Za-z_$][\w$]*\.)*L?[A-Za-z_$][\w$.]*;?@[0-9a-f]{4,16}               # java.lang.Object@1b6d3586, [B@6d06d69c
+    |[A-Z]{3,}(?:::\w+)*(?:=[A-Z]+)?\(0x[0-9a-f]+\)                               # HASH(0x55d0c8)
+    |(?:Object|Resource)\ id\ \#[0-9]+|%!\w\(.*\)|&?\{\s*\}|map\[.*\]|\(\*?[\w.]+\)\(nil\)
+    |(?:async\ )?function\b.*|\(.*\)\ =>.*|Promise\s*\{.*\}|character\(0\)|list\(\)|numeric\(0\)|Symbol\(.*\)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def stand_in(text: str, *, cautious: bool = False) -> str:
+    """Words for missing values, stand-ins, template variables, and objects written as text.
+
+    ``cautious``: for a text that a person chose.
+    """
+    if not any(map(str.isalnum, text)):
+        return "has neither a letter nor a digit"
+    if (meaning := words.find_word(text, cautious=cautious)) or text in {"\\N", "\\\\N"}:
+        return f'is "{text}", {meaning or "a word for a missing value"}'
+    if re.fullmatch(r"[xX]{3,}|0{2,}|[xX0]+(?:[-_ ][xX0]+)+", text):
+        return "is only a row of x or 0, a stand-in"
+    if _TEMPLATE.fullmatch(text):
+        return "is a template variable that was not replaced by a value"
+    if _OBJECT.fullmatch(text):
+        return "is an object that a program wrote as text, not its value"
+    if _ASKING.fullmatch(text) and not any(map(str.isdigit, text)):
+        return "asks for a value"
+    if not cautious and _is_note(text):
+        return "is a note, not a value"
+    return ""
+
+
+def _is_note(text: str) -> bool:
+    """Several words, one of which is in the list of words for notes."""
+    parts = text.split()
+    plain = all(
+        re.fullmatch(r"[^\W\d_][\w'’.\-]*[,.;:!?]*|[0-9][0-9.:/]*|[-–&(]?[^\W\d_]*[)]?", part)
+        for part in parts
+    )
+    return len(parts) > 1 and plain and any(words.folded(part) in words.NOTE for part in parts)
+
+
+_SCHEME = re.compile(rf"(?:authorization\s*:\s*)?({words.SCHEMES})[\s:=]+\S.*", re.IGNORECASE | re.DOTALL)
+_LABEL = re.compile(
+    r"""["'{(\[<\s]*([^\W\d][\w .'-]{0,40}?)["']?\s*(:=|=>|->|[:=\uff1a])(\s*)(?=[^=\s])(.+)""", re.DOTALL
+)
+_LABEL_INSIDE = re.compile(r"""(?:refresh|access|id|bearer)[_ -]?token["']?\s*[:=]""", re.IGNORECASE)
+_URL = re.compile(
+    r"[a-z][a-z0-9+.-]{1,20}://.*|(?:www\.|mailto:|data:|javascript:|urn:).+", re.IGNORECASE | re.DOTALL
+)
+_LITERAL = re.compile(r"""([bBuUrRfFnNeExX@$]{1,2})(["']).*\2""", re.DOTALL)
+_CALL = re.compile(r"([A-Za-z_][\w.:$]*)\s?(?:\(.*\)|\[.*\])", re.DOTALL)
+_MARKDOWN = re.compile(r"(\*{1,3}|_{2,3}|~~|`+).+\1|!?\[.*\]\(.*\)", re.DOTALL)
+_LIST_MARK = re.compile(r"(?:[-*+>\u2022\u2013\u2014]|[0-9]{1,2}[.)])\s+\S.*", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
+_BRACKETS = {"{": "}", "[": "]", "(": ")", "<": ">"}
+
+
+def wrapper(text: str) -> str:
+    """What surrounds the token in a cell that holds more than the token."""
+    if found := _SCHEME.fullmatch(text):
+        return f'has the word "{found[1]}" before the token'
+    if _URL.fullmatch(text):
+        return "is a URL, not only a token"
+    if (found := _LITERAL.fullmatch(text)) or re.match(r"\{\s*[\"']|\[\s*[\"'{]", text):
+        return (
+            f"is written as {found[1]}'…', as a program prints it" if found else "is JSON, not only a token"
+        )
+    if label := _label(text):
+        return label
+    if _TAG.search(text):
+        return "has an HTML or XML tag around it"
+    if _BRACKETS.get(text[0]) == text[-1]:
+        return f"is enclosed in {text[0]}…{text[-1]}"
+    if found := _CALL.fullmatch(text):
+        name = found[1] if re.fullmatch(r"[A-Za-z_.]{1,30}", found[1]) else "name"
+        return f"is written as {name}(…), as a program prints it"
+    return _marks(text)
+
+
+def _label(text: str) -> str:
+    if _LABEL_INSIDE.search(text):
+        return "has a label such as refresh_token= before it"
+    if not (found := _LABEL.fullmatch(text)):
+        return ""
+    label, sign, space, rest = found.groups()
+    known = any(word in words.LABELS for word in words.folded(_spaced(label)).split())
+    # Base64 may end with "=", and a token may have ":" inside: only what is surely a label counts.
+    sure = space or (sign != ":" and re.fullmatch(r"[A-Za-z_ .'-]+", label) and not re.match("3[dD]", rest))
+    return "has a label before it, such as token:" if known or sure else ""
+
+
+def _spaced(name: str) -> str:
+    """refreshToken -> refresh Token."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=token|key|secret)", " ", name)
+
+
+def _marks(text: str) -> str:
+    if _MARKDOWN.fullmatch(text):
+        return "has marks of Markdown around it"
+    if _LIST_MARK.fullmatch(text):
+        return "has a list mark before it"
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        return "has quotes around it that are not a pair"
+    if text[-1] in ",;":
+        return f"has a {'comma' if text[-1] == ',' else 'semicolon'} after it"
+    return "has an equals sign before it" if text[0] == "=" else ""
+
+
+# --- signs of damage: warnings ----------------------------------------------------------------------
+
+_ENCODED = {
+    "is encoded for a URL (%2F and the like)": re.compile(r"%[0-9A-Fa-f]{2}"),
+    "is encoded for HTML (&amp; and the like)": re.compile(r"&(?:[A-Za-z]{2,8}|#[0-9]+|#x[0-9A-Fa-f]+);"),
+    "is escaped as in JSON (a backslash before / or u)": re.compile(r"\\(?:/|u[0-9A-Fa-f]{4}|n|t|\")"),
+    "is encoded as quoted-printable (=3D)": re.compile(r"=3[dD]"),
+}
+_BASE64_SPACE = re.compile(r"(?=.*[/=+]|.{40})[A-Za-z0-9+/]+(?: [A-Za-z0-9+/]+)+={0,2}")
+# A column of a database and a cell of a spreadsheet hold no more characters than this.
+_LIMITS = {255: "255, the limit of many databases", 32_767: "32,767, the limit of a spreadsheet's cell"}
+_JWT = re.compile(r"eyJ[\w-]*\.[\w.-]*")
+
+
+def damage(text: str) -> list[Finding]:
+    """Signs that a token is not what its provider issued."""
+    found = [
+        Finding("looks-encoded", f"looks as if it {said}")
+        for said, form in _ENCODED.items()
+        if form.search(text)
+    ]
+    if _BASE64_SPACE.fullmatch(text):
+        found.append(Finding("looks-encoded", 'has a space inside, as if a "+" had been decoded'))
+    elif " " in text:
+        found.append(Finding("space-inside", "has a space inside"))
+    if limit := _LIMITS.get(len(text)):
+        found.append(Finding("looks-cut", f"has exactly as many characters as {limit}, and may be cut off"))
+    if is_jwt(text) and (text.count(".") < 2 or text.endswith(".")):
+        found.append(Finding("looks-cut", "is a JWT without its third part, and may be cut off"))
+    return found
+
+
+def is_jwt(text: str) -> bool:
+    """Whether a text is a JSON web token: parts separated by dots, the first of which is an object."""
+    return _JWT.fullmatch(text) is not None
+
+
+_WORD = r"(?:[^\W\d_]['\u2019.]?){2,20}"
+_NAMES = re.compile(rf"{_WORD}(?:[ ,&/-]+{_WORD}|[ ,]+[^\W\d_]\.?)*\.?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+
+
+def looks_like_a_name(text: str) -> bool:
+    """Whether a text looks like a name, plain words or an email address rather than a token."""
+    if not _NAMES.fullmatch(text):
+        return False
+    return all(
+        word.islower() or word.istitle() or word.isupper() or "@" in text for word in re.findall(_WORD, text)
+    )
+
+
+# --- a cell -----------------------------------------------------------------------------------------
+
+# What makes a token invalid: the code and the rule; the first that applies.
+TOKEN_RULES: tuple[tuple[str, Rule], ...] = (
+    ("control-character", control_character),
+    ("formula-error", spreadsheet_error),
+    ("placeholder-value", stand_in),
+    ("numeric-cell", number_or_date),
+    ("formula-without-value", formula_text),
+    ("wrapped-value", wrapper),
+    ("odd-character", odd_character),
+)
+
+
+_NAME_RULES: tuple[tuple[str, Rule], ...] = (
+    ("control-character", control_character),
+    ("formula-error", spreadsheet_error),
+    ("placeholder-value", partial(stand_in, cautious=True)),
+)
+
+
+def check_token(text: str, formats: str = "") -> Cell:
+    """Check a token. ``formats``: "jwt" or "opaque", if the provider's tokens always are."""
+    value, removed = clean(text)
+    if not value:
+        return Cell("")
+    for code, rule in TOKEN_RULES:
+        if said := rule(value):
+            return Cell(value, Finding(code, said), _removed(removed))
+    warnings = [*_removed(removed), *damage(value)]
+    if formats and is_jwt(value) != (formats == "jwt"):
+        said = "is a JWT" if is_jwt(value) else "is not a JWT"
+        warnings.append(Finding("other-token-format", f"{said}, unlike all tokens of this provider"))
+    return Cell(value, None, tuple(warnings))
+
+
+def check_text(text: str) -> Cell:
+    """Check a text that a person chose: it is sent exactly as typed, so there are only warnings."""
+    if not text.strip(f"{_PLAIN_SPACES}"):
+        return Cell("")
+    warnings = []
+    if control_character(text):
+        warnings.append(Finding("control-character", f"{control_character(text)}; it is sent as typed"))
+    elif spreadsheet_error(text):
+        warnings.append(Finding("formula-error", "looks like an error of a spreadsheet; it is sent as typed"))
+    elif stand_in(text, cautious=True):
+        warnings.append(
+            Finding("placeholder-value", "looks like a stand-in or a missing value; it is sent as typed")
+        )
+    if clean(text)[1] or "\ufffd" in text:
+        said = "has spaces, quotes or invisible characters around it, which are sent as typed"
+        warnings.append(
+            Finding("kept-as-typed", said if clean(text)[1] else "has U+FFFD REPLACEMENT CHARACTER inside")
+        )
+    return Cell(text, None, tuple(warnings))
+
+
+def check_name(text: str) -> Cell:
+    """Check a text that identifies a Leaf user, such as an email: cleaned, but in any script."""
+    value, removed = clean(text)
+    for code, rule in _NAME_RULES:
+        if value and (said := rule(value)):
+            return Cell(value, Finding(code, said), _removed(removed))
+    return Cell(value, None, _removed(removed) if value else ())
+
+
+def _removed(codes: tuple[str, ...]) -> tuple[Finding, ...]:
+    return tuple(Finding(code, REMOVED[code]) for code in codes)
