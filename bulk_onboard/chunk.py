@@ -119,4 +119,4 @@ def chunk(numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> Chunk:
     cells = pd.DataFrame({i: pd.array(list(column), dtype="str") for i, column in enumerate(columns)})
     shape = (len(numbers), len(columns))
     ragged = np.zeros(len(numbers), bool)
-    return Chunk(np.asarray(numbers, np.int64), cells, np.zeros(shape, bool), ragged)
+    return Chunk(np.asarray(numbers, np.int64), cells, np.zeros(shape, np.uint8), ragged)

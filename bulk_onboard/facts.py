@@ -28,7 +28,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The whole file has been read and checked. ``warnings``: rows that were cleaned, by code."""
+    """The whole file has been read and checked. ``warnings``: rows with a warning, by code."""
 
     source: str
     rows: int

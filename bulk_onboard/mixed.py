@@ -5,14 +5,13 @@ A file without a column of providers never comes here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.check import Checked, check, clean, shown
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.compare import Compared, Keys, compare
 from bulk_onboard.domain.providers import PROVIDERS, Providers, near, plain
@@ -20,8 +19,11 @@ from bulk_onboard.growers import Growers, nobody
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.model import IfExists
 from bulk_onboard.repeats import InMemory, NewColumn, Repeats, Sightings
+from bulk_onboard.validation.check import Checked, Surroundings, check, merge_names
+from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.ids import shown
 
 
 class Part(NamedTuple):
@@ -56,20 +58,20 @@ class Going:
         text = clean(cell)[0]
         if not text:
             return "missing-provider", "it is not said which provider the row goes to"
-        return "unknown-provider", f"{shown(text)!r} is not a provider{near(text.lower(), self.known)}"
+        return "unknown-provider", f"the row does not name a provider{near(text.lower(), self.known)}"
 
 
 def check_each(
     chunk: Chunk,
     columns: Columns,
     going: Going,
-    app_names: Mapping[str, Collection[str]],
+    around: Mapping[str, Surroundings],
     fingerprints: Fingerprints,
 ) -> Checked:
     """`check` the rows of a chunk, each by its provider's rules.
 
     The chunk's cells are the columns' fields, the kept columns and then the column of providers. What comes
-    out has a column ``provider`` too. ``app_names``: by provider, the app fields that the settings have.
+    out has a column ``provider`` too. ``around``: by provider.
     """
     told = chunk.cells[len(columns.fields) + len(columns.keep)]
     names = going.names(told)
@@ -83,7 +85,7 @@ def check_each(
         provider = going.providers[name]
         own = columns.of(provider)
         piece = chunk.taken(lines, _positions(columns, own))
-        parts.append(Part(name, lines, check(piece, own, provider, app_names.get(name, ()), fingerprints)))
+        parts.append(Part(name, lines, check(piece, own, provider, around[name], fingerprints)))
     return _put_together(parts)
 
 
@@ -168,7 +170,7 @@ def _nowhere(chunk: Chunk, columns: Columns, wrong: Sequence[tuple[str, str]]) -
     """Rows of no provider: nothing is known of their fields, so nothing but this is said of them."""
     ids = (clean(text)[0] for text in chunk.cells[list(columns.fields).index(LEAF_USER_ID)])
     texts = {
-        "leafUserId": [shown(text) for text in ids],
+        "leafUserId": [shown(text).lower() for text in ids],
         "fingerprint": [""] * len(wrong),
         "code": [code for code, _ in wrong],
         "column": [PROVIDER] * len(wrong),
@@ -202,6 +204,7 @@ def _put_together(parts: Sequence[Part]) -> Checked:
         prints if all(part.checked.digests is part.checked.prints for part in parts) else digests,
         _by_row([part.checked.warnings for part in parts]),
         _by_row([part.checked.problems for part in parts]),
+        merge_names(part.checked.names for part in parts),
     )
 
 

@@ -15,11 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.check import Checked, clean, cleaned, texts
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.listing import Ids, indexed
 from bulk_onboard.newcomers import By
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words
+from bulk_onboard.validation.check import Checked, check_users, cleaned
+from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
 from bulk_onboard.validation.fingerprints import Fingerprints
 
@@ -153,7 +154,7 @@ class Naming:
         cells = chunk.cells[places].iloc[lines].reset_index(drop=True).set_axis(range(len(places)), axis=1)
         piece = Chunk(chunk.numbers[lines], cells, chunk.not_text[lines][:, places], chunk.ragged[lines])
         names = self._columns.user_names
-        cells, warnings, problems = texts(piece, replace(self._columns, fields=at, names=names))
+        cells, warnings, problems = check_users(piece, replace(self._columns, fields=at, names=names))
         if By.EMAIL in cells:
             wrong = ~cells[By.EMAIL].str.contains(_EMAIL, regex=True) & (cells[By.EMAIL] != "")
             rows, column = piece.numbers[wrong.to_numpy(bool)], names[By.EMAIL]

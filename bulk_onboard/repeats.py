@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.ascending import places
-from bulk_onboard.check import Checked
+from bulk_onboard.validation.check import Checked
 
 # So many other rows are named in a message.
 _LISTED = 5

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.ascending import ascending, without
-from bulk_onboard.check import Checked
 from bulk_onboard.errors import InternalError
 from bulk_onboard.naming import KnownUsers, Named, Naming
 from bulk_onboard.newcomers import FIELDS, By, Newcomer
+from bulk_onboard.validation.check import Checked
 from bulk_onboard.validation.columns import Columns
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.whose import Whose

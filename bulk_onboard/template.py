@@ -12,7 +12,7 @@ _USER = Field(
     Scope.GROWER,
     secret=False,
     help="the ID of the grower's Leaf user, a UUID of 36 characters",
-    example="0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a11",
+    example="7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17",
 )
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.check import Checked
 from bulk_onboard.naming import Named
 from bulk_onboard.newcomers import By
 from bulk_onboard.repeats import groups, others
+from bulk_onboard.validation.check import Checked
 
 CODE = "conflicting-users"
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.compare import Keys, compare
 from bulk_onboard.domain.providers import PROVIDERS
@@ -18,6 +17,7 @@ from bulk_onboard.growers import GrowerColumns, State, growers, nobody
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each, compare_each, split
 from bulk_onboard.model import IfExists
 from bulk_onboard.repeats import Repeats
+from bulk_onboard.validation.check import Checked, Surroundings, check
 from bulk_onboard.validation.columns import Columns, match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
 
@@ -25,7 +25,7 @@ HEADER = ("note", "password", "provider", "refreshToken", "leafUserId", "usernam
 NAMES = ("raven", "sentera", "valley")
 OURS = {name: PROVIDERS[name] for name in NAMES}
 # What a setting says need not stand in a cell.
-APP = {name: [field.name for field in PROVIDERS[name].app_fields] for name in NAMES}
+APP = {name: Surroundings([field.name for field in PROVIDERS[name].app_fields]) for name in NAMES}
 PRINTS = Fingerprints(b"k" * 32)
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError, InternalError
 from bulk_onboard.naming import KnownUsers, Named, Naming, known_users, named
 from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.strangers import Strangers
+from bulk_onboard.validation.check import Checked, Surroundings, check
 from bulk_onboard.validation.columns import Columns, match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.whose import CODE
@@ -26,7 +26,7 @@ PRINTS = Fingerprints(b"key")
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 OTHER = "7e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 HEADER = ("leafUserId", "External ID", "e-mail", "Name", "refreshToken")
-APP = ("clientId", "clientSecret")
+APP = Surroundings(("clientId", "clientSecret"))
 
 
 def columns(header: Sequence[str] = HEADER) -> Columns:

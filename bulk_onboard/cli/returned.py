@@ -151,8 +151,8 @@ def _rows(source: Source, found: Validation) -> Iterator[Chunk]:
 
 def fixed(source: Source, found: Validation, path: Path) -> pd.DataFrame:
     """Write the repaired CSV; a line per repair. Raises OutputError."""
-    from bulk_onboard import repair  # noqa: PLC0415
     from bulk_onboard.report.draft import drafts  # noqa: PLC0415
+    from bulk_onboard.validation import repair  # noqa: PLC0415
 
     with drafts([path], _AGAIN) as (draft,):
         work = repair.Repair(found, _rows(source, found))

@@ -190,7 +190,7 @@ def in_words(found: Validation, written: Written) -> str:
     lines.append(words.described(found.description))
     lines += _section("Invalid", found.problems)
     lines += _section("Repeats of earlier rows, sent once", found.repeats)
-    lines += _section("Cleaned, and fine now", found.warnings)
+    lines += _section("Warnings", found.warnings)
     if written.fixed:
         lines += _section("Repaired", written.repairs) or ["", "Nothing to repair."]
     if found.problems:

@@ -70,7 +70,7 @@ def length(seconds: float) -> str:
 def scanned(fact: Scanned) -> str:
     """What the file holds."""
     counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
-    counts += [f"{count:,} cleaned ({code})" for code, count in fact.warnings.items() if count]
+    counts += [f"{rows(count)} with {code}" for code, count in fact.warnings.items() if count]
     told = "".join(f", {each}" for each in counts)
     return f"{fact.source}: {rows(fact.rows)}{told}; {fact.to_do:,} to do"
 

@@ -48,7 +48,8 @@ class Kind(StrEnum):
 class Field:
     """One field of a credentials payload.
 
-    ``secret`` fields are masked everywhere; ``allowed`` lists the only values that Leaf takes, empty for any.
+    ``secret`` fields are masked everywhere; ``allowed`` lists the only values that Leaf takes, empty for any;
+    ``format``: "jwt" or "opaque" if all tokens of the provider are, or are not, JSON web tokens.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Field:
     help: str = ""
     example: str = ""
     kind: Kind = Kind.TOKEN
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 # Keys of a [providers.NAME] table that define the provider; its other keys are the provider's settings.
 KEYS = ("path", "embedded", "title", "fields")
-_FIELD_KEYS = ("name", "scope", "kind", "secret", "required", "allowed", "help", "example")
+_FIELD_KEYS = ("name", "scope", "kind", "secret", "required", "allowed", "help", "example", "format")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FIELD_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]*")
 # Columns that every file may have, and a name whose settings would be those of our own login.
@@ -178,6 +180,8 @@ def _field(table: Mapping[str, Any]) -> Field:
     name = _text(table, "name")
     if not _FIELD_NAME.fullmatch(name) or name.casefold() in {*_RESERVED_COLUMNS, *KEYS}:
         raise ValueError(f"{name!r} cannot be the name of a field; use letters and digits, as Leaf does")
+    if (format_ := table.get("format", "")) not in ("", "jwt", "opaque"):
+        raise ValueError(f"the format of {name} is neither jwt nor opaque")
     if table.get("scope") not in list(Scope):
         raise ValueError(f"the scope of {name} is neither app nor grower")
     allowed = table.get("allowed", [])
@@ -193,6 +197,7 @@ def _field(table: Mapping[str, Any]) -> Field:
         help=_text(table, "help"),
         example=_text(table, "example"),
         kind=_kind(table, name, secret=secret, allowed=bool(allowed)),
+        format=format_,
     )
 
 

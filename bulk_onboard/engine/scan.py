@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.ascending import both, lines_of
-from bulk_onboard.check import Checked, check
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
@@ -30,6 +29,7 @@ from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 from bulk_onboard.strangers import Strangers
+from bulk_onboard.validation.check import Checked, Surroundings, check, columns_of_names, merge_names
 from bulk_onboard.validation.columns import (
     LEAF_USER_ID,
     PROVIDER,
@@ -51,7 +51,8 @@ class Reading:
     ``providers``: those that its rows go to; without a column that says so, the one.
     ``app``: by provider, app fields from the settings; ``mapping``: field -> column header; ``otherwise``:
     the provider of rows whose cell for it is blank, "" for none; ``known``: all providers there are.
-    ``create_users``: rows may name their grower by an externalId or an email.
+    ``create_users``: rows may name their grower by an externalId or an email. ``assumed``: by provider, app
+    fields that an offline check assumes to be in the settings.
     """
 
     providers: Sequence[Provider]
@@ -64,6 +65,7 @@ class Reading:
     otherwise: str = ""
     known: Providers = field(default_factory=lambda: PROVIDERS)
     create_users: bool = False
+    assumed: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def reading_of(source: Source, settings: Settings) -> Reading:
@@ -145,6 +147,7 @@ class Scan:
         self.mixed = self.columns.provider is not None
         self.environments: Counter[str] = Counter()
         self.skipped: Sequence[SkippedLine] = ()
+        self._names: dict[str, tuple[int, int]] = {}
         self._repeats = self._nothing_seen()
         self._providers = {provider.name: provider for provider in reading.providers}
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
@@ -165,6 +168,7 @@ class Scan:
             checked, names = self._named_and_checked(piece)
             rows += len(checked.frame)
             self._repeats.add(checked)
+            self._names = merge_names([self._names, checked.names])
             if self._strangers and names:
                 self._strangers.add(checked, names)
             self.environments.update(self._environments(checked))
@@ -185,6 +189,10 @@ class Scan:
             return self._strangers.with_findings(found)
         self._repeats = self._nothing_seen()
         return found
+
+    def file_warnings(self) -> pd.DataFrame:
+        """After the first reading: warnings about whole columns, as in `Checked`."""
+        return columns_of_names(self._names, self._source.description.header_row or 1)
 
     def _nothing_seen(self) -> Repeats | RepeatsOfEach:
         return RepeatsOfEach(Spooled) if self.mixed else Repeats(Spooled)
@@ -354,12 +362,17 @@ class Scan:
 
     def _check(self, piece: Chunk, columns: Columns) -> Checked:
         reading = self._reading
-        names = {name: frozenset(app) for name, app in reading.app.items()}
+        described = self._source.description
+        guessed = described.encoding if described.encoding_guessed else ""
+        around = {
+            name: Surroundings(reading.app.get(name, {}), reading.assumed.get(name, ()), guessed)
+            for name in self._providers
+        }
         if self.mixed:
             going = Going(self._providers, reading.otherwise, reading.known)
-            return check_each(piece, columns, going, names, self._fingerprints)
+            return check_each(piece, columns, going, around, self._fingerprints)
         (provider,) = reading.providers
-        return check(piece, columns, provider, names.get(provider.name, ()), self._fingerprints)
+        return check(piece, columns, provider, around[provider.name], self._fingerprints)
 
 
 def with_columns(description: InputDescription, header: Sequence[str], columns: Columns) -> InputDescription:

@@ -133,6 +133,7 @@ def survey(
         scan, memory, run_no, scope, if_exists=if_exists, observer=observer, stopped=stopped, scopes=scopes
     )
     findings = scan.findings()
+    sums.warnings.update(scan.file_warnings()["code"])
     memory.write(run_no, scope, [], entries_of(findings))
     found = replace(_summed_up(sums, findings), environments=dict(scan.environments))
     return replace(found, unnamed=both(found.wanted, scan.unnamed))
@@ -171,7 +172,7 @@ def read_through(
         if if_exists is IfExists.REPLACE:
             for each, lines in by_scope(table[table["status"] == ""], scope, scopes):
                 sums.stored.update(stored_before(memory, each, lines))
-        sums.warnings.update(checked.warnings["code"])
+        sums.warnings.update(checked.warnings.drop_duplicates(["row", "code"])["code"])
         observer(Reading(sums.rows))
         if stopped():
             raise Interrupted("interrupted while the file was being read; nothing was sent")

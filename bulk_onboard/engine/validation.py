@@ -26,8 +26,10 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     """
     # Fingerprints are compared within this file only, so any key will do.
     told = reading_of(source, settings)
-    app = {each.name: {**_stand_ins(each), **settings.app_of(each.name)} for each in told.providers}
-    scan = Scan(source, replace(told, app=app), secrets.token_bytes(32))
+    stand_ins = {each.name: _stand_ins(each) for each in told.providers}
+    app = {name: {**fields, **settings.app_of(name)} for name, fields in stand_ins.items()}
+    assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in stand_ins.items()}
+    scan = Scan(source, replace(told, app=app, assumed=assumed), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
     for checked in scan.chunks():
         rows += len(checked.frame)
@@ -35,6 +37,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
         warnings.append(checked.warnings)
         observer(RowsRead(rows))
     problems.append(scan.findings().assign(column=""))
+    warnings.append(scan.file_warnings())
     by_provider = {} if scan.columns.provider is None else {PROVIDER: scan.columns.provider}
     fields = {**scan.columns.fields, **by_provider}
     grower = [field.name for each in told.providers for field in each.grower_fields]

@@ -8,16 +8,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from bulk_onboard.validation import words
-from bulk_onboard.validation.rules import (
-    REMOVED,
-    Cell,
-    Finding,
-    character,
-    clean,
-    control_character,
-    spreadsheet_error,
-    stand_in,
-)
+from bulk_onboard.validation.cleaning import REMOVED, clean
+from bulk_onboard.validation.rules import Cell, Finding, character, control_character, spreadsheet_error
+from bulk_onboard.validation.stand_ins import stand_in
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN.strip("^$"))
@@ -60,9 +53,7 @@ def check_id(text: str) -> Cell:
         return Cell("")
     if _UUID.fullmatch(value):
         if UUID(value) in words.EXAMPLE_IDS:
-            return Cell(
-                value, Finding("placeholder-value", "is a UUID from an example, not a grower's")
-            )
+            return Cell(value, Finding("placeholder-value", "is a UUID from an example, not a grower's"))
         return Cell(value, None, tuple(Finding(code, REMOVED[code]) for code in removed))
     rules = (("control-character", control_character), ("formula-error", spreadsheet_error))
     for code, rule in rules:

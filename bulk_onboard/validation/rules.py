@@ -1,7 +1,7 @@
 """The rules for one cell, by the kind of its field. Pure.
 
-A rule names what is wrong with a text, or nothing. For a token what is found makes the row invalid; for a text
-that a person chose (a user name, a password) it is a warning, and nothing is changed.
+A rule names what is wrong with a text, or nothing. For a token, a finding makes the row invalid;
+for a text that a person chose (a user name, a password) it is a warning, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -13,18 +13,9 @@ from functools import partial
 from typing import NamedTuple
 
 from bulk_onboard.validation import words
+from bulk_onboard.validation.cleaning import PLAIN_SPACES, QUOTES, REMOVED, clean
 from bulk_onboard.validation.numbers import number_or_date
-
-_PLAIN_SPACES = " \t\r\n\u00a0"
-_SPACES = " \t\r\n\v\f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-_DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_PAIRS = {
-    '"': '"', "'": "'", "\u2018": "\u2019", "\u2019": "\u2019", "\u201a": "\u2018\u2019", "\u201c": "\u201d",
-    "\u201d": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb", "\u00bb": "\u00ab", "\u2039": "\u203a",
-    "\uff02": "\uff02",
-}  # fmt: skip
-_QUOTES = frozenset("".join(_PAIRS) + "".join(_PAIRS.values()) + "`")
+from bulk_onboard.validation.stand_ins import stand_in
 
 
 class Finding(NamedTuple):
@@ -40,52 +31,6 @@ class Cell(NamedTuple):
     value: str
     problem: Finding | None = None
     warnings: tuple[Finding, ...] = ()
-
-
-# --- cleaning: what surrounds a token or an id ------------------------------------------------------
-
-REMOVED = {
-    "zero-width-removed": "had invisible characters, which were removed",
-    "spaces-removed": "had spaces around it, which were removed",
-    "quotes-removed": "had quotes around it, which were removed",
-}
-_INVISIBLE = re.compile(f"[{_ZERO_WIDTH}]+")
-_AROUND = {
-    "zero-width-removed": re.compile(rf"\A[{_DIRECTION}]+|[{_DIRECTION}]+\Z"),
-    "spaces-removed": re.compile(rf"\A[{_SPACES}]+|[{_SPACES}]+\Z"),
-}
-_EXCEL_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
-
-
-def clean(text: str) -> tuple[str, tuple[str, ...]]:
-    """A token or an id without what surrounds it, and the codes (of `REMOVED`) of what was removed.
-
-    Invisible characters are removed everywhere; direction marks, spaces and pairs of quotes, also Excel's
-    ``="…"``, only around the value.
-    """
-    value = _INVISIBLE.sub("", text)
-    codes = {"zero-width-removed": None} if value != text else {}
-    while True:
-        before = value
-        for code, pattern in _AROUND.items():
-            value, count = pattern.subn("", value)
-            codes |= {code: None} if count else {}
-        unquoted = _unquoted(value)
-        if unquoted != value:
-            codes["quotes-removed"] = None
-        value = unquoted
-        if value == before:
-            return value, tuple(codes)
-
-
-def _unquoted(text: str) -> str:
-    if excel := _EXCEL_TEXT.fullmatch(text):
-        return excel[1].replace('""', '"')
-    if len(text) < 2 or text[-1] not in _PAIRS.get(text[0], ""):
-        return text
-    pair = {text[0], text[-1]}
-    # `"a","b"` begins and ends with a quote, but these two are not a pair.
-    return text[1:-1] if not pair & set(text[1:-1].strip("".join(pair))) else text
 
 
 # --- rules: text -> what is wrong with it, "" for nothing -------------------------------------------
@@ -121,7 +66,8 @@ def character(c: str) -> str:
 # In capitals, in every language: #REF!, #NV, #ДЕЛ/0!, #¿NOMBRE?, #NENÍ_K_DISPOZICI, #N/A Requesting Data...
 _ERROR = re.compile(r"#(?:[^\W\d_]|[¡¿/_. ]|(?<=[/.])0)+[!?]?")
 _ERROR_FORMS = re.compile(
-    rf"#+|#[^\w\s]?[^\W\d][^\d]*(?:/0)?[!?]|#N/A\b.*|(?:{words.ERROR_PREFIXES})\.?\s?(?::\s?[0-9]{{3}}|[ #]?20[0-9]{{2}})",
+    r"#+|#[^\w\s]?[^\W\d][^\d]*(?:/0)?[!?]|#N/A\b.*"
+    rf"|(?:{words.ERROR_PREFIXES})\.?\s?(?::\s?[0-9]{{3}}|[ #]?20[0-9]{{2}})",
     re.IGNORECASE,
 )
 
@@ -142,58 +88,6 @@ _FORMULA = re.compile(
 def formula_text(text: str) -> str:
     """The text of a formula in place of its result."""
     return "holds the text of a formula, not its result" if _FORMULA.fullmatch(text) else ""
-
-
-_TEMPLATE = re.compile(
-    r"[$#%]?\{\{?\s*[\w.\- ]*\s*\}\}?|<%.*%>|%\w+%|\$[A-Za-z_]\w*|\$\(.*\)|@[A-Z_]+@|\[\[.*\]\]|:[a-z_]+|__[A-Z_]+__"
-)
-_ASKING = re.compile(
-    r"(?:your|my|insert|enter|add|paste|put|replace|fill|copy|type|use|dein|ihr|votre|tu|seu|tuo|uw|jouw|to be)[-_ ].+",
-    re.IGNORECASE,
-)
-_OBJECT = re.compile(
-    r"""\[\s*\]|\(\s*\)|<\s*>|\[(?:[A-Za-z][A-Za-z.]*)(?:[ :][A-Za-z :]*)?\]      # [object Promise], [DataFormat.Error]
-    |<[^<>]*\b(?:at\ 0x[0-9a-fA-F]+|object|class|function|method|module|generator|coroutine|iterator|bound|built-in)\b.*>
-    |\#?<[A-Za-z:_ .]*(?:0x[0-9a-fA-F]+)?[^<>]*>(?<=>)(?<![0-9]>)                  # <null>, <token>, #<Object>
-    |(?:System|Microsoft|Newtonsoft|MS|java|javax|jdk|com|org|net|io|scala|kotlin|kotlinx|android)(?:\.[A-Za-z_$][\w$`]*)+(?:[\[<(].*[\])>])?
-    |\[*(?:[A-Za-z_$][\w$]*\.)*L?[A-Za-z_$][\w$.]*;?@[0-9a-f]{4,16}               # java.lang.Object@1b6d3586, [B@6d06d69c
-    |[A-Z]{3,}(?:::\w+)*(?:=[A-Z]+)?\(0x[0-9a-f]+\)                               # HASH(0x55d0c8)
-    |(?:Object|Resource)\ id\ \#[0-9]+|%!\w\(.*\)|&?\{\s*\}|map\[.*\]|\(\*?[\w.]+\)\(nil\)
-    |(?:async\ )?function\b.*|\(.*\)\ =>.*|Promise\s*\{.*\}|character\(0\)|list\(\)|numeric\(0\)|Symbol\(.*\)""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
-def stand_in(text: str, *, cautious: bool = False) -> str:
-    """Words for missing values, stand-ins, template variables, and objects written as text.
-
-    ``cautious``: for a text that a person chose.
-    """
-    if not any(map(str.isalnum, text)):
-        return "has neither a letter nor a digit"
-    if (meaning := words.find_word(text, cautious=cautious)) or text in {"\\N", "\\\\N"}:
-        return f'is "{text}", {meaning or "a word for a missing value"}'
-    if re.fullmatch(r"[xX]{3,}|0{2,}|[xX0]+(?:[-_ ][xX0]+)+", text):
-        return "is only a row of x or 0, a stand-in"
-    if _TEMPLATE.fullmatch(text):
-        return "is a template variable that was not replaced by a value"
-    if _OBJECT.fullmatch(text):
-        return "is an object that a program wrote as text, not its value"
-    if _ASKING.fullmatch(text) and not any(map(str.isdigit, text)):
-        return "asks for a value"
-    if not cautious and _is_note(text):
-        return "is a note, not a value"
-    return ""
-
-
-def _is_note(text: str) -> bool:
-    """Several words, one of which is in the list of words for notes."""
-    parts = text.split()
-    plain = all(
-        re.fullmatch(r"[^\W\d_][\w'’.\-]*[,.;:!?]*|[0-9][0-9.:/]*|[-–&(]?[^\W\d_]*[)]?", part)
-        for part in parts
-    )
-    return len(parts) > 1 and plain and any(words.folded(part) in words.NOTE for part in parts)
 
 
 _SCHEME = re.compile(rf"(?:authorization\s*:\s*)?({words.SCHEMES})[\s:=]+\S.*", re.IGNORECASE | re.DOTALL)
@@ -256,7 +150,7 @@ def _marks(text: str) -> str:
         return "has marks of Markdown around it"
     if _LIST_MARK.fullmatch(text):
         return "has a list mark before it"
-    if text[0] in _QUOTES or text[-1] in _QUOTES:
+    if text[0] in QUOTES or text[-1] in QUOTES:
         return "has quotes around it that are not a pair"
     if text[-1] in ",;":
         return f"has a {'comma' if text[-1] == ',' else 'semicolon'} after it"
@@ -351,7 +245,7 @@ def check_token(text: str, formats: str = "") -> Cell:
 
 def check_text(text: str) -> Cell:
     """Check a text that a person chose: it is sent exactly as typed, so there are only warnings."""
-    if not text.strip(f"{_PLAIN_SPACES}"):
+    if not text.strip(PLAIN_SPACES):
         return Cell("")
     warnings = []
     if control_character(text):

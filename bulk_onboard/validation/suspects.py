@@ -14,7 +14,14 @@ from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation import words
 
 _DIGIT, _LETTER, _E, _DOT, _DASH, _EQUALS, _SIGN, _OTHER = (1 << i for i in range(8))
-_CLASSES = [(b"0123456789", _DIGIT), (b".", _DOT), (b"-", _DASH), (b"=", _EQUALS), (b"_~+/", _SIGN), (b"eE", _E)]
+_CLASSES = [
+    (b"0123456789", _DIGIT),
+    (b".", _DOT),
+    (b"-", _DASH),
+    (b"=", _EQUALS),
+    (b"_~+/", _SIGN),
+    (b"eE", _E),
+]
 _CLASSES += [(b"abcdfghijklmnopqrstuvwxyzABCDFGHIJKLMNOPQRSTUVWXYZ", _LETTER)]
 
 
@@ -35,7 +42,9 @@ _ENDS = np.frombuffer(b" \"'`<>{}[]()$%#@:;,", np.uint8)
 _ASCII_MONTHS = "|".join(month for month in words.MONTHS.split("|") if month.isascii())
 _SHORT = 20
 _SHORT_DATE = rf"(?i)^[0-9]{{0,4}}[-./]{{0,2}}(?:{_ASCII_MONTHS})[a-z]*[-./]{{0,2}}[0-9]*[-./0-9]*$"
-_CLASS_NAME = r"^(?:www|System|Microsoft|Newtonsoft|MS|java|javax|jdk|com|org|net|io|scala|kotlin|kotlinx|android)\."
+_CLASS_NAME = rf"^(?:www|{words.PACKAGES})\."
+_ASCII_ERRORS = "|".join(word for word in words.ERROR_PREFIXES.split("|") if word.isascii())
+_TEXT_WITH_DIGITS = rf"(?i)^(?:[x0]+[-_ ]|(?:{_ASCII_ERRORS})[.:# ]|(?:{words.PACKAGES})\.)"
 _LONGEST_WORD = 60
 
 
@@ -51,22 +60,29 @@ def suspicious_tokens(cells: pd.Series, formats: str = "") -> np.ndarray:
     found |= _equals_inside(data, starts, lengths)
     found |= _odd_jwt(data, starts, lengths, formats)
     separated = ((flags & (_DOT | _DASH | _SIGN)) > 0) & ~found
-    for which, pattern in ((separated & (lengths <= _SHORT), _SHORT_DATE), (separated & ((flags & _DOT) > 0), _CLASS_NAME)):
-        few = np.flatnonzero(which)
-        if len(few):
-            found[few] |= pc.match_substring_regex(column.take(pa.array(few)), pattern).to_numpy(zero_copy_only=False)
+    _add_matches(found, column, separated & (lengths <= _SHORT), _SHORT_DATE)
+    _add_matches(found, column, separated & ((flags & _DOT) > 0), _CLASS_NAME)
     return np.flatnonzero(found)
+
+
+def _add_matches(found: np.ndarray, column: pa.Array, which: np.ndarray, pattern: str) -> None:
+    few = np.flatnonzero(which)
+    if len(few):
+        matches = pc.match_substring_regex(column.take(pa.array(few)), pattern)
+        found[few] |= matches.to_numpy(zero_copy_only=False)
 
 
 def suspicious_texts(cells: pd.Series) -> np.ndarray:
     """The positions of texts that deserve a warning, and others."""
-    data, starts, lengths = bytes_of(pa.array(cells, pa.large_string()))
+    column = pa.array(cells, pa.large_string())
+    data, starts, lengths = bytes_of(column)
     flags = _flags(data, starts, lengths, _TEXT_TABLE)
     found = (flags & (_DIGIT | _LETTER | _E)) == 0
     found |= ((flags & _OTHER) > 0) | (((flags & _DIGIT) == 0) & (lengths <= _LONGEST_WORD))
     filled = np.flatnonzero(lengths)
     first, last = data[starts[filled]], data[starts[filled] + lengths[filled] - 1]
     found[filled] |= np.isin(first, _ENDS) | np.isin(last, _ENDS)
+    _add_matches(found, column, ~found & ((flags & (_DOT | _DASH | _SIGN)) > 0), _TEXT_WITH_DIGITS)
     return np.flatnonzero(found)
 
 
@@ -96,14 +112,16 @@ def _equals_inside(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) ->
     at = np.flatnonzero(data == ord("="))
     if len(at):
         line = np.searchsorted(starts, at, side="right") - 1
-        inside = (at + 1 < starts[line] + lengths[line]) & (data[np.minimum(at + 1, len(data) - 1)] != ord("="))
+        inside = (at + 1 < starts[line] + lengths[line]) & (
+            data[np.minimum(at + 1, len(data) - 1)] != ord("=")
+        )
         found[line[inside]] = True
     return found
 
 
 def _odd_jwt(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, formats: str) -> np.ndarray:
-    """Which values begin like a JWT and have too few parts, or are (not) JWTs against the provider's format."""
-    jwt = lengths > 3
+    """Which values begin like a JWT and have too few parts, or contradict the provider's format."""
+    jwt: np.ndarray = lengths > 3
     for i, letter in enumerate(b"eyJ"):
         jwt[jwt] = data[starts[jwt] + i] == letter
     if not jwt.any():
@@ -112,7 +130,7 @@ def _odd_jwt(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, formats:
     dots = np.zeros(len(lengths), np.int64)
     dots[filled] = np.add.reduceat((data == ord(".")).astype(np.int64), starts[filled])
     ends = starts + np.maximum(lengths, 1) - 1
-    odd = jwt & ((dots == 1) | (data[np.minimum(ends, len(data) - 1)] == ord(".")))
+    odd: np.ndarray = jwt & ((dots == 1) | (data[np.minimum(ends, len(data) - 1)] == ord(".")))
     if formats:
         odd |= ~jwt if formats == "jwt" else jwt
     return odd

@@ -26,9 +26,9 @@ def test_no_ceiling_is_said_in_words() -> None:
     assert words.rate(2.5) == "at most 2.5 requests per second"
 
 
-def test_what_the_file_holds_is_said_with_what_was_cleaned() -> None:
-    fact = Scanned("a.csv", 5, {Status.INVALID: 1, Status.EXISTING: 0}, 4, {"trimmed": 2})
-    assert words.scanned(fact) == "a.csv: 5 rows, 1 invalid, 2 cleaned (trimmed); 4 to do"
+def test_what_the_file_holds_is_said_with_its_warnings() -> None:
+    fact = Scanned("a.csv", 5, {Status.INVALID: 1, Status.EXISTING: 0}, 4, {"spaces-removed": 2})
+    assert words.scanned(fact) == "a.csv: 5 rows, 1 invalid, 2 rows with spaces-removed; 4 to do"
 
 
 def test_a_wait_and_a_stop_are_said_in_words() -> None:

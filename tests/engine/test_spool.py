@@ -15,13 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bulk_onboard.check import Checked
 from bulk_onboard.engine.spool import LEAST, Spooled
 from bulk_onboard.engine.validation import validate_file
 from bulk_onboard.errors import OutputError
 from bulk_onboard.read import open_source
 from bulk_onboard.repeats import InMemory, Repeats
 from bulk_onboard.settings import Settings
+from bulk_onboard.validation.check import Checked
 
 KIB = 1024
 # A full file for each, or 100 bytes in memory first, or nothing but memory.

@@ -1,4 +1,4 @@
-"""What can be repaired in a file without guessing; everything else stays as it is, and as wrong as it is."""
+"""Repairs of a file that need no guess. Everything else stays as it is, and invalid."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.check import REMOVED, clean
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.chunk import CellKind, Chunk
 from bulk_onboard.findings import Validation
 from bulk_onboard.model import Status
+from bulk_onboard.validation.cleaning import REMOVED, clean
 from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.ids import other_spelling
 
-HEADER, REPEAT, EMPTIED = "header-renamed", "repeat-removed", "number-emptied"
+HEADER, REPEAT, REWRITTEN = "header-renamed", "repeat-removed", "id-rewritten"
 REPAIRS = ("row", "code", "column", "message")
 
 Line = tuple[str, ...]
@@ -35,9 +36,9 @@ class Repair:
     def __init__(self, found: Validation, chunks: Iterator[Chunk]) -> None:
         """``chunks``: the file, read once from the start to see which rows are the same in every column."""
         self._found = found
-        self._dirty = _cells(found, found.cleaned)
-        # A number would become a text, and its lost digits would be noticed by nobody.
-        self._numbers = _cells(found, found.table[found.table["code"] == "numeric-cell"])
+        self._dirty = _cells(found, found.cleaned[found.cleaned["code"].isin(REMOVED)])
+        self._ids = _cells(found, found.table[found.table["code"] == "bad-leaf-user-id"])
+        self._guessed = _cells(found, found.table[found.table["code"] == "guessed-encoding"])
         self._ragged = _rows(found.table, "code", "ragged-row")
         self._repeats = _rows(found.table, "status", Status.DUPLICATE.value)
         self._invalid = _rows(found.table, "status", Status.INVALID.value)
@@ -87,16 +88,36 @@ class Repair:
                 repairs += [
                     (int(chunk.numbers[i]), code, self._found.header[at], REMOVED[code]) for code in codes
                 ]
-        for at, rows in self._numbers.items():
+        for at, rows in self._ids.items():
             for i in _at(chunk, rows):
-                columns[at][i] = ""
-                repairs.append((int(chunk.numbers[i]), EMPTIED, self._found.header[at], _EMPTIED))
+                if other := other_spelling(clean(columns[at][i])[0]):
+                    said = f"it {other.differences}"
+                    repairs.append((int(chunk.numbers[i]), REWRITTEN, self._found.header[at], said))
+                    columns[at][i] = other.usual
+        for at in self._found.fields.values():
+            self._empty(chunk, at, columns[at], repairs)
         return list(zip(*columns, strict=True))
 
+    def _empty(self, chunk: Chunk, at: int, column: list[str], repairs: list[Entry]) -> None:
+        """Empty cells that would pass as text although what they should hold is not known."""
+        guessed = np.isin(chunk.numbers, self._guessed.get(at, ()))
+        for i in np.flatnonzero((chunk.not_text[:, at] != CellKind.TEXT) | guessed).tolist():
+            if column[i]:
+                code, said = _EMPTIED[CellKind(chunk.not_text[i, at])]
+                repairs.append((int(chunk.numbers[i]), code, self._found.header[at], said))
+                column[i] = ""
 
-# A line with too many cells stays one, although what was in the surplus is not known here.
+
+# A line with too many cells keeps its fault; what the surplus cells held is not known here.
 _SURPLUS = ("(this line had more cells than the header)",)
-_EMPTIED = "a number of a spreadsheet may have lost digits, and is left out: enter it again as text"
+_EMPTIED = {
+    CellKind.VALUE: (
+        "number-emptied",
+        "a number may have lost digits, and is left out; enter it as text",
+    ),
+    CellKind.ERROR: ("cell-emptied", "an error of a spreadsheet is left out: enter the value"),
+    CellKind.TEXT: ("cell-emptied", "the encoding was guessed, so the value is left out: enter it again"),
+}
 
 
 def table(entries: Sequence[Entry]) -> pd.DataFrame:

@@ -1,0 +1,389 @@
+"""Check a chunk of text cells: good rows, problems and warnings.
+
+No message contains the value of a field, except of leafUserId if it is a number or similar to a UUID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bulk_onboard.chunk import CellKind, Chunk
+from bulk_onboard.domain.providers import Field, Kind, Provider, Scope
+from bulk_onboard.manifest import KEPT_PREFIX
+from bulk_onboard.texts import has_capitals, hex_texts, repeated, uuid_words
+from bulk_onboard.validation.cleaning import clean
+from bulk_onboard.validation.columns import LEAF_USER_ID, Columns, normal
+from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.ids import UUID_PATTERN, check_id, shown
+from bulk_onboard.validation.rules import (
+    Cell,
+    Finding,
+    check_name,
+    check_text,
+    check_token,
+    looks_like_a_name,
+)
+from bulk_onboard.validation.stand_ins import stand_in
+from bulk_onboard.validation.suspects import not_ascii, suspicious_texts, suspicious_tokens
+from bulk_onboard.validation.words import EXAMPLE_IDS
+
+# So many tokens of a chunk are examined to recognise a column of names.
+_SAMPLE = 200
+_SAID = ("code", "column", "message")
+_NOTHING = pd.DataFrame({"row": np.empty(0, np.int64)} | {name: np.empty(0, object) for name in _SAID})
+_EXAMPLES = uuid_words(pa.array(map(str, EXAMPLE_IDS), pa.large_string()))
+_CELL_KINDS = {
+    CellKind.VALUE: Finding("numeric-cell", "is a number or a date, not text: digits may be lost"),
+    CellKind.ERROR: Finding("formula-error", "shows an error of a spreadsheet"),
+    CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One chunk after checking; all frames have a line per row and the same index.
+
+    ``frame``: row, leafUserId (canonical, or what may be shown of it), fingerprint (32 hex; "" if invalid),
+    code ("" if valid), column, message, and the kept columns with their prefix. ``payload``: the provider
+    fields that the file has, as they are sent. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid
+    rows the grower, the fingerprint, and one over all of the payload, to recognise exact repeats.
+    ``warnings``: row, code, column, message. ``problems``: the same of all that is wrong, cell by cell, where
+    ``frame`` has the first problem of each row. ``names``: column -> how many of some tokens look like
+    names, and how many were examined.
+    """
+
+    frame: pd.DataFrame
+    payload: pd.DataFrame
+    ids: np.ndarray
+    prints: np.ndarray
+    digests: np.ndarray
+    warnings: pd.DataFrame
+    problems: pd.DataFrame
+    names: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the cells of a file depend on besides the provider.
+
+    ``set_fields``: app fields that the settings have, so that a cell may be blank; ``assumed``: those that
+    an offline check assumes to be set; ``guessed_encoding``: the file's encoding if it was guessed, else "".
+    """
+
+    set_fields: Collection[str] = ()
+    assumed: Collection[str] = ()
+    guessed_encoding: str = ""
+
+
+def check(
+    chunk: Chunk, columns: Columns, provider: Provider, around: Surroundings, fingerprints: Fingerprints
+) -> Checked:
+    """Check the rows of one chunk; its cells are the columns' fields and then the kept columns, in order."""
+    book = _Book(chunk)
+    fields = list(columns.fields)
+    book.mark(chunk.ragged, Finding("ragged-row", "the row has more cells than the header has columns"), "")
+    cells, words = {}, _words(chunk.cells[fields.index(LEAF_USER_ID)])
+    known = {each.name: each for each in provider.fields}
+    for i, name in enumerate(fields):
+        column = columns.names[name]
+        if name == LEAF_USER_ID:
+            cells[name] = _check_ids(book, i, column, words)
+        else:
+            cells[name] = _check_field(book, i, column, known[name], provider, around)
+    for name in fields:
+        if name != LEAF_USER_ID and known[name].kind is Kind.TOKEN:
+            same = _same_as_id(cells[name], cells[LEAF_USER_ID])
+            book.mark(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), columns.names[name])
+    tokens = (f for f in provider.grower_fields if f.kind is Kind.TOKEN and f.name in cells)
+    names = {columns.names[f.name]: _sample_names(cells[f.name]) for f in tokens}
+    return _checked(chunk, columns, provider, fingerprints, book, pd.DataFrame(cells), words, names)
+
+
+def check_users(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The cells that identify Leaf users, cleaned; warnings; and problems, as in `Checked`."""
+    book = _Book(chunk)
+    cells = {}
+    for i, name in enumerate(columns.fields):
+        book.mark_kinds(i, columns.names[name])
+        everything = np.arange(len(chunk.numbers))
+        cells[name] = book.judge(chunk.cells[i], everything, check_name, columns.names[name])
+    return pd.DataFrame(cells), book.warnings(), book.problems()
+
+
+def cleaned(cells: pd.Series) -> pd.Series:
+    """A column without what surrounds its values."""
+    dirty = suspicious_texts(cells)
+    if not len(dirty):
+        return cells
+    values = cells.tolist()
+    for i in dirty.tolist():
+        values[i] = clean(values[i])[0]
+    return pd.Series(values, dtype="str")
+
+
+class _Book:
+    """What was found in a chunk: the first problem of each row, all problems, and warnings."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.fine = np.ones(len(chunk.numbers), bool)
+        self._all: list[tuple[int, str, str, str]] = []
+        self._warnings: list[tuple[int, str, str, str]] = []
+        self._texts: tuple[np.ndarray, ...] = ()  # made when the first of them is needed
+
+    def mark(self, wrong: np.ndarray, finding: Finding, column: str) -> None:
+        """A problem in these rows (a mask)."""
+        where = np.flatnonzero(wrong)
+        if len(where):
+            self.mark_rows(
+                where.tolist(), repeat(finding.code), column, repeat(f"{column} {finding.text}".lstrip())
+            )
+
+    def mark_rows(
+        self, where: Iterable[int], codes: Iterable[str], column: str, messages: Iterable[str]
+    ) -> None:
+        """Problems in these lines, one each."""
+        found = list(zip(where, codes, repeat(column), messages, strict=False))
+        self._all += found
+        if not self._texts:
+            self._texts = tuple(np.full(len(self.fine), "", dtype=object) for _ in _SAID)
+        for at, *said in found:
+            if self.fine[at]:
+                self.fine[at] = False
+                for texts, text in zip(self._texts, said, strict=True):
+                    texts[at] = text
+
+    def mark_kinds(self, i: int, column: str) -> None:
+        """Cells of a column that are not text."""
+        kinds = self.chunk.not_text[:, i]
+        if not kinds.any():
+            return
+        filled = (self.chunk.cells[i] != "").to_numpy(bool)
+        for kind, finding in _CELL_KINDS.items():
+            self.mark((kinds == kind) & (filled | (kind is CellKind.FORMULA)), finding, column)
+
+    def judge(
+        self, cells: pd.Series, suspects: np.ndarray, rule: Callable[[str], Cell], column: str
+    ) -> pd.Series:
+        """The cells as they are sent, after looking at the suspects one by one."""
+        if not len(suspects):
+            return cells
+        texts = cells.iloc[suspects].tolist()
+        found = {text: rule(text) for text in set(texts)}
+        cells_found = zip(suspects.tolist(), texts, strict=True)
+        bad = [(at, problem) for at, text in cells_found if (problem := found[text].problem)]
+        if bad:
+            codes, messages = [p.code for _, p in bad], [f"{column} {p.text}" for _, p in bad]
+            self.mark_rows([at for at, _ in bad], codes, column, messages)
+        for at, text in zip(suspects.tolist(), texts, strict=True):
+            if found[text].warnings:
+                self.warn([at], found[text].warnings, column)
+        if all(cell.value == text for text, cell in found.items()):
+            return cells
+        values = cells.tolist()
+        for at, text in zip(suspects.tolist(), texts, strict=True):
+            values[at] = found[text].value
+        return pd.Series(values, dtype="str")
+
+    def warn(self, where: Sequence[int], findings: Sequence[Finding], column: str) -> None:
+        """Warnings, all of them in these lines."""
+        self._warnings += [(at, code, column, f"{column} {text}") for at in where for code, text in findings]
+
+    def texts(self) -> dict[str, pd.Series]:
+        """Code, column and message of each row, "" where nothing is wrong."""
+        if self._texts:
+            columns = [pd.Series(values, dtype="str") for values in self._texts]
+        else:
+            columns = [pd.Series(pd.array(repeated("", len(self.fine)), dtype="str"))] * len(_SAID)
+        return dict(zip(_SAID, columns, strict=True))
+
+    def problems(self) -> pd.DataFrame:
+        """Row, code, column, message: the first problem of each cell, by row."""
+        return self._table(self._all, ["at", "column"])
+
+    def warnings(self) -> pd.DataFrame:
+        """The same of the warnings, all of them."""
+        return self._table(self._warnings, None)
+
+    def _table(self, found: list[tuple[int, str, str, str]], unique: list[str] | None) -> pd.DataFrame:
+        if not found:
+            return _NOTHING.copy(deep=False)
+        table = pd.DataFrame(found, columns=["at", *_SAID])
+        table = table.drop_duplicates(unique).sort_values("at", kind="stable", ignore_index=True)
+        table.insert(0, "row", self.chunk.numbers[table.pop("at").to_numpy(np.int64)])
+        return table
+
+
+# --- one column -------------------------------------------------------------------------------------
+
+
+def _check_ids(book: _Book, i: int, column: str, words: np.ndarray | None) -> pd.Series:
+    """``words``: the ids as numbers if all of them are UUIDs in the usual spelling."""
+    cells = book.chunk.cells[i]
+    book.mark_kinds(i, column)
+    if words is not None:
+        assert _EXAMPLES is not None  # noqa: S101  (a list of UUIDs)
+        few = np.flatnonzero(np.isin(words[:, 0], _EXAMPLES[:, 0]))
+        return book.judge(cells, few, check_id, column)
+    suspects = np.flatnonzero(~_is_uuid(cells) | cells.str.lower().isin(map(str, EXAMPLE_IDS)).to_numpy(bool))
+    values = book.judge(cells, suspects, partial(_check_id, column=column), column)
+    book.mark((values == "").to_numpy(bool), Finding(f"missing-{LEAF_USER_ID}", "is empty"), column)
+    return values
+
+
+def _check_id(text: str, column: str) -> Cell:
+    cell = check_id(text)
+    if cell.problem and normal(cell.value) == normal(column):
+        said = "is not a UUID (this looks like a repeated header row)"
+        return Cell(cell.value, Finding("bad-leaf-user-id", said))
+    return cell
+
+
+def _check_field(  # noqa: PLR0917
+    book: _Book, i: int, column: str, each: Field, provider: Provider, around: Surroundings
+) -> pd.Series:
+    cells = book.chunk.cells[i]
+    book.mark_kinds(i, column)
+    if each.kind is Kind.TEXT:
+        values = book.judge(cells, suspicious_texts(cells), check_text, column)
+        _check_encoding(book, cells, each, column, around.guessed_encoding)
+    else:
+        rule = partial(check_token, formats=each.format)
+        values = book.judge(cells, suspicious_tokens(cells, each.format), rule, column)
+    blank = (values == "").to_numpy(bool)
+    if blank.any():
+        if each.required and not (each.scope is Scope.APP and each.name in around.set_fields):
+            book.mark(blank, Finding(f"missing-{each.name}", "is empty"), column)
+        if each.name in around.assumed:
+            said = f"is blank, and {provider.setting(each)} is not set"
+            book.warn(np.flatnonzero(blank).tolist(), [Finding("blank-setting", said)], column)
+    if each.allowed:
+        wrong = ~values.isin(["", *each.allowed]).to_numpy(bool)
+        book.mark(wrong, Finding("bad-environment", f"is not {' or '.join(each.allowed)}"), column)
+    return values
+
+
+def _check_encoding(book: _Book, cells: pd.Series, each: Field, column: str, guessed: str) -> None:
+    """Whether a text depends on an encoding that was only guessed."""
+    if not guessed:
+        return
+    odd = not_ascii(cells)
+    said = f"has letters that depend on the encoding, and {guessed} was only guessed"
+    if each.secret:
+        book.mark(odd, Finding("guessed-encoding", said), column)
+    else:
+        book.warn(np.flatnonzero(odd).tolist(), [Finding("guessed-encoding", said)], column)
+
+
+def _same_as_id(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
+    """Where a token is the id of its row."""
+    same = (tokens.str.len() == ids.str.len()).to_numpy(bool) & (ids != "").to_numpy(bool)
+    few = np.flatnonzero(same)
+    if len(few):
+        same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower()).to_numpy(bool)
+    return same
+
+
+def _sample_names(cells: pd.Series) -> tuple[int, int]:
+    sample = [text for text in cells.iloc[:_SAMPLE].tolist() if text and not stand_in(text)]
+    return sum(map(looks_like_a_name, sample)), len(sample)
+
+
+def merge_names(parts: Iterable[Mapping[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
+    """The counts of `Checked.names`, added up."""
+    found: dict[str, tuple[int, int]] = {}
+    for part in parts:
+        for column, (like, examined) in part.items():
+            before = found.get(column, (0, 0))
+            found[column] = (before[0] + like, before[1] + examined)
+    return found
+
+
+def columns_of_names(names: Mapping[str, tuple[int, int]], row: int) -> pd.DataFrame:
+    """A warning, as in `Checked`, for each column with mostly names instead of tokens; ``row``: its place."""
+    said = "holds mostly names or plain words, not tokens; check that it is the right column"
+    found = [
+        (row, "looks-like-a-name", column, f"{column} {said}")
+        for column, (like, examined) in names.items()
+        if examined > 2 and like > examined / 2
+    ]
+    return pd.DataFrame(found, columns=["row", *_SAID]) if found else _NOTHING.copy(deep=False)
+
+
+def _words(ids: pd.Series) -> np.ndarray | None:
+    return uuid_words(pa.array(ids, pa.large_string()))
+
+
+def _is_uuid(cells: pd.Series) -> np.ndarray:
+    return cells.str.contains(UUID_PATTERN, regex=True).to_numpy(bool)
+
+
+# --- what is kept of a row --------------------------------------------------------------------------
+
+
+def _checked(  # noqa: PLR0917
+    chunk: Chunk,
+    columns: Columns,
+    provider: Provider,
+    fingerprints: Fingerprints,
+    book: _Book,
+    cells: pd.DataFrame,
+    words: np.ndarray | None,
+    names: Mapping[str, tuple[int, int]],
+) -> Checked:
+    valid = book.fine
+    payload = cells.drop(columns=LEAF_USER_ID)
+    prints, digests = _fingerprints(payload if valid.all() else payload[valid], provider, fingerprints)
+    ids = _shown_ids(cells[LEAF_USER_ID], valid)
+    frame = {"row": pd.Series(chunk.numbers), "leafUserId": ids, "fingerprint": _hexed(prints, valid)}
+    frame |= book.texts()
+    for i, (name, _) in enumerate(columns.keep, start=len(columns.fields)):
+        frame[KEPT_PREFIX + name] = chunk.cells[i]
+    if words is None:
+        words = _words(ids[valid])
+        assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
+    elif not valid.all():
+        words = words[valid]
+    table = pd.DataFrame(frame)
+    return Checked(table, payload, words, prints, digests, book.warnings(), book.problems(), names)
+
+
+def _fingerprints(
+    payload: pd.DataFrame, provider: Provider, fingerprints: Fingerprints
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the grower's fields, which the ledger knows a row by; and of all that the file says about it."""
+    columns = {str(name): pa.array(payload[name], pa.large_string()) for name in payload}
+    names = [f.name for f in provider.grower_fields]
+    # An optional field without a column is the same as one that is left empty.
+    blank = pa.repeat(pa.scalar("", pa.large_string()), len(payload))
+    prints = fingerprints.of_columns([columns.get(name, blank) for name in names])
+    if not columns.keys() - set(names):
+        return prints, prints
+    return prints, fingerprints.of_columns(list(columns.values()))
+
+
+def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
+    """In lower case, and of what is not a UUID only what may be shown."""
+    lower = ids.str.lower() if has_capitals(pa.array(ids, pa.large_string())) else ids
+    wrong = np.flatnonzero(~valid)
+    if not len(wrong):
+        return lower
+    texts = lower.tolist()
+    for i in wrong:
+        texts[i] = shown(texts[i])
+    return pd.Series(texts, dtype="str")
+
+
+def _hexed(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
+    """32 hex digits for each valid row, "" for the others."""
+    digits = hex_texts(prints)
+    if not valid.all():
+        digits = digits.take(pa.array(np.cumsum(valid) - 1, mask=~valid)).fill_null("")
+    return pd.Series(pd.array(digits, dtype="str"))

@@ -1,0 +1,65 @@
+"""What programs and people write in place of a value: words, template variables, objects, notes. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from bulk_onboard.validation import words
+
+_TEMPLATE = re.compile(
+    r"""[$\#%]?\{\{?\s*[\w.\- ]*\s*\}\}?        # ${TOKEN}, {{ token }}, {token}
+    |<%.*%>|%\w+%|\$[A-Za-z_]\w*|\$\(.*\)       # %TOKEN%, $TOKEN
+    |@[A-Z_]+@|\[\[.*\]\]|:[a-z_]+|__[A-Z_]+__""",
+    re.VERBOSE,
+)
+_ASKING = re.compile(
+    r"(?:your|my|insert|enter|add|paste|put|replace|fill|copy|type|use|to be"
+    r"|dein|deine|ihr|votre|ton|tu|su|seu|tuo|uw|jouw|din|ditt|twój|váš)[-_ ].+",
+    re.IGNORECASE,
+)
+_PYTHON = r"object|class|function|method|module|generator|coroutine|iterator|bound|built-in"
+_OBJECT = re.compile(
+    rf"""\[[A-Za-z][A-Za-z.]*(?:[ :][A-Za-z :]*)?\]                  # [object Promise], [DataFormat.Error]
+    |<[^<>]*\b(?:at\ 0x[0-9a-fA-F]+|{_PYTHON})\b.*>|\#<[^<>]*>          # <list object at 0x7f>, #<Object:0x5>
+    |<[A-Za-z:_\ .!-]+>                                               # <null>, <your token>
+    |(?:{words.PACKAGES})(?:\.[A-Za-z_$][\w$`]*)+(?:[\[<(].*[\])>])?  # System.String[], java.lang.Object
+    |\[*(?:[A-Za-z_$][\w$]*\.)*L?[A-Za-z_$][\w$.]*;?@[0-9a-f]{{4,16}}   # java.lang.Object@1b6d3586
+    |[A-Z]{{3,}}(?:::\w+)*(?:=[A-Z]+)?\(0x[0-9a-f]+\)                   # HASH(0x55d0c8)
+    |(?:Object|Resource)\ id\ \#[0-9]+|%!\w\(.*\)|map\[.*\]|\(\*?[\w.]+\)\(nil\)
+    |(?:async\ )?function\b.*|\(.*\)\ =>.*|Promise\s*\{{.*\}}|Symbol\(.*\)
+    |(?:character|numeric|logical|integer|list)\(0?\)                 # R""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def stand_in(text: str, *, cautious: bool = False) -> str:
+    """Words for missing values, stand-ins, template variables, and objects written as text.
+
+    Completes a sentence that begins with the name of the column; "" if the text is none of these.
+    ``cautious``: for a text that a person chose, which may be a name or a phrase.
+    """
+    if not any(map(str.isalnum, text)):
+        return "has neither a letter nor a digit"
+    if text in {"\\N", "\\\\N"}:
+        return f'is "{text}", a word for a missing value'
+    if meaning := words.find_word(text, cautious=cautious):
+        return f'is "{text}", {meaning}'
+    if re.fullmatch(r"[xX]{3,}|0{2,}|[xX0]+(?:[-_ ][xX0]+)+", text):
+        return "is only a row of x or 0, a stand-in"
+    if _TEMPLATE.fullmatch(text):
+        return "is a template variable that was not replaced by a value"
+    if _OBJECT.fullmatch(text):
+        return "is an object that a program wrote as text, or a stand-in, not a value"
+    if _ASKING.fullmatch(text) and not any(map(str.isdigit, text)):
+        return "asks for a value"
+    return "is a note, not a value" if not cautious and _is_note(text) else ""
+
+
+_NOTE_PART = re.compile(r"[^\W\d_][\w'’.\-]*[,.;:!?]*|[0-9][0-9.:/]*|[-–&(]?[^\W\d_]*\)?")
+
+
+def _is_note(text: str) -> bool:
+    """Several words, one of which is in the list of words for notes."""
+    parts = text.split()
+    plain = len(parts) > 1 and all(map(_NOTE_PART.fullmatch, parts))
+    return plain and any(words.folded(part) in words.NOTE for part in parts)
