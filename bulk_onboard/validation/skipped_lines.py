@@ -27,6 +27,7 @@ from bulk_onboard.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
 from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.rules import spreadsheet_error
 
 _UUID_LENGTH = 36
 _LONGEST_WORD = 30
@@ -37,10 +38,6 @@ _EDGES = (
     _BLANKS
     + ".,;:!?()[]{}<>\"'`*/&|"
     + "\u00a9\u00ab\u00bb\u2018\u2019\u201c\u201d\u201e\u2013\u2014\u2026\u3001\u3002\uff0c\uff1a"
-)
-# An error value of a spreadsheet begins like a comment.
-_ERROR = re.compile(
-    r"#(?:#+|\S*[!?]|N/\S+|NV|NUM|NAME|REF|VALUE|GETTING_DATA|SPILL|CALC|FIELD)", re.IGNORECASE
 )
 _DASHES = r"\-=_+*~\u2010-\u2015\u2500-\u257f"
 _RULER = re.compile(rf"[{_DASHES}|:.\s]*[{_DASHES}]{{2}}[{_DASHES}|:.\s]*")
@@ -131,7 +128,8 @@ class LineFilter:
             return None
         first = filled[0]
         if cells[0].startswith("#") and 2 * self._hashes <= self._rows:
-            return None if _ERROR.fullmatch(cells[0]) else "comment"
+            # An error value of a spreadsheet begins like a comment.
+            return None if spreadsheet_error(cells[0]) else "comment"
         if filled == ["\x1a"]:
             return "end-of-file mark"
         if all(map(_RULER.fullmatch, filled)):
