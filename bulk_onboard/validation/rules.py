@@ -64,9 +64,9 @@ def character(c: str) -> str:
 
 
 # In capitals, in every language: #REF!, #NV, #ДЕЛ/0!, #¿NOMBRE?, #NENÍ_K_DISPOZICI, #N/A Requesting Data...
-_ERROR = re.compile(r"#(?:[^\W\d_]|[¡¿/_. ]|(?<=[/.])0)+[!?]?")
+_ERROR = re.compile(r"#(?! )(?:[^\W\d_]|[¡¿/_. ]|(?<=[/.])0)+[!?]?")
 _ERROR_FORMS = re.compile(
-    r"#+|#[^\w\s]?[^\W\d][^\d]*(?:/0)?[!?]|#N/A\b.*"
+    r"##+|#[^\w\s]?[^\W\d][^\d]*(?:/0)?[!?]|#N/A\b.*"
     rf"|(?:{words.ERROR_PREFIXES})\.?\s?(?::\s?[0-9]{{3}}|[ #]?20[0-9]{{2}})",
     re.IGNORECASE,
 )
