@@ -23,7 +23,7 @@ from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, scopes_of
 from bulk_onboard.engine.phases import policy_of
-from bulk_onboard.engine.scan import content_of, with_skipped
+from bulk_onboard.engine.scan import content_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import entries_of
@@ -157,7 +157,7 @@ class _Led:
         self._errands = list(errands(source.parts, self._settings.input.limit))
         looked = await self._looked()
         lines = chain.from_iterable(each.skipped for each in looked)
-        self._description = with_skipped(source.description, lines)
+        self._description = source.description.with_skipped(lines)
         rows = sum(each.rows for each in looked)
         if not rows:
             raise NoRows(f"{name} has a header but no rows")

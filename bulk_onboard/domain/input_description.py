@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from bulk_onboard.errors import InputError
@@ -72,6 +72,10 @@ class InputDescription:
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
         } | {"columns": dict(self.columns), "skippedLines": skipped}
+
+    def with_skipped(self, lines: Iterable[SkippedLine]) -> InputDescription:
+        """The same with these lines, too, as not being rows."""
+        return replace(self, skipped_lines=tuple(sorted({*self.skipped_lines, *lines})))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputDescription:

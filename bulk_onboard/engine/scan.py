@@ -150,6 +150,7 @@ class Scan:
         self._names: dict[str, tuple[int, int]] = {}
         self._repeats = self._nothing_seen()
         self._providers = {provider.name: provider for provider in reading.providers}
+        self._around = {name: _around(name, reading, source.description) for name in self._providers}
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
         source.require_text(list(self.columns.fields.values()))
 
@@ -157,7 +158,7 @@ class Scan:
     def description(self) -> InputDescription:
         """How the source is read, with the column of each field; complete after the first reading."""
         found = with_columns(self._source.description, self._source.header, self.columns)
-        return with_skipped(found, self.skipped)
+        return found.with_skipped(self.skipped)
 
     def chunks(self) -> Iterator[Checked]:
         """The first reading: every row, in order. Raises InputError if there is none."""
@@ -362,17 +363,11 @@ class Scan:
 
     def _check(self, piece: Chunk, columns: Columns) -> Checked:
         reading = self._reading
-        described = self._source.description
-        guessed = described.encoding if described.encoding_guessed else ""
-        around = {
-            name: Surroundings(reading.app.get(name, {}), reading.assumed.get(name, ()), guessed)
-            for name in self._providers
-        }
         if self.mixed:
             going = Going(self._providers, reading.otherwise, reading.known)
-            return check_each(piece, columns, going, around, self._fingerprints)
+            return check_each(piece, columns, going, self._around, self._fingerprints)
         (provider,) = reading.providers
-        return check(piece, columns, provider, around[provider.name], self._fingerprints)
+        return check(piece, columns, provider, self._around[provider.name], self._fingerprints)
 
 
 def with_columns(description: InputDescription, header: Sequence[str], columns: Columns) -> InputDescription:
@@ -381,9 +376,9 @@ def with_columns(description: InputDescription, header: Sequence[str], columns: 
     return replace(description, columns={**columns.names, **columns.user_names, **provider})
 
 
-def with_skipped(description: InputDescription, lines: Iterable[SkippedLine]) -> InputDescription:
-    """A description that names these lines, too, as not being rows."""
-    return replace(description, skipped_lines=tuple(sorted({*description.skipped_lines, *lines})))
+def _around(provider: str, reading: Reading, described: InputDescription) -> Surroundings:
+    guessed = described.encoding if described.encoding_guessed else ""
+    return Surroundings(reading.app.get(provider, {}), reading.assumed.get(provider, ()), guessed)
 
 
 def content_of(seen: Iterable[bytes]) -> str:
