@@ -17,6 +17,7 @@ class Entry(NamedTuple):
     ``credential_created`` and ``deleting_created`` are the createdTime of the credentials with these ids, by
     Leaf's clock: an id alone identifies nothing across runs. ``app`` is the mark of the application that the
     secrets were sent with (see `Fingerprints.of_app`), as a signed number of 64 bits; 0 if it is not known.
+    ``unproven`` is 1 for created credentials that are ours by their time alone.
     """
 
     row: int
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
     deleting_created: str = ""
     health_checked_at: str = ""
     app: int = 0
+    unproven: int = 0
     provider: str = ""
 
 

@@ -165,15 +165,22 @@ class Intent:
     app: int = 0
 
 
+class Recorded(NamedTuple):
+    """The id and the createdTime (by Leaf's clock, "" if never shown) of credentials, as recorded."""
+
+    id: str
+    created_time: str
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One valid row that is not onboarded yet.
 
     ``number`` is the row number a spreadsheet shows, ``provider`` the name of the one that the row goes to.
     ``open_intent`` is what an earlier run left without an outcome: Leaf is asked before anything is sent.
-    ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex. ``stored_as``: the id of the
-    credentials in which these very secrets are known to have been stored; "" for none. ``app``: the mark of
-    the application that they are sent with, as `Entry` has it.
+    ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex. ``stored_as``: the credentials in
+    which these very secrets are known to have been stored. ``app``: the mark of the application that they are
+    sent with, as `Entry` has it.
     """
 
     number: int
@@ -182,7 +189,7 @@ class Row:
     payload: Payload
     fingerprint: str
     open_intent: Intent | None = None
-    stored_as: str = ""
+    stored_as: Recorded | None = None
     app: int = 0
 
 
@@ -200,7 +207,8 @@ class Credential:
 
     ``created`` is Leaf's createdTime, put on our clock by the Date header of the same reply. ``created_time``
     is the same by Leaf's own clock, ISO 8601 in UTC, "" if Leaf did not show it: together with the id it
-    identifies the credentials across runs.
+    identifies the credentials across runs. ``app`` compares the fields of the customer's application with the
+    row's, as ``echo`` compares the grower's; ``environment``: the other one that Leaf shows, "" if not.
     """
 
     id: str
@@ -208,6 +216,8 @@ class Credential:
     created: datetime | None
     echo: Echo
     created_time: str = ""
+    app: Echo = Echo.UNKNOWN
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +234,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A POST was answered with stored credentials that are ours."""
+    """A POST was answered by a 2xx with these credentials; whose they are is for `policy` to decide."""
 
     credential: Credential
 
@@ -308,9 +318,13 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The whole provider log of a credential, without what may hold secrets."""
+    """The whole provider log of a credential, without what may hold secrets.
+
+    ``deciding`` is the event that decides about the health, None if there is none.
+    """
 
     events: tuple[Event, ...]
+    deciding: Event | None = None
 
 
 Verdict = Created | Exists | Absent | Refused | Throttled | Transient | Ambiguous | Unauthorised | NotSent

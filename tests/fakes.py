@@ -219,7 +219,7 @@ class FakeLeaf:
         if (failed := _failed(fault)) is not None:
             assert not isinstance(failed.verdict, Created | Exists)
             return Answer(failed.verdict, failed.http_status)
-        return Answer(Log((self.latest,) if self.latest else ()), 200, self.seconds)
+        return Answer(Log((self.latest,) if self.latest else (), self.latest), 200, self.seconds)
 
     async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
         self._note("EVENTS")

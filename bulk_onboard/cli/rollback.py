@@ -34,6 +34,11 @@ to nobody. Running the same command again does only what is left.
 @click.option("--only", metavar="FILE", help="Only the growers in the column leafUserId of FILE.")
 @options.sheet
 @options.hidden
+@click.option(
+    "--include-unproven",
+    is_flag=True,
+    help="Also delete what only its time says is the run's (code settled-by-time).",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.sandbox
 @options.pace
@@ -45,6 +50,7 @@ def command(
     *,
     dry_run: bool,
     only: str | None,
+    include_unproven: bool,
     yes: bool,
     config: Path | None,
     as_json: bool,
@@ -70,13 +76,21 @@ def command(
     growers = _listed(only, settings) if only is not None else None
     from bulk_onboard.engine.rollback import outlook, rollback  # noqa: PLC0415
 
-    found = outlook(run_id, settings, growers, say_trouble)
+    found = outlook(run_id, settings, growers, say_trouble, include_unproven=include_unproven)
     _say_who_is_not_meant(found, growers)
     if not (dry_run or yes or not found.to_do or _confirmed(found, settings)):
         say("Nothing was deleted.", err=True)
         return ExitCode.INTERRUPTED
     return drive(
-        lambda observer, stop: rollback(run_id, settings, observer, stop, only=growers, dry_run=dry_run),
+        lambda observer, stop: rollback(
+            run_id,
+            settings,
+            observer,
+            stop,
+            only=growers,
+            dry_run=dry_run,
+            include_unproven=include_unproven,
+        ),
         showing,
     )
 

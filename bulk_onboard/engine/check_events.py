@@ -16,6 +16,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry, RecordedEvent
 from bulk_onboard.facts import Observer, RowChecked
 from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
+from bulk_onboard.policy.credentials import difference
 from bulk_onboard.policy.health import (
     CODES_OF_HEALTH,
     GOOD_STATUSES,
@@ -32,6 +33,8 @@ Recall = Callable[[Entry], RecordedEvent | None]
 
 # Leaf's logs cover so long: an older event is not missing from one, it has left it.
 LOG_COVERS = timedelta(days=29)
+# That Leaf holds something else is worth more to know than that no event has come yet.
+DIFFERENCES = frozenset({"token-changed", "app-changed", "environment-changed"})
 # Growers without a log that are waited for, before a provider without logs is waited for no longer.
 ENOUGH = 3
 
@@ -243,12 +246,11 @@ def _amended(
         if findings.credential is None:
             code = entry.code or "not-connected"
             return entry._replace(status=check.unless_found.value, code=code), None
-        echo = findings.credential.echo
         entry = entry._replace(
             status=Status.EXISTING.value,
-            code="token-changed" if echo is Echo.DIFFERENT else "already-connected",
+            code=difference(findings.credential),
             message="",
-            fingerprint=_known_by(echo, entry.fingerprint),
+            fingerprint=_known_by(findings.credential, entry.fingerprint),
         )
     event = findings.event
     if recorded and not event:
@@ -267,22 +269,17 @@ def _unanswered(entry: Entry, recorded: RecordedEvent | None) -> Entry:
     return entry
 
 
-def _known_by(echo: Echo, fingerprint: str) -> str:
-    match echo:
-        case Echo.SAME:
-            return fingerprint
-        case Echo.DIFFERENT:
-            return OTHERS
-        case Echo.UNKNOWN:
-            return ""
+def _known_by(credential: Credential, fingerprint: str) -> str:
+    if difference(credential) != "already-connected":
+        return OTHERS
+    return fingerprint if credential.echo is Echo.SAME else ""
 
 
 def _with(entry: Entry, diagnosis: Diagnosis, credential: Credential | None, event: Event | None) -> Entry:
-    # That Leaf holds another token is worth more to know than that no event has come yet.
     # Other credentials in the place of what the row stored must not pass for it in a rollback.
     ours = entry.status == Status.CREATED.value and entry.credential_id
     shown = None if ours or not (credential and credential.id) else credential
-    says = diagnosis.code and not (diagnosis.code == "no-event-yet" and entry.code == "token-changed")
+    says = diagnosis.code and not (diagnosis.code == "no-event-yet" and entry.code in DIFFERENCES)
     return entry._replace(
         health=diagnosis.health.value,
         code=diagnosis.code if says else "" if entry.code in CODES_OF_HEALTH else entry.code,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.engine.survey import Memory, Survey, by_scope, open_intents, stored_before
-from bulk_onboard.model import IfExists, Intent, Status
+from bulk_onboard.model import IfExists, Intent, Recorded, Status
 
 
 def left_to_do(
@@ -31,7 +31,7 @@ def left_to_do(
     statuses: Counter[Status] = Counter()
     rows, wanted = 0, [np.empty(0, np.int64)]
     intents: dict[int, Intent] = {}
-    stored: dict[int, str] = {}
+    stored: dict[int, Recorded] = {}
     for table, ended in _tables(memory, run_no):
         rows += len(table)
         settled = table["row"].map(ended).fillna(table["status"])

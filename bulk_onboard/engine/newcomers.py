@@ -22,7 +22,7 @@ from bulk_onboard.engine.survey import Memory, Survey, by_scope, entries_of, ope
 from bulk_onboard.facts import Observer, PhaseStarted
 from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words
-from bulk_onboard.model import IfExists, Intent
+from bulk_onboard.model import IfExists, Intent, Recorded
 from bulk_onboard.plan import print_words
 from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.validation.columns import PROVIDER
@@ -155,8 +155,8 @@ class Meeting:
             found.update(open_intents(self.memory, scope, each))
         return found
 
-    def _stored(self, lines: pd.DataFrame) -> dict[int, str]:
-        found: dict[int, str] = {}
+    def _stored(self, lines: pd.DataFrame) -> dict[int, Recorded]:
+        found: dict[int, Recorded] = {}
         if self.policy.if_exists is IfExists.REPLACE:
             for scope, each in by_scope(lines, self.reception.scope, self.reception.scopes):
                 found.update(stored_before(self.memory, scope, each))

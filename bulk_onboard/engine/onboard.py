@@ -37,12 +37,14 @@ from bulk_onboard.policy.credentials import (
     Step,
     decide,
     deleting,
+    difference,
     first,
-    may_be_ours,
     posting,
+    stays,
     stopped,
 )
 from bulk_onboard.policy.evidence import Evidence
+from bulk_onboard.policy.ownership import Owner, owner_of_shown
 from bulk_onboard.stamp import to_text
 
 
@@ -229,13 +231,14 @@ class _Life:
         return self._is_fresh() and not self._shared.stop.draining
 
     async def _keep(self) -> Answer[LogVerdict]:
-        """Put the log of the old credentials aside: it goes when they go."""
+        """Save the log of the credentials that are about to be deleted: Leaf deletes it with them."""
         old = self._progress.old
         assert old is not None  # noqa: S101  (only what was shown is replaced)
         answer = await self._leaf.history(self._row.leaf_user_id, self._under_way)
-        if isinstance(answer.verdict, Log | Absent):
-            kept = answer.verdict.events if isinstance(answer.verdict, Log) else ()
-            await self._shared.keeper.keep(self._row.provider, self._row.leaf_user_id, old, kept)
+        log = answer.verdict
+        if isinstance(log, Log | Absent) and not stays(self._progress, log, self._shared.policy):
+            events = log.events if isinstance(log, Log) else ()
+            await self._shared.keeper.keep(self._row.provider, self._row.leaf_user_id, old, events)
         return answer
 
     def _is_asked(self) -> None:
@@ -300,20 +303,22 @@ class _Life:
             deleting=deleted.id if deleted else "",
             deleting_created=deleted.created_time if deleted else "",
             app=0 if finish.status is Status.EXISTING else row.app,
+            unproven=int(finish.unproven),
             provider=row.provider,
         )
         # What is or may be stored is of other secrets, and must not pass for these the next time.
         other = finish.status is Status.UNRESOLVED and not self._is_of_these_secrets()
         if other or (credential and self._is_of_others(finish.status, credential)):
-            shown = credential is not None and credential.echo is Echo.DIFFERENT
+            shown = credential is not None and difference(credential) != "already-connected"
             entry = entry._replace(fingerprint=OTHERS if shown else "")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))
 
     def _is_of_others(self, status: Status, found: Credential) -> bool:
         """Whether what Leaf holds has other secrets than the row, for all that is known."""
-        unlike = found.echo is not Echo.SAME and not may_be_ours(found, self._progress)
-        return status is Status.EXISTING and unlike
+        unclear = owner_of_shown(found, self._progress) is Owner.UNCLEAR
+        unlike = found.echo is not Echo.SAME or found.app is Echo.DIFFERENT
+        return status is Status.EXISTING and unlike and not unclear
 
     def _tell_trouble(self, verdict: Verdict | Log) -> None:
         if isinstance(verdict, Transient):

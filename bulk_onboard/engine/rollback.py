@@ -53,7 +53,12 @@ class Outlook:
 
 
 def outlook(
-    run_id: str, settings: Settings, only: Collection[str] | None = None, observer: Observer = ignore
+    run_id: str,
+    settings: Settings,
+    only: Collection[str] | None = None,
+    observer: Observer = ignore,
+    *,
+    include_unproven: bool = False,
 ) -> Outlook:
     """Look into the ledger. Raises UsageError if there is no such run, or none that creates anything."""
     with looked_into(settings, observer) as ledger:
@@ -63,7 +68,8 @@ def outlook(
         for entries in history.created(ledger, run_no):
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
             created += len(wanted)
-            to_do += sum(not _is_done(done.get(entry.row)) for entry in wanted)
+            outcomes = (_known(entry, done.get(entry.row), include_unproven) for entry in wanted)
+            to_do += sum(not status for status, _ in outcomes)
         return Outlook(run_id, created, to_do, info.leaf, info.owner)
 
 
@@ -91,16 +97,18 @@ async def rollback(
     *,
     only: Collection[str] | None = None,
     dry_run: bool = False,
+    include_unproven: bool = False,
 ) -> RunResult:
     """Delete what the run created and nobody changed since; of the growers in ``only`` if that is given.
 
-    ``dry_run``: only ask. Raises UsageError if there is no such run or it was made at another Leaf or as
-    somebody else, LedgerBusy, LedgerError, OutputError. What stops it later is the result's exit code.
+    ``dry_run``: only ask. ``include_unproven``: also what only its time says is the run's.
+    Raises UsageError if there is no such run or it was made at another Leaf or as another API owner,
+    LedgerBusy, LedgerError, OutputError. What stops it later is the result's exit code.
     """
     kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
     async with undoing(run_id, settings, kind, Waiting(observer, stop)) as opened:
         work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
-        await asyncio.to_thread(work.survey, run_id, only)
+        await asyncio.to_thread(work.survey, run_id, only, include_unproven=include_unproven)
         await work.work(run_id)
         return await work.report()
 
@@ -152,7 +160,7 @@ class _Rollback:
         self._stop.grace = settings.leaf.timeout
         self._removals: list[Removal] = []
 
-    def survey(self, run_id: str, only: Collection[str] | None) -> None:
+    def survey(self, run_id: str, only: Collection[str] | None, *, include_unproven: bool) -> None:
         """Put down which rows there are, and find out which are to do."""
         run_no, _ = find(self._ledger, run_id)
         earlier, seq, rows = history.rolled_back(self._ledger, run_id), 0, 0
@@ -160,7 +168,10 @@ class _Rollback:
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
             if not wanted:
                 continue
-            block = pd.DataFrame([_line(entry, earlier.get(entry.row)) for entry in wanted])
+            lines = [
+                _line(entry, *_known(entry, earlier.get(entry.row), include_unproven)) for entry in wanted
+            ]
+            block = pd.DataFrame(lines)
             first, last = wanted[0].row, wanted[-1].row
             self._ledger.add_block(self._run_no, seq, first, last, manifest.pack(block))
             self._removals += [
@@ -228,17 +239,21 @@ class _Rollback:
         return await asyncio.to_thread(write, self._ledger, self._run_no, info, self._settings.output)
 
 
-def _is_done(earlier: Entry | None) -> bool:
-    return earlier is not None and earlier.status == Undone.DELETED.value
+def _known(entry: Entry, earlier: Entry | None, include_unproven: bool) -> tuple[str, str]:
+    """Return the status and code of a created row that are known without asking; "" for one to delete.
+
+    An id alone identifies nothing across runs, and a time alone does not prove who stored something.
+    """
+    if earlier is not None and earlier.status == Undone.DELETED.value:
+        return Undone.DELETED.value, "already-rolled-back"
+    if not entry.credential_id:
+        return Undone.FAILED.value, "no-credential-id"
+    proved = entry.credential_created and not entry.unproven
+    return ("", "") if proved or include_unproven else (Undone.NOT_ATTEMPTED.value, "unproven")
 
 
-def _line(entry: Entry, earlier: Entry | None) -> dict[str, object]:
+def _line(entry: Entry, status: str, code: str) -> dict[str, object]:
     """A row of the manifest: what is to be deleted, or what is known of it without asking."""
-    status, code = "", ""
-    if _is_done(earlier):
-        status, code = Undone.DELETED.value, "already-rolled-back"
-    elif not entry.credential_id:
-        status, code = Undone.FAILED.value, "no-credential-id"
     return {
         "row": entry.row,
         "leafUserId": entry.leaf_user_id,

@@ -24,7 +24,7 @@ from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
-from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Row, Status
+from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.plan import OUTDATED, outdated
 from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.validation.columns import PROVIDER
@@ -57,7 +57,7 @@ class Memory(Protocol):
 
     def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
-    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[str, str]]: ...
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[Recorded, str]]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
     def replace_block(self, run_no: int, first_row: int, data: bytes) -> None: ...
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]: ...
@@ -70,8 +70,8 @@ class Survey:
     """What the file holds.
 
     ``wanted`` are the numbers of the rows to do, ascending; ``environments``: valid rows by the environment
-    of their provider, where it has several. ``stored``: of rows to do, the id of the credentials in which
-    their very secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
+    of their provider, where it has several. ``stored``: of rows to do, the credentials in which their very
+    secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
     ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
     ``connected``: rows that a plan says are connected, to be checked. ``unwell``: how many of the rows done
     before were not healthy when they were last looked at.
@@ -84,7 +84,7 @@ class Survey:
     warnings: Mapping[str, int]
     environments: Mapping[str, int] = field(default_factory=dict)
     unnamed: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    stored: Mapping[int, str] = field(default_factory=dict)
+    stored: Mapping[int, Recorded] = field(default_factory=dict)
     to_create: int = 0
     connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     unwell: int = 0
@@ -110,7 +110,7 @@ class Sums:
     warnings: Counter[str] = field(default_factory=Counter)
     intents: dict[int, Intent] = field(default_factory=dict)
     to_do: list[np.ndarray] = field(default_factory=list)
-    stored: dict[int, str] = field(default_factory=dict)
+    stored: dict[int, Recorded] = field(default_factory=dict)
     unwell: int = 0
 
 
@@ -183,7 +183,7 @@ def read_through(
 def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
     for row in scan.rows(wanted):
-        intent, stored = found.intents.get(row.number), found.stored.get(row.number, "")
+        intent, stored = found.intents.get(row.number), found.stored.get(row.number)
         if intent and intent.app not in {0, row.app}:  # what it may have stored is of another application
             intent = replace(intent, same=False)
         yield replace(row, open_intent=intent, stored_as=stored) if intent or stored else row
@@ -327,13 +327,12 @@ def _is_left_without(found: KnownEntry) -> bool:
     return bool(found.deleting) and found.status in _NOT_CONNECTED
 
 
-def stored_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, str]]:
-    """Of these rows, the credentials in which their secrets were stored last, by id."""
+def stored_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Recorded]]:
+    """Yield of these rows the credentials in which their secrets were stored last."""
     known = memory.stored(scope, lines["leafUserId"].tolist()) if len(lines) else {}
     for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
-        held, stored = known.get(leaf_user_id, ("", ""))
-        if held and stored == fingerprint:
-            yield int(number), held
+        if (found := known.get(leaf_user_id)) and found[1] == fingerprint:
+            yield int(number), found[0]
 
 
 def entries_of(findings: pd.DataFrame) -> Iterator[Entry]:

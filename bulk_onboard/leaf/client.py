@@ -19,7 +19,7 @@ from bulk_onboard.leaf import enrolling, replies, user_pages
 from bulk_onboard.leaf.auth import Auth
 from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.lines import Lines
-from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.replies import Fields, Reply, fields_of
 from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
@@ -97,7 +97,7 @@ class _Request(NamedTuple, Generic[V]):
     sent: Sent = unheard
     body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
-    secret_fields: tuple[str, ...] | None = None
+    fields: Fields | None = None
     event_log: bool = False
     urgent: bool = False
     still_valid: StillValid = always
@@ -228,9 +228,9 @@ class LeafClient:
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
-        method, target, meaning, sent, body, largest, secret_fields, event_log, *_ = request
-        bearer = token.reveal() if token else ""
-        message = Message(method, target, bearer, body, largest, secret_fields, event_log)
+        method, target, meaning, sent, body, largest, fields, event_log, *_ = request
+        bearer, names = token.reveal() if token else "", tuple(fields) if fields else None
+        message = Message(method, target, bearer, body, largest, names, event_log)
         async with self._lines:
             turn = await self._turns.turn(urgent=request.urgent, still_valid=request.still_valid)
             if turn is None:
@@ -305,16 +305,13 @@ class Calls:
     def __init__(self, client: LeafClient, provider: Provider) -> None:
         self._client = client
         self._path = provider.path
-        self._secret_fields = tuple(f.name for f in provider.grower_fields if f.secret)
-        self._open_fields = tuple(f.name for f in provider.grower_fields if not f.secret)
+        self._fields = fields_of(provider)
 
     async def ask(
         self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
     ) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        verdict = partial(
-            replies.after_get, ours=ours, secret_fields=self._secret_fields, open_fields=self._open_fields
-        )
+        verdict = partial(replies.after_get, ours=ours, fields=self._fields)
         request = _Request("GET", self._path_of(leaf_user_id), verdict, sent, urgent=urgent)
         answer = await self._client.call(request)
         return self._client.weigh_absence(leaf_user_id, answer)
@@ -328,11 +325,11 @@ class Calls:
         still_valid: StillValid = always,
     ) -> Answer[Verdict]:
         """POST the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused."""
-        verdict = partial(replies.after_post, sent=payload, secret_fields=self._secret_fields)
+        verdict = partial(replies.after_post, sent=payload, fields=self._fields)
         target, body = self._path_of(leaf_user_id), payload.reveal()
         return await self._change(
             _Request(
-                "POST", target, verdict, sent, body, secret_fields=self._secret_fields,
+                "POST", target, verdict, sent, body, fields=self._fields,
                 urgent=True, still_valid=still_valid,
             )
         )  # fmt: skip

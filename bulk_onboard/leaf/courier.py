@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bulk_onboard.leaf.replies import Reply, after_post
+from bulk_onboard.leaf.replies import Fields, Reply, after_post
 from bulk_onboard.leaf.wire import Heard, Message
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Payload, Transient
 
@@ -173,18 +173,19 @@ def read(heard: Heard, message: Message) -> Heard:
 
     So that both sides have as much to do, and a body that echoes secrets goes no further than it must.
     """
-    if message.secret_fields is None or not isinstance(heard.verdict, Reply):
+    if message.fields is None or not isinstance(heard.verdict, Reply):
         return heard
-    verdict = after_post(heard.verdict, Payload(message.body or {}), message.secret_fields)
+    verdict = after_post(heard.verdict, Payload(message.body or {}), Fields(*message.fields))
     return heard._replace(verdict=verdict) if isinstance(verdict, Created) else heard
 
 
 def told(heard: Heard) -> tuple[Any, ...]:
     """An answer as plain values."""
     match heard.verdict:
-        case Created(Credential(name, status, created, echo, shown)):
+        case Created(Credential(name, status, created, echo, shown, app, environment)):
             at = created and created.isoformat()
-            return ("created", heard.seconds, heard.http_status, name, status, at, echo.value, shown)
+            seen = (name, status, at, echo.value, shown, app.value, environment)
+            return ("created", heard.seconds, heard.http_status, *seen)
         case Reply(status, headers, body, at):
             return ("reply", heard.seconds, status, dict(headers), body, at.timestamp())
         case Transient(code, message):
@@ -197,8 +198,9 @@ def _heard(kind: str, seconds: float, *told: Any) -> Heard:
     """The answer that was `told`."""
     match kind:
         case "created":
-            http_status, name, status, at, echo, shown = told
-            created = Credential(name, status, at and datetime.fromisoformat(at), Echo(echo), shown)
+            http_status, name, status, at, echo, shown, app, environment = told
+            time = at and datetime.fromisoformat(at)
+            created = Credential(name, status, time, Echo(echo), shown, Echo(app), environment)
             return Answer(Created(created), http_status, seconds)
         case "reply":
             status, headers, body, at = told

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from bulk_onboard.domain.providers import ENVIRONMENT, Provider
 from bulk_onboard.leaf import event_log
 from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.model import (
@@ -59,18 +60,37 @@ class Reply:
         return f"Reply(status={self.status}, body=***)"
 
 
+class Fields(NamedTuple):
+    """The names of a provider's fields that replies are compared by, as `fields_of` gives them.
+
+    ``secrets`` and ``names`` are the grower's, ``app`` those of the customer's application.
+    """
+
+    secrets: tuple[str, ...]
+    names: tuple[str, ...]
+    app: tuple[str, ...]
+
+
+def fields_of(provider: Provider) -> Fields:
+    """Return the names of a provider's fields."""
+    return Fields(
+        tuple(field.name for field in provider.grower_fields if field.secret),
+        tuple(field.name for field in provider.grower_fields if not field.secret),
+        tuple(field.name for field in provider.app_fields),
+    )
+
+
 class TooLarge(Exception):  # noqa: N818
     """The body was larger than anything Leaf would answer; it was not read to its end."""
 
 
-def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> Verdict:
+def after_post(reply: Reply, sent: Payload, fields: Fields) -> Verdict:
     """The verdict on a POST of credentials."""
     if 200 <= reply.status < 300:
-        credential = _credential(reply, sent, secret_fields)
+        credential = None if reply.status == 202 else _credential(reply, sent, fields)
         if credential is None:
             return Ambiguous("unreadable-reply", f"HTTP {reply.status} without readable credentials")
-        # An echo of other secrets: Leaf kept what it had and showed that.
-        return Exists(credential) if credential.echo is Echo.DIFFERENT else Created(credential)
+        return Created(credential)
     if reply.status == 404:
         return _OF_A_GATEWAY if is_page(reply) else Refused("no-such-user", _message(reply, sent))
     if may_exist(reply):
@@ -78,10 +98,8 @@ def after_post(reply: Reply, sent: Payload, secret_fields: tuple[str, ...]) -> V
     return common(reply, sent)
 
 
-def after_get(
-    reply: Reply, ours: Payload, secret_fields: tuple[str, ...], open_fields: tuple[str, ...] = ()
-) -> Verdict:
-    """The verdict on a GET of credentials. ``open_fields``: of the grower too, but no secrets."""
+def after_get(reply: Reply, ours: Payload, fields: Fields) -> Verdict:
+    """The verdict on a GET of credentials."""
     if reply.status in {404, 410}:
         if is_page(reply):
             return _OF_A_GATEWAY
@@ -93,7 +111,7 @@ def after_get(
     if reply.status == 200:
         if _is_bare(reply):
             return Absent(bare=True, form=f"200 {reply.body.strip().decode()}")
-        credential = _credential(reply, ours, secret_fields, open_fields)
+        credential = _credential(reply, ours, fields)
         return Exists(credential) if credential else Ambiguous("unreadable-reply", "not credentials")
     return common(reply, ours)
 
@@ -122,7 +140,8 @@ def after_log(reply: Reply) -> LogVerdict:
         listed = _listed_events(reply)
         if listed is None:
             return _NO_EVENTS_LIST
-        return Log(tuple(event_log.event_of(each) for each in listed if each != event_log.CUT_OFF))
+        events = tuple(event_log.event_of(each) for each in listed if each != event_log.CUT_OFF)
+        return Log(events, deciding_event(events, _their_now(reply)))
     if reply.status in {404, 410} and not _problem(reply):
         return Ambiguous("unreadable-reply", f"HTTP {reply.status}, not in Leaf's words")
     verdict = after_events(reply)
@@ -283,33 +302,48 @@ def _is_bare(reply: Reply) -> bool:
     return reply.body.strip() in {b"", b"null", b"{}", b"[]"}
 
 
-def _credential(
-    reply: Reply, ours: Payload, secret_fields: tuple[str, ...], open_fields: tuple[str, ...] = ()
-) -> Credential | None:
+def _credential(reply: Reply, ours: Payload, fields: Fields) -> Credential | None:
     data = parsed(reply)
     if not isinstance(data, dict) or isinstance(data.get("id"), bool):
         return None
     if not isinstance(data.get("id"), str | int) or data["id"] == "":
         return None
     status, created = data.get("status"), _timestamp(data.get("createdTime"))
+    app, environment = _app(data, ours, fields)
     return Credential(
         id=word(data["id"], ours.values()),
         status=word(status, ours.values()) if isinstance(status, str) else "",
         created=_on_our_clock(created, reply),
-        echo=_echo(data, ours, secret_fields, open_fields),
+        echo=_echo(data, ours, fields),
         created_time=created.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if created else "",
+        app=app,
+        environment=environment,
     )
 
 
-def _echo(
-    data: Mapping[str, Any], ours: Payload, secret_fields: tuple[str, ...], open_fields: tuple[str, ...]
-) -> Echo:
+def _app(data: Mapping[str, Any], ours: Payload, fields: Fields) -> tuple[Echo, str]:
+    """How the application's fields compare with ours, and the environment that is shown if it is another."""
+    found = Echo.UNKNOWN
+    for name in fields.app:
+        shown = data.get(name)
+        if name not in ours or not is_shown(shown):
+            continue
+        if name == ENVIRONMENT and shown.strip().casefold() != ours[name].strip().casefold():
+            return Echo.DIFFERENT, word(shown, ours.values())
+        if name != ENVIRONMENT and shown.strip() != ours[name].strip():
+            found = Echo.DIFFERENT
+        elif found is Echo.UNKNOWN:
+            found = Echo.SAME
+    return found, ""
+
+
+def _echo(data: Mapping[str, Any], ours: Payload, fields: Fields) -> Echo:
     """The same secrets of another user name or organization are other credentials."""
     found = Echo.UNKNOWN
-    for name in open_fields:
+    for name in fields.names:
         if name in ours and is_shown(value := data.get(name)) and value.casefold() != ours[name].casefold():
             return Echo.DIFFERENT
-    for name in secret_fields:
+    for name in fields.secrets:
         value = data.get(name)
         if value is not None and value == ours.get(name):
             found = Echo.SAME
@@ -318,8 +352,12 @@ def _echo(
     return found
 
 
-# Nothing but blanks and mask characters, or some of them in a row, as in "rt-1****" and "••••9f3a".
-_MASKED = re.compile(r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}")
+# Nothing but blanks and mask characters, some of them in a row, as in "rt-1****" and "••••9f3a", or a word.
+_MASKED = re.compile(
+    r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}"
+    r"|\A\W*(?:redacted|hidden|masked|encrypted|protected|removed|omitted)\W*\Z",
+    re.IGNORECASE,
+)
 
 
 def is_shown(value: object) -> TypeGuard[str]:
@@ -334,11 +372,15 @@ def _listed_events(reply: Reply) -> list[dict[str, Any]] | None:
     return [] if reply.body.strip() in {b"", b"null"} else event_log.listed(parsed(reply))
 
 
+# What comes after the microseconds.
+_NANOSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
+
+
 def _timestamp(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(_NANOSECONDS.sub("", value))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

@@ -38,7 +38,8 @@ class Message(NamedTuple):
     """A request as it goes out. ``target`` is path and query, encoded; ``bearer`` "" for none;
     ``body`` goes out as JSON.
 
-    ``largest``: bytes that the reply may have. ``secret_fields``: of a body that is a grower's credentials.
+    ``largest``: bytes that the reply may have. ``fields``: of a body that is a grower's credentials, the
+    names in `Fields`, as plain tuples.
     ``event_log``: the reply is an event log of any size, of which no more than the newest events are kept.
     """
 
@@ -47,7 +48,7 @@ class Message(NamedTuple):
     bearer: str
     body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
-    secret_fields: tuple[str, ...] | None = None
+    fields: tuple[tuple[str, ...], ...] | None = None
     event_log: bool = False
 
     def __repr__(self) -> str:

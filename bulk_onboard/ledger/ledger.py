@@ -21,7 +21,7 @@ from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
 from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, states
-from bulk_onboard.model import Status
+from bulk_onboard.model import Recorded, Status
 from bulk_onboard.settings import LedgerPlace
 
 if TYPE_CHECKING:
@@ -239,16 +239,16 @@ class Ledger:
             return {line[0]: Known._make(line) for batch in batches for line in batch}
 
     @lasting
-    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """The credentials that were stored last for these growers by any run: their id and fingerprint."""
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[Recorded, str]]:
+        """Return the credentials that any run stored last for these growers, and their fingerprint."""
         with self.reading() as db:
-            columns = "leaf_user_id, credential_id, fingerprint, status"
+            columns = "leaf_user_id, credential_id, credential_created, fingerprint, status"
             batches = self._dialect.of(db, columns, [scope], leaf_user_ids)
             lines = (line for batch in batches for line in batch)
             return {
-                grower: (held, fingerprint)
-                for grower, held, fingerprint, status in lines
-                if held and status == Status.CREATED.value
+                grower: (Recorded(name, created_time), fingerprint)
+                for grower, name, created_time, fingerprint, status in lines
+                if name and status == Status.CREATED.value
             }
 
     @lasting

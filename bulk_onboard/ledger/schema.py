@@ -190,6 +190,7 @@ entry = Table(
     Column("deleting_created", Text, nullable=False, default=""),
     Column("app", Whole, nullable=False, default=0),
     Column("health_checked_at", Text, nullable=False, default=""),
+    Column("unproven", Whole, nullable=False, default=0),
     sqlite_with_rowid=False,
 )
 # Rows without a valid leafUserId have none here, and are nobody's history.

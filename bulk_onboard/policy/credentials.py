@@ -4,15 +4,14 @@ The rule that shapes everything: a POST whose outcome is unknown is never repeat
 what it holds. And because Leaf may still be at work on a POST that got no readable answer (cut, 5xx, timeout,
 an empty or odd 2xx), absence is believed only after `Policy.settle`, whatever came instead of the answer.
 
-The same holds for the DELETE of a replacement. Only credentials that Leaf has just shown are deleted, never
-others that came in between; and nothing is posted while a DELETE may still be under way, for it would hit
-what was posted.
+`ownership` decides whose the credentials are that Leaf shows. A DELETE is as careful as a POST: only what
+Leaf has just shown is deleted, nothing that came in between; and nothing is posted while a DELETE
+may still be under way, for it would hit what was posted.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import assert_never
 
 from bulk_onboard.model import (
@@ -22,6 +21,7 @@ from bulk_onboard.model import (
     Credential,
     Echo,
     Exists,
+    Health,
     IfExists,
     Log,
     NotSent,
@@ -32,6 +32,8 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
+from bulk_onboard.policy.health import diagnose
+from bulk_onboard.policy.ownership import Owner, is_old, is_same, owner_of_reply, owner_of_shown
 from bulk_onboard.policy.progress import (
     LEFT_WITHOUT,
     Action,
@@ -65,13 +67,13 @@ __all__ = [
     "ended",
     "first",
     "give_up",
-    "may_be_ours",
     "posting",
     "stopped",
 ]
 
-# createdTime may be cut to whole seconds, and Leaf's clock is known to a second only (its Date header).
-CLOCK_SLACK = timedelta(seconds=2)
+# Something is there, and it cannot be told whether our POST stored it.
+OWNERSHIP_UNCLEAR = "ownership-unclear"
+HEALTHY_STAYS = "the credentials work, so they stay without --replace-healthy"
 # A 200 with nothing in it may be Leaf's way of saying "none", or a broken reply: look more than once.
 BARE_LOOKS = 3
 # The same where this Leaf does not usually say "none" like that: then it is most likely a broken reply.
@@ -86,11 +88,9 @@ def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: M
     step: Step
     match verdict:
         case Created(credential):
-            step = Finish(
-                Status.CREATED, "replaced" if progress.gone is Gone.YES else "", credential=credential
-            )
+            step = _on_reply(progress, credential, policy, moment)
         case Log():
-            step = Next(progress._replace(action=Action.DELETE, kept=True))
+            step = _on_log(progress, verdict, policy)
         case Exists():
             step = _on_exists(progress, verdict, policy, moment)
         case Absent():
@@ -117,88 +117,123 @@ def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: M
 # --- something is there -----------------------------------------------------------------------------
 
 
+def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
+    """A 2xx to our POST that shows credentials: they are ours unless the reply says otherwise."""
+    match owner_of_reply(credential, progress):
+        case Owner.OURS:
+            replaced = "replaced" if progress.gone is Gone.YES else ""
+            rotated = "token-changed" if credential.echo is Echo.DIFFERENT else ""
+            return Finish(Status.CREATED, replaced or rotated, credential=credential)
+        case Owner.PROBABLY_OURS:
+            return _settled_by_time(credential)
+        case Owner.UNCLEAR:
+            return _unclear(credential, policy)
+        case Owner.NOT_OURS:
+            return _on_shown(progress, credential, policy, moment)
+
+
 def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Moment) -> Step:
-    credential = verdict.credential
-    if credential is None:
-        # A POST was refused because something is there. Whether it is ours, only asking tells.
-        # If one of ours got no answer, it may have arrived late, whatever was seen in between.
-        suspect = progress.suspect or progress.unanswered is not None
-        # And a GET may lag behind what the POST was refused for.
-        settles_at = max(progress.settles_at, moment.elapsed + policy.settle)
-        asking = progress._replace(
-            action=Action.ASK, claimed=verdict.code, suspect=suspect, settles_at=settles_at, failures=0
-        )
-        # What was just deleted still counts for Leaf: give it a moment, not eight requests in a row.
-        return Next(asking, after=policy.wait(progress.deletes, moment.draw) if progress.deletes else 0.0)
+    if verdict.credential is not None:
+        return _on_shown(progress, verdict.credential, policy, moment)
+    # A POST was refused because something is there. Whether it is ours, only asking tells.
+    # If one of ours got no answer, it may have arrived late, whatever was seen in between.
+    suspect = progress.suspect or progress.unanswered is not None
+    # And a GET may lag behind what the POST was refused for.
+    settles_at = max(progress.settles_at, moment.elapsed + policy.settle)
+    asking = progress._replace(
+        action=Action.ASK, claimed=verdict.code, suspect=suspect, settles_at=settles_at, failures=0
+    )
+    # What was just deleted still counts for Leaf: give it a moment, not eight requests in a row.
+    return Next(asking, after=policy.wait(progress.deletes, moment.draw) if progress.deletes else 0.0)
+
+
+def _on_shown(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.gone is Gone.MAYBE and moment.elapsed < progress.settles_at:
         # The DELETE may yet arrive, whatever is there to be hit by it.
         return _look_later(progress, policy, moment)
-    if _is_ours(credential, progress):
-        return Finish(Status.CREATED, "settled-by-asking", credential=credential)
-    if policy.if_exists is IfExists.REPLACE and _is_to_go(credential, progress):
-        return _replacing(progress, credential, policy, moment)
-    return _found(credential, progress, policy)
+    match owner_of_shown(credential, progress):
+        case Owner.OURS:
+            return Finish(Status.CREATED, "settled-by-asking", credential=credential)
+        case Owner.PROBABLY_OURS:
+            return _settled_by_time(credential)
+        case Owner.UNCLEAR:
+            return _unclear(credential, policy)
+        case Owner.NOT_OURS:
+            if policy.if_exists is IfExists.REPLACE and _is_to_go(credential, progress):
+                return _replacing(progress, credential, policy, moment)
+            return _left(credential, policy)
 
 
-def _found(credential: Credential, progress: Progress, policy: Policy) -> Finish:
+def _settled_by_time(credential: Credential) -> Finish:
+    said = "created after our POST was sent, with another token than the row's"
+    if credential.echo is Echo.UNKNOWN:
+        said = "created after our POST was sent; Leaf does not show the token"
+    return Finish(Status.CREATED, "settled-by-time", said, credential, unproven=True)
+
+
+def _unclear(credential: Credential, policy: Policy) -> Finish:
+    """The end of a row whose grower has credentials that our POST may or may not have stored.
+
+    They are not replaced: that would send a token again which may have been used.
+    """
+    status = Status.UNRESOLVED if policy.if_exists is IfExists.FAIL else Status.EXISTING
+    return Finish(status, OWNERSHIP_UNCLEAR, credential=credential)
+
+
+def _left(credential: Credential, policy: Policy, message: str = "") -> Finish:
     """The end of a row whose grower has credentials that are not ours and stay."""
     if policy.if_exists is IfExists.FAIL:
         return Finish(Status.REJECTED, "already-exists", credential=credential)
-    changed = credential.echo is Echo.DIFFERENT and not may_be_ours(credential, progress)
-    code = "token-changed" if changed else "already-connected"
-    return Finish(Status.EXISTING, code, credential=credential)
+    return Finish(Status.EXISTING, difference(credential), message, credential)
 
 
-def _is_ours(credential: Credential, progress: Progress) -> bool:
-    """Whether our POST that was never answered made what Leaf now shows.
-
-    The same token says so. A different one does not deny it, for a provider may have exchanged the token
-    since: then the time of creation decides, and without one, that nothing was there before.
-    """
-    if progress.unanswered is None:
-        return False
-    if credential.echo is Echo.SAME:
-        return True
-    if progress.old is not None and _is_same(credential, progress.old):
-        return False
-    if credential.created is not None:
-        return credential.created >= progress.unanswered - CLOCK_SLACK
-    return progress.absent_before
-
-
-def may_be_ours(credential: Credential, progress: Progress) -> bool:
-    """Whether nothing proves, and nothing denies, that our POST that was never answered made this.
-
-    It is not replaced then: that would send a token again which may have been used.
-    """
-    if progress.unanswered is None or credential.created is not None:
-        return False
-    return progress.old is None or not _is_same(credential, progress.old)
-
-
-def _is_same(found: Credential, old: Credential) -> bool:
-    """Whether these are still the old credentials. An id might be given again, to what was created later."""
-    if found.created is not None and old.created is not None:
-        return found.id == old.id and found.created <= old.created + CLOCK_SLACK
-    return found.id == old.id
+def difference(credential: Credential) -> str:
+    """Return the code that says how credentials at Leaf differ from the row's."""
+    if credential.app is Echo.DIFFERENT:
+        return "environment-changed" if credential.environment else "app-changed"
+    return "token-changed" if credential.echo is Echo.DIFFERENT else "already-connected"
 
 
 def _is_to_go(credential: Credential, progress: Progress) -> bool:
     """Whether these are the credentials to replace, and not what somebody stored in the meantime."""
-    if credential.echo is Echo.SAME or credential.id == progress.stored_as != "":
+    if credential.app is not Echo.DIFFERENT:
+        stored_as = progress.stored_as
+        if credential.echo is Echo.SAME or (stored_as and is_same(credential, *stored_as)):
+            return False
+    return is_old(credential, progress) if progress.old is not None else not progress.absent_before
+
+
+def _on_log(progress: Progress, log: Log, policy: Policy) -> Step:
+    """The log of the credentials that are to be replaced has been read."""
+    if (old := progress.old) is not None and stays(progress, log, policy):
+        return _left(old, policy, HEALTHY_STAYS)
+    return Next(progress._replace(action=Action.DELETE, kept=True))
+
+
+def stays(progress: Progress, log: Log | Absent, policy: Policy) -> bool:
+    """Return whether credentials work, so that another token alone is no reason to delete them.
+
+    Leaf refreshes tokens itself: the grant may be the very one, and the token in the file used up. Where
+    there is no event log, the status alone counts; and while the provider is unavailable, nothing is known
+    to be wrong with the credentials.
+    """
+    old = progress.old
+    if old is None or policy.replace_healthy or old.app is Echo.DIFFERENT:
         return False
-    if may_be_ours(credential, progress):
-        return False
-    if progress.old is not None:
-        return _is_same(credential, progress.old)
-    return not progress.absent_before
+    if isinstance(log, Absent):
+        found = diagnose(old, None, has_events=False)
+        return found.code == "provider-unavailable" or (found.code == "no-events" and bool(old.status))
+    found = diagnose(old, log.deciding)
+    return found.health is Health.HEALTHY or found.code == "provider-unavailable"
 
 
 def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.suspect and moment.elapsed < progress.settles_at:
         return _look_later(progress, policy, moment)
     # Time enough has passed, and the old credentials are still there: whatever was sent came to nothing.
-    going = progress._replace(old=old, gone=Gone.NO, suspect=False, claimed=None, looks=0)
+    going = progress._replace(old=old, recalled=False, gone=Gone.NO, suspect=False, claimed=None, looks=0)
+    if progress.eventless and not progress.deletes and stays(going, Absent(), policy):
+        return _left(old, policy, HEALTHY_STAYS)
     if progress.deletes >= policy.attempts or (progress.deletes and moment.elapsed > policy.patience):
         end = give_up(going, "not-deleted", "Leaf takes the DELETE, but still shows the old credentials")
         return replace(end, credential=old)
@@ -224,7 +259,7 @@ def _on_deleted(progress: Progress, _policy: Policy, moment: Moment) -> Step:
 def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
     if progress.action is Action.KEEP:
         # There was nothing to keep; perhaps the credentials themselves are gone by now.
-        return Next(progress._replace(action=Action.ASK, kept=True))
+        return Next(progress._replace(action=Action.ASK, kept=True, eventless=True))
     if progress.action is Action.DELETE:
         return (_on_deleted if verdict.usual else _on_not_found)(progress, policy, moment)
     if moment.elapsed < progress.settles_at and _is_early(progress):

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
-from bulk_onboard.model import Credential, Echo, IfExists, Intent, Status
+from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
 
 # The grower had credentials, they were deleted for new ones, and the new ones were not stored.
 LEFT_WITHOUT = "left-without-credentials"
@@ -22,9 +22,11 @@ class Policy:
     ``settle``: how long Leaf may still be at work on a POST or DELETE that got no readable answer, whatever
     came instead of one; ``pause``: the shortest time between two looks meanwhile. ``overlap``: how much
     longer it may take until an earlier run that left an intent has noticed that it is over.
+    ``replace_healthy``: `IfExists.REPLACE` is meant for credentials that work, too.
     """
 
     if_exists: IfExists = IfExists.SKIP
+    replace_healthy: bool = False
     attempts: int = 8
     patience: float = 600.0
     backoff: float = 0.5
@@ -64,8 +66,9 @@ class Progress(NamedTuple):
     got no readable answer. ``absent_before``: absence was seen before any POST of ours, so whatever is there
     now came later. ``claimed``: with which code Leaf refused a POST because, it said, credentials exist.
     ``looks``: how often a row was seen to be absent that may not be. ``old``: the credentials that are to be
-    replaced; no others are ever deleted. ``kept``: their log has been put aside. ``stored_as``: see `Row`.
-    ``in_vain``: how often Leaf was asked again because its response had become too old to act on.
+    replaced; no others are ever deleted. ``recalled``: they are of an earlier run, which recorded their id
+    and createdTime. ``kept``: their log has been put aside; ``eventless``: there is none. ``stored_as``: see
+    `Row`. ``in_vain``: how often Leaf was asked again because its response had become too old to act on.
     """
 
     action: Action
@@ -83,8 +86,10 @@ class Progress(NamedTuple):
     old: Credential | None = None
     gone: Gone = Gone.NO
     accepted: bool = False
+    recalled: bool = False
     kept: bool = False
-    stored_as: str = ""
+    eventless: bool = False
+    stored_as: Recorded | None = None
     in_vain: int = 0
 
     @property
@@ -102,12 +107,13 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The row has its outcome."""
+    """The row has its outcome. ``unproven``: that the credentials are ours is likely, but not proved."""
 
     status: Status
     code: str = ""
     message: str = ""
     credential: Credential | None = None
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ class Next:
 Step = Finish | Next
 
 
-def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progress:
+def first(policy: Policy, intent: Intent | None, stored_as: Recorded | None = None) -> Progress:
     """Where a row starts. An intent without an outcome, or a careful mode, asks first.
 
     The age of an intent is no reason to believe anything sooner: the request may have gone out long after
@@ -130,19 +136,17 @@ def first(policy: Policy, intent: Intent | None, stored_as: str = "") -> Progres
     if intent is None:
         action = Action.POST if policy.if_exists is IfExists.OVERWRITE else Action.ASK
         return Progress(action, stored_as=stored_as)
+    old = Credential(intent.deleting, "", None, Echo.UNKNOWN, intent.deleting_created)
     return Progress(
         Action.ASK,
         suspect=intent.at is not None,
         settles_at=policy.settle + policy.overlap,
         unanswered=intent.at if intent.same else None,
-        old=_to_delete(intent) if intent.deleting else None,
+        old=old if intent.deleting else None,
+        recalled=bool(intent.deleting),
         gone=Gone.MAYBE if intent.deleting else Gone.NO,
         stored_as=stored_as,
     )
-
-
-def _to_delete(intent: Intent) -> Credential:
-    return Credential(intent.deleting, "", None, Echo.UNKNOWN, intent.deleting_created)
 
 
 def posting(progress: Progress, at: datetime) -> Progress:

@@ -17,9 +17,9 @@ from bulk_onboard.policy.progress import stopped as stopped_replacement
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One row whose credentials are to be deleted again, if they still have the id ``credential_id``.
+    """One row whose credentials are to be deleted again, if Leaf shows the id and createdTime recorded.
 
-    ``credential_created``: their createdTime as the ledger recorded it, "" if Leaf did not show it.
+    ``credential_created``: their createdTime, "" if Leaf did not show it and the user accepts the id alone.
     ``begun``: an earlier rollback may have sent a DELETE, and nobody knows what came of it.
     """
 
@@ -42,7 +42,7 @@ class Ended:
 
 def policy_to_undo(policy: Policy) -> Policy:
     """As patient as any other, and ready to delete."""
-    return replace(policy, if_exists=IfExists.REPLACE)
+    return replace(policy, if_exists=IfExists.REPLACE, replace_healthy=True)
 
 
 def first(policy: Policy, removal: Removal) -> Progress:
@@ -50,6 +50,7 @@ def first(policy: Policy, removal: Removal) -> Progress:
     return Progress(
         Action.ASK,
         old=Credential(removal.credential_id, "", None, Echo.UNKNOWN, removal.credential_created),
+        recalled=bool(removal.credential_created),
         gone=Gone.MAYBE if removal.begun else Gone.NO,
         settles_at=policy.settle + policy.overlap if removal.begun else 0.0,
     )

@@ -212,7 +212,8 @@ def _assert_true(last: Entry, leaf: FakeLeaf, token: str, if_exists: IfExists) -
     else:
         # Only where Leaf does not show what it holds, a POST of a run that died may go unclaimed.
         rejected = if_exists is IfExists.FAIL and last.code == "already-exists"
-        assert last.status == "existing" or rejected, last
+        unclear = if_exists is IfExists.FAIL and last.code == "ownership-unclear"
+        assert last.status == "existing" or rejected or unclear, last
         assert not ours or not leaf.shows, last
 
 

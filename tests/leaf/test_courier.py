@@ -27,7 +27,7 @@ from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.leaf.courier import SIZE, Courier, _heard, packed, taken, told
 from bulk_onboard.leaf.courier_process import _Delivery
-from bulk_onboard.leaf.replies import Reply, after_post
+from bulk_onboard.leaf.replies import Fields, Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Secret, Transient
 from bulk_onboard.settings import LeafSettings, Login
@@ -36,6 +36,7 @@ from leaf.server import Request, always, http, never, serving
 from leaf.test_client import Turns
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is none on Windows")
+FIELDS = Fields(("refreshToken",), (), ("clientId",))
 POST = Message("POST", "/created", "planted-bearer", {"refreshToken": "planted-token"})
 
 
@@ -102,18 +103,18 @@ async def test_what_is_heard_by_way_of_the_process_is_what_is_heard_without_it(p
 @pytest.mark.parametrize(
     ("path", "fields", "comes"),
     [
-        ("/created", ("refreshToken",), Created),
+        ("/created", FIELDS, Created),
         ("/created", None, Reply),
-        ("/other", ("refreshToken",), Reply),  # an echo of other secrets
-        ("/throttled", ("refreshToken",), Reply),
-        ("/bytes", ("refreshToken",), Reply),
-        ("/closes", ("refreshToken",), Ambiguous),
+        ("/other", FIELDS, Created),  # an echo of other secrets
+        ("/throttled", FIELDS, Reply),
+        ("/bytes", FIELDS, Reply),
+        ("/closes", FIELDS, Ambiguous),
     ],
 )
 async def test_only_what_says_created_is_read_there_and_says_the_same(
-    path: str, fields: tuple[str, ...] | None, comes: type
+    path: str, fields: Fields | None, comes: type
 ) -> None:
-    message = POST._replace(target=path, body=PAYLOAD.reveal(), secret_fields=fields)
+    message = POST._replace(target=path, body=PAYLOAD.reveal(), fields=fields and tuple(fields))
     async with (
         serving(by_path) as server,
         Wire(server.url, 5.0) as wire,
@@ -124,7 +125,7 @@ async def test_only_what_says_created_is_read_there_and_says_the_same(
         assert there.http_status == here.http_status
         if isinstance(there.verdict, Created):
             assert isinstance(here.verdict, Reply)
-            assert there.verdict == after_post(here.verdict, PAYLOAD, ("refreshToken",))
+            assert there.verdict == after_post(here.verdict, PAYLOAD, FIELDS)
 
 
 async def test_a_connection_that_is_refused_there_is_known_not_to_have_sent_anything() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.leaf.replies import (
+    Fields,
     Reply,
     TooLarge,
     after_delete,
@@ -47,7 +48,7 @@ from bulk_onboard.model import (
 AT = datetime(2026, 11, 23, 15, 45, tzinfo=UTC)
 TOKEN, APP = "planted-token/1+2", 'planted-"app" secret'
 SENT = Payload({"clientId": "my-app", "clientSecret": APP, "refreshToken": TOKEN})
-FIELDS = ("refreshToken",)
+FIELDS = Fields(("refreshToken",), (), ("clientId", "clientSecret", "clientEnvironment"))
 GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59.5Z", "refreshToken": TOKEN}
 WHEN = AT - timedelta(seconds=0.5)
 OK = Credential("c-1", "OK", WHEN, Echo.SAME, "2026-11-23T15:44:59.500000Z")
@@ -86,7 +87,7 @@ UNREADABLE = [
 ]
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 299])
+@pytest.mark.parametrize("status", [200, 201, 299])
 def test_a_2xx_to_a_post_that_shows_our_credentials_is_created(status: int) -> None:
     assert post(status, GOOD) == Created(OK)
 
@@ -98,11 +99,34 @@ def test_a_2xx_to_a_post_that_cannot_be_read_is_ambiguous(body: bytes) -> None:
     assert verdict.code == "unreadable-reply"
 
 
-def test_a_2xx_to_a_post_that_shows_another_token_is_no_creation() -> None:
-    verdict = post(200, GOOD | {"refreshToken": "another-token"})
-    assert isinstance(verdict, Exists)
-    assert verdict.credential is not None
-    assert verdict.credential.echo is Echo.DIFFERENT
+def test_a_202_to_a_post_is_not_done() -> None:
+    assert isinstance(post(202, GOOD), Ambiguous)
+
+
+def test_a_2xx_to_a_post_that_shows_another_token_is_for_the_policy_to_judge() -> None:
+    assert post(200, GOOD | {"refreshToken": "another-token"}) == Created(replace(OK, echo=Echo.DIFFERENT))
+
+
+@pytest.mark.parametrize(
+    ("shown", "app", "environment"),
+    [
+        ({}, Echo.UNKNOWN, ""),
+        ({"clientId": "my-app"}, Echo.SAME, ""),
+        ({"clientId": "my-app", "clientSecret": "***"}, Echo.SAME, ""),
+        ({"clientId": "my-app", "clientSecret": "[REDACTED]"}, Echo.SAME, ""),
+        ({"clientId": "***", "clientSecret": None}, Echo.UNKNOWN, ""),
+        ({"clientId": "my-app", "clientSecret": "planted-other"}, Echo.DIFFERENT, ""),
+        ({"clientId": "other-app", "clientSecret": APP}, Echo.DIFFERENT, ""),
+        ({"clientEnvironment": "production"}, Echo.SAME, ""),
+        ({"clientId": "my-app", "clientEnvironment": "STAGE"}, Echo.DIFFERENT, "STAGE"),
+    ],
+)
+def test_the_application_s_fields_are_compared_too(
+    shown: dict[str, object], app: Echo, environment: str
+) -> None:
+    sent = Payload({**SENT, "clientEnvironment": "PRODUCTION"})
+    verdict = after_get(reply(200, GOOD | shown), sent, FIELDS)
+    assert verdict == Exists(replace(OK, app=app, environment=environment))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +289,7 @@ def test_one_password_of_another_user_name_is_another_credential(
 ) -> None:
     ours = Payload({"username": "Ann", "password": "planted-password"})
     told = reply(200, {"id": "c-1", "username": "Ann", "password": "planted-password"} | shown)
-    verdict = after_get(told, ours, ("password",), ("username",))
+    verdict = after_get(told, ours, Fields(("password",), ("username",), ()))
     assert isinstance(verdict, Exists)
     assert verdict.credential is not None
     assert verdict.credential.echo is echo
@@ -277,7 +301,7 @@ def test_one_password_of_another_user_name_is_another_credential(
         ("2026-11-23T15:44:59.500000Z", WHEN),
         ("2026-11-23T15:44:59.5", WHEN),
         ("2026-11-23T16:44:59.5+01:00", WHEN),
-        ("2026-11-23T15:44:59.500000000Z", None),
+        ("2026-11-23T15:44:59.500000000Z", WHEN),
         ("yesterday", None),
         ("", None),
         (None, None),

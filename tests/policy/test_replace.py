@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from bulk_onboard.model import (
     IfExists,
     Intent,
     Log,
+    Recorded,
     Refused,
     Status,
     Throttled,
@@ -41,6 +43,7 @@ from bulk_onboard.policy.credentials import (
     give_up,
     posting,
 )
+from bulk_onboard.stamp import to_text
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=9)
@@ -50,9 +53,17 @@ LOST, TAKEN = Ambiguous("connection-lost"), Ambiguous("not-confirmed", accepted=
 
 
 def credential(
-    name: str = "old", echo: Echo = Echo.DIFFERENT, created: datetime | None = LONG_AGO
+    name: str = "old",
+    echo: Echo = Echo.DIFFERENT,
+    created: datetime | None = LONG_AGO,
+    app: Echo = Echo.UNKNOWN,
 ) -> Credential:
-    return Credential(name, "OK", created, echo)
+    return Credential(name, "OK", created, echo, to_text(created), app)
+
+
+def log(*events: Event) -> Log:
+    """A log whose first event decides."""
+    return Log(events, events[0])
 
 
 OLD = credential()
@@ -67,6 +78,8 @@ LOST_POST = POSTING._replace(action=Action.ASK, suspect=True, settles_at=30.0, u
 BEGUN = {
     "asking": ASKING,
     "keeping": KEEPING,
+    "keeping other app": KEEPING._replace(old=credential(app=Echo.DIFFERENT)),
+    "asked, no log": KEEPING._replace(action=Action.ASK, kept=True, eventless=True),
     "deleting": DELETING,
     "delete lost": LOST_DELETE,
     "delete taken": TAKEN_DELETE,
@@ -81,6 +94,13 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("asking", Exists(credential(echo=Echo.SAME)), EARLY, (S.EXISTING, "already-connected")),
     ("asking", Absent(), EARLY, A.POST),
     ("keeping", Log(()), EARLY, A.DELETE),
+    ("keeping", log(Event(401, NOW)), EARLY, A.DELETE),
+    ("keeping", log(Event(401, NOW), Event(200, LONG_AGO)), EARLY, A.DELETE),
+    ("keeping", log(Event(200, NOW)), EARLY, (S.EXISTING, "token-changed")),
+    ("keeping other app", log(Event(200, NOW)), EARLY, A.DELETE),
+    ("asking", Exists(credential(echo=Echo.SAME, app=Echo.DIFFERENT)), EARLY, A.KEEP),
+    ("asked, no log", Exists(OLD), EARLY, (S.EXISTING, "token-changed")),
+    ("asked, no log", Exists(replace(OLD, status="UNAUTHENTICATED")), EARLY, A.DELETE),
     ("keeping", Absent(), EARLY, A.ASK),
     ("keeping", Refused("login-forbidden"), EARLY, (S.REJECTED, "login-forbidden")),
     ("keeping", Throttled(3.0), EARLY, A.ASK),
@@ -111,7 +131,8 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("delete lost", Refused("login-forbidden"), SETTLED, (S.UNRESOLVED, "login-forbidden")),
     ("delete lost", Throttled(3.0), LATE, (S.UNRESOLVED, "throttled-too-long")),
     ("delete lost", LOST, LATE, (S.UNRESOLVED, "connection-lost")),
-    ("posting", Created(credential("new")), EARLY, (S.CREATED, "replaced")),
+    ("posting", Created(credential("new", created=NOW)), EARLY, (S.CREATED, "replaced")),
+    ("posting", Created(OLD), EARLY, A.DELETE),
     ("posting", Refused("leaf:no"), EARLY, (S.REJECTED, LEFT_WITHOUT)),
     ("posting", Throttled(3.0), EARLY, A.POST),
     ("posting", Throttled(3.0), LATE, (S.FAILED, LEFT_WITHOUT)),
@@ -120,7 +141,8 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("posting", Exists(credential("strange")), EARLY, (S.EXISTING, "token-changed")),
     ("posting", LOST, LATE, A.ASK),
     ("post lost", Exists(credential("new", Echo.SAME)), EARLY, (S.CREATED, "settled-by-asking")),
-    ("post lost", Exists(credential("new", Echo.UNKNOWN, None)), EARLY, (S.CREATED, "settled-by-asking")),
+    ("post lost", Exists(credential("new", Echo.UNKNOWN, None)), EARLY, (S.EXISTING, "ownership-unclear")),
+    ("post lost", Exists(credential("new", created=NOW)), EARLY, (S.CREATED, "settled-by-time")),
     ("post lost", Exists(credential("old", Echo.UNKNOWN, None)), EARLY, A.ASK),
     ("post lost", Exists(OLD), EARLY, A.ASK),
     ("post lost", Exists(OLD), SETTLED, A.DELETE),
@@ -144,7 +166,7 @@ def test_every_verdict_in_every_state_of_a_replacement_has_one_next_step(
 @pytest.mark.parametrize("mode", [each for each in IfExists if each is not IfExists.REPLACE])
 def test_only_replace_deletes_also_after_a_run_that_died_over_it(mode: IfExists) -> None:
     policy = Policy(if_exists=mode)
-    begun = first(policy, Intent(None, deleting="old"))
+    begun = first(policy, Intent(None, True, "old", to_text(LONG_AGO)))
     assert begun.action is Action.ASK
     assert _next(decide(begun, Absent(), policy, SETTLED)) is Action.POST
     step = decide(begun, Exists(OLD), policy, SETTLED)
@@ -160,29 +182,36 @@ def test_fail_rejects_whoever_has_credentials_unless_they_are_ours(echo: Echo) -
         "already-exists",
     )
     ours = decide(first(policy, Intent(LONG_AGO)), Exists(credential(echo=echo, created=NOW)), policy, EARLY)
-    assert _next(ours) == (Status.CREATED, "settled-by-asking")
+    assert _next(ours) == (
+        Status.CREATED,
+        "settled-by-asking" if echo is Echo.SAME else "settled-by-time",
+    )
 
 
 def test_credentials_in_which_these_very_secrets_are_known_to_be_are_not_replaced() -> None:
-    begun = first(REPLACE, None, stored_as="old")
+    begun = first(REPLACE, None, stored_as=Recorded("old", to_text(LONG_AGO)))
     step = decide(begun, Exists(credential(echo=Echo.UNKNOWN)), REPLACE, EARLY)
     assert _next(step) == (Status.EXISTING, "already-connected")
+    reused = decide(begun, Exists(credential(echo=Echo.UNKNOWN, created=NOW)), REPLACE, EARLY)
+    assert _next(reused) is Action.KEEP, "an id alone proves nothing"
 
 
 @pytest.mark.parametrize("echo", [Echo.UNKNOWN, Echo.DIFFERENT])
 def test_what_may_have_come_of_a_lost_post_of_ours_is_not_replaced_by_the_same_token(echo: Echo) -> None:
     begun = first(REPLACE, Intent(NOW))
     step = decide(begun, Exists(credential(echo=echo, created=None)), REPLACE, SETTLED)
-    assert _next(step) == (Status.EXISTING, "already-connected")
+    assert _next(step) == (Status.EXISTING, "ownership-unclear")
 
 
 def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> None:
-    died_before_the_post = first(REPLACE, Intent(None, deleting="old"))
+    died_before_the_post = first(REPLACE, Intent(None, True, "old", to_text(LONG_AGO)))
     assert _next(decide(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.KEEP
     assert _next(decide(died_before_the_post, Absent(), REPLACE, SETTLED)) is Action.POST
-    strange = decide(died_before_the_post, Exists(credential("strange", created=NOW)), REPLACE, SETTLED)
-    assert _next(strange) == (Status.EXISTING, "token-changed")
-    died_after_it = first(REPLACE, Intent(NOW, deleting="old"))
+    strange = [credential("strange", created=NOW), credential(created=NOW), credential(created=None)]
+    for other in strange:
+        step = decide(died_before_the_post, Exists(other), REPLACE, SETTLED)
+        assert _next(step) == (Status.EXISTING, "token-changed")
+    died_after_it = first(REPLACE, Intent(NOW, True, "old", to_text(LONG_AGO)))
     new = decide(died_after_it, Exists(credential("new", Echo.SAME, NOW)), REPLACE, SETTLED)
     assert _next(new) == (Status.CREATED, "settled-by-asking")
 
@@ -229,6 +258,8 @@ credentials = st.builds(
     st.just("OK"),
     st.none() | st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)),
     st.sampled_from(Echo),
+    st.sampled_from(["", to_text(LONG_AGO), to_text(NOW)]),
+    st.sampled_from(Echo),
 )
 afters = st.none() | st.floats(0, 900)
 troubles = st.one_of(
@@ -248,7 +279,7 @@ looks = st.one_of(
 answers = st.fixed_dictionaries(
     {
         Action.ASK: looks,
-        Action.KEEP: st.one_of(troubles, st.just(Absent()), st.just(Log((Event(200, NOW),)))),
+        Action.KEEP: st.one_of(troubles, st.just(Absent()), st.just(log(Event(200, NOW)))),
         Action.DELETE: st.one_of(troubles, st.just(TAKEN), st.just(Absent()), st.just(Absent())),
         Action.POST: st.one_of(
             troubles, st.builds(Created, credentials), st.builds(Exists, st.none() | credentials)
@@ -262,8 +293,9 @@ intents = st.none() | st.builds(
     st.none() | st.integers(-100, 100).map(lambda s: NOW + timedelta(seconds=s)),
     st.booleans(),
     st.sampled_from(["old", "new"]),
+    st.sampled_from(["", to_text(LONG_AGO), to_text(NOW)]),
 )
-policies = st.builds(Policy, st.just(IfExists.REPLACE), attempts=st.integers(1, 8))
+policies = st.builds(Policy, st.just(IfExists.REPLACE), st.booleans(), attempts=st.integers(1, 8))
 
 
 class Judge:
@@ -274,6 +306,7 @@ class Judge:
         self._shown: Credential | None = None
         self.lost = {Action.POST: bool(intent and intent.at), Action.DELETE: bool(intent and intent.deleting)}
         self._quiet_from = policy.settle if intent else 0.0
+        self._policy, self._works = policy, False
         self._deletes = 0
         self._taken = False
 
@@ -282,7 +315,9 @@ class Judge:
             assert progress.kept, "deleted before the events were kept"
             assert self._shown is not None, "deleted unseen"
             assert progress.old == self._shown, "deleted other credentials than those shown"
-            assert self._shown.echo is not Echo.SAME, "deleted what has this very token"
+            other_app = self._shown.app is Echo.DIFFERENT
+            assert self._shown.echo is not Echo.SAME or other_app, "deleted what has this very token"
+            assert not self._works or other_app or self._policy.replace_healthy, "deleted what works"
         if progress.action is Action.POST:
             assert not self.lost[Action.POST], "a POST while the fate of another is unknown"
             assert elapsed >= self._quiet_from, "a POST that a DELETE may hit"
@@ -291,8 +326,8 @@ class Judge:
         match verdict:
             case Exists(credential) if credential:
                 self._shown = credential
-            case Log():
-                pass
+            case Log(events):
+                self._works = bool(events)  # all that are drawn are good, and so is the status
             case _:
                 self._shown = None
         if progress.action is Action.DELETE:
@@ -354,7 +389,7 @@ def _assert_the_end_says_what_is_known(end: Finish, progress: Progress, *, unkno
 
 def test_the_start_of_a_row_says_all_that_an_intent_left_open() -> None:
     assert first(REPLACE, None) == Progress(Action.ASK)
-    both = first(REPLACE, Intent(NOW, deleting="old"))
+    both = first(REPLACE, Intent(NOW, True, "old", to_text(LONG_AGO)))
     assert (both.suspect, both.gone, both.old and both.old.id) == (True, Gone.MAYBE, "old")
-    one = first(REPLACE, Intent(None, deleting="old"))
+    one = first(REPLACE, Intent(None, True, "old", to_text(LONG_AGO)))
     assert (one.suspect, one.unsure, one.unanswered) == (False, True, None)

@@ -1,0 +1,114 @@
+"""Decide whose credentials Leaf shows, by comparing what it shows with what was sent. Pure.
+
+An id or a time alone proves nothing. In these tables the first line that applies counts; "before" means
+before our POST was about to be sent, and "hidden" that Leaf does not show it.
+
+What a look shows after a POST of ours that got no readable answer:
+
+| app fields | grower's secrets    | createdTime           | the credentials are                     |
+|------------|---------------------|-----------------------|-----------------------------------------|
+| different  | any                 | any                   | not ours                                |
+| any        | the same            | any                   | ours                                    |
+| any        | any                 | of the ones replaced  | not ours                                |
+| any        | different or hidden | hidden                | unclear: nothing proves or disproves it |
+| any        | different or hidden | before                | not ours                                |
+| any        | different or hidden | not before            | probably ours: Leaf refreshes tokens    |
+
+What a 2xx reply to our POST shows:
+
+| app fields | grower's secrets    | createdTime           | the credentials are                     |
+|------------|---------------------|-----------------------|-----------------------------------------|
+| different  | any                 | any                   | not ours: Leaf kept what it held        |
+| any        | the same            | any                   | ours                                    |
+| any        | any                 | of the ones replaced  | not ours: the DELETE came to nothing    |
+| any        | hidden              | hidden                | ours                                    |
+| any        | different           | hidden                | probably ours after absence was seen,   |
+|            |                     |                       | otherwise unclear                       |
+| any        | different or hidden | clearly before        | not ours                                |
+| any        | different           | a little before       | probably ours: clocks differ by seconds |
+| any        | different or hidden | otherwise             | ours: Leaf refreshes tokens             |
+
+Without a POST of ours, nothing that Leaf shows is ours.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from bulk_onboard.model import Credential, Echo
+from bulk_onboard.policy.progress import Progress
+
+# createdTime may be cut to whole seconds, and Leaf's clock is known to a second only (its Date header).
+CLOCK_SLACK = timedelta(seconds=2)
+# The createdTime of the same credentials may be shown with more digits in one reply than in another.
+PRECISION = timedelta(seconds=1)
+
+
+class Owner(Enum):
+    """Who stored the credentials that Leaf shows."""
+
+    OURS = auto()
+    PROBABLY_OURS = auto()
+    UNCLEAR = auto()
+    NOT_OURS = auto()
+
+
+def owner_of_shown(shown: Credential, progress: Progress) -> Owner:
+    """Return who stored what a look shows, see the first table."""
+    if progress.unanswered is None or shown.app is Echo.DIFFERENT:
+        return Owner.NOT_OURS
+    if shown.echo is Echo.SAME:
+        return Owner.OURS
+    if is_old(shown, progress):
+        return Owner.NOT_OURS
+    if shown.created is None:
+        return Owner.UNCLEAR
+    is_before = shown.created < progress.unanswered - CLOCK_SLACK
+    return Owner.NOT_OURS if is_before else Owner.PROBABLY_OURS
+
+
+def owner_of_reply(shown: Credential, progress: Progress) -> Owner:
+    """Return who stored what a 2xx reply to our POST shows, see the second table."""
+    if shown.app is Echo.DIFFERENT:
+        return Owner.NOT_OURS
+    if shown.echo is Echo.SAME:
+        return Owner.OURS
+    if is_old(shown, progress):
+        return Owner.NOT_OURS
+    hidden = shown.echo is Echo.UNKNOWN
+    intent = progress.unanswered or progress.posted
+    if shown.created is None or intent is None:
+        probable = Owner.PROBABLY_OURS if progress.absent_before else Owner.UNCLEAR
+        return Owner.OURS if hidden else probable
+    if shown.created < intent - CLOCK_SLACK:
+        return Owner.NOT_OURS
+    is_before = _latest(shown.created, shown.created_time) < intent
+    return Owner.PROBABLY_OURS if is_before and not hidden else Owner.OURS
+
+
+def _latest(created: datetime, created_time: str) -> datetime:
+    """Return the latest moment that may be meant: a time of whole seconds may have been cut."""
+    return created + PRECISION if created_time.endswith(".000000Z") else created
+
+
+def is_old(shown: Credential, progress: Progress) -> bool:
+    """Return whether these are still the credentials that are to be replaced.
+
+    Those that an earlier run was about to delete are known by id and createdTime only, and take both.
+    """
+    old = progress.old
+    if old is None:
+        return False
+    if progress.recalled or (shown.created_time and old.created_time):
+        return is_same(shown, old.id, old.created_time)
+    return shown.id == old.id
+
+
+def is_same(shown: Credential, recorded_id: str, recorded_created: str) -> bool:
+    """Return whether these are the credentials that were recorded by this id and createdTime, in any run."""
+    if not recorded_created or not shown.created_time or shown.id != recorded_id:
+        return False
+    times = (datetime.fromisoformat(text) for text in (shown.created_time, recorded_created))
+    first, second = times
+    return abs(first - second) < PRECISION
