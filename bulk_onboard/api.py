@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
     max_in_flight: int
     timeout: float | str
     if_exists: str
+    replace_healthy: bool
     strict: bool
     limit: int
     keep: tuple[str, ...]

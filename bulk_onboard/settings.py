@@ -226,6 +226,7 @@ class Settings:
     input: InputSettings = field(default_factory=InputSettings)
     pace: Pace = field(default_factory=Pace)
     if_exists: IfExists = IfExists.SKIP
+    replace_healthy: bool = False
     safety: Safety = field(default_factory=Safety)
     events: EventsSettings = field(default_factory=EventsSettings)
     output: OutputSettings = field(default_factory=OutputSettings)

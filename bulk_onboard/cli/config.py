@@ -56,6 +56,7 @@ class Options(BaseModel):
     max_in_flight: Positive | None = None
     timeout: Timeout = 30.0
     if_exists: IfExists = IfExists.SKIP
+    replace_healthy: StrictBool = False
     strict: StrictBool = False
     limit: Positive | None = None
     keep: Names = ()
@@ -266,6 +267,7 @@ def _frozen(
         ),
         pace=s.Pace(_rate(options), options.max_in_flight),
         if_exists=options.if_exists,
+        replace_healthy=options.replace_healthy,
         safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
         events=s.EventsSettings(options.events, options.events_wait),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),

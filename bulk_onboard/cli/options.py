@@ -163,11 +163,18 @@ cluster = click.option(
     " those of a dask scheduler. FILE may be a folder or a pattern.  [default: this process alone]",
 )
 
-if_exists = click.option(
-    "--if-exists",
-    type=click.Choice([each.value for each in IfExists]),
-    help="skip: ask first, never touch what exists; replace: ask, delete what differs, post; overwrite: post"
-    " without asking; fail: reject who has credentials already.  [default: skip]",
+if_exists = together(
+    click.option(
+        "--if-exists",
+        type=click.Choice([each.value for each in IfExists]),
+        help="skip: ask first, never touch what exists; replace: ask, delete what differs and is not healthy,"
+        " post; overwrite: post without asking; fail: reject who has credentials already.  [default: skip]",
+    ),
+    _flag(
+        "--replace-healthy",
+        "With --if-exists replace: delete also healthy credentials with another token. Leaf refreshes tokens"
+        " itself, so the token in the file may be used up: a dry run counts the growers at stake.",
+    ),
 )
 
 plan = together(

@@ -57,6 +57,7 @@ def policy_of(settings: Settings) -> Policy:
     timeout, on_server = settings.leaf.timeout, isinstance(settings.output.ledger_place, PostgresUrl)
     return Policy(
         if_exists=settings.if_exists,
+        replace_healthy=settings.replace_healthy,
         settle=timeout,
         pause=min(1.0, timeout),
         overlap=OVERLAP if on_server else 0.0,
