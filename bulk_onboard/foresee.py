@@ -9,6 +9,8 @@ from bulk_onboard.facts import Forecast
 from bulk_onboard.model import IfExists, Requests, Row, Status
 from bulk_onboard.policy.credentials import Action, Finish, Next, Policy, Step
 
+# The credentials that would be replaced are healthy.
+REPLACES_HEALTHY = "replaces-healthy"
 # Of the events check of one row: its events, and its credentials.
 CHECK = 2
 
@@ -26,14 +28,14 @@ def asks(mode: IfExists) -> bool:
 def foreseen(row: Row, step: Step, mode: IfExists) -> Step:
     """The step, but for one that would change something: then the row ends with what that would be."""
     match step:
-        case Next(progress) if progress.action is Action.ASK:
+        case Next(progress) if progress.action in {Action.ASK, Action.KEEP}:
             return step
         case Next(progress) if progress.action is Action.POST:
             unsettled = row.open_intent is not None
             told = "an earlier POST is unsettled: Leaf is asked again before anything is sent"
             return Finish(Status.WOULD_CREATE, *(("open-intent", told) if unsettled else ()))
-        case Next():
-            return Finish(Status.WOULD_REPLACE)
+        case Next(progress):
+            return Finish(Status.WOULD_REPLACE, REPLACES_HEALTHY if progress.works else "")
         case Finish(Status.EXISTING) if mode is IfExists.OVERWRITE and row.open_intent is None:
             return Finish(Status.WOULD_REPLACE, credential=step.credential)
         case Finish(Status.CREATED):
@@ -64,7 +66,7 @@ def forecast(
     """
     created, replaced = counts.get(Status.WOULD_CREATE, 0), counts.get(Status.WOULD_REPLACE, 0)
     deletes = replaced if asks(mode) else 0
-    gets = (asked if asks(mode) else 0) + deletes  # of the old credentials' events
+    gets = asked if asks(mode) else 0
     if events:
         gets += CHECK * (created + replaced + unchecked)
         gets += counts.get(Status.EXISTING, 0) * (1 if listed else CHECK)

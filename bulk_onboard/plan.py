@@ -167,7 +167,7 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
             return Next(before._replace(action=Action.POST, failures=0))
         case Finish(Status.EXISTING) if not (replaces and begun):
             told = _outdated(Status.EXISTING, replaces)
-            return replace(step, code=told.code, message=told.message)
+            return replace(step, code=told.code, message=step.message or told.message)
         case Finish():
             return step
 

@@ -158,6 +158,7 @@ def load(
         told["map"] = {**columns, **told["map"]}
     options = _validated(Options, {**file.options, **told}, config, told)
     _refuse_what_needs_ids(options)
+    _refuse_idle_options(options)
     try:
         around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
@@ -207,6 +208,11 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
         raise UsageError("--dry-run makes a plan and --plan carries one out; take one of them at a time")
     if told.get("cluster", in_file.get("cluster")) and (told.get("dry_run") or told.get("plan")):
         raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
+
+
+def _refuse_idle_options(options: Options) -> None:
+    if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
+        raise UsageError("--replace-healthy is of use with --if-exists replace only")
 
 
 def _refuse_what_needs_ids(options: Options) -> None:

@@ -27,7 +27,7 @@ from bulk_onboard.engine.ports import Connection, GrowerFields, Users
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
 from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
-from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Row, Throttled, Verdict
+from bulk_onboard.model import Absent, Ambiguous, Exists, Log, Payload, Refused, Row, Throttled, Verdict
 from bulk_onboard.policy.credentials import Policy, Progress, Step
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Census:
         """Where the row starts."""
         return begin(row, self.hint(row.provider, row.leaf_user_id, row.payload), policy)
 
-    def review(self, _row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
         """As decided: whatever changes something was asked about."""
         return step
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bulk_onboard import census
@@ -19,9 +20,12 @@ from bulk_onboard.foresee import asking, asks, forecast, foreseen
 from bulk_onboard.model import (
     Absent,
     Answer,
+    Credential,
+    Event,
     EventsVerdict,
     Exists,
     IfExists,
+    Log,
     LogVerdict,
     Payload,
     Refused,
@@ -44,7 +48,7 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     looked_up, newcomers = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     known = await replace(phases, policy=asking(phases.policy)).informed(found)
     looking = Looking(known.leaf, phases.users, known.census, mode)
-    dry = replace(known, leaf=looking, journal=journal, guided=lambda _census: looking)
+    dry = replace(known, leaf=looking, journal=journal, keeper=Traceless, guided=lambda _census: looking)
     await dry.post(scan, found, found.wanted, "foresee")
     if phases.stop.draining:
         return None
@@ -84,7 +88,7 @@ class Looking:
             return Finish(Status.WOULD_CREATE)
         return foreseen(row, census.begin(row, hint, policy), self._mode)
 
-    def review(self, row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+    def review(self, row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
         """The step, if it changes nothing; else the row's end."""
         return foreseen(row, step, self._mode)
 
@@ -159,6 +163,10 @@ class Traceless:
         """Hand in what would become of a row."""
         self.counts[Status(outcome.status or Status.UNRESOLVED)] += 1
         self._journal.settle(outcome._replace(leaf_user_id="", fingerprint="", intended_at=""))
+
+    @staticmethod
+    async def keep(_provider: str, _id: str, _credential: Credential, _events: Sequence[Event]) -> None:
+        """Nothing is deleted, so no events have to be saved."""
 
     async def flush(self) -> None:
         """Return when all that was handed in is on disk."""

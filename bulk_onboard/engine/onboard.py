@@ -64,7 +64,7 @@ class Guide(Protocol):
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where a row starts."""
 
-    def review(self, row: Row, progress: Progress, verdict: Verdict, step: Step) -> Step:
+    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
         """What to do after an answer, instead of the step that it would lead to."""
 
 
@@ -75,7 +75,7 @@ class Unguided:
         """By the policy."""
         return start(row, policy)
 
-    def review(self, _row: Row, _progress: Progress, _verdict: Verdict, step: Step) -> Step:
+    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
         """As decided."""
         return step
 
@@ -172,8 +172,6 @@ class _Life:
         self._tell_trouble(answer.verdict)
         moment = Moment(self._clock() - began, self._shared.draw())
         step = decide(self._progress, answer.verdict, self._shared.policy, moment)
-        if isinstance(answer.verdict, Log):
-            return step
         return self._shared.guide.review(self._row, self._progress, answer.verdict, step)
 
     async def _act(self) -> Answer[Verdict] | Answer[LogVerdict]:

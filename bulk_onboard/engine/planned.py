@@ -14,7 +14,7 @@ from bulk_onboard.engine.onboard import Guide
 from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import words
-from bulk_onboard.model import IfExists, Row, Status, Verdict
+from bulk_onboard.model import IfExists, Log, Row, Status, Verdict
 from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, print_words
 from bulk_onboard.policy.credentials import Policy, Progress, Step, first
 from bulk_onboard.validation.columns import PROVIDER
@@ -92,7 +92,7 @@ class KeepingTo:
         start = first(policy, row.open_intent, row.stored_as)
         return self._kept_to(row, self.inner.begin(row, policy), start)
 
-    def review(self, row: Row, progress: Progress, verdict: Verdict, step: Step) -> Step:
+    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
         """The step, or the row's end if the plan did not foresee it."""
         return self._kept_to(row, self.inner.review(row, progress, verdict, step), progress)
 

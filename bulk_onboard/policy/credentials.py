@@ -207,23 +207,27 @@ def _on_log(progress: Progress, log: Log, policy: Policy) -> Step:
     """The log of the credentials that are to be replaced has been read."""
     if (old := progress.old) is not None and stays(progress, log, policy):
         return _left(old, policy, HEALTHY_STAYS)
-    return Next(progress._replace(action=Action.DELETE, kept=True))
+    return Next(progress._replace(action=Action.DELETE, kept=True, works=_works(progress.old, log)))
 
 
 def stays(progress: Progress, log: Log | Absent, policy: Policy) -> bool:
-    """Return whether credentials work, so that another token alone is no reason to delete them.
+    """Return whether credentials are left as they are: they work, and another token alone is no reason.
 
-    Leaf refreshes tokens itself: the grant may be the very one, and the token in the file used up. Where
-    there is no event log, the status alone counts; and while the provider is unavailable, nothing is known
-    to be wrong with the credentials.
+    Leaf refreshes tokens itself: the grant may be the same, and the token in the file used up.
     """
     old = progress.old
-    if old is None or policy.replace_healthy or old.app is Echo.DIFFERENT:
+    is_other_app = old is not None and old.app is Echo.DIFFERENT
+    return _works(old, log) and not policy.replace_healthy and not is_other_app
+
+
+def _works(credential: Credential | None, log: Log | Absent) -> bool:
+    """Whether nothing is wrong with credentials. Without an event log the status alone counts."""
+    if credential is None:
         return False
     if isinstance(log, Absent):
-        found = diagnose(old, None, has_events=False)
-        return found.code == "provider-unavailable" or (found.code == "no-events" and bool(old.status))
-    found = diagnose(old, log.deciding)
+        found = diagnose(credential, None, has_events=False)
+        return found.code == "provider-unavailable" or (found.code == "no-events" and bool(credential.status))
+    found = diagnose(credential, log.deciding)
     return found.health is Health.HEALTHY or found.code == "provider-unavailable"
 
 

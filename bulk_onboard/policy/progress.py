@@ -67,8 +67,9 @@ class Progress(NamedTuple):
     now came later. ``claimed``: with which code Leaf refused a POST because, it said, credentials exist.
     ``looks``: how often a row was seen to be absent that may not be. ``old``: the credentials that are to be
     replaced; no others are ever deleted. ``recalled``: they are of an earlier run, which recorded their id
-    and createdTime. ``kept``: their log has been put aside; ``eventless``: there is none. ``stored_as``: see
-    `Row`. ``in_vain``: how often Leaf was asked again because its response had become too old to act on.
+    and createdTime. ``kept``: their log has been put aside; ``eventless``: there is none; ``works``: it says
+    that they are healthy. ``stored_as``: see `Row`. ``in_vain``: how often Leaf was asked again because its
+    response had become too old to act on.
     """
 
     action: Action
@@ -89,6 +90,7 @@ class Progress(NamedTuple):
     recalled: bool = False
     kept: bool = False
     eventless: bool = False
+    works: bool = False
     stored_as: Recorded | None = None
     in_vain: int = 0
 

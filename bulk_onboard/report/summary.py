@@ -136,7 +136,9 @@ def _foretold(tally: Tally) -> str:
     counts = tally.counts
     told = [f"{growers(counts.get(Status.WOULD_CREATE, 0))} would be connected"]
     if replaced := counts.get(Status.WOULD_REPLACE, 0):
-        told.append(f"{replaced:,} would get new credentials")
+        healthy = tally.noted.get("replaces-healthy", 0)
+        at_stake = f" ({healthy:,} of them healthy)" if healthy else ""
+        told.append(f"{replaced:,} would get new credentials{at_stake}")
     told.append(f"{counts[Status.EXISTING]:,} are connected already")
     if tally.attention:
         told.append(_attention(tally))

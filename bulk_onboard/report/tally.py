@@ -18,6 +18,8 @@ from bulk_onboard.texts import only_value
 FIRST = 5
 
 _KNOWN = [status.value for status in Status]
+# Codes of rows that are well, and still worth a word.
+NOTED = frozenset({"token-changed", "settled-by-time", "ownership-unclear", "replaces-healthy"})
 # What keeps a row from being carried out as planned.
 OFF_PLAN = ("plan-outdated", "not-in-plan")
 _CONNECTED = [Status.CREATED.value, Status.EXISTING.value]
@@ -40,6 +42,7 @@ class Tally:
         self.off_plan: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._healths: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
         self._of_provider: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
@@ -54,6 +57,7 @@ class Tally:
         self._count_providers(page, statuses)
         healths = _counted(page["health"])
         self._healths.update(healths)
+        self._codes.update(_counted(page["code"]))
         if self._planned:
             self.off_plan.update(_counted(page["code"][page["code"].isin(OFF_PLAN)]))
         changed = page["code"].isin(NOT_AS_ASKED)
@@ -98,6 +102,11 @@ class Tally:
     def health(self) -> Mapping[str, int]:
         """Rows by health; rows that were not checked are in none."""
         return {health.value: self._healths[health.value] for health in Health}
+
+    @property
+    def noted(self) -> Mapping[str, int]:
+        """Rows by those of their codes that are `NOTED`, the most frequent first."""
+        return {code: count for code, count in self._codes.most_common() if code in NOTED}
 
     @property
     def unknown(self) -> int:

@@ -86,7 +86,7 @@ async def test_every_post_that_an_enemy_answers_is_settled_by_asking_and_sent_on
     async with ended(enemy, tmp_path, *FEW, afresh=True) as (run, server):
         told = {row["leafUserId"]: (row["status"], row["code"]) for row in results(tmp_path)}
         for who, way in zip(ids, ways, strict=True):
-            assert told[who] == ("created", "settled-by-asking"), way
+            assert told[who] == ("created", "settled-by-time"), way
             assert enemy.sequence[who].count("P") == 1, way
             assert "PG" in enemy.sequence[who], way
         assert server.count("POST") == len(ids)

@@ -147,7 +147,16 @@ def test_what_is_put_aside_ends_up_in_files_also_when_the_leader_dies(desk: Desk
     others = desk.at(server).run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere")
     assert others.code == 0
     write([(user, f"{token}-new") for user, token in rows])
-    replacing = ("--if-exists", "replace", "--rate", "150", "--timeout", "2", "--no-events")
+    replacing = (
+        "--if-exists",
+        "replace",
+        "--replace-healthy",
+        "--rate",
+        "150",
+        "--timeout",
+        "2",
+        "--no-events",
+    )
     process = start_on(server, *LOCAL, *replacing)
     deadline = time.monotonic() + 90
     while len(server.seen("DELETE")) < 20:

@@ -274,7 +274,7 @@ def test_a_planned_replacement_is_carried_out_also_if_the_answer_to_the_delete_i
     server, rows = leaf(told), growers(8)
     _connect(desk.at(server), rows[:6])
     changed = [(i, f"{t}-new") for i, t in rows[:4]] + rows[4:]
-    mode = ("--if-exists", "replace", "--timeout", "1")
+    mode = ("--if-exists", "replace", "--replace-healthy", "--timeout", "1")
     dry = desk.run(write(changed), "--dry-run", *mode)
     assert dry.statuses == {"would_replace": 4, "existing": 2, "would_create": 2}
     known_requests = dry.summary["forecast"]["requests"]

@@ -306,9 +306,9 @@ def test_a_user_that_leaf_has_lost_is_looked_for_anew_after_the_run_that_noticed
     first = ids(run(desk, server, file))[2]
     server._asked(lambda: server.sandbox._world.leave(first, ("raven",)))
     changed = write(new(1), tokens=[f"{PLANTED}other"])
-    ran = run(desk, server, changed, "--if-exists", "replace")
+    ran = run(desk, server, changed, "--if-exists", "replace", "--replace-healthy")
     assert ran.rows[0]["code"] == "no-such-user"
-    ran = run(desk, server, changed, "--if-exists", "replace")
+    ran = run(desk, server, changed, "--if-exists", "replace", "--replace-healthy")
     assert ran.statuses == {"created": 1}
     assert ids(ran)[2] != first
 

@@ -15,6 +15,8 @@ from bulk_onboard.sandbox.unknowns import Unknowns
 from journeys.support import Desk, Rows, Server, end, grower, growers, start, write
 
 Leaf = Callable[..., Server]
+# The sandbox's credentials are healthy unless their token says otherwise.
+REPLACE_ALL = ("--if-exists", "replace", "--replace-healthy")
 
 
 def connected(server: Server) -> set[str]:
@@ -32,6 +34,30 @@ def connected_elsewhere(desk: Desk, rows: Rows) -> None:
     assert desk.run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere").code == 0
 
 
+def test_healthy_credentials_with_another_token_stay_and_a_dry_run_counts_them(
+    desk: Desk, leaf: Leaf
+) -> None:
+    server = leaf(Behaviour(event_delay=0))
+    old = [*growers(2), *[(user, f"expired-{token}") for user, token in growers(1, start=2)]]
+    connected_elsewhere(desk.at(server), old)
+    before, file = server.held, write(renewed(growers(3), "new-"))
+    dry = desk.run(file, *REPLACE_ALL, "--dry-run")
+    assert [(row["status"], row["code"]) for row in dry.rows] == [
+        ("would_replace", "replaces-healthy"),
+        ("would_replace", "replaces-healthy"),
+        ("would_replace", ""),
+    ]
+    assert "2 of them healthy" in " ".join(dry.err.split())
+    ran = desk.run(file, "--if-exists", "replace")
+    assert [(row["status"], row["code"]) for row in ran.rows] == [
+        ("existing", "token-changed"),
+        ("existing", "token-changed"),
+        ("created", "replaced"),
+    ]
+    assert {server.held[grower(n)] == before[grower(n)] for n in (0, 1)} == {True}
+    assert len((ran.folder / "replaced-events.jsonl").read_text().splitlines()) == 1
+
+
 LEAVES = [Unknowns(), Unknowns(post_existing="keep"), Unknowns(delete_absent="204", events_absent="list")]
 
 
@@ -44,7 +70,7 @@ def test_replace_deletes_what_differs_keeps_its_events_and_leaves_what_is_the_sa
     connected_elsewhere(desk.at(server), old)
     before = server.held
     rows = [*renewed(old[:2]), old[2], *growers(1, start=3)]
-    ran = desk.run(write(rows), "--if-exists", "replace")
+    ran = desk.run(write(rows), *REPLACE_ALL)
     assert [(row["status"], row["code"]) for row in ran.rows] == [
         ("created", "replaced"),
         ("created", "replaced"),
@@ -58,7 +84,7 @@ def test_replace_deletes_what_differs_keeps_its_events_and_leaves_what_is_the_sa
     kept = [json.loads(line) for line in (ran.folder / "replaced-events.jsonl").read_text().splitlines()]
     assert {line["leafUserId"] for line in kept} == {grower(0), grower(1)}
     assert all(set(line["events"][0]) == {"id", "createdDate", "statusCode"} for line in kept)
-    again = desk.run(write(rows), "--if-exists", "replace", "--no-events")
+    again = desk.run(write(rows), *REPLACE_ALL, "--no-events")
     assert again.statuses == {"existing": 4}
     assert (len(server.seen("DELETE")), server.posts) == (2, 6)
 
@@ -70,7 +96,7 @@ def test_a_leaf_that_shows_no_tokens_is_replaced_once_and_then_the_ledger_knows(
     connected_elsewhere(desk.at(server), growers(2))
     assert desk.run(write(growers(2))).statuses == {"existing": 2}
     for deletes in (2, 2):
-        ran = desk.run(write(growers(2)), "--if-exists", "replace")
+        ran = desk.run(write(growers(2)), *REPLACE_ALL)
         assert len(server.seen("DELETE")) == deletes
     assert {row["code"] for row in ran.rows} == {"already-onboarded"}
 
@@ -92,7 +118,7 @@ def test_whom_a_refused_token_leaves_without_credentials_is_said_to_be_and_goes_
     server = leaf()
     connected_elsewhere(desk.at(server), growers(2))
     bad = [*renewed(growers(1), "refused-"), growers(2)[1]]
-    first = desk.run(write(bad), "--if-exists", "replace", "--no-events")
+    first = desk.run(write(bad), *REPLACE_ALL, "--no-events")
     assert (first.rows[0]["status"], first.rows[0]["code"]) == ("rejected", "left-without-credentials")
     assert "left-without-credentials" in first.err
     mended = [*growers(3, start=5), *renewed(growers(1))]
@@ -126,7 +152,7 @@ def test_three_growers_in_a_row_left_without_stop_the_run(desk: Desk, leaf: Leaf
     server = leaf()
     connected_elsewhere(desk.at(server), growers(12))
     bad = renewed(growers(12), "refused-")
-    ran = desk.run(write(bad), "--if-exists", "replace", "--max-in-flight", "1", "--no-events")
+    ran = desk.run(write(bad), *REPLACE_ALL, "--max-in-flight", "1", "--no-events")
     assert ran.code == 5
     assert len(server.seen("DELETE")) == 3
 
@@ -139,7 +165,7 @@ def test_deletes_that_get_no_readable_answer_are_settled_by_asking(
     server = leaf(Behaviour(event_delay=0, faults=faults, seed=3))
     old = growers(6)
     connected_elsewhere(desk.at(server), old)
-    ran = desk.run(write(renewed(old)), "--if-exists", "replace", "--no-events", "--timeout", "2")
+    ran = desk.run(write(renewed(old)), *REPLACE_ALL, "--no-events", "--timeout", "2")
     assert ran.statuses == {"created": 6}, ran.err
     assert server.posts == 12
 
@@ -154,7 +180,7 @@ def test_a_kill_between_delete_and_post_leaves_nobody_without_credentials_after_
     old = growers(3)
     connected_elsewhere(desk.at(server), old)
     file = write(renewed(old))
-    process = start("run", file, "--if-exists", "replace", "--rate", "0", env=server.environment)
+    process = start("run", file, *REPLACE_ALL, "--rate", "0", env=server.environment)
     while connected(server):
         time.sleep(0.02)
     process.kill()

@@ -68,7 +68,15 @@ def test_what_somebody_changed_since_stays_also_when_its_events_were_checked(des
     server = leaf()
     ran = desk.at(server).run(write(growers(3)), "--no-events")
     rows = [*renewed(growers(1)), *growers(3)[1:]]
-    desk.run(write(rows, "new.csv"), "--if-exists", "replace", "--no-events", "--output", "elsewhere")
+    desk.run(
+        write(rows, "new.csv"),
+        "--if-exists",
+        "replace",
+        "--replace-healthy",
+        "--no-events",
+        "--output",
+        "elsewhere",
+    )
     assert desk("events", ran.folder.name, "--rate", "0").code == 0
     undone = undo(desk, ran)
     assert [row[1] for row in table(undone)] == ["changed", "deleted", "deleted"]
