@@ -11,7 +11,18 @@ from warp import BEGINNING
 from bulk_onboard.census import begin
 from bulk_onboard.facts import Forecast
 from bulk_onboard.foresee import asking, forecast, foreseen
-from bulk_onboard.model import Absent, Credential, Echo, Exists, IfExists, Intent, Refused, Status, Verdict
+from bulk_onboard.model import (
+    Absent,
+    Credential,
+    Echo,
+    Exists,
+    IfExists,
+    Intent,
+    Log,
+    Refused,
+    Status,
+    Verdict,
+)
 from bulk_onboard.policy.credentials import (
     Action,
     Finish,
@@ -37,8 +48,10 @@ def ends(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> Step:
     for answer in answers:
         if not isinstance(step, Next):
             break
-        assert step.progress.action is Action.ASK, "a dry run only asks"
-        step = foreseen(given_row, decide(step.progress, answer, policy, Moment(1e6, 0.5)), mode)
+        asks = step.progress.action is Action.ASK
+        assert asks or step.progress.action is Action.KEEP, "a dry run only asks"
+        verdict: Verdict | Log = answer if asks else Log(())
+        step = foreseen(given_row, decide(step.progress, verdict, policy, Moment(1e6, 0.5)), mode)
     return step
 
 

@@ -17,9 +17,10 @@ from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import enrolling, replies, user_pages
 from bulk_onboard.leaf.auth import Auth
+from bulk_onboard.leaf.comparison import Fields, fields_of
 from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.lines import Lines
-from bulk_onboard.leaf.replies import Fields, Reply, fields_of
+from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bulk_onboard.leaf.replies import Fields, Reply, after_post
+from bulk_onboard.leaf.comparison import Fields
+from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Heard, Message
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Payload, Transient
 

@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from bulk_onboard.domain.providers import ENVIRONMENT, Provider
 from bulk_onboard.leaf import event_log
+from bulk_onboard.leaf.comparison import Fields, compare_app, compare_secrets
 from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
     Created,
     Credential,
-    Echo,
     Events,
     EventsVerdict,
     Exists,
@@ -58,26 +57,6 @@ class Reply:
 
     def __repr__(self) -> str:
         return f"Reply(status={self.status}, body=***)"
-
-
-class Fields(NamedTuple):
-    """The names of a provider's fields that replies are compared by, as `fields_of` gives them.
-
-    ``secrets`` and ``names`` are the grower's, ``app`` those of the customer's application.
-    """
-
-    secrets: tuple[str, ...]
-    names: tuple[str, ...]
-    app: tuple[str, ...]
-
-
-def fields_of(provider: Provider) -> Fields:
-    """Return the names of a provider's fields."""
-    return Fields(
-        tuple(field.name for field in provider.grower_fields if field.secret),
-        tuple(field.name for field in provider.grower_fields if not field.secret),
-        tuple(field.name for field in provider.app_fields),
-    )
 
 
 class TooLarge(Exception):  # noqa: N818
@@ -309,60 +288,16 @@ def _credential(reply: Reply, ours: Payload, fields: Fields) -> Credential | Non
     if not isinstance(data.get("id"), str | int) or data["id"] == "":
         return None
     status, created = data.get("status"), _timestamp(data.get("createdTime"))
-    app, environment = _app(data, ours, fields)
+    app, environment = compare_app(data, ours, fields)
     return Credential(
         id=word(data["id"], ours.values()),
         status=word(status, ours.values()) if isinstance(status, str) else "",
         created=_on_our_clock(created, reply),
-        echo=_echo(data, ours, fields),
+        echo=compare_secrets(data, ours, fields),
         created_time=created.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if created else "",
         app=app,
         environment=environment,
     )
-
-
-def _app(data: Mapping[str, Any], ours: Payload, fields: Fields) -> tuple[Echo, str]:
-    """How the application's fields compare with ours, and the environment that is shown if it is another."""
-    found = Echo.UNKNOWN
-    for name in fields.app:
-        shown = data.get(name)
-        if name not in ours or not is_shown(shown):
-            continue
-        if name == ENVIRONMENT and shown.strip().casefold() != ours[name].strip().casefold():
-            return Echo.DIFFERENT, word(shown, ours.values())
-        if name != ENVIRONMENT and shown.strip() != ours[name].strip():
-            found = Echo.DIFFERENT
-        elif found is Echo.UNKNOWN:
-            found = Echo.SAME
-    return found, ""
-
-
-def _echo(data: Mapping[str, Any], ours: Payload, fields: Fields) -> Echo:
-    """The same secrets of another user name or organization are other credentials."""
-    found = Echo.UNKNOWN
-    for name in fields.names:
-        if name in ours and is_shown(value := data.get(name)) and value.casefold() != ours[name].casefold():
-            return Echo.DIFFERENT
-    for name in fields.secrets:
-        value = data.get(name)
-        if value is not None and value == ours.get(name):
-            found = Echo.SAME
-        elif name in ours and is_shown(value):
-            return Echo.DIFFERENT
-    return found
-
-
-# Nothing but blanks and mask characters, some of them in a row, as in "rt-1****" and "••••9f3a", or a word.
-_MASKED = re.compile(
-    r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}"
-    r"|\A\W*(?:redacted|hidden|masked|encrypted|protected|removed|omitted)\W*\Z",
-    re.IGNORECASE,
-)
-
-
-def is_shown(value: object) -> TypeGuard[str]:
-    """Whether an echoed secret is the real one, not blank and not masked."""
-    return isinstance(value, str) and not _MASKED.search(value)
 
 
 _NO_EVENTS_LIST = Ambiguous("unreadable-reply", "not a list of events")

@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.leaf import courier as module
 from bulk_onboard.leaf.client import LeafClient
+from bulk_onboard.leaf.comparison import Fields
 from bulk_onboard.leaf.courier import SIZE, Courier, _heard, packed, taken, told
 from bulk_onboard.leaf.courier_process import _Delivery
-from bulk_onboard.leaf.replies import Fields, Reply, after_post
+from bulk_onboard.leaf.replies import Reply, after_post
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Answer, Created, Credential, Echo, Secret, Transient
 from bulk_onboard.settings import LeafSettings, Login

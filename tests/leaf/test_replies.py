@@ -14,8 +14,8 @@ from aiohttp.client_reqrep import ConnectionKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulk_onboard.leaf.comparison import Fields
 from bulk_onboard.leaf.replies import (
-    Fields,
     Reply,
     TooLarge,
     after_delete,

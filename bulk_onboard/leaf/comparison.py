@@ -1,0 +1,78 @@
+"""Compare the fields of credentials that a reply shows with those of the row. Nothing of them is kept. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeGuard
+
+from bulk_onboard.domain.providers import ENVIRONMENT, Provider
+from bulk_onboard.leaf.scrub import word
+from bulk_onboard.model import Echo, Payload
+
+
+class Fields(NamedTuple):
+    """The names of a provider's fields that replies are compared by, as `fields_of` gives them.
+
+    ``secrets`` and ``names`` are the grower's, ``app`` those of the customer's application.
+    """
+
+    secrets: tuple[str, ...]
+    names: tuple[str, ...]
+    app: tuple[str, ...]
+
+
+def fields_of(provider: Provider) -> Fields:
+    """Return the names of a provider's fields."""
+    return Fields(
+        tuple(field.name for field in provider.grower_fields if field.secret),
+        tuple(field.name for field in provider.grower_fields if not field.secret),
+        tuple(field.name for field in provider.app_fields),
+    )
+
+
+def compare_app(data: Mapping[str, Any], ours: Payload, fields: Fields) -> tuple[Echo, str]:
+    """Return how the application's fields compare with ours, and the environment if it is another one."""
+    found = Echo.UNKNOWN
+    for name in fields.app:
+        shown = data.get(name)
+        if name not in ours or not is_shown(shown):
+            continue
+        if name == ENVIRONMENT and shown.strip().casefold() != ours[name].strip().casefold():
+            return Echo.DIFFERENT, word(shown, ours.values())
+        if name != ENVIRONMENT and shown.strip() != ours[name].strip():
+            found = Echo.DIFFERENT
+        elif found is Echo.UNKNOWN:
+            found = Echo.SAME
+    return found, ""
+
+
+def compare_secrets(data: Mapping[str, Any], ours: Payload, fields: Fields) -> Echo:
+    """Return how the grower's fields compare with ours.
+
+    The same secrets of another user name or organization are other credentials.
+    """
+    found = Echo.UNKNOWN
+    for name in fields.names:
+        if name in ours and is_shown(value := data.get(name)) and value.casefold() != ours[name].casefold():
+            return Echo.DIFFERENT
+    for name in fields.secrets:
+        value = data.get(name)
+        if value is not None and value == ours.get(name):
+            found = Echo.SAME
+        elif name in ours and is_shown(value):
+            return Echo.DIFFERENT
+    return found
+
+
+# Nothing but blanks and mask characters, some of them in a row, as in "rt-1****" and "••••9f3a", or a word.
+_MASKED = re.compile(
+    r"\A[*•●xX…. ]*\Z|\*{2}|[•●…]|\.{3}|[xX]{5}"
+    r"|\A\W*(?:redacted|hidden|masked|encrypted|protected|removed|omitted)\W*\Z",
+    re.IGNORECASE,
+)
+
+
+def is_shown(value: object) -> TypeGuard[str]:
+    """Whether an echoed secret is the real one, not blank and not masked."""
+    return isinstance(value, str) and not _MASKED.search(value)
