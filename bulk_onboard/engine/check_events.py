@@ -15,7 +15,18 @@ from bulk_onboard.engine.ports import Connection, Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry, RecordedEvent
 from bulk_onboard.facts import Observer, RowChecked
-from bulk_onboard.model import Absent, Credential, Echo, Event, Events, Exists, Health, Payload, Status
+from bulk_onboard.model import (
+    NOT_AS_ASKED,
+    Absent,
+    Credential,
+    Echo,
+    Event,
+    Events,
+    Exists,
+    Health,
+    Payload,
+    Status,
+)
 from bulk_onboard.policy.credentials import difference
 from bulk_onboard.policy.health import (
     CODES_OF_HEALTH,
@@ -34,7 +45,7 @@ Recall = Callable[[Entry], RecordedEvent | None]
 # Leaf's logs cover so long: an older event is not missing from one, it has left it.
 LOG_COVERS = timedelta(days=29)
 # That Leaf holds something else is worth more to know than that no event has come yet.
-DIFFERENCES = frozenset({"token-changed", "app-changed", "environment-changed"})
+DIFFERENCES = frozenset({*NOT_AS_ASKED, "token-changed"})
 # Growers without a log that are waited for, before a provider without logs is waited for no longer.
 ENOUGH = 3
 

@@ -1,4 +1,4 @@
-"""Compare the fields of credentials that a reply shows with those of the row. Nothing of them is kept. Pure."""
+"""Compare the fields of credentials that a reply shows with those of the row; keep nothing of them. Pure."""
 
 from __future__ import annotations
 

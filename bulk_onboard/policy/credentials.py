@@ -15,6 +15,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from bulk_onboard.model import (
+    APP_CHANGED,
+    ENVIRONMENT_CHANGED,
     Absent,
     Ambiguous,
     Created,
@@ -190,7 +192,7 @@ def _left(credential: Credential, policy: Policy, message: str = "") -> Finish:
 def difference(credential: Credential) -> str:
     """Return the code that says how credentials at Leaf differ from the row's."""
     if credential.app is Echo.DIFFERENT:
-        return "environment-changed" if credential.environment else "app-changed"
+        return ENVIRONMENT_CHANGED if credential.environment else APP_CHANGED
     return "token-changed" if credential.echo is Echo.DIFFERENT else "already-connected"
 
 
