@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import chain, count
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,9 @@ from bulk_onboard.cli import options, suggest, words
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, require_named, say
 from bulk_onboard.domain.codes import hint
+from bulk_onboard.errors import OutputError
 from bulk_onboard.facts import Cause
-from bulk_onboard.where import is_pattern, pattern_name, shown
+from bulk_onboard.where import is_pattern, pattern_name, scheme, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,16 +90,18 @@ def command(
 class Written:
     """The files of one check.
 
-    ``missing``: what the workbook lacks of the original; ``next``: the command for it; ``repairs``: by code.
+    ``problems`` is None if it cannot be written, for the reason ``unwritten``; ``missing``: what the workbook
+    lacks of the original; ``next``: the command for it; ``repairs``: by code.
     """
 
-    problems: Path
+    problems: Path | None
     annotated: Path | None = None
     missing: Sequence[str] = ()
     next: str = ""
     fixed: Path | None = None
     repairs: Sequence[Cause] = ()
     repairs_file: Path | None = None
+    unwritten: str = ""
 
 
 def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> int:
@@ -114,7 +119,9 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
             found = validate_file(source, settings, display)
         finally:
             display.close()
-        written = _write(source, found, wanted, path, settings)
+        unwritten = _write_problems(file, found, path)
+        written = _write(source, found, wanted, None if unwritten else path, settings)
+        written = replace(written, unwritten=unwritten)
         ranges = row_ranges(source)
     say(json.dumps(as_data(found, written), indent=2) if as_json else in_words(found, written))
     if ranges:
@@ -122,11 +129,24 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     return found.exit_code
 
 
-def _write(source: Source, found: Validation, wanted: Wanted, path: Path, settings: Settings) -> Written:
+def _write_problems(file: str, found: Validation, path: Path) -> str:
+    """Write problems.csv, and beside it which input it is about; why that is impossible, "" if it is done."""
+    from bulk_onboard.report.files import write_json, write_problems  # noqa: PLC0415
+
+    try:
+        write_problems(path, found.table)
+        write_json(path.with_name(_OWNER), {"input": found.source, "id": _identity(file)})
+    except OutputError as error:
+        return str(error)
+    return ""
+
+
+def _write(
+    source: Source, found: Validation, wanted: Wanted, problems: Path | None, settings: Settings
+) -> Written:
     from bulk_onboard.findings import causes  # noqa: PLC0415
     from bulk_onboard.report.files import write_problems  # noqa: PLC0415
 
-    write_problems(path, found.table)
     missing: Sequence[str] = ()
     following = ""
     repairs: Sequence[Cause] = ()
@@ -138,18 +158,43 @@ def _write(source: Source, found: Validation, wanted: Wanted, path: Path, settin
         missing, following = made.missing, made.commands[0 if found.invalid else 1]
     if wanted.fix:
         table: pd.DataFrame = fixed(source, found, wanted.fix)
-        beside, repairs = path.with_name("repairs.csv"), tuple(causes(table, "repaired"))
-        write_problems(beside, table)
-    return Written(path, wanted.annotate, missing, following, wanted.fix, repairs, beside)
+        repairs = tuple(causes(table, "repaired"))
+        if problems:
+            beside = write_problems(problems.with_name("repairs.csv"), table)
+    return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, beside)
+
+
+# Beside problems.csv: which input it is about.
+_OWNER = "input.json"
 
 
 def problems_path(file: str, folder: Path) -> Path:
-    """One place per file, so that checking again after a correction replaces what is out of date."""
+    """One place per input, so that checking again after a correction replaces what is out of date.
+
+    Another input of the same name gets a place of its own.
+    """
     stem = "stdin" if file == "-" else Path(shown(file)).stem
     if is_pattern(file):
         # What stands for other letters is no good in the name of a folder.
         stem = re.sub(r"[*?[\]/\\]+", "-", pattern_name(file).partition(".")[0]).strip("-")
-    return folder / f"validate-{stem or 'file'}" / "problems.csv"
+    base = f"validate-{stem or 'file'}"
+    names = chain([base], (f"{base}-{number}" for number in count(2)))
+    return next(folder / name / "problems.csv" for name in names if _is_free(folder / name, file))
+
+
+def _is_free(place: Path, file: str) -> bool:
+    """Whether no other input has its problems there."""
+    try:
+        owner = json.loads((place / _OWNER).read_bytes())
+    except (OSError, ValueError):
+        return True
+    return not isinstance(owner, dict) or owner.get("id") == _identity(file)
+
+
+def _identity(file: str) -> str:
+    """A digest of where an input is: its address may be signed."""
+    where = file if file == "-" or scheme(file) is not None else str(Path(file).absolute())
+    return blake2b(where.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def as_data(found: Validation, written: Written) -> dict[str, Any]:
@@ -163,7 +208,7 @@ def as_data(found: Validation, written: Written) -> dict[str, Any]:
         "problems": [_group(cause) for cause in found.problems],
         "repeats": [_group(cause) for cause in found.repeats],
         "warnings": [_group(cause) for cause in found.warnings],
-        "file": str(written.problems),
+        "file": str(written.problems) if written.problems else None,
         "exitCode": int(found.exit_code),
     }
     if written.annotated:
@@ -172,9 +217,8 @@ def as_data(found: Validation, written: Written) -> dict[str, Any]:
         }  # fmt: skip
     if written.fixed:
         repairs = [_group(cause) for cause in written.repairs]
-        data["fixed"] = {
-            "file": str(written.fixed), "repairs": repairs, "repairsFile": str(written.repairs_file)
-        }  # fmt: skip
+        beside = str(written.repairs_file) if written.repairs_file else None
+        data["fixed"] = {"file": str(written.fixed), "repairs": repairs, "repairsFile": beside}
     return data
 
 
@@ -195,12 +239,16 @@ def in_words(found: Validation, written: Written) -> str:
         lines += _section("Repaired", written.repairs) or ["", "Nothing to repair."]
     if found.problems:
         lines += ["", "`bulk-onboard explain CODE` says more about a code."]
-    lines += ["", f"Row by row: {written.problems}"]
+    if written.problems:
+        lines += ["", f"Row by row: {written.problems}"]
+    else:
+        lines += ["", *wrap(f"Note: {written.unwritten}", _LINE, break_long_words=False)]
     if written.annotated:
         lines += [f"With marks: {written.annotated}", f"Then:       {written.next}"]
         lines += _wrapped(f"It lacks: {'; '.join(written.missing)}." if written.missing else "", 2)
     if written.fixed:
-        lines.append(f"Repaired:   {written.fixed} (each repair: {written.repairs_file})")
+        each = f" (each repair: {written.repairs_file})" if written.repairs_file else ""
+        lines.append(f"Repaired:   {written.fixed}{each}")
         lines += _wrapped(_left(found), 2)
     return "\n".join(lines)
 

@@ -44,3 +44,26 @@ def test_how_a_file_is_read_is_shown_before_and_after(desk: Desk) -> None:
     (ran.folder / "summary.json").unlink()
     assert desk("report", ran.folder.name).code == 0
     assert {path.name: path.read_bytes() for path in newest().iterdir()} == before
+
+
+def test_inputs_of_one_name_have_their_problems_in_different_places(desk: Desk) -> None:
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "growers.csv").write_text(f"leafUserId,refreshToken\n{folder}-is-no-id,rt-aaabbb\n")
+    for file in ("a/growers.csv", "b/growers.csv", "a/growers.csv", str(Path("b/growers.csv").absolute())):
+        assert desk("validate", file).code == 1
+    found = {path.parent.name: path.read_text() for path in Path("reports").glob("*/problems.csv")}
+    assert set(found) == {"validate-growers", "validate-growers-2"}
+    assert all(text.count("bad-leaf-user-id") == 1 for text in found.values())
+    told = json.loads(desk("validate", "b/growers.csv", "--json").out)
+    assert Path(told["file"]) == Path("reports/validate-growers-2/problems.csv")
+
+
+def test_findings_are_shown_where_nothing_can_be_written(desk: Desk) -> None:
+    Path("growers.csv").write_text("leafUserId,refreshToken\nno-id,rt-aaabbb\n")
+    Path("reports").write_text("a file, in which there is no place for another")
+    checked = desk("validate", "growers.csv", "--fix", "fixed.csv")
+    assert (checked.code, "bad-leaf-user-id" in checked.out) == (1, True)
+    assert "Note: reports/validate-growers/problems.csv cannot be written" in checked.out.replace("\n", " ")
+    assert Path("fixed.csv").is_file()
+    assert json.loads(desk("validate", "growers.csv", "--json").out)["file"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from bulk_onboard.model import Secret
 from bulk_onboard.sandbox import Behaviour
 from bulk_onboard.sandbox.behaviour import Account
 
-from .support import PLANTED, Desk, Server, grower, growers, write
+from .support import APP, PLANTED, Desk, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 
@@ -110,12 +111,18 @@ def test_another_file_of_settings_is_named(desk: Desk, leaf: Leaf) -> None:
     assert not Path("reports").exists()
 
 
-def test_the_toml_file_of_the_samples_is_understood(desk: Desk, leaf: Leaf) -> None:
-    desk.at(leaf())
-    sample = Path(__file__).parents[2] / "samples"
-    ran = desk.run(str(sample / "growers.csv"), "--config", str(sample / "bulk-onboard.toml"), "--limit", "2")
+def test_the_toml_file_of_the_samples_can_be_copied_as_it_is(desk: Desk, leaf: Leaf) -> None:
+    server = leaf()
+    desk.at(server)
+    shutil.copy(Path(__file__).parents[2] / "samples/bulk-onboard.toml", "bulk-onboard.toml")
+    ran = desk.run(write(growers(1)))
     assert ran.code == 0
-    assert ran.rows[0]["growerName"] == "Simon Brandt"
+    assert {path.suffix for path in ran.folder.iterdir()} == {".csv", ".html", ".json"}
+    for name in APP:
+        desk.set(name, None)
+    ran = desk.run(write(growers(2)))
+    assert (ran.code, server.posts) == (2, 1)
+    assert "RAVEN_CLIENT_ID" in ran.err
 
 
 def test_practice_never_mixes_with_the_real_leaf(desk: Desk, leaf: Leaf) -> None:
