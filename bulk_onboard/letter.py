@@ -9,9 +9,13 @@ from bulk_onboard.concerns import Change
 from bulk_onboard.errors import ExitCode
 
 
-def title(name: str, end: End, attention: int = 0) -> str:
-    """One line, with the name of the file. ``attention``: how many rows need it."""
-    return f"bulk-onboard: {_headline(end, attention)} ({name})"
+def title(name: str, end: End, attention: int = 0, token_changed: int = 0) -> str:
+    """One line, with the name of the file. ``attention``: how many rows need it.
+
+    ``token_changed``: for how many rows Leaf holds another token than the file.
+    """
+    rotated = f", {_rows(token_changed)} with another token at Leaf" if token_changed else ""
+    return f"bulk-onboard: {_headline(end, attention)}{rotated} ({name})"
 
 
 def _headline(end: End, attention: int) -> str:

@@ -61,6 +61,13 @@ def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
         yield Gauge("bulk_onboard_start_timestamp_seconds", "When it began.", [({}, began)])
     yield Gauge("bulk_onboard_rows", "Rows of the file by status.", _by("status", summary["counts"]))
     yield Gauge("bulk_onboard_checked_rows", "Connected rows by health.", _by("health", summary["health"]))
+    causes = summary.get("causes", ())
+    changed = sum(cause["count"] for cause in causes if cause["code"] == "token-changed")
+    yield Gauge(
+        "bulk_onboard_token_changed_rows",
+        "Connected rows for which Leaf holds another token than the file.",
+        [({}, float(changed))],
+    )
     methods = {name: requests[name] for name in ("get", "post", "delete")}
     yield Gauge("bulk_onboard_requests", "Requests sent to Leaf by method.", _by("method", methods))
     throttled = float(requests["throttled"])

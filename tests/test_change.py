@@ -96,3 +96,9 @@ def test_of_a_first_run_nothing_is_said_to_have_changed() -> None:
 )  # fmt: skip
 def test_the_title_says_it_in_one_line(end: End, attention: int, headline: str) -> None:
     assert letter.title("growers.csv", end, attention) == f"bulk-onboard: {headline} (growers.csv)"
+
+
+def test_the_title_names_tokens_that_leaf_refreshed() -> None:
+    end = End(ExitCode.OK, last=ExitCode.OK)
+    title = letter.title("growers.csv", end, 0, 12)
+    assert title == "bulk-onboard: all is well, 12 rows with another token at Leaf (growers.csv)"

@@ -15,6 +15,7 @@ NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 SUMMARY: dict[str, Any] = {
     "counts": {"created": 50, "existing": 999_950, "failed": 0},
     "health": {"healthy": 50, "unhealthy": 0, "pending": 0},
+    "causes": [{"status": "existing", "code": "token-changed", "count": 4, "rows": [3], "message": ""}],
     "requests": {"total": 100, "get": 50, "post": 50, "delete": 0, "throttled": 3},
     "startedAt": "2026-11-23T02:29:52.500Z",
     "seconds": 7.5,
@@ -37,6 +38,7 @@ def test_the_text_has_every_number_of_the_summary() -> None:
     assert told[f'bulk_onboard_rows{{{job},status="existing"}}'] == 999_950
     assert told[f'bulk_onboard_checked_rows{{{job},health="healthy"}}'] == 50
     assert told[f'bulk_onboard_requests{{{job},method="post"}}'] == 50
+    assert told[f"bulk_onboard_token_changed_rows{{{job}}}"] == 4
     assert told[f"bulk_onboard_requests_throttled{{{job}}}"] == 3
     assert told[f"bulk_onboard_duration_seconds{{{job}}}"] == 7.5
     assert told[f"bulk_onboard_exit_code{{{job}}}"] == 0

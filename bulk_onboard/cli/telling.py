@@ -55,7 +55,7 @@ class Telling:
         run_id = result.info.run_id
         self._tell(
             end,
-            letter.title(self._name, end, _attention(result.summary)),
+            letter.title(self._name, end, _attention(result.summary), _token_changed(result.summary)),
             lambda: letter.body(end, result.words(_WIDTH), run_id, last.run_id if last else None),
             result.summary,
         )
@@ -105,6 +105,11 @@ def _messenger(night: NightSettings) -> Messenger | None:
     from bulk_onboard.notify.message import Messenger  # noqa: PLC0415
 
     return Messenger(night.notify)
+
+
+def _token_changed(summary: dict[str, Any]) -> int:
+    causes = summary.get("causes", ())
+    return sum(int(cause["count"]) for cause in causes if cause["code"] == "token-changed")
 
 
 def _attention(summary: dict[str, Any]) -> int:

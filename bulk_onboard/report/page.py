@@ -76,6 +76,7 @@ def render(info: RunInfo, tally: Tally, extract: Extract) -> str:
         verdict=verdict(info, tally, code),
         advice=list(advice(info, tally, code)),
         causes=[_told(cause) for cause in tally.causes[:CAUSES]],
+        notes=[_told(cause) for cause in tally.notes],
         other_causes=len(tally.causes[CAUSES:]),
         parts=list(_parts(tally)),
         statuses=list(_bars(tally.counts, tally.rows)),

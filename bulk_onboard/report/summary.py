@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bulk_onboard.domain.codes import hint
+from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Health, Status
 from bulk_onboard.newcomers import Origin
 from bulk_onboard.report.safe import plain
-from bulk_onboard.report.tally import OFF_PLAN, Tally, exit_code
+from bulk_onboard.report.tally import OFF_PLAN, ROTATED, Tally, exit_code
 from bulk_onboard.report.wording import growers, length, number, rows, status, times
 from bulk_onboard.stamp import from_text, to_text
 
@@ -31,7 +31,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "rows": info.rows,
         "counts": dict(tally.counts),
         "health": dict(tally.health),
-        "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in tally.causes],
+        "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*tally.causes, *tally.notes)],
         **sent(info),
         "exitCode": int(exit_code(tally, info)),
         "stopReason": info.stop_reason,
@@ -85,6 +85,7 @@ def words(
         wrapped(verdict(info, tally, code), width),
         [line for part in _numbers(info, tally, users or {}) for line in wrapped(part, width, "  ")],
         list(_causes(tally, width)),
+        list(_notes(tally, width)),
         list(_places(files)),
         list(_next_steps(info, tally, code, width)),
     ]
@@ -109,16 +110,16 @@ def verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
         return _foretold(tally)
     match code:
         case ExitCode.OK:
-            return _all_well(tally)
+            return _all_well(tally) + _rotated(tally)
         case ExitCode.BUG:
             return (
                 f"This is a bug in bulk-onboard: {info.rows:,} rows were read, but the report counts"
                 f" {sum(tally.counts.values()):,}. Please report it; running again is safe."
             )
         case ExitCode.INTERRUPTED:
-            return f"Interrupted: {_so_far(tally)}."
+            return f"Interrupted: {_so_far(tally)}.{_rotated(tally)}"
         case ExitCode.ATTENTION:
-            return f"{_so_far(tally)}, {_attention(tally)}."
+            return f"{_so_far(tally)}, {_attention(tally)}.{_rotated(tally)}"
         case _:
             return f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. {_so_far(tally)}."
 
@@ -132,11 +133,17 @@ def _all_well(tally: Tally) -> str:
     return f"All {total:,} growers are connected.{more}"
 
 
+def _rotated(tally: Tally) -> str:
+    """Leaf refreshes tokens itself: no reason to act, but never silent."""
+    count = tally.noted(ROTATED)
+    return f" Leaf holds another token than the file for {growers(count)} ({ROTATED})." if count else ""
+
+
 def _foretold(tally: Tally) -> str:
     counts = tally.counts
     told = [f"{growers(counts.get(Status.WOULD_CREATE, 0))} would be connected"]
     if replaced := counts.get(Status.WOULD_REPLACE, 0):
-        healthy = tally.noted.get("replaces-healthy", 0)
+        healthy = tally.noted("replaces-healthy")
         at_stake = f" ({healthy:,} of them healthy)" if healthy else ""
         told.append(f"{replaced:,} would get new credentials{at_stake}")
     told.append(f"{counts[Status.EXISTING]:,} are connected already")
@@ -212,6 +219,15 @@ def _causes(tally: Tally, width: int) -> Iterator[str]:
     if rest := tally.causes[SHOWN:]:
         others = rows(sum(cause.count for cause in rest))
         yield from wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, "  ")
+
+
+def _notes(tally: Tally, width: int) -> Iterator[str]:
+    if tally.notes:
+        yield "For information:"
+    for cause in tally.notes:
+        yield from _cause(cause, width)
+        if known := lookup(cause.code):
+            yield from wrapped(known.meaning, width, "      ")
 
 
 def _cause(cause: Cause, width: int) -> Iterator[str]:

@@ -18,8 +18,9 @@ from bulk_onboard.texts import only_value
 FIRST = 5
 
 _KNOWN = [status.value for status in Status]
-# Codes of rows that are well, and still worth a word.
-NOTED = frozenset({"token-changed", "settled-by-time", "ownership-unclear", "replaces-healthy"})
+# Codes of rows that need no attention, and are reported all the same.
+ROTATED = "token-changed"
+NOTED = (ROTATED, "settled-by-time", "ownership-unclear", "replaces-healthy")
 # What keeps a row from being carried out as planned.
 OFF_PLAN = ("plan-outdated", "not-in-plan")
 _CONNECTED = [Status.CREATED.value, Status.EXISTING.value]
@@ -42,8 +43,8 @@ class Tally:
         self.off_plan: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._healths: Counter[str] = Counter()
-        self._codes: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
+        self._notes: dict[tuple[str, str], _Group] = {}
         self._of_provider: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, page: pd.DataFrame) -> pd.DataFrame:
@@ -57,9 +58,11 @@ class Tally:
         self._count_providers(page, statuses)
         healths = _counted(page["health"])
         self._healths.update(healths)
-        self._codes.update(_counted(page["code"]))
         if self._planned:
             self.off_plan.update(_counted(page["code"][page["code"].isin(OFF_PLAN)]))
+        noted = page["code"].isin(NOTED)
+        if noted.any():
+            _group(self._notes, page[noted])
         changed = page["code"].isin(NOT_AS_ASKED)
         if not (statuses.keys() & _TO_LOOK_AT or Health.UNHEALTHY in healths or changed.any()):
             return page[:0]  # as in most pages of most nights
@@ -70,7 +73,7 @@ class Tally:
             return page[:0]
         shown = page["status"].where(~unhealthy, Health.UNHEALTHY.value)
         found = page.assign(status=shown)[wanted]
-        self._group(found)
+        _group(self._causes, found)
         return found
 
     def _count_providers(self, page: pd.DataFrame, statuses: Mapping[str, int]) -> None:
@@ -80,12 +83,6 @@ class Tally:
             return
         for name, rows in page["status"].groupby(names):
             self._of_provider[str(name)].update(_counted(rows))
-
-    def _group(self, page: pd.DataFrame) -> None:
-        for (status, code), found in page.groupby(["status", "code"], sort=False):
-            group = self._causes.setdefault((str(status), str(code)), _Group(str(found["message"].iloc[0])))
-            group.count += len(found)
-            group.rows += [int(row) for row in found["row"].head(FIRST - len(group.rows))]
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -104,9 +101,13 @@ class Tally:
         return {health.value: self._healths[health.value] for health in Health}
 
     @property
-    def noted(self) -> Mapping[str, int]:
-        """Rows by those of their codes that are `NOTED`, the most frequent first."""
-        return {code: count for code, count in self._codes.most_common() if code in NOTED}
+    def notes(self) -> tuple[Cause, ...]:
+        """The rows that need no attention but are reported (`NOTED`), by reason, the most frequent first."""
+        return _as_causes(self._notes)
+
+    def noted(self, code: str) -> int:
+        """How many rows have this code of `NOTED`."""
+        return sum(group.count for (_, name), group in self._notes.items() if name == code)
 
     @property
     def unknown(self) -> int:
@@ -116,11 +117,7 @@ class Tally:
     @property
     def causes(self) -> tuple[Cause, ...]:
         """The rows somebody should look at, by reason, the most frequent first."""
-        found = [
-            Cause(status, code, group.count, tuple(group.rows), group.message)
-            for (status, code), group in self._causes.items()
-        ]
-        return tuple(sorted(found, key=lambda cause: (-cause.count, cause.rows)))
+        return _as_causes(self._causes)
 
     @property
     def growers(self) -> int:
@@ -143,6 +140,21 @@ class Tally:
     def attention(self) -> int:
         """How many rows somebody should look at."""
         return sum(group.count for group in self._causes.values())
+
+
+def _group(groups: dict[tuple[str, str], _Group], page: pd.DataFrame) -> None:
+    for (status, code), found in page.groupby(["status", "code"], sort=False):
+        group = groups.setdefault((str(status), str(code)), _Group(str(found["message"].iloc[0])))
+        group.count += len(found)
+        group.rows += [int(row) for row in found["row"].head(FIRST - len(group.rows))]
+
+
+def _as_causes(groups: Mapping[tuple[str, str], _Group]) -> tuple[Cause, ...]:
+    found = [
+        Cause(status, code, group.count, tuple(group.rows), group.message)
+        for (status, code), group in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda cause: (-cause.count, cause.rows)))
 
 
 def exit_code(tally: Tally, info: RunInfo) -> ExitCode:

@@ -20,7 +20,7 @@ from .support import PLANTED, Desk, Ran, Server, as_csv, grower, growers, held, 
 Leaf = Callable[..., Server]
 SAMPLES = Path(__file__).parents[2] / "samples"
 SUMMARY_KEYS = [
-    "runId", "provider", "input", "rows", "counts", "health", "requests", "rate",
+    "runId", "provider", "input", "rows", "counts", "health", "causes", "requests", "rate",
     "startedAt", "finishedAt", "seconds", "exitCode", "stopReason", "providers", "environment",
     "users",
 ]  # fmt: skip

@@ -200,3 +200,19 @@ def test_lengths_of_time_are_those_of_the_times_that_the_ledger_keeps() -> None:
     run = run_of(1, finished_at=STARTED + timedelta(microseconds=100_900))
     again = run_of(1, finished_at=STARTED + timedelta(milliseconds=100))
     assert summary(run, tally) == summary(again, tally)
+
+
+def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_no_attention() -> None:
+    rotated = [Entry(row, "existing", code="token-changed") for row in (2, 3)]
+    tally = tally_of(*rotated, Entry(4, "created", code="token-changed"), Entry(5, "created"))
+    assert first_line(tally).startswith("All 4 growers are connected. Leaf holds another token than the file")
+    assert tally.attention == 0
+    found = summary(run_of(4), tally)
+    assert [(each["status"], each["code"], each["count"]) for each in found["causes"]] == [
+        ("existing", "token-changed", 2),
+        ("created", "token-changed", 1),
+    ]
+    assert found["exitCode"] == 0
+    closing = told(tally)
+    assert "For information" in closing
+    assert "Leaf refreshes tokens itself" in " ".join(closing.split())
