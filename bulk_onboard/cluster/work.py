@@ -17,6 +17,7 @@ from bulk_onboard.engine.left import left_to_do
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import provider_named
 from bulk_onboard.engine.phases import Phases, policy_of
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.surprises import new_growers
 from bulk_onboard.engine.survey import Survey, read_through, rows_to_check
@@ -189,5 +190,6 @@ def _phases(station: Station, errand: Errand, journal: Journal[Entry], hand: Han
         stop=hand.stop,
         facts=Observing(station.facts, hand.stop, policy.patience),
         policy=policy,
+        brake=ReplacementBrake(hand.stop),
         keeper=KeptInLedger(station.ledger, station.job.run_no),
     )

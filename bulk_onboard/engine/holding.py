@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError
-from bulk_onboard.model import StillValid, always
+from bulk_onboard.model import StillValid, Urgency, always
 
 LOOK = 0.5  # seconds
 # From the moment when a lock is lost to the last request that may still go out, with some to spare.
@@ -29,7 +29,7 @@ class Turns(Protocol):
 
     @property
     def rate(self) -> float: ...
-    async def turn(self, *, urgent: bool, still_valid: StillValid) -> float | None: ...
+    async def turn(self, *, urgency: Urgency, still_valid: StillValid) -> float | None: ...
     def hold(self, seconds: float) -> None: ...
     def passed(self, turn: float) -> None: ...
     def throttled(self, turn: float, after: float | None) -> None: ...
@@ -50,13 +50,15 @@ class Covered:
         """Requests per second that may go out now, 0 if there is no ceiling."""
         return self._turns.rate
 
-    async def turn(self, *, urgent: bool = False, still_valid: StillValid = always) -> float | None:
+    async def turn(
+        self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
+    ) -> float | None:
         """Return when the next request may go out, or None if it is not valid any more.
 
         Raises LedgerBusy, LedgerError if the lock is lost.
         """
         while True:
-            turn = await self._turns.turn(urgent=urgent, still_valid=still_valid)
+            turn = await self._turns.turn(urgency=urgency, still_valid=still_valid)
             if turn is None or self._lock.is_sure():
                 return turn
             await asyncio.sleep(LOOK)  # and stand in line again: all at once would be too many

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, assert_never
+from typing import Protocol, TypeGuard, assert_never
 
 from bulk_onboard.engine.ports import Connection, Journal, Keeper
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import LoginRefused
@@ -45,6 +46,7 @@ from bulk_onboard.policy.credentials import (
 )
 from bulk_onboard.policy.evidence import Evidence
 from bulk_onboard.policy.ownership import Owner, owner_of_shown
+from bulk_onboard.policy.replacements import Replaced, result_of
 from bulk_onboard.stamp import to_text
 
 
@@ -88,7 +90,7 @@ class Onboarding:
     """What all rows share. ``slots`` bounds the rows between an intent and an answer; waiting rows hold none.
 
     ``draw`` gives random numbers in [0, 1), ``now`` the UTC time. ``keeper`` puts aside what a replacement
-    takes away. ``guide`` has the last word on what is done.
+    takes away. ``guide`` has the last word on what is done. ``brake`` bounds the replacements.
     """
 
     leaf: Connection
@@ -99,6 +101,7 @@ class Onboarding:
     slots: asyncio.Semaphore
     draw: Callable[[], float]
     keeper: Keeper
+    brake: ReplacementBrake
     now: Callable[[], datetime] = utc_now
     guide: Guide = UNGUIDED
 
@@ -118,6 +121,7 @@ class _Life:
         self._leaf = shared.leaf.of(row.provider)
         self._attempts = 0
         self._on_the_wire = False
+        self._replaces = False
         self._asked_at = 0.0
         self._evidence: Evidence | None = None
         self._started_at = to_text(shared.now())
@@ -129,18 +133,23 @@ class _Life:
 
     async def live(self) -> None:
         """Until there is an outcome, also when interrupted or when our login is refused."""
+        finish: Finish | None = None
         try:
             finish = await self._to_the_end()
         except LoginRefused:
             self._on_the_wire = False
-            self._settle(self._unfinished("login-refused"))
+            finish = self._unfinished("login-refused")
             raise
         except asyncio.CancelledError:
             if self._last or self._progress.posted:
-                self._settle(self._unfinished("interrupted"))
+                finish = self._unfinished("interrupted")
             raise
-        if finish:
-            self._settle(finish)
+        finally:
+            if finish:
+                self._settle(finish)
+            if self._replaces:
+                result = result_of(self._progress, finish) if finish else Replaced.NOTHING_DELETED
+                self._shared.brake.end(result)
 
     async def _to_the_end(self) -> Finish | None:
         """None: the run stopped before this row's turn had come."""
@@ -148,6 +157,7 @@ class _Life:
             return None if self._shared.stop.draining else self._begun
         clock = self._clock = asyncio.get_running_loop().time
         began: float | None = None
+        await self._shared.brake.room()
         while True:
             async with self._shared.slots:
                 if began is None and self._shared.stop.draining:
@@ -155,7 +165,7 @@ class _Life:
                 began = began or clock()
                 step = await self._step(began)
                 # Nobody else comes in between: a grower is not without credentials for longer than must be.
-                while isinstance(step, Next) and not step.after and step.progress.action is not Action.ASK:
+                while self._goes_on(step):
                     self._progress = step.progress
                     step = await self._step(began)
             if isinstance(step, Finish):
@@ -163,6 +173,19 @@ class _Life:
             self._progress = step.progress
             if step.after and not await self._shared.stop.pause(step.after):
                 return stopped(step.progress, "interrupted")
+            if step.progress.action is Action.KEEP and not await self._may_replace():
+                return stopped(step.progress, "interrupted")
+
+    def _goes_on(self, step: Step) -> TypeGuard[Next]:
+        """Whether the next step comes at once, without giving the slot back."""
+        if isinstance(step, Finish) or step.after or step.progress.action is Action.ASK:
+            return False
+        return self._replaces or step.progress.action is not Action.KEEP
+
+    async def _may_replace(self) -> bool:
+        """Wait until one more grower may lose the old credentials; no slot is held meanwhile."""
+        self._replaces = self._replaces or await self._shared.brake.start()
+        return self._replaces
 
     async def _step(self, began: float) -> Step:
         """Do what is next, and decide what then; ``began``: when the row's first request was due."""

@@ -25,6 +25,7 @@ from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, Journal, Keeper, Users
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import (
@@ -93,6 +94,7 @@ class Phases:
     facts: Observing
     policy: Policy
     keeper: Keeper
+    brake: ReplacementBrake
     users: Users | None = None
     census: Census | None = None
     reception: Reception | None = None
@@ -232,6 +234,7 @@ class Phases:
             slots=asyncio.Semaphore(self.in_flight),
             draw=random.random,
             keeper=self.keeper,
+            brake=self.brake,
             guide=self.guided(self.census),
         )
         rows = rows_to_do(scan, found, wanted)

@@ -32,6 +32,7 @@ from bulk_onboard.engine.opening import (
 )
 from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.planned import KeepingTo, restricted
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import new_growers, surprises
@@ -327,6 +328,7 @@ class _Run:
                     stop=self._stop,
                     facts=self._facts,
                     policy=policy_of(self._settings),
+                    brake=ReplacementBrake(self._stop),
                     keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                     users=client,
                     connections=connections,

@@ -10,12 +10,9 @@ from typing import NamedTuple
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import RowFinished
 from bulk_onboard.model import Status
-from bulk_onboard.policy.progress import LEFT_WITHOUT
 from bulk_onboard.settings import Safety
 
 ALIKE = 20
-# Growers in a row that lost their credentials to a replacement that then failed: each is one too many.
-LEFT_IN_A_ROW = 3
 
 # Ends of rows that say: Leaf, or the way to it, is out of order. Nothing is wrong with the row.
 OUT_OF_ORDER = frozenset(
@@ -66,6 +63,10 @@ class StopSignal:
         """Whether nothing is to be waited for any more."""
         return self._aborting.is_set()
 
+    async def drained(self) -> None:
+        """Return when no new row may start."""
+        await self._draining.wait()
+
     async def aborted(self) -> None:
         """Return when the run has to end at once."""
         await self._aborting.wait()
@@ -104,7 +105,6 @@ class Watch:
         self._finished = 0
         self._failures = 0
         self._out_of_order = 0
-        self._left_without = 0
 
     def reason_to_stop(self, fact: RowFinished) -> str | None:
         """Why to stop after this row; None to go on."""
@@ -114,16 +114,9 @@ class Watch:
         self._out_of_order = self._out_of_order + 1 if bad and fact.code in OUT_OF_ORDER else 0
         if self._finished <= ALIKE:
             self._ends[End(fact.status, fact.code)] += 1
-        if fact.code == LEFT_WITHOUT or fact.status is Status.CREATED:
-            self._left_without = self._left_without + 1 if fact.code == LEFT_WITHOUT else 0
         if self._harmless:
             return self._leaf_is_down(fact)
-        return self._does_harm() or self._all_alike(fact) or self._leaf_is_down(fact) or self._too_many()
-
-    def _does_harm(self) -> str | None:
-        if self._left_without < LEFT_IN_A_ROW:
-            return None
-        return f"{LEFT_IN_A_ROW} growers in a row lost their old credentials and did not get the new ones"
+        return self._all_alike(fact) or self._leaf_is_down(fact) or self._too_many()
 
     def _all_alike(self, fact: RowFinished) -> str | None:
         if self._finished != ALIKE or len(self._ends) != 1 or not fact.status.needs_attention:

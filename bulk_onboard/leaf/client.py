@@ -38,6 +38,7 @@ from bulk_onboard.model import (
     Throttled,
     Transient,
     Unauthorised,
+    Urgency,
     Verdict,
     always,
 )
@@ -65,10 +66,10 @@ class Turns(Protocol):
     def rate(self) -> float:
         """Requests per second that may go out now, 0 if there is no ceiling."""
 
-    async def turn(self, *, urgent: bool, still_valid: StillValid) -> float | None:
+    async def turn(self, *, urgency: Urgency, still_valid: StillValid) -> float | None:
         """Return when it is this request's turn: a number that stands for it; None if it is not valid then.
 
-        ``urgent``: before all requests that are not.
+        The most urgent requests are first.
         """
 
     def hold(self, seconds: float) -> None:
@@ -88,7 +89,6 @@ def unheard() -> None:
 class _Request(NamedTuple, Generic[V]):
     """What goes out, what its reply means, and who hears that it goes out.
 
-    ``urgent``: the next step of a row that is under way, so it goes before those that begin one.
     ``still_valid`` is asked when its turn has come: if it says no, the request is not sent.
     """
 
@@ -100,7 +100,7 @@ class _Request(NamedTuple, Generic[V]):
     largest: int = LARGEST_BODY
     fields: Fields | None = None
     event_log: bool = False
-    urgent: bool = False
+    urgency: Urgency = Urgency.BEGIN
     still_valid: StillValid = always
 
     def __repr__(self) -> str:
@@ -233,7 +233,7 @@ class LeafClient:
         bearer, names = token.reveal() if token else "", tuple(fields) if fields else None
         message = Message(method, target, bearer, body, largest, names, event_log)
         async with self._lines:
-            turn = await self._turns.turn(urgent=request.urgent, still_valid=request.still_valid)
+            turn = await self._turns.turn(urgency=request.urgency, still_valid=request.still_valid)
             if turn is None:
                 raise _NotValidError
             sent()
@@ -313,7 +313,8 @@ class Calls:
     ) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
         verdict = partial(replies.after_get, ours=ours, fields=self._fields)
-        request = _Request("GET", self._path_of(leaf_user_id), verdict, sent, urgent=urgent)
+        urgency = Urgency.CONTINUE if urgent else Urgency.BEGIN
+        request = _Request("GET", self._path_of(leaf_user_id), verdict, sent, urgency=urgency)
         answer = await self._client.call(request)
         return self._client.weigh_absence(leaf_user_id, answer)
 
@@ -331,7 +332,7 @@ class Calls:
         return await self._change(
             _Request(
                 "POST", target, verdict, sent, body, fields=self._fields,
-                urgent=True, still_valid=still_valid,
+                urgency=Urgency.COMPLETE, still_valid=still_valid,
             )
         )  # fmt: skip
 
@@ -343,7 +344,7 @@ class Calls:
         Their events go with them.
         """
         target, meaning = self._path_of(leaf_user_id), replies.after_delete
-        request = _Request("DELETE", target, meaning, sent, urgent=True, still_valid=still_valid)
+        request = _Request("DELETE", target, meaning, sent, urgency=Urgency.CONTINUE, still_valid=still_valid)
         return await self._change(request)
 
     async def _change(self, request: _Request[Verdict]) -> Answer[Verdict]:
@@ -360,7 +361,7 @@ class Calls:
     async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
         """GET all events of the grower's credentials. Raises LoginRefused."""
         target = self._path_of(leaf_user_id, "/events")
-        request = _Request("GET", target, replies.after_log, sent, event_log=True, urgent=True)
+        request = _Request("GET", target, replies.after_log, sent, event_log=True, urgency=Urgency.CONTINUE)
         return await self._client.call(request)
 
     def _path_of(self, leaf_user_id: str, more: str = "") -> str:

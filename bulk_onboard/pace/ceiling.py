@@ -12,11 +12,12 @@ second would be too many for Leaf if one of them were delayed on the way.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from heapq import heappop, heappush
+from itertools import count
 
 from aiolimiter import AsyncLimiter
 
-from bulk_onboard.model import StillValid, always
+from bulk_onboard.model import StillValid, Urgency, always
 from bulk_onboard.window import Window
 
 # How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us
@@ -29,8 +30,7 @@ CATCH_UP_LEARNT = 0.01
 
 
 class Ceiling:
-    """Turns at no more than ``rate`` requests per second (0: no ceiling): urgent requests first, then in the
-    order of asking.
+    """Turns at no more than ``rate`` requests per second (0: no ceiling), the most urgent requests first.
 
     ``held_until``: when the latest pause ends, by the loop's clock.
     """
@@ -53,15 +53,17 @@ class Ceiling:
         """Whether nobody has to stand in line: there is no rate, and no pause."""
         return not self.rate and now >= self.held_until
 
-    async def turn(self, *, urgent: bool = False, still_valid: StillValid = always) -> float | None:
+    async def turn(
+        self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
+    ) -> float | None:
         """Return when the next request may go out: the time, by the loop's clock.
 
-        ``urgent``: before all requests that are not. ``still_valid`` is asked when the turn has come. If it
-        says no, the result is None, and the turn goes to the next request.
+        The most urgent requests are first, and of these those that came first. ``still_valid`` is asked when
+        the turn has come. If it says no, the result is None, and the turn goes to the next request.
         """
         clock = asyncio.get_running_loop().time
         if self.rate:
-            turn = self._queue.join(urgent, still_valid)
+            turn = self._queue.join(urgency, still_valid)
             if self._serving is None or self._serving.done():
                 self._serving = asyncio.create_task(self._serve())
             return await turn
@@ -125,26 +127,25 @@ class _Queue:
     """Requests that wait for their turn."""
 
     def __init__(self) -> None:
-        self._urgent = deque[tuple[asyncio.Future[float | None], StillValid]]()
-        self._others = deque[tuple[asyncio.Future[float | None], StillValid]]()
+        self._numbers = count()
+        self._waiting: list[tuple[int, int, asyncio.Future[float | None], StillValid]] = []
 
-    def join(self, urgent: bool, still_valid: StillValid) -> asyncio.Future[float | None]:
+    def join(self, urgency: Urgency, still_valid: StillValid) -> asyncio.Future[float | None]:
         """Wait for a turn; the result as `Ceiling.turn` returns it."""
         turn: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._others).append((turn, still_valid))
+        heappush(self._waiting, (-urgency, next(self._numbers), turn, still_valid))
         return turn
 
     def prune(self) -> bool:
-        """Forget those that were cancelled. Whether anybody is left."""
-        for waiting in (self._urgent, self._others):
-            while waiting and waiting[0][0].done():
-                waiting.popleft()
-        return bool(self._urgent or self._others)
+        """Forget those that were cancelled. Whether any are left."""
+        while self._waiting and self._waiting[0][2].done():
+            heappop(self._waiting)
+        return bool(self._waiting)
 
     def serve(self, now: float) -> bool:
         """Give the turn to the first request that is still to be sent. False if there is none."""
         while self.prune():
-            turn, still_valid = (self._urgent or self._others).popleft()
+            *_, turn, still_valid = heappop(self._waiting)
             if still_valid():
                 turn.set_result(now)
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bulk_onboard.model import StillValid, Traffic, always
+from bulk_onboard.model import StillValid, Traffic, Urgency, always
 from bulk_onboard.pace.answers import Answers
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.meter import Meter
@@ -50,13 +50,15 @@ class Pace:
         """The turns so far, over time."""
         return self._meter.read(asyncio.get_running_loop().time())
 
-    async def turn(self, *, urgent: bool = False, still_valid: StillValid = always) -> float | None:
+    async def turn(
+        self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
+    ) -> float | None:
         """Return when the next request may go out, or None; see `Ceiling.turn`."""
         if self._search.probing:
             self._search.speed_up()
             self._set_rate()
         wanted = asyncio.get_running_loop().time()
-        now = await self._ceiling.turn(urgent=urgent, still_valid=still_valid)
+        now = await self._ceiling.turn(urgency=urgency, still_valid=still_valid)
         if now is not None:
             if now - wanted > WAIT:
                 self._waited = now

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from bulk_onboard.model import StillValid, Traffic, always
+from bulk_onboard.model import StillValid, Traffic, Urgency, always
 from bulk_onboard.orders import Orders, Report
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.lease import Lease
@@ -65,13 +65,15 @@ class SharedPace:
         if orders.number != before:
             self._urgent()
 
-    async def turn(self, *, urgent: bool = False, still_valid: StillValid = always) -> float | None:
+    async def turn(
+        self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
+    ) -> float | None:
         """Return when the next request may go out, or None; see `Ceiling.turn`."""
         lease = self._lease
         if lease.wanted(_now(), 1):
             self._urgent()
         try:
-            now = await self._allowed(urgent, still_valid)
+            now = await self._allowed(urgency, still_valid)
         finally:
             lease.wanted(_now(), -1)
         if now is not None:
@@ -99,12 +101,12 @@ class SharedPace:
             self.hold(after)
         self._urgent()
 
-    async def _allowed(self, urgent: bool, still_valid: StillValid) -> float | None:
+    async def _allowed(self, urgency: Urgency, still_valid: StillValid) -> float | None:
         while True:
             while not self._lease.allows(_now()):
                 self._open.clear()
                 await self._open.wait()
-            now = await self._ceiling.turn(urgent=urgent, still_valid=still_valid)
+            now = await self._ceiling.turn(urgency=urgency, still_valid=still_valid)
             # Asked again, for the lease may have run out, or the share have gone, while this stood in line.
             if now is None or self._lease.allows(now):
                 return now

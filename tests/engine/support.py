@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fakes import FakeJournal, FakeKeeper, FakeLeaf, row
+from fakes import FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, row, unheard
 from sqlalchemy import event
 from warp import now, warp
 
 from bulk_onboard.engine.onboard import Onboarding
-from bulk_onboard.engine.ports import Connection
+from bulk_onboard.engine.ports import Connection, Sent
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Fact
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.model import Row
+from bulk_onboard.model import Answer, LogVerdict, NotSent, Payload, Row, StillValid, Urgency, Verdict, always
+from bulk_onboard.pace import Pace
 from bulk_onboard.policy.credentials import Policy
 
 POLICY = Policy()
@@ -65,17 +67,20 @@ class Life:
         slots: asyncio.Semaphore | None = None,
         leaf: Connection | None = None,
         clock: Callable[[], datetime] = now,
+        brake: ReplacementBrake | None = None,
     ) -> Onboarding:
         """What all rows share. Only inside a loop."""
+        stop = stop or StopSignal()
         return Onboarding(
             leaf=leaf or self.leaf,
             journal=self.journal,
             policy=self.policy,
-            stop=stop or StopSignal(),
+            stop=stop,
             observer=self.facts.append,
             slots=slots or asyncio.Semaphore(8),
             draw=lambda: 0.5,
             keeper=self.keeper,
+            brake=brake or ReplacementBrake(stop),
             now=clock,
         )
 
@@ -91,3 +96,42 @@ class Life:
 
         warp(main())
         return self.end
+
+
+@dataclass
+class PacedWorld:
+    """Leaf for many growers, by turns of one pace."""
+
+    pace: Pace
+    world: FakeWorld = field(default_factory=FakeWorld)
+
+    @property
+    def rate(self) -> float:
+        return self.pace.rate
+
+    def of(self, _provider: str) -> PacedWorld:
+        return self
+
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+    ) -> Answer[Verdict]:
+        await self.pace.turn(urgency=Urgency.CONTINUE if urgent else Urgency.BEGIN)
+        return await self.world.ask(leaf_user_id, ours, sent)
+
+    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+        await self.pace.turn(urgency=Urgency.CONTINUE)
+        return await self.world.history(leaf_user_id, sent)
+
+    async def post(
+        self, leaf_user_id: str, payload: Payload, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        if await self.pace.turn(urgency=Urgency.COMPLETE, still_valid=still_valid) is None:
+            return Answer(NotSent())
+        return await self.world.post(leaf_user_id, payload, sent)
+
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        if await self.pace.turn(urgency=Urgency.CONTINUE, still_valid=still_valid) is None:
+            return Answer(NotSent())
+        return await self.world.delete(leaf_user_id, sent)

@@ -15,6 +15,7 @@ from warp import BEGINNING, now, warp
 
 from bulk_onboard.engine.onboard import Onboarding
 from bulk_onboard.engine.pool import work_through
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
@@ -116,6 +117,7 @@ class Story:
             slots=asyncio.Semaphore(3),
             draw=draw,
             keeper=FakeKeeper(),
+            brake=ReplacementBrake(stop),
             now=now,
         )
         work = work_through(iter(self.to_do()), shared.onboard, stop, starts=4, in_hand=100)

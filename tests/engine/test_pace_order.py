@@ -4,67 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 
 import pytest
-from fakes import FakeLeaf, FakeWorld, row, unheard
+from fakes import FakeLeaf, FakeWorld, row
 from warp import BEGINNING, warp
 
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.model import (
-    Answer,
-    IfExists,
-    LogVerdict,
-    NotSent,
-    Payload,
-    StillValid,
-    Verdict,
-    always,
-)
+from bulk_onboard.model import IfExists
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.credentials import Policy
-from engine.support import Life
-
-
-@dataclass
-class PacedWorld:
-    """Leaf for many growers, by turns of one pace."""
-
-    pace: Pace
-    world: FakeWorld = field(default_factory=FakeWorld)
-
-    @property
-    def rate(self) -> float:
-        return self.pace.rate
-
-    def of(self, _provider: str) -> PacedWorld:
-        return self
-
-    async def ask(
-        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
-    ) -> Answer[Verdict]:
-        await self.pace.turn(urgent=urgent)
-        return await self.world.ask(leaf_user_id, ours, sent)
-
-    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
-        await self.pace.turn(urgent=True)
-        return await self.world.history(leaf_user_id, sent)
-
-    async def post(
-        self, leaf_user_id: str, payload: Payload, sent: Sent = unheard, *, still_valid: StillValid = always
-    ) -> Answer[Verdict]:
-        if await self.pace.turn(urgent=True, still_valid=still_valid) is None:
-            return Answer(NotSent())
-        return await self.world.post(leaf_user_id, payload, sent)
-
-    async def delete(
-        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
-    ) -> Answer[Verdict]:
-        if await self.pace.turn(urgent=True, still_valid=still_valid) is None:
-            return Answer(NotSent())
-        return await self.world.delete(leaf_user_id, sent)
+from engine.support import Life, PacedWorld
 
 
 def onboarded(
@@ -76,7 +26,7 @@ def onboarded(
     async def main() -> Counter[str]:
         world = FakeWorld(make=lambda _: FakeLeaf(held=held, created=BEGINNING, seconds=seconds))
         paced, life, stop = PacedWorld(Pace(rate), world), Life(policy=Policy(if_exists=mode)), StopSignal()
-        work = life.shared(stop, asyncio.Semaphore(1000), paced)  # type: ignore[arg-type]
+        work = life.shared(stop, asyncio.Semaphore(1000), paced)
         if pause:
             asyncio.get_running_loop().call_later(rows / rate, paced.pace.hold, pause)
         growers = (row(number, grower=f"g-{number}") for number in range(2, 2 + rows))

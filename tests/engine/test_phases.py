@@ -20,6 +20,7 @@ from bulk_onboard import manifest
 from bulk_onboard.engine import onboard
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.phases import Phases
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, InputError
@@ -123,6 +124,7 @@ class Stage:
                 facts=observing,
                 policy=Policy(),
                 keeper=FakeKeeper(),
+                brake=ReplacementBrake(stop),
             )
             await phases.onboard(scan, scan.survey())  # type: ignore[arg-type]
         entries = ledger.entries(run_no)

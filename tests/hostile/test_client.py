@@ -39,7 +39,7 @@ class Turns:
 
     rate = 0.0
 
-    async def turn(self, *, urgent: bool, still_valid: Callable[[], bool]) -> float | None:
+    async def turn(self, *, urgency: int, still_valid: Callable[[], bool]) -> float | None:
         return 0.0
 
     def hold(self, seconds: float) -> None:

@@ -148,13 +148,13 @@ def test_whose_credentials_somebody_deleted_is_told_and_can_be_onboarded_again(
     assert (again.code, server.posts, len(connected(server))) == (0, 4, 3)
 
 
-def test_three_growers_in_a_row_left_without_stop_the_run(desk: Desk, leaf: Leaf) -> None:
+def test_one_grower_left_without_credentials_stops_the_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     connected_elsewhere(desk.at(server), growers(12))
     bad = renewed(growers(12), "refused-")
     ran = desk.run(write(bad), *REPLACE_ALL, "--max-in-flight", "1", "--no-events")
     assert ran.code == 5
-    assert len(server.seen("DELETE")) == 3
+    assert len(server.seen("DELETE")) == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.CUT_AFTER, Kind.CUT_BEFORE, Kind.E502_AFTER, Kind.HTML])

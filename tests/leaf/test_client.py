@@ -55,7 +55,7 @@ class Turns:
 
     rate: float = 0.0
 
-    async def turn(self, *, urgent: bool, still_valid: Callable[[], bool]) -> float | None:
+    async def turn(self, *, urgency: int, still_valid: Callable[[], bool]) -> float | None:
         if not still_valid():
             return None
         self.taken += 1
@@ -294,7 +294,7 @@ async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
 
 async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None:
     class Never(Turns):
-        async def turn(self, *, urgent: bool, still_valid: Callable[[], bool]) -> float | None:
+        async def turn(self, *, urgency: int, still_valid: Callable[[], bool]) -> float | None:
             await asyncio.sleep(60)
             return 0.0
 

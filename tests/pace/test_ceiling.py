@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import warp
 
+from bulk_onboard.model import Urgency
 from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling
 
 ROUNDING = 1e-6
@@ -205,24 +206,25 @@ def test_first_come_first_served() -> None:
     assert warp(main()) == list(range(200))
 
 
-@pytest.mark.parametrize("count", [1, 5])
-def test_an_urgent_request_goes_before_all_that_wait_already(count: int) -> None:
-    async def main() -> list[str]:
-        ceiling, order = Ceiling(1), list[str]()
+def test_an_urgent_request_goes_before_all_that_wait_already() -> None:
+    async def main() -> list[Urgency]:
+        ceiling, order = Ceiling(1), list[Urgency]()
 
-        async def want(name: str, *, urgent: bool) -> None:
-            await ceiling.turn(urgent=urgent)
-            order.append(name)
+        async def want(urgency: Urgency) -> None:
+            await ceiling.turn(urgency=urgency)
+            order.append(urgency)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(5):
-                group.create_task(want("new row", urgent=False))
+            for _ in range(4):
+                group.create_task(want(Urgency.BEGIN))
             await asyncio.sleep(0.5)  # the next of them has been waiting for its turn since the first went
-            for _ in range(count):
-                group.create_task(want("next step", urgent=True))
+            for urgency in (Urgency.CONTINUE, Urgency.COMPLETE, Urgency.CONTINUE, Urgency.COMPLETE):
+                group.create_task(want(urgency))
         return order
 
-    assert warp(main()) == ["new row", *["next step"] * count, *["new row"] * 4]
+    begun, *rest = warp(main())
+    assert begun is Urgency.BEGIN
+    assert rest == sorted(rest, reverse=True)
 
 
 def test_a_request_that_is_not_valid_when_its_turn_comes_leaves_the_turn_to_the_next() -> None:
@@ -231,7 +233,7 @@ def test_a_request_that_is_not_valid_when_its_turn_comes_leaves_the_turn_to_the_
         began = clock()
 
         async def want(name: str, until: float) -> None:
-            turn = await ceiling.turn(urgent=True, still_valid=lambda: clock() - began <= until)
+            turn = await ceiling.turn(still_valid=lambda: clock() - began <= until)
             turns.append((name, round(clock() - began, 3) if turn else 0.0))
 
         await ceiling.turn()
