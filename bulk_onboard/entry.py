@@ -46,6 +46,20 @@ class Entry(NamedTuple):
     provider: str = ""
 
 
+class LeftGrower(NamedTuple):
+    """A grower that a replacement left without credentials: the old ones are gone, the new ones not stored.
+
+    ``run_id``: the run that did. ``certain``: False if the grower may have credentials after all.
+    """
+
+    leaf_user_id: str
+    provider: str
+    leaf: str
+    owner: str
+    run_id: str
+    certain: bool
+
+
 class RecordedEvent(NamedTuple):
     """The newest event that an earlier check saw of some credentials: its status code and UTC time."""
 

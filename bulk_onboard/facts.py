@@ -76,9 +76,15 @@ class Listed:
     users: int
 
 
+# What to do about growers that are left without credentials.
+LEFT_WITHOUT_HINT = (
+    "a run whose file has them repairs them first; `bulk-onboard status LEAF_USER_ID --dismiss` dismisses one"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LeftWithout:
-    """So many growers have no credentials, or may have none: an earlier run ended amid replacing them."""
+    """Growers that have no credentials, or may have none, because a replacement was interrupted."""
 
     growers: int
 

@@ -68,6 +68,8 @@ def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
         "Connected rows for which Leaf holds another token than the file.",
         [({}, float(changed))],
     )
+    left = "Growers left without credentials by an interrupted replacement, or perhaps."
+    yield Gauge("bulk_onboard_growers_left_without", left, [({}, float(len(summary.get("leftWithout", ()))))])
     methods = {name: requests[name] for name in ("get", "post", "delete")}
     yield Gauge("bulk_onboard_requests", "Requests sent to Leaf by method.", _by("method", methods))
     throttled = float(requests["throttled"])

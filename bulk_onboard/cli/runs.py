@@ -17,6 +17,7 @@ from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.history import Past
+    from bulk_onboard.entry import LeftGrower
 
 _EPILOG = """\b
 Examples:
@@ -43,13 +44,18 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
     settings = load(given, config, offline=True)
     require_ledger(settings)
     from bulk_onboard.engine.history import runs  # noqa: PLC0415
+    from bulk_onboard.report.summary import without_credentials  # noqa: PLC0415
 
-    found = runs(settings, limit or 20, say_trouble)
-    click.echo(json.dumps([as_data(past) for past in found], indent=2) if as_json else in_words(found))
+    found, left = runs(settings, limit or 20, say_trouble)
+    if as_json:
+        click.echo(json.dumps([as_data(past, left) for past in found], indent=2))
+    else:
+        click.echo(in_words(found))
+        click.echo("\n".join(["", *without_credentials(left, 110)]) if left else "", nl=bool(left))
     return 0
 
 
-def as_data(past: Past) -> dict[str, Any]:
+def as_data(past: Past, left: Sequence[LeftGrower]) -> dict[str, Any]:
     """What ``--json`` prints of a run; null where it has not come to its end."""
     info = past.info
     return {
@@ -66,6 +72,7 @@ def as_data(past: Past) -> dict[str, Any]:
         "health": dict(past.health) or None,
         "exitCode": info.exit_code,
         "stopReason": info.stop_reason,
+        "leftWithout": [each.leaf_user_id for each in left if each.run_id == info.run_id],
     }
 
 

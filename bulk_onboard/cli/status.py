@@ -23,6 +23,7 @@ _EPILOG = """\b
 Examples:
   bulk-onboard status 7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17
   bulk-onboard status 7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17 --json
+  bulk-onboard status 7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17 --dismiss
 
 Exit code 0: the grower is connected; 1: it needs attention; 2: the ledger does not know it.
 """
@@ -32,10 +33,15 @@ _WELL = {status.value for status in Status if status.done}
 
 @click.command("status", epilog=_EPILOG)
 @click.argument("leaf_user_id")
+@click.option(
+    "--dismiss",
+    is_flag=True,
+    help="Report the grower no longer as left without credentials by an interrupted replacement.",
+)
 @options.place
 @options.config
 @options.as_json
-def command(leaf_user_id: str, config: Path | None, as_json: bool, **given: Any) -> int:
+def command(leaf_user_id: str, dismiss: bool, config: Path | None, as_json: bool, **given: Any) -> int:
     """Tell what was done with one grower: intents, outcomes and events of all runs, in order.
 
     Only the ledger is asked, not Leaf. Works while a run is under way.
@@ -48,9 +54,12 @@ def command(leaf_user_id: str, config: Path | None, as_json: bool, **given: Any)
         raise UsageError("LEAF_USER_ID is not the ID of a Leaf user, which is a UUID")
     settings = load(given, config, offline=True)
     require_ledger(settings)
-    from bulk_onboard.engine.history import story  # noqa: PLC0415
+    from bulk_onboard.engine import history  # noqa: PLC0415
 
-    found = story(settings, grower, say_trouble)
+    if dismiss:
+        for each in history.dismiss(settings, grower, say_trouble):
+            click.echo(f"Dismissed: {each.provider} at {each.leaf}, left by run {each.run_id}.", err=True)
+    found = history.story(settings, grower, say_trouble)
     if not (found.chapters or found.latest):
         raise UsageError(f"the ledger {settings.output.ledger_place} knows nothing of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
@@ -61,7 +70,7 @@ def is_well(found: Story) -> bool:
     """Whether the grower is connected, wherever it was last looked at."""
     ends = [(line["status"], line["health"]) for line in found.latest]
     ends = ends or [(chapter.entry.status, chapter.entry.health) for chapter in found.chapters[-1:]]
-    return all(status in _WELL and health != Health.UNHEALTHY for status, health in ends)
+    return not found.left and all(status in _WELL and health != Health.UNHEALTHY for status, health in ends)
 
 
 def as_data(found: Story) -> dict[str, Any]:
@@ -70,6 +79,7 @@ def as_data(found: Story) -> dict[str, Any]:
         "leafUserId": found.leaf_user_id,
         "runs": [_chapter_data(chapter) for chapter in found.chapters],
         "latest": list(found.latest),
+        "leftWithout": [each._asdict() for each in found.left],
     }
 
 
@@ -105,6 +115,8 @@ def _code(chapter: Chapter) -> str:
 
 def in_words(found: Story) -> str:
     """The story, a paragraph for each run."""
+    from bulk_onboard.report.summary import without_credentials  # noqa: PLC0415
+
     lines = [f"Grower {found.leaf_user_id}"]
     for chapter in found.chapters:
         where = f"row {chapter.entry.row} of {chapter.input}, {chapter.provider} at {chapter.leaf}"
@@ -112,6 +124,8 @@ def in_words(found: Story) -> str:
     lines += ["", "In the latest run's file:"] if found.latest else []
     for line in found.latest:
         lines += _now(line)
+    if found.left:
+        lines += ["", *without_credentials(found.left, 110)]
     return "\n".join(lines)
 
 

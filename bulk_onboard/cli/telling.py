@@ -115,4 +115,5 @@ def _token_changed(summary: dict[str, Any]) -> int:
 def _attention(summary: dict[str, Any]) -> int:
     connected = ("created", "existing", "duplicate")
     unwell = summary["health"].get("unhealthy", 0)
-    return int(unwell + sum(n for status, n in summary["counts"].items() if status not in connected))
+    left = len(summary.get("leftWithout", ()))
+    return int(left + unwell + sum(n for status, n in summary["counts"].items() if status not in connected))

@@ -10,6 +10,7 @@ from typing import Literal, assert_never
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.input_description import described as input_described
 from bulk_onboard.facts import (
+    LEFT_WITHOUT_HINT,
     About,
     AboutToDelete,
     Asking,
@@ -131,7 +132,9 @@ def announcement(fact: Fact) -> str | None:
             return about_to_delete(fact)
         case LeftWithout(count):
             are = "grower was" if count == 1 else "growers were"
-            return f"{count:,} {are} left without credentials by an earlier run, or may be; they go first"
+            return (
+                f"{count:,} {are} left without credentials by an earlier run, or may be; {LEFT_WITHOUT_HINT}"
+            )
         case Asking(_, why):
             return why
         case Held(seconds):

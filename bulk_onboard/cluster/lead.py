@@ -21,7 +21,7 @@ from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, scopes_of
+from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, report_left_without, scopes_of
 from bulk_onboard.engine.phases import policy_of
 from bulk_onboard.engine.scan import content_of
 from bulk_onboard.engine.stop import StopSignal
@@ -113,6 +113,7 @@ class _Led:
         self._to_check: dict[int, int] = {}
         self._content = ""
         self._facts(Begun(self._info.run_id))
+        report_left_without(self._ledger, self._info, self._facts)
 
     @asynccontextmanager
     async def led(self, where: Cluster, surroundings: Surroundings) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Fact, LeftWithout, RowChecked, RowFinished, Trouble
+from bulk_onboard.facts import Fact, RowChecked, RowFinished, Trouble
 from bulk_onboard.model import Health, Requests, Status
 
 # So many facts at a time: what is told twice a second stays small.
@@ -100,8 +100,6 @@ class Outbox:
                 self._count(["checked", told], row, alone=health is not None and health != Health.HEALTHY)
             case Trouble(message):
                 self._facts.append(["trouble", message])
-            case LeftWithout(growers):
-                self._facts.append(["left", growers])
             case _:
                 pass
 
@@ -145,5 +143,3 @@ def facts_of(told: Told, heard: int) -> Iterator[Fact]:
                 yield from (RowChecked(row, Health(health) if health else None) for _ in range(times))
             case "trouble":
                 yield Trouble(said[0])
-            case "left":
-                yield LeftWithout(said[0])

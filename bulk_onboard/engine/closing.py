@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,11 @@ from bulk_onboard.concerns import Change, Concerns, Reckoning
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, aside, history
+from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.newcomers import enrolled
 from bulk_onboard.plan import COLUMNS
 from bulk_onboard.report.extract import Extract
@@ -30,6 +32,8 @@ from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.settings import OutputSettings
 from bulk_onboard.stamp import to_text
 
+# A cause of growers, not of rows of this file.
+_LEFT = ("left_without_credentials", "")
 # Among the formats: a page of the run, not a form of its results.
 PAGE = "html"
 
@@ -86,7 +90,8 @@ def write(
     digest of what its input says. ``again``: nothing has been done since its files were last written.
     """
     folder, extract = output.folder / info.run_id, Extract()
-    tally = Tally(planned=info.plan is not None)
+    left = left_without(ledger, info, run_no if again else None)
+    tally = Tally(planned=info.plan is not None, left_without=left)
     last = history.last(ledger, run_no)
     reckoning = _reckoning(ledger, run_no, info, last, again=again)
 
@@ -110,9 +115,20 @@ def write(
         ending = history.Ending(tally.counts, tally.health, reckoning.concerns(), content)
         history.record(ledger, run_no, ending)
     told = partial(words, info, tally, files, users=users)
-    return RunResult(
-        kept, sums, told, tuple(files), folder, code, last.info if last else None, reckoning.change()
-    )
+    change = _with_left(ledger, info, left, last.info if last else None, reckoning.change())
+    return RunResult(kept, sums, told, tuple(files), folder, code, last.info if last else None, change)
+
+
+def _with_left(
+    ledger: Ledger, info: RunInfo, left: Sequence[LeftGrower], last: RunInfo | None, change: Change
+) -> Change:
+    """The change with the growers of other files that were left without credentials since the run before."""
+    found = ledger.find(last.run_id) if last else None
+    known = left_without(ledger, info, found[0]) if found else []
+    before = {(each.provider, each.leaf_user_id) for each in known}
+    fresh = [each for each in left if each.run_id != info.run_id]
+    count = sum((each.provider, each.leaf_user_id) not in before for each in fresh)
+    return replace(change, worse={**change.worse, _LEFT: count}) if count else change
 
 
 def write_put_aside(ledger: Ledger, output: OutputSettings) -> None:

@@ -8,13 +8,17 @@ from typing import Any
 
 from bulk_onboard import manifest
 from bulk_onboard.engine.opening import looked_into
+from bulk_onboard.entry import LeftGrower
+from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
+from bulk_onboard.ledger.left_without import dismiss as dismiss_left
+from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.report.rows import COLUMNS, merge
 from bulk_onboard.settings import Settings
 
-__all__ = ["Chapter", "Past", "Story", "runs", "story"]
+__all__ = ["Chapter", "Past", "Story", "dismiss", "runs", "story"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +26,37 @@ class Story:
     """What is known of one grower, oldest first.
 
     ``chapters``: what runs did. ``latest``: its lines in the results of the latest run of each Leaf and
-    provider, with that run's id.
+    provider, with that run's id. ``left``: where an interrupted replacement left it without credentials.
     """
 
     leaf_user_id: str
     chapters: tuple[Chapter, ...]
     latest: tuple[dict[str, Any], ...]
+    left: tuple[LeftGrower, ...] = ()
 
 
-def runs(settings: Settings, limit: int | None, observer: Observer = ignore) -> list[Past]:
-    """The runs of the ledger, the latest first. Raises LedgerError."""
+def runs(
+    settings: Settings, limit: int | None, observer: Observer = ignore
+) -> tuple[list[Past], list[LeftGrower]]:
+    """The latest runs first, and all growers left without credentials. Raises LedgerError."""
     with looked_into(settings, observer) as ledger:
-        return history.runs(ledger, limit)
+        return history.runs(ledger, limit), left_without(ledger)
+
+
+def dismiss(settings: Settings, leaf_user_id: str, observer: Observer = ignore) -> list[LeftGrower]:
+    """Report a grower that was left without credentials no longer. Raises UsageError, LedgerError."""
+    with looked_into(settings, observer) as ledger:
+        if dismissed := dismiss_left(ledger, leaf_user_id):
+            return dismissed
+    raise UsageError(f"no interrupted replacement left {leaf_user_id} without credentials")
 
 
 def story(settings: Settings, leaf_user_id: str, observer: Observer = ignore) -> Story:
     """What the ledger knows of one grower. Raises LedgerError."""
     with looked_into(settings, observer) as ledger:
         chapters = tuple(history.story(ledger, leaf_user_id))
-        return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)))
+        left = tuple(each for each in left_without(ledger) if each.leaf_user_id == leaf_user_id)
+        return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)), left)
 
 
 def _latest(ledger: Ledger, leaf_user_id: str) -> Iterator[dict[str, Any]]:

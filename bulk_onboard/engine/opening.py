@@ -14,10 +14,11 @@ from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Kind, Observer, RunInfo, Trouble, ignore
+from bulk_onboard.facts import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.ledger import Ledger, Patience, crew
 from bulk_onboard.ledger.hold import Hold
+from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
 from bulk_onboard.settings import LeafSettings, Settings
@@ -151,6 +152,12 @@ async def undoing(
         run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
         hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
+
+
+def report_left_without(ledger: Ledger, info: RunInfo, observer: Observer) -> None:
+    """Say at once which growers of this Leaf and API owner an earlier run left without credentials."""
+    if left := left_without(ledger, info):
+        observer(LeftWithout(len(left)))
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:

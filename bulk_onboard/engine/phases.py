@@ -39,7 +39,7 @@ from bulk_onboard.engine.survey import (
     rows_unknown,
 )
 from bulk_onboard.entry import Entry
-from bulk_onboard.facts import LeftWithout, Note, PhaseStarted
+from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.settings import PostgresUrl, Settings
@@ -109,7 +109,6 @@ class Phases:
         """
         urgent = found.left_without
         if len(urgent):
-            self.facts(LeftWithout(len(urgent)))
             await self.post(scan, found, urgent)
         rest = replace(found, wanted=without(found.wanted, urgent))
         canary = rest.wanted[: self.settings.safety.canary]

@@ -18,7 +18,16 @@ from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.opening import Opened, Waiting, find, looked_into, require_stored, scopes_of, undoing
+from bulk_onboard.engine.opening import (
+    Opened,
+    Waiting,
+    find,
+    looked_into,
+    report_left_without,
+    require_stored,
+    scopes_of,
+    undoing,
+)
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.removal import Removing
@@ -28,6 +37,7 @@ from bulk_onboard.errors import BulkOnboardError, InputError
 from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
+from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import Undone
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, policy_to_undo
@@ -115,7 +125,8 @@ async def rollback(
 
 def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -> RunResult:
     """A rollback's files, as a function of the ledger alone. Raises LedgerError, OutputError."""
-    folder, sums = output.folder / info.run_id, undone.Sums()
+    folder = output.folder / info.run_id
+    sums = undone.Sums(left_without=left_without(ledger, info))
 
     def counted() -> Iterator[pd.DataFrame]:
         for first_row, last_row, data in ledger.blocks(run_no):
@@ -158,6 +169,7 @@ class _Rollback:
         self._scopes = scopes_of(self._ledger, self._info)
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
+        report_left_without(self._ledger, self._info, self._facts)
         self._removals: list[Removal] = []
 
     def survey(self, run_id: str, only: Collection[str] | None, *, include_unproven: bool) -> None:

@@ -28,6 +28,7 @@ from bulk_onboard.engine.opening import (
     looked_into,
     providers_of,
     reopened,
+    report_left_without,
     scopes_of,
 )
 from bulk_onboard.engine.phases import Phases, policy_of
@@ -165,6 +166,7 @@ class _Run:
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
         self._facts(Begun(self._info.run_id))
+        report_left_without(self._ledger, self._info, self._facts)
         self._replaces: frozenset[int] = frozenset()
 
     async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:

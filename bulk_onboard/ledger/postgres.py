@@ -46,6 +46,7 @@ _SESSION = """
 """
 _MAY_NOT = "42501"
 schema.entry_grower.dialect_kwargs["postgresql_where"] = schema.of_a_grower
+schema.entry_deleting.dialect_kwargs["postgresql_where"] = schema.entry.c.deleting != ""
 
 
 class Postgres:

@@ -20,6 +20,8 @@
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
             out or done about have one; the newest entry of a grower is what is known of it
 
+    dismissal  a grower left without credentials that a person dismissed, as of the run ``run_no``
+
 An entry whose ``status`` is NULL is an intent without an outcome: ambiguous by definition, and the cure is
 always to ask. No column ever holds a secret: fingerprints are keyed, replies are not kept.
 """
@@ -44,7 +46,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = 5
+VERSION = 6
 
 metadata = MetaData()
 
@@ -193,7 +195,18 @@ entry = Table(
     Column("unproven", Whole, nullable=False, default=0),
     sqlite_with_rowid=False,
 )
+dismissal = Table(
+    "dismissal",
+    metadata,
+    Column("scope_id", ForeignKey("scope.id"), primary_key=True),
+    Column("leaf_user_id", Text, primary_key=True),
+    Column("run_no", Whole, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Rows without a valid leafUserId have none here, and are nobody's history.
 of_a_grower = entry.c.leaf_user_id != ""
+# Whose credentials were deleted, or may have been.
+entry_deleting = Index("entry_deleting", entry.c.scope_id, sqlite_where=entry.c.deleting != "")
 # `postgres` says the same for its own: to name it here would load all of SQLAlchemy's part for it.
 entry_grower = Index("entry_grower", entry.c.scope_id, entry.c.leaf_user_id, sqlite_where=of_a_grower)

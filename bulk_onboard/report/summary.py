@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bulk_onboard.domain.codes import hint, lookup
+from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause, Forecast, Kind, RunInfo
+from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Health, Status
 from bulk_onboard.newcomers import Origin
 from bulk_onboard.report.safe import plain
@@ -32,6 +33,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "counts": dict(tally.counts),
         "health": dict(tally.health),
         "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*tally.causes, *tally.notes)],
+        "leftWithout": [each._asdict() for each in tally.left_without],
         **sent(info),
         "exitCode": int(exit_code(tally, info)),
         "stopReason": info.stop_reason,
@@ -84,6 +86,7 @@ def words(
     paragraphs: list[list[str]] = [
         wrapped(verdict(info, tally, code), width),
         [line for part in _numbers(info, tally, users or {}) for line in wrapped(part, width, "  ")],
+        list(without_credentials(tally.left_without, width)),
         list(_causes(tally, width)),
         list(_notes(tally, width)),
         list(_places(files)),
@@ -159,6 +162,9 @@ def _so_far(tally: Tally) -> str:
 
 
 def _attention(tally: Tally) -> str:
+    if not tally.attention:
+        are = "is" if len(tally.left_without) == 1 else "are"
+        return f"and {growers(len(tally.left_without))} {are} left without credentials, or may be"
     return f"{rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention"
 
 
@@ -208,6 +214,20 @@ def listed(counts: Any) -> str:
 
 
 # --- what needs attention ---------------------------------------------------------------------------
+
+
+def without_credentials(left: Sequence[LeftGrower], width: int) -> Iterator[str]:
+    """The growers that interrupted replacements left without credentials, and what to do about them."""
+    if not left:
+        return
+    are = "is" if len(left) == 1 else "are"
+    said = f"{growers(len(left))} {are} left without credentials by an interrupted replacement, or may be:"
+    yield from wrapped(said, width)
+    for each in left[:SHOWN]:
+        yield f"  {plain(each.leaf_user_id)} ({each.provider}, run {each.run_id})"
+    if len(left) > SHOWN:
+        yield f"  and {len(left) - SHOWN:,} more"
+    yield from wrapped(f"-> {LEFT_WITHOUT_HINT}", width, "      ")
 
 
 def _causes(tally: Tally, width: int) -> Iterator[str]:

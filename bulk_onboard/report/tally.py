@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, RunInfo
 from bulk_onboard.model import FORESEEN, NOT_AS_ASKED, Health, Status
@@ -35,9 +36,13 @@ class _Group:
 
 
 class Tally:
-    """Counts pages as they go by; none is kept. ``planned``: the run carried out a plan."""
+    """Counts pages as they go by; none is kept. ``planned``: the run carried out a plan.
 
-    def __init__(self, *, planned: bool = False) -> None:
+    ``left_without``: growers, of whatever file, that an interrupted replacement left without credentials.
+    """
+
+    def __init__(self, *, planned: bool = False, left_without: Sequence[LeftGrower] = ()) -> None:
+        self.left_without = left_without
         self.rows = 0
         self._planned = planned
         self.off_plan: Counter[str] = Counter()
@@ -166,7 +171,7 @@ def exit_code(tally: Tally, info: RunInfo) -> ExitCode:
     # Without a reason to stop, the code is that of an earlier report of this run, not of its end.
     if info.stop_reason and info.exit_code:
         return ExitCode(info.exit_code)
-    return ExitCode.ATTENTION if tally.attention else ExitCode.OK
+    return ExitCode.ATTENTION if tally.attention or tally.left_without else ExitCode.OK
 
 
 def _counted(column: pd.Series) -> dict[str, int]:

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.entry import Entry
+from bulk_onboard.entry import Entry, LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Undone
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.safe import plain
-from bulk_onboard.report.summary import listed, seconds_of, sent, wrapped
+from bulk_onboard.report.summary import listed, seconds_of, sent, without_credentials, wrapped
 from bulk_onboard.report.wording import length
 
 COLUMNS = (
@@ -50,6 +50,7 @@ class Sums:
     rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left_without: Sequence[LeftGrower] = ()
 
     def add(self, found: pd.DataFrame) -> None:
         """Count a page."""
@@ -79,7 +80,7 @@ def exit_code(sums: Sums, info: RunInfo) -> ExitCode:
         return ExitCode.INTERRUPTED
     if info.stop_reason and info.exit_code:
         return ExitCode(info.exit_code)
-    return ExitCode.ATTENTION if sums.left_to_do else ExitCode.OK
+    return ExitCode.ATTENTION if sums.left_to_do or sums.left_without else ExitCode.OK
 
 
 def summary(info: RunInfo, sums: Sums) -> dict[str, Any]:
@@ -91,6 +92,7 @@ def summary(info: RunInfo, sums: Sums) -> dict[str, Any]:
         "provider": info.provider,
         "rows": info.rows,
         "counts": dict(sums.counts),
+        "leftWithout": [each._asdict() for each in sums.left_without],
         **sent(info),
         "exitCode": int(exit_code(sums, info)),
         "stopReason": info.stop_reason,
@@ -103,6 +105,7 @@ def words(info: RunInfo, sums: Sums, files: Sequence[Path], width: int = 80) -> 
     paragraphs = [
         wrapped(_verdict(info, sums, code), width),
         [line for part in _numbers(info, sums) for line in wrapped(part, width, "  ")],
+        list(without_credentials(sums.left_without, width)),
         list(_causes(sums, width)),
         ["Written:", *(f"  {plain(str(file))}" for file in files)],
         wrapped(_next(info, code), width),

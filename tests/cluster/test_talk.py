@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.cluster.talk import MOST, Order, Outbox, Stopped, Told, facts_of, order_of, told_of
-from bulk_onboard.facts import Fact, LeftWithout, RowChecked, RowFinished, Trouble
+from bulk_onboard.facts import Fact, RowChecked, RowFinished, Trouble
 from bulk_onboard.model import Health, Requests, Status
 
 _CODES = st.sampled_from(["", "replaced", "no-answer"])
@@ -14,7 +14,6 @@ _FACTS = st.one_of(
     st.builds(RowFinished, st.integers(2, 99), st.sampled_from(list(Status)), _CODES),
     st.builds(RowChecked, st.integers(2, 99), st.sampled_from([None, *Health])),
     st.builds(Trouble, st.sampled_from(["Leaf cannot be reached", "another"])),
-    st.builds(LeftWithout, st.integers(1, 9)),
 )
 _STEPS = st.lists(st.one_of(_FACTS, st.just("tell"), st.just("read"), st.just("answer")), max_size=60)
 

@@ -1,0 +1,126 @@
+"""Growers that an interrupted replacement left without credentials, until they are repaired or dismissed.
+
+Their old credentials were deleted, or may have been, and no later run has connected them. Every run at the
+same Leaf reports them if its API owner may be theirs, whatever its file and provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, text
+
+from bulk_onboard.domain.api_owner import may_be_same_owner
+from bulk_onboard.entry import LeftGrower
+from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.ledger import schema
+from bulk_onboard.ledger.lasting import lasting
+from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.model import Status
+
+# A POST or a DELETE without an outcome leaves it open whether the grower has credentials.
+_OPEN = (None, Status.UNRESOLVED.value)
+_WITHOUT = frozenset({*_OPEN, Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
+_ROLLBACKS = frozenset({Kind.ROLLBACK.value, Kind.ROLLBACK_DRY_RUN.value})
+# How many growers are looked up by one statement.
+_BATCH = 500
+_Owner = tuple[str, str]  # Leaf and API owner
+_Line = Any  # a row of the database
+
+
+@lasting
+def left_without(ledger: Ledger, info: RunInfo | None = None, until: int | None = None) -> list[LeftGrower]:
+    """Return the growers that are left without credentials, or may be: those of the run's Leaf and API owner.
+
+    ``info`` None: of all. ``until``: as it was after the run with this number.
+    """
+    with ledger.reading() as db:
+        return list(_left(db, (info.leaf, info.owner) if info else None, until))
+
+
+@lasting
+def dismiss(ledger: Ledger, leaf_user_id: str) -> list[LeftGrower]:
+    """Report the grower no longer for what runs have done so far; return what is dismissed."""
+    dismissal = schema.dismissal
+    with ledger.writing() as db:
+        found = [each for each in _candidates(db, None, None) if each[1].leaf_user_id == leaf_user_id]
+        for line, _ in found:
+            values = {"scope_id": line.scope_id, "leaf_user_id": leaf_user_id, "run_no": line.run_no}
+            made = ledger.insert(dismissal).values(values)
+            newer = {"run_no": made.excluded.run_no}
+            db.execute(made.on_conflict_do_update(index_elements=["scope_id", "leaf_user_id"], set_=newer))
+    return [grower for _, grower in found]
+
+
+def _left(db: Connection, owner: _Owner | None, until: int | None) -> Iterator[LeftGrower]:
+    dismissal = schema.dismissal
+    dismissed = {(line.scope_id, line.leaf_user_id): line.run_no for line in db.execute(select(dismissal))}
+    for line, grower in _candidates(db, owner, until):
+        if dismissed.get((line.scope_id, line.leaf_user_id), 0) < line.run_no:
+            yield grower
+
+
+def _candidates(
+    db: Connection, owner: _Owner | None, until: int | None
+) -> Iterator[tuple[_Line, LeftGrower]]:
+    """The newest entry of each grower that was left without, whether dismissed or not."""
+    suspects = _lines(db, "entry.deleting != ''", owner, until)
+    suspects = [line for line in suspects if line.status in _WITHOUT]
+    ids = sorted({line.leaf_user_id for line in suspects})
+    known: dict[str, list[_Line]] = {}
+    for first in range(0, len(ids), _BATCH):
+        for line in _lines(db, "entry.leaf_user_id != ''", owner, until, ids[first : first + _BATCH]):
+            known.setdefault(line.leaf_user_id, []).append(line)
+    for leaf_user_id in ids:
+        lines = known[leaf_user_id]
+        for line in lines:
+            if _is_left(line) and not any(_supersedes(other, line) for other in lines):
+                yield (
+                    line,
+                    LeftGrower(
+                        leaf_user_id,
+                        line.provider,
+                        line.leaf,
+                        line.owner,
+                        line.run_id,
+                        line.status not in _OPEN,
+                    ),
+                )
+
+
+def _lines(
+    db: Connection, where: str, owner: _Owner | None, until: int | None, ids: Sequence[str] | None = None
+) -> list[_Line]:
+    """Entries with their runs and scopes. ``where`` is a condition in the words of an index."""
+    entry, run, scope = schema.entry, schema.run, schema.scope
+    query = (
+        select(
+            entry.c.scope_id, entry.c.leaf_user_id, entry.c.run_no, entry.c.status, entry.c.deleting,
+            run.c.run_id, run.c.kind, scope.c.leaf, scope.c.owner, scope.c.provider,
+        )
+        .join(run, run.c.no == entry.c.run_no)
+        .join(scope, scope.c.id == entry.c.scope_id)
+        .where(text(where), text("entry.leaf_user_id != ''"))
+    )  # fmt: skip
+    if ids is not None:
+        query = query.where(entry.c.scope_id.in_(select(scope.c.id)), entry.c.leaf_user_id.in_(ids))
+    if until is not None:
+        query = query.where(entry.c.run_no <= until)
+    if owner is not None:
+        query = query.where(scope.c.leaf == owner[0])
+    found = db.execute(query.order_by(entry.c.run_no))
+    return [line for line in found if owner is None or may_be_same_owner(owner[1], line.owner)]
+
+
+def _is_left(line: _Line) -> bool:
+    return bool(line.deleting) and line.status in _WITHOUT and line.kind not in _ROLLBACKS
+
+
+def _supersedes(other: _Line, line: _Line) -> bool:
+    """Whether a later run had to do with the same grower at the same provider."""
+    return (
+        other.run_no > line.run_no
+        and (other.leaf, other.provider) == (line.leaf, line.provider)
+        and may_be_same_owner(other.owner, line.owner)
+    )

@@ -1,0 +1,93 @@
+"""Growers left without credentials are reported by every run of their API owner, whatever it is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from notify.listener import listening
+
+from bulk_onboard.engine.opening import find, scopes_of
+from bulk_onboard.entry import Entry
+from bulk_onboard.ledger import Ledger
+from journeys.support import Desk, Ran, Server, grower, growers, write
+
+Leaf = Callable[..., Server]
+LEFT = grower(50)
+
+
+@pytest.fixture
+def bench(desk: Desk, leaf: Leaf) -> Desk:
+    """A desk whose ledger says that a run was killed between the DELETE and the POST of a grower."""
+    desk.at(leaf()).set("LEAF_USERNAME", "me@example.com")
+    assert desk.run(write(growers(1))).code == 0
+    with Ledger(Path("reports/ledger.sqlite3")) as ledger:
+        _, info = find(ledger, None)
+        scope = scopes_of(ledger, info)["raven"]
+        run_no = ledger.begin(replace(info, run_id="r-killed", finished_at=None), scope, "a process")
+        intent = Entry(9, None, LEFT, intended_at="2026-11-23T00:00:00.000Z", deleting="c-1")
+        ledger.write(run_no, scope, [intent], [])
+    return desk
+
+
+def assert_said(ran: Ran, count: int = 1) -> None:
+    begin, _, closing = ran.err.partition("\n\n") if "\n\n" in ran.err else (ran.err, "", ran.err)
+    assert (ran.code, len(ran.summary["leftWithout"])) == (1, count), ran.err
+    assert f"{count} grower was left without credentials by an earlier run" in begin
+    assert f"{LEFT} (raven, run " in closing
+
+
+def test_every_run_says_so_whatever_its_file_and_provider(bench: Desk) -> None:
+    bench.set("SENTERA_NOTHING", "")
+    assert_said(bench.run("growers.csv"))
+    assert_said(bench.run("growers.csv", "--dry-run"))
+    assert_said(bench.run("growers.csv", "--limit", "1", "--if-exists", "replace"))
+    assert_said(bench("events", "growers.csv"))
+    Path("other.csv").write_text(
+        f"leafUserId,username,password,organizationName\n{grower(1)},u,planted-p,o\n"
+    )
+    assert_said(bench.run("other.csv", "--provider", "sentera"))
+    other = bench("rollback", bench.run("growers.csv").folder.name, "--yes")
+    assert "left without credentials" in other.err
+    bench.set("LEAF_USERNAME", "another@example.com")
+    assert "left without" not in bench.run("growers.csv").err
+
+
+def test_runs_status_and_metrics_say_so_until_it_is_dismissed(bench: Desk) -> None:
+    ran = bench.run("growers.csv", "--metrics", "m.prom")
+    assert "bulk_onboard_growers_left_without" in Path("m.prom").read_text()
+    assert LEFT in bench("runs").out
+    (listed,) = [run["leftWithout"] for run in json.loads(bench("runs", "--json").out) if run["leftWithout"]]
+    assert listed == [LEFT]
+    status = bench("status", LEFT)
+    assert (status.code, "left without credentials" in status.out) == (1, True)
+    assert json.loads(bench("status", LEFT, "--json").out)["leftWithout"][0]["provider"] == "raven"
+    dismissed = bench("status", LEFT, "--dismiss")
+    assert "left without credentials" not in dismissed.out
+    assert "Dismissed" in dismissed.err
+    assert bench("status", grower(0), "--dismiss").code == 2
+    again = bench.run("growers.csv")
+    assert (again.code, again.summary["leftWithout"], "left without" in again.err) == (0, [], False)
+    assert "left without" not in bench("report", ran.folder.name).err
+
+
+def test_a_run_that_has_the_grower_in_its_file_repairs_it(bench: Desk) -> None:
+    repaired = bench.run(write([*growers(1), *growers(1, start=50)]), "--timeout", "0.3")
+    assert "1 grower was left without credentials by an earlier run" in repaired.err
+    assert (repaired.code, repaired.summary["leftWithout"]) == (0, [])
+    assert "left without" not in bench.run("growers.csv").err
+
+
+def test_a_message_says_so_once_and_then_as_before(bench: Desk) -> None:
+    with listening() as inbox:
+        bench.set("BULK_ONBOARD_NOTIFY", f"json://{inbox.address}/inbox")
+        for when in ("change", "change", "problems"):
+            bench.run("growers.csv", "--notify-when", when)
+    first, second = (json.loads(body) for _, _, body in inbox.requests)
+    assert "1 row newly needs attention" in first["title"]
+    assert "1 row left without credentials" in first["message"]
+    assert "1 row still needs attention" in second["title"]
+    assert LEFT in second["message"]
