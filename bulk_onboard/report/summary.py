@@ -150,7 +150,7 @@ def _foretold(tally: Tally) -> str:
         at_stake = f" ({healthy:,} of them healthy)" if healthy else ""
         told.append(f"{replaced:,} would get new credentials{at_stake}")
     told.append(f"{counts[Status.EXISTING]:,} are connected already")
-    if tally.attention:
+    if tally.attention or tally.left_without:
         told.append(_attention(tally))
     return f"A dry run: nothing was changed. {', '.join(told)}."
 
@@ -162,10 +162,12 @@ def _so_far(tally: Tally) -> str:
 
 
 def _attention(tally: Tally) -> str:
-    if not tally.attention:
-        are = "is" if len(tally.left_without) == 1 else "are"
-        return f"and {growers(len(tally.left_without))} {are} left without credentials, or may be"
-    return f"{rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention"
+    told = []
+    if tally.attention or not tally.left_without:
+        told.append(f"{rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention")
+    if left := len(tally.left_without):
+        told.append(f"{growers(left)} {'is' if left == 1 else 'are'} left without credentials, or may be")
+    return ", and ".join(told)
 
 
 # --- the numbers ------------------------------------------------------------------------------------
