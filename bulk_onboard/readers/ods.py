@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from openpyxl.cell.cell import ERROR_CODES
+
 from bulk_onboard.chunk import CellKind
 from bulk_onboard.readers.sheet_rows import LAST_COLUMN, LAST_ROW, DamagedWorkbook, SheetRow, number_text
 from bulk_onboard.readers.xml_stream import Attributes, attribute, parse
@@ -16,7 +18,7 @@ _INDENTATION = re.compile(r"[ \t\r\n]*[\t\r\n][ \t\r\n]*\Z")
 # Until runs of spaces are collapsed, elements for white space are characters that XML cannot hold.
 _ELEMENTS = {"s": "\x00", "tab": "\x01", "line-break": "\x02"}
 _CHARACTERS = str.maketrans({"\x00": " ", "\x01": "\t", "\x02": "\n"})
-_ERROR_TEXT = re.compile(r"#|Err:\d")
+_ERROR_TEXT = re.compile(rf"{'|'.join(map(re.escape, ERROR_CODES))}|Err:\d{{3}}")
 _MOST_SPACES = 1 << 16
 
 
@@ -193,7 +195,7 @@ class _Table:
             if stored is None:
                 return ("", CellKind.FORMULA) if formula else (shown, CellKind.TEXT)
             # LibreOffice before 4.2 had no type for errors: the value was 0.
-            if formula and _ERROR_TEXT.match(shown):
+            if formula and _ERROR_TEXT.fullmatch(shown):
                 return shown, CellKind.ERROR
             return number_text(stored), CellKind.VALUE
         if kind in {"date", "time", "boolean"}:
@@ -203,7 +205,9 @@ class _Table:
         stored = attribute(self._cell, "string-value")
         if formula and stored is None and not self._paragraphs:
             return "", CellKind.FORMULA
-        return shown if stored is None else stored, CellKind.TEXT
+        text = shown if stored is None else stored
+        # Gnumeric has no type for errors either: they are texts.
+        return text, CellKind.ERROR if formula and _ERROR_TEXT.fullmatch(text) else CellKind.TEXT
 
     def _value_type(self) -> str:
         """The type of the value; the newer attribute of LibreOffice knows errors."""

@@ -70,11 +70,11 @@ def _nothing(_: str) -> None:
 class Xlsx:
     """An .xlsx workbook."""
 
-    file_type = "Excel workbook (.xlsx)"
-
     def __init__(self, archive: zipfile.ZipFile) -> None:
         """Raises DamagedWorkbook."""
         self._archive, self._package = archive, Package(archive)
+        suffix = ".xlsm" if "xl/vbaProject.bin" in self._package else ".xlsx"
+        self.file_type = f"Excel workbook ({suffix})"
         root = [target for kind, target in self._package.related("").values() if kind == "officeDocument"]
         self._main = root[0] if root and root[0] in self._package else "xl/workbook.xml"
         self._mac_dates = False

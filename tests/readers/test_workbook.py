@@ -35,6 +35,7 @@ EXPECTED: dict[str, tuple[dict[int, tuple[str, int]], list[int], bool]] = {
     "sheetjs.xlsx": (SHEETJS, [10], False),
     # SheetJS writes the results of formulas as numbers, so that the row of zeros is one of numbers.
     "sheetjs.xlsb": (SHEETJS | {14: ("0", V)}, [10], False),
+    "gnumeric.ods": (MORE, [10, 16], True),
     "xlwt.xls": (WITHOUT_RESULTS, [], False),
     "odfpy.ods": (WITHOUT_RESULTS, [], False),
 }
