@@ -34,7 +34,7 @@ def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
         "From the path": "provider",
         "Skipped": "row 7 (a total), row 8 (a total), row 9 (a total), row 10 (a total), row 11 (a total),"
         " 2 more",
-        "Hidden": "row 7; a run needs --hidden include or skip",
+        "Hidden": "1 row (row 7); a run needs --hidden include or skip",
         "Note": "A note.",
     }
     assert described(InputDescription("a", "DataFrame")) == [("File type", "DataFrame")]

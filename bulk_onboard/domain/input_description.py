@@ -111,11 +111,11 @@ _SHOWN = 5
 
 
 def rows_in_words(numbers: Sequence[int]) -> str:
-    """``row 3``, or ``3 rows (3, 9, 12)``."""
+    """``1 row (row 3)``, or ``3 rows (rows 3, 9, 12)``."""
     if len(numbers) == 1:
-        return f"row {numbers[0]}"
+        return f"1 row (row {numbers[0]})"
     more = ", …" if len(numbers) > _SHOWN else ""
-    return f"{len(numbers):,} rows ({', '.join(map(str, numbers[:_SHOWN]))}{more})"
+    return f"{len(numbers):,} rows (rows {', '.join(map(str, numbers[:_SHOWN]))}{more})"
 
 
 def require_decision(found: InputDescription) -> None:

@@ -119,7 +119,7 @@ class Workbook:
             yield f"rows are numbered through {len(starts)} sheets: {', '.join(starts)}"
         struck = list(chain.from_iterable(table.struck for table in self.tables))
         if struck:
-            yield f"text is struck through in {rows_in_words(struck)}; delete rows that must not be sent"
+            yield f"struck through: {rows_in_words(struck)}; delete rows that must not be sent"
 
     @property
     def header_row(self) -> int:

@@ -47,13 +47,13 @@ def test_hidden_rows_are_sent_or_left_out_only_if_that_is_said(
     name = workbook(("North", rows), change=hide)
     found = desk("validate", name)
     assert found.code == 0
-    assert "Hidden:    2 rows (3, 5); a run needs --hidden include or skip" in found.out
+    assert "Hidden:    2 rows (rows 3, 5); a run needs --hidden include or skip" in found.out
     with serving() as leaf:
         for setting, value in leaf.environment.items():
             monkeypatch.setenv(setting, value)
         refused = desk("run", name, "--no-events")
         assert refused.code == 3
-        assert "2 rows (3, 5) hidden" in refused.err
+        assert "2 rows (rows 3, 5) hidden" in refused.err
         assert "--hidden include" in refused.err
         assert leaf.seen() == []
         assert desk("run", name, "--no-events", "--hidden", "skip").code == 0

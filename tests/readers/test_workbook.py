@@ -53,7 +53,7 @@ def test_workbooks_of_other_programs_are_read_as_they_show_them(name: str) -> No
     assert found.sheets == ("Growers",)
     assert found.unread_sheets == ()
     assert [line.row for line in found.skipped_lines] == ([14] if 5 in cells and 14 not in cells else [])
-    assert [note.split(";")[0] for note in found.notes] == ["text is struck through in row 11"] * struck
+    assert [note.split(";")[0] for note in found.notes] == ["struck through: 1 row (row 11)"] * struck
 
 
 def test_hidden_rows_are_left_out_if_that_is_said() -> None:
