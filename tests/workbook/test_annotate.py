@@ -70,7 +70,7 @@ def test_a_comment_says_what_is_wrong_and_what_to_do(growers: Path) -> None:
 def test_a_column_named_problem_can_be_filtered(growers: Path) -> None:
     sheet = annotate(growers).sheet
     assert problems(sheet) == {
-        4: "missing-refreshToken", 6: "duplicate", 7: "placeholder-value; bad-leaf-user-id",
+        4: "missing-refreshToken", 6: "duplicate", 7: "bad-leaf-user-id; placeholder-value",
         8: "conflicting-rows", 9: "conflicting-rows",
     }  # fmt: skip
     assert [cell.value for cell in sheet[1]] == [*HEADER, "problem", "problem detail"]
@@ -260,7 +260,7 @@ def test_a_second_check_leaves_no_mark_of_what_was_corrected(growers: Path) -> N
     assert "C4" not in colours(back.sheet)
     assert "C4" not in comments(back.sheet)
     assert sorted(problems(back.sheet)) == [6, 7, 8, 9]
-    assert comments(back.sheet)["C7"].count("placeholder") == 1
+    assert comments(back.sheet)["C7"].count("a word for a value") == 1
 
 
 # --- what cannot be kept ------------------------------------------------------------------------------
