@@ -249,15 +249,9 @@ def in_words(found: Validation, written: Written) -> str:
     if written.fixed:
         each = f" (each repair: {written.repairs_file})" if written.repairs_file else ""
         lines.append(f"Repaired:   {written.fixed}{each}")
-        lines += _wrapped(_left(found), 2)
+        again = "Check it again: problems that need a decision or a value were not repaired."
+        lines += _wrapped(again if found.invalid else "", 2)
     return "\n".join(lines)
-
-
-def _left(found: Validation) -> str:
-    if not found.invalid:
-        return ""
-    verb = "is" if found.invalid == 1 else "are"
-    return f"{words.rows(found.invalid)} of it {verb} still invalid: correct them and check it again."
 
 
 def _section(title: str, causes: Sequence[Cause]) -> list[str]:

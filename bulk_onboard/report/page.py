@@ -133,7 +133,7 @@ def _parts(tally: Tally) -> Iterator[Bar]:
     since = 0.0
     for (name, tone), count in counts.items():
         if count:
-            share = 100 * count / tally.growers
+            share = 100 * count / (tally.rows - tally.counts[Status.DUPLICATE])
             yield Bar(name, count, share, tone, since)
             since += share
 

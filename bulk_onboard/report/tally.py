@@ -47,6 +47,8 @@ class Tally:
         self._planned = planned
         self.off_plan: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
+        self._invalid: set[tuple[str, str]] = set()
+        self._invalid_again = 0
         self._healths: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
         self._notes: dict[tuple[str, str], _Group] = {}
@@ -60,6 +62,7 @@ class Tally:
         self.rows += len(page)
         statuses = _counted(page["status"])
         self._statuses.update(statuses)
+        self._count_invalid(page, statuses)
         self._count_providers(page, statuses)
         healths = _counted(page["health"])
         self._healths.update(healths)
@@ -80,6 +83,16 @@ class Tally:
         found = page.assign(status=shown)[wanted]
         _group(self._causes, found)
         return found
+
+    def _count_invalid(self, page: pd.DataFrame, statuses: Mapping[str, int]) -> None:
+        """Find invalid rows of a grower that has another one, such as two rows with different tokens."""
+        if Status.INVALID not in statuses:
+            return
+        invalid = page.loc[page["status"] == Status.INVALID.value, ["provider", "leafUserId"]]
+        named = invalid[invalid["leafUserId"].fillna("") != ""]
+        before = len(self._invalid)
+        self._invalid.update(named.itertuples(index=False, name=None))
+        self._invalid_again += len(named) - (len(self._invalid) - before)
 
     def _count_providers(self, page: pd.DataFrame, statuses: Mapping[str, int]) -> None:
         names = page["provider"]
@@ -126,8 +139,8 @@ class Tally:
 
     @property
     def growers(self) -> int:
-        """Rows without those that repeat another."""
-        return self.rows - self._statuses[Status.DUPLICATE]
+        """Growers, one at each provider counted as one. An invalid row without an id counts as a grower."""
+        return self.rows - self._statuses[Status.DUPLICATE] - self._invalid_again
 
     @property
     def connected(self) -> int:

@@ -96,7 +96,8 @@ _LABEL = re.compile(
 )
 _LABEL_INSIDE = re.compile(r"""(?:refresh|access|id|bearer)[_ -]?token["']?\s*[:=]""", re.IGNORECASE)
 _URL = re.compile(
-    r"[a-z][a-z0-9+.-]{1,20}://.*|(?:www\.|mailto:|data:|javascript:|urn:).+", re.IGNORECASE | re.DOTALL
+    r"[a-z][a-z0-9+.-]{1,20}://.*|(?:www\.|\?\w+=|mailto:|data:|javascript:|urn:).+",
+    re.IGNORECASE | re.DOTALL,
 )
 _LITERAL = re.compile(r"""([bBuUrRfFnNeExX@$]{1,2})(["']).*\2""", re.DOTALL)
 _CALL = re.compile(r"([A-Za-z_][\w.:$]*)\s?(?:\(.*\)|\[.*\])", re.DOTALL)

@@ -7,8 +7,8 @@ import re
 from bulk_onboard.validation import words
 
 _TEMPLATE = re.compile(
-    r"""[$\#%]?\{\{?\s*[\w.\- ]*\s*\}\}?        # ${TOKEN}, {{ token }}, {token}
-    |<%.*%>|%\w+%|\$[A-Za-z_]\w*|\$\(.*\)       # %TOKEN%, $TOKEN
+    r"""[$\#%]\{[\w.\- ]*\}|\{\{[^{}]*\}\}|\{[A-Za-z_ ]+\}   # ${TOKEN}, {{ token }}, {token}
+    |<%.*%>|%[A-Za-z_]+%|\$[A-Za-z_]\w*|\$\(.*\)          # %TOKEN%, $TOKEN
     |@[A-Z_]+@|\[\[.*\]\]|:[a-z_]+|__[A-Z_]+__""",
     re.VERBOSE,
 )
