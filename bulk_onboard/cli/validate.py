@@ -91,7 +91,8 @@ class Written:
     """The files of one check.
 
     ``problems`` is None if it cannot be written, for the reason ``unwritten``; ``missing``: what the workbook
-    lacks of the original; ``next``: the command for it; ``repairs``: by code.
+    lacks of the original; ``next``: the command for it; ``repairs``: by code;
+    ``left``: rows of the repaired file that are still invalid.
     """
 
     problems: Path | None
@@ -100,6 +101,7 @@ class Written:
     next: str = ""
     fixed: Path | None = None
     repairs: Sequence[Cause] = ()
+    left: int = 0
     repairs_file: Path | None = None
     unwritten: str = ""
 
@@ -146,10 +148,12 @@ def _write(
 ) -> Written:
     from bulk_onboard.findings import causes  # noqa: PLC0415
     from bulk_onboard.report.files import write_problems  # noqa: PLC0415
+    from bulk_onboard.validation.repair import still_invalid  # noqa: PLC0415
 
     missing: Sequence[str] = ()
     following = ""
     repairs: Sequence[Cause] = ()
+    left = 0
     beside: Path | None = None
     if wanted.annotate:
         if found.rows >= _MANY:
@@ -158,10 +162,10 @@ def _write(
         missing, following = made.missing, made.commands[0 if found.invalid else 1]
     if wanted.fix:
         table: pd.DataFrame = fixed(source, found, wanted.fix)
-        repairs = tuple(causes(table, "repaired"))
+        repairs, left = tuple(causes(table, "repaired")), still_invalid(found, table)
         if problems:
             beside = write_problems(problems.with_name("repairs.csv"), table)
-    return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, beside)
+    return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, left, beside)
 
 
 # Beside problems.csv: which input it is about.
@@ -249,9 +253,15 @@ def in_words(found: Validation, written: Written) -> str:
     if written.fixed:
         each = f" (each repair: {written.repairs_file})" if written.repairs_file else ""
         lines.append(f"Repaired:   {written.fixed}{each}")
-        again = "Check it again: problems that need a decision or a value were not repaired."
-        lines += _wrapped(again if found.invalid else "", 2)
+        lines += _wrapped(_left(written.left), 2)
     return "\n".join(lines)
+
+
+def _left(count: int) -> str:
+    if not count:
+        return ""
+    verb = "is" if count == 1 else "are"
+    return f"{words.rows(count)} of it {verb} still invalid: correct them and check it again."
 
 
 def _section(title: str, causes: Sequence[Cause]) -> list[str]:

@@ -125,6 +125,14 @@ def table(entries: Sequence[Entry]) -> pd.DataFrame:
     return pd.DataFrame(entries, columns=list(REPAIRS)).sort_values("row", kind="stable", ignore_index=True)
 
 
+def still_invalid(found: Validation, repairs: pd.DataFrame) -> int:
+    """How many rows are invalid for more than an id in another spelling, which was rewritten."""
+    rewritten = repairs.loc[repairs["code"] == REWRITTEN, "row"]
+    problems = found.table[found.table["status"] == Status.INVALID.value]
+    repaired = (problems["code"] == "bad-leaf-user-id") & problems["row"].isin(rewritten)
+    return int(problems.loc[~repaired, "row"].nunique())
+
+
 def _cells(found: Validation, lines: pd.DataFrame) -> Mapping[int, np.ndarray]:
     """Position -> the numbers of the rows whose cell there is told of."""
     at = {found.header[position]: position for position in found.fields.values()}
