@@ -101,6 +101,8 @@ def number_text(stored: str | float, number_format: str = "General", *, mac_date
     if isinstance(stored, str) and _DIGITS.match(stored) and not is_date_format(number_format):
         return stored
     value = float(stored)
+    if not value:
+        return "0"  # also as a date: a reference to an empty cell shows the day before the calendar
     if is_date_format(number_format):
         try:
             date = from_excel(

@@ -102,25 +102,27 @@ class Xlsx:
 
     def rows(self, sheet: str) -> Iterator[SheetRow]:
         """The rows of a sheet that have cells, from the top. Raises DamagedWorkbook."""
-        if self._shared is None or self._styles is None:
-            self._shared, self._styles = self._shared_strings(), self._cell_styles()
-        with self._package.open(self._targets[sheet]) as part:
-            found = _Sheet(self._shared, self._styles, mac_dates=self._mac_dates)
-            for _ in parse(part, found.start, found.end, found.text):
-                yield from found.rows
-                found.rows.clear()
+        for found in self._parsed(sheet):
+            yield from found.rows
+            found.rows.clear()
 
     def results(self) -> dict[str, Results]:
         """By sheet and cell, what is stored as the result of each formula. Raises DamagedWorkbook."""
         found: dict[str, Results] = {}
-        for sheet, target in self._targets.items():
-            with self._package.open(target) as part:
-                table = _Sheet([], [], mac_dates=self._mac_dates)
-                for _ in parse(part, table.start, table.end, table.text):
-                    table.rows.clear()
-            if table.results:
+        for sheet in self._targets:
+            for table in self._parsed(sheet):
+                table.rows.clear()
                 found[sheet] = table.results
         return found
+
+    def _parsed(self, sheet: str) -> Iterator[_Sheet]:
+        """The same sheet after each block of its XML."""
+        if self._shared is None or self._styles is None:
+            self._shared, self._styles = self._shared_strings(), self._cell_styles()
+        found = _Sheet(self._shared, self._styles, mac_dates=self._mac_dates)
+        with self._package.open(self._targets[sheet]) as part:
+            for _ in parse(part, found.start, found.end, found.text):
+                yield found
 
     def close(self) -> None:
         """Release the archive."""
@@ -288,7 +290,9 @@ class _Sheet:
         elif self._type == "str" and self._value is not None:
             self._put(unescaped(stored), CellKind.TEXT)
         elif not stored.strip():
-            if self._formula:
+            if self._type == "e" and self._value is not None:
+                self._put("#ERROR!", CellKind.ERROR)
+            elif self._formula:
                 self._put("", CellKind.FORMULA)
         elif self._type == "s":
             text, partly = self._shared_string(stored)

@@ -56,6 +56,23 @@ def test_workbooks_of_other_programs_are_read_as_they_show_them(name: str) -> No
     assert [note.split(";")[0] for note in found.notes] == ["struck through: 1 row (row 11)"] * struck
 
 
+GROUP = "<table:table-row-group{}><table:table-row{}>{}</table:table-row></table:table-row-group>"
+
+
+def test_rows_of_an_ods_are_hidden_by_collapsed_groups_too() -> None:
+    row = "".join(f"<table:table-cell><text:p>{text}</text:p></table:table-cell>" for text in (ID, "rt"))
+    shown = GROUP.format("", "", row)
+    file = ods(
+        GROUP.format(" table:display='false'", "", row)
+        + shown
+        + GROUP.format("", " table:visibility='collapse' table:number-rows-repeated='2'", row)
+        + f"<table:table-row-group table:display='false'>{shown}</table:table-row-group>"
+    )
+    file.seek(0)
+    with open_source("-", stdin=file) as source:
+        assert source.description.hidden_rows == (2, 4, 5, 6)
+
+
 def test_hidden_rows_are_left_out_if_that_is_said() -> None:
     with open_source(FILES / "libreoffice.ods", ReadOptions(hidden="skip")) as source:
         [chunk] = source.chunks([0])
@@ -147,7 +164,9 @@ STYLES = (
         ("<f>A1</f><v>rt-1</v>", "t='str'", ("rt-1", 0)),
         ("<v>0</v>", "t='s'", ("rt-1", 0)),
         ("<is><r><t>rt</t></r><r><t xml:space='preserve'> 1 </t></r></is>", "t='inlineStr'", ("rt 1 ", 0)),
+        ("<v/>", "t='e'", ("#ERROR!", E)),
         ("<v>1</v>", "t='b'", ("TRUE", V)),
+        ("<f>Z9</f><v>0</v>", "s='1'", ("0", V)),
         ("<v>2026-01-02</v>", "t='d'", ("2026-01-02", V)),
         ("<v>46024</v>", "s='1'", ("2026-01-02", V)),
         ("<v>1.5E+20</v>", "", ("150000000000000000000", V)),

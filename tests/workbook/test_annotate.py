@@ -278,6 +278,15 @@ SHEET = "xl/worksheets/sheet1.xml"
 FILES = Path(__file__).parents[1] / "readers" / "files"
 
 
+FORMS = ["xlsx", *(f"{name}.xlsx" for name in ("libreoffice", "sheetjs", "xlsxwriter"))]
+FORMS += [
+    "sheetjs.xlsb",
+    *(f"{name}.ods" for name in ("libreoffice", "odfpy")),
+    "libreoffice.xls",
+    "xlwt.xls",
+]
+
+
 def with_results(path: Path) -> Path:
     """The first formula gets a stored text, the second a number, the third an error; others get nothing."""
     results = iter([("str", f"{PLANTED}-9"), ("n", "7"), ("e", "#REF!")])
@@ -293,7 +302,7 @@ def with_results(path: Path) -> Path:
     return with_parts(path, change)
 
 
-@pytest.mark.parametrize("form", ["xlsx", "libreoffice.ods", "libreoffice.xls", "odfpy.ods", "xlwt.xls"])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_check_of_what_was_annotated_finds_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
@@ -314,6 +323,8 @@ def test_a_check_of_what_was_annotated_finds_the_same(
         own = tmp_path / form
         shutil.copy(FILES / form, own)
     back = annotate(own)
+    said = capsys.readouterr().out
+    assert ("everything but the rows" in said) == (not form.endswith("xlsx"))
     assert told(back.path) == told(own)
     assert told(annotate(back.path, out="again.xlsx").path) == told(own)
 
