@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found, problem
-from bulk_onboard.sandbox.shapes import Shapes
+from bulk_onboard.sandbox.shapes import TOKEN, Shapes
 from bulk_onboard.sandbox.unknowns import Unknowns
 from bulk_onboard.sandbox.world import Fate, Key, Stored, World
 
@@ -27,7 +28,9 @@ class CredentialCalls:
     def get(self, path: str, key: Key, provider: Provider, now: float) -> Reply:
         """The stored credentials, or what Leaf says when there are none."""
         stored = self._world.credential(key)
-        return self._shown(200, stored, provider, now) if stored else self._none(path)
+        if stored is None or now < stored.created + self._unknowns.credential_lag:
+            return self._none(path)
+        return self._shown(200, stored, provider, now)
 
     def _shown(self, status: int, stored: Stored, provider: Provider, now: float) -> Reply:
         return json_reply(status, self._shapes.credentials(stored, provider, now))
@@ -63,9 +66,17 @@ class CredentialCalls:
     def post(self, path: str, key: Key, provider: Provider, new: Stored) -> Reply:
         """Store credentials, unless the grower has some already and this Leaf refuses then."""
         old = self._world.credential(key)
+        if self._is_used_up(key, provider, new):
+            new = replace(new, fate=Fate.EXPIRED)
         if old is None:
             return self._stored(key, provider, new, new.created)
         return self._again(path, key, provider, old, new)
+
+    def _is_used_up(self, key: Key, provider: Provider, new: Stored) -> bool:
+        """Whether the refresh token was exchanged before: then the provider revokes all that came of it."""
+        has_token = any(field.name == TOKEN for field in provider.grower_fields)
+        tally = self._world.posts().get(key, {}).get(new.fingerprint)
+        return self._unknowns.rotation != "never" and has_token and tally is not None and tally.stored > 0
 
     def _again(self, path: str, key: Key, provider: Provider, old: Stored, new: Stored) -> Reply:
         now, title = new.created, "Credentials already exist for this user"
@@ -88,7 +99,7 @@ class CredentialCalls:
 
     def _stored(self, key: Key, provider: Provider, stored: Stored, now: float) -> Reply:
         self._world.put(key, stored)
-        shown = self._shapes.credentials(stored, provider, now)
+        shown = self._shapes.credentials(stored, provider, now, posted=True)
         return json_reply(int(self._unknowns.post_status), shown, stored=True)
 
 

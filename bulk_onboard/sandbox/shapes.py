@@ -11,6 +11,8 @@ from bulk_onboard.sandbox.unknowns import Unknowns
 from bulk_onboard.sandbox.world import Fate, Stored, User, World
 
 MASK = "***"
+# The field that providers with single-use tokens exchange.
+TOKEN = "refreshToken"  # noqa: S105
 _RETENTION = 30 * 86400.0
 
 
@@ -27,19 +29,27 @@ class Shapes:
         self._unknowns = unknowns
         self._event_delay = event_delay
 
-    def credentials(self, stored: Stored, provider: Provider, now: float) -> dict[str, object]:
-        """A credentials object: it echoes what was posted, secrets and all."""
+    def credentials(
+        self, stored: Stored, provider: Provider, now: float, *, posted: bool = False
+    ) -> dict[str, object]:
+        """A credentials object: it echoes what was posted, secrets and all.
+
+        ``posted``: it answers the POST, when the refresh token may not have been exchanged yet.
+        """
         shown: dict[str, object] = {"id": stored.id, "status": self._status(stored, now)}
         if self._unknowns.timestamps == "shown":
             shown["createdTime"] = timestamp(stored.created)
-        return shown | self._echo(stored, provider)
+        rotated = self._unknowns.rotation != "never" and not (posted and self._unknowns.rotation == "later")
+        return shown | self._echo(stored, provider, rotated=rotated)
 
-    def _echo(self, stored: Stored, provider: Provider) -> dict[str, str]:
+    def _echo(self, stored: Stored, provider: Provider, *, rotated: bool) -> dict[str, str]:
         known = stored.posted
         if known is None:
             known = {field.name: MASK for field in provider.fields if field.required}
         secret = {field.name for field in provider.fields if field.secret} | {"accessToken"}
         values = {"accessToken": MASK if stored.posted is None else f"at-{stored.id}"} | dict(known)
+        if rotated and TOKEN in known:
+            values[TOKEN] = f"renewed-{stored.id}"
         match self._unknowns.secrets:
             case "echoed":
                 return values

@@ -35,6 +35,10 @@ class Unknowns:
                           at the front has ``gone``, or one more has ``come``
     ``embedded``          which replies on users show credentials: ``all``, on a ``single`` user, ``none``
     ``not_embedded``      names of providers that users never show
+    ``credential_lag``    seconds until a GET shows new credentials
+    ``rotation``          when the provider exchanges a refresh token for another, as single-use tokens are:
+                          ``never``; ``before`` the POST is answered; ``later``: the first GET shows it. A
+                          token that is posted again after it was exchanged ends the new credentials
     ``secrets``           whether replies show secrets
     ``timestamps``        whether replies show times
     ``rate_limit``        requests served in any sliding second, 0 for no limit
@@ -61,6 +65,8 @@ class Unknowns:
     list_drift: Literal["none", "gone", "come"] = "none"
     embedded: Literal["all", "single", "none"] = "all"
     not_embedded: tuple[str, ...] = ()
+    credential_lag: float = 0.0
+    rotation: Literal["never", "before", "later"] = "never"
     secrets: Literal["echoed", "masked", "omitted"] = "echoed"
     timestamps: Literal["shown", "hidden"] = "shown"
     rate_limit: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from email.utils import parsedate_to_datetime
 from typing import get_args, get_type_hints
 
@@ -258,3 +258,25 @@ def test_every_unknown_can_be_given_as_text():
 def test_a_wrong_answer_is_told_what_is_possible(name: str, value: str, told: str):
     with pytest.raises(UsageError, match=told):
         with_answers(Unknowns(), {name: value})
+
+
+@pytest.mark.parametrize(
+    ("rotation", "answered", "held"),
+    [("never", "a", "a"), ("before", "renewed", "renewed"), ("later", "a", "renewed")],
+)
+async def test_a_refresh_token_is_exchanged_and_used_up_by_that(rotation: str, answered: str, held: str):
+    chosen = replace(unknown(rotation=rotation, post_existing="overwrite"), event_delay=0)
+    async with practise(chosen) as leaf:
+        posted, found = await leaf.post(body("a")), await leaf.get()
+        assert posted.json["refreshToken"].startswith(answered)
+        assert found.json["refreshToken"].startswith(held)
+        again = await leaf.post(body("a"))
+        other = await leaf.post(body("b"))
+    assert (again.json["status"] == "OK") is (rotation == "never")
+    assert other.json["status"] == "OK"
+
+
+async def test_new_credentials_may_be_shown_late():
+    async with practise(unknown(credential_lag=60)) as leaf:
+        assert (await leaf.post()).status == 201
+        assert (await leaf.get()).status == 404

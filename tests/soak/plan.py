@@ -224,6 +224,7 @@ def _answers(draw: Random) -> dict[str, str]:
         "post_status": draw.choice(["200", "201"]),
         "get_absent": draw.choice(["404", "404", "204", "empty", "null", "object"]),
         "events_absent": draw.choice(["404", "list"]),
+        "rotation": draw.choice(["never", "before", "later"]),
         "secrets": draw.choice(["echoed", "masked", "omitted"]),
         "timestamps": draw.choice(["shown", "shown", "hidden"]),
         "rate_limit": draw.choice(["0", "0", "100", "40"]),
