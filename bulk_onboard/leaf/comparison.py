@@ -76,3 +76,42 @@ _MASKED = re.compile(
 def is_shown(value: object) -> TypeGuard[str]:
     """Whether an echoed secret is the real one, not blank and not masked."""
     return isinstance(value, str) and not _MASKED.search(value)
+
+
+class RecentPosts:
+    """Recognises a reply that shows what another request has posted: a proxy has mixed up two replies.
+
+    Only hashes are kept (Python's own, which are keyed), of the latest ``size`` values.
+    """
+
+    def __init__(self, size: int = 20_000) -> None:
+        self._size = size
+        self._targets: dict[int, str] = {}
+
+    def add(self, target: str, fields: Fields, body: Mapping[str, str]) -> None:
+        """Remember what is about to be posted to this target (path)."""
+        for name in fields.secrets:
+            if name in body:
+                self._note(hash(body[name]), target)
+
+    def is_stray(self, target: str, fields: Fields, body: Mapping[str, str], shown: object) -> bool:
+        """Return whether a reply to this POST shows another one's secret, or its credentials.
+
+        ``shown``: the reply's JSON. The row's own secret says that it is ours, also if others share it.
+        """
+        if not isinstance(shown, dict):
+            return False
+        secrets = [value for name in fields.secrets if is_shown(value := shown.get(name))]
+        if any(value in body.values() for value in secrets):
+            return False
+        identity = hash((str(shown.get("id")), str(shown.get("createdTime"))))
+        if any(self._targets.get(key, target) != target for key in (*map(hash, secrets), identity)):
+            return True
+        if shown.get("id") and shown.get("createdTime"):
+            self._note(identity, target)
+        return False
+
+    def _note(self, key: int, target: str) -> None:
+        self._targets[key] = target
+        if len(self._targets) > self._size:
+            del self._targets[next(iter(self._targets))]

@@ -77,6 +77,10 @@ class Connection:
         self._busy = head.code < 200
         return head.code, head.headers, body
 
+    def distrust(self) -> None:
+        """Do not use it again: what came on it was the reply to another request."""
+        self._busy = True
+
     def close(self) -> None:
         """Whatever still comes on it is nobody's, and what has not gone out by now never will."""
         self._protocol.abort()

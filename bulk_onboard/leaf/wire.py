@@ -15,9 +15,10 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 import bulk_onboard
+from bulk_onboard.leaf.comparison import Fields, RecentPosts
 from bulk_onboard.leaf.connections import Connection, Connections
 from bulk_onboard.leaf.limit import Limit
-from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, unanswered, unsent
+from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, parsed, unanswered, unsent
 from bulk_onboard.model import Ambiguous, Answer, Created, Transient
 from bulk_onboard.window import Window
 
@@ -27,6 +28,7 @@ LARGEST_PAGE = 16 << 20  # bytes; a hundred users, each with the credentials of 
 # Neither blanks nor ends of lines: nothing in a target can become a part of the request of its own.
 ENCODED = re.compile(r"/[!-~]*")
 VISIBLE = re.compile(r"[ -~]*")  # nor in a token
+STRAY = Ambiguous("stray-reply", "the reply shows the credentials of another grower")
 # What comes instead of a reply.
 FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, TooLarge)
 
@@ -64,6 +66,7 @@ class Wire:
     def __init__(self, base_url: str, timeout: float, window: Window | None = None) -> None:
         self._base, self._limit, self._window = URL(base_url), Limit(timeout), window or Window(0)
         self._headers: dict[tuple[str, bool], str] = {}
+        self._posts = RecentPosts()
 
     async def __aenter__(self) -> Self:
         self._connections = Connections(self._base, {"User-Agent": USER_AGENT, "Accept": "application/json"})
@@ -78,6 +81,8 @@ class Wire:
     async def exchange(self, message: Message) -> Heard:
         """Send the request, once, and read the whole reply."""
         began = perf_counter()  # the loop's own clock may count whole milliseconds only
+        if message.fields is not None and message.body is not None:
+            self._posts.add(message.target, Fields(*message.fields), message.body)
         request, connection = self._request(message), None
         self._window.take(began)
         try:
@@ -86,14 +91,23 @@ class Wire:
                 status, headers, body = await connection.exchange(
                     request, message.largest, event_log=message.event_log
                 )
+            told = {name: headers[name] for name in HEADERS if name in headers}
+            reply = Reply(status, told, body, datetime.now(UTC))
+            if self._is_stray(message, reply):
+                connection.distrust()
+                return Answer(STRAY, None, perf_counter() - began)
         except FAILURES as error:
             verdict = unanswered(error) if connection else unsent(error)
             return Answer(verdict, None, perf_counter() - began)
         finally:
             if connection:
                 self._connections.give_back(connection)
-        told = {name: headers[name] for name in HEADERS if name in headers}
-        return Answer(Reply(status, told, body, datetime.now(UTC)), status, perf_counter() - began)
+        return Answer(reply, status, perf_counter() - began)
+
+    def _is_stray(self, message: Message, reply: Reply) -> bool:
+        if message.fields is None or message.body is None or not 200 <= reply.status < 300:
+            return False
+        return self._posts.is_stray(message.target, Fields(*message.fields), message.body, parsed(reply))
 
     async def _open(self, asked: float) -> Connection:
         """A new connection. What is sent on it goes out, for the second's sake, when it is open.
