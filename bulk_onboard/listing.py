@@ -14,7 +14,7 @@ from uuid import UUID
 
 import numpy as np
 
-from bulk_onboard.domain.providers import Field
+from bulk_onboard.domain.providers import Field, Scope
 from bulk_onboard.model import (
     Ambiguous,
     Credential,
@@ -83,13 +83,21 @@ class Prints:
         """
         found = Echo.UNKNOWN
         for theirs, field in zip(shown, fields, strict=False):
-            if not theirs or field.name not in ours:
+            if not theirs or field.scope is Scope.APP or field.name not in ours:
                 continue
             if theirs != self.of_field(field, ours[field.name]):
                 return Echo.DIFFERENT
             if field.secret:
                 found = Echo.SAME
         return found
+
+    def is_other_app(self, shown: Sequence[int], fields: Sequence[Field], ours: Payload) -> bool:
+        """Return whether a field of another application or environment than ours was shown."""
+        return any(
+            theirs and theirs != self.of_field(field, ours[field.name])
+            for theirs, field in zip(shown, fields, strict=False)
+            if field.scope is Scope.APP and field.name in ours
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

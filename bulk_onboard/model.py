@@ -50,9 +50,8 @@ _ATTENTION = frozenset(
 FORESEEN = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
 
 
-# Codes of existing rows whose credentials are of another application or environment than the row asks for.
-ENVIRONMENT_CHANGED, APP_CHANGED = "environment-changed", "app-changed"
-NOT_AS_ASKED = (ENVIRONMENT_CHANGED, APP_CHANGED)
+# Codes of existing rows whose credentials are of another environment or application than the row asks for.
+NOT_AS_ASKED = ENVIRONMENT_CHANGED, APP_CHANGED = ("environment-changed", "app-changed")
 
 
 class Undone(StrEnum):
@@ -166,10 +165,11 @@ class Intent:
 
 
 class Recorded(NamedTuple):
-    """The id and the createdTime (by Leaf's clock, "" if never shown) of credentials, as recorded."""
+    """Credentials as recorded: id, createdTime by Leaf's clock ("" if hidden), whether of another app."""
 
     id: str
     created_time: str
+    other_app: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,8 @@ class Row:
     ``number`` is the row number a spreadsheet shows, ``provider`` the name of the one that the row goes to.
     ``open_intent`` is what an earlier run left without an outcome: Leaf is asked before anything is sent.
     ``fingerprint`` is the keyed fingerprint of the grower's secrets, hex. ``stored_as``: the credentials in
-    which these very secrets are known to have been stored. ``app``: the mark of the application that they are
-    sent with, as `Entry` has it.
+    which these very secrets, or secrets of another application, are known to have been stored. ``app``: the
+    mark of the application that they are sent with, as `Entry` has it.
     """
 
     number: int

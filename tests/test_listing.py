@@ -110,5 +110,17 @@ def test_the_same_secrets_of_another_user_name_are_other_credentials() -> None:
     assert PRINTS.echo((same, PRINTS.of_field(secret, "secret")), (name, secret), ours) is Echo.DIFFERENT
 
 
+def test_another_application_or_environment_is_recognised() -> None:
+    ours = Payload({"clientEnvironment": "PRODUCTION", "clientSecret": "a", "refreshToken": "b"})
+    place, app = Field("clientEnvironment", Scope.APP, secret=False), Field("clientSecret", Scope.APP)
+    fields = (place, app, Field("refreshToken", Scope.GROWER))
+    same, other = PRINTS.of_field(place, "production"), PRINTS.of_field(place, "STAGE")
+    assert not PRINTS.is_other_app((same, PRINTS.of("a"), PRINTS.of("z")), fields, ours)
+    assert not PRINTS.is_other_app((0, 0, 0), fields, ours)
+    assert PRINTS.is_other_app((other, 0, 0), fields, ours)
+    assert PRINTS.is_other_app((same, PRINTS.of("z"), 0), fields, ours)
+    assert PRINTS.echo((other, PRINTS.of("z"), PRINTS.of("b")), fields, ours) is Echo.SAME
+
+
 def test_prints_under_another_key_say_nothing() -> None:
     assert PRINTS.of("a") != Prints(b"other").of("a")

@@ -23,7 +23,7 @@ from bulk_onboard.census import (
     spots,
 )
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Connection, GrowerFields, Users
+from bulk_onboard.engine.ports import Connection, ListedFields, Users
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
 from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
@@ -44,7 +44,7 @@ TOLD_EVERY = 10
 class Census:
     """What the list showed, as a hint for each row, until something contradicts it."""
 
-    def __init__(self, listing: Listing, prints: Prints, fields: GrowerFields, observer: Observer) -> None:
+    def __init__(self, listing: Listing, prints: Prints, fields: ListedFields, observer: Observer) -> None:
         self.listing = listing
         self._prints, self._fields = prints, fields
         self._observer = observer
@@ -58,7 +58,10 @@ class Census:
             return None
         credential = self.listing.credential(provider, leaf_user_id)
         if credential is not None:
-            echo = self._prints.echo(credential.prints, self._fields[provider], ours)
+            fields = self._fields[provider]
+            if self._prints.is_other_app(credential.prints, fields, ours):
+                return None
+            echo = self._prints.echo(credential.prints, fields, ours)
             return Exists(held(credential, echo))
         is_unconnected = self.listing.state(provider, leaf_user_id) == UNCONNECTED
         return Absent() if is_unconnected else None
@@ -104,7 +107,7 @@ class Taking:
     def __post_init__(self) -> None:
         self._prints = Prints(self.key)
         self._pages = Collecting(
-            {provider: len(names) for provider, names in self.users.grower_fields.items()}
+            {provider: len(names) for provider, names in self.users.listed_fields.items()}
         )
         self._read: set[int] = set()
         self._broken = False
@@ -126,7 +129,7 @@ class Taking:
         if self._broken:
             self._singly("Leaf's list of users cannot be read to its end: asking one by one")
             return None
-        census = Census(self._pages.listing(), self._prints, self.users.grower_fields, self.observer)
+        census = Census(self._pages.listing(), self._prints, self.users.listed_fields, self.observer)
         return None if self.stop.draining else await self._compared(census, wanted)
 
     def _singly(self, why: str) -> None:

@@ -45,7 +45,7 @@ from bulk_onboard.policy.credentials import (
     stopped,
 )
 from bulk_onboard.policy.evidence import Evidence
-from bulk_onboard.policy.ownership import Owner, owner_of_shown
+from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
 from bulk_onboard.policy.replacements import Replaced, result_of
 from bulk_onboard.stamp import to_text
 
@@ -213,7 +213,7 @@ class _Life:
         under_way = self._last is not None or row.open_intent is not None
         answer = await self._leaf.ask(row.leaf_user_id, row.payload, self._is_asked, urgent=under_way)
         self._evidence = Evidence(self._asked_at, self._clock())
-        return answer
+        return answer._replace(verdict=as_recorded(answer.verdict, row))
 
     async def _change(self) -> Answer[Verdict]:
         """DELETE or POST; if what Leaf last said is too old by then, it is as if it had not begun."""
@@ -323,7 +323,7 @@ class _Life:
             latency_ms=round(answer.seconds * 1000, 1) if answer else None,
             deleting=deleted.id if deleted else "",
             deleting_created=deleted.created_time if deleted else "",
-            app=0 if finish.status is Status.EXISTING else row.app,
+            app=self._stored_app(finish),
             unproven=int(finish.unproven),
             provider=row.provider,
         )
@@ -334,6 +334,12 @@ class _Life:
             entry = entry._replace(fingerprint=OTHERS if shown else "")
         self._shared.journal.settle(entry)
         self._shared.observer(RowFinished(self._row.number, finish.status, finish.code))
+
+    def _stored_app(self, finish: Finish) -> int:
+        """The mark of the application that Leaf's credentials are known to be of; 0 if it is not known."""
+        shown = finish.credential
+        ours = finish.status is not Status.EXISTING or (shown is not None and shown.app is Echo.SAME)
+        return self._row.app if ours else 0
 
     def _is_of_others(self, status: Status, found: Credential) -> bool:
         """Whether what Leaf holds has other secrets than the row, for all that is known."""

@@ -72,14 +72,14 @@ class Connection(Protocol):
 
 
 # By provider name: a grower's fields, in the table's order.
-GrowerFields = Mapping[str, tuple[Field, ...]]
+ListedFields = Mapping[str, tuple[Field, ...]]
 
 
 class Users(Protocol):
     """The calls to Leaf for its users, whatever their providers. All raise LoginRefused."""
 
     @property
-    def grower_fields(self) -> GrowerFields:
+    def listed_fields(self) -> ListedFields:
         """Of the providers that users are shown with."""
 
     @property

@@ -57,7 +57,7 @@ class Memory(Protocol):
 
     def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
-    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[Recorded, str]]: ...
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[Recorded, str, int]]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
     def replace_block(self, run_no: int, first_row: int, data: bytes) -> None: ...
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]: ...
@@ -328,11 +328,14 @@ def _is_left_without(found: KnownEntry) -> bool:
 
 
 def stored_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Recorded]]:
-    """Yield of these rows the credentials in which their secrets were stored last."""
+    """Yield of these rows the credentials stored last, if of their secrets or of another application."""
     known = memory.stored(scope, lines["leafUserId"].tolist()) if len(lines) else {}
-    for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
-        if (found := known.get(leaf_user_id)) and found[1] == fingerprint:
-            yield int(number), found[0]
+    for number, leaf_user_id, own, app in zip(*(lines[name] for name in (*_NAMES, "app")), strict=True):
+        if leaf_user_id in known:
+            recorded, fingerprint, stored_app = known[leaf_user_id]
+            other_app = stored_app not in {0, int(app)}
+            if other_app or fingerprint == own:
+                yield int(number), recorded._replace(other_app=other_app)
 
 
 def entries_of(findings: pd.DataFrame) -> Iterator[Entry]:

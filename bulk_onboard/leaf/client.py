@@ -179,9 +179,9 @@ class LeafClient:
         return self._calls[provider]
 
     @property
-    def grower_fields(self) -> dict[str, tuple[Field, ...]]:
+    def listed_fields(self) -> dict[str, tuple[Field, ...]]:
         """A grower's fields by provider name, in the order in which a page shows them."""
-        return {provider.name: provider.grower_fields for provider in self._providers}
+        return {provider.name: provider.fields for provider in self._providers}
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""

@@ -93,7 +93,7 @@ def _credential(data: object, provider: Provider, prints: Prints) -> ListedCrede
     return ListedCredential(
         id=word(data["id"], secrets),
         status=word(status, secrets) if isinstance(status, str) else "",
-        prints=tuple(_print(data.get(f.name), f, prints) for f in provider.grower_fields),
+        prints=tuple(_print(data.get(f.name), f, prints) for f in provider.fields),
     )
 
 

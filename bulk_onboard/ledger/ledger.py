@@ -239,15 +239,15 @@ class Ledger:
             return {line[0]: Known._make(line) for batch in batches for line in batch}
 
     @lasting
-    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[Recorded, str]]:
-        """Return the credentials that any run stored last for these growers, and their fingerprint."""
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[Recorded, str, int]]:
+        """Return what any run stored last for these growers: credentials, fingerprint and application."""
         with self.reading() as db:
-            columns = "leaf_user_id, credential_id, credential_created, fingerprint, status"
+            columns = "leaf_user_id, credential_id, credential_created, fingerprint, app, status"
             batches = self._dialect.of(db, columns, [scope], leaf_user_ids)
             lines = (line for batch in batches for line in batch)
             return {
-                grower: (Recorded(name, created_time), fingerprint)
-                for grower, name, created_time, fingerprint, status in lines
+                grower: (Recorded(name, created_time), fingerprint, app)
+                for grower, name, created_time, fingerprint, app, status in lines
                 if name and status == Status.CREATED.value
             }
 

@@ -200,7 +200,9 @@ def _is_to_go(credential: Credential, progress: Progress) -> bool:
     """Whether these are the credentials to replace, and not what somebody stored in the meantime."""
     if credential.app is not Echo.DIFFERENT:
         stored_as = progress.stored_as
-        if credential.echo is Echo.SAME or (stored_as and is_same(credential, *stored_as)):
+        if credential.echo is Echo.SAME or (
+            stored_as and is_same(credential, stored_as.id, stored_as.created_time)
+        ):
             return False
     return is_old(credential, progress) if progress.old is not None else not progress.absent_before
 

@@ -33,10 +33,11 @@ Without a POST of ours, nothing that Leaf shows is ours.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from bulk_onboard.model import Credential, Echo
+from bulk_onboard.model import Credential, Echo, Exists, Row, Verdict
 from bulk_onboard.policy.progress import Progress
 
 # createdTime may be cut to whole seconds, and Leaf's clock is known to a second only (its Date header).
@@ -112,3 +113,18 @@ def is_same(shown: Credential, recorded_id: str, recorded_created: str) -> bool:
     times = (datetime.fromisoformat(text) for text in (shown.created_time, recorded_created))
     first, second = times
     return abs(first - second) < PRECISION
+
+
+def as_recorded(verdict: Verdict, row: Row) -> Verdict:
+    """Return the verdict with what the ledger knows of the shown credentials and Leaf hides.
+
+    Credentials that an earlier run stored with another application are of another one, whether Leaf shows
+    its fields or not.
+    """
+    recorded = row.stored_as
+    if not isinstance(verdict, Exists) or verdict.credential is None or not (recorded and recorded.other_app):
+        return verdict
+    shown = verdict.credential
+    if shown.app is not Echo.UNKNOWN or not is_same(shown, recorded.id, recorded.created_time):
+        return verdict
+    return replace(verdict, credential=replace(shown, app=Echo.DIFFERENT))

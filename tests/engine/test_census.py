@@ -55,8 +55,8 @@ class FakeUsers:
     most_at_once: int = 0
 
     @property
-    def grower_fields(self) -> Mapping[str, tuple[Field, ...]]:
-        return {"raven": PROVIDERS["raven"].grower_fields}
+    def listed_fields(self) -> Mapping[str, tuple[Field, ...]]:
+        return {"raven": PROVIDERS["raven"].fields}
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         self.pages.append((page, size))
@@ -73,7 +73,7 @@ class FakeUsers:
                 return Answer(verdict)
 
     def _page(self, page: int, size: int, prints: Prints) -> Page:
-        shown = {"raven": ListedCredential("c-1", "OK", (prints.of(TOKEN),))}
+        shown = {"raven": ListedCredential("c-1", "OK", (0, 0, prints.of(TOKEN)))}
         numbers = range(page * size, min((page + 1) * size, self.count))
         users = (
             ListedUser(grower(n), shown if self.connected(n) ^ (n in self.lies) else {}) for n in numbers

@@ -32,7 +32,9 @@ DEERE = {"JOHN_DEERE_CLIENT_KEY": "k", "JOHN_DEERE_CLIENT_SECRET": f"{PLANTED}se
     ("setting", "code"),
     [("JOHN_DEERE_CLIENT_ENVIRONMENT", "environment-changed"), ("JOHN_DEERE_CLIENT_SECRET", "app-changed")],
 )
-def test_growers_of_another_application_are_not_done(desk: Desk, leaf: Leaf, setting: str, code: str) -> None:
+def test_growers_of_another_application_are_not_done_and_replace_mends_it(
+    desk: Desk, leaf: Leaf, setting: str, code: str
+) -> None:
     for name, value in (DEERE | {"JOHN_DEERE_CLIENT_ENVIRONMENT": "STAGE"}).items():
         desk.at(leaf()).set(name, value)
     file, provider = write(growers(3)), ("--provider", "john-deere")
@@ -46,6 +48,11 @@ def test_growers_of_another_application_are_not_done(desk: Desk, leaf: Leaf, set
         assert (cause["code"], cause["count"]) == (code, 3)
         assert "0 of 3 growers are connected" in skipped.err
         desk("events", file, *provider)
+    replaced = desk.run(file, *provider, "--if-exists", "replace")
+    assert (replaced.code, replaced.statuses) == (0, {"created": 3})
+    assert {row["code"] for row in replaced.rows} == {"replaced"}
+    assert desk.run(file, *provider).statuses == {"existing": 3}
+    assert desk.run(file, *provider).code == 0
 
 
 def test_the_application_of_a_row_is_that_of_its_column_or_of_the_settings(desk: Desk, leaf: Leaf) -> None:

@@ -45,7 +45,7 @@ def test_a_user_is_listed_with_what_is_shown_of_our_providers() -> None:
     assert isinstance(verdict, Page)
     (user,) = verdict.users
     assert user.leaf_user_id == ID
-    assert user.shown == {"raven": ListedCredential("c-1", "OK", (PRINTS.of(TOKEN),))}
+    assert user.shown == {"raven": ListedCredential("c-1", "OK", (0, PRINTS.of("s"), PRINTS.of(TOKEN)))}
     assert TOKEN not in repr(verdict)
 
 
@@ -66,12 +66,12 @@ def test_what_cannot_be_read_is_neither_connected_nor_not(odd: object) -> None:
 
 
 def test_a_single_object_in_a_list_is_that_object() -> None:
-    assert one(ravenCredentials=[{"id": 17, "status": None}]) == ListedCredential("17", "", (0,))
+    assert one(ravenCredentials=[{"id": 17, "status": None}]) == ListedCredential("17", "", (0, 0, 0))
 
 
 @pytest.mark.parametrize("masked", ["***", "rt-1****", "", None, 5])
 def test_a_secret_that_is_not_really_shown_has_no_print(masked: object) -> None:
-    assert one(ravenCredentials={"id": "c", "refreshToken": masked}) == ListedCredential("c", "", (0,))
+    assert one(ravenCredentials={"id": "c", "refreshToken": masked}) == ListedCredential("c", "", (0, 0, 0))
 
 
 @pytest.mark.parametrize(

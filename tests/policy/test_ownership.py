@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.model import Credential, Echo, Intent
-from bulk_onboard.policy.ownership import Owner, is_old, is_same, owner_of_reply, owner_of_shown
+from bulk_onboard.model import Absent, Credential, Echo, Exists, Intent, Payload, Recorded, Row
+from bulk_onboard.policy.ownership import Owner, as_recorded, is_old, is_same, owner_of_reply, owner_of_shown
 from bulk_onboard.policy.progress import Action, Policy, Progress, first
 from bulk_onboard.stamp import to_text
 
@@ -122,3 +122,27 @@ def test_credentials_are_recognised_across_runs_by_id_and_time_only(
 def test_within_a_run_the_id_is_enough_where_leaf_shows_no_time() -> None:
     assert is_old(replace(OLD, created_time=""), POSTED)
     assert not is_old(replace(OLD, created_time=to_text(NOW)), POSTED)
+
+
+def row(recorded: Recorded | None) -> Row:
+    return Row(2, "raven", "a-grower", Payload({}), "fp", stored_as=recorded)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "app", "expected"),
+    [
+        (Recorded("old", OLD.created_time, other_app=True), HIDDEN, DIFFERENT),
+        (Recorded("old", OLD.created_time, other_app=True), SAME, SAME),
+        (Recorded("old", OLD.created_time), HIDDEN, HIDDEN),
+        (Recorded("new", OLD.created_time, other_app=True), HIDDEN, HIDDEN),
+        (Recorded("old", "", other_app=True), HIDDEN, HIDDEN),
+        (None, HIDDEN, HIDDEN),
+    ],
+)
+def test_an_application_that_leaf_hides_is_the_recorded_one(
+    recorded: Recorded | None, app: Echo, expected: Echo
+) -> None:
+    verdict = as_recorded(Exists(replace(OLD, app=app)), row(recorded))
+    assert isinstance(verdict, Exists)
+    assert verdict.credential == replace(OLD, app=expected)
+    assert as_recorded(Absent(), row(recorded)) == Absent()
