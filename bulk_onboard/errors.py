@@ -5,6 +5,7 @@ A bad row is never an exception: it is an outcome. An exception means that the r
     BulkOnboardError
     ├── UsageError          2    wrong option, missing setting
     ├── InputError          3    the file cannot be used; nothing was sent
+    │   ├── HeaderError     3    a column is missing
     │   └── NoRows          3    there is nothing in it
     │       └── HeaderWithoutRows  3    there is nothing but its header
     ├── LoginRefused        4    Leaf refused our own login
@@ -19,6 +20,7 @@ A bad row is never an exception: it is an outcome. An exception means that the r
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 
@@ -72,6 +74,17 @@ class InputError(BulkOnboardError):
     """The file as a whole cannot be used. Raised before anything is sent."""
 
     exit_code = ExitCode.INPUT
+
+
+class HeaderError(InputError):
+    """The header cannot be used as it is.
+
+    ``suggested``: field -> the column that it is probably in, for --map; empty if that would not be enough.
+    """
+
+    def __init__(self, message: str, suggested: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.suggested = suggested
 
 
 class NoRows(InputError):  # noqa: N818  (a fact about the file)

@@ -17,17 +17,8 @@ def reading_with_settings(source: Source, settings: Settings) -> Reading:
 
     Raises UsageError that names all that are missing, InputError if the header cannot be used.
     """
-    from bulk_onboard.engine.scan import reading_of  # noqa: PLC0415
-    from bulk_onboard.validation.columns import match_header  # noqa: PLC0415
+    from bulk_onboard.engine.scan import columns_of, reading_of  # noqa: PLC0415
 
-    told, reading = settings.input, reading_of(source, settings)
-    found = match_header(
-        source.header,
-        reading.providers,
-        mapping=told.mapping,
-        keep=told.keep,
-        name=source.name,
-        users=told.create_users,
-    )
-    require(settings, reading.providers, found.fields)
+    reading = reading_of(source, settings)
+    require(settings, reading.providers, columns_of(source, reading).fields)
     return reading

@@ -66,21 +66,12 @@ def _parts(file: str, settings: Settings) -> Parts:
 
 def _described(parts: Parts, settings: Settings, providers: Sequence[Provider]) -> InputDescription:
     """How the input is read. Raises InputError if its header does not fit."""
-    from bulk_onboard.domain.input_description import require_decision  # noqa: PLC0415
-    from bulk_onboard.engine.scan import with_columns  # noqa: PLC0415
-    from bulk_onboard.validation.columns import match_header  # noqa: PLC0415
+    from bulk_onboard.engine.scan import columns_of, reading_for, with_columns  # noqa: PLC0415
+    from bulk_onboard.read.parts import open_part  # noqa: PLC0415
 
-    told, head = settings.input, parts.heads[0]
-    require_decision(parts.description)
-    columns = match_header(
-        head.header,
-        providers,
-        mapping=told.mapping,
-        keep=told.keep,
-        name=head.name,
-        users=told.create_users,
-    )
-    return with_columns(parts.description, head.header, columns)
+    with open_part(parts.parts[0]) as source:
+        columns = columns_of(source, reading_for(settings, providers))
+        return with_columns(parts.description, source.header, columns)
 
 
 def _providers(parts: Parts, settings: Settings) -> list[Provider]:

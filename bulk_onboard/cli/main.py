@@ -18,7 +18,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import bulk_onboard
-from bulk_onboard.errors import BulkOnboardError, ExitCode, place_of
+from bulk_onboard.errors import BulkOnboardError, ExitCode, HeaderError, place_of
 
 # Command -> (its module, its line in the help). The module's `command` is the click command.
 COMMANDS = {
@@ -133,11 +133,15 @@ def _run(argv: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED)
     except BaseException as error:  # the one place that turns any end into a code
-        return _ended_by(_root(error))
+        return _ended_by(_root(error), sys.argv[1:] if argv is None else argv)
     return result if isinstance(result, int) else ExitCode.OK
 
 
-def _ended_by(error: BaseException) -> int:
+def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
+    if isinstance(error, HeaderError) and error.suggested:
+        from bulk_onboard.cli.corrected_command import with_columns  # noqa: PLC0415
+
+        return _complain(f"{error}; if so, {with_columns(argv, error.suggested)}", error.exit_code, end="")
     if isinstance(error, BulkOnboardError) and error.exit_code != ExitCode.BUG:
         return _complain(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
@@ -170,9 +174,10 @@ def _wrong_usage(error: click.ClickException) -> int:
     return ExitCode.USAGE
 
 
-def _complain(text: str, code: ExitCode) -> int:
+def _complain(text: str, code: ExitCode, end: str = ".") -> int:
+    """Print an error. ``end``: "" for a text that ends with a command to be copied."""
     with suppress(OSError):
-        click.echo(f"bulk-onboard: error: {text if text.endswith(('.', '?')) else f'{text}.'}", err=True)
+        click.echo(f"bulk-onboard: error: {text if text.endswith(('.', '?')) else f'{text}{end}'}", err=True)
     return code
 
 

@@ -65,6 +65,12 @@ class InputDescription:
     hidden: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def header_place(self) -> str:
+        """Where the header is, such as ``row 2 of sheet 'Growers'``; "" if it is not in a row."""
+        sheet = f" of sheet {self.sheets[0]!r}" if self.sheets else ""
+        return "" if self.header_row is None else f"row {self.header_row}{sheet}"
+
     def as_json(self) -> dict[str, Any]:
         """The description in JSON types, with keys in camelCase; summary.json holds it as ``input``."""
         values: dict[str, Any] = {_camel(each.name): getattr(self, each.name) for each in fields(self)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import repeat
@@ -39,7 +40,11 @@ from bulk_onboard.validation.columns import (
     provider_column,
 )
 from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.likely_columns import MOST
 from bulk_onboard.validation.skipped_lines import LineFilter
+
+# Rows whose values show which column a field may be in.
+SAMPLED = 200
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
@@ -109,6 +114,28 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
     return tuple(provider for name, provider in going.providers.items() if name in found)
 
 
+def columns_of(source: Source, reading: Reading) -> Columns:
+    """Where a source has its fields. Raises InputError if its header does not fit, UsageError."""
+    return match_header(
+        source.header,
+        reading.providers,
+        mapping=reading.mapping,
+        keep=reading.keep,
+        name=source.name,
+        place=source.description.header_place,
+        users=reading.create_users,
+        sample=lambda: _sample(source),
+    )
+
+
+def _sample(source: Source) -> list[list[str]]:
+    """Some rows, with the first columns; none if they cannot be read."""
+    with suppress(InputError):
+        for piece in source.chunks(range(min(len(source.header), MOST)), SAMPLED):
+            return [list(cells) for cells in piece.cells.itertuples(index=False, name=None)]
+    return []
+
+
 class Scan:
     """A source and what was found in it. ``key`` is that of the fingerprints.
 
@@ -131,14 +158,7 @@ class Scan:
         self._source, self._reading = source, reading
         self._key, self._fingerprints = key, Fingerprints(key)
         self._seen = list(seen)
-        self.columns = match_header(
-            source.header,
-            reading.providers,
-            mapping=reading.mapping,
-            keep=reading.keep,
-            name=source.name,
-            users=reading.create_users,
-        )
+        self.columns = columns_of(source, reading)
         self._strangers = (
             Strangers(self.columns, self._fingerprints, known)
             if any(by in self.columns.users for by in By)

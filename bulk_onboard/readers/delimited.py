@@ -22,7 +22,14 @@ from bulk_onboard.read.columns import make_chunk
 from bulk_onboard.read.held import Held
 from bulk_onboard.read.part import Lines
 from bulk_onboard.readers import decode
-from bulk_onboard.readers.header_row import LOOKED_AT, header_row, is_blank, matches, spelled, wanted_names
+from bulk_onboard.readers.header_row import (
+    header_row,
+    is_blank,
+    matches,
+    require_one_row,
+    spelled,
+    wanted_names,
+)
 from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normal
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -257,22 +264,34 @@ def _squared(rows: list[list[str]], width: int) -> tuple[list[list[str]], np.nda
 
 
 def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
-    content = decode.lines(decode.utf_8(held, encoding), held.name)
-    sample = list(islice(chain.from_iterable(content), _SAMPLE_ROWS))
+    content = chain.from_iterable(decode.lines(decode.utf_8(held, encoding), held.name))
+    sample = list(islice(content, _SAMPLE_ROWS))
     said = _SEP_LINE.match(sample[0]) if sample else None
     if said:
         sample = sample[1:]
-    delimiter = _delimiter(sample, wanted, said[1] if said else "")
-    rows = _tried(sample, delimiter)
-    at = header_row(rows, wanted)
+    delimiter, rows, at = _found(sample, wanted, said)
+    if at is None or not matches(rows[at], wanted):
+        # A report may have a long preamble.
+        sample += islice(content, 9 * _SAMPLE_ROWS)
+        delimiter, rows, at = _found(sample, wanted, said)
     if at is None:
         raise InputError(f"{held.name} has only blank lines; expected a header and rows")
     _require_cells(held.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
+    require_one_row(held.name, rows, at, wanted)
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)
     head_lines = bool(said) + reader.line_num
     lone_returns = any(line.endswith("\r") for line in sample)
     return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]), head_lines, lone_returns)
+
+
+def _found(
+    sample: list[str], wanted: frozenset[str], said: re.Match[str] | None
+) -> tuple[str, list[list[str]], int | None]:
+    """The delimiter of a sample, its rows, and which of them is the header."""
+    delimiter = _delimiter(sample, wanted, said[1] if said else "")
+    rows = _tried(sample, delimiter)
+    return delimiter, rows, header_row(rows, wanted)
 
 
 def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: frozenset[str]) -> None:
@@ -339,7 +358,7 @@ def _delimiter(sample: list[str], wanted: frozenset[str], said: str) -> str:
     """The one by which the header is recognised, else the one said, else by which the rows are most alike."""
 
     def fitness(delimiter: str) -> tuple[int, bool, float, int]:
-        rows = [row for row in _tried(sample, delimiter) if not is_blank(row)][:LOOKED_AT]
+        rows = [row for row in _tried(sample, delimiter) if not is_blank(row)]
         widths = [len(row) for row in rows if len(row) > 1]
         usual = max(set(widths), key=widths.count, default=0)
         known = max((matches(row, wanted) for row in rows), default=0)

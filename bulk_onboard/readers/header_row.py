@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import permutations
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError
-from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, holds_data, no_header, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, holds_data, no_header, normal, visible
+from bulk_onboard.validation.likely_columns import MOST, resembles_field
 
-LOOKED_AT = 20
+# Rows above the first grower that are compared in detail.
+LOOKED_AT = 200
+_MOST_ROWS = 3  # that one header may be spread over
 _ID = normal(LEAF_USER_ID)
 _FIELDS = frozenset({_ID, *(normal(f.name) for p in PROVIDERS.values() for f in p.fields)})
 
@@ -30,16 +33,84 @@ def matches(row: Sequence[str], wanted: Collection[str]) -> int:
 
 
 def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | None:
-    """The position of the header among the first rows; None if all are blank."""
-    filled = [i for i, row in enumerate(rows) if not is_blank(row)][:LOOKED_AT]
+    """The position of the header among the first rows; None if all are blank.
+
+    It is the row with the most names that are wanted. If there is none, it is the row that is most like a
+    header: with other names of fields, else the last one above the first grower that has several cells.
+    """
+    filled = [i for i, row in enumerate(rows) if not is_blank(row)]
     if not filled:
         return None
-    if matches(rows[filled[0]], wanted):
-        return filled[0]
-    named = wanted - _FIELDS
-    by_id = (i for i in filled if matches(rows[i], {_ID}))
-    by_map = (i for i in filled if named and matches(rows[i], named))
-    return next(by_id, next(by_map, filled[0]))
+    best = max(filled, key=lambda i: (_score(rows[i], wanted), -i))
+    if _score(rows[best], wanted):
+        return best
+    above = _above_growers(rows, filled)[-LOOKED_AT:]
+    likeness = {i: sum(map(resembles_field, rows[i][:MOST])) for i in above}
+    if any(likeness.values()):
+        return max(above, key=lambda i: (likeness[i], -i))
+    several = [i for i in above if above[-1] != filled[-1] and _filled_cells(rows[i]) > 1]
+    return several[-1] if several else filled[0]
+
+
+def _score(row: Sequence[str], wanted: Collection[str]) -> int:
+    """How many of the names that are wanted a row has; the id counts twice."""
+    names = {normal(cell) for cell in row if cell} & set(wanted)
+    return len(names) + (_ID in names)
+
+
+def _above_growers(rows: Sequence[Sequence[str]], filled: Sequence[int]) -> list[int]:
+    """Of the filled rows those above the first one with an id; all if none has one."""
+    first = next((i for i in filled if holds_data(rows[i])), None)
+    return [i for i in filled if first is None or i < first]
+
+
+def _filled_cells(row: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in row)
+
+
+def require_one_row(
+    place: str,
+    rows: Sequence[Sequence[str]],
+    at: int,
+    wanted: frozenset[str],
+    number: Callable[[int], int] = lambda i: i + 1,
+) -> None:
+    """Raises InputError if the names of the columns are spread over several rows.
+
+    ``place``: what to call the file or sheet; ``at``: the row that was taken as the header; ``number``:
+    position -> the number that a spreadsheet shows.
+    """
+    filled = [i for i, row in enumerate(rows) if not is_blank(row)]
+    above, usual = _above_growers(rows, filled)[-LOOKED_AT:], _score(rows[at], wanted)
+    for count in range(2, _MOST_ROWS + 1):
+        for first in range(len(above) - count + 1):
+            block = above[first : first + count]
+            names = {normal(name) for name in _joined([rows[i] for i in block])}
+            if _score(list(names), wanted) > max(usual, 1):
+                told = " and ".join(f"{number(i)}" for i in block)
+                raise InputError(
+                    f"{place}: the names of the columns seem to be in rows {told}; write each name into one"
+                    f" cell of row {number(block[-1])}, delete row{'s' * (count > 2)}"
+                    f" {' and '.join(str(number(i)) for i in block[:-1])}, and run again"
+                )
+
+
+def _joined(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The cells of each column as one text, and the same with each cell standing for empty ones to its right.
+
+    A merged cell has its text in its first column only.
+    """
+    width = max(map(len, rows))
+    padded = [[*row, *[""] * (width - len(row))] for row in rows]
+    filled = [*map(_filled_to_the_right, padded[:-1]), padded[-1]]
+    return [" ".join(cells) for block in (padded, filled) for cells in zip(*block, strict=True)]
+
+
+def _filled_to_the_right(row: Sequence[str]) -> list[str]:
+    cells: list[str] = []
+    for cell in row:
+        cells.append(cell if cell.strip() or not cells else cells[-1])
+    return cells
 
 
 def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection[str]) -> None:
@@ -63,7 +134,7 @@ def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection
 
 def spelled(row: Sequence[str]) -> tuple[str, ...]:
     """The header as people read it: each cell on one line, no empty cells at the end."""
-    cells = [" ".join(cell.split()) for cell in row]
+    cells = [visible(cell) for cell in row]
     while cells and not cells[-1]:
         cells.pop()
     return tuple(cells)

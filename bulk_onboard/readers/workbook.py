@@ -26,6 +26,7 @@ from bulk_onboard.readers.header_row import (
     header_row,
     matches,
     require_alike,
+    require_one_row,
     spelled,
     wanted_names,
 )
@@ -297,7 +298,11 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
         at = header_row(texts, wanted_names(options.mapped))
         if at is None:
             raise InputError(f"{name} has nothing in {sheet!r}; expected a header and rows")
-        table = Table(sheet, spelled(texts[at]), top[at].number)
+        numbers = [row.number for row in top]
+        require_one_row(
+            f"{name}, sheet {sheet!r}", texts, at, wanted_names(options.mapped), numbers.__getitem__
+        )
+        table = Table(sheet, spelled(texts[at]), numbers[at])
         table.shift = tables[-1].last - table.header_row if tables else 0
         table.last = table.header_row + table.shift
         below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from bulk_onboard.domain.providers import Field, Provider
-from bulk_onboard.errors import InputError, UsageError
+from bulk_onboard.errors import HeaderError, InputError, UsageError
 from bulk_onboard.newcomers import FIELDS, By
+from bulk_onboard.validation.likely_columns import (
+    MOST,
+    UUID,
+    Rows,
+    is_plain_name,
+    likely_columns,
+    may_be_value,
+    resembles_field,
+)
 
 LEAF_USER_ID = "leafUserId"
 PROVIDER = "provider"
-_IGNORED = re.compile(
-    r"[\s_\-\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2060\ufeff\"'`\u2018\u2019\u201c\u201d]+"
-)
-_CONTROL = r"[\x00-\x1f\x7f-\x9f]+"
-_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-SHOWN = 12
+# Control characters, soft hyphens, zero-width characters and direction marks.
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_INVISIBLE = re.compile(f"[{_UNSEEN}]+")
+_IGNORED = re.compile(rf"[\s_\-{_UNSEEN}\"'`\u00b4\u2018-\u201f\u00ab\u00bb]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,61 +84,103 @@ def match_header(
     mapping: Mapping[str, str],
     keep: Sequence[str],
     name: str = "the file",
+    place: str = "",
     users: bool = False,
+    sample: Callable[[], Rows] = tuple,
 ) -> Columns:
-    """Find the fields in a header. ``mapping``: field -> column; ``name``: the file's, for messages.
+    """Find the fields in a header.
 
-    ``providers``: those that the rows go to. A column is needed if one of them needs it. ``users``: rows may
-    name their grower by an externalId or an email, so there need not be a leafUserId.
+    ``providers``: those that the rows go to; a column is needed if one of them needs it. ``mapping``: field
+    -> column. ``name``: the file's, ``place``: the header's, such as ``row 2 of sheet 'Growers'``; both for
+    messages. ``users``: rows may identify their grower by an externalId or an email instead of a leafUserId.
+    ``sample``: called for some rows when a column is missing, to see what their cells look like.
 
-    Raises InputError that tells all that is wrong with the file's header at once, UsageError for an option
-    that cannot be meant.
+    Raises InputError with all that is wrong with the header, UsageError for an option that cannot be meant.
     """
     own = list({field.name: field for provider in providers for field in provider.fields})
     asked, by_provider = _asked(providers, own, mapping), provider_column(header, mapping, name)
-    problems: list[str] = []
-    fields: dict[str, int] = {}
-    persons = _users(header, asked, problems) if users else {}
-    for field in (LEAF_USER_ID, *own):
-        found = _positions(header, asked.get(field, field), exact=field in asked)
-        if len(found) > 1:
-            problems.append(_ambiguous(field, header, found))
-        elif found:
-            fields[field] = found[0]
-        elif field in asked:
-            problems.append(f"--map {field}={asked[field]}: there is no such column")
-        elif field == LEAF_USER_ID and any(by in persons for by in By):
-            continue
-        elif by := _needed_by(field, providers):
-            problems.append(_missing(field, header, by if len(providers) > 1 else (), users=users))
+    search = _Search(header, asked)
+    persons = search.find(FIELDS) if users else {}
+    fields = search.find([LEAF_USER_ID, *own])
+    needed = {field: by for field in [LEAF_USER_ID, *own] if (by := _needed_by(field, providers))}
+    if any(by in persons for by in By):
+        del needed[LEAF_USER_ID]
+    missing = [field for field in needed if field not in fields and field not in search.doubled]
+    problems = [
+        _missing(field, header, needed[field] if len(providers) > 1 else (), users=users)
+        for field in missing
+        if field not in asked
+    ]
+    problems += search.problems
     problems += _doubled(header, fields | ({} if by_provider is None else {PROVIDER: by_provider}))
     kept = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
     if problems and not fields and holds_data(header):
-        needed = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
-        raise InputError(no_header(name, [LEAF_USER_ID, *needed]))
+        grower_fields = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
+        raise InputError(no_header(name, [LEAF_USER_ID, *grower_fields]))
     if problems:
-        raise InputError(f"{name}: {'; '.join(problems)}. The columns are: {_listed(header)}")
+        taken = [*fields.values(), *persons.values(), *([] if by_provider is None else [by_provider])]
+        likely = likely_columns(missing, header, taken, sample() if missing else (), LEAF_USER_ID)
+        raise _header_error(name, place, header, problems=problems, missing=missing, likely=likely)
     names, user_names = ({field: header[i] for field, i in each.items()} for each in (fields, persons))
     return Columns(fields, names, kept, by_provider, persons, user_names)
 
 
-def _users(header: Sequence[str], asked: Mapping[str, str], problems: list[str]) -> dict[str, int]:
-    """Where the columns stand that tell of a user."""
-    found: dict[str, int] = {}
-    for name in FIELDS:
-        at = _positions(header, asked.get(name, name), exact=name in asked)
-        if len(at) > 1:
-            problems.append(_ambiguous(name, header, at))
-        elif at:
-            found[name] = at[0]
-        elif name in asked:
-            problems.append(f"--map {name}={asked[name]}: there is no such column")
-    return found
+class _Search:
+    """Looks for fields in a header. ``problems``: what is wrong; ``doubled``: fields with several columns."""
+
+    def __init__(self, header: Sequence[str], asked: Mapping[str, str]) -> None:
+        self._header, self._asked = header, asked
+        self.problems: list[str] = []
+        self.doubled: set[str] = set()
+
+    def find(self, names: Sequence[str]) -> dict[str, int]:
+        """Field -> position."""
+        found: dict[str, int] = {}
+        for field in names:
+            positions = _positions(self._header, self._asked.get(field, field), exact=field in self._asked)
+            if len(positions) == 1:
+                found[field] = positions[0]
+            elif positions:
+                self.doubled.add(field)
+                self.problems.append(_ambiguous(field, self._header, positions))
+            elif field in self._asked:
+                self.problems.append(f"--map {field}={self._asked[field]}: there is no such column")
+        return found
+
+
+def _header_error(
+    name: str,
+    place: str,
+    header: Sequence[str],
+    *,
+    problems: Sequence[str],
+    missing: Sequence[str],
+    likely: Mapping[str, int],
+) -> HeaderError:
+    """What is wrong with a header, which columns it has, and which of them the missing fields may be in."""
+    suggested = {field: visible(header[at]) for field, at in likely.items() if _is_mappable(header, at)}
+    guesses = ", ".join(f"{column!r} may be {field}" for field, column in suggested.items())
+    columns = (
+        f"{place[:1].upper()}{place[1:]} was taken as the header; its columns are"
+        if place
+        else "The columns are"
+    )
+    known = bool(likely) or any(map(resembles_field, header[:MOST]))
+    text = ". ".join(
+        ["; ".join(problems), f"{columns}: {_listed(header, known=known)}", *filter(None, [guesses])]
+    )
+    solved = len(suggested) == len(missing) == len(problems)
+    return HeaderError(f"{name}: {text}", suggested if solved else {})
+
+
+def _is_mappable(header: Sequence[str], at: int) -> bool:
+    """Whether --map can name the column."""
+    return _positions(header, visible(header[at]), exact=True) == [at]
 
 
 def holds_data(header: Sequence[str]) -> bool:
     """Whether it is a row of growers rather than of names."""
-    return any(_UUID.search(cell) for cell in header)
+    return any(UUID.search(cell) for cell in header)
 
 
 def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
@@ -172,29 +220,19 @@ def _needed_by(field: str, providers: Sequence[Provider]) -> list[str]:
 def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: bool) -> str:
     """``by``: names of the providers that need it, if there are others that do not."""
     need = "needs" if len(by) == 1 else "need"
-    said = f"the column {field} is missing" + (f", which {' and '.join(by)} {need}" if by else "")
-    spelled = {normal(name): name for name in header if name}
-    near = get_close_matches(normal(field), spelled, n=1, cutoff=0.7)
-    if not near and field == LEAF_USER_ID:
-        return said + _or_looked_up(spelled, users=users)
-    if not near:
-        return said
-    name = re.sub(_CONTROL, " ", spelled[near[0]])
-    option = f'"{field}={name}"' if " " in name else f"{field}={name}"
-    return f"{said}; if {name!r} is it, add --map {option}"
-
-
-def _or_looked_up(spelled: Mapping[str, str], *, users: bool) -> str:
-    """What to do instead of naming growers by their ids, where the file can do that."""
-    ways = [by.value for by in By if normal(by) in spelled]
+    text = f"the column {field} is missing" + (f", which {' and '.join(by)} {need}" if by else "")
+    if field != LEAF_USER_ID:
+        return text
+    names = {normal(name) for name in header if name}
+    ways = [by.value for by in By if normal(by) in names]
     if users:
-        return f", and so are {' and '.join(By)}, which --create-users looks growers up by"
-    return f"; to have growers looked up by {' or '.join(ways)}, add --create-users" if ways else ""
+        return f"{text}, and so are {' and '.join(By)}, which --create-users looks growers up by"
+    return f"{text}; to have growers looked up by {' or '.join(ways)}, add --create-users" if ways else text
 
 
 def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
     names = " and ".join(f"{header[i]!r} (column {i + 1})" for i in found)
-    return f"{names} are both {field}; remove one, or say which with --map {field}=COLUMN"
+    return f"{names} are both {field}; remove one, or choose one with --map {field}=COLUMN"
 
 
 def _doubled(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
@@ -203,7 +241,7 @@ def _doubled(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
     for field, position in fields.items():
         users.setdefault(position, []).append(field)
     return [
-        f"--map makes one column, {_short(header[position])}, both {' and '.join(both)}"
+        f"--map makes one column, {visible(header[position])!r}, both {' and '.join(both)}"
         for position, both in users.items()
         if len(both) > 1
     ]
@@ -233,19 +271,20 @@ def _keep(
     return tuple((name, i) for i, name in kept.items())
 
 
-def _listed(header: Sequence[str]) -> str:
-    shown = [_short(name) for name in header[:SHOWN]]
-    more = [f"… and {len(header) - SHOWN} more"] if len(header) > SHOWN else []
+def _listed(header: Sequence[str], *, known: bool) -> str:
+    """The names of the columns, which --map needs. ``known``: it is a header, so that words are names."""
+    shown = [_shown(name, i, known=known) for i, name in enumerate(header[:MOST], 1)]
+    more = [f"… and {len(header) - MOST:,} more"] if len(header) > MOST else []
     return ", ".join(shown + more) or "none"
 
 
-def _short(name: str) -> str:
-    """A file without a header has data here, which may be a secret: long words are cut."""
-    clean = re.sub(_CONTROL, " ", name)
-    if not clean:
-        return "(empty)"
-    return clean if len(clean) <= 30 and not _looks_secret(clean) else clean[:4] + "…"
+def _shown(name: str, number: int, *, known: bool) -> str:
+    """A file without a header has data in place of names, which may be a secret."""
+    if may_be_value(name) if known else not is_plain_name(name):
+        return f"(column {number}: looks like a value, not shown)"
+    return visible(name) or "(empty)"
 
 
-def _looks_secret(text: str) -> bool:
-    return len(text) >= 16 and " " not in text and any(c.isdigit() for c in text)
+def visible(name: str) -> str:
+    """A name without control and invisible characters, on one line."""
+    return " ".join("".join(" " if c < " " else _INVISIBLE.sub("", c) for c in name).split())

@@ -81,8 +81,8 @@ SHAPES = [
     refused(
         "near-misses.csv",
         data(f"leafUserIds,refresh tokn\n{IDS[0]},t\n"),
-        "if 'leafUserIds' is it, add --map leafUserId=leafUserIds",
-        'if \'refresh tokn\' is it, add --map "refreshToken=refresh tokn"',
+        "'leafUserIds' may be leafUserId, 'refresh tokn' may be refreshToken; if so, run: bulk-onboard"
+        " validate near-misses.csv --json --map leafUserId=leafUserIds --map 'refreshToken=refresh tokn'",
     ),
     refused("no-header.csv", data(good()), "no header", "column names", "leafUserId, refreshToken"),
     refused("no-header-one-row.csv", data(good(1)), "has no header: its first row holds data"),
@@ -125,7 +125,7 @@ LARGE = [
         "many-columns.csv",
         data(lambda: ",".join(f"column {n}" for n in range(20_000)) + "\n1,2\n"),
         "leafUserId is missing",
-        "and 19988 more",
+        "and 19,800 more",
     ),
     fine("boundary.csv", data(lambda: f"wkt,leafUserId,refreshToken\n{'1 ' * 99_999},{IDS[0]},t\n"), rows=1),
 ]  # fmt: skip

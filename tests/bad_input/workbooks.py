@@ -276,7 +276,7 @@ XLSX = [
     refused("header-only.ods", data(lambda: ods([NAMES])), "header but no rows"),
     refused("no-header.xlsx", data(lambda: xlsx(*GOOD[1:])), "has no header", "leafUserId, refreshToken"),
     refused("near-miss.xlsx", data(lambda: xlsx(("Leaf ID", "Refresh Tokens"), *GOOD[1:])),
-            'add --map "refreshToken=Refresh Tokens"'),
+            "--map 'leafUserId=Leaf ID' --map 'refreshToken=Refresh Tokens'"),
 ]  # fmt: skip
 
 DAMAGED = [

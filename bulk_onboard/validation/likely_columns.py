@@ -1,0 +1,148 @@
+"""Which column a missing field is probably in, by its name and its values; for suggestions only. Pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from importlib.resources import files
+from itertools import pairwise
+from typing import NamedTuple
+
+Rows = Sequence[Sequence[str]]
+
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_ANY_UUID = re.compile(rf"\W*(?:urn:uuid:)?(?:{UUID.pattern}|[0-9a-f]{{32}})\W*", re.IGNORECASE)
+_EMAIL = re.compile(r"\S+@\S+\.\S+")
+_CASES = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LONG = 16
+# Columns that are looked at: comparing texts takes time.
+MOST = 200
+_SHORTEST = 4
+
+
+class _Names(NamedTuple):
+    """Other names of a field: see column_names.toml."""
+
+    names: frozenset[str]
+    words: frozenset[str]
+    excluded: frozenset[str]
+
+
+def likely_columns(
+    missing: Sequence[str], header: Sequence[str], taken: Collection[int], rows: Rows, id_field: str
+) -> dict[str, int]:
+    """Field -> position of the only column that it is probably in.
+
+    ``missing``: fields without a column; ``taken``: positions of columns that are in use; ``rows``: some rows
+    of the file; ``id_field``: the one that holds UUIDs.
+    """
+    free = [i for i, name in enumerate(header[:MOST]) if name.strip() and i not in taken]
+    ids = [i for i in free if _share(rows, i, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5]
+    found: dict[str, int] = {}
+    for field in missing:
+        if field == id_field:
+            candidates = _best(field, header, ids or free) if len(ids) != 1 else ids
+        else:
+            candidates = _best(field, header, [i for i in free if i not in ids])
+        if len(candidates) == 1 and candidates[0] not in found.values():
+            found[field] = candidates[0]
+    left = [field for field in missing if field not in found]
+    columns = [i for i in free if i not in ids and i not in found.values()]
+    if len(left) == len(columns) == 1 and left != [id_field] and _may_hold(left[0], header, columns[0], rows):
+        found[left[0]] = columns[0]
+    return found
+
+
+def _may_hold(field: str, header: Sequence[str], column: int, rows: Rows) -> bool:
+    """Whether a column is not called something else, and most of its values look like tokens."""
+    return _likeness(field, header[column]) >= 0 and _share(rows, column, _is_like_token) > 0.5
+
+
+def resembles_field(name: str) -> bool:
+    """Whether a header is nearly the name of a field, or another name of one in one of several languages."""
+    text, fields = letters(name), _fields()
+    return any(text in known.names for known in fields.values()) or bool(_near(text, tuple(fields)))
+
+
+def _near(text: str, fields: Sequence[str]) -> list[str]:
+    """The name among those of these fields that a text nearly is, as a list of one or none."""
+    return get_close_matches(text, list(map(letters, fields)), n=1, cutoff=0.75) if text else []
+
+
+def may_be_value(cell: str) -> bool:
+    """Whether a cell of a header is an id, an address or a secret rather than a name."""
+    if UUID.search(cell) or _EMAIL.search(cell):
+        return True
+    if len(cell) < _LONG or any(map(str.isspace, cell)):
+        return False
+    parts = [part for part in re.split(r"[\W_]+", _CASES.sub(" ", cell)) if part]
+    mixed = any(any(map(str.isdigit, part)) and any(map(str.isalpha, part)) for part in parts)
+    scrambled = sum(a.islower() and b.isupper() for a, b in pairwise(cell)) > len(cell) / 6
+    return (
+        mixed
+        or scrambled
+        or any(len(part) > 2 * _LONG or (part.isdigit() and len(part) > 6) for part in parts)
+    )
+
+
+def is_plain_name(cell: str) -> bool:
+    """Whether a cell consists of words: it can be shown even if the row is not known to be a header."""
+    is_text = any(map(str.isspace, cell)) or (len(cell) < 2 * _LONG and not any(map(str.isdigit, cell)))
+    return is_text and not may_be_value(cell)
+
+
+def _best(field: str, header: Sequence[str], columns: Sequence[int]) -> list[int]:
+    """Of some columns those whose name is most like a field's."""
+    likeness = {i: _likeness(field, header[i]) for i in columns}
+    best = max(likeness.values(), default=0)
+    return [i for i in columns if best > 0 and likeness[i] == best]
+
+
+def _likeness(field: str, name: str) -> int:
+    """3: a name of the field; 2: nearly its own; 1: has a word of it; 0: is not like it; -1: of another."""
+    known, text, words = _fields().get(field), letters(name), set(_words(name))
+    if known and (known.excluded & words) and text not in known.names:
+        return -1
+    if known and text in known.names:
+        return 3
+    if _near(text, [field]):
+        return 2
+    return int(
+        bool(known and (known.words & words or any(w in text for w in known.words if not w.isascii())))
+    )
+
+
+@lru_cache(4096)
+def letters(text: str) -> str:
+    """The letters and digits of a name, in lower case."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in folded if unicodedata.category(c)[0] in "LMN")
+
+
+def _words(name: str) -> list[str]:
+    return [letters(word) for word in re.split(r"[\W_]+", _CASES.sub(" ", name)) if word]
+
+
+def _share(rows: Rows, column: int, test: Callable[[str], bool]) -> float:
+    """Which share of the cells of a column that are not blank pass a test; 0 if all are blank."""
+    cells = [row[column].strip() for row in rows if column < len(row) and row[column].strip()]
+    return sum(map(test, cells)) / len(cells) if cells else 0
+
+
+def _is_like_token(text: str) -> bool:
+    if len(text) < _SHORTEST or any(map(str.isspace, text)) or _EMAIL.fullmatch(text):
+        return False
+    return len(text) >= _LONG or (any(map(str.isdigit, text)) and any(map(str.isalpha, text)))
+
+
+@cache
+def _fields() -> Mapping[str, _Names]:
+    tables = tomllib.loads(files(__package__).joinpath("column_names.toml").read_text("utf-8"))
+    return {
+        field: _Names(*(frozenset(map(letters, table.get(key, ()))) for key in ("names", "words", "not")))
+        for field, table in tables.items()
+    }

@@ -1,0 +1,91 @@
+"""The command that the refusal of a header suggests works when it is pasted into a shell."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_onboard.cli.corrected_command import with_columns
+from bulk_onboard.cli.main import main
+
+ID = "0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a10"
+
+
+def _in_shell(command: str) -> list[str]:
+    """The arguments that a shell passes to bulk-onboard."""
+    script = f"bulk-onboard() {{ printf '%s\\0' \"$@\"; }}\n{command}"
+    ended = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=True, timeout=5)
+    return ended.stdout.decode().split("\0")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["validate", "my file.csv"], ["validate", "my file.csv", "--map", "refreshToken=Ann's $token"]),
+        (["run", "--", "-x.csv"], ["run", "--map", "refreshToken=Ann's $token", "--", "-x.csv"]),
+        (
+            ["run", "a.csv", "--map", "refresh_token=Tokn", "--map=leafUserId=ID", "--rate", "5"],
+            ["run", "a.csv", "--map=leafUserId=ID", "--rate", "5", "--map", "refreshToken=Ann's $token"],
+        ),
+        (["run", "a.csv", "--map=refreshToken=Tokn"], ["run", "a.csv", "--map", "refreshToken=Ann's $token"]),
+    ],
+)
+def test_the_command_keeps_all_other_options(arguments: list[str], expected: list[str]) -> None:
+    text = with_columns(arguments, {"refreshToken": "Ann's $token"})
+    assert _in_shell(text.removeprefix("run: ")) == expected
+
+
+def test_an_option_that_may_hold_a_secret_is_not_repeated() -> None:
+    text = with_columns(["run", "a.csv", "--ping=https://hc.example/secret"], {"refreshToken": "Token"})
+    assert text == "add: --map refreshToken=Token"
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), max_size=4),
+    st.text(" '\"$`\\#é", max_size=8),
+)
+def test_any_text_is_quoted(texts: list[str], column: str) -> None:
+    arguments = ["validate", *(text for text in texts if not text.startswith("-"))]
+    command = with_columns(arguments, {"refreshToken": f"T{column}"}).removeprefix("run: ")
+    assert shlex.split(command) == ["bulk-onboard", *arguments, "--map", f"refreshToken=T{column}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "extra"),
+    [
+        (f"Grower,Leaf ID,Raven Token\nAnn,{ID},rt-1\n", []),
+        (f"Nom;Jeton d'actualisation;Nr\nAnn;rt-1;{ID}\n", ["--keep", "Nom"]),
+        (f"$x,`token`\n{ID},rt-made-up-1\n", []),
+        (f"leafUserId,\u202bToken\u202c\n{ID},rt-1\n", ["--map", "refreshToken=Tokn"]),
+        (f"Report\nleafUserId,Refresh # Token\n{ID},rt-1\n", []),
+    ],
+)
+def test_the_suggested_command_works(
+    content: str,
+    extra: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("growers of may.csv").write_text(content, encoding="utf-8")
+    assert main(["validate", "growers of may.csv", *extra]) == 3
+    command = capsys.readouterr().err.rstrip("\n").partition("if so, run: ")[2]
+    assert main(_in_shell(command)) == 0, command
+
+
+def test_the_mapping_of_a_settings_file_stays_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bulk-onboard.toml").write_text('[map]\nleafUserId = "Kunde"\nrefreshToken = "old name"\n')
+    Path("growers.csv").write_text(f"Kunde,Token\n{ID},rt-1\n")
+    assert main(["validate", "growers.csv"]) == 3
+    command = capsys.readouterr().err.rstrip("\n").partition("if so, run: ")[2]
+    assert _in_shell(command) == ["validate", "growers.csv", "--map", "refreshToken=Token"]
+    assert main(_in_shell(command)) == 0
