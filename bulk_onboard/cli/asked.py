@@ -17,7 +17,8 @@ def reading_with_settings(source: Source, settings: Settings) -> Reading:
 
     Raises UsageError that names all that are missing, InputError if the header cannot be used.
     """
-    from bulk_onboard.engine.scan import columns_of, reading_of  # noqa: PLC0415
+    from bulk_onboard.engine.input_columns import columns_of  # noqa: PLC0415
+    from bulk_onboard.engine.scan import reading_of  # noqa: PLC0415
 
     reading = reading_of(source, settings)
     require(settings, reading.providers, columns_of(source, reading).fields)

@@ -66,7 +66,8 @@ def _parts(file: str, settings: Settings) -> Parts:
 
 def _described(parts: Parts, settings: Settings, providers: Sequence[Provider]) -> InputDescription:
     """How the input is read. Raises InputError if its header does not fit."""
-    from bulk_onboard.engine.scan import columns_of, reading_for, with_columns  # noqa: PLC0415
+    from bulk_onboard.engine.input_columns import columns_of, with_columns  # noqa: PLC0415
+    from bulk_onboard.engine.scan import reading_for  # noqa: PLC0415
     from bulk_onboard.read.parts import open_part  # noqa: PLC0415
 
     with open_part(parts.parts[0]) as source:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import repeat
 
@@ -20,6 +19,7 @@ from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine import heap
+from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.engine.spool import Spooled
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.listing import words
@@ -36,15 +36,10 @@ from bulk_onboard.validation.columns import (
     PROVIDER,
     Columns,
     id_column,
-    match_header,
     provider_column,
 )
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.likely_columns import MOST
 from bulk_onboard.validation.skipped_lines import LineFilter
-
-# Rows whose values show which column a field may be in.
-SAMPLED = 200
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
@@ -112,28 +107,6 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
     for piece in _pieces(source, lines, CHUNK_ROWS, settings.input.limit):
         found.update(going.names(piece.cells[0].drop_duplicates()))
     return tuple(provider for name, provider in going.providers.items() if name in found)
-
-
-def columns_of(source: Source, reading: Reading) -> Columns:
-    """Where a source has its fields. Raises InputError if its header does not fit, UsageError."""
-    return match_header(
-        source.header,
-        reading.providers,
-        mapping=reading.mapping,
-        keep=reading.keep,
-        name=source.name,
-        place=source.description.header_place,
-        users=reading.create_users,
-        sample=lambda: _sample(source),
-    )
-
-
-def _sample(source: Source) -> list[list[str]]:
-    """Some rows, with the first columns; none if they cannot be read."""
-    with suppress(InputError):
-        for piece in source.chunks(range(min(len(source.header), MOST)), SAMPLED):
-            return [list(cells) for cells in piece.cells.itertuples(index=False, name=None)]
-    return []
 
 
 class Scan:
@@ -388,12 +361,6 @@ class Scan:
             return check_each(piece, columns, going, self._around, self._fingerprints)
         (provider,) = reading.providers
         return check(piece, columns, provider, self._around[provider.name], self._fingerprints)
-
-
-def with_columns(description: InputDescription, header: Sequence[str], columns: Columns) -> InputDescription:
-    """A description that names the column of each field."""
-    provider = {} if columns.provider is None else {PROVIDER: header[columns.provider]}
-    return replace(description, columns={**columns.names, **columns.user_names, **provider})
 
 
 def _around(provider: str, reading: Reading, described: InputDescription) -> Surroundings:

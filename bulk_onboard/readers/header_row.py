@@ -13,6 +13,7 @@ from bulk_onboard.validation.likely_columns import MOST, resembles_field
 # Rows above the first grower that are compared in detail.
 LOOKED_AT = 200
 _MOST_ROWS = 3  # that one header may be spread over
+_ENOUGH = 2  # score of a header with an id and nothing else
 _ID = normal(LEAF_USER_ID)
 _FIELDS = frozenset({_ID, *(normal(f.name) for p in PROVIDERS.values() for f in p.fields)})
 
@@ -54,7 +55,7 @@ def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | N
 
 def _score(row: Sequence[str], wanted: Collection[str]) -> int:
     """How many of the names that are wanted a row has; the id counts twice."""
-    names = {normal(cell) for cell in row if cell} & set(wanted)
+    names = {normal(cell) for cell in {*row} if cell} & {*wanted}
     return len(names) + (_ID in names)
 
 
@@ -80,12 +81,14 @@ def require_one_row(
     ``place``: what to call the file or sheet; ``at``: the row that was taken as the header; ``number``:
     position -> the number that a spreadsheet shows.
     """
+    if _score(rows[at], wanted) > _ENOUGH:
+        return
     filled = [i for i, row in enumerate(rows) if not is_blank(row)]
     above, usual = _above_growers(rows, filled)[-LOOKED_AT:], _score(rows[at], wanted)
     for count in range(2, _MOST_ROWS + 1):
         for first in range(len(above) - count + 1):
             block = above[first : first + count]
-            names = {normal(name) for name in _joined([rows[i] for i in block])}
+            names = {normal(name) for name in _joined([rows[i][:MOST] for i in block])}
             if _score(list(names), wanted) > max(usual, 1):
                 told = " and ".join(f"{number(i)}" for i in block)
                 raise InputError(
