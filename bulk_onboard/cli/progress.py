@@ -308,7 +308,11 @@ class Bar:
             self._draw()
 
     def _line(self, text: str) -> None:
-        text = textwrap.fill(text, self._columns(), break_long_words=False, break_on_hyphens=False)
+        width = self._columns()
+        text = "\n".join(
+            textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+            for line in text.splitlines()
+        )
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:
