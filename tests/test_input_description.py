@@ -1,6 +1,6 @@
 import json
 
-from bulk_onboard.domain.input_description import InputDescription, SkippedLine, described
+from bulk_onboard.domain.input_description import InputDescription, SheetStart, SkippedLine, described
 
 FOUND = InputDescription(
     "growers.csv",
@@ -14,6 +14,8 @@ FOUND = InputDescription(
     path_columns=("provider",),
     skipped_lines=tuple(SkippedLine(row, "a total") for row in range(7, 14)),
     hidden_rows=(7,),
+    sheet_starts=(SheetStart(2, "North"), SheetStart(9, "South")),
+    struck_rows=(8, 9),
     notes=("A note.",),
 )
 
@@ -35,6 +37,8 @@ def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
         "Skipped": "row 7 (a total), row 8 (a total), row 9 (a total), row 10 (a total), row 11 (a total),"
         " 2 more",
         "Hidden": "1 row (row 7); a run needs --hidden include or skip",
+        "Rows": "North from row 2, South from row 9",
+        "Struck": "2 rows (rows 8, 9) struck through; delete rows that must not be sent",
         "Note": "A note.",
     }
     assert described(InputDescription("a", "DataFrame")) == [("File type", "DataFrame")]

@@ -33,6 +33,13 @@ class SkippedLine(NamedTuple):
     reason: str
 
 
+class SheetStart(NamedTuple):
+    """The number of the first row of one of several sheets, whose rows are numbered through."""
+
+    row: int
+    sheet: str
+
+
 @dataclass(frozen=True, slots=True)
 class InputDescription:
     """What a reader found in an input and how it reads it. Attributes that do not apply are empty or None.
@@ -41,11 +48,12 @@ class InputDescription:
     ``files``: how many files it consists of; ``compression``: such as ``gzip``; ``encoding``: its usual name;
     ``encoding_guessed``: neither stated by the user nor proved by the content; ``delimiter``: its name, such
     as ``semicolon``; ``sheets`` and ``unread_sheets``: those that are read, and others that have content;
+    ``sheet_starts``: of several sheets in one file, where each begins;
     ``header_row``: as a spreadsheet shows it; ``columns``: field -> header of the column it is read from;
     ``path_columns``: columns whose values come from ``name=value`` segments of the path; ``skipped_lines``:
     lines that are not rows; ``hidden_rows``: the numbers of rows that a filter, a collapsed group or the
-    owner hides; ``hidden``: as in `ReadOptions`; ``notes``: sentences about anything else the user should
-    know.
+    owner hides; ``hidden``: as in `ReadOptions`; ``struck_rows``: rows with text that is struck through;
+    ``notes``: sentences about anything else the user should know.
     """
 
     name: str
@@ -56,6 +64,7 @@ class InputDescription:
     encoding_guessed: bool = False
     delimiter: str = ""
     sheets: tuple[str, ...] = ()
+    sheet_starts: tuple[SheetStart, ...] = ()
     unread_sheets: tuple[str, ...] = ()
     header_row: int | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +72,7 @@ class InputDescription:
     skipped_lines: tuple[SkippedLine, ...] = ()
     hidden_rows: tuple[int, ...] = ()
     hidden: str | None = None
+    struck_rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -74,10 +84,13 @@ class InputDescription:
     def as_json(self) -> dict[str, Any]:
         """The description in JSON types, with keys in camelCase; summary.json holds it as ``input``."""
         values: dict[str, Any] = {_camel(each.name): getattr(self, each.name) for each in fields(self)}
-        skipped = [line._asdict() for line in self.skipped_lines]
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
-        } | {"columns": dict(self.columns), "skippedLines": skipped}
+        } | {
+            "columns": dict(self.columns),
+            "skippedLines": [line._asdict() for line in self.skipped_lines],
+            "sheetStarts": [start._asdict() for start in self.sheet_starts],
+        }
 
     def with_skipped(self, lines: Iterable[SkippedLine]) -> InputDescription:
         """The same with these lines, too, as not being rows."""
@@ -88,10 +101,11 @@ class InputDescription:
         """The description that `as_json` returned; keys of other versions are ignored."""
         known = {each.name: data[_camel(each.name)] for each in fields(cls) if _camel(each.name) in data}
         lines = tuple(SkippedLine(**line) for line in known.pop("skipped_lines", ()))
+        starts = tuple(SheetStart(**start) for start in known.pop("sheet_starts", ()))
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
         }
-        return cls(**values, skipped_lines=lines)
+        return cls(**values, skipped_lines=lines, sheet_starts=starts)
 
 
 def described(found: InputDescription) -> list[tuple[str, str]]:
@@ -102,12 +116,19 @@ def described(found: InputDescription) -> list[tuple[str, str]]:
     pairs = [
         ("File type", _listed([found.file_type, count, found.compression, encoding, delimiter])),
         ("Sheets" if len(found.sheets) > 1 else "Sheet", _listed(found.sheets)),
+        ("Rows", _listed([f"{sheet} from row {row:,}" for row, sheet in found.sheet_starts])),
         ("Not read", _listed(found.unread_sheets)),
         ("Header", "" if found.header_row is None else f"row {found.header_row}"),
         ("Columns", _listed(_columns(found.columns))),
         ("From the path", _listed(found.path_columns)),
         ("Skipped", _skipped(found.skipped_lines)),
         ("Hidden", _hidden(found)),
+        (
+            "Struck",
+            f"{rows_in_words(found.struck_rows)} struck through; delete rows that must not be sent"
+            if found.struck_rows
+            else "",
+        ),
         *(("Note", note) for note in found.notes),
     ]
     return [(label, text) for label, text in pairs if text]

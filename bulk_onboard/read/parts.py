@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Self
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
-from bulk_onboard.domain.input_description import InputDescription, ReadOptions
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.read.held import Held, hold_file, was_changed
 from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
@@ -75,6 +75,14 @@ class Parts:
             ),
             hidden_rows=tuple(
                 row + head.shift for head in self.heads for row in head.description.hidden_rows
+            ),
+            struck_rows=tuple(
+                row + head.shift for head in self.heads for row in head.description.struck_rows
+            ),
+            sheet_starts=tuple(
+                SheetStart(start.row + head.shift, f"{head.name} {start.sheet}")
+                for head in self.heads
+                for start in head.description.sheet_starts
             ),
             path_columns=tuple(dict.fromkeys(name for each in found for name in each.path_columns)),
             notes=(*dict.fromkeys(note for each in found for note in each.notes), *self._empty()),

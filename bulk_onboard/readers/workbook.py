@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
-from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SkippedLine, rows_in_words
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import InputError
 from bulk_onboard.marks import SUMMARY_MARK
 from bulk_onboard.read.columns import make_chunk
@@ -111,16 +111,16 @@ class Workbook:
             skipped_lines=tuple(chain.from_iterable(table.skipped for table in self.tables)),
             hidden_rows=tuple(chain.from_iterable(table.hidden for table in self.tables)),
             hidden=self._options.hidden,
-            notes=tuple(self._notes()),
+            struck_rows=tuple(chain.from_iterable(table.struck for table in self.tables)),
+            sheet_starts=self._starts() if len(self.tables) > 1 else (),
         )
 
-    def _notes(self) -> Iterator[str]:
-        if len(self.tables) > 1:
-            starts = [f"{t.sheet!r} from {t.header_row + t.shift + 1:,}" for t in self.tables]
-            yield f"rows are numbered through {len(starts)} sheets: {', '.join(starts)}"
-        struck = list(chain.from_iterable(table.struck for table in self.tables))
-        if struck:
-            yield f"struck through: {rows_in_words(struck)}; delete rows that must not be sent"
+    def _starts(self) -> tuple[SheetStart, ...]:
+        return tuple(
+            SheetStart(table.header_row + table.shift + 1, table.sheet)
+            for table in self.tables
+            if table.chunks
+        )
 
     @property
     def header_row(self) -> int:

@@ -78,9 +78,10 @@ def test_several_sheets_with_growers_are_refused_until_they_are_named(desk: Desk
     assert everything["input"]["sheets"] == ["North", "South", "Old"]
     assert everything["input"]["unreadSheets"] == ["Notes"]
     assert (everything["rows"], everything["problems"][0]["rows"], everything["duplicates"]) == (7, [7], 1)
-    assert everything["input"]["notes"] == [
-        "rows are numbered through 3 sheets: 'North' from 2, 'South' from 5, 'Old' from 8"
-    ]
+    starts = [(start["sheet"], start["row"]) for start in everything["input"]["sheetStarts"]]
+    assert starts == [("North", 2), ("South", 5), ("Old", 8)]
+    shown = desk("validate", name, "--sheet", "*").out
+    assert "Rows:      North from row 2, South from row 5, Old from row 8" in shown
     Path("bulk-onboard.toml").write_text('sheet = ["North", "South"]\n')
     assert json.loads(desk("validate", name, "--json").out)["rows"] == 6
 
