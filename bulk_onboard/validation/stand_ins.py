@@ -13,8 +13,9 @@ _TEMPLATE = re.compile(
     re.VERBOSE,
 )
 _ASKING = re.compile(
-    r"(?:your|my|insert|enter|add|paste|put|replace|fill|copy|type|use|to be"
-    r"|dein|deine|ihr|votre|ton|tu|su|seu|tuo|uw|jouw|din|ditt|twój|váš)[-_ ].+",
+    r"(?:your|insert|enter|replace|fill|to be|dein|deine|ihr|votre|twój|váš)[-_ ].+"
+    r"|(?:my|the|add|paste|put|copy|type|use|ton|tu|su|seu|tuo|uw|jouw|din|ditt)[-_ ](?:.*[-_ ])?"
+    r"(?:token|key|secret|password|value|here|jeton|clave|chave|chiave|sleutel|nyckel)\b.*",
     re.IGNORECASE,
 )
 _PYTHON = r"object|class|function|method|module|generator|coroutine|iterator|bound|built-in"

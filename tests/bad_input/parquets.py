@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tests.bad_input.case import IDS, Case, data, faulty, fine, refused, token
 
 TOKENS = [token(n) for n in range(3)]
+MANY = [token(n) for n in range(len(IDS))]
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 BYTES = [uuid.UUID(one).bytes for one in IDS[:3]]
 
@@ -75,7 +76,12 @@ CASES: list[Case] = [
     fine("doubled-beside.parquet", data(doubled_beside)),
     fine(
         "compressed.parquet",
-        data(lambda: written(pa.table({"leafUserId": IDS, "refreshToken": IDS}), compression="zstd")),
+        data(
+            lambda: written(
+                pa.table({"leafUserId": IDS, "refreshToken": [token(n) for n in range(40)]}),
+                compression="zstd",
+            )
+        ),
         rows=40,
     ),
     refused(

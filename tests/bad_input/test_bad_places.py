@@ -218,7 +218,7 @@ def test_standard_input_that_cannot_be_used_is_told(content: bytes, words: str) 
 
 def test_standard_input_may_be_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     for encoding in ("utf-8-sig", "utf-16", "cp1252"):
-        content = (HEADER + good() + f"{IDS[5]},tök\n").encode(encoding)
+        content = (f"leafUserId,refreshToken,Größe\n{IDS[5]},t-4f1c,5\n").encode(encoding)
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
         assert main(["validate", "-"]) == 0
 

@@ -16,7 +16,7 @@ TEN_MB = 10_000_000
 
 ENCODINGS = [
     *(
-        fine(f"{name}.csv", data((GOOD + UMLAUT).encode(name)), rows=4, note="encoding")
+        faulty(f"{name}.csv", data((GOOD + UMLAUT).encode(name)), rows=4, note="encoding", odd_character=[5])
         for name in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252")
     ),
     fine("utf-16-be-bom.csv", data(b"\xfe\xff" + GOOD.encode("utf-16-be"))),
@@ -34,7 +34,13 @@ ENCODINGS = [
     refused("cut-later.csv", data((GOOD + UMLAUT + "ö").encode()[:-1]), "line 6: cut off within a character"),
     refused("cut-utf-16.csv", data(GOOD.encode("utf-16")[:-1]), "line 4: cut off within a character"),
     refused("lone-surrogate.csv", data(GOOD.encode("utf-16") + b"\x00\xd8,\x00"), "line 5: not UTF-16"),
-    fine("last-letter.csv", data((GOOD + IDS[3] + ",é").encode("cp1252")), rows=4, note="is Windows-1252"),
+    faulty(
+        "last-letter.csv",
+        data((GOOD + IDS[3] + ",é").encode("cp1252")),
+        rows=4,
+        note="is Windows-1252",
+        odd_character=[5],
+    ),
 ]
 
 CHARACTERS = [

@@ -37,9 +37,9 @@ class Canary:
 
 
 def canary(kind: str, number: int = 0) -> Canary:
-    """With everything in it that is written differently in JSON, in URLs and in CSV."""
+    """With every printable ASCII character that is written differently in JSON, in URLs and in CSV."""
     core = f"Kn4r1{kind.title()}{number:03}Zq"
-    return Canary(kind, core, f'kv-{core}+/=%"é{core[::-1]}-end')
+    return Canary(kind, core, f'kv-{core}+/=%"~{core[::-1]}-end')
 
 
 def plain(kind: str) -> Canary:
