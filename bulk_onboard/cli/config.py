@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -326,9 +327,12 @@ def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
 
 def _token(given: SecretStr | None) -> Secret | None:
     token = _secret("LEAF_TOKEN", given)
-    if token and not (token.reveal().isascii() and token.reveal().isprintable()):
+    if token is None:
+        return None
+    text = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", token.reveal(), flags=re.IGNORECASE)
+    if not re.fullmatch(r"[!-~]+", text):
         raise UsageError("LEAF_TOKEN holds a character that is in no token, such as “; was it copied whole?")
-    return token
+    return Secret(text)
 
 
 def _secret(name: str, given: SecretStr | None) -> Secret | None:

@@ -280,7 +280,10 @@ class _Run:
         return bool(len(found.wanted) or unwell or settings.dry_run or settings.plan)
 
     async def work(self, phases: Work | None, to_do: int) -> None:
-        """Connect to Leaf and go through the phases, if any. What stops them ends up in the run's info."""
+        """Contact Leaf, then go through the phases. What stops them ends up in the run's info.
+
+        ``phases`` None: there is nothing to do, but a login that is refused would be noticed too late.
+        """
         info = self._info
         self._facts(
             About(
@@ -294,9 +297,7 @@ class _Run:
                 self._settings.dry_run,
             )
         )
-        if phases is None:
-            return
-        from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (many a night asks nothing)
+        from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the file is known to be good)
 
         rate = rate_below(self._settings.pace.rate)
         pace = Pace(
@@ -338,9 +339,9 @@ class _Run:
                     recall=self._recorded_event,
                 )
                 try:
-                    if to_do:
-                        await client.login()
-                    await phases(ready)
+                    await client.contact()
+                    if phases is not None:
+                        await phases(ready)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)
             sent = info.requests + client.requests

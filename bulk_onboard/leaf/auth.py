@@ -1,4 +1,4 @@
-"""One login, shared by all requests, renewed once when Leaf says 401."""
+"""One login for all requests, and what a 401 means: the login has ended, or one grower is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from hashlib import blake2b
+from time import monotonic
 
 from bulk_onboard.domain.api_owner import unknown_owner
 from bulk_onboard.errors import BulkOnboardError, LoginRefused, UsageError
@@ -16,6 +18,8 @@ from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
 
 Authenticate = Callable[[], Awaitable[Secret]]
+# Whether Leaf serves a small request with this token; None if that cannot be seen.
+Serves = Callable[[Secret], Awaitable[bool | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,25 @@ class Bearer:
     generation: int
 
 
-class Auth:
-    """Hands out the current token. ``authenticate`` asks Leaf for a new one and raises LoginRefused."""
+class Refusal(Enum):
+    """What a 401 came to."""
 
-    def __init__(self, login: Login, authenticate: Authenticate) -> None:
+    RENEWED = auto()  # the token had ended; there is another one
+    OF_THE_ROW = auto()  # Leaf serves other requests with the same token
+    UNCLEAR = auto()  # Leaf did not say which
+
+
+class Auth:
+    """Hands out the current token.
+
+    ``authenticate`` asks Leaf for a new one and raises LoginRefused. ``serves`` is asked after a 401.
+    """
+
+    def __init__(self, login: Login, authenticate: Authenticate, serves: Serves) -> None:
         self._login = login
         self._authenticate = authenticate
+        self._serves = serves
+        self._served: tuple[int, float] = (-1, 0.0)  # by which generation, and when that was asked
         self._bearer = Bearer(login.token, 0) if login.token else None
         self._accepted = -1
         self._failure: BulkOnboardError | None = None
@@ -39,17 +56,44 @@ class Auth:
 
     async def bearer(self) -> Bearer:
         """The current token; logs in first if there is none yet. Raises LoginRefused."""
-        if self._failure:
-            raise self._failure
-        if self._bearer is None:
+        if self._bearer is None or self._lock.locked():  # nothing goes out with a token that is in doubt
             async with self._lock:
                 if self._bearer is None:
                     self._bearer = Bearer(await self._log_in(), 0)
+        if self._failure:
+            raise self._failure
         return self._bearer
+
+    def is_current(self, bearer: Bearer) -> bool:
+        """Whether the token is neither replaced nor given up, and no answer is awaited that may do either."""
+        return self._bearer is bearer and self._failure is None and not self._lock.locked()
 
     def accept(self, bearer: Bearer) -> None:
         """Leaf took this token: a later 401 means that it ran out, which a login mends."""
         self._accepted = max(self._accepted, bearer.generation)
+
+    async def after_refusal(self, refused: Bearer) -> Refusal:
+        """After a 401: whether it is this request's alone, or there is another token now.
+
+        Only a request that is sent after the refusal can tell: one that was sent before may have been served
+        just before the token ended. Raises LoginRefused.
+        """
+        at = monotonic()
+        async with self._lock:
+            if self._bearer is not None and self._bearer.generation > refused.generation:
+                return Refusal.RENEWED
+            if self._served[0] == refused.generation and self._served[1] > at:
+                return Refusal.OF_THE_ROW
+            if refused.generation <= self._accepted and not self._failure:
+                asked_at = monotonic()
+                served = await self._serves(refused.token)
+                if served is None:
+                    return Refusal.UNCLEAR
+                if served:
+                    self._served = refused.generation, asked_at
+                    return Refusal.OF_THE_ROW
+            await self._renew(refused)
+            return Refusal.RENEWED
 
     async def renew(self, refused: Bearer) -> None:
         """After a 401: log in again, once for all that were refused with the same token.
@@ -58,8 +102,10 @@ class Auth:
         was refused before it was ever accepted.
         """
         async with self._lock:
-            if self._bearer is not None and self._bearer.generation > refused.generation:
-                return
+            await self._renew(refused)
+
+    async def _renew(self, refused: Bearer) -> None:
+        if self._bearer is None or self._bearer.generation <= refused.generation:
             # Remembered, so that whoever waits for a turn now does not send what will be refused.
             if not (self._login.username and self._login.password):
                 self._failure = LoginRefused(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from types import TracebackType
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
@@ -16,11 +17,11 @@ from yarl import URL
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import enrolling, replies, user_pages
-from bulk_onboard.leaf.auth import Auth
+from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
 from bulk_onboard.leaf.comparison import Fields, fields_of
 from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.lines import Lines
-from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.replies import Misdirected, Reply
 from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
@@ -32,6 +33,7 @@ from bulk_onboard.model import (
     LogVerdict,
     NotSent,
     Payload,
+    Refused,
     Requests,
     Secret,
     StillValid,
@@ -47,6 +49,14 @@ from bulk_onboard.settings import LeafSettings
 
 API = "/services/usermanagement/api"
 LOGIN_ATTEMPTS = 6
+# Seconds for which a login waits while Leaf asks to come back later.
+LOGIN_PATIENCE = 600.0
+# Seconds for which the first contact is tried while there is no connection at all. What prevents it then
+# (a wrong address, an unknown name or certificate) does not mend itself, and people wait for the message.
+CONTACT_PATIENCE = 6.0
+CONTACT_ATTEMPTS = 3
+# Seconds without an answer to the first request, before that is said.
+SILENCE = 5.0
 # For one request. A token that others are served with may still be refused for one grower, for ever.
 RENEWALS = 3
 # So many empty replies can be broken ones, before it is known how this Leaf says "none".
@@ -55,6 +65,7 @@ RARE = 5
 PAGE = 100
 
 V = TypeVar("V")
+ContactVerdict = Misdirected | Throttled | Ambiguous | Transient | Unauthorised | None
 # Called when a request has got its turn and goes out.
 Sent = Callable[[], None]
 
@@ -84,6 +95,10 @@ class Turns(Protocol):
 
 def unheard() -> None:
     """Who does not care when a request goes out."""
+
+
+class _OutdatedError(Exception):
+    """While a request waited for its turn, its token was refused for others; it has not been sent."""
 
 
 class _Request(NamedTuple, Generic[V]):
@@ -143,7 +158,7 @@ class LeafClient:
         self._open = AsyncExitStack()
         self._providers = tuple(providers)
         self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
-        self._auth = Auth(settings.login, self._authenticate)
+        self._auth = Auth(settings.login, self._authenticate, self._serves)
         self._sent: Counter[str] = Counter()
         self._looks: Counter[str] = Counter()
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
@@ -170,9 +185,61 @@ class LeafClient:
         """Requests per second that may go out now, 0 if there is no ceiling."""
         return self._turns.rate
 
-    async def login(self) -> None:
-        """Make sure there is a token. Raises LoginRefused or StoppedForSafety."""
-        await self._auth.bearer()
+    async def contact(self) -> None:
+        """Log in and send one small request, so that a wrong address or login is noticed before any row.
+
+        Raises LoginRefused or StoppedForSafety.
+        """
+        saying = asyncio.get_running_loop().call_later(SILENCE, self._on_trouble, self._silent())
+        try:
+            await self._auth.bearer()
+            await self._first_request()
+        finally:
+            saying.cancel()
+
+    async def _first_request(self) -> None:
+        began, failures = perf_counter(), 0
+        while True:
+            verdict = (await self.call(self._small_request())).verdict
+            if isinstance(verdict, Misdirected):
+                raise self._misdirected(verdict)
+            if isinstance(verdict, Throttled | Ambiguous) and (verdict.after or 0.0) > LOGIN_PATIENCE:
+                raise StoppedForSafety(
+                    f"Leaf asks to wait for {verdict.after:.0f} s; run the same command again then"
+                )
+            if verdict is None or isinstance(verdict, Throttled | Refused | Unauthorised):
+                return  # it is Leaf; a refused login has been raised already
+            failures += 1
+            self._on_trouble(f"{self._silent()}: {verdict.message or verdict.code}")
+            if isinstance(verdict, Ambiguous) and failures >= CONTACT_ATTEMPTS:
+                return  # there is something: whether it serves rows, they will find out
+            pause = min(0.5 * 2.0**failures, 4.0)
+            if isinstance(verdict, Transient) and perf_counter() + pause - began > CONTACT_PATIENCE:
+                raise StoppedForSafety(
+                    f"{self._silent()}: {verdict.message or verdict.code}; check LEAF_BASE_URL,"
+                    " the network and any proxy"
+                )
+            await asyncio.sleep(pause)
+
+    def _small_request(self) -> _Request[ContactVerdict]:
+        target = self._asked({"page": "0", "size": "1"})
+        return _Request("GET", target, replies.after_contact, urgency=Urgency.COMPLETE)
+
+    async def _serves(self, token: Secret) -> bool | None:
+        """Whether Leaf serves a small request with this token; None if it does not say."""
+        verdict = (await self._send(self._small_request(), token)).verdict
+        if isinstance(verdict, Unauthorised):
+            return False
+        return True if verdict is None or isinstance(verdict, Throttled) else None
+
+    def _silent(self) -> str:
+        return f"Leaf does not answer at {self._settings.base_url}"
+
+    def _misdirected(self, verdict: Misdirected) -> StoppedForSafety:
+        return StoppedForSafety(
+            f"{self._settings.base_url} does not answer as Leaf does ({verdict.message}):"
+            " check LEAF_BASE_URL, and any proxy or login page in between"
+        )
 
     def of(self, provider: str) -> Calls:
         """The calls for the provider of this name. Raises KeyError for one that was not named before."""
@@ -213,29 +280,55 @@ class LeafClient:
     def _asked(self, query: Mapping[str, str]) -> str:
         return self._base.with_path(self.users_path(""), encoded=True).with_query(query).raw_path_qs
 
-    async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous]:
+    async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
         """One request, and one more for each time the login had to be renewed.
 
-        Raises LoginRefused, and _NotValidError if it was not sent.
+        A 401 while Leaf serves other requests with the same token is the row's refusal. Raises
+        LoginRefused, and _NotValidError if it was not sent.
         """
         for _ in range(RENEWALS + 1):
-            bearer = await self._auth.bearer()
-            answer = await self._send(request, bearer.token)
+            bearer, answer = await self._send_with_login(request)
             if not isinstance(answer.verdict, Unauthorised):
                 if answer.http_status is not None:
                     self._auth.accept(bearer)
                 return answer
-            await self._auth.renew(bearer)
+            match await self._auth.after_refusal(bearer):
+                case Refusal.OF_THE_ROW:
+                    message = "HTTP 401, though Leaf serves other requests with the same login"
+                    refused = Refused("login-forbidden", message)
+                    return Answer(refused, answer.http_status, answer.seconds)
+                case Refusal.UNCLEAR:
+                    unclear = Transient("leaf-unavailable", "HTTP 401")
+                    return Answer(unclear, answer.http_status, answer.seconds)
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
-    async def _send(self, request: _Request[V], token: Secret | None) -> Answer[V | Transient | Ambiguous]:
+    async def _send_with_login(
+        self, request: _Request[V]
+    ) -> tuple[Bearer, Answer[V | Transient | Ambiguous | Refused]]:
+        while True:
+            bearer = await self._auth.bearer()
+            with suppress(_OutdatedError):
+                return bearer, await self._send(request, bearer.token, bearer)
+            await asyncio.sleep(0)  # so that the one who asks about the token comes to it
+
+    async def _send(
+        self, request: _Request[V], token: Secret | None, bearer: Bearer | None = None
+    ) -> Answer[V | Transient | Ambiguous | Refused]:
+        """Send it when its turn has come.
+
+        Raises _OutdatedError if ``bearer`` is in doubt by then, _NotValidError if the request is not valid.
+        """
+
+        def still_valid() -> bool:
+            return request.still_valid() and (bearer is None or self._auth.is_current(bearer))
+
         method, target, meaning, sent, body, largest, fields, event_log, *_ = request
-        bearer, names = token.reveal() if token else "", tuple(fields) if fields else None
-        message = Message(method, target, bearer, body, largest, names, event_log)
+        authorization, names = token.reveal() if token else "", tuple(fields) if fields else None
+        message = Message(method, target, authorization, body, largest, names, event_log)
         async with self._lines:
-            turn = await self._turns.turn(urgency=request.urgency, still_valid=request.still_valid)
+            turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
             if turn is None:
-                raise _NotValidError
+                raise _OutdatedError if request.still_valid() else _NotValidError
             sent()
             self._sent[method] += 1
             heard = await self._sender.exchange(message)
@@ -286,18 +379,41 @@ class LeafClient:
                 "there is nothing to log in with: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
             )
         body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
-        request = _Request("POST", f"{self._prefix}/api/authenticate", _same, body=body)
-        for attempt in range(LOGIN_ATTEMPTS):
-            answer = await self._send(request, None)
-            reply = answer.verdict
-            token = replies.login_token(reply) if isinstance(reply, Reply) and reply.status < 300 else None
-            if token is not None:
-                return Secret(token)
-            _raise_if_refused(reply, login.username)
-            self._on_trouble(f"Leaf does not answer the login: {_why(reply)}")
-            if attempt < LOGIN_ATTEMPTS - 1:
-                await asyncio.sleep(min(0.5 * 2**attempt, 8.0))
-        raise StoppedForSafety(f"Leaf does not answer the login at {self._settings.base_url}: {_why(reply)}")
+        request = _Request(
+            "POST",
+            f"{self._prefix}/api/authenticate",
+            replies.after_login,
+            body=body,
+            urgency=Urgency.COMPLETE,
+        )
+        began, failures, throttles = perf_counter(), 0, 0
+        while True:
+            verdict = (await self._send(request, None)).verdict
+            match verdict:
+                case Secret():
+                    return verdict
+                case Misdirected():
+                    raise self._misdirected(verdict)
+                case Refused():
+                    raise LoginRefused(
+                        f"Leaf refused the login of {login.username} ({verdict.message}):"
+                        " check LEAF_USERNAME and LEAF_PASSWORD"
+                    )
+                case Throttled(after):
+                    throttles += 1
+                    why = "Leaf asks to log in later (HTTP 429)"
+                    pause = 0.0 if after else min(0.5 * 2.0**throttles, 30.0)
+                    given_up = perf_counter() + (after or pause) - began > LOGIN_PATIENCE
+                case _:
+                    failures += 1
+                    why = f"Leaf does not answer the login: {verdict.message or verdict.code}"
+                    pause, given_up = min(0.5 * 2.0**failures, 8.0), failures >= LOGIN_ATTEMPTS
+                    if isinstance(verdict, Ambiguous) and verdict.after:
+                        given_up = given_up or verdict.after > LOGIN_PATIENCE
+            self._on_trouble(why)
+            if given_up:
+                raise StoppedForSafety(f"{why} (at {self._settings.base_url})")
+            await asyncio.sleep(pause)  # a Retry-After is obeyed by the pace
 
 
 class Calls:
@@ -366,19 +482,3 @@ class Calls:
 
     def _path_of(self, leaf_user_id: str, more: str = "") -> str:
         return self._client.users_path(f"/{leaf_user_id}/{self._path}{more}")
-
-
-def _same(reply: Reply) -> Reply:
-    return reply
-
-
-def _raise_if_refused(reply: Reply | Transient | Ambiguous, username: str) -> None:
-    if isinstance(reply, Reply) and 400 <= reply.status < 500 and reply.status not in {408, 425, 429}:
-        raise LoginRefused(
-            f"Leaf refused the login of {username} (HTTP {reply.status}):"
-            " check LEAF_USERNAME and LEAF_PASSWORD"
-        )
-
-
-def _why(reply: Reply | Transient | Ambiguous) -> str:
-    return f"HTTP {reply.status}" if isinstance(reply, Reply) else reply.message

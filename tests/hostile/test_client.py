@@ -136,7 +136,7 @@ async def test_a_login_that_is_redirected_takes_the_password_nowhere(monkeypatch
         moved = always(http(307, b"", f"Location: {other.url}/api/authenticate"))
         async with talking(moved, login=password) as (client, server):
             with pytest.raises(StoppedForSafety):
-                await client.login()
+                await client.contact()
             assert len(server.requests) == 1
         assert other.connections == 0
 
@@ -149,7 +149,7 @@ async def test_a_login_that_hands_out_a_strange_token_is_no_login(
     password = Login(username="me", password=Secret("planted-password"))
     async with talking(always(http(200, {"id_token": token})), login=password) as (client, _):
         with pytest.raises(StoppedForSafety):
-            await client.login()
+            await client.contact()
 
 
 COOKIES = [

@@ -29,8 +29,8 @@ def _connect(desk: Desk, count: int = CONNECTED) -> None:
 
 
 def _asked(server: Server, since: int) -> Counter[str]:
-    """Requests by kind: of the list, of credentials, of events, and what changes something."""
-    return Counter(_kind(each["method"], each["path"]) for each in server.seen()[since:])
+    """Requests after the first contact, by kind: the list, credentials, events, and changes."""
+    return Counter(_kind(each["method"], each["path"]) for each in server.seen()[since + 1 :])
 
 
 def _kind(method: str, path: str) -> str:

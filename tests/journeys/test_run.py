@@ -63,7 +63,7 @@ def test_the_second_run_sends_leaf_not_a_single_post(desk: Desk, leaf: Leaf) -> 
     again = desk.run(file)
     assert (again.code, again.statuses) == (0, {"existing": 30})
     assert server.posts == 30
-    assert len(server.seen()) == seen, "what the ledger knows need not be asked"
+    assert len(server.seen()) == seen + 1, "what the ledger knows is not asked, but Leaf is contacted"
     agree(again, server)
 
 

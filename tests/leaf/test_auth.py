@@ -11,7 +11,7 @@ from warp import warp
 
 from bulk_onboard.domain.api_owner import is_known_owner, may_be_same_owner
 from bulk_onboard.errors import LoginRefused, StoppedForSafety, UsageError
-from bulk_onboard.leaf.auth import Auth, owner_of
+from bulk_onboard.leaf.auth import Auth, Bearer, Refusal, owner_of
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
 
@@ -36,10 +36,58 @@ class Desk:
         return Secret(f"token-{number}")
 
 
+async def nobody_asks(_token: Secret) -> bool | None:
+    """Whether Leaf serves others is not to be asked here."""
+    raise AssertionError
+
+
+def refusing(serves: bool | None) -> tuple[Auth, Desk, list[str]]:
+    """A login that was accepted before, and who was asked about after a refusal."""
+    desk, asked = Desk(), list[str]()
+
+    async def ask(token: Secret) -> bool | None:
+        asked.append(token.reveal())
+        await asyncio.sleep(1)
+        return serves
+
+    auth = Auth(BOTH, desk, ask)
+    auth.accept(Bearer(Secret("planted-old"), 0))
+    return auth, desk, asked
+
+
+@pytest.mark.parametrize(
+    ("serves", "means", "logins"),
+    [(True, Refusal.OF_THE_ROW, 0), (False, Refusal.RENEWED, 1), (None, Refusal.UNCLEAR, 0)],
+)
+def test_a_401_is_the_rows_alone_if_the_token_is_served_afterwards(
+    serves: bool | None, means: Refusal, logins: int
+) -> None:
+    async def main() -> None:
+        auth, desk, asked = refusing(serves)
+        assert await auth.after_refusal(await auth.bearer()) is means
+        assert (desk.logins, asked) == (logins, ["planted-old"])
+
+    warp(main())
+
+
+def test_growers_that_are_refused_at_once_share_the_question_and_later_ones_ask_again() -> None:
+    async def main() -> None:
+        auth, desk, asked = refusing(serves=True)
+        bearer = await auth.bearer()
+        found = await asyncio.gather(*(auth.after_refusal(bearer) for _ in range(50)))
+        assert set(found) == {Refusal.OF_THE_ROW}
+        assert 1 <= len(asked) <= 2
+        await auth.after_refusal(bearer)
+        assert len(asked) <= 3
+        assert desk.logins == 0
+
+    warp(main())
+
+
 def test_a_thousand_requests_at_the_start_log_in_once() -> None:
     async def main() -> None:
         desk = Desk()
-        auth = Auth(PASSWORD, desk)
+        auth = Auth(PASSWORD, desk, nobody_asks)
         bearers = await asyncio.gather(*(auth.bearer() for _ in range(1000)))
         assert {b.token.reveal() for b in bearers} == {"token-1"}
         assert desk.logins == 1
@@ -50,7 +98,7 @@ def test_a_thousand_requests_at_the_start_log_in_once() -> None:
 def test_a_token_is_used_without_a_login() -> None:
     async def main() -> None:
         desk = Desk()
-        assert (await Auth(BOTH, desk).bearer()).token.reveal() == "planted-old"
+        assert (await Auth(BOTH, desk, nobody_asks).bearer()).token.reveal() == "planted-old"
         assert desk.logins == 0
 
     warp(main())
@@ -59,7 +107,7 @@ def test_a_token_is_used_without_a_login() -> None:
 def test_all_who_are_refused_with_one_token_share_one_renewal() -> None:
     async def main() -> None:
         desk = Desk()
-        auth = Auth(BOTH, desk)
+        auth = Auth(BOTH, desk, nobody_asks)
         old = await auth.bearer()
         await asyncio.gather(*(auth.renew(old) for _ in range(100)))
         await auth.renew(old)  # a straggler
@@ -71,7 +119,7 @@ def test_all_who_are_refused_with_one_token_share_one_renewal() -> None:
 
 def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None:
     async def main() -> None:
-        auth = Auth(PASSWORD, Desk())
+        auth = Auth(PASSWORD, Desk(), nobody_asks)
         await auth.renew(await auth.bearer())
         with pytest.raises(LoginRefused, match="after a new login"):
             await auth.renew(await auth.bearer())
@@ -82,7 +130,7 @@ def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None:
 def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_again() -> None:
     async def main() -> None:
         desk = Desk()
-        auth = Auth(PASSWORD, desk)
+        auth = Auth(PASSWORD, desk, nobody_asks)
         for _ in range(5):
             bearer = await auth.bearer()
             auth.accept(bearer)
@@ -95,7 +143,7 @@ def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_again(
 def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do() -> None:
     async def main() -> None:
         desk = Desk()
-        auth = Auth(ONLY_TOKEN, desk)
+        auth = Auth(ONLY_TOKEN, desk, nobody_asks)
         with pytest.raises(LoginRefused, match="LEAF_TOKEN") as told:
             await auth.renew(await auth.bearer())
         assert "planted" not in str(told.value)
@@ -108,7 +156,7 @@ def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do() -> N
 def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_it(error: Exception) -> None:
     async def main() -> None:
         desk = Desk(error)
-        auth = Auth(BOTH, desk)
+        auth = Auth(BOTH, desk, nobody_asks)
         old = await auth.bearer()
         ends = await asyncio.gather(*(auth.renew(old) for _ in range(100)), return_exceptions=True)
         assert {type(end) for end in ends} == {type(error)}
@@ -120,7 +168,7 @@ def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_it(err
 def test_a_login_that_is_cancelled_is_tried_by_the_next() -> None:
     async def main() -> None:
         desk = Desk()
-        auth = Auth(PASSWORD, desk)
+        auth = Auth(PASSWORD, desk, nobody_asks)
         first = asyncio.create_task(auth.bearer())
         await asyncio.sleep(0.5)
         first.cancel()

@@ -19,7 +19,7 @@ from fakes import ID, PAYLOAD, TOKEN
 
 import bulk_onboard
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.errors import LoginRefused
+from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import client as module
 from bulk_onboard.leaf import wire
 from bulk_onboard.leaf.client import LeafClient
@@ -397,10 +397,10 @@ def desk(accepts: Callable[[str], bool], token: Callable[[int], object] = lambda
 
 async def test_a_login_sends_user_name_and_password_once_and_no_old_token() -> None:
     async with talking(desk(lambda _: True), PASSWORD) as (client, server):
-        await client.login()
-        await client.login()
+        await client.contact()
         assert isinstance((await client.of("raven").post(ID, PAYLOAD)).verdict, Created)
-    login, posted = server.requests
+    login, first, posted = server.requests
+    assert first.headers["authorization"] == "Bearer token-1"
     assert json.loads(login.body) == {"username": "me", "password": "planted-password", "rememberMe": "true"}
     assert "authorization" not in login.headers
     assert posted.headers["authorization"] == "Bearer token-1"
@@ -437,7 +437,7 @@ async def test_a_token_without_a_password_is_refused_after_one_request() -> None
         assert len(server.requests) == 1
 
 
-async def test_one_grower_refused_for_ever_does_not_log_in_for_ever_while_others_are_served() -> None:
+async def test_one_grower_refused_while_others_are_served_is_that_rows_refusal() -> None:
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         if request.path == "/api/authenticate":
             writer.write(http(200, {"id_token": "fresh"}))
@@ -451,10 +451,16 @@ async def test_one_grower_refused_for_ever_does_not_log_in_for_ever_while_others
                 await client.of("raven").ask(ID, PAYLOAD)
 
         busy = asyncio.create_task(others())
-        with pytest.raises(LoginRefused):
-            await asyncio.wait_for(client.of("raven").ask("forbidden", PAYLOAD), 5)
+        await client.contact()
+        for call in (
+            client.of("raven").ask("forbidden", PAYLOAD),
+            client.of("raven").post("forbidden", PAYLOAD),
+        ):
+            found = await asyncio.wait_for(call, 5)
+            assert isinstance(found.verdict, Refused)
+            assert (found.verdict.code, found.http_status) == ("login-forbidden", 401)
         busy.cancel()
-        assert server.count("POST", "authenticate") <= module.RENEWALS + 2
+        assert server.count("POST", "authenticate") == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -474,8 +480,61 @@ async def test_a_login_that_fails_for_a_moment_is_tried_again() -> None:
 
     turns = Turns()
     async with talking(answer, PASSWORD, turns=turns) as (client, server):
-        await client.login()
-        assert (len(server.requests), turns.taken) == (2, 2)
+        await client.contact()
+        assert (len(server.requests), turns.taken) == (3, 3)
+
+
+async def test_a_login_that_is_throttled_waits_as_long_as_leaf_asks() -> None:
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        if server.count("POST", "authenticate") <= 8:  # more often than a login may fail
+            writer.write(http(429, b"", "Retry-After: 7"))
+        else:
+            writer.write(http(200, {"id_token": "t"}))
+
+    turns = Turns()
+    async with talking(answer, PASSWORD, turns=turns) as (client, server):
+        await client.contact()
+    assert turns.held == [7.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>Welcome"), (200, b""), (200, {"token": "t"}), (302, b""), (404, b"<html>"), (404, {})],
+)
+async def test_a_login_that_is_not_leafs_is_reported_at_once(status: int, body: object) -> None:
+    async with talking(always(http(status, body)), PASSWORD) as (client, server):
+        with pytest.raises(StoppedForSafety, match="LEAF_BASE_URL"):
+            await client.contact()
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b"<html>Sign in"), (200, b"hello"), (307, b""), (404, b"<!doctype html>")]
+)
+async def test_a_base_url_that_is_not_leafs_is_reported_at_once(status: int, body: object) -> None:
+    async with talking(always(http(status, body))) as (client, server):
+        with pytest.raises(StoppedForSafety, match="LEAF_BASE_URL"):
+            await client.contact()
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, []), (204, b""), (403, {}), (404, {}), (429, b"")])
+async def test_any_answer_of_leaf_is_contact_enough(status: int, body: object) -> None:
+    async with talking(always(http(status, body))) as (client, server):
+        await client.contact()
+        assert len(server.requests) == 1
+
+
+async def test_an_address_where_nothing_listens_is_reported_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONTACT_PATIENCE", 1.2)
+    said: list[str] = []
+    async with serving(always(http(200, []))) as server:
+        url = server.url
+    settings = LeafSettings(url, BEARER, 5.0)
+    async with LeafClient(settings, [], Turns(), on_trouble=said.append) as client:
+        with pytest.raises(StoppedForSafety, match=f"does not answer at {url}.*LEAF_BASE_URL"):
+            await client.contact()
+    assert said
 
 
 # --- secrets ----------------------------------------------------------------------------------------
