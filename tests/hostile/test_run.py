@@ -106,6 +106,9 @@ async def test_what_an_enemy_says_is_harmless_on_a_terminal_and_in_a_spreadsheet
     said = {"title": f"={NASTY}", "message": f"@{NASTY}", "errorKey": f"=cmd|{NASTY}", "id": f"={NASTY}"}
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        if "/users/" not in request.path:  # the first contact
+            writer.write(http(200, []))
+            return
         odd = int(owner_of(request)[-1], 16) % 4
         if request.path.endswith("/events"):
             event = {"statusCode": 401, "body": NASTY, "headers": NASTY, "createdDate": NASTY, "id": NASTY}
