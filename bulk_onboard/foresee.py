@@ -35,7 +35,8 @@ def foreseen(row: Row, step: Step, mode: IfExists) -> Step:
             told = "an earlier POST is unsettled: Leaf is asked again before anything is sent"
             return Finish(Status.WOULD_CREATE, *(("open-intent", told) if unsettled else ()))
         case Next(progress):
-            return Finish(Status.WOULD_REPLACE, REPLACES_HEALTHY if progress.works else "")
+            code = REPLACES_HEALTHY if progress.works else ""
+            return Finish(Status.WOULD_REPLACE, code, credential=progress.old)
         case Finish(Status.EXISTING) if mode is IfExists.OVERWRITE and row.open_intent is None:
             return Finish(Status.WOULD_REPLACE, credential=step.credential)
         case Finish(Status.CREATED):

@@ -17,13 +17,26 @@ import pandas as pd
 from bulk_onboard.chunk import Source
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import Ids, indexed, words
-from bulk_onboard.model import IfExists, Row, Status
+from bulk_onboard.model import Credential, IfExists, Recorded, Row, Status
 from bulk_onboard.policy.credentials import Action, Finish, Next, Progress, Step
+from bulk_onboard.policy.ownership import is_same
 from bulk_onboard.validation.columns import normal
 
 # The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.
-COLUMNS = ("row", "leaf", "apiOwner", "leafUserId", "provider", "action", "code", "message", "fingerprint")
-READ = ("leaf", "apiOwner", "leafUserId", "provider", "action", "fingerprint")
+COLUMNS = (
+    "row",
+    "leaf",
+    "apiOwner",
+    "leafUserId",
+    "provider",
+    "action",
+    "code",
+    "message",
+    "fingerprint",
+    "credentialId",
+    "createdTime",
+)
+READ = ("leaf", "apiOwner", "leafUserId", "provider", "action", "fingerprint", "credentialId", "createdTime")
 # The code of a row whose plan is not true any more.
 OUTDATED = "plan-outdated"
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -42,6 +55,9 @@ class Planned(IntEnum):
     NO_SUCH_USER = 6
 
 
+_KNOWN_ACTIONS = [status.value for status in Status]
+# How many rows a message names.
+_NAMED = 10
 _ACTIONS = {
     Status.WOULD_CREATE.value: Planned.CREATE,
     Status.WOULD_REPLACE.value: Planned.REPLACE,
@@ -53,11 +69,12 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lines:
-    """One provider's: ``prints`` lines x 2, ``actions`` a `Planned`."""
+    """One provider's: ``prints`` lines x 2, ``actions`` a `Planned`, ``held`` id and createdTime."""
 
     growers: Ids
     prints: np.ndarray
     actions: np.ndarray
+    held: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,11 @@ class Plan:
         found[met[sends & (lines.prints[at] != prints[met]).any(axis=1)]] = Planned.CHANGED
         return found
 
+    def replaced(self, provider: str, ids: np.ndarray) -> list[Recorded]:
+        """The credentials that the plan replaces, of each of these growers (rows x 2)."""
+        lines = self.lines[provider]
+        return [Recorded(*held) for held in lines.held[lines.growers.find(ids)].tolist()]
+
 
 def plan_of(source: Source) -> Plan:
     """The plan in a file. Raises InputError if it is none."""
@@ -105,7 +127,12 @@ def plan_of(source: Source) -> Plan:
             " `bulk-onboard run FILE --dry-run` writes one"
         )
     positions = [named[normal(name)] for name in READ]
-    parts = [_useful(chunk.cells) for chunk in source.chunks(positions)]
+    parts, unknown = [], list[int]()
+    for chunk in source.chunks(positions):
+        table = chunk.cells.set_axis(list(READ), axis=1).apply(lambda column: column.str.strip())
+        unknown += chunk.numbers[~table["action"].isin(_KNOWN_ACTIONS).to_numpy(bool)].tolist()
+        parts.append(table[table["action"].isin(list(_ACTIONS))])
+    _require_known(source.name, unknown)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(READ), dtype="str")
     _require_whole(source.name, table)
     lines = {str(name): _lines(part) for name, part in table.groupby("provider")}
@@ -114,21 +141,26 @@ def plan_of(source: Source) -> Plan:
     return Plan(source.name, lines, replaces, frozenset(places))
 
 
-def _useful(cells: pd.DataFrame) -> pd.DataFrame:
-    """The lines that say what is to be done, or that nothing is."""
-    table = cells.set_axis(list(READ), axis=1).apply(lambda column: column.str.strip())
-    useful: pd.DataFrame = table[table["action"].isin(list(_ACTIONS))]
-    return useful
+def _require_known(name: str, rows: Sequence[int]) -> None:
+    """Raises InputError that names the rows of an action that no dry run writes."""
+    if rows:
+        named = ", ".join(map(str, rows[:_NAMED])) + (", ..." if len(rows) > _NAMED else "")
+        raise InputError(
+            f"{name} has an unknown action in row{'' if len(rows) == 1 else 's'} {named}; nothing was sent."
+            " Lines may be taken out of a plan, but not changed; make a new one with --dry-run"
+        )
 
 
 def _require_whole(name: str, table: pd.DataFrame) -> None:
-    """Whoever changed a line would get something else than was planned."""
+    """Raises InputError if a line was changed: it would do something else than was planned."""
     ids = table["leafUserId"].str.contains(_UUID, regex=True)
     prints = table["fingerprint"].str.contains(_PRINT, regex=True)
-    damaged = int((~(ids & prints)).sum())
+    held = (table["action"] != Status.WOULD_REPLACE.value) | (table["credentialId"] != "")
+    damaged = int((~(ids & prints & held)).sum())
     if damaged:
         raise InputError(
-            f"{name} is not as it was written: {damaged} lines have no whole leafUserId or fingerprint."
+            f"{name} is not as it was written: {damaged} lines have no whole leafUserId, fingerprint or"
+            " credentialId."
             " Lines may be taken out of a plan, but not changed; make a new one with --dry-run"
         )
 
@@ -136,7 +168,8 @@ def _require_whole(name: str, table: pd.DataFrame) -> None:
 def _lines(table: pd.DataFrame) -> _Lines:
     growers, at = indexed(words(table["leafUserId"].tolist()))
     actions = np.array([_ACTIONS[action] for action in table["action"]], np.uint8)
-    return _Lines(growers, print_words(table["fingerprint"].tolist())[at], actions[at])
+    held = table[["credentialId", "createdTime"]].to_numpy(object)
+    return _Lines(growers, print_words(table["fingerprint"].tolist())[at], actions[at], held[at])
 
 
 def print_words(prints: Sequence[str]) -> np.ndarray:
@@ -148,10 +181,11 @@ def print_words(prints: Sequence[str]) -> np.ndarray:
 # --- keeping to it --------------------------------------------------------------------------------------
 
 
-def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfExists) -> Step:
+def kept_to(row: Row, step: Step, before: Progress, *, replaces: Recorded | None, mode: IfExists) -> Step:
     """The step, if the plan foresaw it; else the row's end, with nothing done.
 
-    ``before``: how far the row was. ``replaces``: the plan says `would_replace`, not `would_create`.
+    ``before``: how far the row was. ``replaces``: the credentials that the plan says `would_replace` of; None
+    if it says `would_create`.
     """
     # Once something was sent the row goes to its end: a grower must not stay between old and new credentials.
     begun = before.posts or before.deletes or before.unsure or row.open_intent is not None
@@ -161,9 +195,12 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
             return step
         case Next(progress) if progress.action is Action.POST:
             return _outdated(Status.NOT_ATTEMPTED, replaces) if replaces and untouched else step
-        case Next():
-            return step if replaces else _outdated(Status.EXISTING, replaces)
-        case Finish(Status.EXISTING) if replaces and untouched and mode is IfExists.OVERWRITE:
+        case Next(progress):
+            planned = replaces and (begun or _is_held(progress.old, replaces))
+            return step if planned else _outdated(Status.EXISTING, replaces)
+        case Finish(Status.EXISTING) if (
+            replaces and untouched and mode is IfExists.OVERWRITE and _is_held(step.credential, replaces)
+        ):
             return Next(before._replace(action=Action.POST, failures=0))
         case Finish(Status.EXISTING) if not (replaces and begun):
             told = _outdated(Status.EXISTING, replaces)
@@ -172,11 +209,20 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: bool, mode: IfE
             return step
 
 
-def _outdated(status: Status, replaces: bool) -> Finish:
+def _is_held(found: Credential | None, planned: Recorded) -> bool:
+    """Whether Leaf shows the credentials that the plan names."""
+    if found is None or found.id != planned.id:
+        return False
+    if not (found.created_time or planned.created_time):
+        return True
+    return is_same(found, planned.id, planned.created_time)
+
+
+def _outdated(status: Status, replaces: Recorded | None) -> Finish:
     planned = Status.WOULD_REPLACE if replaces else Status.WOULD_CREATE
     holds = "none" if status is Status.NOT_ATTEMPTED else "credentials"
     if replaces and status is Status.EXISTING:
-        holds = "the same credentials as the file"
+        holds = "other credentials, or those of the file,"
     return Finish(status, OUTDATED, outdated(planned, holds))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
@@ -15,15 +15,25 @@ from warp import BEGINNING
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import words
-from bulk_onboard.model import Credential, Echo, IfExists, Intent, Status
+from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
 from bulk_onboard.plan import COLUMNS, Plan, Planned, kept_to, plan_of, print_words
 from bulk_onboard.policy.credentials import Action, Finish, Gone, Next, Progress, Step
 
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
 PRINTS = st.integers(0, 2**128 - 1).map(lambda n: f"{n:032x}")
 HERE = ("https://leaf.example", "me@example.com")
+CREATED = "2026-01-02T03:04:05.000006Z"
 ACTIONS = st.sampled_from(
-    ["would_create", "would_replace", "existing", "rejected", "invalid", "failed", "no_such_user", ""]
+    [
+        "would_create",
+        "would_replace",
+        "existing",
+        "rejected",
+        "invalid",
+        "failed",
+        "no_such_user",
+        "duplicate",
+    ]
 )
 SAYS = {
     "would_create": Planned.CREATE,
@@ -50,7 +60,8 @@ class FakeSource:
 
 def plan(*lines: tuple[str, str, str, str]) -> Plan:
     """A plan of leafUserId, provider, action and fingerprint."""
-    return _of([("2", *HERE, i, p, a, "", "", f) for i, p, a, f in lines])
+    held = ("c-1", CREATED)
+    return _of([("2", *HERE, i, p, a, "", "", f, *held) for i, p, a, f in lines])
 
 
 def _of(lines: Sequence[tuple[str, ...]]) -> Plan:
@@ -84,8 +95,8 @@ def test_every_row_is_found_as_planned_and_nobody_else(
     ("leaf", "owner"), [("https://other.example", HERE[1]), (HERE[0], "you@example.com"), ("", HERE[1])]
 )
 def test_a_plan_of_another_leaf_or_owner_is_refused(leaf: str, owner: str) -> None:
-    line = ("2", *HERE, str(UUID(int=1)), "raven", "would_create", "", "", "0" * 32)
-    other = ("3", leaf, owner, str(UUID(int=2)), "raven", "would_create", "", "", "0" * 32)
+    line = ("2", *HERE, str(UUID(int=1)), "raven", "would_create", "", "", "0" * 32, "", "")
+    other = ("3", leaf, owner, str(UUID(int=2)), "raven", "would_create", "", "", "0" * 32, "", "")
     _of([line]).require(*HERE)
     for lines in ([other], [line, other]):
         with pytest.raises(UsageError, match="was made"):
@@ -104,13 +115,15 @@ def test_a_line_that_was_damaged_makes_it_no_plan(grower: str, fingerprint: str)
 
 # --- keeping to it --------------------------------------------------------------------------------------
 
-HELD = Credential("c-1", "OK", None, Echo.DIFFERENT)
+HELD = Credential("c-1", "OK", None, Echo.DIFFERENT, CREATED)
+PLANNED = Recorded("c-1", CREATED)
+KEEP = Next(Progress(Action.KEEP, old=HELD))
 ASK, POST = Progress(Action.ASK), Progress(Action.POST)
 EXISTING = Finish(Status.EXISTING, "token-changed", credential=HELD)
 
 
 def kept(
-    step: Step, *, replaces: bool = False, before: Progress = ASK, mode: IfExists = IfExists.SKIP
+    step: Step, *, replaces: Recorded | None = None, before: Progress = ASK, mode: IfExists = IfExists.SKIP
 ) -> Step:
     return kept_to(row(), step, before, replaces=replaces, mode=mode)
 
@@ -119,7 +132,7 @@ def test_what_was_planned_is_done() -> None:
     assert kept(Next(ASK)) == Next(ASK)
     assert kept(Next(POST)) == Next(POST)
     assert kept(Finish(Status.CREATED)) == Finish(Status.CREATED)
-    assert kept(EXISTING, replaces=True, mode=IfExists.OVERWRITE) == Next(POST)
+    assert kept(EXISTING, replaces=PLANNED, mode=IfExists.OVERWRITE) == Next(POST)
 
 
 def test_who_is_connected_by_now_is_left_as_is() -> None:
@@ -130,26 +143,64 @@ def test_who_is_connected_by_now_is_left_as_is() -> None:
 
 
 def test_nobody_is_deleted_who_was_to_be_created() -> None:
-    class Other:
-        """An action that is neither a question nor a POST."""
-
-    step = Next(Progress(Other()))  # type: ignore[arg-type]
-    end = kept(step)
+    end = kept(KEEP)
     assert isinstance(end, Finish)
     assert (end.status, end.code) == (Status.EXISTING, "plan-outdated")
-    assert kept(step, replaces=True) == step
+    assert kept(KEEP, replaces=PLANNED) == KEEP
+
+
+@pytest.mark.parametrize(
+    ("found", "planned", "is_replaced"),
+    [
+        (("c-1", CREATED), PLANNED, True),
+        (("c-1", "2026-01-02T03:04:05.000000Z"), PLANNED, True),  # some replies show fewer digits
+        (("c-2", CREATED), PLANNED, False),
+        (("c-1", "2026-01-02T03:09:05.000006Z"), PLANNED, False),
+        (("c-1", ""), PLANNED, False),
+        (("c-1", CREATED), Recorded("c-1", ""), False),
+        (("c-1", ""), Recorded("c-1", ""), True),  # a Leaf that shows no time, now as then
+    ],
+)
+@pytest.mark.parametrize("mode", [IfExists.REPLACE, IfExists.OVERWRITE])
+def test_only_the_credentials_that_the_plan_names_are_replaced(
+    found: tuple[str, str], planned: Recorded, is_replaced: bool, mode: IfExists
+) -> None:
+    shown = replace(HELD, id=found[0], created_time=found[1])
+    step = (
+        Next(Progress(Action.KEEP, old=shown))
+        if mode is IfExists.REPLACE
+        else replace(EXISTING, credential=shown)
+    )
+    end = kept(step, replaces=planned, mode=mode)
+    assert isinstance(end, Next) is is_replaced
+    assert is_replaced or (isinstance(end, Finish) and end.code == "plan-outdated")
+
+
+def test_an_unknown_action_makes_it_no_plan_and_its_rows_are_named() -> None:
+    lines = [
+        (str(UUID(int=n)), "raven", action, "0" * 32)
+        for n, action in enumerate(["would_create", "delete", ""])
+    ]
+    with pytest.raises(InputError, match="unknown action in rows 1, 2; nothing was sent"):
+        plan(*lines)
+
+
+def test_a_replacement_that_names_no_credentials_makes_it_no_plan() -> None:
+    line = ("2", *HERE, str(UUID(int=1)), "raven", "would_replace", "", "", "0" * 32, "", "")
+    with pytest.raises(InputError, match="1 lines have no whole"):
+        _of([line])
 
 
 def test_who_has_nothing_by_now_is_not_replaced() -> None:
-    end = kept(Next(POST), replaces=True)
+    end = kept(Next(POST), replaces=PLANNED)
     assert isinstance(end, Finish)
     assert (end.status, end.code) == (Status.NOT_ATTEMPTED, "plan-outdated")
 
 
 def test_what_was_sent_is_brought_to_its_end_whatever_is_planned() -> None:
     for sent in (Progress(Action.ASK, posts=1), Progress(Action.ASK, deletes=1, gone=Gone.MAYBE)):
-        assert kept(Next(POST), replaces=True, before=sent) == Next(POST)
-        assert kept(EXISTING, replaces=True, before=sent) == EXISTING
+        assert kept(Next(POST), replaces=PLANNED, before=sent) == Next(POST)
+        assert kept(EXISTING, replaces=PLANNED, before=sent) == EXISTING
     unsettled = row(intent=Intent(BEGINNING))
-    step = kept_to(unsettled, Next(POST), ASK, replaces=True, mode=IfExists.OVERWRITE)
+    step = kept_to(unsettled, Next(POST), ASK, replaces=PLANNED, mode=IfExists.OVERWRITE)
     assert step == Next(POST)

@@ -103,7 +103,7 @@ def write(
 
     files = list(write_results(folder, [name for name in output.formats if name != PAGE], counted()))
     if info.kind is Kind.DRY_RUN:
-        files.append(write_plan(folder / "plan.csv", _plan(info, pages(ledger, run_no, info.provider))))
+        files.append(write_plan(folder / "plan.csv", _plan(ledger, run_no, info)))
     code, kept = exit_code(tally, info), before or info
     kept = replace(kept, exit_code=int(exit_code(tally, kept)))
     sums = summary(kept, tally, users := enrolled(ledger, run_no))
@@ -156,11 +156,14 @@ def aged_pages(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFr
     yield from map(reckoning.add, pages(ledger, run_no, info.provider))
 
 
-def _plan(info: RunInfo, results: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _plan(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
     """What a dry run found out, as `run --plan` reads it."""
-    for page in results:
+    for page in pages(ledger, run_no, info.provider):
+        rows = page["row"]
+        entries = ledger.entries(run_no, int(rows.iloc[0]), int(rows.iloc[-1]))
+        created = {entry.row: entry.credential_created for entry in entries}
         told = page.rename(columns={"status": "action"}).assign(leaf=info.leaf, apiOwner=info.owner)
-        yield told[list(COLUMNS)]
+        yield told.assign(createdTime=rows.map(created).fillna("").astype("str"))[list(COLUMNS)]
 
 
 def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

@@ -83,6 +83,8 @@ class Looking:
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where the row starts; its end, if that is known already."""
         hint = self._census.hint(row.provider, row.leaf_user_id, row.payload) if self._census else None
+        if isinstance(hint, Exists) and self._mode is IfExists.OVERWRITE:
+            hint = None  # the list does not show when the credentials were created, which a plan has to name
         if isinstance(hint, Absent) and row.open_intent is None:
             self.more -= 1  # a run asks about the row itself: by the time of its POST a page is too old
             return Finish(Status.WOULD_CREATE)

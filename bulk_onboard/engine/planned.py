@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +14,9 @@ from bulk_onboard.engine.onboard import Guide
 from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import words
-from bulk_onboard.model import IfExists, Log, Row, Status, Verdict
+from bulk_onboard.model import IfExists, Log, Recorded, Row, Status, Verdict
 from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, print_words
-from bulk_onboard.policy.credentials import Policy, Progress, Step, first
+from bulk_onboard.policy.credentials import Next, Policy, Progress, Step, first
 from bulk_onboard.validation.columns import PROVIDER
 
 _AGAIN = "when the plan was made, and not asked about again"
@@ -35,14 +35,14 @@ _LEFT_OUT = {
 
 def restricted(
     found: Survey, plan: Plan, memory: Memory, run: tuple[int, int], provider: str, *, checked: bool
-) -> tuple[Survey, frozenset[int]]:
-    """The survey without the rows that the plan leaves out, and the numbers of those that it replaces.
+) -> tuple[Survey, dict[int, Recorded]]:
+    """The survey without the rows that the plan leaves out, and by row the credentials that it replaces.
 
     ``run``: its number and its scope's; ``provider``: of a file that tells none. What is left out becomes an
     entry of no grower: the ledger learns nothing of it. ``checked``: events are, so who was connected when
     the plan was made is left to that check, which finds out whether it is still true.
     """
-    (run_no, scope), kept, replaces = run, [np.empty(0, np.int64)], set[int]()
+    (run_no, scope), kept, replaces = run, [np.empty(0, np.int64)], dict[int, Recorded]()
     connected = [np.empty(0, np.int64)]
     for _, _, data in memory.blocks(run_no):
         table = manifest.unpack(data)
@@ -50,13 +50,21 @@ def restricted(
         says = _says(table, plan, provider)
         rows = table["row"].to_numpy(np.int64)
         kept.append(rows[(says == Planned.CREATE) | (says == Planned.REPLACE)])
-        replaces.update(rows[says == Planned.REPLACE].tolist())
+        replaces.update(_replaced(table[says == Planned.REPLACE], plan, provider))
         if checked:
             connected.append(rows[says == Planned.EXISTING])
             rows, says = rows[says != Planned.EXISTING], says[says != Planned.EXISTING]
         memory.write(run_no, scope, [], _left_out(rows, says))
     wanted, planned = np.concatenate(kept), np.concatenate(connected)
-    return replace(found, wanted=wanted, connected=planned), frozenset(replaces)
+    return replace(found, wanted=wanted, connected=planned), replaces
+
+
+def _replaced(table: pd.DataFrame, plan: Plan, provider: str) -> Iterator[tuple[int, Recorded]]:
+    """The rows of these lines with the credentials that the plan replaces."""
+    for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
+        if len(lines):
+            held = plan.replaced(str(name), words(lines["leafUserId"].tolist()))
+            yield from zip(lines["row"].tolist(), held, strict=True)
 
 
 def _says(table: pd.DataFrame, plan: Plan, provider: str) -> np.ndarray:
@@ -81,15 +89,20 @@ def _left_out(rows: np.ndarray, says: np.ndarray) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class KeepingTo:
-    """Guides rows as ``inner`` does, but no further than the plan goes. ``replaces``: numbers of rows."""
+    """Guides rows as ``inner`` does, but no further than the plan goes.
+
+    ``replaces``: by row, the credentials that the plan says are replaced.
+    """
 
     inner: Guide
-    replaces: frozenset[int]
+    replaces: Mapping[int, Recorded]
     mode: IfExists
 
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where the row starts; its end, if the world is known to have changed."""
         start = first(policy, row.open_intent, row.stored_as)
+        if row.number in self.replaces:
+            return Next(start)  # what is replaced is looked at singly
         return self._kept_to(row, self.inner.begin(row, policy), start)
 
     def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
@@ -97,4 +110,4 @@ class KeepingTo:
         return self._kept_to(row, self.inner.review(row, progress, verdict, step), progress)
 
     def _kept_to(self, row: Row, step: Step, before: Progress) -> Step:
-        return kept_to(row, step, before, replaces=row.number in self.replaces, mode=self.mode)
+        return kept_to(row, step, before, replaces=self.replaces.get(row.number), mode=self.mode)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ from bulk_onboard.facts import (
 from bulk_onboard.foresee import asking
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.newcomers import Register
-from bulk_onboard.model import IfExists, Requests
+from bulk_onboard.model import IfExists, Recorded, Requests
 from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
@@ -167,7 +167,7 @@ class _Run:
         self._content: str | None = None
         self._facts(Begun(self._info.run_id))
         report_left_without(self._ledger, self._info, self._facts)
-        self._replaces: frozenset[int] = frozenset()
+        self._replaces: Mapping[int, Recorded] = {}
 
     async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError, UsageError; then nothing is kept of the run."""

@@ -264,6 +264,32 @@ def test_a_plan_of_overwriting_leaves_alone_who_has_nothing_by_now(desk: Desk, l
     assert ran.rows[0]["code"] == "plan-outdated"
 
 
+@pytest.mark.parametrize(("mode", "more"), [("replace", "--replace-healthy"), ("overwrite", "--no-events")])
+def test_credentials_that_are_newer_than_the_plan_stay(desk: Desk, leaf: Leaf, mode: str, more: str) -> None:
+    server, rows = _leaf(leaf, post_existing="overwrite"), growers(3)
+    _connect(desk.at(server), rows)
+    file = write([(i, f"{t}-new") for i, t in rows])
+    plan = _plan(desk.run(file, "--dry-run", "--if-exists", mode, more))
+    server.delete(rows[0][0])
+    _connect(desk, [(rows[0][0], f"{PLANTED}newer")])
+    newer = server.held[rows[0][0]]
+    ran = desk.run(file, "--plan", str(plan), "--if-exists", mode, more)
+    ends = [(row["status"], row["code"]) for row in ran.rows]
+    assert ends[0] == ("existing", "plan-outdated")
+    assert [status for status, _ in ends[1:]] == ["created"] * 2
+    assert server.held[rows[0][0]] == newer
+
+
+def test_a_plan_with_an_unknown_action_is_refused_as_a_whole(desk: Desk, leaf: Leaf) -> None:
+    server = _leaf(leaf)
+    file = write(growers(3))
+    plan = _plan(desk.at(server).run(file, "--dry-run"))
+    plan.write_text(plan.read_text().replace("would_create", "would_delete", 1))
+    ran = desk.run(file, "--plan", str(plan))
+    assert (ran.code, server.posts) == (3, 0)
+    assert "unknown action in row 2; nothing was sent" in ran.err
+
+
 @pytest.mark.parametrize("kind", [None, Kind.CUT_AFTER, Kind.CUT_BEFORE], ids=["well", "answer lost", "lost"])
 def test_a_planned_replacement_is_carried_out_also_if_the_answer_to_the_delete_is_lost(
     desk: Desk, leaf: Leaf, kind: Kind | None
