@@ -10,6 +10,7 @@ A bad row is never an exception: it is an outcome. An exception means that the r
     │       └── HeaderWithoutRows  3    there is nothing but its header
     ├── LoginRefused        4    Leaf refused our own login
     ├── StoppedForSafety    5    going on would do harm or is pointless
+    │   └── LeafUnavailable 5    Leaf has been unavailable for everybody, for too long
     ├── LedgerBusy          6    another run holds this ledger
     ├── LedgerError         5    the ledger cannot be read or written
     ├── OutputError         5    a report file cannot be written
@@ -105,6 +106,10 @@ class StoppedForSafety(BulkOnboardError):  # noqa: N818
     """Going on would do harm or is pointless, e.g. Leaf has been down for too long."""
 
     exit_code = ExitCode.STOPPED
+
+
+class LeafUnavailable(StoppedForSafety):
+    """Leaf has been unavailable for everybody, for longer than that is waited out."""
 
 
 class LedgerBusy(BulkOnboardError):  # noqa: N818

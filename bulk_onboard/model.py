@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, ValuesView
+from collections.abc import Iterator, Mapping, ValuesView
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
 
@@ -333,23 +333,6 @@ EventsVerdict = Events | Absent | Refused | Throttled | Transient | Ambiguous | 
 
 
 V = TypeVar("V")
-
-
-class Urgency(IntEnum):
-    """Which requests get their turn first: what completes a row goes before all others."""
-
-    BEGIN = 0
-    CONTINUE = 1
-    COMPLETE = 2
-
-
-# Asked when a request's turn has come, before it is sent: whether what it relies on still holds.
-StillValid = Callable[[], bool]
-
-
-def always() -> bool:
-    """The condition of a request that relies on nothing."""
-    return True
 
 
 class Answer(NamedTuple, Generic[V]):

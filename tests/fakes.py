@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from warp import now
 
+from bulk_onboard.domain.turns import StillValid, always
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError, LoginRefused, OutputError
@@ -32,11 +33,9 @@ from bulk_onboard.model import (
     Payload,
     Refused,
     Row,
-    StillValid,
     Throttled,
     Transient,
     Verdict,
-    always,
 )
 from bulk_onboard.stamp import to_text
 

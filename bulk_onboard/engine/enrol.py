@@ -14,7 +14,7 @@ from bulk_onboard.engine.ports import Directory, Journal, Register
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.enrol import WOULD_CREATE, Act, Ended, Known, Onward, Turn
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LoginRefused
+from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble, UserKnown
 from bulk_onboard.model import Answer, Status, Transient
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict, Newcomer, Origin
@@ -70,11 +70,12 @@ class _Life:
         """Until the user is known or there is an outcome, also when interrupted."""
         try:
             end = await self._to_the_end()
-        except LoginRefused:
+        except (LoginRefused, LeafUnavailable) as error:
             # Refused requests were not carried out.
             unsure = self._way.unsure
             status = Status.UNRESOLVED if unsure else Status.NOT_ATTEMPTED
-            self._settle(Ended(status, "login-refused"))
+            code = "login-refused" if isinstance(error, LoginRefused) else "leaf-unavailable"
+            self._settle(Ended(status, code))
             raise
         except asyncio.CancelledError:
             if self._last or self._on_the_wire:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bulk_onboard import census
+from bulk_onboard.domain.turns import StillValid, always
 from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.ports import Connection, Journal, Leaf, Sent, Users, unheard
@@ -32,9 +33,7 @@ from bulk_onboard.model import (
     Requests,
     Row,
     Status,
-    StillValid,
     Verdict,
-    always,
 )
 from bulk_onboard.policy.credentials import Finish, Policy, Progress, Step
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
+from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError
-from bulk_onboard.model import StillValid, Urgency, always
 
 LOOK = 0.5  # seconds
 # From the moment when a lock is lost to the last request that may still go out, with some to spare.
@@ -22,17 +22,6 @@ class Lock(Protocol):
     @property
     def lost(self) -> BulkOnboardError | None: ...
     def is_sure(self) -> bool: ...
-
-
-class Turns(Protocol):
-    """What lets requests out."""
-
-    @property
-    def rate(self) -> float: ...
-    async def turn(self, *, urgency: Urgency, still_valid: StillValid) -> float | None: ...
-    def hold(self, seconds: float) -> None: ...
-    def passed(self, turn: float) -> None: ...
-    def throttled(self, turn: float, after: float | None) -> None: ...
 
 
 class Covered:

@@ -12,7 +12,7 @@ from bulk_onboard.engine.ports import Connection, Journal, Keeper
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry
-from bulk_onboard.errors import LoginRefused
+from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble
 from bulk_onboard.model import (
     Absent,
@@ -139,6 +139,9 @@ class _Life:
         except LoginRefused:
             self._on_the_wire = False
             finish = self._unfinished("login-refused")
+            raise
+        except LeafUnavailable:
+            finish = self._unfinished("leaf-unavailable")
             raise
         except asyncio.CancelledError:
             if self._last or self._progress.posted:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bulk_onboard.domain.providers import Field
+from bulk_onboard.domain.turns import StillValid
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
@@ -16,7 +17,6 @@ from bulk_onboard.model import (
     LogVerdict,
     Payload,
     Requests,
-    StillValid,
     Verdict,
 )
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict

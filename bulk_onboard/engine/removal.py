@@ -11,7 +11,7 @@ from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Connection, Journal, Keeper
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LoginRefused
+from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, RowRolledBack, Trouble
 from bulk_onboard.model import Absent, Answer, Log, LogVerdict, NotSent, Payload, Transient, Undone, Verdict
 from bulk_onboard.policy.evidence import Evidence
@@ -70,6 +70,9 @@ class _Life:
         except LoginRefused:
             self._on_the_wire = False
             self._settle(self._unfinished("login-refused"))
+            raise
+        except LeafUnavailable:
+            self._settle(self._unfinished("leaf-unavailable"))
             raise
         except asyncio.CancelledError:
             if self._last or self._progress.deletes:

@@ -10,41 +10,38 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from types import TracebackType
-from typing import Generic, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from yarl import URL
 
 from bulk_onboard.domain.providers import Field, Provider
+from bulk_onboard.domain.turns import Turns, Urgency
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import enrolling, replies, user_pages
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
-from bulk_onboard.leaf.comparison import Fields, fields_of
+from bulk_onboard.leaf.availability import Availability
+from bulk_onboard.leaf.calls import Calls
 from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.lines import Lines
 from bulk_onboard.leaf.replies import Misdirected, Reply
-from bulk_onboard.leaf.wire import LARGEST_BODY, LARGEST_PAGE, Message, Wire
+from bulk_onboard.leaf.request import NotValidError, Request, Sent, unheard
+from bulk_onboard.leaf.wire import LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
     Answer,
-    EventsVerdict,
     Exists,
-    LogVerdict,
-    NotSent,
-    Payload,
     Refused,
     Requests,
     Secret,
-    StillValid,
     Throttled,
     Transient,
     Unauthorised,
-    Urgency,
     Verdict,
-    always,
 )
 from bulk_onboard.newcomers import By, EnrolVerdict, LookVerdict
+from bulk_onboard.policy.outage import is_failure
 from bulk_onboard.settings import LeafSettings
 
 API = "/services/usermanagement/api"
@@ -66,64 +63,10 @@ PAGE = 100
 
 V = TypeVar("V")
 ContactVerdict = Misdirected | Throttled | Ambiguous | Transient | Unauthorised | None
-# Called when a request has got its turn and goes out.
-Sent = Callable[[], None]
-
-
-class Turns(Protocol):
-    """Who says when the next request may go out."""
-
-    @property
-    def rate(self) -> float:
-        """Requests per second that may go out now, 0 if there is no ceiling."""
-
-    async def turn(self, *, urgency: Urgency, still_valid: StillValid) -> float | None:
-        """Return when it is this request's turn: a number that stands for it; None if it is not valid then.
-
-        The most urgent requests are first.
-        """
-
-    def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds."""
-
-    def passed(self, turn: float) -> None:
-        """The request of this turn was not one too many."""
-
-    def throttled(self, turn: float, after: float | None) -> None:
-        """The request of this turn was one too many; ``after``: seconds until the next is welcome."""
-
-
-def unheard() -> None:
-    """Who does not care when a request goes out."""
 
 
 class _OutdatedError(Exception):
     """While a request waited for its turn, its token was refused for others; it has not been sent."""
-
-
-class _Request(NamedTuple, Generic[V]):
-    """What goes out, what its reply means, and who hears that it goes out.
-
-    ``still_valid`` is asked when its turn has come: if it says no, the request is not sent.
-    """
-
-    method: str
-    target: str
-    verdict: Callable[[Reply], V]
-    sent: Sent = unheard
-    body: dict[str, str] | None = None
-    largest: int = LARGEST_BODY
-    fields: Fields | None = None
-    event_log: bool = False
-    urgency: Urgency = Urgency.BEGIN
-    still_valid: StillValid = always
-
-    def __repr__(self) -> str:
-        return f"_Request({self.method}, body=***)"
-
-
-class _NotValidError(Exception):
-    """A request was not sent: it was not valid any more when its turn came."""
 
 
 class LeafClient:
@@ -131,7 +74,7 @@ class LeafClient:
 
     ``turns`` is asked before every single request, logins included. ``apart``: requests go out from a process
     of their own, and no more than ``rate`` (0: any) in any second. ``on_trouble`` is told in words when a
-    login has to be tried again, or that process is lost.
+    login has to be tried again, Leaf is unavailable, or that process is lost.
     """
 
     def __init__(
@@ -149,6 +92,7 @@ class LeafClient:
         self._base = URL(settings.base_url)
         self._prefix = self._base.raw_path.rstrip("/")
         self._turns = turns
+        self._availability = Availability(on_trouble)
         self._on_trouble = on_trouble
         place = (settings.base_url, settings.timeout)
         self._wire = Wire(*place)
@@ -221,9 +165,9 @@ class LeafClient:
                 )
             await asyncio.sleep(pause)
 
-    def _small_request(self) -> _Request[ContactVerdict]:
+    def _small_request(self) -> Request[ContactVerdict]:
         target = self._asked({"page": "0", "size": "1"})
-        return _Request("GET", target, replies.after_contact, urgency=Urgency.COMPLETE)
+        return Request("GET", target, replies.after_contact, urgency=Urgency.COMPLETE)
 
     async def _serves(self, token: Secret) -> bool | None:
         """Whether Leaf serves a small request with this token; None if it does not say."""
@@ -254,24 +198,24 @@ class LeafClient:
         """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""
         target = self._asked({"page": str(page), "size": str(size)})
         verdict = partial(user_pages.after_page, providers=self._providers, prints=prints)
-        return await self.call(_Request("GET", target, verdict, largest=LARGEST_PAGE))
+        return await self.call(Request("GET", target, verdict, largest=LARGEST_PAGE))
 
     async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
         """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
         return await self.call(
-            _Request("GET", self.users_path(f"/{leaf_user_id}"), user_pages.after_user, sent)
+            Request("GET", self.users_path(f"/{leaf_user_id}"), user_pages.after_user, sent)
         )
 
     async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
         """GET the users with this externalId or email, a page of them. Raises LoginRefused."""
         target = self._asked({by.value: value, "page": str(page), "size": str(PAGE)})
-        request = _Request("GET", target, enrolling.after_look, sent, largest=LARGEST_PAGE)
+        request = Request("GET", target, enrolling.after_look, sent, largest=LARGEST_PAGE)
         return await self.call(request)
 
     async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
         """POST a new Leaf user, once. Raises LoginRefused."""
         verdict = partial(enrolling.after_enrol, told=told)
-        return await self.call(_Request("POST", self.users_path(""), verdict, sent, dict(told)))
+        return await self.call(Request("POST", self.users_path(""), verdict, sent, dict(told)))
 
     def users_path(self, more: str) -> str:
         """``more`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""
@@ -280,11 +224,28 @@ class LeafClient:
     def _asked(self, query: Mapping[str, str]) -> str:
         return self._base.with_path(self.users_path(""), encoded=True).with_query(query).raw_path_qs
 
-    async def call(self, request: _Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
+    async def call(self, request: Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
+        """One request, when Leaf is available. A GET that fails because it is not is sent again later.
+
+        Raises LoginRefused, LeafUnavailable, and NotValidError if it was not sent.
+        """
+        while True:
+            tries = await self._availability.wait()
+            try:
+                answer = await self._call(request)
+                self._availability.heard(request.target.removesuffix("/events"), answer.verdict)
+            finally:
+                if tries:
+                    self._availability.end_try()
+            failed = is_failure(answer.verdict) and self._availability.is_out
+            if not failed or request.method != "GET":
+                return answer
+
+    async def _call(self, request: Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
         """One request, and one more for each time the login had to be renewed.
 
         A 401 while Leaf serves other requests with the same token is the row's refusal. Raises
-        LoginRefused, and _NotValidError if it was not sent.
+        LoginRefused, and NotValidError if it was not sent.
         """
         for _ in range(RENEWALS + 1):
             bearer, answer = await self._send_with_login(request)
@@ -303,7 +264,7 @@ class LeafClient:
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
 
     async def _send_with_login(
-        self, request: _Request[V]
+        self, request: Request[V]
     ) -> tuple[Bearer, Answer[V | Transient | Ambiguous | Refused]]:
         while True:
             bearer = await self._auth.bearer()
@@ -312,11 +273,11 @@ class LeafClient:
             await asyncio.sleep(0)  # so that the one who asks about the token comes to it
 
     async def _send(
-        self, request: _Request[V], token: Secret | None, bearer: Bearer | None = None
+        self, request: Request[V], token: Secret | None, bearer: Bearer | None = None
     ) -> Answer[V | Transient | Ambiguous | Refused]:
         """Send it when its turn has come.
 
-        Raises _OutdatedError if ``bearer`` is in doubt by then, _NotValidError if the request is not valid.
+        Raises _OutdatedError if ``bearer`` is in doubt by then, NotValidError if the request is not valid.
         """
 
         def still_valid() -> bool:
@@ -328,7 +289,7 @@ class LeafClient:
         async with self._lines:
             turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
             if turn is None:
-                raise _OutdatedError if request.still_valid() else _NotValidError
+                raise _OutdatedError if request.still_valid() else NotValidError
             sent()
             self._sent[method] += 1
             heard = await self._sender.exchange(message)
@@ -379,7 +340,7 @@ class LeafClient:
                 "there is nothing to log in with: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
             )
         body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
-        request = _Request(
+        request = Request(
             "POST",
             f"{self._prefix}/api/authenticate",
             replies.after_login,
@@ -414,71 +375,3 @@ class LeafClient:
             if given_up:
                 raise StoppedForSafety(f"{why} (at {self._settings.base_url})")
             await asyncio.sleep(pause)  # a Retry-After is obeyed by the pace
-
-
-class Calls:
-    """The calls for one provider's credentials, over a connection that all providers share."""
-
-    def __init__(self, client: LeafClient, provider: Provider) -> None:
-        self._client = client
-        self._path = provider.path
-        self._fields = fields_of(provider)
-
-    async def ask(
-        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
-    ) -> Answer[Verdict]:
-        """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        verdict = partial(replies.after_get, ours=ours, fields=self._fields)
-        urgency = Urgency.CONTINUE if urgent else Urgency.BEGIN
-        request = _Request("GET", self._path_of(leaf_user_id), verdict, sent, urgency=urgency)
-        answer = await self._client.call(request)
-        return self._client.weigh_absence(leaf_user_id, answer)
-
-    async def post(
-        self,
-        leaf_user_id: str,
-        payload: Payload,
-        sent: Sent = unheard,
-        *,
-        still_valid: StillValid = always,
-    ) -> Answer[Verdict]:
-        """POST the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused."""
-        verdict = partial(replies.after_post, sent=payload, fields=self._fields)
-        target, body = self._path_of(leaf_user_id), payload.reveal()
-        return await self._change(
-            _Request(
-                "POST", target, verdict, sent, body, fields=self._fields,
-                urgency=Urgency.COMPLETE, still_valid=still_valid,
-            )
-        )  # fmt: skip
-
-    async def delete(
-        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
-    ) -> Answer[Verdict]:
-        """DELETE the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused.
-
-        Their events go with them.
-        """
-        target, meaning = self._path_of(leaf_user_id), replies.after_delete
-        request = _Request("DELETE", target, meaning, sent, urgency=Urgency.CONTINUE, still_valid=still_valid)
-        return await self._change(request)
-
-    async def _change(self, request: _Request[Verdict]) -> Answer[Verdict]:
-        try:
-            return await self._client.call(request)
-        except _NotValidError:
-            return Answer(NotSent())
-
-    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
-        """GET the event that decides about the health of the grower's credentials. Raises LoginRefused."""
-        target = self._path_of(leaf_user_id, "/events")
-        return await self._client.call(_Request("GET", target, replies.after_events, sent, event_log=True))
-
-    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
-        """GET all events of the grower's credentials. Raises LoginRefused."""
-        target = self._path_of(leaf_user_id, "/events")
-        request = _Request("GET", target, replies.after_log, sent, event_log=True, urgency=Urgency.CONTINUE)
-        return await self._client.call(request)
-
-    def _path_of(self, leaf_user_id: str, more: str = "") -> str:
-        return self._client.users_path(f"/{leaf_user_id}/{self._path}{more}")

@@ -17,7 +17,7 @@ from itertools import count
 
 from aiolimiter import AsyncLimiter
 
-from bulk_onboard.model import StillValid, Urgency, always
+from bulk_onboard.domain.turns import StillValid, Urgency, always
 from bulk_onboard.window import Window
 
 # How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us

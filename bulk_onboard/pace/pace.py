@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bulk_onboard.model import StillValid, Traffic, Urgency, always
+from bulk_onboard.domain.turns import StillValid, Urgency, always
+from bulk_onboard.model import (
+    Traffic,
+)
 from bulk_onboard.pace.answers import Answers
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.meter import Meter

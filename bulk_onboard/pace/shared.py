@@ -6,7 +6,10 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from bulk_onboard.model import StillValid, Traffic, Urgency, always
+from bulk_onboard.domain.turns import StillValid, Urgency, always
+from bulk_onboard.model import (
+    Traffic,
+)
 from bulk_onboard.orders import Orders, Report
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.lease import Lease

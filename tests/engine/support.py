@@ -11,6 +11,7 @@ from fakes import FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, row, unheard
 from sqlalchemy import event
 from warp import now, warp
 
+from bulk_onboard.domain.turns import StillValid, Urgency, always
 from bulk_onboard.engine.onboard import Onboarding
 from bulk_onboard.engine.ports import Connection, Sent
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
@@ -18,7 +19,14 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Fact
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.model import Answer, LogVerdict, NotSent, Payload, Row, StillValid, Urgency, Verdict, always
+from bulk_onboard.model import (
+    Answer,
+    LogVerdict,
+    NotSent,
+    Payload,
+    Row,
+    Verdict,
+)
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.credentials import Policy
 

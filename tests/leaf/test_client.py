@@ -572,3 +572,21 @@ async def test_a_grower_who_is_there_is_told_apart_from_one_who_is_refused() -> 
         async with talking(always(http(status, body))) as (client, _):
             verdicts.append((await client.of("raven").ask(ID, PAYLOAD)).verdict)
     assert [type(v) for v in verdicts] == [Exists, Absent, Refused]
+
+
+async def test_a_get_waits_for_a_leaf_that_is_unavailable_and_is_sent_again_when_it_is_back() -> None:
+    left = 12
+
+    async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        left -= 1
+        writer.write(http(503, {}) if left >= 0 else http(404, {"title": "Not Found"}))
+
+    async with talking(answer) as (client, server):
+        growers = [f"{ID[:-2]}{number:02}" for number in range(11)]
+        asking = [client.of("raven").ask(grower, PAYLOAD) for grower in growers]
+        answers = await asyncio.gather(*asking)
+        verdicts = [answer.verdict for answer in answers]
+        assert sum(verdict == Absent() for verdict in verdicts) == 2
+        assert sum(isinstance(verdict, Ambiguous) for verdict in verdicts) == 9
+        assert server.count("GET") == 14

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import warp
 
-from bulk_onboard.model import Urgency
+from bulk_onboard.domain.turns import Urgency
 from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling
 
 ROUNDING = 1e-6

@@ -1,0 +1,77 @@
+"""While Leaf is unavailable nearly nothing is sent, and then all goes on; in a time that passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from warp import warp
+
+from bulk_onboard.errors import LeafUnavailable
+from bulk_onboard.leaf.availability import Availability
+from bulk_onboard.model import Absent, Ambiguous
+
+
+def requests(lasts: float, rows: int = 300) -> tuple[list[float], list[str], int]:
+    """So many rows ask a Leaf that is out of order for so long: the times of all requests, the messages, and
+    how many rows were given up.
+    """
+
+    async def main() -> tuple[list[float], list[str], int]:
+        clock, messages, times = asyncio.get_running_loop().time, list[str](), list[float]()
+        availability, began = Availability(messages.append), clock()
+
+        async def row(number: int) -> None:
+            await asyncio.sleep(number / 300)
+            while True:
+                tries = await availability.wait()
+                try:
+                    times.append(clock() - began)
+                    await asyncio.sleep(0.05)
+                    out = clock() - began < lasts
+                    availability.heard(f"g-{number}", Ambiguous("server-error") if out else Absent())
+                finally:
+                    if tries:
+                        availability.end_try()
+                if not out:
+                    return
+                await asyncio.sleep(0.2)
+
+        ends = await asyncio.gather(*map(row, range(rows)), return_exceptions=True)
+        given_up = [end for end in ends if end is not None]
+        assert all(isinstance(end, LeafUnavailable) for end in given_up)
+        return times, messages, len(given_up)
+
+    return warp(main())
+
+
+@pytest.mark.parametrize("lasts", [2.0, 20.0, 55.0])
+def test_an_outage_is_waited_out_with_few_requests_and_all_goes_on_soon_after_it(lasts: float) -> None:
+    times, messages, given_up = requests(lasts)
+    assert given_up == 0
+    assert len([at for at in times if at < lasts]) <= 60
+    assert max(times) <= lasts + 5.5
+    gone, back = messages
+    assert gone.startswith("Leaf is unavailable (server-error)")
+    assert back == "Leaf is available again"
+
+
+def test_an_outage_that_lasts_ends_all_that_wait_for_it() -> None:
+    times, messages, given_up = requests(1e9)
+    assert given_up == 300
+    assert 55 <= max(times) <= 60.1
+    assert len(times) <= 60
+    assert len(messages) == 1
+
+
+def test_a_request_that_is_cancelled_while_it_tries_leaves_the_try_to_the_next() -> None:
+    async def main() -> bool:
+        availability = Availability(lambda _message: None)
+        for number in range(12):
+            availability.heard(f"g-{number}", Ambiguous("server-error"))
+        waiting = asyncio.create_task(availability.wait())
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        return await availability.wait()
+
+    assert warp(main())
