@@ -10,11 +10,11 @@ from typing import BinaryIO
 from bulk_onboard.chunk import Chunk
 from bulk_onboard.findings import Validation
 from bulk_onboard.marks import Marks, marks
-from bulk_onboard.workbook.fresh import fresh
-from bulk_onboard.workbook.marking import mark
-from bulk_onboard.workbook.owners import Unkept, open_owners
+from bulk_onboard.workbook.mark_cells import mark
+from bulk_onboard.workbook.new_workbook import new_workbook
+from bulk_onboard.workbook.preserve import CannotPreserve, open_original
 from bulk_onboard.workbook.save import Results, save
-from bulk_onboard.workbook.summary import Annotated, add_summary
+from bulk_onboard.workbook.summary_sheet import Annotated, add_summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def annotate(
         return _new(out, found, all_marks, rows, Annotated(commands=commands(False)))
     try:
         return _kept(out, found, all_marks, place, commands(True), macros=macros)
-    except Unkept as why:
+    except CannotPreserve as why:
         missing = [f"everything but the rows, because {why}"]
         return _new(out, found, all_marks, rows, Annotated(missing, commands(False)))
 
@@ -94,23 +94,23 @@ def _kept(
     *,
     macros: bool,
 ) -> Annotated:
-    """The owner's own workbook, marked. Raises Unkept with nothing written if that cannot be done."""
+    """The owner's own workbook, marked. Raises CannotPreserve with nothing written if that cannot be done."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are for programmers; what is lost is said in words
-            book, losses = open_owners(place.file, [sheet.name for sheet in place.sheets], macros=macros)
+            book, losses = open_original(place.file, [sheet.name for sheet in place.sheets], macros=macros)
             for sheet in place.sheets:
                 mark(book[sheet.name], sheet.own(all_marks), sheet.header_row, sheet.width)
             result = Annotated(losses.words(), commands)
             add_summary(book, place.locate, found, all_marks, result)
             save(book, out, place.results())
             return result
-    except (Unkept, OSError):
+    except (CannotPreserve, OSError):
         raise
     except Exception:
         out.seek(0)
         out.truncate()
-        raise Unkept("the workbook cannot be written again with what it holds") from None
+        raise CannotPreserve("the workbook cannot be written again with what it holds") from None
 
 
 def _new(
@@ -120,7 +120,7 @@ def _new(
     rows: Callable[[], Iterator[Chunk]],
     result: Annotated,
 ) -> Annotated:
-    made, missing = fresh(found.header, found.fields.values(), rows()), list(result.missing)
+    made, missing = new_workbook(found.header, found.fields.values(), rows()), list(result.missing)
     mark(made.sheet, all_marks, made.header_row, len(found.header))
     if made.cut:
         missing.append(f"the ends of {made.cut} cells, longer than a sheet's cell can be")

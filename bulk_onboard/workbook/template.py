@@ -12,9 +12,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.template import TemplateColumn
-from bulk_onboard.workbook.fresh import ROWS
-from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment, fit_page, heighten
+from bulk_onboard.workbook.new_workbook import ROWS
 from bulk_onboard.workbook.save import save
+from bulk_onboard.workbook.styles import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment, fit_page, heighten
 
 SHEET, HELP = "Growers", "How to fill in"
 # Rows with cells of their own; a program that ignores the columns' format keeps digits at least in these.

@@ -14,7 +14,7 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.cli.main import main
-from bulk_onboard.workbook.summary import TITLE_OF_SHEET
+from bulk_onboard.workbook.summary_sheet import TITLE_OF_SHEET
 
 PLANTED = "planted-token"
 RED, GREY, YELLOW = "FFFFC7CE", "FFD9D9D9", "FFFFEB9C"

@@ -16,7 +16,7 @@ from bulk_onboard.domain.input_description import described
 from bulk_onboard.facts import Cause
 from bulk_onboard.findings import FIRST, Validation
 from bulk_onboard.marks import NOTES_PER_PROBLEM, SUMMARY_MARK, Gravity, Marks
-from bulk_onboard.workbook.looks import (
+from bulk_onboard.workbook.styles import (
     BOLD,
     FILLS,
     LINK,

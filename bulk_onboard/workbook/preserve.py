@@ -15,7 +15,7 @@ from openpyxl import Workbook, load_workbook
 _LARGEST = 600 << 20
 
 
-class Unkept(Exception):  # noqa: N818
+class CannotPreserve(Exception):  # noqa: N818
     """The workbook cannot be marked itself; ``str()`` says why."""
 
 
@@ -53,8 +53,8 @@ class Losses:
         return list(dict.fromkeys(self.found))
 
 
-def open_owners(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> tuple[Workbook, Losses]:
-    """The workbook with everything that can be kept. Raises Unkept."""
+def open_original(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> tuple[Workbook, Losses]:
+    """The workbook with everything that can be kept. Raises CannotPreserve."""
     try:
         with zipfile.ZipFile(file) as packed:
             _require_modern(packed)
@@ -63,22 +63,22 @@ def open_owners(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> tup
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             book = load_workbook(file, keep_vba=macros, rich_text=True)
-    except Unkept:
+    except CannotPreserve:
         raise
     except Exception:
-        raise Unkept("the workbook cannot be opened for marking") from None
+        raise CannotPreserve("the workbook cannot be opened for marking") from None
     if not set(sheets) <= set(book.sheetnames):
-        raise Unkept("the sheet cannot be opened for marking")
+        raise CannotPreserve("the sheet cannot be opened for marking")
     lost += [words for one in said for words in _of_warning(str(one.message))]
     return book, Losses((*lost, *_pictures(book, file)))
 
 
 def _require_modern(packed: zipfile.ZipFile) -> None:
     if "xl/workbook.xml" not in packed.namelist():
-        raise Unkept("only .xlsx and .xlsm can be marked themselves")
+        raise CannotPreserve("only .xlsx and .xlsm can be marked themselves")
     size = sum(one.file_size for one in packed.infolist() if one.filename.startswith("xl/worksheets/"))
     if size > _LARGEST:
-        raise Unkept("the workbook is too large to be marked itself")
+        raise CannotPreserve("the workbook is too large to be marked itself")
 
 
 def _parts(packed: zipfile.ZipFile, *, macros: bool) -> Iterator[str]:

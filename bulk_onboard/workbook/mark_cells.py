@@ -13,7 +13,7 @@ from openpyxl.worksheet.table import Table, TableColumn
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.marks import Marks
-from bulk_onboard.workbook.looks import AUTHOR, FILLS, TOP, comment, escaped
+from bulk_onboard.workbook.styles import AUTHOR, FILLS, TOP, comment, escaped
 
 PROBLEM, DETAIL = "problem", "problem detail"
 _NAMES = (PROBLEM, DETAIL)

@@ -14,7 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.chunk import CellKind, Chunk
 from bulk_onboard.errors import UsageError
-from bulk_onboard.workbook.looks import BOLD, HEADER_FILL, TEXT, WRAPPED, escaped, fit_page, heighten
+from bulk_onboard.workbook.styles import BOLD, HEADER_FILL, TEXT, WRAPPED, escaped, fit_page, heighten
 
 ROWS, COLUMNS, LONGEST = 1_048_576, 16_384, 32_767
 _NARROW, _WIDE, _LINES = 10, 44, 5
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
-class Fresh:
+class NewWorkbook:
     """The workbook, its sheet, the row of the header, and how many cells were too long for a sheet."""
 
     book: Workbook
@@ -61,13 +61,13 @@ class Fresh:
                 self.put(row, column, text)
 
 
-def fresh(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk]) -> Fresh:
+def new_workbook(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk]) -> NewWorkbook:
     """A workbook with each row at its own number. ``fields``: columns that get a text cell even if empty.
 
     Raises UsageError if there is more than a sheet can hold.
     """
     book = Workbook()
-    made, widths, needed = Fresh(book, book.active, 0), [len(name) for name in header], set(fields)
+    made, widths, needed = NewWorkbook(book, book.active, 0), [len(name) for name in header], set(fields)
     made.sheet.title = _SHEET
     if len(header) + 2 > COLUMNS:
         raise UsageError(f"a sheet holds {COLUMNS:,} columns, and the file has {len(header):,}")
@@ -88,7 +88,7 @@ def fresh(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk
     return made
 
 
-def _head(made: Fresh, header: Sequence[str], widths: Sequence[int]) -> None:
+def _head(made: NewWorkbook, header: Sequence[str], widths: Sequence[int]) -> None:
     for at, (name, width) in enumerate(zip(header, widths, strict=True)):
         cell = made.put(made.header_row, at, name)
         cell.font, cell.fill = BOLD, HEADER_FILL
