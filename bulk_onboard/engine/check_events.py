@@ -268,7 +268,17 @@ def _amended(
         event = Event(recorded.event_status, from_text(recorded.event_at))
     diagnosis = diagnose(findings.credential, event, has_events=findings.has_log)
     checked = entry._replace(health_checked_at=to_text(now))
+    if fresh:
+        checked = _with_created_time(checked, findings.credential)
     return _with(checked, diagnosis, findings.credential, event), diagnosis.health
+
+
+def _with_created_time(entry: Entry, shown: Credential | None) -> Entry:
+    """The entry of fresh credentials with their createdTime, where only a GET shows it."""
+    missing = entry.status == Status.CREATED.value and not entry.credential_created
+    if not missing or shown is None or shown.id != entry.credential_id or shown.app is Echo.DIFFERENT:
+        return entry
+    return entry._replace(credential_created=shown.created_time)
 
 
 def _unanswered(entry: Entry, recorded: RecordedEvent | None) -> Entry:

@@ -40,7 +40,7 @@ from bulk_onboard.ledger import Journal, Ledger, history
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import Undone
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.rollback import Removal, policy_to_undo
+from bulk_onboard.policy.rollback import Removal, known_outcome, rollback_policy
 from bulk_onboard.report import undone
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
@@ -78,7 +78,10 @@ def outlook(
         for entries in history.created(ledger, run_no):
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
             created += len(wanted)
-            outcomes = (_known(entry, done.get(entry.row), include_unproven) for entry in wanted)
+            outcomes = (
+                known_outcome(entry, done.get(entry.row), include_unproven=include_unproven)
+                for entry in wanted
+            )
             to_do += sum(not status for status, _ in outcomes)
         return Outlook(run_id, created, to_do, info.leaf, info.owner)
 
@@ -163,7 +166,7 @@ class _Rollback:
     ) -> None:
         self._settings, self._place, self._dry_run = settings, opened.place, dry_run
         self._hold = opened.hold
-        self._policy = policy_to_undo(policy_of(settings))
+        self._policy = rollback_policy(policy_of(settings))
         self._facts = Observing(observer, stop or StopSignal(), self._policy.patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._scopes = scopes_of(self._ledger, self._info)
@@ -180,10 +183,11 @@ class _Rollback:
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
             if not wanted:
                 continue
-            lines = [
-                _line(entry, *_known(entry, earlier.get(entry.row), include_unproven)) for entry in wanted
+            known = [
+                known_outcome(entry, earlier.get(entry.row), include_unproven=include_unproven)
+                for entry in wanted
             ]
-            block = pd.DataFrame(lines)
+            block = pd.DataFrame([_line(entry, *each) for entry, each in zip(wanted, known, strict=True)])
             first, last = wanted[0].row, wanted[-1].row
             self._ledger.add_block(self._run_no, seq, first, last, manifest.pack(block))
             self._removals += [
@@ -251,19 +255,6 @@ class _Rollback:
         return await asyncio.to_thread(write, self._ledger, self._run_no, info, self._settings.output)
 
 
-def _known(entry: Entry, earlier: Entry | None, include_unproven: bool) -> tuple[str, str]:
-    """Return the status and code of a created row that are known without asking; "" for one to delete.
-
-    An id alone identifies nothing across runs, and a time alone does not prove who stored something.
-    """
-    if earlier is not None and earlier.status == Undone.DELETED.value:
-        return Undone.DELETED.value, "already-rolled-back"
-    if not entry.credential_id:
-        return Undone.FAILED.value, "no-credential-id"
-    proved = entry.credential_created and not entry.unproven
-    return ("", "") if proved or include_unproven else (Undone.NOT_ATTEMPTED.value, "unproven")
-
-
 def _line(entry: Entry, status: str, code: str) -> dict[str, object]:
     """A row of the manifest: what is to be deleted, or what is known of it without asking."""
     return {
@@ -280,7 +271,12 @@ def _line(entry: Entry, status: str, code: str) -> dict[str, object]:
 
 
 def _removal(entry: Entry, earlier: Entry | None) -> Removal:
-    begun = earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value}
+    maybe_deleted = earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value}
     return Removal(
-        entry.row, entry.provider, entry.leaf_user_id, entry.credential_id, begun, entry.credential_created
+        entry.row,
+        entry.provider,
+        entry.leaf_user_id,
+        entry.credential_id,
+        maybe_deleted,
+        entry.credential_created,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from bulk_onboard.entry import Entry
 from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Status, Undone, Verdict
 from bulk_onboard.policy.credentials import BARE_LOOKS, decide
 from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Policy, Progress
@@ -20,14 +21,14 @@ class Removal:
     """One row whose credentials are to be deleted again, if Leaf shows the id and createdTime recorded.
 
     ``credential_created``: their createdTime, "" if Leaf did not show it and the user accepts the id alone.
-    ``begun``: an earlier rollback may have sent a DELETE, and nobody knows what came of it.
+    ``maybe_deleted``: an earlier rollback may have sent a DELETE whose outcome is unknown.
     """
 
     number: int
     provider: str
     leaf_user_id: str
     credential_id: str
-    begun: bool = False
+    maybe_deleted: bool = False
     credential_created: str = ""
 
 
@@ -40,32 +41,46 @@ class Ended:
     message: str = ""
 
 
-def policy_to_undo(policy: Policy) -> Policy:
-    """As patient as any other, and ready to delete."""
+def rollback_policy(policy: Policy) -> Policy:
+    """Return the policy of a rollback: as patient as a run's, and ready to delete."""
     return replace(policy, if_exists=IfExists.REPLACE, replace_healthy=True)
 
 
+def known_outcome(entry: Entry, earlier: Entry | None, *, include_unproven: bool) -> tuple[str, str]:
+    """Return the status and code of a created row that need no question; "" for a row to delete.
+
+    ``earlier``: what an earlier rollback did with the row. An id alone identifies nothing across runs, and a
+    time alone does not prove who stored something, so such rows are left unless ``include_unproven``.
+    """
+    if earlier is not None and earlier.status == Undone.DELETED.value:
+        return Undone.DELETED.value, "already-rolled-back"
+    if not entry.credential_id:
+        return Undone.FAILED.value, "no-credential-id"
+    proved = entry.credential_created and not entry.unproven
+    return ("", "") if proved or include_unproven else (Undone.NOT_ATTEMPTED.value, "unproven")
+
+
 def first(policy: Policy, removal: Removal) -> Progress:
-    """Where a row starts: by asking."""
+    """Return where a row starts: by asking."""
     return Progress(
         Action.ASK,
         old=Credential(removal.credential_id, "", None, Echo.UNKNOWN, removal.credential_created),
         recalled=bool(removal.credential_created),
-        gone=Gone.MAYBE if removal.begun else Gone.NO,
-        settles_at=policy.settle + policy.overlap if removal.begun else 0.0,
+        gone=Gone.MAYBE if removal.maybe_deleted else Gone.NO,
+        settles_at=policy.settle + policy.overlap if removal.maybe_deleted else 0.0,
     )
 
 
 def undo(
     progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment, *, dry_run: bool = False
 ) -> Ended | Next:
-    """The next step for a row whose ``progress.action`` was answered with ``verdict``.
+    """Return the next step for a row whose ``progress.action`` was answered with ``verdict``.
 
     ``dry_run``: nothing is deleted. Raises ValueError for Unauthorised, as `decide` does.
     """
     bare = isinstance(verdict, Absent) and verdict.bare and progress.action is Action.ASK
     if bare and progress.looks + 1 < BARE_LOOKS:
-        # Nobody looks again at who is said to be gone, so a broken reply must not pass for it.
+        # A row whose credentials are gone is never asked about again, so a broken reply must not pass for it.
         return Next(progress._replace(looks=progress.looks + 1), after=policy.pause)
     match decide(progress, verdict, policy, moment):
         case Finish() as finish:
@@ -86,7 +101,7 @@ def stopped(progress: Progress, code: str) -> Ended:
 
 
 def ended(finish: Finish) -> Ended:
-    """What the end of a replacement before its POST means."""
+    """Return what the end of a replacement before its POST means for a rollback."""
     match finish.status:
         case Status.EXISTING:
             return Ended(Undone.CHANGED, "credentials-changed", "Leaf holds others by now, and they stay")
@@ -97,7 +112,7 @@ def ended(finish: Finish) -> Ended:
 
 
 def _nothing_left(before: Progress, then: Progress) -> Ended:
-    """Where a replacement would post now, there is nothing there."""
+    """The end of a row where nothing is there: a replacement would POST now."""
     if then.gone is not Gone.YES:
         return Ended(Undone.GONE, "already-gone")
     return Ended(Undone.DELETED, "" if before.action is Action.DELETE else "settled-by-asking")

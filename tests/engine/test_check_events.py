@@ -19,6 +19,7 @@ from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.facts import Fact, RowChecked
 from bulk_onboard.model import Event, Health, Status
 from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.stamp import to_text
 
 WAIT = 60.0
 CREATED = Entry(2, "created", ID, "fp", credential_id="c-0", provider="raven")
@@ -308,3 +309,12 @@ def test_whatever_goes_wrong_a_check_ends_with_one_word_that_is_true(at: float, 
     if at < WAIT and len(faults) < Policy().attempts:
         assert entry.health == "healthy"
     assert looking.lasted < WAIT + 130
+
+
+def test_the_time_of_fresh_credentials_is_recorded_where_only_a_get_shows_it() -> None:
+    leaf = FakeLeaf(held=TOKEN, latest=GOOD, created=BEGINNING)
+    entry = CREATED._replace(credential_id=f"c-{leaf.number}")
+    fresh = Looking(leaf).run(Check(entry, BEGINNING))
+    assert fresh.credential_created == to_text(BEGINNING)
+    later = Looking(FakeLeaf(held=TOKEN, latest=GOOD, created=BEGINNING)).run(Check(entry))
+    assert later.credential_created == "", "an id alone identifies nothing in a later run"

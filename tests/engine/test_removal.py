@@ -17,7 +17,7 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import Undone
 from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
-from bulk_onboard.policy.rollback import Removal, policy_to_undo
+from bulk_onboard.policy.rollback import Removal, rollback_policy
 
 GROWER = "g-1"
 delete_faults = st.lists(st.sampled_from([f for f in Fault if f is not Fault.BARE]), max_size=6)
@@ -50,7 +50,7 @@ class Story:
             leaf=self.leaf,
             journal=journal,
             keeper=self.keeper,
-            policy=policy_to_undo(Policy()),
+            policy=rollback_policy(Policy()),
             stop=stop,
             observer=ignore,
             slots=asyncio.Semaphore(1),

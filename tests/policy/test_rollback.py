@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bulk_onboard.entry import Entry
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -20,9 +21,9 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.policy.progress import Action, Gone, Moment, Next, Policy, Progress, deleting
-from bulk_onboard.policy.rollback import Ended, Removal, first, policy_to_undo, stopped, undo
+from bulk_onboard.policy.rollback import Ended, Removal, first, known_outcome, rollback_policy, stopped, undo
 
-POLICY = policy_to_undo(Policy())
+POLICY = rollback_policy(Policy())
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EARLY, SETTLED, LATE = Moment(0.5, 0.5), Moment(100.0, 0.5), Moment(700.0, 0.5)
 OURS, STRANGE = (Credential(name, "OK", NOW, Echo.UNKNOWN) for name in ("ours", "strange"))
@@ -76,8 +77,49 @@ def test_a_dry_run_only_asks(progress: Progress) -> None:
 
 
 def test_what_an_earlier_rollback_began_is_settled_by_asking() -> None:
-    begun = first(POLICY, Removal(2, "raven", "g-1", "ours", begun=True))
+    begun = first(POLICY, Removal(2, "raven", "g-1", "ours", maybe_deleted=True))
     assert _next(undo(begun, Absent(), POLICY, EARLY)) is Action.ASK
     assert _next(undo(begun, Absent(), POLICY, SETTLED)) == (Undone.DELETED, "settled-by-asking")
     assert stopped(begun, "interrupted").status is Undone.UNRESOLVED
     assert stopped(ASKING, "interrupted").status is Undone.NOT_ATTEMPTED
+
+
+RECORDED = "2026-11-23T12:00:00.000000Z"
+STORED = Entry(2, "created", credential_id="c-1", credential_created=RECORDED)
+
+
+@pytest.mark.parametrize(
+    ("entry", "earlier", "code"),
+    [
+        (STORED, None, ""),
+        (STORED, STORED._replace(status="unresolved"), ""),
+        (STORED, STORED._replace(status="deleted"), "already-rolled-back"),
+        (STORED._replace(credential_id=""), None, "no-credential-id"),
+        (STORED._replace(credential_created=""), None, "unproven"),
+        (STORED._replace(unproven=1), None, "unproven"),
+    ],
+)
+def test_what_is_not_proved_to_be_the_run_s_is_left_unless_a_person_says_so(
+    entry: Entry, earlier: Entry | None, code: str
+) -> None:
+    assert known_outcome(entry, earlier, include_unproven=False)[1] == code
+    assert known_outcome(entry, earlier, include_unproven=True)[1] == ("" if code == "unproven" else code)
+
+
+@pytest.mark.parametrize(
+    ("shown", "deletes"),
+    [
+        (Credential("ours", "OK", NOW, Echo.UNKNOWN, RECORDED), True),
+        (Credential("ours", "OK", NOW, Echo.UNKNOWN, "2026-11-23T12:00:05.000000Z"), False),
+        (Credential("ours", "OK", None, Echo.UNKNOWN), False),
+        (Credential("other", "OK", NOW, Echo.UNKNOWN, RECORDED), False),
+    ],
+)
+def test_a_rollback_deletes_only_what_has_the_id_and_the_time_that_were_recorded(
+    shown: Credential, deletes: bool
+) -> None:
+    begun = first(POLICY, Removal(2, "raven", "g-1", "ours", credential_created=RECORDED))
+    step = undo(begun, Exists(shown), POLICY, EARLY)
+    assert isinstance(step, Next) is deletes
+    if not deletes:
+        assert step == Ended(Undone.CHANGED, "credentials-changed", "Leaf holds others by now, and they stay")
