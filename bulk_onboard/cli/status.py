@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
-  bulk-onboard status 7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17
-  bulk-onboard status 7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17 --json
-  bulk-onboard status 7d1f3c2a-5b8e-4e6d-9a41-2c8b6f0e9d17 --dismiss
+  bulk-onboard status abcd0000-0000-4000-8000-000000000001
+  bulk-onboard status abcd0000-0000-4000-8000-000000000001 --json
+  bulk-onboard status abcd0000-0000-4000-8000-000000000001 --dismiss
 
 Exit code 0: the grower is connected; 1: it needs attention; 2: the ledger does not know it.
 """

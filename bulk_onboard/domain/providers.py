@@ -202,8 +202,8 @@ def _field(table: Mapping[str, Any]) -> Field:
 
 
 def _kind(table: Mapping[str, Any], name: str, *, secret: bool, allowed: bool) -> Kind:
-    """A secret with "token" in its name is a token, and so is one of a few fixed values; all else is text."""
-    is_token = allowed or (secret and "token" in name.casefold())
+    """A secret token, key or secret by its name is a token, and so is a fixed value; all else is text."""
+    is_token = allowed or (secret and re.search("token|key|secret", name, re.IGNORECASE) is not None)
     kind = table.get("kind", Kind.TOKEN if is_token else Kind.TEXT)
     if kind not in list(Kind):
         raise ValueError(f"the kind of {name} is none of {', '.join(Kind)}")

@@ -19,7 +19,7 @@ def test_a_table_becomes_a_provider() -> None:
         "mt",
         "mtStored",
         (
-            Field("apiKey", Scope.APP, help="the key", example="k-1", kind=Kind.TEXT),
+            Field("apiKey", Scope.APP, help="the key", example="k-1"),
             Field("mode", Scope.APP, secret=False, required=False, allowed=("A", "B")),
             Field("refreshToken", Scope.GROWER),
         ),
@@ -110,6 +110,7 @@ def test_an_environment_is_always_demanded() -> None:
         (TOKEN | {"name": "AccessTokenClient"}, Kind.TOKEN),
         (TOKEN | {"secret": False}, Kind.TEXT),
         (TOKEN | {"name": "password"}, Kind.TEXT),
+        (TOKEN | {"name": "accessKey"}, Kind.TOKEN),
         (TOKEN | {"name": "password", "kind": "token"}, Kind.TOKEN),
         (TOKEN | {"kind": "text"}, Kind.TEXT),
         (TOKEN | {"name": "mode", "allowed": ["A"]}, Kind.TOKEN),
