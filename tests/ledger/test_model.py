@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Ledger, schema
+from bulk_onboard.ledger.left_without import dismiss, left_without
 from bulk_onboard.settings import LedgerPlace
 from ledger.support import OWNER, begin, intent, outcome, sql
 
@@ -35,6 +36,8 @@ PLACES = [
 ]
 STATUSES = ["created", "existing", "rejected", "failed", "unresolved", "not_attempted", "invalid"]
 
+WITHOUT = {None, "rejected", "failed", "unresolved", "not_attempted"}
+ids = st.sampled_from(["", "", "c-1"])
 rows = st.integers(0, len(GROWERS) - 1)
 sparse = st.sampled_from(["", "x", "ü", "🌾", "'; DROP TABLE entry; --"])
 
@@ -53,6 +56,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for leaf, provider, owner in [place]
         }
         self.runs: dict[int, dict[int, Entry]] = {}
+        self.dismissed: dict[tuple[tuple[str, str, str], str], int] = {}
         self.of: dict[int, tuple[str, str, str]] = {}
         self.run = 0
         self.scope = 0
@@ -67,17 +71,23 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.run not in self.runs or not self.runs[self.run]
         self.runs[self.run], self.of[self.run] = {}, place
 
-    @rule(row=rows, fingerprint=sparse)
-    def intend(self, row: int, fingerprint: str) -> None:
-        entry = intent(row, GROWERS[row], fingerprint)
+    @rule(row=rows, fingerprint=sparse, deleting=ids)
+    def intend(self, row: int, fingerprint: str, deleting: str) -> None:
+        entry = intent(row, GROWERS[row], fingerprint)._replace(deleting=deleting)
         self.ledger.write(self.run, self.scope, [entry], [])
         before = self.runs[self.run].get(row)
         # The row of a run is one and the same; a second intent only opens it again.
-        self.runs[self.run][row] = before._replace(status=None) if before else entry
+        self.runs[self.run][row] = before._replace(status=None, deleting=deleting) if before else entry
 
-    @rule(row=rows, status=st.sampled_from(STATUSES), text=sparse, number=st.none() | st.integers(0, 1 << 40))
-    def finish(self, row: int, status: str, text: str, number: int | None) -> None:
-        entry = outcome(row, GROWERS[row], status, text)
+    @rule(
+        row=rows,
+        status=st.sampled_from(STATUSES),
+        text=sparse,
+        number=st.none() | st.integers(0, 1 << 40),
+        deleting=ids,
+    )
+    def finish(self, row: int, status: str, text: str, number: int | None, deleting: str) -> None:
+        entry = outcome(row, GROWERS[row], status, text)._replace(deleting=deleting)
         entry = entry._replace(message=text, http_status=number, latency_ms=number and number / 8)
         self.ledger.write(self.run, self.scope, [], [entry])
         self.runs[self.run][row] = entry
@@ -88,6 +98,14 @@ class LedgerMachine(RuleBasedStateMachine):
         outcomes = [outcome(row, GROWERS[row], status) for row, status in group]
         self.ledger.write(self.run, self.scope, intents, outcomes)
         self.runs[self.run].update({entry.row: entry for entry in outcomes})
+
+    @rule(row=rows)
+    def dismiss(self, row: int) -> None:
+        dismiss(self.ledger, GROWERS[row])
+        for place in PLACES:
+            run, entry = self.newest(place).get(GROWERS[row], (0, None))
+            if entry and entry.deleting and entry.status in WITHOUT:
+                self.dismissed[place, GROWERS[row]] = run
 
     @rule(row=rows)
     def fail_to_commit(self, row: int) -> None:
@@ -133,15 +151,33 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def of_every_grower_the_newest_entry_of_the_place_is_known(self) -> None:
         for place in PLACES:
-            newest: dict[str, Entry] = {}
-            for run in sorted(self.runs):
-                if self.of[run] == place:
-                    newest |= {entry.leaf_user_id: entry for entry in self.runs[run].values()}
-            newest.pop("", None)
+            newest = {grower: entry for grower, (_, entry) in self.newest(place).items()}
             known = self.ledger.known(self.scopes[place], GROWERS)
             assert {g: (k.status, k.fingerprint, k.intended_at) for g, k in known.items()} == {
                 g: (e.status, e.fingerprint, e.intended_at) for g, e in newest.items()
             }
+
+    def newest(self, place: tuple[str, str, str]) -> dict[str, tuple[int, Entry]]:
+        """The newest entry of each grower of a place, and the number of its run."""
+        found: dict[str, tuple[int, Entry]] = {}
+        for run in sorted(self.runs):
+            if self.of[run] == place:
+                found |= {entry.leaf_user_id: (run, entry) for entry in self.runs[run].values()}
+        found.pop("", None)
+        return found
+
+    @invariant()
+    def growers_left_without_credentials_are_known_until_repaired_or_dismissed(self) -> None:
+        expected = {
+            (place, grower)
+            for place in PLACES
+            for grower, (run, entry) in self.newest(place).items()
+            if entry.deleting and entry.status in WITHOUT and self.dismissed.get((place, grower), 0) < run
+        }
+        found = {
+            ((each.leaf, each.provider, each.owner), each.leaf_user_id) for each in left_without(self.ledger)
+        }
+        assert found == expected
 
     @invariant()
     def the_key_stays(self) -> None:
