@@ -123,7 +123,7 @@ def plan_of(source: Source) -> Plan:
     missing = [name for name in READ if normal(name) not in named]
     if missing:
         raise InputError(
-            f"{source.name} is no plan: it has no column {', '.join(missing)};"
+            f"{source.name} is not a plan: it has no column {', '.join(missing)};"
             " `bulk-onboard run FILE --dry-run` writes one"
         )
     positions = [named[normal(name)] for name in READ]

@@ -204,16 +204,16 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
     if not told.get("sandbox", in_file.get("sandbox")):
         for name in ("sandbox_reset", "sandbox_faults"):
             if name in told:
-                raise UsageError(f"--{name.replace('_', '-')} is of use with --sandbox only")
+                raise UsageError(f"--{name.replace('_', '-')} works only with --sandbox")
     if told.get("dry_run") and told.get("plan"):
-        raise UsageError("--dry-run makes a plan and --plan carries one out; take one of them at a time")
+        raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
     if told.get("cluster", in_file.get("cluster")) and (told.get("dry_run") or told.get("plan")):
         raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
 
 
 def _refuse_idle_options(options: Options) -> None:
     if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
-        raise UsageError("--replace-healthy is of use with --if-exists replace only")
+        raise UsageError("--replace-healthy works only with --if-exists replace")
 
 
 def _refuse_what_needs_ids(options: Options) -> None:
@@ -224,7 +224,7 @@ def _refuse_what_needs_ids(options: Options) -> None:
     if options.plan and options.create_users:
         raise UsageError(
             "--plan carries out what is planned for growers with a leafUserId, and --create-users is for"
-            " those without; take one of them at a time (--no-create-users)"
+            " those without; use one of them at a time (--no-create-users)"
         )
 
 

@@ -194,7 +194,7 @@ def cluster(value: str | Cluster) -> Cluster:
     if scheme in {"tcp", "tls"} and rest.startswith("//") and urlsplit(text).hostname and "@" not in rest:
         return Remote(text)
     # Not the text itself: it may hold a password.
-    raise ValueError("it is no cluster; expected local:N, tcp://HOST:PORT or tls://HOST:PORT")
+    raise ValueError("it is not a cluster; expected local:N, tcp://HOST:PORT or tls://HOST:PORT")
 
 
 def base_url(text: str) -> str:

@@ -73,7 +73,7 @@ def listed(providers: Providers) -> str:
     """Every provider with its columns and its settings."""
     width = max(map(len, providers)) + 2
     lines = [line for provider in providers.values() for line in _brief(provider, width)]
-    title = f"{'provider':{width}}columns beside leafUserId, and below them the settings"
+    title = f"{'provider':{width}}columns besides leafUserId; below them, the settings"
     return "\n".join([title, "", *lines, "", "`bulk-onboard providers NAME` says what each of them is."])
 
 

@@ -49,7 +49,7 @@ def command(provider: str, where: Path, *, app_fields: bool, create_users: bool,
         raise click.BadParameter(str(error)) from None
     write(chosen, where, app_fields=app_fields, users=create_users)
     asked = f"--provider {chosen.name}{' --create-users' if create_users else ''}"
-    say(f"{where} is ready to be filled in. Then: bulk-onboard validate {where} {asked}")
+    say(f"{where} is ready to be filled in; then run: bulk-onboard validate {where} {asked}")
     return 0
 
 
@@ -60,7 +60,7 @@ def write(provider: Provider, where: Path, *, app_fields: bool, users: bool = Fa
             f"{where}: a template is one of {' '.join(_FORMS)}; give the file one of these endings"
         )
     if where.exists():
-        raise UsageError(f"{where} exists already, and may be filled in; name another file")
+        raise UsageError(f"{where} already exists and may be filled in; name another file")
     from bulk_onboard.report.draft import drafts  # noqa: PLC0415
 
     columns = template_columns(provider, app_fields=app_fields, users=users)

@@ -71,7 +71,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def command(
     file: str, *, annotate: Path | None, fix: Path | None, config: Path | None, as_json: bool, **given: Any
 ) -> int:
-    """Check FILE and nothing else: no setting is needed, and nothing is sent.
+    """Check FILE offline: no setting is needed, and nothing is sent.
 
     FILE is a CSV or TSV file, a workbook or a Parquet file, a folder of such files or a pattern in quotes
     ('exports/*.csv'); - is CSV on standard input.

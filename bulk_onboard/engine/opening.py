@@ -231,9 +231,11 @@ def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
 
 
 def require_stored(info: RunInfo) -> None:
-    """Raises UsageError if it is no run that stores anything at Leaf."""
+    """Raises UsageError if it is not a run that stores credentials at Leaf."""
     if info.kind is not Kind.RUN:
-        raise UsageError(f"{info.run_id} is no run that stores anything ({info.kind.value}); name another")
+        raise UsageError(
+            f"{info.run_id} is not a run that stores credentials ({info.kind.value}); name another"
+        )
 
 
 def require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:

@@ -90,7 +90,8 @@ def growers_listed(source: Source) -> frozenset[str]:
     """The growers in a file's column leafUserId, whatever else it has. Raises InputError."""
     found = [i for i, name in enumerate(source.header) if normal(name) == normal(LEAF_USER_ID)]
     if len(found) != 1:
-        raise InputError(f"{source.name} has {len(found) or 'no'} columns {LEAF_USER_ID}; it needs one")
+        count = f"{len(found) or 'no'} column{'s' * (len(found) != 0)}"
+        raise InputError(f"{source.name} has {count} {LEAF_USER_ID}; expected one")
     growers = set()
     lines = LineFilter(source.header, found[0], found)
     for chunk in map(lines.rows, source.chunks(lines.positions)):

@@ -96,10 +96,12 @@ def hold_file(where: str | Path) -> Held:
             raise InputError(f"{name} is a folder; name the file in it")
         # Opening a pipe would wait for its writer, and it could not be read a second time.
         if not stat.S_ISREG(mode):
-            raise InputError(f"{name} is no ordinary file; pipe CSV into standard input and name the file -")
+            raise InputError(
+                f"{name} is not a regular file; pipe CSV into standard input and name the file -"
+            )
         return Held(name, path.open("rb"), tuple(suffix.lower() for suffix in path.suffixes))
     except FileNotFoundError:
-        raise InputError(f"{name}: there is no such file; looked for it at {path.absolute()}") from None
+        raise InputError(f"{name}: there is no such file; expected it at {path.absolute()}") from None
     except PermissionError:
         raise InputError(f"{name} cannot be read: permission denied") from None
     except (OSError, ValueError) as error:

@@ -89,7 +89,7 @@ def blocks(held: Held, start: int = 0, end: int | None = None) -> Iterator[bytes
     except (zlib.error, lzma.LZMAError, OSError) as error:
         # bz2 and gzip raise an OSError without a number for what the operating system has no part in.
         if getattr(error, "errno", None) is None:
-            raise InputError(f"{held.name} is damaged: it cannot be decompressed; copy it anew") from None
+            raise InputError(f"{held.name} is damaged: it cannot be decompressed; copy it again") from None
         raise InputError(f"{held.name} cannot be read to its end: {getattr(error, 'strerror', '')}") from None
 
 
@@ -140,7 +140,7 @@ def _detected(held: Held, head: bytes) -> str:
         _require(held, wide, "UTF-16")
         return wide
     if len(_UNPRINTABLE.findall(head)) > len(head) // 20:
-        raise InputError(f"{held.name} is no text; expected CSV, Parquet or a workbook")
+        raise InputError(f"{held.name} is not text; expected CSV, Parquet or a workbook")
     return _utf_8_or_windows(held)
 
 
@@ -158,13 +158,13 @@ def _utf_8_or_windows(held: Held) -> str:
         return "utf-8"
     if foreign:
         raise InputError(
-            f"{held.name}, line {where}: not UTF-8, though lines before it are; save the file anew as UTF-8,"
+            f"{held.name}, line {where}: not UTF-8, though lines before it are; save the file again as UTF-8,"
             " or state its encoding with --encoding NAME"
         )
     where, _ = _first_fault(held, "cp1252")
     if where == 1:
         raise InputError(
-            f"{held.name}, line 1: neither UTF-8 nor Windows-1252; save the file anew as UTF-8, or"
+            f"{held.name}, line 1: neither UTF-8 nor Windows-1252; save the file again as UTF-8, or"
             " state its encoding with --encoding NAME"
         )
     return GUESS
@@ -198,7 +198,7 @@ def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
     except UnicodeDecodeError:
         # One stray byte at the end of English text is rather a letter of Windows-1252 than half of one.
         if name != "utf-8" or foreign or len(decoder.getstate()[0]) > 1:
-            raise InputError(f"{held.name}, line {line}: cut off within a character; copy it anew") from None
+            raise InputError(f"{held.name}, line {line}: cut off within a character; copy it again") from None
         return line, foreign
     return None, foreign
 

@@ -300,7 +300,7 @@ def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: fro
     if _is_quoted_as_a_whole(header, below, delimiter, wanted):
         raise InputError(
             f"{name}: every line is quoted as a whole, so that it is one cell; remove the outer quotes (and"
-            ' write " for "" inside them), or export the table anew'
+            ' write " for "" inside them), or export the table again'
         )
     if len(header) == 1 and (other := _other_delimiter(header[0], wanted)):
         raise InputError(

@@ -322,7 +322,7 @@ def _of_ole(held: Held) -> FileType:
 def _damaged(held: Held) -> InputError:
     return InputError(
         f"{held.name} is damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
-        " copy it anew"
+        " copy it again"
     )
 
 

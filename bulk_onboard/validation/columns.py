@@ -30,13 +30,12 @@ _IGNORED = re.compile(rf"[\s_\-{_UNSEEN}\"'`\u00b4\u2018-\u201f\u00ab\u00bb]+")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the fields stand.
+    """Where the fields are in a header.
 
     ``fields``: field name -> position; ``names``: field name -> header as the file spells it; ``keep``:
     header and position of the columns that are carried into the results; ``provider``: position of the
-    column that says which provider a row goes to, None if there is none. ``users`` and ``user_names``: the
-    same as ``fields`` and ``names`` of what a Leaf user is looked up by or created with, where that is
-    wanted.
+    column with the provider of each row, None if there is none. ``users`` and ``user_names``: the same as
+    ``fields`` and ``names`` for what a Leaf user is looked up by or created with, if that is wanted.
     """
 
     fields: Mapping[str, int]
@@ -47,29 +46,29 @@ class Columns:
     user_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def of(self, provider: Provider) -> Columns:
-        """Those that matter to the rows of one provider."""
+        """The columns that the rows of one provider need."""
         names = {LEAF_USER_ID, *(each.name for each in provider.fields)}
         return replace(self, fields={name: at for name, at in self.fields.items() if name in names})
 
 
 def normal(header: str) -> str:
-    """A header without what does not matter in it."""
+    """A header without spaces, case, punctuation and invisible characters, for comparison."""
     return _IGNORED.sub("", header).casefold()
 
 
 def provider_column(header: Sequence[str], mapping: Mapping[str, str], name: str = "the file") -> int | None:
-    """Where the column stands that says which provider a row goes to. Raises InputError if there are two."""
+    """The position of the column with the provider of each row. Raises InputError if there are two."""
     asked = next((column for field, column in mapping.items() if normal(field) == PROVIDER), None)
     found = _positions(header, asked or PROVIDER, exact=asked is not None)
     if len(found) > 1:
         raise InputError(f"{name}: {_ambiguous(PROVIDER, header, found)}")
     if asked and not found:
-        raise InputError(f"{name}: --map {PROVIDER}={asked}: there is no such column")
+        raise InputError(f"{name}: --map {PROVIDER}={asked}: the file has no such column")
     return found[0] if found else None
 
 
 def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
-    """Where the column of the growers' ids is, None if there is none, or several."""
+    """The position of the column with the growers' ids; None if there is none, or several."""
     mapped = next(
         (column for field, column in mapping.items() if normal(field) == normal(LEAF_USER_ID)), None
     )
@@ -144,7 +143,7 @@ class _Search:
                 self.doubled.add(field)
                 self.problems.append(_ambiguous(field, self._header, positions))
             elif field in self._asked:
-                self.problems.append(f"--map {field}={self._asked[field]}: there is no such column")
+                self.problems.append(f"--map {field}={self._asked[field]}: the file has no such column")
         return found
 
 
@@ -179,13 +178,14 @@ def _is_mappable(header: Sequence[str], at: int) -> bool:
 
 
 def holds_data(header: Sequence[str]) -> bool:
-    """Whether it is a row of growers rather than of names."""
+    """Whether a row contains a UUID, so that it is a row of growers rather than of names."""
     return any(UUID.search(cell) for cell in header)
 
 
 def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
-    """What to say of a file that begins with a grower."""
-    return f"{name} has no header: its first row holds data; put column names above it: {', '.join(fields)}"
+    """The message for a file that begins with a grower."""
+    listed = ", ".join(fields)
+    return f"{name} has no header: its first row holds data. Add a row with column names above it: {listed}"
 
 
 def _asked(
@@ -194,12 +194,10 @@ def _asked(
     names = {normal(name): name for name in (*FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
     unknown = [field for field in mapping if normal(field) not in names]
     if unknown:
-        listed, who = (
-            ", ".join((LEAF_USER_ID, *fields, PROVIDER)),
-            ", ".join(provider.name for provider in providers),
-        )
-        verb, whose = ("have", "their") if len(providers) > 1 else ("has", "its")
-        raise UsageError(f"--map {unknown[0]}=…: {who} {verb} no such field; {whose} fields are {listed}")
+        listed = ", ".join((LEAF_USER_ID, *fields, PROVIDER))
+        named = ", ".join(provider.name for provider in providers)
+        have, their = ("have", "their") if len(providers) > 1 else ("has", "its")
+        raise UsageError(f"--map {unknown[0]}=…: {named} {have} no such field; {their} fields are {listed}")
     return {names[normal(field)]: column for field, column in mapping.items()}
 
 
@@ -211,7 +209,7 @@ def _positions(header: Sequence[str], wanted: str, *, exact: bool) -> list[int]:
 
 
 def _needed_by(field: str, providers: Sequence[Provider]) -> list[str]:
-    """Whose rows cannot do without a field: names of providers."""
+    """The names of the providers whose rows need a field."""
     if field == LEAF_USER_ID:
         return ["every row"]
     return [p.name for p in providers if any(f.name == field and f.required for f in p.grower_fields)]
@@ -236,12 +234,12 @@ def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
 
 
 def _doubled(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
-    """A grower's name must not be sent as the grower's secret because of a slip in --map."""
+    """A grower's id must not be sent as the grower's secret because of a slip in --map."""
     users: dict[int, list[str]] = {}
     for field, position in fields.items():
         users.setdefault(position, []).append(field)
     return [
-        f"--map makes one column, {visible(header[position])!r}, both {' and '.join(both)}"
+        f"--map assigns the column {visible(header[position])!r} to both {' and '.join(both)}"
         for position, both in users.items()
         if len(both) > 1
     ]
@@ -259,13 +257,13 @@ def _keep(
     for name in keep:
         found = _positions(header, name, exact=True)
         if not found:
-            problems.append(f"--keep {name}: there is no such column")
+            problems.append(f"--keep {name}: the file has no such column")
         elif len(found) > 1:
             problems.append(
                 f"--keep {name}: columns {' and '.join(str(i + 1) for i in found)} have this name"
             )
         elif found[0] in secret:
-            raise UsageError(f"--keep {name}: {secret[found[0]]} is secret, and no report may hold it")
+            raise UsageError(f"--keep {name}: {secret[found[0]]} is secret and must not be in a report")
         else:
             kept[found[0]] = header[found[0]]
     return tuple((name, i) for i, name in kept.items())

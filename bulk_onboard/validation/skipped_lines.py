@@ -137,7 +137,7 @@ class LineFilter:
         if all(normal(cell) in self._names for cell in filled) and len(filled) > 1:
             return "repeated header"
         if _is_total(first) and all(map(_is_of_total, filled)):
-            return "total"
+            return "total or number of rows"
         if len(filled) == 1 and cells[0] and _is_footer(first) and _is_prose(first, words=1):
             return "footer"
         if below_header and len(filled) > 1 and all(map(_is_help, filled)):

@@ -70,11 +70,11 @@ def new_workbook(header: Sequence[str], fields: Collection[int], chunks: Iterato
     made, widths, needed = NewWorkbook(book, book.active, 0), [len(name) for name in header], set(fields)
     made.sheet.title = _SHEET
     if len(header) + 2 > COLUMNS:
-        raise UsageError(f"a sheet holds {COLUMNS:,} columns, and the file has {len(header):,}")
+        raise UsageError(f"a sheet holds {COLUMNS:,} columns, but the file has {len(header):,}")
     for chunk in chunks:
         numbers = chunk.numbers.tolist()
         if numbers and numbers[-1] > ROWS:
-            raise UsageError(f"a sheet holds {ROWS:,} rows, and the file has more; see problems.csv instead")
+            raise UsageError(f"a sheet holds {ROWS:,} rows, but the file has more; see problems.csv instead")
         made.header_row = made.header_row or max(1, numbers[0] - 1)
         for at in range(len(header)):
             texts, kinds = chunk.cells[at].tolist(), chunk.not_text[:, at].tolist()

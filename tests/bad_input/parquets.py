@@ -140,5 +140,5 @@ CASES: list[Case] = [
     refused("swapped.parquet", data(swapped), "damaged or cut off"),
     refused("locked.parquet", data(b"PARE" + bytes(99) + b"PARE"), "encrypted", "decrypt it first"),
     refused("table.arrow", data(b"ARROW1\0\0" + bytes(99)), "an Arrow file", "save it as Parquet"),
-    refused("cut-head.parquet", data(lambda: parquet()[4:]), "is no text"),
+    refused("cut-head.parquet", data(lambda: parquet()[4:]), "is not text"),
 ]

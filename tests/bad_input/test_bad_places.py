@@ -48,7 +48,7 @@ def test_a_missing_file_is_told_with_the_place_where_it_was_looked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = refusal(capsys, "growers.csv")
-    assert told == f"growers.csv: there is no such file; looked for it at {tmp_path}/growers.csv."
+    assert told == f"growers.csv: there is no such file; expected it at {tmp_path}/growers.csv."
 
 
 def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,18 +77,18 @@ def test_a_link_to_a_file_is_that_file() -> None:
 def test_a_pipe_is_refused_and_never_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("growers.csv")
     told = refusal(capsys, "growers.csv")
-    assert told == "growers.csv is no ordinary file; pipe CSV into standard input and name the file -."
+    assert told == "growers.csv is not a regular file; pipe CSV into standard input and name the file -."
 
 
 def test_a_device_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "null is no ordinary file" in refusal(capsys, "/dev/null")
-    assert "zero is no ordinary file" in refusal(capsys, "/dev/zero")
+    assert "null is not a regular file" in refusal(capsys, "/dev/null")
+    assert "zero is not a regular file" in refusal(capsys, "/dev/zero")
 
 
 def test_a_socket_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket(socket.AF_UNIX) as door:
         door.bind("growers.csv")
-        assert "is no ordinary file" in refusal(capsys, "growers.csv")
+        assert "is not a regular file" in refusal(capsys, "growers.csv")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

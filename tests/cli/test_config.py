@@ -221,7 +221,7 @@ def test_the_sandbox_needs_no_setting_and_takes_no_real_one(monkeypatch: pytest.
 
 
 def test_options_of_the_sandbox_need_the_sandbox() -> None:
-    with pytest.raises(UsageError, match="--sandbox-reset is of use with --sandbox only"):
+    with pytest.raises(UsageError, match="--sandbox-reset works only with --sandbox"):
         load({"sandbox_reset": True})
     settings = load({"sandbox": True, "sandbox_reset": True, "sandbox_faults": "flaky"})
     assert settings.sandbox is not None

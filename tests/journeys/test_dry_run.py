@@ -327,7 +327,9 @@ def test_a_file_that_is_no_plan_is_refused_before_anything_is_sent(desk: Desk, l
     file = write(growers(2))
     ran = desk.run(file, "--plan", file)
     assert ran.code == 3
-    assert "growers.csv is no plan: it has no column leaf, apiOwner, provider, action, fingerprint" in ran.err
+    assert (
+        "growers.csv is not a plan: it has no column leaf, apiOwner, provider, action, fingerprint" in ran.err
+    )
     plan = _plan(desk.run(file, "--dry-run"))
     plan.write_text(plan.read_text().replace(grower(0), "somebody"))
     ran = desk.run(file, "--plan", str(plan))

@@ -179,8 +179,8 @@ def test_data_in_place_of_a_header_is_not_shown(cell: str) -> None:
 def test_a_file_that_begins_with_a_grower_has_no_header() -> None:
     told = refusal("d3b81ebe-3584-4127-9689-e655b8731c15", "planted-token")
     assert told == (
-        "growers.csv has no header: its first row holds data;"
-        " put column names above it: leafUserId, refreshToken"
+        "growers.csv has no header: its first row holds data."
+        " Add a row with column names above it: leafUserId, refreshToken"
     )
 
 
@@ -219,7 +219,7 @@ def test_the_exact_spelling_of_a_mapped_column_wins() -> None:
 
 
 def test_a_mapped_column_must_be_there_even_if_one_of_the_fields_name_is() -> None:
-    assert "--map refreshToken=Token: there is no such column" in refusal(*GOOD, refreshToken="Token")
+    assert "--map refreshToken=Token: the file has no such column" in refusal(*GOOD, refreshToken="Token")
 
 
 def test_a_mapping_of_an_unknown_field_is_wrong_usage() -> None:
@@ -229,7 +229,7 @@ def test_a_mapping_of_an_unknown_field_is_wrong_usage() -> None:
 
 def test_one_column_cannot_be_two_fields() -> None:
     told = refusal("leafUserId", "Token", refreshToken="leafUserId")
-    assert "--map makes one column, 'leafUserId', both leafUserId and refreshToken" in told
+    assert "--map assigns the column 'leafUserId' to both leafUserId and refreshToken" in told
 
 
 # --- --keep -----------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_of_two_columns_of_one_name_neither_is_kept_unseen() -> None:
 
 @pytest.mark.parametrize("name", ["refreshToken", "Refresh Token", "client_secret"])
 def test_a_secret_cannot_be_kept(name: str) -> None:
-    with pytest.raises(UsageError, match="secret, and no report may hold it"):
+    with pytest.raises(UsageError, match="secret and must not be in a report"):
         match(*GOOD, "clientSecret", keep=(name,))
 
 

@@ -24,18 +24,18 @@ SKIPPED = [
     (("# north", "", ""), "comment"),
     ((f"#{ID}", "rt-2", ""), "comment"),
     (("#", "", ""), "comment"),
-    (("Total", "2", ""), "total"),
-    (("", "Total: 2", ""), "total"),
-    (("Summe:", "2", "-"), "total"),
-    (("Итого", "1 234,5", ""), "total"),
-    (("合計件数：12", "", ""), "total"),
-    (("סה״כ", "2", ""), "total"),
-    (("कुल", "2", ""), "total"),
-    (("I alt", "5", "2026-11-30"), "total"),
-    (("Gesamt: 2 Datensätze", "", ""), "total"),
-    (("Total number of growers: 2", "", ""), "total"),
-    (("(2 rows affected)", "", ""), "total"),
-    (("2 rows in set (0.01 sec)", "", ""), "total"),
+    (("Total", "2", ""), "total or number of rows"),
+    (("", "Total: 2", ""), "total or number of rows"),
+    (("Summe:", "2", "-"), "total or number of rows"),
+    (("Итого", "1 234,5", ""), "total or number of rows"),
+    (("合計件数：12", "", ""), "total or number of rows"),
+    (("סה״כ", "2", ""), "total or number of rows"),
+    (("कुल", "2", ""), "total or number of rows"),
+    (("I alt", "5", "2026-11-30"), "total or number of rows"),
+    (("Gesamt: 2 Datensätze", "", ""), "total or number of rows"),
+    (("Total number of growers: 2", "", ""), "total or number of rows"),
+    (("(2 rows affected)", "", ""), "total or number of rows"),
+    (("2 rows in set (0.01 sec)", "", ""), "total or number of rows"),
     (("----", "---", "------"), "line of dashes"),
     (("====", "", ""), "line of dashes"),
     (("-" * 36, "-" * 12, ""), "line of dashes"),
@@ -63,6 +63,8 @@ ROWS = [
     ("#NV", "rt-1", ""),
     ("#¡REF!", "", ""),
     ("#######", "rt-1", ""),
+    ("#HIÁNYZIK", "#HIÁNYZIK", ""),
+    ("#ДЕЛ/0!", "", ""),
     ("0b9cd62b-4f4d", "", ""),
     ("Confidential rt-abc123x", "", ""),
     ("Confidential", "rt-abc", ""),
@@ -152,7 +154,7 @@ def test_columns_that_are_not_read_count_too(tmp_path: Path, quote: str) -> None
         f"x,{ID},rt-1,{more}\n,Total,2,\n,Total,2,rt-secret-1\n# {ID},{ID},rt-2,\n#1,,rt-3,\n"
     )
     chunks, skipped = _filtered(text, tmp_path, [1, 2])
-    assert skipped == {3: "total", 5: "comment", 6: "comment"}
+    assert skipped == {3: "total or number of rows", 5: "comment", 6: "comment"}
     assert [number for piece in chunks for number in piece.numbers] == [2, 4]
     assert {piece.cells.shape[1] for piece in chunks} == {2}
 
@@ -178,9 +180,9 @@ def test_both_readings_and_all_files_skip_the_same_lines(tmp_path: Path) -> None
         assert read["row"].tolist() == [3, 6]
         assert [(line.row, line.reason) for line in scan.description.skipped_lines] == [
             (2, "types or help below the header"),
-            (4, "total"),
+            (4, "total or number of rows"),
             (5, "types or help below the header"),
-            (7, "total"),
+            (7, "total or number of rows"),
         ]
         assert [row.number for row in scan.rows(read["row"].to_numpy())] == [3, 6]
 

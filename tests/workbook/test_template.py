@@ -105,7 +105,7 @@ def test_a_file_that_may_be_filled_in_is_not_replaced(
     path = tmp_path / "raven.xlsx"
     path.write_text("filled in")
     assert main(["template", "raven", "-o", str(path)]) == 2
-    assert "exists already, and may be filled in" in capsys.readouterr().err
+    assert "already exists and may be filled in" in capsys.readouterr().err
     assert path.read_text() == "filled in"
 
 
