@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from bulk_onboard.chunk import Source
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.read.held import Stamp
+from bulk_onboard.where import steps
 
 _SHOWN = 20
 
@@ -102,6 +103,8 @@ def ranges_of(heads: Sequence[Head]) -> str:
     """The same of files that are read in parts."""
     if len(heads) == 1:
         return ""
-    told = [f"{head.name} from {head.before + 1:,}" for head in heads[:_SHOWN]]
+    several = len({head.name for head in heads}) < len(heads)
+    names = ["/".join(steps(head.where)[-2:]) if several else head.name for head in heads[:_SHOWN]]
+    told = [f"{name} from {head.before + 1:,}" for name, head in zip(names, heads, strict=False)]
     more = f", … and {len(heads) - _SHOWN} more files" if len(heads) > _SHOWN else ""
     return f"rows are numbered through {len(heads)} files: {', '.join(told)}{more}"

@@ -34,6 +34,8 @@ _AS_CSV = "export the table as CSV"
 _AS_XLSX = "open it in a spreadsheet program and save it as .xlsx"
 _UNPACK = "unpack it first"
 _FETCH = "fetch the file itself first"
+_PIPE = "pipe the decrypted text into standard input and name the file -"
+_ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
 
 # A beginning of the content -> what the file is, and how to get a table out of it.
 _SIGNATURES: dict[bytes, tuple[str, str]] = {
@@ -52,10 +54,10 @@ _SIGNATURES: dict[bytes, tuple[str, str]] = {
     b"\x04\x22\x4d\x18": ("compressed with LZ4", _UNPACK),
     b"\x1f\x9d": ("compressed with compress (.Z)", _UNPACK),
     b"LZIP": ("compressed with lzip", _UNPACK),
-    b"-----BEGIN PGP": ("encrypted", "pipe the decrypted text into standard input and name the file -"),
-    b"-----BEGIN AGE": ("encrypted", "pipe the decrypted text into standard input and name the file -"),
-    b"age-encryption.org": ("encrypted", "pipe the decrypted text into standard input and name the file -"),
-    b"Salted__": ("encrypted", "pipe the decrypted text into standard input and name the file -"),
+    b"-----BEGIN PGP": ("encrypted", _PIPE),
+    b"-----BEGIN AGE": ("encrypted", _PIPE),
+    b"age-encryption.org": ("encrypted", _PIPE),
+    b"Salted__": ("encrypted", _PIPE),
     b"PARE": ("an encrypted Parquet file", "decrypt it first"),
     b"SQLite format 3": (
         "a SQLite database",
@@ -297,6 +299,8 @@ def _require_known_name(held: Held, *, packed: bool) -> None:
     last = suffixes[-1] if suffixes else ""
     if packed and last in (*WORKBOOK, *PARQUET):
         raise InputError(f"{held.name} is a compressed {last} file; {_UNPACK}")
+    if last in _ENCRYPTED:
+        raise InputError(f"{held.name} is encrypted; {_PIPE}")
     if last and last not in (*TEXT, *WORKBOOK, *PARQUET):
         raise InputError(
             f"{held.name}: unknown suffix {last}; expected one of {KNOWN}; if it is CSV, rename it to .csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import re
 import sqlite3
 import tarfile
 import zipfile
@@ -19,6 +20,7 @@ import pytest
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.read import open_source
+from bulk_onboard.read.parts import open_part, parts_of
 
 ROW = "0b9cd8d6-52a3-4c4c-8ae6-0f2d4f6d7b01,rt-aaabbbccc1"
 CSV = f"leafUserId,refreshToken\n{ROW}\n".encode()
@@ -182,3 +184,23 @@ def test_a_zip_archive_that_was_written_to_has_changed(tmp_path: Path) -> None:
         assert source.description.compression == "ZIP archive with growers.csv"
         path.write_bytes(zipped(growers_csv=CSV + CSV))
         assert source.changed()
+
+
+def test_a_workbook_or_a_parquet_file_in_a_zip_archive_is_read(tmp_path: Path) -> None:
+    for name, write in {"growers_xlsx": FRAME.to_excel, "growers_parquet": FRAME.to_parquet}.items():
+        inner = tmp_path / name.replace("_", ".")
+        write(inner, index=False)
+        path = tmp_path / "growers.zip"
+        path.write_bytes(zipped(**{name: inner.read_bytes()}))
+        for source in (open_source(path), open_part(parts_of(str(path)).parts[0])):
+            with source:
+                assert source.header == ("leafUserId", "refreshToken")
+                assert [chunk.cells[0].tolist() for chunk in source.chunks([1])] == [["rt-aaabbbccc1"]]
+
+
+def test_a_suffix_helps_where_the_content_does_not(tmp_path: Path) -> None:
+    for name, what in {"growers.csv.gpg": "is encrypted; pipe", "growers.dat": "unknown suffix .dat"}.items():
+        path = tmp_path / name
+        path.write_bytes(CSV)
+        with pytest.raises(InputError, match=re.escape(what)):
+            open_source(path)

@@ -10,6 +10,7 @@ import pytest
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.read import open_source
+from bulk_onboard.read.part import row_ranges
 from bulk_onboard.read.parts import open_part, parts_of
 from bulk_onboard.readers.files import path_columns
 
@@ -146,3 +147,10 @@ def test_a_file_with_a_header_and_no_rows_is_noted() -> None:
     Path("in/b.csv").write_text("leafUserId\n")
     with open_source("in") as source:
         assert source.description.notes == ("b.csv: a header and no rows",)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
+    put("in/provider=raven/part-0.csv")
+    put("in/provider=lindsay/part-0.csv")
+    with open_source("in/*/*.csv") as source:
+        assert "provider=lindsay/part-0.csv from 2, provider=raven/part-0.csv from 4" in row_ranges(source)
