@@ -321,7 +321,10 @@ def _is_quoted_as_a_whole(
     if not matches(header, wanted):
         inner = [row for each in _DELIMITERS for row in _tried(header[:1], each)[:1]]
         return is_blank(header[1:]) and any(matches(row, wanted) > 1 for row in inner)
-    found = [is_blank(row[1:]) and row[0].count(delimiter) >= len(header) - 1 > 0 for row in below]
+    found = [
+        is_blank(row[1:]) and holds_data(row[:1]) and row[0].count(delimiter) >= len(header) - 1 > 0
+        for row in below
+    ]
     return _are_most(found)
 
 

@@ -271,7 +271,7 @@ def _require_text(held: Held, head: bytes) -> None:
         found = next(((what, how) for pattern, what, how in _MARKUP if pattern.search(text)), None)
     if found is None and not head.strip(b"\0") and len(head) > 3:
         found = ("nothing but NUL bytes: perhaps it is not downloaded yet (OneDrive, iCloud)", _FETCH)
-    if found is None and len(head) == _OWNER_FILE and head[0] <= _OWNER_NAME:
+    if found is None and _OWNER_FILE.fullmatch(head):
         found = (
             "a lock file of Microsoft Office, not the file",
             "close the file there, and name the file itself",
@@ -280,8 +280,8 @@ def _require_text(held: Held, head: bytes) -> None:
         raise InputError(f"{held.name} is {found[0]}; {found[1]}. Expected one of {KNOWN}")
 
 
-# What Office writes beside an open file (~$growers.xlsx): a length, and a name in that many bytes.
-_OWNER_FILE, _OWNER_NAME = 165, 54
+# What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
+_OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
 
 
 def _as_text(head: bytes) -> str:
