@@ -213,29 +213,45 @@ def _named_errors(name: str) -> Iterator[None]:
 
 
 def _choose(name: str, book: Book, options: ReadOptions) -> tuple[list[str], list[str]]:
-    """The sheets to read, and the visible ones with content that are not read. Raises InputError."""
-    visible = [sheet for sheet, shown in book.sheets if shown]
-    named = [sheet for sheet in options.sheets if sheet != _ALL]
+    """The sheets to read, and those that are not read: visible ones with content, hidden ones with growers.
+
+    Raises InputError if it is not certain which to read.
+    """
+    wanted, visible = wanted_names(options.mapped), [sheet for sheet, shown in book.sheets if shown]
+    named = [_find(name, book, sheet) for sheet in options.sheets if sheet != _ALL]
+    tops = {sheet: top for sheet, _ in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
+    with_growers = [sheet for sheet, top in tops.items() if _has_growers(top, wanted)]
     if named and _ALL not in options.sheets:
-        chosen = list(dict.fromkeys(_find(name, book, sheet) for sheet in named))
-        return chosen, []
-    if not visible:
+        chosen = named
+    elif visible:
+        chosen = [*_candidates(name, tops, with_growers, visible, options), *named]
+    else:
         raise InputError(f"{name} has no visible sheet; name a hidden one with --sheet")
-    wanted = wanted_names(options.mapped)
-    tops = {sheet: top for sheet in visible if (top := _top(book, sheet)) and not _is_summary(top)}
-    growers = [sheet for sheet, top in tops.items() if _has_growers(top, wanted)]
-    # A header without rows says more than a sheet of notes.
-    by_header = {sheet: not any(matches(row.texts, wanted) for row in top) for sheet, top in tops.items()}
-    others = sorted((sheet for sheet in tops if sheet not in growers), key=by_header.__getitem__)
+    unread = [sheet for sheet in tops if sheet not in chosen and (sheet in visible or sheet in with_growers)]
+    hidden = [f"{sheet} (a hidden sheet)" if sheet not in visible else sheet for sheet in unread]
+    return list(dict.fromkeys(chosen)), hidden
+
+
+def _candidates(
+    name: str,
+    tops: Mapping[str, Sequence[SheetRow]],
+    with_growers: Sequence[str],
+    visible: Sequence[str],
+    options: ReadOptions,
+) -> list[str]:
+    """The visible sheets with growers; else the first one with a known header, or with anything."""
+    growers = [sheet for sheet in with_growers if sheet in visible]
     if len(growers) > 1 and not options.sheets:
         raise InputError(
             f"{name}: several sheets contain growers: {_listed(growers)}; choose with"
             f" --sheet \"{growers[-1]}\" (may be given several times), or read all with --sheet '*'"
         )
-    chosen = [*growers, *(_find(name, book, sheet) for sheet in named)] or others[:1]
-    if not chosen:
+    others = [sheet for sheet in tops if sheet in visible]
+    if not growers and not others:
         raise InputError(f"{name} has nothing in {_listed(visible)}; expected a header and rows")
-    return list(dict.fromkeys(chosen)), [sheet for sheet in others if sheet not in chosen]
+    wanted = wanted_names(options.mapped)
+    known = [sheet for sheet in others if any(matches(row.texts, wanted) for row in tops[sheet])]
+    return growers or (known or others)[:1]
 
 
 def _find(name: str, book: Book, asked: str) -> str:

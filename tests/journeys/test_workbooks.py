@@ -73,6 +73,7 @@ def test_several_sheets_with_growers_are_refused_until_they_are_named(desk: Desk
     found = desk("validate", name, "--sheet", "south", "--sheet", "North", "--json")
     told = json.loads(found.out)
     assert told["input"]["sheets"] == ["South", "North"]
+    assert told["input"]["unreadSheets"] == ["Notes", "Old"]
     assert (told["rows"], told["problems"][0]["rows"]) == (6, [4])
     everything = json.loads(desk("validate", name, "--sheet", "*", "--json").out)
     assert everything["input"]["sheets"] == ["North", "South", "Old"]
