@@ -90,6 +90,7 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Never raises, never shows a traceback."""
+    _open_closed_streams()
     _never_fail_on_a_character()
     # Chunks come and go in threads, and the allocators that Arrow brings along hold on to what each has used:
     # a million rows take a tenth less time and memory with the system's. Read when Arrow is imported.
@@ -105,6 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has left, as in `bulk-onboard providers | head -1`: no reason to complain.
         _discard_output()
         code = ExitCode.OK
+    except OSError as error:
+        _discard_output()
+        code = _complain(f"standard output cannot be written: {error.strerror or error}", ExitCode.STOPPED)
     return int(code)
 
 
@@ -126,8 +130,10 @@ def _run(argv: Sequence[str] | None) -> int:
         result = cli.main(args=argv, prog_name="bulk-onboard", standalone_mode=False)
     except BrokenPipeError:
         raise
-    except SystemExit as end:  # click answers a closed pipe this way
-        raise BrokenPipeError from end
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError) or isinstance(end.__cause__, BrokenPipeError):
+            raise BrokenPipeError from end  # click answers a closed pipe this way
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except click.ClickException as error:
         return _wrong_usage(error)
     except (click.Abort, KeyboardInterrupt):
@@ -179,6 +185,20 @@ def _complain(text: str, code: ExitCode, end: str = ".") -> int:
     with suppress(OSError):
         click.echo(f"bulk-onboard: error: {text if text.endswith(('.', '?')) else f'{text}{end}'}", err=True)
     return code
+
+
+def _open_closed_streams() -> None:
+    """Point standard streams that are closed at nothing.
+
+    Otherwise the next file that is opened, such as the ledger, would take the place of standard error.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def _never_fail_on_a_character() -> None:

@@ -76,8 +76,13 @@ def _named(text: str, option: str) -> str:
 
 
 def _shows_secret(url: str, option: str) -> bool:
-    parts = urlsplit(url)
-    return option == "--ping" or parts.scheme.lower() not in _OPEN or "@" in parts.netloc
+    if option == "--ping":
+        return True
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    return parts.scheme.lower() not in _OPEN or "@" in parts.netloc
 
 
 def _pinged(url: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.errors import UsageError
+from bulk_onboard.errors import OutputError, UsageError
 from bulk_onboard.facts import Fact, Observer, Trouble
 
 if TYPE_CHECKING:
@@ -68,8 +68,19 @@ def tell(result: RunResult, showing: Showing) -> int:
     else:
         say(result.words(min(_LINE, progress.columns(sys.stderr))), err=True)
     if showing.as_json:
-        say(json.dumps(result.summary, indent=2))
+        print_json(result.summary)
     return int(result.exit_code)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print JSON on standard output. Raises OutputError: without it the program that asked has nothing."""
+    try:
+        click.echo(json.dumps(content, indent=2))
+    except BrokenPipeError:
+        return  # the reader has left
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"standard output cannot be written (--json): {reason}") from None
 
 
 def say(text: str, *, err: bool = False) -> None:

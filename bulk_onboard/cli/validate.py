@@ -16,7 +16,7 @@ import click
 
 from bulk_onboard.cli import options, suggest, words
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
-from bulk_onboard.cli.running import opened, require_named, say
+from bulk_onboard.cli.running import opened, print_json, require_named, say
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.errors import OutputError
 from bulk_onboard.facts import Cause
@@ -125,7 +125,10 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
         written = _write(source, found, wanted, None if unwritten else path, settings)
         written = replace(written, unwritten=unwritten)
         ranges = row_ranges(source)
-    say(json.dumps(as_data(found, written), indent=2) if as_json else in_words(found, written))
+    if as_json:
+        print_json(as_data(found, written))
+    else:
+        say(in_words(found, written))
     if ranges:
         say("\n".join(wrap(ranges, _LINE, break_long_words=False)), err=True)
     return found.exit_code

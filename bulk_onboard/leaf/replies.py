@@ -237,9 +237,19 @@ _DENIES = re.compile(
 )
 
 
+# "Refresh token was already used" is about the token; what exists already are credentials.
+_USED_UP = re.compile(
+    r"\balready[\s_-]*(been[\s_-]*)?(used|consumed|exchanged|redeemed|spent|revoked|expired|invalidated|rotated)"
+    r"|(token|code|grant)\w*[^.]{0,40}\b(used|reused|re-used|consumed|expired|revoked)\b|invalid[\s_-]?grant|(re-?)used[\s_-]*token",
+    re.IGNORECASE,
+)
+
+
 def may_exist(reply: Reply) -> bool:
     """Whether a POST was refused because there is something already."""
-    return reply.status in _MAY_EXIST and (reply.status == 409 or _says_exists(reply))
+    return reply.status in _MAY_EXIST and (
+        _says_exists(reply) or (reply.status == 409 and not _is_used_up(reply))
+    )
 
 
 def refusal(reply: Reply, sent: Payload) -> tuple[str, str]:
@@ -297,10 +307,20 @@ def _message(reply: Reply, sent: Payload) -> str:
     return scrub(" · ".join([f"HTTP {reply.status}", *dict.fromkeys(parts)]), sent.values())
 
 
-def _says_exists(reply: Reply) -> bool:
+def _said(reply: Reply) -> str:
     problem = _problem(reply)
-    text = " ".join(str(problem.get(k) or "") for k in ("errorKey", "title", "message", "detail"))
-    return bool(_EXISTS.search(text)) and not _DENIES.search(text)
+    # errorKeys are written in camel case.
+    key = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(problem.get("errorKey") or ""))
+    return " ".join([key, *(str(problem.get(k) or "") for k in ("title", "message", "detail"))])
+
+
+def _is_used_up(reply: Reply) -> bool:
+    return bool(_USED_UP.search(_said(reply)))
+
+
+def _says_exists(reply: Reply) -> bool:
+    text = _said(reply)
+    return bool(_EXISTS.search(text)) and not _DENIES.search(text) and not _USED_UP.search(text)
 
 
 # How an object in UTF-8 begins; in any other encoding there is a zero beside the brace.

@@ -44,7 +44,8 @@ def hold(place: LedgerPlace, patience: Patience | None = None) -> Iterator[Hold]
 def _held(ledger: Path) -> Iterator[None]:
     try:
         _make_folder(ledger.parent)
-        lock = FileLock(f"{ledger}.lock", timeout=0, mode=0o600, thread_local=False)
+        # Of the file itself: two names of one ledger have one lock.
+        lock = FileLock(f"{ledger.resolve()}.lock", timeout=0, mode=0o600, thread_local=False)
         lock.acquire()
     except Timeout:
         with Ledger(ledger) as other:

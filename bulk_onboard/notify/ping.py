@@ -16,7 +16,10 @@ PAUSE = 1.0  # seconds
 
 async def ping(url: Secret, *, well: bool, timeout: float = TIMEOUT, pause: float = PAUSE) -> str | None:  # noqa: ASYNC109
     """Ping once; None, or why it did not get through. Raises nothing, and never shows the URL."""
-    where, reason = URL(url.reveal()), None
+    try:
+        where, reason = URL(url.reveal()), None
+    except ValueError:
+        return "the address is not a URL"
     if not well:
         where = where.with_path(f"{where.path.rstrip('/')}/fail").with_query(where.query)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(timeout)) as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -97,3 +97,14 @@ def make_folder(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Give a folder of reports a .gitignore: growers' results are not to end up in a repository.
+
+    Not where people work: there it would hide files of their own.
+    """
+    if folder.resolve() == Path.cwd() or (folder / ".git").exists():
+        return
+    with suppress(OSError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+        file.write("*\n")

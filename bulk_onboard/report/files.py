@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.report.draft import Draft, drafts
+from bulk_onboard.report.draft import Draft, drafts, keep_out_of_git
 from bulk_onboard.report.rows import COLUMNS
 from bulk_onboard.report.safe import cleaned, harmless, quoted
 from bulk_onboard.texts import bytes_of, flat, joined, only_value, repeated
@@ -47,6 +47,7 @@ def write_results(
         finally:
             for sheet in sheets:
                 sheet.abandon()
+    keep_out_of_git(folder.parent)
     return [draft.path for draft in opened]
 
 

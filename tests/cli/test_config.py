@@ -236,6 +236,23 @@ def test_an_unsafe_base_url_is_refused(url: str, monkeypatch: pytest.MonkeyPatch
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("token", ["Bearer abc.def", "bearer  abc.def", " Authorization: Bearer abc.def "])
+def test_a_token_copied_with_its_scheme_is_recognised(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAF_TOKEN", token)
+    assert load({}).leaf.login.token == Secret("abc.def")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RAVEN_CLIENT_SECRET", "your-client-secret"), ("RAVEN_CLIENT_ID", "TODO")]
+)
+def test_a_stand_in_for_a_setting_is_refused_by_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=f"{name} is a stand-in"):
+        require(load({}), [PROVIDERS["raven"]])
+
+
 def test_what_never_speaks_to_leaf_does_not_mind_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_BASE_URL", "http://api.withleaf.io")
     assert load({}, offline=True).leaf == Settings().leaf

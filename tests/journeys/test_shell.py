@@ -75,6 +75,24 @@ def test_a_reader_that_closes_the_pipe_early_is_not_a_failure(here: Path) -> Non
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@needs_bash
+@pytest.mark.parametrize(
+    ("streams", "code"), [("1>&-", 0), ("2>&-", 0), ("0<&- 1>&- 2>&-", 0), ("--json >/dev/full 2>&-", 5)]
+)
+def test_streams_that_are_closed_or_full_change_nothing_but_what_can_be_read(
+    here: Path, streams: str, code: int
+) -> None:
+    Path("growers.csv").write_text(as_csv(growers(2)))
+    command = f"{sys.executable} -m bulk_onboard run growers.csv --sandbox {streams}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == code
+    [results] = Path("reports").glob("*/results.csv")
+    assert results.read_text().count("created") == 2
+    if code:
+        return
+    assert "Traceback" not in ran.stderr
+
+
 def test_the_secrets_of_standard_input_are_nowhere_in_what_is_printed(desk: Desk) -> None:
     ran = desk("run", "-", "--sandbox", "-v", "--json", stdin=as_csv(growers(3, "refused-")).encode())
     assert (ran.code, PLANTED in ran.out + ran.err) == (1, False)

@@ -188,10 +188,15 @@ def test_a_no_because_something_is_there_says_that_it_exists(status: int, proble
         "no such user exists",
         "the user was not found",
         "bad token",
+        "Refresh token was already used",
+        "The refresh token has already been used",
+        "invalid_grant: refresh token already redeemed",
+        "tokenAlreadyUsed",
     ],
 )
 def test_a_no_because_something_is_missing_is_a_refusal(message: str) -> None:
     assert isinstance(post(400, {"message": message}), Refused)
+    assert isinstance(post(422, {"errorKey": message}), Refused)
 
 
 def test_a_problem_of_jhipster_gives_its_key_and_its_words() -> None:

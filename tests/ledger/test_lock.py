@@ -59,6 +59,16 @@ def test_two_ledgers_do_not_hold_each_other(places: Callable[[], LedgerPlace]) -
         pass
 
 
+def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
+    path, link = tmp_path / "ledger.sqlite3", tmp_path / "elsewhere" / "link.sqlite3"
+    with Ledger(path):
+        pass
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with hold(path), pytest.raises(LedgerBusy), hold(link):
+        pytest.fail("held twice")
+
+
 def test_the_lock_s_file_is_for_the_owner_alone(tmp_path: Path) -> None:
     with hold(tmp_path / "ledger.sqlite3"):
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}

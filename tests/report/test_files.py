@@ -56,6 +56,18 @@ def test_every_format_asked_for_is_written_in_one_pass(tmp_path: Path) -> None:
     assert [json.loads(line)["row"] for line in files[2].read_text().splitlines()] == [2, 3, 4]
 
 
+def test_reports_are_kept_out_of_git_but_nothing_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    (work / "reports").mkdir(parents=True)
+    monkeypatch.chdir(work)
+    for folder in ("reports/run-1", "run-1"):
+        write_results(Path(folder), ["csv"], [page_of("a")])
+    assert (work / "reports" / ".gitignore").read_text() == "*\n"
+    assert not (work / ".gitignore").exists()
+
+
 def test_the_csv_begins_with_the_header_of_the_contract(tmp_path: Path) -> None:
     write_results(tmp_path, ["csv"], [merge(manifest_of([""]), [], "raven")])
     assert (tmp_path / "results.csv").read_bytes().split(b"\n")[0] == HEADER.encode()
