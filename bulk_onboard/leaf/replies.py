@@ -309,9 +309,8 @@ def _message(reply: Reply, sent: Payload) -> str:
 
 def _said(reply: Reply) -> str:
     problem = _problem(reply)
-    # errorKeys are written in camel case.
-    key = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(problem.get("errorKey") or ""))
-    return " ".join([key, *(str(problem.get(k) or "") for k in ("title", "message", "detail"))])
+    text = " ".join(str(problem.get(k) or "") for k in ("errorKey", "title", "message", "detail"))
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)  # keys are written in camel case
 
 
 def _is_used_up(reply: Reply) -> bool:

@@ -106,5 +106,7 @@ def keep_out_of_git(folder: Path) -> None:
     """
     if folder.resolve() == Path.cwd() or (folder / ".git").exists():
         return
-    with suppress(OSError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
-        file.write("*\n")
+    with suppress(OSError):
+        handle = os.open(folder / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write("*\n")

@@ -64,8 +64,8 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_dotenv_file_may_hold_other_programs_settings_and_a_byte_order_mark() -> None:
-    Path(".env").write_bytes(b"\xef\xbb\xbfLEAF_TOKEN=token\nOTHER=1\n")
-    assert load({}).leaf.login.token == Secret("token")
+    Path(".env").write_bytes(b"\xef\xbb\xbfLEAF_TOKEN=tok-1\nOTHER=1\n")
+    assert load({}).leaf.login.token == Secret("tok-1")
 
 
 def test_toml_keys_are_the_options_in_either_case() -> None:
@@ -269,8 +269,8 @@ def test_a_token_that_no_request_can_carry_is_refused(token: str, monkeypatch: p
 def test_a_secret_with_a_line_break_is_refused_and_spaces_around_it_are_taken_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("LEAF_TOKEN", " token\n")
-    assert load({}).leaf.login.token == Secret("token")
+    monkeypatch.setenv("LEAF_TOKEN", " tok-1\n")
+    assert load({}).leaf.login.token == Secret("tok-1")
     monkeypatch.setenv("LEAF_TOKEN", "to\nken")
     with pytest.raises(UsageError, match="LEAF_TOKEN holds a line break") as refused:
         load({})
