@@ -163,6 +163,11 @@ READ = {
     "in a zip.csv": zipped(growers_tsv=CSV.replace(b",", b"\t"), logo_png=b"x"),
     "gz in.zip": zipped(growers_csv_gz=gzip.compress(CSV)),
     "orc.csv": b"ORCID,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
+    "parent.csv": b"PARENT,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
+    "gif.csv": b"GIF8,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
+    "rdx.csv": b"RDX,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
+    "title.csv": b"[2026-11-30 15:36] Export\nleafUserId,refreshToken\n" + ROW.encode() + b"\n",
+    "angles.csv": b"<no>,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
     "from.csv": b"From: here,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
 }
 
