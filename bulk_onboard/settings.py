@@ -108,7 +108,7 @@ class MaxFailures(AtMost):
 
 @dataclass(frozen=True, slots=True)
 class MaxNew(AtMost):
-    """How many of the file's rows may be of growers that the ledger has never met."""
+    """How many of the file's rows may be of growers that are not in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ guards = together(
         "--max-new",
         callback=parsed(parse.max_new),
         metavar="N|N%",
-        help="Send nothing if more rows than this are of growers that the ledger has never met.",
+        help="Send nothing if more rows than this are of growers that are not in the ledger.",
     ),
 )
 

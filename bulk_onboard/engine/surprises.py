@@ -17,7 +17,7 @@ from bulk_onboard.listing import words
 from bulk_onboard.settings import Safety
 from bulk_onboard.validation.columns import PROVIDER
 
-_UNMET = "--max-new is left out: the ledger has met no grower at this Leaf and provider yet"
+_UNMET = "--max-new is ignored: the ledger has no growers of this Leaf and provider yet"
 
 
 def surprises(
@@ -31,9 +31,9 @@ def surprises(
     content: str,
     safety: Safety,
 ) -> list[str]:
-    """What deserves a line before the run goes on. ``content``: the digest of what the file says.
+    """Notes about the file to show before anything is sent. ``content``: the digest of what the file says.
 
-    ``scopes``: of the file's providers, by name; ``new``: counts the growers that the ledger has never met.
+    ``scopes``: of the file's providers, by name; ``new``: counts the growers that are not in the ledger.
 
     Raises StoppedForSafety if the file has too few rows or too many new growers.
     """
@@ -53,7 +53,7 @@ def _same(ledger: Ledger, run_no: int, name: str, content: str) -> str:
     last = history.last(ledger, run_no)
     if last is None or last.content != content:
         return ""
-    return f"{name} says the same of every grower as the last file did (run {last.info.run_id})"
+    return f"{name} has the same rows as the input of the previous run ({last.info.run_id})"
 
 
 def _of_other_owners(ledger: Ledger, run_no: int, scopes: Mapping[str, int]) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _of_other_owners(ledger: Ledger, run_no: int, scopes: Mapping[str, int]) -> 
 
 
 def new_growers(memory: Memory, run_no: int, scopes: Mapping[str, int], wanted: np.ndarray) -> int:
-    """How many growers to do the ledger has never met: neither connected nor tried in vain."""
+    """How many growers to do are not in the ledger: neither connected nor tried in vain."""
     new = 0
     for provider, growers in _to_do(memory, run_no, wanted, next(iter(scopes))):
         known = memory.known(scopes[provider], sorted(growers))
