@@ -57,7 +57,8 @@ def states(scope: int) -> str:
         WHEN deleting != '' AND status IN ({_NOT_CONNECTED}) THEN {State.OPEN}
         WHEN status NOT IN ('{Status.CREATED}', '{Status.EXISTING}') THEN {State.TO_DO}
         WHEN code IN ({_NOT_AS_ASKED}) THEN {State.TO_DO}
-        WHEN code = 'token-changed' OR fingerprint = '{OTHERS}' THEN {State.TOKEN_CHANGED}
+        WHEN fingerprint = '{OTHERS}' OR (code = 'token-changed' AND status = '{Status.EXISTING}')
+        THEN {State.TOKEN_CHANGED}
         WHEN code = 'credentials-gone' THEN {State.GONE}
         ELSE {State.DONE} END AS state,
     health, credential_id"""

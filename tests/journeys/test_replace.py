@@ -58,6 +58,27 @@ def test_healthy_credentials_with_another_token_stay_and_a_dry_run_counts_them(
     assert len((ran.folder / "replaced-events.jsonl").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("rotation", ["before", "later"])
+def test_tokens_that_leaf_exchanges_are_reported_and_never_posted_again(
+    desk: Desk, leaf: Leaf, rotation: str
+) -> None:
+    server = leaf(Behaviour(event_delay=0, unknowns=Unknowns(rotation=rotation)))
+    file = write(growers(3))
+    ran = desk.at(server).run(file)
+    assert (ran.statuses, ran.code, {row["health"] for row in ran.rows}) == ({"created": 3}, 0, {"healthy"})
+    assert {row["code"] for row in desk.run(file).rows} == {"already-onboarded"}
+    elsewhere = desk.run(file, "--if-exists", "replace", "--output", "elsewhere")
+    assert "another token than the file for 3 growers" in " ".join(elsewhere.err.split())
+    (written,) = Path("elsewhere").glob("*/summary.json")
+    causes = json.loads(written.read_text())["causes"]
+    assert [(each["status"], each["code"], each["count"]) for each in causes] == [
+        ("existing", "token-changed", 3)
+    ]
+    assert server.posts == 3
+    assert desk("rollback", ran.folder.name, "--rate", "0", "--yes").code == 0
+    assert not connected(server)
+
+
 LEAVES = [Unknowns(), Unknowns(post_existing="keep"), Unknowns(delete_absent="204", events_absent="list")]
 
 
