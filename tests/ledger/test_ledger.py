@@ -280,7 +280,7 @@ def test_what_was_stored_last_for_a_grower_is_known_whatever_came_of_later_runs(
         run, scope = begin(ledger, run_id)
         entry = outcome(2, "g-1", status, fingerprint)._replace(credential_id=held, credential_created=held)
         ledger.write(run, scope, [], [entry])
-    assert ledger.stored(scope, ["g-1", "g-2"]) == {"g-1": (("c-2", "c-2"), "fp-2")}
+    assert ledger.stored(scope, ["g-1", "g-2"]) == {"g-1": (("c-2", "c-2", False), "fp-2", 0)}
 
 
 # --- the database ---------------------------------------------------------------------------------------
