@@ -67,7 +67,7 @@ def character(c: str) -> str:
 _ERROR = re.compile(r"#(?! )(?:[^\W\d_]|[¡¿/_. ]|(?<=[/.])0)+[!?]?")
 _ERROR_FORMS = re.compile(
     r"##+|#[^\w\s]?[^\W\d][^\d]*(?:/0)?[!?]|#N/A\b.*"
-    rf"|(?:{words.ERROR_PREFIXES})\.?\s?(?::\s?[0-9]{{3}}|[ #]?20[0-9]{{2}})",
+    rf"|(?:{words.ERROR_PREFIXES})\.?\s?(?:[.:]\s?[0-9]{{3}}|[ #]?20[0-9]{{2}})",
     re.IGNORECASE,
 )
 
@@ -103,6 +103,7 @@ _LITERAL = re.compile(r"""([bBuUrRfFnNeExX@$]{1,2})(["']).*\2""", re.DOTALL)
 _CALL = re.compile(r"([A-Za-z_][\w.:$]*)\s?(?:\(.*\)|\[.*\])", re.DOTALL)
 _MARKDOWN = re.compile(r"(\*{1,3}|_{2,3}|~~|`+).+\1|!?\[.*\]\(.*\)", re.DOTALL)
 _LIST_MARK = re.compile(r"(?:[-*+>\u2022\u2013\u2014]|[0-9]{1,2}[.)])\s+\S.*", re.DOTALL)
+_REMARK = re.compile(r"\S+\s+(?:\(.*\)|(?:#|//|--\s).*|\|\s.*)|\S+[,;]\s+\S.*", re.DOTALL)
 _TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
 _BRACKETS = {"{": "}", "[": "]", "(": ")", "<": ">"}
 
@@ -149,6 +150,8 @@ def _spaced(name: str) -> str:
 def _marks(text: str) -> str:
     if _MARKDOWN.fullmatch(text):
         return "has marks of Markdown around it"
+    if _REMARK.fullmatch(text):
+        return "has a remark or another value after it"
     if _LIST_MARK.fullmatch(text):
         return "has a list mark before it"
     if text[0] in QUOTES or text[-1] in QUOTES:

@@ -26,7 +26,7 @@ _OBJECT = re.compile(
     |(?:{words.PACKAGES})(?:\.[A-Za-z_$][\w$`]*)+(?:[\[<(].*[\])>])?  # System.String[], java.lang.Object
     |\[*(?:[A-Za-z_$][\w$]*\.)*L?[A-Za-z_$][\w$.]*;?@[0-9a-f]{{4,16}}   # java.lang.Object@1b6d3586
     |[A-Z]{{3,}}(?:::\w+)*(?:=[A-Z]+)?\(0x[0-9a-f]+\)                   # HASH(0x55d0c8)
-    |(?:Object|Resource)\ id\ \#[0-9]+|%!\w\(.*\)|map\[.*\]|\(\*?[\w.]+\)\(nil\)
+    |(?:Object|Resource)\ id\ \#[0-9]+|%!\w\(.*\)|map\[.*\].*|(?i:null)::[\w ]+|\(\*?[\w.]+\)\(nil\)
     |(?:async\ )?function\b.*|\(.*\)\ =>.*|Promise\s*\{{.*\}}|Symbol\(.*\)
     |(?:character|numeric|logical|integer|list)\(0?\)                 # R""",
     re.VERBOSE | re.DOTALL,
@@ -56,7 +56,7 @@ def stand_in(text: str, *, cautious: bool = False) -> str:
     return "is a note, not a value" if not cautious and _is_note(text) else ""
 
 
-_NOTE_PART = re.compile(r"[^\W\d_][\w'’.\-]*[,.;:!?]*|[0-9][0-9.:/]*|[-–&(]?[^\W\d_]*\)?")
+_NOTE_PART = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-])*[,.;:!?]*|[0-9][0-9.:/]*|[-–&(]?[^\W\d_]*\)?")
 
 
 def _is_note(text: str) -> bool:
