@@ -6,7 +6,7 @@ import codecs
 import csv
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,9 +50,12 @@ def rate(value: str | float) -> float:
     return float(found[1]) / _PER_SECOND[unit]
 
 
-def sheets(value: str | Sequence[str]) -> tuple[str, ...]:
+def sheets(value: object) -> tuple[str, ...]:
     """One name of a sheet or several; ``*`` stands for all."""
-    return (value,) if isinstance(value, str) else tuple(value)
+    names = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError("a sheet is named by a text, such as Growers, or '*' for all")
+    return names
 
 
 def encoding(value: str) -> str:

@@ -17,7 +17,7 @@ from bulk_onboard.cluster.fleet import fleet
 from bulk_onboard.cluster.job import Counted, Done, Errand, Job, Judged, Looked, errands
 from bulk_onboard.cluster.marks import marks_of
 from bulk_onboard.cluster.speaking import Speaking
-from bulk_onboard.domain.input_description import InputDescription
+from bulk_onboard.domain.input_description import InputDescription, require_decision
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
 from bulk_onboard.engine.observe import Observing
@@ -86,6 +86,7 @@ async def onboard(
     Raises as `engine.run.onboard` does, and UsageError for a cluster that is not there.
     """
     assert settings.cluster is not None  # noqa: S101  (narrows the type)
+    require_decision(source.description)
     waiting = Waiting(observer, stop)
     async with begun(source.name, settings, Kind.RUN, source.providers, waiting) as opened:
         run = _Led(settings, opened, Observing(observer, stop or StopSignal(), policy_of(settings).patience))

@@ -43,7 +43,10 @@ def with_rows(source: Source, options: ReadOptions) -> Source:
     if next(source.chunks([], 1), None) is None:
         if holds_data(source.header):
             raise InputError(no_header(source.name))
+        found = source.description
+        left_out = len(found.skipped_lines) + (len(found.hidden_rows) if found.hidden == "skip" else 0)
         message = f"{source.name} has a header but no rows below it"
+        message += f", apart from {left_out:,} skipped or hidden ones" if left_out else ""
         if matches(source.header, wanted_names(options.mapped)):
             raise HeaderWithoutRows(message)
         raise NoRows(f"{source.name} has one line, and it names none of the columns that are needed")

@@ -55,6 +55,7 @@ def test_hidden_rows_are_sent_or_left_out_only_if_that_is_said(
         assert refused.code == 3
         assert "2 rows (rows 3, 5) hidden" in refused.err
         assert "--hidden include" in refused.err
+        assert desk("run", name, "--cluster", "local:1").code == 3
         assert leaf.seen() == []
         assert desk("run", name, "--no-events", "--hidden", "skip").code == 0
         assert set(leaf.held) == {rows[0][0], rows[2][0]}
@@ -85,6 +86,8 @@ def test_several_sheets_with_growers_are_refused_until_they_are_named(desk: Desk
     assert "Rows:      North from row 2, South from row 5, Old from row 8" in shown
     Path("bulk-onboard.toml").write_text('sheet = ["North", "South"]\n')
     assert json.loads(desk("validate", name, "--json").out)["rows"] == 6
+    Path("bulk-onboard.toml").write_text("sheet = 5\n")
+    assert desk("validate", name).code == 2
 
 
 def test_a_sheet_without_a_header_may_hold_growers_too(desk: Desk) -> None:
