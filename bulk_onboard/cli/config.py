@@ -159,8 +159,7 @@ def load(
     if "map" in told and isinstance(columns := file.options.get("map"), Mapping):
         told["map"] = {**columns, **told["map"]}
     options = _validated(Options, {**file.options, **told}, config, told)
-    _refuse_what_needs_ids(options)
-    _refuse_idle_options(options)
+    _refuse_combinations(options)
     try:
         around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
@@ -212,12 +211,9 @@ def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) 
         raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
 
 
-def _refuse_idle_options(options: Options) -> None:
+def _refuse_combinations(options: Options) -> None:
     if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
-
-
-def _refuse_what_needs_ids(options: Options) -> None:
     if options.create_users and options.cluster:
         raise UsageError(
             "--create-users is the work of one process: run without --cluster (or with --no-create-users)"
