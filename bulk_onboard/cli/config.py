@@ -226,10 +226,7 @@ def _refuse_combinations(options: Options) -> None:
 
 
 def _validated(model: type[M], values: Mapping[str, Any], config: Path | None, told: Collection[str]) -> M:
-    """The model. What the command line said was checked there, so what is wrong now stands in the file.
-
-    A caller of the library is the exception: nobody has checked what it said before.
-    """
+    """Build the model; an error names the file, or the option that a caller of the library gave."""
     try:
         return model(**values)
     except ValidationError as error:
