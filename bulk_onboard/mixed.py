@@ -96,6 +96,7 @@ def split(checked: Checked) -> Iterator[Part]:
     for name in dict.fromkeys(names):
         mine = names == name
         its, digests = mine[valid], checked.digests
+        rows = set(checked.frame["row"][mine].tolist()) if checked.uuid_tokens else set()
         prints = checked.prints[its]
         part = Checked(
             checked.frame[mine].reset_index(drop=True),
@@ -105,6 +106,7 @@ def split(checked: Checked) -> Iterator[Part]:
             prints if digests is checked.prints else digests[its],
             checked.warnings,
             checked.problems,
+            uuid_tokens={row: checked.uuid_tokens[row] for row in rows & checked.uuid_tokens.keys()},
         )
         yield Part(name, np.flatnonzero(mine), part)
 
@@ -205,6 +207,7 @@ def _put_together(parts: Sequence[Part]) -> Checked:
         _by_row([part.checked.warnings for part in parts]),
         _by_row([part.checked.problems for part in parts]),
         merge_names(part.checked.names for part in parts),
+        {row: uuid for part in parts for row, uuid in part.checked.uuid_tokens.items()},
     )
 
 

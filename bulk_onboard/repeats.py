@@ -13,7 +13,7 @@ from bulk_onboard.validation.check import Checked
 
 # So many other rows are named in a message.
 _LISTED = 5
-_GRAVEST = ("conflicting-rows", "shared-token", "duplicate")
+_GRAVEST = ("id-as-token", "conflicting-rows", "shared-token", "duplicate")
 
 
 class Sightings(NamedTuple):
@@ -79,6 +79,7 @@ class Repeats:
         """``column``: what holds those bytes."""
         self._column = column
         self._rows, self._ids, self._prints = column(np.int64), column(np.uint64, 2), column(np.uint64)
+        self._uuid_tokens: dict[int, bytes] = {}
         self._digests: Column | None = None  # as long as they are the fingerprints
 
     def add(self, checked: Checked) -> None:
@@ -92,13 +93,24 @@ class Repeats:
         self._rows.add(checked.frame["row"].to_numpy(np.int64)[valid])
         self._ids.add(checked.ids)
         self._prints.add(checked.prints[:, 0])
+        self._uuid_tokens |= checked.uuid_tokens
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
-        found = [of_growers(self._taken(_several(self._ids.values)))]
+        found = [of_growers(self._taken(_several(self._ids.values))), self._ids_as_tokens()]
         if not allow_shared_tokens:
             found.append(of_tokens(self._taken(_several(self._prints.values.reshape(-1, 1)))))
         return findings_of(found)
+
+    def _ids_as_tokens(self) -> Findings:
+        """Rows whose token is the id of another grower, as in a column that is shifted by a row."""
+        if not self._uuid_tokens:
+            return {}
+        tokens = np.frombuffer(b"".join(self._uuid_tokens.values()), np.uint64).reshape(-1, 2)
+        ids = self._ids.values
+        same = {words.tobytes() for words in ids[np.isin(ids[:, 0], tokens[:, 0])]}
+        said = ("invalid", "id-as-token", "the token is the leafUserId of another row")
+        return {row: said for row, uuid in self._uuid_tokens.items() if uuid in same}
 
     def sightings(self) -> Sightings:
         """What was taken in, as one."""

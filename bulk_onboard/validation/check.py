@@ -6,7 +6,7 @@ No message contains the value of a field, except of leafUserId if it is a number
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import repeat
 
@@ -21,7 +21,7 @@ from bulk_onboard.texts import has_capitals, hex_texts, repeated, uuid_words
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns, normal
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.ids import UUID_PATTERN, check_id, shown
+from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, check_id, shown, uuids_of
 from bulk_onboard.validation.rules import (
     Cell,
     Finding,
@@ -56,7 +56,7 @@ class Checked:
     rows the grower, the fingerprint, and one over all of the payload, to recognise exact repeats.
     ``warnings``: row, code, column, message. ``problems``: the same of all that is wrong, cell by cell, where
     ``frame`` has the first problem of each row. ``names``: column -> how many of some tokens look like
-    names, and how many were examined.
+    names, and how many were examined. ``uuid_tokens``: row -> the UUID that a valid row has as a token.
     """
 
     frame: pd.DataFrame
@@ -67,6 +67,7 @@ class Checked:
     warnings: pd.DataFrame
     problems: pd.DataFrame
     names: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    uuid_tokens: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,14 @@ def check(
             same = _same_as_id(cells[name], cells[LEAF_USER_ID])
             book.mark(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), columns.names[name])
     tokens = (f for f in provider.grower_fields if f.kind is Kind.TOKEN and f.name in cells)
-    names = {columns.names[f.name]: _sample_names(cells[f.name]) for f in tokens}
-    return _checked(chunk, columns, provider, fingerprints, book, pd.DataFrame(cells), words, names)
+    names: dict[str, tuple[int, int]] = {}
+    uuids: dict[int, bytes] = {}
+    for name in [f.name for f in tokens]:
+        names[columns.names[name]] = _sample_names(cells[name])
+        few = np.flatnonzero((cells[name].str.len() == UUID_LENGTH).to_numpy(bool) & book.fine)
+        uuids |= uuids_of(chunk.numbers[few].tolist(), cells[name].iloc[few].tolist())
+    checked = _checked(chunk, columns, provider, fingerprints, book, pd.DataFrame(cells), words)
+    return replace(checked, names=names, uuid_tokens=uuids)
 
 
 def check_users(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -336,7 +343,6 @@ def _checked(  # noqa: PLR0917
     book: _Book,
     cells: pd.DataFrame,
     words: np.ndarray | None,
-    names: Mapping[str, tuple[int, int]],
 ) -> Checked:
     valid = book.fine
     payload = cells.drop(columns=LEAF_USER_ID)
@@ -352,7 +358,7 @@ def _checked(  # noqa: PLR0917
     elif not valid.all():
         words = words[valid]
     table = pd.DataFrame(frame)
-    return Checked(table, payload, words, prints, digests, book.warnings(), book.problems(), names)
+    return Checked(table, payload, words, prints, digests, book.warnings(), book.problems())
 
 
 def _fingerprints(

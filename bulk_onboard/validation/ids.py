@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from bulk_onboard.validation.stand_ins import stand_in
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN.strip("^$"))
+UUID_LENGTH = 36
 _BETWEEN = r"([\W_]{0,3})"
 _SPELLED = re.compile(
     r"(?P<before>[\W_]*(?:(?:urn|uuid|guid|id|leaf ?user ?id|0x)[\W_]*){0,3})"
@@ -82,6 +84,12 @@ def _reason(value: str) -> str:
     if re.fullmatch(r"[0-9A-Fa-f-]{20,}", value) and len(digits := value.replace("-", "")) != 32:
         said = f"{said}: it has {len(digits)} hexadecimal digits instead of 32"
     return f"{said}: {seen}" if seen and ":" not in said else f"{said} ({seen})" if seen else said
+
+
+def uuids_of(rows: Iterable[int], texts: Iterable[str]) -> dict[int, bytes]:
+    """Row -> its text as a UUID, for the texts that are one."""
+    found = zip(rows, texts, strict=True)
+    return {row: UUID(text).bytes for row, text in found if _UUID.fullmatch(text)}
 
 
 def shown(text: str) -> str:

@@ -168,9 +168,10 @@ def test_a_field_that_is_not_required_may_be_blank() -> None:
     assert judge((IDS[0], "t", "STAGE", ""), header=header, provider=MIXED_KINDS).codes == {2: ""}
 
 
-def test_the_id_of_the_row_is_not_its_token_and_another_uuid_may_be() -> None:
-    found = judge((IDS[0], IDS[0].upper()), (IDS[1], IDS[2]))
-    assert found.codes == {2: "id-as-token", 3: ""}
+def test_an_id_of_the_file_is_not_a_token_and_another_uuid_may_be() -> None:
+    rows = [(IDS[0], IDS[0].upper()), (IDS[1], IDS[9]), (IDS[2], IDS[3].upper()), (IDS[3], "t-1")]
+    for size in (1, 50):
+        assert judge(*rows, size=size).codes == {2: "id-as-token", 3: "", 4: "id-as-token", 5: ""}
 
 
 def test_a_secret_that_depends_on_a_guessed_encoding_is_invalid_until_the_encoding_is_stated() -> None:
