@@ -38,8 +38,8 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What stands at the end of a row: the codes, and in words what is wrong and what to do."""
+class RowNote:
+    """The note at the end of a row: the codes, and in words what is wrong and what to do."""
 
     problem: str
     detail: str
@@ -50,7 +50,7 @@ class Marks:
     """All marks, by row; the words for the rows that need them; and the codes that got too many for notes."""
 
     cells: tuple[Mark, ...]
-    rows: Mapping[int, Told]
+    rows: Mapping[int, RowNote]
     shortened: tuple[str, ...]
 
 
@@ -65,18 +65,18 @@ def marks(found: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
         text = words(code, message, column)
         used[code] += 1
         for i, at in enumerate(wanted(code, column)):
-            before, told = drawn.get((row, at), (gravity, []))
+            before, texts = drawn.get((row, at), (gravity, []))
             if not i and used[code] <= notes:
-                told.append(text)
-            drawn[row, at] = max(before, gravity), told
+                texts.append(text)
+            drawn[row, at] = max(before, gravity), texts
         if gravity is not Gravity.CLEANED:
             rows.setdefault(row, []).append((code, text))
     cells = (
-        Mark(row, at, gravity, "\n".join(told))
-        for (row, at), (gravity, told) in sorted(drawn.items(), key=_place)
+        Mark(row, at, gravity, "\n".join(texts))
+        for (row, at), (gravity, texts) in sorted(drawn.items(), key=_place)
     )
     shortened = tuple(code for code, count in used.items() if count > notes)
-    return Marks(tuple(cells), {row: _told(each) for row, each in sorted(rows.items())}, shortened)
+    return Marks(tuple(cells), {row: _row_note(each) for row, each in sorted(rows.items())}, shortened)
 
 
 def words(code: str, message: str, column: str = "") -> str:
@@ -132,6 +132,6 @@ class _columns:  # noqa: N801  (a function that remembers the positions)
         return self._by_code.get(code, self._all)
 
 
-def _told(lines: Sequence[tuple[str, str]]) -> Told:
+def _row_note(lines: Sequence[tuple[str, str]]) -> RowNote:
     problem = "; ".join(dict.fromkeys(code for code, _ in lines))
-    return Told(problem, " ".join(dict.fromkeys(text for _, text in lines)))
+    return RowNote(problem, " ".join(dict.fromkeys(text for _, text in lines)))

@@ -1,4 +1,4 @@
-"""Workbooks for people: the owner's own with the problems marked in it, and the empty one to fill in.
+"""Workbooks for people: the original with its problems marked, and an empty one to fill in.
 
 They are written to an open file; whose name, rights and place it has is the caller's business.
 """

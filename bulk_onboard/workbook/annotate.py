@@ -1,4 +1,4 @@
-"""Findings -> a workbook: the owner's own where that can be kept, else a new one with the same rows."""
+"""Findings -> a workbook: the original where it can be preserved, else a new one with the same rows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SheetPlace:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The owner's workbook, its sheets that were read, and what gives the stored results of its formulas."""
+    """The original workbook, its sheets that were read, and what gives the stored results of its formulas."""
 
     file: BinaryIO
     sheets: Sequence[SheetPlace]
@@ -71,8 +71,8 @@ def annotate(
     """Write the annotated workbook.
 
     ``rows``: every column of the file, from the start; read where a new workbook has to be made;
-    ``commands``: whether it is the owner's own workbook -> how to check and run it next; ``macros``:
-    whether the file may hold the owner's macros, as an .xlsm may. Raises UsageError if the rows are more than
+    ``commands``: whether it is the original workbook -> how to check and run it next; ``macros``:
+    whether the file may hold the original's macros, as an .xlsm may. Raises UsageError if the rows are more than
     a sheet holds.
     """
     all_marks = marks(found)
@@ -94,7 +94,7 @@ def _kept(
     *,
     macros: bool,
 ) -> Annotated:
-    """The owner's own workbook, marked. Raises CannotPreserve with nothing written if that cannot be done."""
+    """Mark the original workbook. Raises CannotPreserve with nothing written if that cannot be done."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are for programmers; what is lost is said in words

@@ -27,7 +27,7 @@ _COLOURS = frozenset(fill.start_color.rgb for fill in FILLS.values())
 
 
 def mark(sheet: Worksheet, marks: Marks, header_row: int, width: int) -> None:
-    """Mark the cells of a sheet whose header of ``width`` columns stands in ``header_row``."""
+    """Mark the cells of a sheet whose header of ``width`` columns is in ``header_row``."""
     column = _ours(sheet, header_row)
     if column is None:
         column = _free_column(sheet, header_row, width)
@@ -89,8 +89,8 @@ def _columns(sheet: Worksheet, marks: Marks, header_row: int, column: int) -> No
         head.alignment = copy(model.alignment)
         _own_width(sheet, at, width)
     sheet.cell(header_row, column).comment = comment(_FILTER)
-    for row, told in marks.rows.items():
-        for at, text in enumerate((told.problem, told.detail), column):
+    for row, note in marks.rows.items():
+        for at, text in enumerate((note.problem, note.detail), column):
             cell = sheet.cell(row, at, escaped(text))
             cell.data_type, cell.alignment = "s", TOP
 
@@ -122,7 +122,7 @@ def _part(sheet: Worksheet, wide: ColumnDimension, low: int, high: int) -> Colum
 
 
 def _filter(sheet: Worksheet, header_row: int, width: int, column: int) -> None:
-    """A filter over all columns, ours included; the owner's own is made wider and stays as it is set."""
+    """A filter over all columns, ours included; an existing one is widened and keeps its settings."""
     last = max(sheet.max_row, header_row + 1)
     for table in sheet.tables.values():
         left, top, right, bottom = range_boundaries(table.ref)

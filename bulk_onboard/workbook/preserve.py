@@ -1,4 +1,4 @@
-"""The owner's own workbook, opened to be marked; and what of it openpyxl cannot keep."""
+"""Open the original workbook for marking, and find out what of it openpyxl cannot keep."""
 
 from __future__ import annotations
 

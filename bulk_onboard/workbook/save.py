@@ -33,7 +33,7 @@ def save(book: Workbook, out: BinaryIO, results: Mapping[str, Results] | None = 
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
             _Writer(book, archive, results or {}).write_data()
     finally:
-        if book.vba_archive:  # nobody else closes it, and the collector may find its memory gone first
+        if book.vba_archive:  # openpyxl leaves it open
             book.vba_archive.close()
 
 

@@ -36,7 +36,7 @@ LINE_HEIGHT = 15.5
 
 
 def heighten(sheet: Worksheet, row: int, lines: int) -> None:
-    """Room for so many lines; not every program makes it by itself."""
+    """Make a row high enough for this many lines; not every program does so by itself."""
     held = sheet.row_dimensions[row]
     held.height = max(held.height or 0, LINE_HEIGHT * lines + 2)
 
