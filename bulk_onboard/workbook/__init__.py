@@ -1,6 +1,6 @@
 """Workbooks for people: the original with its problems marked, and an empty one to fill in.
 
-They are written to an open file; whose name, rights and place it has is the caller's business.
+They are written to an open file; the caller decides about its name, permissions and place.
 """
 
 from bulk_onboard.workbook.annotate import Place, SheetPlace, annotate

@@ -72,8 +72,8 @@ def annotate(
 
     ``rows``: every column of the file, from the start; read where a new workbook has to be made;
     ``commands``: whether it is the original workbook -> how to check and run it next; ``macros``:
-    whether the file may hold the original's macros, as an .xlsm may. Raises UsageError if the rows are more than
-    a sheet holds.
+    whether the file may hold the original's macros, as an .xlsm may. Raises UsageError if the rows are more
+    than a sheet holds.
     """
     all_marks = marks(found)
     if place is None:
