@@ -113,7 +113,7 @@ def match_header(
     problems += search.problems
     problems += _doubled(header, fields | ({} if by_provider is None else {PROVIDER: by_provider}))
     kept = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
-    if problems and not fields and holds_data(header):
+    if problems and not fields and (holds_data(header) or _is_nameless(header[:MOST])):
         grower_fields = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
         raise InputError(no_header(name, [LEAF_USER_ID, *grower_fields]))
     if problems:
@@ -180,6 +180,13 @@ def _is_mappable(header: Sequence[str], at: int) -> bool:
 def holds_data(header: Sequence[str]) -> bool:
     """Whether a row contains a UUID, so that it is a row of growers rather than of names."""
     return any(UUID.search(cell) for cell in header)
+
+
+def _is_nameless(header: Sequence[str]) -> bool:
+    """Whether a cell is a value, such as an email address, and none is surely a name."""
+    return any(map(may_be_value, header)) and not any(
+        resembles_field(cell) or is_plain_name(cell) for cell in header if cell
+    )
 
 
 def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:

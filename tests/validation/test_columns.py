@@ -176,8 +176,9 @@ def test_data_in_place_of_a_header_is_not_shown(cell: str) -> None:
     assert cell[:8] not in refusal("Name", cell)
 
 
-def test_a_file_that_begins_with_a_grower_has_no_header() -> None:
-    told = refusal("d3b81ebe-3584-4127-9689-e655b8731c15", "planted-token")
+@pytest.mark.parametrize("first", ["d3b81ebe-3584-4127-9689-e655b8731c15", "ann@example.com"])
+def test_a_file_that_begins_with_a_grower_has_no_header(first: str) -> None:
+    told = refusal(first, "planted-token-1")
     assert told == (
         "growers.csv has no header: its first row holds data."
         " Add a row with column names above it: leafUserId, refreshToken"
