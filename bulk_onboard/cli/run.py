@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -16,6 +19,7 @@ from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult
+    from bulk_onboard.facts import About
     from bulk_onboard.settings import Settings
 
 _EPILOG = """\b
@@ -46,6 +50,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 @options.plan
 @options.safety
 @options.guards
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before writing to a real Leaf.")
 @options.events
 @options.output
 @options.night
@@ -54,6 +59,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 def command(
     file: str,
     *,
+    yes: bool,
     config: Path | None,
     as_json: bool,
     log_format: str,
@@ -72,7 +78,8 @@ def command(
     settings = load(given, config)
     showing = Showing(as_json, log_format, verbose, quiet)
     if settings.cluster is None:
-        return run_file(file, settings, showing)
+        confirm = None if yes else confirmation(settings)
+        return run_file(file, settings, showing, partial(_onboarded, confirm=confirm))
     from bulk_onboard.cli.clustered import clustered  # noqa: PLC0415  (only with --cluster)
 
     return run_file(file, settings, showing, clustered(given, config))
@@ -114,10 +121,34 @@ def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, sho
         raise StoppedForSafety(f"{error}; {expected}. Nothing was sent") from None
 
 
-def _onboarded(file: str, settings: Settings, showing: Showing) -> RunResult:
+def confirmation(settings: Settings) -> Callable[[About], bool] | None:
+    """Return what asks a person before the first write to a real Leaf, None if nobody is to be asked."""
+    from bulk_onboard.cli.parse import is_this_machine  # noqa: PLC0415
+
+    host = urlsplit(settings.leaf.base_url).hostname or ""
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return None if settings.sandbox or is_this_machine(host) or not is_terminal else _agrees
+
+
+def _agrees(about: About) -> bool:
+    growers = "1 grower" if about.to_do == 1 else f"{about.to_do:,} growers"
+    environment = f" ({', '.join(sorted(about.environments))})" if about.environments else ""
+    what = f"Store credentials of {growers} at {about.leaf} as {about.owner}"
+    try:
+        return click.confirm(f"{what}, provider {about.provider}{environment}?", err=True)
+    except click.Abort:
+        return False
+
+
+def _onboarded(
+    file: str, settings: Settings, showing: Showing, *, confirm: Callable[[About], bool] | None = None
+) -> RunResult:
     from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine.run import onboard  # noqa: PLC0415
 
     with opened(file, settings.input) as source:
         reading = reading_with_settings(source, settings)
-        return driven(lambda observer, stop: onboard(source, settings, observer, stop, reading), showing)
+        return driven(
+            lambda observer, stop: onboard(source, settings, observer, stop, reading, confirm=confirm),
+            showing,
+        )

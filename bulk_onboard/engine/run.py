@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import new_growers, surprises
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.errors import BulkOnboardError, InputError, UsageError
+from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError, UsageError
 from bulk_onboard.facts import (
     About,
     Begun,
@@ -72,6 +73,8 @@ __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
 
 # What is to be done when there is a connection to Leaf.
 Work = Callable[[Phases], Awaitable[None]]
+# Whether a person agrees to what is about to be written to Leaf.
+Confirm = Callable[[About], bool]
 
 
 async def onboard(
@@ -80,11 +83,14 @@ async def onboard(
     observer: Observer,
     stop: StopSignal | None = None,
     reading: Reading | None = None,
+    *,
+    confirm: Confirm | None = None,
 ) -> RunResult:
     """Onboard every row of the source that is not onboarded yet, check events, write the report.
 
     Or only find out what that would do, or do only what was found out, as the settings say.
-    ``reading``: what `reading_of` says of both, if that is known already.
+    ``reading``: what `reading_of` says of both, if that is known already. ``confirm`` is asked in a thread,
+    before anything is written to Leaf; if it says no, nothing is.
     Raises InputError if the file cannot be used, LedgerBusy if another run holds the ledger, LedgerError,
     OutputError. A refused login or an early stop is no exception but the result's exit code.
     """
@@ -98,6 +104,8 @@ async def onboard(
         run = _Run(settings, opened, observer, stop)
         scan, found = await run.survey(source, reading, plan)
         phases = run.through(scan, found) if run.has_questions(found) else None
+        if confirm and len(found.wanted) and not settings.dry_run:
+            await run.require_confirmation(confirm, len(found.wanted))
         await run.work(phases, len(found.wanted))
         return await run.report()
 
@@ -279,24 +287,49 @@ class _Run:
         unwell = settings.events.check and found.unwell
         return bool(len(found.wanted) or unwell or settings.dry_run or settings.plan)
 
+    def _about(self, to_do: int) -> About:
+        info = self._info
+        return About(
+            info.run_id,
+            self._place.shown,
+            info.owner,
+            info.provider,
+            to_do,
+            self._settings.pace.rate,
+            info.environments,
+            self._settings.dry_run,
+        )
+
+    async def require_confirmation(self, confirm: Confirm, to_do: int) -> None:
+        """Stop the run unless a person agrees to it. A signal to stop is not kept waiting for the answer."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop, about = asyncio.get_running_loop(), self._about(to_do)
+
+        def take(agreed: bool) -> None:
+            if not answer.done():
+                answer.set_result(agreed)
+
+        def ask() -> None:
+            agreed = confirm(about)
+            with suppress(RuntimeError):  # the run has ended meanwhile
+                loop.call_soon_threadsafe(take, agreed)
+
+        # Not of a pool: the end of the process must not wait for a key to be pressed.
+        threading.Thread(target=ask, daemon=True).start()
+        while not answer.done() and not self._stop.draining:
+            await asyncio.wait([answer], timeout=0.2)
+        if not (answer.done() and answer.result()):
+            self._stop.drain("not confirmed; nothing was sent", ExitCode.INTERRUPTED)
+
     async def work(self, phases: Work | None, to_do: int) -> None:
         """Contact Leaf, then go through the phases. What stops them ends up in the run's info.
 
         ``phases`` None: there is nothing to do, but a login that is refused would be noticed too late.
         """
         info = self._info
-        self._facts(
-            About(
-                info.run_id,
-                self._place.shown,
-                info.owner,
-                info.provider,
-                to_do,
-                self._settings.pace.rate,
-                info.environments,
-                self._settings.dry_run,
-            )
-        )
+        self._facts(self._about(to_do))
+        if self._stop.draining:
+            return
         from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the file is known to be good)
 
         rate = rate_below(self._settings.pace.rate)
