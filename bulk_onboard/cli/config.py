@@ -31,7 +31,6 @@ from bulk_onboard.cli import config_file, night, parse, stored
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
-from bulk_onboard.validation.stand_ins import stand_in
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -326,7 +325,7 @@ def _token(given: SecretStr | None) -> Secret | None:
     text = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", token.reveal(), flags=re.IGNORECASE)
     if not re.fullmatch(r"[!-~]+", text):
         raise UsageError("LEAF_TOKEN holds a character that is in no token, such as “; was it copied whole?")
-    _refuse_stand_in("LEAF_TOKEN", text)
+    parse.refuse_stand_in("LEAF_TOKEN", text)
     return Secret(text)
 
 
@@ -341,18 +340,12 @@ def _refuse_control_characters(name: str, text: str) -> None:
         raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")
 
 
-def _refuse_stand_in(name: str, text: str) -> None:
-    """What a sample or a template has in the place of a value would be sent for every grower."""
-    if text and stand_in(text):
-        raise UsageError(f"{name} is a stand-in (such as your-secret or TODO), not a value; set the real one")
-
-
 def _refuse_unusable(settings: s.Settings, provider: Provider) -> None:
     """App fields that could never be sent. No value is told: it may be a secret in the wrong place."""
     for field in provider.app_fields:
         text = secret.reveal() if (secret := settings.app_of(provider.name).get(field.name)) else ""
         _refuse_control_characters(provider.setting(field), text)
-        _refuse_stand_in(provider.setting(field), text)
+        parse.refuse_stand_in(provider.setting(field), text)
         if text and field.allowed and text not in field.allowed:
             raise UsageError(f"{provider.setting(field)} is neither {' nor '.join(field.allowed)}")
 

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from bulk_onboard.cli.ledger_url import postgres_url
 from bulk_onboard.domain.providers import Providers, find
 from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
+from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
+from bulk_onboard.validation.stand_ins import stand_in
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
 # Codecs that are notations rather than encodings of text files.
@@ -230,3 +232,9 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def refuse_stand_in(name: str, text: str) -> None:
+    """What a sample or a template has in the place of a value would be sent for every grower."""
+    if text and stand_in(text):
+        raise UsageError(f"{name} is a stand-in (such as your-secret or TODO), not a value; set the real one")

@@ -21,6 +21,7 @@ from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, aside, history
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.newcomers import enrolled
+from bulk_onboard.model import Requests
 from bulk_onboard.plan import COLUMNS
 from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_plan, write_results
@@ -71,6 +72,19 @@ def ended(info: RunInfo, stop: StopSignal) -> RunInfo:
         stop_reason=stop.reason,
         interrupted=interrupted,
         exit_code=int(stop.exit_code) if stop.exit_code and not interrupted else None,
+    )
+
+
+def checked_again(info: RunInfo) -> RunInfo:
+    """A run that has ended, for the time of a check: that has a beginning, requests and an end of its own."""
+    return replace(
+        info,
+        started_at=utc_now(),
+        finished_at=None,
+        requests=Requests(),
+        stop_reason=None,
+        interrupted=False,
+        exit_code=None,
     )
 
 

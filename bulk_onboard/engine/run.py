@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,14 @@ import pandas as pd
 from bulk_onboard.ascending import without
 from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine import heap
-from bulk_onboard.engine.closing import RunResult, aged_pages, ended, write, write_put_aside
+from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write, write_put_aside
+from bulk_onboard.engine.confirm import Confirm, is_confirmed
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import apart, in_flight_of, rate_below
 from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import UNGUIDED, utc_now
+from bulk_onboard.engine.onboard import UNGUIDED
 from bulk_onboard.engine.opening import (
     Opened,
     Waiting,
@@ -49,7 +49,6 @@ from bulk_onboard.facts import (
     Kind,
     Note,
     Observer,
-    RunInfo,
     Scanned,
     Slowed,
     Trouble,
@@ -57,7 +56,7 @@ from bulk_onboard.facts import (
 from bulk_onboard.foresee import asking
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.newcomers import Register
-from bulk_onboard.model import IfExists, Recorded, Requests
+from bulk_onboard.model import IfExists, Recorded
 from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan, plan_of
@@ -73,8 +72,6 @@ __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
 
 # What is to be done when there is a connection to Leaf.
 Work = Callable[[Phases], Awaitable[None]]
-# Whether a person agrees to what is about to be written to Leaf.
-Confirm = Callable[[About], bool]
 
 
 async def onboard(
@@ -105,7 +102,7 @@ async def onboard(
         scan, found = await run.survey(source, reading, plan)
         phases = run.through(scan, found) if run.has_questions(found) else None
         if confirm and len(found.wanted) and not settings.dry_run:
-            await run.require_confirmation(confirm, len(found.wanted))
+            await run.require(confirm, len(found.wanted))
         await run.work(phases, len(found.wanted))
         return await run.report()
 
@@ -164,7 +161,7 @@ class _Run:
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._before = opened.info if opened.info.finished_at else None
         if self._before:
-            self._info = _looked_at_again(opened.info)
+            self._info = checked_again(opened.info)
         self._providers = providers_of(self._info, settings.providers)
         owner = (self._info.leaf, self._info.owner)
         self._scope = self._ledger.scope(*owner, self._info.provider)
@@ -300,25 +297,9 @@ class _Run:
             self._settings.dry_run,
         )
 
-    async def require_confirmation(self, confirm: Confirm, to_do: int) -> None:
-        """Stop the run unless a person agrees to it. A signal to stop is not kept waiting for the answer."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        loop, about = asyncio.get_running_loop(), self._about(to_do)
-
-        def take(agreed: bool) -> None:
-            if not answer.done():
-                answer.set_result(agreed)
-
-        def ask() -> None:
-            agreed = confirm(about)
-            with suppress(RuntimeError):  # the run has ended meanwhile
-                loop.call_soon_threadsafe(take, agreed)
-
-        # Not of a pool: the end of the process must not wait for a key to be pressed.
-        threading.Thread(target=ask, daemon=True).start()
-        while not answer.done() and not self._stop.draining:
-            await asyncio.wait([answer], timeout=0.2)
-        if not (answer.done() and answer.result()):
+    async def require(self, confirm: Confirm, to_do: int) -> None:
+        """Stop the run unless a person agrees to it."""
+        if not await is_confirmed(confirm, self._about(to_do), self._stop):
             self._stop.drain("not confirmed; nothing was sent", ExitCode.INTERRUPTED)
 
     async def work(self, phases: Work | None, to_do: int) -> None:
@@ -381,8 +362,7 @@ class _Run:
             self._info = replace(self._info, requests=sent, traffic=pace.traffic())
 
     def _recorded_event(self, entry: Entry) -> RecordedEvent | None:
-        scope = self._scopes.get(entry.provider, self._scope)
-        return self._ledger.recorded_event(scope, entry.leaf_user_id)
+        return self._ledger.recorded_event(self._scopes.get(entry.provider, self._scope), entry.leaf_user_id)
 
     @asynccontextmanager
     async def _reception(self, client: LeafClient) -> AsyncIterator[Reception | None]:
@@ -413,16 +393,3 @@ class _Run:
         output = self._settings.output
         write_put_aside(self._ledger, output)
         return write(self._ledger, self._run_no, self._info, output, self._before, content=self._content)
-
-
-def _looked_at_again(info: RunInfo) -> RunInfo:
-    """A run that has ended, for the time of a check: that has a beginning, requests and an end of its own."""
-    return replace(
-        info,
-        started_at=utc_now(),
-        finished_at=None,
-        requests=Requests(),
-        stop_reason=None,
-        interrupted=False,
-        exit_code=None,
-    )

@@ -17,13 +17,14 @@ from yarl import URL
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.domain.turns import Turns, Urgency
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf import enrolling, replies, user_pages
+from bulk_onboard.leaf import contact_replies, enrolling, user_pages
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
 from bulk_onboard.leaf.availability import Availability
 from bulk_onboard.leaf.calls import Calls
+from bulk_onboard.leaf.contact_replies import Misdirected
 from bulk_onboard.leaf.courier import Courier
 from bulk_onboard.leaf.lines import Lines
-from bulk_onboard.leaf.replies import Misdirected, Reply
+from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.request import NotValidError, Request, Sent, unheard
 from bulk_onboard.leaf.wire import LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
@@ -167,7 +168,7 @@ class LeafClient:
 
     def _small_request(self) -> Request[ContactVerdict]:
         target = self._asked({"page": "0", "size": "1"})
-        return Request("GET", target, replies.after_contact, urgency=Urgency.COMPLETE)
+        return Request("GET", target, contact_replies.after_contact, urgency=Urgency.COMPLETE)
 
     async def _serves(self, token: Secret) -> bool | None:
         """Whether Leaf serves a small request with this token; None if it does not say."""
@@ -343,7 +344,7 @@ class LeafClient:
         request = Request(
             "POST",
             f"{self._prefix}/api/authenticate",
-            replies.after_login,
+            contact_replies.after_login,
             body=body,
             urgency=Urgency.COMPLETE,
         )

@@ -15,14 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.leaf.comparison import Fields
+from bulk_onboard.leaf.contact_replies import Misdirected, after_login
 from bulk_onboard.leaf.replies import (
-    Misdirected,
     Reply,
     TooLarge,
     after_delete,
     after_events,
     after_get,
-    after_login,
     after_post,
     parsed,
     retry_after,
