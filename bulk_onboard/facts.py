@@ -84,9 +84,10 @@ LEFT_WITHOUT_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class LeftWithout:
-    """Growers that have no credentials, or may have none, because a replacement was interrupted."""
+    """Growers that have no credentials, or may have none, because these runs ended amid replacing them."""
 
     growers: int
+    run_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,11 +130,11 @@ def announcement(fact: Fact) -> str | None:
             return about(fact)
         case AboutToDelete():
             return about_to_delete(fact)
-        case LeftWithout(count):
+        case LeftWithout(count, run_ids):
             are = "grower was" if count == 1 else "growers were"
-            return (
-                f"{count:,} {are} left without credentials by an earlier run, or may be; {LEFT_WITHOUT_HINT}"
-            )
+            more = f" and {len(run_ids) - 1:,} others" if len(run_ids) > 1 else ""
+            said = f"{count:,} {are} left without credentials by run {run_ids[0]}{more}, or may be"
+            return f"{said}; {LEFT_WITHOUT_HINT}"
         case Asking(_, why):
             return why
         case Held(seconds):

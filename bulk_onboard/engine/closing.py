@@ -177,7 +177,8 @@ def _plan(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
         entries = ledger.entries(run_no, int(rows.iloc[0]), int(rows.iloc[-1]))
         created = {entry.row: entry.credential_created for entry in entries}
         told = page.rename(columns={"status": "action"}).assign(leaf=info.leaf, apiOwner=info.owner)
-        yield told.assign(createdTime=rows.map(created).fillna("").astype("str"))[list(COLUMNS)]
+        times = [created.get(row, "") for row in rows.tolist()]
+        yield told.assign(createdTime=pd.Series(times, told.index, dtype="str"))[list(COLUMNS)]
 
 
 def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:

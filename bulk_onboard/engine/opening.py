@@ -157,7 +157,7 @@ async def undoing(
 def report_left_without(ledger: Ledger, info: RunInfo, observer: Observer) -> None:
     """Say at once which growers of this Leaf and API owner an earlier run left without credentials."""
     if left := left_without(ledger, info):
-        observer(LeftWithout(len(left)))
+        observer(LeftWithout(len(left), tuple(dict.fromkeys(each.run_id for each in left))))
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
