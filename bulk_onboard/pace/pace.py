@@ -11,6 +11,7 @@ from bulk_onboard.model import (
 )
 from bulk_onboard.pace.answers import Answers
 from bulk_onboard.pace.ceiling import Ceiling
+from bulk_onboard.pace.chance import Chance
 from bulk_onboard.pace.meter import Meter
 from bulk_onboard.pace.pauses import Pauses
 from bulk_onboard.pace.probe import ENOUGH, Refusal
@@ -18,6 +19,8 @@ from bulk_onboard.pace.search import Search
 
 # Who waits longer than this for a turn, in seconds, waits because of the rate.
 WAIT = 0.001
+# A refusal so many seconds after a pause may be by chance: a limit that is not far below the rate takes more.
+SOON, FEWEST = 0.1, 10  # seconds, requests
 # A gap between two turns counts as sending for so many seconds at most: idling proves nothing.
 IDLE = 0.5
 
@@ -38,6 +41,7 @@ class Pace:
         self._ceiling = Ceiling(rate)
         self._meter = Meter()
         self._search = Search(rate)
+        self._chance = Chance()
         self._answers = Answers()
         self._began: float | None = None
         self._last = 0.0
@@ -79,23 +83,45 @@ class Pace:
     def passed(self, turn: float) -> None:
         """The request of this turn was not refused as one too many."""
         self._answers.passed(turn)
+        self._chance.passed(turn)
 
     def throttled(self, turn: float, after: float | None) -> None:
         """The request of this turn was refused as one too many; ``after``: seconds that Leaf asks to wait."""
         self._meter.throttled(turn)
-        if after:
-            self.hold(after)
-        if self._answers.throttled(turn):
+        is_news = self._answers.throttled(turn)
+        self._chance.refused(turn, self._answers.in_a_row)
+        if after and not self._chance.is_proved:
+            self._pause(turn, after)
+        if is_news and not self._is_by_chance(after):
             self._learn(turn, after or 0.0)
 
+    def _pause(self, turn: float, after: float) -> None:
+        """Hold all requests."""
+        if turn > self._pauses.until:
+            soon = turn - self._paused_until(turn) < SOON and not self._search.probing
+            # At a low rate the few requests of that time prove nothing.
+            soon = soon and not 0 < self._ceiling.rate < FEWEST / SOON
+            self._chance.paused(turn, asyncio.get_running_loop().time(), soon=soon)
+        self.hold(after)
+
+    def _is_by_chance(self, after: float | None) -> bool:
+        chance = self._chance
+        return chance.is_proved or (
+            bool(after) and not self._search.probing and chance.may_be(self._answers.in_a_row)
+        )
+
+    def _paused_until(self, turn: float) -> float:
+        """When the latest pause before this turn ended, or when all began."""
+        return max(turn if self._began is None else self._began, self._pauses.ended_before(turn))
+
     def _learn(self, turn: float, pause: float) -> None:
-        began, answers = turn if self._began is None else self._began, self._answers
+        answers = self._answers
         taken = answers.taken(turn)
         told = Refusal(
             rate=self._ceiling.rate,
             busy=turn - self._waited < 1.0 or max(taken, answers.in_a_row) >= ENOUGH,
             taken=taken,
-            age=turn - max(began, self._pauses.ended_before(turn)),
+            age=turn - self._paused_until(turn),
             in_a_row=answers.in_a_row,
             answered=answers.answered,
             refused=answers.refused,

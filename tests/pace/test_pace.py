@@ -174,6 +174,16 @@ def test_refusals_by_chance_cost_their_pauses_and_no_more(rate: float, share: fl
     assert server.passed[1800] - server.passed[0] <= 1800 * (1 / rate + share) * 1.3
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_refusals_by_chance_do_not_keep_all_rows_waiting_where_each_asks_for_a_pause(
+    share: float, seed: int
+) -> None:
+    server = Server(lambda _at: 1e9, random_share=share, after=1.0, draw=Random(seed))
+    ran(500, server, 900)
+    assert server.passed[870] - server.passed[0] <= 20
+
+
 def test_a_leaf_that_refuses_everything_for_a_while_is_not_hammered() -> None:
     server = Server(lambda at: 0 if 5 <= at < 35 else 1000)
     ran(100, server, 2000)
