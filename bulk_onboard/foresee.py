@@ -28,7 +28,7 @@ def asks(mode: IfExists) -> bool:
 def foreseen(row: Row, step: Step, mode: IfExists) -> Step:
     """The step, but for one that would change something: then the row ends with what that would be."""
     match step:
-        case Next(progress) if progress.action in {Action.ASK, Action.KEEP}:
+        case Next(progress) if progress.action in {Action.ASK, Action.SAVE_LOG}:
             return step
         case Next(progress) if progress.action is Action.POST:
             unsettled = row.open_intent is not None

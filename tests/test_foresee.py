@@ -49,7 +49,7 @@ def ends(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> Step:
         if not isinstance(step, Next):
             break
         asks = step.progress.action is Action.ASK
-        assert asks or step.progress.action is Action.KEEP, "a dry run only asks"
+        assert asks or step.progress.action is Action.SAVE_LOG, "a dry run only asks"
         verdict: Verdict | Log = answer if asks else Log(())
         step = foreseen(given_row, decide(step.progress, verdict, policy, Moment(1e6, 0.5)), mode)
     return step
@@ -63,7 +63,7 @@ def test_a_dry_run_only_asks_and_never_says_that_it_stored(
         case Finish(status):
             assert status is not Status.CREATED
         case Next(progress):
-            assert progress.action in {Action.ASK, Action.KEEP}
+            assert progress.action in {Action.ASK, Action.SAVE_LOG}
 
 
 @pytest.mark.parametrize(

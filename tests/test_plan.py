@@ -117,7 +117,7 @@ def test_a_line_that_was_damaged_makes_it_no_plan(grower: str, fingerprint: str)
 
 HELD = Credential("c-1", "OK", None, Echo.DIFFERENT, CREATED)
 PLANNED = Recorded("c-1", CREATED)
-KEEP = Next(Progress(Action.KEEP, old=HELD))
+KEEP = Next(Progress(Action.SAVE_LOG, old=HELD))
 ASK, POST = Progress(Action.ASK), Progress(Action.POST)
 EXISTING = Finish(Status.EXISTING, "token-changed", credential=HELD)
 
@@ -167,7 +167,7 @@ def test_only_the_credentials_that_the_plan_names_are_replaced(
 ) -> None:
     shown = replace(HELD, id=found[0], created_time=found[1])
     step = (
-        Next(Progress(Action.KEEP, old=shown))
+        Next(Progress(Action.SAVE_LOG, old=shown))
         if mode is IfExists.REPLACE
         else replace(EXISTING, credential=shown)
     )

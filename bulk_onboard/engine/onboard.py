@@ -176,14 +176,14 @@ class _Life:
             self._progress = step.progress
             if step.after and not await self._shared.stop.pause(step.after):
                 return stopped(step.progress, "interrupted")
-            if step.progress.action is Action.KEEP and not await self._may_replace():
+            if step.progress.action is Action.SAVE_LOG and not await self._may_replace():
                 return stopped(step.progress, "interrupted")
 
     def _goes_on(self, step: Step) -> TypeGuard[Next]:
         """Whether the next step comes at once, without giving the slot back."""
         if isinstance(step, Finish) or step.after or step.progress.action is Action.ASK:
             return False
-        return self._replaces or step.progress.action is not Action.KEEP
+        return self._replaces or step.progress.action is not Action.SAVE_LOG
 
     async def _may_replace(self) -> bool:
         """Wait until one more grower may lose the old credentials; no slot is held meanwhile."""
@@ -204,8 +204,8 @@ class _Life:
         match self._progress.action:
             case Action.ASK:
                 return await self._ask()
-            case Action.KEEP:
-                return await self._keep()
+            case Action.SAVE_LOG:
+                return await self._save_log()
             case Action.DELETE | Action.POST:
                 return await self._change()
             case never:
@@ -254,7 +254,7 @@ class _Life:
     def _may_delete(self) -> bool:
         return self._is_fresh() and not self._shared.stop.draining
 
-    async def _keep(self) -> Answer[LogVerdict]:
+    async def _save_log(self) -> Answer[LogVerdict]:
         """Save the log of the credentials that are about to be deleted: Leaf deletes it with them."""
         old = self._progress.old
         assert old is not None  # noqa: S101  (only what was shown is replaced)

@@ -113,8 +113,8 @@ class _Life:
 
     async def _act(self) -> Answer[Verdict] | Answer[LogVerdict]:
         match self._progress.action:
-            case Action.KEEP:
-                return await self._keep()
+            case Action.SAVE_LOG:
+                return await self._save_log()
             case Action.DELETE:
                 return await self._delete()
             case _:
@@ -126,7 +126,7 @@ class _Life:
         self._evidence = Evidence(self._asked_at, self._clock())
         return answer
 
-    async def _keep(self) -> Answer[LogVerdict]:
+    async def _save_log(self) -> Answer[LogVerdict]:
         removal, old = self._removal, self._progress.old
         assert old is not None  # noqa: S101  (a rollback knows from the start what it deletes)
         answer = await self._leaf.history(removal.leaf_user_id, self._under_way)

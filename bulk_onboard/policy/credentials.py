@@ -211,7 +211,7 @@ def _on_log(progress: Progress, log: Log, policy: Policy) -> Step:
     """The log of the credentials that are to be replaced has been read."""
     if (old := progress.old) is not None and stays(progress, log, policy):
         return _left(old, policy, HEALTHY_STAYS)
-    return Next(progress._replace(action=Action.DELETE, kept=True, works=_works(progress.old, log)))
+    return Next(progress._replace(action=Action.DELETE, log_saved=True, works=_works(progress.old, log)))
 
 
 def stays(progress: Progress, log: Log | Absent, policy: Policy) -> bool:
@@ -240,22 +240,22 @@ def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Mome
         return _look_later(progress, policy, moment)
     # Time enough has passed, and the old credentials are still there: whatever was sent came to nothing.
     going = progress._replace(old=old, recalled=False, gone=Gone.NO, suspect=False, claimed=None, looks=0)
-    if progress.eventless and not progress.deletes and stays(going, Absent(), policy):
+    if progress.no_log and not progress.deletes and stays(going, Absent(), policy):
         return _left(old, policy, HEALTHY_STAYS)
     if progress.deletes >= policy.attempts or (progress.deletes and moment.elapsed > policy.patience):
         end = give_up(going, "not-deleted", "Leaf takes the DELETE, but still shows the old credentials")
         return replace(end, credential=old)
-    return Next(going._replace(action=Action.DELETE if progress.kept else Action.KEEP))
+    return Next(going._replace(action=Action.DELETE if progress.log_saved else Action.SAVE_LOG))
 
 
 def _on_not_found(progress: Progress, policy: Policy, moment: Moment) -> Step:
-    """Leaf does not find to delete what it has just shown: somebody was faster, or it is wrong."""
+    """A DELETE got "not found" for what Leaf has just shown: someone else deleted it, or Leaf is wrong."""
     unsure = progress._replace(action=Action.ASK, gone=Gone.MAYBE, failures=0)
     return Next(unsure, after=policy.wait(progress.deletes, moment.draw))
 
 
 def _on_deleted(progress: Progress, _policy: Policy, moment: Moment) -> Step:
-    """The old credentials are gone. A DELETE of before that got no answer must not hit the new ones."""
+    """The old credentials are gone. An earlier DELETE without an answer must not hit the new ones."""
     seen = progress.absent_before or progress.unanswered is None
     gone = progress._replace(action=Action.POST, gone=Gone.YES, failures=0, looks=0, absent_before=seen)
     return Next(gone, after=max(0.0, progress.settles_at - moment.elapsed))
@@ -265,9 +265,9 @@ def _on_deleted(progress: Progress, _policy: Policy, moment: Moment) -> Step:
 
 
 def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
-    if progress.action is Action.KEEP:
-        # There was nothing to keep; perhaps the credentials themselves are gone by now.
-        return Next(progress._replace(action=Action.ASK, kept=True, eventless=True))
+    if progress.action is Action.SAVE_LOG:
+        # There is no log to save; the credentials themselves may be gone by now.
+        return Next(progress._replace(action=Action.ASK, log_saved=True, no_log=True))
     if progress.action is Action.DELETE:
         return (_on_deleted if verdict.usual else _on_not_found)(progress, policy, moment)
     if moment.elapsed < progress.settles_at and _is_early(progress):
@@ -300,7 +300,7 @@ def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next:
 
 
 def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
-    """A "not found" in nobody's words is enough to begin with, but not to send a token a second time."""
+    """A "not found" that may not be Leaf's is enough to begin with, but not to send a token a second time."""
     return progress.looks + 1 < UNUSUAL_LOOKS and (progress.unsure or not verdict.plain)
 
 
@@ -349,7 +349,7 @@ def _on_throttled(progress: Progress, verdict: Throttled, policy: Policy, moment
 
 
 def _on_lost(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Moment) -> Step:
-    """Ask, whatever has been used up so far: what was done must not stay unknown for want of patience."""
+    """Ask, even if patience or attempts are used up: the outcome of a request must not stay unknown."""
     settles_at = max(progress.settles_at, moment.elapsed + policy.settle)
     unsure = progress._replace(action=Action.ASK, settles_at=settles_at, failures=0)
     if progress.action is Action.DELETE:
@@ -361,7 +361,7 @@ def _on_lost(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Mom
 
 
 def _again(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Moment) -> Step:
-    """The same action once more, later; or the end, when patience or attempts are used up."""
+    """Repeat the action later, or end the row when patience or attempts are used up."""
     failures = progress.failures + 1
     wait = verdict.after or policy.wait(failures, moment.draw)
     if failures >= policy.attempts or moment.elapsed + wait > policy.patience:
@@ -370,8 +370,8 @@ def _again(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Momen
 
 
 def _looking_again(progress: Progress) -> Progress:
-    """The same action once more. But by then others may be there, and no DELETE is repeated unseen."""
-    if progress.action in {Action.KEEP, Action.DELETE}:
+    """The same action once more, but a DELETE only after another look: other credentials may be there."""
+    if progress.action in {Action.SAVE_LOG, Action.DELETE}:
         return progress._replace(action=Action.ASK)
     if progress.action is Action.POST:
         return progress._replace(posts=progress.posts - 1)  # it was surely not carried out

@@ -1,4 +1,4 @@
-"""How far a row is, how patient it is, and what may come next: the values that `decide` works with."""
+"""The state of a row and its retry policy: the values that `decide` works with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEFT_WITHOUT = "left-without-credentials"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How patient a row is. Times in seconds.
+    """The retry policy of rows. Times in seconds.
 
     ``attempts``: how many answers that decide nothing are taken before giving up, how many POSTs, and how
     many DELETEs. ``patience``: counted from a row's first request; no wait begins that would end after it.
@@ -41,10 +41,10 @@ class Policy:
 
 
 class Action(Enum):
-    """What a row does next. KEEP puts the log of the old credentials aside, before DELETE takes it away."""
+    """What a row does next. SAVE_LOG saves the events of the old credentials, which a DELETE removes too."""
 
     ASK = auto()
-    KEEP = auto()
+    SAVE_LOG = auto()
     DELETE = auto()
     POST = auto()
 
@@ -67,9 +67,9 @@ class Progress(NamedTuple):
     now came later. ``claimed``: with which code Leaf refused a POST because, it said, credentials exist.
     ``looks``: how often a row was seen to be absent that may not be. ``old``: the credentials that are to be
     replaced; no others are ever deleted. ``recalled``: they are of an earlier run, which recorded their id
-    and createdTime. ``kept``: their log has been put aside; ``eventless``: there is none; ``works``: it says
-    that they are healthy. ``stored_as``: see `Row`. ``in_vain``: how often Leaf was asked again because its
-    response had become too old to act on.
+    and createdTime. ``log_saved``: their event log has been saved; ``no_log``: there is none; ``works``: it
+    says that they are healthy. ``stored_as``: see `Row`. ``in_vain``: how often Leaf was asked again because
+    its response had become too old to act on.
     """
 
     action: Action
@@ -88,15 +88,15 @@ class Progress(NamedTuple):
     gone: Gone = Gone.NO
     accepted: bool = False
     recalled: bool = False
-    kept: bool = False
-    eventless: bool = False
+    log_saved: bool = False
+    no_log: bool = False
     works: bool = False
     stored_as: Recorded | None = None
     in_vain: int = 0
 
     @property
     def unsure(self) -> bool:
-        """Whether a POST or a DELETE is out there whose fate nobody knows."""
+        """Whether the outcome of a POST or a DELETE is unknown."""
         return self.suspect or self.gone is Gone.MAYBE
 
 

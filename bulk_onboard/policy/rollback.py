@@ -87,7 +87,7 @@ def undo(
             return ended(finish)
         case Next(then) if then.action is Action.POST:
             return _nothing_left(progress, then)
-        case Next(then) if dry_run and then.action in {Action.KEEP, Action.DELETE}:
+        case Next(then) if dry_run and then.action in {Action.SAVE_LOG, Action.DELETE}:
             return Ended(Undone.WOULD_DELETE)
         case Next() as step:
             return step

@@ -68,8 +68,8 @@ def log(*events: Event) -> Log:
 
 OLD = credential()
 ASKING = first(REPLACE, None)
-KEEPING = ASKING._replace(action=Action.KEEP, old=OLD)
-DELETING = deleting(KEEPING._replace(action=Action.DELETE, kept=True))
+KEEPING = ASKING._replace(action=Action.SAVE_LOG, old=OLD)
+DELETING = deleting(KEEPING._replace(action=Action.DELETE, log_saved=True))
 LOST_DELETE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
 TAKEN_DELETE = LOST_DELETE._replace(accepted=True)
 DELETED = DELETING._replace(action=Action.POST, gone=Gone.YES, absent_before=True)
@@ -79,7 +79,7 @@ BEGUN = {
     "asking": ASKING,
     "keeping": KEEPING,
     "keeping other app": KEEPING._replace(old=credential(app=Echo.DIFFERENT)),
-    "asked, no log": KEEPING._replace(action=Action.ASK, kept=True, eventless=True),
+    "asked, no log": KEEPING._replace(action=Action.ASK, log_saved=True, no_log=True),
     "deleting": DELETING,
     "delete lost": LOST_DELETE,
     "delete taken": TAKEN_DELETE,
@@ -89,8 +89,8 @@ BEGUN = {
 A, S = Action, Status
 # state, verdict, moment -> the status and code of the end, or the action that is next
 TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
-    ("asking", Exists(OLD), EARLY, A.KEEP),
-    ("asking", Exists(credential(echo=Echo.UNKNOWN)), EARLY, A.KEEP),
+    ("asking", Exists(OLD), EARLY, A.SAVE_LOG),
+    ("asking", Exists(credential(echo=Echo.UNKNOWN)), EARLY, A.SAVE_LOG),
     ("asking", Exists(credential(echo=Echo.SAME)), EARLY, (S.EXISTING, "already-connected")),
     ("asking", Absent(), EARLY, A.POST),
     ("keeping", Log(()), EARLY, A.DELETE),
@@ -98,7 +98,7 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("keeping", log(Event(401, NOW), Event(200, LONG_AGO)), EARLY, A.DELETE),
     ("keeping", log(Event(200, NOW)), EARLY, (S.EXISTING, "token-changed")),
     ("keeping other app", log(Event(200, NOW)), EARLY, A.DELETE),
-    ("asking", Exists(credential(echo=Echo.SAME, app=Echo.DIFFERENT)), EARLY, A.KEEP),
+    ("asking", Exists(credential(echo=Echo.SAME, app=Echo.DIFFERENT)), EARLY, A.SAVE_LOG),
     ("asked, no log", Exists(OLD), EARLY, (S.EXISTING, "token-changed")),
     ("asked, no log", Exists(replace(OLD, status="UNAUTHENTICATED")), EARLY, A.DELETE),
     ("keeping", Absent(), EARLY, A.ASK),
@@ -193,7 +193,7 @@ def test_credentials_in_which_these_very_secrets_are_known_to_be_are_not_replace
     step = decide(begun, Exists(credential(echo=Echo.UNKNOWN)), REPLACE, EARLY)
     assert _next(step) == (Status.EXISTING, "already-connected")
     reused = decide(begun, Exists(credential(echo=Echo.UNKNOWN, created=NOW)), REPLACE, EARLY)
-    assert _next(reused) is Action.KEEP, "an id alone proves nothing"
+    assert _next(reused) is Action.SAVE_LOG, "an id alone proves nothing"
 
 
 @pytest.mark.parametrize("echo", [Echo.UNKNOWN, Echo.DIFFERENT])
@@ -205,7 +205,7 @@ def test_what_may_have_come_of_a_lost_post_of_ours_is_not_replaced_by_the_same_t
 
 def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> None:
     died_before_the_post = first(REPLACE, Intent(None, True, "old", to_text(LONG_AGO)))
-    assert _next(decide(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.KEEP
+    assert _next(decide(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.SAVE_LOG
     assert _next(decide(died_before_the_post, Absent(), REPLACE, SETTLED)) is Action.POST
     strange = [credential("strange", created=NOW), credential(created=NOW), credential(created=None)]
     for other in strange:
@@ -234,7 +234,7 @@ def test_a_leaf_that_only_says_it_deletes_is_given_up(said: Absent, posts: int) 
     progress, sent = ASKING, 0
     verdicts: dict[Action, Verdict | Log] = {
         Action.ASK: Exists(OLD),
-        Action.KEEP: Log(()),
+        Action.SAVE_LOG: Log(()),
         Action.DELETE: said,
         Action.POST: Exists(None, "leaf:exists"),
     }
@@ -279,7 +279,7 @@ looks = st.one_of(
 answers = st.fixed_dictionaries(
     {
         Action.ASK: looks,
-        Action.KEEP: st.one_of(troubles, st.just(Absent()), st.just(log(Event(200, NOW)))),
+        Action.SAVE_LOG: st.one_of(troubles, st.just(Absent()), st.just(log(Event(200, NOW)))),
         Action.DELETE: st.one_of(troubles, st.just(TAKEN), st.just(Absent()), st.just(Absent())),
         Action.POST: st.one_of(
             troubles, st.builds(Created, credentials), st.builds(Exists, st.none() | credentials)
@@ -312,7 +312,7 @@ class Judge:
 
     def before(self, progress: Progress, elapsed: float) -> None:
         if progress.action is Action.DELETE:
-            assert progress.kept, "deleted before the events were kept"
+            assert progress.log_saved, "deleted before the events were kept"
             assert self._shown is not None, "deleted unseen"
             assert progress.old == self._shown, "deleted other credentials than those shown"
             other_app = self._shown.app is Echo.DIFFERENT

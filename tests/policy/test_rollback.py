@@ -29,13 +29,13 @@ EARLY, SETTLED, LATE = Moment(0.5, 0.5), Moment(100.0, 0.5), Moment(700.0, 0.5)
 OURS, STRANGE = (Credential(name, "OK", NOW, Echo.UNKNOWN) for name in ("ours", "strange"))
 LOST = Ambiguous("connection-lost")
 ASKING = first(POLICY, Removal(2, "raven", "g-1", "ours"))
-KEEPING = ASKING._replace(action=Action.KEEP, old=OURS)
-DELETING = deleting(KEEPING._replace(action=Action.DELETE, kept=True))
+KEEPING = ASKING._replace(action=Action.SAVE_LOG, old=OURS)
+DELETING = deleting(KEEPING._replace(action=Action.DELETE, log_saved=True))
 UNSURE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
 BEGUN = {"asking": ASKING, "keeping": KEEPING, "deleting": DELETING, "unsure": UNSURE}
 A, U = Action, Undone
 TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Undone, str] | Action]] = [
-    ("asking", Exists(OURS), EARLY, A.KEEP),
+    ("asking", Exists(OURS), EARLY, A.SAVE_LOG),
     ("asking", Exists(STRANGE), EARLY, (U.CHANGED, "credentials-changed")),
     ("asking", Absent(), EARLY, (U.GONE, "already-gone")),
     ("asking", Absent(bare=True, usual=False), EARLY, A.ASK),
