@@ -61,6 +61,8 @@ RENEWALS = 3
 RARE = 5
 # Users that a look-up asks for at a time, Leaf's most.
 PAGE = 100
+# The documented order of a list; without one, pages may overlap.
+SORT = {"sort": "name,asc"}
 
 V = TypeVar("V")
 ContactVerdict = Misdirected | Throttled | Ambiguous | Transient | Unauthorised | None
@@ -105,6 +107,7 @@ class LeafClient:
         self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
         self._auth = Auth(settings.login, self._authenticate, self._serves)
         self._sent: Counter[str] = Counter()
+        self._sorts = True
         self._looks: Counter[str] = Counter()
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -197,9 +200,8 @@ class LeafClient:
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""
-        target = self._asked({"page": str(page), "size": str(size)})
         verdict = partial(user_pages.after_page, providers=self._providers, prints=prints)
-        return await self.call(Request("GET", target, verdict, largest=LARGEST_PAGE))
+        return await self._list({"page": str(page), "size": str(size)}, verdict)
 
     async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
         """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
@@ -209,14 +211,25 @@ class LeafClient:
 
     async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
         """GET the users with this externalId or email, a page of them. Raises LoginRefused."""
-        target = self._asked({by.value: value, "page": str(page), "size": str(PAGE)})
-        request = Request("GET", target, enrolling.after_look, sent, largest=LARGEST_PAGE)
-        return await self.call(request)
+        query = {by.value: value, "page": str(page), "size": str(PAGE)}
+        return await self._list(query, enrolling.after_look, sent)
 
     async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
         """POST a new Leaf user, once. Raises LoginRefused."""
         verdict = partial(enrolling.after_enrol, told=told)
         return await self.call(Request("POST", self.users_path(""), verdict, sent, dict(told)))
+
+    async def _list(
+        self, query: Mapping[str, str], verdict: Callable[[Reply], V], sent: Sent = unheard
+    ) -> Answer[V | Transient | Ambiguous | Refused]:
+        """GET a page of the list of users, in a stable order unless Leaf refuses to sort."""
+        sort = SORT if self._sorts else {}
+        request = Request("GET", self._asked({**query, **sort}), verdict, sent, largest=LARGEST_PAGE)
+        answer = await self.call(request)
+        if sort and isinstance(answer.verdict, Refused):
+            self._sorts = False
+            return await self._list(query, verdict, sent)
+        return answer
 
     def users_path(self, more: str) -> str:
         """``more`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""

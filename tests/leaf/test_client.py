@@ -23,6 +23,7 @@ from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import client as module
 from bulk_onboard.leaf import wire
 from bulk_onboard.leaf.client import LeafClient
+from bulk_onboard.listing import Page, Prints
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -590,3 +591,18 @@ async def test_a_get_waits_for_a_leaf_that_is_unavailable_and_is_sent_again_when
         assert sum(verdict == Absent() for verdict in verdicts) == 2
         assert sum(isinstance(verdict, Ambiguous) for verdict in verdicts) == 9
         assert server.count("GET") == 14
+
+
+@pytest.mark.parametrize(("sorts", "requests"), [(True, [True, True]), (False, [True, False, False])])
+async def test_lists_are_sorted_unless_leaf_refuses_that(sorts: bool, requests: list[bool]) -> None:
+    seen: list[bool] = []
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        seen.append("sort=name,asc" in request.path)
+        refuses = seen[-1] and not sorts
+        writer.write(http(400, {"errorKey": "badsort"}) if refuses else http(200, []))
+
+    async with talking(answer) as (client, _):
+        for page in range(2):
+            assert (await client.users(page, 100, Prints(b"key"))).verdict == Page((), None)
+    assert seen == requests
