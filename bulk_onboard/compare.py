@@ -116,8 +116,11 @@ def _told(apps: np.ndarray, lines: np.ndarray, at: np.ndarray, known: Growers) -
     healths[lines], where[lines] = known.healths[at], at
     names = pa.array(HEALTHS, pa.large_string()).take(pa.array(healths))
     held = known.credential_texts(pa.array(where, mask=where < 0))
-    marks, which = np.unique(apps.view(np.int64), return_inverse=True)
-    texts = pa.array([str(mark) for mark in marks.tolist()], pa.large_string()).take(pa.array(which))
+    if rows and (apps == apps[0]).all():  # as in most files
+        texts = repeated(str(int(apps[0].view(np.int64))), rows)
+    else:
+        marks, which = np.unique(apps.view(np.int64), return_inverse=True)
+        texts = pa.array([str(mark) for mark in marks.tolist()], pa.large_string()).take(pa.array(which))
     return {"health": _series(names), "credentialId": _series(held), "app": _series(texts)}
 
 
