@@ -32,6 +32,10 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "rows": info.rows,
         "counts": dict(tally.counts),
         "health": dict(tally.health),
+        "waiting": [
+            {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
+            for cause in tally.waiting_for
+        ],
         "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*tally.causes, *tally.notes)],
         "leftWithout": [each._asdict() for each in tally.left_without],
         **sent(info),
@@ -131,6 +135,8 @@ def _all_well(tally: Tally) -> str:
     repeats = tally.counts[Status.DUPLICATE]
     total = tally.growers
     more = f" {rows(repeats)} only repeated an earlier one." if repeats else ""
+    if tally.waiting:
+        return f"{_so_far(tally)}.{more}"
     if total == 1:
         return f"The one grower is connected.{more}"
     return f"All {total:,} growers are connected.{more}"
@@ -158,7 +164,8 @@ def _foretold(tally: Tally) -> str:
 def _so_far(tally: Tally) -> str:
     connected, total = tally.connected, tally.growers
     are = "is" if total == 1 else "are"
-    return f"{connected:,} of {growers(total)} {are} connected"
+    waiting = f", {tally.waiting:,} not confirmed yet" if tally.waiting else ""
+    return f"{connected:,} of {growers(total)} {are} connected{waiting}"
 
 
 def _attention(tally: Tally) -> str:
@@ -185,6 +192,8 @@ def _numbers(info: RunInfo, tally: Tally, users: Mapping[str, int]) -> Iterator[
         yield f"Users:    {listed(users)}"
     if any(tally.health.values()):
         yield f"Health:   {listed(tally.health)}"
+    for cause in tally.waiting_for:
+        yield f"Waiting:  {cause.count:,} {cause.code or 'pending'}: {row_numbers(cause)}"
     requests = info.requests
     sent = f"{requests.total:,} to Leaf"
     if (seconds := seconds_of(info)) and requests.total:

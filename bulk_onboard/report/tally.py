@@ -52,6 +52,7 @@ class Tally:
         self._healths: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
         self._notes: dict[tuple[str, str], _Group] = {}
+        self._waiting: dict[tuple[str, str], _Group] = {}
         self._of_provider: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, page: pd.DataFrame) -> pd.DataFrame:
@@ -72,6 +73,8 @@ class Tally:
         if noted.any():
             _group(self._notes, page[noted])
         changed = page["code"].isin(NOT_AS_ASKED)
+        if Health.PENDING in healths:
+            _group(self._waiting, page[(page["health"] == Health.PENDING.value) & ~changed])
         if not (statuses.keys() & _TO_LOOK_AT or Health.UNHEALTHY in healths or changed.any()):
             return page[:0]  # as in most pages of most nights
         connected = page["status"].isin(_CONNECTED)
@@ -143,11 +146,21 @@ class Tally:
         return self.rows - self._statuses[Status.DUPLICATE] - self._invalid_again
 
     @property
+    def waiting_for(self) -> tuple[Cause, ...]:
+        """The connected rows that nothing has confirmed yet, by reason, the most frequent first."""
+        return _as_causes(self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        """How many connected rows nothing has confirmed yet."""
+        return sum(group.count for group in self._waiting.values())
+
+    @property
     def connected(self) -> int:
-        """Growers that are connected as their rows ask for, and not known to be unhealthy."""
+        """Growers that are connected as their rows ask for, and neither unhealthy nor still waiting."""
         wrong = {Health.UNHEALTHY.value, *_CONNECTED}
         others = sum(group.count for (status, _), group in self._causes.items() if status in wrong)
-        return sum(self._statuses[status] for status in _CONNECTED) - others
+        return sum(self._statuses[status] for status in _CONNECTED) - others - self.waiting
 
     @property
     def concern(self) -> int:

@@ -44,6 +44,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "rows": 2,
         "counts": dict(tally.counts),
         "health": {"healthy": 1, "unhealthy": 0, "pending": 0},
+        "waiting": [],
         "causes": [{"status": "failed", "code": "", "count": 1, "rows": [3], "message": ""}],
         "leftWithout": [],
         "requests": {"total": 90, "get": 50, "post": 40, "delete": 0, "throttled": 2},
@@ -101,6 +102,16 @@ def test_success_is_said_first() -> None:
 
 def test_one_grower_is_not_all_growers() -> None:
     assert first_line(tally_of(Entry(2, "created"))) == "The one grower is connected."
+
+
+def test_growers_that_wait_for_a_first_event_are_not_called_connected() -> None:
+    waits = {"health": "pending", "code": "no-event-yet"}
+    tally = tally_of(
+        Entry(2, "created", health="healthy"), Entry(3, "created", **waits), Entry(4, "existing", **waits)
+    )
+    assert first_line(tally) == "1 of 3 growers are connected, 2 not confirmed yet."
+    assert (tally.connected, tally.waiting) == (1, 2)
+    assert {row for cause in tally.waiting_for for row in cause.rows} == {3, 4}
 
 
 def test_rows_that_need_attention_are_said_first() -> None:
