@@ -32,10 +32,6 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "rows": info.rows,
         "counts": dict(tally.counts),
         "health": dict(tally.health),
-        "waiting": [
-            {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
-            for cause in tally.waiting_for
-        ],
         "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*tally.causes, *tally.notes)],
         "leftWithout": [each._asdict() for each in tally.left_without],
         **sent(info),
@@ -44,6 +40,10 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "providers": {name: dict(counts) for name, counts in tally.providers.items()},
         "environment": dict(info.environments),
         "users": {origin.value: (users or {}).get(origin, 0) for origin in Origin},
+        "waiting": [
+            {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
+            for cause in tally.waiting_for
+        ],
     } | dict(_of_a_plan(info, tally))
 
 
