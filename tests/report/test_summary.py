@@ -77,6 +77,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "providers",
         "environment",
         "users",
+        "waiting",
     ]
     assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
     assert json.loads(json.dumps(found)) == found
