@@ -24,12 +24,18 @@ def is_pattern(where: str) -> bool:
     return _PATTERN.search(where) is not None
 
 
+def printable(name: str) -> str:
+    """A file name with escapes for bytes that are not UTF-8 and for what would act on a terminal."""
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
 def shown(where: str) -> str:
     """Its name for people, without folders; and without an address's query, which may hold a signature."""
     if where == "-":
         return STANDARD_INPUT
     if scheme(where) is None:
-        return PurePath(where).name or where
+        return printable(PurePath(where).name or where)
     try:
         path = unquote(urlsplit(where).path)
     except ValueError:

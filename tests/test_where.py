@@ -35,3 +35,9 @@ def test_an_address_is_shown_by_the_name_of_its_file_alone(address: str, name: s
 @given(st.text())
 def test_every_word_has_a_name_or_is_empty(word: str) -> None:
     assert shown(word) or not word.strip("/\\ .")
+
+
+def test_a_name_is_shown_with_escapes_for_what_no_terminal_should_see() -> None:
+    assert shown("folder/caf\udce9.csv") == "caf\\xe9.csv"
+    assert shown("a\x1b[31m.csv") == "a\\x1b[31m.csv"
+    assert shown("größe 1.csv") == "größe 1.csv"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.where import STANDARD_INPUT
+from bulk_onboard.where import STANDARD_INPUT, printable
 
 # The size of what is read, and when it was written or a word of its own for what was: another one is changed.
 Stamp = tuple[int, str]
@@ -89,7 +89,7 @@ class Held:
 def hold_file(where: str | Path) -> Held:
     """Open a file. Raises InputError if there is none, or none that can be read twice."""
     path = Path(where)
-    name = path.name or str(where)
+    name = printable(path.name or str(where))
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
