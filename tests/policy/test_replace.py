@@ -393,3 +393,16 @@ def test_the_start_of_a_row_says_all_that_an_intent_left_open() -> None:
     assert (both.suspect, both.gone, both.old and both.old.id) == (True, Gone.MAYBE, "old")
     one = first(REPLACE, Intent(None, True, "old", to_text(LONG_AGO)))
     assert (one.suspect, one.unsure, one.unanswered) == (False, True, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "accepted"),
+    [(DELETING, True), (deleting(DELETING), False), (DELETING._replace(unanswered=NOW), False)],
+)
+def test_only_a_delete_that_is_alone_is_known_to_be_done_when_nothing_is_shown(
+    before: Progress, accepted: bool
+) -> None:
+    step = decide(before, TAKEN, REPLACE, EARLY)
+    assert isinstance(step, Next)
+    absent = decide(step.progress, Absent(), REPLACE, EARLY)
+    assert _next(absent) is (Action.POST if accepted else Action.ASK)
