@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeGuard
 
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider
@@ -94,24 +95,36 @@ class RecentPosts:
             if name in body:
                 self._note(hash(body[name]), target)
 
-    def is_stray(self, target: str, fields: Fields, body: Mapping[str, str], shown: object) -> bool:
+    def is_stray(
+        self, target: str, fields: Fields, body: Mapping[str, str], shown: object, at: datetime
+    ) -> bool:
         """Return whether a reply to this POST shows another one's secret, or its credentials.
 
-        ``shown``: the reply's JSON. The row's own secret says that it is ours, also if others share it.
+        ``shown``: the reply's JSON, ``at``: when it came (UTC). The row's own secret says that it is ours,
+        also if others share it. An id counts only with a createdTime of today, for a server may always show
+        the same ones.
         """
         if not isinstance(shown, dict):
             return False
         secrets = [value for name in fields.secrets if is_shown(value := shown.get(name))]
         if any(value in body.values() for value in secrets):
             return False
-        identity = hash((str(shown.get("id")), str(shown.get("createdTime"))))
-        if any(self._targets.get(key, target) != target for key in (*map(hash, secrets), identity)):
-            return True
-        if shown.get("id") and shown.get("createdTime"):
-            self._note(identity, target)
-        return False
+        keys = [hash(secret) for secret in secrets]
+        if shown.get("id") and _is_recent(shown.get("createdTime"), at):
+            keys.append(identity := hash((str(shown["id"]), shown["createdTime"])))
+            if identity not in self._targets:
+                self._note(identity, target)
+        return any(self._targets.get(key, target) != target for key in keys)
 
     def _note(self, key: int, target: str) -> None:
         self._targets[key] = target
         if len(self._targets) > self._size:
             del self._targets[next(iter(self._targets))]
+
+
+def _is_recent(text: object, at: datetime) -> bool:
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return False
+    return time is not None and abs(at - time.replace(tzinfo=time.tzinfo or UTC)) < timedelta(days=1)

@@ -107,7 +107,8 @@ class Wire:
     def _is_stray(self, message: Message, reply: Reply) -> bool:
         if message.fields is None or message.body is None or not 200 <= reply.status < 300:
             return False
-        return self._posts.is_stray(message.target, Fields(*message.fields), message.body, parsed(reply))
+        fields, shown = Fields(*message.fields), parsed(reply)
+        return self._posts.is_stray(message.target, fields, message.body, shown, reply.at)
 
     async def _open(self, asked: float) -> Connection:
         """A new connection. What is sent on it goes out, for the second's sake, when it is open.

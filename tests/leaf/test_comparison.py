@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from bulk_onboard.leaf.comparison import Fields, RecentPosts
 
 FIELDS = Fields(("refreshToken",), (), ("clientId",))
 ANN, BOB = "/users/ann/raven-credentials", "/users/bob/raven-credentials"
-TIME = "2026-11-23T12:00:00.000000Z"
+TIME, LONG_AGO = "2026-11-23T12:00:00.000000Z", "2026-01-15T12:00:00.000000Z"
+NOW = datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
 
 
 def body(token: str) -> dict[str, str]:
@@ -40,15 +42,15 @@ def test_a_reply_of_another_post_is_recognised_by_its_token_or_by_id_and_time(
     posts = RecentPosts()
     posts.add(ANN, FIELDS, body("planted-ann"))
     posts.add(BOB, FIELDS, body("planted-bob"))
-    assert not posts.is_stray(BOB, FIELDS, body("planted-bob"), {"id": "c-bob", "createdTime": TIME})
-    assert posts.is_stray(ANN, FIELDS, body("planted-ann"), shown) is stray
+    assert not posts.is_stray(BOB, FIELDS, body("planted-bob"), {"id": "c-bob", "createdTime": TIME}, NOW)
+    assert posts.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW) is stray
 
 
 def test_growers_who_share_a_token_are_not_taken_for_each_other() -> None:
     posts = RecentPosts()
     for target in (ANN, BOB):
         posts.add(target, FIELDS, body("planted-shared"))
-    assert not posts.is_stray(ANN, FIELDS, body("planted-shared"), body("planted-shared"))
+    assert not posts.is_stray(ANN, FIELDS, body("planted-shared"), body("planted-shared"), NOW)
 
 
 @given(st.integers(1, 9), st.integers(0, 40))
@@ -57,3 +59,10 @@ def test_no_more_is_kept_than_the_latest(size: int, count: int) -> None:
     for number in range(count):
         posts.add(f"/{number}", FIELDS, body(f"planted-{number}"))
     assert len(posts._targets) == min(size, count)
+
+
+@pytest.mark.parametrize("time", [LONG_AGO, "no time", None, 5])
+def test_a_server_that_shows_the_same_id_to_all_mixes_up_nothing(time: object) -> None:
+    posts, shown = RecentPosts(), {"id": "c-1", "createdTime": time}
+    for target in (ANN, BOB):
+        assert not posts.is_stray(target, FIELDS, body(f"planted-{target}"), shown, NOW)
