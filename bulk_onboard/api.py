@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login, Settings
+from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.validation import Validation
 
 
+_LOG = logging.getLogger("bulk_onboard")
 App = Mapping[str, str | Mapping[str, str]]
 
 
@@ -45,6 +48,10 @@ class Options(TypedDict, total=False):
     output: str | Path
     ledger: str | Path
     format: tuple[str, ...]
+    notify: str | tuple[str, ...]
+    notify_when: str
+    ping: str
+    metrics: str | Path
     sandbox: bool
     sandbox_reset: bool
     sandbox_faults: str
@@ -86,17 +93,25 @@ async def onboard(
     ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every `bulk_onboard.facts.Fact`.
 
     Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
-    LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early is no
-    exception but an exit code.
+    LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early does not
+    raise: it has an exit code. ``notify``, ``ping`` and ``metrics`` do what the command's options do.
     """
     from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine import run  # noqa: PLC0415
+    from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     settings = _settings(provider, login, app, options)
-    with open_source(where, settings.input.reading) as source:
-        reading = reading_with_settings(source, settings)
-        result = await run.onboard(source, settings, observer, reading=reading)
+    name = "a DataFrame" if not isinstance(where, str | Path) else shown(str(where))
+    after = AfterRun(settings.night, name, _LOG.warning)
+    try:
+        with open_source(where, settings.input.reading) as source:
+            reading = reading_with_settings(source, settings)
+            result = await run.onboard(source, settings, after.watching(observer), reading=reading)
+    except BaseException as error:
+        await asyncio.shield(asyncio.to_thread(after.failed, error))
+        raise
+    await asyncio.to_thread(after.ended, result)
     table = await asyncio.to_thread(run.table, settings, result)
     counts = dict(result.summary["counts"])
     return Result(table, counts, result.summary, result.exit_code, result.files)
@@ -128,7 +143,7 @@ def _settings(
 ) -> Settings:
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
-    settings = load({"provider": provider, **options}, offline=offline)
+    settings = load({"provider": provider, **options}, offline=offline, is_command_line=False)
     if login is not None and settings.sandbox is None:
         settings = replace(settings, leaf=replace(settings.leaf, login=login))
     if app is not None:

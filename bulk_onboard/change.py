@@ -22,13 +22,14 @@ class Turn(Enum):
 class End:
     """How a run ended. ``last``: how the one before it did; None if there was none, or it is not known.
 
-    ``began``: whether the run came to be on the ledger at all.
+    ``began``: whether the run came to be on the ledger at all. ``reported``: whether its report was written.
     """
 
     code: ExitCode
     change: Change = field(default_factory=Change)
     last: ExitCode | None = None
     began: bool = True
+    reported: bool = True
 
     @property
     def turn(self) -> Turn:

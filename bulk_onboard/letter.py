@@ -22,6 +22,8 @@ def _headline(end: End, attention: int) -> str:
     new = sum(end.change.worse.values())
     if not end.began:
         return "the run could not begin"
+    if not end.reported:
+        return "the run ended, but its report could not be written"
     if end.code not in {ExitCode.OK, ExitCode.ATTENTION}:
         return "interrupted" if end.code is ExitCode.INTERRUPTED else "stopped early"
     if new:
@@ -40,9 +42,15 @@ def body(end: End, closing: str, run_id: str, last_run_id: str | None) -> str:
     )
 
 
-def not_begun(end: End, reason: str) -> str:
-    """The whole message about a run that did not begin."""
-    return f"{reason}\n\nExit code {int(end.code)}: {end.code.meaning}."
+def failed(end: End, reason: str, run_id: str) -> str:
+    """The whole message about a run that ended with an error. ``run_id``: "" if it did not begin."""
+    lines = [reason]
+    if run_id and not end.reported:
+        lines.append(f"What was done is on record; `bulk-onboard report {run_id}` writes the report again.")
+    elif run_id:
+        lines.append("What was done is on record; running the same command again is safe.")
+    run = f"Run {run_id}, exit code" if run_id else "Exit code"
+    return "\n\n".join([*lines, f"{run} {int(end.code)}: {end.code.meaning}."])
 
 
 def _changes(change: Change, last_run_id: str | None) -> Iterator[str]:

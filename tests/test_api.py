@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from notify.listener import listening
 
 import bulk_onboard
 from bulk_onboard import errors
@@ -217,6 +219,33 @@ async def test_two_ledgers_can_be_worked_on_at_one_time(server: Server) -> None:
     )
     assert (one.exit_code, two.exit_code) == (0, 0)
     assert server.posts == 6
+
+
+# --- after a run ------------------------------------------------------------------------------------
+
+
+async def test_the_library_notifies_pings_and_exports_as_the_command_does(
+    here: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with listening() as inbox, listening(500) as broken:
+        monkeypatch.setenv("BULK_ONBOARD_NOTIFY", f"json://{inbox.address}/inbox")
+        ping = f"http://{inbox.address}/check"
+        rows = write(growers(1, "refused-"))
+        await bulk_onboard.onboard(rows, rate=0, ping=ping, metrics="raven.prom")
+        with pytest.raises(errors.InputError):
+            await bulk_onboard.onboard("absent.csv", ping=ping)
+        with pytest.raises(errors.UsageError):
+            await bulk_onboard.onboard("absent.csv", notify="no-such://place")
+        await bulk_onboard.onboard(rows, rate=0, ping=f"http://{broken.address}/{PLANTED}check")
+    titles = [json.loads(body)["title"] for _, _, body in inbox.requests if body]
+    assert titles == [
+        "bulk-onboard: 1 row newly needs attention (growers.csv)",
+        "bulk-onboard: the run could not begin (absent.csv)",
+    ]
+    assert inbox.paths == ["/check/fail", "/inbox", "/check/fail", "/inbox"]
+    assert "bulk_onboard_exit_code" in here.joinpath("raven.prom").read_text()
+    assert "the ping (--ping) did not get through" in caplog.text
+    assert PLANTED not in caplog.text
 
 
 # --- README -----------------------------------------------------------------------------------------

@@ -147,10 +147,12 @@ def load(
     *,
     offline: bool = False,
     warn: Callable[[str], None] = _warn,
+    is_command_line: bool = True,
 ) -> s.Settings:
     """The settings of one command line: ``given`` holds the options that were given (None: not given).
 
     ``offline`` is for commands that never speak to Leaf: its address and our login are not looked at.
+    ``is_command_line``: whether other users of the machine can read ``given`` in the list of processes.
     """
     file = config_file.read(config, _TOML_KEYS, warn)
     told = {name: value for name, value in given.items() if value is not None}
@@ -171,7 +173,11 @@ def load(
         around = _with_stored(around)
     leaf = s.LeafSettings() if offline else _leaf(options, around)
     frozen = _frozen(options, around, leaf, file.providers)
-    return frozen if offline else replace(frozen, night=night.settings(options, around))
+    return (
+        frozen
+        if offline
+        else replace(frozen, night=night.settings(options, around, warn if is_command_line else None))
+    )
 
 
 def _ledger(around: _Surroundings) -> s.LedgerPlace | None:

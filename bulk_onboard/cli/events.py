@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, drive, opened
+from bulk_onboard.cli.running import Showing, drive, opened, warner
 from bulk_onboard.errors import UsageError
 from bulk_onboard.where import is_pattern, scheme
 
@@ -53,7 +53,8 @@ def command(
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
-    return check(run_or_file, load(given, config), Showing(as_json, log_format, verbose, quiet))
+    showing = Showing(as_json, log_format, verbose, quiet)
+    return check(run_or_file, load(given, config, warn=warner(showing)), showing)
 
 
 def check(run_or_file: str, settings: Settings, showing: Showing) -> int:

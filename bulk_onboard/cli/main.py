@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -51,8 +54,30 @@ Running the same command again is always safe, and does only what is left.
 """
 
 
+class _OutputClosedError(Exception):
+    """The reader of standard output has left. Not an OSError, which click would turn into an exit with 1."""
+
+
+@contextmanager
+def _output_may_close() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise _OutputClosedError from None
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one only to run it."""
+
+    @_output_may_close()
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the command line; help is printed here."""
+        return super().make_context(*arguments, **options)
+
+    @_output_may_close()
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        return super().invoke(ctx)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """In the order of the table: the order in which people need them."""
@@ -102,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _terminated_as_interrupted():
             code = _run(argv)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, _OutputClosedError):
         # The reader of our output has left, as in `bulk-onboard providers | head -1`: no reason to complain.
         _discard_output()
         code = ExitCode.OK
@@ -126,20 +151,19 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _run(argv: Sequence[str] | None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        result = cli.main(args=argv, prog_name="bulk-onboard", standalone_mode=False)
-    except BrokenPipeError:
+        result = cli.main(args=list(argv), prog_name="bulk-onboard", standalone_mode=False)
+    except (BrokenPipeError, _OutputClosedError):
         raise
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError) or isinstance(end.__cause__, BrokenPipeError):
-            raise BrokenPipeError from end  # click answers a closed pipe this way
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except click.ClickException as error:
-        return _wrong_usage(error)
+        return _wrong_usage(error, argv)
     except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED)
+        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED, argv)
     except BaseException as error:  # the one place that turns any end into a code
-        return _ended_by(_root(error), sys.argv[1:] if argv is None else argv)
+        return _ended_by(_root(error), argv)
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -147,17 +171,20 @@ def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, HeaderError) and error.suggested:
         from bulk_onboard.cli.corrected_command import with_columns  # noqa: PLC0415
 
-        return _complain(f"{error}; if so, {with_columns(argv, error.suggested)}", error.exit_code, end="")
+        return _complain(
+            f"{error}; if so, {with_columns(argv, error.suggested)}", error.exit_code, argv, end=""
+        )
     if isinstance(error, BulkOnboardError) and error.exit_code != ExitCode.BUG:
-        return _complain(str(error), error.exit_code)
+        return _complain(str(error), error.exit_code, argv)
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
-        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED)
+        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED, argv)
     # Not the message of a foreign exception: it may quote a row. Type and place are enough.
     told = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
     return _complain(
         f"a bug in bulk-onboard: {told} at {place_of(error)}. Please report this line. "
         "What was done is in the ledger; running the same command again is safe",
         ExitCode.BUG,
+        argv,
     )
 
 
@@ -169,22 +196,36 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _wrong_usage(error: click.ClickException) -> int:
+def _wrong_usage(error: click.ClickException, argv: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
     else:
-        _complain(error.format_message(), ExitCode.USAGE)
-        if context is not None:
+        _complain(error.format_message(), ExitCode.USAGE, argv)
+        if context is not None and not _wants_json_log(argv):
             click.echo(f"Try '{context.command_path} --help'.", err=True)
     return ExitCode.USAGE
 
 
-def _complain(text: str, code: ExitCode, end: str = ".") -> int:
-    """Print an error. ``end``: "" for a text that ends with a command to be copied."""
+def _complain(text: str, code: ExitCode, argv: Sequence[str] = (), end: str = ".") -> int:
+    """Print an error in the form that the command line asks for, also where that cannot be understood.
+
+    ``end``: "" for a text that ends with a command to be copied.
+    """
+    text = text if text.endswith((".", "?")) else f"{text}{end}"
+    line = f"bulk-onboard: error: {text}"
+    if _wants_json_log(argv):
+        line = json.dumps({"fact": "Error", "message": text, "exit_code": int(code)})
     with suppress(OSError):
-        click.echo(f"bulk-onboard: error: {text if text.endswith(('.', '?')) else f'{text}{end}'}", err=True)
+        click.echo(line, err=True)
+    if "--json" in argv:
+        with suppress(OSError):
+            click.echo(json.dumps({"exitCode": int(code), "error": text}, indent=2))
     return code
+
+
+def _wants_json_log(argv: Sequence[str]) -> bool:
+    return "--log-format=json" in argv or ("--log-format", "json") in pairwise(argv)
 
 
 def _open_closed_streams() -> None:

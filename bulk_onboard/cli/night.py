@@ -1,15 +1,14 @@
-"""The settings of a run nobody watches. Addresses are secrets, so an option had better name where one is."""
+"""Settings of notification, ping and metrics. An address is a secret, so an option should name a variable."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import click
 from pydantic import SecretStr
 
 from bulk_onboard import settings as s
@@ -22,8 +21,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPEN = {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "gnome", "macosx", "windows"}
 
 
-class Told(Protocol):
-    """What the options say."""
+class Given(Protocol):
+    """The options."""
 
     @property
     def notify(self) -> tuple[str, ...]: ...
@@ -35,8 +34,8 @@ class Told(Protocol):
     def metrics(self) -> Path | None: ...
 
 
-class Around(Protocol):
-    """What the environment and the files say."""
+class Surroundings(Protocol):
+    """The settings from the environment and the files."""
 
     @property
     def bulk_onboard_notify(self) -> SecretStr | None: ...
@@ -44,15 +43,21 @@ class Around(Protocol):
     def bulk_onboard_ping(self) -> SecretStr | None: ...
 
 
-def settings(told: Told, around: Around) -> s.NightSettings:
-    """The options, and for addresses that none names the surroundings. Raises UsageError."""
-    notify = [_named(text, "--notify") for text in told.notify] or [_text(around.bulk_onboard_notify)]
-    ping = (_named(told.ping, "--ping") if told.ping else _text(around.bulk_onboard_ping)).strip()
+def settings(given: Given, surroundings: Surroundings, warn: Callable[[str], None] | None) -> s.NightSettings:
+    """Return the options, and for an address without an option the setting. Raises UsageError.
+
+    ``warn`` gets a line about a secret that the list of processes shows; None where the options are not
+    those of a command line.
+    """
+    notify = [_named(text, "--notify", warn) for text in given.notify] or [
+        _text(surroundings.bulk_onboard_notify)
+    ]
+    ping = _named(given.ping, "--ping", warn) if given.ping else _text(surroundings.bulk_onboard_ping)
     return s.NightSettings(
         notify=tuple(map(Secret, parse.urls(notify))),
-        when=told.notify_when,
-        ping=Secret(_pinged(ping)) if ping else None,
-        metrics=told.metrics.expanduser() if told.metrics else None,
+        when=given.notify_when,
+        ping=Secret(_pinged(ping.strip())) if ping.strip() else None,
+        metrics=given.metrics.expanduser() if given.metrics else None,
     )
 
 
@@ -60,14 +65,13 @@ def _text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
 
 
-def _named(text: str, option: str) -> str:
-    """The address, or what the variable of that name holds."""
+def _named(text: str, option: str, warn: Callable[[str], None] | None) -> str:
+    """Return the address, or the value of the variable of that name."""
     if not _NAME.fullmatch(text):
-        if _shows_secret(text, option):
-            click.echo(
-                f"bulk-onboard: warning: the address given to {option} can be read in the list of processes;"
-                f" put it into a variable and name that: {option} NAME",
-                err=True,
+        if warn and _shows_secret(text, option):
+            warn(
+                f"the address given to {option} can be read in the list of processes;"
+                f" put it into a variable and name that: {option} NAME"
             )
         return text
     if found := os.environ.get(text, "").strip():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, drive, opened, say, say_trouble
+from bulk_onboard.cli.running import Showing, drive, opened, say, say_trouble, warner
 from bulk_onboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def command(
     from bulk_onboard.cli.events import require_ledger, run_named  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
-    settings = load(given, config)
+    settings = load(given, config, warn=warner(showing))
     require(settings)
     require_ledger(settings)
     run_id = run_named(run)

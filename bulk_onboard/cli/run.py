@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, driven, opened, say, tell
-from bulk_onboard.errors import BulkOnboardError, ExitCode, NoRows, StoppedForSafety
+from bulk_onboard.cli.running import Showing, driven, opened, tell, warner
+from bulk_onboard.errors import NoRows, StoppedForSafety
 from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def command(
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
-    settings = load(given, config)
     showing = Showing(as_json, log_format, verbose, quiet)
+    settings = load(given, config, warn=warner(showing))
     if settings.cluster is None:
         confirm = None if yes else confirmation(settings)
         return run_file(file, settings, showing, partial(_onboarded, confirm=confirm))
@@ -94,21 +94,16 @@ def run_file(file: str, settings: Settings, showing: Showing, onboarding: Onboar
 
     ``onboarding``: how; in this process if it is not said.
     """
-    from bulk_onboard.cli.telling import Telling  # noqa: PLC0415
+    from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
 
+    after = AfterRun(settings.night, shown(file), warner(showing))
+    showing = replace(showing, watched=after.watching)
+    with after.failures():
+        result = _with_enough_rows(onboarding or _onboarded, file, settings, showing)
     try:
-        telling = Telling(settings.night, shown(file), showing)
-        with telling.failures():
-            result = _with_enough_rows(onboarding or _onboarded, file, settings, showing)
-    except BulkOnboardError as error:
-        if showing.log_format != "json" or error.exit_code is ExitCode.BUG:
-            raise
-        fact = {"fact": "Error", "message": str(error), "exit_code": int(error.exit_code)}
-        say(json.dumps(fact), err=True)
-        return error.exit_code
-    code = tell(result, showing)
-    telling.ended(result)
-    return code
+        return tell(result, showing)
+    finally:
+        after.ended(result)
 
 
 def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, showing: Showing) -> RunResult:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,12 +27,13 @@ Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """How much is shown, and in which form."""
+    """How much is shown, and in which form. ``watched`` wraps the observer of a run."""
 
     as_json: bool = False
     log_format: str = "text"
     verbose: bool = False
     quiet: bool = False
+    watched: Callable[[Observer], Observer] = field(default=lambda observer: observer)
 
     def __post_init__(self) -> None:
         if self.verbose and self.quiet:
@@ -54,7 +55,7 @@ def driven(work: Work, showing: Showing) -> RunResult:
     display = progress.display(log_format=showing.log_format, verbose=showing.verbose, quiet=showing.quiet)
     stop = StopSignal()
     try:
-        return interrupt.run(lambda: work(display, stop), stop)
+        return interrupt.run(lambda: work(showing.watched(display), stop), stop)
     finally:
         display.close()
 
@@ -89,6 +90,18 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(text, err=err)
     except OSError:
         return
+
+
+def warner(showing: Showing) -> Callable[[str], None]:
+    """Return what prints a warning in the form that was asked for."""
+
+    def warn(text: str) -> None:
+        if showing.log_format == "json":
+            say(json.dumps({"fact": "Warning", "message": text}), err=True)
+        else:
+            say(f"bulk-onboard: warning: {text}", err=True)
+
+    return warn
 
 
 def say_trouble(fact: Fact) -> None:

@@ -1,6 +1,7 @@
 """An Airflow DAG (2.x and 3.x) that onboards new growers every night; it calls the library, not the command.
 
-Login and app fields come from the worker's environment, as in `bulk-onboard run`.
+Login and app fields come from the worker's environment, as in `bulk-onboard run`; so do the addresses of the
+message and the ping after each run (BULK_ONBOARD_NOTIFY, BULK_ONBOARD_PING).
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The entry: help, usage errors, and every way to end as an exit code."""
 
+import json
 import os
 import re
 import signal
@@ -131,6 +132,44 @@ def test_an_interrupt_is_130(end: BaseException, ending: Callable[[BaseException
 @pytest.mark.parametrize("code", list(ExitCode))
 def test_what_a_command_returns_is_the_exit_code(code: ExitCode, ending: Callable[[int], int]) -> None:
     assert ending(code) == code
+
+
+@pytest.mark.parametrize(("argument", "code"), [(None, 0), (0, 0), (5, 5), ("a reason", 1)])
+def test_a_systemexit_keeps_its_code(
+    argument: object, code: int, ending: Callable[[BaseException], int]
+) -> None:
+    assert ending(SystemExit(argument)) == code
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run", "a.csv", "--nonsense"],
+        ["run", "a.csv", "--rate", "fast"],
+        ["run", "a.csv", "--provider", "ravne"],
+        ["events", "absent.csv"],
+        ["rollback", "absent.csv"],
+        ["report", "20260101T000000Z-absent"],
+    ],
+)
+def test_every_error_is_an_object_where_json_is_asked_for(argv: list[str], capsys: Capture) -> None:
+    code = main([*argv, "--log-format=json"])
+    out, err = capsys.readouterr()
+    error = json.loads(err)
+    assert (out, code) == ("", ExitCode.USAGE)
+    assert (error["fact"], error["exit_code"]) == ("Error", ExitCode.USAGE)
+    assert main([*argv, "--json"]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exitCode"] == ExitCode.USAGE
+    assert json.loads(out)["error"] in err
+
+
+def test_warnings_about_settings_are_objects_where_json_is_asked_for(capsys: Capture) -> None:
+    Path("bulk-onboard.toml").write_text('[leaf]\ntoken = "practice-token"\n')
+    Path("bulk-onboard.toml").chmod(0o644)
+    main(["run", "absent.csv", "--log-format", "json"])
+    facts = [json.loads(line)["fact"] for line in capsys.readouterr().err.splitlines()]
+    assert facts == ["Warning", "Error"]
 
 
 def test_providers_are_shown_with_their_columns_and_settings(capsys: Capture) -> None:

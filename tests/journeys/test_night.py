@@ -224,7 +224,13 @@ def test_a_message_that_nobody_takes_is_one_warning_and_changes_nothing(desk: De
 
 def test_an_address_that_cannot_be_used_is_told_before_anything_is_sent(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
-    for option, address in (("--notify", f"no-such://{PLANTED}"), ("--ping", f"ftp://{PLANTED}")):
+    for option, address in (
+        ("--notify", f"no-such://{PLANTED}"),
+        ("--notify", f"http://[::1/{PLANTED}"),
+        ("--ping", f"ftp://{PLANTED}"),
+        ("--ping", f"http://[::1/{PLANTED}"),
+        ("--ping", f"https://[::1]:port/{PLANTED}"),
+    ):
         desk.set("ADDRESS", address)
         ran = desk.at(server).run(write(growers(1)), option, "ADDRESS")
         assert (ran.code, option in ran.err) == (2, True)

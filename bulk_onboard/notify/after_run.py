@@ -1,0 +1,138 @@
+"""What follows a run: message, ping and metrics. None of them changes how the run ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bulk_onboard import letter, metrics
+from bulk_onboard.change import End
+from bulk_onboard.errors import BulkOnboardError, ExitCode, OutputError
+from bulk_onboard.facts import About, Fact, Observer
+from bulk_onboard.notify.exported import read_exported, write_exported
+from bulk_onboard.settings import NightSettings
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.closing import RunResult
+    from bulk_onboard.notify.message import Messenger
+
+_WIDTH = 80  # columns of the closing text in a message
+
+
+class AfterRun:
+    """Sends the message, the ping and the metrics of one run.
+
+    Creating it finds the mistakes in the settings that can be found before the run begins. It blocks while it
+    sends, and must not be called in a thread with a running event loop.
+    """
+
+    def __init__(self, settings: NightSettings, name: str, warn: Callable[[str], None]) -> None:
+        """``name``: the file's, for people. ``warn`` gets a line about each part that failed.
+
+        Raises UsageError, see `Messenger`.
+        """
+        self._settings, self._name, self._warn = settings, name, warn
+        self._messenger = _messenger(settings)
+        self._run_id = ""
+
+    def watching(self, observer: Observer) -> Observer:
+        """Return the observer for the run: learns that the run has begun, and passes every fact on."""
+
+        def observe(fact: Fact) -> None:
+            if isinstance(fact, About):
+                self._run_id = fact.run_id
+            observer(fact)
+
+        return observe
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Report a run that does not begin, or that ends with an exception."""
+        try:
+            yield
+        except Exception as error:
+            self.failed(error)
+            raise
+        except (KeyboardInterrupt, asyncio.CancelledError) as error:
+            self.failed(error)
+            raise
+
+    def failed(self, error: BaseException) -> None:
+        """Report a run that raised this error."""
+        code, reason = _explained(error)
+        end = End(code, began=bool(self._run_id), reported=not isinstance(error, OutputError))
+        title = letter.title(self._name, end)
+        self._send(end, title, lambda: letter.failed(end, reason, self._run_id), None)
+
+    def ended(self, result: RunResult) -> None:
+        """Report a run that came to its end, early or not."""
+        last = result.last
+        before = None if last is None or last.exit_code is None else ExitCode(last.exit_code)
+        end = End(result.code, result.change, before)
+        run_id = result.info.run_id
+        self._send(
+            end,
+            letter.title(self._name, end, _attention(result.summary), _token_changed(result.summary)),
+            lambda: letter.body(end, result.words(_WIDTH), run_id, last.run_id if last else None),
+            result.summary,
+        )
+
+    def _send(self, end: End, title: str, body: Callable[[], str], summary: dict[str, Any] | None) -> None:
+        self._export(end, summary)
+        self._ping(end)
+        if self._messenger and end.is_told(self._settings.when):
+            urgent = end.code is not ExitCode.OK
+            if not self._messenger.send(title, body(), urgent=urgent):
+                self._warn("the message (--notify) could not be sent")
+
+    def _export(self, end: End, summary: dict[str, Any] | None) -> None:
+        if (path := self._settings.metrics) is None:
+            return
+        text = metrics.text(path.stem, end.code, datetime.now(UTC), summary, read_exported(path))
+        try:
+            write_exported(path, text)
+        except OSError as error:
+            self._warn(f"{path} (--metrics) cannot be written: {error.strerror or error}")
+
+    def _ping(self, end: End) -> None:
+        """Ping, except when another run is at work: that run pings, and if it hangs, silence is the alarm."""
+        if not self._settings.ping or end.code is ExitCode.BUSY:
+            return
+        from bulk_onboard.notify.ping import ping  # noqa: PLC0415  (imports aiohttp)
+
+        if reason := asyncio.run(ping(self._settings.ping, well=end.code is ExitCode.OK)):
+            self._warn(f"the ping (--ping) did not get through: {reason}")
+
+
+def _explained(error: BaseException) -> tuple[ExitCode, str]:
+    """The exit code and the reason of an exception, without a foreign message: it may hold a secret."""
+    if isinstance(error, BulkOnboardError):
+        return error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return ExitCode.INTERRUPTED, "interrupted"
+    return ExitCode.BUG, f"a bug in bulk-onboard: {type(error).__name__}"
+
+
+def _messenger(settings: NightSettings) -> Messenger | None:
+    if not settings.notify:
+        return None
+    from bulk_onboard.notify.message import Messenger  # noqa: PLC0415  (imports Apprise)
+
+    return Messenger(settings.notify)
+
+
+def _token_changed(summary: dict[str, Any]) -> int:
+    causes = summary.get("causes", ())
+    return sum(int(cause["count"]) for cause in causes if cause["code"] == "token-changed")
+
+
+def _attention(summary: dict[str, Any]) -> int:
+    connected = ("created", "existing", "duplicate")
+    unhealthy = summary["health"].get("unhealthy", 0)
+    left = len(summary.get("leftWithout", ()))
+    return int(
+        left + unhealthy + sum(n for status, n in summary["counts"].items() if status not in connected)
+    )
