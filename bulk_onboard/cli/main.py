@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -54,29 +55,37 @@ Running the same command again is always safe, and does only what is left.
 """
 
 
-class _OutputClosedError(Exception):
-    """The reader of standard output has left. Not an OSError, which click would turn into an exit with 1."""
+class _OutputLost(Exception):  # noqa: N818  (a fact about standard output)
+    """Standard output cannot be written; ``error`` says why. Unlike an OSError, click lets it pass."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
 
 
 @contextmanager
-def _output_may_close() -> Iterator[None]:
+def _output_watched() -> Iterator[None]:
+    """Raise _OutputLost for an OSError of printing inside, not for one of another file."""
     try:
         yield
-    except BrokenPipeError:
-        raise _OutputClosedError from None
+    except OSError as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if frame.f_code is click.echo.__code__:
+            raise _OutputLost(error) from None
+        raise
 
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one only to run it."""
 
-    @_output_may_close()
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Parse the command line; help is printed here."""
-        return super().make_context(*arguments, **options)
+    @_output_watched()
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click does; this is where the group's own ``--help`` is printed."""
+        return super().make_context(*args, **kwargs)
 
-    @_output_may_close()
+    @_output_watched()
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """As click does."""
         return super().invoke(ctx)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -127,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _terminated_as_interrupted():
             code = _run(argv)
         sys.stdout.flush()
-    except (BrokenPipeError, _OutputClosedError):
+    except BrokenPipeError:
         # The reader of our output has left, as in `bulk-onboard providers | head -1`: no reason to complain.
         _discard_output()
         code = ExitCode.OK
@@ -154,8 +163,8 @@ def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         result = cli.main(args=list(argv), prog_name="bulk-onboard", standalone_mode=False)
-    except (BrokenPipeError, _OutputClosedError):
-        raise
+    except _OutputLost as lost:
+        raise lost.error from None
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except click.ClickException as error:

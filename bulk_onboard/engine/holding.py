@@ -66,6 +66,6 @@ async def holding(lock: Lock, stop: StopSignal) -> AsyncIterator[None]:
 
 
 async def _watch(lock: Lock, stop: StopSignal) -> None:
-    while lock.lost is None:  # noqa: ASYNC110  (it is lost in a thread)
+    while (lost := lock.lost) is None:  # noqa: ASYNC110  (it is lost in a thread)
         await asyncio.sleep(LOOK)
-    stop.drain(str(lock.lost), lock.lost.exit_code)
+    stop.drain(str(lost), lost.exit_code)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
@@ -21,6 +22,7 @@ from bulk_onboard.ledger.hold import Hold
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
+from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
@@ -85,8 +87,9 @@ async def begun(
         ledger, hold = await _held(settings, waiting, stack)
         ledger.require_same_fingerprints()
         place = await _place(settings, ledger, stack)
+        run_id = stack.enter_context(_claimed_run_id(ledger, settings.output.folder, name))
         info = RunInfo(
-            run_id=_new_run_id(ledger, name),
+            run_id=run_id,
             provider=",".join(each.name for each in providers) or settings.provider,
             input=name,
             leaf=place.identity,
@@ -139,8 +142,10 @@ async def undoing(
         place = await _place(settings, ledger, stack)
         require_stored(undone)
         _require_same_owner(undone, place)
+        name = f"rollback-{undone.input}"
+        rollback_id = stack.enter_context(_claimed_run_id(ledger, settings.output.folder, name))
         info = RunInfo(
-            run_id=_new_run_id(ledger, f"rollback-{undone.input}"),
+            run_id=rollback_id,
             provider=undone.provider,
             input=run_id,
             leaf=undone.leaf,
@@ -177,6 +182,7 @@ async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> 
     later = Patience(tell, over=lambda: bool(stop and stop.hurrying))
     hold = await asyncio.to_thread(stack.enter_context, held(place, first))
     ledger = await asyncio.to_thread(lambda: stack.enter_context(Ledger(place, patience=later)))
+    hold.missing = ledger.missing
     await _quiet(ledger)
     return ledger, hold
 
@@ -247,12 +253,21 @@ def require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:
         )
 
 
-def _new_run_id(ledger: Ledger, name: str) -> str:
-    """E.g. ``20261123T154500Z-growers``; counted up if there is one in this second already."""
+@contextmanager
+def _claimed_run_id(ledger: Ledger, output: Path, name: str) -> Iterator[str]:
+    """Yield a run id, e.g. ``20261123T154500Z-growers``, and create its folder.
+
+    It is counted up if the ledger, or another ledger with the same folder of reports, has it already. A
+    folder in which nothing was written is removed at the end. Raises OutputError.
+    """
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name.split(".", maxsplit=1)[0]).strip("-").lower()[:40] or "input"
     wanted = f"{utc_now():%Y%m%dT%H%M%SZ}-{stem}"
     run_id, count = wanted, 1
-    while ledger.find(run_id):
+    while ledger.find(run_id) or not claim_folder(output / run_id):
         count += 1
         run_id = f"{wanted}-{count}"
-    return run_id
+    try:
+        yield run_id
+    finally:
+        with suppress(OSError):
+            (output / run_id).rmdir()

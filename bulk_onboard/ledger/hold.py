@@ -18,17 +18,25 @@ def clock() -> float:
 
 
 class Hold:
-    """A lock. That of a file cannot be lost: it has no ``clock``.
+    """A lock. That of a file cannot expire: it has no ``clock``.
 
-    ``epoch``: that of the run which it is for, once there is one. ``lost``: why it is not ours any more and
-    will not be.
+    ``epoch``: that of the run which it is for, once there is one. ``missing``: returns why what was locked is
+    not there any more; None while it is.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock
         self._confirmed = self.now()
         self.epoch: str | None = None
-        self.lost: LedgerBusy | LedgerError | None = None
+        self.missing: Callable[[], LedgerError | None] = lambda: None
+        self._lost: LedgerBusy | LedgerError | None = None
+
+    @property
+    def lost(self) -> LedgerBusy | LedgerError | None:
+        """Why the ledger is not ours any more and will not be; None while it is."""
+        if self._lost is None:
+            self._lost = self.missing()
+        return self._lost
 
     def now(self) -> float:
         """By the clock of `confirm`."""
@@ -40,8 +48,8 @@ class Hold:
 
     def is_sure(self) -> bool:
         """Whether it has been ours just now. Raises what it was lost for, LedgerBusy or LedgerError."""
-        if self.lost is not None:
-            raise type(self.lost)(str(self.lost))
+        if (lost := self.lost) is not None:
+            raise type(lost)(str(lost))
         return self.age() <= SURE
 
     def confirm(self, at: float) -> None:
@@ -50,4 +58,4 @@ class Hold:
 
     def lose(self, why: LedgerBusy | LedgerError) -> None:
         """It is not ours any more."""
-        self.lost = why
+        self._lost = why

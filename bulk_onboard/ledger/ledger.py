@@ -356,6 +356,10 @@ class Ledger:
             batches = self._dialect.entries(db, run_no, first_row, last_row)
             return [line for batch in batches for line in batch]
 
+    def missing(self) -> LedgerError | None:
+        """Return why nothing may rely on this ledger any more: its file was deleted or replaced."""
+        return self._dialect.missing()
+
     # --- plumbing -----------------------------------------------------------------------------------
 
     def insert(self, table: Table) -> Insert:

@@ -135,6 +135,10 @@ class Postgres:
         """A run's entries for these rows as plain tuples, in row order."""
         return _batches(db, of_rows("%s"), (run_no, first_row, last_row))
 
+    def missing(self) -> LedgerError | None:
+        """A server is asked for its ledger in every transaction: nothing else has to be watched."""
+        return None
+
     def is_lost(self, error: Exception) -> bool:
         """Whether the server was out of reach, and may be back soon."""
         if isinstance(error, DBAPIError):

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from bulk_onboard.errors import UsageError
+from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger.statements import in_scopes, of_rows, selected, upsert
 
 BATCH = 10_000
@@ -28,8 +28,27 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         """Make the file if there is none. Raises UsageError for a folder, OSError."""
         _create_private(path)
+        self._path, self._identity = path, _identity(path)
         self.engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        event.listen(self.engine, "do_connect", self._before_connecting)
         event.listen(self.engine, "connect", _prepare)
+
+    def missing(self) -> LedgerError | None:
+        """Return why the file cannot be used any more, None while it is the one that was opened.
+
+        SQLite goes on with a deleted file, but no later run would know of what is written there.
+        """
+        if _identity(self._path) == self._identity:
+            return None
+        return LedgerError(
+            f"the ledger {self._path} was deleted or replaced during the run: nothing more is sent. Run the"
+            " same command again, but not with --if-exists overwrite: that would send again what is stored"
+        )
+
+    def _before_connecting(self, *_arguments: object) -> None:
+        """Raise LedgerError rather than create an empty file in the place of a deleted one."""
+        if missing := self.missing():
+            raise missing
 
     @contextmanager
     def making(self) -> Iterator[Connection]:
@@ -99,6 +118,14 @@ def _create_private(path: Path) -> None:
         raise UsageError(f"the ledger {path} is a folder; name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file; None if there is none."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _prepare(connection: DBAPIConnection, _record: object) -> None:

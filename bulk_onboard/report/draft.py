@@ -99,6 +99,21 @@ def make_folder(folder: Path) -> None:
         each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
+def claim_folder(folder: Path) -> bool:
+    """Create a folder; return False if there is one of this name. Raises OutputError."""
+    try:
+        make_folder(folder.parent)
+        folder.mkdir(mode=PRIVATE_FOLDER)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and folder.is_dir():
+            return False
+        raise OutputError(
+            f"{folder} cannot be created: {error.strerror or error}; nothing was sent. Choose another folder"
+            " with --output"
+        ) from None
+    return True
+
+
 def keep_out_of_git(folder: Path) -> None:
     """Give a folder of reports a .gitignore: growers' results are not to end up in a repository.
 

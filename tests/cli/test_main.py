@@ -197,6 +197,20 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     assert told == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to offer")
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "no-answer", "--json"]])
+def test_an_output_that_cannot_be_written_is_an_error_of_its_own(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "bulk_onboard", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ran.returncode == 5
+    assert b"standard output cannot be written: No space left" in ran.stderr
+
+
 def test_python_dash_m_is_the_same_program() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "bulk_onboard", "--version"], capture_output=True, text=True, check=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -40,6 +41,8 @@ def _examples() -> list[str]:
 
 EXAMPLES = _examples()
 SERVING = [line for line in EXAMPLES if line.startswith("bulk-onboard sandbox")]
+# Works after an interrupted replacement only, which is in test_left_without.py.
+DISMISSING = [line for line in EXAMPLES if line.endswith("--dismiss")]
 
 
 def _words(line: str) -> list[str]:
@@ -67,7 +70,7 @@ def files(here: Path) -> None:
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in SERVING])
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in SERVING + DISMISSING])
 def test_an_example_works_as_it_stands(
     desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
@@ -75,7 +78,7 @@ def test_an_example_works_as_it_stands(
     arguments = _words(line)
     if arguments[0] in ("events", "report", "rollback", "runs", "status"):
         with monkeypatch.context() as patch:
-            patch.setattr(opening, "_new_run_id", lambda *_: RUN_ID)
+            patch.setattr(opening, "_claimed_run_id", lambda *_: nullcontext(RUN_ID))
             assert desk.run("growers.csv").code == 0
     Path("these.csv").write_text(f"leafUserId\n{grower(1)}\n")
     ran = desk(*arguments, stdin=Path("growers.csv").read_bytes() if " - " in line else None)
@@ -90,7 +93,7 @@ def _typed() -> list[str]:
 
 
 # Those of the sandbox serve until Ctrl-C, which tests/sandbox looks at.
-@pytest.mark.parametrize("line", [*_typed(), *SERVING])
+@pytest.mark.parametrize("line", [*_typed(), *SERVING, *DISMISSING])
 def test_every_command_that_we_tell_people_to_type_is_understood(line: str, here: Path) -> None:
     plan = here / "reports" / RUN_ID / "plan.csv"
     plan.parent.mkdir(parents=True)
