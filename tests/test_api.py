@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ from notify.listener import listening
 
 import bulk_onboard
 from bulk_onboard import errors
-from bulk_onboard.facts import About, Fact, RowFinished
-from bulk_onboard.ledger import hold
+from bulk_onboard.engine.again import write_again
+from bulk_onboard.facts import About, Begun, Fact, RowFinished
+from bulk_onboard.ledger import Ledger, history, hold
 from bulk_onboard.model import Secret
 from bulk_onboard.report.rows import COLUMNS
-from bulk_onboard.settings import Login
+from bulk_onboard.settings import Login, Settings
 from tests.journeys.support import APP, PLANTED, Rows, Server, growers, open_intents, serving, write
 
 ROOT = Path(__file__).parent.parent
@@ -246,6 +248,29 @@ async def test_the_library_notifies_pings_and_exports_as_the_command_does(
     assert "bulk_onboard_exit_code" in here.joinpath("raven.prom").read_text()
     assert "the ping (--ping) did not get through" in caplog.text
     assert PLANTED not in caplog.text
+
+
+async def test_a_run_whose_report_cannot_be_written_is_on_record_and_not_said_to_have_not_begun(
+    here: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def obstruct(fact: Fact) -> None:
+        if isinstance(fact, Begun):
+            (here / "reports" / fact.run_id / "results.csv").mkdir(parents=True)
+
+    with listening() as inbox:
+        monkeypatch.setenv("BULK_ONBOARD_NOTIFY", f"json://{inbox.address}/inbox")
+        with pytest.raises(errors.OutputError):
+            await bulk_onboard.onboard(frame(growers(2)), rate=0, observer=obstruct)
+    [message] = [json.loads(body) for _, _, body in inbox.requests]
+    assert "the run ended, but its report could not be written" in message["title"]
+    assert "`bulk-onboard report 2" in message["message"]
+    with Ledger(here / "reports" / "ledger.sqlite3") as ledger:
+        [past] = history.runs(ledger)
+        assert past.info.finished_at
+        assert (past.info.exit_code, past.counts["created"]) == (5, 2)
+    shutil.rmtree(here / "reports" / past.info.run_id)
+    again = write_again(past.info.run_id, Settings())
+    assert (again.exit_code, again.summary["counts"]["created"]) == (0, 2)
 
 
 # --- README -----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from bulk_onboard.cluster.marks import marks_of
 from bulk_onboard.cluster.speaking import Speaking
 from bulk_onboard.domain.input_description import InputDescription, require_decision
 from bulk_onboard.domain.providers import Provider
-from bulk_onboard.engine.closing import RunResult, ended, write, write_put_aside
+from bulk_onboard.engine.closing import RunResult, ended, write
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, report_left_without, scopes_of
 from bulk_onboard.engine.phases import policy_of
@@ -351,5 +351,4 @@ class _Led:
 
     def _written(self) -> RunResult:
         ledger, output = self._ledger, self._settings.output
-        write_put_aside(ledger, output)
         return write(ledger, self._run_no, self._info, output, content=self._content)

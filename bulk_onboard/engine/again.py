@@ -6,15 +6,17 @@ from bulk_onboard.engine import closing, rollback
 from bulk_onboard.engine.closing import RunResult
 from bulk_onboard.engine.opening import find, looked_into, require_blocks
 from bulk_onboard.facts import Kind, Observer, ignore
+from bulk_onboard.ledger.lock import hold
 from bulk_onboard.settings import Settings
 
 
 def write_again(run_id: str | None, settings: Settings, observer: Observer = ignore) -> RunResult:
     """Write a run's files again from the ledger: the latest run's if ``run_id`` is None.
 
-    Raises UsageError if there is no such run, LedgerError, OutputError.
+    The ledger is held meanwhile: a run that is about to end must not get the files and the record of an older
+    state. Raises UsageError if there is no such run, LedgerBusy, LedgerError, OutputError.
     """
-    with looked_into(settings, observer) as ledger:
+    with looked_into(settings, observer) as ledger, hold(settings.output.ledger_place, ledger.patience):
         run_no, info = find(ledger, run_id)
         require_blocks(ledger, run_no, info)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:

@@ -16,7 +16,7 @@ from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import LeftGrower
-from bulk_onboard.errors import ExitCode
+from bulk_onboard.errors import ExitCode, OutputError
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, aside, history
 from bulk_onboard.ledger.left_without import left_without
@@ -102,7 +102,40 @@ def write(
 
     ``before``: how the run had ended before this look at it, which is what stays on record. ``content``: the
     digest of what its input says. ``again``: nothing has been done since its files were last written.
+    That the run has ended is on record before its files are written, and stays so if they cannot be.
     """
+    if again:
+        return _written(ledger, run_no, info, output, before, content=content, again=True)
+    if before is None:
+        ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
+    try:
+        _write_put_aside(ledger, output)
+        return _written(ledger, run_no, info, output, before, content=content)
+    except OutputError:
+        _record_counts(ledger, run_no, info, content)
+        raise
+
+
+def _record_counts(ledger: Ledger, run_no: int, info: RunInfo, content: str | None) -> None:
+    """Record what a run came to whose files cannot be written."""
+    tally = Tally(planned=info.plan is not None)
+    attention = _reckoning(ledger, run_no, info, history.last(ledger, run_no), again=False)
+    for page in pages(ledger, run_no, info.provider):
+        tally.add(attention.add(page))
+    ending = history.Ending(tally.counts, tally.health, attention.concerns(), content)
+    history.record(ledger, run_no, ending)
+
+
+def _written(
+    ledger: Ledger,
+    run_no: int,
+    info: RunInfo,
+    output: OutputSettings,
+    before: RunInfo | None = None,
+    *,
+    content: str | None = None,
+    again: bool = False,
+) -> RunResult:
     folder, extract = output.folder / info.run_id, Extract()
     left = left_without(ledger, info, run_no if again else None)
     tally = Tally(planned=info.plan is not None, left_without=left)
@@ -145,7 +178,7 @@ def _with_left(
     return replace(change, worse={**change.worse, _LEFT: count}) if count else change
 
 
-def write_put_aside(ledger: Ledger, output: OutputSettings) -> None:
+def _write_put_aside(ledger: Ledger, output: OutputSettings) -> None:
     """Write what workers have put aside into the folder of its run, also of one whose leader died.
 
     For who holds the ledger only: of a run under way elsewhere it is not ours to write. Raises OutputError.

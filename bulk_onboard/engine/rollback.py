@@ -33,7 +33,7 @@ from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.removal import Removing
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import BulkOnboardError, InputError
+from bulk_onboard.errors import BulkOnboardError, InputError, OutputError
 from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
@@ -129,6 +129,8 @@ async def rollback(
 
 def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) -> RunResult:
     """A rollback's files, as a function of the ledger alone. Raises LedgerError, OutputError."""
+    # That the rollback has ended is on record before its files are written, and stays so if they cannot be.
+    ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
     folder = output.folder / info.run_id
     sums = undone.Sums(left_without=left_without(ledger, info))
 

@@ -13,7 +13,7 @@ import pandas as pd
 from bulk_onboard.ascending import without
 from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine import heap
-from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write, write_put_aside
+from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
 from bulk_onboard.engine.confirm import Confirm, is_confirmed
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
@@ -391,5 +391,4 @@ class _Run:
 
     def _written(self) -> RunResult:
         output = self._settings.output
-        write_put_aside(self._ledger, output)
         return write(self._ledger, self._run_no, self._info, output, self._before, content=self._content)

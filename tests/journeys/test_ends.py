@@ -219,6 +219,17 @@ def test_a_lock_that_a_dead_run_left_behind_holds_nobody_up(desk: Desk, leaf: Le
     assert desk.run(file).code == 0
 
 
+def test_6_for_a_report_while_a_run_is_at_work_which_leaves_its_files_alone(desk: Desk, leaf: Leaf) -> None:
+    ran = desk.at(leaf()).run(write(growers(2)))
+    before = (ran.folder / "results.csv").read_bytes()
+    with hold(Path("reports/ledger.sqlite3")):
+        busy = desk("report", ran.folder.name, "--format", "csv,jsonl")
+    assert (busy.code, "is held by" in busy.err) == (6, True)
+    assert (ran.folder / "results.csv").read_bytes() == before
+    assert not (ran.folder / "results.jsonl").exists()
+    assert desk("report").code == 0
+
+
 # --- 70 ---------------------------------------------------------------------------------------------
 
 
