@@ -101,7 +101,7 @@ async def onboard(
     from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
-    settings = _settings(provider, login, app, options)
+    settings = _settings(provider, login, app, options).of_rows_to_do
     name = "a DataFrame" if not isinstance(where, str | Path) else shown(str(where))
     after = AfterRun(settings.night, name, _LOG.warning)
     try:

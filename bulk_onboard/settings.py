@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """How the file is read. ``mapping`` is field -> column header.
+    """How the file is read. ``mapping`` is field -> column header; ``limit``: only the first so many rows.
 
     ``create_users``: growers may be named by an externalId or an email, and who has no Leaf user gets one.
     """
@@ -213,7 +213,7 @@ class Settings:
     ``providers`` are those there are. ``provider`` is where rows go that name none; in a file with a column
     of providers they are invalid unless it was ``provider_given``: no default sends them to the wrong place.
     ``cluster``: who does the work; None: this process. A ``dry_run`` only asks; ``plan`` is the file of a
-    dry run that is to be carried out.
+    dry run that is to be carried out. ``limit``: how many rows to do a run takes; None: all of them.
     ``app`` holds app fields by their provider's name and then Leaf's.
     """
 
@@ -234,11 +234,19 @@ class Settings:
     cluster: Cluster | None = None
     dry_run: bool = False
     plan: Path | None = None
+    limit: int | None = None
 
     @property
     def chosen(self) -> Provider:
         """The provider of a file that names none."""
         return self.providers[self.provider]
+
+    @property
+    def of_rows_to_do(self) -> Settings:
+        """The same for a run in one process: the limit counts the rows to do, not the rows of the file."""
+        if self.cluster is not None:
+            return self
+        return replace(self, input=replace(self.input, limit=None), limit=self.input.limit)
 
     def app_of(self, provider: str) -> Mapping[str, Secret]:
         """The app fields of the provider of this name."""

@@ -61,6 +61,7 @@ TABLES = {
     "engine.census",
     "plan",
     "engine.planned",
+    "engine.row_choice",
 }
 TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
 TABLES |= {"findings", "repair", "workbook", "buckets", "engine.left", "cluster.work"}

@@ -121,7 +121,12 @@ reading = together(
         callback=parsed(_names),
         help="Carry these columns into the results.",
     ),
-    click.option("--limit", type=_POSITIVE, metavar="N", help="Only the first N rows."),
+    click.option(
+        "--limit",
+        type=_POSITIVE,
+        metavar="N",
+        help="Only the first N rows; of `run`, the rows up to the Nth that is still to do.",
+    ),
     _flag("--allow-shared-tokens", "Let several growers have one token."),
 )
 

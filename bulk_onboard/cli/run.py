@@ -76,7 +76,7 @@ def command(
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
-    settings = load(given, config, warn=warner(showing))
+    settings = load(given, config, warn=warner(showing)).of_rows_to_do
     if settings.cluster is None:
         confirm = None if yes else confirmation(settings)
         return run_file(file, settings, showing, partial(_onboarded, confirm=confirm))

@@ -27,6 +27,7 @@ from bulk_onboard.engine.scan import content_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import entries_of
+from bulk_onboard.entry import Entry
 from bulk_onboard.errors import (
     BulkOnboardError,
     ExitCode,
@@ -38,6 +39,7 @@ from bulk_onboard.errors import (
 from bulk_onboard.facts import About, Begun, InputDescribed, Kind, Note, Observer, PhaseStarted, Scanned
 from bulk_onboard.facts import Reading as ReadSoFar
 from bulk_onboard.model import Health, Status
+from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.read.parts import Part
 from bulk_onboard.repeats import findings_of
 from bulk_onboard.settings import Cluster, Settings
@@ -335,9 +337,10 @@ class _Led:
         await self._onboard(rows)
         await self._check(rows)
         entries = await asyncio.to_thread(self._ledger.entries, self._run_no, rows[0], rows[-1])
-        healthy = sum(entry.health == Health.HEALTHY for entry in entries if entry.row in rows)
-        if healthy < len(rows):
-            self._stop.drain(f"only {healthy} of the first {len(rows)} rows (--canary) are healthy")
+        known = {entry.row: entry for entry in entries}
+        sent = [known.get(row, Entry(row, Status.NOT_ATTEMPTED.value)) for row in rows]
+        if sick := [entry for entry in sent if entry.health != Health.HEALTHY]:
+            self._stop.drain(canary_reason(len(rows), sick))
 
     # --- the end ------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bulk_onboard.engine.stop import StopSignal, Watch
 from bulk_onboard.facts import Fact, Held, Observer, RowFinished, RowRolledBack, Stopping, Trouble
@@ -30,9 +30,11 @@ class Observing:
         self._troubles: dict[str, float] = {}
         stop.on_drain = lambda reason: observer(Stopping(reason))
 
-    def watch(self, safety: Safety, to_do: int, *, harmless: bool = False) -> None:
-        """From now on, outcomes decide whether the run goes on. ``harmless``: it changes nothing."""
-        self._watch = Watch(safety, to_do, harmless=harmless)
+    def watch(
+        self, safety: Safety, to_do: int, *, harmless: bool = False, tried: Collection[int] = ()
+    ) -> None:
+        """From now on, outcomes decide whether the run goes on, as `Watch` says."""
+        self._watch = Watch(safety, to_do, harmless=harmless, tried=tried)
 
     def __call__(self, fact: Fact) -> None:
         match fact:

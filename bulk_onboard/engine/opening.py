@@ -22,6 +22,9 @@ from bulk_onboard.ledger.hold import Hold
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
+from bulk_onboard.model import IfExists
+from bulk_onboard.plan import Plan, plan_of
+from bulk_onboard.read import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 
@@ -157,6 +160,20 @@ async def undoing(
         run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
         hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
+
+
+def plan_in(settings: Settings) -> Plan | None:
+    """The plan that is to be carried out, if any. Raises InputError, UsageError."""
+    if settings.plan is None:
+        return None
+    with open_source(settings.plan) as source:
+        plan = plan_of(source)
+    if plan.replaces and settings.if_exists in {IfExists.SKIP, IfExists.FAIL}:
+        raise UsageError(
+            f"{plan.name} replaces the credentials of {plan.replaces:,} growers, which --if-exists"
+            f" {settings.if_exists} does not; run it with the --if-exists that it was made with"
+        )
+    return plan
 
 
 def report_left_without(ledger: Ledger, info: RunInfo, observer: Observer) -> None:

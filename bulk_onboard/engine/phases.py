@@ -23,9 +23,11 @@ from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
+from bulk_onboard.engine.planned import rows_planned
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, Journal, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.row_choice import canary_of, in_order
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import (
@@ -33,7 +35,6 @@ from bulk_onboard.engine.survey import (
     Survey,
     growers_checked,
     growers_of,
-    rows_planned,
     rows_to_check,
     rows_to_do,
     rows_unknown,
@@ -42,6 +43,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.settings import PostgresUrl, Settings
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
@@ -106,12 +108,13 @@ class Phases:
         """Post what is to do, the canary first, then check what is connected.
 
         Before all others those that an earlier run left without credentials: each minute counts for them.
+        Last those that failed before with the same content; the canary has none that was attempted before.
         """
         urgent = found.left_without
         if len(urgent):
             await self.post(scan, found, urgent)
         rest = replace(found, wanted=without(found.wanted, urgent))
-        canary = rest.wanted[: self.settings.safety.canary]
+        canary = canary_of(rest, self.settings.safety.canary)
         rest = await self.enrolled(scan, rest, canary if len(canary) else rest.wanted)
         await (await self.informed(rest))._onboard(scan, rest, canary)
 
@@ -137,7 +140,8 @@ class Phases:
             await self._send_canary(scan, found, canary)
             found = replace(found, wanted=without(found.wanted, canary))
             found = await self.enrolled(scan, found, found.wanted)
-        await self.post(scan, found, found.wanted)
+        for rows in in_order(found):
+            await self.post(scan, found, rows)
         if self.settings.events.check:
             began = utc_now()
             connected = partial(self.connected, every=False, began=began)
@@ -206,12 +210,13 @@ class Phases:
         rows = canary.tolist()
         await self.check_new(rows)
         await self._mend(scan, found)
-        entries = [e for e in self.memory.entries(self.run_no, rows[0], rows[-1]) if e.row in rows]
-        healthy = sum(entry.health == Health.HEALTHY for entry in entries)
-        # Who turned out to be connected already by another name was not sent.
-        others = len(rows) - len(wanted) - sum(_is_lost(entry, wanted) for entry in entries)
-        if healthy + others < len(rows):
-            self.stop.drain(f"only {healthy} of the first {len(rows)} rows (--canary) are healthy")
+        entries = {e.row: e for e in self.memory.entries(self.run_no, rows[0], rows[-1])}
+        unsent = Entry(0, Status.NOT_ATTEMPTED.value)
+        sent = [entries.get(row, unsent._replace(row=row)) for row in wanted.tolist()]
+        # A row whose grower turned out to be connected already by another name was not sent.
+        lost = [entries[row] for row in rows if row in entries and _is_lost(entries[row], wanted)]
+        if sick := [entry for entry in (*sent, *lost) if entry.health != Health.HEALTHY]:
+            self.stop.drain(canary_reason(len(rows), sick))
 
     async def post(
         self,

@@ -10,12 +10,14 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import lines_of
+from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.onboard import Guide
-from bulk_onboard.engine.survey import Memory, Survey
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.survey import Memory, Survey, rows_unknown
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Log, Recorded, Row, Status, Verdict
-from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, print_words
+from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, outdated, print_words
 from bulk_onboard.policy.credentials import Next, Policy, Progress, Step, first
 from bulk_onboard.validation.columns import PROVIDER
 
@@ -57,6 +59,14 @@ def restricted(
         memory.write(run_no, scope, [], _left_out(rows, says))
     wanted, planned = np.concatenate(kept), np.concatenate(connected)
     return replace(found, wanted=wanted, connected=planned), replaces
+
+
+def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
+    """The rows that a plan says are connected, to see whether they still are."""
+    if len(found.connected):
+        for check in rows_unknown(scan, replace(found, wanted=found.connected)):
+            entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
+            yield check._replace(entry=entry)
 
 
 def _replaced(table: pd.DataFrame, plan: Plan, provider: str) -> Iterator[tuple[int, Recorded]]:

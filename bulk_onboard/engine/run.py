@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bulk_onboard.ascending import without
+from bulk_onboard.ascending import both, without
 from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
@@ -27,6 +27,7 @@ from bulk_onboard.engine.opening import (
     begun,
     find,
     looked_into,
+    plan_in,
     providers_of,
     reopened,
     report_left_without,
@@ -35,12 +36,13 @@ from bulk_onboard.engine.opening import (
 from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.row_choice import attempted, rows_until, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.surprises import new_growers, surprises
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError, UsageError
+from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
 from bulk_onboard.facts import (
     About,
     Begun,
@@ -56,11 +58,10 @@ from bulk_onboard.facts import (
 from bulk_onboard.foresee import asking
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.newcomers import Register
-from bulk_onboard.model import IfExists, Recorded
+from bulk_onboard.model import Recorded
 from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
-from bulk_onboard.plan import Plan, plan_of
-from bulk_onboard.read import open_source
+from bulk_onboard.plan import Plan
 from bulk_onboard.read.part import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
@@ -94,7 +95,7 @@ async def onboard(
     require_decision(source.description)
     if reading is None:
         reading = await asyncio.to_thread(reading_of, source, settings)
-    plan = await asyncio.to_thread(_planned, settings)
+    plan = await asyncio.to_thread(plan_in, settings)
     kind = Kind.DRY_RUN if settings.dry_run else Kind.RUN
     waiting = Waiting(observer, stop)
     async with begun(source.name, settings, kind, reading.providers, waiting) as opened:
@@ -105,20 +106,6 @@ async def onboard(
             await run.require(confirm, len(found.wanted))
         await run.work(phases, len(found.wanted))
         return await run.report()
-
-
-def _planned(settings: Settings) -> Plan | None:
-    """The plan that is to be carried out, if any. Raises InputError, UsageError."""
-    if settings.plan is None:
-        return None
-    with open_source(settings.plan) as source:
-        plan = plan_of(source)
-    if plan.replaces and settings.if_exists in {IfExists.SKIP, IfExists.FAIL}:
-        raise UsageError(
-            f"{plan.name} replaces the credentials of {plan.replaces:,} growers, which --if-exists"
-            f" {settings.if_exists} does not; run it with the --if-exists that it was made with"
-        )
-    return plan
 
 
 async def check_events(
@@ -179,8 +166,7 @@ class _Run:
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            scan = Scan(source, reading, self._ledger.key, known=self._known_users)
-            found = await asyncio.to_thread(self._surveyed, scan)
+            scan, found = await asyncio.to_thread(self._surveyed, source, reading)
             if self._settings.input.strict and found.invalid:
                 raise InputError(
                     f"{source.name}: {found.invalid} of {found.rows} rows are invalid, and --strict allows"
@@ -190,6 +176,8 @@ class _Run:
             notes = await asyncio.to_thread(self._surprises, source.name, found)
             if plan is not None:
                 found = await asyncio.to_thread(self._restricted, found, plan)
+            if self._settings.limit is not None:
+                scan, found = await asyncio.to_thread(self._limited, source, reading, plan, (scan, found))
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
@@ -203,7 +191,8 @@ class _Run:
             description=scan.description,
         )
         self._ledger.amend(self._info)
-        self._facts.watch(self._settings.safety, len(found.wanted), harmless=self._settings.dry_run)
+        tried, dry = attempted(found).tolist(), self._settings.dry_run
+        self._facts.watch(self._settings.safety, len(found.wanted), harmless=dry, tried=tried)
         self._facts(InputDescribed(scan.description))
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in filter(None, [row_ranges(source), *notes]):
@@ -223,6 +212,20 @@ class _Run:
             checked=self._settings.events.check,
         )
         return found
+
+    def _limited(
+        self, source: Source, reading: Reading, plan: Plan | None, whole: tuple[Scan, Survey]
+    ) -> tuple[Scan, Survey]:
+        """The input up to the last of the rows to do that the limit allows."""
+        wanted = within_limit(whole[1], self._settings.limit or 0)
+        if len(wanted) == len(whole[1].wanted):
+            return whole
+        rows = rows_until(self._ledger, self._run_no, int(wanted[-1]))
+        self._ledger.forget_input(self._run_no)
+        scan, found = self._surveyed(source, replace(reading, limit=rows))
+        found = self._restricted(found, plan) if plan else found
+        # A row that contradicts one beyond the limit is not sent either.
+        return scan, replace(found, wanted=both(found.wanted, wanted))
 
     def through(self, scan: Scan, found: Survey) -> Work:
         """The whole way with the rows to do, or as far as the settings allow."""
@@ -247,7 +250,8 @@ class _Run:
             guided=lambda census: KeepingTo(census or UNGUIDED, replaces, mode),
         )
 
-    def _surveyed(self, scan: Scan) -> Survey:
+    def _surveyed(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
+        scan = Scan(source, reading, self._ledger.key, known=self._known_users)
         found = survey(
             scan,
             self._ledger,
@@ -259,7 +263,7 @@ class _Run:
             scopes=self._scopes,
         )
         heap.give_back()
-        return found
+        return scan, found
 
     def _surprises(self, name: str, found: Survey) -> list[str]:
         return surprises(

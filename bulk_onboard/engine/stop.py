@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from bulk_onboard.errors import ExitCode
@@ -96,11 +96,16 @@ class End(NamedTuple):
 class Watch:
     """Looks at every outcome and says when going on would do harm or is pointless.
 
-    ``harmless``: nothing is changed, so only a Leaf that is out of order is a reason.
+    ``harmless``: nothing is changed, so only a Leaf that is out of order is a reason. ``tried``: the rows
+    that an earlier run attempted with the same content, which only count for that. ``to_do``: all rows to do.
     """
 
-    def __init__(self, safety: Safety, to_do: int, *, harmless: bool = False) -> None:
-        self._safety, self._to_do, self._harmless = safety, to_do, harmless
+    def __init__(
+        self, safety: Safety, to_do: int, *, harmless: bool = False, tried: Collection[int] = ()
+    ) -> None:
+        self._safety, self._harmless = safety, harmless
+        self._tried = frozenset(tried)
+        self._to_do = to_do - len(self._tried)
         self._ends: Counter[End] = Counter()
         self._finished = 0
         self._failures = 0
@@ -108,15 +113,15 @@ class Watch:
 
     def reason_to_stop(self, fact: RowFinished) -> str | None:
         """Why to stop after this row; None to go on."""
-        self._finished += 1
         bad = fact.status.needs_attention
-        self._failures += bad
         self._out_of_order = self._out_of_order + 1 if bad and fact.code in OUT_OF_ORDER else 0
+        if self._harmless or fact.row in self._tried:
+            return self._leaf_is_down(fact)
+        self._finished += 1
+        self._failures += bad
         if self._finished <= ALIKE:
             self._ends[End(fact.status, fact.code)] += 1
-        if self._harmless:
-            return self._leaf_is_down(fact)
-        return self._all_alike(fact) or self._leaf_is_down(fact) or self._too_many()
+        return self._all_alike(fact) or self._leaf_is_down(fact) or self._too_many(fact)
 
     def _all_alike(self, fact: RowFinished) -> str | None:
         if self._finished != ALIKE or len(self._ends) != 1 or not fact.status.needs_attention:
@@ -128,8 +133,10 @@ class Watch:
             return None
         return f"Leaf has been out of order for {ALIKE} rows in a row ({fact.code})"
 
-    def _too_many(self) -> str | None:
+    def _too_many(self, fact: RowFinished) -> str | None:
         limit = self._safety.max_failures
         if limit is None or not limit.passed(self._failures, self._to_do):
             return None
-        return f"{self._failures} rows ended badly, more than --max-failures allows"
+        rows = "1 row" if self._failures == 1 else f"{self._failures} rows"
+        latest = f"row {fact.row}, {fact.status}{f' ({fact.code})' if fact.code else ''}"
+        return f"{rows} ended badly, more than --max-failures allows; the latest: {latest}"

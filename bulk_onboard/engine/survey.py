@@ -17,6 +17,7 @@ from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Compared, Keys, compare
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.check_events import Check
+from bulk_onboard.engine.row_choice import attempted_before
 from bulk_onboard.engine.scan import Checked, Scan
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import Interrupted
@@ -25,7 +26,7 @@ from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Recorded, Row, Status
-from bulk_onboard.plan import OUTDATED, outdated
+from bulk_onboard.policy.stop_rules import EarlierAttempt
 from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.validation.columns import PROVIDER
 
@@ -74,7 +75,8 @@ class Survey:
     secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
     ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
     ``connected``: rows that a plan says are connected, to be checked. ``unwell``: how many of the rows done
-    before were not healthy when they were last looked at.
+    before were not healthy when they were last looked at. ``earlier``: what an earlier run did
+    with rows of the same content.
     """
 
     rows: int
@@ -88,6 +90,7 @@ class Survey:
     to_create: int = 0
     connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     unwell: int = 0
+    earlier: Mapping[int, EarlierAttempt] = field(default_factory=dict)
 
     @property
     def left_without(self) -> np.ndarray:
@@ -112,6 +115,7 @@ class Sums:
     to_do: list[np.ndarray] = field(default_factory=list)
     stored: dict[int, Recorded] = field(default_factory=dict)
     unwell: int = 0
+    earlier: dict[int, EarlierAttempt] = field(default_factory=dict)
 
 
 def survey(
@@ -172,6 +176,8 @@ def read_through(
         if if_exists is IfExists.REPLACE:
             for each, lines in by_scope(table[table["status"] == ""], scope, scopes):
                 sums.stored.update(stored_before(memory, each, lines))
+        for each, lines in by_scope(table[table["status"] == ""], scope, scopes):
+            sums.earlier.update(attempted_before(memory, each, lines))
         sums.warnings.update(checked.warnings.drop_duplicates(["row", "code"])["code"])
         observer(Reading(sums.rows))
         if stopped():
@@ -238,14 +244,6 @@ def rows_to_check(
         ]
         checks.sort(key=lambda check: check.entry.row)
         yield from (c for c in checks if wanted is None or c.entry.row in wanted)
-
-
-def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
-    """The rows that a plan says are connected, to see whether they still are."""
-    if len(found.connected):
-        for check in rows_unknown(scan, replace(found, wanted=found.connected)):
-            entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
-            yield check._replace(entry=entry)
 
 
 def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
@@ -361,6 +359,7 @@ def _summed_up(sums: Sums, findings: pd.DataFrame) -> Survey:
         dict(sums.warnings),
         stored=sums.stored,
         unwell=sums.unwell,
+        earlier=sums.earlier,
     )
 
 

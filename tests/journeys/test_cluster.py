@@ -197,7 +197,7 @@ def test_the_canary_is_that_of_the_whole_file(leaf: Leaf) -> None:
     server = leaf()
     ran = end(start_on(server, *LOCAL, "--rate", "0", "--canary", "2", "--events-wait", "0"), 120)
     assert ran.code == 5
-    assert "only 1 of the first 2 rows (--canary) are healthy" in ran.err
+    assert "1 of 2 canary rows is not healthy" in ran.err
     assert ran.statuses == {"created": 2, "not_attempted": COUNT - 1}
     assert server.posts == 2
 

@@ -1,0 +1,58 @@
+"""Which of the rows to do a run takes, and in which order: what no run has attempted before comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bulk_onboard import manifest
+from bulk_onboard.ascending import ascending, both, without
+from bulk_onboard.policy.stop_rules import EarlierAttempt, earlier_attempt
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.survey import Memory, Survey
+
+_NAMES = ("row", "leafUserId", "fingerprint", "app")
+
+
+def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, EarlierAttempt]]:
+    """Yield which of these rows, which are to do, an earlier run attempted with the same content."""
+    known = memory.known(scope, lines["leafUserId"].tolist()) if len(lines) else {}
+    if not known:
+        return
+    for number, grower, fingerprint, app in zip(*(lines[name] for name in _NAMES), strict=True):
+        if (found := known.get(grower)) is None:
+            continue
+        attempt = earlier_attempt(found.status, (found.fingerprint, found.app), (fingerprint, int(app)))
+        if attempt is not EarlierAttempt.NONE:
+            yield int(number), attempt
+
+
+def in_order(found: Survey) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to do, without those that failed before with the same content, and these, which come last."""
+    failed = ascending([row for row, how in found.earlier.items() if how is EarlierAttempt.FAILED])
+    return without(found.wanted, failed), both(found.wanted, failed)
+
+
+def attempted(found: Survey) -> np.ndarray:
+    """The rows to do that an earlier run attempted with the same content, ascending."""
+    return both(found.wanted, ascending(found.earlier))
+
+
+def canary_of(found: Survey, rows: int) -> np.ndarray:
+    """The first so many of the rows to do that no run has attempted before."""
+    return without(found.wanted, attempted(found))[:rows]
+
+
+def within_limit(found: Survey, limit: int) -> np.ndarray:
+    """The rows to do that a run of so many takes, ascending; those that failed before come last."""
+    return np.sort(np.concatenate(in_order(found))[:limit])
+
+
+def rows_until(memory: Memory, run_no: int, last: int) -> int:
+    """How many rows of the input have this row number or a lower one."""
+    blocks = (manifest.unpack(data)["row"] for first, _, data in memory.blocks(run_no) if first <= last)
+    return sum(int((numbers <= last).sum()) for numbers in blocks)
