@@ -56,7 +56,7 @@ from bulk_onboard.facts import (
     Trouble,
 )
 from bulk_onboard.foresee import asking
-from bulk_onboard.ledger import Journal
+from bulk_onboard.ledger import Journal, history
 from bulk_onboard.ledger.newcomers import Register
 from bulk_onboard.model import Recorded
 from bulk_onboard.naming import KnownUsers, known_users
@@ -221,7 +221,7 @@ class _Run:
         if len(wanted) == len(whole[1].wanted):
             return whole
         rows = rows_until(self._ledger, self._run_no, int(wanted[-1]))
-        self._ledger.forget_input(self._run_no)
+        history.forget_input(self._ledger, self._run_no)
         scan, found = self._surveyed(source, replace(reading, limit=rows))
         found = self._restricted(found, plan) if plan else found
         # A row that contradicts one beyond the limit is not sent either.

@@ -106,6 +106,14 @@ def last(ledger: Ledger, run_no: int) -> Last | None:
 
 
 @lasting
+def forget_input(ledger: Ledger, run_no: int) -> None:
+    """Forget what a run's input held and what was found out about it, before anything is done."""
+    with ledger.writing() as db:
+        for table in (schema.entry, schema.block):
+            db.execute(table.delete().filter_by(run_no=run_no))
+
+
+@lasting
 def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
     """Other API owners that runs logged in as for the same Leaf and provider, with their scopes."""
     table = schema.scope

@@ -153,18 +153,10 @@ class Ledger:
     @lasting
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
-        self.forget_input(run_no)
         with self.writing() as db:
-            for table in (schema.claim, schema.member, schema.aside):
+            for table in (schema.entry, schema.block, schema.claim, schema.member, schema.aside):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
-
-    @lasting
-    def forget_input(self, run_no: int) -> None:
-        """Forget what a run's input held and what was found out about it, before anything is done."""
-        with self.writing() as db:
-            for table in (schema.entry, schema.block):
-                db.execute(table.delete().filter_by(run_no=run_no))
 
     @lasting
     def find(self, run_id: str | None) -> tuple[int, RunInfo] | None:
