@@ -149,6 +149,7 @@ def _written(
             yield aged
 
     files = list(write_results(folder, [name for name in output.formats if name != PAGE], counted()))
+    results = [file.name for file in files]
     if info.kind is Kind.DRY_RUN:
         files.append(write_plan(folder / "plan.csv", _plan(ledger, run_no, info)))
     code, kept = exit_code(tally, info), before or info
@@ -156,7 +157,7 @@ def _written(
     sums = summary(kept, tally, users := enrolled(ledger, run_no))
     files.append(write_json(folder / "summary.json", sums))
     if PAGE in output.formats:
-        files.append(write_page(folder / "report.html", kept, tally, extract))
+        files.append(write_page(folder / "report.html", kept, tally, extract, results))
     ledger.amend(kept)
     if not again:
         ending = history.Ending(tally.counts, tally.health, reckoning.concerns(), content)

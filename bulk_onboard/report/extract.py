@@ -1,23 +1,27 @@
-"""What the page shows of the rows, taken from them as they go by: memory does not grow with the file."""
+"""What the page shows of the rows, collected page by page: memory does not grow with the file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.model import Status
+from bulk_onboard.model import NOT_AS_ASKED, Health, Status
+from bulk_onboard.report.lookup import Lookup
 from bulk_onboard.report.rows import COLUMNS
 
-# So many rows that need attention are on the page; all of them are in the results.
+# Rows that need attention on the page; results.csv has all of them.
 MOST = 5_000
 # No cell of the page is longer.
 LONGEST = 300
-# Bytes that these rows may take, so that the page can be mailed.
-ROOM = 800_000
+# The same of connected rows that have no event yet.
+MOST_WAITING = 1_000
+# Bytes that rows and the index of growers may take, so that the page can be mailed.
+ROOM = 850_000
+ROOM_WAITING = 100_000
 # What is tried, in this order, where they take more: columns that were kept, and letters of a long text.
 _SHORTER = ((True, LONGEST), (True, 100), (True, 40), (False, 100), (False, 40))
 _MARKUP = len("<td>")
@@ -76,32 +80,25 @@ class Latency:
         return found[filled[0] : filled[-1] + 1] if filled else []
 
 
-class Extract:
-    """Collects what the page needs."""
+class _Rows:
+    """The first rows of one kind that the page lists, no more than ``most``."""
 
-    def __init__(self) -> None:
-        self.latency = Latency()
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._header: tuple[str, ...] = ()
         self._rows: list[tuple[str, ...]] = []
         self._count = 0
 
-    def add(self, page: pd.DataFrame, to_look_at: pd.DataFrame) -> None:
-        """Take a page. ``to_look_at``: those of its rows that somebody should look at."""
-        self.latency.add(page["latencyMs"])
-        kept = list(page.columns[len(COLUMNS) :])
+    def add(self, found: pd.DataFrame) -> None:
+        kept = list(found.columns[len(COLUMNS) :])
         self._header = tuple(_short(str(name), LONGEST) for name in (*_SHOWN, *kept))
-        if not len(to_look_at):
-            return
-        # Rows that were never begun need nobody: the next run does them.
-        found = to_look_at[to_look_at["status"] != Status.NOT_ATTEMPTED.value]
         self._count += len(found)
-        wanted = found.head(MOST - len(self._rows))[[*_SHOWN, *kept]]
+        wanted = found.head(self._most - len(self._rows))[[*_SHOWN, *kept]]
         self._rows += [
             tuple(_short(str(cell), LONGEST) for cell in row) for row in wanted.itertuples(index=False)
         ]
 
-    def shown(self, room: int = ROOM) -> Shown:
-        """The rows, cut so that they take no more than so many bytes."""
+    def shown(self, room: int) -> Shown:
         kept = len(self._header) > len(_SHOWN)
         longest, rows = LONGEST, self._rows
         for with_kept, longest in _SHORTER:
@@ -113,6 +110,45 @@ class Extract:
         header = self._header if kept else self._header[: len(_SHOWN)]
         shortened = longest < LONGEST or header != self._header
         return Shown(header, rows, self._count - len(rows), shortened)
+
+
+class Extract:
+    """Collects what the page needs."""
+
+    def __init__(self) -> None:
+        self.latency = Latency()
+        self._attention = _Rows(MOST)
+        self._waiting = _Rows(MOST_WAITING)
+        self._lookup = Lookup()
+
+    def add(self, page: pd.DataFrame, to_look_at: pd.DataFrame) -> None:
+        """Take a page. ``to_look_at``: those of its rows that need attention."""
+        self.latency.add(page["latencyMs"])
+        self._lookup.add(page)
+        # Rows that were not attempted need no attention: the next run does them.
+        self._attention.add(to_look_at[to_look_at["status"] != Status.NOT_ATTEMPTED.value])
+        pending = page["health"] == Health.PENDING.value
+        if pending.any():
+            self._waiting.add(page[pending & ~page["code"].isin(NOT_AS_ASKED)])
+
+    def shown(self, room: int = ROOM) -> Shown:
+        """Return the rows that need attention, cut so that they take no more than ``room`` bytes."""
+        return self._attention.shown(room)
+
+    def waiting(self) -> Shown:
+        """Return the connected rows that have no event yet."""
+        return self._waiting.shown(ROOM_WAITING)
+
+    def parts(self) -> tuple[Shown, Shown, dict[str, Any]]:
+        """Return the rows that need attention, the waiting rows and the index of growers, for one page."""
+        waiting = self.waiting()
+        used = _total(waiting)
+        attention = self.shown(ROOM - used)
+        return attention, waiting, self._lookup.shown(ROOM - used - _total(attention))
+
+
+def _total(shown: Shown) -> int:
+    return sum(map(_weight, shown.rows))
 
 
 def _until_full(rows: Sequence[tuple[str, ...]], room: int) -> Iterator[tuple[str, ...]]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -24,13 +26,14 @@ from bulk_onboard.report import wording
 from bulk_onboard.report.chart import over_time
 from bulk_onboard.report.draft import drafts
 from bulk_onboard.report.extract import Extract, Latency
-from bulk_onboard.report.safe import plain
+from bulk_onboard.report.safe import FORMULA_IN_JAVASCRIPT, plain
 from bulk_onboard.report.summary import advice, row_numbers, seconds_of, verdict
 from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 # More causes than this are not read; the rest is in the results.
 CAUSES = 40
@@ -48,18 +51,24 @@ _TONES: Mapping[str, str] = {
 }
 
 
-def write_page(path: Path, info: RunInfo, tally: Tally, extract: Extract) -> Path:
-    """Write the page of a run, whole or not at all. Raises OutputError."""
-    text = render(info, tally, extract)
+def write_page(
+    path: Path, info: RunInfo, tally: Tally, extract: Extract, results: Sequence[str] = ()
+) -> Path:
+    """Write the page of a run, complete or not at all. ``results``: names of files beside it to link to.
+
+    Raises OutputError.
+    """
+    text = render(info, tally, extract, results)
     with drafts([path], f"`bulk-onboard report {path.parent.name}`") as (draft,), draft.writing():
         draft.file.write(text.encode(errors="replace"))
     return path
 
 
-def render(info: RunInfo, tally: Tally, extract: Extract) -> str:
-    """The page as text: a function of what the ledger holds, and of this version."""
+def render(info: RunInfo, tally: Tally, extract: Extract, results: Sequence[str] = ()) -> str:
+    """Return the page: a function of what the ledger holds, and of this version."""
     code = exit_code(tally, info)
     environment = _environment()
+    shown, waiting, lookup = extract.parts()
     style, script = _part("page.css"), _part("page.js")
     return environment.get_template("page.html").render(
         style=style,
@@ -81,7 +90,12 @@ def render(info: RunInfo, tally: Tally, extract: Extract) -> str:
         parts=list(_parts(tally)),
         statuses=list(_bars(tally.counts, tally.rows)),
         healths=list(_healths(tally)),
-        shown=extract.shown(),
+        shown=shown,
+        waiting=waiting,
+        lookup=lookup,
+        lookup_text=json.dumps(lookup, ensure_ascii=True, separators=(",", ":")),
+        formula=FORMULA_IN_JAVASCRIPT,
+        results=results,
         chart=over_time(info.traffic, info.ceiling),
         latency=extract.latency,
         latencies=list(_latencies(extract.latency)),
@@ -127,6 +141,7 @@ def _parts(tally: Tally) -> Iterator[Bar]:
     counts = {
         ("connected", "good"): tally.connected,
         ("would get credentials", "planned"): _planned(tally),
+        ("not confirmed yet", "wait"): tally.waiting,
         ("need attention", "bad"): tally.concern,
         ("not attempted yet", "wait"): tally.counts[Status.NOT_ATTEMPTED],
     }
@@ -230,6 +245,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "options": _options,
         "rows": wording.rows,
         "length": wording.length,
         "moment": wording.moment,
@@ -244,6 +260,16 @@ def _environment() -> Environment:
 def _plain(value: Any) -> Any:
     """Whatever is put into the template, but for its own style and script."""
     return plain(value) if type(value) is str else value
+
+
+def _options(text: str) -> Markup:
+    """The text with the names of options kept in one line: a browser breaks lines behind any hyphen."""
+    from markupsafe import Markup, escape  # noqa: PLC0415  (comes with Jinja)
+
+    return Markup(_OPTION.sub(r'<span class="option">\1</span>', str(escape(plain(text)))))  # noqa: S704  (escaped)
+
+
+_OPTION = re.compile(r"(--[a-z][a-z-]*)")
 
 
 @cache

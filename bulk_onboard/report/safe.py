@@ -24,6 +24,8 @@ _UNWANTED = f"{_ESCAPES}|{_CONTROLS}"
 _SKIPPED = r"""[\s\x0b\p{Z}\p{Cf}'"`\x{2018}\x{2019}\x{201C}\x{201D}]*"""
 _FORMULA = rf"^{_SKIPPED}[=+\-@\t\r\x{{FF1D}}\x{{FF0B}}\x{{FF0D}}\x{{FF20}}]"
 _QUOTED = r'[",\r\n]'
+# The same for JavaScript (flag "u"), so that what the page copies is escaped by the same rule.
+FORMULA_IN_JAVASCRIPT = re.sub(r"\\x\{(\w+)\}", r"\\u{\1}", _FORMULA)
 
 
 def cleaned(column: pa.Array, *, lines: bool) -> pa.Array:

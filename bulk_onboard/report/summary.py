@@ -312,7 +312,7 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
     if pending:
         have = "has" if pending == 1 else "have"
         yield Advice(
-            f"{rows(pending)} {have} no answer of the provider yet. Check again later:",
+            f"{growers(pending)} {have} no event of the provider yet. Check again later:",
             f"bulk-onboard events {info.run_id}",
         )
     if code is ExitCode.OK and not pending:

@@ -61,4 +61,4 @@ def usual(rows: int, **fields: Any) -> RunInfo:
 def page_of(rows: int = 300, every: int = 12, *, info: RunInfo | None = None, **kept: Any) -> str:
     """The page of such a run."""
     tally, extract = gathered(rows, every, **kept)
-    return render(info or usual(rows), tally, extract)
+    return render(info or usual(rows), tally, extract, ["results.csv"])

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
+from bulk_onboard.entry import Entry
+from bulk_onboard.report.extract import Extract
+from bulk_onboard.report.files import write_results
+from bulk_onboard.report.page import render, write_page
+from bulk_onboard.report.rows import merge
+from bulk_onboard.report.tally import Tally
 from tests.report.browser import Browser, browsing
+from tests.report.pages import grower, manifest_of
 from tests.report.runs import page_of, usual
 from tests.report.test_page import HOSTILE, extract_of
 
@@ -143,18 +151,79 @@ def test_without_script_it_says_the_same_in_plain_tables(browser: Browser, page:
         browser.told("Emulation.setScriptExecutionDisabled", value=False)
 
 
-@pytest.mark.parametrize(("rows", "every"), [(300, 12), (300, 0), (1500, 1)])
-def test_it_prints_to_two_pages(browser: Browser, tmp_path: Path, rows: int, every: int) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(page_of(rows, every), encoding="utf-8")
-    browser.open(path)
+def test_a_small_run_prints_to_two_pages_and_all_rows_that_need_attention_are_printed(
+    browser: Browser, page: Path
+) -> None:
+    browser.open(page)
     assert browser.printed() <= 2
+    browser.told("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert len(column(browser, 0)) == 25
+    finally:
+        browser.told("Emulation.setEmulatedMedia", media="")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_row_numbers_do_not_wrap(browser: Browser, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "report.html"
+    kept = {f"column {number}": "a long text of the input" for number in range(8)}
+    path.write_text(page_of(3000, 12, **kept), encoding="utf-8")
+    browser.open(path, width=width)
+    heights = browser.ask("""return [...document.querySelectorAll("#attention td:first-child")]
+        .filter((cell) => { const range = document.createRange(); range.selectNodeContents(cell);
+            return range.getClientRects().length > 1; }).length""")
+    assert heights == 0
+
+
+def test_a_grower_of_the_run_can_be_looked_up(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    for number, told in (
+        (13, "row 13: created, healthy"),
+        (24, "row 24: unresolved (no-answer)"),
+        (999, "not"),
+    ):
+        field = browser.driver.find_element("id", "grower")
+        field.clear()
+        field.send_keys(grower(number).upper())
+        found = browser.driver.find_element("id", "grower-found")
+        WebDriverWait(browser.driver, 3).until(lambda _, told=told, found=found: told in found.text)
+
+
+CELLS = [
+    "=1+1",
+    " \t=cmd|' /C calc'!A0",
+    "\u200b+49 30 1",
+    "\u201c@SUM(1)",
+    "\uff1d1+1",
+    "\u00a0-1",
+    "\ufeff=1",
+    "'=1",
+    "a=1",
+    'a "quoted" text, with a comma',
+    "-",
+    "  plain  ",
+    "\u2212 5",
+]
+
+
+def test_cells_are_escaped_as_in_results_csv(browser: Browser, tmp_path: Path) -> None:
+    tally, extract = Tally(), Extract()
+    entries = [Entry(at, "rejected", message=text) for at, text in enumerate(CELLS, 2)]
+    found = merge(manifest_of([""] * len(CELLS), note=CELLS), entries, "raven")
+    extract.add(found, tally.add(found))
+    write_results(tmp_path, ["csv"], [found])
+    path = write_page(tmp_path / "report.html", usual(len(CELLS)), tally, extract, ["results.csv"])
+    browser.open(path)
+    browser.ask("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    browser.driver.find_element("id", "copy").click()
+    copied = csv.DictReader(io.StringIO(browser.ask("return document.getElementById('csv').value")))
+    written = csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text(encoding="utf-8")))
+    both = [[(row["message"], row["note"]) for row in rows] for rows in (copied, written)]
+    assert both[0] == both[1]
+    assert len(both[0]) == len(CELLS)
 
 
 def test_what_strangers_wrote_runs_nowhere(browser: Browser, tmp_path: Path) -> None:
-    from bulk_onboard.entry import Entry
-    from bulk_onboard.report.page import render
-
     entries = [Entry(at, "rejected", code=text, message=text) for at, text in enumerate(HOSTILE, 2)]
     path = tmp_path / "report.html"
     text = render(usual(len(HOSTILE)), *extract_of(*entries, **{HOSTILE[0]: HOSTILE[1]}))

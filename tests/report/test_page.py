@@ -18,10 +18,12 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.report.extract import MOST, Extract
+from bulk_onboard.report.lookup import MOST as MOST_INDEXED
+from bulk_onboard.report.lookup import WIDTH
 from bulk_onboard.report.page import render, write_page
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.tally import Tally
-from tests.report.pages import manifest_of, run_of
+from tests.report.pages import grower, manifest_of, run_of
 from tests.report.runs import gathered, page_of, usual
 
 MEGABYTE = 1_000_000
@@ -63,7 +65,7 @@ def extract_of(*entries: Entry, **columns: object) -> tuple[Tally, Extract]:
 
 def rows_of(text: str) -> int:
     """The rows in the table of those that need attention."""
-    _, _, table = text.partition('<table id="attention">')
+    _, _, table = text.partition('<table id="attention"')
     return table.partition("</table>")[0].count("<tr><td>")
 
 
@@ -136,6 +138,27 @@ def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() ->
     assert rows_of(text) == 1
 
 
+def test_growers_without_an_event_are_listed_apart() -> None:
+    tally, extract = extract_of(
+        Entry(2, "created", health="pending"), Entry(3, "created", health="healthy"), Entry(4, "rejected")
+    )
+    text = render(usual(3), tally, extract)
+    _, _, waiting = text.partition('<table id="waiting"')
+    assert waiting.partition("</table>")[0].count("<tr><td>") == 1
+    assert grower(2) in waiting
+    assert rows_of(text) == 1
+
+
+def test_the_index_of_growers_holds_no_ids_and_stays_within_the_size_of_the_page() -> None:
+    _, extract = gathered(MOST_INDEXED + 500, 0, page=5000)
+    *_, found = extract.parts()
+    assert len(found["lines"]) == MOST_INDEXED * WIDTH
+    assert found["leftOut"] == 500
+    assert found["rows"] == [[2, MOST_INDEXED]]
+    assert grower(2) not in page_of(20, 0)
+    assert len(page_of(MOST_INDEXED, 0).encode()) < MEGABYTE
+
+
 # --- how large it gets ------------------------------------------------------------------------------
 
 
@@ -164,7 +187,7 @@ def test_the_longest_texts_in_most_columns_do_not_make_it_larger(name: str) -> N
 def test_memory_does_not_grow_with_the_rows() -> None:
     _, few = gathered(MOST, 1, page=1000)
     _, many = gathered(4 * MOST, 1, page=1000)
-    assert len(few.shown().rows) == len(many.shown().rows) == len(many._rows) == MOST
+    assert len(few.shown().rows) == len(many.shown().rows) == len(many._attention._rows) == MOST
 
 
 # --- what cannot happen -----------------------------------------------------------------------------
@@ -208,7 +231,9 @@ def test_only_its_own_style_and_script_are_allowed_and_nothing_is_loaded() -> No
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in policy
     named = {name for _, attributes in found.elements for name in attributes}
-    assert not named & {"src", "href", "style", "action", "srcset", "data"}
+    assert not named & {"src", "style", "action", "srcset", "data"}
+    links = [attributes["href"] for _, attributes in found.elements if "href" in attributes]
+    assert links == ["results.csv"]  # a file beside the page
 
 
 def test_written_again_it_is_the_same_to_the_byte(tmp_path: Path) -> None:
