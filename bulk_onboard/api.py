@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.model import Secret
-from bulk_onboard.settings import Login, Settings
+from bulk_onboard.settings import AppFields, Login, Settings
 from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
@@ -147,16 +147,16 @@ def _settings(
     if login is not None and settings.sandbox is None:
         settings = replace(settings, leaf=replace(settings.leaf, login=login))
     if app is not None:
-        settings = replace(settings, app={**settings.app, **_app(settings, app)})
+        given, loaded = _app(settings.provider, app), settings.app_of
+        names = dict.fromkeys([*settings.app, *given])
+        merged = AppFields(names, lambda name: {**loaded(name), **given.get(name, {})})
+        settings = replace(settings, app=merged)
     return settings
 
 
-def _app(settings: Settings, given: App) -> dict[str, Mapping[str, Secret]]:
-    """By provider, what the settings say and, over that, what the caller says."""
+def _app(provider: str, given: App) -> dict[str, Mapping[str, Secret]]:
+    """App fields from the caller by provider; those without a provider's name are of ``provider``."""
     own = {name: value for name, value in given.items() if isinstance(value, str)}
     others = {name: value for name, value in given.items() if not isinstance(value, str)}
-    fields = {settings.provider: own} if own else {}
-    return {
-        name: {**settings.app_of(name), **{field: Secret(text) for field, text in told.items()}}
-        for name, told in (fields | others).items()
-    }
+    fields = ({provider: own} if own else {}) | others
+    return {name: {field: Secret(text) for field, text in values.items()} for name, values in fields.items()}

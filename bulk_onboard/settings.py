@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -204,6 +204,28 @@ class NightSettings:
     when: NotifyWhen = NotifyWhen.CHANGE
     ping: Secret | None = None
     metrics: Path | None = None
+
+
+class AppFields(Mapping[str, Mapping[str, Secret]]):
+    """App fields by provider, looked up when first needed: the system's keyring may have to be asked."""
+
+    def __init__(self, names: Iterable[str], look_up: Callable[[str], Mapping[str, Secret]]) -> None:
+        self._names, self._look_up = tuple(names), look_up
+        self._found: dict[str, Mapping[str, Secret]] = {}
+
+    def __getitem__(self, provider: str) -> Mapping[str, Secret]:
+        """Raises KeyError for an unknown provider."""
+        if provider not in self._names:
+            raise KeyError(provider)
+        if provider not in self._found:
+            self._found[provider] = self._look_up(provider)
+        return self._found[provider]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -91,6 +91,8 @@ class Options(BaseModel):
 # These are said for one run at a time, not in a file for every run to come.
 _ONE_RUN = {"sandbox_reset", "dry_run", "plan"}
 _LEDGER = "bulk_onboard_ledger"
+_ADDRESSES = ("bulk_onboard_notify", "bulk_onboard_ping")
+_LOGIN = ("leaf_token", "leaf_username", "leaf_password")
 _TOML_KEYS = tuple(name for name in Options.model_fields if name not in _ONE_RUN)
 
 
@@ -169,15 +171,16 @@ def load(
         ) from None
     if "ledger" not in told and (place := _ledger(around)):
         options = options.model_copy(update={"ledger": place})
+    ring = stored.Keyring()
     if not (offline or options.sandbox):
-        around = _with_stored(around)
+        around = _with_stored(around, ring)
     leaf = s.LeafSettings() if offline else _leaf(options, around)
     frozen = _frozen(options, around, leaf, file.providers)
-    return (
-        frozen
-        if offline
-        else replace(frozen, night=night.settings(options, around, warn if is_command_line else None))
-    )
+    if offline:
+        return frozen
+    if not options.sandbox:
+        frozen = replace(frozen, app=_app_fields(around, file.providers, ring))
+    return replace(frozen, night=night.settings(options, around, warn if is_command_line else None))
 
 
 def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
@@ -190,16 +193,32 @@ def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
         raise UsageError(f"{_LEDGER.upper()}: {error}") from None
 
 
-def _with_stored(around: _Surroundings) -> _Surroundings:
-    """Files go before ``.env``; the keyring is asked for what nobody else knows."""
-    names = [name for name in type(around).model_fields if name != _LEDGER]
-    found = stored.from_files(names)
-    missing = [name for name in names if name not in found and not getattr(around, name)]
-    found = stored.from_keyring(missing) | found
-    plain = {name for name in names if isinstance(getattr(around, name), str)}
+def _with_stored(around: _Surroundings, ring: stored.Keyring) -> _Surroundings:
+    """Files go before ``.env``; the keyring is asked for what is known from nowhere else and needed.
+
+    An app field is needed only where rows go to its provider, see `_app_fields`.
+    """
+    found = stored.from_files(name for name in type(around).model_fields if name != _LEDGER)
+    known = {name for name in _Surroundings.model_fields if name in found or getattr(around, name)}
+    complete = "leaf_token" in known or {"leaf_username", "leaf_password"} <= known
+    wanted = _ADDRESSES if complete else (*_LOGIN, *_ADDRESSES)
+    found = ring.values(name for name in wanted if name not in known) | found
+    plain = {name for name in found if isinstance(getattr(around, name), str)}
     return around.model_copy(
         update={name: text if name in plain else SecretStr(text) for name, text in found.items()}
     )
+
+
+def _app_fields(around: _Surroundings, providers: Providers, ring: stored.Keyring) -> s.AppFields:
+    def look_up(name: str) -> dict[str, Secret]:
+        provider = providers[name]
+        known = _app(provider, around)
+        settings = {f.name: provider.setting(f).lower() for f in provider.app_fields if f.name not in known}
+        held = ring.values(settings.values())
+        kept = {field: Secret(held[name].strip()) for field, name in settings.items() if name in held}
+        return known | kept
+
+    return s.AppFields(providers, look_up)
 
 
 # --- values into frozen settings --------------------------------------------------------------------
@@ -337,61 +356,11 @@ def _token(given: SecretStr | None) -> Secret | None:
 
 def _secret(name: str, given: SecretStr | None) -> Secret | None:
     text = given.get_secret_value().strip() if given else ""
-    _refuse_control_characters(name, text)
+    refuse_control_characters(name, text)
     return Secret(text) if text else None
 
 
-def _refuse_control_characters(name: str, text: str) -> None:
+def refuse_control_characters(name: str, text: str) -> None:
+    """Raises UsageError if the setting of this name holds one."""
     if any(ord(character) < 32 for character in text):
         raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")
-
-
-def _refuse_unusable(settings: s.Settings, provider: Provider) -> None:
-    """App fields that could never be sent. No value is told: it may be a secret in the wrong place."""
-    for field in provider.app_fields:
-        text = secret.reveal() if (secret := settings.app_of(provider.name).get(field.name)) else ""
-        _refuse_control_characters(provider.setting(field), text)
-        parse.refuse_stand_in(provider.setting(field), text)
-        if text and field.allowed and text not in field.allowed:
-            raise UsageError(f"{provider.setting(field)} is neither {' nor '.join(field.allowed)}")
-
-
-def missing_settings(
-    settings: s.Settings, providers: Sequence[Provider], header_fields: Collection[str]
-) -> list[str]:
-    """What a run still needs, by name.
-
-    ``providers``: those that rows are sent to; ``header_fields`` have a column in the file.
-    """
-    missing = _missing_login(settings.leaf.login) if settings.sandbox is None else []
-    for provider in providers:
-        asked = [f for f in provider.app_fields if f.required and f.name not in header_fields]
-        missing += [provider.setting(f) for f in asked if f.name not in settings.app_of(provider.name)]
-    return missing
-
-
-def _missing_login(login: s.Login) -> list[str]:
-    if login.complete:
-        return []
-    if login.username:
-        return ["LEAF_PASSWORD (or LEAF_TOKEN)"]
-    return [
-        "LEAF_USERNAME (or LEAF_TOKEN)"
-        if login.password
-        else "LEAF_TOKEN (or LEAF_USERNAME and LEAF_PASSWORD)"
-    ]
-
-
-def require(
-    settings: s.Settings, providers: Sequence[Provider] = (), header_fields: Collection[str] = ()
-) -> None:
-    """Refuse to start with settings missing, and name them all."""
-    for provider in providers:
-        _refuse_unusable(settings, provider)
-    missing = missing_settings(settings, providers, header_fields)
-    if missing:
-        verb = "setting is" if len(missing) == 1 else "settings are"
-        raise UsageError(
-            f"{len(missing)} {verb} missing: {', '.join(missing)}. Set them in the environment, in .env or "
-            f"in {config_file.DEFAULT_FILE}; to practise without any, add --sandbox"
-        )

@@ -59,7 +59,7 @@ def command(
 
 def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
     """Check a run's growers, or a file's."""
-    from bulk_onboard.cli.config import require  # noqa: PLC0415
+    from bulk_onboard.cli.asked import require  # noqa: PLC0415
 
     run_id = run_named(run_or_file)
     require(settings)

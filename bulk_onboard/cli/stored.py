@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from bulk_onboard.errors import UsageError
 
@@ -39,19 +40,29 @@ def _content(variable: str, path: Path) -> str:
     return text
 
 
-def from_keyring(names: Iterable[str]) -> dict[str, str]:
-    """What the keyring holds for the service `SERVICE` under these names. Without a keyring, nothing."""
-    if importlib.util.find_spec("keyring") is None:
-        return {}
-    import keyring  # noqa: PLC0415  (an extra, loaded when used)
-    from keyring.errors import KeyringError  # noqa: PLC0415
+class Keyring:
+    """The system's keyring, for one loading of the settings.
 
-    found: dict[str, str] = {}
-    for name in names:
-        try:
-            text = keyring.get_password(SERVICE, name.upper())
-        except (KeyringError, RuntimeError, OSError):  # locked, or there is none, as under a scheduler
-            return found
-        if text:
-            found[name] = text
-    return found
+    It is asked once for each name in the life of the process, and no more once it refuses: each question may
+    open a dialog.
+    """
+
+    _known: ClassVar[dict[str, str]] = {}
+
+    def __init__(self) -> None:
+        self._refuses = importlib.util.find_spec("keyring") is None
+
+    def values(self, names: Iterable[str]) -> dict[str, str]:
+        """Return what it holds for the service `SERVICE` under these names. Without a keyring, nothing."""
+        return {name: text for name in names if (text := self._value(name.upper()))}
+
+    def _value(self, name: str) -> str:
+        if name not in self._known and not self._refuses:
+            import keyring  # noqa: PLC0415  (an extra, loaded when used)
+            from keyring.errors import KeyringError  # noqa: PLC0415
+
+            try:
+                self._known[name] = keyring.get_password(SERVICE, name) or ""
+            except (KeyringError, RuntimeError, OSError):  # locked, or there is none, as under a scheduler
+                self._refuses = True
+        return self._known.get(name, "")

@@ -272,7 +272,8 @@ class Scan:
         named = zip(
             self._goes(frame), frame["row"], frame["leafUserId"], frame["fingerprint"], apps, strict=False
         )
-        app = {name: {f: s.reveal() for f, s in told.items()} for name, told in self._reading.app.items()}
+        settings = {name: self._reading.app.get(name, {}) for name in self._providers}
+        app = {name: {f: s.reveal() for f, s in fields.items()} for name, fields in settings.items()}
         for (provider, number, leaf_user_id, fingerprint, mark), *values in zip(named, *columns, strict=True):
             told = {name: value for name, value in zip(names, values, strict=True) if value}
             payload_ = self._payload(self._providers[provider], app.get(provider, {}), told)

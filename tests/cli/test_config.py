@@ -2,11 +2,13 @@
 
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bulk_onboard.cli.config import load, missing_settings, require
+from bulk_onboard.cli.asked import missing_settings, require
+from bulk_onboard.cli.config import load
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
@@ -24,7 +26,7 @@ def write(name: str, text: str) -> Path:
 
 def test_without_any_setting_the_defaults_hold() -> None:
     settings = load({})
-    assert settings == Settings()
+    assert replace(settings, app={}) == Settings()
     assert (settings.leaf.base_url, settings.pace.rate) == ("https://api.withleaf.io", 10)
 
 
@@ -52,7 +54,9 @@ def test_an_option_named_like_a_common_variable_is_not_read_from_the_environment
 ) -> None:
     monkeypatch.setenv("OUTPUT", "elsewhere")
     monkeypatch.setenv("RATE", "1000")
-    assert load({}) == Settings()
+    settings = load({})
+    assert replace(settings, app={}) == Settings()
+    assert not any(settings.app.values())
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +108,7 @@ def test_toml_keys_are_the_options_in_either_case() -> None:
     assert settings.input.mapping == {"accessKey": "Key", "leafUserId": "ID"}
     assert (settings.leaf.base_url, settings.leaf.timeout) == ("https://leaf.example", 5)
     assert settings.leaf.login.username == "me"
-    assert settings.app == {"raven-slingshot": {"apiKey": Secret("k")}}
+    assert settings.app_of("raven-slingshot") == {"apiKey": Secret("k")}
 
 
 @pytest.mark.parametrize(

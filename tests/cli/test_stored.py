@@ -11,6 +11,8 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
+from bulk_onboard.cli import stored
+from bulk_onboard.cli.asked import require
 from bulk_onboard.cli.config import load
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import Secret
@@ -38,8 +40,9 @@ class Ring(KeyringBackend):
 
 
 @pytest.fixture
-def ring() -> Iterator[Ring]:
+def ring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
     before, found = keyring.get_keyring(), Ring()
+    monkeypatch.setattr(stored.Keyring, "_known", {})
     keyring.set_keyring(found)
     yield found
     keyring.set_keyring(before)
@@ -118,19 +121,37 @@ def test_what_speaks_to_no_leaf_looks_into_no_file_and_no_keyring(
     assert ring.asked == []
 
 
-def test_the_keyring_is_asked_only_for_what_nobody_else_knows(
+def test_the_keyring_is_asked_once_for_each_needed_secret(
     monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
+    for name, text in {"LEAF_PASSWORD": "word", "RAVEN_CLIENT_SECRET": "secret"}.items():
+        ring.set_password("bulk-onboard", name, text)
+    monkeypatch.setenv("LEAF_USERNAME", "me")
+    for _ in range(2):
+        settings = load({})
+        require(settings, [settings.providers["raven"]], {"clientId"})
+    assert (settings.leaf.login.password, settings.app_of("raven")["clientSecret"]) == (
+        Secret("word"), Secret("secret"),
+    )  # fmt: skip
+    addresses = ["BULK_ONBOARD_NOTIFY", "BULK_ONBOARD_PING"]
+    login = ["LEAF_TOKEN", "LEAF_PASSWORD"]
+    assert sorted(ring.asked) == sorted([*login, *addresses, "RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET"])
+
+
+def test_the_keyring_is_not_asked_for_what_is_set(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
     monkeypatch.setenv("LEAF_TOKEN", "environment")
-    load({})
-    assert "LEAF_TOKEN" not in ring.asked
-    assert "RAVEN_CLIENT_SECRET" in ring.asked
+    monkeypatch.setenv("RAVEN_CLIENT_ID", "id")
+    monkeypatch.setenv("RAVEN_CLIENT_SECRET_FILE", secret_file("secret", "file"))
+    monkeypatch.setenv("BULK_ONBOARD_NOTIFY", "json://localhost")
+    assert set(load({}).app_of("raven")) == {"clientId", "clientSecret"}
+    assert ring.asked == ["BULK_ONBOARD_PING"]
 
 
 def test_a_locked_keyring_is_as_good_as_none(ring: Ring) -> None:
     ring.set_password("bulk-onboard", "LEAF_TOKEN", "keyring")
     ring.locked = True
-    assert load({}).leaf.login.token is None
+    settings = load({})
+    assert (settings.leaf.login.token, settings.app_of("raven")) == (None, {})
     assert len(ring.asked) == 1
 
 
