@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,22 @@ from bulk_onboard.texts import repeated
 from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF
 
 
+class NewTokens(NamedTuple):
+    """Rows with another token than the ledger knows of their grower; its fingerprint (uint64)."""
+
+    rows: np.ndarray
+    prints: np.ndarray
+
+
 class Compared(NamedTuple):
-    """``table`` is the manifest's frame. ``open_lines``: its lines whose grower has an open intent."""
+    """``table`` is the manifest's frame. ``open_lines``: its lines whose grower has an open intent.
+
+    ``new_tokens``: by provider, "" in a file that names none.
+    """
 
     table: pd.DataFrame
     open_lines: np.ndarray
+    new_tokens: Mapping[str, NewTokens]
 
 
 class Keys(NamedTuple):
@@ -69,7 +81,19 @@ def compare(frame: pd.DataFrame, keys: Keys, known: Growers, if_exists: IfExists
     columns = {name: frame[name] for name in ("row", "leafUserId", "fingerprint")}
     columns |= {"status": status, "code": code, "message": frame["message"]}
     columns |= told | {name: frame[name] for name in kept}
-    return Compared(pd.DataFrame(columns, copy=False), lines[states == State.OPEN])
+    new = np.ones(len(valid), bool)
+    new[np.flatnonzero(met)[known.prints[at] == prints]] = False
+    new_tokens = NewTokens(frame["row"].to_numpy(np.int64)[valid[new]], keys.prints[new, 0])
+    return Compared(pd.DataFrame(columns, copy=False), lines[states == State.OPEN], {"": new_tokens})
+
+
+def rows_with_tokens_of_others(found: Sequence[NewTokens], known: Growers) -> np.ndarray:
+    """Return the rows whose token the ledger knows of another grower."""
+    if not (found and len(known)):
+        return np.empty(0, np.int64)
+    rows, prints = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    others: np.ndarray = rows[(prints != 0) & np.isin(prints, known.prints)]
+    return others
 
 
 def _moved(known: np.ndarray, apps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

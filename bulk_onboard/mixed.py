@@ -122,11 +122,11 @@ def compare_each(
         for it, growers in [(part.checked, known.get(part.provider) or nobody())]
     ]
     lines = np.concatenate([part.lines for part in parts])
-    tables = [
-        table.assign(**{PROVIDER: part.provider}) for (table, _), part in zip(found, parts, strict=True)
-    ]
-    open_lines = [part.lines[each.open_lines] for part, each in zip(parts, found, strict=True)]
-    return Compared(_ordered(tables, lines), np.sort(np.concatenate(open_lines)))
+    both = list(zip(parts, found, strict=True))
+    tables = [each.table.assign(**{PROVIDER: part.provider}) for part, each in both]
+    open_lines = [part.lines[each.open_lines] for part, each in both]
+    new_tokens = {part.provider: each.new_tokens[""] for part, each in both}
+    return Compared(_ordered(tables, lines), np.sort(np.concatenate(open_lines)), new_tokens)
 
 
 class RepeatsOfEach:

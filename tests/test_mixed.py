@@ -137,14 +137,14 @@ def test_a_row_is_compared_with_what_is_known_of_its_own_providers_growers(
     }
     found = checked(rows)
     apps = np.arange(len(found.frame), dtype=np.uint64) % 2
-    table, open_lines = compare_each(found, apps, known, if_exists)
+    table, open_lines, _ = compare_each(found, apps, known, if_exists)
     assert table["row"].tolist() == found.frame["row"].tolist()
     assert table["provider"].tolist() == found.frame["provider"].tolist()
     expected_open = []
     for part in split(found):
         one = part.checked
         keys = Keys(one.ids, one.prints, apps[part.lines])
-        its, opened = compare(one.frame, keys, known.get(part.provider, nobody()), if_exists)
+        its, opened, _ = compare(one.frame, keys, known.get(part.provider, nobody()), if_exists)
         mine = table[table["provider"] == part.provider].drop(columns="provider").reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, its)
         expected_open += part.lines[opened].tolist()

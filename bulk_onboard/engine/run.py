@@ -39,7 +39,7 @@ from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import attempted, rows_until, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.surprises import new_growers, surprises
+from bulk_onboard.engine.surprises import new_growers, surprises, tokens_of_others
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
@@ -195,7 +195,7 @@ class _Run:
         self._facts.watch(self._settings.safety, len(found.wanted), harmless=dry, tried=tried)
         self._facts(InputDescribed(scan.description))
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
-        for note in filter(None, [row_ranges(source), *notes]):
+        for note in filter(None, [row_ranges(source), *notes, tokens_of_others(found)]):
             self._facts(Note(note))
         return scan, found
 

@@ -225,6 +225,11 @@ class Scan:
         return {"": found} if isinstance(found, Sightings) else found
 
     @property
+    def allows_shared_tokens(self) -> bool:
+        """Whether growers may have one token."""
+        return self._reading.allow_shared_tokens
+
+    @property
     def seen(self) -> tuple[bytes, ...]:
         """After the first reading: a digest of each chunk, for the second one."""
         return tuple(self._seen)

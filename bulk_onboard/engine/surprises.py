@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard import guard, manifest
-from bulk_onboard.engine.survey import Memory
+from bulk_onboard.engine.survey import OF_OTHER_GROWER, Memory, Survey
 from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.growers import State
 from bulk_onboard.ledger import Ledger, history
@@ -17,6 +17,7 @@ from bulk_onboard.listing import words
 from bulk_onboard.settings import Safety
 from bulk_onboard.validation.columns import PROVIDER
 
+MOST_ROWS = 10  # that a note lists
 _UNMET = "--max-new is ignored: the ledger has no growers of this Leaf and provider yet"
 
 
@@ -74,6 +75,18 @@ def _of_other_owners(ledger: Ledger, run_no: int, scopes: Mapping[str, int]) -> 
                 f"{count:,} of these growers were onboarded as API owner {owner} before;"
                 " check that this run logs in as the right one"
             )
+
+
+def tokens_of_others(found: Survey) -> str:
+    """Return a note on rows with a token that was onboarded for another grower, "" if there are none."""
+    rows = found.tokens_of_others.tolist()
+    if not rows:
+        return ""
+    listed = ", ".join(map(str, rows[:MOST_ROWS])) + (", …" if len(rows) > MOST_ROWS else "")
+    return (
+        f"{OF_OTHER_GROWER}: row{'s' * (len(rows) > 1)} {listed}: an earlier run onboarded the same token for"
+        " another grower; compare with the source (--allow-shared-tokens if growers share tokens)"
+    )
 
 
 def new_growers(memory: Memory, run_no: int, scopes: Mapping[str, int], wanted: np.ndarray) -> int:

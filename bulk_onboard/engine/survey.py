@@ -14,7 +14,7 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
-from bulk_onboard.compare import Compared, Keys, compare
+from bulk_onboard.compare import Compared, Keys, NewTokens, compare, rows_with_tokens_of_others
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.row_choice import attempted_before
@@ -30,6 +30,8 @@ from bulk_onboard.policy.stop_rules import EarlierAttempt
 from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.validation.columns import PROVIDER
 
+# A warning about rows.
+OF_OTHER_GROWER = "token-of-other-grower"
 # Checks that are looked at together; each is an object of its own, so not all at once.
 BATCH = 10_000
 _NAMES = ("row", "leafUserId", "fingerprint")
@@ -76,7 +78,8 @@ class Survey:
     ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
     ``connected``: rows that a plan says are connected, to be checked. ``unwell``: how many of the rows done
     before were not healthy when they were last looked at. ``earlier``: what an earlier run did
-    with rows of the same content.
+    with rows of the same content. ``tokens_of_others``: rows with a token that an earlier run onboarded for
+    another grower.
     """
 
     rows: int
@@ -91,6 +94,7 @@ class Survey:
     connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     unwell: int = 0
     earlier: Mapping[int, EarlierAttempt] = field(default_factory=dict)
+    tokens_of_others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def left_without(self) -> np.ndarray:
@@ -116,6 +120,8 @@ class Sums:
     stored: dict[int, Recorded] = field(default_factory=dict)
     unwell: int = 0
     earlier: dict[int, EarlierAttempt] = field(default_factory=dict)
+    new_tokens: dict[str, list[NewTokens]] = field(default_factory=dict)
+    tokens_of_others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def survey(
@@ -166,11 +172,13 @@ def read_through(
     # Most of both halves is done by numpy and Arrow, which let go of Python's lock.
     for seq, checked in enumerate(ahead(scan.chunks()), first_seq):
         growers = everybody or _growers_of(checked, memory, places)
-        table, open_lines = _compared(checked, scan.apps(checked), growers, if_exists)
+        table, open_lines, new_tokens = _compared(checked, scan.apps(checked), growers, if_exists)
         memory.add_block(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
         )
         _add(sums, table)
+        for name, tokens in new_tokens.items():
+            sums.new_tokens.setdefault(name, []).append(tokens)
         for each, lines in by_scope(table.iloc[open_lines], scope, scopes):
             sums.intents.update(open_intents(memory, each, lines))
         if if_exists is IfExists.REPLACE:
@@ -183,7 +191,20 @@ def read_through(
         if stopped():
             raise Interrupted("interrupted while the file was being read; nothing was sent")
         del checked, growers, table  # not to be held with the next two
+    if everybody and not scan.allows_shared_tokens:
+        sums.tokens_of_others = _tokens_of_others(sums.new_tokens, everybody)
+        sums.warnings[OF_OTHER_GROWER] = len(sums.tokens_of_others)
     return sums
+
+
+def _tokens_of_others(new: Mapping[str, Sequence[NewTokens]], known: Mapping[str, Growers]) -> np.ndarray:
+    """Return the rows whose token an earlier run onboarded for another grower of the provider, ascending."""
+    found = [
+        rows_with_tokens_of_others(tokens, known[name or next(iter(known))])
+        for name, tokens in new.items()
+        if not name or name in known
+    ]
+    return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
 def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
@@ -360,6 +381,7 @@ def _summed_up(sums: Sums, findings: pd.DataFrame) -> Survey:
         stored=sums.stored,
         unwell=sums.unwell,
         earlier=sums.earlier,
+        tokens_of_others=sums.tokens_of_others,
     )
 
 

@@ -65,3 +65,19 @@ def test_the_application_of_a_row_is_that_of_its_column_or_of_the_settings(desk:
     Path("own.csv").write_text("\n".join(["leafUserId,refreshToken,clientEnvironment", *lines]))
     codes = [row["code"] for row in desk.run("own.csv", *provider).rows]
     assert codes == ["already-onboarded", "already-onboarded", "environment-changed"]
+
+
+def test_a_token_of_another_grower_is_a_warning(desk: Desk, leaf: Leaf) -> None:
+    rows = growers(4)
+    desk.at(leaf())
+    assert desk.run(write(rows[:3])).code == 0
+    # The second grower has the first one's token now, and the fourth the third one's.
+    mixed = write([rows[0], (rows[1][0], rows[0][1]), rows[2], (rows[3][0], rows[2][1])])
+    allowed = desk("run", mixed, "--dry-run", "--rate", "0", "--allow-shared-tokens")
+    assert "token-of-other-grower" not in allowed.err
+    moved = write([(rows[1][0], rows[0][1]), (rows[3][0], rows[2][1]), rows[2]][:2], "moved.csv")
+    for options in (["--dry-run"], []):
+        ran = desk.run(moved, *options)
+        assert "2 rows with token-of-other-grower" in ran.err
+        assert "token-of-other-grower: rows 2, 3: an earlier run onboarded the same token" in ran.err
+    assert "token-of-other-grower" not in desk.run(write(rows[:3])).err
