@@ -28,6 +28,9 @@ to nobody. Running the same command again does only what is left.
 """
 
 
+MOST_NAMED = 5  # growers in a line
+
+
 @click.command("rollback", epilog=_EPILOG)
 @click.argument("run", shell_complete=suggest.runs)
 @click.option("--dry-run", is_flag=True, help="Only ask Leaf what would be deleted.")
@@ -78,7 +81,8 @@ def command(
     from bulk_onboard.engine.rollback import outlook, rollback  # noqa: PLC0415
 
     found = outlook(run_id, settings, growers, say_trouble, include_unproven=include_unproven)
-    _say_who_is_not_meant(found, growers)
+    if found.unmatched:
+        say(_unmatched(found), err=True)
     if not (dry_run or yes or not found.to_do or _confirmed(found, settings)):
         say("Nothing was deleted.", err=True)
         return ExitCode.INTERRUPTED
@@ -105,11 +109,12 @@ def _listed(file: str, settings: Settings) -> Collection[str]:
         return growers_listed(source)
 
 
-def _say_who_is_not_meant(found: Outlook, growers: Collection[str] | None) -> None:
-    """A list that fits another run is noticed before it is too late."""
-    if growers is not None and (others := len(growers) - found.created):
-        were = "grower of the list was" if others == 1 else "growers of the list were"
-        say(f"{others:,} {were} not connected by run {found.run_id}, and will be left alone", err=True)
+def _unmatched(found: Outlook) -> str:
+    """Return a line that names growers of the list that are not the run's: it may be of another run."""
+    count, some = len(found.unmatched), ", ".join(found.unmatched[:MOST_NAMED])
+    were = "1 grower of the list was" if count == 1 else f"{count:,} growers of the list were"
+    more = ", …" if count > MOST_NAMED else ""
+    return f"{were} not connected by run {found.run_id} and will be left alone: {some}{more}"
 
 
 def _confirmed(found: Outlook, settings: Settings) -> bool:

@@ -53,10 +53,13 @@ DELETED_EVENTS = "deleted-events.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a rollback would be about, before anybody is asked: ``to_do`` of ``created`` rows."""
+    """What a rollback would be about, before anybody is asked: ``to_do`` rows.
+
+    ``unmatched``: the growers asked for that the run did not create credentials for, sorted.
+    """
 
     run_id: str
-    created: int
+    unmatched: tuple[str, ...]
     to_do: int
     leaf: str
     owner: str
@@ -74,16 +77,16 @@ def outlook(
     with looked_into(settings, observer) as ledger:
         run_no, info = find(ledger, run_id)
         require_stored(info)
-        done, created, to_do = history.rolled_back(ledger, run_id), 0, 0
+        done, unmatched, to_do = history.rolled_back(ledger, run_id), set(only or ()), 0
         for entries in history.created(ledger, run_no):
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
-            created += len(wanted)
+            unmatched.difference_update(entry.leaf_user_id for entry in wanted)
             outcomes = (
                 known_outcome(entry, done.get(entry.row), include_unproven=include_unproven)
                 for entry in wanted
             )
             to_do += sum(not status for status, _ in outcomes)
-        return Outlook(run_id, created, to_do, info.leaf, info.owner)
+        return Outlook(run_id, tuple(sorted(unmatched)), to_do, info.leaf, info.owner)
 
 
 def growers_listed(source: Source) -> frozenset[str]:

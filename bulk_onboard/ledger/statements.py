@@ -64,9 +64,22 @@ def states(scope: int) -> str:
     health, credential_id"""
 
 
+def _rejected_unsent(table: str) -> str:
+    return f"{table}.code = 'already-exists' AND COALESCE({table}.status, '') = '{Status.REJECTED}'"
+
+
+# What --if-exists fail rejects is not sent, so what an earlier run did for the grower is still true.
+_CHANGED_NOTHING = f"""{_rejected_unsent("entry")} AND COALESCE((
+    SELECT earlier.status FROM entry AS earlier
+    WHERE earlier.scope_id = entry.scope_id AND earlier.leaf_user_id = entry.leaf_user_id
+        AND earlier.leaf_user_id != '' AND earlier.run_no < entry.run_no
+        AND NOT ({_rejected_unsent("earlier")})
+    ORDER BY earlier.run_no DESC LIMIT 1), '') IN ('{Status.CREATED}', '{Status.EXISTING}')"""  # noqa: S608
+
+
 def selected(columns: str, where: str) -> str:
-    """SQL for these columns of those entries, the oldest first."""
-    return f"SELECT {columns} FROM entry WHERE {where} ORDER BY run_no"  # noqa: S608
+    """SQL for these columns of those entries, the oldest first; without those that changed nothing."""
+    return f"SELECT {columns} FROM entry WHERE {where} AND NOT ({_CHANGED_NOTHING}) ORDER BY run_no"  # noqa: S608
 
 
 def of_rows(mark: str) -> str:

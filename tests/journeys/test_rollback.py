@@ -90,7 +90,8 @@ def test_only_those_that_are_listed(desk: Desk, leaf: Leaf) -> None:
     Path("these.csv").write_text(f"region,Leaf User ID\nx,{grower(1).upper()}\ny,{grower(77)}\n")
     undone = undo(desk, ran, "--only", "these.csv")
     assert table(undone) == [(grower(1), "deleted", "")]
-    assert "1 grower of the list was not connected by run" in undone.err
+    assert f"1 grower of the list was not connected by run {ran.folder.name} and" in undone.err
+    assert f"will be left alone: {grower(77)}" in undone.err
     assert connected(server) == {grower(n) for n in (0, 2, 3)}
     Path("those.csv").write_text("name\nx\n")
     assert undo(desk, ran, "--only", "those.csv").code == 3

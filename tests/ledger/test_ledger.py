@@ -128,6 +128,32 @@ def test_the_newest_run_s_entry_of_a_grower_wins_whatever_row_it_was_in(ledger: 
     assert ledger.known(scope, ["g-1"])["g-1"].status == "existing"
 
 
+@pytest.mark.parametrize(
+    ("before", "is_done"),
+    [
+        (["created"], True),
+        (["failed", "existing", "already-exists"], True),
+        (["created", "unresolved"], False),
+        (["created", "failed"], False),
+        ([], False),
+    ],
+)
+def test_a_row_that_was_rejected_because_credentials_exist_changes_nothing_that_is_done(
+    ledger: Ledger, before: list[str], is_done: bool
+) -> None:
+    grower = "00000000-0000-0000-0000-000000000001"
+    for number, status in enumerate([*before, "already-exists"]):
+        run, scope = begin(ledger, f"r-{number}")
+        entry = outcome(2, grower, status, "a" * 32)
+        if status == "already-exists":
+            entry = outcome(2, grower, "rejected", "b" * 32)._replace(code=status)
+        ledger.write(run, scope, [], [entry])
+    for among in (None, [grower]):
+        known = ledger.growers(scope, among)
+        assert known.states.tolist() == [State.DONE] * is_done
+        assert known.prints.tolist() == [int("a" * 16, 16)] * is_done
+
+
 def test_what_one_leaf_or_provider_holds_says_nothing_of_another(ledger: Ledger) -> None:
     places = [
         (LEAF, "raven", OWNER),
