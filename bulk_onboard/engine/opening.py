@@ -40,7 +40,13 @@ def provider_named(name: str, providers: Providers) -> Provider:
 
 def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
     """The providers that a run is of. Raises UsageError if one of them is not among these any more."""
-    return tuple(provider_named(name, providers) for name in info.provider.split(","))
+    for name in info.provider.split(","):
+        if name not in providers:
+            raise UsageError(
+                f"run {info.run_id} is of the provider {name}, which is not defined any more: put its table"
+                f" [providers.{name}] back into the settings file"
+            )
+    return tuple(providers[name] for name in info.provider.split(","))
 
 
 class Place(NamedTuple):
@@ -136,12 +142,13 @@ async def undoing(
 ) -> AsyncIterator[Opened]:
     """A new run on the ledger that undoes another: its ``input`` is that one's id.
 
-    Raises UsageError if there is none, it stored nothing by its kind, or it was made at another Leaf or as
-    another API owner; LedgerBusy, LedgerError.
+    Raises UsageError if there is none, it stored nothing by its kind, its provider is not defined any more,
+    or it was made at another Leaf or as another API owner; LedgerBusy, LedgerError.
     """
     async with AsyncExitStack() as stack:
         ledger, hold = await _held(settings, waiting, stack)
         _, undone = find(ledger, run_id)
+        providers_of(undone, settings.providers)
         place = await _place(settings, ledger, stack)
         require_stored(undone)
         _require_same_owner(undone, place)
@@ -200,15 +207,8 @@ async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> 
     hold = await asyncio.to_thread(stack.enter_context, held(place, first))
     ledger = await asyncio.to_thread(lambda: stack.enter_context(Ledger(place, patience=later)))
     hold.missing = ledger.missing
-    await _quiet(ledger)
+    await asyncio.to_thread(crew.end_leases, ledger, tell)
     return ledger, hold
-
-
-async def _quiet(ledger: Ledger) -> None:
-    """Return when no worker of a run whose leader died may be sending any more: some seconds at most."""
-    while left := await asyncio.to_thread(crew.leases_left, ledger):  # noqa: ASYNC110  (no one here will tell)
-        await asyncio.sleep(left)
-    await asyncio.to_thread(crew.disband_all, ledger)
 
 
 def _require_same_owner(info: RunInfo, place: Place) -> None:

@@ -23,6 +23,7 @@ from bulk_onboard.engine.opening import (
     Waiting,
     find,
     looked_into,
+    providers_of,
     report_left_without,
     require_stored,
     scopes_of,
@@ -53,7 +54,7 @@ DELETED_EVENTS = "deleted-events.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a rollback would be about, before anybody is asked: ``to_do`` rows.
+    """What a rollback would be about, before it is confirmed: the credentials of ``to_do`` growers.
 
     ``unmatched``: the growers asked for that the run did not create credentials for, sorted.
     """
@@ -73,20 +74,25 @@ def outlook(
     *,
     include_unproven: bool = False,
 ) -> Outlook:
-    """Look into the ledger. Raises UsageError if there is no such run, or none that creates anything."""
+    """Look into the ledger.
+
+    Raises UsageError if there is no such run, it creates nothing by its kind, or its provider is not defined
+    any more.
+    """
     with looked_into(settings, observer) as ledger:
         run_no, info = find(ledger, run_id)
         require_stored(info)
-        done, unmatched, to_do = history.rolled_back(ledger, run_id), set(only or ()), 0
+        providers_of(info, settings.providers)
+        done, unmatched = history.rolled_back(ledger, run_id), set(only or ())
+        to_do = set[str]()  # one grower may have a row for each of several providers
         for entries in history.created(ledger, run_no):
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
             unmatched.difference_update(entry.leaf_user_id for entry in wanted)
-            outcomes = (
-                known_outcome(entry, done.get(entry.row), include_unproven=include_unproven)
-                for entry in wanted
-            )
-            to_do += sum(not status for status, _ in outcomes)
-        return Outlook(run_id, tuple(sorted(unmatched)), to_do, info.leaf, info.owner)
+            for entry in wanted:
+                status, _ = known_outcome(entry, done.get(entry.row), include_unproven=include_unproven)
+                if not status:
+                    to_do.add(entry.leaf_user_id)
+        return Outlook(run_id, tuple(sorted(unmatched)), len(to_do), info.leaf, info.owner)
 
 
 def growers_listed(source: Source) -> frozenset[str]:

@@ -20,6 +20,8 @@ from bulk_onboard.ledger.lasting import lasting
 from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.orders import LEASE
 
+# Seconds that leases of an earlier run are waited for: they last LEASE unless a clock was set back.
+MOST = 2 * LEASE
 # The leader's own line among the members.
 LEADER = ""
 Clock = Callable[[Connection], float]
@@ -178,6 +180,30 @@ def leases_left(ledger: Ledger, clock: Clock | None = None) -> float:
     with ledger.reading() as db:
         until = db.execute(query).scalar_one_or_none()
         return max(0.0, until - (clock or database_time)(db)) if until else 0.0
+
+
+def end_leases(
+    ledger: Ledger,
+    tell: Callable[[str], None],
+    *,
+    clock: Clock | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return when no worker of a run whose leader died can be sending any more: some seconds at most.
+
+    A lease that does not end by itself comes from a clock that was set back since. Its worker cannot renew it
+    any more once it has been disbanded, and sends no longer than `LEASE` after that.
+    """
+    left, waited = leases_left(ledger, clock), 0.0
+    if left:
+        tell(f"workers of an earlier run may still be sending: waiting for up to {MOST + LEASE:.0f} s")
+    while left and waited < MOST:
+        sleep(min(left, LEASE))
+        waited += min(left, LEASE)
+        left = leases_left(ledger, clock)
+    disband_all(ledger)
+    if left:
+        sleep(LEASE)
 
 
 def disband_all(ledger: Ledger) -> None:

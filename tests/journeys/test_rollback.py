@@ -13,7 +13,7 @@ import pytest
 
 from bulk_onboard.sandbox import Behaviour, Faults
 from bulk_onboard.sandbox.faults import Kind
-from journeys.support import Desk, Ran, Server, end, grower, growers, start, write
+from journeys.support import PLANTED, Desk, Ran, Server, end, grower, growers, start, write
 from journeys.test_replace import connected, renewed
 
 Leaf = Callable[..., Server]
@@ -95,6 +95,39 @@ def test_only_those_that_are_listed(desk: Desk, leaf: Leaf) -> None:
     assert connected(server) == {grower(n) for n in (0, 2, 3)}
     Path("those.csv").write_text("name\nx\n")
     assert undo(desk, ran, "--only", "those.csv").code == 3
+
+
+def test_growers_of_the_list_are_counted_once_also_if_they_have_rows_for_two_providers(
+    desk: Desk, leaf: Leaf
+) -> None:
+    desk.at(leaf())
+    Path("growers.csv").write_text(
+        "leafUserId,provider,refreshToken,accessKey\n"
+        f"{grower(0)},raven,{PLANTED}0,\n{grower(0)},raven-slingshot,,{PLANTED}1\n"
+    )
+    desk.set("RAVEN_SLINGSHOT_API_KEY", f"{PLANTED}key")
+    desk.set("RAVEN_SLINGSHOT_SHARED_SECRET", f"{PLANTED}shared")
+    ran = desk.run("growers.csv", "--no-events")
+    assert ran.statuses == {"created": 2}, ran.err
+    asked = desk("rollback", ran.folder.name, "--only", "growers.csv", stdin=b"")
+    assert "credentials of 1 grower at" in asked.err
+    assert "were not connected" not in asked.err
+    assert "was not connected" not in asked.err
+
+
+def test_a_rollback_of_a_provider_that_is_not_defined_any_more_names_it(desk: Desk) -> None:
+    Path("bulk-onboard.toml").write_text(
+        '[providers.my-terminal]\npath = "my-terminal-credentials"\n'
+        'fields = [{ name = "accessKey", scope = "grower" }]\n'
+    )
+    Path("growers.csv").write_text(f"leafUserId,accessKey\n{grower(0)},{PLANTED}0\n")
+    ran = desk.run("growers.csv", "--provider", "my-terminal", "--sandbox", "--no-events")
+    assert ran.statuses == {"created": 1}, ran.err
+    Path("bulk-onboard.toml").unlink()
+    for argv in (["rollback", "--yes"], ["rollback", "--dry-run"], ["events"]):
+        ended = desk(*argv, ran.folder.name, "--sandbox")
+        assert (ended.code, "provider my-terminal, which is not defined" in ended.err) == (2, True), ended.err
+    assert desk("runs", "--json").out.count("runId") == 1
 
 
 def test_without_a_terminal_nobody_can_say_yes_so_it_has_to_be_an_option(desk: Desk, leaf: Leaf) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from bulk_onboard.errors import LedgerBusy
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.ledger.crew import Crew, disband_all, leases_left
+from bulk_onboard.ledger.crew import Crew, disband_all, end_leases, leases_left
 from bulk_onboard.orders import LEASE
 from bulk_onboard.settings import LedgerPlace, PostgresUrl
 from tests.ledger.support import begin, intent, outcome
@@ -153,6 +153,29 @@ def test_a_worker_of_a_run_that_has_ended_is_told_so(crew: Crew, ledger: Ledger,
     with pytest.raises(LedgerBusy, match="has ended"):
         crew.renew("a", "")
     assert leases_left(ledger, clock) == 0
+
+
+@pytest.mark.parametrize("set_back", [0.0, 3_600.0])
+def test_the_wait_for_workers_of_a_dead_leader_is_announced_and_bounded(
+    ledger: Ledger, crew: Crew, clock: Clock, set_back: float
+) -> None:
+    messages, slept = list[str](), list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += seconds
+
+    crew.lead({})
+    crew.renew("a", "")
+    clock.now -= set_back
+    end_leases(ledger, messages.append, clock=clock, sleep=sleep)
+    # After a change of the clock a worker cannot renew its lease, and gets the time to notice.
+    assert slept == ([LEASE] * 3 if set_back else [LEASE])
+    assert messages == ["workers of an earlier run may still be sending: waiting for up to 12 s"]
+    with pytest.raises(LedgerBusy):
+        crew.renew("a", "")
+    end_leases(ledger, messages.append, clock=clock, sleep=sleep)
+    assert len(messages) == 1
 
 
 def test_the_next_run_waits_for_workers_whose_leader_died(ledger: Ledger, crew: Crew, clock: Clock) -> None:
