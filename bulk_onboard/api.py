@@ -59,6 +59,7 @@ class Options(TypedDict, total=False):
     create_users: bool
     dry_run: bool
     plan: str | Path
+    fail_on: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,11 +62,36 @@ def unpack(data: bytes) -> Concerns:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is other than after the run before: causes that were not there, and who needs nothing any more."""
+    """What has changed since an earlier run.
+
+    ``worse``: how many growers or rows need attention that did not, by cause; ``recovered``: how many growers
+    did and do not; ``lasting``: how many do as before.
+    """
 
     worse: Mapping[Cause, int] = field(default_factory=dict)
     recovered: int = 0
     lasting: int = 0
+
+
+def change_since(before: Concerns, now: Concerns) -> Change:
+    """Return what has changed between the ends of two runs."""
+    old, new = before.growers["grower"].combine_chunks(), now.growers["grower"].combine_chunks()
+    known = pc.is_in(new, value_set=old)
+    fresh = now.growers.filter(pc.invert(known))
+    worse = Counter(zip(fresh["status"].to_pylist(), fresh["code"].to_pylist(), strict=True))
+    for cause, count in now.nameless.items():
+        worse[cause] += max(0, count - before.nameless.get(cause, 0))
+    lasting = len(new) - len(fresh)
+    return Change({cause: count for cause, count in worse.items() if count}, len(old) - lasting, lasting)
+
+
+def joined(parts: Mapping[str, Concerns], latest: Concerns) -> Concerns:
+    """Join what each of these says of growers at one provider; ``latest`` is for rows that name none."""
+    tables = [
+        part.growers.filter(pc.starts_with(part.growers["grower"], f"{name} "))
+        for name, part in [*parts.items(), ("", latest)]
+    ]
+    return Concerns(pa.concat_tables([_SCHEMA.empty_table(), *tables]).combine_chunks(), latest.nameless)
 
 
 class Reckoning:
@@ -124,19 +149,6 @@ class Reckoning:
         """After the last page: who needs attention now. Who was in no row of this file stays as they were."""
         kept = self._before.growers.filter(pa.array(~(self._met | self._well)))
         return Concerns(pa.concat_tables([self._now(), kept]), dict(self._nameless))
-
-    def change(self) -> Change:
-        """After the last page: what is other than before."""
-        now = self._now()
-        fresh = now.filter(pc.invert(pc.is_in(now["grower"], value_set=self._known)))
-        worse = Counter(zip(fresh["status"].to_pylist(), fresh["code"].to_pylist(), strict=True))
-        grown = {
-            cause: more
-            for cause, count in self._nameless.items()
-            if (more := count - self._before.nameless.get(cause, 0)) > 0
-        }
-        recovered = int((self._well & ~self._met).sum())
-        return Change(dict(worse + Counter(grown)), recovered, int(self._met.sum()))
 
     def _now(self) -> pa.Table:
         """A line for each grower that needs attention: the first, where several rows are of one."""

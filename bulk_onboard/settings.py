@@ -196,6 +196,17 @@ class NotifyWhen(StrEnum):
     CHANGE = "change"
 
 
+class FailOn(StrEnum):
+    """When rows that need attention make a run that came to its end fail (exit code 1).
+
+    Always, only if they need it since this run, or never.
+    """
+
+    PROBLEMS = "problems"
+    CHANGE = "change"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class NightSettings:
     """Who is told how a run nobody watches has ended. ``notify`` are URLs of Apprise."""
@@ -257,6 +268,7 @@ class Settings:
     dry_run: bool = False
     plan: Path | None = None
     limit: int | None = None
+    fail_on: FailOn = FailOn.PROBLEMS
 
     @property
     def chosen(self) -> Provider:

@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.concerns import RUNS, SINCE, Change, Concerns, Reckoning, pack, unpack
+from bulk_onboard.concerns import RUNS, SINCE, Change, Concerns, Reckoning, change_since, joined, pack, unpack
 
 BAD = {"invalid", "rejected", "failed", "unresolved", "unhealthy"}
 WELL = {"created", "existing"}
@@ -67,13 +67,13 @@ def test_a_grower_fails_since_the_first_of_the_runs_in_which_it_failed_without_a
                 plain[user] = (since, runs + 1)
             elif end in WELL:
                 plain.pop(user, None)
-        known = unpack(pack(found.concerns()))
+        last, known = known, unpack(pack(found.concerns()))
         assert told(known) == plain
         new = Counter((end, f"{end}-code") for user, end in rows if end in BAD and user not in before)
-        assert found.change() == Change(
+        assert change_since(last, known) == Change(
             worse=dict(new),
             recovered=len(before.keys() - plain.keys()),
-            lasting=sum(end in BAD and user in before for user, end in rows),
+            lasting=len(before.keys() & plain.keys()),
         )
 
 
@@ -100,7 +100,10 @@ def test_two_rows_of_one_grower_are_one_concern_and_one_good_row_does_not_cure_i
     known = reckoned(Concerns(), "one", rows).concerns()
     assert told(known) == {grower(1): ("one", 1)}
     found = reckoned(known, "two", [(grower(1), "existing"), (grower(1), "invalid")], size=1)
-    assert (found.change().recovered, told(found.concerns())) == (0, {grower(1): ("one", 2)})
+    assert (change_since(known, found.concerns()).recovered, told(found.concerns())) == (
+        0,
+        {grower(1): ("one", 2)},
+    )
 
 
 def test_the_same_grower_at_another_provider_is_another_concern() -> None:
@@ -108,12 +111,23 @@ def test_the_same_grower_at_another_provider_is_another_concern() -> None:
     other = page([(grower(1), "existing")]).assign(provider="cnhi")
     found = Reckoning(known, "two")
     found.add(other)
-    assert (found.change().recovered, len(found.concerns().growers)) == (0, 1)
+    assert (change_since(known, found.concerns()).recovered, len(found.concerns().growers)) == (0, 1)
 
 
 def test_rows_without_a_grower_are_counted_and_only_more_of_them_are_worse() -> None:
     nameless = [("", "invalid"), ("no id", "invalid"), ("no id", "invalid")]
     known = unpack(pack(reckoned(Concerns(), "one", nameless[:2]).concerns()))
-    assert reckoned(known, "two", nameless[:1]).change() == Change()
-    assert reckoned(known, "two", nameless).change().worse == {("invalid", "invalid-code"): 1}
+    assert change_since(known, reckoned(known, "two", nameless[:1]).concerns()) == Change()
+    more = change_since(known, reckoned(known, "two", nameless).concerns())
+    assert more.worse == {("invalid", "invalid-code"): 1}
     assert reckoned(Concerns(), "one", nameless).add(page(nameless))[SINCE].tolist() == ["", "", ""]
+
+
+def test_what_is_known_of_each_provider_comes_from_the_latest_run_that_had_it() -> None:
+    first = Reckoning(Concerns(), "one")
+    first.add(page([(grower(1), "failed"), (grower(2), "failed")]))
+    first.add(page([(grower(1), "rejected")]).assign(provider="cnhi"))
+    second = reckoned(Concerns(), "two", [(grower(3), "failed"), ("", "invalid")]).concerns()
+    known = joined({"raven": second, "cnhi": first.concerns()}, second)
+    assert sorted(known.growers["grower"].to_pylist()) == [f"cnhi {grower(1)}", f"raven {grower(3)}"]
+    assert known.nameless == {("invalid", "invalid-code"): 1}

@@ -81,6 +81,7 @@ class Options(BaseModel):
     max_new: Annotated[s.MaxNew | None, BeforeValidator(parse.max_new)] = None
     notify: Annotated[tuple[str, ...], BeforeValidator(parse.urls)] = ()
     notify_when: s.NotifyWhen = s.NotifyWhen.CHANGE
+    fail_on: s.FailOn = s.FailOn.PROBLEMS
     ping: str | None = None
     metrics: Path | None = None
     cluster: Annotated[s.Local | s.Remote | None, BeforeValidator(parse.cluster)] = None
@@ -299,6 +300,7 @@ def _frozen(
         cluster=options.cluster,
         dry_run=options.dry_run,
         plan=options.plan,
+        fail_on=options.fail_on,
     )
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, drive, opened, warner
+from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
 from bulk_onboard.errors import UsageError
-from bulk_onboard.where import is_pattern, scheme
+from bulk_onboard.where import is_pattern, scheme, shown
 
 if TYPE_CHECKING:
+    from bulk_onboard.engine.run import RunResult
     from bulk_onboard.settings import Settings
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z\S*")
@@ -22,6 +23,7 @@ _EPILOG = """\b
 Examples:
   bulk-onboard events 20261123T154500Z-growers
   bulk-onboard events growers.csv --events-wait 0
+  bulk-onboard events growers.csv --notify-when change --metrics raven.prom
 """
 
 
@@ -35,6 +37,7 @@ Examples:
 @options.pace
 @options.events_wait
 @options.output
+@options.night
 @options.config
 @options.showing
 def command(
@@ -59,17 +62,21 @@ def command(
 
 def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
     """Check a run's growers, or a file's."""
-    from bulk_onboard.cli.asked import require  # noqa: PLC0415
 
-    run_id = run_named(run_or_file)
-    require(settings)
-    from bulk_onboard.engine.run import check_events  # noqa: PLC0415
+    def checked(showing: Showing) -> RunResult:
+        from bulk_onboard.cli.asked import require  # noqa: PLC0415
 
-    if run_id:
-        require_ledger(settings)
-        return drive(lambda observer, stop: check_events(run_id, settings, observer, stop), showing)
-    with opened(run_or_file, settings.input) as source:
-        return drive(lambda observer, stop: check_events(source, settings, observer, stop), showing)
+        run_id = run_named(run_or_file)
+        require(settings)
+        from bulk_onboard.engine.run import check_events  # noqa: PLC0415
+
+        if run_id:
+            require_ledger(settings)
+            return driven(lambda observer, stop: check_events(run_id, settings, observer, stop), showing)
+        with opened(run_or_file, settings.input) as source:
+            return driven(lambda observer, stop: check_events(source, settings, observer, stop), showing)
+
+    return with_after_run(shown(run_or_file), settings, showing, checked)
 
 
 def require_ledger(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import click
 from bulk_onboard.cli import parse, suggest
 from bulk_onboard.cli.ledger_url import holds_password
 from bulk_onboard.model import IfExists
-from bulk_onboard.settings import LedgerPlace, NotifyWhen, PostgresUrl
+from bulk_onboard.settings import FailOn, LedgerPlace, NotifyWhen, PostgresUrl
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -234,7 +234,13 @@ night = together(
     click.option(
         "--notify-when",
         type=click.Choice([each.value for each in NotifyWhen]),
-        help="change: only when something got worse or recovered since the last run.  [default: change]",
+        help="change: only when something got worse or recovered since the last message.  [default: change]",
+    ),
+    click.option(
+        "--fail-on",
+        type=click.Choice([each.value for each in FailOn]),
+        help="Exit code 1 because of rows that need attention: always (problems), only if more need it than"
+        " after the last run (change), or never.  [default: problems]",
     ),
     click.option(
         "--ping",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, driven, opened, tell, warner
+from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
 from bulk_onboard.errors import NoRows, StoppedForSafety
 from bulk_onboard.where import shown
 
@@ -94,16 +93,10 @@ def run_file(file: str, settings: Settings, showing: Showing, onboarding: Onboar
 
     ``onboarding``: how; in this process if it is not said.
     """
-    from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
-
-    after = AfterRun(settings.night, shown(file), warner(showing))
-    showing = replace(showing, watched=after.watching)
-    with after.failures():
-        result = _with_enough_rows(onboarding or _onboarded, file, settings, showing)
-    try:
-        return tell(result, showing)
-    finally:
-        after.ended(result)
+    work = onboarding or _onboarded
+    return with_after_run(
+        shown(file), settings, showing, lambda showing: _with_enough_rows(work, file, settings, showing)
+    )
 
 
 def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, showing: Showing) -> RunResult:

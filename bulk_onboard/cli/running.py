@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bulk_onboard.chunk import Source
     from bulk_onboard.engine.run import RunResult
     from bulk_onboard.engine.stop import StopSignal
-    from bulk_onboard.settings import InputSettings
+    from bulk_onboard.settings import InputSettings, Settings
 
 _LINE = 80  # columns; longer lines are hard to read, however wide the terminal
 Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
@@ -43,6 +43,21 @@ class Showing:
 def drive(work: Work, showing: Showing) -> int:
     """Drive a run to its end, show it, tell its result, and return its exit code."""
     return tell(driven(work, showing), showing)
+
+
+def with_after_run(
+    name: str, settings: Settings, showing: Showing, run: Callable[[Showing], RunResult]
+) -> int:
+    """Run, show the result, send message, ping and metrics; return the exit code. ``name``: the input's."""
+    from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
+
+    after = AfterRun(settings.night, name, warner(showing))
+    with after.failures():
+        result = run(replace(showing, watched=after.watching))
+    try:
+        return tell(result, showing)
+    finally:
+        after.ended(result)
 
 
 def driven(work: Work, showing: Showing) -> RunResult:

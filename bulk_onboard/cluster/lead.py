@@ -354,4 +354,5 @@ class _Led:
 
     def _written(self) -> RunResult:
         ledger, output = self._ledger, self._settings.output
-        return write(ledger, self._run_no, self._info, output, content=self._content)
+        fail_on = self._settings.fail_on
+        return write(ledger, self._run_no, self._info, output, content=self._content, fail_on=fail_on)

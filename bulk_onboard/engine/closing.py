@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.concerns import Change, Concerns, Reckoning
+from bulk_onboard.concerns import Change, Concerns, Reckoning, change_since
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
@@ -23,6 +23,7 @@ from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.newcomers import enrolled
 from bulk_onboard.model import Requests
 from bulk_onboard.plan import COLUMNS
+from bulk_onboard.policy.attention import code_for
 from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_plan, write_results
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
@@ -30,7 +31,7 @@ from bulk_onboard.report.page import write_page
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
 from bulk_onboard.report.tally import Tally, exit_code
-from bulk_onboard.settings import OutputSettings
+from bulk_onboard.settings import FailOn, OutputSettings
 from bulk_onboard.stamp import to_text
 
 # A cause of growers, not of rows of this file.
@@ -44,8 +45,10 @@ class RunResult:
     """What a run came to.
 
     ``summary`` is what summary.json holds, ``words`` gives the closing text for people, so many columns wide.
-    ``code`` is how this command ended: a later check of a run's events ends in its own way. ``last`` is the
-    run before it, of the same Leaf and provider, and ``change`` what is other than after that one.
+    ``outcome`` is how this command ended, as a later check of a run's events ends in its own way; ``code`` is
+    the exit code that the settings make of it. ``notified`` is the latest run that a message was sent about,
+    of the same Leaf and provider, ``news`` what has changed since then, and ``mark_notified`` records that a
+    message about this run was sent, or that none was needed.
     """
 
     info: RunInfo
@@ -54,8 +57,10 @@ class RunResult:
     files: tuple[Path, ...]
     folder: Path
     code: ExitCode
-    last: RunInfo | None = None
-    change: Change = field(default_factory=Change)
+    outcome: ExitCode
+    notified: RunInfo | None = None
+    news: Change = field(default_factory=Change)
+    mark_notified: Callable[[], None] = lambda: None
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +102,7 @@ def write(
     *,
     content: str | None = None,
     again: bool = False,
+    fail_on: FailOn = FailOn.PROBLEMS,
 ) -> RunResult:
     """The run's files, as a function of the ledger alone. Raises LedgerError, OutputError.
 
@@ -110,7 +116,7 @@ def write(
         ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
     try:
         _write_put_aside(ledger, output)
-        return _written(ledger, run_no, info, output, before, content=content)
+        return _written(ledger, run_no, info, output, before, content=content, fail_on=fail_on)
     except OutputError:
         _record_counts(ledger, run_no, info, content)
         raise
@@ -135,6 +141,7 @@ def _written(
     *,
     content: str | None = None,
     again: bool = False,
+    fail_on: FailOn = FailOn.PROBLEMS,
 ) -> RunResult:
     folder, extract = output.folder / info.run_id, Extract()
     left = left_without(ledger, info, run_no if again else None)
@@ -152,26 +159,40 @@ def _written(
     results = [file.name for file in files]
     if info.kind is Kind.DRY_RUN:
         files.append(write_plan(folder / "plan.csv", _plan(ledger, run_no, info)))
-    code, kept = exit_code(tally, info), before or info
-    kept = replace(kept, exit_code=int(exit_code(tally, kept)))
-    sums = summary(kept, tally, users := enrolled(ledger, run_no))
+    known = reckoning.concerns()
+    is_worse = bool(_change(ledger, info, left, last, known).worse)
+    if again and info.exit_code == ExitCode.OK:
+        fail_on = FailOn.NEVER  # as the run ended
+    outcome, kept = exit_code(tally, info), before or info
+    code = code_for(outcome, fail_on, is_worse=is_worse)
+    kept = replace(kept, exit_code=int(code_for(exit_code(tally, kept), fail_on, is_worse=is_worse)))
+    sums = summary(kept, tally, users := enrolled(ledger, run_no)) | {"exitCode": kept.exit_code}
     files.append(write_json(folder / "summary.json", sums))
     if PAGE in output.formats:
         files.append(write_page(folder / "report.html", kept, tally, extract, results))
     ledger.amend(kept)
     if not again:
-        ending = history.Ending(tally.counts, tally.health, reckoning.concerns(), content)
+        ending = history.Ending(tally.counts, tally.health, known, content)
         history.record(ledger, run_no, ending)
     told = partial(words, info, tally, files, users=users)
-    change = _with_left(ledger, info, left, last.info if last else None, reckoning.change())
-    return RunResult(kept, sums, told, tuple(files), folder, code, last.info if last else None, change)
+    notified = history.last_notified(ledger, run_no)
+    news = _change(ledger, info, left, notified, known)
+
+    def mark_notified() -> None:
+        if info.kind is not Kind.DRY_RUN:
+            with Ledger(output.ledger_place, make=False) as opened:
+                history.record_notified(opened, run_no, int(outcome), known)
+
+    since = notified.info if notified else None
+    return RunResult(kept, sums, told, tuple(files), folder, code, outcome, since, news, mark_notified)
 
 
-def _with_left(
-    ledger: Ledger, info: RunInfo, left: Sequence[LeftGrower], last: RunInfo | None, change: Change
+def _change(
+    ledger: Ledger, info: RunInfo, left: Sequence[LeftGrower], last: history.Last | None, now: Concerns
 ) -> Change:
-    """The change with the growers of other files that were left without credentials since the run before."""
-    found = ledger.find(last.run_id) if last else None
+    """What has changed since a run, with the growers of other files that were left without credentials."""
+    change = change_since(last.concerns if last else Concerns(), now)
+    found = ledger.find(last.info.run_id) if last else None
     known = left_without(ledger, info, found[0]) if found else []
     before = {(each.provider, each.leaf_user_id) for each in known}
     fresh = [each for each in left if each.run_id != info.run_id]

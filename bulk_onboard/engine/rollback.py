@@ -161,7 +161,7 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     if (kept := folder / DELETED_EVENTS).exists():
         files.append(kept)
     words = partial(undone.words, info, sums, tuple(files))
-    return RunResult(info, content, words, tuple(files), folder, code)
+    return RunResult(info, content, words, tuple(files), folder, code, code)
 
 
 class _Rollback:

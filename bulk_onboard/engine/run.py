@@ -395,4 +395,5 @@ class _Run:
 
     def _written(self) -> RunResult:
         output = self._settings.output
-        return write(self._ledger, self._run_no, self._info, output, self._before, content=self._content)
+        run, told = (self._ledger, self._run_no, self._info, output, self._before), self._content
+        return write(*run, content=told, fail_on=self._settings.fail_on)

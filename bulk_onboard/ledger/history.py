@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
-from bulk_onboard.concerns import Concerns, pack, unpack
+from bulk_onboard.concerns import Concerns, joined, pack, unpack
+from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
@@ -39,9 +41,10 @@ class Ending(NamedTuple):
 
 
 class Last(NamedTuple):
-    """How the latest run before another one ended, of the same Leaf and provider.
+    """How the latest run before another one ended, of the same Leaf and of one of its providers.
 
-    ``content`` is the digest of what its input said, "" if it is not known.
+    ``content`` is the digest of what its input said, "" if it is not known. ``concerns``: the growers that
+    needed attention at any of the other run's providers.
     """
 
     info: RunInfo
@@ -94,15 +97,70 @@ def _is_forgotten() -> ColumnElement[bool]:
 
 @lasting
 def last(ledger: Ledger, run_no: int) -> Last | None:
-    """The latest run before this one that came to its end, of what may be its owner; None if none."""
+    """How things were before this run: what the latest other run of each of its providers left.
+
+    Its own provider decides, not which others were in the same file. None if no run has come to its end yet.
+    """
     run, ending = schema.run, schema.ending
-    query = _runs(ending.c.content, ending.c.concerns).filter(run.c.no < run_no)
+    query = _runs(ending.c.content, ending.c.concerns).filter(run.c.no != run_no)
     query = query.filter(run.c.kind.in_(_REPORTING), ending.c.concerns.is_not(None))
+    found: dict[str, Row[Any]] = {}
     with ledger.reading() as db:
-        scope = db.execute(select(run.c.scope_id).filter(run.c.no == run_no)).scalar_one()
-        query = query.filter(run.c.scope_id.in_(kin(db, scope)))
-        found = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
-    return Last(_past(found).info, found.content or "", unpack(found.concerns)) if found else None
+        for provider, scopes in _scopes_of_each(db, run_no).items():
+            of_provider = query.filter(run.c.scope_id.in_(scopes)).order_by(run.c.no.desc()).limit(1)
+            if line := db.execute(of_provider).one_or_none():
+                found[provider] = line
+    if not found:
+        return None
+    latest = max(found.values(), key=lambda line: line.no)
+    concerns = {line.no: unpack(line.concerns) for line in found.values()}
+    known = joined({provider: concerns[line.no] for provider, line in found.items()}, concerns[latest.no])
+    return Last(_past(latest).info, latest.content or "", known)
+
+
+@lasting
+def last_notified(ledger: Ledger, run_no: int) -> Last | None:
+    """What the latest messages said about the providers of this run; None if none was sent yet."""
+    notified, found = schema.notified, dict[str, Row[Any]]()
+    with ledger.reading() as db:
+        for provider, scopes in _scopes_of_each(db, run_no).items():
+            query = select(notified).filter(notified.c.scope_id.in_(scopes))
+            if line := db.execute(query.order_by(notified.c.run_no.desc()).limit(1)).one_or_none():
+                found[provider] = line
+        if not found:
+            return None
+        latest = max(found.values(), key=lambda line: line.run_no)
+        run = db.execute(_runs().filter(schema.run.c.no == latest.run_no)).one()
+    parts = {provider: unpack(line.concerns) for provider, line in found.items()}
+    nameless = next(part for provider, part in parts.items() if found[provider].run_no == latest.run_no)
+    info = replace(_past(run).info, exit_code=latest.exit_code)
+    return Last(info, "", joined(parts, nameless))
+
+
+@lasting
+def record_notified(ledger: Ledger, run_no: int, exit_code: int, concerns: Concerns) -> None:
+    """Remember that a message about this run has been sent, or that there was nothing to send."""
+    data = pack(concerns)
+    with ledger.reading() as db:
+        info = _past(db.execute(_runs().filter(schema.run.c.no == run_no)).one()).info
+    for provider in info.provider.split(","):
+        scope = ledger.scope(info.leaf, info.owner, provider)
+        values = {"run_no": run_no, "exit_code": exit_code, "concerns": data}
+        made = ledger.insert(schema.notified).values(scope_id=scope, **values)
+        with ledger.writing() as db:
+            db.execute(made.on_conflict_do_update(index_elements=["scope_id"], set_=values))
+
+
+def _scopes_of_each(db: Connection, run_no: int) -> dict[str, list[int]]:
+    """For each provider of a run the scopes of runs that had it, alone or with others."""
+    table, run = schema.scope, schema.run
+    own = db.execute(select(table).join(run, run.c.scope_id == table.c.id).filter(run.c.no == run_no)).one()
+    others = db.execute(select(table).filter_by(leaf=own.leaf)).all()
+    mine = [line for line in others if may_be_same_owner(line.owner, own.owner)]
+    return {
+        provider: [line.id for line in mine if provider in line.provider.split(",")]
+        for provider in own.provider.split(",")
+    }
 
 
 @lasting

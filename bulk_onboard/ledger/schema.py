@@ -20,6 +20,8 @@
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
             out or done about have one; the newest entry of a grower is what is known of it
 
+    notified  what the latest message about runs of a scope with one provider said: the run, its exit code,
+            and who needed attention (as `concerns`)
     dismissal  a grower left without credentials that a person dismissed, as of the run ``run_no``
 
 An entry whose ``status`` is NULL is an intent without an outcome: ambiguous by definition, and the cure is
@@ -46,7 +48,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = 6
+VERSION = 7
 
 metadata = MetaData()
 
@@ -201,6 +203,16 @@ dismissal = Table(
     Column("scope_id", ForeignKey("scope.id"), primary_key=True),
     Column("leaf_user_id", Text, primary_key=True),
     Column("run_no", Whole, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+notified = Table(
+    "notified",
+    metadata,
+    Column("scope_id", ForeignKey("scope.id"), primary_key=True),
+    Column("run_no", Whole, nullable=False),
+    Column("exit_code", Whole),
+    Column("concerns", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

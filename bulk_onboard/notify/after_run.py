@@ -65,45 +65,57 @@ class AfterRun:
         code, reason = _explained(error)
         end = End(code, began=bool(self._run_id), reported=not isinstance(error, OutputError))
         title = letter.title(self._name, end)
-        self._send(end, title, lambda: letter.failed(end, reason, self._run_id), None)
+        self._export(code, None)
+        self._ping(code)
+        self._message(end, title, lambda: letter.failed(end, reason, self._run_id))
 
     def ended(self, result: RunResult) -> None:
         """Report a run that came to its end, early or not."""
-        last = result.last
+        last = result.notified
         before = None if last is None or last.exit_code is None else ExitCode(last.exit_code)
-        end = End(result.code, result.change, before)
+        end = End(result.outcome, result.news, before)
         run_id = result.info.run_id
-        self._send(
-            end,
-            letter.title(self._name, end, _attention(result.summary), _token_changed(result.summary)),
-            lambda: letter.body(end, result.words(_WIDTH), run_id, last.run_id if last else None),
-            result.summary,
-        )
+        title = letter.title(self._name, end, _attention(result.summary), _token_changed(result.summary))
+        self._export(result.code, result.summary)
+        self._ping(result.code)
+        if self._message(
+            end, title, lambda: letter.body(end, result.words(_WIDTH), run_id, last.run_id if last else None)
+        ):
+            self._mark_notified(result)
 
-    def _send(self, end: End, title: str, body: Callable[[], str], summary: dict[str, Any] | None) -> None:
-        self._export(end, summary)
-        self._ping(end)
-        if self._messenger and end.is_told(self._settings.when):
-            urgent = end.code is not ExitCode.OK
-            if not self._messenger.send(title, body(), urgent=urgent):
-                self._warn("the message (--notify) could not be sent")
+    def _mark_notified(self, result: RunResult) -> None:
+        try:
+            result.mark_notified()
+        except BulkOnboardError as error:
+            self._warn(f"the next message will say the same again: {error}")
 
-    def _export(self, end: End, summary: dict[str, Any] | None) -> None:
+    def _message(self, end: End, title: str, body: Callable[[], str]) -> bool:
+        """Send the message if somebody wants it. Return whether nothing is left to be sent about this run."""
+        if self._messenger is None:
+            return False
+        if not end.is_told(self._settings.when):
+            return True
+        if self._messenger.send(title, body(), urgent=end.code is not ExitCode.OK):
+            return True
+        self._warn("the message (--notify) could not be sent")
+        return False
+
+    def _export(self, code: ExitCode, summary: dict[str, Any] | None) -> None:
         if (path := self._settings.metrics) is None:
             return
-        text = metrics.text(path.stem, end.code, datetime.now(UTC), summary, read_exported(path))
+        text = metrics.text(path.stem, code, datetime.now(UTC), summary, read_exported(path))
         try:
             write_exported(path, text)
         except OSError as error:
             self._warn(f"{path} (--metrics) cannot be written: {error.strerror or error}")
 
-    def _ping(self, end: End) -> None:
+    def _ping(self, code: ExitCode) -> None:
         """Ping, except when another run is at work: that run pings, and if it hangs, silence is the alarm."""
-        if not self._settings.ping or end.code is ExitCode.BUSY:
+        if not self._settings.ping or code is ExitCode.BUSY:
             return
         from bulk_onboard.notify.ping import ping  # noqa: PLC0415  (imports aiohttp)
 
-        if reason := asyncio.run(ping(self._settings.ping, well=end.code is ExitCode.OK)):
+        if reason := asyncio.run(ping(self._settings.ping, well=code is ExitCode.OK)):
             self._warn(f"the ping (--ping) did not get through: {reason}")
 
 

@@ -13,6 +13,11 @@ except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
 
 
+# Exit codes that a second attempt does not change: rows that need attention, wrong settings, a wrong file, a
+# refused login, a bug.
+FINAL = {1, 2, 3, 4, 70}
+
+
 @dag(schedule="30 2 * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, max_active_runs=1)
 def bulk_onboard_growers() -> None:
     """The whole export is handed over every night; only what is new is sent."""
@@ -20,20 +25,30 @@ def bulk_onboard_growers() -> None:
     # Trying again is safe: a run does only what is left, and asks Leaf where an answer was lost.
     @task(retries=2, retry_delay=timedelta(minutes=15), execution_timeout=timedelta(hours=6))
     def onboard() -> dict[str, int]:
-        import bulk_onboard  # noqa: PLC0415  (not when Airflow reads the file)
+        from airflow.exceptions import AirflowFailException  # noqa: PLC0415
 
-        result = asyncio.run(
-            bulk_onboard.onboard(
-                "/exports/growers.parquet",
-                provider="raven",
-                output="/var/lib/bulk-onboard/reports",
-                min_rows=1000,
-                max_new="5%",
+        import bulk_onboard  # noqa: PLC0415  (not when Airflow reads the file)
+        from bulk_onboard.errors import BulkOnboardError  # noqa: PLC0415
+
+        try:
+            result = asyncio.run(
+                bulk_onboard.onboard(
+                    "/exports/growers.parquet",
+                    provider="raven",
+                    output="/var/lib/bulk-onboard/reports",
+                    min_rows=1000,
+                    max_new="5%",
+                    fail_on="change",
+                )
             )
-        )
+        except BulkOnboardError as error:
+            if error.exit_code in FINAL:
+                raise AirflowFailException(str(error)) from None
+            raise
         if result.exit_code:
-            told = {status: count for status, count in result.counts.items() if count}
-            raise RuntimeError(f"bulk-onboard ended with {result.exit_code}: {told}")
+            counts = {status: count for status, count in result.counts.items() if count}
+            kind = AirflowFailException if result.exit_code in FINAL else RuntimeError
+            raise kind(f"bulk-onboard ended with {result.exit_code}: {counts}")
         return dict(result.counts)
 
     onboard()

@@ -39,6 +39,7 @@ def understood(arguments: list[str]) -> dict[str, Any]:
 def is_nightly(params: dict[str, Any]) -> None:
     assert params["file"] == "/exports/growers.parquet"
     assert (params["min_rows"], params["max_new"].share) == (1000, 0.05)
+    assert params["fail_on"] == "change"
 
 
 def test_every_sample_has_a_test() -> None:
@@ -109,12 +110,32 @@ def _cronjob() -> dict[str, Any]:
     return found
 
 
-def test_the_cronjob_never_overlaps_and_leaves_what_failed_to_the_next_night() -> None:
+# What a second attempt does not change: attention, usage, input, login, a bug.
+FINAL = {1, 2, 3, 4, 70}
+
+
+def test_the_cronjob_never_overlaps_and_is_tried_again_only_where_that_helps() -> None:
     found = _cronjob()
     assert (found["apiVersion"], found["kind"]) == ("batch/v1", "CronJob")
     assert (found["spec"]["schedule"], found["spec"]["concurrencyPolicy"]) == (SCHEDULE, "Forbid")
     job = found["spec"]["jobTemplate"]["spec"]
-    assert (job["backoffLimit"], job["template"]["spec"]["restartPolicy"]) == (0, "Never")
+    assert (job["backoffLimit"], job["template"]["spec"]["restartPolicy"]) == (2, "Never")
+    (rule,) = job["podFailurePolicy"]["rules"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"] == {
+        "containerName": container["name"],
+        "operator": "In",
+        "values": sorted(FINAL),
+    }
+
+
+def test_neither_systemd_nor_airflow_tries_again_where_that_does_not_help() -> None:
+    assert _lines("bulk-onboard.service", "Restart") == ["on-failure"]
+    (final,) = _lines("bulk-onboard.service", "RestartPreventExitStatus")
+    assert set(map(int, final.split())) == FINAL
+    assigned = [each for each in ast.parse(text("airflow_dag.py")).body if isinstance(each, ast.Assign)]
+    assert [ast.literal_eval(each.value) for each in assigned] == [FINAL]
 
 
 def test_the_container_runs_a_command_that_is_understood_where_the_ledger_is_kept() -> None:
@@ -177,6 +198,7 @@ def test_the_dag_calls_the_library_with_options_that_it_has() -> None:
     # What the options say is checked where they are read.
     settings = api._settings(given.pop("provider"), None, None, given)
     assert (settings.safety.min_rows, settings.safety.max_new.share) == (1000, 0.05)
+    assert settings.fail_on == "change"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("airflow") is None, reason="Airflow is not installed")

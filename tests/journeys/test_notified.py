@@ -1,0 +1,97 @@
+"""No change is lost on the way to a message: neither by a check that sent none nor by other files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from notify.listener import Listener, listening
+
+from .support import PLANTED, Desk, Server, grower, growers, write
+
+Leaf = Callable[..., Server]
+
+
+@pytest.fixture
+def inbox() -> Iterator[Listener]:
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture
+def address(inbox: Listener) -> str:
+    return f"json://{inbox.address}/{PLANTED}inbox"
+
+
+def titles(inbox: Listener) -> list[str]:
+    return [json.loads(body)["title"].removeprefix("bulk-onboard: ") for _, _, body in inbox.requests if body]
+
+
+def test_a_check_without_a_message_leaves_the_change_to_the_next_message(
+    desk: Desk, leaf: Leaf, inbox: Listener, address: str
+) -> None:
+    server = leaf()
+    file = write(growers(3))
+    desk.set("BULK_ONBOARD_NOTIFY", address)
+    assert desk.at(server).run(file).code == 0
+    assert titles(inbox) == []
+    server.delete(grower(1))
+    desk.set("BULK_ONBOARD_NOTIFY", None)
+    assert desk("events", file, "--events-wait", "0").code == 1
+    desk.set("BULK_ONBOARD_NOTIFY", address)
+    for command in ("events", "run"):
+        assert desk(command, file, "--events-wait", "0").code == 1
+    assert titles(inbox) == ["1 row newly needs attention (growers.csv)"]
+
+
+def test_a_message_that_was_not_taken_is_sent_by_the_next_run(
+    desk: Desk, leaf: Leaf, inbox: Listener, address: str
+) -> None:
+    desk.at(leaf()).set("BULK_ONBOARD_NOTIFY", f"json://127.0.0.1:9/{PLANTED}nobody")
+    file = write([*growers(2), *growers(1, "refused-", 2)])
+    assert desk.run(file).code == 1
+    desk.set("BULK_ONBOARD_NOTIFY", address)
+    assert [desk.run(file).code, desk.run(file).code] == [1, 1]
+    assert titles(inbox) == ["1 row newly needs attention (growers.csv)"]
+
+
+def test_what_was_said_of_a_provider_is_remembered_whatever_else_is_in_the_file(
+    desk: Desk, leaf: Leaf, inbox: Listener, address: str
+) -> None:
+    desk.at(leaf()).set("BULK_ONBOARD_NOTIFY", address)
+    desk.set("SENTERA_NOTHING", "")
+    refused = f"{grower(1)},raven,refused-{PLANTED},,,\n"
+    head = "leafUserId,provider,refreshToken,username,password,organizationName\n"
+    Path("raven.csv").write_text(head + refused)
+    Path("both.csv").write_text(head + refused + f"{grower(2)},sentera,,u,{PLANTED},o\n")
+    codes = [desk.run(name).code for name in ("raven.csv", "both.csv", "raven.csv")]
+    assert codes == [1, 1, 1]
+    assert titles(inbox) == ["1 row newly needs attention (raven.csv)"]
+    assert [row["failedRuns"] for row in desk.run("both.csv").rows] == ["4", ""]
+
+
+def test_an_events_check_pings_and_exports_metrics(desk: Desk, leaf: Leaf, inbox: Listener) -> None:
+    file = write(growers(2))
+    desk.at(leaf()).run(file)
+    desk.set("BULK_ONBOARD_PING", f"http://{inbox.address}/{PLANTED}ping")
+    assert desk("events", file, "--metrics", "m.prom").code == 0
+    assert "bulk_onboard_exit_code" in Path("m.prom").read_text()
+    assert len(inbox.requests) == 1
+    missing = desk("events", "no-such.csv", "--json")
+    assert (missing.code, json.loads(missing.out)["exitCode"]) == (2, 2)
+    assert inbox.requests[-1][1].endswith("/fail")
+
+
+@pytest.mark.parametrize(("fail_on", "codes"), [("change", [1, 0, 1]), ("never", [0, 0, 0])])
+def test_fail_on_decides_about_rows_that_need_attention(
+    desk: Desk, leaf: Leaf, fail_on: str, codes: list[int]
+) -> None:
+    desk.at(leaf())
+    files = [[*growers(2), *growers(bad, "refused-", 2)] for bad in (1, 1, 2)]
+    runs = [desk.run(write(rows), "--fail-on", fail_on) for rows in files]
+    assert [ran.code for ran in runs] == codes
+    assert [ran.summary["exitCode"] for ran in runs] == codes
+    assert "needs attention" in runs[1].err
+    assert desk("report").code == codes[-1]
