@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from bulk_onboard import manifest
+from bulk_onboard.ascending import lines_of
 from bulk_onboard.census import (
     FEWEST,
     PAGE,
@@ -26,9 +29,14 @@ from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, ListedFields, Users
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
-from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held
+from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held, words
 from bulk_onboard.model import Absent, Ambiguous, Exists, Log, Payload, Refused, Row, Throttled, Verdict
 from bulk_onboard.policy.credentials import Policy, Progress, Step
+from bulk_onboard.validation.columns import PROVIDER
+
+if TYPE_CHECKING:
+    from bulk_onboard.engine.check_events import Check
+    from bulk_onboard.engine.survey import Memory
 
 T = TypeVar("T")
 # A page that cannot be had in so many attempts is given up, and the list with it.
@@ -39,6 +47,8 @@ AT_ONCE = 16
 UNDECIDED = 0.25
 # Pages.
 TOLD_EVERY = 10
+# Checks that are looked at together; each is an object of its own, so not all at once.
+BATCH = 10_000
 
 
 class Census:
@@ -235,3 +245,26 @@ class Taking:
             if not await self.stop.pause(after or self.policy.wait(attempt, self.draw())):
                 return None
         return None
+
+
+def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """The UUIDs (rows x 2) of these rows' growers by provider; ``provider``: of a file that tells none."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for _, _, data in memory.blocks(run_no):
+        table = manifest.unpack(data)
+        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), wanted)]
+        for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
+            parts.setdefault(str(name), []).append(words(lines["leafUserId"].tolist()))
+    return {name: np.concatenate(each) for name, each in parts.items()}
+
+
+def growers_checked(checks: Iterator[Check]) -> dict[str, np.ndarray]:
+    """The UUIDs (rows x 2) of the growers that are to be checked, by provider name."""
+    parts: dict[str, list[np.ndarray]] = {}
+    while many := list(islice(checks, BATCH)):
+        ids: dict[str, list[str]] = {}
+        for check in many:
+            ids.setdefault(check.entry.provider, []).append(check.entry.leaf_user_id)
+        for provider, each in ids.items():
+            parts.setdefault(provider, []).append(words(each))
+    return {provider: np.concatenate(each) for provider, each in parts.items()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.census import FEWEST
-from bulk_onboard.engine.census import Census, Taking
+from bulk_onboard.engine.census import Census, Taking, growers_checked, growers_of
 from bulk_onboard.engine.check_events import Check, EventsCheck, Recall
 from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
@@ -33,8 +33,6 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import (
     Memory,
     Survey,
-    growers_checked,
-    growers_of,
     rows_to_check,
     rows_to_do,
     rows_unknown,

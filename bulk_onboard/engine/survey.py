@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import islice, repeat
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.ascending import ascending, both, lines_of, without
+from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.compare import Compared, Keys, NewTokens, compare, rows_with_tokens_of_others
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.check_events import Check
@@ -23,7 +23,6 @@ from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
-from bulk_onboard.listing import words
 from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.policy.stop_rules import EarlierAttempt
@@ -32,8 +31,6 @@ from bulk_onboard.validation.columns import PROVIDER
 
 # A warning about rows.
 OF_OTHER_GROWER = "token-of-other-grower"
-# Checks that are looked at together; each is an object of its own, so not all at once.
-BATCH = 10_000
 _NAMES = ("row", "leafUserId", "fingerprint")
 _NOT_CONNECTED = frozenset({Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
 
@@ -214,29 +211,6 @@ def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
         if intent and intent.app not in {0, row.app}:  # what it may have stored is of another application
             intent = replace(intent, same=False)
         yield replace(row, open_intent=intent, stored_as=stored) if intent or stored else row
-
-
-def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> dict[str, np.ndarray]:
-    """The UUIDs (rows x 2) of these rows' growers by provider; ``provider``: of a file that tells none."""
-    parts: dict[str, list[np.ndarray]] = {}
-    for _, _, data in memory.blocks(run_no):
-        table = manifest.unpack(data)
-        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), wanted)]
-        for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
-            parts.setdefault(str(name), []).append(words(lines["leafUserId"].tolist()))
-    return {name: np.concatenate(each) for name, each in parts.items()}
-
-
-def growers_checked(checks: Iterator[Check]) -> dict[str, np.ndarray]:
-    """The UUIDs (rows x 2) of the growers that are to be checked, by provider name."""
-    parts: dict[str, list[np.ndarray]] = {}
-    while many := list(islice(checks, BATCH)):
-        ids: dict[str, list[str]] = {}
-        for check in many:
-            ids.setdefault(check.entry.provider, []).append(check.entry.leaf_user_id)
-        for provider, each in ids.items():
-            parts.setdefault(provider, []).append(words(each))
-    return {provider: np.concatenate(each) for provider, each in parts.items()}
 
 
 def rows_to_check(
