@@ -337,7 +337,7 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
             raise DamagedWorkbook(f"row {row.number} of sheet {table.sheet!r} comes twice, or out of order")
         before, number = row.number, row.number + table.shift
         if row.formula_zeros:
-            table.skipped.append(SkippedLine(number, "only zeros of formulas"))
+            table.skipped.append(SkippedLine(number, "only formulas that show 0 or nothing"))
             continue
         if row.hidden:
             table.hidden.append(number)

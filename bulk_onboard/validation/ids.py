@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,9 +18,9 @@ _UUID = re.compile(UUID_PATTERN.strip("^$"))
 UUID_LENGTH = 36
 _BETWEEN = r"([\W_]{0,3})"
 _SPELLED = re.compile(
-    r"(?P<before>[\W_]*(?:(?:urn|uuid|guid|id|leaf ?user ?id|0x)[\W_]*){0,3})"
+    r"(?P<before>[\W_]*(?:(?:urn|uuid|guid|id|leaf ?user ?id|0x|(?<=\\)x|[xn](?='))[\W_]*){0,3})"
     rf"(?P<digits>[0-9a-f]{{8}}{_BETWEEN}[0-9a-f]{{4}}{_BETWEEN}[0-9a-f]{{4}}{_BETWEEN}[0-9a-f]{{4}}{_BETWEEN}"
-    r"[0-9a-f]{12})(?P<after>[\W_]*)"
+    r"[0-9a-f]{12})(?P<after>[\W_]*?(?:::uuid)?[\W_]*)"
 )
 _NUMBER_LIKE = re.compile(r"[0-9.,+\-eE ]{1,40}")
 _UUID_LIKE = re.compile(r"[0-9A-Fa-f]{6,10}(?:[-\u2010-\u2015][0-9A-Fa-f]{2,14}){2,5}")
@@ -39,13 +39,32 @@ def other_spelling(text: str) -> Spelling | None:
     found = _SPELLED.fullmatch(plain)
     if not found:
         return None
-    digits, between = re.sub(r"[\W_]", "", found["digits"]), found.groups()[2:6]
-    differences = [f'has "{found["before"]}" before it'] if found["before"] else []
-    differences += [f'has "{found["after"]}" after it'] if found["after"] else []
-    if signs := sorted(set(between) - {"-"}):
-        sign = signs[0]
-        differences.append(f"has {character(sign[0])} instead of a hyphen" if sign else "has no hyphens")
-    return Spelling(str(UUID(digits)), " and ".join(differences) or "has characters of another width")
+    differences = [*_around(found["before"], found["after"]), *_between(text, found.groups()[2:6])]
+    usual = str(UUID(re.sub(r"[\W_]", "", found["digits"])))
+    return Spelling(usual, " and ".join(differences) or "has characters of another width")
+
+
+_BRACKETS = {"{}": "braces", "()": "parentheses", "[]": "square brackets", "<>": "angle brackets"}
+
+
+def _around(before: str, after: str) -> list[str]:
+    if name := _BRACKETS.get(before + after):
+        return [f"has {name} around it"]
+    return [f"begins with `{before.strip()}`"] * bool(before) + [f"ends with `{after.strip()}`"] * bool(after)
+
+
+def _between(text: str, between: Sequence[str]) -> list[str]:
+    """What is different in the four places of the hyphens."""
+    signs = set(between) - {"-"}
+    if not signs:
+        return []
+    if signs == {""}:
+        return ["has no hyphens (dashes)" if set(between) == signs else "lacks a hyphen (dash)"]
+    if set("".join(signs)) == {"-"}:
+        return ["has several hyphens in a row"]
+    # The sign as the file has it, which may be another form of the same character.
+    odd = next((c for c in text if c != "-" and unicodedata.normalize("NFKC", c) in "".join(signs)), "")
+    return [f"has {character(odd or ''.join(signs)[0])} instead of a hyphen (dash)"]
 
 
 def check_id(text: str) -> Cell:
@@ -67,7 +86,7 @@ def check_id(text: str) -> Cell:
 def _not_a_uuid(value: str) -> Finding:
     if other := other_spelling(value):
         return Finding("bad-leaf-user-id", f"is a UUID in another spelling: it {other.differences}")
-    if stand_in(value):
+    if stand_in(value) and not (len(value) == 1 and value.isalpha()):
         # The value is not named: it may be a password in a shifted column.
         return Finding("placeholder-value", "is a stand-in or a word for a missing value")
     return Finding("bad-leaf-user-id", _reason(value))

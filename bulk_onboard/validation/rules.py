@@ -90,13 +90,16 @@ def formula_text(text: str) -> str:
     return "holds the text of a formula, not its result" if _FORMULA.fullmatch(text) else ""
 
 
-_SCHEME = re.compile(rf"(?:authorization\s*:\s*)?({words.SCHEMES})[\s:=]+\S.*", re.IGNORECASE | re.DOTALL)
+_SCHEME = re.compile(
+    rf"(?:authorization\s*:\s*)?({words.SCHEMES}|(?:refresh|access|id|bearer)[_ -]?token)[\s:=]+\S.*",
+    re.IGNORECASE | re.DOTALL,
+)
 _LABEL = re.compile(
     r"""["'{(\[<\s]*([^\W\d][\w .'-]{0,40}?)["']?\s*(:=|=>|->|[:=\uff1a])(\s*)(?=[^=\s])(.+)""", re.DOTALL
 )
 _LABEL_INSIDE = re.compile(r"""(?:refresh|access|id|bearer)[_ -]?token["']?\s*[:=]""", re.IGNORECASE)
 _URL = re.compile(
-    r"[a-z][a-z0-9+.-]{1,20}://.*|(?:www\.|\?\w+=|mailto:|data:|javascript:|urn:).+",
+    r"[a-z][a-z0-9+.-]{1,20}://.*|(?:www\.|\?\w+=|mailto:|data:|javascript:|urn:|[a-z]:\\|\\\\[\w.-]+\\).+",
     re.IGNORECASE | re.DOTALL,
 )
 _LITERAL = re.compile(r"""([bBuUrRfFnNeExX@$]{1,2})(["']).*\2""", re.DOTALL)
@@ -113,7 +116,7 @@ def wrapper(text: str) -> str:
     if found := _SCHEME.fullmatch(text):
         return f'has the word "{found[1]}" before the token'
     if _URL.fullmatch(text):
-        return "is a URL, not only a token"
+        return "is a URL or the path of a file, not only a token"
     if (found := _LITERAL.fullmatch(text)) or re.match(r"\{\s*[\"']|\[\s*[\"'{]", text):
         return (
             f"is written as {found[1]}'…', as a program prints it" if found else "is JSON, not only a token"
@@ -136,7 +139,7 @@ def _label(text: str) -> str:
     if not (found := _LABEL.fullmatch(text)):
         return ""
     label, sign, space, rest = found.groups()
-    known = any(word in words.LABELS for word in words.folded(_spaced(label)).split())
+    known = any(word in words.LABELS and (space or len(word) > 2) for word in words.folded(_spaced(label)).split())
     # Base64 may end with "=", and a token may have ":" inside: only what is surely a label counts.
     sure = space or (sign != ":" and re.fullmatch(r"[A-Za-z_ .'-]+", label) and not re.match("3[dD]", rest))
     return "has a label before it, such as token:" if known or sure else ""
@@ -164,7 +167,9 @@ def _marks(text: str) -> str:
 # --- signs of damage: warnings ----------------------------------------------------------------------
 
 _ENCODED = {
-    "is encoded for a URL (%2F and the like)": re.compile(r"%[0-9A-Fa-f]{2}"),
+    "is encoded for a URL (%2F and the like)": re.compile(
+        r"%(?:2[0-9A-Fa-f]|3[A-Fa-f]|40|5[B-Eb-e]|60|7[B-Db-d])"  # what is encoded of printable ASCII
+    ),
     "is encoded for HTML (&amp; and the like)": re.compile(r"&(?:[A-Za-z]{2,8}|#[0-9]+|#x[0-9A-Fa-f]+);"),
     "is escaped as in JSON (a backslash before / or u)": re.compile(r"\\(?:/|u[0-9A-Fa-f]{4}|n|t|\")"),
     "is encoded as quoted-printable (=3D)": re.compile(r"=3[dD]"),
@@ -199,7 +204,9 @@ def is_jwt(text: str) -> bool:
 
 
 _WORD = r"(?:[^\W\d_]['\u2019.]?){2,20}"
-_NAMES = re.compile(rf"{_WORD}(?:[ ,&/-]+{_WORD}|[ ,]+[^\W\d_]\.?)*\.?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_NAMES = re.compile(
+    rf"{_WORD}(?:[ ,&/]+{_WORD}|-(?-i:[A-Z]){_WORD}|[ ,]+[^\W\d_]\.?)*\.?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+)
 
 
 def looks_like_a_name(text: str) -> bool:

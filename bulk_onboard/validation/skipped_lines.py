@@ -41,7 +41,8 @@ _EDGES = (
 )
 _DASHES = r"\-=_+*~\u2010-\u2015\u2500-\u257f"
 _RULER = re.compile(rf"[{_DASHES}|:.\s]*[{_DASHES}]{{2}}[{_DASHES}|:.\s]*")
-_COUNT = re.compile(r"^\W*\d|[:=\uff1a]\s*\d")  # "2 rows", "Rows: 2"; but "row 2" is rather a name
+# "2 rows", "Rows: 2", "rows 1-2 of 2"; but "row 2" is rather a name
+_COUNT = re.compile(r"^\W*\d|[:=\uff1a]\s*\d|\d\s*(?:[-\u2013]|[^\W\d_]+)\s*\d")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[a-z]{2,})+", re.IGNORECASE)
 _JOINED = re.compile(r"[-./'_\u2019]")
 _WITHOUT_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # Thai, Chinese, …
@@ -127,11 +128,15 @@ class LineFilter:
         if not filled:
             return None
         first = filled[0]
+        if len(filled) == 1 and _is_end(first):
+            return "mark of the end"
+        if len(filled) > 1 and set(filled) == {"0"}:
+            return "only zeros, as formulas show for empty cells"
         if cells[0].startswith("#") and 2 * self._hashes <= self._rows:
             # An error value of a spreadsheet begins like a comment.
             return None if spreadsheet_error(cells[0]) else "comment"
         if filled == ["\x1a"]:
-            return "end-of-file mark"
+            return "mark of the end"
         if all(map(_RULER.fullmatch, filled)):
             return "line of dashes"
         if all(normal(cell) in self._names for cell in filled) and len(filled) > 1:
@@ -185,6 +190,7 @@ def _blocks(lines: Iterable[int]) -> Iterator[list[int]]:
 class _Words(NamedTuple):
     totals: frozenset[str]
     counted: frozenset[str]
+    ends: frozenset[str]
     between: frozenset[str]
     types: frozenset[str]
     help: re.Pattern[str]
@@ -204,6 +210,7 @@ def _words() -> _Words:
     return _Words(
         sets["totals"],
         sets["counted"],
+        frozenset(" ".join(_split(text)) for text in lists["ends"]),
         sets["between"],
         sets["types"],
         re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, lists['help']))})(?!\w)"),
@@ -224,12 +231,16 @@ def _is_total(text: str) -> bool:
     if len(text) > 2 * _LONGEST_WORD:
         return False
     known = _words()
-    words = [part for word in _split(text) for part in _parts(word)]
+    words = [part for word in _split(text.replace("\u2211", "\u03c3")) for part in _parts(word)]
     if not words or not all(word in known.totals | known.counted | known.between for word in words):
         return False
     if not known.totals.isdisjoint(words):
         return True
     return not known.counted.isdisjoint(words) and _COUNT.search(text) is not None
+
+
+def _is_end(text: str) -> bool:
+    return " ".join(_split(text)) in _words().ends and not any(map(str.isdigit, text))
 
 
 def _is_of_total(text: str) -> bool:

@@ -24,7 +24,7 @@ _OBJECT = re.compile(
     |<[^<>]*\b(?:at\ 0x[0-9a-fA-F]+|{_PYTHON})\b.*>|\#<[^<>]*>          # <list object at 0x7f>, #<Object:0x5>
     |<[A-Za-z:_\ .!-]+>                                               # <null>, <your token>
     |(?:{words.PACKAGES})(?:\.[A-Za-z_$][\w$`]*)+(?:[\[<(].*[\])>])?  # System.String[], java.lang.Object
-    |\[*(?:[A-Za-z_$][\w$]*\.)*L?[A-Za-z_$][\w$.]*;?@[0-9a-f]{{4,16}}   # java.lang.Object@1b6d3586
+    |\[*(?:[A-Za-z_$][\w$]*\.)*(?:\[+[A-Z]|L?[A-Z][\w$.]*;?)@[0-9a-f]{{4,16}}   # java.lang.Object@1b6d3586
     |[A-Z]{{3,}}(?:::\w+)*(?:=[A-Z]+)?\(0x[0-9a-f]+\)                   # HASH(0x55d0c8)
     |(?:Object|Resource)\ id\ \#[0-9]+|%!\w\(.*\)|map\[.*\].*|(?i:null)::[\w ]+|\(\*?[\w.]+\)\(nil\)
     |(?:async\ )?function\b.*|\(.*\)\ =>.*|Promise\s*\{{.*\}}|Symbol\(.*\)

@@ -41,7 +41,7 @@ _BEGINNINGS = np.frombuffer(b"_~+-=xX", np.uint8)
 _ENDS = np.frombuffer(b" \"'`<>{}[]()$%#@:;,", np.uint8)
 _ASCII_MONTHS = "|".join(month for month in words.MONTHS.split("|") if month.isascii())
 _SHORT = 20
-_SHORT_DATE = rf"(?i)^[0-9]{{0,4}}[-./]{{0,2}}(?:{_ASCII_MONTHS})[a-z]*[-./]{{0,2}}[0-9]*[-./0-9]*$"
+_SHORT_DATE = rf"(?i)^[0-9]{{0,4}}[-./]{{0,2}}(?:{_ASCII_MONTHS}|h)[a-z]*[-./]{{0,2}}[0-9]*[-./0-9]*$"
 _CLASS_NAME = rf"^(?:www|{words.PACKAGES})\."
 _ASCII_ERRORS = "|".join(word for word in words.ERROR_PREFIXES.split("|") if word.isascii())
 _TEXT_WITH_DIGITS = rf"(?i)^(?:[x0]+[-_ ]|(?:{_ASCII_ERRORS})[.:# ]|(?:{words.PACKAGES})\.)"
@@ -59,9 +59,8 @@ def suspicious_tokens(cells: pd.Series, formats: str = "") -> np.ndarray:
     found[filled] |= np.isin(data[starts[filled]], _BEGINNINGS)
     found |= _equals_inside(data, starts, lengths)
     found |= _odd_jwt(data, starts, lengths, formats)
-    separated = ((flags & (_DOT | _DASH | _SIGN)) > 0) & ~found
-    _add_matches(found, column, separated & (lengths <= _SHORT), _SHORT_DATE)
-    _add_matches(found, column, separated & ((flags & _DOT) > 0), _CLASS_NAME)
+    _add_matches(found, column, ~found & (lengths <= _SHORT), _SHORT_DATE)
+    _add_matches(found, column, ~found & ((flags & _DOT) > 0), _CLASS_NAME)
     return np.flatnonzero(found)
 
 

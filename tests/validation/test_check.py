@@ -147,7 +147,7 @@ def test_a_row_longer_than_the_header_is_ragged() -> None:
 
 def test_only_allowed_values_are_an_environment() -> None:
     header = (*HEADER, "clientEnvironment", "clientId")
-    values = ["STAGE", "PRODUCTION", "stage", "x", ""]
+    values = ["STAGE", "PRODUCTION", "stage", "w", ""]
     rows = [(IDS[n], f"t{n}", value, "id") for n, value in enumerate(values)]
     found = judge(*rows, header=header, provider=MIXED_KINDS)
     bad = "bad-environment"
