@@ -57,7 +57,7 @@ class Going:
         """The code and the message for a cell that names no provider."""
         text = clean(cell)[0]
         if not text:
-            return "missing-provider", "it is not said which provider the row goes to"
+            return "missing-provider", "the row does not say which provider it is for"
         return "unknown-provider", f"the row does not name a provider{near(text.lower(), self.known)}"
 
 

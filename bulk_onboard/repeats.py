@@ -7,9 +7,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bulk_onboard.ascending import places
+from bulk_onboard.texts import uuid_words
 from bulk_onboard.validation.check import Checked
+from bulk_onboard.validation.ids import UUID_PATTERN
 
 # So many other rows are named in a message.
 _LISTED = 5
@@ -80,6 +83,7 @@ class Repeats:
         self._column = column
         self._rows, self._ids, self._prints = column(np.int64), column(np.uint64, 2), column(np.uint64)
         self._uuid_tokens: dict[int, bytes] = {}
+        self._invalid_ids = column(np.uint64, 2)  # the ids of invalid rows
         self._digests: Column | None = None  # as long as they are the fingerprints
 
     def add(self, checked: Checked) -> None:
@@ -94,6 +98,13 @@ class Repeats:
         self._ids.add(checked.ids)
         self._prints.add(checked.prints[:, 0])
         self._uuid_tokens |= checked.uuid_tokens
+        if not valid.all():
+            shown = checked.frame["leafUserId"][~valid]
+            ids = uuid_words(
+                pa.array(shown[shown.str.fullmatch(UUID_PATTERN.strip("^$"))], pa.large_string())
+            )
+            if ids is not None:
+                self._invalid_ids.add(ids)
 
     def findings(self, *, allow_shared_tokens: bool) -> pd.DataFrame:
         """Rows that repeat or contradict others: row, status (duplicate or invalid), code, message."""
@@ -107,8 +118,8 @@ class Repeats:
         if not self._uuid_tokens:
             return {}
         tokens = np.frombuffer(b"".join(self._uuid_tokens.values()), np.uint64).reshape(-1, 2)
-        ids = self._ids.values
-        same = {words.tobytes() for words in ids[np.isin(ids[:, 0], tokens[:, 0])]}
+        all_ids = (self._ids.values, self._invalid_ids.values)
+        same = {words.tobytes() for ids in all_ids for words in ids[np.isin(ids[:, 0], tokens[:, 0])]}
         said = ("invalid", "id-as-token", "the token is the leafUserId of another row")
         return {row: said for row, uuid in self._uuid_tokens.items() if uuid in same}
 

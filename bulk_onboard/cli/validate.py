@@ -276,7 +276,11 @@ def _told(cause: Cause) -> Iterator[str]:
     numbers = ", ".join(str(row) for row in cause.rows)
     more = ", …" if cause.count > len(cause.rows) else ""
     which = "row" if cause.count == 1 else "rows"
-    yield from _wrapped(f"{words.rows(cause.count)}  {cause.code}  ({which} {numbers}{more})", 2)
+    place = f"({which} {numbers}{more})"
+    if cause.code == "looks-like-a-name":  # about a column, not about a row
+        yield from _wrapped(f"{cause.count} column{'s' * (cause.count > 1)}  {cause.code}", 2)
+    else:
+        yield from _wrapped(f"{words.rows(cause.count)}  {cause.code}  {place}", 2)
     if cause.message:
         where = f"row {cause.rows[0]}: " if cause.count > 1 else ""
         yield from _wrapped(f"{where}{cause.message}", 6)

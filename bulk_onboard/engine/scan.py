@@ -169,7 +169,12 @@ class Scan:
             yield checked
             del piece, checked, names  # not to be held with the next ones
         if not rows:
-            others = f", only {len(self.skipped):,} other lines" if self.skipped else ""
+            many = len(self.skipped)
+            others = (
+                f", only {many:,} {'line that is not a row' if many == 1 else 'lines that are not rows'}"
+                if many
+                else ""
+            )
             raise NoRows(f"{self._source.name} has a header but no rows{others}")
 
     def findings(self) -> pd.DataFrame:

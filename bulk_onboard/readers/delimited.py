@@ -42,7 +42,7 @@ _UUID_LENGTH = 36
 csv.field_size_limit(max(csv.field_size_limit(), decode.LONGEST_LINE))
 
 _MISREAD = {
-    "unexpected end of data": "a quote opens there and is never closed",
+    "unexpected end of data": "a quote is opened there and never closed",
     "field larger than field limit": f"a cell has more than {decode.LONGEST_LINE:,} characters;"
     " perhaps a quote is never closed",
     "expected after": "a cell goes on after its closing quote; double the quotes inside it",
@@ -167,7 +167,7 @@ class Delimited:
         if found is None:
             lines = list(self._lines([piece], line))
             rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)
-            return _chunk(rows, number, columns, len(layout.header)), len(rows), len(lines)
+            return _chunk(rows, number, columns, layout.header), len(rows), len(lines)
         count = len(found[0])
         numbers = np.arange(number, number + count, dtype=np.int64)
         return make_chunk(numbers, found, whole_line=_whole_lines(piece, layout.delimiter)), count, count
@@ -178,7 +178,7 @@ class Delimited:
         """The rows of lines with anything in them."""
         reader = _reader(lines, self._layout.delimiter)
         while rows := self._take(reader, size, number):
-            piece = _chunk(rows, number, columns, len(self._layout.header))
+            piece = _chunk(rows, number, columns, self._layout.header)
             number += len(rows)
             del rows  # several times as large as the text in them
             if len(piece.numbers):
@@ -226,12 +226,14 @@ def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
     return lambda i: next(_reader(iter([lines()[i].decode()]), delimiter), [])
 
 
-def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], width: int) -> Chunk:
+def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], header: Sequence[str]) -> Chunk:
     """Rows as they stand in the file -> columns, without the blank ones."""
+    # In a last column without a name, the second half of a token with a delimiter inside would pass unseen.
+    width, strict = len(header), not header[-1]
     numbers = np.arange(first, first + len(rows), dtype=np.int64)
     ragged, whole = np.zeros(len(rows), bool), rows
     if set(map(len, rows)) != {width}:
-        rows, ragged = _squared(rows, width)
+        rows, ragged = _squared(rows, width, strict=strict)
     blank = (
         [i for i, key in enumerate(_column(rows, columns[0])) if not key or key.isspace()] if columns else []
     )
@@ -253,9 +255,11 @@ def _column(rows: list[list[str]], at: int) -> list[str]:
     return list(map(itemgetter(at), rows))
 
 
-def _squared(rows: list[list[str]], width: int) -> tuple[list[list[str]], np.ndarray]:
-    """Rows of one width, and which of them had something beyond it."""
-    ragged = np.fromiter((len(row) > width and not is_blank(row[width:]) for row in rows), bool, len(rows))
+def _squared(rows: list[list[str]], width: int, *, strict: bool) -> tuple[list[list[str]], np.ndarray]:
+    """Rows of one width, and which of them had something beyond it. ``strict``: also empty cells."""
+    ragged = np.fromiter(
+        (len(row) > width and (strict or not is_blank(row[width:])) for row in rows), bool, len(rows)
+    )
     padding = [""] * width
     return [row if len(row) == width else (row + padding)[:width] for row in rows], ragged
 
@@ -282,7 +286,19 @@ def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
     deque(islice(reader, at + 1), maxlen=0)
     head_lines = bool(said) + reader.line_num
     lone_returns = any(line.endswith("\r") for line in sample)
-    return Layout(encoding, delimiter, bool(said), at, spelled(rows[at]), head_lines, lone_returns)
+    header = spelled(rows[at], _used_width(rows[at], rows[at + 1 :]))
+    return Layout(encoding, delimiter, bool(said), at, header, head_lines, lone_returns)
+
+
+def _used_width(header: list[str], below: list[list[str]]) -> int:
+    """How many of a header's cells are columns: the empty ones at its end too, if they hold something below.
+
+    Most rows must have as many cells; else a delimiter inside a cell could pass as the end of a column.
+    """
+    rows = [row for row in below if not is_blank(row)]
+    named, width = len(spelled(header)), len(header)
+    used = any(not is_blank(row[named:width]) for row in rows)
+    return width if used and _are_most([len(row) == width for row in rows]) else named
 
 
 def _found(

@@ -235,7 +235,7 @@ def _is_office_file(names: set[str]) -> bool:
 
 def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
     shown = [each for each in members if not _is_hidden_member(each.filename)]
-    tables = [each for each in shown if has_known_suffix(each.filename)]
+    tables = [each for each in shown if has_known_suffix(each.filename) and not _is_note(each.filename)]
     if any(each.flag_bits & 1 for each in shown):
         raise InputError(f"{name} is a ZIP archive with a password; {_UNPACK} and name the file in it")
     if len(tables) != 1:
@@ -249,6 +249,14 @@ def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInf
     if found.file_size > _LARGEST_MEMBER:
         raise InputError(f"{name} would unpack to {found.file_size >> 20:,} MiB in memory; {_UNPACK}")
     return found
+
+
+def _is_note(path: str) -> bool:
+    """Whether it is a text about the table beside it, not a table."""
+    name = PurePosixPath(path.replace("\\", "/").casefold())
+    return name.suffix == ".txt" and name.stem.startswith(
+        ("readme", "read me", "license", "liesmich", "lisezmoi")
+    )
 
 
 def _is_hidden_member(path: str) -> bool:

@@ -136,9 +136,9 @@ def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection
                 )
 
 
-def spelled(row: Sequence[str]) -> tuple[str, ...]:
-    """The header as people read it: each cell on one line, no empty cells at the end."""
+def spelled(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
+    """The header as people read it: each cell on one line, no empty cells at the end beyond ``width``."""
     cells = [visible(cell) for cell in row]
-    while cells and not cells[-1]:
+    while len(cells) > width and not cells[-1]:
         cells.pop()
     return tuple(cells)

@@ -71,10 +71,9 @@ class Parquet:
         """Raises InputError if one of these columns holds something other than text."""
         wrong = [f"{self._names[i]} is {self._type(i)}" for i in columns if not _is_text(self._type(i))]
         if wrong:
-            raise InputError(
-                f"{self.name}: {', '.join(wrong)}, but text is expected: numbers lose zeros and digits;"
-                " export as text"
-            )
+            nested = any(pa.types.is_nested(self._type(i)) for i in columns)
+            why = "; export one text per row" if nested else ": numbers lose zeros and digits; export as text"
+            raise InputError(f"{self.name}: {', '.join(wrong)}, but text is expected{why}")
 
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from the start. Raises InputError if the file is damaged further on."""

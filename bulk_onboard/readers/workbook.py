@@ -41,6 +41,8 @@ MOST_CELLS = 40_000_000
 _TOP = LOOKED_AT
 _UUID = re.compile(r"(?:urn:uuid:|\{)?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?")
 _ALL = "*"
+# Columns without a name that are kept beside a table.
+_MOST_NOTES = 20
 _FAULTS = (
     *UNZIP_FAULTS,
     DamagedWorkbook,
@@ -322,11 +324,29 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
         table.shift = tables[-1].last - table.header_row if tables else 0
         table.last = table.header_row + table.shift
         below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
-        while taken := list(islice(counted(below, len(table.header)), CHUNK_ROWS)):
-            table.chunks.append(_chunk(taken, len(table.header), table.shift))
+        width = len(table.header)
+        while taken := list(islice(counted(below, width), CHUNK_ROWS)):
+            width = max(width, *(_width(row, len(table.header)) for row in taken))
+            table.chunks.append(_chunk(taken, width, table.shift))
             table.last = taken[-1].number + table.shift
+        _widen(table, width)
         tables.append(table)
     return tables
+
+
+def _width(row: SheetRow, header: int) -> int:
+    """How many columns a row needs: notes beside a table are kept, though not those far from it."""
+    last = header + _MOST_NOTES
+    return next((i + 1 for i in range(min(len(row.texts), last) - 1, header - 1, -1) if row.texts[i]), header)
+
+
+def _widen(table: Table, width: int) -> None:
+    """Give columns with values but without a name a place in the header, and in every chunk."""
+    if width > len(table.header):
+        table.header = (*table.header, *[""] * (width - len(table.header)))
+        for i, chunk in enumerate(table.chunks):
+            there = len(chunk.cells.columns)
+            table.chunks[i] = spread(chunk, [*range(there), *[None] * (width - there)])
 
 
 def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iterator[SheetRow]:

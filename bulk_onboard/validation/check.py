@@ -34,13 +34,17 @@ from bulk_onboard.validation.stand_ins import stand_in
 from bulk_onboard.validation.suspects import not_ascii, suspicious_texts, suspicious_tokens
 from bulk_onboard.validation.words import EXAMPLE_IDS
 
+_HEX_DIGITS = 32  # of a UUID without hyphens
+_SWAPPED = Finding("id-as-token", f"is a UUID and the {LEAF_USER_ID} is not: the two may be swapped")
 # So many tokens of a chunk are examined to recognise a column of names.
 _SAMPLE = 200
 _SAID = ("code", "column", "message")
 _NOTHING = pd.DataFrame({"row": np.empty(0, np.int64)} | {name: np.empty(0, object) for name in _SAID})
 _EXAMPLES = uuid_words(pa.array(map(str, EXAMPLE_IDS), pa.large_string()))
 _CELL_KINDS = {
-    CellKind.VALUE: Finding("numeric-cell", "is a number or a date, not text: digits may be lost"),
+    CellKind.VALUE: Finding(
+        "numeric-cell", "is a number, a date or a logical value, not text: digits may be lost"
+    ),
     CellKind.ERROR: Finding("formula-error", "shows an error of a spreadsheet"),
     CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
 }
@@ -102,6 +106,8 @@ def check(
         if name != LEAF_USER_ID and known[name].kind is Kind.TOKEN:
             same = _same_as_id(cells[name], cells[LEAF_USER_ID])
             book.mark(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), columns.names[name])
+            if words is None:
+                book.mark(_swapped(cells[name], cells[LEAF_USER_ID]), _SWAPPED, columns.names[name])
     tokens = (f for f in provider.grower_fields if f.kind is Kind.TOKEN and f.name in cells)
     names: dict[str, tuple[int, int]] = {}
     uuids: dict[int, bytes] = {}
@@ -291,11 +297,23 @@ def _check_encoding(book: _Book, cells: pd.Series, each: Field, column: str, gue
 
 def _same_as_id(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
     """Where a token is the id of its row."""
-    same = (tokens.str.len() == ids.str.len()).to_numpy(bool) & (ids != "").to_numpy(bool)
+    same: np.ndarray = (tokens.str.len() == ids.str.len()).to_numpy(bool) & (ids != "").to_numpy(bool)
     few = np.flatnonzero(same)
     if len(few):
         same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower()).to_numpy(bool)
+    short = (tokens.str.len() == _HEX_DIGITS) & (ids.str.len() == UUID_LENGTH)
+    few = np.flatnonzero(short.to_numpy(bool))
+    if len(few):
+        same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower().str.replace("-", "")).to_numpy(
+            bool
+        )
     return same
+
+
+def _swapped(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
+    """Where the token is a UUID and the id is something else."""
+    swapped: np.ndarray = _is_uuid(tokens) & ~_is_uuid(ids) & (ids != "").to_numpy(bool)
+    return swapped
 
 
 def _sample_names(cells: pd.Series) -> tuple[int, int]:

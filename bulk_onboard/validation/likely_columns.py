@@ -40,7 +40,9 @@ def likely_columns(
     ``missing``: fields without a column; ``taken``: positions of columns that are in use; ``rows``: some rows
     of the file; ``id_field``: the one that holds UUIDs.
     """
-    free = [i for i, name in enumerate(header[:MOST]) if name.strip() and i not in taken]
+    free = [
+        i for i, name in enumerate(header[:MOST]) if name.strip() and i not in taken and not UUID.search(name)
+    ]
     ids = [i for i in free if _share(rows, i, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5]
     found: dict[str, int] = {}
     for field in missing:

@@ -139,7 +139,9 @@ def _label(text: str) -> str:
     if not (found := _LABEL.fullmatch(text)):
         return ""
     label, sign, space, rest = found.groups()
-    known = any(word in words.LABELS and (space or len(word) > 2) for word in words.folded(_spaced(label)).split())
+    known = any(
+        word in words.LABELS and (space or len(word) > 2) for word in words.folded(_spaced(label)).split()
+    )
     # Base64 may end with "=", and a token may have ":" inside: only what is surely a label counts.
     sure = space or (sign != ":" and re.fullmatch(r"[A-Za-z_ .'-]+", label) and not re.match("3[dD]", rest))
     return "has a label before it, such as token:" if known or sure else ""

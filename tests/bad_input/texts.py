@@ -56,8 +56,8 @@ CHARACTERS = [
 ]  # fmt: skip
 
 QUOTES = [
-    refused("unclosed.csv", data(f'{GOOD}{IDS[3]},"abc\n{NEXT}'), "row 5: a quote opens there and is never"),
-    refused("unclosed-header.csv", data('"' + GOOD), "row 1: a quote opens there and is never closed"),
+    refused("unclosed.csv", data(f'{GOOD}{IDS[3]},"abc\n{NEXT}'), "row 5: a quote is opened there and never"),
+    refused("unclosed-header.csv", data('"' + GOOD), "row 1: a quote is opened there and never closed"),
     refused("after-quote.csv", data(f'{GOOD}{IDS[3]},"abc"x\n'), "row 5: a cell goes on after its closing"),
     faulty(
         "line-breaks.csv",
@@ -67,7 +67,7 @@ QUOTES = [
         note="count as one row",
     ),
     fine("quote-inside.csv", data(f'{HEADER}{IDS[0]},a"b\n{IDS[1]},"c""d"\n'), rows=2),
-    faulty("single-quotes.csv", data(f"{HEADER}'{IDS[0]}','a'\nx,y\n"), bad_leaf_user_id=[3],
+    faulty("single-quotes.csv", data(f"{HEADER}'{IDS[0]}','a'\nx,w\n"), bad_leaf_user_id=[3],
            warn_quotes_removed=[2]),
 ]  # fmt: skip
 
@@ -102,12 +102,12 @@ SHAPES = [
     refused("mark-16-only.csv", data(b"\xff\xfe"), "is empty"),
     faulty(
         "blank-between.csv",
-        data(f"{HEADER}\n{IDS[0]},a\n\n , \n,\nbad,x\n"),
+        data(f"{HEADER}\n{IDS[0]},a\n\n , \n,\nbad,w\n"),
         rows=2,
         bad_leaf_user_id=[7],
     ),
-    faulty("titles.csv", data(f"Growers 2026\nby region;x\n\n{GOOD}bad,x\n"), bad_leaf_user_id=[8]),
-    faulty("sep.csv", data(f"sep=;\n{SEMICOLONS}bad;x\n"), bad_leaf_user_id=[5], note="line is not counted"),
+    faulty("titles.csv", data(f"Growers 2026\nby region;x\n\n{GOOD}bad,w\n"), bad_leaf_user_id=[8]),
+    faulty("sep.csv", data(f"sep=;\n{SEMICOLONS}bad;w\n"), bad_leaf_user_id=[5], note="line is not counted"),
     fine("sep-lies.csv", data("sep=,\r\n" + SEMICOLONS)),
     fine("sep-odd.csv", data("sep=~\r\n" + GOOD.replace(",", "~"))),
     fine("sep-quote.csv", data('sep="\r\n' + GOOD), rows=3),

@@ -155,6 +155,22 @@ def test_only_allowed_values_are_an_environment() -> None:
     assert found.messages[4] == "clientEnvironment is not STAGE or PRODUCTION"
 
 
+def test_an_id_is_recognised_as_a_token_without_hyphens_and_in_rows_that_are_invalid_themselves() -> None:
+    rows = [
+        (IDS[0], IDS[0].replace("-", "").upper()),
+        (IDS[1], "NULL"),
+        (IDS[2], IDS[1]),
+        ("rt-4f1c", IDS[3]),
+    ]
+    found = judge(*rows)
+    assert list(found.codes.values()) == [
+        "id-as-token",
+        "placeholder-value",
+        "id-as-token",
+        "bad-leaf-user-id",
+    ]
+
+
 def test_a_blank_app_field_is_missing_unless_the_settings_have_it() -> None:
     header, row = (*HEADER, "clientId"), (IDS[0], "t-1", "")
     assert judge(row, header=header).codes == {2: "missing-clientId"}

@@ -121,3 +121,29 @@ def test_repairing_changes_nothing_but_warnings_and_repeats(
     assert (after.valid, after.invalid) == (before.valid, before.invalid)
     assert after.duplicates == before.duplicates - removed
     assert [(c.code, c.count) for c in after.problems] == [(c.code, c.count) for c in before.problems]
+
+
+def test_notes_in_a_last_column_without_a_name_are_kept_but_no_half_of_a_token_hides_there(
+    tmp_path: Path,
+) -> None:
+    header = ("leafUserId", "refreshToken", "")
+    rows = [(IDS[0], "a-token", "called"), (IDS[1], " b-token", ""), (IDS[2], "c", "half", "")]
+    lines, _, before, _ = repaired(tmp_path, rows, header)
+    assert lines[:3] == [[*header], [IDS[0], "a-token", "called"], [IDS[1], "b-token", ""]]
+    assert [(cause.code, cause.rows) for cause in before.problems] == [("ragged-row", (4,))]
+    # Most rows have no cell below the empty name: what is there belongs to the token.
+    _, _, before, _ = repaired(tmp_path, [(IDS[0], "a"), (IDS[1], "b"), (IDS[2], "c", "half")], header)
+    assert [(cause.code, cause.rows) for cause in before.problems] == [("ragged-row", (4,))]
+
+
+def test_notes_beside_the_table_of_a_workbook_are_kept(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for line in (["leafUserId", "refreshToken"], [IDS[0], "a-token"], [IDS[1], "b-token", None, "called"]):
+        book.active.append(line)  # type: ignore[union-attr]
+    book.save(tmp_path / "own.xlsx")
+    with open_source(tmp_path / "own.xlsx") as source:
+        fixed(source, checked(source), tmp_path / "fixed.csv")
+    lines = list(csv.reader((tmp_path / "fixed.csv").read_text().splitlines()))
+    assert lines == [
+        ["leafUserId", "refreshToken", "", ""], [IDS[0], "a-token", "", ""], [IDS[1], "b-token", "", "called"]
+    ]  # fmt: skip

@@ -343,7 +343,7 @@ def test_every_sheet_that_was_read_is_marked_and_the_next_command_reads_them(
 ) -> None:
     def second(book: openpyxl.Workbook, _sheet: Worksheet) -> None:
         south = book.create_sheet("South side")
-        for row in [("a title",), ("Token", "Leaf User ID"), ("x", "bad"), (token(20), grower(20))]:
+        for row in [("a title",), ("Token", "Leaf User ID"), ("w", "bad"), (token(20), grower(20))]:
             south.append(row)
         book["Growers"]["C1"] = "Token"
 
