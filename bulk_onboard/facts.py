@@ -175,9 +175,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """No new row starts. ``reason`` is in words."""
+    """No new row starts. ``reason`` is in words; ``in_flight`` rows may finish within ``grace`` seconds."""
 
     reason: str
+    in_flight: int = 0
+    grace: float = 0.0
 
 
 Fact = (

@@ -143,8 +143,8 @@ def announcement(fact: Fact) -> str | None:
             return f"Leaf asks to slow down, to {number(rate_now)} requests per second for now"
         case Trouble(message) | Note(message):
             return message
-        case Stopping(reason):
-            return f"Stopping: {reason}. Rows in flight finish; interrupt once more to stop at once."
+        case Stopping():
+            return stopping(fact)
         case (
             Begun()
             | Reading()
@@ -158,6 +158,15 @@ def announcement(fact: Fact) -> str | None:
             return None
         case _:
             assert_never(fact)
+
+
+def stopping(fact: Stopping) -> str:
+    """Say what a run that stops still waits for."""
+    begin = f"Stopping: {fact.reason}."
+    if not fact.in_flight:
+        return f"{begin} Rows in flight finish; interrupt once more to stop at once."
+    wait = f", up to {length(fact.grace)}" if fact.grace else ""
+    return f"{begin} Waiting for {rows(fact.in_flight)} in flight{wait}; interrupt once more to stop at once."
 
 
 def note(fact: Held | Slowed) -> str:
@@ -225,15 +234,11 @@ class Tally:
         """The same in short, with what is going on just now. A narrow terminal cuts off the end."""
         done, left = f"{self.done:,}/{self.total:,}", self._left(now).removeprefix("about ")
         if not narrow:
-            parts = [done, self._speed(now), left, self.shown(), note]
-        elif note:
-            # While we wait, nobody asks how fast we are.
-            parts = [done, note, self.shown()]
+            parts = [done, self._speed(now), left, note, self.shown()]
         else:
-            parts = [
-                " ".join(filter(None, (done, self._speed(now).replace(" rows", ""), left))),
-                self.shown(),
-            ]
+            speed = self._speed(now).replace(" rows", "")
+            short = note.replace("Leaf asks to ", "Leaf: ")
+            parts = [" ".join(filter(None, (done, speed, left))), short, self.shown()]
         return ", ".join(filter(None, parts))
 
     def _speed(self, now: float) -> str:

@@ -28,7 +28,7 @@ class Observing:
         self.stop = stop
         self._watch: Watch | None = None
         self._troubles: dict[str, float] = {}
-        stop.on_drain = lambda reason: observer(Stopping(reason))
+        stop.on_drain = lambda reason: observer(Stopping(reason, stop.in_flight, stop.grace))
 
     def watch(
         self, safety: Safety, to_do: int, *, harmless: bool = False, tried: Collection[int] = ()

@@ -87,12 +87,14 @@ class _Pool(Generic[T]):
 
     async def _do(self, item: T) -> None:
         start = _Start(self)
+        self._stop.in_flight += 1
         try:
             await self._work(item, start.give_back)
         except BulkOnboardError as error:
             self._stop.drain(str(error), error.exit_code)
         finally:
             start.give_back()
+            self._stop.in_flight -= 1
             self._in_hand += 1
             self._freed.set()
 

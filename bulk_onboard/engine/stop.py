@@ -26,13 +26,15 @@ OUT_OF_ORDER = frozenset(
 class StopSignal:
     """Asked to stop: `drain` lets rows in flight finish, for ``grace`` seconds at most; `abort` does not.
 
-    Not for several threads; the first reason given is the one that counts.
+    Not for several threads; the first reason given is the one that counts. ``in_flight``: rows begun and
+    not finished, as `work_through` counts them.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.exit_code: ExitCode | None = None
         self.grace = 30.0
+        self.in_flight = 0
         self.on_drain: Callable[[str], None] = lambda _reason: None
         self._draining = asyncio.Event()
         self._aborting = asyncio.Event()

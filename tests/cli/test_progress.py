@@ -185,12 +185,14 @@ def test_what_leaf_asks_for_stands_beside_the_counts_until_it_is_over(clock: Clo
     drawn(RowFinished(2, Status.CREATED))
     waiting = drawn(Held(30.0))
     assert "1/8,000" in waiting
-    assert "Leaf asks to wait 30 s" in waiting
+    assert ("Leaf asks to wait 30 s" if width == 160 else "Leaf: wait 30 s") in waiting
     assert "1 created" in waiting
+    assert "/s" in waiting
+    assert "left" in waiting
     clock.now += 30
     assert "Leaf asks" not in drawn(RowFinished(3, Status.CREATED))
     slowed = drawn(Slowed(38.0))
-    assert "Leaf asks to slow down" in slowed
+    assert ("Leaf asks to slow down" if width == 160 else "Leaf: slow down") in slowed
     bar.close()
     assert "?" not in stream.getvalue()
 

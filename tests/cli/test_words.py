@@ -34,6 +34,8 @@ def test_what_the_file_holds_is_said_with_its_warnings() -> None:
 def test_a_wait_and_a_stop_are_said_in_words() -> None:
     assert words.announcement(Held(30.0)) == "Leaf asks to wait 30 s"
     assert "interrupted" in (words.announcement(Stopping("interrupted")) or "")
+    waiting = words.announcement(Stopping("interrupted", in_flight=7, grace=30.0)) or ""
+    assert "Waiting for 7 rows in flight, up to 30 s" in waiting
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,9 @@ def test_a_refused_login_stops_the_run_at_once_and_the_rest_is_not_attempted(run
     assert (ran.stop.exit_code, ran.stop.reason) == (ExitCode.LOGIN, "Leaf refuses our login")
     assert ran.counts["not_attempted"] == 1
     assert len(ran.statuses) < 60
-    assert [fact for fact in ran.facts if isinstance(fact, Stopping)] == [Stopping("Leaf refuses our login")]
+    (stopping,) = [fact for fact in ran.facts if isinstance(fact, Stopping)]
+    assert (stopping.reason, stopping.grace) == ("Leaf refuses our login", ran.stop.grace)
+    assert 0 < stopping.in_flight <= 60
 
 
 def test_twenty_rows_that_end_alike_stop_the_run(run: Runs) -> None:
