@@ -258,7 +258,7 @@ class RunInfo:
     sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
     ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what
     a dry run came to, ``plan`` the name of the plan that was carried out, ``description`` how the file was
-    read.
+    read, ``command`` the command line without secrets ("" for a run of the library).
     """
 
     run_id: str
@@ -281,3 +281,4 @@ class RunInfo:
     forecast: Forecast | None = None
     plan: str | None = None
     description: InputDescription | None = None
+    command: str = ""

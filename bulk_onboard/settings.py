@@ -247,7 +247,8 @@ class Settings:
     of providers they are invalid unless it was ``provider_given``: no default sends them to the wrong place.
     ``cluster``: who does the work; None: this process. A ``dry_run`` only asks; ``plan`` is the file of a
     dry run that is to be carried out. ``limit``: how many rows to do a run takes; None: all of them.
-    ``app`` holds app fields by their provider's name and then Leaf's.
+    ``app`` holds app fields by their provider's name and then Leaf's. ``command`` is the command line as the
+    report shows it, without secrets.
     """
 
     provider: str = DEFAULT_PROVIDER
@@ -269,6 +270,7 @@ class Settings:
     plan: Path | None = None
     limit: int | None = None
     fail_on: FailOn = FailOn.PROBLEMS
+    command: str = ""
 
     @property
     def chosen(self) -> Provider:

@@ -162,7 +162,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
-        result = cli.main(args=list(argv), prog_name="bulk-onboard", standalone_mode=False)
+        result = cli.main(args=list(argv), prog_name="bulk-onboard", standalone_mode=False, obj=list(argv))
     except _OutputLost as lost:
         raise lost.error from None
     except SystemExit as end:
@@ -178,7 +178,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, HeaderError) and error.suggested:
-        from bulk_onboard.cli.corrected_command import with_columns  # noqa: PLC0415
+        from bulk_onboard.cli.command_line import with_columns  # noqa: PLC0415
 
         return _complain(
             f"{error}; if so, {with_columns(argv, error.suggested)}", error.exit_code, argv, end=""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from bulk_onboard.cli import options, suggest
+from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
 from bulk_onboard.errors import NoRows, StoppedForSafety
 from bulk_onboard.where import shown
@@ -76,6 +77,7 @@ def command(
 
     showing = Showing(as_json, log_format, verbose, quiet)
     settings = load(given, config, warn=warner(showing)).of_rows_to_do
+    settings = replace(settings, command=without_secrets(click.get_current_context().find_root().obj or []))
     if settings.cluster is None:
         confirm = None if yes else confirmation(settings)
         return run_file(file, settings, showing, partial(_onboarded, confirm=confirm))

@@ -12,7 +12,8 @@ import click
 
 from bulk_onboard.cli import options, words
 from bulk_onboard.cli.running import say_trouble
-from bulk_onboard.model import Health, Status
+from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.model import Health, Status, Undone
 from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
@@ -48,15 +49,18 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
 
     found, left = runs(settings, limit or 20, say_trouble)
     if as_json:
-        click.echo(json.dumps([as_data(past, left) for past in found], indent=2))
+        click.echo(json.dumps([as_data(past, found, left) for past in found], indent=2))
     else:
         click.echo(in_words(found))
         click.echo("\n".join(["", *without_credentials(left, 110)]) if left else "", nl=bool(left))
     return 0
 
 
-def as_data(past: Past, left: Sequence[LeftGrower]) -> dict[str, Any]:
-    """What ``--json`` prints of a run; null where it has not come to its end."""
+def as_data(past: Past, found: Sequence[Past], left: Sequence[LeftGrower]) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run; null where it has not come to its end.
+
+    ``found``: all runs that are listed, the latest first.
+    """
     info = past.info
     return {
         "runId": info.run_id,
@@ -72,6 +76,8 @@ def as_data(past: Past, left: Sequence[LeftGrower]) -> dict[str, Any]:
         "health": dict(past.health) or None,
         "exitCode": info.exit_code,
         "stopReason": info.stop_reason,
+        "supersededBy": superseded_by(past, found),
+        "rolledBackBy": undone_by(past, found),
         "leftWithout": [each.leaf_user_id for each in left if each.run_id == info.run_id],
     }
 
@@ -86,7 +92,7 @@ def in_words(found: Sequence[Past]) -> str:
     widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
     told = [_line(_HEAD, widths)]
     for past, cells in zip(found, lines[1:], strict=True):
-        told += [_line(cells, widths), *_remarks(past)]
+        told += [_line(cells, widths), *_remarks(past, found)]
     return "\n".join(told) if found else "There is no run in this ledger yet."
 
 
@@ -115,11 +121,52 @@ def _cells(past: Past) -> tuple[str, ...]:
     )
 
 
-def _remarks(past: Past) -> Iterator[str]:
+def superseded_by(past: Past, found: Sequence[Past]) -> str | None:
+    """Return the next run of the same file at the same Leaf, for a run that was killed; else None.
+
+    ``found``: the runs, the latest first.
+    """
+    if past.info.finished_at is not None:
+        return None
+    later = list(_later(past, found))
+    return next((each.run_id for each in reversed(later) if _repeats(each, past.info)), None)
+
+
+def undone_by(past: Past, found: Sequence[Past]) -> list[str]:
+    """Return the rollbacks of a run that have deleted something, the oldest first."""
+    deleted = [
+        each.info.run_id
+        for each in found
+        if (each.info.kind, each.info.input) == (Kind.ROLLBACK, past.info.run_id)
+        and each.counts.get(Undone.DELETED)
+    ]
+    return deleted[::-1]
+
+
+def _later(past: Past, found: Sequence[Past]) -> Iterator[RunInfo]:
+    for each in found:
+        if each is past:
+            return
+        yield each.info
+
+
+def _repeats(later: RunInfo, info: RunInfo) -> bool:
+    same = (info.kind, info.input, info.leaf, info.owner)
+    return (later.kind, later.input, later.leaf, later.owner) == same
+
+
+def _remarks(past: Past, found: Sequence[Past]) -> Iterator[str]:
     info = past.info
     # The run's name tells most of the file's, but not where two files would have one name.
     yield f"    {info.kind.value} of {info.input}, {info.provider}, {info.leaf}"
-    if info.finished_at is None:
+    if undone := undone_by(past, found):
+        yield f"    rolled back by {', '.join(undone)}"
+    if info.finished_at is not None:
+        if info.stop_reason:
+            yield f"    {info.stop_reason}"
+    elif following := superseded_by(past, found):
+        yield f"    was killed; a later run of this file has taken its place: {following}"
+    elif any(_later(past, found)):
+        yield "    was killed; running its command again is safe, and does what is left"
+    else:
         yield "    has not ended: it is under way, or was killed; running again is safe"
-    elif info.stop_reason:
-        yield f"    {info.stop_reason}"

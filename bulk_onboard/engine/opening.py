@@ -106,6 +106,7 @@ async def begun(
             started_at=utc_now(),
             ceiling=settings.pace.rate,
             kind=kind,
+            command=settings.command,
         )
         run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
         hold.epoch = ledger.epoch

@@ -14,6 +14,7 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
+from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import in_flight_of
@@ -263,8 +264,20 @@ class _Rollback:
 
     async def report(self) -> RunResult:
         """Record how the rollback ended, and write its files."""
-        info = ended(self._info, self._stop)
-        return await asyncio.to_thread(write, self._ledger, self._run_no, info, self._settings.output)
+        info, output = ended(self._info, self._stop), self._settings.output
+        try:
+            if not self._dry_run:
+                await asyncio.to_thread(_rewrite, self._ledger, info.input, output)
+        finally:
+            result = await asyncio.to_thread(write, self._ledger, self._run_no, info, output)
+        return result
+
+
+def _rewrite(ledger: Ledger, run_id: str, output: OutputSettings) -> None:
+    """Write the files of the run that was rolled back again, where they are: they must say so."""
+    run_no, info = find(ledger, run_id)
+    if (output.folder / run_id / "summary.json").exists() and next(ledger.blocks(run_no), None):
+        closing.write(ledger, run_no, info, output, again=True)
 
 
 def _line(entry: Entry, status: str, code: str) -> dict[str, object]:

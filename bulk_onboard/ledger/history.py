@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.lasting import lasting
 from bulk_onboard.ledger.ledger import Ledger, kin
 from bulk_onboard.ledger.run_line import run_info
-from bulk_onboard.model import Status
+from bulk_onboard.model import Status, Undone
 
 # Their files tell of growers at Leaf as they are; what a dry run says has not happened.
 _REPORTING = (Kind.RUN.value, Kind.EVENTS.value)
@@ -50,6 +50,13 @@ class Last(NamedTuple):
     info: RunInfo
     content: str
     concerns: Concerns
+
+
+class RolledBack(NamedTuple):
+    """What rollbacks have deleted of what a run created. ``run_ids``: theirs, the oldest first."""
+
+    run_ids: tuple[str, ...]
+    growers: int
 
 
 class Chapter(NamedTuple):
@@ -292,9 +299,18 @@ def rolled_back(ledger: Ledger, run_id: str) -> dict[int, Entry]:
     return {entry.row: entry for run_no in _rollbacks(ledger, run_id) for entry in ledger.entries(run_no)}
 
 
+def deleted_since(ledger: Ledger, run_id: str) -> RolledBack | None:
+    """What rollbacks have deleted of what a run created; None if nothing."""
+    run_ids = _rollbacks(ledger, run_id)
+    entries = rolled_back(ledger, run_id).values() if run_ids else ()
+    count = sum(entry.status == Undone.DELETED.value for entry in entries)
+    return RolledBack(tuple(run_ids.values()), count) if count else None
+
+
 @lasting
-def _rollbacks(ledger: Ledger, run_id: str) -> Sequence[int]:
+def _rollbacks(ledger: Ledger, run_id: str) -> dict[int, str]:
+    """The rollbacks of a run by their numbers, the oldest first."""
     run = schema.run
-    query = select(run.c.no).filter_by(input=run_id, kind=Kind.ROLLBACK.value).order_by(run.c.no)
+    query = select(run.c.no, run.c.run_id).filter_by(input=run_id, kind=Kind.ROLLBACK.value)
     with ledger.reading() as db:
-        return db.execute(query).scalars().all()
+        return {found.no: found.run_id for found in db.execute(query.order_by(run.c.no))}

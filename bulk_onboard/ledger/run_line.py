@@ -31,6 +31,7 @@ def run_values(info: RunInfo) -> dict[str, Any]:
         "traffic": json.dumps(asdict(info.traffic), separators=(",", ":")),
         "forecast": json.dumps(asdict(info.forecast)) if info.forecast else None,
         "plan": info.plan,
+        "command": info.command,
         "description": json.dumps(info.description.as_json()) if info.description else None,
     }
 
@@ -59,6 +60,7 @@ def run_info(found: dict[str, Any]) -> RunInfo:
         traffic=_traffic(**json.loads(found["traffic"])),
         forecast=Forecast(**json.loads(found["forecast"])) if found["forecast"] else None,
         plan=found["plan"],
+        command=found["command"],
         description=_description(found["description"]),
     )
 

@@ -87,6 +87,7 @@ run = Table(
     Column("forecast", Text),
     Column("plan", Text),
     Column("description", Text),
+    Column("command", Text, nullable=False, default=""),
 )
 
 block = Table(

@@ -207,6 +207,8 @@ def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
     """What identifies the run."""
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
+    if info.command:
+        yield "Command", info.command
     yield "File", info.input
     yield from described(info.description) if info.description else ()
     yield "Provider", info.provider.replace(",", ", ")

@@ -44,7 +44,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
             {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
             for cause in tally.waiting_for
         ],
-    } | dict(_of_a_plan(info, tally))
+    } | dict(_occasional(info, tally))
 
 
 def sent(info: RunInfo) -> dict[str, Any]:
@@ -62,8 +62,10 @@ def sent(info: RunInfo) -> dict[str, Any]:
     }
 
 
-def _of_a_plan(info: RunInfo, tally: Tally) -> Iterator[tuple[str, Any]]:
-    """What only a dry run, or a run that carried out what one found, has to say."""
+def _occasional(info: RunInfo, tally: Tally) -> Iterator[tuple[str, Any]]:
+    """The keys of a dry run, of a run that carried out a plan, and of a run that was rolled back."""
+    if tally.rolled_back:
+        yield "rolledBack", {"growers": tally.rolled_back, "runs": list(tally.rollbacks)}
     if info.kind is Kind.DRY_RUN:
         yield "counts", {**tally.counts, **{status: tally.counts.get(status, 0) for status in FORESEEN}}
         yield "forecast", _as_json(info.forecast) if info.forecast else None
@@ -113,6 +115,14 @@ def seconds_of(info: RunInfo) -> float:
 
 def verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
     """In a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
+    said = _verdict(info, tally, code)
+    if not tally.rolled_back:
+        return said
+    deleted = f"the credentials of {growers(tally.rolled_back)} were deleted ({', '.join(tally.rollbacks)})"
+    return f"Rolled back: {deleted}. Before that: {said}"
+
+
+def _verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         return _foretold(tally)
     match code:
@@ -315,7 +325,9 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
             f"{growers(pending)} {have} no event of the provider yet. Check again later:",
             f"bulk-onboard events {info.run_id}",
         )
-    if code is ExitCode.OK and not pending:
+    if tally.rolled_back:
+        yield Advice("To onboard the growers that were rolled back again, run their file.")
+    elif code is ExitCode.OK and not pending:
         yield Advice("Nothing is left to do.")
 
 

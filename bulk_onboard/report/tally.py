@@ -39,10 +39,19 @@ class Tally:
     """Counts pages as they go by; none is kept. ``planned``: the run carried out a plan.
 
     ``left_without``: growers, of whatever file, that an interrupted replacement left without credentials.
+    ``rolled_back``: growers of the run whose credentials rollbacks have deleted, ``rollbacks`` their run ids.
     """
 
-    def __init__(self, *, planned: bool = False, left_without: Sequence[LeftGrower] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        planned: bool = False,
+        left_without: Sequence[LeftGrower] = (),
+        rolled_back: int = 0,
+        rollbacks: Sequence[str] = (),
+    ) -> None:
         self.left_without = left_without
+        self.rolled_back, self.rollbacks = rolled_back, rollbacks
         self.rows = 0
         self._planned = planned
         self.off_plan: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,24 @@ def test_a_run_that_was_killed_is_listed_as_one_that_has_not_ended(desk: Desk) -
         begin(ledger)
     assert "has not ended" in desk("runs").out
     assert json.loads(desk("runs", "--json").out)[0]["counts"] is None
+
+
+def test_a_killed_run_names_the_later_run_of_its_file_and_a_rolled_back_run_its_rollback(
+    desk: Desk, leaf: Leaf
+) -> None:
+    file = write(growers(1))
+    killed = desk.at(leaf()).run(file, "--no-events").folder.name
+    with sqlite3.connect(LEDGER) as db:
+        db.execute("UPDATE run SET finished_at = NULL")
+    assert "has not ended" in desk("runs").out
+    later = desk.run(file, "--no-events").folder.name
+    undone = desk("rollback", killed, "--yes").folder.name
+    listed = {each["runId"]: each for each in json.loads(desk("runs", "--json").out)}
+    assert (listed[killed]["supersededBy"], listed[killed]["rolledBackBy"]) == (later, [undone])
+    assert (listed[later]["supersededBy"], listed[later]["rolledBackBy"]) == (None, [])
+    text = desk("runs").out
+    assert f"taken its place: {later}" in text
+    assert f"rolled back by {undone}" in text
 
 
 def test_the_past_is_told_while_a_run_holds_the_ledger_and_writes_to_it(desk: Desk, leaf: Leaf) -> None:

@@ -43,6 +43,11 @@ def test_exactly_what_the_run_created_is_deleted_and_can_be_onboarded_again(desk
     assert {line["leafUserId"] for line in kept} == {grower(n) for n in range(3, 6)}
     assert undone.summary["counts"]["deleted"] == 3
     assert undone.summary["rolledBack"] == ran.folder.name
+    summary = json.loads((ran.folder / "summary.json").read_text())
+    assert summary["rolledBack"] == {"growers": 3, "runs": [undone.folder.name]}
+    page = (ran.folder / "report.html").read_text()
+    assert "Rolled back: the credentials of 3 growers were deleted" in page
+    assert f"bulk-onboard run {file}" in page
     again = desk.run(file, "--no-events")
     assert again.statuses == {"existing": 3, "created": 3}
     assert len(connected(server)) == 6

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.cli.corrected_command import with_columns
+from bulk_onboard.cli.command_line import with_columns, without_secrets
 from bulk_onboard.cli.main import main
 
 ID = "0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a10"
@@ -89,3 +89,25 @@ def test_the_mapping_of_a_settings_file_stays_in_force(
     command = capsys.readouterr().err.rstrip("\n").partition("if so, run: ")[2]
     assert _in_shell(command) == ["validate", "growers.csv", "--map", "refreshToken=Token"]
     assert main(_in_shell(command)) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["a b.csv", "--rate", "50", "--strict"], "bulk-onboard run 'a b.csv' --rate 50 --strict"),
+        (["g.csv", "--no-events", "--map", "refreshToken=Raven token"], "--map 'refreshToken=Raven token'"),
+        (["g.csv", "--keep", "name,region"], "--keep name,region"),
+        (["g.csv", "--ledger", "here/l.sqlite3"], "--ledger here/l.sqlite3"),
+        (["g.csv", "--ledger", "postgresql://me:hidden-word@db/x"], "--ledger ..."),
+        (["https://files.example/g.csv?sig=hidden-word"], "bulk-onboard run ..."),
+        (
+            ["g.csv", "--notify", "slack://hidden-word", "--ping", "https://ping.example/hidden-word"],
+            "--ping ...",
+        ),
+        (["g.csv", "--notify", "hidden-word"], "--notify ..."),
+    ],
+)
+def test_the_command_is_shown_without_secrets(arguments: list[str], shown: str) -> None:
+    text = without_secrets(["run", *arguments])
+    assert shown in text
+    assert "hidden-word" not in text

@@ -1,0 +1,57 @@
+"""Command lines as people may see them: the one that ran, and the one to run instead of one that failed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from bulk_onboard.where import scheme
+
+_MAP = "--map"
+# The values of these may hold a secret, and messages end up in logs.
+_SECRET = ("--notify", "--ping", "--ledger")
+_HIDDEN = "..."
+
+
+def without_secrets(arguments: Sequence[str]) -> str:
+    """Return a command line as it was typed, with ``...`` for what may hold a secret.
+
+    An address may hold a password, a key or a signature.
+    """
+    words, option = ["bulk-onboard"], ""
+    for text in arguments:
+        name, equals, value = text.partition("=") if text.startswith("--") else (option, "", text)
+        if text.startswith("--") and not equals:
+            words.append(text)
+            option = text
+            continue
+        words.append(f"{name}={_shown(name, value)}" if equals else _shown(name, value))
+        option = ""
+    return " ".join(words)
+
+
+def _shown(option: str, value: str) -> str:
+    is_path = option == "--ledger" and scheme(value) is None
+    is_hidden = scheme(value) is not None or (option in _SECRET and not is_path)
+    return _HIDDEN if is_hidden else shlex.quote(value)
+
+
+def with_columns(arguments: Sequence[str], columns: Mapping[str, str]) -> str:
+    """What to do to have ``columns`` (field -> column) used: run a command, or add options to it.
+
+    ``arguments``: those of the command that failed. A --map of the same fields is replaced.
+    """
+    added = [text for field, column in columns.items() for text in (_MAP, f"{field}={column}")]
+    if any(text.startswith(_SECRET) for text in arguments):
+        return f"add: {shlex.join(added)}"
+    from bulk_onboard.validation.columns import normal  # noqa: PLC0415  (pandas comes with it)
+
+    fields, kept = {normal(field) for field in columns}, []
+    remaining = iter(arguments)
+    for text in remaining:
+        option = [text, next(remaining, "")] if text == _MAP else [text]
+        value = option[-1].removeprefix(f"{_MAP}=") if text.startswith(_MAP) else ""
+        if normal(value.partition("=")[0]) not in fields:
+            kept += option
+    end = kept.index("--") if "--" in kept else len(kept)
+    return f"run: {shlex.join(['bulk-onboard', *kept[:end], *added, *kept[end:]])}"
