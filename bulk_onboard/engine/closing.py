@@ -145,12 +145,12 @@ def _written(
 ) -> RunResult:
     folder, extract = output.folder / info.run_id, Extract()
     left = left_without(ledger, info, run_no if again else None)
-    since = history.deleted_since(ledger, info.run_id)
+    undone = history.deleted_since(ledger, info.run_id)
     tally = Tally(
         planned=info.plan is not None,
         left_without=left,
-        rolled_back=since.growers if since else 0,
-        rollbacks=since.run_ids if since else (),
+        rolled_back=undone.growers if undone else 0,
+        rollbacks=undone.run_ids if undone else (),
     )
     last = history.last(ledger, run_no)
     reckoning = _reckoning(ledger, run_no, info, last, again=again)
