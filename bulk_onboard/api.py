@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import AppFields, Login, Settings
@@ -102,6 +103,8 @@ async def onboard(
     from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
+    if not callable(observer):
+        raise UsageError("observer is not a function")
     settings = _settings(provider, login, app, options).of_rows_to_do
     name = "a DataFrame" if not isinstance(where, str | Path) else shown(str(where))
     after = AfterRun(settings.night, name, _LOG.warning)
@@ -144,6 +147,7 @@ def _settings(
 ) -> Settings:
     from bulk_onboard.cli.config import load  # noqa: PLC0415
 
+    _require_types(login, app)
     settings = load({"provider": provider, **options}, offline=offline, is_command_line=False)
     if login is not None and settings.sandbox is None:
         settings = replace(settings, leaf=replace(settings.leaf, login=login))
@@ -153,6 +157,26 @@ def _settings(
         merged = AppFields(names, lambda name: {**loaded(name), **given.get(name, {})})
         settings = replace(settings, app=merged)
     return settings
+
+
+def _require_types(login: object, app: object) -> None:
+    """Raise UsageError unless these are what `onboard` says. No value is shown: it may be a secret."""
+    if login is not None and not (
+        isinstance(login, Login)
+        and isinstance(login.username, str)
+        and all(isinstance(each, Secret | None) for each in (login.token, login.password))
+    ):
+        raise UsageError("login is not a Login of a user name (text), a token and a password (Secret)")
+    if app is not None and not _is_app(app):
+        raise UsageError("app is not a mapping of names of fields to texts, or of providers to such mappings")
+
+
+def _is_app(app: object, *, of_providers: bool = True) -> bool:
+    return isinstance(app, Mapping) and all(
+        isinstance(name, str)
+        and (isinstance(value, str) or (of_providers and _is_app(value, of_providers=False)))
+        for name, value in app.items()
+    )
 
 
 def _app(provider: str, given: App) -> dict[str, Mapping[str, Secret]]:

@@ -26,7 +26,10 @@ def is_pattern(where: str) -> bool:
 
 def printable(name: str) -> str:
     """A file name with escapes for bytes that are not UTF-8 and for what would act on a terminal."""
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # no file can have this name
+        name = ascii(name)[1:-1]
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 

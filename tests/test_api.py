@@ -8,7 +8,9 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from notify.listener import listening
 
 import bulk_onboard
 from bulk_onboard import errors
+from bulk_onboard.api import Options
 from bulk_onboard.engine.again import write_again
 from bulk_onboard.facts import About, Begun, Fact, RowFinished
 from bulk_onboard.ledger import Ledger, history, hold
@@ -108,6 +111,48 @@ async def test_validate_works_inside_a_running_loop_sends_nothing_and_writes_not
     assert found.table["code"].tolist() == ["bad-leaf-user-id"]
     assert PLANTED not in found.table.to_csv()
     assert is_empty(here)
+
+
+ODD = [
+    object(),
+    3.5,
+    -1,
+    [],
+    {},
+    [1],
+    {1: "a"},
+    b"x",
+    float("nan"),
+    True,
+    "",
+    "\ud800",
+    {1, 2},
+    (None,),
+    pd.NA,
+]
+
+
+@pytest.mark.parametrize("name", ["where", "provider", "login", "app", "observer", *Options.__annotations__])
+async def test_a_value_of_a_wrong_type_is_an_error_of_ours(name: str, server: Server) -> None:
+    for value in ODD:
+        arguments: dict[str, Any] = {"where": frame([]), name: value}
+        with suppress(errors.UsageError, errors.InputError, errors.OutputError, errors.LedgerError):
+            await bulk_onboard.onboard(**arguments)
+    assert not server.seen()
+
+
+@pytest.mark.parametrize(
+    "app", [{"clientId": 1}, {"raven": {"clientId": None}}, {"raven": {"a": {"b": "c"}}}]
+)
+async def test_app_fields_of_a_wrong_type_are_refused(app: Any) -> None:
+    with pytest.raises(errors.UsageError, match="app is not a mapping"):
+        await bulk_onboard.onboard(frame(growers(1)), app=app)
+
+
+@pytest.mark.parametrize("login", [Login("text"), Login(None, 3), Login(None, "me", "text")])  # type: ignore[arg-type]
+async def test_a_login_of_a_wrong_type_is_refused(login: Login) -> None:
+    with pytest.raises(errors.UsageError, match="login is not a Login"):
+        await bulk_onboard.onboard(frame(growers(1)), login=login)
 
 
 async def test_the_observer_is_told_every_fact(server: Server) -> None:

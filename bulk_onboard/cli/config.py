@@ -31,6 +31,7 @@ from bulk_onboard.cli import config_file, night, parse, stored
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
+from bulk_onboard.validation.stand_ins import asks_for_password, asks_for_user_name
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,6 +39,7 @@ Rate = Annotated[float, BeforeValidator(parse.rate)]
 Seconds = Annotated[float, BeforeValidator(parse.seconds)]
 Encoding = Annotated[str, BeforeValidator(parse.encoding)]
 Timeout = Annotated[float, BeforeValidator(parse.timeout)]
+FileName = Annotated[Path, BeforeValidator(parse.file_name)]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse.names)]
 # `engine/run` puts the address of the sandbox it starts in place of this one, which leads nowhere.
 SANDBOX_URL = "http://127.0.0.1:9"
@@ -69,7 +71,7 @@ class Options(BaseModel):
     max_failures: Annotated[s.MaxFailures | None, BeforeValidator(parse.max_failures)] = None
     events: StrictBool = True
     events_wait: Seconds = 60.0
-    output: Path = Path("reports")
+    output: Annotated[Path, BeforeValidator(parse.possible_path)] = Path("reports")
     ledger: Annotated[Path | InstanceOf[s.PostgresUrl] | None, BeforeValidator(parse.ledger)] = None
     format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv", "html")
     sandbox: StrictBool = False
@@ -83,10 +85,10 @@ class Options(BaseModel):
     notify_when: s.NotifyWhen = s.NotifyWhen.CHANGE
     fail_on: s.FailOn = s.FailOn.PROBLEMS
     ping: str | None = None
-    metrics: Path | None = None
+    metrics: FileName | None = None
     cluster: Annotated[s.Local | s.Remote | None, BeforeValidator(parse.cluster)] = None
     dry_run: StrictBool = False
-    plan: Path | None = None
+    plan: FileName | None = None
 
 
 # These are said for one run at a time, not in a file for every run to come.
@@ -159,11 +161,10 @@ def load(
     """
     file = config_file.read(config, _TOML_KEYS, warn)
     told = {name: value for name, value in given.items() if value is not None}
-    _refuse_contradictions(told, file.options)
     if "map" in told and isinstance(columns := file.options.get("map"), Mapping):
         told["map"] = {**columns, **told["map"]}
     options = _validated(Options, {**file.options, **told}, config, told)
-    _refuse_combinations(options)
+    _refuse_combinations(options, told)
     try:
         around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
@@ -225,18 +226,14 @@ def _app_fields(around: _Surroundings, providers: Providers, ring: stored.Keyrin
 # --- values into frozen settings --------------------------------------------------------------------
 
 
-def _refuse_contradictions(told: Mapping[str, Any], in_file: Mapping[str, Any]) -> None:
-    if not told.get("sandbox", in_file.get("sandbox")):
-        for name in ("sandbox_reset", "sandbox_faults"):
-            if name in told:
-                raise UsageError(f"--{name.replace('_', '-')} works only with --sandbox")
-    if told.get("dry_run") and told.get("plan"):
+def _refuse_combinations(options: Options, told: Collection[str]) -> None:
+    for name in () if options.sandbox else ("sandbox_reset", "sandbox_faults"):
+        if name in told:
+            raise UsageError(f"--{name.replace('_', '-')} works only with --sandbox")
+    if options.dry_run and options.plan:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
-    if told.get("cluster", in_file.get("cluster")) and (told.get("dry_run") or told.get("plan")):
+    if options.cluster and (options.dry_run or options.plan):
         raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
-
-
-def _refuse_combinations(options: Options) -> None:
     if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
     if options.create_users and options.cluster:
@@ -335,6 +332,9 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
         around.leaf_username.strip(),
         _secret("LEAF_PASSWORD", around.leaf_password),
     )
+    password = login.password.reveal() if login.password else ""
+    parse.refuse_stand_in("LEAF_USERNAME", login.username, asks_for_user_name)
+    parse.refuse_stand_in("LEAF_PASSWORD", password, asks_for_password)
     return s.LeafSettings(url, login, options.timeout)
 
 

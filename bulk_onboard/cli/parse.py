@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import ipaddress
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -234,7 +235,26 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def refuse_stand_in(name: str, text: str) -> None:
+def file_name(value: object) -> object:
+    """The path of a file to read or to write, not the empty text of an unset variable."""
+    if isinstance(value, str | Path) and not Path(value).name:
+        raise ValueError(f"{str(value)!r} is not the name of a file")
+    return possible_path(value)
+
+
+def possible_path(value: object) -> object:
+    """A path that the system can have; other values as they are."""
+    if isinstance(value, str | Path):
+        try:
+            encoded = os.fsencode(value)
+        except UnicodeEncodeError:
+            encoded = b"\0"
+        if b"\0" in encoded:
+            raise ValueError(f"{str(value)!a} cannot be the name of a file")
+    return value
+
+
+def refuse_stand_in(name: str, text: str, is_stand_in: Callable[[str], object] = stand_in) -> None:
     """What a sample or a template has in the place of a value would be sent for every grower."""
-    if text and stand_in(text):
+    if text and is_stand_in(text):
         raise UsageError(f"{name} is a stand-in (such as your-secret or TODO), not a value; set the real one")

@@ -8,6 +8,7 @@ What a file is shows in its content, not in its name. Everything is text, as typ
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from bulk_onboard.chunk import Chunk, Source
 from bulk_onboard.domain.input_description import ReadOptions
+from bulk_onboard.errors import UsageError
 from bulk_onboard.read.frame import Frame
 from bulk_onboard.read.held import Held, hold_file, hold_standard_input
 from bulk_onboard.read.whole import open_whole, with_rows
@@ -39,6 +41,7 @@ def open_source(
     """
     if isinstance(where, pd.DataFrame):
         return with_rows(Frame(where), options)
+    _require_path(where)
     if str(where) != "-" and not is_one_file(str(where)):
         from bulk_onboard.readers.multi_file import join  # noqa: PLC0415  (loaded when used)
 
@@ -48,6 +51,16 @@ def open_source(
     if str(where) != "-":
         require_no_table(path, [])
     return with_path_columns(open_whole(unpacked(_held(where, stdin)), options), columns)
+
+
+def _require_path(where: object) -> None:
+    """Raise UsageError for what is not the name of a file: callers of the library may pass anything."""
+    if not isinstance(where, str | Path):
+        raise UsageError(f"a file or a DataFrame is expected, not {type(where).__name__}")
+    try:
+        os.fsencode(where)
+    except UnicodeEncodeError:
+        raise UsageError(f"{str(where)!a} cannot be the name of a file") from None
 
 
 def _held(where: str | Path, stdin: BinaryIO | None) -> Held:

@@ -56,6 +56,26 @@ def stand_in(text: str, *, cautious: bool = False) -> str:
     return "is a note, not a value" if not cautious and _is_note(text) else ""
 
 
+_ASKING_LOGIN = re.compile(r"(?:you|your[-_. ].+|your)@.*|user[-_ ]?name|e-?mail", re.IGNORECASE)
+_ASKING_PASSWORD = re.compile(
+    r"""\$\{\w+\}|\{\{[^{}]*\}\}|<[^<>]*(?:password|passwort)[^<>]*>
+    |[<\[{(]*(?:your|my|the|insert|enter|replace|fill|set|put|add|paste|type|use|leaf)[-_ ](?:.*[-_ ])?
+    (?:password|passwort|secret|value|here)[>\]})]*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def asks_for_user_name(text: str) -> bool:
+    """Return whether a user name is a stand-in. Words such as "test" may be somebody's name."""
+    asks = _ASKING.fullmatch(text) or _ASKING_LOGIN.fullmatch(text)
+    return bool(asks or _TEMPLATE.fullmatch(text) or _OBJECT.fullmatch(text)) or words.is_missing(text)
+
+
+def asks_for_password(text: str) -> bool:
+    """Return whether a password is obviously a stand-in: nearly any text may be somebody's."""
+    return bool(_ASKING_PASSWORD.fullmatch(text))
+
+
 _NOTE_PART = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-])*[,.;:!?]*|[0-9][0-9.:/]*|[-–&(]?[^\W\d_]*\)?")
 
 

@@ -56,6 +56,11 @@ _PROGRAMS = _set(_LISTS["missing"]["programs"], ["n/a", "not available", "unknow
 _CAUTIOUS = ((_PROGRAMS, "a word for a missing value"), (STAND_IN, "a stand-in, not a real value"))
 
 
+def is_missing(text: str) -> bool:
+    """Return whether a text is a word that programs write for a missing value, and not a name."""
+    return folded(text) in _PROGRAMS
+
+
 def find_word(text: str, *, cautious: bool = False) -> str:
     """What kind of word a text is; "" if it is none of the lists. ``cautious``: not what may be a name."""
     words = folded(text)

@@ -12,7 +12,7 @@ from bulk_onboard.cli.config import load
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
-from bulk_onboard.settings import MaxFailures, Settings
+from bulk_onboard.settings import Login, MaxFailures, Settings
 
 RAVEN = PROVIDERS["raven"]
 
@@ -247,7 +247,19 @@ def test_a_token_copied_with_its_scheme_is_recognised(token: str, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RAVEN_CLIENT_SECRET", "your-client-secret"), ("RAVEN_CLIENT_ID", "TODO")]
+    ("name", "value"),
+    [
+        ("RAVEN_CLIENT_SECRET", "your-client-secret"),
+        ("RAVEN_CLIENT_ID", "TODO"),
+        ("LEAF_USERNAME", "your-username"),
+        ("LEAF_USERNAME", "your.name@example.com"),
+        ("LEAF_USERNAME", "<username>"),
+        ("LEAF_USERNAME", "${LEAF_USER}"),
+        ("LEAF_PASSWORD", "your-password"),
+        ("LEAF_PASSWORD", "<your password>"),
+        ("LEAF_PASSWORD", "insert password here"),
+        ("LEAF_PASSWORD", "${LEAF_PASSWORD}"),
+    ],
 )
 def test_a_stand_in_for_a_setting_is_refused_by_name(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
@@ -255,6 +267,24 @@ def test_a_stand_in_for_a_setting_is_refused_by_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=f"{name} is a stand-in"):
         require(load({}), [PROVIDERS["raven"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("me@example.com", "practice"),
+        ("test", "test"),
+        ("your1", "your dog eats the fish slowly"),
+        ("todor@farm.example", "$ecret"),
+        ("demo@farm.example", "<3 tractors>"),
+    ],
+)
+def test_what_may_be_a_user_name_or_a_password_is_accepted(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAF_USERNAME", name)
+    monkeypatch.setenv("LEAF_PASSWORD", value)
+    assert load({}).leaf.login == Login(None, name, Secret(value))
 
 
 def test_what_never_speaks_to_leaf_does_not_mind_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
