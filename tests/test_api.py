@@ -15,13 +15,16 @@ from typing import Any
 import pandas as pd
 import pytest
 from notify.listener import listening
+from sqlalchemy import func, select
 
 import bulk_onboard
 from bulk_onboard import errors
 from bulk_onboard.api import Options
+from bulk_onboard.chunk import CHUNK_ROWS
 from bulk_onboard.engine.again import write_again
-from bulk_onboard.facts import About, Begun, Fact, RowFinished
+from bulk_onboard.facts import About, Begun, Fact, Reading, RowFinished
 from bulk_onboard.ledger import Ledger, history, hold
+from bulk_onboard.ledger.schema import block, entry, run
 from bulk_onboard.model import Secret
 from bulk_onboard.report.rows import COLUMNS
 from bulk_onboard.settings import Login, Settings
@@ -239,6 +242,35 @@ async def test_a_caller_who_cancels_leaves_a_ledger_that_knows_what_is_left(serv
     assert sum(again.counts.values()) == 60
     assert all(each["postsStored"] == 1 for each in server.held.values())
     assert len(server.held) == 60
+
+
+async def test_a_run_cancelled_while_it_reads_the_file_writes_nothing_afterwards(
+    here: Path, server: Server
+) -> None:
+    reached, go_on, read = asyncio.Event(), threading.Event(), list[int]()
+    loop = asyncio.get_running_loop()
+
+    def pause(fact: Fact) -> None:
+        if isinstance(fact, Reading):
+            read.append(fact.rows)
+            loop.call_soon_threadsafe(reached.set)
+            go_on.wait(10)
+
+    rows = frame(growers(CHUNK_ROWS + 1))
+    running = asyncio.create_task(bulk_onboard.onboard(rows, rate=0, observer=pause))
+    await asyncio.wait_for(reached.wait(), 20)
+    running.cancel()
+    await asyncio.sleep(0.05)
+    assert not running.done(), "it waits for the thread that writes to the ledger"
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert read == [CHUNK_ROWS], "it stops at the next chunk"
+    with Ledger(here / "reports" / "ledger.sqlite3") as ledger, ledger.reading() as db:
+        for table in (run, block, entry):
+            assert db.execute(select(func.count()).select_from(table)).scalar_one() == 0
+    again = await bulk_onboard.onboard(frame(growers(2)), rate=0)
+    assert again.counts["created"] == 2
 
 
 async def test_a_caller_who_has_no_more_time_is_the_same(server: Server) -> None:

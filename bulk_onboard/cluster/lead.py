@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.read.parts import Part
 from bulk_onboard.repeats import findings_of
 from bulk_onboard.settings import Cluster, Settings
+from bulk_onboard.threads import in_thread
 
 # So many rows may meet in one bucket: what a worker holds of them are some 100 bytes each.
 BUCKET = 2_000_000
@@ -132,7 +134,7 @@ class _Led:
                 )
         except BaseException:
             if not self._info.rows:
-                await asyncio.to_thread(self._ledger.discard, self._run_no)
+                await in_thread(partial(self._ledger.discard, self._run_no))
             raise
 
     def _job_of(self, surroundings: Surroundings) -> Job:
@@ -175,7 +177,7 @@ class _Led:
                 " `bulk-onboard validate` shows them"
             )
         self._content = content_of(digest for each in looked for digest in each.seen)
-        notes = await asyncio.to_thread(self._surprises, name, rows, sum(each.new for each in counted))
+        notes = await in_thread(partial(self._surprises, name, rows, sum(each.new for each in counted)))
         self._remember(looked, counted)
         warnings = sum((Counter(each.warnings) for each in looked), Counter())
         to_do = sum(self._to_do.values())
@@ -209,7 +211,7 @@ class _Led:
             tasks.append(submit(door.judge, shares, allowed, name=f"judge-{bucket}"))
         found: list[Judged] = [each async for each in self._before_sending(tasks)]
         told = findings_of(findings for each in found for findings in each.findings)
-        await asyncio.to_thread(self._ledger.write, self._run_no, self._scope, [], entries_of(told))
+        await in_thread(partial(self._ledger.write, self._run_no, self._scope, [], entries_of(told)))
 
     async def _counted(self) -> list[Counted]:
         submit, job, safety = self._fleet.submit, self._job, self._settings.safety
@@ -336,7 +338,7 @@ class _Led:
         rows = self._first
         await self._onboard(rows)
         await self._check(rows)
-        entries = await asyncio.to_thread(self._ledger.entries, self._run_no, rows[0], rows[-1])
+        entries = await in_thread(partial(self._ledger.entries, self._run_no, rows[0], rows[-1]))
         known = {entry.row: entry for entry in entries}
         sent = [known.get(row, Entry(row, Status.NOT_ATTEMPTED.value)) for row in rows]
         if sick := [entry for entry in sent if entry.health != Health.HEALTHY]:
@@ -348,9 +350,9 @@ class _Led:
         """Record how the run ended, and write its files."""
         self._info = ended(self._info, self._stop)
         for scope in self._scopes.values():
-            await asyncio.to_thread(self._ledger.remember, scope)
-        await asyncio.to_thread(self._ledger.prune)
-        return await asyncio.to_thread(self._written)
+            await in_thread(partial(self._ledger.remember, scope))
+        await in_thread(self._ledger.prune)
+        return await in_thread(self._written)
 
     def _written(self) -> RunResult:
         ledger, output = self._ledger, self._settings.output

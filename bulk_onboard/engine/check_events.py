@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from bulk_onboard.engine.census import Census
@@ -38,6 +39,7 @@ from bulk_onboard.policy.health import (
 )
 from bulk_onboard.policy.progress import Policy
 from bulk_onboard.stamp import from_text, to_text
+from bulk_onboard.threads import in_thread
 
 # What the ledger holds of a grower's newest event, seen by an earlier run; None if there is none.
 Recall = Callable[[Entry], RecordedEvent | None]
@@ -182,7 +184,7 @@ class EventsCheck:
         if entry.event_status:
             found = RecordedEvent(entry.credential_id, entry.event_status, entry.event_at)
         elif check.stored_at is None:
-            found = await asyncio.to_thread(self.recall, entry)
+            found = await in_thread(partial(self.recall, entry))
         held = findings.credential.id if findings.credential else ""
         if found is None or (found.credential_id and held and found.credential_id != held):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +35,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.policy.credentials import Finish, Policy, Progress, Step
+from bulk_onboard.threads import in_thread
 
 
 async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
@@ -51,7 +51,7 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     await dry.post(scan, found, found.wanted, "foresee")
     if phases.stop.draining:
         return None
-    unchecked = await asyncio.to_thread(lambda: sum(1 for _ in phases.connected(every=False)))
+    unchecked = await in_thread(lambda: sum(1 for _ in phases.connected(every=False)))
     return forecast(
         journal.counts,
         phases.users.requests.get - looking.more - looked_up,

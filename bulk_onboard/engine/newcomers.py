@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Intent, Recorded
 from bulk_onboard.plan import print_words
 from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import PROVIDER
 
 # Newcomers who wait hold no slot, but a little memory.
@@ -74,7 +76,7 @@ class Meeting:
             await self.reception.register.flush()
         await self.journal.flush()
         left = replace(found, to_create=found.to_create + len(work.to_create))
-        return await asyncio.to_thread(self._renewed, scan, left, work.learned, work.ended)
+        return await in_thread(partial(self._renewed, scan, left, work.learned, work.ended))
 
     def _work(self) -> Enrolling:
         return Enrolling(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
+from bulk_onboard.threads import in_thread
 
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
 
@@ -197,18 +198,18 @@ def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
 
 async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> tuple[Ledger, Hold]:
     """In a thread, for a server may have to be waited for."""
-    observer, stop = waiting
+    observer, stop = waiting.observer, waiting.stop or StopSignal()
     place = settings.output.ledger_place
 
     def tell(words: str) -> None:
         observer(Trouble(words))
 
-    first = Patience(tell, over=lambda: bool(stop and stop.draining))
-    later = Patience(tell, over=lambda: bool(stop and stop.hurrying))
-    hold = await asyncio.to_thread(stack.enter_context, held(place, first))
-    ledger = await asyncio.to_thread(lambda: stack.enter_context(Ledger(place, patience=later)))
+    first = Patience(tell, over=lambda: stop.draining)
+    later = Patience(tell, over=lambda: stop.hurrying)
+    hold = await in_thread(partial(stack.enter_context, held(place, first)), stop.abort)
+    ledger = await in_thread(lambda: stack.enter_context(Ledger(place, patience=later)), stop.abort)
     hold.missing = ledger.missing
-    await asyncio.to_thread(crew.end_leases, ledger, tell)
+    await in_thread(partial(crew.end_leases, ledger, tell))
     return ledger, hold
 
 

@@ -43,6 +43,7 @@ from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.policy.credentials import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.settings import PostgresUrl, Settings
+from bulk_onboard.threads import in_thread
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
 OPEN_ROWS = 10_000
@@ -162,7 +163,7 @@ class Phases:
         await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, unknown)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
-        growers = await asyncio.to_thread(growers_checked, checks())
+        growers = await in_thread(partial(growers_checked, checks()))
         phases = replace(self, census=await self._census(growers))
         await phases._check(checks, sum(map(len, growers.values())))
 
@@ -175,7 +176,7 @@ class Phases:
         rows = np.sort(np.concatenate([rows, found.connected]))
         if len(rows) < FEWEST:
             return self
-        growers = await asyncio.to_thread(growers_of, self.memory, self.run_no, self.provider, rows)
+        growers = await in_thread(partial(growers_of, self.memory, self.run_no, self.provider, rows))
         return replace(self, census=await self._census(growers))
 
     async def _census(self, wanted: Mapping[str, np.ndarray]) -> Census | None:
@@ -254,7 +255,7 @@ class Phases:
 
     async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
         if total is None:
-            total = await asyncio.to_thread(lambda: sum(1 for _ in checks()))
+            total = await in_thread(lambda: sum(1 for _ in checks()))
         if not total or self.stop.draining:
             return
         self.facts(PhaseStarted("events", total))

@@ -47,6 +47,7 @@ from bulk_onboard.report import undone
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import OutputSettings, Settings
+from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 from bulk_onboard.validation.skipped_lines import LineFilter
 
@@ -132,7 +133,7 @@ async def rollback(
     kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
     async with undoing(run_id, settings, kind, Waiting(observer, stop)) as opened:
         work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
-        await asyncio.to_thread(work.survey, run_id, only, include_unproven=include_unproven)
+        await in_thread(partial(work.survey, run_id, only, include_unproven=include_unproven))
         await work.work(run_id)
         return await work.report()
 
@@ -267,9 +268,9 @@ class _Rollback:
         info, output = ended(self._info, self._stop), self._settings.output
         try:
             if not self._dry_run:
-                await asyncio.to_thread(_rewrite, self._ledger, info.input, output)
+                await in_thread(partial(_rewrite, self._ledger, info.input, output))
         finally:
-            result = await asyncio.to_thread(write, self._ledger, self._run_no, info, output)
+            result = await in_thread(partial(write, self._ledger, self._run_no, info, output))
         return result
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -65,6 +66,7 @@ from bulk_onboard.plan import Plan
 from bulk_onboard.read.part import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
+from bulk_onboard.threads import in_thread
 
 if TYPE_CHECKING:
     from bulk_onboard.leaf.client import LeafClient
@@ -166,18 +168,20 @@ class _Run:
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            scan, found = await asyncio.to_thread(self._surveyed, source, reading)
+            scan, found = await in_thread(partial(self._surveyed, source, reading), self._stop.abort)
             if self._settings.input.strict and found.invalid:
                 raise InputError(
                     f"{source.name}: {found.invalid} of {found.rows} rows are invalid, and --strict allows"
                     " none; `bulk-onboard validate` shows them"
                 )
             self._content = scan.content()
-            notes = await asyncio.to_thread(self._surprises, source.name, found)
+            notes = await in_thread(partial(self._surprises, source.name, found))
             if plan is not None:
-                found = await asyncio.to_thread(self._restricted, found, plan)
+                found = await in_thread(partial(self._restricted, found, plan))
             if self._settings.limit is not None:
-                scan, found = await asyncio.to_thread(self._limited, source, reading, plan, (scan, found))
+                scan, found = await in_thread(
+                    partial(self._limited, source, reading, plan, (scan, found)), self._stop.abort
+                )
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
@@ -377,7 +381,7 @@ class _Run:
             yield Reception(client, None, (), self._scope, self._scopes)
         else:
             async with Journal(self._register, self._run_no, self._scope) as register:
-                open_keys = await asyncio.to_thread(self._register.open_keys)
+                open_keys = await in_thread(self._register.open_keys)
                 yield Reception(client, register, open_keys, self._scope, self._scopes)
 
     # --- the end ------------------------------------------------------------------------------------
@@ -386,14 +390,11 @@ class _Run:
         """Record how the run ended, and write its files."""
         self._info = ended(self._info, self._stop)
         for scope in self._scopes.values():
-            await asyncio.to_thread(self._ledger.remember, scope)
+            await in_thread(partial(self._ledger.remember, scope))
         if self._register:
-            await asyncio.to_thread(self._register.forget_lost, self._run_no)
-        await asyncio.to_thread(self._ledger.prune)
+            await in_thread(partial(self._register.forget_lost, self._run_no))
+        await in_thread(self._ledger.prune)
         heap.give_back()
-        return await asyncio.to_thread(self._written)
-
-    def _written(self) -> RunResult:
-        output = self._settings.output
-        run, told = (self._ledger, self._run_no, self._info, output, self._before), self._content
-        return write(*run, content=told, fail_on=self._settings.fail_on)
+        run = (self._ledger, self._run_no, self._info, self._settings.output, self._before)
+        writing = partial(write, *run, content=self._content, fail_on=self._settings.fail_on)
+        return await in_thread(writing)

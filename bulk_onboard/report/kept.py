@@ -10,12 +10,14 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bulk_onboard.errors import OutputError
 from bulk_onboard.model import Credential, Event
 from bulk_onboard.report.draft import PRIVATE_FILE, make_folder
 from bulk_onboard.stamp import to_text
+from bulk_onboard.threads import in_thread
 
 # In the folder of a run, the events of credentials that it replaced.
 REPLACED_EVENTS = "replaced-events.jsonl"
@@ -51,7 +53,7 @@ class Kept:
     async def _write_all(self) -> None:
         lines, self._lines = self._lines, []
         try:
-            await asyncio.to_thread(self._append, lines)
+            await in_thread(partial(self._append, lines))
         except OSError as error:
             self._failure = OutputError(
                 f"{self.path} cannot be written: {error.strerror or error}; nothing was deleted whose events"
