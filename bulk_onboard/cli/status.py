@@ -18,21 +18,29 @@ from bulk_onboard.model import Health, Status
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.history import Chapter, Story
+    from bulk_onboard.settings import Settings
 
 _EPILOG = """\b
 Examples:
   bulk-onboard status abcd0000-0000-4000-8000-000000000001
   bulk-onboard status abcd0000-0000-4000-8000-000000000001 --json
+  bulk-onboard status --row 2
   bulk-onboard status abcd0000-0000-4000-8000-000000000001 --dismiss
 
 Exit code 0: the grower is connected; 1: it needs attention; 2: the ledger does not know it.
 """
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# Growers that are listed where a value names several.
+_LISTED = 5
 _WELL = {status.value for status in Status if status.done}
 
 
 @click.command("status", epilog=_EPILOG)
-@click.argument("leaf_user_id")
+@click.argument("grower", required=False, metavar="LEAF_USER_ID")
+@click.option(
+    "--run", "run", metavar="RUN", help="With --row: a run's id or its folder.  [default: latest run]"
+)
+@click.option("--row", type=click.IntRange(min=1), metavar="N", help="The grower of this row of a run.")
 @click.option(
     "--dismiss",
     is_flag=True,
@@ -41,19 +49,29 @@ _WELL = {status.value for status in Status if status.done}
 @options.place
 @options.config
 @options.as_json
-def command(leaf_user_id: str, dismiss: bool, config: Path | None, as_json: bool, **given: Any) -> int:
-    """Tell what was done with one grower: intents, outcomes and events of all runs, in order.
+def command(
+    *,
+    grower: str | None,
+    run: str | None,
+    row: int | None,
+    dismiss: bool,
+    config: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Show what was done with one grower: intents, outcomes and events of all runs, in order.
 
-    Only the ledger is asked, not Leaf. Works while a run is under way.
+    In place of LEAF_USER_ID, a value of a kept column (--keep) names a grower too, such as a name or an email
+    address, or use --row. Only the ledger is asked, not Leaf. Works while a run is under way.
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
     from bulk_onboard.cli.events import require_ledger  # noqa: PLC0415
 
-    grower = leaf_user_id.strip().strip("{}").lower()
-    if not _UUID.fullmatch(grower):
-        raise UsageError("LEAF_USER_ID is not the ID of a Leaf user, which is a UUID")
+    if (grower is None) == (row is None) or (run is not None and row is None):
+        raise UsageError("name one grower: by its LEAF_USER_ID, by a value of a kept column, or with --row N")
     settings = load(given, config, offline=True)
     require_ledger(settings)
+    grower = _of_row(settings, run, row) if row is not None else _named(settings, grower or "")
     from bulk_onboard.engine import history  # noqa: PLC0415
 
     if dismiss:
@@ -64,6 +82,35 @@ def command(leaf_user_id: str, dismiss: bool, config: Path | None, as_json: bool
         raise UsageError(f"the ledger {settings.output.ledger_place} knows nothing of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
     return ExitCode.OK if is_well(found) else ExitCode.ATTENTION
+
+
+def _of_row(settings: Settings, run: str | None, row: int) -> str:
+    from bulk_onboard.cli.events import run_named  # noqa: PLC0415
+    from bulk_onboard.engine.history import grower_of_row  # noqa: PLC0415
+
+    if run is not None and (run := run_named(run)) is None:
+        raise UsageError("--run is not the id or the folder of a run")
+    return grower_of_row(settings, run, row, say_trouble)
+
+
+def _named(settings: Settings, text: str) -> str:
+    """Return the leafUserId that a text is, or that has it in a kept column. Raises UsageError."""
+    from bulk_onboard.engine.history import growers_with  # noqa: PLC0415
+
+    if _UUID.fullmatch(named := text.strip().strip("{}").lower()):
+        return named
+    found = growers_with(settings, text, say_trouble)
+    if len(found) == 1:
+        return next(iter(found))
+    if not found:
+        raise UsageError(
+            f"{text!r} is not a leafUserId, and no kept column of the latest runs has this value"
+        )
+    listed = "; ".join(f"{grower} ({place})" for grower, place in list(found.items())[:_LISTED])
+    more = f"; and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
+    raise UsageError(
+        f"{len(found):,} growers have the value {text!r}: {listed}{more}. Name one by its leafUserId"
+    )
 
 
 def is_well(found: Story) -> bool:

@@ -57,6 +57,21 @@ def test_a_run_that_was_killed_is_listed_as_one_that_has_not_ended(desk: Desk) -
     assert json.loads(desk("runs", "--json").out)[0]["counts"] is None
 
 
+def test_status_finds_a_grower_by_a_kept_value_or_by_its_row(desk: Desk, leaf: Leaf) -> None:
+    rows = [[*growers(1, start=number)[0], name] for number, name in enumerate(("Ann Lee", "Bo", "Bo"))]
+    header = "leafUserId,refreshToken,name"
+    Path("named.csv").write_text("\n".join([header, *(",".join(row) for row in rows)]) + "\n")
+    ran = desk.at(leaf()).run("named.csv", "--keep", "name", "--no-events")
+    asked = [["ann lee"], ["--row", "2"], ["--run", ran.folder.name, "--row", "2"]]
+    found = [json.loads(desk("status", *words, "--json").out)["leafUserId"] for words in asked]
+    assert found == [grower(0)] * 3
+    several = desk("status", "Bo")
+    assert (several.code, grower(1) in several.err, grower(2) in several.err) == (2, True, True)
+    for words in (["nobody"], ["--row", "99"], [grower(0), "--row", "2"], ["--run", ran.folder.name], []):
+        refused = desk("status", *words)
+        assert (refused.code, refused.err.count("bulk-onboard: error:")) == (2, 1), words
+
+
 def test_a_killed_run_names_the_later_run_of_its_file_and_a_rolled_back_run_its_rollback(
     desk: Desk, leaf: Leaf
 ) -> None:
