@@ -37,9 +37,7 @@ _WELL = {status.value for status in Status if status.done}
 
 @click.command("status", epilog=_EPILOG)
 @click.argument("grower", required=False, metavar="LEAF_USER_ID")
-@click.option(
-    "--run", "run", metavar="RUN", help="With --row: a run's id or its folder.  [default: latest run]"
-)
+@click.option("--run", "run", metavar="RUN", help="The run of --row.  [default: latest]")
 @click.option("--row", type=click.IntRange(min=1), metavar="N", help="The grower of this row of a run.")
 @click.option(
     "--dismiss",
@@ -103,14 +101,11 @@ def _named(settings: Settings, text: str) -> str:
     if len(found) == 1:
         return next(iter(found))
     if not found:
-        raise UsageError(
-            f"{text!r} is not a leafUserId, and no kept column of the latest runs has this value"
-        )
+        # The text is not repeated: it may be a token.
+        raise UsageError("this is not a leafUserId, and no kept column of the latest runs has this value")
     listed = "; ".join(f"{grower} ({place})" for grower, place in list(found.items())[:_LISTED])
     more = f"; and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
-    raise UsageError(
-        f"{len(found):,} growers have the value {text!r}: {listed}{more}. Name one by its leafUserId"
-    )
+    raise UsageError(f"{len(found):,} growers have this value: {listed}{more}. Name one by its leafUserId")
 
 
 def is_well(found: Story) -> bool:

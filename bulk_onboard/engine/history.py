@@ -85,7 +85,7 @@ def growers_with(settings: Settings, value: str, observer: Observer = ignore) ->
         for run_no, info in history.latest_of_each_scope(ledger):
             for _, _, data in ledger.blocks(run_no):
                 table = manifest.unpack(data)
-                for name in (each for each in table if each.startswith(manifest.KEPT_PREFIX)):
+                for name in (each for each in map(str, table) if each.startswith(manifest.KEPT_PREFIX)):
                     same = table[name].str.strip().str.casefold() == value.strip().casefold()
                     lines = table.loc[same & (table["leafUserId"] != ""), ["row", "leafUserId"]]
                     column = name.removeprefix(manifest.KEPT_PREFIX)
