@@ -37,7 +37,7 @@ class Chunk:
     """Rows in input order.
 
     ``numbers``: their numbers as a spreadsheet shows them, int64. ``cells``: a text column per position that
-    was asked for, labelled 0, 1, …; "" for empty. ``not_text`` (rows x columns): `CellKind` values (uint8,
+    was asked for, labelled 0, 1, …; "" for empty. ``kinds`` (rows x columns): `CellKind` values (uint8,
     or bool where there are only texts and values). ``ragged``: the row has more cells than the header.
     ``whole_line``: index -> all cells of that line, also of columns that were not asked for, None if the
     reader has no others; called for few lines. ``top``: the first line follows a header.
@@ -45,7 +45,7 @@ class Chunk:
 
     numbers: np.ndarray
     cells: pd.DataFrame
-    not_text: np.ndarray
+    kinds: np.ndarray
     ragged: np.ndarray
     whole_line: Callable[[int], Sequence[str] | None] | None = None
     top: bool = False
@@ -57,13 +57,13 @@ class Chunk:
 
     def taken(self, lines: np.ndarray | slice, positions: Sequence[int] | None = None) -> Chunk:
         """Some lines, and of them the columns at these positions."""
-        cells, not_text = self.cells.iloc[lines].reset_index(drop=True), self.not_text[lines]
+        cells, kinds = self.cells.iloc[lines].reset_index(drop=True), self.kinds[lines]
         if positions is not None:
             cells = cells[list(positions)].set_axis(range(len(positions)), axis=1)
-            not_text = not_text[:, positions]
+            kinds = kinds[:, positions]
         at = np.arange(len(self.numbers))[lines]
         numbers, ragged, top = self.numbers[lines], self.ragged[lines], self.top and at[:1].tolist() == [0]
-        return Chunk(numbers, cells, not_text, ragged, lambda i: self.line(int(at[i])), top)
+        return Chunk(numbers, cells, kinds, ragged, lambda i: self.line(int(at[i])), top)
 
     def without(self, numbers: Sequence[int]) -> Chunk:
         """The chunk without the lines of these numbers."""
@@ -77,7 +77,7 @@ class Chunk:
             data, _, lengths = bytes_of(pa.array(self.cells[at], pa.large_string()))
             digest.update(data.data)
             digest.update(lengths.data)
-        for column in (self.numbers, self.not_text[:, positions], self.ragged):
+        for column in (self.numbers, self.kinds[:, positions], self.ragged):
             digest.update(np.ascontiguousarray(column).data)
         return digest.digest()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bulk_onboard.domain.codes import lookup
-from bulk_onboard.findings import Validation
 from bulk_onboard.model import Status
 from bulk_onboard.validation.columns import LEAF_USER_ID
+from bulk_onboard.validation.findings import Validation
 
 # How the summary sheet of an annotated workbook begins, by which readers know it and leave it out.
 SUMMARY_MARK = "Summary by bulk-onboard"

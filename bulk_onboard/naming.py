@@ -133,7 +133,7 @@ class Naming:
         for by, of in keys.items():
             empty = ~key.any(axis=1)
             key[empty] = of[empty]
-            number[empty] = chunk.not_text[empty, at[by]]
+            number[empty] = chunk.kinds[empty, at[by]]
         return key, number
 
     def _find(self, keys: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ class Naming:
         """What the unnamed rows tell of their growers, and what is wrong with it."""
         places = list(at.values())
         cells = chunk.cells[places].iloc[lines].reset_index(drop=True).set_axis(range(len(places)), axis=1)
-        piece = Chunk(chunk.numbers[lines], cells, chunk.not_text[lines][:, places], chunk.ragged[lines])
+        piece = Chunk(chunk.numbers[lines], cells, chunk.kinds[lines][:, places], chunk.ragged[lines])
         names = self._columns.user_names
         cells, warnings, problems = check_users(piece, replace(self._columns, fields=at, names=names))
         if By.EMAIL in cells:
@@ -210,7 +210,7 @@ def _with_ids(chunk: Chunk, ids: pd.Series, lines: np.ndarray, words: np.ndarray
         return replace(chunk, cells=pd.concat([column.rename(0), chunk.cells.iloc[:, 1:]], axis=1))
     cells = pd.concat([column, chunk.cells], axis=1).set_axis(range(chunk.cells.shape[1] + 1), axis=1)
     text = np.zeros((len(ids), 1), bool)
-    return replace(chunk, cells=cells, not_text=np.hstack([text, chunk.not_text]))
+    return replace(chunk, cells=cells, kinds=np.hstack([text, chunk.kinds]))
 
 
 def _blank(ids: pd.Series) -> np.ndarray:

@@ -8,8 +8,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.findings import CLEANED, COLUMNS, Validation, summed_up
 from bulk_onboard.marks import Gravity, marks, words
+from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, summed_up
 
 Lines = Sequence[tuple[object, ...]]
 

@@ -141,7 +141,7 @@ def test_a_grower_who_cannot_be_read_is_invalid(cells: tuple[str, str], code: st
 
 def test_a_number_is_nobody_s_external_id_even_if_somebody_has_it() -> None:
     rows = piece([row("7")])
-    rows.not_text[:, list(columns().fields.values()).index(0) + 2] = True
+    rows.kinds[:, list(columns().fields.values()).index(0) + 2] = True
     strangers = Strangers(columns(), PRINTS, lambda: known("7"))
     names = strangers.naming.name(rows)
     assert names.unnamed.lines.tolist() == [0]

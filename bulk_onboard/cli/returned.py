@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bulk_onboard.chunk import Chunk, Source
-    from bulk_onboard.findings import Validation
     from bulk_onboard.settings import Settings
+    from bulk_onboard.validation.findings import Validation
     from bulk_onboard.workbook import Annotated, Place
 
 _MACROS = ".xlsm"

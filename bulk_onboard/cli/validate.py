@@ -149,8 +149,8 @@ def _write_problems(file: str, found: Validation, path: Path) -> str:
 def _write(
     source: Source, found: Validation, wanted: Wanted, problems: Path | None, settings: Settings
 ) -> Written:
-    from bulk_onboard.findings import causes  # noqa: PLC0415
     from bulk_onboard.report.files import write_problems  # noqa: PLC0415
+    from bulk_onboard.validation.findings import causes  # noqa: PLC0415
     from bulk_onboard.validation.repair import still_invalid  # noqa: PLC0415
 
     missing: Sequence[str] = ()

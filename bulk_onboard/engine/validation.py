@@ -10,10 +10,10 @@ from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.scan import Scan, reading_of
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.facts import Reading as RowsRead
-from bulk_onboard.findings import COLUMNS, Validation, summed_up
 from bulk_onboard.model import Secret, Status
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.columns import PROVIDER
+from bulk_onboard.validation.findings import COLUMNS, Validation, summed_up
 
 __all__ = ["COLUMNS", "Validation", "validate_file"]
 

@@ -36,7 +36,7 @@ def make_chunk(
     numbers: np.ndarray,
     columns: Iterable[Sequence[str] | pa.Array],
     *,
-    not_text: np.ndarray | None = None,
+    kinds: np.ndarray | None = None,
     ragged: np.ndarray | None = None,
     whole_line: Callable[[int], Sequence[str] | None] | None = None,
 ) -> Chunk:
@@ -45,7 +45,7 @@ def make_chunk(
     return Chunk(
         numbers,
         cells,
-        np.zeros(cells.shape, bool) if not_text is None else not_text,
+        np.zeros(cells.shape, bool) if kinds is None else kinds,
         np.zeros(len(numbers), bool) if ragged is None else ragged,
         whole_line,
     )

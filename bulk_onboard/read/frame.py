@@ -51,10 +51,10 @@ class Frame:
             piece = self._frame.iloc[start : start + size]
             found = [_as_text(piece.iloc[:, i]) for i in columns]
             shape = (len(piece), len(columns))
-            not_text = np.stack([mask for _, mask in found], axis=1) if found else np.zeros(shape, bool)
+            kinds = np.stack([mask for _, mask in found], axis=1) if found else np.zeros(shape, bool)
             numbers = np.arange(start, start + len(piece), dtype=np.int64) + FIRST_ROW
             yield make_chunk(
-                numbers, [texts for texts, _ in found], not_text=not_text, whole_line=_whole_lines(piece)
+                numbers, [texts for texts, _ in found], kinds=kinds, whole_line=_whole_lines(piece)
             )
 
     def changed(self) -> bool:

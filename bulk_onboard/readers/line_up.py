@@ -17,15 +17,15 @@ Places = Sequence[int | None]
 
 def spread(chunk: Chunk, places: Places) -> Chunk:
     """A chunk with blank columns where a table has none."""
-    cells, not_text = {}, np.zeros((len(chunk.numbers), len(places)), np.uint8)
+    cells, kinds = {}, np.zeros((len(chunk.numbers), len(places)), np.uint8)
     found = iter(range(len(chunk.cells.columns)))
     for i, at in enumerate(places):
         if at is None:
             cells[i] = text_column([""] * len(chunk.numbers))
         else:
             column = next(found)
-            cells[i], not_text[:, i] = chunk.cells[column], chunk.not_text[:, column]
-    return replace(chunk, cells=pd.DataFrame(cells), not_text=not_text)
+            cells[i], kinds[:, i] = chunk.cells[column], chunk.kinds[:, column]
+    return replace(chunk, cells=pd.DataFrame(cells), kinds=kinds)
 
 
 def lined_up(headers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[Places]]:

@@ -110,13 +110,13 @@ class Parquet:
 
     def _chunk(self, batch: pa.RecordBatch, names: list[str], first: int) -> Chunk:
         numbers = np.arange(first, first + batch.num_rows, dtype=np.int64)
-        not_text = np.zeros((batch.num_rows, len(names)), bool)
+        kinds = np.zeros((batch.num_rows, len(names)), bool)
         columns = []
         for i, name in enumerate(names):
             column = batch.column(name)
-            not_text[:, i] = not _is_text(column.type)
+            kinds[:, i] = not _is_text(column.type)
             columns.append(self._as_text(column, name))
-        return make_chunk(numbers, columns, not_text=not_text)
+        return make_chunk(numbers, columns, kinds=kinds)
 
     def _as_text(self, column: pa.Array, name: str) -> pa.Array:
         kind = column.type

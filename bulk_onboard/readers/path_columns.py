@@ -53,17 +53,17 @@ class PathColumns:
     def _with_values(self, chunk: Chunk, columns: Sequence[int], own: Sequence[int]) -> Chunk:
         width, rows = len(self._source.header), len(chunk.numbers)
         cells: dict[int, pd.Series[str]] = {}
-        not_text = np.zeros((rows, len(columns)), chunk.not_text.dtype)
+        kinds = np.zeros((rows, len(columns)), chunk.kinds.dtype)
         for i, at in enumerate(columns):
             if at >= width:
                 cells[i] = text_column([self._added[at - width][1]] * rows)
                 continue
             place = own.index(at)
-            not_text[:, i] = chunk.not_text[:, place]
+            kinds[:, i] = chunk.kinds[:, place]
             cells[i] = chunk.cells[place]
             if self._values.get(at):
                 cells[i] = self._filled(chunk, place, at)
-        return replace(chunk, cells=pd.DataFrame(cells, index=chunk.cells.index), not_text=not_text)
+        return replace(chunk, cells=pd.DataFrame(cells, index=chunk.cells.index), kinds=kinds)
 
     def _filled(self, chunk: Chunk, place: int, at: int) -> pd.Series[str]:
         column, value, header = chunk.cells[place], self._values[at], self._source.header[at]

@@ -376,4 +376,4 @@ def _chunk(rows: Sequence[SheetRow], width: int, shift: int) -> Chunk:
         for column, kind in row.kinds.items():
             if column < width:
                 kinds[line, column] = kind
-    return make_chunk(numbers, texts, not_text=kinds)
+    return make_chunk(numbers, texts, kinds=kinds)

@@ -175,7 +175,7 @@ class _Book:
 
     def mark_kinds(self, i: int, column: str) -> None:
         """Cells of a column that are not text."""
-        kinds = self.chunk.not_text[:, i]
+        kinds = self.chunk.kinds[:, i]
         if not kinds.any():
             return
         filled = (self.chunk.cells[i] != "").to_numpy(bool)

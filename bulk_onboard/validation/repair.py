@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.chunk import CellKind, Chunk
-from bulk_onboard.findings import Validation
 from bulk_onboard.model import Status
 from bulk_onboard.validation.cleaning import REMOVED, clean
 from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.findings import Validation
 from bulk_onboard.validation.ids import other_spelling
 
 HEADER, REPEAT, REWRITTEN = "header-renamed", "repeat-removed", "id-rewritten"
@@ -101,9 +101,9 @@ class Repair:
     def _empty(self, chunk: Chunk, at: int, column: list[str], repairs: list[Entry]) -> None:
         """Empty cells that would pass as text although what they should hold is not known."""
         guessed = np.isin(chunk.numbers, self._guessed.get(at, ()))
-        for i in np.flatnonzero((chunk.not_text[:, at] != CellKind.TEXT) | guessed).tolist():
+        for i in np.flatnonzero((chunk.kinds[:, at] != CellKind.TEXT) | guessed).tolist():
             if column[i]:
-                code, said = _EMPTIED[CellKind(chunk.not_text[i, at])]
+                code, said = _EMPTIED[CellKind(chunk.kinds[i, at])]
                 repairs.append((int(chunk.numbers[i]), code, self._found.header[at], said))
                 column[i] = ""
 

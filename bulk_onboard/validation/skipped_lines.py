@@ -84,8 +84,8 @@ class LineFilter:
     def _narrow(self, chunk: Chunk) -> Chunk:
         if self._width == len(self.positions):
             return chunk
-        cells, not_text = chunk.cells.iloc[:, : self._width], chunk.not_text[:, : self._width]
-        return replace(chunk, cells=cells, not_text=not_text)
+        cells, kinds = chunk.cells.iloc[:, : self._width], chunk.kinds[:, : self._width]
+        return replace(chunk, cells=cells, kinds=kinds)
 
     def _suspects(self, chunk: Chunk) -> np.ndarray:
         """The lines without an id in its usual form, and those that begin with ``#``."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.findings import Validation
 from bulk_onboard.marks import Marks, marks
+from bulk_onboard.validation.findings import Validation
 from bulk_onboard.workbook.mark_cells import mark
 from bulk_onboard.workbook.new_workbook import new_workbook
 from bulk_onboard.workbook.preserve import CannotPreserve, open_original

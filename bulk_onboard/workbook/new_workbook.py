@@ -77,7 +77,7 @@ def new_workbook(header: Sequence[str], fields: Collection[int], chunks: Iterato
             raise UsageError(f"a sheet holds {ROWS:,} rows, but the file has more; see problems.csv instead")
         made.header_row = made.header_row or max(1, numbers[0] - 1)
         for at in range(len(header)):
-            texts, kinds = chunk.cells[at].tolist(), chunk.not_text[:, at].tolist()
+            texts, kinds = chunk.cells[at].tolist(), chunk.kinds[:, at].tolist()
             widths[at] = max(widths[at], max(map(len, texts[:100]), default=0))
             for number, text, kind in zip(numbers, texts, kinds, strict=True):
                 if kind in {CellKind.VALUE, CellKind.FORMULA}:

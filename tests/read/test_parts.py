@@ -43,7 +43,7 @@ def rows_of(source: Source, size: int = 3) -> Told:
     with source:
         chunks = list(source.chunks([1, 0, 2], size))
     ragged = chain.from_iterable(chunk.ragged.tolist() for chunk in chunks)
-    other = chain.from_iterable(chunk.not_text.tolist() for chunk in chunks)
+    other = chain.from_iterable(chunk.kinds.tolist() for chunk in chunks)
     return [(*row, *more) for row, *more in zip(as_rows(chunks), ragged, other, strict=True)]
 
 

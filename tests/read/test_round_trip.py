@@ -73,7 +73,7 @@ def test_any_table_that_csv_can_write_is_read_back(
     chunks = read(COMPRESSED[packed](content), size=size)
     assert as_rows(chunks) == numbered(rows)
     assert all(len(chunk.numbers) <= size for chunk in chunks)
-    assert not any(chunk.not_text.any() or chunk.ragged.any() for chunk in chunks)
+    assert not any(chunk.kinds.any() or chunk.ragged.any() for chunk in chunks)
 
 
 @given(
@@ -103,7 +103,7 @@ def test_any_table_of_text_is_read_back_from_other_forms(
     chunks = read(write([HEADER, *rows]), size=size)
     expected = list(enumerate(rows, 2)) if write is as_parquet else numbered(rows)
     assert trimmed(as_rows(chunks)) == trimmed(expected)
-    assert not any(chunk.not_text.any() or chunk.ragged.any() for chunk in chunks)
+    assert not any(chunk.kinds.any() or chunk.ragged.any() for chunk in chunks)
 
 
 @pytest.mark.parametrize("write", [as_csv, *FORMS.values()], ids=["csv", *FORMS])
@@ -175,4 +175,4 @@ def test_gaps_in_a_data_frame_are_empty_and_numbers_are_no_text() -> None:
     with open_source(frame) as source:
         (chunk,) = source.chunks([0, 1, 2])
     assert chunk.cells.to_numpy().tolist() == [["1", "", "1.5"], ["2", "", ""]]
-    assert chunk.not_text.tolist() == [[True, False, True], [True, False, False]]
+    assert chunk.kinds.tolist() == [[True, False, True], [True, False, False]]

@@ -47,7 +47,7 @@ def test_workbooks_of_other_programs_are_read_as_they_show_them(name: str) -> No
     with open_source(FILES / name) as source:
         [chunk] = source.chunks([0, 1])
         found = source.description
-    kinds = chunk.not_text[:, 1].tolist()
+    kinds = chunk.kinds[:, 1].tolist()
     assert dict(zip(chunk.numbers.tolist(), zip(chunk.cells[1], kinds, strict=True), strict=True)) == cells
     assert list(found.hidden_rows) == hidden
     assert found.sheets == ("Growers",)
@@ -136,7 +136,7 @@ def tokens(file: io.BytesIO) -> list[tuple[int, str, int]]:
     """Row, text and kind of the second column."""
     file.seek(0)
     with open_source("-", stdin=file) as source:
-        found = [(chunk.numbers, chunk.cells[0], chunk.not_text[:, 0]) for chunk in source.chunks([1])]
+        found = [(chunk.numbers, chunk.cells[0], chunk.kinds[:, 0]) for chunk in source.chunks([1])]
     return [(int(n), text, int(kind)) for numbers, texts, kinds in found
             for n, text, kind in zip(numbers, texts, kinds, strict=True)]  # fmt: skip
 

@@ -58,8 +58,8 @@ def pieces(
         piece = chunk(range(start + 2, start + 2 + len(part)), columns)
         for row, column, kind in kinds:
             if start <= row - 2 < start + len(part):
-                piece.not_text[row - 2 - start, column] = kind
-        yield Chunk(piece.numbers, piece.cells, piece.not_text, piece.ragged)
+                piece.kinds[row - 2 - start, column] = kind
+        yield Chunk(piece.numbers, piece.cells, piece.kinds, piece.ragged)
 
 
 def judge(
