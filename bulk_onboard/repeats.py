@@ -7,11 +7,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from bulk_onboard.ascending import places
-from bulk_onboard.texts import uuid_words
-from bulk_onboard.validation.check import Checked
+from bulk_onboard.validation.check import Checked, id_words
 from bulk_onboard.validation.ids import UUID_PATTERN
 
 # So many other rows are named in a message.
@@ -100,9 +98,7 @@ class Repeats:
         self._uuid_tokens |= checked.uuid_tokens
         if not valid.all():
             shown = checked.frame["leafUserId"][~valid]
-            ids = uuid_words(
-                pa.array(shown[shown.str.fullmatch(UUID_PATTERN.strip("^$"))], pa.large_string())
-            )
+            ids = id_words(shown[shown.str.fullmatch(UUID_PATTERN.strip("^$"))])
             if ids is not None:
                 self._invalid_ids.add(ids)
 

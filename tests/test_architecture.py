@@ -64,7 +64,7 @@ TABLES = {
     "engine.row_choice",
 }
 TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
-TABLES |= {"findings", "repair", "workbook", "buckets", "engine.left", "cluster.work"}
+TABLES |= {"repair", "workbook", "buckets", "engine.left", "cluster.work"}
 TABLES |= {
     "manifest",
     "engine.scan",

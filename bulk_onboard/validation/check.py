@@ -5,19 +5,19 @@ No message contains the value of a field, except of leafUserId if it is a number
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bulk_onboard.chunk import CellKind, Chunk
+from bulk_onboard.chunk import Chunk
 from bulk_onboard.domain.providers import Field, Kind, Provider, Scope
 from bulk_onboard.manifest import KEPT_PREFIX
-from bulk_onboard.texts import has_capitals, hex_texts, repeated, uuid_words
+from bulk_onboard.texts import has_capitals, hex_texts, uuid_words
+from bulk_onboard.validation.chunk_findings import NO_FINDINGS, SAID, ChunkFindings
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns, normal
 from bulk_onboard.validation.fingerprints import Fingerprints
@@ -38,16 +38,7 @@ _HEX_DIGITS = 32  # of a UUID without hyphens
 _SWAPPED = Finding("id-as-token", f"is a UUID and the {LEAF_USER_ID} is not: the two may be swapped")
 # So many tokens of a chunk are examined to recognise a column of names.
 _SAMPLE = 200
-_SAID = ("code", "column", "message")
-_NOTHING = pd.DataFrame({"row": np.empty(0, np.int64)} | {name: np.empty(0, object) for name in _SAID})
 _EXAMPLES = uuid_words(pa.array(map(str, EXAMPLE_IDS), pa.large_string()))
-_CELL_KINDS = {
-    CellKind.VALUE: Finding(
-        "numeric-cell", "is a number, a date or a logical value, not text: digits may be lost"
-    ),
-    CellKind.ERROR: Finding("formula-error", "shows an error of a spreadsheet"),
-    CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +82,10 @@ def check(
     chunk: Chunk, columns: Columns, provider: Provider, around: Surroundings, fingerprints: Fingerprints
 ) -> Checked:
     """Check the rows of one chunk; its cells are the columns' fields and then the kept columns, in order."""
-    book = _Book(chunk)
+    book = ChunkFindings(chunk)
     fields = list(columns.fields)
     book.mark(chunk.ragged, Finding("ragged-row", "the row has more cells than the header has columns"), "")
-    cells, words = {}, _words(chunk.cells[fields.index(LEAF_USER_ID)])
+    cells, words = {}, id_words(chunk.cells[fields.index(LEAF_USER_ID)])
     known = {each.name: each for each in provider.fields}
     for i, name in enumerate(fields):
         column = columns.names[name]
@@ -121,7 +112,7 @@ def check(
 
 def check_users(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The cells that identify Leaf users, cleaned; warnings; and problems, as in `Checked`."""
-    book = _Book(chunk)
+    book = ChunkFindings(chunk)
     cells = {}
     for i, name in enumerate(columns.fields):
         book.mark_kinds(i, columns.names[name])
@@ -141,103 +132,10 @@ def cleaned(cells: pd.Series) -> pd.Series:
     return pd.Series(values, dtype="str")
 
 
-class _Book:
-    """What was found in a chunk: the first problem of each row, all problems, and warnings."""
-
-    def __init__(self, chunk: Chunk) -> None:
-        self.chunk = chunk
-        self.fine = np.ones(len(chunk.numbers), bool)
-        self._all: list[tuple[int, str, str, str]] = []
-        self._warnings: list[tuple[int, str, str, str]] = []
-        self._texts: tuple[np.ndarray, ...] = ()  # made when the first of them is needed
-
-    def mark(self, wrong: np.ndarray, finding: Finding, column: str) -> None:
-        """A problem in these rows (a mask)."""
-        where = np.flatnonzero(wrong)
-        if len(where):
-            self.mark_rows(
-                where.tolist(), repeat(finding.code), column, repeat(f"{column} {finding.text}".lstrip())
-            )
-
-    def mark_rows(
-        self, where: Iterable[int], codes: Iterable[str], column: str, messages: Iterable[str]
-    ) -> None:
-        """Problems in these lines, one each."""
-        found = list(zip(where, codes, repeat(column), messages, strict=False))
-        self._all += found
-        if not self._texts:
-            self._texts = tuple(np.full(len(self.fine), "", dtype=object) for _ in _SAID)
-        for at, *said in found:
-            if self.fine[at]:
-                self.fine[at] = False
-                for texts, text in zip(self._texts, said, strict=True):
-                    texts[at] = text
-
-    def mark_kinds(self, i: int, column: str) -> None:
-        """Cells of a column that are not text."""
-        kinds = self.chunk.kinds[:, i]
-        if not kinds.any():
-            return
-        filled = (self.chunk.cells[i] != "").to_numpy(bool)
-        for kind, finding in _CELL_KINDS.items():
-            self.mark((kinds == kind) & (filled | (kind is CellKind.FORMULA)), finding, column)
-
-    def judge(
-        self, cells: pd.Series, suspects: np.ndarray, rule: Callable[[str], Cell], column: str
-    ) -> pd.Series:
-        """The cells as they are sent, after looking at the suspects one by one."""
-        if not len(suspects):
-            return cells
-        texts = cells.iloc[suspects].tolist()
-        found = {text: rule(text) for text in set(texts)}
-        cells_found = zip(suspects.tolist(), texts, strict=True)
-        bad = [(at, problem) for at, text in cells_found if (problem := found[text].problem)]
-        if bad:
-            codes, messages = [p.code for _, p in bad], [f"{column} {p.text}" for _, p in bad]
-            self.mark_rows([at for at, _ in bad], codes, column, messages)
-        for at, text in zip(suspects.tolist(), texts, strict=True):
-            if found[text].warnings:
-                self.warn([at], found[text].warnings, column)
-        if all(cell.value == text for text, cell in found.items()):
-            return cells
-        values = cells.tolist()
-        for at, text in zip(suspects.tolist(), texts, strict=True):
-            values[at] = found[text].value
-        return pd.Series(values, dtype="str")
-
-    def warn(self, where: Sequence[int], findings: Sequence[Finding], column: str) -> None:
-        """Warnings, all of them in these lines."""
-        self._warnings += [(at, code, column, f"{column} {text}") for at in where for code, text in findings]
-
-    def texts(self) -> dict[str, pd.Series]:
-        """Code, column and message of each row, "" where nothing is wrong."""
-        if self._texts:
-            columns = [pd.Series(values, dtype="str") for values in self._texts]
-        else:
-            columns = [pd.Series(pd.array(repeated("", len(self.fine)), dtype="str"))] * len(_SAID)
-        return dict(zip(_SAID, columns, strict=True))
-
-    def problems(self) -> pd.DataFrame:
-        """Row, code, column, message: the first problem of each cell, by row."""
-        return self._table(self._all, ["at", "column"])
-
-    def warnings(self) -> pd.DataFrame:
-        """The same of the warnings, all of them."""
-        return self._table(self._warnings, None)
-
-    def _table(self, found: list[tuple[int, str, str, str]], unique: list[str] | None) -> pd.DataFrame:
-        if not found:
-            return _NOTHING.copy(deep=False)
-        table = pd.DataFrame(found, columns=["at", *_SAID])
-        table = table.drop_duplicates(unique).sort_values("at", kind="stable", ignore_index=True)
-        table.insert(0, "row", self.chunk.numbers[table.pop("at").to_numpy(np.int64)])
-        return table
-
-
 # --- one column -------------------------------------------------------------------------------------
 
 
-def _check_ids(book: _Book, i: int, column: str, words: np.ndarray | None) -> pd.Series:
+def _check_ids(book: ChunkFindings, i: int, column: str, words: np.ndarray | None) -> pd.Series:
     """``words``: the ids as numbers if all of them are UUIDs in the usual spelling."""
     cells = book.chunk.cells[i]
     book.mark_kinds(i, column)
@@ -260,7 +158,7 @@ def _check_id(text: str, column: str) -> Cell:
 
 
 def _check_field(  # noqa: PLR0917
-    book: _Book, i: int, column: str, each: Field, provider: Provider, around: Surroundings
+    book: ChunkFindings, i: int, column: str, each: Field, provider: Provider, around: Surroundings
 ) -> pd.Series:
     cells = book.chunk.cells[i]
     book.mark_kinds(i, column)
@@ -283,7 +181,7 @@ def _check_field(  # noqa: PLR0917
     return values
 
 
-def _check_encoding(book: _Book, cells: pd.Series, each: Field, column: str, guessed: str) -> None:
+def _check_encoding(book: ChunkFindings, cells: pd.Series, each: Field, column: str, guessed: str) -> None:
     """Whether a text depends on an encoding that was only guessed."""
     if not guessed:
         return
@@ -339,10 +237,11 @@ def columns_of_names(names: Mapping[str, tuple[int, int]], row: int) -> pd.DataF
         for column, (like, examined) in names.items()
         if examined > 2 and like > examined / 2
     ]
-    return pd.DataFrame(found, columns=["row", *_SAID]) if found else _NOTHING.copy(deep=False)
+    return pd.DataFrame(found, columns=["row", *SAID]) if found else NO_FINDINGS.copy(deep=False)
 
 
-def _words(ids: pd.Series) -> np.ndarray | None:
+def id_words(ids: pd.Series) -> np.ndarray | None:
+    """The ids as two numbers each, None if some are not UUIDs in the usual spelling."""
     return uuid_words(pa.array(ids, pa.large_string()))
 
 
@@ -358,7 +257,7 @@ def _checked(  # noqa: PLR0917
     columns: Columns,
     provider: Provider,
     fingerprints: Fingerprints,
-    book: _Book,
+    book: ChunkFindings,
     cells: pd.DataFrame,
     words: np.ndarray | None,
 ) -> Checked:
@@ -371,7 +270,7 @@ def _checked(  # noqa: PLR0917
     for i, (name, _) in enumerate(columns.keep, start=len(columns.fields)):
         frame[KEPT_PREFIX + name] = chunk.cells[i]
     if words is None:
-        words = _words(ids[valid])
+        words = id_words(ids[valid])
         assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
     elif not valid.all():
         words = words[valid]
