@@ -31,7 +31,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
     cli/           options and settings in, exit code out
     sandbox/       an imitation of Leaf, with faults
-    api            the two functions of the library
+    api            the functions of the library
 
 The path of one row: ``read`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
 ``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
@@ -43,15 +43,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bulk_onboard.api import Result, onboard, validate
+    from bulk_onboard.api import Result, check_events, onboard, validate
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "onboard", "validate"]
+__all__ = ["Result", "__version__", "check_events", "onboard", "validate"]
 
 
 def __getattr__(name: str) -> Any:
     """The public functions are loaded when they are used, so that ``bulk-onboard --help`` is instant."""
-    if name in {"Result", "onboard", "validate"}:
+    if name in {"Result", "check_events", "onboard", "validate"}:
         from bulk_onboard import api  # noqa: PLC0415
 
         return getattr(api, name)

@@ -1,10 +1,10 @@
-"""bulk_onboard as a library: the run and the validation, as two functions."""
+"""bulk_onboard as a library: the run, the events check and the validation, as functions."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -18,6 +18,7 @@ from bulk_onboard.where import shown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bulk_onboard.engine.closing import RunResult
     from bulk_onboard.engine.validation import Validation
 
 
@@ -100,25 +101,73 @@ async def onboard(
     """
     from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine import run  # noqa: PLC0415
-    from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     if not callable(observer):
         raise UsageError("observer is not a function")
     settings = _settings(provider, login, app, options).of_rows_to_do
-    name = "a DataFrame" if not isinstance(where, str | Path) else shown(str(where))
-    after = AfterRun(settings.night, name, _LOG.warning)
-    try:
+
+    async def work(observer: Observer) -> RunResult:
         with open_source(where, settings.input.reading) as source:
             reading = reading_with_settings(source, settings)
-            result = await run.onboard(source, settings, after.watching(observer), reading=reading)
+            return await run.onboard(source, settings, observer, reading=reading)
+
+    return await _with_after_run(work, where, settings, observer)
+
+
+async def check_events(
+    where: str | Path | pd.DataFrame,
+    *,
+    provider: str | None = None,
+    login: Login | None = None,
+    observer: Observer = ignore,
+    **options: Unpack[Options],
+) -> Result:
+    """Check the events of growers again, as ``bulk-onboard events`` does. Nothing is stored at Leaf.
+
+    ``where`` is a run's id, its folder, a file or a DataFrame; all else is as for `onboard`.
+    """
+    from bulk_onboard.cli.asked import require  # noqa: PLC0415
+    from bulk_onboard.engine import run  # noqa: PLC0415
+    from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
+    from bulk_onboard.read import open_source  # noqa: PLC0415
+
+    if not callable(observer):
+        raise UsageError("observer is not a function")
+    settings = _settings(provider, login, None, options)
+
+    async def work(observer: Observer) -> RunResult:
+        require(settings)
+        run_id = run_named(str(where)) if isinstance(where, str | Path) else None
+        if run_id:
+            require_ledger(settings)
+            return await run.check_events(run_id, settings, observer)
+        with open_source(where, settings.input.reading) as source:
+            return await run.check_events(source, settings, observer)
+
+    return await _with_after_run(work, where, settings, observer)
+
+
+async def _with_after_run(
+    work: Callable[[Observer], Awaitable[RunResult]],
+    where: str | Path | pd.DataFrame,
+    settings: Settings,
+    observer: Observer,
+) -> Result:
+    """Run the work; notify, ping and export metrics, whatever its end."""
+    from bulk_onboard.engine.run import table  # noqa: PLC0415
+    from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
+
+    name = shown(str(where)) if isinstance(where, str | Path) else "a DataFrame"
+    after = AfterRun(settings.night, name, _LOG.warning)
+    try:
+        result = await work(after.watching(observer))
     except BaseException as error:
         await asyncio.shield(asyncio.to_thread(after.failed, error))
         raise
     await asyncio.to_thread(after.ended, result)
-    table = await asyncio.to_thread(run.table, settings, result)
-    counts = dict(result.summary["counts"])
-    return Result(table, counts, result.summary, result.exit_code, result.files)
+    rows = await asyncio.to_thread(table, settings, result)
+    return Result(rows, dict(result.summary["counts"]), result.summary, result.exit_code, result.files)
 
 
 def validate(

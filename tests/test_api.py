@@ -327,6 +327,24 @@ async def test_the_library_notifies_pings_and_exports_as_the_command_does(
     assert PLANTED not in caplog.text
 
 
+async def test_the_events_check_of_a_run_or_a_file_notifies_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(growers(2))
+    first = await bulk_onboard.onboard(file, rate=0)
+    with listening() as inbox:
+        monkeypatch.setenv("BULK_ONBOARD_NOTIFY", f"json://{inbox.address}/inbox")
+        for where in (first.summary["runId"], file, frame(growers(2))):
+            checked = await bulk_onboard.check_events(where, rate=0, notify_when="always")
+            assert (checked.exit_code, checked.summary["health"]["healthy"]) == (0, 2)
+        with pytest.raises(errors.UsageError, match="no run 20260101T000000Z-absent"):
+            await bulk_onboard.check_events("20260101T000000Z-absent")
+    titles = [json.loads(body)["title"] for _, _, body in inbox.requests]
+    assert len(titles) == 4
+    assert "could not begin" in titles[3]
+    assert server.posts == 2
+
+
 async def test_a_run_whose_report_cannot_be_written_is_on_record_and_not_said_to_have_not_begun(
     here: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

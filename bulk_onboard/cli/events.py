@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +9,11 @@ import click
 
 from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
-from bulk_onboard.errors import UsageError
-from bulk_onboard.where import is_pattern, scheme, shown
+from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult
     from bulk_onboard.settings import Settings
-
-_RUN_ID = re.compile(r"\d{8}T\d{6}Z\S*")
 
 _EPILOG = """\b
 Examples:
@@ -65,10 +61,11 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
 
     def checked(showing: Showing) -> RunResult:
         from bulk_onboard.cli.asked import require  # noqa: PLC0415
+        from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
+        from bulk_onboard.engine.run import check_events  # noqa: PLC0415
 
         run_id = run_named(run_or_file)
         require(settings)
-        from bulk_onboard.engine.run import check_events  # noqa: PLC0415
 
         if run_id:
             require_ledger(settings)
@@ -77,22 +74,3 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
             return driven(lambda observer, stop: check_events(source, settings, observer, stop), showing)
 
     return with_after_run(shown(run_or_file), settings, showing, checked)
-
-
-def require_ledger(settings: Settings) -> None:
-    """Refuse to look for a run where no run ever was: a new ledger there would only hide the mistake."""
-    place = settings.output.ledger_place
-    if isinstance(place, Path) and not place.is_file():
-        raise UsageError(f"there is no ledger at {place}; name the folder of the reports with --output")
-
-
-def run_named(text: str) -> str | None:
-    """The run id in a text or a folder's path; None for a file."""
-    path = Path(text)
-    if text == "-" or scheme(text) is not None or path.is_file():
-        return None
-    if _RUN_ID.fullmatch(path.name) and (path.is_dir() or path.name == text):
-        return path.name
-    if path.is_dir() or is_pattern(text):
-        return None
-    raise UsageError(f"{text!r} is neither a file nor a run's id, such as 20261123T154500Z-growers")

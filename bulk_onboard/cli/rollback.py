@@ -68,7 +68,7 @@ def command(
     """
     from bulk_onboard.cli.asked import require  # noqa: PLC0415
     from bulk_onboard.cli.config import load  # noqa: PLC0415
-    from bulk_onboard.cli.events import require_ledger, run_named  # noqa: PLC0415
+    from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
     settings = load(given, config, warn=warner(showing))

@@ -63,7 +63,7 @@ def command(
     address, or use --row. Only the ledger is asked, not Leaf. Works while a run is under way.
     """
     from bulk_onboard.cli.config import load  # noqa: PLC0415
-    from bulk_onboard.cli.events import require_ledger  # noqa: PLC0415
+    from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
 
     if (grower is None) == (row is None) or (run is not None and row is None):
         raise UsageError("name one grower: by its LEAF_USER_ID, by a value of a kept column, or with --row N")
@@ -83,8 +83,8 @@ def command(
 
 
 def _of_row(settings: Settings, run: str | None, row: int) -> str:
-    from bulk_onboard.cli.events import run_named  # noqa: PLC0415
     from bulk_onboard.engine.history import grower_of_row  # noqa: PLC0415
+    from bulk_onboard.engine.opening import run_named  # noqa: PLC0415
 
     if run is not None and (run := run_named(run)) is None:
         raise UsageError("--run is not the id or the folder of a run")

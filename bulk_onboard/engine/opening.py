@@ -28,6 +28,7 @@ from bulk_onboard.read import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.threads import in_thread
+from bulk_onboard.where import is_pattern, scheme
 
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
 
@@ -48,6 +49,9 @@ def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
                 f" [providers.{name}] back into the settings file"
             )
     return tuple(providers[name] for name in info.provider.split(","))
+
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z\S*")
 
 
 class Place(NamedTuple):
@@ -243,6 +247,25 @@ def looked_into(settings: Settings, observer: Observer = ignore) -> Ledger:
     """The ledger, to be read: a run may hold it. Raises UsageError if there is none, LedgerError."""
     patience = Patience(lambda words: observer(Trouble(words)))
     return Ledger(settings.output.ledger_place, make=False, patience=patience)
+
+
+def require_ledger(settings: Settings) -> None:
+    """Refuse to look for a run where no run ever was: a new ledger there would only hide the mistake."""
+    place = settings.output.ledger_place
+    if isinstance(place, Path) and not place.is_file():
+        raise UsageError(f"there is no ledger at {place}; name the folder of the reports with --output")
+
+
+def run_named(text: str) -> str | None:
+    """Return the run id in a text or a folder's path; None for a file. Raises UsageError if it is neither."""
+    path = Path(text)
+    if text == "-" or scheme(text) is not None or path.is_file():
+        return None
+    if _RUN_ID.fullmatch(path.name) and (path.is_dir() or path.name == text):
+        return path.name
+    if path.is_dir() or is_pattern(text):
+        return None
+    raise UsageError(f"{text!r} is neither a file nor a run's id, such as 20261123T154500Z-growers")
 
 
 def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from bulk_onboard.cli.events import run_named
 from bulk_onboard.cli.running import Showing, drive
+from bulk_onboard.engine.opening import run_named
 from bulk_onboard.errors import LedgerBusy, UsageError
 from bulk_onboard.facts import About, Observer
 
