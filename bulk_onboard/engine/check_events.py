@@ -148,6 +148,12 @@ class EventsCheck:
         stored_at = check.stored_at or datetime.min.replace(tzinfo=UTC)
         return stored_at + timedelta(seconds=self.wait)
 
+    def _may_lag(self, check: Check, began: datetime) -> bool:
+        """Whether a GET that shows nothing may only be late: a reply has just confirmed the credentials, or
+        no check has seen an event of theirs since.
+        """
+        return began < self._ends(check) or check.entry.health == Health.PENDING.value
+
     async def _poll_until_settled(
         self, check: Check, under_way: Sent
     ) -> tuple[Findings, RecordedEvent | None]:
@@ -160,11 +166,11 @@ class EventsCheck:
                 findings = await self._poll(check, under_way, final=self.now() >= ends)
             if not findings.answered or not _is_settled(findings):
                 recorded = recorded or await self._recorded(check, findings, began)
-            if not findings.answered or (recorded and not findings.event and findings.credential):
+            lags = findings.answered and findings.credential is None and self._may_lag(check, began)
+            if not findings.answered or lags or (recorded and not findings.event and findings.credential):
                 ends = max(ends, began + wait)
             left = (ends - self.now()).total_seconds()
             if findings.answered:
-                lags = findings.credential is None and began < self._ends(check)
                 if left <= 0 or (_is_settled(findings) and not lags):
                     return findings, recorded
                 polls += 1

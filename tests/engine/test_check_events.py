@@ -137,6 +137,16 @@ def test_confirmed_credentials_that_a_lagging_get_does_not_show_are_pending() ->
     assert later.run().health == "healthy"
 
 
+def test_credentials_without_an_event_so_far_are_gone_only_when_the_wait_is_over() -> None:
+    # An earlier run stored them a moment ago: the GET of the next run may still lag behind that.
+    done_before = Check(CREATED._replace(status="existing", health="pending"))
+    later = Looking(FakeLeaf()).at(4, latest=GOOD, held=TOKEN)
+    assert later.run(done_before).health == "healthy"
+    never = Looking(FakeLeaf())
+    assert never.run(done_before).code == "credentials-gone"
+    assert WAIT <= never.lasted < WAIT + 1
+
+
 def test_who_was_stored_long_ago_is_looked_at_once() -> None:
     looking = Looking()
     assert looking.run(Check(CREATED)).health == "pending"
