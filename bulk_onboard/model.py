@@ -209,6 +209,7 @@ class Credential:
     is the same by Leaf's own clock, ISO 8601 in UTC, "" if Leaf did not show it: together with the id it
     identifies the credentials across runs. ``app`` compares the fields of the customer's application with the
     row's, as ``echo`` compares the grower's; ``environment``: the other one that Leaf shows, "" if not.
+    ``other_account``: Leaf shows another user name or organization than the row's.
     """
 
     id: str
@@ -218,6 +219,7 @@ class Credential:
     created_time: str = ""
     app: Echo = Echo.UNKNOWN
     environment: str = ""
+    other_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

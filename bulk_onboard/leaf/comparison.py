@@ -53,10 +53,9 @@ def compare_secrets(data: Mapping[str, Any], ours: Payload, fields: Fields) -> E
 
     The same secrets of another user name or organization are other credentials.
     """
+    if is_other_account(data, ours, fields):
+        return Echo.DIFFERENT
     found = Echo.UNKNOWN
-    for name in fields.names:
-        if name in ours and is_shown(value := data.get(name)) and value.casefold() != ours[name].casefold():
-            return Echo.DIFFERENT
     for name in fields.secrets:
         value = data.get(name)
         if value is not None and value == ours.get(name):
@@ -64,6 +63,18 @@ def compare_secrets(data: Mapping[str, Any], ours: Payload, fields: Fields) -> E
         elif name in ours and is_shown(value):
             return Echo.DIFFERENT
     return found
+
+
+def is_other_account(data: Mapping[str, Any], ours: Payload, fields: Fields) -> bool:
+    """Return whether a reply shows another user name or organization, which Leaf never changes by itself."""
+    return any(
+        name in ours and is_shown(value := data.get(name)) and _plain(value) != _plain(ours[name])
+        for name in fields.names
+    )
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
 
 
 # Nothing but blanks and mask characters, some of them in a row, as in "rt-1****" and "••••9f3a", or a word.

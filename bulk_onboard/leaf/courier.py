@@ -183,9 +183,9 @@ def read(heard: Heard, message: Message) -> Heard:
 def told(heard: Heard) -> tuple[Any, ...]:
     """An answer as plain values."""
     match heard.verdict:
-        case Created(Credential(name, status, created, echo, shown, app, environment)):
+        case Created(Credential(name, status, created, echo, shown, app, environment, other)):
             at = created and created.isoformat()
-            seen = (name, status, at, echo.value, shown, app.value, environment)
+            seen = (name, status, at, echo.value, shown, app.value, environment, other)
             return ("created", heard.seconds, heard.http_status, *seen)
         case Reply(status, headers, body, at):
             return ("reply", heard.seconds, status, dict(headers), body, at.timestamp())
@@ -199,9 +199,9 @@ def _heard(kind: str, seconds: float, *told: Any) -> Heard:
     """The answer that was `told`."""
     match kind:
         case "created":
-            http_status, name, status, at, echo, shown, app, environment = told
+            http_status, name, status, at, echo, shown, app, environment, other = told
             time = at and datetime.fromisoformat(at)
-            created = Credential(name, status, time, Echo(echo), shown, Echo(app), environment)
+            created = Credential(name, status, time, Echo(echo), shown, Echo(app), environment, other)
             return Answer(Created(created), http_status, seconds)
         case "reply":
             status, headers, body, at = told

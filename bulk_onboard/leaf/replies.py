@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 from bulk_onboard.leaf import event_log
-from bulk_onboard.leaf.comparison import Fields, compare_app, compare_secrets
+from bulk_onboard.leaf.comparison import Fields, compare_app, compare_secrets, is_other_account
 from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.model import (
     Absent,
@@ -308,6 +308,7 @@ def _credential(reply: Reply, ours: Payload, fields: Fields) -> Credential | Non
         created_time=created.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if created else "",
         app=app,
         environment=environment,
+        other_account=is_other_account(data, ours, fields),
     )
 
 

@@ -1,7 +1,8 @@
 """Decide whose credentials Leaf shows, by comparing what it shows with what was sent. Pure.
 
 An id or a time alone proves nothing. In these tables the first line that applies counts; "before" means
-before our POST was about to be sent, and "hidden" that Leaf does not show it.
+before our POST was about to be sent, and "hidden" that Leaf does not show it. The app fields count as
+different, too, if the user name or organization is: Leaf refreshes tokens, but neither of these.
 
 What a look shows after a POST of ours that got no readable answer:
 
@@ -57,7 +58,7 @@ class Owner(Enum):
 
 def owner_of_shown(shown: Credential, progress: Progress) -> Owner:
     """Return who stored what a look shows, see the first table."""
-    if progress.unanswered is None or shown.app is Echo.DIFFERENT:
+    if progress.unanswered is None or _is_foreign(shown):
         return Owner.NOT_OURS
     if shown.echo is Echo.SAME:
         return Owner.OURS
@@ -71,7 +72,7 @@ def owner_of_shown(shown: Credential, progress: Progress) -> Owner:
 
 def owner_of_reply(shown: Credential, progress: Progress) -> Owner:
     """Return who stored what a 2xx reply to our POST shows, see the second table."""
-    if shown.app is Echo.DIFFERENT:
+    if _is_foreign(shown):
         return Owner.NOT_OURS
     if shown.echo is Echo.SAME:
         return Owner.OURS
@@ -86,6 +87,11 @@ def owner_of_reply(shown: Credential, progress: Progress) -> Owner:
         return Owner.NOT_OURS
     is_before = _latest(shown.created, shown.created_time) < intent
     return Owner.PROBABLY_OURS if is_before and not hidden else Owner.OURS
+
+
+def _is_foreign(shown: Credential) -> bool:
+    """Return whether a field is different that stays as it was posted, so we cannot have stored this."""
+    return shown.app is Echo.DIFFERENT or shown.other_account
 
 
 def _latest(created: datetime, created_time: str) -> datetime:

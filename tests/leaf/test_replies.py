@@ -282,7 +282,7 @@ def test_a_masked_or_missing_echo_says_neither_same_nor_different(shown: object,
     ("shown", "echo"),
     [
         ({}, Echo.SAME),
-        ({"username": "ANN"}, Echo.SAME),
+        ({"username": "ANN "}, Echo.SAME),
         ({"username": "bob"}, Echo.DIFFERENT),
         ({"username": "bob", "password": "***"}, Echo.DIFFERENT),
         ({"username": "***", "password": "***"}, Echo.UNKNOWN),
@@ -299,6 +299,7 @@ def test_one_password_of_another_user_name_is_another_credential(
     assert isinstance(verdict, Exists)
     assert verdict.credential is not None
     assert verdict.credential.echo is echo
+    assert verdict.credential.other_account is (shown.get("username") == "bob")
 
 
 @pytest.mark.parametrize(

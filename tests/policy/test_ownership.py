@@ -79,6 +79,13 @@ def test_what_a_reply_shows(credential: Credential, owner: Owner) -> None:
     assert owner_of_reply(credential, POSTED) is owner
 
 
+def test_another_user_name_is_never_ours() -> None:
+    for seconds in (-1, 1, None):
+        foreign = replace(shown(SAME, DIFFERENT, seconds), other_account=True)
+        assert owner_of_shown(foreign, LOST) is Owner.NOT_OURS
+        assert owner_of_reply(foreign, POSTED) is Owner.NOT_OURS
+
+
 def test_a_reply_without_a_time_and_a_look_before_is_unclear() -> None:
     overwriting = POSTED._replace(absent_before=False, old=None)
     assert owner_of_reply(shown(SAME, DIFFERENT, None), overwriting) is Owner.UNCLEAR
