@@ -79,7 +79,7 @@ def command(
     if not (found.chapters or found.latest):
         raise UsageError(f"the ledger {settings.output.ledger_place} knows nothing of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
-    return ExitCode.OK if is_well(found) else ExitCode.ATTENTION
+    return ExitCode.OK if dismiss or is_well(found) else ExitCode.ATTENTION
 
 
 def _of_row(settings: Settings, run: str | None, row: int) -> str:

@@ -48,8 +48,12 @@ def canary_of(found: Survey, rows: int) -> np.ndarray:
 
 
 def within_limit(found: Survey, limit: int) -> np.ndarray:
-    """The rows to do that a run of so many takes, ascending; those that failed before come last."""
-    return np.sort(np.concatenate(in_order(found))[:limit])
+    """The rows to do that a run of so many takes, ascending.
+
+    Growers that were left without credentials come first, and rows that failed before last.
+    """
+    urgent, (fresh, failed) = found.left_without, in_order(found)
+    return np.sort(np.concatenate([urgent, without(fresh, urgent), without(failed, urgent)])[:limit])
 
 
 def rows_until(memory: Memory, run_no: int, last: int) -> int:

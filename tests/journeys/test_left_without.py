@@ -66,7 +66,7 @@ def test_runs_status_and_metrics_say_so_until_it_is_dismissed(bench: Desk) -> No
     assert (status.code, "left without credentials" in status.out) == (1, True)
     assert json.loads(bench("status", LEFT, "--json").out)["leftWithout"][0]["provider"] == "raven"
     dismissed = bench("status", LEFT, "--dismiss")
-    assert "left without credentials" not in dismissed.out
+    assert (dismissed.code, "left without credentials" in dismissed.out) == (0, False)
     assert "Dismissed" in dismissed.err
     assert bench("status", grower(0), "--dismiss").code == 2
     again = bench.run("growers.csv")
@@ -79,6 +79,12 @@ def test_a_run_that_has_the_grower_in_its_file_repairs_it(bench: Desk) -> None:
     assert "1 grower was left without credentials by run " in repaired.err
     assert (repaired.code, repaired.summary["leftWithout"]) == (0, [])
     assert "left without" not in bench.run("growers.csv").err
+
+
+def test_a_limit_takes_the_grower_before_all_others(bench: Desk) -> None:
+    file = write([*growers(3), *growers(1, start=50)])
+    repaired = bench.run(file, "--limit", "1", "--timeout", "0.3")
+    assert (repaired.summary["leftWithout"], repaired.statuses["created"]) == ([], 1)
 
 
 def test_a_message_says_so_once_and_then_as_before(bench: Desk) -> None:
