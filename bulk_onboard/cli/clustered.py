@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bulk_onboard.cli.run import Onboarding
     from bulk_onboard.domain.input_description import InputDescription
     from bulk_onboard.domain.providers import Provider
+    from bulk_onboard.engine.confirm import Confirm
     from bulk_onboard.engine.run import RunResult
     from bulk_onboard.read.parts import Part, Parts
     from bulk_onboard.settings import Settings
@@ -27,7 +28,7 @@ _OURS = {"notify", "ping", "metrics", "notify_when", "cluster", "ledger", "sandb
 LEDGER = "BULK_ONBOARD_LEDGER"
 
 
-def clustered(given: Mapping[str, Any], config: Path | None) -> Onboarding:
+def clustered(given: Mapping[str, Any], config: Path | None, confirm: Confirm | None) -> Onboarding:
     """How to onboard a file on the workers that the settings name.
 
     ``given``, ``config``: what the command line said, for the workers to load their settings by.
@@ -47,7 +48,10 @@ def clustered(given: Mapping[str, Any], config: Path | None) -> Onboarding:
         surroundings = Surroundings(told, str(config) if config else None)
         if isinstance(place := settings.output.ledger_place, PostgresUrl):
             os.environ[LEDGER] = place.address.reveal()  # for the workers that are started here
-        return driven(lambda observer, stop: onboard(source, settings, surroundings, observer, stop), showing)
+        return driven(
+            lambda observer, stop: onboard(source, settings, surroundings, observer, stop, confirm=confirm),
+            showing,
+        )
 
     return onboarding
 

@@ -79,12 +79,12 @@ def command(
     showing = Showing(as_json, log_format, verbose, quiet)
     settings = load(given, config, warn=warner(showing)).of_rows_to_do
     settings = replace(settings, command=without_secrets(click.get_current_context().find_root().obj or []))
+    confirm = None if yes else confirmation(settings)
     if settings.cluster is None:
-        confirm = None if yes else confirmation(settings)
         return run_file(file, settings, showing, partial(_onboarded, confirm=confirm))
     from bulk_onboard.cli.clustered import clustered  # noqa: PLC0415  (only with --cluster)
 
-    return run_file(file, settings, showing, clustered(given, config))
+    return run_file(file, settings, showing, clustered(given, config, confirm))
 
 
 # What onboards the file that is named so.

@@ -21,6 +21,8 @@ from bulk_onboard.cluster.speaking import Speaking
 from bulk_onboard.domain.input_description import InputDescription, require_decision
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write
+from bulk_onboard.engine.confirm import Confirm, is_confirmed
+from bulk_onboard.engine.holding import Covered
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, report_left_without, scopes_of
 from bulk_onboard.engine.phases import policy_of
@@ -37,9 +39,20 @@ from bulk_onboard.errors import (
     NoRows,
     StoppedForSafety,
 )
-from bulk_onboard.facts import About, Begun, InputDescribed, Kind, Note, Observer, PhaseStarted, Scanned
+from bulk_onboard.facts import (
+    About,
+    Begun,
+    InputDescribed,
+    Kind,
+    Note,
+    Observer,
+    PhaseStarted,
+    Scanned,
+    Trouble,
+)
 from bulk_onboard.facts import Reading as ReadSoFar
 from bulk_onboard.model import Health, Status
+from bulk_onboard.pace import Pace
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.read.parts import Part
 from bulk_onboard.repeats import findings_of
@@ -84,6 +97,8 @@ async def onboard(
     surroundings: Surroundings,
     observer: Observer,
     stop: StopSignal | None = None,
+    *,
+    confirm: Confirm | None = None,
 ) -> RunResult:
     """Onboard every row that is not onboarded yet, on the workers that the settings name.
 
@@ -96,6 +111,7 @@ async def onboard(
         run = _Led(settings, opened, Observing(observer, stop or StopSignal(), policy_of(settings).patience))
         async with run.led(settings.cluster, surroundings):
             await run.survey(source)
+            await run.begin(confirm)
             await run.work()
         return await run.report()
 
@@ -261,9 +277,37 @@ class _Led:
 
     # --- the work -----------------------------------------------------------------------------------
 
+    async def begin(self, confirm: Confirm | None) -> None:
+        """Have a person agree, then contact Leaf: a refused login would else be noticed by each worker.
+
+        What is against it stops the run.
+        """
+        about = self._about()
+        if confirm and about.to_do and not await is_confirmed(confirm, about, self._stop):
+            self._stop.drain("not confirmed; nothing was sent", ExitCode.INTERRUPTED)
+        self._facts(about)
+        if self._stop.draining:
+            return
+        from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the input is known to be good)
+
+        rate = self._settings.pace.rate
+        turns = Covered(Pace(rate), self._opened.hold)
+        async with LeafClient(self._opened.place.leaf, [], turns, on_trouble=self._trouble) as client:
+            try:
+                await self._stop.cut_short(client.contact())
+            except BulkOnboardError as error:
+                self._stop.drain(str(error), error.exit_code)
+            self._info = replace(self._info, requests=self._info.requests + client.requests)
+        # What the workers send is under a ceiling of its own: let no second hold requests of both.
+        await self._stop.pause(max(1.0, client.requests.total / rate) if rate else 0.0)
+
+    def _trouble(self, message: str) -> None:
+        self._facts(Trouble(message))
+
     async def work(self) -> None:
         """Onboard what is to do and check events. What stops it ends up in the run's info."""
-        self._tell_about()
+        if self._stop.draining:
+            return
         try:
             if self._first:
                 await self._send_canary()
@@ -274,18 +318,16 @@ class _Led:
             self._stop.drain(str(error), error.exit_code)
         await self._speaking.until_quiet(PARTING if self._stop.draining else 0.0)
 
-    def _tell_about(self) -> None:
+    def _about(self) -> About:
         info = self._info
-        self._facts(
-            About(
-                info.run_id,
-                self._opened.place.shown,
-                info.owner,
-                info.provider,
-                sum(self._to_do.values()),
-                self._settings.pace.rate,
-                info.environments,
-            )
+        return About(
+            info.run_id,
+            self._opened.place.shown,
+            info.owner,
+            info.provider,
+            sum(self._to_do.values()),
+            self._settings.pace.rate,
+            info.environments,
         )
 
     async def _onboard(self, only: tuple[int, ...] = ()) -> None:

@@ -238,7 +238,7 @@ class _Rollback:
             scope = self._scopes[providers[0].name]
             async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
                 try:
-                    await client.contact()
+                    await self._stop.cut_short(client.contact())
                     await self._remove(client, journal)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)

@@ -361,8 +361,8 @@ class _Run:
                     recall=self._recorded_event,
                 )
                 try:
-                    await client.contact()
-                    if phases is not None:
+                    await self._stop.cut_short(client.contact())
+                    if phases is not None and not self._stop.draining:
                         await phases(ready)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)

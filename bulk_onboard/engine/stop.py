@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from typing import NamedTuple
 
 from bulk_onboard.errors import ExitCode
@@ -72,6 +72,19 @@ class StopSignal:
     async def aborted(self) -> None:
         """Return when the run has to end at once."""
         await self._aborting.wait()
+
+    async def cut_short(self, work: Coroutine[None, None, None]) -> None:
+        """Return when the work is done, or cancelled because no new row may start. Raises what it raises."""
+        working = asyncio.ensure_future(work)
+        drained = asyncio.ensure_future(self.drained())
+        try:
+            await asyncio.wait({working, drained}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            drained.cancel()
+            working.cancel()
+            await asyncio.wait({working})
+        if not working.cancelled():
+            working.result()
 
     async def pause(self, seconds: float) -> bool:
         """Wait, unless a drain leaves no time for it: then return False, without waiting it out."""

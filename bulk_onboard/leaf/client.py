@@ -51,7 +51,7 @@ LOGIN_ATTEMPTS = 6
 LOGIN_PATIENCE = 600.0
 # Seconds for which the first contact is tried while there is no connection at all. What prevents it then
 # (a wrong address, an unknown name or certificate) does not mend itself, and people wait for the message.
-CONTACT_PATIENCE = 6.0
+CONTACT_PATIENCE = 3.0
 CONTACT_ATTEMPTS = 3
 # Seconds without an answer to the first request, before that is said.
 SILENCE = 5.0
@@ -161,7 +161,7 @@ class LeafClient:
             self._on_trouble(f"{self._silent()}: {verdict.message or verdict.code}")
             if isinstance(verdict, Ambiguous) and failures >= CONTACT_ATTEMPTS:
                 return  # there is something: whether it serves rows, they will find out
-            pause = min(0.5 * 2.0**failures, 4.0)
+            pause = min(0.25 * 2.0**failures, 4.0)
             if isinstance(verdict, Transient) and perf_counter() + pause - began > CONTACT_PATIENCE:
                 raise StoppedForSafety(
                     f"{self._silent()}: {verdict.message or verdict.code}; check LEAF_BASE_URL,"

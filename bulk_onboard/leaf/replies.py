@@ -150,7 +150,10 @@ def unsent(error: BaseException) -> Transient:
     match error:
         case aiohttp.ClientConnectorDNSError():
             return Transient("dns-failure", f"the name {error.host} is not known")
-        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(error.certificate_error, "verify_message", "") or "unknown authority"
+            return Transient("tls-failure", f"the certificate is not trusted: {why} (see SSL_CERT_FILE)")
+        case aiohttp.ClientSSLError():
             return Transient("tls-failure", type(error).__name__)
         case TimeoutError():
             return Transient("connect-timeout", "no connection in time")

@@ -8,7 +8,7 @@ import pytest
 from warp import warp
 
 from bulk_onboard.engine.stop import ALIKE, OUT_OF_ORDER, StopSignal, Watch
-from bulk_onboard.errors import ExitCode
+from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.facts import RowFinished
 from bulk_onboard.model import Status
 from bulk_onboard.settings import MaxFailures, Safety
@@ -163,3 +163,31 @@ def test_a_wait_is_ended_by_a_drain_only_if_the_grace_is_too_short_for_it(
     went_on, lasted = warp(main())
     assert went_on is goes_on
     assert lasted == pytest.approx(lasts, abs=0.01)
+
+
+def test_work_that_waits_is_cut_short_by_a_drain() -> None:
+    async def main() -> list[str]:
+        stop, seen = StopSignal(), []
+
+        async def wait(seconds: float) -> None:
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0)
+                seen.append("cancelled")
+                raise
+            seen.append("done")
+
+        async def fail() -> None:
+            raise LoginRefused("no")
+
+        with pytest.raises(LoginRefused):
+            await stop.cut_short(fail())
+        await stop.cut_short(wait(1))
+        asyncio.get_running_loop().call_later(5, stop.drain, "interrupted")
+        began = asyncio.get_running_loop().time()
+        await stop.cut_short(wait(600))
+        assert asyncio.get_running_loop().time() - began == pytest.approx(5)
+        return seen
+
+    assert warp(main()) == ["done", "cancelled"]

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 import bulk_onboard
-from bulk_onboard.sandbox import Behaviour
+from bulk_onboard.cli import run
+from bulk_onboard.model import Secret
+from bulk_onboard.sandbox import Account, Behaviour
 
 from .support import (
     COMMAND,
@@ -110,6 +112,23 @@ def test_results_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
     again = desk.at(server).run("growers.csv", "--keep", "region")
     assert again.summary["requests"]["post"] == 0
     assert again.statuses == KNOWN
+
+
+@pytest.mark.soak(13)
+def test_leaf_is_contacted_and_a_person_asked_before_workers_send(
+    desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = leaf(Behaviour(event_delay=0))
+    monkeypatch.setattr(run, "confirmation", lambda _settings: lambda _about: False)
+    declined = desk.at(server)("run", write(growers(3)), *LOCAL, "--rate", "0")
+    assert (declined.code, declined.statuses) == (130, {"not_attempted": 3})
+    assert server.seen() == []
+    strict = leaf(Behaviour(account=Account("ann@example.com", Secret(f"{PLANTED}right"))))
+    login = {"LEAF_TOKEN": "", "LEAF_USERNAME": "ann@example.com", "LEAF_PASSWORD": f"{PLANTED}wrong"}
+    process = start("run", "growers.csv", *LOCAL, "--rate", "0", env=strict.environment | login)
+    refused = end(process, 120)
+    assert (refused.code, refused.statuses) == (4, {"not_attempted": 3})
+    assert len(strict.seen()) == 1
 
 
 @pytest.mark.soak(40)

@@ -20,7 +20,6 @@ from fakes import ID, PAYLOAD, TOKEN
 import bulk_onboard
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf import client as module
 from bulk_onboard.leaf import wire
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.listing import Page, Prints
@@ -38,7 +37,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.settings import LeafSettings, Login
-from leaf.server import Answer, Request, Server, always, http, never, reset, serving
+from leaf.server import Answer, Request, Server, always, encrypted, http, never, reset, serving
 
 GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59Z", "refreshToken": TOKEN}
 PATH = f"/services/usermanagement/api/users/{ID}/raven-credentials"
@@ -526,15 +525,32 @@ async def test_any_answer_of_leaf_is_contact_enough(status: int, body: object) -
         assert len(server.requests) == 1
 
 
-async def test_an_address_where_nothing_listens_is_reported_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONTACT_PATIENCE", 1.2)
-    said: list[str] = []
+async def test_an_address_where_nothing_listens_is_reported_soon() -> None:
     async with serving(always(http(200, []))) as server:
         url = server.url
-    settings = LeafSettings(url, BEARER, 5.0)
-    async with LeafClient(settings, [], Turns(), on_trouble=said.append) as client:
-        with pytest.raises(StoppedForSafety, match=f"does not answer at {url}.*LEAF_BASE_URL"):
-            await client.contact()
+    await _is_reported_soon(url, "Connect call failed")
+
+
+async def test_a_name_that_is_not_known_is_reported_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)  # no test asks a real name server
+    await _is_reported_soon("https://leaf.invalid", "the name leaf.invalid is not known")
+
+
+async def test_an_authority_that_is_not_known_is_reported_soon(certificate: Path) -> None:
+    async with serving(always(http(200, [])), encrypted(certificate)) as server:
+        await _is_reported_soon(server.url, "the certificate is not trusted: self.signed certificate")
+        assert not server.requests
+
+
+async def _is_reported_soon(url: str, why: str) -> None:
+    said: list[str] = []
+    async with LeafClient(LeafSettings(url, BEARER, 5.0), [], Turns(), on_trouble=said.append) as client:
+        async with asyncio.timeout(5):  # what is said after 10 s, the start included, is too late
+            with pytest.raises(StoppedForSafety, match=f"does not answer at {url}: {why}.*LEAF_BASE_URL"):
+                await client.contact()
     assert said
 
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import ssl
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from time import perf_counter
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from yarl import URL
 
 from bulk_onboard.leaf import connections
@@ -25,7 +20,7 @@ from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.wire import Message, Wire
 from bulk_onboard.model import Ambiguous, Transient
 from bulk_onboard.window import Window
-from leaf.server import Request, always, http, never, serving
+from leaf.server import Request, always, encrypted, http, never, serving
 from leaf.test_courier import hired
 
 GET, POST = Message("GET", "/asked", "bearer"), Message("POST", "/stored", "bearer", {"refreshToken": "t"})
@@ -211,33 +206,6 @@ async def test_nothing_in_a_target_becomes_a_part_of_the_request_of_its_own(targ
 
 
 # --- TLS --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key, and a certificate for 127.0.0.1 that vouches for itself, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now, day = datetime.now(UTC), timedelta(days=1)
-    signed = (
-        x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(), now - day, now + day
-        )
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    form = serialization.PrivateFormat.PKCS8
-    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(pem + signed.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
-def encrypted(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 async def test_who_cannot_prove_to_be_the_server_is_told_nothing(certificate: Path) -> None:
