@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     max_new: int | str
     events: bool
     events_wait: float | str
+    recheck: str
     output: str | Path
     ledger: str | Path
     format: tuple[str, ...]

@@ -133,10 +133,12 @@ def _over(column: pd.Series, *parts: tuple[np.ndarray, str]) -> pd.Series:
 
 
 def _told(apps: np.ndarray, lines: np.ndarray, at: np.ndarray, known: Growers) -> dict[str, pd.Series]:
-    """What the ledger says of the rows that are done: health, the credential's id, and the application."""
+    """What the ledger says of the rows that are done: health and its time, credential's id, application."""
     rows, apps = len(apps), apps.copy()
     apps[lines] = known.apps[at]
     healths, where = np.zeros(rows, np.uint8), np.full(rows, -1, np.int64)
+    checked = np.zeros(rows, np.int64)
+    checked[lines] = known.checked[at]
     healths[lines], where[lines] = known.healths[at], at
     names = pa.array(HEALTHS, pa.large_string()).take(pa.array(healths))
     held = known.credential_texts(pa.array(where, mask=where < 0))
@@ -145,7 +147,8 @@ def _told(apps: np.ndarray, lines: np.ndarray, at: np.ndarray, known: Growers) -
     else:
         marks, which = np.unique(apps.view(np.int64), return_inverse=True)
         texts = pa.array([str(mark) for mark in marks.tolist()], pa.large_string()).take(pa.array(which))
-    return {"health": _series(names), "credentialId": _series(held), "app": _series(texts)}
+    told = {"health": _series(names), "credentialId": _series(held), "app": _series(texts)}
+    return told | {manifest.CHECKED: pd.Series(checked)}
 
 
 def _series(texts: pa.Array) -> pd.Series:

@@ -46,7 +46,8 @@ class Growers:
 
     ``keys`` and ``words`` (uint64) are the UUID, ``prints`` (uint64) the fingerprint, ``apps`` (uint64) the
     mark of the application (0: not known), ``states`` a `State` and ``healths`` a position in `HEALTHS`
-    (uint8), ``credential_ids`` text, or 16 bytes each if all are UUIDs. ``longest``: how many
+    (uint8), ``checked`` (int64) when the health was checked, in milliseconds since 1970 (0: never),
+    ``credential_ids`` text, or 16 bytes each if all are UUIDs. ``longest``: how many
     growers share a key at most.
     """
 
@@ -56,6 +57,7 @@ class Growers:
     apps: np.ndarray
     states: np.ndarray
     healths: np.ndarray
+    checked: np.ndarray
     credential_ids: pa.Array
     longest: int = 1
 
@@ -116,8 +118,8 @@ class Growers:
 # So many that a piece of ten million growers still takes a few megabytes only.
 PIECES = 64
 _BOUNDS = np.arange(PIECES + 1, dtype=np.uint64) * np.uint64((1 << 64) // PIECES)
-_NUMBERS = ("keys", "words", "prints", "apps", "states", "healths")
-_TYPES = (np.uint64, np.uint64, np.uint64, np.uint64, np.uint8, np.uint8)
+_NUMBERS = ("keys", "words", "prints", "apps", "states", "healths", "checked")
+_TYPES = (np.uint64, np.uint64, np.uint64, np.uint64, np.uint8, np.uint8, np.int64)
 
 
 def nobody() -> Growers:
@@ -126,7 +128,7 @@ def nobody() -> Growers:
 
 
 class GrowerColumns(NamedTuple):
-    """Columns of entries; ``apps`` are signed numbers of 64 bits."""
+    """Columns of entries; ``apps`` are signed numbers of 64 bits, ``checked`` times (none: never)."""
 
     ids: Sequence[str]
     prints: Sequence[str]
@@ -134,6 +136,7 @@ class GrowerColumns(NamedTuple):
     states: Sequence[State]
     healths: Sequence[str]
     credential_ids: Sequence[str]
+    checked: Sequence[str] = ()
 
 
 def growers(found: GrowerColumns) -> Growers:
@@ -141,7 +144,8 @@ def growers(found: GrowerColumns) -> Growers:
 
     An id that is no UUID is nobody's. What is no fingerprint is equal to none.
     """
-    ids, prints, apps, states, healths, credential_ids = found
+    found = found._replace(checked=found.checked or [""] * len(found.ids))
+    ids, prints, apps, states, healths, credential_ids, checked = found
     wide = uuid_words(pa.array(ids, pa.large_string()))
     if wide is None:  # one by one only where it must be
         good = [i for i, one in enumerate(ids) if _UUID.fullmatch(one)]
@@ -157,8 +161,24 @@ def growers(found: GrowerColumns) -> Growers:
         np.array(apps, np.int64).view(np.uint64),
         np.array(states, np.uint8),
         np.array([HEALTHS.index(health) for health in healths], np.uint8),
+        milliseconds(checked),
     ]
     return _latest(columns, _alike([_short(pa.array(credential_ids, pa.string()))]))
+
+
+def milliseconds(times: Sequence[str]) -> np.ndarray:
+    """Times as the ledger writes them -> milliseconds since 1970 (int64), 0 for none."""
+    texts = pa.array(times, pa.string())
+    moments = pc.if_else(pc.equal(texts, ""), None, texts).cast(pa.timestamp("ms", "UTC"))
+    return np.asarray(pc.fill_null(moments.cast(pa.int64()), 0).to_numpy(zero_copy_only=False), np.int64)
+
+
+def time_texts(moments: np.ndarray) -> pa.Array:
+    """Milliseconds since 1970 -> times as the ledger writes them, "" for 0."""
+    texts = pa.array(moments, pa.int64()).cast(pa.timestamp("ms")).cast(pa.large_string())
+    texts = pc.replace_substring(texts, " ", "T")
+    z, nothing = (pa.scalar(text, pa.large_string()) for text in ("Z", ""))
+    return pc.if_else(pa.array(moments != 0), pc.binary_join_element_wise(texts, z, nothing), nothing)
 
 
 def _digits(text: str) -> str:

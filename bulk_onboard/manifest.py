@@ -15,6 +15,9 @@ from bulk_onboard.texts import HEX, SHORT, UUIDS, flat, only_value, repeated
 # mark of the application, as the ledger recorded it where it knew the row as done.
 COLUMNS = ("row", "leafUserId", "fingerprint", "status", "code", "message", "health", "credentialId", "app")
 KEPT_PREFIX = "keep."
+# Of rows that were done before: when their health was checked, in milliseconds since 1970, 0 for never.
+CHECKED = "healthCheckedAt"
+_NUMBERS = {"row", CHECKED}
 
 
 # What a column was before it was packed, in its metadata: texts that are all one, or of a short form.
@@ -34,14 +37,14 @@ def pack(frame: pd.DataFrame) -> bytes:
 
 
 def unpack(block: bytes) -> pd.DataFrame:
-    """The frame that was packed: ``row`` int64, all else text, "" for nothing."""
+    """The frame that was packed: ``row`` and `CHECKED` int64, all else text, "" for nothing."""
     table = pa.ipc.open_stream(block).read_all()
     columns = {field.name: _unpacked(field, table[field.name]) for field in table.schema}
     return pd.DataFrame(columns, copy=False)
 
 
 def _packed(name: str, column: pd.Series) -> tuple[pa.Field, pa.Array]:
-    if name == "row":
+    if name in _NUMBERS:
         return pa.field(name, pa.int64()), pa.array(column, pa.int64())
     texts = flat(pa.array(column, pa.large_string(), from_pandas=True))
     only = None if texts.null_count else only_value(texts)
@@ -54,7 +57,7 @@ def _packed(name: str, column: pd.Series) -> tuple[pa.Field, pa.Array]:
 
 
 def _unpacked(field: pa.Field, column: pa.ChunkedArray) -> pd.Series:
-    if field.name == "row":
+    if field.name in _NUMBERS:
         return pd.Series(column.to_numpy())
     told = field.metadata or {}
     if _SAME in told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -123,10 +124,14 @@ class Safety:
 
 @dataclass(frozen=True, slots=True)
 class EventsSettings:
-    """The follow-up check. ``wait`` is seconds from storing until a credential without event is pending."""
+    """The follow-up check. ``wait`` is seconds from storing until a credential without event is pending.
+
+    ``recheck``: the age of a check from which on connected growers are checked again; None: never.
+    """
 
     check: bool = True
     wait: float = 60.0
+    recheck: timedelta | None = None
 
 
 DEFAULT_SCHEMA = "bulk_onboard"

@@ -62,6 +62,7 @@ TABLES = {
     "plan",
     "engine.planned",
     "engine.row_choice",
+    "engine.rows_to_check",
 }
 TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
 TABLES |= {"repair", "workbook", "buckets", "engine.left", "cluster.work"}

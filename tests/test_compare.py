@@ -202,7 +202,7 @@ def test_every_row_is_kept_in_order_and_judged_by_itself(
     given_rows: list[tuple[str, str, str]], known: dict[str, Found], if_exists: IfExists
 ) -> None:
     whole = compare(frame(*given_rows), known, if_exists)
-    assert list(whole.columns) == [*manifest.COLUMNS, "keep.name"]
+    assert list(whole.columns) == [*manifest.COLUMNS, manifest.CHECKED, "keep.name"]
     assert whole["row"].tolist() == list(range(2, 2 + len(given_rows)))
     assert whole["keep.name"].tolist() == [f"name of {row[0]}" for row in given_rows]
     alone = [compare(frame(row), known, if_exists).iloc[0] for row in given_rows]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -71,6 +72,7 @@ class Options(BaseModel):
     max_failures: Annotated[s.MaxFailures | None, BeforeValidator(parse.max_failures)] = None
     events: StrictBool = True
     events_wait: Seconds = 60.0
+    recheck: Annotated[timedelta | None, BeforeValidator(parse.age)] = None
     output: Annotated[Path, BeforeValidator(parse.possible_path)] = Path("reports")
     ledger: Annotated[Path | InstanceOf[s.PostgresUrl] | None, BeforeValidator(parse.ledger)] = None
     format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv", "html")
@@ -234,6 +236,10 @@ def _refuse_combinations(options: Options, told: Collection[str]) -> None:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
     if options.cluster and (options.dry_run or options.plan):
         raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
+    if options.recheck and not options.events:
+        raise UsageError("--recheck is a check of events: leave out --no-events")
+    if options.recheck and options.cluster:
+        raise UsageError("--recheck is the work of one process: run without --cluster")
     if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
     if options.create_users and options.cluster:
@@ -292,7 +298,7 @@ def _frozen(
         if_exists=options.if_exists,
         replace_healthy=options.replace_healthy,
         safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
-        events=s.EventsSettings(options.events, options.events_wait),
+        events=s.EventsSettings(options.events, options.events_wait, options.recheck),
         output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
         cluster=options.cluster,
         dry_run=options.dry_run,

@@ -262,6 +262,13 @@ events_wait = click.option(
 events = together(
     click.option("--events/--no-events", default=None, help="Check events after onboarding.  [default: yes]"),
     events_wait,
+    click.option(
+        "--recheck",
+        callback=parsed(parse.age),
+        metavar="AGE",
+        help="Check connected growers again if their last check is older, such as 7d or 36h; from Leaf's list"
+        " of users where that is enough.  [default: never]",
+    ),
 )
 
 place = together(

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -85,6 +86,16 @@ def seconds(value: str | float) -> float:
     if isinstance(value, bool) or not found or found[2] not in _SECONDS:
         raise ValueError(f"{str(value)!r} is not a length of time, such as 30, 30s or 2m")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def age(value: str | timedelta | None) -> timedelta | None:
+    """How long ago: ``7d``, ``36h``, ``90m``."""
+    if value is None or isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(rf"({_NUMBER})\s*([dhm])", str(value).strip().lower())
+    if not found or not 0 < (length := float(found[1])) < 10_000:
+        raise ValueError(f"{str(value)!r} is not an age, such as 7d or 36h")
+    return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[found[2]]: length})
 
 
 def timeout(value: str | float) -> float:

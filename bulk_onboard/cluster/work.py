@@ -18,9 +18,10 @@ from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import provider_named
 from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.rows_to_check import rows_to_check
 from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.surprises import new_growers
-from bulk_onboard.engine.survey import Survey, read_through, rows_to_check
+from bulk_onboard.engine.survey import Survey, read_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, ExitCode, NoRows
 from bulk_onboard.facts import ignore

@@ -38,6 +38,7 @@ from bulk_onboard.policy.health import (
     diagnose,
 )
 from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.recheck import page_is_enough
 from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.threads import in_thread
 
@@ -57,13 +58,14 @@ class Check(NamedTuple):
 
     ``stored_at`` None: long ago, one poll is enough. ``payload``: what the row would store, to compare with.
     ``unless_found``: the row's status if Leaf holds none, with the entry's code if that has one; None if the
-    ledger knows that it did.
+    ledger knows that it did. ``again``: the last check found the grower healthy, but is too old.
     """
 
     entry: Entry
     stored_at: datetime | None = None
     payload: Payload = Payload({})
     unless_found: Status | None = None
+    again: bool = False
 
 
 class Findings(NamedTuple):
@@ -134,6 +136,10 @@ class EventsCheck:
 
         ``under_way`` is called when a request of the row goes out.
         """
+        if check.again and (listed := self._confirmed_by_page(check.entry)):
+            self.journal.settle(listed)
+            self.observer(RowChecked(listed.row, Health.HEALTHY))
+            return
         fresh = self.now() < self._ends(check)
         findings, recorded = await self._poll_until_settled(check, under_way)
         if self.census and findings.answered and not findings.credential and _is_only_listed(check.entry):
@@ -229,6 +235,17 @@ class EventsCheck:
         hint = self.census.hint(check.entry.provider, check.entry.leaf_user_id, check.payload)
         credential = hint.credential if isinstance(hint, Exists) else None
         return credential if credential and credential.status.upper() in GOOD_STATUSES else None
+
+    def _confirmed_by_page(self, entry: Entry) -> Entry | None:
+        """The entry as of now, if Leaf's list of users is enough to check the grower again."""
+        hint = self.census.hint(entry.provider, entry.leaf_user_id, Payload({})) if self.census else None
+        credential = hint.credential if isinstance(hint, Exists) else None
+        if credential is None or not page_is_enough(
+            entry.health, entry.credential_id, credential.id, credential.status
+        ):
+            return None
+        time = to_text(self.now())
+        return entry._replace(credential_status=credential.status, health_checked_at=time)
 
     def _deny(self, entry: Entry) -> None:
         """The row was not asked about, because its grower is listed as connected; but is not."""

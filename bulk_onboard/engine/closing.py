@@ -151,6 +151,7 @@ def _written(
         left_without=left,
         rolled_back=undone.growers if undone else 0,
         rollbacks=undone.run_ids if undone else (),
+        began=to_text(info.started_at),
     )
     last = history.last(ledger, run_no)
     reckoning = _reckoning(ledger, run_no, info, last, again=again)

@@ -28,19 +28,15 @@ from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, Journal, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import canary_of, in_order
+from bulk_onboard.engine.rows_to_check import count_due, rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.survey import (
-    Memory,
-    Survey,
-    rows_to_check,
-    rows_to_do,
-    rows_unknown,
-)
+from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.recheck import due_before
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.settings import PostgresUrl, Settings
 from bulk_onboard.threads import in_thread
@@ -142,10 +138,24 @@ class Phases:
         for rows in in_order(found):
             await self.post(scan, found, rows)
         if self.settings.events.check:
-            began = utc_now()
-            connected = partial(self.connected, every=False, began=began)
-            await self._check(lambda: chain(connected(), rows_planned(scan, found)))
+            began, due = utc_now(), await asyncio.to_thread(self._due)
+            connected = partial(self.connected, every=False, began=began, checked_before=due)
+            phases = await self._with_pages(connected) if due and self.census is None else self
+            await phases._check(lambda: chain(connected(), rows_planned(scan, found)))
             await self._mend(scan, found)
+
+    def _due(self) -> datetime | None:
+        """The time before which a check of a connected grower is too old; None if the settings name none."""
+        age, now = self.settings.events.recheck, utc_now()
+        if age is None or self.stop.draining:
+            return None
+        return due_before(now, age, count_due(self.memory, self.run_no, now - age))
+
+    async def _with_pages(self, connected: Callable[[], Iterator[Check]]) -> Phases:
+        """The same with Leaf's list of users, where that is cheaper than to check each grower again."""
+        again = (check for check in connected() if check.again)
+        growers = await asyncio.to_thread(growers_checked, again)
+        return replace(self, census=await self._census(growers))
 
     async def check_new(self, only: Sequence[int] | None = None) -> None:
         """Check what this run connected, or ``only`` these rows of it, and what was not well before."""
@@ -248,10 +258,23 @@ class Phases:
         return starts_of(self.settings.pace.rate, self.in_flight, self.connections)
 
     def connected(
-        self, *, every: bool, only: Sequence[int] | None = None, began: datetime | None = None
+        self,
+        *,
+        every: bool,
+        only: Sequence[int] | None = None,
+        began: datetime | None = None,
+        checked_before: datetime | None = None,
     ) -> Iterator[Check]:
-        """The connected rows, as `rows_to_check` tells."""
-        return rows_to_check(self.memory, self.run_no, self.provider, every=every, only=only, began=began)
+        """The connected rows, as `rows_to_check` has them."""
+        return rows_to_check(
+            self.memory,
+            self.run_no,
+            self.provider,
+            every=every,
+            only=only,
+            began=began,
+            checked_before=checked_before,
+        )
 
     async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
         if total is None:

@@ -12,8 +12,9 @@ from bulk_onboard import manifest
 from bulk_onboard.ascending import lines_of
 from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.onboard import Guide
+from bulk_onboard.engine.rows_to_check import rows_unknown
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Memory, Survey, rows_unknown
+from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Log, Recorded, Row, Status, Verdict

@@ -289,8 +289,8 @@ class _Run:
     def has_questions(self, found: Survey) -> bool:
         """Whether there is anything to ask Leaf."""
         settings = self._settings
-        unwell = settings.events.check and found.unwell
-        return bool(len(found.wanted) or unwell or settings.dry_run or settings.plan)
+        checks = settings.events.check and (found.unwell or settings.events.recheck)
+        return bool(len(found.wanted) or checks or settings.dry_run or settings.plan)
 
     def _about(self, to_do: int) -> About:
         info = self._info

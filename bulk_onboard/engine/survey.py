@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -16,17 +14,16 @@ from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.compare import Compared, Keys, NewTokens, compare, rows_with_tokens_of_others
 from bulk_onboard.engine.ahead import ahead
-from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.row_choice import attempted_before
 from bulk_onboard.engine.scan import Checked, Scan
-from bulk_onboard.entry import OTHERS, Entry
+from bulk_onboard.entry import Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
 from bulk_onboard.growers import Growers
 from bulk_onboard.mixed import compare_each
 from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.policy.stop_rules import EarlierAttempt
-from bulk_onboard.stamp import from_text, to_text
+from bulk_onboard.stamp import from_text
 from bulk_onboard.validation.columns import PROVIDER
 
 # A warning about rows.
@@ -213,53 +210,6 @@ def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
         yield replace(row, open_intent=intent, stored_as=stored) if intent or stored else row
 
 
-def rows_to_check(
-    memory: Memory,
-    run_no: int,
-    provider: str,
-    *,
-    every: bool,
-    only: Iterable[int] | None = None,
-    began: datetime | None = None,
-) -> Iterator[Check]:
-    """The connected rows of a run, in input order.
-
-    Of rows that were done before this run only those whose last check was not good, or that a run which
-    was cut short never checked, unless ``every``. For the latter the wait counts from ``began``.
-    ``provider`` is that of rows which the run's blocks tell none of.
-    """
-    wanted = None if only is None else frozenset(only)
-    for first_row, last_row, data in memory.blocks(run_no):
-        entries = {entry.row: entry for entry in memory.entries(run_no, first_row, last_row)}
-        checks = [_check(entry) for entry in entries.values() if _is_open(entry, every)]
-        checks += [
-            Check(entry, None if entry.health else began)
-            for entry in _done_before(manifest.unpack(data), provider, every)
-            if entry.row not in entries
-        ]
-        checks.sort(key=lambda check: check.entry.row)
-        yield from (c for c in checks if wanted is None or c.entry.row in wanted)
-
-
-def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
-    """The rows to do, to be looked at only. What an open intent says of a row must outlive a look in vain."""
-    for row in scan.rows(found.wanted):
-        intent = found.intents.get(row.number)
-        status = Status.UNRESOLVED if intent else Status.NOT_ATTEMPTED
-        entry = Entry(
-            row.number,
-            status.value,
-            row.leaf_user_id,
-            row.fingerprint if intent is None or intent.same else "",
-            intended_at=to_text(intent.at if intent else None),
-            deleting=intent.deleting if intent else "",
-            deleting_created=intent.deleting_created if intent else "",
-            app=intent.app if intent else 0,
-            provider=row.provider,
-        )
-        yield Check(entry, payload=row.payload, unless_found=status)
-
-
 def _add(sums: Sums, table: pd.DataFrame) -> None:
     sums.rows += len(table)
     statuses = {str(status): int(n) for status, n in table["status"].value_counts().items()}
@@ -356,38 +306,4 @@ def _summed_up(sums: Sums, findings: pd.DataFrame) -> Survey:
         unwell=sums.unwell,
         earlier=sums.earlier,
         tokens_of_others=sums.tokens_of_others,
-    )
-
-
-def _is_open(entry: Entry, every: bool) -> bool:
-    connected = entry.status in {Status.CREATED.value, Status.EXISTING.value}
-    # Of no grower: what a plan leaves out.
-    connected = connected and entry.code not in NOT_AS_ASKED
-    return connected and bool(entry.leaf_user_id) and (every or entry.health in {"", Health.PENDING.value})
-
-
-def _check(entry: Entry) -> Check:
-    return Check(
-        entry, stored_at=from_text(entry.finished_at) if entry.status == Status.CREATED.value else None
-    )
-
-
-def _done_before(table: pd.DataFrame, provider: str, every: bool) -> list[Entry]:
-    done = table["status"] == Status.EXISTING.value
-    if not every:
-        done &= table["health"] != Health.HEALTHY.value
-    done &= ~table["code"].isin(NOT_AS_ASKED)
-    names = ["row", "status", "leafUserId", "fingerprint", "code", "message", "health", "credentialId", "app"]
-    lines = zip(*(table.loc[done, name].tolist() for name in names), strict=True)
-    goes = table.loc[done, PROVIDER] if PROVIDER in table else repeat(provider)
-    return [_entry(*line)._replace(provider=name) for line, name in zip(lines, goes, strict=False)]
-
-
-def _entry(row: int, status: str, leaf_user_id: str, fingerprint: str, code: str, *more: str) -> Entry:
-    """An entry for a row that was done before; ``more``: message, health, credential's id and application."""
-    message, health, held, app = more
-    # Leaf holds other secrets than the file, or may: the ledger must not take the one for the other.
-    known = {"token-changed": OTHERS, "already-connected": ""}.get(code, fingerprint)
-    return Entry(
-        row, status, leaf_user_id, known, code, message, health=health, credential_id=held, app=int(app)
     )

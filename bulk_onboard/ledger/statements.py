@@ -61,7 +61,7 @@ def states(scope: int) -> str:
         THEN {State.TOKEN_CHANGED}
         WHEN code = 'credentials-gone' THEN {State.GONE}
         ELSE {State.DONE} END AS state,
-    health, credential_id"""
+    health, credential_id, health_checked_at"""
 
 
 def _rejected_unsent(table: str) -> str:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from bulk_onboard.concerns import RUNS, SINCE
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.entry import Entry
-from bulk_onboard.manifest import KEPT_PREFIX
+from bulk_onboard.growers import time_texts
+from bulk_onboard.manifest import CHECKED, KEPT_PREFIX
 from bulk_onboard.model import Status
 from bulk_onboard.texts import flat, only_value, repeated
 
@@ -79,7 +80,7 @@ def merge(manifest: pd.DataFrame, entries: Sequence[tuple[Any, ...]], provider: 
         # How old a failure is, is not known from one run alone: `concerns` fills these in.
         SINCE: repeated("", len(manifest)),
         RUNS: page.unknown(),
-        "healthCheckedAt": page.text(page.said("health_checked_at")),
+        "healthCheckedAt": page.checked(page.said("health_checked_at")),
     }
     return pd.DataFrame(
         {name: _series(column) for name, column in columns.items()} | _kept(manifest), copy=False
@@ -116,6 +117,14 @@ class _Page:
         """A column of the manifest, where an entry does not say otherwise."""
         known = self.read(name)
         return pc.coalesce(self._taken(said, pa.large_string()), known) if self._said else known
+
+    def checked(self, said: Sequence[str]) -> pa.Array:
+        """When the health was checked, in this run or before."""
+        if CHECKED not in self._manifest:
+            return self.text(said)
+        known = self._manifest[CHECKED].to_numpy(np.int64)
+        before = time_texts(known) if known.any() else repeated("", len(known))
+        return pc.coalesce(self._taken(said, pa.large_string()), before) if self._said else before
 
     def status(self) -> pa.Array:
         """Every row has one: an intent without outcome is unresolved, a row never begun not attempted."""

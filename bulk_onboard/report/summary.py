@@ -40,6 +40,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "providers": {name: dict(counts) for name, counts in tally.providers.items()},
         "environment": dict(info.environments),
         "users": {origin.value: (users or {}).get(origin, 0) for origin in Origin},
+        "earlierChecks": {"count": tally.checked_earlier, "oldest": tally.oldest_check or None},
         "waiting": [
             {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
             for cause in tally.waiting_for
@@ -127,7 +128,7 @@ def _verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
         return _foretold(tally)
     match code:
         case ExitCode.OK:
-            return _all_well(tally) + _rotated(tally)
+            return _all_well(tally) + _as_of(tally) + _rotated(tally)
         case ExitCode.BUG:
             return (
                 f"This is a bug in bulk-onboard: {info.rows:,} rows were read, but the report counts"
@@ -136,7 +137,7 @@ def _verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
         case ExitCode.INTERRUPTED:
             return f"Interrupted: {_so_far(tally)}.{_rotated(tally)}"
         case ExitCode.ATTENTION:
-            return f"{_so_far(tally)}, {_attention(tally)}.{_rotated(tally)}"
+            return f"{_so_far(tally)}, {_attention(tally)}.{_as_of(tally)}{_rotated(tally)}"
         case _:
             return f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. {_so_far(tally)}."
 
@@ -150,6 +151,16 @@ def _all_well(tally: Tally) -> str:
     if total == 1:
         return f"The one grower is connected.{more}"
     return f"All {total:,} growers are connected.{more}"
+
+
+def _as_of(tally: Tally) -> str:
+    """What this run did not check itself."""
+    if not tally.checked_earlier:
+        return ""
+    was = "was" if tally.checked_earlier == 1 else "were"
+    return (
+        f" {growers(tally.checked_earlier)} {was} last checked by earlier runs, since {tally.oldest_check}."
+    )
 
 
 def _rotated(tally: Tally) -> str:

@@ -38,6 +38,8 @@ class _Group:
 class Tally:
     """Counts pages as they go by; none is kept. ``planned``: the run carried out a plan.
 
+    ``began``: when the run did; ``checked_earlier``: how many rows have the health that an earlier check
+    found, and ``oldest_check``: the time of the oldest of these checks.
     ``left_without``: growers, of whatever file, that an interrupted replacement left without credentials.
     ``rolled_back``: growers of the run whose credentials rollbacks have deleted, ``rollbacks`` their run ids.
     """
@@ -49,9 +51,12 @@ class Tally:
         left_without: Sequence[LeftGrower] = (),
         rolled_back: int = 0,
         rollbacks: Sequence[str] = (),
+        began: str = "",
     ) -> None:
         self.left_without = left_without
         self.rolled_back, self.rollbacks = rolled_back, rollbacks
+        self._began = began
+        self.checked_earlier, self.oldest_check = 0, ""
         self.rows = 0
         self._planned = planned
         self.off_plan: Counter[str] = Counter()
@@ -76,6 +81,8 @@ class Tally:
         self._count_providers(page, statuses)
         healths = _counted(page["health"])
         self._healths.update(healths)
+        if self._began and healths:
+            self._count_earlier_checks(page)
         if self._planned:
             self.off_plan.update(_counted(page["code"][page["code"].isin(OFF_PLAN)]))
         noted = page["code"].isin(NOTED)
@@ -105,6 +112,13 @@ class Tally:
         before = len(self._invalid)
         self._invalid.update(named.itertuples(index=False, name=None))
         self._invalid_again += len(named) - (len(self._invalid) - before)
+
+    def _count_earlier_checks(self, page: pd.DataFrame) -> None:
+        times = pa.array(page["healthCheckedAt"], pa.large_string())
+        earlier = times.filter(pc.and_(pc.less(times, self._began), pc.not_equal(times, "")))
+        if count := len(earlier):
+            self.checked_earlier += count
+            self.oldest_check = min(filter(None, (self.oldest_check, pc.min(earlier).as_py())))
 
     def _count_providers(self, page: pd.DataFrame, statuses: Mapping[str, int]) -> None:
         names = page["provider"]

@@ -15,8 +15,9 @@ from warp import BEGINNING
 
 from bulk_onboard import manifest
 from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Reading, Scan
-from bulk_onboard.engine.survey import Survey, rows_to_check, rows_to_do, rows_unknown, survey
+from bulk_onboard.engine.survey import Survey, rows_to_do, survey
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.facts import RunInfo, ignore

@@ -44,6 +44,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "rows": 2,
         "counts": dict(tally.counts),
         "health": {"healthy": 1, "unhealthy": 0, "pending": 0},
+        "earlierChecks": {"count": 0, "oldest": None},
         "waiting": [],
         "causes": [{"status": "failed", "code": "", "count": 1, "rows": [3], "message": ""}],
         "leftWithout": [],
@@ -77,6 +78,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "providers",
         "environment",
         "users",
+        "earlierChecks",
         "waiting",
     ]
     assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
