@@ -394,9 +394,5 @@ class _Led:
         for scope in self._scopes.values():
             await in_thread(partial(self._ledger.remember, scope))
         await in_thread(self._ledger.prune)
-        return await in_thread(self._written)
-
-    def _written(self) -> RunResult:
-        ledger, output = self._ledger, self._settings.output
-        fail_on = self._settings.fail_on
-        return write(ledger, self._run_no, self._info, output, content=self._content, fail_on=fail_on)
+        run = (self._ledger, self._run_no, self._info, self._settings.output)
+        return await in_thread(partial(write, *run, content=self._content, fail_on=self._settings.fail_on))
