@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.onboard import utc_now
@@ -19,6 +19,7 @@ from bulk_onboard.facts import Observer, RowChecked
 from bulk_onboard.model import (
     NOT_AS_ASKED,
     Absent,
+    Answer,
     Credential,
     Echo,
     Event,
@@ -71,15 +72,20 @@ class Check(NamedTuple):
 class Findings(NamedTuple):
     """What one poll found. ``credential`` None: Leaf holds none. ``answered`` False: Leaf did not answer.
 
-    ``has_log`` False: Leaf keeps no event log for these credentials.
+    ``has_log`` False: Leaf keeps no event log for these credentials. ``log``, ``shown``: the replies to the
+    request for events and to the one for the credentials; None if there was no such request.
     """
 
     credential: Credential | None
     event: Event | None
     answered: bool = True
     has_log: bool = True
+    log: Answer[Any] | None = None
+    shown: Answer[Any] | None = None
 
 
+# Codes that come from the event log, not from the credentials.
+_OF_LOG = frozenset({"no-event-yet", "no-events", "provider-refused"})
 _UNANSWERED = Findings(None, None, answered=False)
 # Saves the second request of a poll while the first says that it is too early.
 _NO_EVENT_YET = Findings(Credential("", "", None, Echo.UNKNOWN), None)
@@ -206,27 +212,29 @@ class EventsCheck:
     async def _poll(self, check: Check, under_way: Sent, *, final: bool) -> Findings:
         provider, leaf_user_id = check.entry.provider, check.entry.leaf_user_id
         leaf = self.leaf.of(provider)
-        verdict = (await leaf.events(leaf_user_id, under_way)).verdict
+        log = await leaf.events(leaf_user_id, under_way)
+        verdict = log.verdict
         if not isinstance(verdict, Events | Absent):
-            return _UNANSWERED
+            return _UNANSWERED._replace(log=log)
         event = verdict.latest if isinstance(verdict, Events) else None
         if isinstance(verdict, Events):
             self.logs.seen(provider)
         lacking = isinstance(verdict, Absent) and self.logs.lacks(provider, ENOUGH)
         if event is None and not final and not lacking:
-            return _NO_EVENT_YET
+            return _NO_EVENT_YET._replace(log=log)
         if event is not None and (listed := self._listed(check)):
-            return Findings(listed, event)
-        held = (await leaf.ask(leaf_user_id, check.payload)).verdict
-        match held:
+            return Findings(listed, event, log=log)
+        shown = await leaf.ask(leaf_user_id, check.payload)
+        match shown.verdict:
             case Exists(credential):
                 if isinstance(verdict, Absent):
                     self.logs.missing(provider)
-                return Findings(credential, event, has_log=not self.logs.lacks(provider))
+                has_log = not self.logs.lacks(provider)
+                return Findings(credential, event, has_log=has_log, log=log, shown=shown)
             case Absent(usual=True):
-                return Findings(None, None)
+                return Findings(None, None, log=log, shown=shown)
             case _:
-                return _UNANSWERED
+                return _UNANSWERED._replace(log=log, shown=shown)
 
     def _listed(self, check: Check) -> Credential | None:
         """The credentials as listed, where that is enough: they are good, and no POST is unsettled."""
@@ -275,9 +283,10 @@ def _amended(
     """``fresh``: a reply confirmed these credentials so lately that a GET may lag behind it."""
     entry = check.entry
     if not findings.answered:
-        return _unanswered(entry, recorded), None
+        return _described_by(_unanswered(entry, recorded), findings.shown or findings.log), None
     if fresh and findings.credential is None:
-        return _with(entry, NOT_SHOWN_YET, None, None), NOT_SHOWN_YET.health
+        pending = _with(entry, NOT_SHOWN_YET, None, None)
+        return _described_by(pending, findings.shown), NOT_SHOWN_YET.health
     if check.unless_found is not None:
         if findings.credential is None:
             code = entry.code or "not-connected"
@@ -295,7 +304,18 @@ def _amended(
     checked = entry._replace(health_checked_at=to_text(now))
     if fresh:
         checked = _with_created_time(checked, findings.credential)
-    return _with(checked, diagnosis, findings.credential, event), diagnosis.health
+    amended = _with(checked, diagnosis, findings.credential, event)
+    if amended.code == diagnosis.code and diagnosis.code:
+        of_log = diagnosis.code in _OF_LOG or findings.shown is None
+        amended = _described_by(amended, findings.log if of_log else findings.shown)
+    return amended, diagnosis.health
+
+
+def _described_by(entry: Entry, reply: Answer[Any] | None) -> Entry:
+    """The entry with the status and the time of the reply that its code and message come from."""
+    if reply is None:
+        return entry
+    return entry._replace(http_status=reply.http_status, latency_ms=round(reply.seconds * 1000, 1))
 
 
 def _with_created_time(entry: Entry, shown: Credential | None) -> Entry:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeGuard, assert_never
 
 from bulk_onboard.engine.ports import Connection, Journal, Keeper
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.row_replies import RowReplies
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.errors import LeafUnavailable, LoginRefused
@@ -126,7 +127,7 @@ class _Life:
         self._evidence: Evidence | None = None
         self._started_at = to_text(shared.now())
         self._intended_at = to_text(row.open_intent.at) if row.open_intent else ""
-        self._last: Answer[Verdict] | Answer[LogVerdict] | None = None
+        self._replies = RowReplies()
         self._begun = shared.guide.begin(row, shared.policy)
         begun = self._begun if isinstance(self._begun, Next) else start(row, shared.policy)
         self._progress = begun.progress
@@ -144,7 +145,7 @@ class _Life:
             finish = self._unfinished("leaf-unavailable")
             raise
         except asyncio.CancelledError:
-            if self._last or self._progress.posted:
+            if self._replies.latest or self._progress.posted:
                 finish = self._unfinished("interrupted")
             raise
         finally:
@@ -194,7 +195,8 @@ class _Life:
         """Do what is next, and decide what then; ``began``: when the row's first request was due."""
         if self._progress.action is Action.DELETE and self._shared.stop.draining:
             return stopped(self._progress, "interrupted")
-        answer = self._last = await self._act()
+        answer = await self._act()
+        self._replies.add(answer)
         self._tell_trouble(answer.verdict)
         moment = Moment(self._clock() - began, self._shared.draw())
         step = decide(self._progress, answer.verdict, self._shared.policy, moment)
@@ -213,7 +215,7 @@ class _Life:
 
     async def _ask(self) -> Answer[Verdict]:
         row = self._row
-        under_way = self._last is not None or row.open_intent is not None
+        under_way = self._replies.latest is not None or row.open_intent is not None
         answer = await self._leaf.ask(row.leaf_user_id, row.payload, self._is_asked, urgent=under_way)
         self._evidence = Evidence(self._asked_at, self._clock())
         return answer._replace(verdict=as_recorded(answer.verdict, row))
@@ -306,7 +308,8 @@ class _Life:
         return progress.old if under_way or progress.gone is not Gone.NO else None
 
     def _settle(self, finish: Finish) -> None:
-        answer, credential, row = self._last, finish.credential, self._row
+        credential, row = finish.credential, self._row
+        answer = self._replies.deciding(finish.code, finish.message)
         deleted = self._deleted(finish)
         entry = Entry(
             row=row.number,

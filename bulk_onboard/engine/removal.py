@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Connection, Journal, Keeper
+from bulk_onboard.engine.row_replies import RowReplies
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LeafUnavailable, LoginRefused
@@ -61,7 +62,7 @@ class _Life:
         self._asked_at = 0.0
         self._evidence: Evidence | None = None
         self._started_at = to_text(shared.now())
-        self._last: Answer[Verdict] | Answer[LogVerdict] | None = None
+        self._replies = RowReplies()
 
     async def live(self) -> None:
         """Until there is an end, also when interrupted or when our login is refused."""
@@ -75,7 +76,7 @@ class _Life:
             self._settle(self._unfinished("leaf-unavailable"))
             raise
         except asyncio.CancelledError:
-            if self._last or self._progress.deletes:
+            if self._replies.latest or self._progress.deletes:
                 self._settle(self._unfinished("interrupted"))
             raise
         if end:
@@ -103,7 +104,8 @@ class _Life:
         shared = self._shared
         if self._progress.action is Action.DELETE and shared.stop.draining:
             return stopped(self._progress, "interrupted")
-        answer = self._last = await self._act()
+        answer = await self._act()
+        self._replies.add(answer)
         if isinstance(answer.verdict, Transient):
             shared.observer(
                 Trouble(f"Leaf cannot be reached: {answer.verdict.message or answer.verdict.code}")
@@ -121,7 +123,7 @@ class _Life:
                 return await self._ask()
 
     async def _ask(self) -> Answer[Verdict]:
-        again = self._last is not None
+        again = self._replies.latest is not None
         answer = await self._leaf.ask(self._removal.leaf_user_id, Payload({}), self._is_asked, urgent=again)
         self._evidence = Evidence(self._asked_at, self._clock())
         return answer
@@ -183,7 +185,7 @@ class _Life:
         )
 
     def _settle(self, end: Ended) -> None:
-        answer = self._last
+        answer = self._replies.deciding(end.code, end.message)
         entry = self._entry(end.status)._replace(
             code=end.code,
             message=end.message,

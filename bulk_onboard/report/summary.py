@@ -33,7 +33,6 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "counts": dict(tally.counts),
         "health": dict(tally.health),
         "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*tally.causes, *tally.notes)],
-        "leftWithout": [each._asdict() for each in tally.left_without],
         **sent(info),
         "exitCode": int(exit_code(tally, info)),
         "stopReason": info.stop_reason,
@@ -41,6 +40,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "environment": dict(info.environments),
         "users": {origin.value: (users or {}).get(origin, 0) for origin in Origin},
         "earlierChecks": {"count": tally.checked_earlier, "oldest": tally.oldest_check or None},
+        "leftWithout": [each._asdict() for each in tally.left_without],
         "waiting": [
             {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
             for cause in tally.waiting_for

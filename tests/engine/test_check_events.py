@@ -81,6 +81,16 @@ class Looking:
         )
 
 
+def test_what_a_check_says_is_recorded_with_the_reply_that_says_it() -> None:
+    stored = CREATED._replace(http_status=201, latency_ms=7.0)
+    assert Looking(FakeLeaf(held=TOKEN, latest=GOOD)).run(Check(stored, BEGINNING)).http_status == 201
+    silent = Looking(FakeLeaf(held=TOKEN, has_log=False)).run(Check(stored, BEGINNING))
+    assert (silent.code, silent.http_status) == ("no-events", 404)
+    refused = Looking(FakeLeaf(held=TOKEN, latest=BAD)).run(Check(stored, BEGINNING))
+    assert (refused.code, refused.http_status) == ("provider-refused", 200)
+    assert refused.latency_ms != 7.0
+
+
 def test_a_good_event_makes_a_row_healthy_and_is_put_down() -> None:
     looking = Looking().at(0, latest=GOOD)
     entry = looking.run()

@@ -14,10 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.engine.row_replies import RowReplies
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.facts import RowFinished, Trouble
-from bulk_onboard.model import IfExists, Intent, Row, Status
+from bulk_onboard.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
 from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
 from bulk_onboard.stamp import to_text
 from engine.support import Life
@@ -93,6 +94,39 @@ def test_an_outcome_says_when_how_often_and_with_what_answer() -> None:
     assert (end.http_status, end.attempts, end.credential_id, end.credential_status) == (201, 2, "c-2", "OK")
     assert (end.started_at, end.latency_ms) == ("2026-11-23T12:00:00.000Z", 50.0)
     assert end.started_at < end.intended_at < end.finished_at
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "http_status"),
+    [
+        (lambda: leaf(F.REFUSED), "leaf:no", 400),
+        (lambda: leaf(*[F.LOST_BEFORE] * 9), "no-answer", None),
+        (lambda: leaf(F.LOST_AFTER), "settled-by-asking", 200),
+    ],
+)
+def test_code_and_http_status_are_of_the_same_reply(
+    make: Callable[[], FakeLeaf], code: str, http_status: int | None
+) -> None:
+    end = Life(make()).run()
+    assert (end.code, end.http_status) == (code, http_status)
+    assert (end.latency_ms is None) is (http_status is None)
+
+
+def test_the_reply_of_an_outcome_is_the_one_with_its_code() -> None:
+    replies = RowReplies()
+    refused, absent, down = (
+        Answer(Refused("taken"), 409),
+        Answer(Absent(), 200),
+        Answer(Transient("down"), 503),
+    )
+    for reply in (refused, absent, down):
+        replies.add(reply)
+    assert replies.deciding("taken", "") is refused
+    assert replies.deciding("down", "") is down
+    assert replies.deciding("", "") is down
+    assert replies.deciding("interrupted", "") is None
+    assert replies.deciding("left-without-credentials", "taken: a message") is refused
+    assert replies.deciding("left-without-credentials", "interrupted") is None
 
 
 def test_credentials_are_recorded_with_their_id_and_created_time() -> None:

@@ -22,7 +22,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 SUMMARY_KEYS = [
     "runId", "provider", "input", "rows", "counts", "health", "causes", "requests", "rate",
     "startedAt", "finishedAt", "seconds", "exitCode", "stopReason", "providers", "environment",
-    "users",
+    "users", "earlierChecks", "leftWithout", "waiting",
 ]  # fmt: skip
 
 

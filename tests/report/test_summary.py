@@ -67,7 +67,6 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "counts",
         "health",
         "causes",
-        "leftWithout",
         "requests",
         "rate",
         "startedAt",
@@ -79,6 +78,7 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "environment",
         "users",
         "earlierChecks",
+        "leftWithout",
         "waiting",
     ]
     assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
