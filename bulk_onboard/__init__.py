@@ -6,7 +6,7 @@
 The map of the package. A file at the top is pure (no I/O, no await, no clock); a folder touches the world;
 ``engine/`` is where the two meet.
 
-    model errors settings facts entry         the vocabulary
+    model errors facts entry                  the vocabulary
     domain/        providers and result codes as data
     mixed                                     rows of several providers in one file
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
@@ -29,7 +29,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     report/        results, summary
     notify/        messages and pings about how a run ended
     workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
-    cli/           options and settings in, exit code out
+    settings/      frozen settings, and where they come from
+    cli/           options in, exit code out
     sandbox/       an imitation of Leaf, with faults
     api            the functions of the library
 

@@ -100,8 +100,8 @@ async def onboard(
     LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early does not
     raise: it has an exit code. ``notify``, ``ping`` and ``metrics`` do what the command's options do.
     """
-    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine import run  # noqa: PLC0415
+    from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
 
     if not callable(observer):
@@ -128,10 +128,10 @@ async def check_events(
 
     ``where`` is a run's id, its folder, a file or a DataFrame; all else is as for `onboard`.
     """
-    from bulk_onboard.cli.asked import require  # noqa: PLC0415
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
     from bulk_onboard.read import open_source  # noqa: PLC0415
+    from bulk_onboard.settings.requirements import require  # noqa: PLC0415
 
     if not callable(observer):
         raise UsageError("observer is not a function")
@@ -195,7 +195,7 @@ def _settings(
     *,
     offline: bool = False,
 ) -> Settings:
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     _require_types(login, app)
     settings = load({"provider": provider, **options}, offline=offline, is_command_line=False)

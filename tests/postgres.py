@@ -77,8 +77,7 @@ class Server:
 
     def place(self, schema: str = "") -> PostgresUrl:
         """The same as the settings have it."""
-        from bulk_onboard.cli import parse
-        from bulk_onboard.settings import PostgresUrl
+        from bulk_onboard.settings import PostgresUrl, parse
 
         found = parse.ledger(self.url(schema))
         assert isinstance(found, PostgresUrl)

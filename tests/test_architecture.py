@@ -13,7 +13,7 @@ import bulk_onboard
 
 ROOT = Path(bulk_onboard.__file__).parent
 # What everything may import. They import each other in the order of their layers only.
-INNER = {"", "domain", "policy", "validation"}
+INNER = {"", "domain", "policy", "settings", "validation"}
 EDGES = {"read", "readers", "reports", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workbook"}
 # The composition root wires: nothing else of the engine knows the edges.
 WIRING = {
@@ -30,7 +30,7 @@ WIRING = {
 CLUSTER_VALUES = {
     "cluster": {"", "domain"},
     "cluster.talk": {"", "domain"},
-    "cluster.marks": {"", "domain"},
+    "cluster.marks": {"", "domain", "settings"},
     "cluster.job": {"", "domain", "read"},
 }
 # A second door beside the command line: the package as a library.
@@ -98,7 +98,7 @@ CONFINED = {
     "aiohttp": {"leaf", "sandbox", "notify", "read.remote", "readers"},
     "apprise": {"notify"},
     "fsspec": {"read", "readers"},
-    "keyring": {"cli"},
+    "keyring": {"settings"},
     "sqlalchemy": {"ledger"},
     "dask": {"cluster"},
     "distributed": {"cluster"},
@@ -106,8 +106,8 @@ CONFINED = {
     "click": {"cli"},
     "jinja2": {"report", "reports"},
     "tqdm": {"cli"},
-    "pydantic": {"cli"},
-    "pydantic_settings": {"cli"},
+    "pydantic": {"settings"},
+    "pydantic_settings": {"settings"},
     "aiolimiter": {"pace"},
     "xlrd": {"readers"},
     "openpyxl": {"readers", "workbook"},
@@ -169,7 +169,7 @@ def place(module: str) -> str:
 def _allowed(module: str) -> set[str] | None:
     """The folders a module may import from; None: from anywhere."""
     match place(module):
-        case "" | "policy" | "validation":
+        case "" | "policy" | "settings" | "validation":
             return None if module == LIBRARY else INNER
         case "domain":
             return {"", "domain"}
@@ -197,6 +197,10 @@ def test_a_module_imports_only_from_where_it_may() -> None:
         if place(name) not in allowed
     ]
     assert not wrong
+
+
+def test_the_library_does_without_the_command_line() -> None:
+    assert not [name for name in ours(LIBRARY) if place(name) == "cli"]
 
 
 def test_the_vocabulary_and_the_errors_import_nothing_of_ours() -> None:

@@ -81,7 +81,7 @@ def _described(parts: Parts, settings: Settings, providers: Sequence[Provider]) 
 
 def _providers(parts: Parts, settings: Settings) -> list[Provider]:
     """Those that rows go to. Raises as `reading_with_settings`, for each file."""
-    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
+    from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.read.parts import open_part  # noqa: PLC0415
 
     found: set[str] = set()

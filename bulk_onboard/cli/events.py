@@ -50,7 +50,7 @@ def command(
 
     RUN_OR_FILE is a run's id, its folder, or a file of growers; - is CSV on standard input.
     """
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
     return check(run_or_file, load(given, config, warn=warner(showing)), showing)
@@ -60,9 +60,9 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
     """Check a run's growers, or a file's."""
 
     def checked(showing: Showing) -> RunResult:
-        from bulk_onboard.cli.asked import require  # noqa: PLC0415
         from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
         from bulk_onboard.engine.run import check_events  # noqa: PLC0415
+        from bulk_onboard.settings.requirements import require  # noqa: PLC0415
 
         run_id = run_named(run_or_file)
         require(settings)

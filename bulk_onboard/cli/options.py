@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from bulk_onboard.cli import parse, suggest
-from bulk_onboard.cli.ledger_url import holds_password
+from bulk_onboard.cli import suggest
 from bulk_onboard.model import IfExists
-from bulk_onboard.settings import FailOn, LedgerPlace, NotifyWhen, PostgresUrl
+from bulk_onboard.settings import FailOn, LedgerPlace, NotifyWhen, PostgresUrl, parse
+from bulk_onboard.settings.ledger_url import holds_password
 
 F = TypeVar("F", bound=Callable[..., Any])
 

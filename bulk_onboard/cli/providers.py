@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from bulk_onboard.cli import config_file, options, parse, suggest
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.domain.providers import Field, Provider, Providers
+from bulk_onboard.settings import config_file, parse
 
 LINE = 80  # columns
 _EPILOG = """\b

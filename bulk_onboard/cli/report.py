@@ -27,8 +27,8 @@ def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -
 
     The exit code is that of the run.
     """
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     settings = load(given, config, offline=True)
     run_id = run_named(run) if run else None

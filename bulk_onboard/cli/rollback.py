@@ -66,9 +66,9 @@ def command(
 
     RUN is a run's id or its folder. The events of what is deleted are kept in the folder of the rollback.
     """
-    from bulk_onboard.cli.asked import require  # noqa: PLC0415
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
+    from bulk_onboard.settings.requirements import require  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
     settings = load(given, config, warn=warner(showing))

@@ -74,7 +74,7 @@ def command(
     az://), a folder of such files or a pattern in quotes ('exports/*.csv'); - is CSV on standard input.
     Running the same command again is always safe, and does only what is left.
     """
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
     settings = load(given, config, warn=warner(showing)).of_rows_to_do
@@ -114,7 +114,7 @@ def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, sho
 
 def confirmation(settings: Settings) -> Callable[[About], bool] | None:
     """Return what asks a person before the first write to a real Leaf, None if nobody is to be asked."""
-    from bulk_onboard.cli.parse import is_this_machine  # noqa: PLC0415
+    from bulk_onboard.settings.parse import is_this_machine  # noqa: PLC0415
 
     host = urlsplit(settings.leaf.base_url).hostname or ""
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
@@ -134,7 +134,7 @@ def _agrees(about: About) -> bool:
 def _onboarded(
     file: str, settings: Settings, showing: Showing, *, confirm: Callable[[About], bool] | None = None
 ) -> RunResult:
-    from bulk_onboard.cli.asked import reading_with_settings  # noqa: PLC0415
+    from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine.run import onboard  # noqa: PLC0415
 
     with opened(file, settings.input) as source:

@@ -39,8 +39,8 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
 
     Works while a run is under way.
     """
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     settings = load(given, config, offline=True)
     require_ledger(settings)

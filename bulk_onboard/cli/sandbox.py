@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulk_onboard.cli import options, parse
+from bulk_onboard.cli import options
+from bulk_onboard.settings import parse
 
 if TYPE_CHECKING:
     from bulk_onboard.sandbox import Behaviour, Sandbox
@@ -132,8 +133,8 @@ def command(
     from contextlib import suppress  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
 
-    from bulk_onboard.cli.config_file import read  # noqa: PLC0415
     from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415
+    from bulk_onboard.settings.config_file import read  # noqa: PLC0415
 
     providers = read(config, None).providers
     limit = {} if rate_limit is None else {"rate_limit": str(rate_limit)}

@@ -62,8 +62,8 @@ def command(
     In place of LEAF_USER_ID, a value of a kept column (--keep) names a grower too, such as a name or an email
     address, or use --row. Only the ledger is asked, not Leaf. Works while a run is under way.
     """
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     if (grower is None) == (row is None) or (run is not None and row is None):
         raise UsageError("name one grower: by its LEAF_USER_ID, by a value of a kept column, or with --row N")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from bulk_onboard.cli import config_file, options, parse, suggest
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import say
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.errors import UsageError
+from bulk_onboard.settings import config_file, parse
 from bulk_onboard.template import template_columns
 
 _EPILOG = """\b

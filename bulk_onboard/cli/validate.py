@@ -81,7 +81,7 @@ def command(
     is not; other files become a new workbook. --fix changes nothing that would have to be guessed. Both
     hold the secrets of FILE; FILE itself is never written to.
     """
-    from bulk_onboard.cli.config import load  # noqa: PLC0415
+    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     return check(file, load(given, config, offline=True), Wanted(annotate, fix), as_json=as_json)
 

@@ -160,7 +160,7 @@ class Station:
         self._renewing = asyncio.create_task(self._renew())
 
     def _open_ledger(self) -> None:
-        from bulk_onboard.cli.config import load  # noqa: PLC0415  (takes a while to import)
+        from bulk_onboard.settings.load import load  # noqa: PLC0415  (takes a while to import)
 
         job = self.job
         self.settings = load(job.given, Path(job.config) if job.config else None, warn=_unheard)

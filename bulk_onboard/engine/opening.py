@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.providers import Provider, Providers
+from bulk_onboard.engine.input_columns import columns_of
 from bulk_onboard.engine.onboard import utc_now
+from bulk_onboard.engine.scan import Reading, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
@@ -27,6 +29,7 @@ from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.read import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
+from bulk_onboard.settings.requirements import require
 from bulk_onboard.threads import in_thread
 from bulk_onboard.where import is_pattern, scheme
 
@@ -49,6 +52,16 @@ def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
                 f" [providers.{name}] back into the settings file"
             )
     return tuple(providers[name] for name in info.provider.split(","))
+
+
+def reading_with_settings(source: Source, settings: Settings) -> Reading:
+    """How the file is read, if the settings have what its rows need.
+
+    Raises UsageError that names all that are missing, InputError if the header cannot be used.
+    """
+    reading = reading_of(source, settings)
+    require(settings, reading.providers, columns_of(source, reading).fields)
+    return reading
 
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z\S*")

@@ -208,7 +208,7 @@ async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_c
 
 KILLED = """
 import asyncio, os, signal, sys
-from bulk_onboard.cli import parse
+from bulk_onboard.settings import parse
 from bulk_onboard.ledger.journal import LINGER
 from ledger.support import begin, intent, outcome
 from warp import warp

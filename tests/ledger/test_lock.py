@@ -22,7 +22,7 @@ from ledger.support import address, begin
 
 HOLDER = """
 import sys, time
-from bulk_onboard.cli import parse
+from bulk_onboard.settings import parse
 from bulk_onboard.ledger import hold
 with hold(parse.ledger(sys.argv[1])):
     print("held", flush=True)

@@ -11,11 +11,11 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
-from bulk_onboard.cli import stored
-from bulk_onboard.cli.asked import require
-from bulk_onboard.cli.config import load
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import Secret
+from bulk_onboard.settings import secret_sources as stored
+from bulk_onboard.settings.load import load
+from bulk_onboard.settings.requirements import require
 
 
 class Ring(KeyringBackend):
@@ -124,14 +124,14 @@ def test_what_speaks_to_no_leaf_looks_into_no_file_and_no_keyring(
 def test_the_keyring_is_asked_once_for_each_needed_secret(
     monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
-    for name, text in {"LEAF_PASSWORD": "word", "RAVEN_CLIENT_SECRET": "secret"}.items():
+    for name, text in {"LEAF_PASSWORD": "word", "RAVEN_CLIENT_SECRET": "planted-secret"}.items():
         ring.set_password("bulk-onboard", name, text)
     monkeypatch.setenv("LEAF_USERNAME", "me")
     for _ in range(2):
         settings = load({})
         require(settings, [settings.providers["raven"]], {"clientId"})
     assert (settings.leaf.login.password, settings.app_of("raven")["clientSecret"]) == (
-        Secret("word"), Secret("secret"),
+        Secret("word"), Secret("planted-secret"),
     )  # fmt: skip
     addresses = ["BULK_ONBOARD_NOTIFY", "BULK_ONBOARD_PING"]
     login = ["LEAF_TOKEN", "LEAF_PASSWORD"]

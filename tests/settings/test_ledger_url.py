@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from bulk_onboard.cli import parse
-from bulk_onboard.cli.config import load
-from bulk_onboard.cli.ledger_url import holds_password
 from bulk_onboard.cli.main import main
 from bulk_onboard.errors import UsageError
-from bulk_onboard.settings import PostgresUrl
+from bulk_onboard.settings import PostgresUrl, parse
+from bulk_onboard.settings.ledger_url import holds_password
+from bulk_onboard.settings.load import load
 
 HIDDEN = "planted-hunter2"
 

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
-from bulk_onboard.cli import config_file, parse
-from bulk_onboard.cli.config import refuse_control_characters
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.errors import UsageError
-from bulk_onboard.settings import Login, Settings
-
-if TYPE_CHECKING:
-    from bulk_onboard.chunk import Source
-    from bulk_onboard.engine.scan import Reading
-
-
-def reading_with_settings(source: Source, settings: Settings) -> Reading:
-    """How the file is read, if the settings have what its rows need.
-
-    Raises UsageError that names all that are missing, InputError if the header cannot be used.
-    """
-    from bulk_onboard.engine.input_columns import columns_of  # noqa: PLC0415
-    from bulk_onboard.engine.scan import reading_of  # noqa: PLC0415
-
-    reading = reading_of(source, settings)
-    require(settings, reading.providers, columns_of(source, reading).fields)
-    return reading
+from bulk_onboard.settings import Login, Settings, config_file, parse
 
 
 def _refuse_unusable(settings: Settings, provider: Provider) -> None:
     """Refuse app fields that can never be sent. No value is shown: it may be a secret in the wrong place."""
     for field in provider.app_fields:
         text = secret.reveal() if (secret := settings.app_of(provider.name).get(field.name)) else ""
-        refuse_control_characters(provider.setting(field), text)
+        parse.refuse_control_characters(provider.setting(field), text)
         parse.refuse_stand_in(provider.setting(field), text)
         if text and field.allowed and text not in field.allowed:
             raise UsageError(f"{provider.setting(field)} is neither {' nor '.join(field.allowed)}")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bulk_onboard.cli import parse
 from bulk_onboard.domain.providers import KEYS, PROVIDERS, Provider, Providers, define_provider
 from bulk_onboard.errors import UsageError
+from bulk_onboard.settings import parse
 
 DEFAULT_FILE = Path("bulk-onboard.toml")
 _ADDRESSES = {"notify", "ping"}

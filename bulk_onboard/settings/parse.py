@@ -13,11 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bulk_onboard.cli.ledger_url import postgres_url
 from bulk_onboard.domain.providers import Providers, find
 from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
+from bulk_onboard.settings.ledger_url import postgres_url
 from bulk_onboard.validation.stand_ins import stand_in
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
@@ -269,3 +269,9 @@ def refuse_stand_in(name: str, text: str, is_stand_in: Callable[[str], object] =
     """What a sample or a template has in the place of a value would be sent for every grower."""
     if text and is_stand_in(text):
         raise UsageError(f"{name} is a stand-in (such as your-secret or TODO), not a value; set the real one")
+
+
+def refuse_control_characters(name: str, text: str) -> None:
+    """Raises UsageError if the setting of this name holds one."""
+    if any(ord(character) < 32 for character in text):
+        raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")

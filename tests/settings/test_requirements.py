@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from bulk_onboard.cli.asked import reading_with_settings
-from bulk_onboard.cli.config import load
+from bulk_onboard.engine.opening import reading_with_settings
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.read import open_source
+from bulk_onboard.settings.load import load
 
 
 def asked(frame: dict[str, list[str]], **options: object) -> list[str]:
@@ -48,7 +48,7 @@ def test_a_setting_that_could_never_be_sent_is_told_without_its_value(
 ) -> None:
     frame = {"leafUserId": ["u"], "refreshToken": ["t"]}
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
-        monkeypatch.setenv(f"LINDSAY_{name}", "x")
+        monkeypatch.setenv(f"LINDSAY_{name}", "planted-7f3a91")
     monkeypatch.setenv("LINDSAY_CLIENT_ENVIRONMENT", "hunter2")
     settings = load({"provider": "lindsay"})
     with pytest.raises(

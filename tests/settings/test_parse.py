@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.cli import parse
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.settings import Local, MaxFailures, Remote
+from bulk_onboard.settings import Local, MaxFailures, Remote, parse
 
 _UNITS = {"": 1, "/s": 1, "/min": 60, " / m": 60, "/h": 3600, "/hour": 3600}
 

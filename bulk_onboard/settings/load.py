@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import click
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -28,10 +28,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bulk_onboard import settings as s
-from bulk_onboard.cli import config_file, night, parse, stored
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
+from bulk_onboard.settings import after_run, config_file, parse, secret_sources
 from bulk_onboard.validation.stand_ins import asks_for_password, asks_for_user_name
 
 M = TypeVar("M", bound=BaseModel)
@@ -145,7 +145,7 @@ def _surroundings(providers: Providers) -> type[_Surroundings]:
 
 
 def _warn(text: str) -> None:
-    click.echo(f"bulk-onboard: warning: {text}", err=True)
+    sys.stderr.write(f"bulk-onboard: warning: {text}\n")
 
 
 def load(
@@ -175,7 +175,7 @@ def load(
         ) from None
     if "ledger" not in told and (place := _ledger(around)):
         options = options.model_copy(update={"ledger": place})
-    ring = stored.Keyring()
+    ring = secret_sources.Keyring()
     if not (offline or options.sandbox):
         around = _with_stored(around, ring)
     leaf = s.LeafSettings() if offline else _leaf(options, around)
@@ -184,25 +184,25 @@ def load(
         return frozen
     if not options.sandbox:
         frozen = replace(frozen, app=_app_fields(around, file.providers, ring))
-    return replace(frozen, night=night.settings(options, around, warn if is_command_line else None))
+    return replace(frozen, night=after_run.settings(options, around, warn if is_command_line else None))
 
 
 def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
     """What every command goes by, so the keyring, which some do not ask, is not one of its sources."""
     stands = around.bulk_onboard_ledger.get_secret_value() if around.bulk_onboard_ledger else ""
-    text = stored.from_files([_LEDGER]).get(_LEDGER, stands)
+    text = secret_sources.from_files([_LEDGER]).get(_LEDGER, stands)
     try:
         return parse.ledger(text) if text.strip() else None
     except ValueError as error:
         raise UsageError(f"{_LEDGER.upper()}: {error}") from None
 
 
-def _with_stored(around: _Surroundings, ring: stored.Keyring) -> _Surroundings:
+def _with_stored(around: _Surroundings, ring: secret_sources.Keyring) -> _Surroundings:
     """Files go before ``.env``; the keyring is asked for what is known from nowhere else and needed.
 
     An app field is needed only where rows go to its provider, see `_app_fields`.
     """
-    found = stored.from_files(name for name in type(around).model_fields if name != _LEDGER)
+    found = secret_sources.from_files(name for name in type(around).model_fields if name != _LEDGER)
     known = {name for name in _Surroundings.model_fields if name in found or getattr(around, name)}
     complete = "leaf_token" in known or {"leaf_username", "leaf_password"} <= known
     wanted = _ADDRESSES if complete else (*_LOGIN, *_ADDRESSES)
@@ -213,7 +213,7 @@ def _with_stored(around: _Surroundings, ring: stored.Keyring) -> _Surroundings:
     )
 
 
-def _app_fields(around: _Surroundings, providers: Providers, ring: stored.Keyring) -> s.AppFields:
+def _app_fields(around: _Surroundings, providers: Providers, ring: secret_sources.Keyring) -> s.AppFields:
     def look_up(name: str) -> dict[str, Secret]:
         provider = providers[name]
         known = _app(provider, around)
@@ -364,11 +364,5 @@ def _token(given: SecretStr | None) -> Secret | None:
 
 def _secret(name: str, given: SecretStr | None) -> Secret | None:
     text = given.get_secret_value().strip() if given else ""
-    refuse_control_characters(name, text)
+    parse.refuse_control_characters(name, text)
     return Secret(text) if text else None
-
-
-def refuse_control_characters(name: str, text: str) -> None:
-    """Raises UsageError if the setting of this name holds one."""
-    if any(ord(character) < 32 for character in text):
-        raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")
