@@ -105,6 +105,6 @@ def ranges_of(heads: Sequence[Head]) -> str:
         return ""
     several = len({head.name for head in heads}) < len(heads)
     names = ["/".join(steps(head.where)[-2:]) if several else head.name for head in heads[:_SHOWN]]
-    told = [f"{name} from {head.before + 1:,}" for name, head in zip(names, heads, strict=False)]
+    told = [f"{name} from row {head.before + 1:,}" for name, head in zip(names, heads, strict=False)]
     more = f", … and {len(heads) - _SHOWN} more files" if len(heads) > _SHOWN else ""
-    return f"rows are numbered through {len(heads)} files: {', '.join(told)}{more}"
+    return f"Rows are numbered across {len(heads)} files: {', '.join(told)}{more}"

@@ -319,9 +319,9 @@ def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: fro
             ' write " for "" inside them), or export the table again'
         )
     if len(header) == 1 and (other := _other_delimiter(header[0], wanted)):
+        how = "; in R: write.csv(x, 'growers.csv', row.names = FALSE)" if other == " " else ""
         raise InputError(
-            f"{name}: the cells are separated by {other!r}; expected comma, semicolon, tab or pipe. In R:"
-            " write.csv(x, 'growers.csv', row.names = FALSE)"
+            f"{name}: the cells are separated by {other!r}; expected comma, semicolon, tab or pipe{how}"
         )
     if below and _has_row_names(header, below):
         raise InputError(

@@ -180,6 +180,7 @@ _BASE64_SPACE = re.compile(r"(?=.*[/=+]|.{40})[A-Za-z0-9+/]+(?: [A-Za-z0-9+/]+)+
 # A column of a database and a cell of a spreadsheet hold no more characters than this.
 _LIMITS = {255: "255, the limit of many databases", 32_767: "32,767, the limit of a spreadsheet's cell"}
 _JWT = re.compile(r"eyJ[\w-]*\.[\w.-]*")
+_JWT_HEADER = re.compile(r"eyJ(?:hbGciOi|0eXAiOi|raWQiOi|jdHkiOi)[\w-]*")  # {"alg":, "typ":, "kid":, "cty":
 
 
 def damage(text: str) -> list[Finding]:
@@ -195,8 +196,9 @@ def damage(text: str) -> list[Finding]:
         found.append(Finding("space-inside", "has a space inside"))
     if limit := _LIMITS.get(len(text)):
         found.append(Finding("looks-cut", f"has exactly as many characters as {limit}, and may be cut off"))
-    if is_jwt(text) and (text.count(".") < 2 or text.endswith(".")):
-        found.append(Finding("looks-cut", "is a JWT without its third part, and may be cut off"))
+    if (is_jwt(text) and (text.count(".") < 2 or text.endswith("."))) or _JWT_HEADER.fullmatch(text):
+        parts = "third part" if "." in text else "second and third parts"
+        found.append(Finding("looks-cut", f"is a JWT without its {parts}, and may be cut off"))
     return found
 
 
@@ -269,12 +271,22 @@ def check_text(text: str) -> Cell:
         warnings.append(
             Finding("placeholder-value", "looks like a stand-in or a missing value; it is sent as typed")
         )
+    if _is_misread(text):
+        said = "looks as if UTF-8 was read in another encoding (Ã¤ instead of ä); it is sent as typed"
+        warnings.append(Finding("looks-encoded", said))
     if clean(text)[1] or "\ufffd" in text:
         said = "has spaces, quotes or invisible characters around it, which are sent as typed"
         warnings.append(
             Finding("kept-as-typed", said if clean(text)[1] else "has U+FFFD REPLACEMENT CHARACTER inside")
         )
     return Cell(text, None, tuple(warnings))
+
+
+def _is_misread(text: str) -> bool:
+    try:
+        return not text.isascii() and text.encode("cp1252").decode("utf-8") != text
+    except UnicodeError:
+        return False
 
 
 def check_name(text: str) -> Cell:

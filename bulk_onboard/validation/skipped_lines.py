@@ -135,8 +135,6 @@ class LineFilter:
         if cells[0].startswith("#") and 2 * self._hashes <= self._rows:
             # An error value of a spreadsheet begins like a comment.
             return None if spreadsheet_error(cells[0]) else "comment"
-        if filled == ["\x1a"]:
-            return "mark of the end"
         if all(map(_RULER.fullmatch, filled)):
             return "line of dashes"
         if all(normal(cell) in self._names for cell in filled) and len(filled) > 1:
@@ -240,6 +238,9 @@ def _is_total(text: str) -> bool:
 
 
 def _is_end(text: str) -> bool:
+    # Ctrl-Z of DOS, and what PostgreSQL's COPY writes.
+    if text in {"\x1a", "\\."}:
+        return True
     return " ".join(_split(text)) in _words().ends and not any(map(str.isdigit, text))
 
 

@@ -129,7 +129,7 @@ def _odd_jwt(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, formats:
     dots = np.zeros(len(lengths), np.int64)
     dots[filled] = np.add.reduceat((data == ord(".")).astype(np.int64), starts[filled])
     ends = starts + np.maximum(lengths, 1) - 1
-    odd: np.ndarray = jwt & ((dots == 1) | (data[np.minimum(ends, len(data) - 1)] == ord(".")))
+    odd: np.ndarray = jwt & ((dots <= 1) | (data[np.minimum(ends, len(data) - 1)] == ord(".")))
     if formats:
         odd |= ~jwt if formats == "jwt" else jwt
     return odd

@@ -126,7 +126,7 @@ def test_a_folder_is_one_run_and_so_is_a_pattern(desk: Desk, leaf: Leaf, exports
     first = desk.at(leaf()).run("exports")
     assert (first.code, first.statuses, first.summary["input"]["name"]) == (0, {"created": 6}, "exports")
     assert [row["row"] for row in first.rows] == ["2", "3", "4", "5", "6", "7"]
-    assert "rows are numbered through 2 files: a.csv from 2, b.csv from 5" in first.err
+    assert "Rows are numbered across 2 files: a.csv from row 2, b.csv from row 5" in first.err
     again = desk.run("exports/*.csv")
     assert (again.statuses, again.summary["input"]["name"]) == ({"existing": 6}, "exports/*.csv")
     assert again.folder.name.endswith(("Z-exports", "Z-exports-2"))  # the second one in a second

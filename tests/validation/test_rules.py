@@ -72,6 +72,7 @@ def test_a_message_names_what_was_found(text: str, said: str) -> None:
         ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIx.", ["looks-cut"]),
         ("a1" * 127, []),
         (JWT, []),
+        ("eyJhbGciOiJSUzI1NiJ9", ["looks-cut"]),
         ("eyJpdiI6IjRmMWMifQ4", []),
     ],
 )
@@ -140,7 +141,7 @@ def test_a_text_that_a_person_chose_is_never_changed_and_never_invalid(text: str
         ("correct horse battery", []), ("p4ss#word!", []), ("tom", []), ("it's\"", []), ("wässer", []),
         (" two  ", ["kept-as-typed"]), ("'x'", ["kept-as-typed"]), ("-----", ["placeholder-value"]),
         ("???", ["placeholder-value"]), ("<sun>", ["placeholder-value"]), ("changeme", ["placeholder-value"]),
-        ("#REF!", ["formula-error"]), ("a\tb", ["control-character"]),
+        ("#REF!", ["formula-error"]), ("a\tb", ["control-character"]), ("pÃ¤ss", ["looks-encoded"]),
     ],
 )  # fmt: skip
 def test_an_unusual_password_is_a_warning(text: str, codes: list[str]) -> None:
@@ -155,7 +156,17 @@ def test_a_name_may_be_a_word_for_nothing_in_another_language() -> None:
 
 def test_names_and_words_are_recognised_and_tokens_are_not() -> None:
     names = ["Ann Example", "Müller & Söhne", "Hill Farm", "ann@example.com", "O'Neil", "GARCÍA", "north"]
-    tokens = ["rt-4f1c", "xKqPzWvTyU", JWT, "4711", "a", "gho_4f1c9a", "aB cD"]
+    tokens = [
+        "rt-4f1c",
+        "rt-same",
+        "correct-horse-battery",
+        "xKqPzWvTyU",
+        JWT,
+        "4711",
+        "a",
+        "gho_4f1c9a",
+        "aB cD",
+    ]
     assert [text for text in names if not looks_like_a_name(text)] == []
     assert [text for text in tokens if looks_like_a_name(text)] == []
 

@@ -41,6 +41,7 @@ SKIPPED = [
     (("-" * 36, "-" * 12, ""), "line of dashes"),
     (("leaf_user_id", "Refresh Token", "Region"), "repeated header"),
     (("\x1a", "", ""), "mark of the end"),
+    (("\\.", "", ""), "mark of the end"),
     (("#EOF", "", ""), "mark of the end"),
     (("*** End ***", "", ""), "mark of the end"),
     (("0", "0", "0"), "only zeros, as formulas show for empty cells"),
