@@ -131,8 +131,8 @@ def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection
             names = {normal(cell) for cell in lacks}
             if missing := [cell for cell in has if normal(cell) in known - names]:
                 raise InputError(
-                    f"{other} has no column {', '.join(missing)}, but {one} has;"
-                    " all files need the same columns"
+                    f"{other} has no column {', '.join(missing)}, but {one} has; all of them need the same"
+                    " columns, so give these the same name"
                 )
 
 

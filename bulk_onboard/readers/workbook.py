@@ -249,10 +249,15 @@ def _candidates(
             f" --sheet \"{growers[-1]}\" (may be given several times), or read all with --sheet '*'"
         )
     others = [sheet for sheet in tops if sheet in visible]
-    if not growers and not others:
-        raise InputError(f"{name} has nothing in {_listed(visible)}; expected a header and rows")
     wanted = wanted_names(options.mapped)
     known = [sheet for sheet in others if any(matches(row.texts, wanted) for row in tops[sheet])]
+    if with_growers and not growers and not known and not options.sheets:
+        raise InputError(
+            f"{name}: only hidden sheets contain growers: {_listed(with_growers)}; to read one, name it with"
+            f' --sheet "{with_growers[0]}"'
+        )
+    if not growers and not others:
+        raise InputError(f"{name} has nothing in {_listed(visible)}; expected a header and rows")
     return growers or (known or others)[:1]
 
 

@@ -140,7 +140,7 @@ def test_validate_of_a_pattern_tells_rows_and_writes_over_none_of_its_files(
     told = desk("validate", "exports/*.csv")
     assert told.code == 1
     assert "row 8" in told.out
-    assert "a.csv from 2, b.csv from 5" in told.err
+    assert "a.csv from row 2, b.csv from row 5" in " ".join(told.err.split())
     assert Path("reports/validate-exports/problems.csv").is_file()
     refused = desk("validate", "exports", "--fix", "exports/b.csv")
     assert refused.code == 2

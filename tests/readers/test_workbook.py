@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from bulk_onboard.chunk import CellKind
@@ -246,3 +247,19 @@ def test_entities_are_refused() -> None:
     content = '<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><workbook><sheets/></workbook>'
     with pytest.raises(InputError, match="entities"):
         tokens(packed({"xl/workbook.xml": content}))
+
+
+def test_a_hidden_sheet_that_alone_has_growers_is_named(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["See the other sheet"])  # type: ignore[union-attr]
+    hidden = book.create_sheet("Old list")
+    hidden.sheet_state = "hidden"
+    for line in (HEADER, (ID, "rt-1")):
+        hidden.append(line)
+    book.save(tmp_path / "own.xlsx")
+    with pytest.raises(
+        InputError, match=r"only hidden sheets contain growers: 'Old list'; .* --sheet \"Old list\""
+    ):
+        open_source(tmp_path / "own.xlsx")
+    with open_source(tmp_path / "own.xlsx", ReadOptions(sheets=("Old list",))) as source:
+        assert source.header == tuple(HEADER)
