@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bulk_onboard.where import scheme
+from bulk_onboard.where import printable, scheme
 
 _MAP = "--map"
 # The values of these may hold a secret, and messages end up in logs.
@@ -33,7 +33,7 @@ def without_secrets(arguments: Sequence[str]) -> str:
 def _shown(option: str, value: str) -> str:
     is_path = option == "--ledger" and scheme(value) is None
     is_hidden = scheme(value) is not None or (option in _SECRET and not is_path)
-    return _HIDDEN if is_hidden else shlex.quote(value)
+    return _HIDDEN if is_hidden else shlex.quote(printable(value))
 
 
 def with_columns(arguments: Sequence[str], columns: Mapping[str, str]) -> str:

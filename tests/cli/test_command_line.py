@@ -105,6 +105,7 @@ def test_the_mapping_of_a_settings_file_stays_in_force(
             "--ping ...",
         ),
         (["g.csv", "--notify", "hidden-word"], "--notify ..."),
+        (["caf\udce9.csv", "--output", "a\x1b[31m"], "bulk-onboard run 'caf\\xe9.csv' --output 'a\\x1b[31m'"),
     ],
 )
 def test_the_command_is_shown_without_secrets(arguments: list[str], shown: str) -> None:
