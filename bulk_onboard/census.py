@@ -91,17 +91,17 @@ class End:
 def chosen(rows: int, size: Size) -> str:
     """Why pages, for people."""
     return (
-        f"Leaf lists {size.users:,} users: reading {size.pages:,} pages first; of {rows:,} growers only those"
-        " that the pages do not show as connected are asked about one by one"
+        f"Leaf lists {size.users:,} users: reading {size.pages:,} pages first. Of {rows:,} growers, only those"
+        " that the pages do not show as connected are asked about one at a time"
     )
 
 
 def not_chosen(rows: int, size: Size | None) -> str:
     """Why not, for people. ``size`` None: there are more pages than rows."""
     if size is None:
-        return f"Leaf's list of users is longer than it is worth: asking {rows:,} times, one by one"
+        return f"Leaf is asked about {rows:,} growers one at a time: its list of users is longer"
     listed = f"{size.users:,} users" if size.users else "no users"
-    return f"Leaf lists {listed}: asking {rows:,} times, one by one: the list is not worth its requests"
+    return f"Leaf lists {listed}: asking about {rows:,} growers one at a time takes fewer requests"
 
 
 @dataclass(frozen=True, slots=True)

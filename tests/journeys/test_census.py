@@ -136,4 +136,4 @@ def test_growers_that_are_not_listed_are_asked_for(desk: Desk, leaf: Leaf) -> No
 def test_a_short_list_is_not_worth_it(desk: Desk, leaf: Leaf) -> None:
     ran, asked = _run(desk.at(server := leaf()), server, "--no-events")
     assert asked == {"pages": 1, "single": ROWS, "POST": ROWS}
-    assert "Leaf lists no users: asking 360 times, one by one" in " ".join(ran.err.split())
+    assert "Leaf lists no users: asking about 360 growers one at a time" in " ".join(ran.err.split())
