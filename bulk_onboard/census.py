@@ -91,8 +91,8 @@ class End:
 def chosen(rows: int, size: Size) -> str:
     """Why pages, for people."""
     return (
-        f"Leaf lists {size.users:,} users: reading {size.pages:,} pages first. Of {rows:,} growers, only those"
-        " that the pages do not show as connected are asked about one at a time"
+        f"Leaf lists {size.users:,} users: reading {size.pages:,} pages first. Of {rows:,} growers, only"
+        " those that the pages do not show as connected are asked about one at a time"
     )
 
 

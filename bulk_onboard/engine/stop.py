@@ -146,7 +146,7 @@ class Watch:
     def _leaf_is_down(self, fact: RowFinished) -> str | None:
         if self._out_of_order < ALIKE:
             return None
-        return f"Leaf has been out of order for {ALIKE} rows in a row ({fact.code})"
+        return f"Leaf has been unavailable for {ALIKE} consecutive rows ({fact.code})"
 
     def _too_many(self, fact: RowFinished) -> str | None:
         limit = self._safety.max_failures
