@@ -258,7 +258,8 @@ class RunInfo:
     sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
     ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what
     a dry run came to, ``plan`` the name of the plan that was carried out, ``description`` how the file was
-    read, ``command`` the command line without secrets ("" for a run of the library).
+    read, ``command`` the command line without secrets ("" for a run of the library), ``left_out`` how many
+    rows to do are beyond its limit.
     """
 
     run_id: str
@@ -282,3 +283,4 @@ class RunInfo:
     plan: str | None = None
     description: InputDescription | None = None
     command: str = ""
+    left_out: int = 0

@@ -185,11 +185,11 @@ class _Run:
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
-        kept = tuple(name for name, _ in scan.columns.keep)
         self._info = replace(
             self._info,
             rows=found.rows,
-            kept=kept,
+            kept=tuple(name for name, _ in scan.columns.keep),
+            left_out=found.left_out,
             environments=found.environments,
             plan=plan.name if plan else None,
             description=scan.description,
@@ -222,14 +222,14 @@ class _Run:
     ) -> tuple[Scan, Survey]:
         """The input up to the last of the rows to do that the limit allows."""
         wanted = within_limit(whole[1], self._settings.limit or 0)
-        if len(wanted) == len(whole[1].wanted):
+        if not (left_out := len(whole[1].wanted) - len(wanted)):
             return whole
         rows = rows_until(self._ledger, self._run_no, int(wanted[-1]))
         history.forget_input(self._ledger, self._run_no)
         scan, found = self._surveyed(source, replace(reading, limit=rows))
         found = self._restricted(found, plan) if plan else found
         # A row that contradicts one beyond the limit is not sent either.
-        return scan, replace(found, wanted=both(found.wanted, wanted))
+        return scan, replace(found, wanted=both(found.wanted, wanted), left_out=left_out)
 
     def through(self, scan: Scan, found: Survey) -> Work:
         """The whole way with the rows to do, or as far as the settings allow."""

@@ -71,7 +71,8 @@ class Survey:
     secrets were stored before. ``unnamed``: of the rows to do, those whose grower has no id yet,
     ascending; ``to_create``: how many Leaf users a dry run found that a run would create.
     ``connected``: rows that a plan says are connected, to be checked. ``unwell``: how many of the rows done
-    before were not healthy when they were last looked at. ``earlier``: what an earlier run did
+    before were not healthy when they were last looked at. ``left_out``: how many rows
+    to do are beyond the limit of the run. ``earlier``: what an earlier run did
     with rows of the same content. ``tokens_of_others``: rows with a token that an earlier run onboarded for
     another grower.
     """
@@ -87,6 +88,7 @@ class Survey:
     to_create: int = 0
     connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     unwell: int = 0
+    left_out: int = 0
     earlier: Mapping[int, EarlierAttempt] = field(default_factory=dict)
     tokens_of_others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 

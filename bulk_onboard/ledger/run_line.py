@@ -32,6 +32,7 @@ def run_values(info: RunInfo) -> dict[str, Any]:
         "forecast": json.dumps(asdict(info.forecast)) if info.forecast else None,
         "plan": info.plan,
         "command": info.command,
+        "left_out": info.left_out,
         "description": json.dumps(info.description.as_json()) if info.description else None,
     }
 
@@ -61,6 +62,7 @@ def run_info(found: dict[str, Any]) -> RunInfo:
         forecast=Forecast(**json.loads(found["forecast"])) if found["forecast"] else None,
         plan=found["plan"],
         command=found["command"],
+        left_out=found["left_out"],
         description=_description(found["description"]),
     )
 

@@ -48,7 +48,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = 8
+VERSION = 9
 
 metadata = MetaData()
 
@@ -88,6 +88,7 @@ run = Table(
     Column("plan", Text),
     Column("description", Text),
     Column("command", Text, nullable=False, default=""),
+    Column("left_out", Whole, nullable=False, default=0),
 )
 
 block = Table(

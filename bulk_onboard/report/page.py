@@ -23,11 +23,12 @@ from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Kind, RunInfo
 from bulk_onboard.model import Health, Status
 from bulk_onboard.report import wording
+from bulk_onboard.report.advice import advice
 from bulk_onboard.report.chart import over_time
 from bulk_onboard.report.draft import drafts
 from bulk_onboard.report.extract import Extract, Latency
 from bulk_onboard.report.safe import FORMULA_IN_JAVASCRIPT, plain
-from bulk_onboard.report.summary import advice, row_numbers, seconds_of, verdict
+from bulk_onboard.report.summary import row_numbers, seconds_of, verdict
 from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.stamp import to_text
 

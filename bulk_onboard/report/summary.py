@@ -6,14 +6,15 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
-from bulk_onboard.model import FORESEEN, Health, Status
+from bulk_onboard.model import FORESEEN, Status
 from bulk_onboard.newcomers import Origin
+from bulk_onboard.report.advice import advice
 from bulk_onboard.report.safe import plain
 from bulk_onboard.report.tally import OFF_PLAN, ROTATED, Tally, exit_code
 from bulk_onboard.report.wording import growers, length, number, rows, status, times
@@ -310,38 +311,6 @@ def _places(files: Sequence[Path]) -> Iterator[str]:
         yield f"  {plain(str(file))}"
 
 
-class Advice(NamedTuple):
-    """What to do next, and the command for it if it can be told whole."""
-
-    text: str
-    command: str = ""
-
-
-def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
-    """What to do after a run that ended so, the most urgent first. There is always something to say."""
-    pending = tally.health[Health.PENDING]
-    if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
-        again = "run the same command with --plan and that plan.csv in place of --dry-run"
-        if info.forecast and info.forecast.users:
-            again = "run the same command without --dry-run; a plan is for growers who have a leafUserId"
-            yield Advice(f"To create these users and connect them, {again}.")
-            return
-        yield Advice(f"To do exactly this and nothing else, {again}.")
-        return
-    if code is not ExitCode.OK:
-        yield Advice(_what_to_do(code, tally))
-    if pending:
-        have = "has" if pending == 1 else "have"
-        yield Advice(
-            f"{growers(pending)} {have} no event of the provider yet. Check again later:",
-            f"bulk-onboard events {info.run_id}",
-        )
-    if tally.rolled_back:
-        yield Advice("To onboard the growers that were rolled back again, run their file.")
-    elif code is ExitCode.OK and not pending:
-        yield Advice("Nothing is left to do.")
-
-
 def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iterator[str]:
     lead = "" if code is ExitCode.OK else "Next: "
     for text, command in advice(info, tally, code):
@@ -350,32 +319,6 @@ def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iter
             # A command stays on one line: it is there to be copied.
             yield f"  {command}"
         lead = ""
-
-
-def _what_to_do(code: ExitCode, tally: Tally) -> str:
-    match code:
-        case ExitCode.INTERRUPTED:
-            return f"Run the same command again; {_ONLY}."
-        case ExitCode.LOGIN:
-            settings = "LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
-            return f"Correct {settings}, and run the same command again; {_ONLY}."
-        case ExitCode.ATTENTION if _cure_themselves(tally):
-            return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."
-        case ExitCode.ATTENTION:
-            return f"Do what each reason says, then run the same command again; {_ONLY}."
-        case ExitCode.BUG:
-            return "Keep the ledger and the files; they help to find the bug."
-        case _:
-            return f"Put right what stopped it, and run the same command again; {_ONLY}."
-
-
-def _cure_themselves(tally: Tally) -> bool:
-    """Whether nothing is wrong with the rows that are left: it was Leaf, or the way to it."""
-    return {cause.status for cause in tally.causes} <= _TRY_AGAIN
-
-
-_ONLY = "it does only what is left"
-_TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
 
 
 # --- pieces -----------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def _verdict(info: RunInfo, sums: Sums, code: ExitCode) -> str:
         told = f"Deleted the credentials of {done:,} of the {info.rows:,} growers"
     begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
     stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
-    return f"{begun.get(code, stopped)}{told} that run {info.input} connected."
+    return f"{begun.get(code, stopped)}{told} to roll back of run {info.input}."
 
 
 def _numbers(info: RunInfo, sums: Sums) -> Iterator[str]:
@@ -154,4 +154,4 @@ def _next(info: RunInfo, code: ExitCode) -> str:
         return "Next: put right what stands above, and run the same command again; it does only what is left."
     if info.kind is Kind.ROLLBACK_DRY_RUN:
         return "Nothing was changed. To delete them, run the same command without --dry-run."
-    return "Nothing is left to do. To onboard these growers again, run their file."
+    return "To onboard these growers again, run their file."

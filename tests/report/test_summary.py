@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.entry import Entry
+from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Status
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
@@ -232,3 +233,32 @@ def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_
     closing = told(tally)
     assert "For information" in closing
     assert "Leaf refreshes tokens itself" in " ".join(closing.split())
+
+
+@pytest.mark.parametrize(
+    ("fields", "entry", "advice"),
+    [
+        ({"left_out": 3}, Entry(2, "created", health="healthy"), "3 rows are left, beyond --limit"),
+        ({"kind": Kind.EVENTS}, Entry(2, "existing", health="unhealthy"), "then run the file"),
+        (
+            {"stop_reason": "1 of 1 canary rows is not healthy: row 2 is rejected", "exit_code": 5},
+            Entry(2, "rejected"),
+            "run the same command again: rows that failed come last",
+        ),
+    ],
+)
+def test_the_advice_is_true_for_the_command_that_ran(
+    fields: dict[str, Any], entry: Entry, advice: str
+) -> None:
+    text = " ".join(told(tally_of(entry), **fields).split())
+    assert advice in text
+    assert "Nothing is left to do" not in text
+
+
+def test_a_plan_is_not_recommended_for_the_rows_that_it_leaves_out() -> None:
+    tally = Tally(planned=True)
+    page = merge(manifest_of([""]), [Entry(2, "not_attempted", code="not-in-plan")], "raven")
+    tally.add(page)
+    text = " ".join(told(tally, plan="plan.csv").split())
+    assert "run the file without --plan" in text
+    assert "then run the same command again" not in text

@@ -1,0 +1,87 @@
+"""What to do after a run, true for the command that ran: with a plan, a canary, a limit, or for a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.model import Health, Status
+from bulk_onboard.report.tally import Tally
+from bulk_onboard.report.wording import growers, rows
+
+_ONLY = "it does only what is left"
+_TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
+
+
+class Advice(NamedTuple):
+    """What to do next, and the command for it if it can be told whole."""
+
+    text: str
+    command: str = ""
+
+
+def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
+    """What to do after a run that ended so, the most urgent first. There is always something to say."""
+    pending = tally.health[Health.PENDING]
+    if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
+        again = "run the same command with --plan and that plan.csv in place of --dry-run"
+        if info.forecast and info.forecast.users:
+            again = "run the same command without --dry-run; a plan is for growers who have a leafUserId"
+            yield Advice(f"To create these users and connect them, {again}.")
+            return
+        yield Advice(f"To do exactly this and nothing else, {again}.")
+        return
+    if code is not ExitCode.OK:
+        yield Advice(_what_to_do(info, code, tally))
+    if pending:
+        have = "has" if pending == 1 else "have"
+        yield Advice(
+            f"{growers(pending)} {have} no event of the provider yet. Check again later:",
+            f"bulk-onboard events {info.run_id}",
+        )
+    if tally.rolled_back:
+        yield Advice("To onboard the growers that were rolled back again, run their file.")
+    elif info.left_out:
+        are = "is" if info.left_out == 1 else "are"
+        yield Advice(
+            f"{rows(info.left_out)} {are} left, beyond --limit: the same command takes the next ones,"
+            " and without --limit all of them."
+        )
+    elif code is ExitCode.OK and not pending:
+        yield Advice("Nothing is left to do.")
+
+
+def _what_to_do(info: RunInfo, code: ExitCode, tally: Tally) -> str:
+    match code:
+        case ExitCode.INTERRUPTED:
+            return f"Run the same command again; {_ONLY}."
+        case ExitCode.LOGIN:
+            settings = "LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
+            return f"Correct {settings}, and run the same command again; {_ONLY}."
+        case ExitCode.ATTENTION if tally.off_plan:
+            return (
+                "Do what each reason says. The same plan leaves out the same rows: make a new one with"
+                f" --dry-run, or run the file without --plan; {_ONLY}."
+            )
+        case ExitCode.ATTENTION if info.kind is Kind.EVENTS:
+            return "Do what each reason says, then run the file; the same command checks the events again."
+        case ExitCode.ATTENTION if _cure_themselves(tally):
+            return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."
+        case ExitCode.ATTENTION:
+            return f"Do what each reason says, then run the same command again; {_ONLY}."
+        case ExitCode.BUG:
+            return "Keep the ledger and the files; they help to find the bug."
+        case ExitCode.STOPPED if "canary row" in (info.stop_reason or ""):
+            return (
+                "Do what the reason says, or run the same command again: rows that failed come last, and the"
+                " next rows that were never tried are the canary."
+            )
+        case _:
+            return f"Put right what stopped it, and run the same command again; {_ONLY}."
+
+
+def _cure_themselves(tally: Tally) -> bool:
+    """Whether nothing is wrong with the rows that are left: it was Leaf, or the way to it."""
+    return {cause.status for cause in tally.causes} <= _TRY_AGAIN
