@@ -186,7 +186,7 @@ def _told(chapter: Chapter) -> Iterator[str]:
         yield _at(entry.event_at, f"event of the provider: {entry.event_status}")
     if entry.health:
         state = f"; Leaf calls the credential {entry.credential_status}" if entry.credential_status else ""
-        yield _at("", f"{entry.health}{state}")
+        yield _at(entry.health_checked_at, f"{entry.health}{state}")
     if told := hint(entry.code):
         yield _at("", f"-> {told}")
 
