@@ -166,7 +166,8 @@ def _check_field(  # noqa: PLR0917
         values = book.judge(cells, suspicious_texts(cells), check_text, column)
         _check_encoding(book, cells, each, column, around.guessed_encoding)
     else:
-        rule = partial(check_token, formats=each.format)
+        secret = each.secret and each.scope is Scope.GROWER
+        rule = partial(check_token, formats=each.format, secret=secret)
         values = book.judge(cells, suspicious_tokens(cells, each.format), rule, column)
     blank = (values == "").to_numpy(bool)
     if blank.any():

@@ -243,13 +243,16 @@ _NAME_RULES: tuple[tuple[str, Rule], ...] = (
 )
 
 
-def check_token(text: str, formats: str = "") -> Cell:
-    """Check a token. ``formats``: "jwt" or "opaque", if the provider's tokens always are."""
+def check_token(text: str, formats: str = "", *, secret: bool = True) -> Cell:
+    """Check a token. ``formats``: "jwt" or "opaque", if the provider's tokens always are.
+
+    ``secret``: whether it is a secret of the grower; a client ID, for example, may consist of digits only.
+    """
     value, removed = clean(text)
     if not value:
         return Cell("")
     for code, rule in TOKEN_RULES:
-        if said := rule(value):
+        if (said := rule(value)) and (secret or code != "numeric-cell" or not value.isdigit()):
             return Cell(value, Finding(code, said), _removed(removed))
     warnings = [*_removed(removed), *damage(value)]
     if formats and is_jwt(value) != (formats == "jwt"):

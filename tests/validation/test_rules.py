@@ -171,6 +171,12 @@ def test_names_and_words_are_recognised_and_tokens_are_not() -> None:
     assert [text for text in tokens if looks_like_a_name(text)] == []
 
 
+def test_what_is_not_secret_may_consist_of_digits() -> None:
+    assert check_token("12345678").problem is not None
+    assert check_token("12345678", secret=False).problem is None
+    assert check_token("1,23E+17", secret=False).problem is not None
+
+
 # --- ids --------------------------------------------------------------------------------------------
 
 
