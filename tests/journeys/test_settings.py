@@ -6,13 +6,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
 
 from bulk_onboard.model import Secret
 from bulk_onboard.sandbox import Behaviour
 from bulk_onboard.sandbox.behaviour import Account
+from bulk_onboard.settings.secret_sources import Keyring
 
-from .support import APP, PLANTED, Desk, Server, grower, growers, write
+from .support import APP, PLANTED, Desk, Server, grower, growers, newest, write
 
 Leaf = Callable[..., Server]
 
@@ -143,3 +146,46 @@ def test_no_secret_is_in_any_output_or_file(desk: Desk, leaf: Leaf) -> None:
     # What is shown is looked at by `Ran`, and every file when the test ends.
     ran = desk.at(server).run(write(rows), *telling)
     assert ran.code == 1
+
+
+class Ring(KeyringBackend):
+    """A keyring in memory. Every subclass registers itself, so it must be empty unless a test fills it."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.held: dict[str, str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.asked.append(username)
+        return self.held.get(username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.held[username] = password
+
+
+def test_a_command_asks_the_keyring_once_for_each_secret_it_needs(
+    desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.at(leaf()).set("RAVEN_CLIENT_SECRET", None)
+    before, ring = keyring.get_keyring(), Ring()
+    keyring.set_keyring(ring)
+    keyring.set_password("bulk-onboard", "RAVEN_CLIENT_SECRET", APP["RAVEN_CLIENT_SECRET"])
+
+    def asked(*argv: str) -> list[str]:
+        monkeypatch.setattr(Keyring, "_known", {})  # as in a new process
+        ring.asked.clear()
+        assert desk(*argv).code == 0
+        return sorted(ring.asked)
+
+    addresses = ["BULK_ONBOARD_NOTIFY", "BULK_ONBOARD_PING"]
+    try:
+        assert asked("run", write(growers(3)), "--rate", "0") == [*addresses, "RAVEN_CLIENT_SECRET"]
+        run = newest().name
+        assert asked("events", run) == addresses
+        assert asked("rollback", run, "--yes") == addresses
+        assert asked("report") == asked("runs") == []
+    finally:
+        keyring.set_keyring(before)
