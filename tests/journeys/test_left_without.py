@@ -94,6 +94,6 @@ def test_a_message_says_so_once_and_then_as_before(bench: Desk) -> None:
             bench.run("growers.csv", "--notify-when", when)
     first, second = (json.loads(body) for _, _, body in inbox.requests)
     assert "1 row newly needs attention" in first["title"]
-    assert "1 row left without credentials" in first["message"]
+    assert "1 grower is left without credentials" in first["message"]
     assert "1 row still needs attention" in second["title"]
     assert LEFT in second["message"]
