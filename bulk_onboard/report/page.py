@@ -143,6 +143,7 @@ def _parts(tally: Tally) -> Iterator[Bar]:
         ("connected", "good"): tally.connected,
         ("would get credentials", "planned"): _planned(tally),
         ("not confirmed yet", "wait"): tally.waiting,
+        ("not checked", "calm"): tally.unchecked,
         ("need attention", "bad"): tally.concern,
         ("not attempted yet", "wait"): tally.counts[Status.NOT_ATTEMPTED],
     }

@@ -147,7 +147,10 @@ def _all_well(tally: Tally) -> str:
     repeats = tally.counts[Status.DUPLICATE]
     total = tally.growers
     more = f" {rows(repeats)} only repeated an earlier one." if repeats else ""
-    if tally.waiting:
+    if tally.unchecked == total:
+        stored = "The one grower has" if total == 1 else f"All {total:,} growers have"
+        return f"{stored} credentials at Leaf; whether they work was not checked.{more}"
+    if tally.waiting or tally.unchecked:
         return f"{_so_far(tally)}.{more}"
     if total == 1:
         return f"The one grower is connected.{more}"
@@ -187,7 +190,8 @@ def _so_far(tally: Tally) -> str:
     connected, total = tally.connected, tally.growers
     are = "is" if total == 1 else "are"
     waiting = f", {tally.waiting:,} not confirmed yet" if tally.waiting else ""
-    return f"{connected:,} of {growers(total)} {are} connected{waiting}"
+    unchecked = f", {tally.unchecked:,} stored but not checked" if tally.unchecked else ""
+    return f"{connected:,} of {growers(total)} {are} connected{waiting}{unchecked}"
 
 
 def _attention(tally: Tally) -> str:

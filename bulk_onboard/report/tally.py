@@ -66,6 +66,7 @@ class Tally:
         self._healths: Counter[str] = Counter()
         self._causes: dict[tuple[str, str], _Group] = {}
         self._notes: dict[tuple[str, str], _Group] = {}
+        self.unchecked = 0  # connected rows whose health no run has checked
         self._waiting: dict[tuple[str, str], _Group] = {}
         self._of_provider: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
@@ -89,6 +90,10 @@ class Tally:
         if noted.any():
             _group(self._notes, page[noted])
         changed = page["code"].isin(NOT_AS_ASKED)
+        checked = sum(healths.get(health.value, 0) for health in Health)
+        if sum(statuses.get(status, 0) for status in _CONNECTED) > checked:
+            stored = page["status"].isin(_CONNECTED) & ~changed
+            self.unchecked += int((stored & (page["health"].fillna("") == "")).sum())
         if Health.PENDING in healths:
             _group(self._waiting, page[(page["health"] == Health.PENDING.value) & ~changed])
         if not (statuses.keys() & _TO_LOOK_AT or Health.UNHEALTHY in healths or changed.any()):
@@ -180,10 +185,10 @@ class Tally:
 
     @property
     def connected(self) -> int:
-        """Growers that are connected as their rows ask for, and neither unhealthy nor still waiting."""
+        """Growers whose connection is confirmed, as their rows ask for it."""
         wrong = {Health.UNHEALTHY.value, *_CONNECTED}
         others = sum(group.count for (status, _), group in self._causes.items() if status in wrong)
-        return sum(self._statuses[status] for status in _CONNECTED) - others - self.waiting
+        return sum(self._statuses[status] for status in _CONNECTED) - others - self.waiting - self.unchecked
 
     @property
     def concern(self) -> int:

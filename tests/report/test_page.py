@@ -129,7 +129,10 @@ def test_practice_says_that_it_was_practice() -> None:
 
 def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() -> None:
     tally, extract = extract_of(
-        Entry(2, "would_create"), Entry(3, "would_replace"), Entry(4, "existing"), Entry(5, "invalid")
+        Entry(2, "would_create"),
+        Entry(3, "would_replace"),
+        Entry(4, "existing", health="healthy"),
+        Entry(5, "invalid"),
     )
     text = render(usual(4, kind=Kind.DRY_RUN), tally, extract)
     found = Read(text)

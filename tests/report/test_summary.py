@@ -17,6 +17,8 @@ from tests.report.pages import STARTED, manifest_of, run_of
 
 FILES = [Path("reports/20261123T154500Z-growers/results.csv")]
 
+CONNECTED = Entry(2, "created", health="healthy")
+
 
 def tally_of(*entries: Entry, rows: int = 0) -> Tally:
     tally = Tally()
@@ -105,7 +107,7 @@ def test_success_is_said_first() -> None:
 
 
 def test_one_grower_is_not_all_growers() -> None:
-    assert first_line(tally_of(Entry(2, "created"))) == "The one grower is connected."
+    assert first_line(tally_of(CONNECTED)) == "The one grower is connected."
 
 
 def test_growers_that_wait_for_a_first_event_are_not_called_connected() -> None:
@@ -118,31 +120,41 @@ def test_growers_that_wait_for_a_first_event_are_not_called_connected() -> None:
     assert {row for cause in tally.waiting_for for row in cause.rows} == {3, 4}
 
 
+def test_growers_that_nothing_checked_are_not_called_connected() -> None:
+    stored = Entry(2, "created")
+    said = "credentials at Leaf; whether they work was not checked."
+    assert first_line(tally_of(stored)) == f"The one grower has {said}"
+    assert first_line(tally_of(stored, stored._replace(row=3))) == f"All 2 growers have {said}"
+    tally = tally_of(stored, CONNECTED._replace(row=3), Entry(4, "existing", code="app-changed"))
+    assert first_line(tally).startswith("1 of 3 growers are connected, 1 stored but not checked, 1 row needs")
+    assert (tally.connected, tally.unchecked) == (1, 1)
+
+
 def test_rows_that_need_attention_are_said_first() -> None:
-    entries = [Entry(row, "created") for row in range(2, 199)]
+    entries = [CONNECTED._replace(row=row) for row in range(2, 199)]
     entries += [Entry(row, "failed", code="no-answer") for row in range(199, 202)]
     assert first_line(tally_of(*entries)) == "197 of 200 growers are connected, 3 rows need attention."
 
 
 def test_an_unhealthy_grower_is_not_connected() -> None:
-    tally = tally_of(Entry(2, "created", code="bad-status", health="unhealthy"), Entry(3, "created"))
+    tally = tally_of(Entry(2, "created", code="bad-status", health="unhealthy"), CONNECTED._replace(row=3))
     assert first_line(tally) == "1 of 2 growers are connected, 1 row needs attention."
 
 
 def test_a_repeated_row_is_no_grower() -> None:
-    tally = tally_of(Entry(2, "created"), Entry(3, "created"), Entry(4, "duplicate", code="duplicate"))
+    tally = tally_of(CONNECTED, CONNECTED._replace(row=3), Entry(4, "duplicate", code="duplicate"))
     assert first_line(tally) == "All 2 growers are connected. 1 row only repeated an earlier one."
 
 
 def test_why_a_run_stopped_is_said_first() -> None:
-    tally = tally_of(Entry(2, "created"), rows=3)
+    tally = tally_of(CONNECTED, rows=3)
     text = told(tally, stop_reason="Leaf refused our login", exit_code=4)
     assert text.startswith("Stopped: Leaf refused our login. 1 of 3 growers are connected.")
     assert "LEAF_TOKEN" in text
 
 
 def test_an_interrupted_run_says_that_going_on_is_one_command() -> None:
-    text = told(tally_of(Entry(2, "created"), rows=2), interrupted=True)
+    text = told(tally_of(CONNECTED, rows=2), interrupted=True)
     assert text.startswith("Interrupted: 1 of 2 growers are connected.")
     assert "run the same command again" in text
 
@@ -220,8 +232,9 @@ def test_lengths_of_time_are_those_of_the_times_that_the_ledger_keeps() -> None:
 
 
 def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_no_attention() -> None:
-    rotated = [Entry(row, "existing", code="token-changed") for row in (2, 3)]
-    tally = tally_of(*rotated, Entry(4, "created", code="token-changed"), Entry(5, "created"))
+    healthy = {"health": "healthy", "code": "token-changed"}
+    rotated = [Entry(row, "existing", **healthy) for row in (3, 4)]
+    tally = tally_of(CONNECTED, *rotated, Entry(5, "created", **healthy))
     assert first_line(tally).startswith("All 4 growers are connected. Leaf holds another token than the file")
     assert tally.attention == 0
     found = summary(run_of(4), tally)
