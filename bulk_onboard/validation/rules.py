@@ -166,6 +166,12 @@ def _marks(text: str) -> str:
     return "has an equals sign before it" if text[0] == "=" else ""
 
 
+def not_a_token(text: str) -> str:
+    """What stands in place of a token, and words that say something about it."""
+    word = f'is "{text}", a word about the token, not a token' if words.folded(text) in words.CELL else ""
+    return stand_in(text) or word
+
+
 # --- signs of damage: warnings ----------------------------------------------------------------------
 
 _ENCODED = {
@@ -228,7 +234,7 @@ def looks_like_a_name(text: str) -> bool:
 TOKEN_RULES: tuple[tuple[str, Rule], ...] = (
     ("control-character", control_character),
     ("formula-error", spreadsheet_error),
-    ("placeholder-value", stand_in),
+    ("placeholder-value", not_a_token),
     ("numeric-cell", number_or_date),
     ("formula-without-value", formula_text),
     ("wrapped-value", wrapper),
