@@ -173,7 +173,7 @@ def read_through(
             run_no, seq, int(table["row"].iloc[0]), int(table["row"].iloc[-1]), manifest.pack(table)
         )
         _add(sums, table)
-        for name, tokens in new_tokens.items():
+        for name, tokens in new_tokens.items() if any(map(len, everybody.values())) else ():
             sums.new_tokens.setdefault(name, []).append(tokens)
         for each, lines in by_scope(table.iloc[open_lines], scope, scopes):
             sums.intents.update(open_intents(memory, each, lines))
