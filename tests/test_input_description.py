@@ -34,8 +34,7 @@ def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
         "Header": "row 3",
         "Columns": "leafUserId, refreshToken from 'Raven token'",
         "From the path": "provider",
-        "Skipped": "row 7 (a total), row 8 (a total), row 9 (a total), row 10 (a total), row 11 (a total),"
-        " 2 more",
+        "Skipped": "rows 7 to 13 (a total)",
         "Hidden": "1 row (row 7); a run needs --hidden include or skip",
         "Rows": "North from row 2, South from row 9",
         "Struck": "2 rows (rows 8, 9) struck through; delete rows that must not be sent",

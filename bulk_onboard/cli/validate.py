@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from bulk_onboard.settings import Settings
 
 _LINE = 80
+# How many different messages of one code are shown; of some codes, only the first, as the
+# others say the same about other rows.
+_EXAMPLES = 8
+_OF_SEVERAL_ROWS = {"conflicting-rows", "shared-token", "duplicate"}
 # Of so many rows the writing of a workbook takes long enough to be told of.
 _MANY = 20_000
 _EPILOG = """\b
@@ -239,9 +243,9 @@ def in_words(found: Validation, written: Written) -> str:
     counts = f"{words.rows(found.rows)}, {found.valid:,} valid, {found.invalid:,} invalid{repeats}"
     lines = wrap(f"{found.source}: {counts}", _LINE, break_long_words=False)
     lines.append(words.described(found.description))
-    lines += _section("Invalid", found.problems)
+    lines += _section("Invalid", found.problems, found.table)
     lines += _section("Repeats of earlier rows, sent once", found.repeats)
-    lines += _section("Warnings", found.warnings)
+    lines += _section("Warnings", found.warnings, found.cleaned)
     if written.fixed:
         lines += _section("Repaired", written.repairs) or ["", "Nothing to repair."]
     if found.problems:
@@ -267,12 +271,22 @@ def _left(count: int) -> str:
     return f"{words.rows(count)} of it {verb} still invalid: correct them and check it again."
 
 
-def _section(title: str, causes: Sequence[Cause]) -> list[str]:
-    return ["", f"{title}:", *(line for cause in causes for line in _told(cause))] if causes else []
+def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = None) -> list[str]:
+    """``table``: row, code and message of each finding, of which a few that differ are shown."""
+    lines = [line for cause in causes for line in _told(cause, _examples(cause, table))]
+    return ["", f"{title}:", *lines] if causes else []
 
 
-def _told(cause: Cause) -> Iterator[str]:
-    """How many, what, where; an example of it; what to do."""
+def _examples(cause: Cause, table: pd.DataFrame | None) -> list[tuple[int, str]]:
+    """Rows with different messages, the first of each."""
+    if table is None or cause.code in _OF_SEVERAL_ROWS:
+        return [(cause.rows[0], cause.message)]
+    own = table[table["code"] == cause.code].drop_duplicates("message")[:_EXAMPLES]
+    return list(zip(own["row"].tolist(), own["message"].tolist(), strict=True))
+
+
+def _told(cause: Cause, examples: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """How many, what, where; examples of it; what to do."""
     numbers = ", ".join(str(row) for row in cause.rows)
     more = ", …" if cause.count > len(cause.rows) else ""
     which = "row" if cause.count == 1 else "rows"
@@ -281,9 +295,9 @@ def _told(cause: Cause) -> Iterator[str]:
         yield from _wrapped(f"{cause.count} column{'s' * (cause.count > 1)}  {cause.code}", 2)
     else:
         yield from _wrapped(f"{words.rows(cause.count)}  {cause.code}  {place}", 2)
-    if cause.message:
-        where = f"row {cause.rows[0]}: " if cause.count > 1 else ""
-        yield from _wrapped(f"{where}{cause.message}", 6)
+    for row, message in examples:
+        where = f"row {row}: " if cause.count > 1 else ""
+        yield from _wrapped(f"{where}{message}" if message else "", 6)
     yield from _wrapped(hint(cause.code), 6)
 
 

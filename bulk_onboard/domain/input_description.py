@@ -168,8 +168,26 @@ def _columns(columns: Mapping[str, str]) -> list[str]:
 
 
 def _skipped(lines: Sequence[SkippedLine]) -> str:
-    shown = [f"row {line.row} ({line.reason})" for line in lines[:_SHOWN]]
-    return _listed([*shown, f"{len(lines) - _SHOWN:,} more" if len(lines) > _SHOWN else ""])
+    """By reason: ``row 2 (comment), rows 5 to 9, 12 (footer)``."""
+    reasons: dict[str, list[int]] = {}
+    for line in lines:
+        reasons.setdefault(line.reason, []).append(line.row)
+    return _listed(
+        [f"row{'s' * (len(rows) > 1)} {_runs(rows)} ({reason})" for reason, rows in reasons.items()]
+    )
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """Ascending numbers, with ``5 to 9`` for three or more that follow each other."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs[:_SHOWN]]
+    more = sum(map(len, runs[_SHOWN:]))
+    return _listed([*texts, f"and {more:,} more" if more else ""])
 
 
 def _hidden(found: InputDescription) -> str:
