@@ -124,7 +124,8 @@ class _Life:
 
     async def _ask(self) -> Answer[Verdict]:
         again = self._replies.latest is not None
-        answer = await self._leaf.ask(self._removal.leaf_user_id, Payload({}), self._is_asked, urgent=again)
+        ours = self._removal.app or Payload({})
+        answer = await self._leaf.ask(self._removal.leaf_user_id, ours, self._is_asked, urgent=again)
         self._evidence = Evidence(self._asked_at, self._clock())
         return answer
 

@@ -14,6 +14,7 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
+from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.holding import Covered, holding
@@ -40,7 +41,7 @@ from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.model import Undone
+from bulk_onboard.model import Payload, Undone
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, known_outcome, rollback_policy
 from bulk_onboard.report import undone
@@ -49,6 +50,7 @@ from bulk_onboard.report.kept import Kept
 from bulk_onboard.settings import OutputSettings, Settings
 from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
+from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
 
 DELETED_EVENTS = "deleted-events.jsonl"
@@ -193,6 +195,7 @@ class _Rollback:
         """Put down which rows there are, and find out which are to do."""
         run_no, _ = find(self._ledger, run_id)
         earlier, seq, rows = history.rolled_back(self._ledger, run_id), 0, 0
+        apps = self._apps()
         for entries in history.created(self._ledger, run_no):
             wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
             if not wanted:
@@ -205,13 +208,22 @@ class _Rollback:
             first, last = wanted[0].row, wanted[-1].row
             self._ledger.add_block(self._run_no, seq, first, last, manifest.pack(block))
             self._removals += [
-                _removal(entry, earlier.get(entry.row))
+                _removal(entry, earlier.get(entry.row), apps.get((entry.provider, entry.app)))
                 for entry, status in zip(wanted, block["status"], strict=True)
                 if not status
             ]
             seq, rows = seq + 1, rows + len(wanted)
         self._info = replace(self._info, rows=rows)
         self._ledger.amend(self._info)
+
+    def _apps(self) -> dict[tuple[str, int], Payload]:
+        """The app fields in the settings, by provider and the mark that entries stored with them have."""
+        fingerprints, apps = Fingerprints(self._ledger.key), {}
+        for name in self._scopes:
+            secrets = self._settings.app.get(name, {})
+            fields = {field: secret.reveal() for field, secret in secrets.items()}
+            apps[name, fingerprints.of_entry(fields, ENVIRONMENT)] = Payload(fields)
+        return apps
 
     async def work(self, run_id: str) -> None:
         """Connect to Leaf and take each row to its end. What stops it ends up in the rollback's info."""
@@ -296,7 +308,7 @@ def _line(entry: Entry, status: str, code: str) -> dict[str, object]:
     }
 
 
-def _removal(entry: Entry, earlier: Entry | None) -> Removal:
+def _removal(entry: Entry, earlier: Entry | None, app: Payload | None) -> Removal:
     maybe_deleted = earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value}
     return Removal(
         entry.row,
@@ -305,4 +317,5 @@ def _removal(entry: Entry, earlier: Entry | None) -> Removal:
         entry.credential_id,
         maybe_deleted,
         entry.credential_created,
+        app,
     )

@@ -102,10 +102,11 @@ def _latest(created: datetime, created_time: str) -> datetime:
 def is_old(shown: Credential, progress: Progress) -> bool:
     """Return whether these are still the credentials that are to be replaced.
 
-    Those that an earlier run was about to delete are known by id and createdTime only, and take both.
+    Those that an earlier run was about to delete are known by id and createdTime only, and take both. If
+    others were stored in their place under the same id and createdTime, other app fields prove it.
     """
     old = progress.old
-    if old is None:
+    if old is None or (shown.app is not old.app and Echo.UNKNOWN not in {shown.app, old.app}):
         return False
     if progress.recalled or (shown.created_time and old.created_time):
         return is_same(shown, old.id, old.created_time)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bulk_onboard.entry import Entry
-from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Status, Undone, Verdict
+from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Payload, Status, Undone, Verdict
 from bulk_onboard.policy.credentials import BARE_LOOKS, decide
 from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Policy, Progress
 from bulk_onboard.policy.progress import stopped as stopped_replacement
@@ -21,7 +21,8 @@ class Removal:
     """One row whose credentials are to be deleted again, if Leaf shows the id and createdTime recorded.
 
     ``credential_created``: their createdTime, "" if Leaf did not show it and the user accepts the id alone.
-    ``maybe_deleted``: an earlier rollback may have sent a DELETE whose outcome is unknown.
+    ``maybe_deleted``: an earlier rollback may have sent a DELETE whose outcome is unknown. ``app``: the app
+    fields that they were stored with, to recognise others in their place; None if not known.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Removal:
     credential_id: str
     maybe_deleted: bool = False
     credential_created: str = ""
+    app: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ def known_outcome(entry: Entry, earlier: Entry | None, *, include_unproven: bool
 
 def first(policy: Policy, removal: Removal) -> Progress:
     """Return where a row starts: by asking."""
+    app = Echo.SAME if removal.app else Echo.UNKNOWN
     return Progress(
         Action.ASK,
-        old=Credential(removal.credential_id, "", None, Echo.UNKNOWN, removal.credential_created),
+        old=Credential(removal.credential_id, "", None, Echo.UNKNOWN, removal.credential_created, app),
         recalled=bool(removal.credential_created),
         gone=Gone.MAYBE if removal.maybe_deleted else Gone.NO,
         settles_at=policy.settle + policy.overlap if removal.maybe_deleted else 0.0,

@@ -54,6 +54,10 @@ class Fingerprints:
         halves = ("\n".join(each).encode() for each in (own, [each for each in app if each not in own]))
         return int.from_bytes(b"".join(blake2b(h, key=self._app_key, digest_size=4).digest() for h in halves))
 
+    def of_entry(self, fields: Mapping[str, str], environment: str) -> int:
+        """Return the mark of an application as an entry holds it: as a signed number of 64 bits."""
+        return int(np.array(self.of_app(fields, environment), np.uint64).astype(np.int64))
+
     def of_apps(self, cells: pd.DataFrame, usual: Mapping[str, str], environment: str) -> np.ndarray:
         """Return the mark of each row's application (uint64): of ``usual`` fields, or filled ``cells``."""
         if not len(cells.columns):

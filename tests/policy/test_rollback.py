@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,7 @@ from bulk_onboard.model import (
     Echo,
     Exists,
     Log,
+    Payload,
     Refused,
     Throttled,
     Transient,
@@ -123,3 +125,12 @@ def test_a_rollback_deletes_only_what_has_the_id_and_the_time_that_were_recorded
     assert isinstance(step, Next) is deletes
     if not deletes:
         assert step == Ended(Undone.CHANGED, "credentials-changed", "Leaf holds others by now, and they stay")
+
+
+def test_others_in_their_place_are_recognised_by_their_app_fields() -> None:
+    for app in (Payload({"clientId": "app"}), None):
+        begun = first(POLICY, Removal(2, "raven", "g-1", "ours", credential_created=RECORDED, app=app))
+        shown = replace(OURS, created_time=RECORDED, app=Echo.DIFFERENT if app else Echo.UNKNOWN)
+        assert isinstance(undo(begun, Exists(shown), POLICY, EARLY), Ended if app else Next)
+        same = replace(shown, app=Echo.SAME)
+        assert isinstance(undo(begun, Exists(same), POLICY, EARLY), Next)
