@@ -267,8 +267,8 @@ def in_words(found: Validation, written: Written) -> str:
 def _left(count: int) -> str:
     if not count:
         return ""
-    verb = "is" if count == 1 else "are"
-    return f"{words.rows(count)} of it {verb} still invalid: correct them and check it again."
+    verb, them = ("is", "it") if count == 1 else ("are", "them")
+    return f"{words.rows(count)} of it {verb} still invalid: correct {them} and check the file again."
 
 
 def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = None) -> list[str]:
