@@ -28,6 +28,7 @@ from bulk_onboard.model import (
     Health,
     Payload,
     Status,
+    Throttled,
 )
 from bulk_onboard.policy.credentials import difference
 from bulk_onboard.policy.health import (
@@ -82,6 +83,12 @@ class Findings(NamedTuple):
     has_log: bool = True
     log: Answer[Any] | None = None
     shown: Answer[Any] | None = None
+
+    @property
+    def throttled(self) -> Throttled | None:
+        """The latest reply, if that was a 429."""
+        latest = self.shown or self.log
+        return latest.verdict if latest and isinstance(latest.verdict, Throttled) else None
 
 
 # Codes that come from the event log, not from the credentials.
@@ -172,7 +179,7 @@ class EventsCheck:
         """The last findings, and the event on record if they show none."""
         wait, began, ends = timedelta(seconds=self.wait), self.now(), self._ends(check)
         recorded: RecordedEvent | None = None
-        polls = failures = 0
+        polls = failures = throttles = 0
         while True:
             async with self.slots:
                 findings = await self._poll(check, under_way, final=self.now() >= ends)
@@ -187,6 +194,11 @@ class EventsCheck:
                     return findings, recorded
                 polls += 1
                 pause = min(left, self.policy.backoff_cap / 4, self.policy.backoff * 2.0 ** min(polls, 16))
+            elif findings.throttled:
+                throttles += 1
+                pause = findings.throttled.after or self.policy.wait(throttles, self.draw())
+                if (self.now() - began).total_seconds() + pause > self.policy.patience:
+                    return findings, recorded
             else:
                 failures += 1
                 if failures >= self.policy.attempts and left <= 0:

@@ -56,6 +56,11 @@ class Answers:
         """
         return _in_second(self._sent, turn) - _in_second(self._refused, turn)
 
+    def between(self, since: float, turn: float) -> int:
+        """How many requests went out after ``since`` and before this turn, as far as is remembered."""
+        later = takewhile(lambda sent: sent > since, reversed(self._sent))
+        return sum(sent < turn for sent in later)
+
     def anew(self, since: float) -> None:
         """Count from here on: the rate was changed after the turn at ``since``."""
         self._began = since

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bulk_onboard.orders import UNLIMITED, Report
-from bulk_onboard.pace.probe import ENOUGH, Refusal
+from bulk_onboard.pace.probe import ENOUGH, IN_A_ROW, OFTEN, Refusal
 from bulk_onboard.pace.search import Search
 
 # Seconds after which refusals are weighed, whoever has not reported since.
@@ -106,15 +106,18 @@ class Governor:
             return
         current = [each for each in reports if each.epoch == self.epoch]
         taken, in_a_row = sum(each.taken for each in reports), max(each.in_a_row for each in telling)
+        answered = sum(each.answered for each in current)
+        refused = sum(each.refused for each in current)
         told = Refusal(
             rate=max(each.rate for each in telling),
             busy=any(each.wants == UNLIMITED for each in reports) or max(taken, in_a_row) >= ENOUGH,
             taken=taken,
             age=max(each.age for each in reports),
             in_a_row=in_a_row,
-            answered=sum(each.answered for each in current),
-            refused=sum(each.refused for each in current),
+            answered=answered,
+            refused=refused,
             pause=self._pause,
+            repeated=in_a_row >= IN_A_ROW or refused >= OFTEN * max(answered, ENOUGH),
         )
         if self._search.refused(told):
             self.epoch += 1

@@ -19,8 +19,6 @@ from bulk_onboard.pace.search import Search
 
 # Who waits longer than this for a turn, in seconds, waits because of the rate.
 WAIT = 0.001
-# A refusal so many seconds after a pause may be by chance: a limit that is not far below the rate takes more.
-SOON, FEWEST = 0.1, 10  # seconds, requests
 # A gap between two turns counts as sending for so many seconds at most: idling proves nothing.
 IDLE = 0.5
 
@@ -83,32 +81,31 @@ class Pace:
     def passed(self, turn: float) -> None:
         """The request of this turn was not refused as one too many."""
         self._answers.passed(turn)
-        self._chance.passed(turn)
+        if self._chance.passed(turn):
+            self._start_over()
 
     def throttled(self, turn: float, after: float | None) -> None:
         """The request of this turn was refused as one too many; ``after``: seconds that Leaf asks to wait."""
         self._meter.throttled(turn)
         is_news = self._answers.throttled(turn)
         self._chance.refused(turn, self._answers.in_a_row)
-        if after and not self._chance.is_proved:
-            self._pause(turn, after)
-        if is_news and not self._is_by_chance(after):
+        since, now = self._pauses.until, asyncio.get_running_loop().time()
+        if after and turn > since:
+            accepted = self._answers.between(since, turn)
+            if self._chance.paused(turn, now, accepted, self._ceiling.rate):
+                self._start_over()
+        if self._chance.is_proved:
+            return  # the row waits, the others do not
+        if after:
+            self.hold(after)
+        if is_news:
             self._learn(turn, after or 0.0)
 
-    def _pause(self, turn: float, after: float) -> None:
-        """Hold all requests."""
-        if turn > self._pauses.until:
-            soon = turn - self._paused_until(turn) < SOON and not self._search.probing
-            # At a low rate the few requests of that time prove nothing.
-            soon = soon and not 0 < self._ceiling.rate < FEWEST / SOON
-            self._chance.paused(turn, asyncio.get_running_loop().time(), soon=soon)
-        self.hold(after)
-
-    def _is_by_chance(self, after: float | None) -> bool:
-        chance = self._chance
-        return chance.is_proved or (
-            bool(after) and not self._search.probing and chance.may_be(self._answers.in_a_row)
-        )
+    def _start_over(self) -> None:
+        """Refusals come by chance: no limit is known."""
+        self._search.forget()
+        self._answers.anew(self._last)
+        self._set_rate()
 
     def _paused_until(self, turn: float) -> float:
         """When the latest pause before this turn ended, or when all began."""
@@ -126,8 +123,12 @@ class Pace:
             answered=answers.answered,
             refused=answers.refused,
             pause=pause,
+            repeated=self._chance.is_limit,
         )
         if self._search.refused(told):
+            if pause and self._search.is_immune:
+                self._chance.prove()
+                self._search.forget()
             answers.anew(self._last)
             self._set_rate()
             if self._search.probing:

@@ -38,8 +38,8 @@ SLOWEST = 0.5  # requests per second
 # from the second on, they are no accident; from the third on, Leaf takes next to nothing.
 ENOUGH = 20
 TOLERATED, OFTEN, SHUT = 0.05, 0.15, 0.6
-# So many refusals in a row are a limit.
-IN_A_ROW = 3
+# So many refusals in a row are a limit; more where each costs a pause, for there a wrong limit costs too.
+IN_A_ROW, IN_A_ROW_DEAR = 3, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ class Refusal(NamedTuple):
 
     ``rate``: requests per second, 0 for no ceiling. ``busy``: whether there was as much to send as could be
     sent. ``taken``: requests of the second before it that were not refused. ``age``: seconds since the first
-    request, or since a pause. ``pause``: seconds to wait.
+    request, or since a pause. ``pause``: seconds to wait. ``repeated``: Leaf took the same number before
+    each of the latest refusals.
     """
 
     rate: float
@@ -106,6 +107,7 @@ class Refusal(NamedTuple):
     answered: int
     refused: int
     pause: float = 0.0
+    repeated: bool = False
 
     @property
     def share(self) -> float:
@@ -115,6 +117,8 @@ class Refusal(NamedTuple):
     @property
     def certain(self) -> bool:
         """Whether it is a limit beyond doubt, also when there was no second yet to measure it in."""
+        if self.pause:
+            return self.repeated or self.in_a_row >= IN_A_ROW_DEAR or self.share >= SHUT
         return self.in_a_row >= IN_A_ROW or self.share >= OFTEN
 
     @property
@@ -139,6 +143,8 @@ def learn(known: Knowledge, told: Refusal) -> Knowledge:
             return _tried(known, told)
         case Probe() if known.may_keep_farther(told):
             return _farther(known, told)
+        case Probe() if told.pause and told.share >= OFTEN and not told.certain:
+            return Immune(told.share)
         case Probe() if told.evident and told.share >= TOLERATED:
             if known.share is not None and known.share / 2 <= told.share < SHUT:
                 return Immune(told.share)

@@ -34,6 +34,15 @@ class Search:
         self._known = known
         return True
 
+    def forget(self) -> None:
+        """Nothing that was learned holds: as fast as is allowed again."""
+        self._known, self.rate = None, self._highest
+
+    @property
+    def is_immune(self) -> bool:
+        """Whether a lower rate has not lowered the share of refusals."""
+        return isinstance(self._known, Immune)
+
     @property
     def probing(self) -> bool:
         """Whether the rate changes with the time spent sending."""

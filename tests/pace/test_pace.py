@@ -136,7 +136,7 @@ def test_a_limit_that_falls_is_followed_also_where_each_refusal_costs_a_pause() 
 def test_a_refusal_counts_from_the_pause_before_it_and_not_from_its_own() -> None:
     async def main() -> list[float]:
         pace, rates = Pace(10), []
-        for passed, refused in ((30, 3), (20, 1), (0, 1)):
+        for passed, refused in ((30, 6), (20, 1), (0, 1)):
             for _ in range(passed):
                 pace.passed(await pace.turn())
             for turn in [await pace.turn() for _ in range(refused)]:

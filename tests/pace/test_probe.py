@@ -28,7 +28,7 @@ def test_the_first_refusal_brings_the_rate_just_below_what_was_taken() -> None:
 def test_without_a_whole_second_before_it_a_single_refusal_is_no_evidence() -> None:
     early = refusal()._replace(age=0.5)
     assert learn(None, early) is None
-    assert isinstance(learn(None, early._replace(in_a_row=3)), Probe)
+    assert isinstance(learn(None, early._replace(in_a_row=6)), Probe)
 
 
 def test_a_refusal_below_the_known_limit_changes_nothing_as_long_as_they_are_few() -> None:
@@ -71,7 +71,7 @@ def test_at_the_known_limit_one_refusal_is_enough() -> None:
 
 
 def test_a_dear_refusal_is_not_risked_again_soon() -> None:
-    found = learn(None, refusal(pause=5.0)._replace(in_a_row=3))
+    found = learn(None, refusal(pause=5.0)._replace(in_a_row=6))
     assert isinstance(found, Probe)
     assert found.again == 100
 
@@ -80,7 +80,7 @@ DEAR = Probe(limit=100, start=97, again=20, before=500, dear=True)
 
 
 def test_where_a_refusal_costs_a_pause_the_rate_stays_until_the_limit_is_tried_again() -> None:
-    assert learn(None, refusal(rate=500, taken=100, pause=1.0)._replace(in_a_row=3)) == DEAR
+    assert learn(None, refusal(rate=500, taken=100, pause=1.0)._replace(in_a_row=6)) == DEAR
     assert {DEAR.rate(at) for at in (0, 10, 19.9)} == {97}
     assert DEAR.rate(20) == 100
 
@@ -106,7 +106,7 @@ def test_no_distance_brings_the_rate_to_nothing() -> None:
 def test_another_limit_is_tried_again_soon() -> None:
     known = replace(DEAR, again=80)
     for rate, taken in ((150, 140), (101, 60)):
-        found = learn(known, refusal(rate=rate, taken=taken, pause=1.0)._replace(in_a_row=3))
+        found = learn(known, refusal(rate=rate, taken=taken, pause=1.0)._replace(in_a_row=6))
         assert found == replace(DEAR, limit=taken, start=pytest.approx(taken * 0.97), before=rate)
 
 
