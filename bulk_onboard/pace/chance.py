@@ -38,7 +38,7 @@ class Chance:
         self._accepted: deque[int] = deque(maxlen=COMPARED)
         self._latest: deque[bool] = deque(maxlen=LATEST)
         self._first, self._paused_at = math.inf, -math.inf
-        self._behind = self._accepted_behind = self._calm = 0
+        self._behind = self._accepted_behind = self._calm = self._series = 0
 
     def passed(self, turn: float) -> bool:
         """The request of this turn was not one too many. Whether this proves chance."""
@@ -72,6 +72,7 @@ class Chance:
         # Beyond a second's worth the number says how steady a limit is, and not how high.
         accepted = int(min(accepted, max(rate, FEW) if rate else math.inf))
         # None accepted: the pause was too short, or it is chance again; nothing can be compared.
+        self._series = self._series + 1 if accepted else 0
         if not accepted or self.is_proved:
             return False
         self._accepted.append(accepted)
@@ -84,7 +85,7 @@ class Chance:
         latest = list(self._accepted)[-TIMES:]
         times = TIMES if sum(latest) >= FEW else TIMES_IF_FEW
         latest = list(self._accepted)[-times:]
-        return len(latest) == times and max(latest) - min(latest) <= int(SAME * max(latest))
+        return self._series >= times and max(latest) - min(latest) <= int(SAME * max(latest))
 
     def prove(self) -> None:
         """A lower rate has not lowered the share of refusals."""
@@ -93,7 +94,7 @@ class Chance:
     def _forget(self) -> None:
         self.is_proved = False
         self._accepted.clear()
-        self._behind = self._accepted_behind = 0
+        self._behind = self._accepted_behind = self._series = 0
 
 
 def _contradictions(accepted: list[int]) -> int:

@@ -170,7 +170,9 @@ def _tried(known: Probe, told: Refusal) -> Probe:
 def _farther(known: Probe, told: Refusal) -> Probe:
     """After a refusal that cost a pause, before the limit was tried again."""
     fallen = FALLEN_IN_A_ROW if told.in_a_row >= IN_A_ROW else FALLEN
-    if told.busy and told.taken < known.start * fallen:
+    # What was taken in a second is chance where that is a few requests.
+    counts = told.certain or known.start >= ENOUGH / 2
+    if counts and told.busy and told.taken < known.start * fallen:
         return _slower(told, known.before)
     return replace(known, start=max(SLOWEST, known.start * CAREFUL))
 

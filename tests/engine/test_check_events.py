@@ -265,6 +265,13 @@ def test_a_poll_that_failed_is_repeated(fault: Fault, where: str) -> None:
     assert looking.run().health == "healthy"
 
 
+def test_a_429_is_asked_again_when_it_says_however_often_it_comes() -> None:
+    looking = Looking().at(0, latest=GOOD)
+    looking.leaf.looks = iter([F.THROTTLED] * 20)
+    assert looking.run(wait=1.0).health == "healthy"
+    assert looking.lasted <= 20 * 2 + 5  # the fake asks for 2 s
+
+
 def test_a_row_that_recovered_no_longer_says_why_it_was_unwell() -> None:
     unwell = CREATED._replace(health="unhealthy", code="provider-refused")
     entry = Looking().at(0, latest=GOOD).run(Check(unwell))

@@ -174,14 +174,31 @@ def test_refusals_by_chance_cost_their_pauses_and_no_more(rate: float, share: fl
     assert server.passed[1800] - server.passed[0] <= 1800 * (1 / rate + share) * 1.3
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.1, 0.25])
+@pytest.mark.parametrize(("rate", "latency", "most"), [(500, 0.05, 10), (500, 0.002, 15), (10, 0.01, 60)])
 def test_refusals_by_chance_do_not_keep_all_rows_waiting_where_each_asks_for_a_pause(
-    share: float, seed: int
+    rate: float, latency: float, most: float, share: float, seed: int
 ) -> None:
+    rows = 900 if rate > 10 else 200
     server = Server(lambda _at: 1e9, random_share=share, after=1.0, draw=Random(seed))
-    ran(500, server, 900)
-    assert server.passed[870] - server.passed[0] <= 20
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.pace.test_pace.LATENCY", latency)
+        ran(rate, server, rows)
+    assert server.passed[int(0.96 * rows)] - server.passed[0] <= most
+
+
+def test_a_limit_that_comes_while_refusals_come_by_chance_is_found() -> None:
+    server = Server(lambda at: 1e9 if at < 5 else 50, random_share=0.1, after=1.0)
+    ran(300, server, 300 * 5 + 50 * 30)
+    late = [at for at in server.refused if at - server.passed[0] >= 10]
+    assert len(late) <= 0.5 * len([at for at in server.passed if at - server.passed[0] >= 10])
+
+
+def test_a_limit_per_hour_that_names_no_pause_is_obeyed() -> None:
+    server = Server(lambda at: 0 if 10 <= at < 900 else 1e9)
+    ran(50, server, 1000)
+    assert len(server.refused) <= 0.6 * 890 + 30
 
 
 def test_a_leaf_that_refuses_everything_for_a_while_is_not_hammered() -> None:
