@@ -1,7 +1,8 @@
-"""What came of the requests since the rate was last changed because of them. Times are handed in."""
+"""What Leaf accepted and refused since the rate was last changed, and the pauses. Times are handed in."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import takewhile
 
@@ -65,6 +66,23 @@ class Answers:
         """Count from here on: the rate was changed after the turn at ``since``."""
         self._began = since
         self.answered = self.refused = self.in_a_row = 0
+
+
+class Pauses:
+    """The latest pause, and the one before it. ``until``: when the latest one ends."""
+
+    def __init__(self) -> None:
+        self.until = self._earlier = -math.inf
+
+    def hold(self, now: float, until: float) -> None:
+        """Nothing goes out before this time. A longer pause that has begun is kept."""
+        if self.until <= now:
+            self._earlier = self.until
+        self.until = max(self.until, until)
+
+    def ended_before(self, turn: float) -> float:
+        """When the latest pause before this turn ended; the one that its refusal asked for came after it."""
+        return self.until if self.until <= turn else self._earlier
 
 
 def _in_second(turns: deque[float], end: float) -> int:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bulk_onboard.orders import UNLIMITED, Report
-from bulk_onboard.pace.probe import ENOUGH, IN_A_ROW, OFTEN, Refusal
-from bulk_onboard.pace.search import Search
+from bulk_onboard.pace.adaptive import ENOUGH, IN_A_ROW, OFTEN, Refusal, Search
 
 # Seconds after which refusals are weighed, whoever has not reported since.
 GATHER = 1.0

@@ -6,9 +6,8 @@ import math
 from collections import deque
 
 from bulk_onboard.orders import LEASE, UNLIMITED, Orders, Report
-from bulk_onboard.pace.answers import Answers
-from bulk_onboard.pace.pauses import Pauses
-from bulk_onboard.pace.probe import ENOUGH, IN_A_ROW, OFTEN
+from bulk_onboard.pace.adaptive import ENOUGH, IN_A_ROW, OFTEN
+from bulk_onboard.pace.answers import Answers, Pauses
 
 # Who stood in line for this share of the time could have sent more.
 IN_LINE = 0.9

@@ -9,13 +9,11 @@ from bulk_onboard.domain.turns import StillValid, Urgency, always
 from bulk_onboard.model import (
     Traffic,
 )
-from bulk_onboard.pace.answers import Answers
+from bulk_onboard.pace.adaptive import ENOUGH, Refusal, Search
+from bulk_onboard.pace.answers import Answers, Pauses
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.chance import Chance
 from bulk_onboard.pace.meter import Meter
-from bulk_onboard.pace.pauses import Pauses
-from bulk_onboard.pace.probe import ENOUGH, Refusal
-from bulk_onboard.pace.search import Search
 
 # Who waits longer than this for a turn, in seconds, waits because of the rate.
 WAIT = 0.001

@@ -1,15 +1,14 @@
-"""The rate that nobody knows: how fast to go after Leaf has said that it was too fast. Pure; no clock.
+"""The adaptive rate: how fast to send when Leaf's limit is unknown. Pure; no clock.
 
-Down at once, to a little less than what Leaf was seen to take in the second before. Then up a little with
-every second, slowly while the known limit is ahead, and faster and faster once it is passed without a word,
-for then the limit has risen. The dearer the last refusal was, the longer until the limit is tried again.
+A refusal (429) lowers the rate at once, to a little less than what Leaf accepted in the second before. Then
+the rate rises a little every second: slowly up to the known limit, and faster and faster beyond it while
+nothing is refused, because then the limit has risen.
 
-Where Leaf asks for a pause each refusal costs all of it. There the rate stays where it is until the limit is
-tried, which it is less and less often while it proves to be the same; and who is refused before that keeps
-more of a distance, for on a busy machine or a long way requests arrive in crowds.
+Where Leaf asks for a pause, a refusal costs that pause. There the rate stays constant until the limit is
+tried again, which happens less and less often while the limit proves to be the same. A refusal before that
+makes the distance to the limit larger, because on a busy machine or a slow network requests arrive in crowds.
 
-Refusals that stay as frequent however slow we are do not speak of our rate: then going slower is no cure,
-and the old rate comes back.
+If the share of refusals does not fall when the rate falls, the rate is not their cause: it is restored.
 """
 
 from __future__ import annotations
@@ -40,6 +39,10 @@ ENOUGH = 20
 TOLERATED, OFTEN, SHUT = 0.05, 0.15, 0.6
 # So many refusals in a row are a limit; more where each costs a pause, for there a wrong limit costs too.
 IN_A_ROW, IN_A_ROW_DEAR = 3, 6
+# A new rate is set in steps of at least this share of the old one.
+STEP = 0.01
+# Without a ceiling, whoever may send so many requests per second may send as many as he can.
+FREE = 20_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +188,57 @@ def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
     limit = max(SLOWEST, limit)
     again = max(TRY_AGAIN, TRY_AGAIN_PAUSES * told.pause)
     return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share, dear=told.pause > 0)
+
+
+class Search:
+    """``rate``: requests per second that may go out now, at most ``highest`` (0: no ceiling)."""
+
+    def __init__(self, highest: float) -> None:
+        self._highest = highest
+        self._known: Knowledge = None
+        self._sending = 0.0
+        self.rate = highest
+
+    def refused(self, told: Refusal) -> bool:
+        """Learn from a refusal. Whether anything was learned: then what was counted so far is settled."""
+        known = learn(self._known, told)
+        if known is self._known:
+            return False
+        if not (isinstance(known, Probe) and known.goes_on(self._known)):
+            self._sending = 0.0
+        match known:
+            case Probe():
+                self.rate = known.rate(self._sending)
+            case Immune() if isinstance(self._known, Probe):
+                self.rate = self._known.before
+        self._known = known
+        return True
+
+    def forget(self) -> None:
+        """Nothing that was learned holds: as fast as is allowed again."""
+        self._known, self.rate = None, self._highest
+
+    @property
+    def is_immune(self) -> bool:
+        """Whether a lower rate has not lowered the share of refusals."""
+        return isinstance(self._known, Immune)
+
+    @property
+    def probing(self) -> bool:
+        """Whether the rate changes with the time spent sending."""
+        return isinstance(self._known, Probe)
+
+    def sent_for(self, seconds: float) -> None:
+        """Requests went out for so many seconds more."""
+        self._sending += seconds
+
+    def speed_up(self) -> None:
+        """Set the rate for the time spent sending since the refusal."""
+        if not isinstance(self._known, Probe):
+            return
+        wanted = self._known.rate(self._sending)
+        if wanted >= (self._highest or FREE):
+            self._known = None
+            self.rate = self._highest
+        elif abs(wanted - self.rate) >= STEP * self.rate:
+            self.rate = wanted

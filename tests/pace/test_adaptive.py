@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.pace.probe import BEYOND, SLOWEST, TRY_AGAIN, Immune, Probe, Refusal, learn
+from bulk_onboard.pace.adaptive import BEYOND, SLOWEST, TRY_AGAIN, Immune, Probe, Refusal, learn
 
 
 def refusal(
