@@ -241,14 +241,16 @@ def _open_closed_streams() -> None:
     """Point standard streams that are closed at nothing.
 
     Otherwise the next file that is opened, such as the ledger, would take the place of standard error.
+    `sys.stdin` stays None, so that a command that reads it can say that it is closed.
     """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for number, name in enumerate(("stdout", "stderr"), 1):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
 
 
 def _never_fail_on_a_character() -> None:

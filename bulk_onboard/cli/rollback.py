@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, drive, opened, say, say_trouble, warner
+from bulk_onboard.cli.running import Showing, drive, is_terminal, opened, say, say_trouble, warner
 from bulk_onboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _confirmed(found: Outlook, settings: Settings) -> bool:
     """Whether somebody says yes. Raises UsageError where nobody can."""
     growers = "1 grower" if found.to_do == 1 else f"{found.to_do:,} growers"
     where = "the sandbox" if settings.sandbox else found.leaf
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise UsageError(
             f"this deletes the credentials of {growers} at {where}, and there is no terminal to ask at:"
             " add --yes, or --dry-run"

@@ -14,7 +14,7 @@ import click
 
 from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.command_line import without_secrets
-from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
+from bulk_onboard.cli.running import Showing, driven, is_terminal, opened, warner, with_after_run
 from bulk_onboard.errors import NoRows, StoppedForSafety
 from bulk_onboard.where import shown
 
@@ -117,8 +117,8 @@ def confirmation(settings: Settings) -> Callable[[About], bool] | None:
     from bulk_onboard.settings.parse import is_this_machine  # noqa: PLC0415
 
     host = urlsplit(settings.leaf.base_url).hostname or ""
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    return None if settings.sandbox or is_this_machine(host) or not is_terminal else _agrees
+    at_terminal = is_terminal(sys.stdin) and is_terminal(sys.stderr)
+    return None if settings.sandbox or is_this_machine(host) or not at_terminal else _agrees
 
 
 def _agrees(about: About) -> bool:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _LINE = 80  # columns; longer lines are hard to read, however wide the terminal
 Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream is a terminal; None is a closed one."""
+    return stream is not None and stream.isatty()
 
 
 @dataclass(frozen=True, slots=True)

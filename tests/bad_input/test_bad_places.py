@@ -200,6 +200,15 @@ def test_standard_input_that_is_closed_is_told() -> None:
     assert ran.stderr.count(b"\n") == 1
 
 
+def test_a_run_needs_no_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "growers.csv").write_text(HEADER + "7f1c2c2e-5f3b-4d1e-8a53-0d6f2c7b9a01,rt-4f1c9a\n")
+    shell = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "bulk_onboard", "run", "growers.csv"]
+    ran = subprocess.run(
+        [*shell, "--sandbox", "-q"], cwd=tmp_path, capture_output=True, timeout=30, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -216,7 +216,7 @@ def test_a_grower_at_two_providers_is_one_user(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     header = "provider,externalId,email,name,refreshToken,clientKey,clientSecret,clientEnvironment\n"
     lines = [
-        f"{provider},N-{n},n{n}@example.com,Name,{PLANTED}{provider}-{n},key,{PLANTED}secret,STAGE\n"
+        f"{provider},N-{n},n{n}@example.com,Name,{PLANTED}{provider}-{n},{PLANTED}key,{PLANTED}secret,STAGE\n"
         for n in range(3)
         for provider in ("raven", "john-deere")
     ]
@@ -275,7 +275,7 @@ def test_a_healthy_canary_is_followed_by_the_rest_and_no_user_is_made_twice(desk
     Path("both.csv").write_text(
         "provider,externalId,email,name,refreshToken,clientKey,clientSecret,clientEnvironment\n"
         + "".join(
-            f"{provider},{external},{email},{name},{PLANTED}{provider}{external},key,{PLANTED}secret,STAGE\n"
+            f"{provider},{external},{email},{name},{PLANTED}{provider}{external},{PLANTED}key,{PLANTED}secret,STAGE\n"
             for provider in ("raven", "john-deere")
             for external, email, name, _ in rows
         )
