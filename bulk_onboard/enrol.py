@@ -173,7 +173,7 @@ def _on_match(way: Way, match: Match, newcomer: Newcomer, policy: Policy, moment
         return _problem(way, SEVERAL, f"Leaf has several users with this {by}: {_named(ids)}")
     is_last = _is_last(way, match)
     if _is_unclear(way, match, newcomer, is_last=is_last):
-        return _problem(way, UNFILTERED, f"Leaf answers with other users when asked for one {by}")
+        return _problem(way, UNFILTERED, f"Leaf returned other users when asked for one {by}")
     if not is_last:
         return Onward(replace(way, page=way.page + 1, failures=0))
     if way.seen:
@@ -234,9 +234,9 @@ def _on_absent(way: Way, newcomer: Newcomer, policy: Policy, moment: Moment) -> 
         said = way.claimed.message or "Leaf refuses to create the user"
         return Ended(Status.REJECTED, way.claimed.code, f"{said}; but its list shows no such user")
     if way.posts >= policy.attempts or (way.posts and moment.elapsed > policy.patience):
-        return Ended(Status.FAILED, "no-answer", "Leaf never answered the POST of a user, and shows none")
+        return Ended(Status.FAILED, "no-answer", "Leaf never answered the POST for a user, and shows none")
     if newcomer.missing:
-        needs = f"Leaf has no such user, and to create one takes {newcomer.missing}"
+        needs = f"Leaf has no such user, and creating one needs {newcomer.missing}"
         return Ended(Status.INVALID, f"missing-{newcomer.missing}", needs)
     return Onward(replace(way, act=Act.POST, suspect=False, looks=0, failures=0))
 

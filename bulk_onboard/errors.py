@@ -55,7 +55,7 @@ _MEANINGS = {
     ExitCode.STOPPED: "stopped early for safety",
     ExitCode.BUSY: "another run holds this ledger",
     ExitCode.BUG: "a bug in bulk-onboard",
-    ExitCode.INTERRUPTED: "interrupted; run it again to go on",
+    ExitCode.INTERRUPTED: "interrupted; run it again to continue",
 }
 
 

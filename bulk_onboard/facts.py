@@ -78,7 +78,7 @@ class Listed:
 
 # What to do about growers that are left without credentials.
 LEFT_WITHOUT_HINT = (
-    "a run whose file has them repairs them first; `bulk-onboard status LEAF_USER_ID --dismiss` dismisses one"
+    "a run with them in its file repairs them first; `bulk-onboard status ID --dismiss` dismisses one"
 )
 
 

@@ -65,10 +65,10 @@ def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
     changed = sum(cause["count"] for cause in causes if cause["code"] == "token-changed")
     yield Gauge(
         "bulk_onboard_token_changed_rows",
-        "Connected rows for which Leaf holds another token than the file.",
+        "Connected rows for which Leaf holds a different token from the file's.",
         [({}, float(changed))],
     )
-    left = "Growers left without credentials by an interrupted replacement, or perhaps."
+    left = "Growers that may have been left without credentials by an interrupted replacement."
     yield Gauge("bulk_onboard_growers_left_without", left, [({}, float(len(summary.get("leftWithout", ()))))])
     methods = {name: requests[name] for name in ("get", "post", "delete")}
     yield Gauge("bulk_onboard_requests", "Requests sent to Leaf by method.", _by("method", methods))

@@ -158,7 +158,7 @@ class Naming:
         if By.EMAIL in cells:
             wrong = ~cells[By.EMAIL].str.contains(_EMAIL, regex=True) & (cells[By.EMAIL] != "")
             rows, column = piece.numbers[wrong.to_numpy(bool)], names[By.EMAIL]
-            told = [(int(row), "bad-email", column, f"{column} is no email address") for row in rows]
+            told = [(int(row), "bad-email", column, f"{column} is not an email address") for row in rows]
             problems = _by_row([problems, pd.DataFrame(told, columns=list(problems.columns))])
         return Unnamed(lines, stand_ins, cells), problems, warnings
 

@@ -94,7 +94,7 @@ class Plan:
         for theirs, whose in sorted(self.places - {(leaf, owner)}):
             asked, says = (theirs or "no Leaf", leaf) if theirs != leaf else (f"{leaf} as {whose}", owner)
             raise UsageError(
-                f"{self.name} was made at {asked}, but the settings say {says}: make a plan of what is there"
+                f"{self.name} was made at {asked}, but the settings say {says}: make a new plan"
                 " with --dry-run"
             )
 
@@ -147,7 +147,7 @@ def _require_known(name: str, rows: Sequence[int]) -> None:
         named = ", ".join(map(str, rows[:_NAMED])) + (", ..." if len(rows) > _NAMED else "")
         raise InputError(
             f"{name} has an unknown action in row{'' if len(rows) == 1 else 's'} {named}; nothing was sent."
-            " Lines may be taken out of a plan, but not changed; make a new one with --dry-run"
+            " Lines may be removed from a plan, but not changed; make a new one with --dry-run"
         )
 
 
@@ -159,9 +159,9 @@ def _require_whole(name: str, table: pd.DataFrame) -> None:
     damaged = int((~(ids & prints & held)).sum())
     if damaged:
         raise InputError(
-            f"{name} is not as it was written: {damaged} lines have no whole leafUserId, fingerprint or"
+            f"{name} was damaged: {damaged} lines have no complete leafUserId, fingerprint or"
             " credentialId."
-            " Lines may be taken out of a plan, but not changed; make a new one with --dry-run"
+            " Lines may be removed from a plan, but not changed; make a new one with --dry-run"
         )
 
 
@@ -228,4 +228,4 @@ def _outdated(status: Status, replaces: Recorded | None) -> Finish:
 
 def outdated(planned: Status, holds: str) -> str:
     """That Leaf holds something else than when the plan was made, for people."""
-    return f"planned as {planned}, but Leaf holds {holds} by now"
+    return f"planned as {planned}, but Leaf now holds {holds}"

@@ -186,7 +186,7 @@ def _judge_grower(rows: np.ndarray, digests: np.ndarray, found: Findings) -> Non
             found[int(row)] = ("duplicate", "duplicate", f"repeats row {rows[0]}")
         return
     for row in rows:
-        told = f"the same grower has other credentials in {others(rows, row)}"
+        told = f"the same grower has different credentials in {others(rows, row)}"
         found[int(row)] = ("invalid", "conflicting-rows", told)
 
 

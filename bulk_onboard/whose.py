@@ -1,6 +1,6 @@
 """What only the whole file shows of newcomers: rows that contradict each other about who is who. Pure.
 
-One externalId goes with one email and the other way round, and what stands beside a leafUserId in one row
+One externalId goes with one email and the other way round, and what comes with a leafUserId in one row
 is nobody without an id in another. Anything else would be a guess, and a guess makes two users of one grower,
 or one of two.
 """
@@ -79,7 +79,7 @@ def _judged(rows: np.ndarray, unnamed: np.ndarray, other: np.ndarray, by: By) ->
     """``other``: the keys of the other kind. A blank email contradicts nothing, a blank externalId does."""
     if not unnamed.all():
         named = rows[~unnamed]
-        told = f"the same {by} stands beside a leafUserId in {others(named, -1)}"
+        told = f"the same {by} comes with a leafUserId in {others(named, -1)}"
         return {int(row): told for row in rows[unnamed]}
     told_apart = np.unique(other if by is By.EMAIL else other[other != 0])
     if len(told_apart) < 2:

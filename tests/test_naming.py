@@ -173,9 +173,9 @@ def test_one_email_with_two_external_ids_or_without_one_is_a_contradiction(other
 
 def test_what_stands_beside_an_id_elsewhere_is_not_a_newcomer() -> None:
     found = findings(row("G-1", leaf_user_id=ID), row("G-1"), row("G-2"))
-    assert found == {3: "the same externalId stands beside a leafUserId in row 2"}
+    assert found == {3: "the same externalId comes with a leafUserId in row 2"}
     found = findings(row("G-1", "a@b.c"), row("G-2", "a@b.c"), known=known("G-1"))
-    assert found == {3: "the same email stands beside a leafUserId in row 2"}
+    assert found == {3: "the same email comes with a leafUserId in row 2"}
 
 
 def test_a_newcomer_comes_once_with_all_of_the_rows() -> None:

@@ -109,7 +109,7 @@ def test_a_plan_without_a_line_plans_nothing() -> None:
 
 @pytest.mark.parametrize(("grower", "fingerprint"), [("x", "0" * 32), (str(UUID(int=1)), ""), ("", "1e33")])
 def test_a_line_that_was_damaged_makes_it_no_plan(grower: str, fingerprint: str) -> None:
-    with pytest.raises(InputError, match="1 lines have no whole leafUserId"):
+    with pytest.raises(InputError, match="1 lines have no complete leafUserId"):
         plan((grower, "raven", "would_create", fingerprint))
 
 
@@ -139,7 +139,7 @@ def test_who_is_connected_by_now_is_left_as_is() -> None:
     end = kept(EXISTING)
     assert isinstance(end, Finish)
     assert (end.status, end.code, end.credential) == (Status.EXISTING, "plan-outdated", HELD)
-    assert end.message == "planned as would_create, but Leaf holds credentials by now"
+    assert end.message == "planned as would_create, but Leaf now holds credentials"
 
 
 def test_nobody_is_deleted_who_was_to_be_created() -> None:
@@ -187,7 +187,7 @@ def test_an_unknown_action_makes_it_no_plan_and_its_rows_are_named() -> None:
 
 def test_a_replacement_that_names_no_credentials_makes_it_no_plan() -> None:
     line = ("2", *HERE, str(UUID(int=1)), "raven", "would_replace", "", "", "0" * 32, "", "")
-    with pytest.raises(InputError, match="1 lines have no whole"):
+    with pytest.raises(InputError, match="1 lines have no complete"):
         _of([line])
 
 

@@ -21,7 +21,7 @@ Examples:
 @click.argument("code", shell_complete=suggest.codes)
 @options.plain_json
 def command(code: str, *, as_json: bool) -> int:
-    """Say what CODE, from the results' column `code`, means and what to do."""
+    """Explain CODE, a value of the results' column `code`, and what to do about it."""
     found = looked_up(code)
     told = {"code": code.strip(), "meaning": found.meaning, "hint": found.hint}
     click.echo(json.dumps(told, indent=2) if as_json else explained(code))

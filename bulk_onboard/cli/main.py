@@ -27,15 +27,15 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, HeaderError, place_o
 # Command -> (its module, its line in the help). The module's `command` is the click command.
 COMMANDS = {
     "run": ("run", "Onboard every row of a file that is not onboarded yet."),
-    "validate": ("validate", "Check a file, offline: nothing is sent."),
+    "validate": ("validate", "Check a file offline; nothing is sent."),
     "events": ("events", "Check the events of a run's or a file's growers again."),
-    "report": ("report", "Write a run's files again from the ledger."),
-    "rollback": ("rollback", "Delete what a run created and nobody changed since."),
+    "report": ("report", "Rewrite a run's files from the ledger."),
+    "rollback": ("rollback", "Delete credentials that a run created and that are unchanged."),
     "runs": ("runs", "List the past runs."),
-    "status": ("status", "Tell the story of one grower across runs."),
+    "status": ("status", "Show the history of one grower across runs."),
     "providers": ("providers", "Show the providers, their columns and their settings."),
     "template": ("template", "Write an empty file to fill in, with help in its cells."),
-    "explain": ("explain", "Say what a code in the results means and what to do."),
+    "explain": ("explain", "Explain a code in the results and what to do about it."),
     "sandbox": ("sandbox", "Serve a local imitation of Leaf to practise on."),
 }
 
@@ -170,7 +170,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.ClickException as error:
         return _wrong_usage(error, argv)
     except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED, argv)
+        return _complain("interrupted; run it again to continue", ExitCode.INTERRUPTED, argv)
     except BaseException as error:  # the one place that turns any end into a code
         return _ended_by(_root(error), argv)
     return result if isinstance(result, int) else ExitCode.OK
@@ -186,7 +186,7 @@ def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, BulkOnboardError) and error.exit_code != ExitCode.BUG:
         return _complain(str(error), error.exit_code, argv)
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
-        return _complain("interrupted; run it again to go on", ExitCode.INTERRUPTED, argv)
+        return _complain("interrupted; run it again to continue", ExitCode.INTERRUPTED, argv)
     # Not the message of a foreign exception: it may quote a row. Type and place are enough.
     told = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
     return _complain(

@@ -72,13 +72,13 @@ provider = click.option(
     "--provider",
     metavar="NAME",
     shell_complete=suggest.providers,
-    help="The provider of rows that name none; `bulk-onboard providers` lists them.  [default: raven]",
+    help="Provider of rows that do not name one; `bulk-onboard providers` lists them.  [default: raven]",
 )
 as_json = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the summary as JSON on standard output, all else on standard error.",
+    help="Print the summary as JSON on standard output, everything else on standard error.",
 )
 
 plain_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -88,13 +88,12 @@ sheet = click.option(
     multiple=True,
     metavar="NAME",
     callback=parsed(parse.sheets),
-    help="Sheet of a workbook. Repeatable; '*' reads all sheets with growers.",
+    help="Read this sheet of a workbook. Repeatable; '*' reads all sheets with growers.",
 )
 hidden = click.option(
     "--hidden",
     type=click.Choice(["include", "skip"]),
-    help="Rows that a filter or a collapsed group hides: use them too, or leave them out."
-    "  [default: refuse to run]",
+    help="Include or skip rows that are hidden by a filter or a collapsed group.  [default: refuse to run]",
 )
 
 reading = together(
@@ -112,32 +111,31 @@ reading = together(
         multiple=True,
         metavar="FIELD=COLUMN",
         callback=parsed(parse.mapping),
-        help="Read a field from a column of another name. Repeatable.",
+        help="Read a field from a column with another name. Repeatable.",
     ),
     click.option(
         "--keep",
         multiple=True,
         metavar="COL,…",
         callback=parsed(_names),
-        help="Carry these columns into the results.",
+        help="Copy these columns to the results.",
     ),
     click.option(
         "--limit",
         type=_POSITIVE,
         metavar="N",
-        help="Only the first N rows; of `run`, the rows up to the Nth that is still to do.",
+        help="Process only the first N rows; `run` counts only rows that are still to do.",
     ),
-    _flag("--allow-shared-tokens", "Let several growers have one token."),
+    _flag("--allow-shared-tokens", "Allow several growers to share a token."),
 )
 
 create_users = click.option(
     "--create-users/--no-create-users",
     default=None,
-    help="Look up rows without leafUserId by externalId or email, and create users who are not there."
-    "  [default: no]",
+    help="Look up rows without leafUserId by externalId or email, and create missing users.  [default: no]",
 )
 
-strict = _flag("--strict", "Refuse a file in which one row is invalid.")
+strict = _flag("--strict", "Refuse a file with an invalid row.")
 
 pace = together(
     click.option(
@@ -150,13 +148,13 @@ pace = together(
         "--max-in-flight",
         type=_POSITIVE,
         metavar="N",
-        help="Requests under way at one time.  [default: found by itself]",
+        help="Limit concurrent requests.  [default: automatic]",
     ),
     click.option(
         "--timeout",
         callback=parsed(parse.timeout),
         metavar="SECONDS",
-        help="Per request, and until a request without an answer counts as lost.  [default: 30]",
+        help="Limit per request, and until a request without an answer counts as lost.  [default: 30]",
     ),
 )
 
@@ -164,8 +162,8 @@ cluster = click.option(
     "--cluster",
     callback=parsed(parse.cluster),
     metavar="WHERE",
-    help="Work with several processes: local:N for N of them here, tcp://HOST:PORT or tls://HOST:PORT for"
-    " those of a dask scheduler. FILE may be a folder or a pattern.  [default: this process alone]",
+    help="Use several processes: local:N for N processes here, tcp://HOST:PORT or tls://HOST:PORT for the"
+    " workers of a dask scheduler. FILE may be a folder or a pattern.  [default: one process]",
 )
 
 if_exists = together(
@@ -173,22 +171,22 @@ if_exists = together(
         "--if-exists",
         type=click.Choice([each.value for each in IfExists]),
         help="skip: ask first, never touch what exists; replace: ask, delete what differs and is not healthy,"
-        " post; overwrite: post without asking; fail: reject who has credentials already.  [default: skip]",
+        " post; overwrite: post without asking; fail: reject growers that have credentials.  [default: skip]",
     ),
     _flag(
         "--replace-healthy",
-        "With --if-exists replace: delete also healthy credentials with another token. Leaf refreshes tokens"
+        "With --if-exists replace: also delete healthy credentials with another token. Leaf refreshes tokens"
         " itself, so the token in the file may be used up: a dry run counts the growers at stake.",
     ),
 )
 
 plan = together(
-    _flag("--dry-run", "Ask Leaf, but change nothing: what would happen to each row, and a plan of it."),
+    _flag("--dry-run", "Ask Leaf but change nothing: show what would happen to each row, and write a plan."),
     click.option(
         "--plan",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="Carry out exactly the plan.csv of a dry run; what has changed since is left out.",
+        help="Carry out exactly the plan.csv of a dry run; rows that have changed since are left out.",
     ),
 )
 
@@ -197,13 +195,13 @@ safety = together(
         "--canary",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Take the first N rows through to their events before any other row starts.",
+        help="Finish the first N rows, including their events, before any other row starts.",
     ),
     click.option(
         "--max-failures",
         callback=parsed(parse.max_failures),
         metavar="N|N%",
-        help="Stop when more rows than this end badly.",
+        help="Stop when more rows than this do not succeed.",
     ),
 )
 
@@ -228,8 +226,8 @@ night = together(
         multiple=True,
         callback=parsed(parse.urls),
         metavar="NAME|URL",
-        help="Send a message when the run has ended: an Apprise URL, or better the name of a variable that "
-        "holds some.  [default: BULK_ONBOARD_NOTIFY]",
+        help="Send a message when the run ends: an Apprise URL, or better the name of a variable that "
+        "holds URLs.  [default: BULK_ONBOARD_NOTIFY]",
     ),
     click.option(
         "--notify-when",
@@ -245,11 +243,14 @@ night = together(
     click.option(
         "--ping",
         metavar="NAME|URL",
-        help="Ask for URL after a run with exit code 0, for URL/fail after any other.  "
+        help="Request URL when the run succeeds (exit code 0), otherwise URL/fail.  "
         "[default: BULK_ONBOARD_PING]",
     ),
     click.option(
-        "--metrics", type=_PATH, metavar="FILE", help="Write metrics for Prometheus, such as NAME.prom."
+        "--metrics",
+        type=_PATH,
+        metavar="FILE",
+        help="Write metrics for Prometheus to this file, such as NAME.prom.",
     ),
 )
 
@@ -272,7 +273,7 @@ events = together(
 )
 
 place = together(
-    click.option("--output", type=_PATH, metavar="FOLDER", help="Where reports go.  [default: reports]"),
+    click.option("--output", type=_PATH, metavar="FOLDER", help="Folder for reports.  [default: reports]"),
     click.option(
         "--ledger",
         callback=parsed(_ledger),
@@ -287,17 +288,17 @@ output = together(
         "--format",
         callback=parsed(parse.formats),
         metavar="LIST",
-        help=f"What is written: {', '.join(parse.FORMATS)}; html is a page for people.  [default: csv,html]",
+        help=f"What is written: {', '.join(parse.FORMATS)}; html is a readable page.  [default: csv,html]",
     ),
 )
 
 sandbox = together(
-    _flag("--sandbox", "Practise on a local imitation of Leaf; no setting is needed."),
+    _flag("--sandbox", "Practise on a local imitation of Leaf; needs no settings."),
     _flag("--sandbox-reset", "Empty the sandbox first."),
     click.option(
         "--sandbox-faults",
         metavar="NAME|FILE",
-        help="What goes wrong: none, rainy, storm, throttled, cuts, slow, or a TOML file.",
+        help="Simulate faults: none, rainy, storm, throttled, cuts, slow, or a TOML file.",
     ),
 )
 
@@ -307,8 +308,8 @@ showing = together(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
-        help="Progress as text, or as one JSON object a line.",
+        help="Progress as text, or as one JSON object per line.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Also say each row that needs attention."),
-    click.option("-q", "--quiet", is_flag=True, help="Only errors and the last words."),
+    click.option("-v", "--verbose", is_flag=True, help="Also list each row that needs attention."),
+    click.option("-q", "--quiet", is_flag=True, help="Print only errors and the final summary."),
 )

@@ -75,7 +75,7 @@ def listed(providers: Providers) -> str:
     width = max(map(len, providers)) + 2
     lines = [line for provider in providers.values() for line in _brief(provider, width)]
     title = f"{'provider':{width}}columns besides leafUserId; below them, the settings"
-    return "\n".join([title, "", *lines, "", "`bulk-onboard providers NAME` says what each of them is."])
+    return "\n".join([title, "", *lines, "", "`bulk-onboard providers NAME` explains each of them."])
 
 
 def _brief(provider: Provider, width: int) -> Iterator[str]:

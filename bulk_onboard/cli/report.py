@@ -23,7 +23,7 @@ Examples:
 @options.config
 @options.as_json
 def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -> int:
-    """Write the files of RUN again from the ledger; of the latest run if none is named.
+    """Rewrite the files of RUN, or of the latest run, from the ledger.
 
     The exit code is that of the run.
     """

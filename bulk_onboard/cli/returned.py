@@ -47,7 +47,7 @@ class Wanted:
                 raise UsageError(f"{option} {path}: the name has to end in {' or '.join(endings)}")
             if (other := taken.setdefault(_same(path), option)) != option:
                 raise UsageError(
-                    f"{option} {path}: that is {other}, which is never written over; name another"
+                    f"{option} {path}: that is {other}, which is never overwritten; choose another"
                 )
 
 

@@ -23,8 +23,8 @@ Examples:
   bulk-onboard rollback 20261123T154500Z-growers --only these.csv --yes
 
 \b
-Credentials that the run replaced do not come back: their secrets are known
-to nobody. Running the same command again does only what is left.
+Credentials that the run replaced do not come back: their secrets were
+never kept. Running the same command again does only what is left.
 """
 
 
@@ -40,7 +40,7 @@ MOST_NAMED = 5  # growers in a line
 @click.option(
     "--include-unproven",
     is_flag=True,
-    help="Also delete what only its time says is the run's (code settled-by-time).",
+    help="Also delete credentials that only their time links to the run (code settled-by-time).",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.sandbox
@@ -62,9 +62,9 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> int:
-    """Delete at Leaf what RUN created and nobody changed since.
+    """Delete at Leaf the credentials that RUN created and that are unchanged.
 
-    RUN is a run's id or its folder. The events of what is deleted are kept in the folder of the rollback.
+    RUN is a run's id or its folder. Their events are kept in the folder of the rollback.
     """
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
     from bulk_onboard.settings.load import load  # noqa: PLC0415
@@ -123,8 +123,8 @@ def _confirmed(found: Outlook, settings: Settings) -> bool:
     where = "the sandbox" if settings.sandbox else found.leaf
     if not is_terminal(sys.stdin):
         raise UsageError(
-            f"this deletes the credentials of {growers} at {where}, and there is no terminal to ask at:"
-            " add --yes, or --dry-run"
+            f"this deletes the credentials of {growers} at {where}, and there is no terminal to confirm on:"
+            " add --yes or --dry-run"
         )
     what = f"Delete the credentials of {growers} that run {found.run_id} connected"
     return click.confirm(f"{what} at {where} as {found.owner}?", err=True)

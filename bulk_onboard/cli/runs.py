@@ -93,7 +93,7 @@ def in_words(found: Sequence[Past]) -> str:
     told = [_line(_HEAD, widths)]
     for past, cells in zip(found, lines[1:], strict=True):
         told += [_line(cells, widths), *_remarks(past, found)]
-    return "\n".join(told) if found else "There is no run in this ledger yet."
+    return "\n".join(told) if found else "This ledger has no runs yet."
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -165,7 +165,7 @@ def _remarks(past: Past, found: Sequence[Past]) -> Iterator[str]:
         if info.stop_reason:
             yield f"    {info.stop_reason}"
     elif following := superseded_by(past, found):
-        yield f"    was killed; a later run of this file has taken its place: {following}"
+        yield f"    was killed; a later run of this file replaced it: {following}"
     elif any(_later(past, found)):
         yield "    was killed; running its command again is safe, and does what is left"
     else:

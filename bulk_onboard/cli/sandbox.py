@@ -22,7 +22,7 @@ Examples:
   bulk-onboard sandbox --rate-limit 50 --latency 50ms --unknown post_existing=conflict
 
 \b
-A grower's secret can say what is to become of it:
+A grower's secret can select what happens to it:
   expired-…   stored, but its first event is a 401 and its status FAILED
   silent-…    stored, but there is never an event
   refused-…   refused with HTTP 400, nothing is stored
@@ -37,7 +37,7 @@ A file of faults holds shares of requests, from 0 to 1:
   [unknowns]
   post_existing = "conflict"
 
-GET /sandbox/requests and GET /sandbox/state tell what was seen and stored; POST /sandbox/reset forgets it.
+GET /sandbox/requests and GET /sandbox/state show what was seen and stored; POST /sandbox/reset forgets it.
 """
 
 
@@ -74,26 +74,26 @@ _FILE = click.Path(path_type=Path)
     "--faults",
     default="none",
     metavar="NAME|FILE",
-    help="What goes wrong: none, rainy, storm, throttled, cuts, slow, or a TOML file.  [default: none]",
+    help="Simulate faults: none, rainy, storm, throttled, cuts, slow, or a TOML file.  [default: none]",
 )
 @click.option(
     "--rate-limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Serve N requests in any second, answer 429 to the others.  [default: no limit]",
+    help="Serve N requests per second and answer the rest with 429.  [default: no limit]",
 )
 @click.option(
     "--latency",
     callback=_by(_latency),
     default="0",
     metavar="TIME",
-    help="How long every answer takes: 50ms, 0.2s; a bare number is milliseconds.  [default: 0]",
+    help="Delay every answer: 50ms, 0.2s; a bare number is milliseconds.  [default: 0]",
 )
 @click.option(
     "--users",
     type=_FILE,
     metavar="FILE",
-    help="The Leaf users: a column leafUserId, or one a line.  [default: any UUID is a user]",
+    help="File of Leaf users: a column leafUserId, or one id per line.  [default: any UUID is a user]",
 )
 @click.option("--seed", type=int, metavar="N", help="Draw the same faults each time.")
 @click.option(
@@ -109,10 +109,13 @@ _FILE = click.Path(path_type=Path)
     multiple=True,
     callback=_answers,
     metavar="NAME=VALUE",
-    help="What Leaf's documentation leaves open, e.g. get_absent=empty; a wrong name lists all. Repeatable.",
+    help="Choose open behaviour of Leaf, e.g. get_absent=empty; a wrong name lists all. Repeatable.",
 )
 @click.option(
-    "--store", type=_FILE, metavar="FILE", help="Remember in this file, without secrets.  [default: forget]"
+    "--store",
+    type=_FILE,
+    metavar="FILE",
+    help="Keep state in this file, without secrets.  [default: in memory]",
 )
 @options.config
 def command(

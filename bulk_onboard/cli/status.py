@@ -42,7 +42,7 @@ _WELL = {status.value for status in Status if status.done}
 @click.option(
     "--dismiss",
     is_flag=True,
-    help="Report the grower no longer as left without credentials by an interrupted replacement.",
+    help="Stop reporting the grower as left without credentials by an interrupted replacement.",
 )
 @options.place
 @options.config
@@ -60,7 +60,7 @@ def command(
     """Show what was done with one grower: intents, outcomes and events of all runs, in order.
 
     In place of LEAF_USER_ID, a value of a kept column (--keep) names a grower too, such as a name or an email
-    address, or use --row. Only the ledger is asked, not Leaf. Works while a run is under way.
+    address, or use --row. Reads only the ledger, not Leaf. Works while a run is under way.
     """
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
     from bulk_onboard.settings.load import load  # noqa: PLC0415
@@ -77,7 +77,7 @@ def command(
             click.echo(f"Dismissed: {each.provider} at {each.leaf}, left by run {each.run_id}.", err=True)
     found = history.story(settings, grower, say_trouble)
     if not (found.chapters or found.latest):
-        raise UsageError(f"the ledger {settings.output.ledger_place} knows nothing of {grower}")
+        raise UsageError(f"the ledger {settings.output.ledger_place} has no record of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
     return ExitCode.OK if dismiss or is_well(found) else ExitCode.ATTENTION
 
@@ -183,9 +183,9 @@ def _told(chapter: Chapter) -> Iterator[str]:
     if entry.message:
         yield _at("", entry.message)
     if entry.event_status is not None:
-        yield _at(entry.event_at, f"event of the provider: {entry.event_status}")
+        yield _at(entry.event_at, f"provider event: {entry.event_status}")
     if entry.health:
-        state = f"; Leaf calls the credential {entry.credential_status}" if entry.credential_status else ""
+        state = f"; status at Leaf: {entry.credential_status}" if entry.credential_status else ""
         yield _at(entry.health_checked_at, f"{entry.health}{state}")
     if told := hint(entry.code):
         yield _at("", f"-> {told}")

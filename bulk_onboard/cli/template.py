@@ -34,8 +34,8 @@ _FORMS = (".xlsx", ".csv")
     type=click.Path(path_type=Path, dir_okay=False),
     help="The new file: .xlsx (help and examples as comments, text cells, drop-downs), or .csv.",
 )
-@click.option("--app-fields", is_flag=True, help="Also columns for the application's fields.")
-@click.option("--create-users", is_flag=True, help="Also columns for growers who may have no Leaf user yet.")
+@click.option("--app-fields", is_flag=True, help="Add columns for the application's fields.")
+@click.option("--create-users", is_flag=True, help="Add columns for growers that may have no Leaf user yet.")
 @options.config
 def command(provider: str, where: Path, *, app_fields: bool, create_users: bool, config: Path | None) -> int:
     """Write an empty file to fill in, with the columns that PROVIDER needs.

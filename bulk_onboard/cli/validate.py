@@ -39,8 +39,8 @@ _MANY = 20_000
 _EPILOG = """\b
 Examples:
   bulk-onboard validate growers.csv
-  bulk-onboard validate growers.xlsx --map "refreshToken=Raven token" --annotate mended.xlsx
-  bulk-onboard validate growers.csv --fix mended.csv
+  bulk-onboard validate growers.xlsx --map "refreshToken=Raven token" --annotate marked.xlsx
+  bulk-onboard validate growers.csv --fix repaired.csv
 
 Exit code 0: every row can be sent; 1: some row is invalid; 3: the file cannot be used.
 """
@@ -68,7 +68,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--output",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Where reports go.  [default: reports]",
+    help="Folder for reports.  [default: reports]",
 )
 @options.config
 @options.as_json
@@ -81,7 +81,7 @@ def command(
     ('exports/*.csv'); - is CSV on standard input.
     The problems are listed by code, and row by row in problems.csv.
 
-    --annotate keeps everything that your own .xlsx or .xlsm holds, as far as that is possible, and says what
+    --annotate keeps everything that your own .xlsx or .xlsm holds, where possible, and says what
     is not; other files become a new workbook. --fix changes nothing that would have to be guessed. Both
     hold the secrets of FILE; FILE itself is never written to.
     """
@@ -249,7 +249,7 @@ def in_words(found: Validation, written: Written) -> str:
     if written.fixed:
         lines += _section("Repaired", written.repairs) or ["", "Nothing to repair."]
     if found.problems:
-        lines += ["", "`bulk-onboard explain CODE` says more about a code."]
+        lines += ["", "`bulk-onboard explain CODE` explains a code."]
     if written.problems:
         lines += ["", f"Row by row: {written.problems}"]
     else:

@@ -102,7 +102,7 @@ def environments(found: Mapping[str, int]) -> str:
 def about(fact: About) -> str:
     """What is about to be changed."""
     if fact.dry_run:
-        what = f"Dry run, nothing is changed: about to look at {rows(fact.to_do)}"
+        what = f"Dry run, nothing is changed: about to check {rows(fact.to_do)}"
         return f"{what} at {fact.leaf} as {fact.owner}, {rate(fact.rate)} (run {fact.run_id})"
     what = f"About to store credentials of {rows(fact.to_do)}" if fact.to_do else "Nothing to store"
     several = "s" if "," in fact.provider else ""
@@ -131,16 +131,16 @@ def announcement(fact: Fact) -> str | None:
         case AboutToDelete():
             return about_to_delete(fact)
         case LeftWithout(count, run_ids):
-            are = "grower was" if count == 1 else "growers were"
+            growers = "grower" if count == 1 else "growers"
             more = f" and {len(run_ids) - 1:,} others" if len(run_ids) > 1 else ""
-            said = f"{count:,} {are} left without credentials by run {run_ids[0]}{more}, or may be"
+            said = f"{count:,} {growers} may have been left without credentials by run {run_ids[0]}{more}"
             return f"{said}; {LEFT_WITHOUT_HINT}"
         case Asking(_, why):
             return why
         case Held(seconds):
             return f"Leaf asks to wait {length(seconds)}"
         case Slowed(rate_now):
-            return f"Leaf asks to slow down, to {number(rate_now)} requests per second for now"
+            return f"Leaf asks to slow down; now at {number(rate_now)} requests per second"
         case Trouble(message) | Note(message):
             return message
         case Stopping():
@@ -164,9 +164,9 @@ def stopping(fact: Stopping) -> str:
     """Say what a run that stops still waits for."""
     begin = f"Stopping: {fact.reason}."
     if not fact.in_flight:
-        return f"{begin} Rows in flight finish; interrupt once more to stop at once."
+        return f"{begin} Rows in flight finish; interrupt again to stop at once."
     wait = f", up to {length(fact.grace)}" if fact.grace else ""
-    return f"{begin} Waiting for {rows(fact.in_flight)} in flight{wait}; interrupt once more to stop at once."
+    return f"{begin} Waiting for {rows(fact.in_flight)} in flight{wait}; interrupt again to stop at once."
 
 
 def note(fact: Held | Slowed) -> str:

@@ -62,7 +62,7 @@ class Fleet:
     async def _why(self, task: Any) -> str:
         if task.status == "error":
             error = await task.exception()
-            return f"the workers of {self._place} could not do their work ({type(error).__name__})"
+            return f"the workers of {self._place} failed ({type(error).__name__})"
         return f"the scheduler of {self._place} is gone. Run the same command again when it is back"
 
 

@@ -136,7 +136,7 @@ class Speaking:
         if self._left > 0:
             self._seen_at = now
         elif now - self._seen_at > SILENCE:
-            self._facts(Trouble("no worker has been heard of for a while; the work waits for one"))
+            self._facts(Trouble("no worker has responded for a while; waiting for one"))
 
     def _hear(self, member: Member, now: float) -> None:
         worker, told = member.worker, told_of(member.told)

@@ -199,7 +199,7 @@ class Station:
                 if not self._busy:
                     await self._close()
             if clock() - last > LONELY:
-                self.give_up(LedgerError("this worker has not heard of the leader for too long"))
+                self.give_up(LedgerError("this worker has not heard from the leader for too long"))
                 self.stop.abort()
             while not self._urgent.is_set() and clock() < began + RENEWED:
                 with suppress(TimeoutError):

@@ -176,7 +176,7 @@ def _fields(tables: object) -> tuple[Field, ...]:
 
 def _field(table: Mapping[str, Any]) -> Field:
     if unknown := [key for key in table if key not in _FIELD_KEYS]:
-        raise ValueError(f"a field has no key {unknown[0]}; there are {', '.join(_FIELD_KEYS)}")
+        raise ValueError(f"a field has no key {unknown[0]}; choose from {', '.join(_FIELD_KEYS)}")
     name = _text(table, "name")
     if not _FIELD_NAME.fullmatch(name) or name.casefold() in {*_RESERVED_COLUMNS, *KEYS}:
         raise ValueError(f"{name!r} cannot be the name of a field; use letters and digits, as Leaf does")

@@ -39,7 +39,7 @@ SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises shoul
 def provider_named(name: str, providers: Providers) -> Provider:
     """Raises UsageError that lists the ones there are."""
     if name not in providers:
-        raise UsageError(f"unknown provider {name!r}; there are: {', '.join(sorted(providers))}")
+        raise UsageError(f"unknown provider {name!r}; choose from {', '.join(sorted(providers))}")
     return providers[name]
 
 
@@ -48,7 +48,7 @@ def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
     for name in info.provider.split(","):
         if name not in providers:
             raise UsageError(
-                f"run {info.run_id} is of the provider {name}, which is not defined any more: put its table"
+                f"run {info.run_id} used the provider {name}, which is no longer defined: put its table"
                 f" [providers.{name}] back into the settings file"
             )
     return tuple(providers[name] for name in info.provider.split(","))
@@ -142,10 +142,10 @@ async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -
         ledger, hold = await _held(settings, waiting, stack)
         run_no, info = find(ledger, run_id)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
-            raise UsageError(f"{run_id} is a rollback: it connected nobody whose events could be checked")
+            raise UsageError(f"{run_id} is a rollback: it connected no growers to check")
         require_blocks(ledger, run_no, info)
         if info.kind is Kind.DRY_RUN:
-            raise UsageError(f"run {run_id} was a dry run: it stored nothing that could be checked")
+            raise UsageError(f"run {run_id} was a dry run: it stored nothing, so there is nothing to check")
         place = await _place(settings, ledger, stack)
         _require_same_owner(info, place)
         for scope in scopes_of(ledger, info).values():

@@ -154,4 +154,4 @@ class Watch:
             return None
         rows = "1 row" if self._failures == 1 else f"{self._failures} rows"
         latest = f"row {fact.row}, {fact.status}{f' ({fact.code})' if fact.code else ''}"
-        return f"{rows} ended badly, more than --max-failures allows; the latest: {latest}"
+        return f"{rows} did not succeed, more than --max-failures allows; the latest: {latest}"

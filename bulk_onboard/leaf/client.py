@@ -185,7 +185,7 @@ class LeafClient:
 
     def _misdirected(self, verdict: Misdirected) -> StoppedForSafety:
         return StoppedForSafety(
-            f"{self._settings.base_url} does not answer as Leaf does ({verdict.message}):"
+            f"{self._settings.base_url} does not answer like Leaf ({verdict.message}):"
             " check LEAF_BASE_URL, and any proxy or login page in between"
         )
 
@@ -350,9 +350,7 @@ class LeafClient:
         """A new token by user name and password. A login may be repeated safely, so it is."""
         login = self._settings.login
         if not (login.username and login.password):
-            raise LoginRefused(
-                "there is nothing to log in with: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
-            )
+            raise LoginRefused("no login is configured: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD")
         body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
         request = Request(
             "POST",

@@ -1,6 +1,6 @@
 """A process of its own that sends for us, so that both sides have a core: the engine here, HTTP there.
 
-What it gets and what it answers goes through two pipes that nobody else sees. It knows nothing of rows: when
+What it gets and what it answers goes through two pipes that nobody else sees. It has no record of rows: when
 it dies, nobody can say what of its requests reached Leaf, and that is what their answers say.
 """
 
@@ -135,7 +135,7 @@ class Courier:
             if not waiting.done():
                 waiting.set_result(Answer(lost))
         self._waiting.clear()
-        self._on_loss("the process that sends for us has ended; going on without it")
+        self._on_loss("the sending process has ended; continuing without it")
 
 
 async def _start() -> Process:

@@ -22,10 +22,10 @@ _NOTHING = Payload({})
 def after_look(reply: Reply) -> LookVerdict:
     """The verdict on a GET of users by a filter. What is no list proves nothing, an empty reply neither."""
     if reply.status == 204:
-        return Ambiguous("unreadable-reply", "an empty answer to a look-up of users")
+        return Ambiguous("unreadable-reply", "an empty answer to a lookup of users")
     if reply.status != 200:
         if reply.status in {404, 410}:
-            return Ambiguous("server-error", f"HTTP {reply.status} to a look-up of users")
+            return Ambiguous("server-error", f"HTTP {reply.status} to a lookup of users")
         return common(reply, _NOTHING)
     data = parsed(reply)
     listed = data.get("content") if isinstance(data, dict) else data
@@ -45,7 +45,7 @@ def after_enrol(reply: Reply, told: Mapping[str, str]) -> EnrolVerdict:
             return Ambiguous("unreadable-reply", f"HTTP {reply.status} without the user that was posted")
         return Enrolled(user.leaf_user_id)
     if reply.status == 404 and is_page(reply):
-        return Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")
+        return Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")
     if may_exist(reply):
         code, message = refusal(reply, sent)
         return Taken(code, message)

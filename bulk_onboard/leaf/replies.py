@@ -98,11 +98,11 @@ def after_get(reply: Reply, ours: Payload, fields: Fields) -> Verdict:
 def after_delete(reply: Reply) -> Verdict:
     """The verdict on a DELETE of credentials: Absent when they are gone."""
     if is_page(reply) and (reply.status < 300 or reply.status in {404, 410}):
-        return Ambiguous("unreadable-reply", f"HTTP {reply.status} with a page that is not of Leaf")
+        return Ambiguous("unreadable-reply", f"HTTP {reply.status} with a page that is not Leaf's")
     if reply.status == 204 or (reply.status == 200 and not _is_bare(reply)):
         return Absent()
     if 200 <= reply.status < 300:
-        return Ambiguous("not-confirmed", f"HTTP {reply.status} does not say that it is done", accepted=True)
+        return Ambiguous("not-confirmed", f"HTTP {reply.status} does not confirm success", accepted=True)
     if reply.status in {404, 410}:
         # Only what Leaf has just shown is deleted: that it does not find it takes another look.
         unreadable = Ambiguous("unreadable-reply", f"HTTP {reply.status}")
@@ -122,7 +122,7 @@ def after_log(reply: Reply) -> LogVerdict:
         events = tuple(event_log.event_of(each) for each in listed if each != event_log.CUT_OFF)
         return Log(events, deciding_event(events, _their_now(reply)))
     if reply.status in {404, 410} and not _problem(reply):
-        return Ambiguous("unreadable-reply", f"HTTP {reply.status}, not in Leaf's words")
+        return Ambiguous("unreadable-reply", f"HTTP {reply.status}, not in Leaf's format")
     verdict = after_events(reply)
     return Log(()) if isinstance(verdict, Events) else verdict
 
@@ -282,7 +282,7 @@ def _says_exists(reply: Reply) -> bool:
 
 # How an object in UTF-8 begins; in any other encoding there is a zero beside the brace.
 _UTF8_OBJECTS = frozenset({b'{"', b"{}", b"{ ", b"{\n", b"{\r", b"{\t"})
-_OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")
+_OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")
 
 
 def is_page(reply: Reply) -> bool:

@@ -20,7 +20,7 @@ from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Verd
 
 # Spring's own page objects say it like this; JHipster's lists in a header.
 _TOTAL_HEADER = "X-Total-Count"
-_OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")
+_OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")
 _UNREADABLE = ListedCredential("", "", ())
 # Names of fields whose values must not come along with an id or a status.
 _SECRET = re.compile(r"token|secret|key|password", re.IGNORECASE)

@@ -59,9 +59,9 @@ class Patience:
                 now = self._clock()
                 began = now if began is None else began
                 if self._over():
-                    raise Interrupted(f"interrupted while the ledger {lost.shown} was waited for") from None
+                    raise Interrupted(f"interrupted while waiting for the ledger {lost.shown}") from None
                 if now - began >= self._most:
-                    raise LedgerError(f"{lost}; it was waited for {now - began:.0f} s") from None
+                    raise LedgerError(f"{lost}; gave up after {now - began:.0f} s") from None
                 self._say(lost, now)
             self._sleep(pause)
         raise AssertionError  # there is always another pause

@@ -23,7 +23,7 @@ def made(database: Database, *, make: bool) -> Mapping[str, str]:
         if "version" in meta and inspect(db).has_table(schema.entry.name):
             return meta  # a reader need not wait for a run that writes
     if not (meta or make):
-        raise UsageError(f"there is no ledger at {database.shown}: no run has been made with it yet")
+        raise UsageError(f"there is no ledger at {database.shown}: no run has used it yet")
     with database.making() as db:
         return _create(db, database)
 

@@ -91,7 +91,7 @@ class Postgres:
         if getattr(error.orig, "sqlstate", None) != _MAY_NOT:
             return None
         return LedgerError(
-            f"the ledger {self.shown} cannot be made: {self.cause(error)}; let its owner say: CREATE SCHEMA"
+            f"the ledger {self.shown} cannot be created: {self.cause(error)}; its owner can run CREATE SCHEMA"
             f" {self.schema} AUTHORIZATION your_role"
         )
 

@@ -100,7 +100,7 @@ class _Lock:
                 if self._is_alive() or self._taken_again(hold.epoch):
                     hold.confirm(asked)
                 elif hold.age() > MOST:
-                    hold.lose(LedgerError(f"the ledger {self._postgres.shown} was out of reach for too long"))
+                    hold.lose(LedgerError(f"the ledger {self._postgres.shown} was unreachable for too long"))
                     return
             except (LedgerBusy, LedgerError) as error:
                 hold.lose(error)

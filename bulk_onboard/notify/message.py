@@ -29,7 +29,7 @@ class Messenger:
         if refused:
             which = f"URL {refused[0]} of {len(urls)}" if len(urls) > 1 else "the URL"
             raise UsageError(
-                f"--notify: {which} is none that Apprise understands, or a part of it is missing; see"
+                f"--notify: {which} is not a URL that Apprise understands, or is incomplete; see"
                 " https://github.com/caronc/apprise/wiki"
             )
 

@@ -243,7 +243,7 @@ def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Mome
     if progress.no_log and not progress.deletes and stays(going, Absent(), policy):
         return _left(old, policy, HEALTHY_STAYS)
     if progress.deletes >= policy.attempts or (progress.deletes and moment.elapsed > policy.patience):
-        end = give_up(going, "not-deleted", "Leaf takes the DELETE, but still shows the old credentials")
+        end = give_up(going, "not-deleted", "Leaf accepts the DELETE, but still shows the old credentials")
         return replace(end, credential=old)
     return Next(going._replace(action=Action.DELETE if progress.log_saved else Action.SAVE_LOG))
 

@@ -96,7 +96,7 @@ def diagnose(credential: Credential | None, event: Event | None, *, has_events: 
     ``has_events`` False: Leaf keeps no event log for this provider.
     """
     if credential is None:
-        return Diagnosis(Health.UNHEALTHY, "credentials-gone", "Leaf holds no credentials any more")
+        return Diagnosis(Health.UNHEALTHY, "credentials-gone", "Leaf no longer holds credentials")
     status = credential.status.upper()
     shown = f"status {credential.status}" if credential.status else "no status shown"
     if status in _BY_STATUS:

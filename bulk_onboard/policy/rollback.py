@@ -107,7 +107,11 @@ def ended(finish: Finish) -> Ended:
     """Return what the end of a replacement before its POST means for a rollback."""
     match finish.status:
         case Status.EXISTING:
-            return Ended(Undone.CHANGED, "credentials-changed", "Leaf holds others by now, and they stay")
+            return Ended(
+                Undone.CHANGED,
+                "credentials-changed",
+                "Leaf now holds other credentials; they stay",
+            )
         case Status.UNRESOLVED | Status.NOT_ATTEMPTED:
             return Ended(Undone(finish.status), finish.code, finish.message)
         case _:

@@ -54,10 +54,10 @@ def known(where: str) -> tuple[str, str]:
     scheme, name = words.scheme(where) or "", words.shown(where)
     if scheme not in EXTRAS:
         raise UsageError(
-            f"{name}: {scheme}:// is not known; there are {', '.join(f'{each}://' for each in EXTRAS)}"
+            f"{name}: {scheme}:// is not supported; choose from {', '.join(f'{each}://' for each in EXTRAS)}"
         )
     if scheme == "http" and urlsplit(where).hostname not in _HERE:
-        raise UsageError(f"{name}: plain http would show every secret on the way; use https")
+        raise UsageError(f"{name}: plain http would expose every secret; use https")
     return scheme, name
 
 
@@ -81,7 +81,7 @@ def _fetched(where: str, scheme: str, name: str, most: int) -> bytes:
         while block := file.read(_BLOCK):
             found.write(block)
             if found.tell() > most:
-                raise InputError(f"{name} is larger than {most >> 20:,} MiB; copy it here and name the copy")
+                raise InputError(f"{name} is larger than {most >> 20:,} MiB; copy it here and use the copy")
     return found.getvalue()
 
 
@@ -98,7 +98,7 @@ def _of_the_web(scheme: str) -> dict[str, Any]:
 
 
 async def _refuse_redirect(*_: object) -> None:
-    raise InputError("it answers with a redirect; name the address that it leads to")
+    raise InputError("it redirects; give the address that it redirects to")
 
 
 @contextmanager

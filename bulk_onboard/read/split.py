@@ -36,7 +36,7 @@ def pieces(source: Source, held: Held, size: Size) -> list[Piece]:
             return _lines(source, held, size)
         case Workbook():
             return [Piece(Whole(), source.header_row, None)]
-    raise TypeError(f"{type(source).__name__} is no file")
+    raise TypeError(f"{type(source).__name__} is not a file")
 
 
 def last_number(source: Source, before: int) -> int:

@@ -48,7 +48,7 @@ _SIGNATURES: dict[bytes, tuple[str, str]] = {
     b"MM\0*": ("a picture", "ask for the table as a spreadsheet or CSV"),
     b"{\\rtf": ("a text document (RTF)", "copy the table into a spreadsheet and save it as .xlsx"),
     b"bplist00": ("an Apple property list, perhaps a file that is still in iCloud", _FETCH),
-    b"L\0\0\0\x01\x14\x02\0": ("a Windows shortcut", "name the file that it leads to"),
+    b"L\0\0\0\x01\x14\x02\0": ("a Windows shortcut", "give the file that it points to"),
     b"7z\xbc\xaf\x27\x1c": ("a 7-Zip archive", _UNPACK),
     b"Rar!": ("a RAR archive", _UNPACK),
     b"MSCF\0\0\0\0": ("a cabinet archive", _UNPACK),
@@ -80,7 +80,7 @@ _SIGNATURES: dict[bytes, tuple[str, str]] = {
     bytes(12) + b"\xc2\xea\x81\x60": ("a SAS data set", "in SAS: PROC EXPORT with DBMS=CSV"),
     b"version https://git-lfs": ("a Git LFS pointer, not the file", "run `git lfs pull`"),
     b"[InternetShortcut]": ("a link to a web page", _FETCH),
-    b"[Desktop Entry]": ("a desktop link", "name the file that it leads to"),
+    b"[Desktop Entry]": ("a desktop link", "give the file that it points to"),
 }
 # The same by a pattern at the beginning.
 _PATTERNS: Sequence[tuple[re.Pattern[bytes], str, str]] = [
@@ -128,7 +128,7 @@ _MARKUP: Sequence[tuple[re.Pattern[str], str, str]] = [
 _OLE_STREAMS = {
     "WordDocument": ("a Word document", "copy the table into a spreadsheet and save it as .xlsx"),
     "PowerPoint Document": ("a PowerPoint file", "copy the table into a spreadsheet and save it as .xlsx"),
-    "__properties_version1.0": ("an Outlook message", "save its attachment and name that"),
+    "__properties_version1.0": ("an Outlook message", "save its attachment and use that"),
 }
 # A member of a ZIP archive -> what it is.
 _ZIP_MEMBERS = {

@@ -75,8 +75,8 @@ def require_no_secret(where: str) -> None:
         secret = True
     if scheme(where) is not None and (secret or _QUERY.search(where)):
         raise UsageError(
-            f"{shown(where)}: its address may carry a secret, which the pages of a cluster would show;"
-            " use s3://, gs:// or az://, which take the store's own credentials"
+            f"{shown(where)}: its address may contain a secret, which the cluster's pages would show;"
+            " use s3://, gs:// or az://, which use the store's own credentials"
         )
 
 
@@ -103,7 +103,7 @@ def _matched(where: str, found: Sequence[tuple[str, bool]]) -> Files:
         raise InputError(f"{name} matches the folder {folders[0]}; for the files in such folders, add /*")
     files = tuple(path for path, is_folder in found if not is_folder)
     if not files:
-        raise InputError(f"{name}: no file has a name like this")
+        raise InputError(f"{name}: no file matches this pattern")
     return Files(name, tuple(map(_absolute, files)))
 
 
@@ -113,7 +113,7 @@ def _in_folder(where: str, found: Sequence[tuple[str, bool]]) -> Files:
     strange = [steps(path)[-1] for path, is_folder in found if is_folder or not has_known_suffix(path)]
     if strange:
         suggested = _suggestion(where, found)
-        what = f"say which files are meant, such as '{suggested}'" if suggested else f"expected {KNOWN}"
+        what = f"give a pattern, such as '{suggested}'" if suggested else f"expected {KNOWN}"
         listed = f"{', '.join(strange[:3])}{', …' if strange[3:] else ''}"
         raise InputError(f"{name} has {listed} in it, which cannot be read; {what}")
     if not found:

@@ -79,7 +79,7 @@ class Parquet:
         """The rows from the start. Raises InputError if the file is damaged further on."""
         names = [self._names[i] for i in columns]
         if doubled := sorted({name for name in names if self._names.count(name) > 1}):
-            raise InputError(f"{self.name} has several columns of the name {', '.join(doubled)}")
+            raise InputError(f"{self.name} has several columns named {', '.join(doubled)}")
         first, groups = self._first, list(self._groups)
         try:
             for batch in self._file.iter_batches(
@@ -132,7 +132,7 @@ def _require_counts(told: pq.FileMetaData) -> None:
     """Arrow ends the process over a row group of less than no rows. Raises ValueError."""
     counts = [told.row_group(i).num_rows for i in range(told.num_row_groups)]
     if min(counts, default=0) < 0 or sum(counts) != told.num_rows:
-        raise ValueError("the numbers of rows do not add up")
+        raise ValueError("the row counts do not add up")
 
 
 def _storage(kind: pa.DataType) -> pa.DataType:

@@ -206,7 +206,7 @@ def _named_errors(name: str) -> Iterator[None]:
     except _FAULTS as error:
         text = " ".join(str(error).split())[:120] if isinstance(error, DamagedWorkbook) else ""
         raise InputError(
-            f"{name} is damaged or cut off: it is not a workbook that can be read"
+            f"{name} is damaged or cut off: it cannot be read as a workbook"
             f"{f' ({text})' if text else ''}; open it in a spreadsheet program and save it again"
         ) from None
 
@@ -359,7 +359,7 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
     before = table.header_row
     for row in rows:
         if row.number <= before:
-            raise DamagedWorkbook(f"row {row.number} of sheet {table.sheet!r} comes twice, or out of order")
+            raise DamagedWorkbook(f"row {row.number} of sheet {table.sheet!r} appears twice or out of order")
         before, number = row.number, row.number + table.shift
         if row.formula_zeros:
             table.skipped.append(SkippedLine(number, "only formulas that show 0 or nothing"))

@@ -28,7 +28,7 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         again = "run the same command with --plan and that plan.csv in place of --dry-run"
         if info.forecast and info.forecast.users:
-            again = "run the same command without --dry-run; a plan is for growers who have a leafUserId"
+            again = "run the same command without --dry-run; a plan is for growers that have a leafUserId"
             yield Advice(f"To create these users and connect them, {again}.")
             return
         yield Advice(f"To do exactly this and nothing else, {again}.")
@@ -38,7 +38,7 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
     if pending:
         have = "has" if pending == 1 else "have"
         yield Advice(
-            f"{growers(pending)} {have} no event of the provider yet. Check again later:",
+            f"{growers(pending)} {have} no provider event yet. Check again later:",
             f"bulk-onboard events {info.run_id}",
         )
     if tally.rolled_back:
@@ -46,8 +46,8 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
     elif info.left_out:
         are = "is" if info.left_out == 1 else "are"
         yield Advice(
-            f"{rows(info.left_out)} {are} left, beyond --limit: the same command takes the next ones,"
-            " and without --limit all of them."
+            f"{rows(info.left_out)} {are} left because of --limit: the same command takes the next ones,"
+            " and without --limit it takes all."
         )
     elif code is ExitCode.OK and not pending:
         yield Advice("Nothing is left to do.")
@@ -62,24 +62,24 @@ def _what_to_do(info: RunInfo, code: ExitCode, tally: Tally) -> str:
             return f"Correct {settings}, and run the same command again; {_ONLY}."
         case ExitCode.ATTENTION if tally.off_plan:
             return (
-                "Do what each reason says. The same plan leaves out the same rows: make a new one with"
+                "Do what each hint says. The same plan leaves out the same rows: make a new one with"
                 f" --dry-run, or run the file without --plan; {_ONLY}."
             )
         case ExitCode.ATTENTION if info.kind is Kind.EVENTS:
-            return "Do what each reason says, then run the file; the same command checks the events again."
+            return "Do what each hint says, then run the file; the same command checks the events again."
         case ExitCode.ATTENTION if _cure_themselves(tally):
             return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."
         case ExitCode.ATTENTION:
-            return f"Do what each reason says, then run the same command again; {_ONLY}."
+            return f"Do what each hint says, then run the same command again; {_ONLY}."
         case ExitCode.BUG:
             return "Keep the ledger and the files; they help to find the bug."
         case ExitCode.STOPPED if "canary row" in (info.stop_reason or ""):
             return (
-                "Do what the reason says, or run the same command again: rows that failed come last, and the"
-                " next rows that were never tried are the canary."
+                "Do what the hint says, or run the same command again: failed rows come last, and the next"
+                " untried rows are the canary."
             )
         case _:
-            return f"Put right what stopped it, and run the same command again; {_ONLY}."
+            return f"Fix what stopped it, and run the same command again; {_ONLY}."
 
 
 def _cure_themselves(tally: Tally) -> bool:

@@ -45,7 +45,7 @@ class Draft:
         except OSError as error:
             raise OutputError(
                 f"{self.path} cannot be written: {error.strerror or error};"
-                f" once that is put right, {self._again} writes it again"
+                f" once that is fixed, {self._again} writes it again"
             ) from error
 
     def seal(self) -> None:

@@ -56,8 +56,8 @@ class Kept:
             await in_thread(partial(self._append, lines))
         except OSError as error:
             self._failure = OutputError(
-                f"{self.path} cannot be written: {error.strerror or error}; nothing was deleted whose events"
-                " are not in it. Put that right and run the same command again"
+                f"{self.path} cannot be written: {error.strerror or error}; nothing was deleted without"
+                " keeping its events. Fix that and run the same command again"
             )
 
     def _append(self, lines: Sequence[bytes]) -> None:

@@ -199,7 +199,7 @@ def _attention(tally: Tally) -> str:
     if tally.attention or not tally.left_without:
         told.append(f"{rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention")
     if left := len(tally.left_without):
-        told.append(f"{growers(left)} {'is' if left == 1 else 'are'} left without credentials, or may be")
+        told.append(f"{growers(left)} may have been left without credentials")
     return ", and ".join(told)
 
 
@@ -257,8 +257,7 @@ def without_credentials(left: Sequence[LeftGrower], width: int) -> Iterator[str]
     """The growers that interrupted replacements left without credentials, and what to do about them."""
     if not left:
         return
-    are = "is" if len(left) == 1 else "are"
-    said = f"{growers(len(left))} {are} left without credentials by an interrupted replacement, or may be:"
+    said = f"{growers(len(left))} may have been left without credentials by an interrupted replacement:"
     yield from wrapped(said, width)
     for each in left[:SHOWN]:
         yield f"  {plain(each.leaf_user_id)} ({each.provider}, run {each.run_id})"

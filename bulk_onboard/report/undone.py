@@ -120,16 +120,16 @@ def _verdict(info: RunInfo, sums: Sums, code: ExitCode) -> str:
             f" {sums.rows:,}. Please report it; running again is safe."
         )
     if not info.rows:
-        return f"Nothing to delete: run {info.input} created nothing, or not for these growers."
+        return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
     if info.kind is Kind.ROLLBACK_DRY_RUN:
         would = sums.statuses[Undone.WOULD_DELETE]
-        told = f"A rollback would delete the credentials of {would:,} of the {info.rows:,} growers"
+        told = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
     else:
         done = sums.statuses[Undone.DELETED]
-        told = f"Deleted the credentials of {done:,} of the {info.rows:,} growers"
+        told = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
     begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
     stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
-    return f"{begun.get(code, stopped)}{told} to roll back of run {info.input}."
+    return f"{begun.get(code, stopped)}{told} of run {info.input}."
 
 
 def _numbers(info: RunInfo, sums: Sums) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _causes(sums: Sums, width: int) -> Iterator[str]:
 
 def _next(info: RunInfo, code: ExitCode) -> str:
     if code is not ExitCode.OK:
-        return "Next: put right what stands above, and run the same command again; it does only what is left."
+        return "Next: fix the problems above and run the same command again; it does only what is left."
     if info.kind is Kind.ROLLBACK_DRY_RUN:
         return "Nothing was changed. To delete them, run the same command without --dry-run."
     return "To onboard these growers again, run their file."

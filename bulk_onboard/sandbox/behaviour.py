@@ -69,7 +69,7 @@ def _tables(path: Path) -> dict[str, dict[str, object]]:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(
-            f"{str(path)!r} is no preset of faults ({', '.join(PRESETS)}) and cannot be read as a file:"
+            f"{str(path)!r} is not a preset of faults ({', '.join(PRESETS)}) and cannot be read as a file:"
             f" {error.strerror}"
         ) from None
     except ValueError as error:  # TOML and UTF-8 errors both
@@ -99,7 +99,7 @@ def _known(kinds: type[E], name: str) -> E:
         return kinds(name)
     except ValueError:
         raise UsageError(
-            f"{name!r} is not a fault's {kinds.__name__.lower()}; there are {', '.join(kinds)}"
+            f"{name!r} is not a fault's {kinds.__name__.lower()}; choose from {', '.join(kinds)}"
         ) from None
 
 
@@ -112,7 +112,7 @@ def _share(name: str, value: object) -> float:
 def _methods(value: object) -> Iterable[str]:
     for method in (text.upper() for text in _texts(value)):
         if method not in _METHODS:
-            raise UsageError(f"{method!r} is not a method of Leaf's; there are {', '.join(_METHODS)}")
+            raise UsageError(f"{method!r} is not a method of Leaf's; choose from {', '.join(_METHODS)}")
         yield method
 
 

@@ -94,7 +94,7 @@ class Calls:
             data.get(k) if isinstance(data, dict) else None for k in ("username", "password")
         )
         if not (isinstance(data, dict) and isinstance(username, str) and isinstance(password, str)):
-            return bad_request(call.path, "invalidbody", "username and password are wanted, as JSON")
+            return bad_request(call.path, "invalidbody", "username and password are expected, as JSON")
         remember = str(data.get("rememberMe", "")).lower() == "true"
         token = self._logins.login(username, password, remember, now)
         return json_reply(200, {"id_token": token}) if token else unauthorised(call.path)

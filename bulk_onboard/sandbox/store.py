@@ -127,7 +127,7 @@ def _open(path: Path) -> sqlite3.Connection:
         path.touch(mode=0o600)
         db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
-        raise UsageError(f"the sandbox cannot keep its memory in {path}: {error}") from None
+        raise UsageError(f"the sandbox cannot keep its state in {path}: {error}") from None
     try:
         _prepare(db)
     except sqlite3.Error as error:
@@ -151,7 +151,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 def _unusable(path: Path, error: sqlite3.Error) -> str:
     if "locked" in str(error):
         return f"another sandbox is using {path}; end it first"
-    return f"the sandbox cannot read its memory in {path}: {error}. Reset the sandbox to begin anew"
+    return f"the sandbox cannot read its state in {path}: {error}. Reset the sandbox to start again"
 
 
 def _write(db: sqlite3.Connection, change: Change) -> None:

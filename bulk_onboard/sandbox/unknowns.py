@@ -88,7 +88,7 @@ def with_answers(unknowns: Unknowns, answers: Mapping[str, object]) -> Unknowns:
 
 def _answer(name: str, value: object) -> object:
     if name not in NAMES:
-        raise UsageError(f"{name!r} is not an unknown of the sandbox; there are {', '.join(NAMES)}")
+        raise UsageError(f"{name!r} is not an unknown of the sandbox; choose from {', '.join(NAMES)}")
     kind = get_type_hints(Unknowns)[name]
     if get_origin(kind) is Literal:
         return _choice(name, str(value), get_args(kind))

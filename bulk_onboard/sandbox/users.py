@@ -50,7 +50,7 @@ class UserCalls:
         except ValueError:
             page = size = -1
         if page < 0 or size < 1:
-            return bad_request(path, "invalidpage", "page or size is not a number that is possible")
+            return bad_request(path, "invalidpage", "page or size is not a valid number")
         users = self._listable(query, now)
         size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
         start = page * size + self._drift(page)

@@ -1,6 +1,6 @@
 """The growers, their credentials and what was posted for them: state and nothing else.
 
-Changes are also listed, so that a store can follow which the world knows nothing of.
+Changes are also listed, so that a store can follow which the world has no record of.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _named(text: str, option: str, warn: Callable[[str], None] | None) -> str:
         return text
     if found := os.environ.get(text, "").strip():
         return found
-    raise UsageError(f"{option} {text}: there is no such variable in the environment, or it is empty")
+    raise UsageError(f"{option} {text}: this variable is not set in the environment, or is empty")
 
 
 def _shows_secret(url: str, option: str) -> bool:
@@ -100,7 +100,7 @@ def _pinged(url: str) -> str:
     if scheme not in {"http", "https"} or not host or _has_blank(url):
         raise UsageError("--ping is not a URL, such as https://hc-ping.com/your-check")
     if scheme == "http" and not parse.is_this_machine(host):
-        raise UsageError(f"--ping: plain http to {host} would show the address on the way; use https")
+        raise UsageError(f"--ping: plain http to {host} would expose the address; use https")
     return url
 
 

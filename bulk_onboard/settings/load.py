@@ -235,16 +235,16 @@ def _refuse_combinations(options: Options, told: Collection[str]) -> None:
     if options.dry_run and options.plan:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
     if options.cluster and (options.dry_run or options.plan):
-        raise UsageError("--dry-run and --plan are the work of one process: run without --cluster")
+        raise UsageError("--dry-run and --plan need a single process: run without --cluster")
     if options.recheck and not options.events:
-        raise UsageError("--recheck is a check of events: leave out --no-events")
+        raise UsageError("--recheck checks events: leave out --no-events")
     if options.recheck and options.cluster:
-        raise UsageError("--recheck is the work of one process: run without --cluster")
+        raise UsageError("--recheck needs a single process: run without --cluster")
     if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
     if options.create_users and options.cluster:
         raise UsageError(
-            "--create-users is the work of one process: run without --cluster (or with --no-create-users)"
+            "--create-users needs a single process: run without --cluster (or with --no-create-users)"
         )
     if options.plan and options.create_users:
         raise UsageError(
@@ -357,7 +357,7 @@ def _token(given: SecretStr | None) -> Secret | None:
         return None
     text = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", token.reveal(), flags=re.IGNORECASE)
     if not re.fullmatch(r"[!-~]+", text):
-        raise UsageError("LEAF_TOKEN holds a character that is in no token, such as “; was it copied whole?")
+        raise UsageError("LEAF_TOKEN holds a character that no token contains, such as “; was it cut off?")
     parse.refuse_stand_in("LEAF_TOKEN", text)
     return Secret(text)
 

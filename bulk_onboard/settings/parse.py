@@ -41,7 +41,7 @@ def provider(value: str, providers: Providers) -> str:
     """The name of one of these providers, without regard to case, spaces, ``_`` and ``-``."""
     if (found := find(providers, str(value))) is None:
         close = near(str(value).strip().lower(), providers)
-        raise ValueError(f"{value!r} is not a provider{close}; there are {', '.join(providers)}")
+        raise ValueError(f"{value!r} is not a provider{close}; choose from {', '.join(providers)}")
     return found.name
 
 
@@ -137,7 +137,7 @@ def formats(value: str | Iterable[str]) -> tuple[str, ...]:
     """The formats of the results."""
     found = tuple(dict.fromkeys(name.lower() for name in names(value)))
     if unknown := [name for name in found if name not in FORMATS]:
-        raise ValueError(f"{unknown[0]!r} is not a format; there are {', '.join(FORMATS)}")
+        raise ValueError(f"{unknown[0]!r} is not a format; choose from {', '.join(FORMATS)}")
     if not found:
         raise ValueError(f"at least one format is needed: {', '.join(FORMATS)}")
     return found
@@ -196,7 +196,7 @@ def ledger(value: str | Path | PostgresUrl) -> LedgerPlace:
 
 def _file(path: str, text: str) -> Path:
     if path in ("", "/", ":memory:"):
-        raise ValueError(f"{text!r} names no file; the ledger is what makes running again safe")
+        raise ValueError(f"{text!r} does not name a file; the ledger is what makes running again safe")
     return Path(path).expanduser()
 
 
@@ -230,7 +230,7 @@ def base_url(text: str) -> str:
     if "?" in text or "#" in text:
         raise ValueError("it holds a query or a fragment (? or #); the plain address is wanted")
     if parts.scheme == "http" and not is_this_machine(host):
-        raise ValueError(f"plain http to {host} would show every secret on the way; use https")
+        raise ValueError(f"plain http to {host} would expose every secret; use https")
     shown = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
     at = "" if port in (None, default) else f":{port}"
@@ -274,4 +274,4 @@ def refuse_stand_in(name: str, text: str, is_stand_in: Callable[[str], object] =
 def refuse_control_characters(name: str, text: str) -> None:
     """Raises UsageError if the setting of this name holds one."""
     if any(ord(character) < 32 for character in text):
-        raise UsageError(f"{name} holds a line break or another control character; was it copied whole?")
+        raise UsageError(f"{name} holds a line break or another control character; was it copied completely?")

@@ -18,7 +18,7 @@ _CELL_KINDS = {
     CellKind.VALUE: Finding(
         "numeric-cell", "is a number, a date or a logical value, not text: digits may be lost"
     ),
-    CellKind.ERROR: Finding("formula-error", "shows an error of a spreadsheet"),
+    CellKind.ERROR: Finding("formula-error", "shows a spreadsheet error"),
     CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
 }
 

@@ -41,7 +41,7 @@ def other_spelling(text: str) -> Spelling | None:
         return None
     differences = [*_around(found["before"], found["after"]), *_between(text, found.groups()[2:6])]
     usual = str(UUID(re.sub(r"[\W_]", "", found["digits"])))
-    return Spelling(usual, " and ".join(differences) or "has characters of another width")
+    return Spelling(usual, " and ".join(differences) or "has characters of a different width")
 
 
 _BRACKETS = {"{}": "braces", "()": "parentheses", "[]": "square brackets", "<>": "angle brackets"}

@@ -115,7 +115,7 @@ _EMPTIED = {
         "number-emptied",
         "a number may have lost digits, and is left out; enter it as text",
     ),
-    CellKind.ERROR: ("cell-emptied", "an error of a spreadsheet is left out: enter the value"),
+    CellKind.ERROR: ("cell-emptied", "a spreadsheet error is left out: enter the value"),
     CellKind.TEXT: ("cell-emptied", "the encoding was guessed, so the value is left out: enter it again"),
 }
 

@@ -76,7 +76,7 @@ def spreadsheet_error(text: str) -> str:
     """Errors as spreadsheets in any language write them."""
     capitals = text == text.upper() and _ERROR.fullmatch(text) and any(map(str.isalpha, text))
     if capitals or _ERROR_FORMS.fullmatch(text) or text.rstrip("!?").casefold() in words.ERROR:
-        return "shows an error of a spreadsheet"
+        return "shows a spreadsheet error"
     return ""
 
 
@@ -154,13 +154,13 @@ def _spaced(name: str) -> str:
 
 def _marks(text: str) -> str:
     if _MARKDOWN.fullmatch(text):
-        return "has marks of Markdown around it"
+        return "has Markdown marks around it"
     if _REMARK.fullmatch(text):
         return "has a remark or another value after it"
     if _LIST_MARK.fullmatch(text):
         return "has a list mark before it"
     if text[0] in QUOTES or text[-1] in QUOTES:
-        return "has quotes around it that are not a pair"
+        return "has unpaired quotes around it"
     if text[-1] in ",;":
         return f"has a {'comma' if text[-1] == ',' else 'semicolon'} after it"
     return "has an equals sign before it" if text[0] == "=" else ""
@@ -175,7 +175,7 @@ def not_a_token(text: str) -> str:
 # --- signs of damage: warnings ----------------------------------------------------------------------
 
 _ENCODED = {
-    "is encoded for a URL (%2F and the like)": re.compile(
+    "is encoded for a URL (such as %2F)": re.compile(
         r"%(?:2[0-9A-Fa-f]|3[A-Fa-f]|40|5[B-Eb-e]|60|7[B-Db-d])"  # what is encoded of printable ASCII
     ),
     "is encoded for HTML (&amp; and the like)": re.compile(r"&(?:[A-Za-z]{2,8}|#[0-9]+|#x[0-9A-Fa-f]+);"),
@@ -184,7 +184,7 @@ _ENCODED = {
 }
 _BASE64_SPACE = re.compile(r"(?=.*[/=+]|.{40})[A-Za-z0-9+/]+(?: [A-Za-z0-9+/]+)+={0,2}")
 # A column of a database and a cell of a spreadsheet hold no more characters than this.
-_LIMITS = {255: "255, the limit of many databases", 32_767: "32,767, the limit of a spreadsheet's cell"}
+_LIMITS = {255: "255, the limit of many databases", 32_767: "32,767, the limit of a spreadsheet cell"}
 _JWT = re.compile(r"eyJ[\w-]*\.[\w.-]*")
 _JWT_HEADER = re.compile(r"eyJ(?:hbGciOi|0eXAiOi|raWQiOi|jdHkiOi)[\w-]*")  # {"alg":, "typ":, "kid":, "cty":
 
@@ -275,7 +275,7 @@ def check_text(text: str) -> Cell:
     if control_character(text):
         warnings.append(Finding("control-character", f"{control_character(text)}; it is sent as typed"))
     elif spreadsheet_error(text):
-        warnings.append(Finding("formula-error", "looks like an error of a spreadsheet; it is sent as typed"))
+        warnings.append(Finding("formula-error", "looks like a spreadsheet error; it is sent as typed"))
     elif stand_in(text, cautious=True):
         warnings.append(
             Finding("placeholder-value", "looks like a stand-in or a missing value; it is sent as typed")

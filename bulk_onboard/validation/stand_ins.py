@@ -46,13 +46,13 @@ def stand_in(text: str, *, cautious: bool = False) -> str:
     if meaning := words.find_word(text, cautious=cautious):
         return f'is "{text}", {meaning}'
     if re.fullmatch(r"[xX]{3,}|0{2,}|[xX0]+(?:[-_ ][xX0]+)+", text):
-        return "is only a row of x or 0, a stand-in"
+        return "consists only of x or 0, which is a stand-in"
     if _TEMPLATE.fullmatch(text):
         return "is a template variable that was not replaced by a value"
     if _OBJECT.fullmatch(text):
-        return "is an object that a program wrote as text, or a stand-in, not a value"
+        return "is an object that a program printed as text, or a stand-in, not a value"
     if _ASKING.fullmatch(text) and not any(map(str.isdigit, text)):
-        return "asks for a value"
+        return "asks for a value instead of holding one"
     return "is a note, not a value" if not cautious and _is_note(text) else ""
 
 

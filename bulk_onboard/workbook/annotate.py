@@ -110,7 +110,7 @@ def _kept(
     except Exception:
         out.seek(0)
         out.truncate()
-        raise CannotPreserve("the workbook cannot be written again with what it holds") from None
+        raise CannotPreserve("the workbook's contents cannot be written again") from None
 
 
 def _new(

@@ -27,13 +27,13 @@ _LOST: Mapping[str, str] = {
     r"xl/embeddings/": "embedded objects",
     r"xl/(queryTables/|connections\.xml)": "connections to data sources",
     r"xl/model/": "the data model",
-    r"xl/threadedComments/": "the threads of comments (their text stays)",
+    r"xl/threadedComments/": "comment threads (their text stays)",
     r"xl/richData/": "rich data types and pictures in cells",
     r"_xmlsignatures/": "the digital signature",
 }
 _EXTENSIONS: Mapping[str, str] = {
     "Conditional Formatting": "some newer conditional formats",
-    "Data Validation": "drop-downs whose list is on another sheet",
+    "Data Validation": "drop-downs with a list on another sheet",
     "Sparkline Group": "sparklines",
     "Slicer List": "slicers",
     "Timeline": "timelines",

@@ -154,17 +154,13 @@ def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str
         "Red: has to be corrected. Grey: repeats an earlier row, and is sent once. Yellow: fine.",
     ]
     if found.invalid:
-        lines.append(
-            "Correct the red cells and save; the column `problem` at the end of the rows can be filtered."
-        )
+        lines.append("Correct the red cells and save; filter by the column `problem` at the end of the rows.")
     if marks.shortened:
         codes = ", ".join(marks.shortened)
         lines.append(
-            f"Comments stand at the first {NOTES_PER_PROBLEM} rows only of {codes}; every row has its colour."
+            f"Only the first {NOTES_PER_PROBLEM} rows of {codes} have comments; every row is coloured."
         )
-    return (
-        [*lines, f"This workbook lacks, other than the original: {'; '.join(missing)}."] if missing else lines
-    )
+    return [*lines, f"Unlike the original, this workbook lacks: {'; '.join(missing)}."] if missing else lines
 
 
 def _next(found: Validation, commands: Sequence[str]) -> list[str]:

@@ -215,7 +215,7 @@ def test_lines_say_once_a_minute_that_leaf_is_slow(said: list[str], clock: Clock
     for _ in range(13):
         lines(Slowed(38.0))
         clock.now += 10
-    assert said == ["Leaf asks to slow down, to 38 requests per second for now"] * 3
+    assert said == ["Leaf asks to slow down; now at 38 requests per second"] * 3
 
 
 def test_a_long_line_above_the_bar_breaks_between_words(clock: Clock) -> None:

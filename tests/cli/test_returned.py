@@ -41,13 +41,13 @@ def test_the_input_is_never_written_over(
     os.link(own, link)
     for name in (own.name, f"./{own.name}", link.name):
         assert validate(option, name, file=own.name) == ExitCode.USAGE
-        assert "that is the file that is read, which is never written over" in capsys.readouterr().err
+        assert "that is the file that is read, which is never overwritten" in capsys.readouterr().err
     assert own.read_text() == CONTENT
 
 
 def test_two_options_cannot_name_one_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert validate("--fix", "reports/validate-growers/problems.csv") == ExitCode.USAGE
-    assert "problems.csv, which is never written over" in capsys.readouterr().err
+    assert "problems.csv, which is never overwritten" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

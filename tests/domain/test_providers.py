@@ -59,7 +59,7 @@ def test_what_is_left_out_follows_from_the_name() -> None:
         (
             "mine",
             {"fields": [TOKEN | {"colour": "red"}]},
-            "a field has no key colour; there are name, sc",
+            "a field has no key colour; choose from name, sc",
         ),
         ("mine", {"fields": [TOKEN | {"secret": "yes"}]}, "secret of refreshToken is neither true nor false"),
         ("mine", {"fields": [TOKEN | {"allowed": "A"}]}, "allowed of refreshToken is not a list of texts"),

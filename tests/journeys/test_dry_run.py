@@ -74,7 +74,7 @@ def test_a_dry_run_tells_what_becomes_of_each_row_and_only_asks(
     assert counts["would_replace"] == counts["created"] == 0
     text = " ".join(ran.err.split())
     assert "A dry run: nothing was changed. 120 growers would be connected, 60 are connected already" in text
-    assert "Dry run, nothing is changed: about to look at 181 rows" in text
+    assert "Dry run, nothing is changed: about to check 181 rows" in text
     assert "to do exactly this" in text
 
 
@@ -207,7 +207,7 @@ def test_who_was_connected_when_the_plan_was_made_and_is_no_more_is_told_and_not
         ("existing", "already-connected"),
         ("created", ""),
     ]
-    assert ran.rows[0]["message"] == "planned as existing, but Leaf holds none by now"
+    assert ran.rows[0]["message"] == "planned as existing, but Leaf now holds none"
     assert desk.run(file, "--plan", str(plan), "--no-events").rows[0]["code"] == "not-in-plan"
     assert grower(0) not in {each["leafUserId"] for each in server.seen("POST")[2:]}
     assert desk.run(file).statuses == {"existing": count - 1, "created": 1}
@@ -334,7 +334,7 @@ def test_a_file_that_is_no_plan_is_refused_before_anything_is_sent(desk: Desk, l
     plan.write_text(plan.read_text().replace(grower(0), "somebody"))
     ran = desk.run(file, "--plan", str(plan))
     assert ran.code == 3
-    assert "is not as it was written" in ran.err
+    assert "was damaged: " in ran.err
     assert server.posts == 0
 
 

@@ -86,7 +86,7 @@ def test_a_killed_run_names_the_later_run_of_its_file_and_a_rolled_back_run_its_
     assert (listed[killed]["supersededBy"], listed[killed]["rolledBackBy"]) == (later, [undone])
     assert (listed[later]["supersededBy"], listed[later]["rolledBackBy"]) == (None, [])
     text = desk("runs").out
-    assert f"taken its place: {later}" in text
+    assert f"replaced it: {later}" in text
     assert f"rolled back by {undone}" in text
 
 
@@ -122,7 +122,7 @@ def test_the_story_of_a_grower_goes_from_its_refusal_to_its_connection(desk: Des
         "rejected",
         "intent",
         "created",
-        "event of the provider: 200",
+        "provider event: 200",
         "healthy",
         "already-onboarded",
     ]

@@ -145,7 +145,7 @@ def test_whom_a_refused_token_leaves_without_credentials_is_said_to_be_and_goes_
     mended = [*growers(3, start=5), *renewed(growers(1))]
     since = len(server.seen())
     second = desk.run(write(mended), "--no-events", "--timeout", "1")
-    assert "1 grower was left without credentials by run " in second.err
+    assert "1 grower may have been left without credentials by run " in second.err
     assert second.code == 0
     assert grower(0) in server.seen()[since + 1]["path"]  # after the first contact
     assert len(connected(server)) == 5
@@ -208,7 +208,7 @@ def test_a_kill_between_delete_and_post_leaves_nobody_without_credentials_after_
     end(process)
     assert connected(server) == set()
     again = desk.run(file, "--timeout", "1", "--no-events")
-    assert "1 grower was left without credentials by run " in again.err
+    assert "1 grower may have been left without credentials by run " in again.err
     assert (again.statuses, again.code) == ({"created": 1}, 0)
     assert connected(server) == {user for user, _ in old}
     assert server.posts == 2

@@ -140,7 +140,7 @@ def test_any_reply_has_a_verdict_without_a_secret_in_it(data: object, status: in
         ({"title": "Not found"}, 404, Absent()),
         ({"errorKey": "usernotfound", "title": "Bad"}, 400, Absent()),
         ({"errorKey": "invalid", "title": "Bad"}, 400, Refused("leaf:invalid", "HTTP 400 · Bad")),
-        (b"<html>", 404, Ambiguous("server-error", "HTTP 404 with a page that is not of Leaf")),
+        (b"<html>", 404, Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")),
         ([], 200, Ambiguous("unreadable-reply", "not a user")),
     ],
 )

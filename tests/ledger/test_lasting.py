@@ -41,7 +41,7 @@ def test_it_is_tried_again_until_it_is_back_and_said_now_and_then() -> None:
 
 def test_what_stays_away_is_an_error_that_says_why_and_how_long_it_was_waited_for() -> None:
     clock, told, times = Clock(), list[str](), list[float]()
-    with pytest.raises(LedgerError, match=r"cannot be read: gone; it was waited for 6\d s") as failed:
+    with pytest.raises(LedgerError, match=r"cannot be read: gone; gave up after 6\d s") as failed:
         patience(clock, told).through(lambda: away(1e9, clock, times))
     assert not isinstance(failed.value, Lost)
     assert MOST <= clock() < MOST + 2

@@ -63,13 +63,13 @@ def test_a_pattern_matches_in_folders(here: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("exports", "exports has notes.pdf in it, which cannot be read; say which files are meant, such as"),
+        ("exports", "exports has notes.pdf in it, which cannot be read; give a pattern, such as"),
         (
             "days",
-            "days has 01 in it, which cannot be read; say which files are meant, such as 'days/**/*.csv'",
+            "days has 01 in it, which cannot be read; give a pattern, such as 'days/**/*.csv'",
         ),
         ("days/*", "days/* matches the folder 01; for the files in such folders, add /*"),
-        ("nothing/*.csv", "nothing/*.csv: no file has a name like this"),
+        ("nothing/*.csv", "nothing/*.csv: no file matches this pattern"),
         ("empty", "empty is an empty folder; expected files in it"),
     ],
 )

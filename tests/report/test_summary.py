@@ -251,12 +251,12 @@ def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_
 @pytest.mark.parametrize(
     ("fields", "entry", "advice"),
     [
-        ({"left_out": 3}, Entry(2, "created", health="healthy"), "3 rows are left, beyond --limit"),
+        ({"left_out": 3}, Entry(2, "created", health="healthy"), "3 rows are left because of --limit"),
         ({"kind": Kind.EVENTS}, Entry(2, "existing", health="unhealthy"), "then run the file"),
         (
             {"stop_reason": "1 of 1 canary rows is not healthy: row 2 is rejected", "exit_code": 5},
             Entry(2, "rejected"),
-            "run the same command again: rows that failed come last",
+            "run the same command again: failed rows come last",
         ),
     ],
 )

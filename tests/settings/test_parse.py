@@ -67,7 +67,7 @@ def test_names_are_split_at_commas_but_not_in_quotes_and_told_once() -> None:
 
 def test_an_unknown_format_is_told_with_those_there_are() -> None:
     assert parse.formats("CSV,jsonl,csv") == ("csv", "jsonl")
-    with pytest.raises(ValueError, match="'xml' is not a format; there are csv, html, parquet, jsonl"):
+    with pytest.raises(ValueError, match="'xml' is not a format; choose from csv, html, parquet, jsonl"):
         parse.formats("csv,xml")
 
 
@@ -107,7 +107,7 @@ def test_a_ledger_elsewhere_is_refused_without_showing_its_password(scheme: str)
 
 @pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:", ":memory:", ""])
 def test_a_ledger_that_would_be_forgotten_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="names no file"):
+    with pytest.raises(ValueError, match="does not name a file"):
         parse.ledger(text)
 
 

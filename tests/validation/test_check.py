@@ -230,13 +230,13 @@ def test_repeats_conflicts_and_shared_tokens_are_found_across_chunks(size: int) 
         9: "shared-token", 172: "shared-token",
     }  # fmt: skip
     assert found.messages[182] == "repeats row 5"
-    assert found.messages[7] == "the same grower has other credentials in row 162"
+    assert found.messages[7] == "the same grower has different credentials in row 162"
     assert found.messages[172] == "another grower has the same token in row 9"
 
 
 def test_of_many_that_contradict_each_other_a_few_are_named() -> None:
     found = judge(*((IDS[0], f"planted-{n}") for n in range(9)))
-    assert found.messages[2] == "the same grower has other credentials in rows 3, 4, 5, 6, 7 and 3 more"
+    assert found.messages[2] == "the same grower has different credentials in rows 3, 4, 5, 6, 7 and 3 more"
     assert set(found.codes.values()) == {"conflicting-rows"}
 
 

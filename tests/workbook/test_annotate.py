@@ -62,7 +62,7 @@ def test_a_comment_says_what_is_wrong_and_what_to_do(growers: Path) -> None:
     told = comments(annotate(growers).sheet)
     assert told["C4"] == "Refresh Token is empty. Fill in refreshToken and run again."
     assert told["A6"].startswith("Repeats row 2.")
-    assert told["C8"].startswith("The same grower has other credentials in row 9. Delete the rows")
+    assert told["C8"].startswith("The same grower has different credentials in row 9. Delete the rows")
     # One comment per problem and row is enough.
     assert set(told) == {"C4", "A5", "A6", "A7", "C7", "C8", "C9"}
 
@@ -112,7 +112,7 @@ def test_comments_are_few_enough_to_be_read_and_all_rows_are_coloured(tmp_path: 
     sheet = back.sheet
     assert len(comments(sheet)) == 200
     assert len(colours(sheet)) == len(problems(sheet)) == 250
-    assert any("first 200 rows only of missing-refreshToken" in text for text in back.summary)
+    assert any("first 200 rows of missing-refreshToken" in text for text in back.summary)
 
 
 @pytest.mark.parametrize("at", [(1, 1), (4, 3)])
@@ -403,7 +403,7 @@ def test_a_workbook_that_cannot_be_written_again_becomes_a_new_one(
 
     monkeypatch.setattr(BarChart, "_write", broken)
     back = annotate(growers)
-    assert "the workbook cannot be written again" in " ".join(capsys.readouterr().out.split())
+    assert "contents cannot be written again" in " ".join(capsys.readouterr().out.split())
     assert colours(back.sheet)["C4"] == RED
     with zipfile.ZipFile(back.path) as packed:
         # Nothing of the first try is left in front of it.
