@@ -274,4 +274,4 @@ def refuse_stand_in(name: str, text: str, is_stand_in: Callable[[str], object] =
 def refuse_control_characters(name: str, text: str) -> None:
     """Raises UsageError if the setting of this name holds one."""
     if any(ord(character) < 32 for character in text):
-        raise UsageError(f"{name} holds a line break or another control character; was it copied completely?")
+        raise UsageError(f"{name} holds a line break or another control character; was it cut off?")

@@ -101,8 +101,8 @@ def test_each_error_of_ours_ends_in_its_code_and_one_line(
 
 
 def test_a_question_is_not_given_a_full_stop(ending: Callable[[BaseException], int], capsys: Capture) -> None:
-    ending(errors.UsageError("was it copied completely?"))
-    assert capsys.readouterr().err.endswith(" was it copied completely?\n")
+    ending(errors.UsageError("was it cut off?"))
+    assert capsys.readouterr().err.endswith(" was it cut off?\n")
 
 
 def test_an_error_of_ours_in_a_group_is_found(ending: Callable[[BaseException], int]) -> None:

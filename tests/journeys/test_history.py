@@ -161,7 +161,7 @@ def test_an_open_intent_is_told_as_one_that_leaf_will_be_asked_about(desk: Desk)
 def test_a_grower_that_the_ledger_does_not_know_is_said_to_be_unknown(desk: Desk, leaf: Leaf) -> None:
     desk.at(leaf()).run(write(growers(1)))
     ran = desk("status", grower(7))
-    assert (ran.code, "knows nothing" in ran.err) == (2, True)
+    assert (ran.code, "has no record" in ran.err) == (2, True)
 
 
 def test_what_is_no_id_is_not_repeated_for_it_may_be_a_token(desk: Desk, leaf: Leaf) -> None:

@@ -90,7 +90,7 @@ def test_a_server_that_stays_away_is_an_error_in_a_line() -> None:
     with served() as server:
         place = server.place()
         server.stop()
-        with pytest.raises(LedgerError, match=r"cannot be opened: conn.*; it was awaited") as failed:
+        with pytest.raises(LedgerError, match=r"cannot be opened: conn.*; gave up after") as failed:
             Ledger(place, patience=Patience(most=0.2))
     assert "\n" not in str(failed.value)
 

@@ -136,7 +136,7 @@ def test_plain_http_to_another_machine_is_refused() -> None:
 
 @pytest.mark.parametrize("address", ["ftp://host/growers.csv", "file:///growers.csv", "sftp://host/a.csv"])
 def test_other_kinds_of_addresses_are_refused(address: str) -> None:
-    with pytest.raises(UsageError, match="is not known"):
+    with pytest.raises(UsageError, match="is not supported"):
         hold_remote(address)
 
 

@@ -129,7 +129,7 @@ def test_a_store_of_another_version_is_refused(store: Path):
 
 def test_a_store_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="memory"):
+    with pytest.raises(UsageError, match="cannot keep its state"):
         Sandbox(store=tmp_path / "file" / "store")
 
 

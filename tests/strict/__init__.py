@@ -1,1 +1,1 @@
-"""Another Leaf, written from Leaf's documentation alone: it has no record of ours."""
+"""Another Leaf, written from Leaf's documentation alone: it knows nothing of ours."""
