@@ -124,7 +124,9 @@ def test_a_rollback_deletes_only_what_has_the_id_and_the_time_that_were_recorded
     step = undo(begun, Exists(shown), POLICY, EARLY)
     assert isinstance(step, Next) is deletes
     if not deletes:
-        assert step == Ended(Undone.CHANGED, "credentials-changed", "Leaf now holds other credentials; they stay")
+        assert step == Ended(
+            Undone.CHANGED, "credentials-changed", "Leaf now holds other credentials; they stay"
+        )
 
 
 def test_others_in_their_place_are_recognised_by_their_app_fields() -> None:

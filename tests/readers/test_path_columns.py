@@ -153,4 +153,6 @@ def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
     put("in/provider=raven/part-0.csv")
     put("in/provider=lindsay/part-0.csv")
     with open_source("in/*/*.csv") as source:
-        assert "provider=lindsay/part-0.csv from row 2, provider=raven/part-0.csv from row 4" in row_ranges(source)
+        assert "provider=lindsay/part-0.csv from row 2, provider=raven/part-0.csv from row 4" in row_ranges(
+            source
+        )
