@@ -154,7 +154,7 @@ pace = together(
         "--timeout",
         callback=parsed(parse.timeout),
         metavar="SECONDS",
-        help="Limit per request, and until a request without an answer counts as lost.  [default: 30]",
+        help="Longest time for a request; after it, an unanswered request counts as lost.  [default: 30]",
     ),
 )
 
@@ -237,8 +237,8 @@ night = together(
     click.option(
         "--fail-on",
         type=click.Choice([each.value for each in FailOn]),
-        help="Exit code 1 because of rows that need attention: always (problems), only if more need it than"
-        " after the last run (change), or never.  [default: problems]",
+        help="When rows that need attention cause exit code 1: always (problems), only if a grower newly"
+        " needs it (change), or never.  [default: problems]",
     ),
     click.option(
         "--ping",
@@ -258,7 +258,7 @@ events_wait = click.option(
     "--events-wait",
     callback=parsed(parse.seconds),
     metavar="SECONDS",
-    help="How long to wait for a credential's first event.  [default: 60]",
+    help="Wait this long for a credential's first event.  [default: 60]",
 )
 events = together(
     click.option("--events/--no-events", default=None, help="Check events after onboarding.  [default: yes]"),
@@ -267,8 +267,8 @@ events = together(
         "--recheck",
         callback=parsed(parse.age),
         metavar="AGE",
-        help="Check connected growers again if their last check is older, such as 7d or 36h; from Leaf's list"
-        " of users where that is enough.  [default: never]",
+        help="Check connected growers again if their last check is older than this, such as 7d or 36h; uses"
+        " Leaf's list of users where that is enough.  [default: never]",
     ),
 )
 
@@ -288,7 +288,7 @@ output = together(
         "--format",
         callback=parsed(parse.formats),
         metavar="LIST",
-        help=f"What is written: {', '.join(parse.FORMATS)}; html is a readable page.  [default: csv,html]",
+        help=f"Files to write: {', '.join(parse.FORMATS)}; html is a readable page.  [default: csv,html]",
     ),
 )
 
@@ -308,7 +308,7 @@ showing = together(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
-        help="Progress as text, or as one JSON object per line.",
+        help="Log as text, or as one JSON object per line.",
     ),
     click.option("-v", "--verbose", is_flag=True, help="Also list each row that needs attention."),
     click.option("-q", "--quiet", is_flag=True, help="Print only errors and the final summary."),

@@ -34,7 +34,7 @@ MOST_NAMED = 5  # growers in a line
 @click.command("rollback", epilog=_EPILOG)
 @click.argument("run", shell_complete=suggest.runs)
 @click.option("--dry-run", is_flag=True, help="Only ask Leaf what would be deleted.")
-@click.option("--only", metavar="FILE", help="Only the growers in the column leafUserId of FILE.")
+@click.option("--only", metavar="FILE", help="Roll back only the growers in the column leafUserId of FILE.")
 @options.sheet
 @options.hidden
 @click.option(
@@ -64,7 +64,7 @@ def command(
 ) -> int:
     """Delete at Leaf the credentials that RUN created and that are unchanged.
 
-    RUN is a run's id or its folder. Their events are kept in the folder of the rollback.
+    RUN is a run's id or its folder. The events of deleted credentials are kept in the rollback's folder.
     """
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
     from bulk_onboard.settings.load import load  # noqa: PLC0415

@@ -24,7 +24,7 @@ Examples:
 \b
 A grower's secret can select what happens to it:
   expired-…   stored, but its first event is a 401 and its status FAILED
-  silent-…    stored, but there is never an event
+  silent-…    stored, but never gets an event
   refused-…   refused with HTTP 400, nothing is stored
 
 \b
@@ -37,7 +37,7 @@ A file of faults holds shares of requests, from 0 to 1:
   [unknowns]
   post_existing = "conflict"
 
-GET /sandbox/requests and GET /sandbox/state show what was seen and stored; POST /sandbox/reset forgets it.
+GET /sandbox/requests and GET /sandbox/state show what was seen and stored; POST /sandbox/reset clears it.
 """
 
 
@@ -95,7 +95,7 @@ _FILE = click.Path(path_type=Path)
     metavar="FILE",
     help="File of Leaf users: a column leafUserId, or one id per line.  [default: any UUID is a user]",
 )
-@click.option("--seed", type=int, metavar="N", help="Draw the same faults each time.")
+@click.option("--seed", type=int, metavar="N", help="Seed, to draw the same faults each time.")
 @click.option(
     "--event-delay",
     callback=_by(parse.seconds),

@@ -59,8 +59,8 @@ def command(
 ) -> int:
     """Show what was done with one grower: intents, outcomes and events of all runs, in order.
 
-    In place of LEAF_USER_ID, a value of a kept column (--keep) names a grower too, such as a name or an email
-    address, or use --row. Reads only the ledger, not Leaf. Works while a run is under way.
+    Instead of LEAF_USER_ID, give a value of a kept column (--keep), such as a name or an email address, or
+    use --row. Reads only the ledger, not Leaf. Works while a run is under way.
     """
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
     from bulk_onboard.settings.load import load  # noqa: PLC0415

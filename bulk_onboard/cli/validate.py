@@ -75,15 +75,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def command(
     file: str, *, annotate: Path | None, fix: Path | None, config: Path | None, as_json: bool, **given: Any
 ) -> int:
-    """Check FILE offline: no setting is needed, and nothing is sent.
+    """Check FILE offline: needs no settings, and sends nothing.
 
     FILE is a CSV or TSV file, a workbook or a Parquet file, a folder of such files or a pattern in quotes
     ('exports/*.csv'); - is CSV on standard input.
     The problems are listed by code, and row by row in problems.csv.
 
-    --annotate keeps everything that your own .xlsx or .xlsm holds, where possible, and says what
-    is not; other files become a new workbook. --fix changes nothing that would have to be guessed. Both
-    hold the secrets of FILE; FILE itself is never written to.
+    --annotate keeps everything in your own .xlsx or .xlsm where possible, and lists what is lost; other files
+    become a new workbook. --fix changes nothing that needs a guess. Both outputs hold the secrets of FILE; FILE
+    itself is never changed.
     """
     from bulk_onboard.settings.load import load  # noqa: PLC0415
 

@@ -114,7 +114,7 @@ def about(fact: About) -> str:
 
 def about_to_delete(fact: AboutToDelete) -> str:
     """What a rollback is about to delete."""
-    what = "About to ask what would be deleted of" if fact.dry_run else "About to delete credentials of"
+    what = "Dry run, nothing is deleted: about to check" if fact.dry_run else "About to delete credentials of"
     where = f"{what} {rows(fact.to_do)} of run {fact.rolled_back} at {fact.leaf} as {fact.owner}"
     return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
 

@@ -115,7 +115,7 @@ def _in_folder(where: str, found: Sequence[tuple[str, bool]]) -> Files:
         suggested = _suggestion(where, found)
         what = f"give a pattern, such as '{suggested}'" if suggested else f"expected {KNOWN}"
         listed = f"{', '.join(strange[:3])}{', …' if strange[3:] else ''}"
-        raise InputError(f"{name} has {listed} in it, which cannot be read; {what}")
+        raise InputError(f"{name} contains {listed}, which cannot be read; {what}")
     if not found:
         raise InputError(f"{name} is an empty folder; expected files in it")
     return Files(name, tuple(_absolute(path) for path, _ in found))

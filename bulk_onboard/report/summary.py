@@ -183,7 +183,7 @@ def _foretold(tally: Tally) -> str:
     told.append(f"{counts[Status.EXISTING]:,} are connected already")
     if tally.attention or tally.left_without:
         told.append(_attention(tally))
-    return f"A dry run: nothing was changed. {', '.join(told)}.{_rotated(tally)}"
+    return f"Dry run: nothing was changed. {', '.join(told)}.{_rotated(tally)}"
 
 
 def _so_far(tally: Tally) -> str:

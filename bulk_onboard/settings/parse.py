@@ -268,7 +268,7 @@ def possible_path(value: object) -> object:
 def refuse_stand_in(name: str, text: str, is_stand_in: Callable[[str], object] = stand_in) -> None:
     """What a sample or a template has in the place of a value would be sent for every grower."""
     if text and is_stand_in(text):
-        raise UsageError(f"{name} is a stand-in (such as your-secret or TODO), not a value; set the real one")
+        raise UsageError(f"{name} is a placeholder (such as your-secret or TODO); set the real value")
 
 
 def refuse_control_characters(name: str, text: str) -> None:

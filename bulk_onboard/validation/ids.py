@@ -88,7 +88,7 @@ def _not_a_uuid(value: str) -> Finding:
         return Finding("bad-leaf-user-id", f"is a UUID in another spelling: it {other.differences}")
     if stand_in(value):
         # The value is not named: it may be a password in a shifted column.
-        return Finding("placeholder-value", "is a stand-in or a word for a missing value")
+        return Finding("placeholder-value", "is a placeholder or a word for a missing value")
     return Finding("bad-leaf-user-id", _reason(value))
 
 

@@ -116,7 +116,7 @@ def wrapper(text: str) -> str:
     if found := _SCHEME.fullmatch(text):
         return f'has the word "{found[1]}" before the token'
     if _URL.fullmatch(text):
-        return "is a URL or the path of a file, not only a token"
+        return "is a URL or a file path, not only a token"
     if (found := _LITERAL.fullmatch(text)) or re.match(r"\{\s*[\"']|\[\s*[\"'{]", text):
         return (
             f"is written as {found[1]}'…', as a program prints it" if found else "is JSON, not only a token"
@@ -184,7 +184,10 @@ _ENCODED = {
 }
 _BASE64_SPACE = re.compile(r"(?=.*[/=+]|.{40})[A-Za-z0-9+/]+(?: [A-Za-z0-9+/]+)+={0,2}")
 # A column of a database and a cell of a spreadsheet hold no more characters than this.
-_LIMITS = {255: "255, the limit of many databases", 32_767: "32,767, the limit of a spreadsheet cell"}
+_LIMITS = {
+    255: "255 characters, the limit of many databases",
+    32_767: "32,767 characters, the limit of a spreadsheet cell",
+}
 _JWT = re.compile(r"eyJ[\w-]*\.[\w.-]*")
 _JWT_HEADER = re.compile(r"eyJ(?:hbGciOi|0eXAiOi|raWQiOi|jdHkiOi)[\w-]*")  # {"alg":, "typ":, "kid":, "cty":
 
@@ -201,7 +204,7 @@ def damage(text: str) -> list[Finding]:
     elif " " in text:
         found.append(Finding("space-inside", "has a space inside"))
     if limit := _LIMITS.get(len(text)):
-        found.append(Finding("looks-cut", f"has exactly as many characters as {limit}, and may be cut off"))
+        found.append(Finding("looks-cut", f"has exactly {limit}, and may be cut off"))
     if (is_jwt(text) and (text.count(".") < 2 or text.endswith("."))) or _JWT_HEADER.fullmatch(text):
         parts = "third part" if "." in text else "second and third parts"
         found.append(Finding("looks-cut", f"is a JWT without its {parts}, and may be cut off"))
@@ -278,7 +281,7 @@ def check_text(text: str) -> Cell:
         warnings.append(Finding("formula-error", "looks like a spreadsheet error; it is sent as typed"))
     elif stand_in(text, cautious=True):
         warnings.append(
-            Finding("placeholder-value", "looks like a stand-in or a missing value; it is sent as typed")
+            Finding("placeholder-value", "looks like a placeholder or a missing value; it is sent as typed")
         )
     if _is_misread(text):
         said = "looks as if UTF-8 was read in another encoding (Ã¤ instead of ä); it is sent as typed"

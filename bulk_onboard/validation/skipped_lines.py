@@ -129,7 +129,7 @@ class LineFilter:
             return None
         first = filled[0]
         if len(filled) == 1 and _is_end(first):
-            return "mark of the end"
+            return "end marker"
         if len(filled) > 1 and set(filled) == {"0"}:
             return "only zeros, as formulas show for empty cells"
         if cells[0].startswith("#") and 2 * self._hashes <= self._rows:

@@ -34,7 +34,7 @@ _OBJECT = re.compile(
 
 
 def stand_in(text: str, *, cautious: bool = False) -> str:
-    """Words for missing values, stand-ins, template variables, and objects written as text.
+    """Words for missing values, placeholders, template variables, and objects written as text.
 
     Completes a sentence that begins with the name of the column; "" if the text is none of these.
     ``cautious``: for a text that a person chose, which may be a name or a phrase.
@@ -46,11 +46,11 @@ def stand_in(text: str, *, cautious: bool = False) -> str:
     if meaning := words.find_word(text, cautious=cautious):
         return f'is "{text}", {meaning}'
     if re.fullmatch(r"[xX]{3,}|0{2,}|[xX0]+(?:[-_ ][xX0]+)+", text):
-        return "consists only of x or 0, which is a stand-in"
+        return "consists only of x or 0, which is a placeholder"
     if _TEMPLATE.fullmatch(text):
         return "is a template variable that was not replaced by a value"
     if _OBJECT.fullmatch(text):
-        return "is an object that a program printed as text, or a stand-in, not a value"
+        return "is an object that a program printed as text, or a placeholder, not a value"
     if _ASKING.fullmatch(text) and not any(map(str.isdigit, text)):
         return "asks for a value instead of holding one"
     return "is a note, not a value" if not cautious and _is_note(text) else ""
@@ -66,13 +66,13 @@ _ASKING_PASSWORD = re.compile(
 
 
 def asks_for_user_name(text: str) -> bool:
-    """Return whether a user name is a stand-in. Words such as "test" may be somebody's name."""
+    """Return whether a user name is a placeholder. Words such as "test" may be somebody's name."""
     asks = _ASKING.fullmatch(text) or _ASKING_LOGIN.fullmatch(text)
     return bool(asks or _TEMPLATE.fullmatch(text) or _OBJECT.fullmatch(text)) or words.is_missing(text)
 
 
 def asks_for_password(text: str) -> bool:
-    """Return whether a password is obviously a stand-in: nearly any text may be somebody's."""
+    """Return whether a password is obviously a placeholder: nearly any text may be somebody's."""
     return bool(_ASKING_PASSWORD.fullmatch(text))
 
 

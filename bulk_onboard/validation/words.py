@@ -50,11 +50,11 @@ _MEANINGS = (
     (MISSING, "a word for a missing value"),
     (LATER, "a word for a value that is still to come"),
     (LOGICAL, "a word for yes, no, true or false"),
-    (STAND_IN, "a stand-in, not a real value"),
+    (STAND_IN, "a placeholder, not a real value"),
 )
 # A person can be called Tom ("empty" in Danish), so names and passwords are compared with these only.
 _PROGRAMS = _set(_LISTS["missing"]["programs"], ["n/a", "not available", "unknown", "tbd", "to do"])
-_CAUTIOUS = ((_PROGRAMS, "a word for a missing value"), (STAND_IN, "a stand-in, not a real value"))
+_CAUTIOUS = ((_PROGRAMS, "a word for a missing value"), (STAND_IN, "a placeholder, not a real value"))
 
 
 def is_missing(text: str) -> bool:

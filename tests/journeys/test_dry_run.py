@@ -73,7 +73,7 @@ def test_a_dry_run_tells_what_becomes_of_each_row_and_only_asks(
     assert {name: counts[name] for name in told} == told
     assert counts["would_replace"] == counts["created"] == 0
     text = " ".join(ran.err.split())
-    assert "A dry run: nothing was changed. 120 growers would be connected, 60 are connected already" in text
+    assert "Dry run: nothing was changed. 120 growers would be connected, 60 are connected already" in text
     assert "Dry run, nothing is changed: about to check 181 rows" in text
     assert "to do exactly this" in text
 

@@ -240,7 +240,7 @@ def test_a_folder_of_a_store_is_read_like_its_files(memory: Any, name: str) -> N
     with open_source("memory://cohorts/") as source:
         assert as_rows(list(source.chunks(range(len(source.header))))) == here(name)
     memory.pipe("/cohorts/notes.pdf", b"%PDF")
-    with pytest.raises(InputError, match=r"has notes\.pdf in it, which cannot be read"):
+    with pytest.raises(InputError, match=r"contains notes\.pdf, which cannot be read"):
         parts_of("memory://cohorts")
 
 

@@ -63,10 +63,10 @@ def test_a_pattern_matches_in_folders(here: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("exports", "exports has notes.pdf in it, which cannot be read; give a pattern, such as"),
+        ("exports", "exports contains notes.pdf, which cannot be read; give a pattern, such as"),
         (
             "days",
-            "days has 01 in it, which cannot be read; give a pattern, such as 'days/**/*.csv'",
+            "days contains 01, which cannot be read; give a pattern, such as 'days/**/*.csv'",
         ),
         ("days/*", "days/* matches the folder 01; for the files in such folders, add /*"),
         ("nothing/*.csv", "nothing/*.csv: no file matches this pattern"),

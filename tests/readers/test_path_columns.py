@@ -114,7 +114,7 @@ def test_the_pattern_that_is_suggested_matches(files: list[str], pattern: str) -
 def test_a_folder_without_a_file_that_can_be_read_gets_no_suggestion() -> None:
     Path("in").mkdir()
     Path("in/notes.pdf").touch()
-    with pytest.raises(InputError, match=r"in has notes\.pdf in it, which cannot be read; expected \.csv"):
+    with pytest.raises(InputError, match=r"in contains notes\.pdf, which cannot be read; expected \.csv"):
         open_source("in")
 
 

@@ -265,7 +265,7 @@ def test_a_stand_in_for_a_setting_is_refused_by_name(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match=f"{name} is a stand-in"):
+    with pytest.raises(UsageError, match=f"{name} is a placeholder"):
         require(load({}), [PROVIDERS["raven"]])
 
 
