@@ -82,8 +82,8 @@ def command(
     The problems are listed by code, and row by row in problems.csv.
 
     --annotate keeps everything in your own .xlsx or .xlsm where possible, and lists what is lost; other files
-    become a new workbook. --fix changes nothing that needs a guess. Both outputs hold the secrets of FILE; FILE
-    itself is never changed.
+    become a new workbook. --fix changes nothing that needs a guess. Both outputs hold the secrets of FILE.
+    FILE itself is never changed.
     """
     from bulk_onboard.settings.load import load  # noqa: PLC0415
 

@@ -131,7 +131,9 @@ def test_a_rollback_of_a_provider_that_is_not_defined_any_more_names_it(desk: De
     Path("bulk-onboard.toml").unlink()
     for argv in (["rollback", "--yes"], ["rollback", "--dry-run"], ["events"]):
         ended = desk(*argv, ran.folder.name, "--sandbox")
-        assert (ended.code, "provider my-terminal, which is not defined" in ended.err) == (2, True), ended.err
+        assert (ended.code, "provider my-terminal, which is no longer defined" in ended.err) == (2, True), (
+            ended.err
+        )
     assert desk("runs", "--json").out.count("runId") == 1
 
 
