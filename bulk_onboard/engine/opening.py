@@ -303,8 +303,8 @@ def require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:
     """Raises UsageError if what the run's input held has been forgotten for its age."""
     if info.rows and next(ledger.blocks(run_no), None) is None:
         raise UsageError(
-            f"run {info.run_id} is too old: the ledger keeps what the input held for the latest runs only;"
-            " what was done with its rows is still known"
+            f"run {info.run_id} is too old: the ledger keeps the input of the latest runs only;"
+            " the outcomes of its rows are still recorded"
         )
 
 

@@ -169,7 +169,7 @@ def _conninfo(place: PostgresUrl) -> str:
         return make_conninfo("", **{**_IN_TIME, **told})
     except psycopg.Error:  # its text may repeat what was taken for a host but is a password
         raise UsageError(
-            f"the ledger {place} is no address that PostgreSQL's own tools could read; special characters"
+            f"the ledger {place} is not an address that PostgreSQL's own tools could read; special characters"
             " of a password are written as %40 for @, %2F for /, and so on"
         ) from None
 

@@ -97,7 +97,7 @@ def hold_file(where: str | Path) -> Held:
         # Opening a pipe would wait for its writer, and it could not be read a second time.
         if not stat.S_ISREG(mode):
             raise InputError(
-                f"{name} is not a regular file; pipe CSV into standard input and name the file -"
+                f"{name} is not a regular file; pipe CSV into standard input and give - as the file"
             )
         return Held(name, path.open("rb"), tuple(suffix.lower() for suffix in path.suffixes))
     except FileNotFoundError:

@@ -34,7 +34,7 @@ _AS_CSV = "export the table as CSV"
 _AS_XLSX = "open it in a spreadsheet program and save it as .xlsx"
 _UNPACK = "unpack it first"
 _FETCH = "fetch the file itself first"
-_PIPE = "pipe the decrypted text into standard input and name the file -"
+_PIPE = "pipe the decrypted text into standard input and give - as the file"
 _ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
 
 # A beginning of the content -> what the file is, and how to get a table out of it.

@@ -77,7 +77,7 @@ def test_a_link_to_a_file_is_that_file() -> None:
 def test_a_pipe_is_refused_and_never_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("growers.csv")
     told = refusal(capsys, "growers.csv")
-    assert told == "growers.csv is not a regular file; pipe CSV into standard input and name the file -."
+    assert told == "growers.csv is not a regular file; pipe CSV into standard input and give - as the file."
 
 
 def test_a_device_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
