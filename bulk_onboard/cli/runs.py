@@ -25,7 +25,7 @@ Examples:
   bulk-onboard runs
   bulk-onboard runs --limit 5 --json
 """
-_HEAD = ("began (UTC)", "run", "rows", "created", "existing", "attention", "exit", "took")
+_HEAD = ("started (UTC)", "run", "rows", "created", "existing", "attention", "exit", "took")
 _DONE = {Status.CREATED.value, Status.EXISTING.value, Status.DUPLICATE.value}
 
 
