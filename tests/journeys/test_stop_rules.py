@@ -53,7 +53,7 @@ def test_limit_counts_the_rows_that_are_still_to_do(desk: Desk, leaf: Leaf, more
     desk.at(server).run(file, "--limit", "4")
     ran = desk.run(file, "--limit", "4", *more)
     assert ran.statuses == {"not_attempted": 2, "existing": 2, "created": 4}, ran.err
-    assert "6 rows are left, beyond --limit" in " ".join(ran.err.split())
+    assert "6 rows are left because of --limit" in " ".join(ran.err.split())
     ran = desk.run(file, "--limit", "4", *more)
     assert ran.statuses == {"not_attempted": 2, "existing": 6, "created": 4}, ran.err
     ran = desk.run(file, "--limit", "4", *more)
