@@ -144,4 +144,4 @@ def test_validate_of_a_pattern_tells_rows_and_writes_over_none_of_its_files(
     assert Path("reports/validate-exports/problems.csv").is_file()
     refused = desk("validate", "exports", "--fix", "exports/b.csv")
     assert refused.code == 2
-    assert "never written over" in refused.err
+    assert "never overwritten" in refused.err
