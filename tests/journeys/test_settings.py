@@ -185,7 +185,8 @@ def test_a_command_asks_the_keyring_once_for_each_secret_it_needs(
         assert asked("run", write(growers(3)), "--rate", "0") == [*addresses, "RAVEN_CLIENT_SECRET"]
         run = newest().name
         assert asked("events", run) == addresses
-        assert asked("rollback", run, "--yes") == addresses
+        # A rollback compares the application fields that Leaf shows with the settings.
+        assert asked("rollback", run, "--yes") == [*addresses, "RAVEN_CLIENT_SECRET"]
         assert asked("report") == asked("runs") == []
     finally:
         keyring.set_keyring(before)
