@@ -20,7 +20,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     letter metrics                            the message and the metrics about a run, as text
     foresee plan                              what a dry run tells of a row; keeping to what one told
     decide progress undo health               (verdict, progress) -> what next; credentials -> healthy or not
-    read/          delimited, Parquet, workbook -> chunks
+    readers/       delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
     pace/          the ceiling over all requests, also of several processes; the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite or PostgreSQL; the locks, leases and claims
@@ -34,7 +34,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     sandbox/       an imitation of Leaf, with faults
     api            the functions of the library
 
-The path of one row: ``read`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
+The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
 ``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
 ``engine.check_events`` (events) -> ``report``.
 """

@@ -102,7 +102,7 @@ async def onboard(
     """
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
-    from bulk_onboard.read import open_source  # noqa: PLC0415
+    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
     if not callable(observer):
         raise UsageError("observer is not a function")
@@ -130,7 +130,7 @@ async def check_events(
     """
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
-    from bulk_onboard.read import open_source  # noqa: PLC0415
+    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
     from bulk_onboard.settings.requirements import require  # noqa: PLC0415
 
     if not callable(observer):
@@ -180,7 +180,7 @@ def validate(
     Raises InputError if the file cannot be used at all, UsageError.
     """
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
-    from bulk_onboard.read import open_source  # noqa: PLC0415
+    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
     settings = _settings(provider, None, None, options, offline=True)
     with open_source(where, settings.input.reading) as source:

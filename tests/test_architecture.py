@@ -14,7 +14,7 @@ import bulk_onboard
 ROOT = Path(bulk_onboard.__file__).parent
 # What everything may import. They import each other in the order of their layers only.
 INNER = {"", "domain", "policy", "settings", "validation"}
-EDGES = {"read", "readers", "reports", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workbook"}
+EDGES = {"readers", "reports", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workbook"}
 # The composition root wires: nothing else of the engine knows the edges.
 WIRING = {
     "engine.run",
@@ -31,7 +31,7 @@ CLUSTER_VALUES = {
     "cluster": {"", "domain"},
     "cluster.talk": {"", "domain"},
     "cluster.marks": {"", "domain", "settings"},
-    "cluster.job": {"", "domain", "read"},
+    "cluster.job": {"", "domain", "readers"},
 }
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
@@ -40,7 +40,6 @@ LINES = 400
 
 # Where tables of rows are worked on, many rows at a time.
 TABLES = {
-    "read",
     "readers",
     "reports",
     "validation",
@@ -81,7 +80,6 @@ CONFINED = {
     "pandas": TABLES,
     "numpy": TABLES,
     "pyarrow": {
-        "read",
         "readers",
         "reports",
         "validation",
@@ -95,9 +93,9 @@ CONFINED = {
         "naming",
         "report",
     },
-    "aiohttp": {"leaf", "sandbox", "notify", "read.remote", "readers"},
+    "aiohttp": {"leaf", "sandbox", "notify", "readers"},
     "apprise": {"notify"},
-    "fsspec": {"read", "readers"},
+    "fsspec": {"readers"},
     "keyring": {"settings"},
     "sqlalchemy": {"ledger"},
     "dask": {"cluster"},
@@ -178,13 +176,13 @@ def _allowed(module: str) -> set[str] | None:
         case "cluster":
             return CLUSTER_VALUES.get(module)
         case "cli" if module == "cli.clustered":
-            return {*INNER, "cli", "cluster", "engine", "read", "readers"}
+            return {*INNER, "cli", "cluster", "engine", "readers"}
         case "cli":
             return {*INNER, "cli", "engine", *EDGES - {"leaf", "pace", "ledger"}}
         case folder:
             assert folder in EDGES, f"{folder} has no rule yet"
             # Until everything has moved, an edge has an old and a new folder.
-            moved = {"read": "readers", "readers": "read", "report": "reports", "reports": "report"}
+            moved = {"report": "reports", "reports": "report"}
             return {*INNER, folder, moved.get(folder, folder)}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bulk_onboard.domain.providers import Provider
     from bulk_onboard.engine.confirm import Confirm
     from bulk_onboard.engine.run import RunResult
-    from bulk_onboard.read.parts import Part, Parts
+    from bulk_onboard.readers.parts import Part, Parts
     from bulk_onboard.settings import Settings
 
 # So many parts for each worker, of so many bytes at least; so many workers if their number is not known.
@@ -40,7 +40,7 @@ def clustered(given: Mapping[str, Any], config: Path | None, confirm: Confirm | 
             from bulk_onboard.cluster.lead import Input, Surroundings, onboard  # noqa: PLC0415
         except ModuleNotFoundError:
             raise UsageError("--cluster is not part of this installation; leave it out") from None
-        from bulk_onboard.read.part import ranges_of  # noqa: PLC0415
+        from bulk_onboard.readers.part import ranges_of  # noqa: PLC0415
 
         parts = _parts(file, settings)
         providers = _providers(parts, settings)
@@ -58,7 +58,7 @@ def clustered(given: Mapping[str, Any], config: Path | None, confirm: Confirm | 
 
 def _parts(file: str, settings: Settings) -> Parts:
     """The input, taken apart. Each worker gets several parts: one that is slow or dies is no matter then."""
-    from bulk_onboard.read.parts import Size, parts_of  # noqa: PLC0415
+    from bulk_onboard.readers.parts import Size, parts_of  # noqa: PLC0415
 
     told, path = settings.input, Path(file)
     workers = settings.cluster.workers if isinstance(settings.cluster, Local) else SOME
@@ -72,7 +72,7 @@ def _described(parts: Parts, settings: Settings, providers: Sequence[Provider]) 
     """How the input is read. Raises InputError if its header does not fit."""
     from bulk_onboard.engine.input_columns import columns_of, with_columns  # noqa: PLC0415
     from bulk_onboard.engine.scan import reading_for  # noqa: PLC0415
-    from bulk_onboard.read.parts import open_part  # noqa: PLC0415
+    from bulk_onboard.readers.parts import open_part  # noqa: PLC0415
 
     with open_part(parts.parts[0]) as source:
         columns = columns_of(source, reading_for(settings, providers))
@@ -82,7 +82,7 @@ def _described(parts: Parts, settings: Settings, providers: Sequence[Provider]) 
 def _providers(parts: Parts, settings: Settings) -> list[Provider]:
     """Those that rows go to. Raises as `reading_with_settings`, for each file."""
     from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
-    from bulk_onboard.read.parts import open_part  # noqa: PLC0415
+    from bulk_onboard.readers.parts import open_part  # noqa: PLC0415
 
     found: set[str] = set()
     for part in _telling(parts, settings):

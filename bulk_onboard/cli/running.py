@@ -140,7 +140,7 @@ def require_named(where: str) -> None:
 def opened(where: str, told: InputSettings) -> Iterator[Source]:
     """The file, or standard input for ``-``. Raises UsageError for the empty name of an unset variable."""
     require_named(where)
-    from bulk_onboard.read import open_source  # noqa: PLC0415
+    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
     source: Source = open_source(where, told.reading)
     try:

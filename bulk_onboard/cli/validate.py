@@ -114,7 +114,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     """Check one file, write its problems and what is wanted of it, tell them."""
     from bulk_onboard.cli import progress  # noqa: PLC0415
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
-    from bulk_onboard.read.part import row_ranges  # noqa: PLC0415
+    from bulk_onboard.readers.part import row_ranges  # noqa: PLC0415
 
     require_named(file)
     path = problems_path(file, settings.output.folder)

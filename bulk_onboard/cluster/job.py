@@ -8,7 +8,7 @@ from typing import Any
 
 from bulk_onboard.domain.input_description import SkippedLine
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.read.parts import Part
+from bulk_onboard.readers.parts import Part
 from bulk_onboard.repeats import Findings, Sightings
 
 # The blocks of a part are numbered from its own number times this.

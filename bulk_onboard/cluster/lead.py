@@ -54,7 +54,7 @@ from bulk_onboard.facts import Reading as ReadSoFar
 from bulk_onboard.model import Health, Status
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.stop_rules import canary_reason
-from bulk_onboard.read.parts import Part
+from bulk_onboard.readers.parts import Part
 from bulk_onboard.repeats import findings_of
 from bulk_onboard.settings import Cluster, Settings
 from bulk_onboard.threads import in_thread

@@ -26,7 +26,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, ExitCode, NoRows
 from bulk_onboard.facts import ignore
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.read.parts import open_part
+from bulk_onboard.readers.parts import open_part
 from bulk_onboard.settings import Safety
 
 

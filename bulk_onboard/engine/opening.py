@@ -26,7 +26,7 @@ from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
 from bulk_onboard.model import IfExists
 from bulk_onboard.plan import Plan, plan_of
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.settings.requirements import require

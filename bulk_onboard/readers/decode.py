@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.held import Held, was_changed
+from bulk_onboard.readers.input_file import Held, was_changed
 
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 22

@@ -17,11 +17,8 @@ import numpy as np
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import tidy
-from bulk_onboard.read.columns import make_chunk
-from bulk_onboard.read.held import Held
-from bulk_onboard.read.part import Lines
-from bulk_onboard.readers import decode
+from bulk_onboard.readers import decode, fast_path
+from bulk_onboard.readers.columns import make_chunk
 from bulk_onboard.readers.header_row import (
     header_row,
     is_blank,
@@ -30,6 +27,8 @@ from bulk_onboard.readers.header_row import (
     spelled,
     wanted_names,
 )
+from bulk_onboard.readers.input_file import Held
+from bulk_onboard.readers.part import Lines
 from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normal
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -133,7 +132,7 @@ class Delimited:
         """The rows of content that begins with a record, of these numbers of the first line and row."""
         while piece := content.piece(size):
             # A cell in quotes may go on in the next lines: where one may, no line behind it stands alone.
-            if decode.is_unended(piece) or not tidy.is_tidy(piece, self._layout.delimiter):
+            if decode.is_unended(piece) or not fast_path.is_tidy(piece, self._layout.delimiter):
                 lines = self._lines(chain([piece], content.left()), line)
                 yield from self._untidy(lines, columns, size, number)
                 return
@@ -163,7 +162,7 @@ class Delimited:
     def _tidy(self, piece: bytes, line: int, columns: Sequence[int], number: int) -> tuple[Chunk, int, int]:
         """The rows of lines that hold whole ones; how many rows there were, blank ones too, and lines."""
         layout = self._layout
-        found = tidy.columns_of(piece, layout.delimiter, len(layout.header), columns)
+        found = fast_path.columns_of(piece, layout.delimiter, len(layout.header), columns)
         if found is None:
             lines = list(self._lines([piece], line))
             rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)

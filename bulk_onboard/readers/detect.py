@@ -13,9 +13,9 @@ from enum import Enum, auto
 from pathlib import PurePosixPath
 
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.read.held import Held
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import blocks, compression
+from bulk_onboard.readers.input_file import Held
 from bulk_onboard.where import STANDARD_INPUT
 
 TEXT = (".csv", ".tsv", ".txt")

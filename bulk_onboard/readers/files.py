@@ -55,7 +55,7 @@ def files_at(where: str) -> Files:
     if kind is None:
         found = _matching(where) if matched else _inside(Path(where))
     else:
-        from bulk_onboard.read.ranged import listed  # noqa: PLC0415  (loaded when used)
+        from bulk_onboard.readers.ranged import listed  # noqa: PLC0415  (loaded when used)
 
         found = listed(where, is_pattern=matched)
     rest = sorted((each for each in found if not _is_note(each[0], where)), key=lambda each: steps(each[0]))
@@ -202,7 +202,7 @@ def _exists(folder: str, sign: str) -> bool:
         return False
     if kind in _WEB:
         return False
-    from bulk_onboard.read.ranged import exists  # noqa: PLC0415  (loaded when used)
+    from bulk_onboard.readers.ranged import exists  # noqa: PLC0415  (loaded when used)
 
     return exists(f"{folder.rstrip('/')}/{sign}")
 

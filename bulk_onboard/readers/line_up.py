@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.chunk import Chunk
-from bulk_onboard.read.columns import text_column
+from bulk_onboard.readers.columns import text_column
 from bulk_onboard.validation.columns import normal
 
 Places = Sequence[int | None]

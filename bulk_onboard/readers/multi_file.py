@@ -9,10 +9,10 @@ from typing import Self
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.part import Size
-from bulk_onboard.read.parts import Parts, open_part, taken_apart
 from bulk_onboard.readers.files import files_at
 from bulk_onboard.readers.line_up import Places, lined_up, spread
+from bulk_onboard.readers.part import Size
+from bulk_onboard.readers.parts import Parts, open_part, taken_apart
 
 _NO_END = Size(rows=1 << 62, bytes=1 << 62)
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read.columns import make_chunk, plain
-from bulk_onboard.read.held import Held
-from bulk_onboard.read.part import RowGroups
+from bulk_onboard.readers.columns import make_chunk, plain
+from bulk_onboard.readers.input_file import Held
+from bulk_onboard.readers.part import RowGroups
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 
 FIRST_ROW = 2

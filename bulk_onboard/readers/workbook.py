@@ -18,8 +18,7 @@ from bulk_onboard.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import InputError
 from bulk_onboard.marks import SUMMARY_MARK
-from bulk_onboard.read.columns import make_chunk
-from bulk_onboard.read.held import Held
+from bulk_onboard.readers.columns import make_chunk
 from bulk_onboard.readers.detect import OLE_MAGIC, UNZIP_FAULTS
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,
@@ -30,6 +29,7 @@ from bulk_onboard.readers.header_row import (
     spelled,
     wanted_names,
 )
+from bulk_onboard.readers.input_file import Held
 from bulk_onboard.readers.line_up import lined_up, spread
 from bulk_onboard.readers.sheet_rows import Book, DamagedWorkbook, EncryptedWorkbook, SheetRow
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal

@@ -19,7 +19,7 @@ from bulk_onboard.cli.main import main
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from tests import warm
 from tests.bad_input.case import HEADER, IDS, good, token
 from tests.bad_input.parquets import parquet

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bulk_onboard.engine.spool import LEAST, Spooled
 from bulk_onboard.engine.validation import validate_file
 from bulk_onboard.errors import OutputError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.repeats import InMemory, Repeats
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.check import Checked

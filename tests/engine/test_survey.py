@@ -23,7 +23,7 @@ from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.facts import RunInfo, ignore
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.model import IfExists, Row, Secret, Status
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.stamp import to_text
 from engine.support import hurry
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 
 IDS = [f"0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a1{n}" for n in range(4)]
 WHOLE = "every line is quoted as a whole"

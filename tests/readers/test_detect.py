@@ -19,8 +19,8 @@ import pyarrow.orc
 import pytest
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
-from bulk_onboard.read.parts import open_part, parts_of
+from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.readers.parts import open_part, parts_of
 
 ROW = "0b9cd8d6-52a3-4c4c-8ae6-0f2d4f6d7b01,rt-aaabbbccc1"
 CSV = f"leafUserId,refreshToken\n{ROW}\n".encode()

@@ -7,7 +7,7 @@ import pytest
 
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings import parse
 
 TEXT = "leafUserId;username\n1;Grün\n2;Šárka\n"

@@ -13,9 +13,9 @@ import pytest
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.read import open_source
-from bulk_onboard.read.parts import Part, Size, open_part, parts_of
-from tests.read.tables import as_csv, as_rows, as_xlsx
+from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.readers.parts import Part, Size, open_part, parts_of
+from tests.readers.tables import as_csv, as_rows, as_xlsx
 
 HEADER = ("leafUserId", "refreshToken")
 IDS = [f"{n:08x}-1111-4222-8333-444444444444" for n in range(20)]

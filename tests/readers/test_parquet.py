@@ -13,7 +13,7 @@ from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 
 IDS = [str(uuid.UUID(int=number + 10**30)) for number in range(3)]
 TOKENS = ["planted-a", "planted-b", "planted-c"]

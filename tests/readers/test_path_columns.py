@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
-from bulk_onboard.read.part import row_ranges
-from bulk_onboard.read.parts import open_part, parts_of
 from bulk_onboard.readers.files import path_columns
+from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.readers.part import row_ranges
+from bulk_onboard.readers.parts import open_part, parts_of
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 from bulk_onboard.chunk import CellKind
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 
 FILES = Path(__file__).parent / "files"
 V, E, F = CellKind.VALUE, CellKind.ERROR, CellKind.FORMULA

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.engine.validation import Validation, validate_file
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings import InputSettings, Settings, config_file
 
 SAMPLES = Path(__file__).parents[2] / "samples"

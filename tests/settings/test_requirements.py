@@ -5,7 +5,7 @@ import pytest
 
 from bulk_onboard.engine.opening import reading_with_settings
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings.load import load
 
 

@@ -17,7 +17,7 @@ from bulk_onboard.chunk import Source
 from bulk_onboard.cli.returned import fixed
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.engine.validation import Validation, validate_file
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings import InputSettings, Settings
 
 IDS = [str(UUID(int=10**36 + number)) for number in range(9)]

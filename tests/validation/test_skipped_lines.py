@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.engine.scan import Scan, reading_for
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.skipped_lines import LineFilter
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
-from read import tables
 
 from bulk_onboard.chunk import chunk
 from bulk_onboard.cli.main import main
@@ -21,6 +20,7 @@ from bulk_onboard.errors import UsageError
 from bulk_onboard.workbook.new_workbook import ROWS as MOST_ROWS
 from bulk_onboard.workbook.new_workbook import new_workbook
 from bulk_onboard.workbook.save import save
+from tests.readers import tables
 
 from .books import HEADER, RED, ROWS, annotate, colours, grower, problems, token, write_workbook
 

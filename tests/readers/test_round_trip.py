@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.read import open_source
 from bulk_onboard.readers import decode
-from tests.read.tables import (
+from bulk_onboard.readers.inputs import open_source
+from tests.readers.tables import (
     COMPRESSED,
     HEADER,
     TREACHEROUS,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bulk_onboard.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
-from bulk_onboard.read.held import Held
 from bulk_onboard.readers.delimited import Delimited
 from bulk_onboard.readers.detect import FileType, file_type
 from bulk_onboard.readers.header_row import matches, wanted_names
+from bulk_onboard.readers.input_file import Held
 from bulk_onboard.validation.columns import holds_data, no_header
 
 

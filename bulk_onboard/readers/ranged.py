@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.read.held import Held, Stamp
-from bulk_onboard.read.remote import WEB, files_of, hold_remote, known, suffixes, translated
 from bulk_onboard.readers.detect import OLE_MAGIC
+from bulk_onboard.readers.input_file import Held, Stamp
+from bulk_onboard.readers.remote import WEB, files_of, hold_remote, known, suffixes, translated
 
 # What the stores call that which changes with the content, or at least when it is written.
 _MARKS = (

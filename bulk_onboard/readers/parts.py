@@ -19,16 +19,16 @@ from typing import Self
 from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
-from bulk_onboard.read.held import Held, hold_file, was_changed
-from bulk_onboard.read.part import Head, Lines, Part, RowGroups, Size, Whole
-from bulk_onboard.read.split import last_number, pieces
-from bulk_onboard.read.whole import open_whole
 from bulk_onboard.readers.delimited import Delimited
 from bulk_onboard.readers.detect import unpacked
 from bulk_onboard.readers.files import Files, files_at, path_columns, require_no_secret
 from bulk_onboard.readers.header_row import require_alike, wanted_names
+from bulk_onboard.readers.input_file import Held, hold_file, was_changed
 from bulk_onboard.readers.parquet import Parquet
+from bulk_onboard.readers.part import Head, Lines, Part, RowGroups, Size, Whole
 from bulk_onboard.readers.path_columns import with_path_columns
+from bulk_onboard.readers.split import last_number, pieces
+from bulk_onboard.readers.whole import open_whole
 from bulk_onboard.where import STANDARD_INPUT, scheme, shown
 
 __all__ = ["Head", "Part", "Parts", "Size", "count", "open_part", "parts_of"]
@@ -203,7 +203,7 @@ def _held(where: str) -> Held:
 
 def _held_packed(where: str) -> Held:
     if scheme(where) is not None:
-        from bulk_onboard.read.ranged import hold_ranged  # noqa: PLC0415  (loaded when used)
+        from bulk_onboard.readers.ranged import hold_ranged  # noqa: PLC0415  (loaded when used)
 
         return hold_ranged(where)
     return hold_file(where)

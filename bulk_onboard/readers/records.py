@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bulk_onboard.read.part import Size
 from bulk_onboard.readers.decode import LONGEST_LINE, line_count
+from bulk_onboard.readers.part import Size
 
 _LF, _CR, _QUOTE = b'\n\r"'
 # A line of so many bytes has more characters than a line may have.

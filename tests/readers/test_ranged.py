@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.read import open_source
-from bulk_onboard.read.part import Whole
-from bulk_onboard.read.parts import Part, Parts, Size, open_part, parts_of
-from tests.read import s3
-from tests.read.tables import HEADER, as_csv, as_rows
+from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.readers.part import Whole
+from bulk_onboard.readers.parts import Part, Parts, Size, open_part, parts_of
+from tests.readers import s3
+from tests.readers.tables import HEADER, as_csv, as_rows
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SMALL = Size(rows=30, bytes=10**9)

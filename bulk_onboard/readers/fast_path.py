@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from bulk_onboard.read.records import neighbours_of, quotes_in_turn
 from bulk_onboard.readers.decode import line_count
+from bulk_onboard.readers.records import neighbours_of, quotes_in_turn
 from bulk_onboard.texts import bytes_of
 
 _LARGEST = 1 << 28

@@ -16,8 +16,8 @@ import fsspec
 import pytest
 
 from bulk_onboard.errors import InputError, NoRows, UsageError
-from bulk_onboard.read import open_source
-from bulk_onboard.read.remote import hold_remote
+from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.readers.remote import hold_remote
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

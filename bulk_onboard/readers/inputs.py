@@ -1,9 +1,9 @@
-"""Files -> chunks of text: CSV and its kin, Parquet, workbooks, DataFrames.
+"""Open an input, whatever it is: a file, a folder, a pattern, an address, standard input or a DataFrame.
 
     source = open_source("growers.xlsx", ReadOptions(sheets=("Growers",)))
     for chunk in source.chunks([0, 1]): ...
 
-What a file is shows in its content, not in its name. Everything is text, as typed; nothing is guessed.
+The content decides what a file is, not its name. Every cell is text, as typed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pandas as pd
 from bulk_onboard.chunk import Chunk, Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import UsageError
-from bulk_onboard.read.frame import Frame
-from bulk_onboard.read.held import Held, hold_file, hold_standard_input
-from bulk_onboard.read.whole import open_whole, with_rows
+from bulk_onboard.readers.dataframe import Frame
 from bulk_onboard.readers.detect import unpacked
 from bulk_onboard.readers.files import is_one_file, path_columns, require_no_table
+from bulk_onboard.readers.input_file import Held, hold_file, hold_standard_input
 from bulk_onboard.readers.path_columns import with_path_columns
+from bulk_onboard.readers.whole import open_whole, with_rows
 from bulk_onboard.where import scheme
 
 __all__ = ["Chunk", "Source", "open_source"]
@@ -67,7 +67,7 @@ def _held(where: str | Path, stdin: BinaryIO | None) -> Held:
     if str(where) == "-":
         return hold_standard_input(stdin)
     if isinstance(where, str) and scheme(where) is not None:
-        from bulk_onboard.read.remote import hold_remote  # noqa: PLC0415  (loaded when used)
+        from bulk_onboard.readers.remote import hold_remote  # noqa: PLC0415  (loaded when used)
 
         return hold_remote(where)
     return hold_file(where)

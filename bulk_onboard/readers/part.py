@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from bulk_onboard.chunk import Source
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
-from bulk_onboard.read.held import Stamp
+from bulk_onboard.readers.input_file import Stamp
 from bulk_onboard.where import steps
 
 _SHOWN = 20

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bulk_onboard import where as words
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows, UsageError
-from bulk_onboard.read.held import Held, was_changed
+from bulk_onboard.readers.input_file import Held, was_changed
 
 LARGEST = 2 << 30
 _BLOCK = 1 << 20

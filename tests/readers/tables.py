@@ -22,7 +22,7 @@ from odf.text import P, S, Tab
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.chunk import Chunk, Source
-from bulk_onboard.read import open_source
+from bulk_onboard.readers.inputs import open_source
 
 Rows = list[tuple[str, ...]]
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from bulk_onboard.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.read import open_source
-from bulk_onboard.read.part import Lines, RowGroups, Whole
-from bulk_onboard.read.parts import Part, Size, count, open_part, parts_of
 from bulk_onboard.readers import decode, delimited
-from tests.read.tables import COMPRESSED, HEADER, as_csv, as_rows, as_xlsx, tables
+from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.readers.part import Lines, RowGroups, Whole
+from bulk_onboard.readers.parts import Part, Size, count, open_part, parts_of
+from tests.readers.tables import COMPRESSED, HEADER, as_csv, as_rows, as_xlsx, tables
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

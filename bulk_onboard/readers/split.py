@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bulk_onboard.chunk import Source
-from bulk_onboard.read.held import Held
-from bulk_onboard.read.part import Lines, Range, RowGroups, Size, Whole
-from bulk_onboard.read.records import Border, Borders, borders
 from bulk_onboard.readers import decode
 from bulk_onboard.readers.delimited import Delimited
+from bulk_onboard.readers.input_file import Held
 from bulk_onboard.readers.parquet import Parquet
+from bulk_onboard.readers.part import Lines, Range, RowGroups, Size, Whole
+from bulk_onboard.readers.records import Border, Borders, borders
 from bulk_onboard.readers.workbook import Workbook
 
 
