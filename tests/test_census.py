@@ -34,7 +34,7 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.policy.credentials import Finish, Next, Policy, first
+from bulk_onboard.policy.progress import Finish, Next, Policy, first
 
 
 def page(users: int, total: int | None = None) -> Page:

@@ -23,17 +23,8 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
-from bulk_onboard.policy.credentials import (
-    Action,
-    Finish,
-    Moment,
-    Next,
-    Policy,
-    Progress,
-    Step,
-    decide,
-    first,
-)
+from bulk_onboard.policy.credentials import decide
+from bulk_onboard.policy.progress import Action, Finish, Moment, Next, Policy, Progress, Step, first
 
 MODES = st.sampled_from(IfExists)
 INTENTS = st.sampled_from([None, Intent(BEGINNING), Intent(BEGINNING, same=False)])

@@ -18,8 +18,7 @@ from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble, UserKnown
 from bulk_onboard.model import Answer, Status, Transient
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict, Newcomer, Origin
-from bulk_onboard.policy.credentials import Policy
-from bulk_onboard.policy.progress import Moment
+from bulk_onboard.policy.progress import Moment, Policy
 from bulk_onboard.stamp import to_text
 
 Seen = Answer[LookVerdict] | Answer[EnrolVerdict]

@@ -34,7 +34,7 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
-from bulk_onboard.policy.credentials import Finish, Policy, Progress, Step
+from bulk_onboard.policy.progress import Finish, Policy, Progress, Step
 from bulk_onboard.threads import in_thread
 
 

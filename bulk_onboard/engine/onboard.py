@@ -28,7 +28,10 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
-from bulk_onboard.policy.credentials import (
+from bulk_onboard.policy.credentials import decide, difference, stays
+from bulk_onboard.policy.evidence import Evidence
+from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
+from bulk_onboard.policy.progress import (
     Action,
     Finish,
     Gone,
@@ -37,16 +40,11 @@ from bulk_onboard.policy.credentials import (
     Policy,
     Progress,
     Step,
-    decide,
     deleting,
-    difference,
     first,
     posting,
-    stays,
     stopped,
 )
-from bulk_onboard.policy.evidence import Evidence
-from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
 from bulk_onboard.policy.replacements import Replaced, result_of
 from bulk_onboard.stamp import to_text
 

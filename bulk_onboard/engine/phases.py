@@ -35,7 +35,7 @@ from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
-from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.progress import Policy
 from bulk_onboard.policy.recheck import due_before
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.settings import PostgresUrl, Settings

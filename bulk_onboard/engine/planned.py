@@ -19,7 +19,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Log, Recorded, Row, Status, Verdict
 from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, outdated, print_words
-from bulk_onboard.policy.credentials import Next, Policy, Progress, Step, first
+from bulk_onboard.policy.progress import Next, Policy, Progress, Step, first
 from bulk_onboard.validation.columns import PROVIDER
 
 _AGAIN = "when the plan was made, and not asked about again"

@@ -37,7 +37,6 @@ from bulk_onboard.model import (
 from bulk_onboard.policy.health import diagnose
 from bulk_onboard.policy.ownership import Owner, is_old, is_same, owner_of_reply, owner_of_shown
 from bulk_onboard.policy.progress import (
-    LEFT_WITHOUT,
     Action,
     Finish,
     Gone,
@@ -46,32 +45,9 @@ from bulk_onboard.policy.progress import (
     Policy,
     Progress,
     Step,
-    deleting,
     ended,
-    first,
     give_up,
-    posting,
-    stopped,
 )
-
-__all__ = [
-    "LEFT_WITHOUT",
-    "Action",
-    "Finish",
-    "Gone",
-    "Moment",
-    "Next",
-    "Policy",
-    "Progress",
-    "Step",
-    "decide",
-    "deleting",
-    "ended",
-    "first",
-    "give_up",
-    "posting",
-    "stopped",
-]
 
 # Something is there, and it cannot be told whether our POST stored it.
 OWNERSHIP_UNCLEAR = "ownership-unclear"

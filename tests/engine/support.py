@@ -28,7 +28,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.progress import Policy
 
 POLICY = Policy()
 

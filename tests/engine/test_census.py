@@ -28,7 +28,7 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.policy.credentials import Action, Next, Policy, Progress
+from bulk_onboard.policy.progress import Action, Next, Policy, Progress
 
 TOKEN = "planted-token"
 

@@ -21,7 +21,8 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import IfExists, Intent, Row, Status
-from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
+from bulk_onboard.policy.credentials import BARE_LOOKS
+from bulk_onboard.policy.progress import Policy
 from bulk_onboard.stamp import from_text
 
 OTHER = "planted-other-token"

@@ -19,7 +19,8 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.facts import RowFinished, Trouble
 from bulk_onboard.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
-from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
+from bulk_onboard.policy.credentials import BARE_LOOKS
+from bulk_onboard.policy.progress import Policy
 from bulk_onboard.stamp import to_text
 from engine.support import Life
 

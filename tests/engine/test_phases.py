@@ -28,7 +28,7 @@ from bulk_onboard.facts import Fact, Held, PhaseStarted, RowFinished, RunInfo, S
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.model import Event, Row
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.progress import Policy
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
 from engine.support import hurry
 

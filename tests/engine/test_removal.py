@@ -16,7 +16,8 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import Undone
-from bulk_onboard.policy.credentials import BARE_LOOKS, Policy
+from bulk_onboard.policy.credentials import BARE_LOOKS
+from bulk_onboard.policy.progress import Policy
 from bulk_onboard.policy.rollback import Removal, rollback_policy
 
 GROWER = "g-1"

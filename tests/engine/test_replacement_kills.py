@@ -19,7 +19,7 @@ from bulk_onboard.facts import RunInfo, ignore
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import IfExists, Intent
-from bulk_onboard.policy.credentials import Policy
+from bulk_onboard.policy.progress import Policy
 from engine.support import hurry
 
 LEAF, OWNER, OTHER = "https://leaf.example", "me", "planted-other-token"

@@ -25,17 +25,14 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
-from bulk_onboard.policy.credentials import (
-    BARE_LOOKS,
-    OWNERSHIP_UNCLEAR,
-    UNUSUAL_LOOKS,
+from bulk_onboard.policy.credentials import BARE_LOOKS, OWNERSHIP_UNCLEAR, UNUSUAL_LOOKS, decide
+from bulk_onboard.policy.progress import (
     Action,
     Finish,
     Moment,
     Next,
     Policy,
     Progress,
-    decide,
     first,
     give_up,
     posting,

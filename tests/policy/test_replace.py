@@ -27,9 +27,9 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
-from bulk_onboard.policy.credentials import (
+from bulk_onboard.policy.credentials import UNUSUAL_LOOKS, decide
+from bulk_onboard.policy.progress import (
     LEFT_WITHOUT,
-    UNUSUAL_LOOKS,
     Action,
     Finish,
     Gone,
@@ -37,7 +37,6 @@ from bulk_onboard.policy.credentials import (
     Next,
     Policy,
     Progress,
-    decide,
     deleting,
     first,
     give_up,
