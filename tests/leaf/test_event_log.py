@@ -75,8 +75,8 @@ scalars = (
     | st.text(max_size=9)
 )
 values = scalars | st.lists(st.integers(0, 3000), max_size=7) | st.dictionaries(st.text(max_size=4), scalars)
-# The parser of streams reads integers of 64 bits; Leaf's ids are UUIDs.
-names = st.none() | st.integers(-(1 << 63), (1 << 63) - 1) | st.uuids().map(str)
+# Integers that every JSON parser reads alike (RFC 8259, section 6); Leaf's ids are UUIDs.
+names = st.none() | st.integers(-(1 << 53) + 1, (1 << 53) - 1) | st.uuids().map(str)
 fields = {"id": names} | dict.fromkeys(("createdDate", "statusCode", "body", "headers"), values)
 some_events = st.lists(st.fixed_dictionaries({}, optional=fields), max_size=8)
 
