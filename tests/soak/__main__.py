@@ -87,7 +87,7 @@ def _told(story: Story, again: str) -> Story:
         f"{'WRONG' if story.wrong else 'good '} seed {story.seed}: {story.runs} runs, {story.kills} kills,"
         f" {story.worker_kills} of workers,"
         f" {story.interrupts} interrupts, {faults} faults in {story.requests} requests,"
-        f" {story.stored} stored, {story.seconds:.0f} s",
+        f" {story.stored} stored, {story.visits} acts of a colleague, {story.seconds:.0f} s",
         flush=True,
     )
     if story.wrong:
@@ -114,6 +114,8 @@ def summed_up(stories: list[Story]) -> str:
             f" {sum(story.stored for story in stories)} stored",
             f"lost       {sum(story.lost for story in stories)}",
             f"twice      {sum(story.twice for story in stories)}",
+            f"touched    {sum(story.touched for story in stories)},"
+            f" with {sum(story.visits for story in stories)} acts of colleagues",
         )
     )
 

@@ -7,12 +7,14 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.soak.colleague import Act
 from tests.soak.plan import Fate, Plan
 from tests.soak.truth import Held
 
@@ -36,6 +38,7 @@ class Leaf:
         held = self.held()
         self._before = {leaf_user_id: id_ for leaf_user_id, id_ in held.ids.items() if id_}
         self._prints = frozenset(seen["fingerprint"] for seen in held.posts)
+        time.sleep(plan.unknowns.credential_lag)  # a GET shows what was there before
         self._process.send_signal(signal.SIGUSR1)
 
     def calm(self) -> None:
@@ -50,7 +53,8 @@ class Leaf:
         """All that was seen and is held."""
         state = self._get("/sandbox/state")
         ids = {grower["leafUserId"]: grower["credentialId"] for grower in state["growers"]}
-        return Held(self._get("/sandbox/requests"), ids, self._before, self._prints)
+        acts = [Act(**act) for act in self._get("/sandbox/colleague")]
+        return Held(self._get("/sandbox/requests"), ids, self._before, self._prints, acts)
 
     def _store(self, leaf_user_id: str) -> None:
         body = {"clientId": "other", "clientSecret": "other", "refreshToken": f"other-{leaf_user_id}"}

@@ -13,6 +13,8 @@ from bulk_onboard.sandbox.unknowns import with_answers
 
 # Every secret of a round holds this. Its characters change in URLs and in JSON, so both would show.
 MARK = "s0ak+secret/4="
+# The customer's application, whose fields are settings.
+APP = {"clientId": "soak", "clientSecret": f"app-{MARK}"}
 
 # Shares of requests go to a group of faults and are split among its members.
 GROUPS: tuple[tuple[Kind, ...], ...] = (
@@ -33,6 +35,8 @@ MOST_FAULTS = 0.6
 LATE_EVERY = 8
 # An empty reply passes for "none" when it comes often enough in a row: with a third of all that is chance.
 MOST_EMPTY = 0.1
+# Of a run's timeout, together with the time for which Leaf is at work on a POST.
+LONGEST_LAG = 0.85
 
 
 class Fate(Enum):
@@ -90,7 +94,8 @@ class Plan:
     """One round. ``stormy``: runs that may end by themselves before the faults cease.
 
     ``workers``: of the cluster that it goes on, 0 for none. ``at_work``: seconds for which Leaf is at work on
-    a POST before anybody can see what it stored.
+    a POST before anybody can see what it stored. ``visits``: how often a colleague stores, replaces
+    or deletes credentials meanwhile, at most.
     """
 
     seed: int
@@ -107,6 +112,12 @@ class Plan:
     stops: tuple[Stop, ...]
     stormy: int
     workers: int = 0
+    visits: int = 0
+
+    @property
+    def replaces(self) -> bool:
+        """Whether credentials of another application are replaced."""
+        return "replace" in self.options
 
     @property
     def unknowns(self) -> Unknowns:
@@ -137,7 +148,27 @@ def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
         stops=tuple(_stop(draw, rows) for _ in range(draw.randint(3, 6) if stops is None else stops)),
         stormy=draw.randint(0, 1) if stops is None else 0,
     )
-    return _late(drawn) if stops is None and seed % LATE_EVERY == 0 else drawn
+    if stops is not None:
+        return drawn
+    return _late(drawn) if seed % LATE_EVERY == 0 else _with_company(drawn, overwrite=overwrite)
+
+
+def _with_company(drawn: Plan, *, overwrite: bool) -> Plan:
+    """The same round, now and then on a Leaf that lags, with a colleague, or with `--if-exists replace`.
+
+    The lag ends before absence is believed. Where a mode sends without asking there is no colleague.
+    """
+    draw = Random(f"{drawn.seed}/{len(drawn.lines)}/company")
+    longest = LONGEST_LAG * drawn.timeout - drawn.at_work
+    answers = dict(drawn.answers)
+    if draw.random() < 0.5 and longest > 0:
+        answers["credential_lag"] = f"{draw.uniform(0, longest):.2f}"
+    options, visits, chance = drawn.options, 0, draw.random()
+    if chance < 0.5 and not overwrite:
+        visits = len(drawn.lines) // 4
+    elif chance > 0.8 and not overwrite:
+        options += ("--if-exists", "replace")
+    return replace(drawn, answers=answers, options=options, visits=visits)
 
 
 def clustered(drawn: Plan, workers: int) -> Plan:

@@ -20,7 +20,7 @@ from tests.postgres import Server
 from tests.soak import truth
 from tests.soak.leaf import ROOT, Leaf, leaf
 from tests.soak.leaks import leaks, shown
-from tests.soak.plan import MARK, Plan, Stop, When
+from tests.soak.plan import APP, MARK, Plan, Stop, When
 from tests.soak.store import InFile, OnServer, Store, contents
 
 # Longer than any run of a round should take by itself in bad weather; then it is killed as well.
@@ -49,6 +49,7 @@ class Story:
     requests: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     stored: int = 0
+    visits: int = 0
     seconds: float = 0.0
 
     @property
@@ -59,7 +60,12 @@ class Story:
     @property
     def twice(self) -> int:
         """POSTs of what was stored already."""
-        return sum(text.startswith(("twice", "touched")) for text in self.wrong)
+        return sum(text.startswith("twice") for text in self.wrong)
+
+    @property
+    def touched(self) -> int:
+        """Credentials of others that were deleted or overwritten, and requests that could have done it."""
+        return sum(text.startswith("touched") for text in self.wrong)
 
 
 def tell(plan: Plan, folder: Path, postgres: Server | None = None) -> Story:
@@ -87,6 +93,7 @@ class _Round:
             OnServer(postgres, f"soak_{plan.seed}") if postgres else InFile(self._reports / "ledger.sqlite3")
         )
         self._patience = PATIENCE * (4 if plan.workers else 1)
+        self._seen = 0  # requests, before the latest run
 
     def prepare(self) -> None:
         """Write the file, and connect those who are connected already."""
@@ -117,7 +124,9 @@ class _Round:
         self._until_over()
         time.sleep(self._plan.at_work)  # whatever is still under way shows
         held = self._server.held()
-        self._story.wrong += truth.about_posts(held)
+        self._story.wrong += truth.about_posts(held, replaces=self._plan.replaces)
+        self._story.wrong += truth.about_deletes(held, replaces=self._plan.replaces)
+        self._story.wrong += truth.about_colleague(self._plan, held)
         self._story.wrong += [f"secret: it shows in {path}" for path in leaks(self._work)]
         if any(map(shown, contents(self._ledger))):
             self._story.wrong.append("secret: it shows in the ledger")
@@ -129,7 +138,7 @@ class _Round:
             if code not in {0, 1}:
                 self._story.wrong.append(f"calm: a run in good weather ended with {code}")
                 return
-            if truth.is_over(self._plan, self._newest()):
+            if truth.is_over(self._plan, self._newest(), self._server.held()):
                 break
         self._story.wrong += truth.about_end(self._plan, self._newest(), self._server.held(), self._ledger)
 
@@ -166,7 +175,7 @@ class _Round:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        app = {"RAVEN_CLIENT_ID": "soak", "RAVEN_CLIENT_SECRET": f"app-{MARK}"}
+        app = {"RAVEN_CLIENT_ID": APP["clientId"], "RAVEN_CLIENT_SECRET": APP["clientSecret"]}
         login = (
             {"LEAF_USERNAME": "soak@example.com", "LEAF_PASSWORD": f"password-{MARK}"}
             if self._plan.by_password
@@ -220,7 +229,7 @@ class _Round:
         held = self._server.held()
         for folder in self._folders() - before:
             if truth.results(folder):  # none if it was killed before the file had been read
-                self._story.wrong += truth.about_run(self._plan, folder, held, code)
+                self._story.wrong += truth.about_run(self._plan, folder, held, code, len(held.requests))
 
     def _moment(self, stop: Stop) -> Callable[[], bool]:
         match stop.when:
@@ -250,16 +259,18 @@ class _Round:
         held = self._server.held()
         for folder in folders:
             if (folder / "summary.json").exists() and code >= 0:
-                wrong += truth.about_run(self._plan, folder, held, code)
+                wrong += truth.about_run(self._plan, folder, held, code, self._seen)
             elif (folder / "results.csv").exists() and len(truth.results(folder)) != len(self._plan.lines):
                 wrong.append(f"half: {folder}/results.csv is not whole")
         if not was_stopped and code in {0, 1} and not folders:
             wrong.append(f"files: {name} ended with {code} and wrote no folder")
+        self._seen = len(held.requests)
 
     def _count(self, held: truth.Held) -> None:
         story = self._story
         story.requests, story.posts = len(held.requests), len(held.posts)
         story.stored = sum(seen["stored"] for seen in held.posts)
+        story.visits = len(held.acts)
         story.faults.update(seen["fault"] for seen in held.requests if seen["fault"])
 
 
