@@ -188,7 +188,10 @@ def clustered(drawn: Plan, workers: int) -> Plan:
 
 
 def _late(drawn: Plan) -> Plan:
-    """Killed and run again at once, while Leaf is still at work on what was sent and shows nothing of it."""
+    """Killed and run again at once, while Leaf is still at work on what was sent and shows nothing of it.
+
+    In every other such round there is a colleague, who may store while a POST is under way.
+    """
     return replace(
         drawn,
         shares={},
@@ -199,6 +202,7 @@ def _late(drawn: Plan) -> Plan:
         answers={**drawn.answers, "rate_limit": "0"},
         stops=(Stop(When.SECONDS, 1.6, 0.0, ("KILL",)),) * 3,
         stormy=0,
+        visits=0 if drawn.seed % (2 * LATE_EVERY) else len(drawn.lines) // 4,
     )
 
 

@@ -12,10 +12,11 @@ from urllib.parse import quote
 import pytest
 
 from bulk_onboard.sandbox import Kind
+from tests.soak.colleague import Act
 from tests.soak.leaks import leaks, shown
 from tests.soak.plan import MARK, Stop, When, plan
 from tests.soak.rounds import Story, tell
-from tests.soak.truth import Held, about_posts
+from tests.soak.truth import Held, about_colleague, about_deletes, about_posts
 
 SOAKED = 10.0  # seconds after which no new round begins
 
@@ -96,3 +97,50 @@ def test_a_post_after_one_that_stored_is_told() -> None:
 def test_a_post_for_who_was_connected_before_is_told() -> None:
     mine = Held([_post(0, stored=False)], {"a": "1"}, {"a": "1"}, frozenset({"theirs"}))
     assert "touched" in next(about_posts(mine))
+
+
+def _request(index: int, method: str, monotonic: float, *, stored: bool = False) -> dict[str, object]:
+    seen = _post(index, stored=stored) | {"method": method, "monotonic": monotonic}
+    return seen | {"path": "/users/a/raven-credentials", "status": 200, "fault": None}
+
+
+_STORED, _DELETED = Act("a", "theirs", False, 1, 10.0), Act("a", None, False, 2, 12.0)
+_LOOK = _request(0, "GET", 9.0)
+
+
+@pytest.mark.parametrize(
+    ("requests", "acts", "held", "is_wrong"),
+    [
+        pytest.param([_LOOK], [_STORED], "theirs", False, id="left alone"),
+        pytest.param([_LOOK], [_STORED], None, True, id="gone"),
+        pytest.param([_LOOK], [_STORED, _DELETED], None, False, id="deleted by the colleague"),
+        pytest.param([_LOOK, _request(1, "POST", 10.1)], [_STORED], "theirs", False, id="could not know"),
+        pytest.param(
+            [_LOOK, _request(1, "POST", 10.1, stored=True)],
+            [_STORED],
+            "ours",
+            False,
+            id="overwritten by Leaf",
+        ),
+        pytest.param(
+            [_LOOK, _request(1, "GET", 11.0), _request(2, "POST", 14.0)], [_STORED], "theirs", True, id="knew"
+        ),
+        pytest.param([_LOOK, _request(1, "POST", 99.0)], [_STORED], "theirs", True, id="an old look"),
+    ],
+)
+def test_a_post_that_may_touch_what_a_colleague_stored_is_told(
+    requests: list[dict[str, object]], acts: list[Act], held: str | None, is_wrong: bool
+) -> None:
+    calm = replace(plan(1, 5, stops=0), at_work=0.0, timeout=1.0)
+    assert bool(list(about_colleague(calm, Held(requests, {"a": held}, {}, acts=acts)))) is is_wrong
+
+
+@pytest.mark.parametrize(
+    ("replaces", "before", "is_wrong"),
+    [(False, {"a": "1"}, True), (True, {}, True), (True, {"a": "1"}, False)],
+)
+def test_a_delete_of_anything_but_what_is_to_be_replaced_is_told(
+    replaces: bool, before: dict[str, str | None], is_wrong: bool
+) -> None:
+    held = Held([_request(0, "DELETE", 1.0)], {}, before)
+    assert bool(list(about_deletes(held, replaces=replaces))) is is_wrong

@@ -17,6 +17,8 @@ from tests.soak.store import Store
 CONNECTED = {"created", "existing"}
 NOTHING_STORED = {"failed", "rejected", "invalid"}
 STATUSES = CONNECTED | NOTHING_STORED | {"duplicate", "unresolved", "not_attempted"}
+# The code of a row that was connected, and of which the run says that it does not know whether it still is.
+UNKNOWN = "check-failed"
 # Newest entry of a grower: an intent without an outcome, or one that could not be settled.
 OPEN = """
 SELECT count(*) FROM entry AS e WHERE leaf_user_id != '' AND (status IS NULL OR status = 'unresolved')
@@ -140,7 +142,8 @@ def about_run(plan: Plan, folder: Path, held: Held, code: int, since: int = 0) -
     yield from _about_counts(plan, rows, summary, code)
     for line, row in zip(plan.lines, rows, strict=True):
         acts = held.acts_on(line.leaf_user_id) if line.fate is not Fate.DUPLICATE else []
-        if acts and _is_later(acts[-1], held, since, plan.unknowns.credential_lag):
+        unknown = row["code"] == UNKNOWN or _is_later(acts, held, since, plan.unknowns.credential_lag)
+        if acts and unknown:
             wrong = _about_claim(row, held, acts)
         else:
             wrong = _about_row(line, row, held, replaces=plan.replaces) or _about_claim(row, held, acts)
@@ -169,8 +172,11 @@ def _about_counts(
         yield "order: the rows are not those of the file in their order"
 
 
-def _is_later(act: Act, held: Held, since: int, lag: float) -> bool:
-    """Whether the colleague acted after the run's last look at the grower could have shown it."""
+def _is_later(acts: list[Act], held: Held, since: int, lag: float) -> bool:
+    """Whether the colleague acted so late that none of the run's looks at the grower could show it."""
+    if not acts:
+        return False
+    act = acts[-1]
     looks = [seen for seen in held.looks(act.leaf_user_id) if seen["index"] >= since]
     return not looks or looks[-1]["monotonic"] <= act.monotonic + lag
 
@@ -193,6 +199,8 @@ def _about_row(line: Line, row: Mapping[str, str], held: Held, *, replaces: bool
         return f"is {status}"
     if (line.fate is Fate.DUPLICATE) != (status == "duplicate"):
         return f"is {status}"
+    if row["code"] == "credentials-gone":
+        return f"is called gone, Leaf holds {there!r}" if there else ""
     if status in CONNECTED and (there is None or there != row["credentialId"]):
         return f"is {status} with credentials {row['credentialId']!r}, Leaf holds {there!r}"
     if status in NOTHING_STORED and line.fate.is_sent and there is not None:
