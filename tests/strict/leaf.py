@@ -208,7 +208,7 @@ class Leaf:
 
     def _page(self, request: web.BaseRequest, seen: dict[str, Any]) -> web.Response:
         page, asked = int(request.query.get("page", 0)), int(request.query.get("size", 20))
-        if asked > 100 or set(request.query) - {"page", "size", "email", "name", "externalId"}:
+        if asked > 100 or set(request.query) - {"page", "size", "sort", "email", "name", "externalId"}:
             seen["wrong"] = f"no such page: {dict(request.query)}"
         self._pages += 1
         if self.nature.shift and not self._pages % self.nature.shift:

@@ -306,8 +306,12 @@ def _posted_again(ran: Ran) -> list[str]:
     return [user for user in map(_user_of, ran.sent("POST")) if user in done]
 
 
+# Codes of created rows whose credentials are proved to be the run's.
+PROVED = frozenset({"", "replaced", "settled-by-asking"})
+
+
 def _about_rollback(at: Bench, ran: Ran) -> Iterator[str]:
-    """A rollback deletes exactly what the run created and nobody changed since, once."""
+    """A rollback deletes exactly what is proved to be the run's and unchanged since, once."""
     assert ran.folder
     made = {row["leafUserId"]: row["credentialId"] for row in ran.rows if row["status"] == "created"}
     if not made:
@@ -316,6 +320,11 @@ def _about_rollback(at: Bench, ran: Ran) -> Iterator[str]:
     ours = {user for user, name in made.items() if before.get((user, "raven"), ("",))[0] == name}
     dry = at.run("rollback", ran.folder.name, "--dry-run", "--rate", str(RATE))
     foretold = {row["leafUserId"] for row in dry.rows if row["status"] == "would_delete"}
+    codes = {row["leafUserId"]: row["code"] for row in ran.rows}
+    unproven = {row["leafUserId"] for row in dry.rows if row["code"] == "unproven"}
+    if surprising := [user for user in unproven if codes[user] in PROVED]:
+        yield f"a rollback calls growers unproven that the run has proved: {surprising}"
+    ours -= unproven
     done = at.run("rollback", ran.folder.name, "--yes", "--rate", str(RATE))
     gone = {user for user, _ in before.keys() - at.held().keys()}
     if dry.sent("DELETE") or not ours == foretold == gone:
