@@ -45,14 +45,15 @@ def night(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
     ran, bare = _paired(lambda: run(file, server.url, place, "--no-events"), file)
     told = f"{ran.seconds:.1f} s for {rows:,} rows, bare read {bare:.1f} s"
     yield at_most("nothing new: wall time ÷ pandas.read_csv", ran.seconds / bare, 4, told=told)
-    yield at_most("nothing new: requests", len(server.seen()), 0)
+    # Every run contacts Leaf once, also with nothing to do; there were three runs.
+    yield at_most("nothing new: requests of three runs", len(server.seen()), 3)
     server.begin()
     changed = _with_new(file)
     some, bare = _paired(lambda: run(changed, server.url, place, "--rate", "100", "--no-events"), file, 1)
     told = f"{some.seconds:.1f} s, of which {NEW * 2 / 100:.1f} s are those requests at that rate"
     most = 4 + NEW * 2 / 100 / bare
     yield at_most(f"{NEW} new: wall time ÷ pandas.read_csv", some.seconds / bare, most, told=told)
-    yield at_most(f"{NEW} new: requests", len(server.seen()), 2 * NEW)
+    yield at_most(f"{NEW} new: requests", len(server.seen()), 2 * NEW + 1)
 
 
 def _paired(ours: Callable[[], Ran], file: Path, times: int = 3) -> tuple[Ran, float]:
