@@ -1,0 +1,31 @@
+-- Valid rows whose grower the ledger knows as connected: row, code, and what the ledger says of the credentials.
+-- A row that is not listed stays to do. $redo: --if-exists replaces or overwrites what differs; $refuse: 'fail'.
+WITH met AS (
+    SELECT rows.row, rows.app AS own_app, known.code AS known_code, known.app, known.health,
+        known.health_checked_at, known.credential_id,
+        known.fingerprint IS NULL AND known.code != 'token-changed' AS unknown,
+        known.fingerprint IS DISTINCT FROM rows.fingerprint OR known.code = 'token-changed' AS other_secrets,
+        known.app != 0 AND known.app != rows.app AS other_app,
+        xor(known.app, rows.app) & 4294967295 != 0 AS other_environment  -- the low half is the environment's
+    FROM rows JOIN known USING (provider, id)
+    WHERE rows.status = '' AND known.status IN ('created', 'existing')
+),
+judged AS (
+    SELECT *, CASE
+        WHEN other_app AND other_environment THEN 'environment-changed'
+        WHEN other_app THEN 'app-changed'
+        WHEN unknown THEN 'already-connected'
+        WHEN other_secrets THEN 'token-changed'
+        ELSE 'already-onboarded' END AS code
+    FROM met
+)
+SELECT row, code,
+    CASE WHEN other_app THEN own_app ELSE app END AS app,
+    CASE WHEN other_app THEN '' ELSE health END AS health,
+    CASE WHEN other_app THEN '' ELSE health_checked_at END AS health_checked_at,
+    CASE WHEN other_app THEN '' ELSE credential_id END AS credential_id
+FROM judged
+WHERE CASE
+    WHEN $redo THEN code = 'already-onboarded' AND known_code != 'credentials-gone'
+    WHEN $refuse THEN code IN ('already-onboarded', 'already-connected')
+    ELSE TRUE END

@@ -1,0 +1,49 @@
+-- Rows that repeat or contradict other rows of the same provider: row, status, code, message.
+-- The gravest finding of a row counts: conflicting-rows, then shared-token, then duplicate.
+WITH valid AS (
+    SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content
+    FROM rows WHERE status = '' AND id IS NOT NULL
+),
+-- Almost every grower and every token occurs once, so the details are computed for the others only.
+repeated_growers AS MATERIALIZED (
+    SELECT provider, id FROM valid GROUP BY provider, id HAVING count(*) > 1
+),
+repeated_tokens AS MATERIALIZED (
+    SELECT provider, fingerprint FROM valid WHERE NOT $allow_shared_tokens
+    GROUP BY provider, fingerprint HAVING count(*) > 1
+),
+same_grower AS (
+    SELECT provider, id, min(row, 6) AS first_rows, count(*) AS number, count(DISTINCT content) AS contents
+    FROM valid JOIN repeated_growers USING (provider, id) GROUP BY provider, id
+),
+same_token AS (
+    SELECT provider, fingerprint, min(row, 6) AS first_rows, count(*) AS number
+    FROM valid JOIN repeated_tokens USING (provider, fingerprint)
+    GROUP BY provider, fingerprint HAVING count(DISTINCT id) > 1
+),
+found AS (
+    SELECT row, 1 AS rank, 'invalid' AS status, 'conflicting-rows' AS code, first_rows, number
+    FROM valid JOIN same_grower USING (provider, id) WHERE contents > 1
+    UNION ALL
+    SELECT row, 2, 'invalid', 'shared-token', first_rows, number
+    FROM valid JOIN same_token USING (provider, fingerprint)
+    UNION ALL
+    SELECT row, 3, 'duplicate', 'duplicate', first_rows, number
+    FROM valid JOIN same_grower USING (provider, id) WHERE contents = 1 AND row > first_rows[1]
+),
+gravest AS (
+    SELECT *, list_filter(first_rows, lambda other: other != row)[:5] AS others
+    FROM found QUALIFY row_number() OVER (PARTITION BY row ORDER BY rank) = 1
+),
+named AS (
+    SELECT row, status, code, first_rows,
+        CASE WHEN number = 2 THEN 'row ' ELSE 'rows ' END || array_to_string(others, ', ')
+            || CASE WHEN number - 1 > len(others) THEN ' and ' || (number - 1 - len(others)) || ' more' ELSE '' END
+            AS others
+    FROM gravest
+)
+SELECT row, status, code, CASE code
+    WHEN 'conflicting-rows' THEN 'the same grower has different credentials in ' || others
+    WHEN 'shared-token' THEN 'another grower has the same token in ' || others
+    ELSE 'repeats row ' || first_rows[1] END AS message
+FROM named
