@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import Chunk
 from bulk_onboard.compare import Compared, Keys, compare
+from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.providers import PROVIDERS, Providers, near, plain
 from bulk_onboard.growers import Growers, nobody
 from bulk_onboard.manifest import KEPT_PREFIX

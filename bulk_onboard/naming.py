@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.listing import Ids, indexed
 from bulk_onboard.newcomers import By
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words

@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import Ids, indexed, words
 from bulk_onboard.model import Credential, IfExists, Recorded, Row, Status

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.compare import Keys, compare
+from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.growers import GrowerColumns, State, growers, nobody
 from bulk_onboard.mixed import Going, RepeatsOfEach, check_each, compare_each, split
@@ -51,7 +51,7 @@ def read(rows: list[tuple[str, ...]], name: str | None = None, numbers: list[int
     """The rows as a source would give them: fields, what is kept, and the column of providers."""
     its = columns(name)
     at = [*its.fields.values(), *(i for _, i in its.keep), *(() if name else (HEADER.index("provider"),))]
-    return chunk(numbers or list(range(2, 2 + len(rows))), [[row[i] for row in rows] for i in at])
+    return make_chunk(numbers or list(range(2, 2 + len(rows))), [[row[i] for row in rows] for i in at])
 
 
 def checked(rows: list[tuple[str, ...]], otherwise: str = "") -> Checked:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.chunk import Chunk, chunk
+from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError, InternalError
 from bulk_onboard.naming import KnownUsers, Named, Naming, known_users, named
@@ -38,7 +38,7 @@ def piece(rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER, first: 
     found = columns(header)
     places = [*found.fields.values(), *found.users.values()]
     cells = [[row[at] for row in rows] for at in places]
-    return chunk(range(first, first + len(rows)), cells)
+    return make_chunk(range(first, first + len(rows)), cells)
 
 
 def both(

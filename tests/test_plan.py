@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard.chunk import Chunk, chunk
+from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import words
 from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
@@ -55,7 +55,7 @@ class FakeSource:
     def chunks(self, columns: Sequence[int], size: int = 3) -> Iterator[Chunk]:
         for start in range(0, len(self.lines), size):
             part = self.lines[start : start + size]
-            yield chunk(range(len(part)), [[line[at] for line in part] for at in columns])
+            yield make_chunk(range(len(part)), [[line[at] for line in part] for at in columns])
 
 
 def plan(*lines: tuple[str, str, str, str]) -> Plan:

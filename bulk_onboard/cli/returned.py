@@ -18,7 +18,7 @@ from bulk_onboard.where import scheme
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulk_onboard.chunk import Chunk, Source
+    from bulk_onboard.domain.chunk import Chunk, Source
     from bulk_onboard.settings import Settings
     from bulk_onboard.validation.findings import Validation
     from bulk_onboard.workbook import Annotated, Place

@@ -16,7 +16,7 @@ from bulk_onboard.errors import OutputError, UsageError
 from bulk_onboard.facts import Fact, Observer, Trouble
 
 if TYPE_CHECKING:
-    from bulk_onboard.chunk import Source
+    from bulk_onboard.domain.chunk import Source
     from bulk_onboard.engine.run import RunResult
     from bulk_onboard.engine.stop import StopSignal
     from bulk_onboard.settings import InputSettings, Settings

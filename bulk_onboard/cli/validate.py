@@ -25,7 +25,7 @@ from bulk_onboard.where import is_pattern, pattern_name, scheme, shown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulk_onboard.chunk import Source
+    from bulk_onboard.domain.chunk import Source
     from bulk_onboard.engine.validation import Validation
     from bulk_onboard.settings import Settings
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bulk_onboard.chunk import Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
 from bulk_onboard.validation.columns import PROVIDER, Columns, match_header

@@ -12,8 +12,8 @@ from uuid import UUID
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.chunk import Source
 from bulk_onboard.concerns import Concerns
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended

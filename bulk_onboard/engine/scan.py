@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.ascending import both, lines_of
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine import heap

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from bulk_onboard.chunk import Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.scan import Scan, reading_of
 from bulk_onboard.facts import Observer, ignore

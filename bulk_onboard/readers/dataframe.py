@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.columns import make_chunk, plain
+from bulk_onboard.readers.cell_text import cell_text
 
 FIRST_ROW = 2
 
@@ -51,7 +51,7 @@ class Frame:
             piece = self._frame.iloc[start : start + size]
             found = [_as_text(piece.iloc[:, i]) for i in columns]
             shape = (len(piece), len(columns))
-            kinds = np.stack([mask for _, mask in found], axis=1) if found else np.zeros(shape, bool)
+            kinds = np.stack([mask for _, mask in found], axis=1) if found else np.zeros(shape, np.uint8)
             numbers = np.arange(start, start + len(piece), dtype=np.int64) + FIRST_ROW
             yield make_chunk(
                 numbers, [texts for texts, _ in found], kinds=kinds, whole_line=_whole_lines(piece)
@@ -78,8 +78,8 @@ def _whole_lines(piece: pd.DataFrame) -> Callable[[int], list[str]]:
 def _as_text(column: pd.Series[Any]) -> tuple[list[str], np.ndarray]:
     missing = column.isna().to_numpy(bool)
     pairs = [("", False) if gap else _plain(value) for value, gap in zip(column, missing, strict=True)]
-    return [text for text, _ in pairs], np.array([other for _, other in pairs], bool)
+    return [text for text, _ in pairs], np.array([other for _, other in pairs], np.uint8)
 
 
 def _plain(value: Any) -> tuple[str, bool]:
-    return (str(value), False) if isinstance(value, uuid.UUID) else plain(value)
+    return (str(value), False) if isinstance(value, uuid.UUID) else cell_text(value)

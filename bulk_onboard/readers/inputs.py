@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from bulk_onboard.chunk import Chunk, Source
+from bulk_onboard.domain.chunk import Chunk, Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import UsageError
 from bulk_onboard.readers.dataframe import Frame

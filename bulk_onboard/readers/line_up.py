@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import Chunk
-from bulk_onboard.readers.columns import text_column
+from bulk_onboard.domain.chunk import Chunk, text_column
 from bulk_onboard.validation.columns import normal
 
 Places = Sequence[int | None]

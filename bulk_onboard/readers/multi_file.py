@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.files import files_at

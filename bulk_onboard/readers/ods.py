@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from openpyxl.cell.cell import ERROR_CODES
 
-from bulk_onboard.chunk import CellKind
-from bulk_onboard.readers.sheet_rows import LAST_COLUMN, LAST_ROW, DamagedWorkbook, SheetRow, number_text
+from bulk_onboard.domain.chunk import CellKind
+from bulk_onboard.readers.cell_text import number_text
+from bulk_onboard.readers.sheet_rows import LAST_COLUMN, LAST_ROW, DamagedWorkbook, SheetRow
 from bulk_onboard.readers.xml_stream import Attributes, attribute, parse
 
 _SPACE = re.compile(r"[ \t\r\n]+")

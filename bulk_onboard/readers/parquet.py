@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.columns import make_chunk, plain
+from bulk_onboard.readers.cell_text import cell_text
 from bulk_onboard.readers.input_file import Held
 from bulk_onboard.readers.part import RowGroups
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
@@ -110,7 +110,7 @@ class Parquet:
 
     def _chunk(self, batch: pa.RecordBatch, names: list[str], first: int) -> Chunk:
         numbers = np.arange(first, first + batch.num_rows, dtype=np.int64)
-        kinds = np.zeros((batch.num_rows, len(names)), bool)
+        kinds = np.zeros((batch.num_rows, len(names)), np.uint8)
         columns = []
         for i, name in enumerate(names):
             column = batch.column(name)
@@ -175,7 +175,7 @@ def _as_text(column: pa.Array, *, may_be_uuids: bool) -> pa.Array:
         found = column.cast(pa.large_string())
         found.validate(full=True)
         return found
-    return pa.array([plain(value)[0] for value in column.to_pylist()], pa.large_string())
+    return pa.array([cell_text(value)[0] for value in column.to_pylist()], pa.large_string())
 
 
 def _id_text(value: bytes | None) -> str | None:

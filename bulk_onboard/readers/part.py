@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from bulk_onboard.chunk import Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.readers.input_file import Stamp
 from bulk_onboard.where import steps

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.readers.delimited import Delimited

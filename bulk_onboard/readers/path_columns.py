@@ -9,10 +9,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk, Source
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, text_column
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.columns import text_column
 from bulk_onboard.validation.columns import normal
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from openpyxl.styles.numbers import is_date_format, is_timedelta_format
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
-
-from bulk_onboard.chunk import CellKind
-from bulk_onboard.readers.columns import plain
+from bulk_onboard.domain.chunk import CellKind
 
 # The largest sheet of Excel and of LibreOffice's usual settings.
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
-
-_DIGITS = re.compile(r"-?\d{1,40}\Z")
 
 
 class DamagedWorkbook(Exception):  # noqa: N818  (it becomes an InputError that names the file)
@@ -91,27 +83,3 @@ class Book(Protocol):
 
     def close(self) -> None:
         """Release the file."""
-
-
-def number_text(stored: str | float, number_format: str = "General", *, mac_dates: bool = False) -> str:
-    """The text of a number or date cell: digits without an exponent, or a date in ISO 8601.
-
-    ``stored``: as the file holds it; ``mac_dates``: days are counted from 1904.
-    """
-    if isinstance(stored, str) and _DIGITS.match(stored) and not is_date_format(number_format):
-        return stored
-    value = float(stored)
-    if not value:
-        return "0"  # also as a date: a reference to an empty cell shows the day before the calendar
-    if is_date_format(number_format):
-        try:
-            date = from_excel(
-                value,
-                CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900,
-                timedelta=is_timedelta_format(number_format),
-            )
-        except (OverflowError, ValueError):
-            pass
-        else:
-            return str(date) if isinstance(date, datetime.timedelta) else plain(date)[0]
-    return plain(value)[0]

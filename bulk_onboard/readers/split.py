@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bulk_onboard.chunk import Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.readers import decode
 from bulk_onboard.readers.delimited import Delimited
 from bulk_onboard.readers.input_file import Held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulk_onboard.chunk import Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
 from bulk_onboard.readers.delimited import Delimited

@@ -14,11 +14,10 @@ from typing import Self
 
 import numpy as np
 
-from bulk_onboard.chunk import CHUNK_ROWS, Chunk
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import InputError
 from bulk_onboard.marks import SUMMARY_MARK
-from bulk_onboard.readers.columns import make_chunk
 from bulk_onboard.readers.detect import OLE_MAGIC, UNZIP_FAULTS
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,

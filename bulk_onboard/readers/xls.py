@@ -8,8 +8,9 @@ from typing import Any
 
 import xlrd
 
-from bulk_onboard.chunk import CellKind
-from bulk_onboard.readers.sheet_rows import DamagedWorkbook, EncryptedWorkbook, SheetRow, number_text
+from bulk_onboard.domain.chunk import CellKind
+from bulk_onboard.readers.cell_text import number_text
+from bulk_onboard.readers.sheet_rows import DamagedWorkbook, EncryptedWorkbook, SheetRow
 
 
 class Xls:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from xlrd.biffh import error_text_from_code
 
-from bulk_onboard.chunk import CellKind
-from bulk_onboard.readers.sheet_rows import LAST_ROW, DamagedWorkbook, SheetRow, number_text
+from bulk_onboard.domain.chunk import CellKind
+from bulk_onboard.readers.cell_text import number_text
+from bulk_onboard.readers.sheet_rows import LAST_ROW, DamagedWorkbook, SheetRow
 from bulk_onboard.readers.xlsx import Package
 
 _ROW_HEADER, _BLANK, _SST_ITEM, _FONT, _FORMAT, _XF = 0, 1, 19, 43, 44, 47

@@ -10,8 +10,9 @@ from typing import IO
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 
-from bulk_onboard.chunk import CellKind
-from bulk_onboard.readers.sheet_rows import LAST_ROW, DamagedWorkbook, SheetRow, number_text
+from bulk_onboard.domain.chunk import CellKind
+from bulk_onboard.readers.cell_text import number_text
+from bulk_onboard.readers.sheet_rows import LAST_ROW, DamagedWorkbook, SheetRow
 from bulk_onboard.readers.xml_stream import Attributes, is_true, parse
 
 # Row and column, both from 1, -> the type and the text of a formula's stored result, as the XML has them.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.providers import Field, Kind, Provider, Scope
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.texts import has_capitals, hex_texts, uuid_words

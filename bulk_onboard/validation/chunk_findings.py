@@ -8,7 +8,7 @@ from itertools import repeat
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.chunk import CellKind, Chunk
+from bulk_onboard.domain.chunk import CellKind, Chunk
 from bulk_onboard.texts import repeated
 from bulk_onboard.validation.rules import Cell, Finding
 

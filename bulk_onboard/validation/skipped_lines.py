@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
 from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation.columns import normal

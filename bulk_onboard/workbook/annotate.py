@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from bulk_onboard.chunk import Chunk
+from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.marks import Marks, marks
 from bulk_onboard.validation.findings import Validation
 from bulk_onboard.workbook.mark_cells import mark

@@ -12,7 +12,7 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.chunk import CellKind, Chunk
+from bulk_onboard.domain.chunk import CellKind, Chunk
 from bulk_onboard.errors import UsageError
 from bulk_onboard.workbook.styles import BOLD, HEADER_FILL, TEXT, WRAPPED, escaped, fit_page, heighten
 

@@ -7,8 +7,8 @@ from typing import Self
 
 import pytest
 
-from bulk_onboard.chunk import Chunk, chunk
 from bulk_onboard.cli.validate import Written, as_data, in_words, problems_path
+from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.engine.validation import COLUMNS, Validation, validate_file
 from bulk_onboard.errors import ExitCode
@@ -31,7 +31,7 @@ class Memory:
         for start in range(0, len(self._rows), 2):
             part = self._rows[start : start + 2]
             numbers = range(start + 2, start + 2 + len(part))
-            yield chunk(list(numbers), [[row[column] for row in part] for column in columns])
+            yield make_chunk(list(numbers), [[row[column] for row in part] for column in columns])
 
     def require_text(self, columns: Sequence[int]) -> None:
         pass

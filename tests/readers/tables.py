@@ -21,7 +21,7 @@ from odf.table import Table, TableCell, TableRow
 from odf.text import P, S, Tab
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.chunk import Chunk, Source
+from bulk_onboard.domain.chunk import Chunk, Source
 from bulk_onboard.readers.inputs import open_source
 
 Rows = list[tuple[str, ...]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from bulk_onboard.chunk import CellKind
+from bulk_onboard.domain.chunk import CellKind
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source

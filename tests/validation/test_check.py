@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.chunk import CellKind, Chunk, chunk
+from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope
 from bulk_onboard.repeats import Repeats
@@ -55,7 +55,7 @@ def pieces(
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         columns = [list(column) for column in zip(*part, strict=True)]
-        piece = chunk(range(start + 2, start + 2 + len(part)), columns)
+        piece = make_chunk(range(start + 2, start + 2 + len(part)), columns)
         for row, column, kind in kinds:
             if start <= row - 2 < start + len(part):
                 piece.kinds[row - 2 - start, column] = kind
@@ -139,7 +139,7 @@ def test_an_empty_cell_of_a_numeric_column_is_missing() -> None:
 
 def test_a_row_longer_than_the_header_is_ragged() -> None:
     columns = match_header(HEADER, [RAVEN], mapping={}, keep=())
-    piece = chunk([2, 3], [[IDS[0], IDS[1]], ["a", ""]])
+    piece = make_chunk([2, 3], [[IDS[0], IDS[1]], ["a", ""]])
     piece.ragged[:] = [True, True]
     found = check(piece, columns, RAVEN, Surroundings(), Fingerprints(b"key"))
     assert found.frame["code"].tolist() == ["ragged-row", "ragged-row"]
@@ -368,7 +368,7 @@ def test_a_text_is_judged_among_others_as_its_rules_judge_it_and_never_changed(t
 
 def test_an_invalid_row_has_no_fingerprint_and_a_valid_one_has() -> None:
     columns = match_header(HEADER, [RAVEN], mapping={}, keep=())
-    piece = chunk([2, 3], [[IDS[0], "x"], ["a", "b"]])
+    piece = make_chunk([2, 3], [[IDS[0], "x"], ["a", "b"]])
     found = check(piece, columns, RAVEN, Surroundings(), Fingerprints(b"key"))
     assert found.frame["fingerprint"].str.len().tolist() == [32, 0]
     assert len(found.digests) == 1

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.chunk import Source
 from bulk_onboard.cli.returned import fixed
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.engine.validation import Validation, validate_file
 from bulk_onboard.readers.inputs import open_source

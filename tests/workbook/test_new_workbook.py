@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from bulk_onboard.chunk import chunk
 from bulk_onboard.cli.main import main
+from bulk_onboard.domain.chunk import make_chunk
 from bulk_onboard.errors import UsageError
 from bulk_onboard.workbook.new_workbook import ROWS as MOST_ROWS
 from bulk_onboard.workbook.new_workbook import new_workbook
@@ -80,7 +80,7 @@ def test_rows_keep_their_numbers_where_the_file_has_blank_lines(tmp_path: Path) 
 
 
 def round_trip(texts: list[str]) -> list[str]:
-    made = new_workbook(["leafUserId"], [0], iter([chunk(range(2, len(texts) + 2), [texts])]))
+    made = new_workbook(["leafUserId"], [0], iter([make_chunk(range(2, len(texts) + 2), [texts])]))
     file = io.BytesIO()
     save(made.book, file)
     file.seek(0)
@@ -116,7 +116,7 @@ def test_what_no_xml_can_hold_does_not_damage_the_workbook() -> None:
 
 def test_more_rows_than_a_sheet_holds_are_refused_with_the_number() -> None:
     with pytest.raises(UsageError, match="a sheet holds 1,048,576 rows"):
-        new_workbook(["a"], [0], iter([chunk([MOST_ROWS, MOST_ROWS + 1], [["x", "y"]])]))
+        new_workbook(["a"], [0], iter([make_chunk([MOST_ROWS, MOST_ROWS + 1], [["x", "y"]])]))
 
 
 def test_a_cell_longer_than_a_sheets_is_cut_and_told_of(
