@@ -16,7 +16,7 @@ from bulk_onboard.errors import InputError, InternalError
 from bulk_onboard.naming import KnownUsers, Named, Naming, known_users, named
 from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.strangers import Strangers
-from bulk_onboard.validation.check import Checked, Surroundings, check
+from bulk_onboard.validation.check import CheckContext, Checked, check
 from bulk_onboard.validation.columns import Columns, match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.whose import CODE
@@ -26,7 +26,7 @@ PRINTS = Fingerprints(b"key")
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 OTHER = "7e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 HEADER = ("leafUserId", "External ID", "e-mail", "Name", "refreshToken")
-APP = Surroundings(("clientId", "clientSecret"))
+APP = CheckContext({"raven": ("clientId", "clientSecret")})
 
 
 def columns(header: Sequence[str] = HEADER) -> Columns:
@@ -47,7 +47,7 @@ def both(
     """The rows, named and checked."""
     strangers = Strangers(columns(header), PRINTS, lambda: known or known_users(()))
     names = strangers.naming.name(piece(rows, header))
-    checked = named(check(names.chunk, strangers.naming.checked, RAVEN, APP, PRINTS), names)
+    checked = named(check(names.chunk, strangers.naming.checked, {"raven": RAVEN}, APP, PRINTS), names)
     strangers.add(checked, names)
     return checked, names, strangers
 
@@ -73,7 +73,7 @@ def newcomers(
     strangers: Strangers, rows: Sequence[Sequence[str]], wanted: Sequence[int] | None = None
 ) -> list[Newcomer]:
     names = strangers.naming.name(piece(rows))
-    checked = named(check(names.chunk, strangers.naming.checked, RAVEN, APP, PRINTS), names)
+    checked = named(check(names.chunk, strangers.naming.checked, {"raven": RAVEN}, APP, PRINTS), names)
     every = np.arange(2, 2 + len(rows))
     return list(strangers.newcomers(checked, names, every if wanted is None else np.array(wanted), every, ()))
 

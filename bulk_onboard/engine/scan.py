@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -23,14 +22,20 @@ from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.engine.spool import Spooled
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.listing import words
-from bulk_onboard.mixed import Going, RepeatsOfEach, check_each
 from bulk_onboard.model import Payload, Row, Secret
 from bulk_onboard.naming import KnownUsers, Named, known_users, named
 from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 from bulk_onboard.strangers import Strangers
-from bulk_onboard.validation.check import Checked, Surroundings, check, columns_of_names, merge_names
+from bulk_onboard.validation.check import (
+    CheckContext,
+    Checked,
+    check,
+    columns_of_names,
+    merge_names,
+    provider_names,
+)
 from bulk_onboard.validation.columns import (
     LEAF_USER_ID,
     PROVIDER,
@@ -73,8 +78,7 @@ def reading_of(source: Source, settings: Settings) -> Reading:
 
     Raises InputError if there are two such columns.
     """
-    going = Going(settings.providers, _otherwise(settings))
-    return reading_for(settings, _providers_in(source, settings, going))
+    return reading_for(settings, _providers_in(source, settings))
 
 
 def reading_for(settings: Settings, providers: Sequence[Provider]) -> Reading:
@@ -97,7 +101,7 @@ def _otherwise(settings: Settings) -> str:
     return settings.provider if settings.provider_given else ""
 
 
-def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Provider, ...]:
+def _providers_in(source: Source, settings: Settings) -> tuple[Provider, ...]:
     """The providers that a file's rows go to, in the table's order."""
     position = provider_column(source.header, settings.input.mapping, source.name)
     if position is None:
@@ -105,8 +109,8 @@ def _providers_in(source: Source, settings: Settings, going: Going) -> tuple[Pro
     found: set[str] = set()
     lines = LineFilter(source.header, id_column(source.header, settings.input.mapping), [position])
     for piece in _pieces(source, lines, CHUNK_ROWS, settings.input.limit):
-        found.update(going.names(piece.cells[0].drop_duplicates()))
-    return tuple(provider for name, provider in going.providers.items() if name in found)
+        found.update(provider_names(piece.cells[0], settings.providers, _otherwise(settings)))
+    return tuple(provider for name, provider in settings.providers.items() if name in found)
 
 
 class Scan:
@@ -137,13 +141,19 @@ class Scan:
             if any(by in self.columns.users for by in By)
             else None
         )
-        self.mixed = self.columns.provider is not None
         self.environments: Counter[str] = Counter()
         self.skipped: Sequence[SkippedLine] = ()
         self._names: dict[str, tuple[int, int]] = {}
-        self._repeats = self._nothing_seen()
+        self._repeats: dict[str, Repeats] = {}
         self._providers = {provider.name: provider for provider in reading.providers}
-        self._around = {name: _around(name, reading, source.description) for name in self._providers}
+        described = source.description
+        self._context = CheckContext(
+            set_fields=reading.app,
+            assumed=reading.assumed,
+            guessed_encoding=described.encoding if described.encoding_guessed else "",
+            default_provider=reading.otherwise,
+            known_providers=reading.known,
+        )
         # Kept columns may hold anything; what is sent or names a grower must have been text all along.
         source.require_text(list(self.columns.fields.values()))
 
@@ -161,7 +171,8 @@ class Scan:
             self._seen.append(self._digest(piece))
             checked, names = self._named_and_checked(piece)
             rows += len(checked.frame)
-            self._repeats.add(checked)
+            for name, _, own in checked.by_provider():
+                self._repeats.setdefault(name, Repeats(Spooled)).add(own)
             self._names = merge_names([self._names, checked.names])
             if self._strangers and names:
                 self._strangers.add(checked, names)
@@ -183,18 +194,19 @@ class Scan:
         Once, unless some growers have no id yet: what was taken in of the rows for this is let go of.
         """
         heap.give_back()  # what reading took, before this takes as much
-        found = self._repeats.findings(allow_shared_tokens=self._reading.allow_shared_tokens)
+        allow = self._reading.allow_shared_tokens
+        parts = [each.findings(allow_shared_tokens=allow) for each in self._repeats.values()]
+        found = pd.concat([Repeats().findings(allow_shared_tokens=True), *parts]).sort_values(
+            "row", ignore_index=True
+        )
         if self._strangers:
             return self._strangers.with_findings(found)
-        self._repeats = self._nothing_seen()
+        self._repeats = {}
         return found
 
     def file_warnings(self) -> pd.DataFrame:
         """After the first reading: warnings about whole columns, as in `Checked`."""
         return columns_of_names(self._names, self._source.description.header_row or 1)
-
-    def _nothing_seen(self) -> Repeats | RepeatsOfEach:
-        return RepeatsOfEach(Spooled) if self.mixed else Repeats(Spooled)
 
     @property
     def unnamed(self) -> np.ndarray:
@@ -221,13 +233,13 @@ class Scan:
         assert self._strangers is not None  # noqa: S101  (else nobody had none)
         found = self._strangers.learn(learned)
         rows = np.array(sorted(found), np.int64)
-        self._repeats.rename(rows, words([found[row] for row in rows.tolist()]))
+        for each in self._repeats.values():
+            each.rename(rows, words([found[row] for row in rows.tolist()]))
         return found
 
     def sightings(self) -> dict[str, Sightings]:
-        """After the first reading: the valid rows, by provider in a file of several; to find repeats in."""
-        found = self._repeats.sightings()
-        return {"": found} if isinstance(found, Sightings) else found
+        """After the first reading: the valid rows by provider, to find repeats in."""
+        return {name: each.sightings() for name, each in self._repeats.items()}
 
     @property
     def allows_shared_tokens(self) -> bool:
@@ -280,7 +292,7 @@ class Scan:
         names = [str(name) for name in payload]
         columns = [payload[name].tolist() for name in names]
         named = zip(
-            self._goes(frame), frame["row"], frame["leafUserId"], frame["fingerprint"], apps, strict=False
+            frame[PROVIDER], frame["row"], frame["leafUserId"], frame["fingerprint"], apps, strict=False
         )
         settings = {name: self._reading.app.get(name, {}) for name in self._providers}
         app = {name: {f: s.reveal() for f, s in fields.items()} for name, fields in settings.items()}
@@ -294,23 +306,13 @@ class Scan:
         """The mark of each row's application (uint64); the file's app fields win over the settings'."""
         marks = np.zeros(len(checked.frame), np.uint64)
         for provider in self._providers.values():
-            mine = np.arange(len(marks))
-            if self.mixed:
-                mine = np.flatnonzero((checked.frame[PROVIDER] == provider.name).to_numpy(bool))
+            mine = np.flatnonzero(checked.frame[PROVIDER] == provider.name)
             names = [field.name for field in provider.app_fields]
             told = self._reading.app.get(provider.name, {})
             usual = {name: told[name].reveal() for name in names if name in told}
             cells = checked.payload.reindex(columns=[name for name in names if name in checked.payload])
             marks[mine] = self._fingerprints.of_apps(cells.iloc[mine], usual, ENVIRONMENT)
         return marks
-
-    def _goes(self, frame: pd.DataFrame) -> Iterable[str]:
-        """Each row's provider."""
-        if self.mixed:
-            names: list[str] = frame[PROVIDER].tolist()
-            return names
-        (name,) = self._providers
-        return repeat(name)
 
     def _payload(self, provider: Provider, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
         """The provider's fields in the table's order; what the file says wins over the settings."""
@@ -332,9 +334,8 @@ class Scan:
 
     def _environments_of(self, provider: Provider, checked: Checked) -> Mapping[str, int]:
         frame, secret = checked.frame, self._reading.app.get(provider.name, {}).get(ENVIRONMENT)
-        mine, usual = (frame["code"] == "").to_numpy(bool), secret.reveal() if secret else ""
-        if self.mixed:
-            mine = mine & (frame[PROVIDER] == provider.name).to_numpy(bool)
+        mine = checked.valid & (frame[PROVIDER] == provider.name).to_numpy(bool)
+        usual = secret.reveal() if secret else ""
         if ENVIRONMENT not in checked.payload:
             return {usual: int(mine.sum())}
         cells = checked.payload.loc[mine, ENVIRONMENT]
@@ -366,17 +367,7 @@ class Scan:
         return named(self._check(names.chunk, self._strangers.naming.checked), names), names
 
     def _check(self, piece: Chunk, columns: Columns) -> Checked:
-        reading = self._reading
-        if self.mixed:
-            going = Going(self._providers, reading.otherwise, reading.known)
-            return check_each(piece, columns, going, self._around, self._fingerprints)
-        (provider,) = reading.providers
-        return check(piece, columns, provider, self._around[provider.name], self._fingerprints)
-
-
-def _around(provider: str, reading: Reading, described: InputDescription) -> Surroundings:
-    guessed = described.encoding if described.encoding_guessed else ""
-    return Surroundings(reading.app.get(provider, {}), reading.assumed.get(provider, ()), guessed)
+        return check(piece, columns, self._providers, self._context, self._fingerprints)
 
 
 def content_of(seen: Iterable[bytes]) -> str:

@@ -19,8 +19,7 @@ from bulk_onboard.engine.scan import Checked, Scan
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.facts import Observer, Reading
-from bulk_onboard.growers import Growers
-from bulk_onboard.mixed import compare_each
+from bulk_onboard.growers import Growers, nobody
 from bulk_onboard.model import NOT_AS_ASKED, Health, IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.policy.stop_rules import EarlierAttempt
 from bulk_onboard.stamp import from_text
@@ -233,10 +232,19 @@ def _growers_of(checked: Checked, memory: Memory, places: Mapping[str, int]) -> 
 def _compared(
     checked: Checked, apps: np.ndarray, growers: Mapping[str, Growers], if_exists: IfExists
 ) -> Compared:
-    if PROVIDER in checked.frame:
-        return compare_each(checked, apps, growers, if_exists)
-    (known,) = growers.values()
-    return compare(checked.frame, Keys(checked.ids, checked.prints, apps), known, if_exists)
+    if "" in growers:  # a run of one provider
+        return compare(checked.frame, Keys(checked.ids, checked.prints, apps), growers[""], if_exists)
+    tables, all_lines, open_lines, new_tokens = [], [], [], {}
+    for name, lines, own in checked.by_provider():
+        keys = Keys(own.ids, own.prints, apps[lines])
+        compared = compare(own.frame, keys, growers.get(name) or nobody(), if_exists)
+        tables.append(compared.table.assign(**{PROVIDER: name}))
+        all_lines.append(lines)
+        open_lines.append(lines[compared.open_lines])
+        new_tokens[name] = compared.new_tokens[""]
+    order = np.argsort(np.concatenate(all_lines))
+    table = pd.concat(tables, ignore_index=True).iloc[order].reset_index(drop=True)
+    return Compared(table, np.sort(np.concatenate(open_lines)), new_tokens)
 
 
 def by_scope(

@@ -1,12 +1,12 @@
-"""Check a chunk of text cells: good rows, problems and warnings.
+"""Check a chunk of text cells: valid rows, problems and warnings.
 
 No message contains the value of a field, except of leafUserId if it is a number or similar to a UUID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Chunk
-from bulk_onboard.domain.providers import Field, Kind, Provider, Scope
+from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.manifest import KEPT_PREFIX
-from bulk_onboard.texts import has_capitals, hex_texts, uuid_words
+from bulk_onboard.texts import has_capitals, hex_texts, repeated, uuid_words
 from bulk_onboard.validation.chunk_findings import NO_FINDINGS, SAID, ChunkFindings
 from bulk_onboard.validation.cleaning import clean
-from bulk_onboard.validation.columns import LEAF_USER_ID, Columns, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns, normal
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, check_id, shown, uuids_of
 from bulk_onboard.validation.rules import (
@@ -35,8 +35,9 @@ from bulk_onboard.validation.suspects import not_ascii, suspicious_texts, suspic
 from bulk_onboard.validation.words import EXAMPLE_IDS
 
 _HEX_DIGITS = 32  # of a UUID without hyphens
+_RAGGED = Finding("ragged-row", "the row has more cells than the header has columns")
 _SWAPPED = Finding("id-as-token", f"is a UUID and the {LEAF_USER_ID} is not: the two may be swapped")
-# So many tokens of a chunk are examined to recognise a column of names.
+# How many tokens of a chunk are examined to recognise a column of names.
 _SAMPLE = 200
 _EXAMPLES = uuid_words(pa.array(map(str, EXAMPLE_IDS), pa.large_string()))
 
@@ -45,10 +46,11 @@ _EXAMPLES = uuid_words(pa.array(map(str, EXAMPLE_IDS), pa.large_string()))
 class Checked:
     """One chunk after checking; all frames have a line per row and the same index.
 
-    ``frame``: row, leafUserId (canonical, or what may be shown of it), fingerprint (32 hex; "" if invalid),
-    code ("" if valid), column, message, and the kept columns with their prefix. ``payload``: the provider
-    fields that the file has, as they are sent. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid
-    rows the grower, the fingerprint, and one over all of the payload, to recognise exact repeats.
+    ``frame``: row, provider ("" if the row does not name one), leafUserId (canonical, or what may be shown of
+    it), fingerprint (32 hex; "" if invalid), code ("" if valid), column, message, and the kept columns with
+    their prefix. ``payload``: the provider fields that the file has, as they are sent, "" for those that the
+    row's provider does not have. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid rows the
+    grower, the fingerprint, and one over all of the payload, to recognise exact repeats.
     ``warnings``: row, code, column, message. ``problems``: the same of all that is wrong, cell by cell, where
     ``frame`` has the first problem of each row. ``names``: column -> how many of some tokens look like
     names, and how many were examined. ``uuid_tokens``: row -> the UUID that a valid row has as a token.
@@ -64,61 +66,117 @@ class Checked:
     names: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     uuid_tokens: Mapping[int, bytes] = field(default_factory=dict)
 
+    @property
+    def valid(self) -> np.ndarray:
+        """A mask of the rows without a problem."""
+        return (self.frame["code"] == "").to_numpy(bool)
+
+    def by_provider(self) -> Iterator[tuple[str, np.ndarray, Checked]]:
+        """Yield the rows of each provider: its name, their lines, and what was found in them."""
+        names, valid = self.frame[PROVIDER].to_numpy(object), self.valid
+        for name in dict.fromkeys(names):
+            own = names == name
+            if own.all():
+                yield name, np.arange(len(own)), self
+                return
+            rows, prints = set(self.frame["row"][own].tolist()), self.prints[own[valid]]
+            yield name, np.flatnonzero(own), Checked(
+                self.frame[own].reset_index(drop=True),
+                self.payload[own].reset_index(drop=True),
+                self.ids[own[valid]],
+                prints,
+                prints if self.digests is self.prints else self.digests[own[valid]],
+                self.warnings,
+                self.problems,
+                uuid_tokens={row: self.uuid_tokens[row] for row in rows & self.uuid_tokens.keys()},
+            )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the cells of a file depend on besides the provider.
+class CheckContext:
+    """What the cells of a file depend on besides its columns and providers.
 
-    ``set_fields``: app fields that the settings have, so that a cell may be blank; ``assumed``: those that
-    an offline check assumes to be set; ``guessed_encoding``: the file's encoding if it was guessed, else "".
+    ``set_fields``: by provider, app fields that the settings have, so that a cell may be blank; ``assumed``:
+    by provider, those that an offline check assumes to be set. ``guessed_encoding``: the file's encoding if
+    it was guessed, else "". ``default_provider``: the provider of a row whose cell for it is blank, "" for
+    none. ``known_providers``: all names there are, to suggest one for a mistyped cell.
     """
 
-    set_fields: Collection[str] = ()
-    assumed: Collection[str] = ()
+    set_fields: Mapping[str, Collection[str]] = field(default_factory=dict)
+    assumed: Mapping[str, Collection[str]] = field(default_factory=dict)
     guessed_encoding: str = ""
+    default_provider: str = ""
+    known_providers: Collection[str] = field(default_factory=lambda: PROVIDERS)
 
 
 def check(
-    chunk: Chunk, columns: Columns, provider: Provider, around: Surroundings, fingerprints: Fingerprints
+    chunk: Chunk, columns: Columns, providers: Providers, context: CheckContext, fingerprints: Fingerprints
 ) -> Checked:
-    """Check the rows of one chunk; its cells are the columns' fields and then the kept columns, in order."""
-    book = ChunkFindings(chunk)
-    fields = list(columns.fields)
-    book.mark(chunk.ragged, Finding("ragged-row", "the row has more cells than the header has columns"), "")
-    cells, words = {}, id_words(chunk.cells[fields.index(LEAF_USER_ID)])
-    known = {each.name: each for each in provider.fields}
-    for i, name in enumerate(fields):
-        column = columns.names[name]
-        if name == LEAF_USER_ID:
-            cells[name] = _check_ids(book, i, column, words)
-        else:
-            cells[name] = _check_field(book, i, column, known[name], provider, around)
-    for name in fields:
-        if name != LEAF_USER_ID and known[name].kind is Kind.TOKEN:
-            same = _same_as_id(cells[name], cells[LEAF_USER_ID])
-            book.mark(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), columns.names[name])
-            if words is None:
-                book.mark(_swapped(cells[name], cells[LEAF_USER_ID]), _SWAPPED, columns.names[name])
-    tokens = (f for f in provider.grower_fields if f.kind is Kind.TOKEN and f.name in cells)
-    names: dict[str, tuple[int, int]] = {}
-    uuids: dict[int, bytes] = {}
-    for name in [f.name for f in tokens]:
-        names[columns.names[name]] = _sample_names(cells[name])
-        few = np.flatnonzero((cells[name].str.len() == UUID_LENGTH).to_numpy(bool) & book.fine)
-        uuids |= uuids_of(chunk.numbers[few].tolist(), cells[name].iloc[few].tolist())
-    checked = _checked(chunk, columns, provider, fingerprints, book, pd.DataFrame(cells), words)
-    return replace(checked, names=names, uuid_tokens=uuids)
+    """Check the rows of one chunk, each by the rules of its provider.
+
+    The chunk's cells are the columns' fields, the kept columns and then, if the file has one, the column of
+    providers. Without that column, all rows are of the only provider.
+    """
+    findings, size = ChunkFindings(chunk), len(chunk.numbers)
+    names, lines_of = _check_providers(findings, columns, providers, context)
+    findings.add(np.flatnonzero(chunk.ragged), _RAGGED, "")
+    words = id_words(chunk.cells[list(columns.fields).index(LEAF_USER_ID)])
+    ids = _check_ids(findings, columns, words)
+    blank = pd.Series(pd.array(repeated("", size), dtype="str"))
+    payload = {name: blank for name in columns.fields if name != LEAF_USER_ID}
+    prints = digests = np.zeros((size, 2), np.uint64)
+    samples: list[dict[str, tuple[int, int]]] = []
+    uuid_tokens: dict[int, bytes] = {}
+    for name, lines in lines_of.items():
+        cells = _check_fields(findings, columns, providers[name], context, lines)
+        tokens = [f.name for f in providers[name].fields if f.kind is Kind.TOKEN and f.name in cells]
+        for token in tokens:
+            _compare_with_ids(
+                findings, cells[token], _at(ids, lines), lines, columns.names[token], swappable=words is None
+            )
+        valid = findings.fine[lines]
+        for token in tokens:
+            if token in {f.name for f in providers[name].grower_fields}:
+                samples.append({columns.names[token]: _sample_names(cells[token])})
+                few = np.flatnonzero((cells[token].str.len() == UUID_LENGTH).to_numpy(bool) & valid)
+                uuid_tokens |= uuids_of(chunk.numbers[lines[few]].tolist(), cells[token].iloc[few].tolist())
+        for each, values in cells.items():
+            payload[each] = _put(payload[each], values, lines)
+        own_prints, own_digests = _fingerprints(cells, valid, providers[name], fingerprints)
+        if own_digests is not own_prints and digests is prints:
+            digests = prints.copy()
+        prints[lines[valid]] = own_prints
+        digests[lines[valid]] = own_digests
+    valid = findings.fine
+    frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid)}
+    frame |= {"fingerprint": _hexed(prints, valid)} | findings.texts()
+    for i, (kept, _) in enumerate(columns.keep, start=len(columns.fields)):
+        frame[KEPT_PREFIX + kept] = chunk.cells[i]
+    words = id_words(ids[valid]) if words is None else words[valid]
+    assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
+    valid_prints = prints[valid]
+    return Checked(
+        pd.DataFrame(frame),
+        pd.DataFrame(payload, index=range(size)),
+        words,
+        valid_prints,
+        valid_prints if digests is prints else digests[valid],
+        findings.warnings(),
+        findings.problems(),
+        merge_names(samples),
+        uuid_tokens,
+    )
 
 
 def check_users(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The cells that identify Leaf users, cleaned; warnings; and problems, as in `Checked`."""
-    book = ChunkFindings(chunk)
+    findings, everything = ChunkFindings(chunk), np.arange(len(chunk.numbers))
     cells = {}
     for i, name in enumerate(columns.fields):
-        book.mark_kinds(i, columns.names[name])
-        everything = np.arange(len(chunk.numbers))
-        cells[name] = book.judge(chunk.cells[i], everything, check_name, columns.names[name])
-    return pd.DataFrame(cells), book.warnings(), book.problems()
+        column = columns.names[name]
+        findings.add_kinds(i, everything, column)
+        cells[name] = findings.check_cells(chunk.cells[i], everything, everything, check_name, column)
+    return pd.DataFrame(cells), findings.warnings(), findings.problems()
 
 
 def cleaned(cells: pd.Series) -> pd.Series:
@@ -132,20 +190,62 @@ def cleaned(cells: pd.Series) -> pd.Series:
     return pd.Series(values, dtype="str")
 
 
+# --- the provider of each row ------------------------------------------------------------------------
+
+
+def provider_names(cells: pd.Series, providers: Collection[str], default: str = "") -> np.ndarray:
+    """Return the provider's name for each cell, however it is spelled; "" for a cell that names none.
+
+    ``default``: the provider of a blank cell.
+    """
+    known = {plain(name): name for name in providers}
+    at, spelled = pd.factorize(cells)
+    texts = (clean(text)[0] for text in spelled)
+    names = [known.get(plain(text), "") if text else default for text in texts]
+    return np.array(names, object)[at]
+
+
+def _check_providers(
+    findings: ChunkFindings, columns: Columns, providers: Providers, context: CheckContext
+) -> tuple[pd.Series, dict[str, np.ndarray]]:
+    """The provider of each row, and the lines of each provider."""
+    chunk = findings.chunk
+    if columns.provider is None:
+        (name,) = providers
+        lines = np.arange(len(chunk.numbers))
+        return pd.Series(pd.array(repeated(name, len(lines)), dtype="str")), {name: lines}
+    cells = chunk.cells[len(columns.fields) + len(columns.keep)]
+    names = provider_names(cells, providers, context.default_provider)
+    lost = np.flatnonzero(names == "")
+    findings.add_each(lost, [_wrong_provider(cell, context) for cell in cells.iloc[lost]], PROVIDER)
+    lines_of = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names) if name}
+    return pd.Series(names, dtype="str"), lines_of
+
+
+def _wrong_provider(cell: str, context: CheckContext) -> Finding:
+    text = clean(cell)[0]
+    if not text:
+        return Finding("missing-provider", "is empty")
+    suggestion = near(text.lower(), context.known_providers)
+    return Finding("unknown-provider", f"is not the name of a provider{suggestion}")
+
+
 # --- one column -------------------------------------------------------------------------------------
 
 
-def _check_ids(book: ChunkFindings, i: int, column: str, words: np.ndarray | None) -> pd.Series:
+def _check_ids(findings: ChunkFindings, columns: Columns, words: np.ndarray | None) -> pd.Series:
     """``words``: the ids as numbers if all of them are UUIDs in the usual spelling."""
-    cells = book.chunk.cells[i]
-    book.mark_kinds(i, column)
+    i, column = list(columns.fields).index(LEAF_USER_ID), columns.names[LEAF_USER_ID]
+    cells, everything = findings.chunk.cells[i], np.arange(len(findings.chunk.numbers))
+    findings.add_kinds(i, everything, column)
     if words is not None:
         assert _EXAMPLES is not None  # noqa: S101  (a list of UUIDs)
         few = np.flatnonzero(np.isin(words[:, 0], _EXAMPLES[:, 0]))
-        return book.judge(cells, few, check_id, column)
+        return findings.check_cells(cells, everything, few, check_id, column)
     suspects = np.flatnonzero(~_is_uuid(cells) | cells.str.lower().isin(map(str, EXAMPLE_IDS)).to_numpy(bool))
-    values = book.judge(cells, suspects, partial(_check_id, column=column), column)
-    book.mark((values == "").to_numpy(bool), Finding(f"missing-{LEAF_USER_ID}", "is empty"), column)
+    values = findings.check_cells(cells, everything, suspects, partial(_check_id, column=column), column)
+    missing = Finding(f"missing-{LEAF_USER_ID}", "is empty")
+    findings.add(np.flatnonzero(values == ""), missing, column)
     return values
 
 
@@ -157,41 +257,78 @@ def _check_id(text: str, column: str) -> Cell:
     return cell
 
 
+def _check_fields(
+    findings: ChunkFindings, columns: Columns, provider: Provider, context: CheckContext, lines: np.ndarray
+) -> dict[str, pd.Series]:
+    """Check the provider's fields in its rows; return the cells as they are sent."""
+    cells: dict[str, pd.Series] = {}
+    own = {f.name: f for f in provider.fields}
+    for i, name in enumerate(columns.fields):
+        if name in own:
+            cells[name] = _check_field(findings, i, columns.names[name], own[name], provider, context, lines)
+    return cells
+
+
 def _check_field(  # noqa: PLR0917
-    book: ChunkFindings, i: int, column: str, each: Field, provider: Provider, around: Surroundings
+    findings: ChunkFindings,
+    i: int,
+    column: str,
+    each: Field,
+    provider: Provider,
+    context: CheckContext,
+    lines: np.ndarray,
 ) -> pd.Series:
-    cells = book.chunk.cells[i]
-    book.mark_kinds(i, column)
+    cells = _at(findings.chunk.cells[i], lines)
+    findings.add_kinds(i, lines, column)
     if each.kind is Kind.TEXT:
-        values = book.judge(cells, suspicious_texts(cells), check_text, column)
-        _check_encoding(book, cells, each, column, around.guessed_encoding)
+        values = findings.check_cells(cells, lines, suspicious_texts(cells), check_text, column)
+        _check_encoding(findings, cells, lines, each, column, context.guessed_encoding)
     else:
         secret = each.secret and each.scope is Scope.GROWER
         rule = partial(check_token, formats=each.format, secret=secret)
-        values = book.judge(cells, suspicious_tokens(cells, each.format), rule, column)
-    blank = (values == "").to_numpy(bool)
-    if blank.any():
-        if each.required and not (each.scope is Scope.APP and each.name in around.set_fields):
-            book.mark(blank, Finding(f"missing-{each.name}", "is empty"), column)
-        if each.name in around.assumed:
+        values = findings.check_cells(cells, lines, suspicious_tokens(cells, each.format), rule, column)
+    blank = lines[(values == "").to_numpy(bool)]
+    if len(blank):
+        is_set = each.scope is Scope.APP and each.name in context.set_fields.get(provider.name, ())
+        if each.required and not is_set:
+            findings.add(blank, Finding(f"missing-{each.name}", "is empty"), column)
+        if each.name in context.assumed.get(provider.name, ()):
             said = f"is blank, and {provider.setting(each)} is not set"
-            book.warn(np.flatnonzero(blank).tolist(), [Finding("blank-setting", said)], column)
+            findings.warn(blank, [Finding("blank-setting", said)], column)
     if each.allowed:
-        wrong = ~values.isin(["", *each.allowed]).to_numpy(bool)
-        book.mark(wrong, Finding("bad-environment", f"is not {' or '.join(each.allowed)}"), column)
+        wrong = lines[~values.isin(["", *each.allowed]).to_numpy(bool)]
+        findings.add(wrong, Finding("bad-environment", f"is not {' or '.join(each.allowed)}"), column)
     return values
 
 
-def _check_encoding(book: ChunkFindings, cells: pd.Series, each: Field, column: str, guessed: str) -> None:
+def _check_encoding(  # noqa: PLR0917
+    findings: ChunkFindings, cells: pd.Series, lines: np.ndarray, each: Field, column: str, guessed: str
+) -> None:
     """Whether a text depends on an encoding that was only guessed."""
     if not guessed:
         return
-    odd = not_ascii(cells)
+    odd = lines[not_ascii(cells)]
     said = f"has letters that depend on the encoding, and {guessed} was only guessed"
     if each.secret:
-        book.mark(odd, Finding("guessed-encoding", said), column)
+        findings.add(odd, Finding("guessed-encoding", said), column)
     else:
-        book.warn(np.flatnonzero(odd).tolist(), [Finding("guessed-encoding", said)], column)
+        findings.warn(odd, [Finding("guessed-encoding", said)], column)
+
+
+def _compare_with_ids(
+    findings: ChunkFindings,
+    tokens: pd.Series,
+    ids: pd.Series,
+    lines: np.ndarray,
+    column: str,
+    *,
+    swappable: bool,
+) -> None:
+    """Find tokens that are the id of their row, or in its place. ``swappable``: some id is not a UUID."""
+    same = lines[_same_as_id(tokens, ids)]
+    findings.add(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), column)
+    if swappable:
+        findings.add(lines[_swapped(tokens, ids)], _SWAPPED, column)
 
 
 def _same_as_id(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
@@ -253,40 +390,28 @@ def _is_uuid(cells: pd.Series) -> np.ndarray:
 # --- what is kept of a row --------------------------------------------------------------------------
 
 
-def _checked(  # noqa: PLR0917
-    chunk: Chunk,
-    columns: Columns,
-    provider: Provider,
-    fingerprints: Fingerprints,
-    book: ChunkFindings,
-    cells: pd.DataFrame,
-    words: np.ndarray | None,
-) -> Checked:
-    valid = book.fine
-    payload = cells.drop(columns=LEAF_USER_ID)
-    prints, digests = _fingerprints(payload if valid.all() else payload[valid], provider, fingerprints)
-    ids = _shown_ids(cells[LEAF_USER_ID], valid)
-    frame = {"row": pd.Series(chunk.numbers), "leafUserId": ids, "fingerprint": _hexed(prints, valid)}
-    frame |= book.texts()
-    for i, (name, _) in enumerate(columns.keep, start=len(columns.fields)):
-        frame[KEPT_PREFIX + name] = chunk.cells[i]
-    if words is None:
-        words = id_words(ids[valid])
-        assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
-    elif not valid.all():
-        words = words[valid]
-    table = pd.DataFrame(frame)
-    return Checked(table, payload, words, prints, digests, book.warnings(), book.problems())
+def _at(column: pd.Series, lines: np.ndarray) -> pd.Series:
+    """The values at these lines."""
+    return column if len(lines) == len(column) else column.iloc[lines].reset_index(drop=True)
+
+
+def _put(column: pd.Series, values: pd.Series, lines: np.ndarray) -> pd.Series:
+    """A column with these values at these lines."""
+    if len(lines) == len(column):
+        return values
+    cells = column.to_numpy(object, copy=True)
+    cells[lines] = values
+    return pd.Series(cells, dtype="str")
 
 
 def _fingerprints(
-    payload: pd.DataFrame, provider: Provider, fingerprints: Fingerprints
+    cells: Mapping[str, pd.Series], valid: np.ndarray, provider: Provider, fingerprints: Fingerprints
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of the grower's fields, which the ledger knows a row by; and of all that the file says about it."""
-    columns = {str(name): pa.array(payload[name], pa.large_string()) for name in payload}
+    columns = {name: pa.array(values[valid], pa.large_string()) for name, values in cells.items()}
     names = [f.name for f in provider.grower_fields]
     # An optional field without a column is the same as one that is left empty.
-    blank = pa.repeat(pa.scalar("", pa.large_string()), len(payload))
+    blank = pa.repeat(pa.scalar("", pa.large_string()), int(valid.sum()))
     prints = fingerprints.of_columns([columns.get(name, blank) for name in names])
     if not columns.keys() - set(names):
         return prints, prints
@@ -309,5 +434,5 @@ def _hexed(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
     """32 hex digits for each valid row, "" for the others."""
     digits = hex_texts(prints)
     if not valid.all():
-        digits = digits.take(pa.array(np.cumsum(valid) - 1, mask=~valid)).fill_null("")
+        digits = digits.take(pa.array(np.arange(len(valid)), mask=~valid)).fill_null("")
     return pd.Series(pd.array(digits, dtype="str"))

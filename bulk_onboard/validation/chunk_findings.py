@@ -36,63 +36,67 @@ class ChunkFindings:
         self._warnings: list[tuple[int, str, str, str]] = []
         self._texts: tuple[np.ndarray, ...] = ()  # made when the first of them is needed
 
-    def mark(self, wrong: np.ndarray, finding: Finding, column: str) -> None:
-        """A problem in these rows (a mask)."""
-        where = np.flatnonzero(wrong)
-        if len(where):
-            self.mark_rows(
-                where.tolist(), repeat(finding.code), column, repeat(f"{column} {finding.text}".lstrip())
-            )
+    def add(self, lines: np.ndarray, finding: Finding, column: str) -> None:
+        """Add one problem to the rows at these lines."""
+        if len(lines):
+            self.add_each(lines, repeat(finding), column)
 
-    def mark_rows(
-        self, where: Iterable[int], codes: Iterable[str], column: str, messages: Iterable[str]
-    ) -> None:
-        """Problems in these lines, one each."""
-        found = list(zip(where, codes, repeat(column), messages, strict=False))
-        self._all += found
+    def add_each(self, lines: np.ndarray, findings: Iterable[Finding], column: str) -> None:
+        """Add a problem to each of these rows."""
         if not self._texts:
             self._texts = tuple(np.full(len(self.fine), "", dtype=object) for _ in SAID)
-        for at, *said in found:
+        for at, finding in zip(lines.tolist(), findings, strict=False):
+            said = (finding.code, column, f"{column} {finding.text}".lstrip())
+            self._all.append((at, *said))
             if self.fine[at]:
                 self.fine[at] = False
                 for texts, text in zip(self._texts, said, strict=True):
                     texts[at] = text
 
-    def mark_kinds(self, i: int, column: str) -> None:
-        """Cells of a column that are not text."""
-        kinds = self.chunk.kinds[:, i]
+    def add_kinds(self, i: int, lines: np.ndarray, column: str) -> None:
+        """Add the cells of a column that are not text."""
+        kinds = self.chunk.kinds[lines, i]
         if not kinds.any():
             return
-        filled = (self.chunk.cells[i] != "").to_numpy(bool)
+        filled = (self.chunk.cells[i].iloc[lines] != "").to_numpy(bool)
         for kind, finding in _CELL_KINDS.items():
-            self.mark((kinds == kind) & (filled | (kind is CellKind.FORMULA)), finding, column)
+            self.add(lines[(kinds == kind) & (filled | (kind is CellKind.FORMULA))], finding, column)
 
-    def judge(
-        self, cells: pd.Series, suspects: np.ndarray, rule: Callable[[str], Cell], column: str
+    def check_cells(
+        self,
+        cells: pd.Series,
+        lines: np.ndarray,
+        suspects: np.ndarray,
+        rule: Callable[[str], Cell],
+        column: str,
     ) -> pd.Series:
-        """The cells as they are sent, after looking at the suspects one by one."""
+        """Apply a rule to the suspects among some cells; return all of the cells as they are sent.
+
+        ``lines``: of the cells in the chunk; ``suspects``: positions among the cells.
+        """
         if not len(suspects):
             return cells
         texts = cells.iloc[suspects].tolist()
-        found = {text: rule(text) for text in set(texts)}
-        cells_found = zip(suspects.tolist(), texts, strict=True)
-        bad = [(at, problem) for at, text in cells_found if (problem := found[text].problem)]
-        if bad:
-            codes, messages = [p.code for _, p in bad], [f"{column} {p.text}" for _, p in bad]
-            self.mark_rows([at for at, _ in bad], codes, column, messages)
-        for at, text in zip(suspects.tolist(), texts, strict=True):
-            if found[text].warnings:
-                self.warn([at], found[text].warnings, column)
-        if all(cell.value == text for text, cell in found.items()):
+        results = {text: rule(text) for text in set(texts)}
+        at = lines[suspects]
+        bad = np.array([results[text].problem is not None for text in texts], bool)
+        problems = (problem for text in texts if (problem := results[text].problem))
+        if bad.any():
+            self.add_each(at[bad], problems, column)
+        for i, text in enumerate(texts):
+            self.warn(at[i : i + 1], results[text].warnings, column)
+        if all(cell.value == text for text, cell in results.items()):
             return cells
         values = cells.tolist()
-        for at, text in zip(suspects.tolist(), texts, strict=True):
-            values[at] = found[text].value
+        for i, text in zip(suspects.tolist(), texts, strict=True):
+            values[i] = results[text].value
         return pd.Series(values, dtype="str")
 
-    def warn(self, where: Sequence[int], findings: Sequence[Finding], column: str) -> None:
-        """Warnings, all of them in these lines."""
-        self._warnings += [(at, code, column, f"{column} {text}") for at in where for code, text in findings]
+    def warn(self, lines: np.ndarray, findings: Sequence[Finding], column: str) -> None:
+        """Add all of these warnings to the rows at these lines."""
+        self._warnings += [
+            (at, code, column, f"{column} {text}") for at in lines.tolist() for code, text in findings
+        ]
 
     def texts(self) -> dict[str, pd.Series]:
         """Code, column and message of each row, "" where nothing is wrong."""

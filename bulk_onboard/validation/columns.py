@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.errors import HeaderError, InputError, UsageError
@@ -44,11 +44,6 @@ class Columns:
     provider: int | None = None
     users: Mapping[str, int] = dataclasses.field(default_factory=dict)
     user_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def of(self, provider: Provider) -> Columns:
-        """The columns that the rows of one provider need."""
-        names = {LEAF_USER_ID, *(each.name for each in provider.fields)}
-        return replace(self, fields={name: at for name, at in self.fields.items() if name in names})
 
 
 def normal(header: str) -> str:

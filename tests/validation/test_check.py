@@ -14,7 +14,7 @@ from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope
 from bulk_onboard.repeats import Repeats
-from bulk_onboard.validation.check import Checked, Surroundings, check, columns_of_names
+from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.rules import check_text, check_token
@@ -67,7 +67,7 @@ def judge(
     header: Sequence[str] = HEADER,
     provider: Provider = RAVEN,
     size: int = 50,
-    around: Surroundings | None = None,
+    context: CheckContext | None = None,
     kinds: Sequence[tuple[int, int, CellKind]] = (),
     allow_shared_tokens: bool = False,
 ) -> Found:
@@ -76,7 +76,7 @@ def judge(
     order = list(columns.fields.values())
     repeats, found, prints = Repeats(), Found(), Fingerprints(b"key")
     for piece in pieces([[row[i] for i in order] for row in rows], size, kinds):
-        checked = check(piece, columns, provider, around or Surroundings(), prints)
+        checked = check(piece, columns, {provider.name: provider}, context or CheckContext(), prints)
         repeats.add(checked)
         _take(found, checked)
     table = repeats.findings(allow_shared_tokens=allow_shared_tokens)
@@ -141,7 +141,7 @@ def test_a_row_longer_than_the_header_is_ragged() -> None:
     columns = match_header(HEADER, [RAVEN], mapping={}, keep=())
     piece = make_chunk([2, 3], [[IDS[0], IDS[1]], ["a", ""]])
     piece.ragged[:] = [True, True]
-    found = check(piece, columns, RAVEN, Surroundings(), Fingerprints(b"key"))
+    found = check(piece, columns, {"raven": RAVEN}, CheckContext(), Fingerprints(b"key"))
     assert found.frame["code"].tolist() == ["ragged-row", "ragged-row"]
 
 
@@ -174,8 +174,10 @@ def test_an_id_is_recognised_as_a_token_without_hyphens_and_in_rows_that_are_inv
 def test_a_blank_app_field_is_missing_unless_the_settings_have_it() -> None:
     header, row = (*HEADER, "clientId"), (IDS[0], "t-1", "")
     assert judge(row, header=header).codes == {2: "missing-clientId"}
-    assert judge(row, header=header, around=Surroundings(["clientId"])).codes == {2: ""}
-    assumed = judge(row, header=header, around=Surroundings(["clientId"], ["clientId"]))
+    assert judge(row, header=header, context=CheckContext({"raven": ["clientId"]})).codes == {2: ""}
+    assumed = judge(
+        row, header=header, context=CheckContext({"raven": ["clientId"]}, {"raven": ["clientId"]})
+    )
     assert (assumed.codes, assumed.warnings) == ({2: ""}, {2: ["blank-setting"]})
 
 
@@ -192,7 +194,9 @@ def test_an_id_of_the_file_is_not_a_token_and_another_uuid_may_be() -> None:
 
 def test_a_secret_that_depends_on_a_guessed_encoding_is_invalid_until_the_encoding_is_stated() -> None:
     rows = [(IDS[0], "änn", "secret-1"), (IDS[1], "bob", "pässword-1")]
-    guessed = judge(*rows, header=LOGIN, provider=VALLEY, around=Surroundings((), (), "Windows-1252"))
+    guessed = judge(
+        *rows, header=LOGIN, provider=VALLEY, context=CheckContext(guessed_encoding="Windows-1252")
+    )
     assert guessed.codes == {2: "", 3: "guessed-encoding"}
     assert guessed.warnings == {2: ["guessed-encoding"]}
     assert "Windows-1252" in guessed.messages[3]
@@ -369,7 +373,7 @@ def test_a_text_is_judged_among_others_as_its_rules_judge_it_and_never_changed(t
 def test_an_invalid_row_has_no_fingerprint_and_a_valid_one_has() -> None:
     columns = match_header(HEADER, [RAVEN], mapping={}, keep=())
     piece = make_chunk([2, 3], [[IDS[0], "x"], ["a", "b"]])
-    found = check(piece, columns, RAVEN, Surroundings(), Fingerprints(b"key"))
+    found = check(piece, columns, {"raven": RAVEN}, CheckContext(), Fingerprints(b"key"))
     assert found.frame["fingerprint"].str.len().tolist() == [32, 0]
     assert len(found.digests) == 1
 
