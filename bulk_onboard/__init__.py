@@ -8,7 +8,6 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
 
     model errors facts entry                  the vocabulary
     domain/        providers and result codes as data
-    mixed                                     rows of several providers in one file
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
     buckets        the same across the parts of an input, each held by another process

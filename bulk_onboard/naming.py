@@ -19,10 +19,11 @@ from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.listing import Ids, indexed
 from bulk_onboard.newcomers import By
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words
-from bulk_onboard.validation.check import Checked, check_users, cleaned
+from bulk_onboard.validation.check import Checked, check_users
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
 from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.suspects import cleaned
 
 _EMAIL = r"^[^@\s]+@[^@\s]+$"
 _UUID_LENGTH = 36

@@ -54,7 +54,6 @@ TABLES = {
     "texts",
     "header",
     "manifest",
-    "mixed",
     "listing",
     "census",
     "engine.census",

@@ -16,12 +16,12 @@ import pyarrow as pa
 from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.manifest import KEPT_PREFIX
-from bulk_onboard.texts import has_capitals, hex_texts, repeated, uuid_words
+from bulk_onboard.texts import has_capitals, repeated, uuid_words
 from bulk_onboard.validation.chunk_findings import NO_FINDINGS, SAID, ChunkFindings
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns, normal
-from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, check_id, shown, uuids_of
+from bulk_onboard.validation.fingerprints import Fingerprints, hex_of_valid
+from bulk_onboard.validation.ids import UUID_LENGTH, check_id, is_uuid, same_as_id, shown, swapped, uuids_of
 from bulk_onboard.validation.rules import (
     Cell,
     Finding,
@@ -34,7 +34,6 @@ from bulk_onboard.validation.stand_ins import stand_in
 from bulk_onboard.validation.suspects import not_ascii, suspicious_texts, suspicious_tokens
 from bulk_onboard.validation.words import EXAMPLE_IDS
 
-_HEX_DIGITS = 32  # of a UUID without hyphens
 _RAGGED = Finding("ragged-row", "the row has more cells than the header has columns")
 _SWAPPED = Finding("id-as-token", f"is a UUID and the {LEAF_USER_ID} is not: the two may be swapped")
 # How many tokens of a chunk are examined to recognise a column of names.
@@ -149,7 +148,7 @@ def check(
         digests[lines[valid]] = own_digests
     valid = findings.fine
     frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid)}
-    frame |= {"fingerprint": _hexed(prints, valid)} | findings.texts()
+    frame |= {"fingerprint": hex_of_valid(prints, valid)} | findings.texts()
     for i, (kept, _) in enumerate(columns.keep, start=len(columns.fields)):
         frame[KEPT_PREFIX + kept] = chunk.cells[i]
     words = id_words(ids[valid]) if words is None else words[valid]
@@ -177,17 +176,6 @@ def check_users(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFr
         findings.add_kinds(i, everything, column)
         cells[name] = findings.check_cells(chunk.cells[i], everything, everything, check_name, column)
     return pd.DataFrame(cells), findings.warnings(), findings.problems()
-
-
-def cleaned(cells: pd.Series) -> pd.Series:
-    """A column without what surrounds its values."""
-    dirty = suspicious_texts(cells)
-    if not len(dirty):
-        return cells
-    values = cells.tolist()
-    for i in dirty.tolist():
-        values[i] = clean(values[i])[0]
-    return pd.Series(values, dtype="str")
 
 
 # --- the provider of each row ------------------------------------------------------------------------
@@ -242,7 +230,7 @@ def _check_ids(findings: ChunkFindings, columns: Columns, words: np.ndarray | No
         assert _EXAMPLES is not None  # noqa: S101  (a list of UUIDs)
         few = np.flatnonzero(np.isin(words[:, 0], _EXAMPLES[:, 0]))
         return findings.check_cells(cells, everything, few, check_id, column)
-    suspects = np.flatnonzero(~_is_uuid(cells) | cells.str.lower().isin(map(str, EXAMPLE_IDS)).to_numpy(bool))
+    suspects = np.flatnonzero(~is_uuid(cells) | cells.str.lower().isin(map(str, EXAMPLE_IDS)).to_numpy(bool))
     values = findings.check_cells(cells, everything, suspects, partial(_check_id, column=column), column)
     missing = Finding(f"missing-{LEAF_USER_ID}", "is empty")
     findings.add(np.flatnonzero(values == ""), missing, column)
@@ -325,31 +313,10 @@ def _compare_with_ids(
     swappable: bool,
 ) -> None:
     """Find tokens that are the id of their row, or in its place. ``swappable``: some id is not a UUID."""
-    same = lines[_same_as_id(tokens, ids)]
+    same = lines[same_as_id(tokens, ids)]
     findings.add(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), column)
     if swappable:
-        findings.add(lines[_swapped(tokens, ids)], _SWAPPED, column)
-
-
-def _same_as_id(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
-    """Where a token is the id of its row."""
-    same: np.ndarray = (tokens.str.len() == ids.str.len()).to_numpy(bool) & (ids != "").to_numpy(bool)
-    few = np.flatnonzero(same)
-    if len(few):
-        same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower()).to_numpy(bool)
-    short = (tokens.str.len() == _HEX_DIGITS) & (ids.str.len() == UUID_LENGTH)
-    few = np.flatnonzero(short.to_numpy(bool))
-    if len(few):
-        same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower().str.replace("-", "")).to_numpy(
-            bool
-        )
-    return same
-
-
-def _swapped(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
-    """Where the token is a UUID and the id is something else."""
-    swapped: np.ndarray = _is_uuid(tokens) & ~_is_uuid(ids) & (ids != "").to_numpy(bool)
-    return swapped
+        findings.add(lines[swapped(tokens, ids)], _SWAPPED, column)
 
 
 def _sample_names(cells: pd.Series) -> tuple[int, int]:
@@ -381,10 +348,6 @@ def columns_of_names(names: Mapping[str, tuple[int, int]], row: int) -> pd.DataF
 def id_words(ids: pd.Series) -> np.ndarray | None:
     """The ids as two numbers each, None if some are not UUIDs in the usual spelling."""
     return uuid_words(pa.array(ids, pa.large_string()))
-
-
-def _is_uuid(cells: pd.Series) -> np.ndarray:
-    return cells.str.contains(UUID_PATTERN, regex=True).to_numpy(bool)
 
 
 # --- what is kept of a row --------------------------------------------------------------------------
@@ -428,11 +391,3 @@ def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
     for i in wrong:
         texts[i] = shown(texts[i])
     return pd.Series(texts, dtype="str")
-
-
-def _hexed(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
-    """32 hex digits for each valid row, "" for the others."""
-    digits = hex_texts(prints)
-    if not valid.all():
-        digits = digits.take(pa.array(np.arange(len(valid)), mask=~valid)).fill_null("")
-    return pd.Series(pd.array(digits, dtype="str"))

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
+import pandas as pd
+
 from bulk_onboard.validation import words
 from bulk_onboard.validation.cleaning import REMOVED, clean
 from bulk_onboard.validation.rules import Cell, Finding, character, control_character, spreadsheet_error
@@ -16,6 +19,7 @@ from bulk_onboard.validation.stand_ins import stand_in
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _UUID = re.compile(UUID_PATTERN.strip("^$"))
 UUID_LENGTH = 36
+_HEX_DIGITS = 32  # without hyphens
 _BETWEEN = r"([\W_]{0,3})"
 _SPELLED = re.compile(
     r"(?P<before>[\W_]*(?:(?:urn|uuid|guid|id|leaf ?user ?id|0x|(?<=\\)x|[xn](?='))[\W_]*){0,3})"
@@ -117,3 +121,29 @@ def shown(text: str) -> str:
     Anything else may be a password or a token in a shifted column, and is "".
     """
     return text if _NUMBER_LIKE.fullmatch(text) or _UUID_LIKE.fullmatch(text) or _UUID.fullmatch(text) else ""
+
+
+def is_uuid(cells: pd.Series) -> np.ndarray:
+    """Where a cell is a UUID in the usual spelling."""
+    return cells.str.contains(UUID_PATTERN, regex=True).to_numpy(bool)
+
+
+def same_as_id(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
+    """Where a token is the id of its row."""
+    same: np.ndarray = (tokens.str.len() == ids.str.len()).to_numpy(bool) & (ids != "").to_numpy(bool)
+    few = np.flatnonzero(same)
+    if len(few):
+        same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower()).to_numpy(bool)
+    short = (tokens.str.len() == _HEX_DIGITS) & (ids.str.len() == UUID_LENGTH)
+    few = np.flatnonzero(short.to_numpy(bool))
+    if len(few):
+        same[few] = (tokens.iloc[few].str.lower() == ids.iloc[few].str.lower().str.replace("-", "")).to_numpy(
+            bool
+        )
+    return same
+
+
+def swapped(tokens: pd.Series, ids: pd.Series) -> np.ndarray:
+    """Where the token is a UUID and the id is something else."""
+    swapped: np.ndarray = is_uuid(tokens) & ~is_uuid(ids) & (ids != "").to_numpy(bool)
+    return swapped

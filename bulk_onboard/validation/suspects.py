@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation import words
+from bulk_onboard.validation.cleaning import clean
 
 _DIGIT, _LETTER, _E, _DOT, _DASH, _EQUALS, _SIGN, _OTHER = (1 << i for i in range(8))
 _CLASSES = [
@@ -133,3 +134,14 @@ def _odd_jwt(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, formats:
     if formats:
         odd |= ~jwt if formats == "jwt" else jwt
     return odd
+
+
+def cleaned(cells: pd.Series) -> pd.Series:
+    """A column without what surrounds its values."""
+    dirty = suspicious_texts(cells)
+    if not len(dirty):
+        return cells
+    values = cells.tolist()
+    for i in dirty.tolist():
+        values[i] = clean(values[i])[0]
+    return pd.Series(values, dtype="str")
