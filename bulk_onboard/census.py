@@ -18,7 +18,8 @@ import numpy as np
 from bulk_onboard.listing import CONNECTED, UNCONNECTED, Listing, Page, texts
 from bulk_onboard.model import Absent, Exists, Row, Verdict
 from bulk_onboard.policy.credentials import decide
-from bulk_onboard.policy.progress import Action, Finish, Moment, Next, Policy, Step, first
+from bulk_onboard.policy.progress import Action, Finish, Step, first
+from bulk_onboard.policy.retry import Moment, Next, Policy
 
 PAGE = 100
 # For fewer rows than one page tells of, the list is not looked at.

@@ -25,7 +25,7 @@ from bulk_onboard.newcomers import (
     Taken,
     same_email,
 )
-from bulk_onboard.policy.progress import Moment, Policy
+from bulk_onboard.policy.retry import Moment, Policy
 
 WOULD_CREATE = "user-would-be-created"
 SEVERAL, OTHER, SIMILAR = "several-users", "other-user", "similar-user"

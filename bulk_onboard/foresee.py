@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from bulk_onboard.facts import Forecast
 from bulk_onboard.model import IfExists, Requests, Row, Status
-from bulk_onboard.policy.progress import Action, Finish, Next, Policy, Step
+from bulk_onboard.policy.progress import Action, Finish, Step
+from bulk_onboard.policy.retry import Next, Policy
 
 # The credentials that would be replaced are healthy.
 REPLACES_HEALTHY = "replaces-healthy"

@@ -19,7 +19,8 @@ from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import Ids, indexed, words
 from bulk_onboard.model import Credential, IfExists, Recorded, Row, Status
 from bulk_onboard.policy.ownership import is_same
-from bulk_onboard.policy.progress import Action, Finish, Next, Progress, Step
+from bulk_onboard.policy.progress import Action, Finish, Progress, Step
+from bulk_onboard.policy.retry import Next
 from bulk_onboard.validation.columns import normal
 
 # The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.

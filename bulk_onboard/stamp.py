@@ -22,6 +22,11 @@ def _second(parts: tuple[int, int, int, int, int, int]) -> str:
     return datetime(*parts, tzinfo=UTC).isoformat()[:19]
 
 
+def utc_now() -> datetime:
+    """Return the time by the wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
 def from_text(text: str) -> datetime | None:
     """The moment that `to_text` wrote; None for ""."""
     return datetime.fromisoformat(text) if text else None

@@ -34,7 +34,8 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.policy.progress import Finish, Next, Policy, first
+from bulk_onboard.policy.progress import Finish, first
+from bulk_onboard.policy.retry import Next, Policy
 
 
 def page(users: int, total: int | None = None) -> Page:

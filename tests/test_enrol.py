@@ -38,7 +38,7 @@ from bulk_onboard.newcomers import (
     SeenUser,
     Taken,
 )
-from bulk_onboard.policy.progress import Moment, Policy
+from bulk_onboard.policy.retry import Moment, Policy
 
 POLICY = Policy()
 TOLD = {"externalId": "G-1", "email": "ada@example.com", "name": "Ada"}

@@ -24,7 +24,8 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.policy.credentials import decide
-from bulk_onboard.policy.progress import Action, Finish, Moment, Next, Policy, Progress, Step, first
+from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
+from bulk_onboard.policy.retry import Moment, Next, Policy
 
 MODES = st.sampled_from(IfExists)
 INTENTS = st.sampled_from([None, Intent(BEGINNING), Intent(BEGINNING, same=False)])

@@ -17,7 +17,8 @@ from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.listing import words
 from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
 from bulk_onboard.plan import COLUMNS, Plan, Planned, kept_to, plan_of, print_words
-from bulk_onboard.policy.progress import Action, Finish, Gone, Next, Progress, Step
+from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step
+from bulk_onboard.policy.retry import Next
 
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
 PRINTS = st.integers(0, 2**128 - 1).map(lambda n: f"{n:032x}")

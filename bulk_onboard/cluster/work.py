@@ -13,6 +13,7 @@ from bulk_onboard.ascending import ascending, both
 from bulk_onboard.cluster.job import Counted, Done, Errand, Looked
 from bulk_onboard.cluster.kept import KeptInLedger
 from bulk_onboard.cluster.station import Hand, Station, connections_of
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.left import left_to_do
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.opening import provider_named
@@ -186,11 +187,14 @@ def _phases(station: Station, errand: Errand, journal: Journal[Entry], hand: Han
         provider=",".join(station.job.providers),
         memory=PartMemory(station.ledger, errand),
         leaf=station.client,
-        journal=journal,
+        context=RowContext(
+            journal,
+            policy,
+            hand.stop,
+            Observing(station.facts, hand.stop, policy.patience),
+            asyncio.Semaphore(connections_of(settings)),
+        ),
         in_flight=connections_of(settings),
-        stop=hand.stop,
-        facts=Observing(station.facts, hand.stop, policy.patience),
-        policy=policy,
         brake=ReplacementBrake(hand.stop),
         keeper=KeptInLedger(station.ledger, station.job.run_no),
     )

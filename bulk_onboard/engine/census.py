@@ -31,7 +31,8 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
 from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held, words
 from bulk_onboard.model import Absent, Ambiguous, Exists, Log, Payload, Refused, Row, Throttled, Verdict
-from bulk_onboard.policy.progress import Policy, Progress, Step
+from bulk_onboard.policy.progress import Progress, Step
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.validation.columns import PROVIDER
 
 if TYPE_CHECKING:

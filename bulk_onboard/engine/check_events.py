@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from bulk_onboard.engine.census import Census
-from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Connection, Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import OTHERS, Entry, RecordedEvent
@@ -39,9 +38,9 @@ from bulk_onboard.policy.health import (
     Diagnosis,
     diagnose,
 )
-from bulk_onboard.policy.progress import Policy
 from bulk_onboard.policy.recheck import page_is_enough
-from bulk_onboard.stamp import from_text, to_text
+from bulk_onboard.policy.retry import Policy
+from bulk_onboard.stamp import from_text, to_text, utc_now
 from bulk_onboard.threads import in_thread
 
 # What the ledger holds of a grower's newest event, seen by an earlier run; None if there is none.

@@ -13,7 +13,6 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.concerns import Change, Concerns, Reckoning, change_since
 from bulk_onboard.engine.ahead import ahead
-from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode, OutputError
@@ -32,7 +31,7 @@ from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
 from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.settings import FailOn, OutputSettings
-from bulk_onboard.stamp import to_text
+from bulk_onboard.stamp import to_text, utc_now
 
 # A cause of growers, not of rows of this file.
 _LEFT = ("left_without_credentials", "")

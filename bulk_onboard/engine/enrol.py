@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import assert_never
 
 from bulk_onboard import enrol
-from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.ports import Directory, Journal, Register
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.enrol import WOULD_CREATE, Act, Ended, Known, Onward, Turn
@@ -18,8 +17,8 @@ from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble, UserKnown
 from bulk_onboard.model import Answer, Status, Transient
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict, Newcomer, Origin
-from bulk_onboard.policy.progress import Moment, Policy
-from bulk_onboard.stamp import to_text
+from bulk_onboard.policy.retry import Moment, Policy
+from bulk_onboard.stamp import to_text, utc_now
 
 Seen = Answer[LookVerdict] | Answer[EnrolVerdict]
 

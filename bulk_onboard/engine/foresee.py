@@ -34,22 +34,24 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
-from bulk_onboard.policy.progress import Finish, Policy, Progress, Step
+from bulk_onboard.policy.progress import Finish, Progress, Step
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.threads import in_thread
 
 
 async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     """Find out what would happen to each row to do. None: the run was stopped before all were looked at."""
     assert phases.users is not None  # noqa: S101  (narrows the type)
-    mode = phases.policy.if_exists
-    journal = Traceless(phases.journal)
-    found = await replace(phases, journal=journal).enrolled(scan, found, found.wanted)
+    context, mode = phases.context, phases.context.policy.if_exists
+    journal = Traceless(context.journal)
+    context = replace(context, journal=journal)
+    found = await replace(phases, context=context).enrolled(scan, found, found.wanted)
     looked_up, newcomers = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
-    known = await replace(phases, policy=asking(phases.policy)).informed(found)
+    known = await replace(phases, context=replace(context, policy=asking(context.policy))).informed(found)
     looking = Looking(known.leaf, phases.users, known.census, mode)
-    dry = replace(known, leaf=looking, journal=journal, keeper=Traceless, guided=lambda _census: looking)
+    dry = replace(known, leaf=looking, keeper=Traceless, guided=lambda _census: looking)
     await dry.post(scan, found, found.wanted, "foresee")
-    if phases.stop.draining:
+    if context.stop.draining:
         return None
     unchecked = await in_thread(lambda: sum(1 for _ in phases.connected(every=False)))
     return forecast(

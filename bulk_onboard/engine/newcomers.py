@@ -25,7 +25,7 @@ from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Intent, Recorded
 from bulk_onboard.plan import print_words
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import PROVIDER
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.engine.input_columns import columns_of
-from bulk_onboard.engine.onboard import utc_now
 from bulk_onboard.engine.scan import Reading, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
@@ -30,6 +29,7 @@ from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.settings.requirements import require
+from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 from bulk_onboard.where import is_pattern, scheme
 

@@ -19,26 +19,26 @@ from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.census import FEWEST
 from bulk_onboard.engine.census import Census, Taking, growers_checked, growers_of
 from bulk_onboard.engine.check_events import Check, EventsCheck, Recall
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
-from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import UNGUIDED, Guide, Onboarding, utc_now
+from bulk_onboard.engine.onboard_row import UNGUIDED, Guide, Onboarding
 from bulk_onboard.engine.planned import rows_planned
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Connection, Journal, Keeper, Users
+from bulk_onboard.engine.ports import Connection, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import canary_of, in_order
 from bulk_onboard.engine.rows_to_check import count_due, rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
-from bulk_onboard.policy.progress import Policy
 from bulk_onboard.policy.recheck import due_before
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.settings import PostgresUrl, Settings
+from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
@@ -85,11 +85,8 @@ class Phases:
     provider: str
     memory: Memory
     leaf: Connection
-    journal: Journal
+    context: RowContext
     in_flight: int
-    stop: StopSignal
-    facts: Observing
-    policy: Policy
     keeper: Keeper
     brake: ReplacementBrake
     users: Users | None = None
@@ -115,16 +112,16 @@ class Phases:
 
     async def enrolled(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
         """The survey when the growers of these rows have Leaf users, as far as they can be had."""
-        if self.reception is None or not len(found.unnamed) or self.stop.draining:
+        if self.reception is None or not len(found.unnamed) or self.context.stop.draining:
             return found
         meeting = Meeting(
             reception=self.reception,
             run_no=self.run_no,
             memory=self.memory,
-            journal=self.journal,
-            policy=self.policy,
-            stop=self.stop,
-            observer=self.facts,
+            journal=self.context.journal,
+            policy=self.context.policy,
+            stop=self.context.stop,
+            observer=self.context.observer,
             in_flight=self.in_flight,
             starts=self._starts(),
         )
@@ -147,7 +144,7 @@ class Phases:
     def _due(self) -> datetime | None:
         """The time before which a check of a connected grower is too old; None if the settings name none."""
         age, now = self.settings.events.recheck, utc_now()
-        if age is None or self.stop.draining:
+        if age is None or self.context.stop.draining:
             return None
         return due_before(now, age, count_due(self.memory, self.run_no, now - age))
 
@@ -179,7 +176,7 @@ class Phases:
 
     async def informed(self, found: Survey) -> Phases:
         """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
-        if self.policy.if_exists is IfExists.OVERWRITE or self.users is None:
+        if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None:
             return self
         # For a POST that may have been stored a list is no proof.
         rows = without(found.wanted, ascending([*found.intents, *found.unnamed]))
@@ -195,9 +192,9 @@ class Phases:
         taking = Taking(
             leaf=self.leaf,
             users=self.users,
-            policy=self.policy,
-            stop=self.stop,
-            observer=self.facts,
+            policy=self.context.policy,
+            stop=self.context.stop,
+            observer=self.context.observer,
             draw=random.random,
             in_flight=self.in_flight,
             key=secrets.token_bytes(16),
@@ -225,7 +222,7 @@ class Phases:
         # A row whose grower turned out to be connected already by another name was not sent.
         lost = [entries[row] for row in rows if row in entries and _is_lost(entries[row], wanted)]
         if sick := [entry for entry in (*sent, *lost) if entry.health != Health.HEALTHY]:
-            self.stop.drain(canary_reason(len(rows), sick))
+            self.context.stop.drain(canary_reason(len(rows), sick))
 
     async def post(
         self,
@@ -235,24 +232,19 @@ class Phases:
         phase: Literal["onboard", "foresee"] = "onboard",
     ) -> None:
         """Take these rows to their outcomes."""
-        if not len(wanted) or self.stop.draining:
+        if not len(wanted) or self.context.stop.draining:
             return
-        self.facts(PhaseStarted(phase, len(wanted)))
+        self.context.observer(PhaseStarted(phase, len(wanted)))
         work = Onboarding(
+            context=self.context,
             leaf=self.leaf,
-            journal=self.journal,
-            policy=self.policy,
-            stop=self.stop,
-            observer=self.facts,
-            slots=asyncio.Semaphore(self.in_flight),
-            draw=random.random,
             keeper=self.keeper,
             brake=self.brake,
             guide=self.guided(self.census),
         )
         rows = rows_to_do(scan, found, wanted)
-        await work_through(rows, work.onboard, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
-        await self.journal.flush()
+        await work_through(rows, work.onboard, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
+        await self.context.journal.flush()
 
     def _starts(self) -> int:
         return starts_of(self.settings.pace.rate, self.in_flight, self.connections)
@@ -279,25 +271,27 @@ class Phases:
     async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
         if total is None:
             total = await in_thread(lambda: sum(1 for _ in checks()))
-        if not total or self.stop.draining:
+        if not total or self.context.stop.draining:
             return
-        self.facts(PhaseStarted("events", total))
+        self.context.observer(PhaseStarted("events", total))
         work = EventsCheck(
             leaf=self.leaf,
-            journal=self.journal,
-            policy=self.policy,
-            stop=self.stop,
-            observer=self.facts,
-            slots=asyncio.Semaphore(self.in_flight),
+            journal=self.context.journal,
+            policy=self.context.policy,
+            stop=self.context.stop,
+            observer=self.context.observer,
+            slots=self.context.slots,
             draw=random.random,
+            now=self.context.now,
             wait=self.settings.events.wait,
             census=self.census,
             recall=self.recall,
         )
-        await work_through(checks(), work.check, self.stop, starts=self._starts(), in_hand=OPEN_ROWS)
-        await self.journal.flush()
+        await work_through(checks(), work.check, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
+        await self.context.journal.flush()
         for provider in work.logs.lacking:
-            self.facts(Note(f"Leaf keeps no event log for {provider}, so no connection could be confirmed"))
+            note = f"Leaf keeps no event log for {provider}, so no connection could be confirmed"
+            self.context.observer(Note(note))
 
 
 def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:

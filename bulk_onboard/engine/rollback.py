@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.observe import Observing
@@ -33,7 +33,7 @@ from bulk_onboard.engine.opening import (
 )
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.removal import Removing
+from bulk_onboard.engine.rollback_row import RollingBack
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, InputError, OutputError
@@ -259,17 +259,9 @@ class _Rollback:
     async def _remove(self, client: LeafClient, journal: Journal[Entry]) -> None:
         self._facts(PhaseStarted("rollback", len(self._removals)))
         (_, in_flight), rate = in_flight_of(self._settings), self._settings.pace.rate
-        removing = Removing(
-            leaf=client,
-            journal=journal,
-            keeper=Kept(self._settings.output.folder / self._info.run_id / DELETED_EVENTS),
-            policy=self._policy,
-            stop=self._stop,
-            observer=self._facts,
-            slots=asyncio.Semaphore(in_flight),
-            draw=random.random,
-            dry_run=self._dry_run,
-        )
+        context = RowContext(journal, self._policy, self._stop, self._facts, asyncio.Semaphore(in_flight))
+        keeper = Kept(self._settings.output.folder / self._info.run_id / DELETED_EVENTS)
+        removing = RollingBack(context, client, keeper, self._dry_run)
         starts = starts_of(rate, in_flight)
         rows = iter(self._removals)
         await work_through(rows, removing.remove, self._stop, starts=starts, in_hand=OPEN_ROWS)

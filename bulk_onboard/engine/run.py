@@ -16,12 +16,13 @@ from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
 from bulk_onboard.engine.confirm import Confirm, is_confirmed
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.foresee import foresee
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import apart, in_flight_of, rate_below
 from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observe import Observing
-from bulk_onboard.engine.onboard import UNGUIDED
+from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
     Opened,
     Waiting,
@@ -250,7 +251,7 @@ class _Run:
         mode, replaces = self._settings.if_exists, self._replaces
         return replace(
             phases,
-            policy=asking(phases.policy),
+            context=replace(phases.context, policy=asking(phases.context.policy)),
             guided=lambda census: KeepingTo(census or UNGUIDED, replaces, mode),
         )
 
@@ -328,6 +329,7 @@ class _Run:
             on_slower=lambda rate: self._facts(Slowed(rate)),
         )
         connections, in_flight = in_flight_of(self._settings)
+        policy, slots = policy_of(self._settings), asyncio.Semaphore(in_flight)
         client = LeafClient(
             self._place.leaf,
             self._providers,
@@ -348,11 +350,8 @@ class _Run:
                     provider=self._info.provider,
                     memory=self._ledger,
                     leaf=client,
-                    journal=journal,
+                    context=RowContext(journal, policy, self._stop, self._facts, slots),
                     in_flight=in_flight,
-                    stop=self._stop,
-                    facts=self._facts,
-                    policy=policy_of(self._settings),
                     brake=ReplacementBrake(self._stop),
                     keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                     users=client,

@@ -36,18 +36,8 @@ from bulk_onboard.model import (
 )
 from bulk_onboard.policy.health import diagnose
 from bulk_onboard.policy.ownership import Owner, is_old, is_same, owner_of_reply, owner_of_shown
-from bulk_onboard.policy.progress import (
-    Action,
-    Finish,
-    Gone,
-    Moment,
-    Next,
-    Policy,
-    Progress,
-    Step,
-    ended,
-    give_up,
-)
+from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, ended, give_up
+from bulk_onboard.policy.retry import Moment, Next, Policy
 
 # Something is there, and it cannot be told whether our POST stored it.
 OWNERSHIP_UNCLEAR = "ownership-unclear"
@@ -265,7 +255,7 @@ def _is_early(progress: Progress) -> bool:
     return progress.gone is Gone.MAYBE and not progress.accepted
 
 
-def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next:
+def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next[Progress]:
     """Another look; the last one comes when the row has settled.
 
     Before that each comes after three times as long since the request: a store that is late is seen early.
@@ -316,10 +306,9 @@ def _on_refused(progress: Progress, verdict: Refused) -> Step:
 
 
 def _on_throttled(progress: Progress, verdict: Throttled, policy: Policy, moment: Moment) -> Step:
-    """429 says nothing against the row, so patience alone bounds how often it is taken."""
     throttles = progress.throttles + 1
-    wait = verdict.after or policy.wait(throttles, moment.draw)  # "after 0 s" is no licence to hammer
-    if moment.elapsed + wait > policy.patience:
+    wait = policy.after_throttle(throttles, verdict.after, moment)
+    if wait is None:
         return give_up(progress, "throttled-too-long")
     return Next(_looking_again(progress)._replace(throttles=throttles), after=wait)
 
@@ -339,8 +328,8 @@ def _on_lost(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Mom
 def _again(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Moment) -> Step:
     """Repeat the action later, or end the row when patience or attempts are used up."""
     failures = progress.failures + 1
-    wait = verdict.after or policy.wait(failures, moment.draw)
-    if failures >= policy.attempts or moment.elapsed + wait > policy.patience:
+    wait = policy.after_failure(failures, verdict.after, moment)
+    if wait is None:
         return give_up(progress, verdict.code, verdict.message)
     return Next(_looking_again(progress)._replace(failures=failures), after=wait)
 

@@ -1,4 +1,4 @@
-"""The state of a row and its retry policy: the values that `decide` works with."""
+"""The state of a row that is onboarded: the values that `decide` works with."""
 
 from __future__ import annotations
 
@@ -8,36 +8,10 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
+from bulk_onboard.policy.retry import Next, Policy
 
 # The grower had credentials, they were deleted for new ones, and the new ones were not stored.
 LEFT_WITHOUT = "left-without-credentials"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The retry policy of rows. Times in seconds.
-
-    ``attempts``: how many answers that decide nothing are taken before giving up, how many POSTs, and how
-    many DELETEs. ``patience``: counted from a row's first request; no wait begins that would end after it.
-    ``settle``: how long Leaf may still be at work on a POST or DELETE that got no readable answer, whatever
-    came instead of one; ``pause``: the shortest time between two looks meanwhile. ``overlap``: how much
-    longer it may take until an earlier run that left an intent has noticed that it is over.
-    ``replace_healthy``: `IfExists.REPLACE` is meant for credentials that work, too.
-    """
-
-    if_exists: IfExists = IfExists.SKIP
-    replace_healthy: bool = False
-    attempts: int = 8
-    patience: float = 600.0
-    backoff: float = 0.5
-    backoff_cap: float = 30.0
-    settle: float = 30.0
-    pause: float = 1.0
-    overlap: float = 0.0
-
-    def wait(self, failures: int, draw: float) -> float:
-        """Exponential backoff with full jitter: ``draw`` in [0, 1) of a time that doubles up to the cap."""
-        return draw * min(self.backoff_cap, self.backoff * 2.0 ** min(failures, 16))
 
 
 class Action(Enum):
@@ -100,13 +74,6 @@ class Progress(NamedTuple):
         return self.suspect or self.gone is Gone.MAYBE
 
 
-class Moment(NamedTuple):
-    """When a decision is made: seconds since the row's first request, and a random draw in [0, 1)."""
-
-    elapsed: float
-    draw: float
-
-
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The row has its outcome. ``unproven``: that the credentials are ours is likely, but not proved."""
@@ -118,15 +85,7 @@ class Finish:
     unproven: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
-    """Do ``progress.action`` after so many seconds."""
-
-    progress: Progress
-    after: float = 0.0
-
-
-Step = Finish | Next
+Step = Finish | Next[Progress]
 
 
 def first(policy: Policy, intent: Intent | None, stored_as: Recorded | None = None) -> Progress:

@@ -12,8 +12,9 @@ from typing import assert_never
 from bulk_onboard.entry import Entry
 from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Payload, Status, Undone, Verdict
 from bulk_onboard.policy.credentials import BARE_LOOKS, decide
-from bulk_onboard.policy.progress import Action, Finish, Gone, Moment, Next, Policy, Progress
+from bulk_onboard.policy.progress import Action, Finish, Gone, Progress
 from bulk_onboard.policy.progress import stopped as stopped_replacement
+from bulk_onboard.policy.retry import Moment, Next, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Removal:
     maybe_deleted: bool = False
     credential_created: str = ""
     app: Payload | None = None
+
+    @property
+    def payload(self) -> Payload:
+        """What is compared with what Leaf shows."""
+        return self.app or Payload({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def first(policy: Policy, removal: Removal) -> Progress:
 
 def undo(
     progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment, *, dry_run: bool = False
-) -> Ended | Next:
+) -> Ended | Next[Progress]:
     """Return the next step for a row whose ``progress.action`` was answered with ``verdict``.
 
     ``dry_run``: nothing is deleted. Raises ValueError for Unauthorised, as `decide` does.

@@ -12,7 +12,8 @@ from sqlalchemy import event
 from warp import now, warp
 
 from bulk_onboard.domain.turns import StillValid, Urgency, always
-from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.ports import Connection, Sent
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
@@ -28,7 +29,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 
 POLICY = Policy()
 
@@ -80,16 +81,18 @@ class Life:
         """What all rows share. Only inside a loop."""
         stop = stop or StopSignal()
         return Onboarding(
+            RowContext(
+                self.journal,
+                self.policy,
+                stop,
+                self.facts.append,
+                slots or asyncio.Semaphore(8),
+                draw=lambda: 0.5,
+                now=clock,
+            ),
             leaf=leaf or self.leaf,
-            journal=self.journal,
-            policy=self.policy,
-            stop=stop,
-            observer=self.facts.append,
-            slots=slots or asyncio.Semaphore(8),
-            draw=lambda: 0.5,
             keeper=self.keeper,
             brake=brake or ReplacementBrake(stop),
-            now=clock,
         )
 
     def run(self, given: Callable[[], Row] = row, later: float = 100.0) -> Entry:

@@ -28,7 +28,8 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.policy.progress import Action, Next, Policy, Progress
+from bulk_onboard.policy.progress import Action, Progress
+from bulk_onboard.policy.retry import Next, Policy
 
 TOKEN = "planted-token"
 

@@ -18,7 +18,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.facts import Fact, RowChecked
 from bulk_onboard.model import Event, Health, Status
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.stamp import to_text
 
 WAIT = 60.0

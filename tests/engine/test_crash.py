@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
@@ -22,7 +23,7 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import IfExists, Intent, Row, Status
 from bulk_onboard.policy.credentials import BARE_LOOKS
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.stamp import from_text
 
 OTHER = "planted-other-token"
@@ -110,16 +111,10 @@ class Story:
         stop = StopSignal()
         journal = FakeJournal(disk=self.disk)
         shared = Onboarding(
+            RowContext(journal, self.policy, stop, ignore, asyncio.Semaphore(3), draw, now),
             leaf=self.world,
-            journal=journal,
-            policy=self.policy,
-            stop=stop,
-            observer=ignore,
-            slots=asyncio.Semaphore(3),
-            draw=draw,
             keeper=FakeKeeper(),
             brake=ReplacementBrake(stop),
-            now=now,
         )
         work = work_through(iter(self.to_do()), shared.onboard, stop, starts=4, in_hand=100)
         running = asyncio.ensure_future(work)

@@ -33,7 +33,7 @@ from bulk_onboard.newcomers import (
     SeenUser,
     Taken,
 )
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 
 POLICY = Policy()
 FAULTS = [

@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.row_replies import RowReplies
+from bulk_onboard.engine.driver import RowReplies
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.facts import RowFinished, Trouble
 from bulk_onboard.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
 from bulk_onboard.policy.credentials import BARE_LOOKS
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.stamp import to_text
 from engine.support import Life
 

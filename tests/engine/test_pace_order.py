@@ -13,7 +13,7 @@ from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.model import IfExists
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from engine.support import Life, PacedWorld
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
-from warp import BEGINNING, warp
+from warp import BEGINNING, now, warp
 
 from bulk_onboard import manifest
-from bulk_onboard.engine import onboard
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.observe import Observing
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
@@ -28,7 +28,7 @@ from bulk_onboard.facts import Fact, Held, PhaseStarted, RowFinished, RunInfo, S
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.model import Event, Row
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
 from engine.support import hurry
 
@@ -91,10 +91,7 @@ class Stage:
     breaks_at: int | None = None
     at: dict[float, Callable[[StopSignal], object]] = field(default_factory=dict)
 
-    def run(self, monkeypatch: pytest.MonkeyPatch) -> Ran:
-        # The wall clock of a run is not a parameter of the phases; the events check counts by it.
-        for name in ("onboard.Onboarding", "check_events.EventsCheck"):
-            monkeypatch.setattr(f"bulk_onboard.engine.phases.{name.split('.')[1]}", _warped(name))
+    def run(self) -> Ran:
         with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
             hurry(ledger)
             return warp(self._run(ledger))
@@ -118,11 +115,10 @@ class Stage:
                 provider="raven",
                 memory=ledger,
                 leaf=world,
-                journal=journal,
+                context=RowContext(
+                    journal, Policy(), stop, observing, asyncio.Semaphore(self.slots), now=now
+                ),
                 in_flight=self.slots,
-                stop=stop,
-                facts=observing,
-                policy=Policy(),
                 keeper=FakeKeeper(),
                 brake=ReplacementBrake(stop),
             )
@@ -138,25 +134,14 @@ class Stage:
         )
 
 
-def _warped(name: str) -> Callable[..., object]:
-    from warp import now
-
-    from bulk_onboard.engine import check_events
-
-    kind = {"onboard.Onboarding": onboard.Onboarding, "check_events.EventsCheck": check_events.EventsCheck}[
-        name
-    ]
-    return lambda **told: kind(**told, now=now)  # type: ignore[operator]
-
-
 def each(**leaves: FakeLeaf) -> Callable[[str], FakeLeaf]:
     """These growers have a Leaf of their own (``g_7``), all others one that works."""
     return lambda grower: leaves.get(grower.replace("-", "_")) or FakeLeaf(latest=GOOD)
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage], Ran]:
-    return lambda stage: stage.run(monkeypatch)
+def run() -> Callable[[Stage], Ran]:
+    return lambda stage: stage.run()
 
 
 Runs = Callable[[Stage], Ran]

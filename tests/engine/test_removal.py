@@ -10,14 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.removal import Removing
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.rollback_row import RollingBack
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore
 from bulk_onboard.model import Undone
 from bulk_onboard.policy.credentials import BARE_LOOKS
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.rollback import Removal, rollback_policy
 
 GROWER = "g-1"
@@ -47,17 +48,9 @@ class Story:
         if (removal := self.removal()) is None:
             return
         stop, journal = StopSignal(), FakeJournal(log=self.leaf.log, disk=self.disk)
-        removing = Removing(
-            leaf=self.leaf,
-            journal=journal,
-            keeper=self.keeper,
-            policy=rollback_policy(Policy()),
-            stop=stop,
-            observer=ignore,
-            slots=asyncio.Semaphore(1),
-            draw=self.draw.random,
-            now=now,
-        )
+        policy, slots = rollback_policy(Policy()), asyncio.Semaphore(1)
+        context = RowContext(journal, policy, stop, ignore, slots, self.draw.random, now)
+        removing = RollingBack(context, self.leaf, self.keeper)
         running = asyncio.ensure_future(removing.remove(removal))
         if how != "end":
             await asyncio.wait([running], timeout=seconds)

@@ -17,8 +17,9 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
 from bulk_onboard.model import Credential, Echo, IfExists, Status
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.progress import LEFT_WITHOUT, Action, Finish, Policy, Progress
+from bulk_onboard.policy.progress import LEFT_WITHOUT, Action, Finish, Progress
 from bulk_onboard.policy.replacements import Replaced, Replacements, result_of
+from bulk_onboard.policy.retry import Policy
 from engine.support import Life, PacedWorld
 
 F = Fault

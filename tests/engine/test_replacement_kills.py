@@ -10,7 +10,8 @@ import pandas as pd
 from fakes import ID, TOKEN, FakeKeeper, FakeLeaf, row
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.onboard import Onboarding
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import open_intents
@@ -19,7 +20,7 @@ from bulk_onboard.facts import RunInfo, ignore
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import IfExists, Intent
-from bulk_onboard.policy.progress import Policy
+from bulk_onboard.policy.retry import Policy
 from engine.support import hurry
 
 LEAF, OWNER, OTHER = "https://leaf.example", "me", "planted-other-token"
@@ -67,16 +68,12 @@ async def replace_credentials(
 ) -> None:
     stop = StopSignal()
     shared = Onboarding(
+        RowContext(
+            journal, Policy(if_exists=IfExists.REPLACE), stop, ignore, asyncio.Semaphore(1), lambda: 0.5, now
+        ),
         leaf=leaf,
-        journal=journal,
-        policy=Policy(if_exists=IfExists.REPLACE),
-        stop=stop,
-        observer=ignore,
-        slots=asyncio.Semaphore(1),
-        draw=lambda: 0.5,
         keeper=FakeKeeper(),
         brake=ReplacementBrake(stop),
-        now=now,
     )
     life = asyncio.ensure_future(shared.onboard(row(intent=intent)))
     await asyncio.wait([life], timeout=kill_after)

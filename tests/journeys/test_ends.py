@@ -236,7 +236,7 @@ def test_6_for_a_report_while_a_run_is_at_work_which_leaves_its_files_alone(desk
 def test_70_for_a_bug_of_ours_which_is_told_in_one_line_and_leaves_the_ledger_safe(
     desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bulk_onboard.engine.onboard import Onboarding
+    from bulk_onboard.engine.onboard_row import Onboarding
 
     server, file = leaf(), write(growers(3))
 

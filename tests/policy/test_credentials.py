@@ -26,17 +26,8 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.policy.credentials import BARE_LOOKS, OWNERSHIP_UNCLEAR, UNUSUAL_LOOKS, decide
-from bulk_onboard.policy.progress import (
-    Action,
-    Finish,
-    Moment,
-    Next,
-    Policy,
-    Progress,
-    first,
-    give_up,
-    posting,
-)
+from bulk_onboard.policy.progress import Action, Finish, Progress, first, give_up, posting
+from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.stamp import to_text
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -33,15 +33,13 @@ from bulk_onboard.policy.progress import (
     Action,
     Finish,
     Gone,
-    Moment,
-    Next,
-    Policy,
     Progress,
     deleting,
     first,
     give_up,
     posting,
 )
+from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.stamp import to_text
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -22,7 +22,8 @@ from bulk_onboard.model import (
     Undone,
     Verdict,
 )
-from bulk_onboard.policy.progress import Action, Gone, Moment, Next, Policy, Progress, deleting
+from bulk_onboard.policy.progress import Action, Gone, Progress, deleting
+from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.policy.rollback import Ended, Removal, first, known_outcome, rollback_policy, stopped, undo
 
 POLICY = rollback_policy(Policy())

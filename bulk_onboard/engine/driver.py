@@ -1,0 +1,178 @@
+"""The life of a row: slot, act, decide, wait, and so on until it ends; then its end is recorded.
+
+This one loop drives every kind of row: onboarding, rollback, creating a user, events check. A kind says what
+a row does next, what follows from the answer, and how its end is recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from bulk_onboard.engine.ports import Journal, Sent
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.entry import Entry
+from bulk_onboard.errors import LeafUnavailable, LoginRefused
+from bulk_onboard.facts import Observer, Trouble
+from bulk_onboard.model import Answer, Transient
+from bulk_onboard.policy.progress import LEFT_WITHOUT
+from bulk_onboard.policy.retry import Moment, Next, Policy
+from bulk_onboard.stamp import to_text, utc_now
+
+P = TypeVar("P")
+E = TypeVar("E")
+
+# Codes of rows that end without a reply: our own stop, a refused login, or silence.
+_WITHOUT_REPLY = frozenset({"interrupted", "login-refused", "leaf-unavailable", "no-answer"})
+
+
+@dataclass(frozen=True, slots=True)
+class RowContext:
+    """What all rows of a phase share.
+
+    ``slots`` limits the rows between an intent and an answer; waiting rows hold none. ``draw`` returns random
+    numbers in [0, 1), ``now`` the time in UTC.
+    """
+
+    journal: Journal
+    policy: Policy
+    stop: StopSignal
+    observer: Observer
+    slots: asyncio.Semaphore
+    draw: Callable[[], float] = random.random
+    now: Callable[[], datetime] = utc_now
+
+
+class RowLife(ABC, Generic[P, E]):
+    """One row and how far it is. Mutable, and dropped when the row has ended.
+
+    ``progress`` is the state that decisions are about; ``under_way`` is called when a request goes out.
+    ``on_the_wire``: a request that changes something has gone out and is not answered yet. ``intended``: an
+    intent may be on disk.
+    """
+
+    def __init__(self, context: RowContext, progress: P, under_way: Sent) -> None:
+        self.context, self.progress, self.under_way = context, progress, under_way
+        self.replies = RowReplies()
+        self.on_the_wire = self.intended = False
+        self.started_at = to_text(context.now())
+        self._began: float | None = None
+
+    @abstractmethod
+    async def act(self) -> Answer[Any]:
+        """Do what is next by ``progress``, and return Leaf's answer."""
+
+    @abstractmethod
+    def decide(self, answer: Answer[Any], moment: Moment) -> Next[P] | E:
+        """Return the next step, or how the row ends."""
+
+    @abstractmethod
+    def stopped(self, code: str) -> E | None:
+        """Return how a row ends that is stopped in the middle; None if there is nothing to record."""
+
+    @abstractmethod
+    def settle(self, end: E) -> None:
+        """Record how the row ended."""
+
+    def keeps_slot(self, _progress: P) -> bool:
+        """Return whether a next step without a wait follows before any other row gets the slot."""
+        return True
+
+    async def admitted(self) -> bool:
+        """Wait, without a slot, until the row may go on; return False if the run stops before."""
+        return True
+
+    async def live(self) -> E | None:
+        """Drive the row to its end, and record that; also when it is interrupted or our login is refused.
+
+        Return how it ended; None if the run stopped before the row's turn had come. Raises LoginRefused,
+        LeafUnavailable, LedgerError and OutputError.
+        """
+        end: E | None = None
+        try:
+            end = await self._drive()
+        except LoginRefused:
+            self.on_the_wire = False  # a request whose login was refused was not carried out
+            end = self.stopped("login-refused")
+            raise
+        except LeafUnavailable:
+            end = self.stopped("leaf-unavailable")
+            raise
+        except asyncio.CancelledError:
+            if self.replies.latest or self.intended:
+                end = self.stopped("interrupted")
+            raise
+        finally:
+            if end is not None:
+                self.settle(end)
+        return end
+
+    async def _drive(self) -> E | None:
+        stop = self.context.stop
+        while True:
+            async with self.context.slots:
+                if self._began is None and stop.draining:
+                    return None
+                step = await self._step()
+                while isinstance(step, Next) and not step.after and self.keeps_slot(step.progress):
+                    self.progress = step.progress
+                    step = await self._step()
+            if not isinstance(step, Next):
+                return step
+            self.progress = step.progress
+            if not (await stop.pause(step.after) if step.after else True) or not await self.admitted():
+                return self.stopped("interrupted")
+
+    async def _step(self) -> Next[P] | E:
+        clock = asyncio.get_running_loop().time
+        self._began = self._began or clock()
+        answer = await self.act()
+        self.replies.add(answer)
+        if isinstance(answer.verdict, Transient):
+            problem = answer.verdict.message or answer.verdict.code
+            self.context.observer(Trouble(f"Leaf cannot be reached: {problem}"))
+        return self.decide(answer, Moment(clock() - self._began, self.context.draw()))
+
+    def changes(self) -> None:
+        """Note that a request that changes something goes out."""
+        self.on_the_wire = True
+        self.under_way()
+
+    def timed(self, entry: Entry) -> Entry:
+        """Return an outcome with the row's times, and with the reply that its code and message come from."""
+        reply = self.replies.deciding(entry.code, entry.message)
+        return entry._replace(
+            http_status=reply.http_status if reply else None,
+            started_at=self.started_at,
+            finished_at=to_text(self.context.now()),
+            latency_ms=round(reply.seconds * 1000, 1) if reply else None,
+        )
+
+
+class RowReplies:
+    """The replies to the requests of one row. ``latest``: the newest, None before the first."""
+
+    def __init__(self) -> None:
+        self.latest: Answer[Any] | None = None
+        self._by_code: dict[str, Answer[Any]] = {}
+
+    def add(self, answer: Answer[Any]) -> None:
+        """Add the answer to a request."""
+        self.latest = answer
+        if code := getattr(answer.verdict, "code", ""):
+            self._by_code[code] = answer
+
+    def deciding(self, code: str, message: str) -> Answer[Any] | None:
+        """Return the reply that an outcome with this code and message comes from; None if from none.
+
+        A grower that was left without credentials has the code of the reason at the beginning of its message.
+        """
+        reason = message.partition(":")[0] if code == LEFT_WITHOUT else code
+        if reason in _WITHOUT_REPLY:
+            return self._by_code.get(reason)
+        return self._by_code.get(reason, self.latest)

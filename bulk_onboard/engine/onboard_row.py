@@ -1,0 +1,197 @@
+"""Onboarding of one row: ask, delete, post, ask again, to its outcome. The decisions are made by `decide`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
+from bulk_onboard.engine.ports import Sent
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.entry import OTHERS, Entry
+from bulk_onboard.facts import RowFinished
+from bulk_onboard.model import Credential, Echo, Log, Row, Status, Verdict
+from bulk_onboard.policy.credentials import decide, difference
+from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
+from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, first, stopped
+from bulk_onboard.policy.replacements import Replaced, result_of
+from bulk_onboard.policy.retry import Moment, Next, Policy
+from bulk_onboard.stamp import to_text
+
+
+def start(row: Row, policy: Policy) -> Next[Progress]:
+    """Return the first step of a row of which nothing is known beforehand."""
+    return Next(first(policy, row.open_intent, row.stored_as))
+
+
+class Guide(Protocol):
+    """Knows more about rows than Leaf's answers to them."""
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Return the row's first step, or its end."""
+
+    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
+        """Return what to do after an answer, given the step that was decided."""
+
+
+class Unguided:
+    """Knows nothing more, and agrees with each decision."""
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Return the first step by the policy."""
+        return start(row, policy)
+
+    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
+        """Return the step as decided."""
+        return step
+
+
+UNGUIDED = Unguided()
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarding(CredentialsPhase):
+    """What all rows share that are onboarded.
+
+    ``brake`` limits the replacements, ``guide`` has the last word on each decision.
+    """
+
+    brake: ReplacementBrake
+    guide: Guide = UNGUIDED
+
+    async def onboard(self, row: Row, under_way: Sent = lambda: None) -> None:
+        """Take one row to its outcome, and commit that.
+
+        ``under_way`` is called when a request of the row goes out. Raises LoginRefused, LeafUnavailable,
+        LedgerError and OutputError.
+        """
+        policy = self.context.policy
+        step = self.guide.begin(row, policy)
+        progress = (step if isinstance(step, Next) else start(row, policy)).progress
+        life = _OnboardRow(self, row, progress, under_way)
+        if isinstance(step, Next):
+            await life.onboard()
+        elif not self.context.stop.draining:
+            life.settle(step)
+
+
+class _OnboardRow(CredentialsRow[Row, Finish]):
+    """One row that is onboarded."""
+
+    def __init__(self, shared: Onboarding, row: Row, progress: Progress, under_way: Sent) -> None:
+        super().__init__(shared, row, progress, under_way)
+        self._brake, self._guide = shared.brake, shared.guide
+        self._replaces = False
+        self._finish: Finish | None = None
+
+    async def onboard(self) -> None:
+        """Drive the row to its end, and report the result of a replacement to the brake."""
+        await self._brake.room()
+        try:
+            await self.live()
+        finally:
+            if self._replaces:
+                finish = self._finish
+                result = result_of(self.progress, finish) if finish else Replaced.NOTHING_DELETED
+                self._brake.end(result)
+
+    def is_begun(self) -> bool:
+        """Return whether the row is to be completed before others begin."""
+        return super().is_begun() or self.row.open_intent is not None
+
+    def next_step(self, verdict: Verdict | Log, moment: Moment) -> Step:
+        """Return what `decide` and the guide make of an answer."""
+        if self.progress.action is Action.ASK and not isinstance(verdict, Log):
+            verdict = as_recorded(verdict, self.row)
+        step = decide(self.progress, verdict, self.context.policy, moment)
+        return self._guide.review(self.row, self.progress, verdict, step)
+
+    def keeps_slot(self, progress: Progress) -> bool:
+        """Return whether the next step follows at once: a grower is not without credentials for longer."""
+        if progress.action is Action.SAVE_LOG:
+            return self._replaces
+        return progress.action is not Action.ASK
+
+    async def admitted(self) -> bool:
+        """Wait until one more grower may lose the old credentials."""
+        if self.progress.action is Action.SAVE_LOG and not self._replaces:
+            self._replaces = await self._brake.start()
+            return self._replaces
+        return True
+
+    def stopped(self, code: str) -> Finish:
+        """Return the end of a row that was stopped in the middle. What is on the wire may be carried out."""
+        return Finish(Status.UNRESOLVED, code) if self.on_the_wire else stopped(self.progress, code)
+
+    def intent(self) -> Entry:
+        """Return what is committed before a DELETE or POST."""
+        old = self.progress.old
+        return self._entry(None)._replace(
+            attempts=self.posts_sent + 1,
+            deleting=old.id if old else "",
+            deleting_created=old.created_time if old else "",
+            app=self.row.app,
+        )
+
+    def settle(self, end: Finish) -> None:
+        """Commit the outcome, and report it."""
+        self._finish = end
+        credential, deleted = end.credential, self._deleted(end)
+        entry = self._entry(end.status)._replace(
+            code=end.code,
+            message=end.message,
+            attempts=self.posts_sent,
+            credential_id=credential.id if credential else "",
+            credential_status=credential.status if credential else "",
+            credential_created=credential.created_time if credential else "",
+            deleting=deleted.id if deleted else "",
+            deleting_created=deleted.created_time if deleted else "",
+            app=self._stored_app(end),
+            unproven=int(end.unproven),
+        )
+        # What is or may be stored has other secrets, and must not pass for these the next time.
+        other = end.status is Status.UNRESOLVED and not self._is_of_these_secrets()
+        if other or (credential and self._is_of_others(end.status, credential)):
+            shown = credential is not None and difference(credential) != "already-connected"
+            entry = entry._replace(fingerprint=OTHERS if shown else "")
+        self.context.journal.settle(self.timed(entry))
+        self.context.observer(RowFinished(self.row.number, end.status, end.code))
+
+    def _entry(self, status: Status | None) -> Entry:
+        """The next run counts from the latest POST how long Leaf may still be at work on it."""
+        row, intent = self.row, self.row.open_intent
+        posted = self.progress.posted or (intent.at if intent else None)
+        return Entry(
+            row=row.number,
+            status=status.value if status else None,
+            leaf_user_id=row.leaf_user_id,
+            fingerprint=row.fingerprint,
+            intended_at=to_text(posted),
+            started_at=self.started_at,
+            provider=row.provider,
+        )
+
+    def _is_of_these_secrets(self) -> bool:
+        """Return whether the POST that is still to be asked about was of the secrets that the row has now."""
+        earlier = self.row.open_intent
+        return earlier is None or earlier.same or self.progress.posted is not None
+
+    def _deleted(self, finish: Finish) -> Credential | None:
+        """Return the credentials that a DELETE of ours removed or may have removed."""
+        progress = self.progress
+        if progress.old and finish.credential and finish.credential.id == progress.old.id:
+            return None  # they are still there
+        under_way = self.on_the_wire and progress.action is Action.DELETE
+        return progress.old if under_way or progress.gone is not Gone.NO else None
+
+    def _stored_app(self, finish: Finish) -> int:
+        """Return the mark of the application that Leaf's credentials are known to be of; 0 if unknown."""
+        shown = finish.credential
+        ours = finish.status is not Status.EXISTING or (shown is not None and shown.app is Echo.SAME)
+        return self.row.app if ours else 0
+
+    def _is_of_others(self, status: Status, shown: Credential) -> bool:
+        """Return whether what Leaf holds has other secrets than the row, as far as is known."""
+        unclear = owner_of_shown(shown, self.progress) is Owner.UNCLEAR
+        unlike = shown.echo is not Echo.SAME or shown.app is Echo.DIFFERENT
+        return status is Status.EXISTING and unlike and not unclear
