@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import re
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from openpyxl.styles.numbers import is_date_format, is_timedelta_format
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
-
-_DIGITS = re.compile(r"-?\d{1,40}\Z")
 
 
 def cell_text(value: Any) -> tuple[str, bool]:
@@ -30,27 +25,3 @@ def cell_text(value: Any) -> tuple[str, bool]:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat(), True
     return str(value), True
-
-
-def number_text(stored: str | float, number_format: str = "General", *, mac_dates: bool = False) -> str:
-    """The text of a number or date cell: digits without an exponent, or a date in ISO 8601.
-
-    ``stored``: as the file holds it; ``mac_dates``: days are counted from 1904.
-    """
-    if isinstance(stored, str) and _DIGITS.match(stored) and not is_date_format(number_format):
-        return stored
-    value = float(stored)
-    if not value:
-        return "0"  # also as a date: a reference to an empty cell shows the day before the calendar
-    if is_date_format(number_format):
-        try:
-            date = from_excel(
-                value,
-                CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900,
-                timedelta=is_timedelta_format(number_format),
-            )
-        except (OverflowError, ValueError):
-            pass
-        else:
-            return str(date) if isinstance(date, datetime.timedelta) else cell_text(date)[0]
-    return cell_text(value)[0]

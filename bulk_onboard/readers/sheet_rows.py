@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from openpyxl.styles.numbers import is_date_format, is_timedelta_format
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
+
 from bulk_onboard.domain.chunk import CellKind
+from bulk_onboard.readers.cell_text import cell_text
 
 # The largest sheet of Excel and of LibreOffice's usual settings.
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
+_DIGITS = re.compile(r"-?\d{1,40}\Z")
 
 
 class DamagedWorkbook(Exception):  # noqa: N818  (it becomes an InputError that names the file)
@@ -20,13 +27,26 @@ class EncryptedWorkbook(Exception):  # noqa: N818
     """The workbook needs a password."""
 
 
+class Book(Protocol):
+    """An open workbook. ``sheets``: name -> whether it is visible, of the worksheets in their order."""
+
+    file_type: str
+    sheets: dict[str, bool]
+
+    def rows(self, sheet: str) -> Iterator[SheetRow]:
+        """Yield the rows of a sheet that have cells, from the top. Raises DamagedWorkbook and others."""
+
+    def close(self) -> None:
+        """Release the file."""
+
+
 @dataclass(slots=True)
 class SheetRow:
     """One row of a worksheet.
 
-    ``number``: as a spreadsheet shows it; ``texts``: from column A on; ``kinds``: by position, of cells
-    that are not text; ``hidden``: by a filter, a collapsed group or by hand; ``struck``: some of its text is
-    struck through; ``zeros``: how many of its ``filled`` cells are formulas with the result 0 or "".
+    ``number``: as a spreadsheet shows it; ``hidden``: by a filter, a collapsed group or by hand; ``struck``:
+    some of its text is struck through; ``texts``: from column A on; ``kinds``: by position, of cells that are
+    not text; ``zeros``: how many of its ``filled`` cells are formulas with the result 0 or "".
     """
 
     number: int
@@ -37,31 +57,31 @@ class SheetRow:
     filled: int = 0
     zeros: int = 0
 
+    def __post_init__(self) -> None:
+        """Raise DamagedWorkbook if no sheet has a row of this number."""
+        if not 0 < self.number <= LAST_ROW:
+            raise DamagedWorkbook(f"a row with the number {self.number}")
+
     def put(self, column: int, text: str, kind: CellKind = CellKind.TEXT, *, formula: bool = False) -> None:
-        """Set a cell that has a value, a formula or an error. ``column``: from 0.
+        """Set a cell; one without a value, a formula or an error is left out. ``column``: from 0.
 
         Raises DamagedWorkbook if no sheet has such a column.
         """
+        if not (text or kind or formula):
+            return
         if not 0 <= column < LAST_COLUMN:
             raise DamagedWorkbook(f"a cell in column {column + 1}")
-        missing = column - len(self.texts)
-        if missing < 0:
-            self.texts[column] = text
-        else:
-            self.texts += [""] * missing
-            self.texts.append(text)
+        self.texts += [""] * (column + 1 - len(self.texts))
+        self.texts[column] = text
         if kind:
             self.kinds[column] = kind
         self.filled += 1
-        if formula and (text == "0" if kind else not text):
-            self.zeros += 1
+        self.zeros += formula and (text == "0" if kind else not text)
 
     @property
     def blank(self) -> bool:
         """Whether no cell has a value, a formula or an error. Spaces alone are not a value."""
-        return not self.filled or not (
-            self.kinds or self.zeros or any(text and not text.isspace() for text in self.texts)
-        )
+        return not (self.kinds or self.zeros or any(text and not text.isspace() for text in self.texts))
 
     @property
     def formula_zeros(self) -> bool:
@@ -69,17 +89,22 @@ class SheetRow:
         return 0 < self.filled == self.zeros
 
 
-class Book(Protocol):
-    """An open workbook."""
+def number_text(stored: str | float, number_format: str = "General", *, mac_dates: bool = False) -> str:
+    """Return the text of a number or date cell: digits without an exponent, or a date in ISO 8601.
 
-    file_type: str
-
-    @property
-    def sheets(self) -> Sequence[tuple[str, bool]]:
-        """The names of the worksheets in their order, and whether each is visible."""
-
-    def rows(self, sheet: str) -> Iterator[SheetRow]:
-        """The rows of a sheet that have cells, from the top."""
-
-    def close(self) -> None:
-        """Release the file."""
+    ``stored``: as the file holds it; ``mac_dates``: days are counted from 1904.
+    """
+    is_date = is_date_format(number_format)
+    if isinstance(stored, str) and not is_date and _DIGITS.match(stored):
+        return stored
+    value = float(stored)
+    if not value:
+        return "0"  # also as a date: a reference to an empty cell shows the day before the calendar
+    if is_date:
+        epoch = CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900
+        try:
+            date = from_excel(value, epoch, timedelta=is_timedelta_format(number_format))
+        except (OverflowError, ValueError):
+            return cell_text(value)[0]
+        return str(date) if isinstance(date, datetime.timedelta) else cell_text(date)[0]
+    return cell_text(value)[0]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Self
+from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
 
 import numpy as np
 
@@ -45,6 +47,7 @@ _MOST_NOTES = 20
 _FAULTS = (
     *UNZIP_FAULTS,
     DamagedWorkbook,
+    ParseError,
     LookupError,
     AttributeError,
     TypeError,
@@ -204,6 +207,8 @@ def _named_errors(name: str) -> Iterator[None]:
         raise InputError(f"{name} is encrypted; save the workbook without a password") from None
     except _FAULTS as error:
         text = " ".join(str(error).split())[:120] if isinstance(error, DamagedWorkbook) else ""
+        if isinstance(error, ParseError):
+            text = f"XML: {expat.ErrorString(error.code)}, line {error.position[0]}"
         raise InputError(
             f"{name} is damaged or cut off: it cannot be read as a workbook"
             f"{f' ({text})' if text else ''}; open it in a spreadsheet program and save it again"
@@ -218,9 +223,9 @@ def _choose(name: str, book: Book, options: ReadOptions) -> tuple[list[str], lis
 
     Raises InputError if it is not certain which to read.
     """
-    wanted, visible = wanted_names(options.mapped), [sheet for sheet, shown in book.sheets if shown]
+    wanted, visible = wanted_names(options.mapped), [sheet for sheet, shown in book.sheets.items() if shown]
     named = [_find(name, book, sheet) for sheet in options.sheets if sheet != _ALL]
-    tops = {sheet: top for sheet, _ in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
+    tops = {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
     with_growers = [sheet for sheet, top in tops.items() if _has_growers(top, wanted)]
     if named and _ALL not in options.sheets:
         chosen = named
@@ -262,13 +267,13 @@ def _candidates(
 
 def _find(name: str, book: Book, asked: str) -> str:
     """The sheet of this name; case and spaces around it do not matter if that is unambiguous."""
-    names = [sheet for sheet, _ in book.sheets]
+    names = list(book.sheets)
     folded = [sheet for sheet in names if sheet.strip().casefold() == asked.strip().casefold()]
     if asked in names:
         return asked
     if len(folded) == 1:
         return folded[0]
-    visible = [sheet for sheet, shown in book.sheets if shown]
+    visible = [sheet for sheet, shown in book.sheets.items() if shown]
     raise InputError(f"{name} has no sheet {asked!r}; it has {_listed(visible) or 'none'}")
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import xlrd
 
 from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.cell_text import number_text
-from bulk_onboard.readers.sheet_rows import DamagedWorkbook, EncryptedWorkbook, SheetRow
+from bulk_onboard.readers.sheet_rows import DamagedWorkbook, EncryptedWorkbook, SheetRow, number_text
 
 
 class Xls:
@@ -23,49 +22,40 @@ class Xls:
         try:
             # The formatting has hidden rows and fonts. Ragged rows: a stray cell does not widen all rows.
             self._book: Any = xlrd.open_workbook(
-                file_contents=content,
-                formatting_info=True,
-                ragged_rows=True,
-                logfile=io.StringIO(),
+                file_contents=content, formatting_info=True, ragged_rows=True, logfile=io.StringIO()
             )
         # xlrd fails in many ways on what is damaged, with an error of its own or any other.
         except Exception as error:
             if "encrypted" in str(error).lower():
                 raise EncryptedWorkbook from None
             raise DamagedWorkbook from None
-        self.sheets: Sequence[tuple[str, bool]] = [
-            (sheet.name, sheet.visibility == 0) for sheet in self._book.sheets()
-        ]
+        self.close = self._book.release_resources
+        self.sheets = {sheet.name: sheet.visibility == 0 for sheet in self._book.sheets()}
 
     def rows(self, sheet: str) -> Iterator[SheetRow]:
-        """The rows of a sheet that have cells, from the top. Raises DamagedWorkbook."""
+        """Yield the rows of a sheet that have cells, from the top."""
         table = self._book.sheet_by_name(sheet)
         for index in range(table.nrows):
             info = table.rowinfo_map.get(index)
-            hidden = info is not None and bool(info.hidden or info.height == 0)
-            row = SheetRow(index + 1, hidden)
-            cells = zip(table.row_types(index), table.row_values(index), strict=True)
-            for column, (kind, value) in enumerate(cells):
-                if kind not in {xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK}:
-                    self._put(row, column, kind, value, table.cell_xf_index(index, column))
+            row = SheetRow(index + 1, hidden=info is not None and bool(info.hidden or info.height == 0))
+            for column, cell in enumerate(table.row(index)):
+                if cell.ctype not in {xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK}:
+                    self._put(row, column, cell)
             yield row
 
-    def close(self) -> None:
-        """Release the workbook."""
-        self._book.release_resources()
-
-    def _put(self, row: SheetRow, column: int, kind: int, value: Any, style: int) -> None:
-        look = self._book.xf_list[style]
+    def _put(self, row: SheetRow, column: int, cell: Any) -> None:
+        """Add one cell to its row."""
+        look = self._book.xf_list[cell.xf_index]
         row.struck = row.struck or bool(self._book.font_list[look.font_index].struck_out)
-        if kind == xlrd.XL_CELL_TEXT:
+        if cell.ctype == xlrd.XL_CELL_TEXT:
             # xlrd gives an empty text for a formula only: one with an empty result, or without any (xlwt).
-            row.put(column, value, CellKind.TEXT if value else CellKind.FORMULA)
-        elif kind == xlrd.XL_CELL_ERROR:
-            row.put(column, xlrd.error_text_from_code.get(value, "#ERROR!"), CellKind.ERROR)
-        elif kind == xlrd.XL_CELL_BOOLEAN:
-            row.put(column, "TRUE" if value else "FALSE", CellKind.VALUE)
+            row.put(column, cell.value, CellKind.TEXT if cell.value else CellKind.FORMULA)
+        elif cell.ctype == xlrd.XL_CELL_ERROR:
+            row.put(column, xlrd.error_text_from_code.get(cell.value, "#ERROR!"), CellKind.ERROR)
+        elif cell.ctype == xlrd.XL_CELL_BOOLEAN:
+            row.put(column, "TRUE" if cell.value else "FALSE", CellKind.VALUE)
         else:
             number_format = self._book.format_map[look.format_key].format_str
-            text = number_text(value, number_format, mac_dates=bool(self._book.datemode))
-            # xlrd does not tell formulas from numbers. No grower has the number 0 in every cell.
+            text = number_text(cell.value, number_format, mac_dates=bool(self._book.datemode))
+            # xlrd does not distinguish formulas from numbers. No grower has the number 0 in every cell.
             row.put(column, text, CellKind.VALUE, formula=text == "0")

@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from xlrd.biffh import error_text_from_code
 
 from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.cell_text import number_text
-from bulk_onboard.readers.sheet_rows import LAST_ROW, DamagedWorkbook, SheetRow
-from bulk_onboard.readers.xlsx import Package
+from bulk_onboard.readers.office_xml import Package
+from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_text
 
-_ROW_HEADER, _BLANK, _SST_ITEM, _FONT, _FORMAT, _XF = 0, 1, 19, 43, 44, 47
+_ROW_HEADER, _SST_ITEM, _FONT, _FORMAT, _XF = 0, 19, 43, 44, 47
 _SHEET_DATA_END, _WORKBOOK_PROPERTIES, _SHEET, _CELL_XFS, _CELL_XFS_END = 146, 153, 156, 617, 618
-_RK, _ERROR, _BOOL, _REAL, _TEXT, _SHARED, _RICH = range(2, 9)
+_BLANK, _RK, _ERROR, _BOOL, _REAL, _TEXT, _SHARED, _RICH_TEXT = *range(1, 8), 62
 # The same for formulas, whose results these are.
 _FORMULAS = {8: _TEXT, 9: _REAL, 10: _BOOL, 11: _ERROR}
-# Cells that do not name their column: they stand beside the one before.
+# Cells that do not name their column: they follow the one before.
 _SHORT = {12: _BLANK, 13: _RK, 14: _ERROR, 15: _BOOL, 16: _REAL, 17: _TEXT, 18: _SHARED}
-_RICH_TEXT = 62
-_GETTING_DATA = 0x2B
+_CELLS = {*range(1, 19), _RICH_TEXT}
+_ERRORS = {**error_text_from_code, 0x2B: "#GETTING_DATA"}
 _HIDDEN_ROW, _STRIKEOUT, _DATES_1904 = 0x10, 0x08, 0x01
 
 
@@ -35,77 +34,65 @@ class Xlsb:
     file_type = "binary Excel workbook (.xlsb)"
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
-        """Raises DamagedWorkbook."""
-        self._archive, self._package = archive, Package(archive)
+        """Raises DamagedWorkbook and others (see `workbook`)."""
+        self._package = Package(archive)
+        self.close = self._package.close
         related = self._package.related("xl/workbook.bin")
         parts = dict(related.values())
-        listed: list[tuple[str, bool, str]] = []
+        self.sheets: dict[str, bool] = {}
+        self._targets: dict[str, str] = {}
         self._mac_dates = False
         for record, data in self._records("xl/workbook.bin"):
             if record == _SHEET:
-                (state,) = struct.unpack_from("<I", data)
                 link, end = _text(data, 8)
-                listed.append((_text(data, end)[0], state == 0, link))
+                name, (kind, target) = _text(data, end)[0], related.get(link, ("", ""))
+                if kind == "worksheet":
+                    self.sheets[name], self._targets[name] = data[:4] == bytes(4), target
             elif record == _WORKBOOK_PROPERTIES:
                 self._mac_dates = bool(data[0] & _DATES_1904)
-        tables = [(name, visible, *related[link]) for name, visible, link in listed if link in related]
-        self.sheets: Sequence[tuple[str, bool]] = [
-            (name, visible) for name, visible, kind, _ in tables if kind == "worksheet"
-        ]
-        self._targets = {name: target for name, _, kind, target in tables if kind == "worksheet"}
-        self._shared = [
-            _text(data, 1)[0]
-            for record, data in self._records(parts.get("sharedStrings", ""))
-            if record == _SST_ITEM
-        ]
+        strings = self._records(parts.get("sharedStrings", ""))
+        self._shared = [_text(data, 1)[0] for record, data in strings if record == _SST_ITEM]
         self._styles = self._cell_styles(parts.get("styles", ""))
 
     def rows(self, sheet: str) -> Iterator[SheetRow]:
-        """The rows of a sheet that have cells, from the top. Raises DamagedWorkbook."""
+        """Yield the rows of a sheet that have cells, from the top."""
         row, column = None, -1
         for record, data in self._records(self._targets[sheet]):
             if record == _ROW_HEADER:
                 if row is not None:
                     yield row
                 (number,) = struct.unpack_from("<I", data)
-                if number >= LAST_ROW:
-                    raise DamagedWorkbook(f"a row with the number {number + 1}")
                 row, column = SheetRow(number + 1, hidden=bool(data[11] & _HIDDEN_ROW)), -1
             elif record == _SHEET_DATA_END:
                 break
-            elif row is not None and (record <= max(_SHORT) or record == _RICH_TEXT):
+            elif row is not None and record in _CELLS:
                 column = column + 1 if record in _SHORT else struct.unpack_from("<I", data)[0]
-                self._put(row, column, record, data[0 if record in _SHORT else 4 :])
+                self._put(row, column, record, data if record in _SHORT else data[4:])
         if row is not None:
             yield row
 
-    def close(self) -> None:
-        """Release the archive."""
-        self._archive.close()
-
     def _put(self, row: SheetRow, column: int, record: int, data: bytes) -> None:
-        """One cell. ``data``: its style (24 bits), some flags, and the value."""
+        """Add one cell to its row. ``data``: its style (24 bits), some flags, and the value."""
         style = int.from_bytes(data[:3], "little")
         number_format, struck = self._styles[style] if style < len(self._styles) else ("General", False)
         kind = _SHORT.get(record, _FORMULAS.get(record, record))
         if kind == _BLANK:
             return
-        if record == _RICH_TEXT:
-            text, cell = _text(data, 5)[0], CellKind.TEXT
-        elif kind == _TEXT:
-            text, cell = _text(data, 4)[0], CellKind.TEXT
-        elif kind == _SHARED:
-            text, cell = self._shared_string(struct.unpack_from("<I", data, 4)[0]), CellKind.TEXT
-        elif kind == _ERROR:
-            text, cell = _error(data[4]), CellKind.ERROR
-        elif kind == _BOOL:
-            text, cell = ("TRUE" if data[4] else "FALSE"), CellKind.VALUE
-        else:
-            value = _rk(data[4:8]) if kind == _RK else struct.unpack_from("<d", data, 4)[0]
-            text, cell = number_text(value, number_format, mac_dates=self._mac_dates), CellKind.VALUE
+        text, cell = self._content(kind, data, number_format)
+        row.put(column, text, cell, formula=record in _FORMULAS)
         row.struck = row.struck or struck
-        if text or record in _FORMULAS:
-            row.put(column, text, cell, formula=record in _FORMULAS)
+
+    def _content(self, kind: int, data: bytes, number_format: str) -> tuple[str, CellKind]:
+        if kind in {_TEXT, _RICH_TEXT}:
+            return _text(data, 4 if kind == _TEXT else 5)[0], CellKind.TEXT
+        if kind == _SHARED:
+            return self._shared_string(struct.unpack_from("<I", data, 4)[0]), CellKind.TEXT
+        if kind == _ERROR:
+            return _ERRORS.get(data[4], "#ERROR!"), CellKind.ERROR
+        if kind == _BOOL:
+            return ("TRUE" if data[4] else "FALSE"), CellKind.VALUE
+        value = _rk(data[4:8]) if kind == _RK else struct.unpack_from("<d", data, 4)[0]
+        return number_text(value, number_format, mac_dates=self._mac_dates), CellKind.VALUE
 
     def _shared_string(self, number: int) -> str:
         if number >= len(self._shared):
@@ -113,7 +100,7 @@ class Xlsb:
         return self._shared[number]
 
     def _cell_styles(self, part: str) -> list[tuple[str, bool]]:
-        """By style number: the number format, and whether the font is struck through."""
+        """Return by style number the number format, and whether the font is struck through."""
         formats, fonts, styles, inside = dict(BUILTIN_FORMATS), [], [], False
         for record, data in self._records(part):
             if record == _FORMAT:
@@ -129,7 +116,7 @@ class Xlsb:
         return styles
 
     def _records(self, part: str) -> Iterator[tuple[int, bytes]]:
-        """The records of a part, which need not exist: number and content."""
+        """Yield number and content of the records of a part, which need not exist."""
         if part not in self._package:
             return
         with self._package.open(part) as stream:
@@ -145,18 +132,17 @@ class Xlsb:
 
 
 def _variable(content: bytes, at: int, most: int) -> tuple[int, int]:
-    """A number in bytes of seven bits, the lowest first; and where it ends."""
+    """Return a number in bytes of seven bits, the lowest first; and where it ends."""
     number = 0
     for i in range(most):
-        byte = content[at + i]
-        number |= (byte & 0x7F) << 7 * i
-        if not byte & 0x80:
+        number |= (content[at + i] & 0x7F) << 7 * i
+        if not content[at + i] & 0x80:
             return number, at + i + 1
     return number, at + most
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    """An XLWideString; and where it ends. The length of a missing one is 0xFFFFFFFF."""
+    """Return an XLWideString; and where it ends. The length of a missing one is 0xFFFFFFFF."""
     (length,) = struct.unpack_from("<I", data, at)
     if length == 0xFFFFFFFF:
         return "", at + 4
@@ -167,12 +153,8 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _rk(data: bytes) -> float:
-    """An RkNumber: 30 bits of an integer or of a double, perhaps to be divided by a hundred."""
+    """Return an RkNumber: 30 bits of an integer or of a double, perhaps to be divided by a hundred."""
     (bits,) = struct.unpack("<i", data)
     rest = struct.pack("<xxxxi", bits & ~3)
     value = float(bits >> 2) if bits & 2 else float(struct.unpack("<d", rest)[0])
     return value / 100 if bits & 1 else value
-
-
-def _error(code: int) -> str:
-    return "#GETTING_DATA" if code == _GETTING_DATA else error_text_from_code.get(code, "#ERROR!")
