@@ -1,8 +1,9 @@
 -- Rows that repeat or contradict other rows of the same provider: row, status, code, message.
 -- The gravest finding of a row counts: conflicting-rows, then shared-token, then duplicate.
+-- All rows that passed the check are considered, also those that have another status by now.
 WITH valid AS (
     SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content
-    FROM rows WHERE status = '' AND id IS NOT NULL
+    FROM rows WHERE fingerprint IS NOT NULL AND id IS NOT NULL
 ),
 -- Almost every grower and every token occurs once, so the details are computed for the others only.
 repeated_growers AS MATERIALIZED (
@@ -36,11 +37,7 @@ gravest AS (
     FROM found QUALIFY row_number() OVER (PARTITION BY row ORDER BY rank) = 1
 ),
 named AS (
-    SELECT row, status, code, first_rows,
-        CASE WHEN number = 2 THEN 'row ' ELSE 'rows ' END || array_to_string(others, ', ')
-            || CASE WHEN number - 1 > len(others) THEN ' and ' || (number - 1 - len(others)) || ' more' ELSE '' END
-            AS others
-    FROM gravest
+    SELECT row, status, code, first_rows, name_rows(others, number - 1) AS others FROM gravest
 )
 SELECT row, status, code, CASE code
     WHEN 'conflicting-rows' THEN 'the same grower has different credentials in ' || others

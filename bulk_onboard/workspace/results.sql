@@ -25,7 +25,7 @@ coded AS (
 )
 SELECT
     coded.row AS row,
-    coalesce(coded.id::VARCHAR, coded.leaf_user_id) AS "leafUserId",
+    CASE WHEN coded.unresolved THEN '' ELSE coalesce(coded.id::VARCHAR, coded.leaf_user_id) END AS "leafUserId",
     coded.provider AS provider,
     final_status AS status,
     coalesce(entry_health, coded.health) AS health,

@@ -3,10 +3,14 @@
 -- id: the grower's UUID, NULL if the row has none; leaf_user_id: what may be shown of the cell then.
 -- fingerprint: of the grower's secrets; content: of every provider field, NULL where that is the same thing;
 -- app: of the application's fields. health_checked_at: when the health of a known grower was checked.
+-- fingerprint is NULL exactly for the rows in which the check found a problem.
+-- unresolved: the row has no leafUserId but an externalId or an email, and its Leaf user is not known yet;
+-- id is then a stand-in that is the same for all rows of the grower, and must never be sent.
 CREATE TABLE rows (
     row BIGINT NOT NULL,
     provider VARCHAR NOT NULL,
     id UUID,
+    unresolved BOOLEAN NOT NULL DEFAULT FALSE,
     leaf_user_id VARCHAR NOT NULL DEFAULT '',
     fingerprint BLOB,
     content BLOB,
@@ -31,3 +35,14 @@ CREATE TABLE known (
     health_checked_at VARCHAR NOT NULL,
     credential_id VARCHAR NOT NULL
 );
+
+-- Keyed fingerprints of the externalId and the email of each row, NULL for none. Only of files with such columns.
+CREATE TABLE user_keys (row BIGINT NOT NULL, external BLOB, email BLOB);
+
+-- The Leaf users that the ledger knows by such a fingerprint.
+CREATE TABLE known_users (key BLOB NOT NULL, id UUID NOT NULL);
+
+-- "row 3", "rows 3, 4" or "rows 3, 4 and 7 more": the listed rows, of a total.
+CREATE MACRO name_rows(listed, total) AS
+    CASE WHEN total = 1 THEN 'row ' ELSE 'rows ' END || array_to_string(listed, ', ')
+    || CASE WHEN total > len(listed) THEN ' and ' || (total - len(listed)) || ' more' ELSE '' END;

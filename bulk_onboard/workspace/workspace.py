@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
+from uuid import UUID
 
 import duckdb
 import numpy as np
@@ -78,10 +79,13 @@ class Workspace:
     # --- deciding -------------------------------------------------------------------------------------
 
     def mark_repeats(self, *, allow_shared_tokens: bool) -> None:
-        """Give duplicates, conflicting rows and shared tokens their status, code and message."""
+        """Give duplicates, conflicting rows and shared tokens that are to do their status, code and message.
+
+        It is repeated when ids become known: then some rows turn out to be of the same grower.
+        """
         self._db.execute(
             "UPDATE rows SET status = r.status, code = r.code, message = r.message"  # noqa: S608
-            f" FROM ({sql('repeats')}) AS r WHERE rows.row = r.row",
+            f" FROM ({sql('repeats')}) AS r WHERE rows.row = r.row AND rows.status = ''",
             {"allow_shared_tokens": allow_shared_tokens},
         )
 
@@ -101,6 +105,48 @@ class Workspace:
         """Return the numbers of the rows that are to do, ascending (int64)."""
         found = self._db.execute("SELECT row FROM rows WHERE status = '' ORDER BY row").fetchnumpy()
         return np.asarray(found["row"], np.int64)
+
+    # --- rows without a leafUserId --------------------------------------------------------------------
+
+    def resolve_users(self) -> None:
+        """Give unresolved rows whose Leaf user is in ``known_users`` its id: by externalId, else by email."""
+        self._db.execute(
+            "UPDATE rows SET id = known_users.id, unresolved = FALSE FROM user_keys"
+            " JOIN known_users ON known_users.key = coalesce(user_keys.external, user_keys.email)"
+            " WHERE rows.unresolved AND rows.row = user_keys.row"
+        )
+
+    def mark_user_conflicts(self) -> None:
+        """Mark unresolved rows that contradict other rows about their Leaf user as invalid.
+
+        Call it once, after `resolve_users` and before `mark_repeats`.
+        """
+        self._db.execute(
+            "UPDATE rows SET status = 'invalid', code = 'conflicting-users', message = r.message"  # noqa: S608
+            f" FROM ({sql('user_conflicts')}) AS r WHERE rows.row = r.row"
+        )
+
+    def unresolved_growers(self) -> dict[UUID, tuple[int, ...]]:
+        """Return the stand-ins of the unresolved rows that are to do, with the rows of each, ascending."""
+        return {
+            stand_in: tuple(rows)
+            for stand_in, rows in self.query(
+                "SELECT id, list(row ORDER BY row) FROM rows WHERE unresolved AND status = '' GROUP BY id"
+            )
+        }
+
+    def set_user_ids(self, ids: Mapping[UUID, str]) -> None:
+        """Give all rows with these stand-ins the ids of their Leaf users."""
+        columns = {
+            "stand_in": pa.array(map(str, ids), pa.string()),
+            "id": pa.array(ids.values(), pa.string()),
+        }
+        self._db.register("user_ids", pa.table(columns))
+        self._db.execute(
+            "UPDATE rows SET id = user_ids.id::UUID, unresolved = FALSE FROM user_ids"
+            " WHERE rows.unresolved AND rows.fingerprint IS NOT NULL AND rows.id = user_ids.stand_in::UUID"
+        )
+        self._db.unregister("user_ids")
 
     # --- what the ledger stores of the input -----------------------------------------------------------
 

@@ -1,0 +1,32 @@
+-- Rows without a leafUserId that contradict other rows about their Leaf user: row, message.
+-- One externalId goes with one email and the other way round, and the key of a row with a leafUserId is not the key
+-- of an unresolved one. Anything else would be a guess, which makes two users of one grower or one of two.
+-- A blank email contradicts nothing; a blank externalId contradicts a filled one.
+WITH keys AS (
+    SELECT row, unresolved, external, email FROM rows JOIN user_keys USING (row)
+    WHERE NOT unresolved OR fingerprint IS NOT NULL  -- an unresolved row that failed the check does not count
+),
+keyed AS (
+    SELECT row, unresolved, 'externalId' AS kind, 'email' AS other_kind, external AS key, email AS other
+    FROM keys WHERE external IS NOT NULL
+    UNION ALL
+    SELECT row, unresolved, 'email', 'externalId', email, coalesce(external, ''::BLOB)
+    FROM keys WHERE email IS NOT NULL
+),
+-- Almost every key occurs once, so the details are computed for the others only.
+repeated AS MATERIALIZED (
+    SELECT kind, key FROM keyed GROUP BY kind, key HAVING count(*) > 1 AND bool_or(unresolved)
+),
+groups AS (
+    SELECT kind, key, min(row, 6) AS first_rows, count(*) AS number,
+        min(row, 5) FILTER (NOT unresolved) AS identified_rows, count(*) FILTER (NOT unresolved) AS identified
+    FROM keyed JOIN repeated USING (kind, key) GROUP BY kind, key
+    HAVING identified > 0 OR count(DISTINCT other) > 1
+)
+SELECT row, 'the same ' || kind || CASE
+    WHEN identified > 0 THEN ' comes with a leafUserId in ' || name_rows(identified_rows, identified)
+    ELSE ' has another ' || other_kind || ' in '
+        || name_rows(list_filter(first_rows, lambda other: other != row)[:5], number - 1) END AS message
+FROM keyed JOIN groups USING (kind, key)
+WHERE unresolved
+QUALIFY row_number() OVER (PARTITION BY row ORDER BY kind) = 1
