@@ -14,12 +14,12 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Keys, compare
-from bulk_onboard.engine.enrol import Enrolling
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Directory, Journal, Register
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Memory, Survey, by_scope, entries_of, open_intents, stored_before
+from bulk_onboard.engine.user_row import Enrolling
 from bulk_onboard.facts import Observer, PhaseStarted
 from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from bulk_onboard import enrol
 from bulk_onboard.engine.ports import Directory, Journal, Register
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.enrol import WOULD_CREATE, Act, Ended, Known, Onward, Turn
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, RowFinished, Trouble, UserKnown
 from bulk_onboard.model import Answer, Status, Transient
 from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict, Newcomer, Origin
+from bulk_onboard.policy import users
 from bulk_onboard.policy.retry import Moment, Policy
+from bulk_onboard.policy.users import WOULD_CREATE, Act, Ended, Known, Onward, Turn
 from bulk_onboard.stamp import to_text, utc_now
 
 Seen = Answer[LookVerdict] | Answer[EnrolVerdict]
@@ -62,7 +62,7 @@ class _Life:
         self._attempts = 0
         self._started_at = to_text(shared.now())
         self._last: Seen | None = None
-        self._way = enrol.begin(newcomer, shared.policy)
+        self._way = users.begin(newcomer, shared.policy)
 
     async def live(self) -> None:
         """Until the user is known or there is an outcome, also when interrupted."""
@@ -77,7 +77,7 @@ class _Life:
             raise
         except asyncio.CancelledError:
             if self._last or self._on_the_wire:
-                self._settle(enrol.interrupted(self._way, on_the_wire=self._on_the_wire))
+                self._settle(users.interrupted(self._way, on_the_wire=self._on_the_wire))
             raise
         if end:
             self._settle(end)
@@ -100,7 +100,7 @@ class _Life:
                 return turn
             self._way = turn.way
             if not await self._shared.stop.pause(turn.after):
-                return enrol.interrupted(turn.way, on_the_wire=False)
+                return users.interrupted(turn.way, on_the_wire=False)
 
     async def _turn(self, began: float) -> Turn:
         if self._way.act is Act.POST and self._shared.register is None:
@@ -110,7 +110,7 @@ class _Life:
             told = answer.verdict.message or answer.verdict.code
             self._shared.observer(Trouble(f"Leaf cannot be reached: {told}"))
         moment = Moment(asyncio.get_running_loop().time() - began, self._shared.draw())
-        return enrol.decide(self._way, answer.verdict, self._newcomer, self._shared.policy, moment)
+        return users.decide(self._way, answer.verdict, self._newcomer, self._shared.policy, moment)
 
     async def _act(self) -> Seen:
         directory, way = self._shared.directory, self._way
@@ -122,7 +122,7 @@ class _Life:
                 assert self._shared.register is not None  # noqa: S101  (a dry run does not come here)
                 intended = Enrolment(self._newcomer.keys, intended_at=to_text(self._shared.now()))
                 await self._shared.register.intend(intended)
-                self._way = enrol.posting(way)
+                self._way = users.posting(way)
                 self._attempts += 1
                 answer = await directory.enrol(self._newcomer.told, self._goes_out)
                 self._on_the_wire = False

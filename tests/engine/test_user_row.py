@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import now, warp
 
-from bulk_onboard.engine.enrol import Enrolling
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.user_row import Enrolling
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import Fact, UserKnown
 from bulk_onboard.model import Ambiguous, Answer, Refused, Status, Throttled, Transient

@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.enrol import (
+from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
+from bulk_onboard.newcomers import (
+    By,
+    Enrolled,
+    EnrolVerdict,
+    LookVerdict,
+    Match,
+    Newcomer,
+    Origin,
+    SeenUser,
+    Taken,
+)
+from bulk_onboard.policy.retry import Moment, Policy
+from bulk_onboard.policy.users import (
     LAST,
     LOOKS,
     MOST_PAGES,
@@ -26,19 +39,6 @@ from bulk_onboard.enrol import (
     interrupted,
     posting,
 )
-from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
-from bulk_onboard.newcomers import (
-    By,
-    Enrolled,
-    EnrolVerdict,
-    LookVerdict,
-    Match,
-    Newcomer,
-    Origin,
-    SeenUser,
-    Taken,
-)
-from bulk_onboard.policy.retry import Moment, Policy
 
 POLICY = Policy()
 TOLD = {"externalId": "G-1", "email": "ada@example.com", "name": "Ada"}
