@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,18 +12,17 @@ import pandas as pd
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Keys, compare
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Directory, Journal, Register
+from bulk_onboard.engine.ports import Directory, Register
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Memory, Survey, by_scope, entries_of, open_intents, stored_before
-from bulk_onboard.engine.user_row import Enrolling
-from bulk_onboard.facts import Observer, PhaseStarted
+from bulk_onboard.engine.user_row import UserCreation
+from bulk_onboard.facts import PhaseStarted
 from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Intent, Recorded
 from bulk_onboard.plan import print_words
-from bulk_onboard.policy.retry import Policy
 from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import PROVIDER
 
@@ -56,11 +53,7 @@ class Meeting:
     reception: Reception
     run_no: int
     memory: Memory
-    journal: Journal
-    policy: Policy
-    stop: StopSignal
-    observer: Observer
-    in_flight: int
+    context: RowContext
     starts: int
 
     async def enrolled(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
@@ -68,30 +61,18 @@ class Meeting:
         wanted = both(found.unnamed, rows)
         if not len(wanted):
             return found
-        self.observer(PhaseStarted("users", len(wanted)))
+        self.context.observer(PhaseStarted("users", len(wanted)))
         work = self._work()
         newcomers = scan.newcomers(wanted, found.wanted, self.reception.open_keys)
-        await work_through(newcomers, work.enrol, self.stop, starts=self.starts, in_hand=IN_HAND)
+        await work_through(newcomers, work.resolve, self.context.stop, starts=self.starts, in_hand=IN_HAND)
         if self.reception.register:
             await self.reception.register.flush()
-        await self.journal.flush()
+        await self.context.journal.flush()
         left = replace(found, to_create=found.to_create + len(work.to_create))
         return await in_thread(partial(self._renewed, scan, left, work.learned, work.ended))
 
-    def _work(self) -> Enrolling:
-        return Enrolling(
-            directory=self.reception.directory,
-            register=self.reception.register,
-            journal=self.journal,
-            policy=self.policy,
-            stop=self.stop,
-            observer=self.observer,
-            slots=asyncio.Semaphore(self.in_flight),
-            draw=random.random,
-            learned={},
-            ended=set(),
-            to_create=[],
-        )
+    def _work(self) -> UserCreation:
+        return UserCreation(self.context, self.reception.directory, self.reception.register, {}, set(), [])
 
     def _renewed(
         self, scan: Scan, found: Survey, learned: Mapping[int, str], ended: Collection[int]
@@ -145,7 +126,7 @@ class Meeting:
             part = table.iloc[lines].reset_index(drop=True)
             ids, prints = words(part["leafUserId"].tolist()), print_words(part["fingerprint"].tolist())
             keys = Keys(ids, prints, part["app"].to_numpy(np.int64).view(np.uint64))
-            compared = compare(part, keys, growers[name], self.policy.if_exists)
+            compared = compare(part, keys, growers[name], self.context.policy.if_exists)
             for column in _COMPARED:
                 table = _put(table, column, lines, compared.table[column].tolist())
             open_lines.append(lines[compared.open_lines])
@@ -159,7 +140,7 @@ class Meeting:
 
     def _stored(self, lines: pd.DataFrame) -> dict[int, Recorded]:
         found: dict[int, Recorded] = {}
-        if self.policy.if_exists is IfExists.REPLACE:
+        if self.context.policy.if_exists is IfExists.REPLACE:
             for scope, each in by_scope(lines, self.reception.scope, self.reception.scopes):
                 found.update(stored_before(self.memory, scope, each))
         return found

@@ -118,11 +118,7 @@ class Phases:
             reception=self.reception,
             run_no=self.run_no,
             memory=self.memory,
-            journal=self.context.journal,
-            policy=self.context.policy,
-            stop=self.context.stop,
-            observer=self.context.observer,
-            in_flight=self.in_flight,
+            context=self.context,
             starts=self._starts(),
         )
         return await meeting.enrolled(scan, found, rows)

@@ -1,9 +1,9 @@
-"""How a newcomer gets a Leaf user, as one pure function: what to do next, given Leaf's latest answer.
+"""Decide how a grower without a leafUserId gets a Leaf user: the next step, given Leaf's latest answer. Pure.
 
-The same rule as for credentials: a POST whose outcome is unknown is never repeated before Leaf has been
-asked. Here it is asked by a list, which may show a new user late. So after a POST without a readable answer
-absence is believed only when it was seen several times, the last time long after Leaf can have been at work.
-What is not clear (two users that match, one whose email belongs to somebody else) is nobody's to guess.
+The same rule as for credentials: a POST with an unknown outcome is never repeated before Leaf has been asked.
+Here Leaf is asked for a list, which may show a new user late. So after a POST without a readable answer,
+absence is believed only when it was seen several times, the last time when Leaf can no longer be at work.
+What is not clear (two users that match, an email that another user has) is left to a person.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from bulk_onboard.newcomers import (
     Taken,
     same_email,
 )
-from bulk_onboard.policy.retry import Moment, Policy
+from bulk_onboard.policy.retry import Moment, Next, Policy
 
 WOULD_CREATE = "user-would-be-created"
 SEVERAL, OTHER, SIMILAR = "several-users", "other-user", "similar-user"
 UNFILTERED = "users-not-filtered"
 # How often absence has to be seen after a POST without an answer.
 LOOKS = 4
-# More pages than this are not read for one newcomer.
+# The number of pages read for one look-up.
 MOST_PAGES = 10
-# A page with fewer users than this is the last one, also where the total is not told: no server caps pages
+# A page with fewer users than this is the last one, even if the total is not shown: no server caps pages
 # lower, and one that ignores `size` shows 20.
 LAST = 20
 
 
-class Act(Enum):
-    """What is done next for a newcomer."""
+class UserAction(Enum):
+    """What is done next for a grower."""
 
     LOOK = auto()
     POST = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How far a newcomer is. Times in seconds since its first request.
+class UserProgress:
+    """How far a grower is. Times in seconds since its first request.
 
     ``look``: what is looked up next, by its place in `Newcomer.looks`, and ``page``: which page of it.
     ``seen``: users that matched on earlier pages, ``similar``: one differed in case only, ``entries``: users
-    on these pages. ``suspect``: a POST may have created the user, and nothing has said yes or no since;
-    ``settles_at``: until when Leaf may still be at work on it. ``claimed``: Leaf refused a POST, for there is
-    such a user. ``looks``: how often absence was seen since.
+    on these pages. ``suspect``: a POST may have created the user, and no answer has said yes or no since;
+    ``settles_at``: until when Leaf may still be at work on it. ``claimed``: Leaf refused a POST because
+    it has such a user. ``looks``: how often absence was seen since.
     """
 
-    act: Act
+    action: UserAction
     look: int = 0
     page: int = 0
     seen: frozenset[SeenUser] = frozenset()
@@ -71,23 +71,10 @@ class Way:
     throttles: int = 0
     posts: int = 0
 
-    @property
-    def unsure(self) -> bool:
-        """Whether a POST is out there whose fate nobody knows."""
-        return self.suspect
-
-
-@dataclass(frozen=True, slots=True)
-class Onward:
-    """Do ``way.act`` after so many seconds."""
-
-    way: Way
-    after: float = 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The newcomer's user is known. ``by``: what it was found by, None if a POST told."""
+    """The user is known. ``by``: what it was found by, None if a POST returned it."""
 
     leaf_user_id: str
     origin: Origin
@@ -96,98 +83,106 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The newcomer has no user that we know of: the outcome of all its rows."""
+    """No user is known: the outcome of all rows of the grower."""
 
     status: Status
     code: str
     message: str = ""
 
 
-Turn = Onward | Known | Ended
+UserStep = Next[UserProgress] | Known | Ended
 
 
-def begin(newcomer: Newcomer, policy: Policy) -> Way:
-    """Where a newcomer starts: looking, and with more care after an intent that has no outcome."""
-    return Way(
-        Act.LOOK,
+def begin(newcomer: Newcomer, policy: Policy) -> UserProgress:
+    """Return the start: a look-up, with more care after an intent that has no outcome."""
+    return UserProgress(
+        UserAction.LOOK,
         suspect=newcomer.open_intent,
         settles_at=policy.settle if newcomer.open_intent else 0.0,
     )
 
 
-def posting(way: Way) -> Way:
-    """The same newcomer, about to POST."""
-    return replace(way, posts=way.posts + 1)
+def posting(progress: UserProgress) -> UserProgress:
+    """Return the progress of a grower whose user is about to be posted."""
+    return replace(progress, posts=progress.posts + 1)
 
 
 def decide(
-    way: Way, verdict: LookVerdict | EnrolVerdict, newcomer: Newcomer, policy: Policy, moment: Moment
-) -> Turn:
-    """The next turn for a newcomer whose ``way.act`` was answered with ``verdict``.
+    progress: UserProgress,
+    verdict: LookVerdict | EnrolVerdict,
+    newcomer: Newcomer,
+    policy: Policy,
+    moment: Moment,
+) -> UserStep:
+    """The next step for a newcomer whose ``progress.action`` was answered with ``verdict``.
 
     Raises ValueError for Unauthorised: a refused login is the run's business, not a row's.
     """
-    turn: Turn
+    step: UserStep
     match verdict:
         case Match():
-            turn = _on_match(way, verdict, newcomer, policy, moment)
+            step = _on_match(progress, verdict, newcomer, policy, moment)
         case Enrolled(leaf_user_id):
-            turn = Known(leaf_user_id, Origin.CREATED)
+            step = Known(leaf_user_id, Origin.CREATED)
         case Taken():
             # Perhaps by an earlier POST of ours, which the list does not show yet.
-            looking = _anew(way)
-            turn = Onward(replace(looking, claimed=verdict, settles_at=max(way.settles_at, moment.elapsed)))
+            looking = _anew(progress)
+            step = Next(
+                replace(looking, claimed=verdict, settles_at=max(progress.settles_at, moment.elapsed))
+            )
         case Refused(code, message):
-            turn = Ended(Status.UNRESOLVED if way.unsure else Status.REJECTED, code, message)
+            step = Ended(Status.UNRESOLVED if progress.suspect else Status.REJECTED, code, message)
         case Throttled():
-            turn = _on_throttled(way, verdict, policy, moment)
+            step = _on_throttled(progress, verdict, policy, moment)
         case Transient(code, message):
-            turn = _again(way, Ambiguous(code, message), policy, moment)
+            step = _again(progress, Ambiguous(code, message), policy, moment)
         case Ambiguous():
-            turn = (
-                _on_lost(way, verdict, policy, moment)
-                if way.act is Act.POST
-                else _again(way, verdict, policy, moment)
+            step = (
+                _on_lost(progress, verdict, policy, moment)
+                if progress.action is UserAction.POST
+                else _again(progress, verdict, policy, moment)
             )
         case Unauthorised():
-            raise ValueError("a refused login is not a newcomer's verdict")
+            raise ValueError("a refused login is not a verdict about a user")
         case _:
             assert_never(verdict)
-    return turn
+    return step
 
 
-def interrupted(way: Way, *, on_the_wire: bool) -> Ended:
-    """The end of a newcomer that was stopped in the middle."""
-    unsure = way.unsure or on_the_wire
-    return Ended(Status.UNRESOLVED if unsure else Status.FAILED, "interrupted")
+def stopped(progress: UserProgress, code: str, *, on_the_wire: bool) -> Ended:
+    """Return the end of a grower that the end of the run leaves in the middle."""
+    unsure = progress.suspect or on_the_wire
+    return Ended(Status.UNRESOLVED if unsure else Status.NOT_ATTEMPTED, code)
 
 
 # --- what a look-up shows ---------------------------------------------------------------------------
 
 
-def _on_match(way: Way, match: Match, newcomer: Newcomer, policy: Policy, moment: Moment) -> Turn:
-    by, _ = newcomer.looks[way.look]
-    way = _read(way, match, newcomer)
-    ids = {user.leaf_user_id for user in way.seen}
+def _on_match(
+    progress: UserProgress, match: Match, newcomer: Newcomer, policy: Policy, moment: Moment
+) -> UserStep:
+    by, _ = newcomer.looks[progress.look]
+    progress = _read(progress, match, newcomer)
+    ids = {user.leaf_user_id for user in progress.seen}
     if len(ids) > 1:
-        return _problem(way, SEVERAL, f"Leaf has several users with this {by}: {_named(ids)}")
-    is_last = _is_last(way, match)
-    if _is_unclear(way, match, newcomer, is_last=is_last):
-        return _problem(way, UNFILTERED, f"Leaf returned other users when asked for one {by}")
+        return _problem(progress, SEVERAL, f"Leaf has several users with this {by}: {_named(ids)}")
+    is_last = _is_last(progress, match)
+    if _is_unclear(progress, match, newcomer, is_last=is_last):
+        return _problem(progress, UNFILTERED, f"Leaf returned other users when asked for one {by}")
     if not is_last:
-        return Onward(replace(way, page=way.page + 1, failures=0))
-    if way.seen:
-        return _on_found(way, next(iter(way.seen)), newcomer)
-    if way.similar:
-        return _problem(way, SIMILAR, f"Leaf has a user whose {by} differs from the row's in case only")
-    if way.look + 1 < len(newcomer.looks):
-        return Onward(_turned(way, way.look + 1))
-    return _on_absent(way, newcomer, policy, moment)
+        return Next(replace(progress, page=progress.page + 1, failures=0))
+    if progress.seen:
+        return _on_found(progress, next(iter(progress.seen)), newcomer)
+    if progress.similar:
+        return _problem(progress, SIMILAR, f"Leaf has a user whose {by} differs from the row's in case only")
+    if progress.look + 1 < len(newcomer.looks):
+        return Next(_turned(progress, progress.look + 1))
+    return _on_absent(progress, newcomer, policy, moment)
 
 
-def _read(way: Way, match: Match, newcomer: Newcomer) -> Way:
-    """What Leaf's filter lets through is compared here: it may look for parts of words, or not at all."""
-    (by, wanted), seen, similar = newcomer.looks[way.look], set(way.seen), way.similar
+def _read(progress: UserProgress, match: Match, newcomer: Newcomer) -> UserProgress:
+    """Compare what Leaf's filter lets through: the filter may match parts of words, or do nothing."""
+    (by, wanted), seen, similar = newcomer.looks[progress.look], set(progress.seen), progress.similar
     for user in match.users:
         if by is By.EMAIL:
             matches = same_email(user.email, wanted)
@@ -196,55 +191,58 @@ def _read(way: Way, match: Match, newcomer: Newcomer) -> Way:
             similar |= not matches and user.external_id.casefold() == wanted.casefold()
         if matches:
             seen.add(user)
-    return replace(way, seen=frozenset(seen), similar=similar, entries=way.entries + len(match.users))
+    return replace(
+        progress, seen=frozenset(seen), similar=similar, entries=progress.entries + len(match.users)
+    )
 
 
-def _is_unclear(way: Way, match: Match, newcomer: Newcomer, *, is_last: bool) -> bool:
-    """Whether absence could not be told from this: Leaf does not filter, and there is more than a page; or
-    it does not show what it filters by.
+def _is_unclear(progress: UserProgress, match: Match, newcomer: Newcomer, *, is_last: bool) -> bool:
+    """Return whether absence cannot be concluded from this page.
+
+    Leaf does not filter, and there is more than one page; or it does not show what it filters by.
     """
-    by, wanted = newcomer.looks[way.look]
+    by, wanted = newcomer.looks[progress.look]
     shown = [user.email if by is By.EMAIL else user.external_id for user in match.users]
     unrelated = any(wanted.casefold() not in text.casefold() for text in shown)
-    return not all(shown) or (not is_last and (unrelated or way.page + 1 >= MOST_PAGES))
+    return not all(shown) or (not is_last and (unrelated or progress.page + 1 >= MOST_PAGES))
 
 
-def _is_last(way: Way, match: Match) -> bool:
+def _is_last(progress: UserProgress, match: Match) -> bool:
     if match.total is not None and match.users:
-        return way.entries >= match.total
+        return progress.entries >= match.total
     return len(match.users) < LAST
 
 
-def _on_found(way: Way, user: SeenUser, newcomer: Newcomer) -> Turn:
-    ours, (by, _) = newcomer.value(By.EXTERNAL_ID), newcomer.looks[way.look]
+def _on_found(progress: UserProgress, user: SeenUser, newcomer: Newcomer) -> UserStep:
+    ours, (by, _) = newcomer.value(By.EXTERNAL_ID), newcomer.looks[progress.look]
     if by is By.EMAIL and ours and user.external_id and user.external_id != ours:
         told = f"Leaf's user with this email has another externalId ({user.leaf_user_id})"
-        return _problem(way, OTHER, told)
-    return Known(user.leaf_user_id, Origin.CREATED if way.suspect else Origin.FOUND, by)
+        return _problem(progress, OTHER, told)
+    return Known(user.leaf_user_id, Origin.CREATED if progress.suspect else Origin.FOUND, by)
 
 
-def _on_absent(way: Way, newcomer: Newcomer, policy: Policy, moment: Moment) -> Turn:
-    if way.suspect or way.claimed:
-        looks = way.looks + 1
-        believed = way.settles_at + policy.settle
+def _on_absent(progress: UserProgress, newcomer: Newcomer, policy: Policy, moment: Moment) -> UserStep:
+    if progress.suspect or progress.claimed:
+        looks = progress.looks + 1
+        believed = progress.settles_at + policy.settle
         if looks < LOOKS or moment.elapsed < believed:
             left = max(policy.pause, (believed - moment.elapsed) / max(1, LOOKS - looks))
-            return Onward(replace(_anew(way), looks=looks), after=left)
-    if way.claimed:
-        said = way.claimed.message or "Leaf refuses to create the user"
-        return Ended(Status.REJECTED, way.claimed.code, f"{said}; but its list shows no such user")
-    if way.posts >= policy.attempts or (way.posts and moment.elapsed > policy.patience):
+            return Next(replace(_anew(progress), looks=looks), after=left)
+    if progress.claimed:
+        said = progress.claimed.message or "Leaf refuses to create the user"
+        return Ended(Status.REJECTED, progress.claimed.code, f"{said}; but its list shows no such user")
+    if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return Ended(Status.FAILED, "no-answer", "Leaf never answered the POST for a user, and shows none")
     if newcomer.missing:
         needs = f"Leaf has no such user, and creating one needs {newcomer.missing}"
         return Ended(Status.INVALID, f"missing-{newcomer.missing}", needs)
-    return Onward(replace(way, act=Act.POST, suspect=False, looks=0, failures=0))
+    return Next(replace(progress, action=UserAction.POST, suspect=False, looks=0, failures=0))
 
 
-def _problem(way: Way, code: str, message: str) -> Ended:
+def _problem(progress: UserProgress, code: str, message: str) -> Ended:
     """A person has to look at it."""
     if code == UNFILTERED:
-        return _give_up(way, code, message)
+        return _give_up(progress, code, message)
     return Ended(Status.REJECTED, code, message)
 
 
@@ -252,42 +250,49 @@ def _named(ids: set[str]) -> str:
     return ", ".join(sorted(ids)[:3]) + (" and more" if len(ids) > 3 else "")
 
 
-def _turned(way: Way, look: int) -> Way:
+def _turned(progress: UserProgress, look: int) -> UserProgress:
     """About to look from the first page."""
     return replace(
-        way, act=Act.LOOK, look=look, page=0, seen=frozenset(), similar=False, entries=0, failures=0
+        progress,
+        action=UserAction.LOOK,
+        look=look,
+        page=0,
+        seen=frozenset(),
+        similar=False,
+        entries=0,
+        failures=0,
     )
 
 
-def _anew(way: Way) -> Way:
-    return _turned(way, 0)
+def _anew(progress: UserProgress) -> UserProgress:
+    return _turned(progress, 0)
 
 
 # --- no answer --------------------------------------------------------------------------------------
 
 
-def _on_lost(way: Way, verdict: Ambiguous, policy: Policy, moment: Moment) -> Turn:
+def _on_lost(progress: UserProgress, verdict: Ambiguous, policy: Policy, moment: Moment) -> UserStep:
     settles_at = moment.elapsed + policy.settle
-    unsure = replace(_anew(way), suspect=True, looks=0, settles_at=settles_at)
-    return Onward(unsure, after=min(verdict.after or 0.0, policy.patience))
+    unsure = replace(_anew(progress), suspect=True, looks=0, settles_at=settles_at)
+    return Next(unsure, after=min(verdict.after or 0.0, policy.patience))
 
 
-def _on_throttled(way: Way, verdict: Throttled, policy: Policy, moment: Moment) -> Turn:
-    throttles = way.throttles + 1
-    wait = verdict.after or policy.wait(throttles, moment.draw)
-    if moment.elapsed + wait > policy.patience:
-        return _give_up(way, "throttled-too-long")
-    return Onward(replace(way, throttles=throttles), after=wait)
+def _on_throttled(progress: UserProgress, verdict: Throttled, policy: Policy, moment: Moment) -> UserStep:
+    throttles = progress.throttles + 1
+    wait = policy.after_throttle(throttles, verdict.after, moment)
+    if wait is None:
+        return _give_up(progress, "throttled-too-long")
+    return Next(replace(progress, throttles=throttles), after=wait)
 
 
-def _again(way: Way, verdict: Ambiguous, policy: Policy, moment: Moment) -> Turn:
-    """The same once more, later; or the end, when patience or attempts are used up."""
-    failures = way.failures + 1
-    wait = verdict.after or policy.wait(failures, moment.draw)
-    if failures >= policy.attempts or moment.elapsed + wait > policy.patience:
-        return _give_up(way, verdict.code, verdict.message)
-    return Onward(replace(way, failures=failures), after=wait)
+def _again(progress: UserProgress, verdict: Ambiguous, policy: Policy, moment: Moment) -> UserStep:
+    """Repeat the action later, or end when patience or attempts are used up."""
+    failures = progress.failures + 1
+    wait = policy.after_failure(failures, verdict.after, moment)
+    if wait is None:
+        return _give_up(progress, verdict.code, verdict.message)
+    return Next(replace(progress, failures=failures), after=wait)
 
 
-def _give_up(way: Way, code: str, message: str = "") -> Ended:
-    return Ended(Status.UNRESOLVED if way.unsure else Status.FAILED, code, message)
+def _give_up(progress: UserProgress, code: str, message: str = "") -> Ended:
+    return Ended(Status.UNRESOLVED if progress.suspect else Status.FAILED, code, message)

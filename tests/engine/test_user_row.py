@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import now, warp
 
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.user_row import Enrolling
+from bulk_onboard.engine.user_row import UserCreation
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import Fact, UserKnown
 from bulk_onboard.model import Ambiguous, Answer, Refused, Status, Throttled, Transient
@@ -161,24 +162,26 @@ class Story:
         *,
         register: FakeRegister | None = None,
         dry: bool = False,
-    ) -> Enrolling:
+    ) -> UserCreation:
         stop, register = StopSignal(), register or FakeRegister(self.disk, self.leaf.log)
         self.journal = FakeJournal()
-        shared = Enrolling(
+        shared = UserCreation(
+            context=RowContext(
+                self.journal,
+                POLICY,
+                stop,
+                self.facts.append,
+                asyncio.Semaphore(3),
+                random.Random(1).random,
+                now,
+            ),
             directory=self.leaf,
             register=None if dry else register,
-            journal=self.journal,
-            policy=POLICY,
-            stop=stop,
-            observer=self.facts.append,
-            slots=asyncio.Semaphore(3),
-            draw=random.Random(1).random,
             learned={},
             ended=set(),
             to_create=[],
-            now=now,
         )
-        work = asyncio.ensure_future(work_through(self.to_do(), shared.enrol, stop, starts=3, in_hand=100))
+        work = asyncio.ensure_future(work_through(self.to_do(), shared.resolve, stop, starts=3, in_hand=100))
         if how != "end":
             await asyncio.sleep(seconds)
             if how == "kill":

@@ -20,7 +20,7 @@ from bulk_onboard.newcomers import (
     SeenUser,
     Taken,
 )
-from bulk_onboard.policy.retry import Moment, Policy
+from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.policy.users import (
     LAST,
     LOOKS,
@@ -29,15 +29,15 @@ from bulk_onboard.policy.users import (
     SEVERAL,
     SIMILAR,
     UNFILTERED,
-    Act,
     Ended,
     Known,
-    Onward,
-    Turn,
+    UserAction,
+    UserProgress,
+    UserStep,
     begin,
     decide,
-    interrupted,
     posting,
+    stopped,
 )
 
 POLICY = Policy()
@@ -51,20 +51,20 @@ def told(*users: SeenUser, total: int | None = None) -> Match:
     return Match(users, total)
 
 
-def answered(newcomer: Newcomer, *verdicts: LookVerdict | EnrolVerdict, elapsed: float = 0.0) -> Turn:
+def answered(newcomer: Newcomer, *verdicts: LookVerdict | EnrolVerdict, elapsed: float = 0.0) -> UserStep:
     """Where a newcomer is after these answers."""
-    way = begin(newcomer, POLICY)
-    turn: Turn = Onward(way)
+    progress = begin(newcomer, POLICY)
+    step: UserStep = Next(progress)
     for verdict in verdicts:
-        assert isinstance(turn, Onward)
-        way = posting(turn.way) if turn.way.act is Act.POST else turn.way
-        turn = decide(way, verdict, newcomer, POLICY, Moment(elapsed, 0.5))
-    return turn
+        assert isinstance(step, Next)
+        progress = posting(step.progress) if step.progress.action is UserAction.POST else step.progress
+        step = decide(progress, verdict, newcomer, POLICY, Moment(elapsed, 0.5))
+    return step
 
 
-def onward(turn: Turn) -> Onward:
-    assert isinstance(turn, Onward)
-    return turn
+def onward(step: UserStep) -> Next[UserProgress]:
+    assert isinstance(step, Next)
+    return step
 
 
 def test_who_is_found_by_the_external_id_is_not_looked_for_by_email() -> None:
@@ -72,8 +72,8 @@ def test_who_is_found_by_the_external_id_is_not_looked_for_by_email() -> None:
 
 
 def test_who_is_not_found_by_the_external_id_is_looked_for_by_email() -> None:
-    turn = onward(answered(ADA, told()))
-    assert (turn.way.act, turn.way.look) == (Act.LOOK, 1)
+    step = onward(answered(ADA, told()))
+    assert (step.progress.action, step.progress.look) == (UserAction.LOOK, 1)
     assert answered(ADA, told(), told(replace_of(HERS, external_id=""))) == Known(
         HERS.leaf_user_id, Origin.FOUND, By.EMAIL
     )
@@ -84,7 +84,7 @@ def replace_of(user: SeenUser, **changes: str) -> SeenUser:
 
 
 def test_who_is_nowhere_is_posted() -> None:
-    assert onward(answered(ADA, told(), told())).way.act is Act.POST
+    assert onward(answered(ADA, told(), told())).progress.action is UserAction.POST
     assert answered(ADA, told(), told(), Enrolled("2" * 36)) == Known("2" * 36, Origin.CREATED)
 
 
@@ -97,7 +97,7 @@ def test_an_email_is_also_looked_for_in_small_letters_for_leaf_may_mind_them() -
     shouting = replace(BY_EMAIL, told={"email": "ADA@Example.com", "name": "Ada"})
     assert [value for _, value in shouting.looks] == ["ADA@Example.com", "ada@example.com"]
     assert isinstance(answered(shouting, told(), told(HERS)), Known)
-    assert onward(answered(shouting, told(), told())).way.act is Act.POST
+    assert onward(answered(shouting, told(), told())).progress.action is UserAction.POST
 
 
 def test_two_that_match_are_nobody_s_to_guess() -> None:
@@ -123,8 +123,8 @@ def test_an_external_id_in_another_case_of_letters_is_neither_the_same_nor_anoth
 
 
 def test_what_a_filter_lets_through_by_a_part_is_compared_here() -> None:
-    turn = onward(answered(ADA, told(replace_of(HERS, external_id="G-11"))))
-    assert turn.way.look == 1
+    step = onward(answered(ADA, told(replace_of(HERS, external_id="G-11"))))
+    assert step.progress.look == 1
 
 
 @pytest.mark.parametrize("total", [None, 250])
@@ -138,7 +138,7 @@ def test_a_leaf_that_does_not_filter_is_not_believed_beyond_a_page(total: int | 
 def test_a_leaf_that_does_not_filter_is_understood_if_all_its_users_are_on_the_page() -> None:
     crowd = [SeenUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(5)]
     assert isinstance(answered(ADA, told(*crowd, HERS, total=6)), Known)
-    assert onward(answered(ADA, told(*crowd, total=5))).way.look == 1
+    assert onward(answered(ADA, told(*crowd, total=5))).progress.look == 1
 
 
 def test_a_list_that_does_not_show_what_it_was_asked_by_proves_nothing() -> None:
@@ -149,7 +149,7 @@ def test_a_list_that_does_not_show_what_it_was_asked_by_proves_nothing() -> None
 
 def test_matches_on_later_pages_count_and_pages_come_to_an_end() -> None:
     page = [SeenUser(f"{n:036}", f"G-1{n:03}", "") for n in range(LAST)]
-    assert onward(answered(ADA, told(*page))).way.page == 1
+    assert onward(answered(ADA, told(*page))).progress.page == 1
     assert isinstance(answered(ADA, told(*page), told(HERS)), Known)
     ended = answered(ADA, *[told(*page)] * MOST_PAGES)
     assert isinstance(ended, Ended)
@@ -167,12 +167,12 @@ def test_without_what_a_post_needs_the_row_is_invalid_but_only_if_there_is_no_us
 
 
 def test_after_a_lost_answer_absence_is_believed_late_and_after_several_looks() -> None:
-    way = onward(answered(ADA, told(), told(), Ambiguous("connection-lost"))).way
+    progress = onward(answered(ADA, told(), told(), Ambiguous("connection-lost"))).progress
     elapsed, looks = 0.0, 0
-    while way.act is Act.LOOK:
-        looks += way.look == 1
-        turn = onward(decide(way, told(), ADA, POLICY, Moment(elapsed, 0.5)))
-        way, elapsed = turn.way, elapsed + turn.after
+    while progress.action is UserAction.LOOK:
+        looks += progress.look == 1
+        step = onward(decide(progress, told(), ADA, POLICY, Moment(elapsed, 0.5)))
+        progress, elapsed = step.progress, elapsed + step.after
         assert looks < 50
     assert looks >= LOOKS
     assert elapsed >= 2 * POLICY.settle
@@ -186,22 +186,22 @@ def test_who_appears_late_after_a_lost_answer_counts_as_created() -> None:
 
 def test_a_user_that_leaf_claims_to_have_is_looked_for_and_else_its_refusal_is_the_end() -> None:
     taken = Taken("leaf:userexists", "HTTP 400")
-    turn = answered(ADA, told(), told(), taken)
-    assert onward(turn).way.act is Act.LOOK
+    step = answered(ADA, told(), told(), taken)
+    assert onward(step).progress.action is UserAction.LOOK
     assert isinstance(answered(ADA, told(), told(), taken, told(HERS)), Known)
-    way, elapsed, end = onward(turn).way, 0.0, turn
-    while isinstance(end, Onward):
-        end = decide(way, told(), ADA, POLICY, Moment(elapsed, 0.5))
-        if isinstance(end, Onward):
-            way, elapsed = end.way, elapsed + end.after
-            assert way.act is Act.LOOK
+    progress, elapsed, end = onward(step).progress, 0.0, step
+    while isinstance(end, Next):
+        end = decide(progress, told(), ADA, POLICY, Moment(elapsed, 0.5))
+        if isinstance(end, Next):
+            progress, elapsed = end.progress, elapsed + end.after
+            assert progress.action is UserAction.LOOK
     assert isinstance(end, Ended)
     assert (end.status, end.code) == (Status.REJECTED, "leaf:userexists")
 
 
 def test_an_open_intent_makes_a_look_careful_from_the_start() -> None:
     known_of = replace(ADA, open_intent=True)
-    assert onward(answered(known_of, told(), told())).way.act is Act.LOOK
+    assert onward(answered(known_of, told(), told())).progress.action is UserAction.LOOK
     found = answered(known_of, told(HERS))
     assert isinstance(found, Known)
     assert found.origin is Origin.CREATED
@@ -218,9 +218,9 @@ def test_a_no_is_a_no_unless_a_post_is_unsettled() -> None:
 
 
 def test_patience_ends_with_what_is_known() -> None:
-    turn = answered(ADA, Throttled(5.0))
-    assert onward(turn).after == 5.0
-    ended = decide(onward(turn).way, Throttled(5.0), ADA, POLICY, Moment(POLICY.patience, 0.5))
+    step = answered(ADA, Throttled(5.0))
+    assert onward(step).after == 5.0
+    ended = decide(onward(step).progress, Throttled(5.0), ADA, POLICY, Moment(POLICY.patience, 0.5))
     assert isinstance(ended, Ended)
     assert (ended.status, ended.code) == (Status.FAILED, "throttled-too-long")
     ended = answered(ADA, *[Transient("dns-failure")] * POLICY.attempts)
@@ -229,9 +229,9 @@ def test_patience_ends_with_what_is_known() -> None:
 
 
 def test_an_interruption_leaves_unresolved_what_may_have_been_stored() -> None:
-    way = begin(ADA, POLICY)
-    assert interrupted(way, on_the_wire=False).status is Status.FAILED
-    assert interrupted(way, on_the_wire=True).status is Status.UNRESOLVED
+    progress = begin(ADA, POLICY)
+    assert stopped(progress, "interrupted", on_the_wire=False).status is Status.NOT_ATTEMPTED
+    assert stopped(progress, "interrupted", on_the_wire=True).status is Status.UNRESOLVED
 
 
 def test_a_refused_login_is_no_verdict_about_a_newcomer() -> None:
@@ -278,13 +278,13 @@ def test_a_newcomer_never_gets_two_users_whatever_is_lost_and_however_late_it_is
     open_intent = False
     for life in range(3):
         newcomer = replace(ADA, open_intent=open_intent)
-        began, way = at, begin(newcomer, POLICY)
-        end: Turn | None = None
+        began, progress = at, begin(newcomer, POLICY)
+        end: UserStep | None = None
         for _ in range(200):
             at += 0.1
             lost = data.draw(st.integers(0, 3)) == 0
-            if way.act is Act.POST:
-                way, open_intent = posting(way), True
+            if progress.action is UserAction.POST:
+                progress, open_intent = posting(progress), True
                 late = data.draw(st.floats(0, 29))
                 lag = data.draw(st.floats(0, 29))
                 verdict: LookVerdict | EnrolVerdict = leaf.post(
@@ -294,10 +294,10 @@ def test_a_newcomer_never_gets_two_users_whatever_is_lost_and_however_late_it_is
                     break
             else:
                 verdict = leaf.look(at, lost)
-            end = decide(way, verdict, newcomer, POLICY, Moment(at - began, 0.5))
-            if not isinstance(end, Onward):
+            end = decide(progress, verdict, newcomer, POLICY, Moment(at - began, 0.5))
+            if not isinstance(end, Next):
                 break
-            way, at = end.way, at + end.after
+            progress, at = end.progress, at + end.after
         assert len(leaf.users) <= 1
         if isinstance(end, Known):
             assert leaf.users
