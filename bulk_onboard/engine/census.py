@@ -36,8 +36,8 @@ from bulk_onboard.policy.retry import Policy
 from bulk_onboard.validation.columns import PROVIDER
 
 if TYPE_CHECKING:
-    from bulk_onboard.engine.check_events import Check
     from bulk_onboard.engine.survey import Memory
+    from bulk_onboard.policy.checks import Check
 
 T = TypeVar("T")
 # A page that cannot be had in so many attempts is given up, and the list with it.

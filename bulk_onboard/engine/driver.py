@@ -129,14 +129,19 @@ class RowLife(ABC, Generic[P, E]):
                 return self.stopped("interrupted")
 
     async def _step(self) -> Next[P] | E:
-        clock = asyncio.get_running_loop().time
-        self._began = self._began or clock()
+        self._began = self._began or asyncio.get_running_loop().time()
         answer = await self.act()
         self.replies.add(answer)
         if isinstance(answer.verdict, Transient):
             problem = answer.verdict.message or answer.verdict.code
             self.context.observer(Trouble(f"Leaf cannot be reached: {problem}"))
-        return self.decide(answer, Moment(clock() - self._began, self.context.draw()))
+        return self.decide(answer, Moment(self.elapsed, self.context.draw()))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the row's first request was due."""
+        now = asyncio.get_running_loop().time()
+        return now - (now if self._began is None else self._began)
 
     def changes(self) -> None:
         """Note that a request that changes something goes out."""

@@ -18,7 +18,7 @@ import numpy as np
 from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.census import FEWEST
 from bulk_onboard.engine.census import Census, Taking, growers_checked, growers_of
-from bulk_onboard.engine.check_events import Check, EventsCheck, Recall
+from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
@@ -34,6 +34,7 @@ from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
+from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.recheck import due_before
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
@@ -271,14 +272,8 @@ class Phases:
             return
         self.context.observer(PhaseStarted("events", total))
         work = EventsCheck(
+            context=self.context,
             leaf=self.leaf,
-            journal=self.context.journal,
-            policy=self.context.policy,
-            stop=self.context.stop,
-            observer=self.context.observer,
-            slots=self.context.slots,
-            draw=random.random,
-            now=self.context.now,
             wait=self.settings.events.wait,
             census=self.census,
             recall=self.recall,

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import lines_of
-from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.onboard_row import Guide
 from bulk_onboard.engine.rows_to_check import rows_unknown
 from bulk_onboard.engine.scan import Scan
@@ -19,6 +18,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.listing import words
 from bulk_onboard.model import IfExists, Log, Recorded, Row, Status, Verdict
 from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, outdated, print_words
+from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.progress import Progress, Step, first
 from bulk_onboard.policy.retry import Next, Policy
 from bulk_onboard.validation.columns import PROVIDER

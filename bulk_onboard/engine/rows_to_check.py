@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard import manifest
-from bulk_onboard.engine.check_events import Check
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.growers import time_texts
 from bulk_onboard.manifest import CHECKED
 from bulk_onboard.model import NOT_AS_ASKED, Health, Status
+from bulk_onboard.policy.checks import Check
 from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.validation.columns import PROVIDER
 

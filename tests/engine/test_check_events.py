@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
-from bulk_onboard.engine.check_events import Check, EventsCheck, Recall
+from bulk_onboard.engine.check_events import EventsCheck, Recall
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.facts import Fact, RowChecked
 from bulk_onboard.model import Event, Health, Status
+from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.stamp import to_text
 
@@ -68,15 +70,17 @@ class Looking:
         self, stop: StopSignal, slots: asyncio.Semaphore | None = None, wait: float = WAIT
     ) -> EventsCheck:
         return EventsCheck(
+            RowContext(
+                self.journal,
+                Policy(),
+                stop,
+                self.facts.append,
+                slots or asyncio.Semaphore(8),
+                lambda: 0.5,
+                now,
+            ),
             leaf=self.leaf,
-            journal=self.journal,
-            policy=Policy(),
-            stop=stop,
-            observer=self.facts.append,
-            slots=slots or asyncio.Semaphore(8),
-            draw=lambda: 0.5,
             wait=wait,
-            now=now,
             recall=self.recall,
         )
 
