@@ -34,7 +34,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     api            the functions of the library
 
 The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
-``engine.pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
+``engine.worker_pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
 ``engine.check_events`` (events) -> ``report``.
 """
 

@@ -23,7 +23,7 @@ from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write
 from bulk_onboard.engine.confirm import Confirm, is_confirmed
 from bulk_onboard.engine.holding import Covered
-from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.observer import Observing
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, report_left_without, scopes_of
 from bulk_onboard.engine.phases import policy_of
 from bulk_onboard.engine.scan import content_of

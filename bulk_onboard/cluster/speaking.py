@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from bulk_onboard.cluster.talk import Order, Stopped, Told, facts_of, told_of
-from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.observer import Observing
 from bulk_onboard.engine.opening import Opened
 from bulk_onboard.errors import ExitCode, LedgerError
 from bulk_onboard.facts import Held, Slowed, Trouble

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.driver import RowContext, RowLife
 from bulk_onboard.engine.ports import Connection, Sent
+from bulk_onboard.engine.user_list import Census
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.facts import RowChecked
 from bulk_onboard.model import Absent, Answer, Credential, Events, Exists, Health, Payload, Status

@@ -13,11 +13,11 @@ from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Keys, compare
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Directory, Register
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey, by_scope, entries_of, open_intents, stored_before
 from bulk_onboard.engine.user_row import UserCreation
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.facts import PhaseStarted
 from bulk_onboard.growers import Growers
 from bulk_onboard.listing import words

@@ -16,21 +16,20 @@ from typing import Literal
 import numpy as np
 
 from bulk_onboard.ascending import ascending, both, without
-from bulk_onboard.census import FEWEST
-from bulk_onboard.engine.census import Census, Taking, growers_checked, growers_of
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
 from bulk_onboard.engine.onboard_row import UNGUIDED, Guide, Onboarding
 from bulk_onboard.engine.planned import rows_planned
-from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Connection, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import canary_of, in_order
 from bulk_onboard.engine.rows_to_check import count_due, rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
+from bulk_onboard.engine.user_list import Census, Taking, growers_checked, growers_of
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
@@ -38,6 +37,7 @@ from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.recheck import due_before
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
+from bulk_onboard.policy.user_list import FEWEST
 from bulk_onboard.settings import PostgresUrl, Settings
 from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread

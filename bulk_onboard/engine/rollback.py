@@ -19,7 +19,7 @@ from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import in_flight_of
-from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.observer import Observing
 from bulk_onboard.engine.opening import (
     Opened,
     Waiting,
@@ -32,9 +32,9 @@ from bulk_onboard.engine.opening import (
     undoing,
 )
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
-from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.rollback_row import RollingBack
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, InputError, OutputError
 from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble, ignore

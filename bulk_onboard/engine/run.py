@@ -17,11 +17,11 @@ from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
 from bulk_onboard.engine.confirm import Confirm, is_confirmed
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.foresee import foresee
+from bulk_onboard.engine.dry_run import foresee
 from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import apart, in_flight_of, rate_below
 from bulk_onboard.engine.newcomers import Reception
-from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.observer import Observing
 from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
     Opened,
@@ -57,13 +57,13 @@ from bulk_onboard.facts import (
     Slowed,
     Trouble,
 )
-from bulk_onboard.foresee import asking
 from bulk_onboard.ledger import Journal, history
 from bulk_onboard.ledger.newcomers import Register
 from bulk_onboard.model import Recorded
 from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan
+from bulk_onboard.policy.dry_run import asking
 from bulk_onboard.readers.part import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings

@@ -15,9 +15,9 @@ from warp import BEGINNING, now, warp
 
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.onboard_row import Onboarding
-from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.facts import ignore

@@ -18,7 +18,7 @@ from warp import BEGINNING, now, warp
 
 from bulk_onboard import manifest
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.observe import Observing
+from bulk_onboard.engine.observer import Observing
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal

@@ -12,8 +12,8 @@ import pytest
 from fakes import FakeLeaf, FakeWorld, Fault, row
 from warp import BEGINNING, warp
 
-from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.model import Credential, Echo, IfExists, Status
 from bulk_onboard.pace import Pace

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from warp import now, warp
 
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.pool import work_through
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.user_row import UserCreation
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import Fact, UserKnown
 from bulk_onboard.model import Ambiguous, Answer, Refused, Status, Throttled, Transient

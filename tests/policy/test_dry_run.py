@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard.census import begin
 from bulk_onboard.facts import Forecast
-from bulk_onboard.foresee import asking, forecast, foreseen
 from bulk_onboard.model import (
     Absent,
     Credential,
@@ -24,8 +22,10 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.policy.credentials import decide
+from bulk_onboard.policy.dry_run import asking, forecast, foreseen
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
 from bulk_onboard.policy.retry import Moment, Next, Policy
+from bulk_onboard.policy.user_list import begin
 
 MODES = st.sampled_from(IfExists)
 INTENTS = st.sampled_from([None, Intent(BEGINNING), Intent(BEGINNING, same=False)])

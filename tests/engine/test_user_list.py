@@ -12,9 +12,9 @@ from fakes import FakeLeaf, FakeWorld, row, unheard
 from warp import warp
 
 from bulk_onboard.domain.providers import PROVIDERS, Field
-from bulk_onboard.engine.census import ATTEMPTS, Census, Taking
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.user_list import ATTEMPTS, Census, Taking
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.facts import Asking, Fact, Trouble
 from bulk_onboard.listing import ListedCredential, ListedUser, Page, PageVerdict, Prints, words

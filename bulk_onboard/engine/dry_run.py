@@ -6,17 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bulk_onboard import census
 from bulk_onboard.domain.turns import StillValid, always
-from bulk_onboard.engine.census import Census
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.ports import Connection, Journal, Leaf, Sent, Users, unheard
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
+from bulk_onboard.engine.user_list import Census
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InternalError
 from bulk_onboard.facts import Forecast
-from bulk_onboard.foresee import asking, asks, forecast, foreseen
 from bulk_onboard.model import (
     Absent,
     Answer,
@@ -34,6 +32,8 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
+from bulk_onboard.policy import user_list as census
+from bulk_onboard.policy.dry_run import asking, asks, forecast, foreseen
 from bulk_onboard.policy.progress import Finish, Progress, Step
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.threads import in_thread

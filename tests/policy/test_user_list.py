@@ -11,16 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard.census import (
-    SAMPLE,
-    End,
-    Size,
-    Spot,
-    begin,
-    pays,
-    sized,
-    spots,
-)
 from bulk_onboard.listing import Collecting, ListedCredential, ListedUser, Listing, Page, words
 from bulk_onboard.model import (
     Absent,
@@ -36,6 +26,16 @@ from bulk_onboard.model import (
 )
 from bulk_onboard.policy.progress import Finish, first
 from bulk_onboard.policy.retry import Next, Policy
+from bulk_onboard.policy.user_list import (
+    SAMPLE,
+    End,
+    Size,
+    Spot,
+    begin,
+    pays,
+    sized,
+    spots,
+)
 
 
 def page(users: int, total: int | None = None) -> Page:

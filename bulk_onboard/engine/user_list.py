@@ -11,7 +11,15 @@ import numpy as np
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import lines_of
-from bulk_onboard.census import (
+from bulk_onboard.engine.ports import Connection, ListedFields, Users
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.worker_pool import work_through
+from bulk_onboard.facts import Asking, Listed, Observer, Trouble
+from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held, words
+from bulk_onboard.model import Absent, Ambiguous, Exists, Log, Payload, Refused, Row, Throttled, Verdict
+from bulk_onboard.policy.progress import Progress, Step
+from bulk_onboard.policy.retry import Policy
+from bulk_onboard.policy.user_list import (
     FEWEST,
     PAGE,
     End,
@@ -25,14 +33,6 @@ from bulk_onboard.census import (
     sized,
     spots,
 )
-from bulk_onboard.engine.pool import work_through
-from bulk_onboard.engine.ports import Connection, ListedFields, Users
-from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.facts import Asking, Listed, Observer, Trouble
-from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held, words
-from bulk_onboard.model import Absent, Ambiguous, Exists, Log, Payload, Refused, Row, Throttled, Verdict
-from bulk_onboard.policy.progress import Progress, Step
-from bulk_onboard.policy.retry import Policy
 from bulk_onboard.validation.columns import PROVIDER
 
 if TYPE_CHECKING:
