@@ -19,13 +19,14 @@ from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.listing import Ids, indexed
 from bulk_onboard.newcomers import By
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words
-from bulk_onboard.validation.check import Checked, check_users
+from bulk_onboard.validation.check import Checked
+from bulk_onboard.validation.chunk_findings import ChunkFindings
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.suspects import cleaned
+from bulk_onboard.validation.user_columns import check_users
 
-_EMAIL = r"^[^@\s]+@[^@\s]+$"
 _UUID_LENGTH = 36
 _NONE = np.empty((0, 2), np.uint64)
 
@@ -113,7 +114,7 @@ class Naming:
         unknown = found < 0
         words = key[lines]
         words[~unknown] = self._known_ids(found[~unknown])
-        unnamed, problems, warnings = self._told(chunk, at, lines[unknown], words[unknown])
+        unnamed, problems, warnings = self._told(chunk, lines[unknown], words[unknown])
         filled = _with_ids(chunk, ids, lines, words, insert=not has_ids)
         return Named(filled, unnamed, keys, problems, warnings)
 
@@ -148,20 +149,12 @@ class Naming:
         return self._known.ids[at] if self._known is not None else _NONE
 
     def _told(
-        self, chunk: Chunk, at: Mapping[str, int], lines: np.ndarray, stand_ins: np.ndarray
+        self, chunk: Chunk, lines: np.ndarray, stand_ins: np.ndarray
     ) -> tuple[Unnamed, pd.DataFrame, pd.DataFrame]:
         """What the unnamed rows tell of their growers, and what is wrong with it."""
-        places = list(at.values())
-        cells = chunk.cells[places].iloc[lines].reset_index(drop=True).set_axis(range(len(places)), axis=1)
-        piece = Chunk(chunk.numbers[lines], cells, chunk.kinds[lines][:, places], chunk.ragged[lines])
-        names = self._columns.user_names
-        cells, warnings, problems = check_users(piece, replace(self._columns, fields=at, names=names))
-        if By.EMAIL in cells:
-            wrong = ~cells[By.EMAIL].str.contains(_EMAIL, regex=True) & (cells[By.EMAIL] != "")
-            rows, column = piece.numbers[wrong.to_numpy(bool)], names[By.EMAIL]
-            told = [(int(row), "bad-email", column, f"{column} is not an email address") for row in rows]
-            problems = _by_row([problems, pd.DataFrame(told, columns=list(problems.columns))])
-        return Unnamed(lines, stand_ins, cells), problems, warnings
+        findings = ChunkFindings(chunk)
+        cells = check_users(findings, self._columns, lines)
+        return Unnamed(lines, stand_ins, cells), findings.problems(), findings.warnings()
 
 
 def named(checked: Checked, names: Named) -> Checked:

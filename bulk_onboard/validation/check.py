@@ -16,6 +16,7 @@ import pyarrow as pa
 from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.manifest import KEPT_PREFIX
+from bulk_onboard.newcomers import By
 from bulk_onboard.texts import has_capitals, repeated, uuid_words
 from bulk_onboard.validation.chunk_findings import NO_FINDINGS, SAID, ChunkFindings
 from bulk_onboard.validation.cleaning import clean
@@ -25,13 +26,13 @@ from bulk_onboard.validation.ids import UUID_LENGTH, check_id, is_uuid, same_as_
 from bulk_onboard.validation.rules import (
     Cell,
     Finding,
-    check_name,
     check_text,
     check_token,
     looks_like_a_name,
 )
 from bulk_onboard.validation.stand_ins import stand_in
 from bulk_onboard.validation.suspects import not_ascii, suspicious_texts, suspicious_tokens
+from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
 from bulk_onboard.validation.words import EXAMPLE_IDS
 
 _RAGGED = Finding("ragged-row", "the row has more cells than the header has columns")
@@ -53,6 +54,8 @@ class Checked:
     ``warnings``: row, code, column, message. ``problems``: the same of all that is wrong, cell by cell, where
     ``frame`` has the first problem of each row. ``names``: column -> how many of some tokens look like
     names, and how many were examined. ``uuid_tokens``: row -> the UUID that a valid row has as a token.
+    ``users``: how rows identify their Leaf users, if they may do so without a leafUserId; ``ids`` has
+    stand-ins for the unresolved ones, and ``frame`` no leafUserId.
     """
 
     frame: pd.DataFrame
@@ -64,6 +67,7 @@ class Checked:
     problems: pd.DataFrame
     names: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     uuid_tokens: Mapping[int, bytes] = field(default_factory=dict)
+    users: UserRows | None = None
 
     @property
     def valid(self) -> np.ndarray:
@@ -113,16 +117,20 @@ def check(
 ) -> Checked:
     """Check the rows of one chunk, each by the rules of its provider.
 
-    The chunk's cells are the columns' fields, the kept columns and then, if the file has one, the column of
-    providers. Without that column, all rows are of the only provider.
+    The chunk's cells are the columns' fields, the kept columns, the column of providers if the file has one,
+    and the user columns. Without a column of providers, all rows are of the only provider.
     """
     findings, size = ChunkFindings(chunk), len(chunk.numbers)
     names, lines_of = _check_providers(findings, columns, providers, context)
     findings.add(np.flatnonzero(chunk.ragged), _RAGGED, "")
-    words = id_words(chunk.cells[list(columns.fields).index(LEAF_USER_ID)])
-    ids = _check_ids(findings, columns, words)
+    users = read_users(chunk, columns, fingerprints) if columns.users else None
+    id_cells = users.ids if users else chunk.cells[list(columns.fields).index(LEAF_USER_ID)]
+    words = id_words(id_cells)
+    ids = _check_ids(findings, columns, id_cells, words)
     blank = pd.Series(pd.array(repeated("", size), dtype="str"))
     payload = {name: blank for name in columns.fields if name != LEAF_USER_ID}
+    if users:
+        check_users(findings, columns, np.flatnonzero(users.unresolved))
     prints = digests = np.zeros((size, 2), np.uint64)
     samples: list[dict[str, tuple[int, int]]] = []
     uuid_tokens: dict[int, bytes] = {}
@@ -147,7 +155,10 @@ def check(
         prints[lines[valid]] = own_prints
         digests[lines[valid]] = own_digests
     valid = findings.fine
-    frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid)}
+    shown_ids = _shown_ids(ids, valid)
+    if users:
+        shown_ids = shown_ids.mask(users.unresolved, "")
+    frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: shown_ids}
     frame |= {"fingerprint": hex_of_valid(prints, valid)} | findings.texts()
     for i, (kept, _) in enumerate(columns.keep, start=len(columns.fields)):
         frame[KEPT_PREFIX + kept] = chunk.cells[i]
@@ -164,18 +175,8 @@ def check(
         findings.problems(),
         merge_names(samples),
         uuid_tokens,
+        users,
     )
-
-
-def check_users(chunk: Chunk, columns: Columns) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The cells that identify Leaf users, cleaned; warnings; and problems, as in `Checked`."""
-    findings, everything = ChunkFindings(chunk), np.arange(len(chunk.numbers))
-    cells = {}
-    for i, name in enumerate(columns.fields):
-        column = columns.names[name]
-        findings.add_kinds(i, everything, column)
-        cells[name] = findings.check_cells(chunk.cells[i], everything, everything, check_name, column)
-    return pd.DataFrame(cells), findings.warnings(), findings.problems()
 
 
 # --- the provider of each row ------------------------------------------------------------------------
@@ -221,11 +222,16 @@ def _wrong_provider(cell: str, context: CheckContext) -> Finding:
 # --- one column -------------------------------------------------------------------------------------
 
 
-def _check_ids(findings: ChunkFindings, columns: Columns, words: np.ndarray | None) -> pd.Series:
+def _check_ids(
+    findings: ChunkFindings, columns: Columns, cells: pd.Series, words: np.ndarray | None
+) -> pd.Series:
     """``words``: the ids as numbers if all of them are UUIDs in the usual spelling."""
-    i, column = list(columns.fields).index(LEAF_USER_ID), columns.names[LEAF_USER_ID]
-    cells, everything = findings.chunk.cells[i], np.arange(len(findings.chunk.numbers))
-    findings.add_kinds(i, everything, column)
+    everything = np.arange(len(cells))
+    if LEAF_USER_ID in columns.fields:
+        column = columns.names[LEAF_USER_ID]
+        findings.add_kinds(list(columns.fields).index(LEAF_USER_ID), everything, column)
+    else:
+        column = next(columns.user_names[by] for by in By if by in columns.users)
     if words is not None:
         assert _EXAMPLES is not None  # noqa: S101  (a list of UUIDs)
         few = np.flatnonzero(np.isin(words[:, 0], _EXAMPLES[:, 0]))

@@ -1,0 +1,109 @@
+"""The columns by which rows without a leafUserId identify their Leaf user: externalId, email, name and more.
+
+A row without a leafUserId gets a stand-in, a UUID that is a keyed fingerprint of its externalId or else its
+email. So rows are compared as if all of them had ids. A stand-in is never shown and never sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
+from bulk_onboard.newcomers import By
+from bulk_onboard.texts import uuid_texts
+from bulk_onboard.validation.chunk_findings import ChunkFindings
+from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
+from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.rules import Finding, check_name
+from bulk_onboard.validation.suspects import cleaned
+
+_EMAIL = r"^[^@\s]+@[^@\s]+$"
+_KEY = pa.binary(16)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRows:
+    """How the rows of a chunk identify their Leaf users.
+
+    ``ids``: the cells for leafUserId, with a stand-in in unresolved rows. ``unresolved``: a mask of the rows
+    that have no leafUserId but an externalId or an email. ``keys``: by column, keyed fingerprints (rows x 2,
+    uint64; zeros for none) by which a user can be recognised. ``numbers``: the row numbers.
+    """
+
+    numbers: np.ndarray
+    ids: pd.Series
+    unresolved: np.ndarray
+    keys: Mapping[By, np.ndarray]
+
+    def table(self) -> pa.Table:
+        """Return row, external and email of the rows with a key; the latter 16 bytes each, null for none."""
+        columns = {"row": pa.array(self.numbers)}
+        for name, by in (("external", By.EXTERNAL_ID), ("email", By.EMAIL)):
+            blobs = pa.Array.from_buffers(_KEY, len(self.numbers), [None, pa.py_buffer(self.keys[by])])
+            filled = pa.array(self.keys[by].any(axis=1))
+            columns[name] = pc.if_else(filled, blobs, pa.scalar(None, _KEY)).cast(pa.binary())
+        some = self.keys[By.EXTERNAL_ID].any(axis=1) | self.keys[By.EMAIL].any(axis=1)
+        return pa.table(columns).filter(pa.array(some))
+
+
+def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> UserRows:
+    """Return how the rows of a chunk identify their users; the user columns are its last columns, in order.
+
+    A key that is not text has no fingerprint in an unresolved row: digits may be lost, so that it could be
+    another user's.
+    """
+    size, places = len(chunk.numbers), user_places(chunk, columns)
+    keys = {by: np.zeros((size, 2), np.uint64) for by in By}
+    for by in By:
+        if by in places:
+            keys[by] = _keys(by, chunk.cells[places[by]], fingerprints)
+    fields = list(columns.fields)
+    ids = chunk.cells[fields.index(LEAF_USER_ID)] if LEAF_USER_ID in fields else text_column([""] * size)
+    key, is_text = np.zeros((size, 2), np.uint64), np.ones(size, bool)
+    for by in By:
+        first = ~key.any(axis=1) & keys[by].any(axis=1)
+        key[first] = keys[by][first]
+        is_text[first] = by not in places or chunk.kinds[first, places[by]] == CellKind.TEXT
+    unresolved = (cleaned(ids) == "").to_numpy(bool) & key.any(axis=1)
+    for of in keys.values():
+        of[unresolved & ~is_text] = 0
+    if unresolved.any():
+        cells = ids.to_numpy(object, copy=True)
+        cells[unresolved] = uuid_texts(key[unresolved]).to_numpy(zero_copy_only=False)
+        ids = text_column(pa.array(cells, pa.large_string()))
+    return UserRows(chunk.numbers, ids, unresolved, keys)
+
+
+def check_users(findings: ChunkFindings, columns: Columns, lines: np.ndarray) -> pd.DataFrame:
+    """Check the user cells at these lines, and return them as they are sent, a column per field."""
+    cells: dict[str, pd.Series] = {}
+    for name, place in user_places(findings.chunk, columns).items():
+        column, own = columns.user_names[name], findings.chunk.cells[place].iloc[lines].reset_index(drop=True)
+        findings.add_kinds(place, lines, column)
+        cells[name] = findings.check_cells(own, lines, np.arange(len(lines)), check_name, column)
+        if name == By.EMAIL:
+            wrong = ~cells[name].str.contains(_EMAIL, regex=True) & (cells[name] != "")
+            findings.add(lines[wrong.to_numpy(bool)], Finding("bad-email", "is not an email address"), column)
+    return pd.DataFrame(cells, index=range(len(lines)))
+
+
+def user_places(chunk: Chunk, columns: Columns) -> dict[str, int]:
+    """Return where the user columns are among the columns of a chunk: they are its last ones."""
+    first = chunk.cells.shape[1] - len(columns.users)
+    return {name: first + i for i, name in enumerate(columns.users)}
+
+
+def _keys(by: By, cells: pd.Series, fingerprints: Fingerprints) -> np.ndarray:
+    """Return the fingerprints of a column; letter case does not matter in an email."""
+    texts = cleaned(cells)
+    if by is By.EMAIL:
+        texts = texts.str.lower()
+    keys = fingerprints.of_columns([pa.array(f"{by}=" + texts, pa.large_string())])
+    keys[(texts == "").to_numpy(bool)] = 0
+    return keys
