@@ -24,7 +24,6 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerEr
 from bulk_onboard.facts import Fact, RowFinished
 from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.leaf.courier_process import GARBAGE, loop_factory
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.crew import Crew
 from bulk_onboard.orders import Orders
@@ -32,6 +31,8 @@ from bulk_onboard.pace.shared import SharedPace
 from bulk_onboard.settings import Settings
 
 T = TypeVar("T")
+# Requests leave little behind for the collector; with the usual threshold it would run all the time.
+GARBAGE = 20_000
 # Seconds until a part that another worker has in hand is asked for again.
 TAKEN = 0.5
 # Seconds between two renewals of the lease, if nothing is urgent.
@@ -81,7 +82,7 @@ class Station:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._loop = (loop_factory() or asyncio.new_event_loop)()
+        self._loop = _new_event_loop()
         self._opened: asyncio.Future[None] | None = None
         self._stack = AsyncExitStack()
         self._outbox = Outbox()
@@ -287,6 +288,15 @@ def _me() -> str:
 def connections_of(settings: Settings) -> int:
     """How many requests a worker may have under way."""
     return settings.pace.max_in_flight or MOST_IN_FLIGHT
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415  (there is none on Windows)
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
 
 
 def _unheard(_text: str) -> None:

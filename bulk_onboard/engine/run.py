@@ -19,7 +19,7 @@ from bulk_onboard.engine.confirm import Confirm, is_confirmed
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.dry_run import foresee
 from bulk_onboard.engine.holding import Covered, holding
-from bulk_onboard.engine.in_flight import apart, in_flight_of, rate_below
+from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observer import Observing
 from bulk_onboard.engine.onboard_row import UNGUIDED
@@ -322,9 +322,8 @@ class _Run:
             return
         from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the file is known to be good)
 
-        rate = rate_below(self._settings.pace.rate)
         pace = Pace(
-            rate,
+            self._settings.pace.rate,
             on_hold=lambda seconds: self._facts(Held(seconds)),
             on_slower=lambda rate: self._facts(Slowed(rate)),
         )
@@ -335,8 +334,6 @@ class _Run:
             self._providers,
             Covered(pace, self._hold),
             connections=connections,
-            apart=apart(self._settings, to_do),
-            rate=rate,
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
         async with client, holding(self._hold, self._stop):

@@ -9,7 +9,7 @@ from bulk_onboard.domain.providers import Provider
 from bulk_onboard.domain.turns import StillValid, Urgency, always
 from bulk_onboard.leaf import replies
 from bulk_onboard.leaf.comparison import fields_of
-from bulk_onboard.leaf.request import NotValidError, Request, Sent, unheard
+from bulk_onboard.leaf.http import NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.model import Answer, EventsVerdict, LogVerdict, NotSent, Payload, Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Calls:
         self._fields = fields_of(provider)
 
     async def ask(
-        self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
+        self, leaf_user_id: str, ours: Payload, sent: Sent = ignore_sent, *, urgent: bool = False
     ) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
         verdict = partial(replies.after_get, ours=ours, fields=self._fields)
@@ -38,7 +38,7 @@ class Calls:
         self,
         leaf_user_id: str,
         payload: Payload,
-        sent: Sent = unheard,
+        sent: Sent = ignore_sent,
         *,
         still_valid: StillValid = always,
     ) -> Answer[Verdict]:
@@ -53,7 +53,7 @@ class Calls:
         )  # fmt: skip
 
     async def delete(
-        self, leaf_user_id: str, sent: Sent = unheard, *, still_valid: StillValid = always
+        self, leaf_user_id: str, sent: Sent = ignore_sent, *, still_valid: StillValid = always
     ) -> Answer[Verdict]:
         """DELETE the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused.
 
@@ -69,12 +69,12 @@ class Calls:
         except NotValidError:
             return Answer(NotSent())
 
-    async def events(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[EventsVerdict]:
+    async def events(self, leaf_user_id: str, sent: Sent = ignore_sent) -> Answer[EventsVerdict]:
         """GET the event that decides about the health of the grower's credentials. Raises LoginRefused."""
         target = self._path_of(leaf_user_id, "/events")
         return await self._client.call(Request("GET", target, replies.after_events, sent, event_log=True))
 
-    async def history(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[LogVerdict]:
+    async def history(self, leaf_user_id: str, sent: Sent = ignore_sent) -> Answer[LogVerdict]:
         """GET all events of the grower's credentials. Raises LoginRefused."""
         target = self._path_of(leaf_user_id, "/events")
         request = Request("GET", target, replies.after_log, sent, event_log=True, urgency=Urgency.CONTINUE)

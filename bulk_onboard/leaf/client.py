@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Self, TypeVar
 
 from yarl import URL
 
@@ -22,11 +21,8 @@ from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
 from bulk_onboard.leaf.availability import Availability
 from bulk_onboard.leaf.calls import Calls
 from bulk_onboard.leaf.contact_replies import Misdirected
-from bulk_onboard.leaf.courier import Courier
-from bulk_onboard.leaf.lines import Lines
+from bulk_onboard.leaf.http import LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.leaf.request import NotValidError, Request, Sent, unheard
-from bulk_onboard.leaf.wire import LARGEST_PAGE, Message, Wire
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
     Absent,
@@ -75,9 +71,9 @@ class _OutdatedError(Exception):
 class LeafClient:
     """Our connection to Leaf: one login, one pace, and the calls `of` each provider. Use as ``async with``.
 
-    ``turns`` is asked before every single request, logins included. ``apart``: requests go out from a process
-    of their own, and no more than ``rate`` (0: any) in any second. ``on_trouble`` is told in words when a
-    login has to be tried again, Leaf is unavailable, or that process is lost.
+    ``turns`` gives every single request its turn, logins included. ``connections``: the most requests that
+    may be under way at a time. ``on_trouble`` gets a message when a login has to be tried again, or Leaf is
+    unavailable.
     """
 
     def __init__(
@@ -87,8 +83,6 @@ class LeafClient:
         turns: Turns,
         *,
         connections: int = 100,
-        apart: bool = False,
-        rate: float = 0.0,
         on_trouble: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._settings = settings
@@ -97,12 +91,9 @@ class LeafClient:
         self._turns = turns
         self._availability = Availability(on_trouble)
         self._on_trouble = on_trouble
-        place = (settings.base_url, settings.timeout)
-        self._wire = Wire(*place)
-        self._courier = Courier(*place, connections, on_loss=on_trouble, rate=rate) if apart else None
-        # Taken before the turn: who has had it is not to wait for a connection while others are told to hold.
-        self._lines = Lines(connections)
-        self._open = AsyncExitStack()
+        self._http = Http(settings, connections)
+        # Taken before the turn: a request that had its turn would go out during a pause that came meanwhile.
+        self._connections = asyncio.Semaphore(connections)
         self._providers = tuple(providers)
         self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
         self._auth = Auth(settings.login, self._authenticate, self._serves)
@@ -112,15 +103,11 @@ class LeafClient:
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
 
     async def __aenter__(self) -> Self:
-        await self._open.enter_async_context(self._wire)
-        if self._courier:
-            await self._open.enter_async_context(self._courier)
+        await self._http.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._open.aclose()
+    async def __aexit__(self, *error: object) -> None:
+        await self._http.close()
 
     @property
     def requests(self) -> Requests:
@@ -203,24 +190,24 @@ class LeafClient:
         verdict = partial(user_pages.after_page, providers=self._providers, prints=prints)
         return await self._list({"page": str(page), "size": str(size)}, verdict)
 
-    async def user(self, leaf_user_id: str, sent: Sent = unheard) -> Answer[Verdict]:
+    async def user(self, leaf_user_id: str, sent: Sent = ignore_sent) -> Answer[Verdict]:
         """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
         return await self.call(
             Request("GET", self.users_path(f"/{leaf_user_id}"), user_pages.after_user, sent)
         )
 
-    async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
+    async def look_up(self, by: By, value: str, page: int, sent: Sent = ignore_sent) -> Answer[LookVerdict]:
         """GET the users with this externalId or email, a page of them. Raises LoginRefused."""
         query = {by.value: value, "page": str(page), "size": str(PAGE)}
         return await self._list(query, enrolling.after_look, sent)
 
-    async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
+    async def enrol(self, told: Mapping[str, str], sent: Sent = ignore_sent) -> Answer[EnrolVerdict]:
         """POST a new Leaf user, once. Raises LoginRefused."""
         verdict = partial(enrolling.after_enrol, told=told)
         return await self.call(Request("POST", self.users_path(""), verdict, sent, dict(told)))
 
     async def _list(
-        self, query: Mapping[str, str], verdict: Callable[[Reply], V], sent: Sent = unheard
+        self, query: Mapping[str, str], verdict: Callable[[Reply], V], sent: Sent = ignore_sent
     ) -> Answer[V | Transient | Ambiguous | Refused]:
         """GET a page of the list of users, in a stable order unless Leaf refuses to sort."""
         sort = SORT if self._sorts else {}
@@ -297,27 +284,18 @@ class LeafClient:
         def still_valid() -> bool:
             return request.still_valid() and (bearer is None or self._auth.is_current(bearer))
 
-        method, target, meaning, sent, body, largest, fields, event_log, *_ = request
-        authorization, names = token.reveal() if token else "", tuple(fields) if fields else None
-        message = Message(method, target, authorization, body, largest, names, event_log)
-        async with self._lines:
+        async with self._connections:
             turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
             if turn is None:
                 raise _OutdatedError if request.still_valid() else NotValidError
-            sent()
-            self._sent[method] += 1
-            heard = await self._sender.exchange(message)
-        reply = heard.verdict
-        if isinstance(reply, Transient | Ambiguous):
-            return Answer(reply, None, heard.seconds)
-        # Whoever has read the reply already did so as this request's verdict does.
-        verdict = meaning(reply) if isinstance(reply, Reply) else cast("V", reply)
+            request.sent()
+            self._sent[request.method] += 1
+            answer = await self._http.exchange(request, token.reveal() if token else "")
+        if not isinstance(answer.verdict, Reply):
+            return Answer(answer.verdict, None, answer.seconds)
+        verdict = request.verdict(answer.verdict)
         self._obey(turn, verdict)
-        return Answer(verdict, heard.http_status, heard.seconds)
-
-    @property
-    def _sender(self) -> Wire | Courier:
-        return self._courier if self._courier and self._courier.ready else self._wire
+        return Answer(verdict, answer.http_status, answer.seconds)
 
     def _obey(self, turn: float, verdict: object) -> None:
         """A Retry-After is meant for all of us, not for one row."""

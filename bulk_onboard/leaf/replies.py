@@ -16,7 +16,6 @@ from functools import lru_cache
 from typing import Any
 
 import aiohttp
-from aiohttp.http import HttpProcessingError
 
 from bulk_onboard.leaf import event_log
 from bulk_onboard.leaf.comparison import Fields, compare_app, compare_secrets, is_other_account
@@ -61,6 +60,10 @@ class Reply:
 
 class TooLarge(Exception):  # noqa: N818
     """The body was larger than anything Leaf would answer; it was not read to its end."""
+
+
+class Unreadable(Exception):  # noqa: N818
+    """The body is packed in a way that cannot be unpacked."""
 
 
 def after_post(reply: Reply, sent: Payload, fields: Fields) -> Verdict:
@@ -157,6 +160,12 @@ def unsent(error: BaseException) -> Transient:
             return Transient("tls-failure", type(error).__name__)
         case TimeoutError():
             return Transient("connect-timeout", "no connection in time")
+        case aiohttp.ClientHttpProxyError():
+            return Transient(
+                "connection-refused", f"the proxy answered HTTP {error.status} (see HTTPS_PROXY)"
+            )
+        case aiohttp.ClientProxyConnectionError():
+            return Transient("connection-refused", "no connection to the proxy (see HTTPS_PROXY)")
         case aiohttp.ClientConnectorError():
             return Transient("connection-refused", error.strerror or "no connection")
         case _:
@@ -170,7 +179,7 @@ def unanswered(error: BaseException) -> Ambiguous:
             return Ambiguous("response-too-large", "the reply was far larger than any of Leaf's")
         case TimeoutError():
             return Ambiguous("no-answer", "no answer in time")
-        case HttpProcessingError():
+        case aiohttp.ClientResponseError() | Unreadable():
             return Ambiguous("unreadable-reply", "not HTTP")
         case _:
             return Ambiguous("connection-lost", "the connection broke before the answer was complete")

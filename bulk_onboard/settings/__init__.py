@@ -35,11 +35,12 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class LeafSettings:
-    """Which Leaf, and as whom. ``timeout`` is seconds per request."""
+    """Which Leaf, and as whom. ``timeout``: seconds per request. ``proxy``: a URL; None: connect directly."""
 
     base_url: str = DEFAULT_BASE_URL
     login: Login = field(default_factory=Login)
     timeout: float = 30.0
+    proxy: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.settings import after_run, config_file, parse, secret_sources
+from bulk_onboard.settings.proxy import proxy_for
 from bulk_onboard.validation.stand_ins import asks_for_password, asks_for_user_name
 
 M = TypeVar("M", bound=BaseModel)
@@ -341,7 +342,7 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
     password = login.password.reveal() if login.password else ""
     parse.refuse_stand_in("LEAF_USERNAME", login.username, asks_for_user_name)
     parse.refuse_stand_in("LEAF_PASSWORD", password, asks_for_password)
-    return s.LeafSettings(url, login, options.timeout)
+    return s.LeafSettings(url, login, options.timeout, proxy_for(url))
 
 
 def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:

@@ -16,8 +16,6 @@ from typing import NamedTuple
 import aiohttp
 import uvloop
 
-from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.leaf.wire import Message, Wire
 from tests.benchmarks.server import ROOT
 
 PATH = "/services/usermanagement/api/users/{}/raven-credentials"
@@ -57,24 +55,6 @@ async def naive_gather(file: Path, url: str, at_once: int) -> None:
 
         results = await asyncio.gather(*(post(row) for row in rows))
     file.with_suffix(".results").write_text("".join(results))
-
-
-async def our_wire(file: Path, url: str, connections: int) -> None:
-    """The bare loop over what the tool sends with, instead of aiohttp's session."""
-    with file.open(newline="") as opened:
-        rows = iter(list(csv.DictReader(opened)))
-    async with Wire(url, 30.0) as wire:
-
-        async def worker() -> None:
-            for row in rows:
-                body = {**APP, "refreshToken": row["refreshToken"]}
-                target = PATH.format(row["leafUserId"])
-                heard = await wire.exchange(Message("POST", target, "benchmark", body))
-                assert isinstance(heard.verdict, Reply)
-                assert heard.http_status == 201
-                json.loads(heard.verdict.body)
-
-        await asyncio.gather(*(worker() for _ in range(connections)))
 
 
 class Spent(NamedTuple):
@@ -131,5 +111,5 @@ def _timed(command: list[str]) -> Spent:
 
 if __name__ == "__main__":
     asked, where, to, how_many = sys.argv[1:]
-    loop = {"bare": bare_loop, "gather": naive_gather, "wire": our_wire}[asked]
+    loop = {"bare": bare_loop, "gather": naive_gather}[asked]
     uvloop.run(loop(Path(where), to, int(how_many)))

@@ -187,7 +187,7 @@ def test_what_is_given_back_holds_secrets_in_its_cells_and_nowhere_else(tmp_path
 
 
 CRASHES = {
-    "in a request": "from bulk_onboard.leaf.wire import Wire as P; P._request",
+    "in a request": "from bulk_onboard.leaf.http import Http as P; P._url",
     "in a reply": "import bulk_onboard.leaf.replies as P; P.after_post",
     "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
     "in the ledger": "from bulk_onboard.ledger.ledger import Ledger as P; P.write",
