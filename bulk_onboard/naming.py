@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import Chunk
+from bulk_onboard.domain.users import UserKey
 from bulk_onboard.listing import Ids, indexed
-from bulk_onboard.newcomers import By
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words
 from bulk_onboard.validation.check import Checked
 from bulk_onboard.validation.chunk_findings import ChunkFindings
@@ -71,7 +71,7 @@ class Named(NamedTuple):
 
     chunk: Chunk
     unnamed: Unnamed
-    keys: Mapping[By, np.ndarray]
+    keys: Mapping[UserKey, np.ndarray]
     problems: pd.DataFrame
     warnings: pd.DataFrame
 
@@ -93,7 +93,7 @@ class Naming:
         columns = self._columns
         if LEAF_USER_ID in columns.fields:
             return columns
-        by = next(by for by in By if by in columns.users)
+        by = next(by for by in UserKey if by in columns.users)
         return replace(
             columns,
             fields={LEAF_USER_ID: columns.users[by], **columns.fields},
@@ -106,7 +106,7 @@ class Naming:
         ids = chunk.cells[0] if has_ids else pd.Series(repeated("", len(chunk.numbers)), dtype="str")
         first = chunk.cells.shape[1] - len(self._columns.users)
         at = {name: first + i for i, name in enumerate(self._columns.users)}
-        keys = {by: self._keys(by, chunk.cells[at[by]]) for by in By if by in at}
+        keys = {by: self._keys(by, chunk.cells[at[by]]) for by in UserKey if by in at}
         key, number = self._first_key(chunk, keys, at)
         lines = np.flatnonzero(_blank(ids) & key.any(axis=1))
         found = self._find(key[lines])
@@ -118,17 +118,17 @@ class Naming:
         filled = _with_ids(chunk, ids, lines, words, insert=not has_ids)
         return Named(filled, unnamed, keys, problems, warnings)
 
-    def _keys(self, by: By, cells: pd.Series) -> np.ndarray:
+    def _keys(self, by: UserKey, cells: pd.Series) -> np.ndarray:
         """Zeros where there is nothing. An email is the same in any case of letters."""
         column = pa.array(cleaned(cells), pa.large_string())
-        if by is By.EMAIL:
+        if by is UserKey.EMAIL:
             column = pc.utf8_lower(column)
         keys = self._fingerprints.of_columns([repeated(by.value, len(column)), column]).copy()
         keys[pc.equal(column, "").to_numpy(zero_copy_only=False)] = 0
         return keys
 
     def _first_key(
-        self, chunk: Chunk, keys: Mapping[By, np.ndarray], at: Mapping[str, int]
+        self, chunk: Chunk, keys: Mapping[UserKey, np.ndarray], at: Mapping[str, int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """What each row goes by, the externalId if there is one, and whether that was no text."""
         key, number = np.zeros((len(chunk.numbers), 2), np.uint64), np.zeros(len(chunk.numbers), bool)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.ascending import ascending, without
+from bulk_onboard.domain.users import USER_FIELDS, UnresolvedGrower, UserKey
 from bulk_onboard.errors import InternalError
 from bulk_onboard.naming import KnownUsers, Named, Naming
-from bulk_onboard.newcomers import FIELDS, By, Newcomer
 from bulk_onboard.validation.check import Checked
 from bulk_onboard.validation.columns import Columns
 from bulk_onboard.validation.fingerprints import Fingerprints
@@ -54,7 +54,7 @@ class Strangers:
         wanted: np.ndarray,
         among: np.ndarray,
         open_keys: Collection[bytes],
-    ) -> Iterator[Newcomer]:
+    ) -> Iterator[UnresolvedGrower]:
         """The newcomers of one chunk, each where it first stands in one of these rows. See `Scan`."""
         rows = checked.frame["row"].to_numpy(np.int64)
         unnamed, told = names.unnamed, {name: names.unnamed.told[name].tolist() for name in _told(names)}
@@ -65,7 +65,7 @@ class Strangers:
             if row == next((each for each in its if each in now), None):
                 cells = {name: column[i] for name, column in told.items() if column[i]}
                 keys = _keys(names, line)
-                yield Newcomer(tuple(its), keys, cells, any(key in open_keys for key in keys))
+                yield UnresolvedGrower(tuple(its), keys, cells, any(key in open_keys for key in keys))
 
     def _rows_of(self, stand_in: np.ndarray, row: int) -> tuple[int, ...]:
         if self._shared is None:
@@ -91,10 +91,10 @@ class Strangers:
 
 
 def _told(names: Named) -> list[str]:
-    return [name for name in FIELDS if name in names.unnamed.told]
+    return [name for name in USER_FIELDS if name in names.unnamed.told]
 
 
 def _keys(names: Named, line: int) -> tuple[bytes, ...]:
     """That of the externalId first."""
-    keys = (names.keys[by][line] for by in By if by in names.keys)
+    keys = (names.keys[by][line] for by in UserKey if by in names.keys)
     return tuple(key.tobytes() for key in keys if key.any())

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from bulk_onboard.domain.users import UserKey
 from bulk_onboard.naming import Named
-from bulk_onboard.newcomers import By
 from bulk_onboard.repeats import groups, others
 from bulk_onboard.validation.check import Checked
 
@@ -38,7 +38,7 @@ class Whose:
         is_unnamed[lines] = True
         taken = ~is_unnamed | valid
         none = np.zeros(len(rows), np.uint64)
-        keys = (names.keys[by][:, 0] if by in names.keys else none for by in By)
+        keys = (names.keys[by][:, 0] if by in names.keys else none for by in UserKey)
         self._parts.append((rows[taken], is_unnamed[taken], *(key[taken] for key in keys)))
         self._unnamed.append(rows[lines[good]])
         self._stand_ins.append(names.unnamed.stand_ins[good])
@@ -61,9 +61,9 @@ class Whose:
         if any(map(len, self._unnamed)):
             rows, unnamed, external, email = (np.concatenate(part) for part in zip(*self._parts, strict=True))
             for group in _of_newcomers(external, unnamed):
-                found |= _judged(rows[group], unnamed[group], email[group], By.EXTERNAL_ID)
+                found |= _judged(rows[group], unnamed[group], email[group], UserKey.EXTERNAL_ID)
             for group in _of_newcomers(email, unnamed):
-                found |= _judged(rows[group], unnamed[group], external[group], By.EMAIL)
+                found |= _judged(rows[group], unnamed[group], external[group], UserKey.EMAIL)
         lines = [(row, "invalid", CODE, told) for row, told in sorted(found.items())]
         return pd.DataFrame(lines, columns=["row", "status", "code", "message"])
 
@@ -75,14 +75,14 @@ def _of_newcomers(keys: np.ndarray, unnamed: np.ndarray) -> Iterator[np.ndarray]
         yield filled[group]
 
 
-def _judged(rows: np.ndarray, unnamed: np.ndarray, other: np.ndarray, by: By) -> dict[int, str]:
+def _judged(rows: np.ndarray, unnamed: np.ndarray, other: np.ndarray, by: UserKey) -> dict[int, str]:
     """``other``: the keys of the other kind. A blank email contradicts nothing, a blank externalId does."""
     if not unnamed.all():
         named = rows[~unnamed]
         told = f"the same {by} comes with a leafUserId in {others(named, -1)}"
         return {int(row): told for row in rows[unnamed]}
-    told_apart = np.unique(other if by is By.EMAIL else other[other != 0])
+    told_apart = np.unique(other if by is UserKey.EMAIL else other[other != 0])
     if len(told_apart) < 2:
         return {}
-    kind = By.EMAIL if by is By.EXTERNAL_ID else By.EXTERNAL_ID
+    kind = UserKey.EMAIL if by is UserKey.EXTERNAL_ID else UserKey.EXTERNAL_ID
     return {int(row): f"the same {by} has another {kind} in {others(rows, row)}" for row in rows}

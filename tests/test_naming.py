@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.domain.users import UnresolvedGrower, UserKey
 from bulk_onboard.errors import InputError, InternalError
 from bulk_onboard.naming import KnownUsers, Named, Naming, known_users, named
-from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.strangers import Strangers
 from bulk_onboard.validation.check import CheckContext, Checked, check
 from bulk_onboard.validation.columns import Columns, match_header
@@ -71,7 +71,7 @@ def known(external: str = "", email: str = "", leaf_user_id: str = ID) -> KnownU
 
 def newcomers(
     strangers: Strangers, rows: Sequence[Sequence[str]], wanted: Sequence[int] | None = None
-) -> list[Newcomer]:
+) -> list[UnresolvedGrower]:
     names = strangers.naming.name(piece(rows))
     checked = named(check(names.chunk, strangers.naming.checked, {"raven": RAVEN}, APP, PRINTS), names)
     every = np.arange(2, 2 + len(rows))
@@ -183,7 +183,7 @@ def test_a_newcomer_comes_once_with_all_of_the_rows() -> None:
     _, _, strangers = both(rows)
     found = newcomers(strangers, rows)
     assert [each.rows for each in found] == [(2, 4), (3,), (5,)]
-    assert found[0].told == {"externalId": "G-1", "email": "a@b.c", "name": "Ada"}
+    assert found[0].cells == {"externalId": "G-1", "email": "a@b.c", "name": "Ada"}
     assert [len(each.keys) for each in found] == [2, 1, 1]
     assert [each.rows for each in newcomers(strangers, rows, wanted=[4])] == [(2, 4)]
     assert "G-1" not in repr(found)
@@ -210,8 +210,8 @@ def test_growers_that_are_not_contradicted_are_told_apart_by_one_name_each(
     _, _, strangers = both(rows)
     wrong = set(findings(*rows))
     left = [each for each in newcomers(strangers, rows) if not wrong.intersection(each.rows)]
-    for by in By:
-        names = [{who[number - 2][by is By.EMAIL] for number in each.rows} - {""} for each in left]
+    for by in UserKey:
+        names = [{who[number - 2][by is UserKey.EMAIL] for number in each.rows} - {""} for each in left]
         assert all(len(each) <= 1 for each in names)
         flat = [name for each in names for name in each]
         assert len(flat) == len(set(flat))

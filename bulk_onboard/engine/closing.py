@@ -19,7 +19,7 @@ from bulk_onboard.errors import ExitCode, OutputError
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, aside, history
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.ledger.newcomers import enrolled
+from bulk_onboard.ledger.users import count_users
 from bulk_onboard.model import Requests
 from bulk_onboard.plan import COLUMNS
 from bulk_onboard.policy.attention import code_for
@@ -172,7 +172,7 @@ def _written(
     outcome, kept = exit_code(tally, info), before or info
     code = code_for(outcome, fail_on, is_worse=is_worse)
     kept = replace(kept, exit_code=int(code_for(exit_code(tally, kept), fail_on, is_worse=is_worse)))
-    sums = summary(kept, tally, users := enrolled(ledger, run_no)) | {"exitCode": kept.exit_code}
+    sums = summary(kept, tally, users := count_users(ledger, run_no)) | {"exitCode": kept.exit_code}
     files.append(write_json(folder / "summary.json", sums))
     if PAGE in output.formats:
         files.append(write_page(folder / "report.html", kept, tally, extract, results))

@@ -58,7 +58,7 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
         journal.counts,
         phases.users.requests.get - looking.more - looked_up,
         mode=mode,
-        enrolling=Requests(get=looked_up + (newcomers if asks(mode) else 0), post=found.to_create),
+        for_users=Requests(get=looked_up + (newcomers if asks(mode) else 0), post=found.to_create),
         listed=known.census is not None,
         unchecked=unchecked,
         events=phases.settings.events.check,

@@ -13,7 +13,7 @@ from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.compare import Keys, compare
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.ports import Directory, Register
+from bulk_onboard.engine.ports import UserCalls, UserJournal
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey, by_scope, entries_of, open_intents, stored_before
 from bulk_onboard.engine.user_row import UserCreation
@@ -39,8 +39,8 @@ class Reception:
     ``scope``: of the rows of a file that tells no provider, ``scopes``: of all providers by name.
     """
 
-    directory: Directory
-    register: Register | None
+    directory: UserCalls
+    register: UserJournal | None
     open_keys: Collection[bytes]
     scope: int
     scopes: Mapping[str, int]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bulk_onboard.domain.providers import Field
 from bulk_onboard.domain.turns import StillValid
+from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey, UserRecord
 from bulk_onboard.entry import Entry
 from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
@@ -19,7 +20,6 @@ from bulk_onboard.model import (
     Requests,
     Verdict,
 )
-from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict
 
 # Called when a request has got its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]
@@ -93,24 +93,24 @@ class Users(Protocol):
         """Whether there is such a user: Exists(None) or Absent."""
 
 
-class Directory(Protocol):
-    """The calls to Leaf for newcomers. All raise LoginRefused."""
+class UserCalls(Protocol):
+    """The calls to Leaf that look up and create users. All raise LoginRefused."""
 
-    async def look_up(self, by: By, value: str, page: int, sent: Sent = ...) -> Answer[LookVerdict]:
-        """The users with this externalId or email, or what Leaf takes for them: a page, from 0."""
+    async def look_up(self, by: UserKey, value: str, page: int, sent: Sent = ...) -> Answer[LookUpVerdict]:
+        """Return a page, from 0, of the users that Leaf's filter finds by this externalId or email."""
 
-    async def enrol(self, told: Mapping[str, str], sent: Sent = ...) -> Answer[EnrolVerdict]:
-        """Create a user: one request, never repeated by itself."""
+    async def create_user(self, fields: Mapping[str, str], sent: Sent = ...) -> Answer[CreateUserVerdict]:
+        """Create a user: one request, which is never repeated."""
 
 
-class Register(Protocol):
-    """Where it is committed whose user is whose."""
+class UserJournal(Protocol):
+    """Where intents to create users, and users that became known, are committed."""
 
-    async def intend(self, intent: Enrolment) -> None:
+    async def intend(self, intent: UserRecord) -> None:
         """Return when it is on disk that a user is about to be posted. Raises LedgerError."""
 
-    def settle(self, outcome: Enrolment) -> None:
-        """Hand in whose user is known now, or that none was created; it is committed soon."""
+    def settle(self, outcome: UserRecord) -> None:
+        """Hand in that a user is known, or that none was created; it is committed soon."""
 
     async def flush(self) -> None:
         """Return when all that was handed in is on disk. Raises LedgerError."""

@@ -58,7 +58,7 @@ from bulk_onboard.facts import (
     Trouble,
 )
 from bulk_onboard.ledger import Journal, history
-from bulk_onboard.ledger.newcomers import Register
+from bulk_onboard.ledger.users import LedgerUsers
 from bulk_onboard.model import Recorded
 from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
@@ -156,7 +156,7 @@ class _Run:
         owner = (self._info.leaf, self._info.owner)
         self._scope = self._ledger.scope(*owner, self._info.provider)
         self._scopes = scopes_of(self._ledger, self._info)
-        self._register = Register(self._ledger, *owner) if settings.input.create_users else None
+        self._register = LedgerUsers(self._ledger, *owner) if settings.input.create_users else None
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None

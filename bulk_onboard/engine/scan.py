@@ -17,6 +17,7 @@ from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
+from bulk_onboard.domain.users import UnresolvedGrower, UserKey
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.engine.spool import Spooled
@@ -24,7 +25,6 @@ from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.listing import words
 from bulk_onboard.model import Payload, Row, Secret
 from bulk_onboard.naming import KnownUsers, Named, known_users, named
-from bulk_onboard.newcomers import By, Newcomer
 from bulk_onboard.repeats import Repeats, Sightings
 from bulk_onboard.settings import Settings
 from bulk_onboard.strangers import Strangers
@@ -128,7 +128,7 @@ class Scan:
         *,
         known: Callable[[], KnownUsers] = lambda: known_users(()),
     ) -> None:
-        """Match the header. ``seen``: what another process saw at the first reading, which is done then.
+        """UsersPage the header. ``seen``: what another process saw at the first reading, which is done then.
 
         Raises UsageError; InputError if a field has no column, or one without text.
         """
@@ -138,7 +138,7 @@ class Scan:
         self.columns = columns_of(source, reading)
         self._strangers = (
             Strangers(self.columns, self._fingerprints, known)
-            if any(by in self.columns.users for by in By)
+            if any(by in self.columns.users for by in UserKey)
             else None
         )
         self.environments: Counter[str] = Counter()
@@ -215,7 +215,7 @@ class Scan:
 
     def newcomers(
         self, wanted: np.ndarray, among: np.ndarray, open_keys: Collection[bytes]
-    ) -> Iterator[Newcomer]:
+    ) -> Iterator[UnresolvedGrower]:
         """Another reading: the growers of those of these rows (ascending) that have no id yet, each once.
 
         ``among``: all rows that are to be done, so that a newcomer comes with all of its own. ``open_keys``:

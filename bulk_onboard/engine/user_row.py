@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from bulk_onboard.domain.users import (
+    CreateUserVerdict,
+    LookUpVerdict,
+    UnresolvedGrower,
+    UserKey,
+    UserOrigin,
+    UserRecord,
+)
 from bulk_onboard.engine.driver import RowContext, RowLife
-from bulk_onboard.engine.ports import Directory, Register, Sent
+from bulk_onboard.engine.ports import Sent, UserCalls, UserJournal
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RowFinished, UserKnown
 from bulk_onboard.model import Answer, Status
-from bulk_onboard.newcomers import By, Enrolment, EnrolVerdict, LookVerdict, Newcomer, Origin
 from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.users import (
     WOULD_CREATE,
@@ -37,51 +44,51 @@ class UserCreation:
     """
 
     context: RowContext
-    directory: Directory
-    register: Register | None
+    directory: UserCalls
+    register: UserJournal | None
     learned: dict[int, str]
     ended: set[int]
     to_create: list[tuple[int, ...]]
 
-    async def resolve(self, newcomer: Newcomer, under_way: Sent = lambda: None) -> None:
+    async def resolve(self, grower: UnresolvedGrower, under_way: Sent = lambda: None) -> None:
         """Find or create one grower's user. Raises LoginRefused, LeafUnavailable and LedgerError.
 
         ``under_way`` is called when a request goes out.
         """
-        await _UserRow(self, newcomer, under_way).live()
+        await _UserRow(self, grower, under_way).live()
 
 
 class _UserRow(RowLife[UserProgress, Known | Ended]):
     """One grower without a leafUserId. It keeps its slot, so that no other row creates the same user."""
 
-    def __init__(self, shared: UserCreation, newcomer: Newcomer, under_way: Sent) -> None:
-        super().__init__(shared.context, begin(newcomer, shared.context.policy), under_way)
-        self._shared, self._newcomer = shared, newcomer
+    def __init__(self, shared: UserCreation, grower: UnresolvedGrower, under_way: Sent) -> None:
+        super().__init__(shared.context, begin(grower, shared.context.policy), under_way)
+        self._shared, self._grower = shared, grower
 
-    async def act(self) -> Answer[LookVerdict] | Answer[EnrolVerdict]:
+    async def act(self) -> Answer[LookUpVerdict] | Answer[CreateUserVerdict]:
         """Look the user up, or create it."""
         match self.progress.action:
             case UserAction.LOOK:
-                by, value = self._newcomer.looks[self.progress.look]
+                by, value = self._grower.lookups[self.progress.look]
                 return await self._shared.directory.look_up(by, value, self.progress.page, self.under_way)
             case UserAction.POST:
                 return await self._post()
             case never:
                 assert_never(never)
 
-    async def _post(self) -> Answer[EnrolVerdict]:
+    async def _post(self) -> Answer[CreateUserVerdict]:
         assert self._shared.register is not None  # noqa: S101  (a dry run never gets here)
         self.intended = True
-        intent = Enrolment(self._newcomer.keys, intended_at=to_text(self.context.now()))
+        intent = UserRecord(self._grower.keys, intended_at=to_text(self.context.now()))
         await self._shared.register.intend(intent)
         self.progress = posting(self.progress)
-        answer = await self._shared.directory.enrol(self._newcomer.told, self.changes)
+        answer = await self._shared.directory.create_user(self._grower.cells, self.changes)
         self.on_the_wire = False
         return answer
 
     def decide(self, answer: Answer[Any], moment: Moment) -> UserStep:
         """Return what `policy.users.decide` makes of an answer. A dry run ends before the POST."""
-        step = decide(self.progress, answer.verdict, self._newcomer, self.context.policy, moment)
+        step = decide(self.progress, answer.verdict, self._grower, self.context.policy, moment)
         dry_run = self._shared.register is None
         if dry_run and isinstance(step, Next) and step.progress.action is UserAction.POST:
             return Ended(Status.WOULD_CREATE, WOULD_CREATE)
@@ -93,13 +100,13 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
 
     def settle(self, end: Known | Ended) -> None:
         """Commit whose user is known, or the outcome of all rows of the grower."""
-        rows, shared = self._newcomer.rows, self._shared
+        rows, shared = self._grower.rows, self._shared
         match end:
             case Known(leaf_user_id):
                 self._remember(end)
                 shared.learned.update(dict.fromkeys(rows, leaf_user_id))
                 for row in rows:
-                    self.context.observer(UserKnown(row, created=end.origin is Origin.CREATED))
+                    self.context.observer(UserKnown(row, created=end.origin is UserOrigin.CREATED))
             case Ended(status, code):
                 self._forget(end)
                 shared.ended.update(rows)
@@ -111,19 +118,19 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
 
     def _remember(self, known: Known) -> None:
         """Record the user. One found by its externalId is not recorded by email: that was not compared."""
-        keys = self._newcomer.keys
-        if known.by is By.EXTERNAL_ID and not self._is_intended():
+        keys = self._grower.keys
+        if known.by is UserKey.EXTERNAL_ID and not self._is_intended():
             keys = keys[:1]
         if self._shared.register is not None:
-            self._shared.register.settle(Enrolment(keys, known.leaf_user_id, known.origin.value))
+            self._shared.register.settle(UserRecord(keys, known.leaf_user_id, known.origin.value))
 
     def _forget(self, end: Ended) -> None:
         """Close an intent if it is known that there is no user. What is not known stays open."""
         if self._shared.register is not None and end.status is not Status.UNRESOLVED and self._is_intended():
-            self._shared.register.settle(Enrolment(self._newcomer.keys))
+            self._shared.register.settle(UserRecord(self._grower.keys))
 
     def _is_intended(self) -> bool:
-        return self._newcomer.open_intent or self.progress.posts > 0
+        return self._grower.open_intent or self.progress.posts > 0
 
     def _entry(self, row: int, end: Ended) -> Entry:
         """Return an entry without a grower: the ledger has no leafUserId to know it by."""

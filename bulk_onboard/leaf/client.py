@@ -15,8 +15,9 @@ from yarl import URL
 
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.domain.turns import Turns, Urgency
+from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf import contact_replies, enrolling, user_pages
+from bulk_onboard.leaf import contact_replies, user_pages, user_replies
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
 from bulk_onboard.leaf.availability import Availability
 from bulk_onboard.leaf.calls import Calls
@@ -37,7 +38,6 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
-from bulk_onboard.newcomers import By, EnrolVerdict, LookVerdict
 from bulk_onboard.policy.outage import is_failure
 from bulk_onboard.settings import LeafSettings
 
@@ -196,15 +196,19 @@ class LeafClient:
             Request("GET", self.users_path(f"/{leaf_user_id}"), user_pages.after_user, sent)
         )
 
-    async def look_up(self, by: By, value: str, page: int, sent: Sent = ignore_sent) -> Answer[LookVerdict]:
+    async def look_up(
+        self, by: UserKey, value: str, page: int, sent: Sent = ignore_sent
+    ) -> Answer[LookUpVerdict]:
         """GET the users with this externalId or email, a page of them. Raises LoginRefused."""
         query = {by.value: value, "page": str(page), "size": str(PAGE)}
-        return await self._list(query, enrolling.after_look, sent)
+        return await self._list(query, user_replies.after_look_up, sent)
 
-    async def enrol(self, told: Mapping[str, str], sent: Sent = ignore_sent) -> Answer[EnrolVerdict]:
+    async def create_user(
+        self, fields: Mapping[str, str], sent: Sent = ignore_sent
+    ) -> Answer[CreateUserVerdict]:
         """POST a new Leaf user, once. Raises LoginRefused."""
-        verdict = partial(enrolling.after_enrol, told=told)
-        return await self.call(Request("POST", self.users_path(""), verdict, sent, dict(told)))
+        verdict = partial(user_replies.after_create_user, fields=fields)
+        return await self.call(Request("POST", self.users_path(""), verdict, sent, dict(fields)))
 
     async def _list(
         self, query: Mapping[str, str], verdict: Callable[[Reply], V], sent: Sent = ignore_sent

@@ -8,10 +8,9 @@
     snapshot what is known of all growers of a scope, up to a run, in packed pieces (see growers.py): made
             of the entries, so it may be forgotten at any time
     directory  the users of one API owner at one Leaf: the same email may be another user for another owner
-    newcomer   who a grower is whom files name by an externalId or an email: `key` is a keyed fingerprint of
-            that (it is nobody's business here who they are, only whether they are the same), `leaf_user_id`
-            the user that was found or created, and `origin` which of both. While it is "", `intended_at`
-            tells of a POST that may have created one. `run_no`: the run that wrote this
+    leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
+            `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
+            `intended_at` is the time of a POST that may have created one. `run_no`: the run that wrote this
     member  a process that works on a run together with others: what it told the one that leads, and what
             that one told it, as JSON; one without a worker's name is the leader. Times are seconds since
             1970 by the database's clock. None is left when a run has come to its end
@@ -130,8 +129,8 @@ directory = Table(
     UniqueConstraint("leaf", "owner"),
 )
 
-newcomer = Table(
-    "newcomer",
+leaf_user = Table(
+    "leaf_user",
     metadata,
     Column("directory_id", ForeignKey("directory.id"), primary_key=True),
     Column("key", LargeBinary, primary_key=True),

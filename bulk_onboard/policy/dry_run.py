@@ -57,11 +57,11 @@ def forecast(
     unchecked: int,
     events: bool,
     rate: float,
-    enrolling: Requests = Requests(),  # noqa: B008  (frozen)
+    for_users: Requests = Requests(),  # noqa: B008  (frozen)
 ) -> Forecast:
     """What a run of these rows would take.
 
-    ``enrolling``: what it takes to find or create the Leaf users of those who are not known yet.
+    ``for_users``: the requests that look up or create the Leaf users of growers without a leafUserId.
 
     ``asked``: requests that the dry run sent to know this much. ``listed``: it read Leaf's list of users, so
     existing growers need no second look. ``unchecked``: rows that were done before and are to be checked.
@@ -72,6 +72,6 @@ def forecast(
     if events:
         gets += CHECK * (created + replaced + unchecked)
         gets += counts.get(Status.EXISTING, 0) * (1 if listed else CHECK)
-    posts = created + replaced + enrolling.post
-    known = Forecast(gets + enrolling.get, posts, deletes, users=enrolling.post)
+    posts = created + replaced + for_users.post
+    known = Forecast(gets + for_users.get, posts, deletes, users=for_users.post)
     return replace(known, seconds=round(known.total / rate, 1)) if rate else known

@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
 
-from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
-from bulk_onboard.newcomers import (
-    By,
-    Enrolled,
-    EnrolVerdict,
-    LookVerdict,
-    Match,
-    Newcomer,
-    Origin,
-    SeenUser,
-    Taken,
+from bulk_onboard.domain.users import (
+    CreateUserVerdict,
+    LeafUser,
+    LookUpVerdict,
+    UnresolvedGrower,
+    UserCreated,
+    UserExists,
+    UserKey,
+    UserOrigin,
+    UsersPage,
     same_email,
 )
+from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
 WOULD_CREATE = "user-would-be-created"
@@ -50,7 +50,7 @@ class UserAction(Enum):
 class UserProgress:
     """How far a grower is. Times in seconds since its first request.
 
-    ``look``: what is looked up next, by its place in `Newcomer.looks`, and ``page``: which page of it.
+    ``look``: what is looked up next, by its place in `UnresolvedGrower.lookups`; ``page``: its page.
     ``seen``: users that matched on earlier pages, ``similar``: one differed in case only, ``entries``: users
     on these pages. ``suspect``: a POST may have created the user, and no answer has said yes or no since;
     ``settles_at``: until when Leaf may still be at work on it. ``claimed``: Leaf refused a POST because
@@ -60,12 +60,12 @@ class UserProgress:
     action: UserAction
     look: int = 0
     page: int = 0
-    seen: frozenset[SeenUser] = frozenset()
+    seen: frozenset[LeafUser] = frozenset()
     similar: bool = False
     entries: int = 0
     suspect: bool = False
     settles_at: float = 0.0
-    claimed: Taken | None = None
+    claimed: UserExists | None = None
     looks: int = 0
     failures: int = 0
     throttles: int = 0
@@ -77,8 +77,8 @@ class Known:
     """The user is known. ``by``: what it was found by, None if a POST returned it."""
 
     leaf_user_id: str
-    origin: Origin
-    by: By | None = None
+    origin: UserOrigin
+    by: UserKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class Ended:
 UserStep = Next[UserProgress] | Known | Ended
 
 
-def begin(newcomer: Newcomer, policy: Policy) -> UserProgress:
+def begin(grower: UnresolvedGrower, policy: Policy) -> UserProgress:
     """Return the start: a look-up, with more care after an intent that has no outcome."""
     return UserProgress(
         UserAction.LOOK,
-        suspect=newcomer.open_intent,
-        settles_at=policy.settle if newcomer.open_intent else 0.0,
+        suspect=grower.open_intent,
+        settles_at=policy.settle if grower.open_intent else 0.0,
     )
 
 
@@ -109,22 +109,22 @@ def posting(progress: UserProgress) -> UserProgress:
 
 def decide(
     progress: UserProgress,
-    verdict: LookVerdict | EnrolVerdict,
-    newcomer: Newcomer,
+    verdict: LookUpVerdict | CreateUserVerdict,
+    grower: UnresolvedGrower,
     policy: Policy,
     moment: Moment,
 ) -> UserStep:
-    """The next step for a newcomer whose ``progress.action`` was answered with ``verdict``.
+    """The next step for a grower whose ``progress.action`` was answered with ``verdict``.
 
     Raises ValueError for Unauthorised: a refused login is the run's business, not a row's.
     """
     step: UserStep
     match verdict:
-        case Match():
-            step = _on_match(progress, verdict, newcomer, policy, moment)
-        case Enrolled(leaf_user_id):
-            step = Known(leaf_user_id, Origin.CREATED)
-        case Taken():
+        case UsersPage():
+            step = _on_match(progress, verdict, grower, policy, moment)
+        case UserCreated(leaf_user_id):
+            step = Known(leaf_user_id, UserOrigin.CREATED)
+        case UserExists():
             # Perhaps by an earlier POST of ours, which the list does not show yet.
             looking = _anew(progress)
             step = Next(
@@ -159,32 +159,32 @@ def stopped(progress: UserProgress, code: str, *, on_the_wire: bool) -> Ended:
 
 
 def _on_match(
-    progress: UserProgress, match: Match, newcomer: Newcomer, policy: Policy, moment: Moment
+    progress: UserProgress, match: UsersPage, grower: UnresolvedGrower, policy: Policy, moment: Moment
 ) -> UserStep:
-    by, _ = newcomer.looks[progress.look]
-    progress = _read(progress, match, newcomer)
+    by, _ = grower.lookups[progress.look]
+    progress = _read(progress, match, grower)
     ids = {user.leaf_user_id for user in progress.seen}
     if len(ids) > 1:
         return _problem(progress, SEVERAL, f"Leaf has several users with this {by}: {_named(ids)}")
     is_last = _is_last(progress, match)
-    if _is_unclear(progress, match, newcomer, is_last=is_last):
+    if _is_unclear(progress, match, grower, is_last=is_last):
         return _problem(progress, UNFILTERED, f"Leaf returned other users when asked for one {by}")
     if not is_last:
         return Next(replace(progress, page=progress.page + 1, failures=0))
     if progress.seen:
-        return _on_found(progress, next(iter(progress.seen)), newcomer)
+        return _on_found(progress, next(iter(progress.seen)), grower)
     if progress.similar:
         return _problem(progress, SIMILAR, f"Leaf has a user whose {by} differs from the row's in case only")
-    if progress.look + 1 < len(newcomer.looks):
+    if progress.look + 1 < len(grower.lookups):
         return Next(_turned(progress, progress.look + 1))
-    return _on_absent(progress, newcomer, policy, moment)
+    return _on_absent(progress, grower, policy, moment)
 
 
-def _read(progress: UserProgress, match: Match, newcomer: Newcomer) -> UserProgress:
+def _read(progress: UserProgress, match: UsersPage, grower: UnresolvedGrower) -> UserProgress:
     """Compare what Leaf's filter lets through: the filter may match parts of words, or do nothing."""
-    (by, wanted), seen, similar = newcomer.looks[progress.look], set(progress.seen), progress.similar
+    (by, wanted), seen, similar = grower.lookups[progress.look], set(progress.seen), progress.similar
     for user in match.users:
-        if by is By.EMAIL:
+        if by is UserKey.EMAIL:
             matches = same_email(user.email, wanted)
         else:
             matches = user.external_id == wanted
@@ -196,32 +196,32 @@ def _read(progress: UserProgress, match: Match, newcomer: Newcomer) -> UserProgr
     )
 
 
-def _is_unclear(progress: UserProgress, match: Match, newcomer: Newcomer, *, is_last: bool) -> bool:
+def _is_unclear(progress: UserProgress, match: UsersPage, grower: UnresolvedGrower, *, is_last: bool) -> bool:
     """Return whether absence cannot be concluded from this page.
 
     Leaf does not filter, and there is more than one page; or it does not show what it filters by.
     """
-    by, wanted = newcomer.looks[progress.look]
-    shown = [user.email if by is By.EMAIL else user.external_id for user in match.users]
+    by, wanted = grower.lookups[progress.look]
+    shown = [user.email if by is UserKey.EMAIL else user.external_id for user in match.users]
     unrelated = any(wanted.casefold() not in text.casefold() for text in shown)
     return not all(shown) or (not is_last and (unrelated or progress.page + 1 >= MOST_PAGES))
 
 
-def _is_last(progress: UserProgress, match: Match) -> bool:
+def _is_last(progress: UserProgress, match: UsersPage) -> bool:
     if match.total is not None and match.users:
         return progress.entries >= match.total
     return len(match.users) < LAST
 
 
-def _on_found(progress: UserProgress, user: SeenUser, newcomer: Newcomer) -> UserStep:
-    ours, (by, _) = newcomer.value(By.EXTERNAL_ID), newcomer.looks[progress.look]
-    if by is By.EMAIL and ours and user.external_id and user.external_id != ours:
+def _on_found(progress: UserProgress, user: LeafUser, grower: UnresolvedGrower) -> UserStep:
+    ours, (by, _) = grower.value(UserKey.EXTERNAL_ID), grower.lookups[progress.look]
+    if by is UserKey.EMAIL and ours and user.external_id and user.external_id != ours:
         told = f"Leaf's user with this email has another externalId ({user.leaf_user_id})"
         return _problem(progress, OTHER, told)
-    return Known(user.leaf_user_id, Origin.CREATED if progress.suspect else Origin.FOUND, by)
+    return Known(user.leaf_user_id, UserOrigin.CREATED if progress.suspect else UserOrigin.FOUND, by)
 
 
-def _on_absent(progress: UserProgress, newcomer: Newcomer, policy: Policy, moment: Moment) -> UserStep:
+def _on_absent(progress: UserProgress, grower: UnresolvedGrower, policy: Policy, moment: Moment) -> UserStep:
     if progress.suspect or progress.claimed:
         looks = progress.looks + 1
         believed = progress.settles_at + policy.settle
@@ -233,9 +233,9 @@ def _on_absent(progress: UserProgress, newcomer: Newcomer, policy: Policy, momen
         return Ended(Status.REJECTED, progress.claimed.code, f"{said}; but its list shows no such user")
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return Ended(Status.FAILED, "no-answer", "Leaf never answered the POST for a user, and shows none")
-    if newcomer.missing:
-        needs = f"Leaf has no such user, and creating one needs {newcomer.missing}"
-        return Ended(Status.INVALID, f"missing-{newcomer.missing}", needs)
+    if grower.missing:
+        needs = f"Leaf has no such user, and creating one needs {grower.missing}"
+        return Ended(Status.INVALID, f"missing-{grower.missing}", needs)
     return Next(replace(progress, action=UserAction.POST, suspect=False, looks=0, failures=0))
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bulk_onboard.domain.codes import hint, lookup
+from bulk_onboard.domain.users import UserOrigin
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Status
-from bulk_onboard.newcomers import Origin
 from bulk_onboard.report.advice import advice
 from bulk_onboard.report.safe import plain
 from bulk_onboard.report.tally import OFF_PLAN, ROTATED, Tally, exit_code
@@ -25,7 +25,7 @@ SHOWN = 10
 
 
 def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """What summary.json holds. ``users``: how many Leaf users the run created and found, by `Origin`."""
+    """What summary.json holds. ``users``: how many Leaf users the run created and found, by `UserOrigin`."""
     return {
         "runId": info.run_id,
         "provider": info.provider,
@@ -39,7 +39,7 @@ def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None)
         "stopReason": info.stop_reason,
         "providers": {name: dict(counts) for name, counts in tally.providers.items()},
         "environment": dict(info.environments),
-        "users": {origin.value: (users or {}).get(origin, 0) for origin in Origin},
+        "users": {origin.value: (users or {}).get(origin, 0) for origin in UserOrigin},
         "earlierChecks": {"count": tally.checked_earlier, "oldest": tally.oldest_check or None},
         "leftWithout": [each._asdict() for each in tally.left_without],
         "waiting": [

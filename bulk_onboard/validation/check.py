@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
+from bulk_onboard.domain.users import UserKey
 from bulk_onboard.manifest import KEPT_PREFIX
-from bulk_onboard.newcomers import By
 from bulk_onboard.texts import has_capitals, repeated, uuid_words
 from bulk_onboard.validation.chunk_findings import NO_FINDINGS, SAID, ChunkFindings
 from bulk_onboard.validation.cleaning import clean
@@ -231,7 +231,7 @@ def _check_ids(
         column = columns.names[LEAF_USER_ID]
         findings.add_kinds(list(columns.fields).index(LEAF_USER_ID), everything, column)
     else:
-        column = next(columns.user_names[by] for by in By if by in columns.users)
+        column = next(columns.user_names[by] for by in UserKey if by in columns.users)
     if words is not None:
         assert _EXAMPLES is not None  # noqa: S101  (a list of UUIDs)
         few = np.flatnonzero(np.isin(words[:, 0], _EXAMPLES[:, 0]))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulk_onboard.domain.providers import Field, Provider
+from bulk_onboard.domain.users import USER_FIELDS, UserKey
 from bulk_onboard.errors import HeaderError, InputError, UsageError
-from bulk_onboard.newcomers import FIELDS, By
 from bulk_onboard.validation.likely_columns import (
     MOST,
     UUID,
@@ -94,10 +94,10 @@ def match_header(
     own = list({field.name: field for provider in providers for field in provider.fields})
     asked, by_provider = _asked(providers, own, mapping), provider_column(header, mapping, name)
     search = _Search(header, asked)
-    persons = search.find(FIELDS) if users else {}
+    persons = search.find(USER_FIELDS) if users else {}
     fields = search.find([LEAF_USER_ID, *own])
     needed = {field: by for field in [LEAF_USER_ID, *own] if (by := _needed_by(field, providers))}
-    if any(by in persons for by in By):
+    if any(by in persons for by in UserKey):
         del needed[LEAF_USER_ID]
     missing = [field for field in needed if field not in fields and field not in search.doubled]
     problems = [
@@ -193,7 +193,7 @@ def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
 def _asked(
     providers: Sequence[Provider], fields: Sequence[str], mapping: Mapping[str, str]
 ) -> dict[str, str]:
-    names = {normal(name): name for name in (*FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
+    names = {normal(name): name for name in (*USER_FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
     unknown = [field for field in mapping if normal(field) not in names]
     if unknown:
         listed = ", ".join((LEAF_USER_ID, *fields, PROVIDER))
@@ -224,9 +224,9 @@ def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: boo
     if field != LEAF_USER_ID:
         return text
     names = {normal(name) for name in header if name}
-    ways = [by.value for by in By if normal(by) in names]
+    ways = [by.value for by in UserKey if normal(by) in names]
     if users:
-        return f"{text}, and so are {' and '.join(By)}, which --create-users looks growers up by"
+        return f"{text}, and so are {' and '.join(UserKey)}, which --create-users looks growers up by"
     return f"{text}; to have growers looked up by {' or '.join(ways)}, add --create-users" if ways else text
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
-from bulk_onboard.newcomers import By
+from bulk_onboard.domain.users import UserKey
 from bulk_onboard.texts import uuid_texts
 from bulk_onboard.validation.chunk_findings import ChunkFindings
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
@@ -39,16 +39,16 @@ class UserRows:
     numbers: np.ndarray
     ids: pd.Series
     unresolved: np.ndarray
-    keys: Mapping[By, np.ndarray]
+    keys: Mapping[UserKey, np.ndarray]
 
     def table(self) -> pa.Table:
         """Return row, external and email of the rows with a key; the latter 16 bytes each, null for none."""
         columns = {"row": pa.array(self.numbers)}
-        for name, by in (("external", By.EXTERNAL_ID), ("email", By.EMAIL)):
+        for name, by in (("external", UserKey.EXTERNAL_ID), ("email", UserKey.EMAIL)):
             blobs = pa.Array.from_buffers(_KEY, len(self.numbers), [None, pa.py_buffer(self.keys[by])])
             filled = pa.array(self.keys[by].any(axis=1))
             columns[name] = pc.if_else(filled, blobs, pa.scalar(None, _KEY)).cast(pa.binary())
-        some = self.keys[By.EXTERNAL_ID].any(axis=1) | self.keys[By.EMAIL].any(axis=1)
+        some = self.keys[UserKey.EXTERNAL_ID].any(axis=1) | self.keys[UserKey.EMAIL].any(axis=1)
         return pa.table(columns).filter(pa.array(some))
 
 
@@ -59,14 +59,14 @@ def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> Us
     another user's.
     """
     size, places = len(chunk.numbers), user_places(chunk, columns)
-    keys = {by: np.zeros((size, 2), np.uint64) for by in By}
-    for by in By:
+    keys = {by: np.zeros((size, 2), np.uint64) for by in UserKey}
+    for by in UserKey:
         if by in places:
             keys[by] = _keys(by, chunk.cells[places[by]], fingerprints)
     fields = list(columns.fields)
     ids = chunk.cells[fields.index(LEAF_USER_ID)] if LEAF_USER_ID in fields else text_column([""] * size)
     key, is_text = np.zeros((size, 2), np.uint64), np.ones(size, bool)
-    for by in By:
+    for by in UserKey:
         first = ~key.any(axis=1) & keys[by].any(axis=1)
         key[first] = keys[by][first]
         is_text[first] = by not in places or chunk.kinds[first, places[by]] == CellKind.TEXT
@@ -87,7 +87,7 @@ def check_users(findings: ChunkFindings, columns: Columns, lines: np.ndarray) ->
         column, own = columns.user_names[name], findings.chunk.cells[place].iloc[lines].reset_index(drop=True)
         findings.add_kinds(place, lines, column)
         cells[name] = findings.check_cells(own, lines, np.arange(len(lines)), check_name, column)
-        if name == By.EMAIL:
+        if name == UserKey.EMAIL:
             wrong = ~cells[name].str.contains(_EMAIL, regex=True) & (cells[name] != "")
             findings.add(lines[wrong.to_numpy(bool)], Finding("bad-email", "is not an email address"), column)
     return pd.DataFrame(cells, index=range(len(lines)))
@@ -99,10 +99,10 @@ def user_places(chunk: Chunk, columns: Columns) -> dict[str, int]:
     return {name: first + i for i, name in enumerate(columns.users)}
 
 
-def _keys(by: By, cells: pd.Series, fingerprints: Fingerprints) -> np.ndarray:
+def _keys(by: UserKey, cells: pd.Series, fingerprints: Fingerprints) -> np.ndarray:
     """Return the fingerprints of a column; letter case does not matter in an email."""
     texts = cleaned(cells)
-    if by is By.EMAIL:
+    if by is UserKey.EMAIL:
         texts = texts.str.lower()
     keys = fingerprints.of_columns([pa.array(f"{by}=" + texts, pa.large_string())])
     keys[(texts == "").to_numpy(bool)] = 0

@@ -15,6 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import now, warp
 
+from bulk_onboard.domain.users import (
+    CreateUserVerdict,
+    LeafUser,
+    LookUpVerdict,
+    UnresolvedGrower,
+    UserCreated,
+    UserExists,
+    UserKey,
+    UserRecord,
+    UsersPage,
+)
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
@@ -23,17 +34,6 @@ from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import Fact, UserKnown
 from bulk_onboard.model import Ambiguous, Answer, Refused, Status, Throttled, Transient
-from bulk_onboard.newcomers import (
-    By,
-    Enrolled,
-    Enrolment,
-    EnrolVerdict,
-    LookVerdict,
-    Match,
-    Newcomer,
-    SeenUser,
-    Taken,
-)
 from bulk_onboard.policy.retry import Policy
 
 POLICY = Policy()
@@ -45,31 +45,33 @@ FAULTS = [
 ARRIVES = {Fault.NONE: 0.02, Fault.LOST_AFTER: 0.02, Fault.LOST_LATE: 0.5, Fault.SLOW_LATE: 20.0}
 
 
-def newcomer(number: int, *, open_intent: bool = False) -> Newcomer:
+def newcomer(number: int, *, open_intent: bool = False) -> UnresolvedGrower:
     told = {"externalId": f"G-{number}", "email": f"{number}@example.com", "name": "Ada"}
-    return Newcomer((number,), (b"external%d" % number, b"email%d" % number), told, open_intent)
+    return UnresolvedGrower((number,), (b"external%d" % number, b"email%d" % number), told, open_intent)
 
 
 @dataclass
-class FakeDirectory:
+class FakeUserCalls:
     """Leaf's users. ``lag``: seconds until a new one is listed; ``refuses``: nobody is there twice."""
 
     posts: Iterator[Fault] = field(default_factory=lambda: iter(()))
     looks: Iterator[Fault] = field(default_factory=lambda: iter(()))
     lag: float = 0.0
     refuses: bool = False
-    users: list[tuple[SeenUser, float]] = field(default_factory=list)
+    users: list[tuple[LeafUser, float]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
-    def _arrive(self, told: Mapping[str, str], answer: asyncio.Future[SeenUser | None]) -> None:
+    def _arrive(self, told: Mapping[str, str], answer: asyncio.Future[LeafUser | None]) -> None:
         taken = self.refuses and any(user.external_id == told["externalId"] for user, _ in self.users)
-        made = SeenUser(str(UUID(int=len(self.users) + 1)), told["externalId"], told["email"])
+        made = LeafUser(str(UUID(int=len(self.users) + 1)), told["externalId"], told["email"])
         if not taken:
             self.users.append((made, asyncio.get_running_loop().time() + self.lag))
         if not answer.done():
             answer.set_result(None if taken else made)
 
-    async def look_up(self, by: By, value: str, page: int, sent: Sent = unheard) -> Answer[LookVerdict]:
+    async def look_up(
+        self, by: UserKey, value: str, page: int, sent: Sent = unheard
+    ) -> Answer[LookUpVerdict]:
         self.log.append("GET")
         sent()
         fault, at = next(self.looks, Fault.NONE), asyncio.get_running_loop().time()
@@ -77,21 +79,25 @@ class FakeDirectory:
         if (failed := _failed(fault)) is not None:
             return Answer(failed)
         seen = [user for user, listed in self.users if listed <= at]
-        found = [user for user in seen if value in (user.email if by is By.EMAIL else user.external_id)]
-        return Answer(Match(tuple(found)), 200)
+        found = [user for user in seen if value in (user.email if by is UserKey.EMAIL else user.external_id)]
+        return Answer(UsersPage(tuple(found)), 200)
 
-    async def enrol(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[EnrolVerdict]:
+    async def create_user(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[CreateUserVerdict]:
         self.log.append("POST")
         sent()
         fault, loop = next(self.posts, Fault.NONE), asyncio.get_running_loop()
-        answer: asyncio.Future[SeenUser | None] = loop.create_future()
+        answer: asyncio.Future[LeafUser | None] = loop.create_future()
         if fault in ARRIVES:
             loop.call_later(ARRIVES[fault], self._arrive, told, answer)
         await asyncio.sleep(0.05)
         if (failed := _failed(fault)) is not None:
             return Answer(failed)
         made = await answer
-        return Answer(Enrolled(made.leaf_user_id), 201) if made else Answer(Taken("leaf:userexists"), 409)
+        return (
+            Answer(UserCreated(made.leaf_user_id), 201)
+            if made
+            else Answer(UserExists("leaf:userexists"), 409)
+        )
 
 
 def _failed(fault: Fault) -> Ambiguous | Throttled | Transient | Refused | None:
@@ -111,15 +117,15 @@ def _failed(fault: Fault) -> Ambiguous | Throttled | Transient | Refused | None:
 
 
 @dataclass
-class FakeRegister:
+class FakeUserJournal:
     """A disk that takes a moment. ``disk`` outlives it; ``dead``: nothing more gets there."""
 
-    disk: dict[bytes, Enrolment]
+    disk: dict[bytes, UserRecord]
     log: list[str] = field(default_factory=list)
     broken: bool = False
     dead: bool = False
 
-    async def intend(self, intent: Enrolment) -> None:
+    async def intend(self, intent: UserRecord) -> None:
         await asyncio.sleep(0.01)
         if self.broken:
             raise LedgerError("disk full")
@@ -128,10 +134,10 @@ class FakeRegister:
         self._put(intent)
         self.log.append("on disk")
 
-    def settle(self, outcome: Enrolment) -> None:
+    def settle(self, outcome: UserRecord) -> None:
         asyncio.get_running_loop().call_later(0.02, self._put, outcome)
 
-    def _put(self, each: Enrolment) -> None:
+    def _put(self, each: UserRecord) -> None:
         if not self.dead:
             self.disk.update(dict.fromkeys(each.keys, each))
 
@@ -143,13 +149,13 @@ class FakeRegister:
 class Story:
     """One Leaf and one disk, and the runs that come and go."""
 
-    leaf: FakeDirectory
+    leaf: FakeUserCalls
     count: int
-    disk: dict[bytes, Enrolment] = field(default_factory=dict)
+    disk: dict[bytes, UserRecord] = field(default_factory=dict)
     journal: FakeJournal = field(default_factory=FakeJournal)
     facts: list[Fact] = field(default_factory=list)
 
-    def to_do(self) -> Iterator[Newcomer]:
+    def to_do(self) -> Iterator[UnresolvedGrower]:
         for number in range(self.count):
             known = self.disk.get(newcomer(number).keys[0])
             if not (known and known.leaf_user_id):
@@ -160,10 +166,10 @@ class Story:
         how: str = "end",
         seconds: float = 0.0,
         *,
-        register: FakeRegister | None = None,
+        register: FakeUserJournal | None = None,
         dry: bool = False,
     ) -> UserCreation:
-        stop, register = StopSignal(), register or FakeRegister(self.disk, self.leaf.log)
+        stop, register = StopSignal(), register or FakeUserJournal(self.disk, self.leaf.log)
         self.journal = FakeJournal()
         shared = UserCreation(
             context=RowContext(
@@ -194,7 +200,7 @@ class Story:
         return shared
 
 
-def twice(leaf: FakeDirectory) -> dict[str, int]:
+def twice(leaf: FakeUserCalls) -> dict[str, int]:
     found = Counter(user.external_id for user, _ in leaf.users)
     return {name: times for name, times in found.items() if times > 1}
 
@@ -215,7 +221,7 @@ def test_nobody_gets_two_users_and_in_the_end_everybody_has_one(
     refuses: bool,
 ) -> None:
     posts, looks = map(iter, wrong)
-    leaf = FakeDirectory(posts, looks, lag, refuses)
+    leaf = FakeUserCalls(posts, looks, lag, refuses)
     story = Story(leaf, count)
 
     async def live() -> None:
@@ -237,7 +243,7 @@ def test_nobody_gets_two_users_and_in_the_end_everybody_has_one(
 
 
 def test_the_intent_is_on_disk_before_anything_is_posted() -> None:
-    story = Story(FakeDirectory(), 1)
+    story = Story(FakeUserCalls(), 1)
     shared = warp(story.run())
     assert story.leaf.log == ["GET", "GET", "on disk", "POST"]
     assert shared.learned == {0: str(UUID(int=1))}
@@ -245,13 +251,13 @@ def test_the_intent_is_on_disk_before_anything_is_posted() -> None:
 
 
 def test_without_an_intent_on_disk_nothing_is_posted() -> None:
-    story = Story(FakeDirectory(), 1)
-    warp(story.run(register=FakeRegister({}, broken=True)))
+    story = Story(FakeUserCalls(), 1)
+    warp(story.run(register=FakeUserJournal({}, broken=True)))
     assert story.leaf.log == ["GET", "GET"]
 
 
 def test_a_dry_run_looks_and_says_who_would_be_created() -> None:
-    story = Story(FakeDirectory(), 2)
+    story = Story(FakeUserCalls(), 2)
     shared = warp(story.run(dry=True))
     assert set(story.leaf.log) == {"GET"}
     assert [(each.status, each.code) for each in story.journal.outcomes] == [
@@ -261,7 +267,7 @@ def test_a_dry_run_looks_and_says_who_would_be_created() -> None:
 
 
 def test_a_refused_newcomer_has_an_outcome_for_each_row_and_no_open_intent() -> None:
-    story = Story(FakeDirectory(posts=iter([Fault.REFUSED])), 1)
+    story = Story(FakeUserCalls(posts=iter([Fault.REFUSED])), 1)
     shared = warp(story.run())
     (outcome,) = story.journal.outcomes
     assert (outcome.status, outcome.code, outcome.leaf_user_id) == ("rejected", "leaf:no", "")
@@ -270,7 +276,7 @@ def test_a_refused_newcomer_has_an_outcome_for_each_row_and_no_open_intent() -> 
 
 
 def test_who_was_on_the_way_when_the_run_was_stopped_at_once_is_unresolved() -> None:
-    story = Story(FakeDirectory(posts=iter([Fault.SLOW_LATE])), 1)
+    story = Story(FakeUserCalls(posts=iter([Fault.SLOW_LATE])), 1)
     warp(story.run("abort", 5.0))
     (outcome,) = story.journal.outcomes
     assert (outcome.status, outcome.code) == ("unresolved", "interrupted")
@@ -279,7 +285,7 @@ def test_who_was_on_the_way_when_the_run_was_stopped_at_once_is_unresolved() -> 
 
 @pytest.mark.parametrize("seconds", [0.11, 0.13, 0.16])
 def test_a_run_killed_around_the_post_is_made_good_by_the_next(seconds: float) -> None:
-    story = Story(FakeDirectory(lag=10.0), 1)
+    story = Story(FakeUserCalls(lag=10.0), 1)
 
     async def live() -> None:
         await story.run("kill", seconds)

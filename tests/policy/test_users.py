@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
-from bulk_onboard.newcomers import (
-    By,
-    Enrolled,
-    EnrolVerdict,
-    LookVerdict,
-    Match,
-    Newcomer,
-    Origin,
-    SeenUser,
-    Taken,
+from bulk_onboard.domain.users import (
+    CreateUserVerdict,
+    LeafUser,
+    LookUpVerdict,
+    UnresolvedGrower,
+    UserCreated,
+    UserExists,
+    UserKey,
+    UserOrigin,
+    UsersPage,
 )
+from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
 from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.policy.users import (
     LAST,
@@ -42,16 +42,18 @@ from bulk_onboard.policy.users import (
 
 POLICY = Policy()
 TOLD = {"externalId": "G-1", "email": "ada@example.com", "name": "Ada"}
-ADA = Newcomer((2,), (b"external", b"email"), TOLD)
-BY_EMAIL = replace(ADA, told={"email": "ada@example.com", "name": "Ada"})
-HERS = SeenUser("1" * 36, "G-1", "ada@example.com")
+ADA = UnresolvedGrower((2,), (b"external", b"email"), TOLD)
+BY_EMAIL = replace(ADA, cells={"email": "ada@example.com", "name": "Ada"})
+HERS = LeafUser("1" * 36, "G-1", "ada@example.com")
 
 
-def told(*users: SeenUser, total: int | None = None) -> Match:
-    return Match(users, total)
+def told(*users: LeafUser, total: int | None = None) -> UsersPage:
+    return UsersPage(users, total)
 
 
-def answered(newcomer: Newcomer, *verdicts: LookVerdict | EnrolVerdict, elapsed: float = 0.0) -> UserStep:
+def answered(
+    newcomer: UnresolvedGrower, *verdicts: LookUpVerdict | CreateUserVerdict, elapsed: float = 0.0
+) -> UserStep:
     """Where a newcomer is after these answers."""
     progress = begin(newcomer, POLICY)
     step: UserStep = Next(progress)
@@ -68,24 +70,24 @@ def onward(step: UserStep) -> Next[UserProgress]:
 
 
 def test_who_is_found_by_the_external_id_is_not_looked_for_by_email() -> None:
-    assert answered(ADA, told(HERS)) == Known(HERS.leaf_user_id, Origin.FOUND, By.EXTERNAL_ID)
+    assert answered(ADA, told(HERS)) == Known(HERS.leaf_user_id, UserOrigin.FOUND, UserKey.EXTERNAL_ID)
 
 
 def test_who_is_not_found_by_the_external_id_is_looked_for_by_email() -> None:
     step = onward(answered(ADA, told()))
     assert (step.progress.action, step.progress.look) == (UserAction.LOOK, 1)
     assert answered(ADA, told(), told(replace_of(HERS, external_id=""))) == Known(
-        HERS.leaf_user_id, Origin.FOUND, By.EMAIL
+        HERS.leaf_user_id, UserOrigin.FOUND, UserKey.EMAIL
     )
 
 
-def replace_of(user: SeenUser, **changes: str) -> SeenUser:
+def replace_of(user: LeafUser, **changes: str) -> LeafUser:
     return user._replace(**changes)
 
 
 def test_who_is_nowhere_is_posted() -> None:
     assert onward(answered(ADA, told(), told())).progress.action is UserAction.POST
-    assert answered(ADA, told(), told(), Enrolled("2" * 36)) == Known("2" * 36, Origin.CREATED)
+    assert answered(ADA, told(), told(), UserCreated("2" * 36)) == Known("2" * 36, UserOrigin.CREATED)
 
 
 def test_emails_are_the_same_in_any_case_of_letters() -> None:
@@ -94,8 +96,8 @@ def test_emails_are_the_same_in_any_case_of_letters() -> None:
 
 
 def test_an_email_is_also_looked_for_in_small_letters_for_leaf_may_mind_them() -> None:
-    shouting = replace(BY_EMAIL, told={"email": "ADA@Example.com", "name": "Ada"})
-    assert [value for _, value in shouting.looks] == ["ADA@Example.com", "ada@example.com"]
+    shouting = replace(BY_EMAIL, cells={"email": "ADA@Example.com", "name": "Ada"})
+    assert [value for _, value in shouting.lookups] == ["ADA@Example.com", "ada@example.com"]
     assert isinstance(answered(shouting, told(), told(HERS)), Known)
     assert onward(answered(shouting, told(), told())).progress.action is UserAction.POST
 
@@ -129,14 +131,14 @@ def test_what_a_filter_lets_through_by_a_part_is_compared_here() -> None:
 
 @pytest.mark.parametrize("total", [None, 250])
 def test_a_leaf_that_does_not_filter_is_not_believed_beyond_a_page(total: int | None) -> None:
-    crowd = [SeenUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(100)]
+    crowd = [LeafUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(100)]
     ended = answered(ADA, told(*crowd, total=total))
     assert isinstance(ended, Ended)
     assert (ended.status, ended.code) == (Status.FAILED, UNFILTERED)
 
 
 def test_a_leaf_that_does_not_filter_is_understood_if_all_its_users_are_on_the_page() -> None:
-    crowd = [SeenUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(5)]
+    crowd = [LeafUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(5)]
     assert isinstance(answered(ADA, told(*crowd, HERS, total=6)), Known)
     assert onward(answered(ADA, told(*crowd, total=5))).progress.look == 1
 
@@ -148,7 +150,7 @@ def test_a_list_that_does_not_show_what_it_was_asked_by_proves_nothing() -> None
 
 
 def test_matches_on_later_pages_count_and_pages_come_to_an_end() -> None:
-    page = [SeenUser(f"{n:036}", f"G-1{n:03}", "") for n in range(LAST)]
+    page = [LeafUser(f"{n:036}", f"G-1{n:03}", "") for n in range(LAST)]
     assert onward(answered(ADA, told(*page))).progress.page == 1
     assert isinstance(answered(ADA, told(*page), told(HERS)), Known)
     ended = answered(ADA, *[told(*page)] * MOST_PAGES)
@@ -158,9 +160,9 @@ def test_matches_on_later_pages_count_and_pages_come_to_an_end() -> None:
 
 @pytest.mark.parametrize("name", ["name", "email"])
 def test_without_what_a_post_needs_the_row_is_invalid_but_only_if_there_is_no_user(name: str) -> None:
-    lacking = replace(ADA, told={key: text for key, text in TOLD.items() if key != name})
+    lacking = replace(ADA, cells={key: text for key, text in TOLD.items() if key != name})
     assert isinstance(answered(lacking, told(HERS)), Known)
-    looks = [told()] * len(lacking.looks)
+    looks = [told()] * len(lacking.lookups)
     ended = answered(lacking, *looks)
     assert isinstance(ended, Ended)
     assert (ended.status, ended.code) == (Status.INVALID, f"missing-{name}")
@@ -181,11 +183,11 @@ def test_after_a_lost_answer_absence_is_believed_late_and_after_several_looks() 
 def test_who_appears_late_after_a_lost_answer_counts_as_created() -> None:
     found = answered(ADA, told(), told(), Ambiguous("no-answer"), told(), told(), told(HERS))
     assert isinstance(found, Known)
-    assert found.origin is Origin.CREATED
+    assert found.origin is UserOrigin.CREATED
 
 
 def test_a_user_that_leaf_claims_to_have_is_looked_for_and_else_its_refusal_is_the_end() -> None:
-    taken = Taken("leaf:userexists", "HTTP 400")
+    taken = UserExists("leaf:userexists", "HTTP 400")
     step = answered(ADA, told(), told(), taken)
     assert onward(step).progress.action is UserAction.LOOK
     assert isinstance(answered(ADA, told(), told(), taken, told(HERS)), Known)
@@ -204,7 +206,7 @@ def test_an_open_intent_makes_a_look_careful_from_the_start() -> None:
     assert onward(answered(known_of, told(), told())).progress.action is UserAction.LOOK
     found = answered(known_of, told(HERS))
     assert isinstance(found, Known)
-    assert found.origin is Origin.CREATED
+    assert found.origin is UserOrigin.CREATED
 
 
 def test_a_no_is_a_no_unless_a_post_is_unsettled() -> None:
@@ -252,7 +254,7 @@ class Slow:
     refuses: bool
     users: list[float] = field(default_factory=list)  # when each is listed
 
-    def look(self, at: float, lost: bool) -> LookVerdict:
+    def look(self, at: float, lost: bool) -> LookUpVerdict:
         if lost:
             return Ambiguous("connection-lost")
         listed = [
@@ -260,14 +262,14 @@ class Slow:
         ]
         return told(*listed)
 
-    def post(self, at: float, lost: bool, stored: bool, late: float, lag: float) -> EnrolVerdict:
+    def post(self, at: float, lost: bool, stored: bool, late: float, lag: float) -> CreateUserVerdict:
         if self.refuses and self.users:
-            return Taken("leaf:userexists")
+            return UserExists("leaf:userexists")
         if stored:
             self.users.append(at + (late if lost else 0.0) + lag)
         if lost:
             return Ambiguous("no-answer")
-        return Enrolled(f"{len(self.users) - 1:036}") if stored else Transient("connection-refused")
+        return UserCreated(f"{len(self.users) - 1:036}") if stored else Transient("connection-refused")
 
 
 @given(st.data(), st.booleans(), st.booleans())
@@ -287,7 +289,7 @@ def test_a_newcomer_never_gets_two_users_whatever_is_lost_and_however_late_it_is
                 progress, open_intent = posting(progress), True
                 late = data.draw(st.floats(0, 29))
                 lag = data.draw(st.floats(0, 29))
-                verdict: LookVerdict | EnrolVerdict = leaf.post(
+                verdict: LookUpVerdict | CreateUserVerdict = leaf.post(
                     at, lost, data.draw(st.booleans()) or not lost, late if lost else 0.0, lag
                 )
                 if killed and life < 2:

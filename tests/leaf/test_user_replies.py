@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bulk_onboard.leaf.enrolling import after_enrol, after_look
+from bulk_onboard.domain.users import LeafUser, UserCreated, UserExists, UsersPage
 from bulk_onboard.leaf.replies import Reply
+from bulk_onboard.leaf.user_replies import after_create_user, after_look_up
 from bulk_onboard.model import Ambiguous, Refused, Throttled, Unauthorised
-from bulk_onboard.newcomers import Enrolled, Match, SeenUser, Taken
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 USER = {"id": ID, "name": "Ada", "email": "ada@example.com", "externalId": "G-1", "phone": None}
@@ -23,14 +23,14 @@ def reply(status: int, data: object = None, body: bytes | None = None, **headers
 
 
 def test_a_list_of_users_is_a_match_in_either_form() -> None:
-    seen = SeenUser(ID, "G-1", "ada@example.com")
-    assert after_look(reply(200, [USER])) == Match((seen,))
-    assert after_look(reply(200, {"content": [USER], "totalElements": 7})) == Match((seen,), 7)
-    assert after_look(reply(200, [], **{"X-Total-Count": "0"})) == Match((), 0)
+    seen = LeafUser(ID, "G-1", "ada@example.com")
+    assert after_look_up(reply(200, [USER])) == UsersPage((seen,))
+    assert after_look_up(reply(200, {"content": [USER], "totalElements": 7})) == UsersPage((seen,), 7)
+    assert after_look_up(reply(200, [], **{"X-Total-Count": "0"})) == UsersPage((), 0)
 
 
 def test_what_a_user_does_not_show_is_empty_and_a_number_is_a_text() -> None:
-    assert after_look(reply(200, [{"id": ID, "externalId": 7}])) == Match((SeenUser(ID, "7", ""),))
+    assert after_look_up(reply(200, [{"id": ID, "externalId": 7}])) == UsersPage((LeafUser(ID, "7", ""),))
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_what_a_user_does_not_show_is_empty_and_a_number_is_a_text() -> None:
     ],
 )
 def test_what_is_no_list_proves_that_nobody_is_there_to_nobody(answer: Reply) -> None:
-    assert isinstance(after_look(answer), Ambiguous)
+    assert isinstance(after_look_up(answer), Ambiguous)
 
 
 def test_a_refused_look_is_a_no_and_a_throttled_one_waits() -> None:
-    assert isinstance(after_look(reply(400, {"errorKey": "badfilter"})), Refused)
-    assert after_look(reply(429, **{"Retry-After": "3"})) == Throttled(3.0)
-    assert after_look(reply(401)) == Unauthorised()
+    assert isinstance(after_look_up(reply(400, {"errorKey": "badfilter"})), Refused)
+    assert after_look_up(reply(429, **{"Retry-After": "3"})) == Throttled(3.0)
+    assert after_look_up(reply(401)) == Unauthorised()
 
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_posted_user_is_told_by_its_id(status: int) -> None:
-    assert after_enrol(reply(status, USER), TOLD) == Enrolled(ID)
-    assert after_enrol(reply(status, {"id": ID.upper()}), TOLD) == Enrolled(ID)
+    assert after_create_user(reply(status, USER), TOLD) == UserCreated(ID)
+    assert after_create_user(reply(status, {"id": ID.upper()}), TOLD) == UserCreated(ID)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_posted_user_is_told_by_its_id(status: int) -> None:
     ],
 )
 def test_an_answer_without_the_posted_user_leaves_open_what_became_of_it(answer: Reply) -> None:
-    assert isinstance(after_enrol(answer, TOLD), Ambiguous)
+    assert isinstance(after_create_user(answer, TOLD), Ambiguous)
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_an_answer_without_the_posted_user_leaves_open_what_became_of_it(answer:
     ],
 )
 def test_that_there_is_such_a_user_is_no_plain_refusal(answer: Reply) -> None:
-    assert isinstance(after_enrol(answer, TOLD), Taken)
+    assert isinstance(after_create_user(answer, TOLD), UserExists)
 
 
 def test_a_refusal_tells_why_without_repeating_who_was_posted() -> None:
-    told = after_enrol(reply(400, {"title": "bad", "message": "no phone for ada@example.com"}), TOLD)
+    told = after_create_user(reply(400, {"title": "bad", "message": "no phone for ada@example.com"}), TOLD)
     assert isinstance(told, Refused)
     assert "phone" in told.message
     assert "ada@example.com" not in told.message

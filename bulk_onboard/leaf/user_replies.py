@@ -1,4 +1,4 @@
-"""What Leaf's answers about single users mean: to a look-up by externalId or email, and to a POST. Pure.
+"""The meaning of Leaf's replies about single users: to a look-up by externalId or email, and to a POST. Pure.
 
 Sources: Leaf's public API documentation and Postman collection (docs.withleaf.io, 2026). How the filters
 compare, how a second POST of the same user is answered, and how soon a new user is listed is not documented.
@@ -10,17 +10,26 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from bulk_onboard.domain.users import (
+    CreateUserVerdict,
+    LeafUser,
+    LookUpVerdict,
+    UserCreated,
+    UserExists,
+    UserKey,
+    UsersPage,
+    same_email,
+)
 from bulk_onboard.leaf.replies import Reply, common, is_page, may_exist, parsed, refusal
 from bulk_onboard.leaf.user_pages import total_of
 from bulk_onboard.model import Ambiguous, Payload
-from bulk_onboard.newcomers import By, Enrolled, EnrolVerdict, LookVerdict, Match, SeenUser, Taken, same_email
 
 _UNREADABLE = Ambiguous("unreadable-reply", "not a list of users")
 _NOTHING = Payload({})
 
 
-def after_look(reply: Reply) -> LookVerdict:
-    """The verdict on a GET of users by a filter. What is no list proves nothing, an empty reply neither."""
+def after_look_up(reply: Reply) -> LookUpVerdict:
+    """Return the verdict on a GET of users by a filter. Only a list proves anything."""
     if reply.status == 204:
         return Ambiguous("unreadable-reply", "an empty answer to a lookup of users")
     if reply.status != 200:
@@ -32,35 +41,35 @@ def after_look(reply: Reply) -> LookVerdict:
     if not isinstance(listed, list):
         return _UNREADABLE
     users = [user for each in listed if (user := _seen(each))]
-    return Match(tuple(users), total_of(reply, data)) if len(users) == len(listed) else _UNREADABLE
+    return UsersPage(tuple(users), total_of(reply, data)) if len(users) == len(listed) else _UNREADABLE
 
 
-def after_enrol(reply: Reply, told: Mapping[str, str]) -> EnrolVerdict:
-    """The verdict on a POST of a user; ``told``: what was posted, which no message repeats."""
-    sent = Payload(told)
+def after_create_user(reply: Reply, fields: Mapping[str, str]) -> CreateUserVerdict:
+    """Return the verdict on a POST of a user with these ``fields``, which no message repeats."""
+    sent = Payload(fields)
     if 200 <= reply.status < 300:
         user = _seen(parsed(reply))
-        is_ours = user and (not user.email or same_email(user.email, told.get(By.EMAIL, "")))
+        is_ours = user and (not user.email or same_email(user.email, fields.get(UserKey.EMAIL, "")))
         if user is None or not is_ours:
             return Ambiguous("unreadable-reply", f"HTTP {reply.status} without the user that was posted")
-        return Enrolled(user.leaf_user_id)
+        return UserCreated(user.leaf_user_id)
     if reply.status == 404 and is_page(reply):
         return Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")
     if may_exist(reply):
         code, message = refusal(reply, sent)
-        return Taken(code, message)
+        return UserExists(code, message)
     return common(reply, sent)
 
 
-def _seen(data: Any) -> SeenUser | None:
-    """None: it is no user."""
+def _seen(data: Any) -> LeafUser | None:
+    """Return the user that a reply shows, None if it is not a user."""
     if not isinstance(data, dict) or not isinstance(data.get("id"), str):
         return None
     try:
         leaf_user_id = str(UUID(data["id"]))
     except ValueError:
         return None
-    return SeenUser(leaf_user_id, *(_text(data.get(by.value)) for by in By))
+    return LeafUser(leaf_user_id, *(_text(data.get(by.value)) for by in UserKey))
 
 
 def _text(value: object) -> str:

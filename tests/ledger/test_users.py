@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import pytest
 
+from bulk_onboard.domain.users import UserRecord
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerBusy
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.fence import unfenced
-from bulk_onboard.ledger.newcomers import Register, enrolled
-from bulk_onboard.newcomers import Enrolment
+from bulk_onboard.ledger.users import LedgerUsers, count_users
 from bulk_onboard.settings import LedgerPlace
 from ledger.support import AT, LEAF, begin, info
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 OTHER = "7e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 ADA, BEN = (b"external-of-ada.", b"email-of-ada...."), (b"email-of-ben....",)
-INTENT = Enrolment(ADA, intended_at=AT)
+INTENT = UserRecord(ADA, intended_at=AT)
 
 
-def register(ledger: Ledger, owner: str = "me") -> Register:
-    return Register(ledger, LEAF, owner)
+def register(ledger: Ledger, owner: str = "me") -> LedgerUsers:
+    return LedgerUsers(ledger, LEAF, owner)
 
 
-def known(found: Register) -> dict[bytes, str]:
+def known(found: LedgerUsers) -> dict[bytes, str]:
     return {key: one for keys, ids in found.known() for key, one in zip(keys, ids, strict=True)}
 
 
 def write(
-    found: Register, run_no: int, *, intents: tuple[Enrolment, ...] = (), outcomes: tuple[Enrolment, ...] = ()
+    found: LedgerUsers,
+    run_no: int,
+    *,
+    intents: tuple[UserRecord, ...] = (),
+    outcomes: tuple[UserRecord, ...] = (),
 ) -> None:
     found.write(run_no, 0, intents, outcomes, {}, fence=unfenced)
 
@@ -38,30 +42,30 @@ def test_an_intent_is_open_until_its_outcome_is_known(ledger: Ledger) -> None:
     mine = register(ledger)
     write(mine, run_no, intents=(INTENT,))
     assert (mine.open_keys(), known(mine)) == (frozenset(ADA), {})
-    write(mine, run_no, outcomes=(Enrolment(ADA, ID, "created"), Enrolment(BEN, OTHER, "found")))
+    write(mine, run_no, outcomes=(UserRecord(ADA, ID, "created"), UserRecord(BEN, OTHER, "found")))
     assert mine.open_keys() == frozenset()
     assert known(mine) == {ADA[0]: ID, ADA[1]: ID, BEN[0]: OTHER}
-    assert enrolled(ledger, run_no) == {"created": 1, "found": 1}
+    assert count_users(ledger, run_no) == {"created": 1, "found": 1}
 
 
 def test_an_intent_that_came_to_nothing_is_open_no_more(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
     mine = register(ledger)
     write(mine, run_no, intents=(INTENT,))
-    write(mine, run_no, outcomes=(Enrolment(ADA),))
-    assert (mine.open_keys(), known(mine), enrolled(ledger, run_no)) == (frozenset(), {}, {})
+    write(mine, run_no, outcomes=(UserRecord(ADA),))
+    assert (mine.open_keys(), known(mine), count_users(ledger, run_no)) == (frozenset(), {}, {})
 
 
 def test_of_intent_and_outcome_in_one_commit_the_outcome_counts(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
     mine = register(ledger)
-    write(mine, run_no, intents=(INTENT,), outcomes=(Enrolment(ADA, ID, "created"),))
+    write(mine, run_no, intents=(INTENT,), outcomes=(UserRecord(ADA, ID, "created"),))
     assert known(mine) == {ADA[0]: ID, ADA[1]: ID}
 
 
 def test_another_api_owner_has_other_users(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
-    write(register(ledger), run_no, outcomes=(Enrolment(ADA, ID, "found"),))
+    write(register(ledger), run_no, outcomes=(UserRecord(ADA, ID, "found"),))
     assert known(register(ledger, "somebody else")) == {}
     assert known(register(ledger)) != {}
 
@@ -69,9 +73,9 @@ def test_another_api_owner_has_other_users(ledger: Ledger) -> None:
 def test_users_whom_leaf_has_lost_are_forgotten_but_not_those_of_the_same_run(ledger: Ledger) -> None:
     first, scope = begin(ledger)
     mine = register(ledger)
-    write(mine, first, outcomes=(Enrolment(ADA, ID, "created"),))
+    write(mine, first, outcomes=(UserRecord(ADA, ID, "created"),))
     second = ledger.begin(info("r-2"), scope, "me")
-    write(mine, second, outcomes=(Enrolment(BEN, OTHER, "created"),))
+    write(mine, second, outcomes=(UserRecord(BEN, OTHER, "created"),))
     lost = [Entry(row, "rejected", one, code="no-such-user") for row, one in ((2, ID), (3, OTHER))]
     ledger.write(second, scope, [], lost)
     mine.forget_lost(second)
@@ -92,5 +96,5 @@ async def test_no_intent_is_written_when_another_run_has_begun_since(place: Ledg
 def test_nobody_s_name_is_in_the_ledger(ledger: Ledger) -> None:
     """Keys are what they are handed in as: keyed fingerprints, 16 bytes each."""
     run_no, _ = begin(ledger)
-    write(register(ledger), run_no, outcomes=(Enrolment(ADA, ID, "created"),))
+    write(register(ledger), run_no, outcomes=(UserRecord(ADA, ID, "created"),))
     assert all(len(key) == 16 for key in known(register(ledger)))
