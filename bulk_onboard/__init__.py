@@ -12,18 +12,18 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
     buckets        the same across the parts of an input, each held by another process
     growers compare manifest ascending        what the ledger knows against what the file says; sets of rows
-    listing census                            what Leaf's list of users shows, and what that is worth
+    listing                                   UUIDs in columns
     guard concerns change                     is the file as expected; who needs attention, and is that new
     orders                                    what the workers of one run report, and are told
     window                                    the log that guards a second of the ceiling
     letter metrics                            the message and the metrics about a run, as text
-    foresee plan                              what a dry run tells of a row; keeping to what one told
-    decide progress undo health               (verdict, progress) -> what next; credentials -> healthy or not
+    plan                                      keeping to what a dry run found
+    policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
     readers/       delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
     pace/          the ceiling over all requests, also of several processes; the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite or PostgreSQL; the locks, leases and claims
-    engine/        scan, survey, census, the life of a row, the events check; opening, run, closing wire them
+    engine/        scan, survey, the driver of rows, the list of users; opening, run, closing wire them
     cluster/       the same run on several processes, with dask; nothing else needs it
     report/        results, summary
     notify/        messages and pings about how a run ended

@@ -55,8 +55,6 @@ TABLES = {
     "header",
     "manifest",
     "listing",
-    "policy.user_list",
-    "engine.user_list",
     "plan",
     "engine.planned",
     "engine.row_choice",

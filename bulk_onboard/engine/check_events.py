@@ -10,7 +10,7 @@ from typing import Any
 
 from bulk_onboard.engine.driver import RowContext, RowLife
 from bulk_onboard.engine.ports import Connection, Sent
-from bulk_onboard.engine.user_list import Census
+from bulk_onboard.engine.user_list import ListedUsers
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.facts import RowChecked
 from bulk_onboard.model import Absent, Answer, Credential, Events, Exists, Health, Payload, Status
@@ -25,8 +25,8 @@ from bulk_onboard.policy.checks import (
     still_on_record,
 )
 from bulk_onboard.policy.health import GOOD_STATUSES
-from bulk_onboard.policy.recheck import page_is_enough
 from bulk_onboard.policy.retry import Moment, Next
+from bulk_onboard.policy.user_list import page_is_enough
 from bulk_onboard.stamp import to_text
 from bulk_onboard.threads import in_thread
 
@@ -73,7 +73,7 @@ class EventsCheck:
     context: RowContext
     leaf: Connection
     wait: float
-    census: Census | None = None
+    listed: ListedUsers | None = None
     recall: Recall = lambda _entry: None
     logs: EventLogs = field(default_factory=EventLogs)
 
@@ -90,7 +90,7 @@ class EventsCheck:
 
     def _confirmed_by_page(self, entry: Entry) -> Entry | None:
         """Return the entry as of now, if Leaf's list of users is enough to check the grower again."""
-        hint = self.census.hint(entry.provider, entry.leaf_user_id, Payload({})) if self.census else None
+        hint = self.listed.hint(entry.provider, entry.leaf_user_id, Payload({})) if self.listed else None
         credential = hint.credential if isinstance(hint, Exists) else None
         if credential is None or not page_is_enough(
             entry.health, entry.credential_id, credential.id, credential.status
@@ -99,11 +99,11 @@ class EventsCheck:
         time = to_text(self.context.now())
         return entry._replace(credential_status=credential.status, health_checked_at=time)
 
-    def listed(self, check: Check) -> Credential | None:
+    def credential_in_list(self, check: Check) -> Credential | None:
         """Return the credentials as listed, where that is enough: they are good, and no POST is unsettled."""
-        if self.census is None or check.unless_found is Status.UNRESOLVED:
+        if self.listed is None or check.unless_found is Status.UNRESOLVED:
             return None
-        hint = self.census.hint(check.entry.provider, check.entry.leaf_user_id, check.payload)
+        hint = self.listed.hint(check.entry.provider, check.entry.leaf_user_id, check.payload)
         credential = hint.credential if isinstance(hint, Exists) else None
         return credential if credential and credential.status.upper() in GOOD_STATUSES else None
 
@@ -148,12 +148,12 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
 
     def settle(self, end: Findings) -> None:
         """Commit the result, and report it."""
-        entry, census = self._check.entry, self._shared.census
-        if census and end.answered and not end.credential and _is_only_listed(entry):
+        entry, listed = self._check.entry, self._shared.listed
+        if listed and end.answered and not end.credential and _is_only_listed(entry):
             # The row was not asked about, because its grower is listed as connected; but it is not.
             unsent = entry._replace(status=Status.NOT_ATTEMPTED.value, code="", message="")
             self.context.journal.settle(unsent)
-            census.deny(entry.row, entry.leaf_user_id)
+            listed.deny(entry.row, entry.leaf_user_id)
             self.context.observer(RowChecked(entry.row, None))
             return
         checked = amended(self._check, end, self._recorded, self.context.now(), fresh=self._fresh)
@@ -182,7 +182,7 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
         lacking = isinstance(verdict, Absent) and logs.lacks(provider, ENOUGH)
         if event is None and not final and not lacking:
             return NO_EVENT_YET._replace(log=log)
-        if event is not None and (listed := self._shared.listed(self._check)):
+        if event is not None and (listed := self._shared.credential_in_list(self._check)):
             return Findings(listed, event, log=log)
         shown = await self._leaf.ask(leaf_user_id, self._check.payload)
         match shown.verdict:

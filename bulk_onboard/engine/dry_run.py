@@ -11,7 +11,7 @@ from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.ports import Connection, Journal, Leaf, Sent, Users, unheard
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
-from bulk_onboard.engine.user_list import Census
+from bulk_onboard.engine.user_list import ListedUsers
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InternalError
 from bulk_onboard.facts import Forecast
@@ -32,7 +32,7 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
-from bulk_onboard.policy import user_list as census
+from bulk_onboard.policy import user_list
 from bulk_onboard.policy.dry_run import asking, asks, forecast, foreseen
 from bulk_onboard.policy.progress import Finish, Progress, Step
 from bulk_onboard.policy.retry import Policy
@@ -48,8 +48,8 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     found = await replace(phases, context=context).enrolled(scan, found, found.wanted)
     looked_up, newcomers = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     known = await replace(phases, context=replace(context, policy=asking(context.policy))).informed(found)
-    looking = Looking(known.leaf, phases.users, known.census, mode)
-    dry = replace(known, leaf=looking, keeper=Traceless, guided=lambda _census: looking)
+    looking = Looking(known.leaf, phases.users, known.listed, mode)
+    dry = replace(known, leaf=looking, keeper=Traceless, guided=lambda _listed: looking)
     await dry.post(scan, found, found.wanted, "foresee")
     if context.stop.draining:
         return None
@@ -59,7 +59,7 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
         phases.users.requests.get - looking.more - looked_up,
         mode=mode,
         for_users=Requests(get=looked_up + (newcomers if asks(mode) else 0), post=found.to_create),
-        listed=known.census is not None,
+        listed=known.listed is not None,
         unchecked=unchecked,
         events=phases.settings.events.check,
         rate=phases.settings.pace.rate,
@@ -72,8 +72,8 @@ class Looking:
     ``more``: how many requests a real run would not need, less those that only a real run sends.
     """
 
-    def __init__(self, leaf: Connection, users: Users, census_: Census | None, mode: IfExists) -> None:
-        self._leaf, self._users, self._census, self._mode = leaf, users, census_, mode
+    def __init__(self, leaf: Connection, users: Users, listed: ListedUsers | None, mode: IfExists) -> None:
+        self._leaf, self._users, self._listed, self._mode = leaf, users, listed, mode
         self.more = 0
 
     @property
@@ -83,13 +83,13 @@ class Looking:
 
     def begin(self, row: Row, policy: Policy) -> Step:
         """Where the row starts; its end, if that is known already."""
-        hint = self._census.hint(row.provider, row.leaf_user_id, row.payload) if self._census else None
+        hint = self._listed.hint(row.provider, row.leaf_user_id, row.payload) if self._listed else None
         if isinstance(hint, Exists) and self._mode is IfExists.OVERWRITE:
             hint = None  # the list does not show when the credentials were created, which a plan has to name
         if isinstance(hint, Absent) and row.open_intent is None:
             self.more -= 1  # a run asks about the row itself: by the time of its POST a page is too old
             return Finish(Status.WOULD_CREATE)
-        return foreseen(row, census.begin(row, hint, policy), self._mode)
+        return foreseen(row, user_list.begin(row, hint, policy), self._mode)
 
     def review(self, row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
         """The step, if it changes nothing; else the row's end."""
@@ -97,11 +97,11 @@ class Looking:
 
     def of(self, provider: str) -> Leaf:
         """The calls for the provider of this name, as far as they are harmless."""
-        return _Calls(self, self._leaf.of(provider), provider)
+        return _Calls(self, self._leaf.of(provider))
 
-    async def known(self, provider: str, leaf_user_id: str, answer: Answer[Verdict]) -> Answer[Verdict]:
+    async def known(self, leaf_user_id: str, answer: Answer[Verdict]) -> Answer[Verdict]:
         """The answer, or that there is no such user at all, which one about credentials does not tell."""
-        if self._census and self._census.lists(provider, leaf_user_id):
+        if self._listed and self._listed.lists(leaf_user_id):
             return answer
         self.more += 1
         user = await self._users.user(leaf_user_id)
@@ -118,15 +118,15 @@ class Looking:
 class _Calls:
     """A provider's calls that change nothing."""
 
-    def __init__(self, looking: Looking, leaf: Leaf, provider: str) -> None:
-        self._looking, self._leaf, self._provider = looking, leaf, provider
+    def __init__(self, looking: Looking, leaf: Leaf) -> None:
+        self._looking, self._leaf = looking, leaf
 
     async def ask(
         self, leaf_user_id: str, ours: Payload, sent: Sent = unheard, *, urgent: bool = False
     ) -> Answer[Verdict]:
         answer = await self._leaf.ask(leaf_user_id, ours, sent, urgent=urgent)
         if isinstance(answer.verdict, Absent | Refused):
-            return await self._looking.known(self._provider, leaf_user_id, answer)
+            return await self._looking.known(leaf_user_id, answer)
         return answer
 
     async def post(

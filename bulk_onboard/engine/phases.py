@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Literal
 
 import numpy as np
 
-from bulk_onboard.ascending import ascending, both, without
+from bulk_onboard import manifest
+from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.holding import OVERLAP
@@ -28,19 +27,19 @@ from bulk_onboard.engine.row_choice import canary_of, in_order
 from bulk_onboard.engine.rows_to_check import count_due, rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
-from bulk_onboard.engine.user_list import Census, Taking, growers_checked, growers_of
+from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Status
 from bulk_onboard.policy.checks import Check
-from bulk_onboard.policy.recheck import due_before
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
-from bulk_onboard.policy.user_list import FEWEST
+from bulk_onboard.policy.user_list import FEWEST, due_before
 from bulk_onboard.settings import PostgresUrl, Settings
 from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
+from bulk_onboard.validation.columns import PROVIDER
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
 OPEN_ROWS = 10_000
@@ -76,8 +75,8 @@ class Phases:
     """What the phases of one run work with.
 
     ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
-    intent and an answer, ``connections`` the requests under way. ``users``: who is asked for a census;
-    ``census``: what that came to; ``guided``: who guides the rows, given a census.
+    intent and an answer, ``connections`` the requests under way. ``users``: the calls for the
+    list of users; ``listed``: that list, if it was read; ``guided`` returns what guides the rows, given it.
     ``reception``: what newcomers are met with. ``recall``: the newest event that an earlier run saw.
     """
 
@@ -91,9 +90,9 @@ class Phases:
     keeper: Keeper
     brake: ReplacementBrake
     users: Users | None = None
-    census: Census | None = None
+    listed: ListedUsers | None = None
     reception: Reception | None = None
-    guided: Callable[[Census | None], Guide] = lambda census: census or UNGUIDED
+    guided: Callable[[ListedUsers | None], Guide] = lambda listed: listed or UNGUIDED
     connections: int = 0
     recall: Recall = lambda _entry: None
 
@@ -134,7 +133,7 @@ class Phases:
         if self.settings.events.check:
             began, due = utc_now(), await asyncio.to_thread(self._due)
             connected = partial(self.connected, every=False, began=began, checked_before=due)
-            phases = await self._with_pages(connected) if due and self.census is None else self
+            phases = await self._with_pages(connected) if due and self.listed is None else self
             await phases._check(lambda: chain(connected(), rows_planned(scan, found)))
             await self._mend(scan, found)
 
@@ -147,9 +146,7 @@ class Phases:
 
     async def _with_pages(self, connected: Callable[[], Iterator[Check]]) -> Phases:
         """The same with Leaf's list of users, where that is cheaper than to check each grower again."""
-        again = (check for check in connected() if check.again)
-        growers = await asyncio.to_thread(growers_checked, again)
-        return replace(self, census=await self._census(growers))
+        return await self._with_list(lambda: _growers(check for check in connected() if check.again))
 
     async def check_new(self, only: Sequence[int] | None = None) -> None:
         """Check what this run connected, or ``only`` these rows of it, and what was not well before."""
@@ -167,12 +164,11 @@ class Phases:
         await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, unknown)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
-        growers = await in_thread(partial(growers_checked, checks()))
-        phases = replace(self, census=await self._census(growers))
-        await phases._check(checks, sum(map(len, growers.values())))
+        phases = await self._with_list(lambda: _growers(checks()))
+        await phases._check(checks)
 
     async def informed(self, found: Survey) -> Phases:
-        """The same with a census of the rows to do, where they are to be asked about and it is cheaper."""
+        """The same with the list of users, if the rows to do are to be asked about."""
         if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None:
             return self
         # For a POST that may have been stored a list is no proof.
@@ -180,30 +176,21 @@ class Phases:
         rows = np.sort(np.concatenate([rows, found.connected]))
         if len(rows) < FEWEST:
             return self
-        growers = await in_thread(partial(growers_of, self.memory, self.run_no, self.provider, rows))
-        return replace(self, census=await self._census(growers))
+        return await self._with_list(partial(_growers_of, self.memory, self.run_no, self.provider, rows))
 
-    async def _census(self, wanted: Mapping[str, np.ndarray]) -> Census | None:
+    async def _with_list(self, growers: Callable[[], Iterator[Grower]]) -> Phases:
+        """The same with Leaf's list of users, where reading it is cheaper than asking about each grower."""
         if self.users is None:
-            return None
-        taking = Taking(
-            leaf=self.leaf,
-            users=self.users,
-            policy=self.context.policy,
-            stop=self.context.stop,
-            observer=self.context.observer,
-            draw=random.random,
-            in_flight=self.in_flight,
-            key=secrets.token_bytes(16),
-            seed=self.run_no,
-        )
-        return await taking.take(wanted)
+            return self
+        reader = ListReader(self.context, self.leaf, self.users, seed=self.run_no)
+        count = await in_thread(lambda: sum(1 for _ in growers()))
+        return replace(self, listed=await reader.read(count, growers))
 
     async def _mend(self, scan: Scan, found: Survey) -> None:
         """Who is not connected, though the list says so, is onboarded after all."""
-        if self.census and self.census.denied:
-            rows = sorted(self.census.denied)
-            self.census.denied.clear()
+        if self.listed and self.listed.denied:
+            rows = sorted(self.listed.denied)
+            self.listed.denied.clear()
             await self.post(scan, found, np.array(rows, np.int64))
             await self.check_new(rows)
 
@@ -237,7 +224,7 @@ class Phases:
             leaf=self.leaf,
             keeper=self.keeper,
             brake=self.brake,
-            guide=self.guided(self.census),
+            guide=self.guided(self.listed),
         )
         rows = rows_to_do(scan, found, wanted)
         await work_through(rows, work.onboard, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
@@ -275,7 +262,7 @@ class Phases:
             context=self.context,
             leaf=self.leaf,
             wait=self.settings.events.wait,
-            census=self.census,
+            listed=self.listed,
             recall=self.recall,
         )
         await work_through(checks(), work.check, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
@@ -283,6 +270,19 @@ class Phases:
         for provider in work.logs.lacking:
             note = f"Leaf keeps no event log for {provider}, so no connection could be confirmed"
             self.context.observer(Note(note))
+
+
+def _growers(checks: Iterable[Check]) -> Iterator[Grower]:
+    return ((check.entry.provider, check.entry.leaf_user_id) for check in checks)
+
+
+def _growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> Iterator[Grower]:
+    """Yield the growers of these rows; ``provider``: of a file without a provider column."""
+    for _, _, data in memory.blocks(run_no):
+        table = manifest.unpack(data)
+        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), wanted)]
+        names = table[PROVIDER] if PROVIDER in table else repeat(provider)
+        yield from zip(names, table["leafUserId"], strict=False)
 
 
 def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from bulk_onboard.domain.providers import Field
 from bulk_onboard.domain.turns import StillValid
+from bulk_onboard.domain.user_list import PageVerdict, Prints
 from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey, UserRecord
 from bulk_onboard.entry import Entry
-from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
     Answer,
     Credential,

@@ -252,7 +252,7 @@ class _Run:
         return replace(
             phases,
             context=replace(phases.context, policy=asking(phases.context.policy)),
-            guided=lambda census: KeepingTo(census or UNGUIDED, replaces, mode),
+            guided=lambda listed: KeepingTo(listed or UNGUIDED, replaces, mode),
         )
 
     def _surveyed(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:

@@ -1,271 +1,288 @@
-"""Asking in pages: the list of users is read and compared with single answers before it is believed."""
+"""Leaf's list of users: it is read in pages, and compared with single answers before it is believed."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+import random
+import secrets
+import sqlite3
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
 
-import numpy as np
-
-from bulk_onboard import manifest
-from bulk_onboard.ascending import lines_of
+from bulk_onboard.domain.user_list import ListedCredential, Page, Prints
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Connection, ListedFields, Users
-from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.facts import Asking, Listed, Observer, Trouble
-from bulk_onboard.listing import UNCONNECTED, UNLISTED, Collecting, Listing, Page, Prints, held, words
-from bulk_onboard.model import Absent, Ambiguous, Exists, Log, Payload, Refused, Row, Throttled, Verdict
-from bulk_onboard.policy.progress import Progress, Step
-from bulk_onboard.policy.retry import Policy
-from bulk_onboard.policy.user_list import (
-    FEWEST,
-    PAGE,
-    End,
-    Size,
-    Spot,
-    begin,
-    chosen,
-    most_pages,
-    not_chosen,
-    pays,
-    sized,
-    spots,
+from bulk_onboard.model import (
+    Absent,
+    Ambiguous,
+    Answer,
+    Credential,
+    Exists,
+    Log,
+    Payload,
+    Refused,
+    Row,
+    Throttled,
+    Verdict,
 )
-from bulk_onboard.validation.columns import PROVIDER
-
-if TYPE_CHECKING:
-    from bulk_onboard.engine.survey import Memory
-    from bulk_onboard.policy.checks import Check
+from bulk_onboard.policy.progress import Progress, Step
+from bulk_onboard.policy.retry import Moment, Policy
+from bulk_onboard.policy.user_list import FEWEST, PAGE, SAMPLE, Spot, begin, choice, pays, sized
+from bulk_onboard.threads import in_thread
 
 T = TypeVar("T")
-# A page that cannot be had in so many attempts is given up, and the list with it.
+V = TypeVar("V")
+# A grower at a provider: the provider's name and the leafUserId.
+Grower = tuple[str, str]
+# A page or a single answer that says nothing in so many attempts is given up.
 ATTEMPTS = 4
-# Pages under way at one time: each may be some megabytes large.
+# Pages under way at a time: each may have some megabytes.
 AT_ONCE = 16
-# More answers than this share that say nothing, and the sample has shown nothing.
+# If more answers than this share say nothing, the sample has shown nothing.
 UNDECIDED = 0.25
 # Pages.
-TOLD_EVERY = 10
-# Checks that are looked at together; each is an object of its own, so not all at once.
-BATCH = 10_000
+REPORTED_EVERY = 10
 
 
-class Census:
-    """What the list showed, as a hint for each row, until something contradicts it."""
+class UserList:
+    """What the pages showed, about 100 bytes for each user. No secret is in it."""
 
-    def __init__(self, listing: Listing, prints: Prints, fields: ListedFields, observer: Observer) -> None:
-        self.listing = listing
-        self._prints, self._fields = prints, fields
-        self._observer = observer
+    def __init__(self, fields: ListedFields) -> None:
+        self._formats = {name: struct.Struct(f"<{len(each)}Q") for name, each in fields.items()}
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._db.executescript(
+            "CREATE TABLE users (id BLOB PRIMARY KEY) WITHOUT ROWID;"
+            "CREATE TABLE credentials (provider TEXT, user BLOB, id TEXT, status TEXT, prints BLOB,"
+            " PRIMARY KEY (provider, user)) WITHOUT ROWID;"
+        )
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM users").fetchone()[0])
+
+    def add(self, page: Page) -> None:
+        """Add a page, in any order."""
+        ids = [UUID(user.leaf_user_id).bytes for user in page.users]
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?)", ((each,) for each in ids))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO credentials VALUES (?, ?, ?, ?, ?)",
+            (
+                (provider, each, shown.id, shown.status, self._packed(provider, shown.prints))
+                for each, user in zip(ids, page.users, strict=True)
+                for provider, shown in user.shown.items()
+            ),
+        )
+        self._db.execute("COMMIT")
+
+    def _packed(self, provider: str, prints: tuple[int, ...]) -> bytes:
+        return self._formats[provider].pack(*prints) if prints else b""
+
+    def lists(self, leaf_user_id: str) -> bool:
+        """Return whether there is such a user."""
+        query = "SELECT 1 FROM users WHERE id = ?"
+        return self._db.execute(query, (UUID(leaf_user_id).bytes,)).fetchone() is not None
+
+    def credential(self, provider: str, leaf_user_id: str) -> ListedCredential | None:
+        """Return the credentials that are shown for a user; None for none."""
+        query = "SELECT id, status, prints FROM credentials WHERE provider = ? AND user = ?"
+        row = self._db.execute(query, (provider, UUID(leaf_user_id).bytes)).fetchone()
+        if row is None:
+            return None
+        prints = self._formats[provider].unpack(row[2]) if row[2] else ()
+        return ListedCredential(row[0], row[1], prints)
+
+    def is_connected(self, provider: str, leaf_user_id: str) -> bool | None:
+        """Return whether a user has credentials; None if it is not listed or they cannot be read."""
+        shown = self.credential(provider, leaf_user_id)
+        if shown is None:
+            return False if self.lists(leaf_user_id) else None
+        return True if shown.id else None
+
+    def sample(self, growers: Iterable[Grower], seed: int) -> list[Spot]:
+        """Return a sample of these growers, as far as possible with and without credentials.
+
+        If no grower has credentials by the list, other users show whether the list shows any.
+        """
+        draw, picked, seen = random.Random(seed), dict[tuple[str, bool], list[Spot]](), dict[object, int]()
+        for provider, leaf_user_id in growers:
+            picked.setdefault((provider, True), [])
+            if (connected := self.is_connected(provider, leaf_user_id)) is None:
+                continue
+            # Reservoir sampling: each grower of a kind is equally likely to be picked.
+            kind = (provider, connected)
+            spots, seen[kind] = picked.setdefault(kind, []), seen.get(kind, 0) + 1
+            if len(spots) < SAMPLE:
+                spots.append(Spot(provider, leaf_user_id, connected))
+            elif (place := draw.randrange(seen[kind])) < SAMPLE:
+                spots[place] = Spot(provider, leaf_user_id, connected)
+        for (provider, connected), spots in picked.items():
+            if connected and not spots:
+                spots.extend(self._connected_users(provider))
+        return [spot for spots in picked.values() for spot in spots]
+
+    def _connected_users(self, provider: str) -> Iterator[Spot]:
+        query = "SELECT user FROM credentials WHERE provider = ? AND id != '' ORDER BY random() LIMIT ?"
+        for (user,) in self._db.execute(query, (provider, SAMPLE)):
+            yield Spot(provider, str(UUID(bytes=user)), connected=True)
+
+
+class ListedUsers:
+    """Guides rows by the list, until something contradicts it.
+
+    ``denied``: the rows whose growers are listed as connected, and are not.
+    """
+
+    def __init__(self, users: UserList, prints: Prints, fields: ListedFields, observer: Observer) -> None:
+        self.users = users
+        self._prints, self._fields, self._observer = prints, fields, observer
         self.contradicted = False
-        # Rows that were said to be connected, and are not.
         self.denied: list[int] = []
 
     def hint(self, provider: str, leaf_user_id: str, ours: Payload) -> Exists | Absent | None:
-        """What a GET would probably answer. None: that has to be asked."""
+        """Return what a GET would probably answer; None if that has to be asked."""
         if self.contradicted:
             return None
-        credential = self.listing.credential(provider, leaf_user_id)
-        if credential is not None:
-            fields = self._fields[provider]
-            if self._prints.is_other_app(credential.prints, fields, ours):
-                return None
-            echo = self._prints.echo(credential.prints, fields, ours)
-            return Exists(held(credential, echo))
-        is_unconnected = self.listing.state(provider, leaf_user_id) == UNCONNECTED
-        return Absent() if is_unconnected else None
+        shown = self.users.credential(provider, leaf_user_id)
+        if shown is None:
+            return Absent() if self.users.lists(leaf_user_id) else None
+        fields = self._fields[provider]
+        if not shown.id or self._prints.is_other_app(shown.prints, fields, ours):
+            return None
+        echo = self._prints.echo(shown.prints, fields, ours)
+        return Exists(Credential(shown.id, shown.status, None, echo))
 
-    def lists(self, provider: str, leaf_user_id: str) -> bool:
-        """Whether the grower is a user at all, by the list."""
-        return not self.contradicted and self.listing.state(provider, leaf_user_id) != UNLISTED
+    def lists(self, leaf_user_id: str) -> bool:
+        """Return whether the grower is a user, by the list."""
+        return not self.contradicted and self.users.lists(leaf_user_id)
 
     def begin(self, row: Row, policy: Policy) -> Step:
-        """Where the row starts."""
+        """Return the row's first step, or its end."""
         return begin(row, self.hint(row.provider, row.leaf_user_id, row.payload), policy)
 
     def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
-        """As decided: whatever changes something was asked about."""
+        """Return the step as decided: whatever changes something was asked about."""
         return step
 
     def deny(self, row: int, leaf_user_id: str) -> None:
-        """The row's grower is listed as connected, and is not: it has to be onboarded after all."""
+        """Note that the row's grower is listed as connected and is not: it has to be onboarded after all."""
         self.denied.append(row)
         self.contradict(f"{leaf_user_id} has no credentials, and is listed with some")
 
     def contradict(self, why: str) -> None:
-        """From now on every row is asked for."""
+        """Give no hints any more."""
         if not self.contradicted:
             self.contradicted = True
             self._observer(Trouble(f"Leaf's list of users is wrong ({why}): asking one by one from now on"))
 
 
-@dataclass
-class Taking:
-    """The way to a census. ``seed`` makes the sample; ``in_flight`` bounds the requests under way."""
+class ListReader:
+    """Reads the list, where that takes fewer requests than asking about each grower."""
 
-    leaf: Connection
-    users: Users
-    policy: Policy
-    stop: StopSignal
-    observer: Observer
-    draw: Callable[[], float]
-    in_flight: int
-    key: bytes
-    seed: int
-
-    def __post_init__(self) -> None:
-        self._prints = Prints(self.key)
-        self._pages = Collecting(
-            {provider: len(names) for provider, names in self.users.listed_fields.items()}
-        )
-        self._read: set[int] = set()
+    def __init__(self, context: RowContext, leaf: Connection, users: Users, seed: int) -> None:
+        self._context, self._leaf, self._users, self._seed = context, leaf, users, seed
+        self._prints = Prints(secrets.token_bytes(16))
+        self._list = UserList(users.listed_fields)
+        self._users_read = self._pages_read = 0
         self._broken = False
 
-    async def take(self, wanted: Mapping[str, np.ndarray]) -> Census | None:
-        """A census of these growers (UUIDs by provider), if it is the cheaper way and agrees with the truth.
+    async def read(self, count: int, growers: Callable[[], Iterable[Grower]]) -> ListedUsers | None:
+        """Return the list, if reading it pays for ``count`` growers and it agrees with single answers.
 
-        None: they have to be asked for one by one. Says which, and why, unless they are few.
+        None: the growers have to be asked about one by one; unless they are few, the observer is told why.
         """
-        rows = sum(map(len, wanted.values()))
-        if rows < FEWEST or self.stop.draining:
+        if count < FEWEST or self._context.stop.draining:
             return None
-        size = await self._measured(rows)
-        if size is None:
-            return None
-        self.observer(Asking("pages", chosen(rows, size)))
-        left = [number for number in range(size.pages) if number not in self._read]
-        await self._each(left, lambda number: self._collect(number, size.page))
-        if self._broken:
-            self._singly("Leaf's list of users cannot be read to its end: asking one by one")
-            return None
-        census = Census(self._pages.listing(), self._prints, self.users.listed_fields, self.observer)
-        return None if self.stop.draining else await self._compared(census, wanted)
-
-    def _singly(self, why: str) -> None:
-        if not self.stop.draining:
-            self.observer(Asking("single", why))
-
-    # --- how long it is -----------------------------------------------------------------------------
-
-    async def _measured(self, rows: int) -> Size | None:
-        """The size of a list that is worth reading; else None."""
-        start = await self._collect(0, PAGE)
+        start = await self._page(0, PAGE)
+        size = sized(start) if start else None
         if start is None:
-            self._singly("Leaf shows no list of its users: asking one by one")
+            self._report_single("Leaf shows no list of its users: asking one by one")
             return None
-        size: Size | None = sized(start)
-        if size and size.users is None:
-            size = await self._to_the_end(rows, size.page)
-        if size is None or not pays(rows, size):
-            self._singly(not_chosen(rows, size))
+        if size is None or not pays(count, size):
+            self._report_single(choice(count, size))
             return None
-        return size
-
-    async def _to_the_end(self, rows: int, size: int) -> Size | None:
-        """The size of a list that does not tell it. None: it is longer than it is worth."""
-        end, most, on_the_last = End(), most_pages(rows), size
-        while (number := end.probe(most)) is not None:
-            page = await self._collect(number, size)
-            if page is None:
-                return None
-            end = end.seen(number, empty=not page.users)
-            on_the_last = len(page.users) if page.users else on_the_last
-        return None if end.empty is None else Size(end.full * size + on_the_last, size)
-
-    # --- reading ------------------------------------------------------------------------------------
-
-    async def _collect(self, number: int, size: int) -> Page | None:
-        """Read one page, and keep it. None: it cannot be had."""
-        page = await self._page(number, size)
-        if page is None:
-            self._broken = True
+        self._context.observer(Asking("pages", choice(count, size)))
+        await self._each(range(1, size.pages), partial(self._page, size=size.page))
+        if self._broken:
+            self._report_single("Leaf's list of users cannot be read to its end: asking one by one")
             return None
-        self._read.add(number)
-        self._pages.add(page)
-        if not len(self._read) % TOLD_EVERY:
-            self.observer(Listed(self._pages.users))
-        return page
+        return await self._compared(await in_thread(lambda: self._list.sample(growers(), self._seed)))
+
+    def _report_single(self, why: str) -> None:
+        if not self._context.stop.draining:
+            self._context.observer(Asking("single", why))
 
     async def _page(self, number: int, size: int) -> Page | None:
-        for attempt in range(1, ATTEMPTS + 1):
-            verdict = (await self.users.users(number, size, self._prints)).verdict
-            match verdict:
-                case Page() as page:
-                    return page
-                case Refused():
-                    return None
-                case _:
-                    after = verdict.after if isinstance(verdict, Throttled | Ambiguous) else None
-            if not await self.stop.pause(after or self.policy.wait(attempt, self.draw())):
-                return None
+        """Read a page, and keep it. None: it cannot be had."""
+        ask = partial(self._users.users, number, size, self._prints)
+        verdict = await self._decided(ask, lambda verdict: isinstance(verdict, Page | Refused))
+        if not isinstance(verdict, Page):
+            self._broken = True
+            return None
+        self._list.add(verdict)
+        self._users_read, self._pages_read = self._users_read + len(verdict.users), self._pages_read + 1
+        if not self._pages_read % REPORTED_EVERY:
+            self._context.observer(Listed(self._users_read))
+        return verdict
+
+    async def _compared(self, sample: list[Spot]) -> ListedUsers | None:
+        """Return the list, if single answers for a sample do not contradict it."""
+        fields, observer = self._users.listed_fields, self._context.observer
+        listed, results = ListedUsers(self._list, self._prints, fields, observer), list[bool | None]()
+
+        async def look(spot: Spot) -> None:
+            results.append(agrees := await self._agrees(spot))
+            if agrees is False:
+                self._broken = True
+                have = "none" if spot.connected else "credentials"
+                listed.contradict(f"{spot.leaf_user_id} has {have}, which is not what it shows")
+
+        await self._each(sample, look)
+        if listed.contradicted or self._context.stop.draining:
+            return None
+        if results.count(None) > UNDECIDED * len(results):
+            why = "Leaf's list of users cannot be compared with its answers: asking one by one"
+            self._report_single(why)
+            return None
+        return listed
+
+    async def _agrees(self, spot: Spot) -> bool | None:
+        ask = partial(self._leaf.of(spot.provider).ask, spot.leaf_user_id, Payload({}))
+
+        def says(verdict: Verdict) -> bool:
+            return spot.agrees(verdict) is not None or isinstance(verdict, Refused)
+
+        verdict = await self._decided(ask, says)
+        return None if verdict is None else spot.agrees(verdict)
+
+    async def _decided(self, ask: Callable[[], Awaitable[Answer[V]]], says: Callable[[V], bool]) -> V | None:
+        """Return the first verdict that ``says`` something; None if there is none in `ATTEMPTS`."""
+        budget, clock = replace(self._context.policy, attempts=ATTEMPTS), asyncio.get_running_loop().time
+        began, failures = clock(), 0
+        pause: float | None = 0.0
+        while pause is not None and (not pause or await self._context.stop.pause(pause)):
+            verdict = (await ask()).verdict
+            if says(verdict):
+                return verdict
+            failures += 1
+            after = verdict.after if isinstance(verdict, Throttled | Ambiguous) else None
+            pause = budget.after_failure(failures, after, Moment(clock() - began, self._context.draw()))
         return None
 
     async def _each(self, items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
-        """Several at a time, until the list turns out to be useless or the run stops."""
-        shared, many = iter(items), min(self.in_flight, AT_ONCE)
+        """Work on several items at a time, until the list turns out to be useless or the run stops."""
+        shared = iter(items)
 
         async def go_on(_worker: int, under_way: Callable[[], None]) -> None:
             under_way()
             for item in shared:
-                if self._broken or self.stop.draining:
+                if self._broken or self._context.stop.draining:
                     return
                 await work(item)
 
-        await work_through(iter(range(many)), go_on, self.stop, starts=many, in_hand=many)
-
-    # --- is it true? --------------------------------------------------------------------------------
-
-    async def _compared(self, census: Census, wanted: Mapping[str, np.ndarray]) -> Census | None:
-        """The census, if a sample of single requests does not contradict it."""
-        sample = spots(census.listing, wanted, self.seed)
-        said: list[bool | None] = []
-
-        async def look(spot: Spot) -> None:
-            said.append(agrees := await self._agrees(spot))
-            if agrees is False:
-                have = "none" if spot.connected else "credentials"
-                self._broken = True
-                census.contradict(f"{spot.leaf_user_id} has {have}, which is not what it shows")
-
-        await self._each(sample, look)
-        if census.contradicted or self.stop.draining:
-            return None
-        if said.count(None) > UNDECIDED * len(said):
-            self._singly("Leaf's list of users cannot be compared with its answers: asking one by one")
-            return None
-        return census
-
-    async def _agrees(self, spot: Spot) -> bool | None:
-        for attempt in range(1, ATTEMPTS + 1):
-            verdict = (await self.leaf.of(spot.provider).ask(spot.leaf_user_id, Payload({}))).verdict
-            if (agrees := spot.agrees(verdict)) is not None or isinstance(verdict, Refused):
-                return agrees
-            after = verdict.after if isinstance(verdict, Throttled | Ambiguous) else None
-            if not await self.stop.pause(after or self.policy.wait(attempt, self.draw())):
-                return None
-        return None
-
-
-def growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> dict[str, np.ndarray]:
-    """The UUIDs (rows x 2) of these rows' growers by provider; ``provider``: of a file that tells none."""
-    parts: dict[str, list[np.ndarray]] = {}
-    for _, _, data in memory.blocks(run_no):
-        table = manifest.unpack(data)
-        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), wanted)]
-        for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
-            parts.setdefault(str(name), []).append(words(lines["leafUserId"].tolist()))
-    return {name: np.concatenate(each) for name, each in parts.items()}
-
-
-def growers_checked(checks: Iterator[Check]) -> dict[str, np.ndarray]:
-    """The UUIDs (rows x 2) of the growers that are to be checked, by provider name."""
-    parts: dict[str, list[np.ndarray]] = {}
-    while many := list(islice(checks, BATCH)):
-        ids: dict[str, list[str]] = {}
-        for check in many:
-            ids.setdefault(check.entry.provider, []).append(check.entry.leaf_user_id)
-        for provider, each in ids.items():
-            parts.setdefault(provider, []).append(words(each))
-    return {provider: np.concatenate(each) for provider, each in parts.items()}
+        await work_through(iter(range(AT_ONCE)), go_on, self._context.stop, starts=AT_ONCE, in_hand=AT_ONCE)

@@ -15,6 +15,7 @@ from yarl import URL
 
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.domain.turns import Turns, Urgency
+from bulk_onboard.domain.user_list import PageVerdict, Prints
 from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf import contact_replies, user_pages, user_replies
@@ -24,7 +25,6 @@ from bulk_onboard.leaf.calls import Calls
 from bulk_onboard.leaf.contact_replies import Misdirected
 from bulk_onboard.leaf.http import LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.listing import PageVerdict, Prints
 from bulk_onboard.model import (
     Absent,
     Ambiguous,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from bulk_onboard.domain.providers import Field, Provider
+from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.leaf.comparison import is_shown
 from bulk_onboard.leaf.replies import Reply, common, is_page, parsed
 from bulk_onboard.leaf.scrub import word
-from bulk_onboard.listing import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Verdict
 
 # Spring's own page objects say it like this; JHipster's lists in a header.

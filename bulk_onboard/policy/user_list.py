@@ -1,112 +1,88 @@
-"""Who is connected already? Asking Leaf in pages of its users, or one by one: which is cheaper, and what a
-list is worth. Pure.
+"""Decide when Leaf's list of users is worth reading, and what it says about a row. Pure.
 
-A list is a hint, not proof: a sample of it is compared with single requests, and one contradiction, then or
-later, is enough to ask one by one. It saves the requests for growers that it shows as connected. All others
-are asked about singly before anything is sent: a page is too old by then.
+A page shows 100 growers with the status of their credentials, but no events. The list is a hint, not proof: a
+sample of it is compared with single requests, and one contradiction, then or later, is enough to ask one by
+one. It saves the requests for growers that it shows as connected. All others are asked about singly before
+anything is sent: a page is too old by then.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-import numpy as np
-
-from bulk_onboard.listing import CONNECTED, UNCONNECTED, Listing, Page, texts
-from bulk_onboard.model import Absent, Exists, Row, Verdict
+from bulk_onboard.domain.user_list import Page
+from bulk_onboard.model import Absent, Exists, Health, Row, Verdict
 from bulk_onboard.policy.credentials import decide
 from bulk_onboard.policy.progress import Action, Finish, Step, first
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
 PAGE = 100
-# For fewer rows than one page tells of, the list is not looked at.
+# For fewer rows than one page shows, the list is not read.
 FEWEST = 100
 # Single requests that compare the list with the truth, in either direction.
 SAMPLE = 20
-# At most so many pages per row are read: it is not known beforehand how many growers they show as connected.
+# Pages read per row at most: it is not known beforehand how many growers they show as connected.
 PAGES_PER_ROW = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How long the list is. ``users`` None: the first page did not tell. ``page``: users on a full page."""
+    """The length of the list. ``page``: users on a full page."""
 
-    users: int | None
+    users: int
     page: int
 
     @property
     def pages(self) -> int:
-        """How many there are, if it is known."""
-        return math.ceil((self.users or 0) / self.page)
+        """The number of pages."""
+        return math.ceil(self.users / self.page)
 
 
-def sized(start: Page, asked: int = PAGE) -> Size:
-    """The size by the first page, of which so many users were asked for. Leaf may show fewer at a time."""
+def sized(start: Page, asked: int = PAGE) -> Size | None:
+    """Return the size by the first page, of which ``asked`` users were requested; None if it has no total.
+
+    Leaf may show fewer users at a time.
+    """
     shown, total = len(start.users), start.total
     if not shown:
         return Size(0, asked)
     if total is None or total < shown:
-        return Size(None, shown)
+        return None
     return Size(total, shown if shown < min(asked, total) else asked)
 
 
-def most_pages(rows: int) -> int:
-    """As many pages as may be read for so many rows: a small part of what they may save."""
-    return int(rows * PAGES_PER_ROW) - 2 * SAMPLE
-
-
 def pays(rows: int, size: Size) -> bool:
-    """Whether pages are worth it. No more requests are saved than there are users."""
-    return size.pages <= most_pages(min(rows, size.users or 0))
+    """Return whether reading the pages saves requests: no more than there are users."""
+    return size.pages <= int(min(rows, size.users) * PAGES_PER_ROW) - 2 * SAMPLE
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """Where a list ends whose length nobody tells: a page that has users, and one after it that has none."""
-
-    full: int = 0
-    empty: int | None = None
-
-    def probe(self, most: int) -> int | None:
-        """The page to look at next; None when the end is found, or is beyond so many pages."""
-        if self.empty is None:
-            return None if self.full >= most else min(max(1, 2 * self.full), most)
-        return None if self.empty - self.full <= 1 else (self.full + self.empty) // 2
-
-    def seen(self, page: int, *, empty: bool) -> End:
-        """After a look at that page."""
-        return End(self.full, page) if empty else End(max(self.full, page), self.empty)
-
-
-def chosen(rows: int, size: Size) -> str:
-    """Why pages, for people."""
+def choice(rows: int, size: Size | None) -> str:
+    """Return the message that says how Leaf is asked about so many growers, and why."""
+    if size is None:
+        return (
+            f"Leaf does not show how long its list of users is: asking about {rows:,} growers one at a time"
+        )
+    if not pays(rows, size):
+        listed = f"{size.users:,} users" if size.users else "no users"
+        return f"Leaf lists {listed}: asking about {rows:,} growers one at a time takes fewer requests"
     return (
         f"Leaf lists {size.users:,} users: reading {size.pages:,} pages first. Of {rows:,} growers, only"
         " those that the pages do not show as connected are asked about one at a time"
     )
 
 
-def not_chosen(rows: int, size: Size | None) -> str:
-    """Why not, for people. ``size`` None: there are more pages than rows."""
-    if size is None:
-        return f"Leaf is asked about {rows:,} growers one at a time: its list of users is longer"
-    listed = f"{size.users:,} users" if size.users else "no users"
-    return f"Leaf lists {listed}: asking about {rows:,} growers one at a time takes fewer requests"
-
-
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A user to be asked for singly: does Leaf hold credentials of the provider, as it lists?"""
+    """A grower to ask about singly: does Leaf hold credentials of the provider, as it lists?"""
 
     provider: str
     leaf_user_id: str
     connected: bool
 
     def agrees(self, verdict: Verdict) -> bool | None:
-        """What the answer says of the list; None: nothing."""
+        """Return whether an answer agrees with the list; None if it says nothing."""
         match verdict:
             case Exists():
                 return self.connected
@@ -116,25 +92,11 @@ class Spot:
                 return None
 
 
-def spots(listing: Listing, wanted: Mapping[str, np.ndarray], seed: int) -> list[Spot]:
-    """The sample: growers of the file (UUIDs by provider) as far as there are any, in both directions."""
-    draw, found = random.Random(seed), []
-    for provider, ids in wanted.items():
-        states = listing.states(provider, ids)
-        connected, not_connected = ids[states == CONNECTED], ids[states == UNCONNECTED]
-        if not len(connected):
-            connected = listing.of_state(provider, CONNECTED)
-        for among, is_connected in ((connected, True), (not_connected, False)):
-            picked = draw.sample(range(len(among)), min(SAMPLE, len(among)))
-            found += [Spot(provider, each, is_connected) for each in texts(among[picked])]
-    return found
-
-
 def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
-    """Where a row starts, given what the list shows of it.
+    """Return the first step of a row, given what the list shows of it.
 
-    The hint stands for the answer to the first question, as far as that ends the row. Everything else has to
-    be asked, and so has a row with a POST that may have been stored.
+    The hint stands for the answer to the first request, if that ends the row. Everything else has to be asked
+    about, and so does a row with a POST that may have been stored.
     """
     start = first(policy, row.open_intent, row.stored_as)
     if hint is None or row.open_intent is not None or start.action is not Action.ASK:
@@ -143,3 +105,22 @@ def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
     if isinstance(step, Finish):
         return replace(step, message=step.message or "as Leaf's list of users shows")
     return Next(start)
+
+
+def due_before(now: datetime, age: timedelta, growers: int) -> datetime:
+    """Return the time before which a last check counts as too old.
+
+    ``growers``: the number of checks that are older than ``age``. Where these are enough to read pages, the
+    pages are also used for what would be due soon: reading them again some nights later costs as much again.
+    """
+    return now - (age if growers < FEWEST else age / 2)
+
+
+def page_is_enough(health: str, recorded_id: str, listed_id: str, listed_status: str) -> bool:
+    """Return whether a page confirms the health that the last check found.
+
+    That is so for a grower that was healthy, as long as the page shows `OK` for the very same credentials.
+    ``recorded_id``: of the credentials that were checked, "" if it is not known.
+    """
+    is_same = listed_id != "" and recorded_id in {"", listed_id}
+    return health == Health.HEALTHY and is_same and listed_status.upper() == "OK"

@@ -6,18 +6,22 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
+from uuid import UUID
 
 import pytest
-from fakes import FakeLeaf, FakeWorld, row, unheard
+from fakes import FakeJournal, FakeLeaf, FakeWorld, row, unheard
+from hypothesis import given
+from hypothesis import strategies as st
 from warp import warp
 
 from bulk_onboard.domain.providers import PROVIDERS, Field
+from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
+from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.user_list import ATTEMPTS, Census, Taking
+from bulk_onboard.engine.user_list import ATTEMPTS, ListedUsers, ListReader, UserList
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.facts import Asking, Fact, Trouble
-from bulk_onboard.listing import ListedCredential, ListedUser, Page, PageVerdict, Prints, words
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -30,6 +34,7 @@ from bulk_onboard.model import (
 )
 from bulk_onboard.policy.progress import Action, Progress
 from bulk_onboard.policy.retry import Next, Policy
+from bulk_onboard.policy.user_list import SAMPLE, Spot
 
 TOKEN = "planted-token"
 
@@ -87,7 +92,7 @@ class FakeUsers:
 
 @dataclass
 class Took:
-    census: Census | None
+    listed: ListedUsers | None
     facts: list[Fact]
     world: FakeWorld
     stop: StopSignal
@@ -106,19 +111,12 @@ def take(users: FakeUsers, rows: int = 900, make: Callable[[str], FakeLeaf] | No
     async def main() -> Took:
         stop, facts, world = StopSignal(), list[Fact](), FakeWorld(make=make or truth)
         stop.grace = 0.5
-        taking = Taking(
-            leaf=world,
-            users=users,
-            policy=Policy(),
-            stop=stop,
-            observer=facts.append,
-            draw=lambda: 0.5,
-            in_flight=64,
-            key=b"key",
-            seed=1,
+        context = RowContext(
+            FakeJournal(), Policy(), stop, facts.append, asyncio.Semaphore(64), draw=lambda: 0.5
         )
-        census = await taking.take({"raven": words([grower(n) for n in range(rows)])})
-        return Took(census, facts, world, stop)
+        reader = ListReader(context, world, users, seed=1)
+        listed = await reader.read(rows, lambda: [("raven", grower(n)) for n in range(rows)])
+        return Took(listed, facts, world, stop)
 
     return warp(main())
 
@@ -130,60 +128,51 @@ def test_pages_are_read_several_at_a_time_and_each_once() -> None:
     assert users.most_at_once > 4
     assert took.ways == ["pages"]
     assert len(took.world.log) == 40
-    assert took.census is not None
+    assert took.listed is not None
     ours = Payload({"refreshToken": TOKEN})
-    assert isinstance(took.census.hint("raven", grower(3), ours), Exists)
-    assert isinstance(took.census.hint("raven", grower(4), ours), Absent)
-    assert took.census.hint("raven", grower(5000), ours) is None
-    assert (took.census.lists("raven", grower(4)), took.census.lists("raven", grower(5000))) == (True, False)
+    assert isinstance(took.listed.hint("raven", grower(3), ours), Exists)
+    assert isinstance(took.listed.hint("raven", grower(4), ours), Absent)
+    assert took.listed.hint("raven", grower(5000), ours) is None
+    assert (took.listed.lists(grower(4)), took.listed.lists(grower(5000))) == (True, False)
 
 
 def test_few_rows_are_not_worth_a_look_at_the_list() -> None:
     users = FakeUsers()
     took = take(users, rows=99)
-    assert (took.census, users.pages, took.facts) == (None, [], [])
+    assert (took.listed, users.pages, took.facts) == (None, [], [])
 
 
 def test_a_list_that_is_longer_than_the_file_is_left_after_its_first_page() -> None:
     users = FakeUsers(count=100_000)
     took = take(users)
-    assert (took.census, users.pages, took.ways) == (None, [(0, 100)], ["single"])
+    assert (took.listed, users.pages, took.ways) == (None, [(0, 100)], ["single"])
 
 
-def test_a_list_without_a_total_is_read_when_its_end_is_near() -> None:
+def test_a_list_without_a_total_is_left_after_its_first_page() -> None:
     users = FakeUsers(total=False)
     took = take(users)
-    assert took.census is not None
-    assert len(took.census.listing) == 1000
-    assert len(users.pages) == len(set(users.pages)) < 15
-
-
-def test_a_list_without_an_end_is_left_after_a_few_looks() -> None:
-    users = FakeUsers(count=10**9, total=False)
-    took = take(users)
-    assert (took.census, took.ways) == (None, ["single"])
-    assert len(users.pages) < 15
+    assert (took.listed, users.pages, took.ways) == (None, [(0, 100)], ["single"])
 
 
 def test_pages_that_are_smaller_than_asked_for_are_asked_for_as_they_are() -> None:
     users = FakeUsers(most=40)
     took = take(users)
-    assert took.census is not None
-    assert len(took.census.listing) == 1000
+    assert took.listed is not None
+    assert len(took.listed.users) == 1000
     assert users.pages[1:] == [(n, 40) for n in range(1, 25)]
 
 
 def test_a_page_that_fails_is_asked_for_again() -> None:
     lost: list[PageVerdict | Exception] = [Throttled(3.0), Ambiguous("no-answer")]
     took = take(users := FakeUsers(first=iter(lost)))
-    assert took.census is not None
+    assert took.listed is not None
     assert len(users.pages) == 12
 
 
 @pytest.mark.parametrize("verdict", [Refused("no"), Ambiguous("unreadable-reply"), Throttled()])
 def test_no_list_means_single_requests(verdict: PageVerdict) -> None:
     took = take(users := FakeUsers(first=repeat(verdict)))
-    assert (took.census, took.ways) == (None, ["single"])
+    assert (took.listed, took.ways) == (None, ["single"])
     assert len(users.pages) <= ATTEMPTS
 
 
@@ -191,14 +180,14 @@ def test_a_list_that_breaks_off_means_single_requests_and_no_further_pages() -> 
     broken = FakeUsers(count=10_000)
     broken.first = iter([broken._page(0, 100, Prints(b"key")), *repeat(Ambiguous("unreadable-reply"), 1000)])
     took = take(broken, rows=9000)
-    assert (took.census, took.ways) == (None, ["pages", "single"])
+    assert (took.listed, took.ways) == (None, ["pages", "single"])
     assert len(broken.pages) <= 1 + 16 * ATTEMPTS
 
 
 @pytest.mark.parametrize("lies", [range(0, 1000, 3), [n for n in range(1000) if n % 3]])
 def test_one_contradiction_in_either_direction_means_single_requests(lies: range | list[int]) -> None:
     took = take(FakeUsers(lies=frozenset(lies)))
-    assert took.census is None
+    assert took.listed is None
     (trouble,) = [fact for fact in took.facts if isinstance(fact, Trouble)]
     assert "Leaf's list of users is wrong" in trouble.message
     assert "one by one" in trouble.message
@@ -211,14 +200,14 @@ def test_a_sample_that_says_nothing_means_single_requests() -> None:
         return FakeLeaf(gets=repeat(Fault.LOST_BEFORE))
 
     took = take(FakeUsers(), make=silent)
-    assert (took.census, took.ways) == (None, ["pages", "single"])
+    assert (took.listed, took.ways) == (None, ["pages", "single"])
 
 
 def test_a_refused_login_stops_the_run() -> None:
     broken = FakeUsers(count=10_000)
     broken.first = iter([broken._page(0, 100, Prints(b"key")), LoginRefused("no")])
     took = take(broken, rows=9000)
-    assert took.census is None
+    assert took.listed is None
     assert took.stop.exit_code is ExitCode.LOGIN
 
 
@@ -226,15 +215,70 @@ def test_a_refused_login_stops_the_run() -> None:
 
 
 @pytest.fixture
-def census() -> Census:
+def listed() -> ListedUsers:
     took = take(FakeUsers())
-    assert took.census is not None
-    return took.census
+    assert took.listed is not None
+    return took.listed
 
 
-def test_a_contradiction_makes_an_end_of_all_hints(census: Census) -> None:
-    assert isinstance(census.hint("raven", grower(3), Payload({})), Exists)
-    census.deny(5, grower(3))
-    assert census.denied == [5]
-    assert census.hint("raven", grower(3), Payload({})) is None
-    assert census.begin(row(grower=grower(3)), Policy()) == Next(Progress(Action.ASK))
+def test_a_contradiction_makes_an_end_of_all_hints(listed: ListedUsers) -> None:
+    assert isinstance(listed.hint("raven", grower(3), Payload({})), Exists)
+    listed.deny(5, grower(3))
+    assert listed.denied == [5]
+    assert listed.hint("raven", grower(3), Payload({})) is None
+    assert listed.begin(row(grower=grower(3)), Policy()) == Next(Progress(Action.ASK))
+
+
+# --- what is kept of the pages ----------------------------------------------------------------------------
+
+IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
+CREDENTIALS = st.builds(
+    ListedCredential,
+    st.sampled_from(["", "c-1", str(UUID(int=5))]),
+    st.sampled_from(["OK", "FAILED", "", "größer"]),
+    st.tuples(*[st.integers(0, 2**64 - 1)] * 3),
+)
+
+
+def listing(connected: range, unconnected: range) -> UserList:
+    found = UserList({"raven": PROVIDERS["raven"].fields})
+    shown = {"raven": ListedCredential("c-1", "OK", (0, 0, 0))}
+    users = [ListedUser(grower(n), shown) for n in connected]
+    found.add(Page((*users, *(ListedUser(grower(n), {}) for n in unconnected)), None))
+    return found
+
+
+@given(st.dictionaries(IDS, st.none() | CREDENTIALS, max_size=30), IDS, st.integers(1, 9))
+def test_each_user_is_found_as_listed_and_no_other(
+    known: dict[str, ListedCredential | None], other: str, per_page: int
+) -> None:
+    users = [ListedUser(each, {"raven": shown} if shown else {}) for each, shown in known.items()]
+    found = UserList({"raven": PROVIDERS["raven"].fields})
+    for start in range(0, len(users), per_page):
+        found.add(Page(tuple(users[start : start + per_page]), None))
+    assert len(found) == len(known)
+    for each, shown in known.items():
+        assert found.credential("raven", each) == shown
+        assert found.is_connected("raven", each) is (False if shown is None else True if shown.id else None)
+    assert found.lists(other) is (other in known)
+
+
+def counted(spots: list[Spot]) -> tuple[int, int]:
+    connected = sum(spot.connected for spot in spots)
+    return connected, len(spots) - connected
+
+
+def test_the_sample_has_growers_of_the_file_with_and_without_credentials() -> None:
+    growers = [("raven", grower(n)) for n in range(200, 400)]
+    found = listing(range(300), range(300, 600)).sample(growers, seed=1)
+    assert counted(found) == (SAMPLE, SAMPLE)
+    assert all((200 <= int(s.leaf_user_id[-12:]) < 300) is s.connected for s in found)
+    assert all(200 <= int(s.leaf_user_id[-12:]) < 400 for s in found)
+    assert found == listing(range(300), range(300, 600)).sample(growers, seed=1)
+    assert found != listing(range(300), range(300, 600)).sample(growers, seed=2)
+
+
+def test_if_no_grower_is_listed_as_connected_other_users_show_whether_the_list_shows_any() -> None:
+    growers = [("raven", grower(n)) for n in range(300, 600)]
+    found = listing(range(300), range(300, 600)).sample(growers, seed=1)
+    assert counted(found) == (SAMPLE, SAMPLE)

@@ -20,9 +20,9 @@ from hostile.replies import BOUNDS_HEADERS
 
 import bulk_onboard
 from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.domain.user_list import Page, Prints
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.listing import Page, Prints
 from bulk_onboard.model import (
     Absent,
     Ambiguous,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard.listing import Collecting, ListedCredential, ListedUser, Listing, Page, words
+from bulk_onboard.domain.user_list import ListedUser, Page
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
@@ -27,14 +28,15 @@ from bulk_onboard.model import (
 from bulk_onboard.policy.progress import Finish, first
 from bulk_onboard.policy.retry import Next, Policy
 from bulk_onboard.policy.user_list import (
+    FEWEST,
     SAMPLE,
-    End,
     Size,
     Spot,
     begin,
+    due_before,
+    page_is_enough,
     pays,
     sized,
-    spots,
 )
 
 
@@ -49,12 +51,11 @@ def page(users: int, total: int | None = None) -> Page:
         (page(50, 10_000), Size(10_000, 50)),  # Leaf shows fewer at a time than were asked for
         (page(7, 7), Size(7, 100)),
         (page(0, 10_000), Size(0, 100)),
-        (page(100, 3), Size(None, 100)),  # no total can be less than what is there
-        (page(100), Size(None, 100)),
-        (page(30), Size(None, 30)),
+        (page(100, 3), None),  # no total can be less than what is there
+        (page(100), None),
     ],
 )
-def test_the_first_page_tells_how_long_the_list_is(start: Page, size: Size) -> None:
+def test_the_first_page_shows_how_long_the_list_is(start: Page, size: Size | None) -> None:
     assert sized(start) == size
 
 
@@ -68,57 +69,6 @@ def test_pages_are_read_only_where_they_can_save_requests(rows: int, users: int,
 def test_a_hundred_thousand_growers_are_worth_a_thousand_pages() -> None:
     assert pays(100_000, Size(100_000, 100))
     assert not pays(1_000, Size(100_000, 100))
-
-
-@given(st.integers(1, 3000), st.integers(1, 3000))
-def test_the_end_of_a_list_is_found_in_few_looks_or_is_too_far(pages: int, most: int) -> None:
-    end, looks = End(), 0
-    while (number := end.probe(most)) is not None:
-        assert 0 < number <= most
-        end = end.seen(number, empty=number >= pages)
-        looks += 1
-    assert looks <= 2 + 2 * math.log2(most + 1)
-    if end.empty is None:
-        assert pages > most
-    else:
-        assert (end.full, end.empty) == (pages - 1, pages)
-
-
-# --- the sample -----------------------------------------------------------------------------------------
-
-
-def listing(connected: int, unconnected: int) -> Listing:
-    """The first so many growers are connected, the next not."""
-    shown = {"raven": ListedCredential("c-1", "OK", (0,))}
-    collecting = Collecting({"raven": 1})
-    users = [
-        ListedUser(str(UUID(int=n)), shown if n < connected else {}) for n in range(connected + unconnected)
-    ]
-    collecting.add(Page(tuple(users), None))
-    return collecting.listing()
-
-
-def ids(start: int, end: int) -> dict[str, object]:
-    return {"raven": words([str(UUID(int=n)) for n in range(start, end)])}
-
-
-def counted(found: list[Spot]) -> tuple[int, int]:
-    connected = sum(spot.connected for spot in found)
-    return connected, len(found) - connected
-
-
-def test_the_sample_goes_in_both_directions_and_is_of_the_file() -> None:
-    found = spots(listing(300, 300), ids(200, 400), seed=1)
-    assert counted(found) == (SAMPLE, SAMPLE)
-    assert all((200 <= UUID(s.leaf_user_id).int < 300) is s.connected for s in found)
-    assert all(200 <= UUID(s.leaf_user_id).int < 400 for s in found)
-    assert found == spots(listing(300, 300), ids(200, 400), seed=1)
-    assert found != spots(listing(300, 300), ids(200, 400), seed=2)
-
-
-def test_where_nobody_of_the_file_is_listed_as_connected_others_show_whether_the_list_shows_it() -> None:
-    found = spots(listing(300, 300), ids(300, 600), seed=1)
-    assert counted(found) == (SAMPLE, SAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -174,3 +124,33 @@ def test_a_grower_who_is_listed_as_connected_is_existing(echo: Echo, code: str) 
     step = begin(row(), Exists(Credential("c-1", "OK", None, echo)), Policy())
     assert isinstance(step, Finish)
     assert (step.status, step.code, step.message) == (Status.EXISTING, code, "as Leaf's list of users shows")
+
+
+# --- growers that are checked again
+
+NOW, WEEK = datetime(2026, 11, 30, tzinfo=UTC), timedelta(days=7)
+
+
+@pytest.mark.parametrize(("growers", "age"), [(0, WEEK), (FEWEST - 1, WEEK), (FEWEST, WEEK / 2)])
+def test_pages_are_read_for_what_is_due_soon_too(growers: int, age: timedelta) -> None:
+    assert due_before(NOW, WEEK, growers) == NOW - age
+
+
+@pytest.mark.parametrize(
+    ("health", "recorded", "listed", "status", "enough"),
+    [
+        ("healthy", "c-1", "c-1", "OK", True),
+        ("healthy", "c-1", "c-1", "ok", True),
+        ("healthy", "", "c-1", "OK", True),
+        ("healthy", "c-1", "c-2", "OK", False),
+        ("healthy", "c-1", "", "OK", False),
+        ("healthy", "c-1", "c-1", "", False),  # no status means nothing
+        ("healthy", "c-1", "c-1", "UNAUTHENTICATED", False),
+        ("pending", "c-1", "c-1", "OK", False),  # a page shows no event
+        ("", "c-1", "c-1", "OK", False),
+    ],
+)
+def test_a_page_is_enough_only_for_the_same_healthy_credentials(
+    health: str, recorded: str, listed: str, status: str, enough: bool
+) -> None:
+    assert page_is_enough(health, recorded, listed, status) is enough
