@@ -1,4 +1,4 @@
-"""Newcomers in runs that die at any moment, at a Leaf that fails in any way and lists its users late."""
+"""Users created by runs that die at any moment, at a Leaf that fails in any way and lists users late."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ FAULTS = [
     Fault.NONE, Fault.THROTTLED, Fault.TRANSIENT, Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LOST_LATE,
     Fault.SLOW_LATE,
 ]  # fmt: skip
-# Seconds until Leaf has done what it was asked.
+# Seconds until Leaf has stored the user.
 ARRIVES = {Fault.NONE: 0.02, Fault.LOST_AFTER: 0.02, Fault.LOST_LATE: 0.5, Fault.SLOW_LATE: 20.0}
 
 
-def newcomer(number: int, *, open_intent: bool = False) -> UnresolvedGrower:
-    told = {"externalId": f"G-{number}", "email": f"{number}@example.com", "name": "Ada"}
-    return UnresolvedGrower((number,), (b"external%d" % number, b"email%d" % number), told, open_intent)
+def make_grower(number: int, *, open_intent: bool = False) -> UnresolvedGrower:
+    fields = {"externalId": f"G-{number}", "email": f"{number}@example.com", "name": "Ada"}
+    return UnresolvedGrower((number,), (b"external%d" % number, b"email%d" % number), fields, open_intent)
 
 
 @dataclass
 class FakeUserCalls:
-    """Leaf's users. ``lag``: seconds until a new one is listed; ``refuses``: nobody is there twice."""
+    """Leaf's users. ``lag``: seconds until a new one is listed; ``refuses``: no user is stored twice."""
 
     posts: Iterator[Fault] = field(default_factory=lambda: iter(()))
     looks: Iterator[Fault] = field(default_factory=lambda: iter(()))
@@ -61,9 +61,9 @@ class FakeUserCalls:
     users: list[tuple[LeafUser, float]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
-    def _arrive(self, told: Mapping[str, str], answer: asyncio.Future[LeafUser | None]) -> None:
-        taken = self.refuses and any(user.external_id == told["externalId"] for user, _ in self.users)
-        made = LeafUser(str(UUID(int=len(self.users) + 1)), told["externalId"], told["email"])
+    def _arrive(self, fields: Mapping[str, str], answer: asyncio.Future[LeafUser | None]) -> None:
+        taken = self.refuses and any(user.external_id == fields["externalId"] for user, _ in self.users)
+        made = LeafUser(str(UUID(int=len(self.users) + 1)), fields["externalId"], fields["email"])
         if not taken:
             self.users.append((made, asyncio.get_running_loop().time() + self.lag))
         if not answer.done():
@@ -82,13 +82,13 @@ class FakeUserCalls:
         found = [user for user in seen if value in (user.email if by is UserKey.EMAIL else user.external_id)]
         return Answer(UsersPage(tuple(found)), 200)
 
-    async def create_user(self, told: Mapping[str, str], sent: Sent = unheard) -> Answer[CreateUserVerdict]:
+    async def create_user(self, fields: Mapping[str, str], sent: Sent = unheard) -> Answer[CreateUserVerdict]:
         self.log.append("POST")
         sent()
         fault, loop = next(self.posts, Fault.NONE), asyncio.get_running_loop()
         answer: asyncio.Future[LeafUser | None] = loop.create_future()
         if fault in ARRIVES:
-            loop.call_later(ARRIVES[fault], self._arrive, told, answer)
+            loop.call_later(ARRIVES[fault], self._arrive, fields, answer)
         await asyncio.sleep(0.05)
         if (failed := _failed(fault)) is not None:
             return Answer(failed)
@@ -118,7 +118,7 @@ def _failed(fault: Fault) -> Ambiguous | Throttled | Transient | Refused | None:
 
 @dataclass
 class FakeUserJournal:
-    """A disk that takes a moment. ``disk`` outlives it; ``dead``: nothing more gets there."""
+    """A disk that takes a moment. ``disk`` outlives it; ``dead``: nothing more is written."""
 
     disk: dict[bytes, UserRecord]
     log: list[str] = field(default_factory=list)
@@ -147,7 +147,7 @@ class FakeUserJournal:
 
 @dataclass
 class Story:
-    """One Leaf and one disk, and the runs that come and go."""
+    """One Leaf, one disk, and several runs."""
 
     leaf: FakeUserCalls
     count: int
@@ -157,9 +157,9 @@ class Story:
 
     def to_do(self) -> Iterator[UnresolvedGrower]:
         for number in range(self.count):
-            known = self.disk.get(newcomer(number).keys[0])
+            known = self.disk.get(make_grower(number).keys[0])
             if not (known and known.leaf_user_id):
-                yield newcomer(number, open_intent=bool(known and known.intended_at))
+                yield make_grower(number, open_intent=bool(known and known.intended_at))
 
     async def run(
         self,
@@ -194,13 +194,13 @@ class Story:
                 register.dead = self.journal.dead = True
                 work.cancel()
             else:
-                (stop.abort if how == "abort" else lambda: stop.drain("told to"))()
+                (stop.abort if how == "abort" else lambda: stop.drain("requested"))()
         await asyncio.gather(work, return_exceptions=True)
         await register.flush()
         return shared
 
 
-def twice(leaf: FakeUserCalls) -> dict[str, int]:
+def stored_twice(leaf: FakeUserCalls) -> dict[str, int]:
     found = Counter(user.external_id for user, _ in leaf.users)
     return {name: times for name, times in found.items() if times > 1}
 
@@ -213,9 +213,9 @@ faults = st.lists(st.sampled_from(FAULTS), max_size=12)
 
 
 @given(st.integers(1, 5), runs, st.tuples(faults, faults), st.floats(0, 29), st.booleans())
-def test_nobody_gets_two_users_and_in_the_end_everybody_has_one(
+def test_a_grower_never_gets_two_users_and_has_one_in_the_end(
     count: int,
-    told: list[tuple[str, float, float]],
+    history: list[tuple[str, float, float]],
     wrong: tuple[list[Fault], list[Fault]],
     lag: float,
     refuses: bool,
@@ -225,20 +225,20 @@ def test_nobody_gets_two_users_and_in_the_end_everybody_has_one(
     story = Story(leaf, count)
 
     async def live() -> None:
-        for how, seconds, pause in told:
+        for how, seconds, pause in history:
             await story.run(how, seconds)
-            assert not twice(leaf)
+            assert not stored_twice(leaf)
             await asyncio.sleep(pause)
         for _ in range(4):
             await story.run()
-        assert not twice(leaf)
+        assert not stored_twice(leaf)
 
     warp(live())
     assert not list(story.to_do())
     ids = {user.external_id: user.leaf_user_id for user, _ in leaf.users}
     assert len(ids) == count
     assert all(
-        story.disk[key].leaf_user_id == ids[f"G-{n}"] for n in range(count) for key in newcomer(n).keys
+        story.disk[key].leaf_user_id == ids[f"G-{n}"] for n in range(count) for key in make_grower(n).keys
     )
 
 
@@ -256,7 +256,7 @@ def test_without_an_intent_on_disk_nothing_is_posted() -> None:
     assert story.leaf.log == ["GET", "GET"]
 
 
-def test_a_dry_run_looks_and_says_who_would_be_created() -> None:
+def test_a_dry_run_only_looks_users_up() -> None:
     story = Story(FakeUserCalls(), 2)
     shared = warp(story.run(dry=True))
     assert set(story.leaf.log) == {"GET"}
@@ -266,7 +266,7 @@ def test_a_dry_run_looks_and_says_who_would_be_created() -> None:
     assert (len(shared.to_create), shared.ended, story.disk) == (2, {0, 1}, {})
 
 
-def test_a_refused_newcomer_has_an_outcome_for_each_row_and_no_open_intent() -> None:
+def test_a_refused_user_leaves_an_outcome_for_each_row_and_no_open_intent() -> None:
     story = Story(FakeUserCalls(posts=iter([Fault.REFUSED])), 1)
     shared = warp(story.run())
     (outcome,) = story.journal.outcomes
@@ -275,7 +275,7 @@ def test_a_refused_newcomer_has_an_outcome_for_each_row_and_no_open_intent() -> 
     assert not any(each.intended_at for each in story.disk.values())
 
 
-def test_who_was_on_the_way_when_the_run_was_stopped_at_once_is_unresolved() -> None:
+def test_a_grower_whose_post_was_not_answered_when_the_run_was_aborted_is_unresolved() -> None:
     story = Story(FakeUserCalls(posts=iter([Fault.SLOW_LATE])), 1)
     warp(story.run("abort", 5.0))
     (outcome,) = story.journal.outcomes
@@ -284,7 +284,7 @@ def test_who_was_on_the_way_when_the_run_was_stopped_at_once_is_unresolved() -> 
 
 
 @pytest.mark.parametrize("seconds", [0.11, 0.13, 0.16])
-def test_a_run_killed_around_the_post_is_made_good_by_the_next(seconds: float) -> None:
+def test_after_a_run_was_killed_around_a_post_the_next_run_finds_the_user(seconds: float) -> None:
     story = Story(FakeUserCalls(lag=10.0), 1)
 
     async def live() -> None:

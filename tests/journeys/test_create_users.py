@@ -1,4 +1,4 @@
-"""Growers without a leafUserId: found or created at Leaf, once, whatever happens on the way."""
+"""Growers without a leafUserId: their Leaf users are found or created once, whatever happens."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write(rows: Sequence[Who], name: str = "cohort.csv", tokens: Sequence[str] =
 
 
 def leaf_of(leaf: Leaf, *users: User, **unknowns: Any) -> Server:
-    """A Leaf with these users, and no others."""
+    """A Leaf with only these users."""
     server: Server = leaf(
         Behaviour(event_delay=0, users=users, unknowns=Unknowns(users="listed", **unknowns))
     )
@@ -73,11 +73,7 @@ def posted(server: Server) -> int:
     return sum(each["path"].endswith("/users") for each in server.seen("POST"))
 
 
-def asked(server: Server) -> int:
-    return len(server.seen("GET"))
-
-
-def nobody_is_there_twice(server: Server) -> None:
+def check_uniqueness(server: Server) -> None:
     names = Counter(user["externalId"] or user["email"].lower() for user in users(server))
     assert set(names.values()) <= {1}, names
     assert all(each["postsStored"] <= 1 for each in server.held.values())
@@ -87,9 +83,7 @@ def ids(ran: Ran) -> dict[int, str]:
     return {int(row["row"]): row["leafUserId"] for row in ran.rows}
 
 
-def test_who_is_there_is_found_and_who_is_not_is_created_and_the_results_carry_the_ids(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_users_are_found_or_created_and_the_results_have_their_ids(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA, BEN, CYD)
     rows = [who("G-1"), who("", "BEN@example.com"), who(leaf_user_id=CYD.id), *new(2)]
     ran = run(desk, server, write(rows))
@@ -102,10 +96,10 @@ def test_who_is_there_is_found_and_who_is_not_is_created_and_the_results_carry_t
     assert set(server.held) == set(found.values())
     assert ran.summary["users"] == {"created": 2, "found": 2}
     assert "Users:    2 created, 2 found" in ran.err
-    nobody_is_there_twice(server)
+    check_uniqueness(server)
 
 
-def test_the_same_file_again_asks_for_nobody_and_does_nothing(desk: Desk, leaf: Leaf) -> None:
+def test_the_same_file_again_looks_no_user_up_and_changes_nothing(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     file = write([who("G-1"), *new(3)])
     first = run(desk, server, file)
@@ -117,7 +111,7 @@ def test_the_same_file_again_asks_for_nobody_and_does_nothing(desk: Desk, leaf: 
     assert ids(again) == ids(first)
 
 
-def test_without_the_option_the_file_is_refused_and_told_what_would_help(desk: Desk, leaf: Leaf) -> None:
+def test_without_the_option_the_message_suggests_it(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     Path("no-ids.csv").write_text("externalId,name,refreshToken\nG-1,Ada,planted-token\n")
     ran = desk.at(server).run("no-ids.csv")
@@ -131,7 +125,7 @@ def test_without_the_option_the_file_is_refused_and_told_what_would_help(desk: D
     assert desk.at(server)("validate", "no-ids.csv", "--create-users").code == 0
 
 
-def test_what_is_not_clear_is_a_problem_of_the_row_and_nobody_is_created(desk: Desk, leaf: Leaf) -> None:
+def test_an_unclear_row_has_a_problem_and_no_user_is_created(desk: Desk, leaf: Leaf) -> None:
     twin = replace(ADA, id=grower(9), email="other@example.com")
     server = leaf_of(leaf, ADA, twin, BEN)
     rows = [
@@ -155,9 +149,7 @@ def test_what_is_not_clear_is_a_problem_of_the_row_and_nobody_is_created(desk: D
     assert not server.held
 
 
-def test_rows_that_repeat_or_contradict_each_other_are_found_in_the_whole_file(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_rows_that_repeat_or_contradict_each_other_are_not_sent(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA, BEN, CYD)
     rows = [
         who("N-1", "n1@example.com"),
@@ -185,7 +177,7 @@ def test_rows_that_repeat_or_contradict_each_other_are_found_in_the_whole_file(
     assert posted(server) == 1
 
 
-def test_two_names_of_one_grower_that_only_leaf_knows_of_are_no_two_growers(desk: Desk, leaf: Leaf) -> None:
+def test_two_rows_that_only_leaf_shows_to_be_one_grower_are_sent_once(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA, BEN)
     same = [who("G-1"), who("", "ada@example.com"), who(leaf_user_id=BEN.id), who("", "ben@example.com")]
     file = write(same, tokens=[f"{PLANTED}{n}" for n in (1, 1, 2, 22)])
@@ -199,7 +191,7 @@ def test_two_names_of_one_grower_that_only_leaf_knows_of_are_no_two_growers(desk
     assert [each["posts"] for each in server.held.values()] == [1]
 
 
-def test_who_was_onboarded_by_the_id_before_is_not_onboarded_again_by_another_name(
+def test_a_grower_onboarded_by_its_id_is_not_onboarded_again_by_external_id_or_email(
     desk: Desk, leaf: Leaf
 ) -> None:
     server = leaf_of(leaf, ADA)
@@ -228,12 +220,12 @@ def test_a_grower_at_two_providers_is_one_user(desk: Desk, leaf: Leaf) -> None:
     assert run(desk, server, "both.csv").statuses == {"existing": 6}
 
 
-def test_a_dry_run_only_looks_and_tells_who_would_be_created(desk: Desk, leaf: Leaf) -> None:
+def test_a_dry_run_only_looks_users_up(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     file = write([who("G-1"), *new(3), who("N-9", "n9@example.com", name="")])
     ran = run(desk, server, file, "--dry-run")
-    told = [(row["status"], row["code"], bool(row["leafUserId"])) for row in ran.rows]
-    assert told == [
+    found = [(row["status"], row["code"], bool(row["leafUserId"])) for row in ran.rows]
+    assert found == [
         ("would_create", "", True),
         *[("would_create", "user-would-be-created", False)] * 3,
         ("invalid", "missing-name", False),
@@ -242,13 +234,13 @@ def test_a_dry_run_only_looks_and_tells_who_would_be_created(desk: Desk, leaf: L
     assert ran.summary["forecast"]["users"] == 3
     assert "create 3 Leaf users" in ran.err
     assert "run the same command without --dry-run" in " ".join(ran.err.split())
-    foretold = ran.summary["forecast"]["requests"]
+    estimated = ran.summary["forecast"]["requests"]
     real = run(desk, server, file, "--no-events")
     assert real.statuses == {"created": 4, "invalid": 1}
-    assert foretold["post"] == real.summary["requests"]["post"] == 7
+    assert estimated["post"] == real.summary["requests"]["post"] == 7
 
 
-def test_a_limit_and_a_canary_hold_for_users_too(desk: Desk, leaf: Leaf) -> None:
+def test_limit_and_canary_apply_to_users_too(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     file = write(new(6))
     assert run(desk, server, file, "--limit", "2").statuses == {"created": 2}
@@ -256,7 +248,7 @@ def test_a_limit_and_a_canary_hold_for_users_too(desk: Desk, leaf: Leaf) -> None
     tokens = [f"expired-{PLANTED}{n}" for n in range(6)]
     ran = run(desk, server, write(new(6, first=200), tokens=tokens), "--canary", "2", "--events-wait", "1")
     assert ran.code == 5
-    assert posted(server) == 4, "nobody but the canary may be created when that is not well"
+    assert posted(server) == 4, "after a failed canary no other user is created"
     assert ran.statuses == {"created": 2, "not_attempted": 4}
 
 
@@ -268,8 +260,8 @@ def test_a_canary_that_cannot_be_created_stops_the_run(desk: Desk, leaf: Leaf) -
     assert posted(server) == 0
 
 
-def test_a_healthy_canary_is_followed_by_the_rest_and_no_user_is_made_twice(desk: Desk, leaf: Leaf) -> None:
-    # One grower in the canary and after it, and a list that is slow: only memory prevents a second user.
+def test_after_a_healthy_canary_no_user_is_created_twice(desk: Desk, leaf: Leaf) -> None:
+    # A grower is in the canary and after it, and the list is slow: only the ledger prevents a second user.
     server = leaf_of(leaf, user_lag=600.0)
     rows = new(4)
     Path("both.csv").write_text(
@@ -283,12 +275,10 @@ def test_a_healthy_canary_is_followed_by_the_rest_and_no_user_is_made_twice(desk
     ran = run(desk, server, "both.csv", "--canary", "2")
     assert ran.statuses == {"created": 8}, ran.err
     assert posted(server) == 4
-    nobody_is_there_twice(server)
+    check_uniqueness(server)
 
 
-def test_failures_of_users_count_for_max_failures_and_strict_looks_at_users_cells(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_max_failures_and_strict_apply_to_users_too(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     nameless = [(*each[:2], "", "") for each in new(10)]
     ran = run(desk, server, write([*nameless, *new(30, first=300)]), "--max-failures", "3")
@@ -298,9 +288,7 @@ def test_failures_of_users_count_for_max_failures_and_strict_looks_at_users_cell
     assert ran.code == 3
 
 
-def test_a_user_that_leaf_has_lost_is_looked_for_anew_after_the_run_that_noticed(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_a_user_that_leaf_has_lost_is_looked_up_again_by_the_next_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     file = write(new(1))
     first = ids(run(desk, server, file))[2]
@@ -313,7 +301,7 @@ def test_a_user_that_leaf_has_lost_is_looked_for_anew_after_the_run_that_noticed
     assert ids(ran)[2] != first
 
 
-def test_rollback_deletes_credentials_and_users_stay(desk: Desk, leaf: Leaf) -> None:
+def test_rollback_deletes_credentials_but_no_users(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     file = write(new(2))
     ran = run(desk, server, file)
@@ -325,7 +313,7 @@ def test_rollback_deletes_credentials_and_users_stay(desk: Desk, leaf: Leaf) -> 
     assert posted(server) == 2
 
 
-def test_the_events_of_a_file_without_ids_are_checked_for_those_who_are_known(desk: Desk, leaf: Leaf) -> None:
+def test_events_are_checked_for_known_users_only(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     run(desk, server, write(new(2)))
     ran = desk.at(server)("events", write(new(3)), "--create-users", "--rate", "0", "--events-wait", "0")
@@ -337,7 +325,7 @@ def test_the_events_of_a_file_without_ids_are_checked_for_those_who_are_known(de
     assert posted(server) == 2
 
 
-def test_a_plan_is_of_growers_with_ids(desk: Desk, leaf: Leaf) -> None:
+def test_a_plan_is_refused_with_create_users(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     file = write([who("G-1"), who(leaf_user_id=ADA.id)][:1])
     run(desk, server, file, "--dry-run")
@@ -347,7 +335,7 @@ def test_a_plan_is_of_growers_with_ids(desk: Desk, leaf: Leaf) -> None:
     assert "--no-create-users" in ran.err
 
 
-def test_several_processes_do_not_create_users(desk: Desk, leaf: Leaf) -> None:
+def test_a_cluster_is_refused_with_create_users(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     ran = run(desk, server, write([who("G-1")]), "--cluster", "local:2")
     assert ran.code == 2
@@ -355,13 +343,13 @@ def test_several_processes_do_not_create_users(desk: Desk, leaf: Leaf) -> None:
     assert not server.seen()
 
 
-def test_a_template_for_newcomers_has_their_columns_and_says_how_to_check_it(desk: Desk) -> None:
-    told = desk("template", "raven", "-o", "new.csv", "--create-users")
+def test_the_template_has_the_user_columns(desk: Desk) -> None:
+    found = desk("template", "raven", "-o", "new.csv", "--create-users")
     assert Path("new.csv").read_text() == "leafUserId,externalId,email,name,phone,address,refreshToken\n"
-    assert "validate new.csv --provider raven --create-users" in told.out
+    assert "validate new.csv --provider raven --create-users" in found.out
 
 
-# --- a Leaf in bad weather ------------------------------------------------------------------------------
+# --- a Leaf with faults ------------------------------------------------------------------------------
 
 AFTER = (Kind.E500_AFTER, Kind.CUT_AFTER, Kind.TRUNCATED, Kind.EMPTY, Kind.WRONG_SHAPE, Kind.HTML)
 BEFORE = (Kind.E503_BEFORE, Kind.CUT_BEFORE, Kind.THROTTLE_BARE)
@@ -382,22 +370,20 @@ def stormy(
 
 @pytest.mark.parametrize("existing", ["allow", "refuse", "conflict", "keep"])
 @pytest.mark.parametrize("lag", [0.0, 0.8])
-def test_answers_that_are_lost_after_the_user_was_stored_never_make_two(
-    desk: Desk, leaf: Leaf, existing: str, lag: float
-) -> None:
+def test_lost_replies_never_lead_to_a_second_user(desk: Desk, leaf: Leaf, existing: str, lag: float) -> None:
     behaviour = stormy(
         *AFTER, share=0.5, seed=7, methods=frozenset({"POST"}), user_existing=existing, user_lag=lag
     )
     server = leaf(behaviour)
     ran = run(desk, server, write(new(12)), "--timeout", "1", "--no-events")
-    nobody_is_there_twice(server)
+    check_uniqueness(server)
     assert ran.statuses == {"created": 12}, ran.err
     assert len(users(server)) == 12
 
 
 @pytest.mark.parametrize("user_filter", ["exact", "caseless", "part"])
 @pytest.mark.parametrize("total", ["shown", "hidden"])
-def test_however_leaf_filters_nobody_is_missed(desk: Desk, leaf: Leaf, user_filter: str, total: str) -> None:
+def test_users_are_found_however_leaf_filters(desk: Desk, leaf: Leaf, user_filter: str, total: str) -> None:
     crowd = [
         replace(ADA, id=grower(n), external_id=f"G-1{n}", email=f"{n}ada@example.com") for n in range(10, 60)
     ]
@@ -409,7 +395,7 @@ def test_however_leaf_filters_nobody_is_missed(desk: Desk, leaf: Leaf, user_filt
     assert posted(server) == 1
 
 
-def test_a_leaf_that_ignores_filters_is_found_out_before_anybody_is_created(desk: Desk, leaf: Leaf) -> None:
+def test_no_user_is_created_when_leaf_ignores_filters(desk: Desk, leaf: Leaf) -> None:
     crowd = [
         replace(ADA, id=grower(n), external_id=f"G-{n}", email=f"{n}@example.com") for n in range(10, 250)
     ]
@@ -419,7 +405,7 @@ def test_a_leaf_that_ignores_filters_is_found_out_before_anybody_is_created(desk
     assert posted(server) == 0
 
 
-def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(
+def test_a_few_runs_succeed_despite_faults_in_all_calls(
     desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = engine.policy_of
@@ -428,7 +414,7 @@ def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(
     file = write(new(12))
     for _ in range(5):
         ran = run(desk, server, file, "--timeout", "1", "--no-events")
-        nobody_is_there_twice(server)
+        check_uniqueness(server)
         if ran.code == 0:
             break
     assert set(ran.statuses) <= {"created", "existing"}, ran.statuses
@@ -439,10 +425,8 @@ def test_storm_over_users_and_credentials_ends_well_in_a_few_runs(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
-def test_killed_at_any_moment_no_grower_gets_a_second_user_and_no_token_is_sent_twice(
-    desk: Desk, leaf: Leaf
-) -> None:
-    """Users are allowed to be there twice by this Leaf, and the list is late: only care prevents it."""
+def test_after_kills_no_grower_has_a_second_user_and_no_token_is_sent_twice(desk: Desk, leaf: Leaf) -> None:
+    """This Leaf accepts a user twice and lists users late."""
     draw, count = random.Random(), 10
     behaviour = replace(stormy(Kind.CUT_AFTER, share=0.2, seed=3, user_lag=0.3), latency=0.02)
     server, file = leaf(behaviour), write(new(count))
@@ -453,7 +437,7 @@ def test_killed_at_any_moment_no_grower_gets_a_second_user_and_no_token_is_sent_
         deadline = time.monotonic() + 5
         while len(server.seen()) < before + wanted and process.poll() is None:
             if time.monotonic() > deadline:
-                break  # all of them wait, which is as good a moment as any
+                break  # all rows are waiting
             time.sleep(0.005)
         process.kill()
         process.communicate(timeout=10)
@@ -461,6 +445,6 @@ def test_killed_at_any_moment_no_grower_gets_a_second_user_and_no_token_is_sent_
         ran = run(desk, server, file, "--timeout", "1", "--no-events")
         if ran.code == 0:
             break
-    nobody_is_there_twice(server)
+    check_uniqueness(server)
     assert set(ran.statuses) <= {"created", "existing"}, json.dumps(ran.statuses)
     assert len(users(server)) == len(server.held) == count

@@ -1,4 +1,4 @@
-"""What the ledger knows of newcomers, across runs."""
+"""The Leaf users that the ledger knows, across runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADA, BEN = (b"external-of-ada.", b"email-of-ada...."), (b"email-of-ben....",)
 INTENT = UserRecord(ADA, intended_at=AT)
 
 
-def register(ledger: Ledger, owner: str = "me") -> LedgerUsers:
+def users_of(ledger: Ledger, owner: str = "me") -> LedgerUsers:
     return LedgerUsers(ledger, LEAF, owner)
 
 
@@ -39,7 +39,7 @@ def write(
 
 def test_an_intent_is_open_until_its_outcome_is_known(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
-    mine = register(ledger)
+    mine = users_of(ledger)
     write(mine, run_no, intents=(INTENT,))
     assert (mine.open_keys(), known(mine)) == (frozenset(ADA), {})
     write(mine, run_no, outcomes=(UserRecord(ADA, ID, "created"), UserRecord(BEN, OTHER, "found")))
@@ -48,31 +48,31 @@ def test_an_intent_is_open_until_its_outcome_is_known(ledger: Ledger) -> None:
     assert count_users(ledger, run_no) == {"created": 1, "found": 1}
 
 
-def test_an_intent_that_came_to_nothing_is_open_no_more(ledger: Ledger) -> None:
+def test_an_intent_whose_user_does_not_exist_is_closed(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
-    mine = register(ledger)
+    mine = users_of(ledger)
     write(mine, run_no, intents=(INTENT,))
     write(mine, run_no, outcomes=(UserRecord(ADA),))
     assert (mine.open_keys(), known(mine), count_users(ledger, run_no)) == (frozenset(), {}, {})
 
 
-def test_of_intent_and_outcome_in_one_commit_the_outcome_counts(ledger: Ledger) -> None:
+def test_an_outcome_replaces_an_intent_of_the_same_commit(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
-    mine = register(ledger)
+    mine = users_of(ledger)
     write(mine, run_no, intents=(INTENT,), outcomes=(UserRecord(ADA, ID, "created"),))
     assert known(mine) == {ADA[0]: ID, ADA[1]: ID}
 
 
 def test_another_api_owner_has_other_users(ledger: Ledger) -> None:
     run_no, _ = begin(ledger)
-    write(register(ledger), run_no, outcomes=(UserRecord(ADA, ID, "found"),))
-    assert known(register(ledger, "somebody else")) == {}
-    assert known(register(ledger)) != {}
+    write(users_of(ledger), run_no, outcomes=(UserRecord(ADA, ID, "found"),))
+    assert known(users_of(ledger, "other-owner")) == {}
+    assert known(users_of(ledger)) != {}
 
 
-def test_users_whom_leaf_has_lost_are_forgotten_but_not_those_of_the_same_run(ledger: Ledger) -> None:
+def test_users_that_leaf_has_lost_are_forgotten_except_those_of_the_same_run(ledger: Ledger) -> None:
     first, scope = begin(ledger)
-    mine = register(ledger)
+    mine = users_of(ledger)
     write(mine, first, outcomes=(UserRecord(ADA, ID, "created"),))
     second = ledger.begin(info("r-2"), scope, "me")
     write(mine, second, outcomes=(UserRecord(BEN, OTHER, "created"),))
@@ -86,15 +86,15 @@ async def test_no_intent_is_written_when_another_run_has_begun_since(place: Ledg
     with Ledger(place) as one, Ledger(place) as other:
         run_no, _ = begin(one)
         begin(other, "r-2")
-        mine = register(one)
+        mine = users_of(one)
         with pytest.raises(LedgerBusy):
             async with Journal(mine, run_no, 0) as journal:
                 await journal.intend(INTENT)
         assert mine.open_keys() == frozenset()
 
 
-def test_nobody_s_name_is_in_the_ledger(ledger: Ledger) -> None:
-    """Keys are what they are handed in as: keyed fingerprints, 16 bytes each."""
+def test_the_ledger_holds_fingerprints_only(ledger: Ledger) -> None:
+    """Keys are stored as handed in: keyed fingerprints of 16 bytes."""
     run_no, _ = begin(ledger)
-    write(register(ledger), run_no, outcomes=(UserRecord(ADA, ID, "created"),))
-    assert all(len(key) == 16 for key in known(register(ledger)))
+    write(users_of(ledger), run_no, outcomes=(UserRecord(ADA, ID, "created"),))
+    assert all(len(key) == 16 for key in known(users_of(ledger)))
