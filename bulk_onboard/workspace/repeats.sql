@@ -1,8 +1,8 @@
--- Rows that repeat or contradict other rows of the same provider: row, status, code, message.
+-- Rows to do that repeat or contradict other rows of the same provider: row, status, code, message.
 -- The gravest finding of a row counts: conflicting-rows, then shared-token, then duplicate.
--- All rows that passed the check are considered, also those that have another status by now.
+-- They are compared with all rows that passed the check, also with those that have another status by now.
 WITH valid AS (
-    SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content
+    SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content, status = '' AS to_do
     FROM rows WHERE fingerprint IS NOT NULL AND id IS NOT NULL
 ),
 -- Almost every grower and every token occurs once, so the details are computed for the others only.
@@ -24,13 +24,13 @@ same_token AS (
 ),
 found AS (
     SELECT row, 1 AS rank, 'invalid' AS status, 'conflicting-rows' AS code, first_rows, number
-    FROM valid JOIN same_grower USING (provider, id) WHERE contents > 1
+    FROM valid JOIN same_grower USING (provider, id) WHERE to_do AND contents > 1
     UNION ALL
     SELECT row, 2, 'invalid', 'shared-token', first_rows, number
-    FROM valid JOIN same_token USING (provider, fingerprint)
+    FROM valid JOIN same_token USING (provider, fingerprint) WHERE to_do
     UNION ALL
     SELECT row, 3, 'duplicate', 'duplicate', first_rows, number
-    FROM valid JOIN same_grower USING (provider, id) WHERE contents = 1 AND row > first_rows[1]
+    FROM valid JOIN same_grower USING (provider, id) WHERE to_do AND contents = 1 AND row > first_rows[1]
 ),
 gravest AS (
     SELECT *, list_filter(first_rows, lambda other: other != row)[:5] AS others

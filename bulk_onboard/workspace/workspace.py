@@ -85,7 +85,7 @@ class Workspace:
         """
         self._db.execute(
             "UPDATE rows SET status = r.status, code = r.code, message = r.message"  # noqa: S608
-            f" FROM ({sql('repeats')}) AS r WHERE rows.row = r.row AND rows.status = ''",
+            f" FROM ({sql('repeats')}) AS r WHERE rows.row = r.row",
             {"allow_shared_tokens": allow_shared_tokens},
         )
 
