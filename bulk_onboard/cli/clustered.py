@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from bulk_onboard.cli.run import Onboarding
     from bulk_onboard.domain.input_description import InputDescription
     from bulk_onboard.domain.providers import Provider
-    from bulk_onboard.engine.confirm import Confirm
     from bulk_onboard.engine.run import RunResult
+    from bulk_onboard.engine.stop import Confirm
     from bulk_onboard.readers.parts import Part, Parts
     from bulk_onboard.settings import Settings
 

@@ -21,13 +21,11 @@ from bulk_onboard.cluster.speaking import Speaking
 from bulk_onboard.domain.input_description import InputDescription, require_decision
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.closing import RunResult, ended, write
-from bulk_onboard.engine.confirm import Confirm, is_confirmed
-from bulk_onboard.engine.holding import Covered
-from bulk_onboard.engine.observer import Observing
+from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened, Waiting, begun, providers_of, report_left_without, scopes_of
 from bulk_onboard.engine.phases import policy_of
 from bulk_onboard.engine.scan import content_of
-from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.stop import Confirm, LockedTurns, StopSignal, is_confirmed
 from bulk_onboard.engine.surprises import surprises
 from bulk_onboard.engine.survey import entries_of
 from bulk_onboard.entry import Entry
@@ -108,7 +106,9 @@ async def onboard(
     require_decision(source.description)
     waiting = Waiting(observer, stop)
     async with begun(source.name, settings, Kind.RUN, source.providers, waiting) as opened:
-        run = _Led(settings, opened, Observing(observer, stop or StopSignal(), policy_of(settings).patience))
+        run = _Led(
+            settings, opened, StoppingObserver(observer, stop or StopSignal(), policy_of(settings).patience)
+        )
         async with run.led(settings.cluster, surroundings):
             await run.survey(source)
             await run.begin(confirm)
@@ -119,7 +119,7 @@ async def onboard(
 class _Led:
     """One run on the ledger, from the survey to the report."""
 
-    def __init__(self, settings: Settings, opened: Opened, facts: Observing) -> None:
+    def __init__(self, settings: Settings, opened: Opened, facts: StoppingObserver) -> None:
         self._settings, self._opened, self._facts = settings, opened, facts
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._stop = facts.stop
@@ -291,7 +291,7 @@ class _Led:
         from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the input is known to be good)
 
         rate = self._settings.pace.rate
-        turns = Covered(Pace(rate), self._opened.hold)
+        turns = LockedTurns(Pace(rate), self._opened.hold)
         async with LeafClient(self._opened.place.leaf, [], turns, on_trouble=self._trouble) as client:
             try:
                 await self._stop.cut_short(client.contact())

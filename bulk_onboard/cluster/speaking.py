@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from bulk_onboard.cluster.talk import Order, Stopped, Told, facts_of, told_of
-from bulk_onboard.engine.observer import Observing
+from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened
 from bulk_onboard.errors import ExitCode, LedgerError
 from bulk_onboard.facts import Held, Slowed, Trouble
@@ -32,7 +32,7 @@ SILENCE = 20.0
 class Speaking:
     """While it is open, workers hear of the leader. ``rate``: requests per second of all, 0: no ceiling."""
 
-    def __init__(self, opened: Opened, rate: float, facts: Observing) -> None:
+    def __init__(self, opened: Opened, rate: float, facts: StoppingObserver) -> None:
         self._crew, self._hold, self._facts = Crew(opened.ledger, opened.run_no), opened.hold, facts
         self._leader = Leader(
             rate,

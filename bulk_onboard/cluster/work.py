@@ -15,7 +15,7 @@ from bulk_onboard.cluster.kept import KeptInLedger
 from bulk_onboard.cluster.station import Hand, Station, connections_of
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.left import left_to_do
-from bulk_onboard.engine.observer import Observing
+from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import provider_named
 from bulk_onboard.engine.phases import Phases, policy_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
@@ -191,7 +191,7 @@ def _phases(station: Station, errand: Errand, journal: Journal[Entry], hand: Han
             journal,
             policy,
             hand.stop,
-            Observing(station.facts, hand.stop, policy.patience),
+            StoppingObserver(station.facts, hand.stop, policy.patience),
             asyncio.Semaphore(connections_of(settings)),
         ),
         in_flight=connections_of(settings),

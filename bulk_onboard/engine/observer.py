@@ -1,21 +1,22 @@
-"""Between the engine and the observer: facts pass through, and the watch looks at them."""
+"""Between the engine and the observer: facts pass through, and may stop the run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
 
-from bulk_onboard.engine.stop import StopSignal, Watch
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.facts import Fact, Held, Observer, RowFinished, RowRolledBack, Stopping, Trouble
 from bulk_onboard.model import Status
+from bulk_onboard.policy.stop_rules import StopRules
 from bulk_onboard.settings import Safety
 
-# The same trouble of a hundred rows is told once in a while, not a hundred times.
-QUIET = 10.0  # seconds
+# Seconds in which the same trouble is reported once, not for each of a hundred rows.
+QUIET = 10.0
 
 
-class Observing:
-    """Calls the observer, and asks for a stop when the facts say so. ``patience`` in seconds."""
+class StoppingObserver:
+    """Calls the observer, and stops the run when the facts require it. ``patience`` in seconds."""
 
     def __init__(
         self,
@@ -26,31 +27,31 @@ class Observing:
     ) -> None:
         self._observer, self._patience, self._clock = observer, patience, clock
         self.stop = stop
-        self._watch: Watch | None = None
+        self._rules: StopRules | None = None
         self._troubles: dict[str, float] = {}
         stop.on_drain = lambda reason: observer(Stopping(reason, stop.in_flight, stop.grace))
 
     def watch(
-        self, safety: Safety, to_do: int, *, harmless: bool = False, tried: Collection[int] = ()
+        self, safety: Safety, to_do: int, *, read_only: bool = False, tried: Collection[int] = ()
     ) -> None:
-        """From now on, outcomes decide whether the run goes on, as `Watch` says."""
-        self._watch = Watch(safety, to_do, harmless=harmless, tried=tried)
+        """From now on, outcomes decide whether the run goes on, by `StopRules`."""
+        self._rules = StopRules(safety, to_do, read_only=read_only, tried=tried)
 
     def __call__(self, fact: Fact) -> None:
         match fact:
-            case Trouble(message) if self._told_lately(message):
+            case Trouble(message) if self._is_repeated(message):
                 return
             case Held(seconds) if seconds > self._patience:
                 self.stop.drain(f"Leaf asks to wait {seconds:.0f} s, longer than a row's patience")
-            case RowRolledBack() if self._watch and (reason := self._watch.reason_to_stop(_as_row(fact))):
+            case RowRolledBack() if self._rules and (reason := self._rules.reason_to_stop(_as_row(fact))):
                 self.stop.drain(reason)
-            case RowFinished() if self._watch and (reason := self._watch.reason_to_stop(fact)):
+            case RowFinished() if self._rules and (reason := self._rules.reason_to_stop(fact)):
                 self.stop.drain(reason)
             case _:
                 pass
         self._observer(fact)
 
-    def _told_lately(self, message: str) -> bool:
+    def _is_repeated(self, message: str) -> bool:
         now, before = self._clock(), self._troubles.get(message)
         if before is not None and now - before < QUIET:
             return True
@@ -59,6 +60,6 @@ class Observing:
 
 
 def _as_row(fact: RowRolledBack) -> RowFinished:
-    """What the watch makes of a row that is rolled back: only its trouble matters."""
+    """Return what the stop rules take a row for that is rolled back: only its trouble matters."""
     status = Status(fact.status) if fact.status.needs_attention else Status.EXISTING
     return RowFinished(fact.row, status, fact.code)

@@ -17,7 +17,6 @@ from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.holding import OVERLAP
 from bulk_onboard.engine.newcomers import Meeting, Reception
 from bulk_onboard.engine.onboard_row import UNGUIDED, Guide, Onboarding
 from bulk_onboard.engine.planned import rows_planned
@@ -26,6 +25,7 @@ from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import canary_of, in_order
 from bulk_onboard.engine.rows_to_check import count_due, rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.stop import OVERLAP
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import work_through
@@ -50,7 +50,7 @@ AHEAD = 0.1
 def policy_of(settings: Settings) -> Policy:
     """How patient rows are: a request that timed out may be at work as long again.
 
-    A run that has lost a lock on a server, but lives, sends for some seconds more (see `holding`).
+    A run that has lost a lock on a server, but lives, sends for some seconds more (see `OVERLAP`).
     """
     timeout, on_server = settings.leaf.timeout, isinstance(settings.output.ledger_place, PostgresUrl)
     return Policy(

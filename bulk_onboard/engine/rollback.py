@@ -17,9 +17,8 @@ from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import in_flight_of
-from bulk_onboard.engine.observer import Observing
+from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import (
     Opened,
     Waiting,
@@ -33,7 +32,7 @@ from bulk_onboard.engine.opening import (
 )
 from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.rollback_row import RollingBack
-from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.stop import LockedTurns, StopSignal, stop_when_lost
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError, InputError, OutputError
@@ -183,7 +182,7 @@ class _Rollback:
         self._settings, self._place, self._dry_run = settings, opened.place, dry_run
         self._hold = opened.hold
         self._policy = rollback_policy(policy_of(settings))
-        self._facts = Observing(observer, stop or StopSignal(), self._policy.patience)
+        self._facts = StoppingObserver(observer, stop or StopSignal(), self._policy.patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._scopes = scopes_of(self._ledger, self._info)
         self._stop = self._facts.stop
@@ -242,11 +241,11 @@ class _Rollback:
         client = LeafClient(
             self._place.leaf,
             providers,
-            Covered(pace, self._hold),
+            LockedTurns(pace, self._hold),
             connections=in_flight_of(self._settings)[0],
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
-        async with client, holding(self._hold, self._stop):
+        async with client, stop_when_lost(self._hold, self._stop):
             scope = self._scopes[providers[0].name]
             async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
                 try:

@@ -15,13 +15,11 @@ from bulk_onboard.ascending import both, without
 from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
-from bulk_onboard.engine.confirm import Confirm, is_confirmed
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.dry_run import foresee
-from bulk_onboard.engine.holding import Covered, holding
 from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.newcomers import Reception
-from bulk_onboard.engine.observer import Observing
+from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
     Opened,
@@ -40,7 +38,7 @@ from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import attempted, rows_until, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
-from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.stop import Confirm, LockedTurns, StopSignal, is_confirmed, stop_when_lost
 from bulk_onboard.engine.surprises import new_growers, surprises, tokens_of_others
 from bulk_onboard.engine.survey import Survey, survey
 from bulk_onboard.entry import Entry, RecordedEvent
@@ -147,7 +145,7 @@ class _Run:
         self, settings: Settings, opened: Opened, observer: Observer, stop: StopSignal | None
     ) -> None:
         self._settings, self._place, self._hold = settings, opened.place, opened.hold
-        self._facts = Observing(observer, stop or StopSignal(), policy_of(settings).patience)
+        self._facts = StoppingObserver(observer, stop or StopSignal(), policy_of(settings).patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._before = opened.info if opened.info.finished_at else None
         if self._before:
@@ -197,7 +195,7 @@ class _Run:
         )
         self._ledger.amend(self._info)
         tried, dry = attempted(found).tolist(), self._settings.dry_run
-        self._facts.watch(self._settings.safety, len(found.wanted), harmless=dry, tried=tried)
+        self._facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
         self._facts(InputDescribed(scan.description))
         self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in filter(None, [row_ranges(source), *notes, tokens_of_others(found)]):
@@ -332,11 +330,11 @@ class _Run:
         client = LeafClient(
             self._place.leaf,
             self._providers,
-            Covered(pace, self._hold),
+            LockedTurns(pace, self._hold),
             connections=connections,
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
-        async with client, holding(self._hold, self._stop):
+        async with client, stop_when_lost(self._hold, self._stop):
             async with (
                 Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal,
                 self._reception(client) as reception,

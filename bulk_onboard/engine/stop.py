@@ -1,26 +1,24 @@
-"""When to stop: the signal that everything listens to, and the watch that gives it for safety's sake."""
+"""What stops a run: the signal that everything listens to, a lost lock, and a person who does not confirm."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Collection, Coroutine
-from typing import NamedTuple
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Protocol
 
-from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import RowFinished
-from bulk_onboard.model import Status
-from bulk_onboard.settings import Safety
+from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
+from bulk_onboard.errors import BulkOnboardError, ExitCode
+from bulk_onboard.facts import About
 
-ALIKE = 20
+# Whether a person agrees to what is about to be written to Leaf.
+Confirm = Callable[[About], bool]
 
-# Ends of rows that say: Leaf, or the way to it, is out of order. Nothing is wrong with the row.
-OUT_OF_ORDER = frozenset(
-    {
-        "connection-refused", "connect-timeout", "dns-failure", "tls-failure", "leaf-unavailable",
-        "server-error", "no-answer", "connection-lost", "throttled-too-long",
-    }
-)  # fmt: skip
+# Seconds between two looks at a lock that is in doubt.
+LOOK = 0.5
+# Seconds from the moment when a lock is lost to the last request that may still go out, with a margin.
+OVERLAP = 5.0
 
 
 class StopSignal:
@@ -101,57 +99,77 @@ class StopSignal:
         return True
 
 
-class End(NamedTuple):
-    """How a row ended, as far as the watch is concerned."""
+class Lock(Protocol):
+    """What holds the ledger for this process."""
 
-    status: Status
-    code: str
+    @property
+    def lost(self) -> BulkOnboardError | None: ...
+    def is_sure(self) -> bool: ...
 
 
-class Watch:
-    """Looks at every outcome and says when going on would do harm or is pointless.
+class LockedTurns:
+    """Turns that are given only while the lock is known to be ours, which is checked last.
 
-    ``harmless``: nothing is changed, so only a Leaf that is out of order is a reason. ``tried``: the rows
-    that an earlier run attempted with the same content, which only count for that. ``to_do``: all rows to do.
+    An intent may be on disk long before its request has its turn, and a process may sleep in between.
     """
 
-    def __init__(
-        self, safety: Safety, to_do: int, *, harmless: bool = False, tried: Collection[int] = ()
-    ) -> None:
-        self._safety, self._harmless = safety, harmless
-        self._tried = frozenset(tried)
-        self._to_do = to_do - len(self._tried)
-        self._ends: Counter[End] = Counter()
-        self._finished = 0
-        self._failures = 0
-        self._out_of_order = 0
+    def __init__(self, turns: Turns, lock: Lock) -> None:
+        self._turns, self._lock = turns, lock
+        self.hold, self.passed, self.throttled = turns.hold, turns.passed, turns.throttled
 
-    def reason_to_stop(self, fact: RowFinished) -> str | None:
-        """Why to stop after this row; None to go on."""
-        bad = fact.status.needs_attention
-        self._out_of_order = self._out_of_order + 1 if bad and fact.code in OUT_OF_ORDER else 0
-        if self._harmless or fact.row in self._tried:
-            return self._leaf_is_down(fact)
-        self._finished += 1
-        self._failures += bad
-        if self._finished <= ALIKE:
-            self._ends[End(fact.status, fact.code)] += 1
-        return self._all_alike(fact) or self._leaf_is_down(fact) or self._too_many(fact)
+    @property
+    def rate(self) -> float:
+        """Requests per second that may go out now, 0 if there is no ceiling."""
+        return self._turns.rate
 
-    def _all_alike(self, fact: RowFinished) -> str | None:
-        if self._finished != ALIKE or len(self._ends) != 1 or not fact.status.needs_attention:
-            return None
-        return f"the first {ALIKE} rows all ended {fact.status} for the same reason ({fact.code})"
+    async def turn(
+        self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
+    ) -> float | None:
+        """Return when the next request may go out, or None if it is not valid any more.
 
-    def _leaf_is_down(self, fact: RowFinished) -> str | None:
-        if self._out_of_order < ALIKE:
-            return None
-        return f"Leaf has been unavailable for {ALIKE} consecutive rows ({fact.code})"
+        Raises LedgerBusy, LedgerError if the lock is lost.
+        """
+        while True:
+            turn = await self._turns.turn(urgency=urgency, still_valid=still_valid)
+            if turn is None or self._lock.is_sure():
+                return turn
+            await asyncio.sleep(LOOK)  # and wait for a turn again: all at once would be too many
 
-    def _too_many(self, fact: RowFinished) -> str | None:
-        limit = self._safety.max_failures
-        if limit is None or not limit.passed(self._failures, self._to_do):
-            return None
-        rows = "1 row" if self._failures == 1 else f"{self._failures} rows"
-        latest = f"row {fact.row}, {fact.status}{f' ({fact.code})' if fact.code else ''}"
-        return f"{rows} did not succeed, more than --max-failures allows; the latest: {latest}"
+
+@asynccontextmanager
+async def stop_when_lost(lock: Lock, stop: StopSignal) -> AsyncIterator[None]:
+    """Context manager: inside it, the run stops when its lock is lost."""
+    watch = asyncio.create_task(_watch(lock, stop))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+
+async def _watch(lock: Lock, stop: StopSignal) -> None:
+    while (lost := lock.lost) is None:  # noqa: ASYNC110  (it is lost in a thread)
+        await asyncio.sleep(LOOK)
+    stop.drain(str(lost), lost.exit_code)
+
+
+async def is_confirmed(confirm: Confirm, about: About, stop: StopSignal) -> bool:
+    """Return the answer. A signal to stop does not wait for it, and means no."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def take(agreed: bool) -> None:
+        if not answer.done():
+            answer.set_result(agreed)
+
+    def ask() -> None:
+        agreed = confirm(about)
+        with suppress(RuntimeError):  # the run has ended meanwhile
+            loop.call_soon_threadsafe(take, agreed)
+
+    # Not of a pool: the end of the process must not wait for a key to be pressed.
+    threading.Thread(target=ask, daemon=True).start()
+    while not answer.done() and not stop.draining:
+        await asyncio.wait([answer], timeout=0.2)
+    return answer.done() and answer.result()

@@ -1,4 +1,4 @@
-"""Which rows count when a run decides whether to stop early. Pure.
+"""When a run stops early, and which rows count for that. Pure.
 
 | the newest outcome of the same grower                    | as an earlier attempt | canary, limits | order |
 | -------------------------------------------------------- | --------------------- | -------------- | ----- |
@@ -12,14 +12,27 @@ of one such row could never get past it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
 from bulk_onboard.entry import Entry
+from bulk_onboard.facts import RowFinished
 from bulk_onboard.model import Status
+from bulk_onboard.settings import Safety
 
-# How many rows of a canary a message names.
+# The number of rows of a canary that a message names.
 _NAMED = 3
+# The number of rows that stop the run: the first ones if all end for one reason, or consecutive ones of which
+# Leaf is unavailable.
+ALIKE = 20
+# Codes of rows that end because Leaf, or the way to it, is out of order. Nothing is wrong with the row.
+UNAVAILABLE = frozenset(
+    {
+        "connection-refused", "connect-timeout", "dns-failure", "tls-failure", "leaf-unavailable",
+        "server-error", "no-answer", "connection-lost", "throttled-too-long",
+    }
+)  # fmt: skip
 
 
 class EarlierAttempt(Enum):
@@ -28,6 +41,55 @@ class EarlierAttempt(Enum):
     NONE = auto()
     FAILED = auto()
     UNSETTLED = auto()
+
+
+class StopRules:
+    """Given each outcome, decides whether going on would do harm or is pointless.
+
+    ``read_only``: nothing is changed, so only an unavailable Leaf is a reason. ``tried``: the rows that an
+    earlier run attempted with the same content, which only count for that. ``to_do``: how many rows there are.
+    """
+
+    def __init__(
+        self, safety: Safety, to_do: int, *, read_only: bool = False, tried: Collection[int] = ()
+    ) -> None:
+        self._safety, self._read_only = safety, read_only
+        self._tried = frozenset(tried)
+        self._to_do = to_do - len(self._tried)
+        self._ends: Counter[tuple[Status, str]] = Counter()
+        self._finished = 0
+        self._failures = 0
+        self._unavailable = 0
+
+    def reason_to_stop(self, fact: RowFinished) -> str | None:
+        """Return why to stop after this row; None to go on."""
+        bad = fact.status.needs_attention
+        self._unavailable = self._unavailable + 1 if bad and fact.code in UNAVAILABLE else 0
+        if self._read_only or fact.row in self._tried:
+            return self._leaf_is_down(fact)
+        self._finished += 1
+        self._failures += bad
+        if self._finished <= ALIKE:
+            self._ends[fact.status, fact.code] += 1
+        return self._all_alike(fact) or self._leaf_is_down(fact) or self._too_many(fact)
+
+    def _all_alike(self, fact: RowFinished) -> str | None:
+        if self._finished != ALIKE or len(self._ends) != 1 or not fact.status.needs_attention:
+            return None
+        return f"the first {ALIKE} rows all ended {fact.status} for the same reason ({fact.code})"
+
+    def _leaf_is_down(self, fact: RowFinished) -> str | None:
+        if self._unavailable < ALIKE:
+            return None
+        return f"Leaf has been unavailable for {ALIKE} consecutive rows ({fact.code})"
+
+    def _too_many(self, fact: RowFinished) -> str | None:
+        limit = self._safety.max_failures
+        if limit is None or not limit.passed(self._failures, self._to_do):
+            return None
+        rows = "1 row" if self._failures == 1 else f"{self._failures} rows"
+        latest = f"row {fact.row}, {fact.status}{f' ({fact.code})' if fact.code else ''}"
+        return f"{rows} did not succeed, more than --max-failures allows; the latest: {latest}"
 
 
 def earlier_attempt(

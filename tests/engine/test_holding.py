@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from warp import warp
 
-from bulk_onboard.engine.holding import LOOK, Covered, holding
-from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.stop import LOOK, LockedTurns, StopSignal, stop_when_lost
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy
 from bulk_onboard.ledger.hold import SURE, Hold
 from bulk_onboard.pace import Pace
@@ -34,7 +33,7 @@ def test_no_turn_is_given_while_the_lock_is_in_doubt_and_the_ceiling_is_kept_aft
     async def turns() -> list[float]:
         clock = asyncio.get_running_loop().time
         began = clock()
-        covered = Covered(Pace(10), Doubted(began + 5))
+        covered = LockedTurns(Pace(10), Doubted(began + 5))
         given: list[float] = []
 
         async def one() -> None:
@@ -51,7 +50,7 @@ def test_no_turn_is_given_while_the_lock_is_in_doubt_and_the_ceiling_is_kept_aft
 
 def test_whoever_waits_for_a_turn_under_a_lock_that_is_lost_is_told() -> None:
     async def turn() -> None:
-        await Covered(Pace(0), Doubted(lost=LedgerBusy("taken"))).turn()
+        await LockedTurns(Pace(0), Doubted(lost=LedgerBusy("taken"))).turn()
 
     with pytest.raises(LedgerBusy, match="taken"):
         warp(turn())
@@ -60,7 +59,7 @@ def test_whoever_waits_for_a_turn_under_a_lock_that_is_lost_is_told() -> None:
 def test_a_run_whose_lock_is_lost_is_drained_for_that_reason() -> None:
     async def drained() -> StopSignal:
         lock, stop = Doubted(), StopSignal()
-        async with holding(lock, stop):
+        async with stop_when_lost(lock, stop):
             await asyncio.sleep(3 * LOOK)
             assert not stop.draining
             lock.lost = LedgerBusy("taken")

@@ -18,7 +18,7 @@ from warp import BEGINNING, now, warp
 
 from bulk_onboard import manifest
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.observer import Observing
+from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
@@ -103,7 +103,7 @@ class Stage:
         info = RunInfo("r-1", "raven", "growers.csv", "https://leaf.example", "owner", BEGINNING)
         run_no = ledger.begin(info, scope, "process 1 on here")
         ledger.add_block(run_no, 0, 2, 1 + self.count, scan.block())
-        observing = Observing(facts.append, stop, 600.0, loop.time)
+        observing = StoppingObserver(facts.append, stop, 600.0, loop.time)
         observing.watch(self.safety, self.count)
         for seconds, act in self.at.items():
             loop.call_later(seconds, act, stop)
@@ -213,7 +213,7 @@ def test_too_many_failures_stop_the_run(run: Runs, limit: MaxFailures, most: int
 def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run() -> None:
     async def main() -> None:
         stop, facts = StopSignal(), list[Fact]()
-        observing = Observing(facts.append, stop, 600.0, asyncio.get_running_loop().time)
+        observing = StoppingObserver(facts.append, stop, 600.0, asyncio.get_running_loop().time)
         observing(Held(599.0))
         assert not stop.draining
         observing(Held(601.0))
@@ -226,7 +226,7 @@ def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run
 def test_the_same_trouble_is_told_once_in_a_while() -> None:
     async def main() -> list[Fact]:
         facts = list[Fact]()
-        observing = Observing(facts.append, StopSignal(), 600.0, asyncio.get_running_loop().time)
+        observing = StoppingObserver(facts.append, StopSignal(), 600.0, asyncio.get_running_loop().time)
         for _ in range(25):
             observing(Trouble("Leaf cannot be reached"))
             observing(Trouble("the same from another door"))

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 from warp import warp
 
-from bulk_onboard.engine.stop import ALIKE, OUT_OF_ORDER, StopSignal, Watch
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.facts import RowFinished
 from bulk_onboard.model import Status
+from bulk_onboard.policy.stop_rules import ALIKE, UNAVAILABLE, StopRules
 from bulk_onboard.settings import MaxFailures, Safety
 
 GOOD = RowFinished(2, Status.CREATED)
@@ -20,7 +21,7 @@ DOWN = RowFinished(2, Status.FAILED, "connection-refused")
 
 def stops_after(ends: list[RowFinished], safety: Safety | None = None, to_do: int = 1000) -> int | None:
     """After how many rows the watch says stop; None if it never does."""
-    watch = Watch(safety or Safety(), to_do)
+    watch = StopRules(safety or Safety(), to_do)
     for number, end in enumerate(ends, 1):
         if watch.reason_to_stop(end):
             return number
@@ -47,12 +48,12 @@ def test_the_first_twenty_rows_stop_the_run_if_all_end_badly_for_one_reason(
 
 
 def test_the_reason_names_what_they_all_ended_with() -> None:
-    watch = Watch(Safety(), 1000)
+    watch = StopRules(Safety(), 1000)
     reasons = [watch.reason_to_stop(BAD) for _ in range(ALIKE)]
     assert reasons[-1] == "the first 20 rows all ended rejected for the same reason (leaf:no)"
 
 
-@pytest.mark.parametrize("code", sorted(OUT_OF_ORDER))
+@pytest.mark.parametrize("code", sorted(UNAVAILABLE))
 def test_leaf_being_down_for_twenty_rows_in_a_row_stops_the_run_at_any_time(code: str) -> None:
     down = RowFinished(2, Status.FAILED, code)
     assert stops_after([GOOD] * 50 + [down] * 30) == 70
