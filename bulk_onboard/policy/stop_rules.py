@@ -47,7 +47,7 @@ class StopRules:
     """Given each outcome, decides whether going on would do harm or is pointless.
 
     ``read_only``: nothing is changed, so only an unavailable Leaf is a reason. ``tried``: the rows that an
-    earlier run attempted with the same content, which only count for that. ``to_do``: how many rows there are.
+    earlier run attempted with the same content, which only count for that. ``to_do``: the count of all rows.
     """
 
     def __init__(
