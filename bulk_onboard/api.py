@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from bulk_onboard.domain.input_name import shown
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.model import Secret
 from bulk_onboard.settings import AppFields, Login, Settings
-from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     import pandas as pd

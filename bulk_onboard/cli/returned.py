@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from bulk_onboard.domain.input_name import scheme
 from bulk_onboard.errors import UsageError
-from bulk_onboard.where import scheme
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ import click
 from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.running import Showing, driven, is_terminal, opened, warner, with_after_run
+from bulk_onboard.domain.input_name import shown
 from bulk_onboard.errors import NoRows, StoppedForSafety
-from bulk_onboard.where import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult

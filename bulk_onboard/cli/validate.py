@@ -18,9 +18,9 @@ from bulk_onboard.cli import options, suggest, words
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, print_json, require_named, say
 from bulk_onboard.domain.codes import hint
+from bulk_onboard.domain.input_name import is_pattern, pattern_name, scheme, shown
 from bulk_onboard.errors import OutputError
 from bulk_onboard.facts import Cause
-from bulk_onboard.where import is_pattern, pattern_name, scheme, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     """Check one file, write its problems and what is wanted of it, tell them."""
     from bulk_onboard.cli import progress  # noqa: PLC0415
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
-    from bulk_onboard.readers.part import row_ranges  # noqa: PLC0415
+    from bulk_onboard.readers.multi_file import row_ranges  # noqa: PLC0415
 
     require_named(file)
     path = problems_path(file, settings.output.folder)

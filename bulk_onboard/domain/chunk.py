@@ -1,12 +1,13 @@
-"""The one shape of data: rows of an input as text cells; and the protocol of what is read in chunks."""
+"""The one shape of data: rows of an input as text cells; and what all inputs have in common."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -112,31 +113,29 @@ def text_column(values: Sequence[str] | pa.Array) -> pd.Series[str]:
     return pd.Series(pd.array(values, dtype=_TEXT, copy=False))
 
 
-class Source(Protocol):
-    """An input that can be read as often as needed, a chunk at a time. Readers inherit the defaults."""
+class Source(ABC):
+    """An input that can be read as often as needed, a chunk at a time. Readers inherit the defaults.
 
-    @property
-    def name(self) -> str:
-        """Its name for people, without the folder."""
+    ``name``: for people, without the folder; ``header``: the column headers as spelled in the file;
+    ``description``: what the reader chose, without `columns`, which the header decides later.
+    """
 
-    @property
-    def description(self) -> InputDescription:
-        """What the reader chose, without `columns`, which the header decides later."""
+    name: str
+    header: tuple[str, ...]
+    description: InputDescription
 
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The column headers as spelled in the file."""
-
+    @abstractmethod
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows from the start, only the columns at these positions of the header, in this order."""
 
-    def require_text(self, columns: Sequence[int]) -> None:
+    def require_text(self, columns: Sequence[int]) -> None:  # noqa: B027  (most have nothing to check)
         """Raise InputError if one of these columns cannot hold text, such as integers in Parquet."""
 
     def changed(self) -> bool:
         """Return whether the input has been written to since it was opened."""
+        return False
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (some hold no file open)
         """Release the file."""
 
     def __enter__(self) -> Self:

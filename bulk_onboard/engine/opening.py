@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
+from bulk_onboard.domain.input_name import is_pattern, scheme
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.engine.input_columns import columns_of
 from bulk_onboard.engine.scan import Reading, Source, reading_of
@@ -31,7 +32,6 @@ from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.settings.requirements import require
 from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
-from bulk_onboard.where import is_pattern, scheme
 
 SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
 

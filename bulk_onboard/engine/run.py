@@ -62,7 +62,7 @@ from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan
 from bulk_onboard.policy.dry_run import asking
-from bulk_onboard.readers.part import row_ranges
+from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 from bulk_onboard.threads import in_thread

@@ -1,4 +1,4 @@
-"""Bytes -> lines of text: compression and encoding are found by looking. Streaming; nothing is held whole."""
+"""Bytes -> lines of text: compression and encoding are detected. Streaming; nothing is held whole."""
 
 from __future__ import annotations
 
@@ -11,35 +11,24 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.input_file import Held, was_changed
+from bulk_onboard.readers.input_file import InputFile, was_changed
 
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 22
-HEAD = 1 << 16
+_HEAD = 1 << 16
 _LINE_END = ord("\n")
 
-Opener = Callable[[io.BufferedReader], io.BufferedIOBase]
-
-
-def _gunzip(raw: io.BufferedReader) -> io.BufferedIOBase:
-    return gzip.GzipFile(fileobj=raw)
-
-
-def _unpack_zstandard(raw: io.BufferedReader) -> io.BufferedIOBase:
-    return cast(io.BufferedIOBase, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
-
-
-_COMPRESSED: dict[bytes, tuple[str, Opener]] = {
-    b"\x1f\x8b": ("gzip", _gunzip),
+_COMPRESSED: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
+    b"\x1f\x8b": ("gzip", lambda raw: gzip.GzipFile(fileobj=raw)),
     b"BZh": ("bzip2", bz2.BZ2File),
     b"\xfd7zXZ\x00": ("xz", lzma.LZMAFile),
-    b"\x28\xb5\x2f\xfd": ("Zstandard", _unpack_zstandard),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", lambda raw: pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")),
 }
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _BOMS = {
@@ -53,8 +42,6 @@ _BOMS = {
 # They become control characters, so that no cell that holds one is sent (WHATWG's windows-1252 is the same).
 GUESS = "cp1252-guessed"
 _UNDEFINED = "bulk_onboard.undefined-bytes"
-# Codecs of Python that take a byte order mark for a character.
-_MARK_IS_KEPT = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
 TITLES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8 with BOM",
@@ -65,83 +52,75 @@ TITLES = {
     "cp1252": "Windows-1252",
     GUESS: "Windows-1252",
 }
-# Encodings in which the bytes of ASCII stand for themselves alone.
-BYTE_BY_BYTE = frozenset({"utf-8", "utf-8-sig", "cp1252", GUESS})
+# Encodings in which blocks of ASCII need no decoding.
+_ASCII_IS_ITSELF = frozenset({"utf-8", "cp1252", GUESS})
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
+# --- bytes ------------------------------------------------------------------------------------------
+
+
 def compression(head: bytes) -> str:
-    """How the file is compressed, "" if not."""
+    """Return how a file that begins with these bytes is compressed, "" if it is not."""
     return next((title for magic, (title, _) in _COMPRESSED.items() if head.startswith(magic)), "")
 
 
-def blocks(held: Held, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The content, decompressed, or some bytes of what is not. Raises InputError if the file is damaged."""
-    head = held.head(8)
+def blocks(file: InputFile) -> Iterator[bytes]:
+    """Yield the content, decompressed. Raises InputError if the file is damaged."""
+    head = file.head(8)
     opener = next((o for magic, (_, o) in _COMPRESSED.items() if head.startswith(magic)), None)
     try:
-        with held.reader(start, end) as raw:
-            stream: io.BufferedIOBase = opener(raw) if opener else raw
+        with file.reader() as raw:
+            stream = opener(raw) if opener else raw
             while block := stream.read(BLOCK):
                 yield block
     except EOFError:
-        raise InputError(f"{held.name} is cut off: the compressed data ends too early") from None
+        raise InputError(f"{file.name} is cut off: the compressed data ends too early") from None
     except (zlib.error, lzma.LZMAError, OSError) as error:
-        # bz2 and gzip raise an OSError without a number for what the operating system has no part in.
+        # bz2, gzip and Arrow raise an OSError without a number where the operating system is not involved.
         if getattr(error, "errno", None) is None:
-            raise InputError(f"{held.name} is damaged: it cannot be decompressed; copy it again") from None
-        raise InputError(f"{held.name} cannot be read to its end: {getattr(error, 'strerror', '')}") from None
+            raise InputError(f"{file.name} is damaged: it cannot be decompressed; copy it again") from None
+        raise InputError(f"{file.name} cannot be read to its end: {getattr(error, 'strerror', '')}") from None
 
 
-def from_the_start(held: Held, encoding: str) -> str:
-    """The encoding of a file, given that of what is below its first line: there a mark may come first."""
-    return "utf-8-sig" if encoding == "utf-8" and held.head(3) == codecs.BOM_UTF8 else encoding
+# --- encodings --------------------------------------------------------------------------------------
 
 
-def title(name: str) -> str:
-    """The usual name of an encoding."""
-    return TITLES.get(name, name)
+def encoding(file: InputFile, stated: str | None = None) -> str:
+    """Return the encoding of a file: the ``stated`` one, or the detected one.
+
+    All of the file is checked. Raises InputError if none fits.
+    """
+    head = next(blocks(file), b"")[:_HEAD]
+    mark = next((mark for mark in _BOMS if head.startswith(mark)), b"")
+    if head == mark:
+        raise InputError(f"{file.name} is empty; expected a header and rows")
+    marked = _BOMS.get(mark, "")
+    if stated:
+        return _stated(file, marked, stated)
+    if name := marked or _utf_16_without_mark(head):
+        if fault := _fault(file, name):
+            raise InputError(f"{fault.place}: not {TITLES[name]}, though the file begins like it")
+        return name
+    if len(_UNPRINTABLE.findall(head)) > len(head) // 20:
+        raise InputError(f"{file.name} is not text; expected CSV, Parquet or a workbook")
+    return _utf_8_or_windows(file)
 
 
-def encoding(held: Held, stated: str | None = None) -> str:
-    """The encoding of the whole file: the ``stated`` one, or detected. Raises InputError if none fits."""
-    head = next(blocks(held), b"")[:HEAD]
-    if not head:
-        raise InputError(f"{held.name} is empty; expected a header and rows")
-    return _detected(held, head) if stated is None else _stated(held, head, stated)
-
-
-def _stated(held: Held, head: bytes, stated: str) -> str:
-    found = next((name for mark, name in _BOMS.items() if head.startswith(mark)), None)
-    family = found and found.removesuffix("-sig")
+def _stated(file: InputFile, marked: str, stated: str) -> str:
+    family = marked.removesuffix("-sig")
     if family and not stated.startswith((family, family.replace("-", "_"))):
         raise InputError(
-            f"{held.name} begins with the mark of {family.upper()}, so its encoding is not {title(stated)};"
-            " leave out --encoding"
+            f"{file.name} begins with the mark of {family.upper()}, so its encoding is not"
+            f" {TITLES.get(stated, stated)}; leave out --encoding"
         )
-    name = found if found == "utf-8-sig" else stated
-    where, _ = _first_fault(held, name)
-    if where is not None:
+    name = marked if marked == "utf-8-sig" else stated
+    if fault := _fault(file, name):
         raise InputError(
-            f"{held.name}, line {where}: not {title(stated)}, as --encoding states; leave out --encoding to"
+            f"{fault.place}: not {TITLES.get(name, name)}, as --encoding states; leave out --encoding to"
             " have it detected, or state the encoding that the file was saved with"
         )
     return name
-
-
-def _detected(held: Held, head: bytes) -> str:
-    for mark, name in _BOMS.items():
-        if head == mark:
-            raise InputError(f"{held.name} is empty; expected a header and rows")
-        if head.startswith(mark):
-            _require(held, name, TITLES[name])
-            return name
-    if wide := _utf_16_without_mark(head):
-        _require(held, wide, "UTF-16")
-        return wide
-    if len(_UNPRINTABLE.findall(head)) > len(head) // 20:
-        raise InputError(f"{held.name} is not text; expected CSV, Parquet or a workbook")
-    return _utf_8_or_windows(held)
 
 
 def _utf_16_without_mark(head: bytes) -> str:
@@ -152,68 +131,87 @@ def _utf_16_without_mark(head: bytes) -> str:
     return "utf-16-be" if even > half * 0.4 and odd < half * 0.1 else ""
 
 
-def _utf_8_or_windows(held: Held) -> str:
-    where, foreign = _first_fault(held, "utf-8")
-    if where is None:
+def _utf_8_or_windows(file: InputFile) -> str:
+    if (fault := _fault(file, "utf-8")) is None:
         return "utf-8"
-    if foreign:
+    if fault.foreign:
         raise InputError(
-            f"{held.name}, line {where}: not UTF-8, though lines before it are; save the file again as UTF-8,"
+            f"{fault.place}: not UTF-8, though lines before it are; save the file again as UTF-8,"
             " or state its encoding with --encoding NAME"
         )
-    where, _ = _first_fault(held, "cp1252")
-    if where == 1:
+    if (fault := _fault(file, "cp1252")) and fault.line == 1:
         raise InputError(
-            f"{held.name}, line 1: neither UTF-8 nor Windows-1252; save the file again as UTF-8, or"
+            f"{fault.place}: neither UTF-8 nor Windows-1252; save the file again as UTF-8, or"
             " state its encoding with --encoding NAME"
         )
     return GUESS
 
 
-def _require(held: Held, name: str, title: str) -> None:
-    where, _ = _first_fault(held, name)
-    if where is not None:
-        raise InputError(f"{held.name}, line {where}: not {title}, though the file begins like it")
+class _Fault(NamedTuple):
+    """Where a file is not of an encoding. ``foreign``: it has other letters than ASCII before."""
+
+    place: str
+    line: int
+    foreign: bool
 
 
-def _first_fault(held: Held, name: str) -> tuple[int | None, bool]:
-    """The line of the first bytes that the encoding does not have, and whether it had others before."""
+def _fault(file: InputFile, name: str) -> _Fault | None:
+    """Return the first place that the encoding does not allow. Raises InputError for a cut character."""
     decoder, line, foreign = _decoder(name), 1, False
-    narrow = name in BYTE_BY_BYTE - {"utf-8-sig"}
-    pending = False
-    for block in blocks(held):
-        if narrow and not pending and block.isascii():
+    for block in chain(blocks(file), [b""]):
+        pending = decoder.getstate()[0]
+        if name in _ASCII_IS_ITSELF and block and not pending and block.isascii():
             line += block.count(b"\n")
             continue
         try:
-            text = decoder.decode(block)
+            text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             before = error.object[: error.start].decode(name, "ignore")
-            return line + before.count("\n"), foreign or not before.isascii()
-        line += text.count("\n")
-        foreign = foreign or not text.isascii()
-        pending = bool(decoder.getstate()[0])
+            line, foreign = line + before.count("\n"), foreign or not before.isascii()
+            place = f"{file.name}, line {line}"
+            # One stray byte at the end of English text is rather a letter of Windows-1252 than half of one.
+            if not block and (name != "utf-8" or foreign or len(pending) > 1):
+                raise InputError(f"{place}: cut off within a character; copy it again") from None
+            return _Fault(place, line, foreign)
+        line, foreign = line + text.count("\n"), foreign or not text.isascii()
+    return None
+
+
+def _decoder(name: str) -> codecs.IncrementalDecoder:
+    if name == GUESS:
+        return codecs.getincrementaldecoder("cp1252")(_UNDEFINED)
+    return codecs.getincrementaldecoder(name)()
+
+
+def _as_controls(error: UnicodeError) -> tuple[str, int]:
+    """For `codecs.register_error`: bytes without a meaning become the control characters of these numbers."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_UNDEFINED, _as_controls)
+
+
+# --- text -------------------------------------------------------------------------------------------
+
+
+def utf_8(file: InputFile, name: str) -> Iterator[bytes]:
+    """Yield the content as UTF-8, in blocks of whole characters, without a byte order mark.
+
+    ``name``: an encoding that `encoding` has returned. Raises InputError if the file was changed since.
+    """
+    decoder, mark = _decoder(name), "\ufeff" if name.startswith(("utf-16-", "utf-32-")) else ""
     try:
-        decoder.decode(b"", final=True)
+        for block in blocks(file):
+            if name in _ASCII_IS_ITSELF and block.isascii() and not decoder.getstate()[0]:
+                yield block
+            else:
+                yield decoder.decode(block).removeprefix(mark).encode()
+            mark = ""
+        yield decoder.decode(b"", final=True).encode()
     except UnicodeDecodeError:
-        # One stray byte at the end of English text is rather a letter of Windows-1252 than half of one.
-        if name != "utf-8" or foreign or len(decoder.getstate()[0]) > 1:
-            raise InputError(f"{held.name}, line {line}: cut off within a character; copy it again") from None
-        return line, foreign
-    return None, foreign
-
-
-def utf_8(held: Held, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The content, or some of it, as UTF-8, in blocks of whole characters, without a byte order mark."""
-    decoder = _decoder(name)
-    same, mark = name in BYTE_BY_BYTE - {"utf-8-sig"}, "" if start or name not in _MARK_IS_KEPT else "\ufeff"
-    for block in blocks(held, start, end):
-        if same and block.isascii() and not decoder.getstate()[0]:
-            yield block
-        else:
-            yield _decoded(held, decoder, block).removeprefix(mark).encode()
-        mark = ""
-    yield _decoded(held, decoder, b"").encode()
+        raise InputError(was_changed(file.name)) from None
 
 
 class Pieces:
@@ -224,7 +222,7 @@ class Pieces:
         self._content, self._rest = filter(None, content), b""
 
     def piece(self, count: int) -> bytes:
-        """The next so many lines, with their ends; fewer where the content ends, or one is too long."""
+        """Take a number of lines, with their ends; fewer where the content ends, or one is too long."""
         taken, missing, unended = [], count, 0
         while unended <= LONGEST_LINE and (block := self._rest or next(self._content, b"")):
             ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_END)
@@ -238,25 +236,25 @@ class Pieces:
         return b"".join(taken)
 
     def left(self) -> Iterator[bytes]:
-        """All that has not been taken."""
+        """Take all that is left."""
         rest, self._rest = self._rest, b""
         return chain([rest], self._content)
 
 
 def line_count(piece: bytes) -> int:
-    r"""How many lines there are, of which the last one may lack its ``\n``."""
+    r"""Return how many lines there are, of which the last one may lack its ``\n``."""
     return piece.count(b"\n") + (not piece.endswith(b"\n"))
 
 
 def is_unended(piece: bytes) -> bool:
-    """Whether its last line is too long to be one, and so may go on."""
+    """Return whether its last line is too long to be one, and so may go on."""
     return len(piece) - piece.rfind(b"\n") > LONGEST_LINE
 
 
-def lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[list[str]]:
-    r"""Lists of lines with their ends (\n, \r\n or \r). Raises InputError for a line without end.
+def lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[str]:
+    r"""Yield lines with their ends (\n, \r\n or \r). Raises InputError for a line without end.
 
-    ``content``: see `utf_8`; ``what`` it is called and the number of its first line, for messages.
+    ``content``: see `utf_8`; ``what``: its name, and ``first``: the number of its first line, for messages.
     """
     rest, line = "", first
     for block in content:
@@ -269,29 +267,5 @@ def lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[list[
                 " expected one row per line"
             )
         line += len(split)
-        yield split
-    yield io.StringIO(rest, newline="").readlines()
-
-
-def _decoder(name: str) -> codecs.IncrementalDecoder:
-    if name == GUESS:
-        return codecs.getincrementaldecoder("cp1252")(_UNDEFINED)
-    return codecs.getincrementaldecoder(name)()
-
-
-def _controls(error: UnicodeError) -> tuple[str, int]:
-    """For `codecs.register_error`: bytes without a meaning become the control characters of these numbers."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error(_UNDEFINED, _controls)
-
-
-def _decoded(held: Held, decoder: codecs.IncrementalDecoder, block: bytes) -> str:
-    try:
-        return decoder.decode(block, final=not block)
-    except UnicodeDecodeError:
-        # It was checked from end to end before.
-        raise InputError(was_changed(held.name)) from None
+        yield from split
+    yield from io.StringIO(rest, newline="")

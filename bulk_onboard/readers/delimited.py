@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Self
 
 import numpy as np
 
@@ -26,12 +25,11 @@ from bulk_onboard.readers.header_row import (
     spelled,
     wanted_names,
 )
-from bulk_onboard.readers.input_file import Held
-from bulk_onboard.readers.part import Lines
+from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normal
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-# What Excel writes and obeys; it is no row.
+# What Excel writes and obeys; it is not a row.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?\s*\Z', re.IGNORECASE)
 _SAMPLE_ROWS = 200
 _UUID_LENGTH = 36
@@ -47,165 +45,89 @@ _MISREAD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    r"""How the text is to be taken apart. ``header_at``: number of rows above the header.
+class Delimited(FileSource):
+    """A source of CSV."""
 
-    ``head_lines``: lines down to the header's end; ``lone_returns``: whether some end with ``\r`` alone.
-    """
-
-    encoding: str
-    delimiter: str
-    sep_line: bool
-    header_at: int
-    header: tuple[str, ...]
-    head_lines: int
-    lone_returns: bool
-
-
-class Delimited:
-    """A source of CSV, or of some lines of it."""
-
-    def __init__(self, held: Held, options: ReadOptions, lines: Lines | None = None, before: int = 0) -> None:
-        """Look at the file. Raises InputError if it is no text or has no header.
-
-        ``lines``: those to be read; the row before them has the number ``before``.
-        """
-        self._held, self._some, self._before = held, lines, before
-        encoding = (
-            decode.from_the_start(held, lines.encoding) if lines else decode.encoding(held, options.encoding)
-        )
-        self._guessed = options.encoding is None and encoding == decode.GUESS
-        self._layout = _layout(held, wanted_names(options.mapped), encoding)
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self._held.name
-
-    @property
-    def description(self) -> InputDescription:
-        """Compression, encoding, delimiter and header row."""
-        layout = self._layout
-        return InputDescription(
-            self.name,
+    def __init__(self, file: InputFile, options: ReadOptions) -> None:
+        """Raises InputError if it is not text or has no header."""
+        self._file = file
+        encoding = decode.encoding(file, options.encoding)
+        self._layout = layout = _layout(file, wanted_names(options.mapped), encoding)
+        self.name, self.header = file.name, layout.header
+        self.description = InputDescription(
+            file.name,
             "CSV",
-            compression=self._held.packing or decode.compression(self._held.head(8)),
-            encoding=decode.title(layout.encoding),
-            encoding_guessed=self._guessed,
+            compression=file.packing or decode.compression(file.head(8)),
+            encoding=decode.TITLES.get(encoding, encoding),
+            encoding_guessed=encoding == decode.GUESS,
             delimiter=_DELIMITERS.get(layout.delimiter, repr(layout.delimiter)),
             header_row=layout.header_at + 1,
         )
 
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The column headers."""
-        return self._layout.header
-
-    @property
-    def layout(self) -> Layout:
-        """How it is taken apart."""
-        return self._layout
-
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
-        """The rows from the start. Raises InputError if they cannot be told apart."""
-        layout, number = self._layout, self._layout.header_at + 2
-        if (some := self._some) is not None:
-            content = decode.Pieces(decode.utf_8(self._held, some.encoding, some.start, some.end))
-            yield from self._below(content, some.line, self._before + 1, columns, size)
-            return
-        content = decode.Pieces(decode.utf_8(self._held, layout.encoding))
+        """Yield the rows from the start. Raises InputError if they cannot be told apart."""
+        layout = self._layout
+        content = decode.Pieces(decode.utf_8(self._file, layout.encoding))
+        number = layout.header_at + 2
         if layout.lone_returns:
-            lines = self._lines(content.left(), 1)
-            self._take(
-                _reader(islice(lines, layout.sep_line, None), layout.delimiter), layout.header_at + 1, 1
-            )
-            yield from self._untidy(lines, columns, size, number)
+            lines = decode.lines(content.left(), self.name)
+            self._skip_head(lines)
+            yield from self._by_csv(lines, columns, size, number)
             return
-        line = 1 + decode.line_count(self._head(content))
-        yield from self._below(content, line, number, columns, size)
-
-    def _below(
-        self, content: decode.Pieces, line: int, number: int, columns: Sequence[int], size: int
-    ) -> Iterator[Chunk]:
-        """The rows of content that begins with a record, of these numbers of the first line and row."""
+        head = content.piece(layout.head_lines)
+        self._skip_head(decode.lines([head], self.name))
+        line = 1 + decode.line_count(head)
         while piece := content.piece(size):
             # A cell in quotes may go on in the next lines: where one may, no line behind it stands alone.
-            if decode.is_unended(piece) or not fast_path.is_tidy(piece, self._layout.delimiter):
-                lines = self._lines(chain([piece], content.left()), line)
-                yield from self._untidy(lines, columns, size, number)
+            if decode.is_unended(piece) or not fast_path.is_tidy(piece, layout.delimiter):
+                lines = decode.lines(chain([piece], content.left()), self.name, line)
+                yield from self._by_csv(lines, columns, size, number)
                 return
-            chunk, rows, ended = self._tidy(piece, line, columns, number)
+            chunk, rows, ended = self._whole_records(piece, line, columns, number)
             number, line = number + rows, line + ended
             del piece  # not to be held with the next one
             if len(chunk.numbers):
                 yield chunk
             del chunk
 
-    def _head(self, content: decode.Pieces) -> bytes:
-        """The lines down to the header."""
-        head = content.piece(self._layout.head_lines)
-        self._below_header(self._lines([head], 1))
-        return head
+    def _skip_head(self, lines: Iterator[str]) -> None:
+        """Pass over the rows down to the header. Raises InputError if they cannot be told apart."""
+        above = islice(lines, 1, None) if self._layout.sep_line else lines
+        self._take(_reader(above, self._layout.delimiter), self._layout.header_at + 1, 1)
 
-    def _below_header(self, lines: Iterator[str]) -> Iterator[str]:
-        """The lines after the header. Raises InputError if those above cannot be told apart."""
-        layout = self._layout
-        above = islice(lines, 1, None) if layout.sep_line else lines
-        self._take(_reader(above, layout.delimiter), layout.header_at + 1, 1)
-        return lines
-
-    def _lines(self, content: Iterable[bytes], first: int) -> Iterator[str]:
-        return chain.from_iterable(decode.lines(content, self.name, first))
-
-    def _tidy(self, piece: bytes, line: int, columns: Sequence[int], number: int) -> tuple[Chunk, int, int]:
-        """The rows of lines that hold whole ones; how many rows there were, blank ones too, and lines."""
+    def _whole_records(
+        self, piece: bytes, line: int, columns: Sequence[int], number: int
+    ) -> tuple[Chunk, int, int]:
+        """Return the rows of lines that hold whole records; how many rows, blank ones too, and lines."""
         layout = self._layout
         found = fast_path.columns_of(piece, layout.delimiter, len(layout.header), columns)
         if found is None:
-            lines = list(self._lines([piece], line))
+            lines = list(decode.lines([piece], self.name, line))
             rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)
             return _chunk(rows, number, columns, layout.header), len(rows), len(lines)
         count = len(found[0])
         numbers = np.arange(number, number + count, dtype=np.int64)
         return make_chunk(numbers, found, whole_line=_whole_lines(piece, layout.delimiter)), count, count
 
-    def _untidy(
+    def _by_csv(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
     ) -> Iterator[Chunk]:
-        """The rows of lines with anything in them."""
+        """Yield the rows of lines with anything in them."""
         reader = _reader(lines, self._layout.delimiter)
         while rows := self._take(reader, size, number):
-            piece = _chunk(rows, number, columns, self._layout.header)
+            chunk = _chunk(rows, number, columns, self._layout.header)
             number += len(rows)
             del rows  # several times as large as the text in them
-            if len(piece.numbers):
-                yield piece
-            del piece
-
-    def require_text(self, columns: Sequence[int]) -> None:
-        """All of it is text."""
-
-    def changed(self) -> bool:
-        """Whether the file has been written to."""
-        return self._held.changed()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._held.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+            if len(chunk.numbers):
+                yield chunk
+            del chunk
 
     def _take(self, reader: Iterator[list[str]], size: int, number: int) -> list[list[str]]:
         rows: list[list[str]] = []
         try:
             rows.extend(islice(reader, size))
         except csv.Error as error:
-            what = next((told for part, told in _MISREAD.items() if part in str(error)), str(error))
+            what = next((words for part, words in _MISREAD.items() if part in str(error)), str(error))
             raise InputError(f"{self.name}, row {number + len(rows)}: {what}") from None
         return rows
 
@@ -262,11 +184,27 @@ def _squared(rows: list[list[str]], width: int, *, strict: bool) -> tuple[list[l
     return [row if len(row) == width else (row + padding)[:width] for row in rows], ragged
 
 
-# --- finding out ------------------------------------------------------------------------------------
+# --- the layout -------------------------------------------------------------------------------------
 
 
-def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
-    content = chain.from_iterable(decode.lines(decode.utf_8(held, encoding), held.name))
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    r"""How the text is to be taken apart. ``header_at``: number of rows above the header.
+
+    ``head_lines``: lines down to the header's end; ``lone_returns``: whether some end with ``\r`` alone.
+    """
+
+    encoding: str
+    delimiter: str
+    sep_line: bool
+    header_at: int
+    header: tuple[str, ...]
+    head_lines: int
+    lone_returns: bool
+
+
+def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
+    content = decode.lines(decode.utf_8(file, encoding), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
     said = _SEP_LINE.match(sample[0]) if sample else None
     if said:
@@ -277,15 +215,15 @@ def _layout(held: Held, wanted: frozenset[str], encoding: str) -> Layout:
         sample += islice(content, 9 * _SAMPLE_ROWS)
         delimiter, rows, at = _found(sample, wanted, said)
     if at is None:
-        raise InputError(f"{held.name} has only blank lines; expected a header and rows")
-    _require_cells(held.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
-    require_one_row(held.name, rows, at, wanted)
+        raise InputError(f"{file.name} has only blank lines; expected a header and rows")
+    _require_cells(file.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
+    require_one_row(file.name, rows, at, wanted)
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)
     head_lines = bool(said) + reader.line_num
     lone_returns = any(line.endswith("\r") for line in sample)
     header = spelled(rows[at], _used_width(rows[at], rows[at + 1 :]))
-    return Layout(encoding, delimiter, bool(said), at, header, head_lines, lone_returns)
+    return _Layout(encoding, delimiter, bool(said), at, header, head_lines, lone_returns)
 
 
 def _used_width(header: list[str], below: list[list[str]]) -> int:

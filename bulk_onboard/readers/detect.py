@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import re
 import struct
+import tomllib
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
-from pathlib import PurePosixPath
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from bulk_onboard.domain.input_name import STANDARD_INPUT
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import blocks, compression
-from bulk_onboard.readers.input_file import Held
-from bulk_onboard.where import STANDARD_INPUT
+from bulk_onboard.readers.input_file import InputFile
 
 TEXT = (".csv", ".tsv", ".txt")
 WORKBOOK = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
@@ -29,115 +31,10 @@ KNOWN = (
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _HEAD = 4096
-
-_AS_CSV = "export the table as CSV"
-_AS_XLSX = "open it in a spreadsheet program and save it as .xlsx"
 _UNPACK = "unpack it first"
-_FETCH = "fetch the file itself first"
-_PIPE = "pipe the decrypted text into standard input and give - as the file"
 _ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
-
-# A beginning of the content -> what the file is, and how to get a table out of it.
-_SIGNATURES: dict[bytes, tuple[str, str]] = {
-    b"%PDF": ("a PDF", "ask for the table as a spreadsheet or CSV"),
-    b"\x89PNG": ("a picture", "ask for the table as a spreadsheet or CSV"),
-    b"\xff\xd8\xff": ("a picture", "ask for the table as a spreadsheet or CSV"),
-    b"GIF89a": ("a picture", "ask for the table as a spreadsheet or CSV"),
-    b"GIF87a": ("a picture", "ask for the table as a spreadsheet or CSV"),
-    b"II*\0": ("a picture", "ask for the table as a spreadsheet or CSV"),
-    b"MM\0*": ("a picture", "ask for the table as a spreadsheet or CSV"),
-    b"{\\rtf": ("a text document (RTF)", "copy the table into a spreadsheet and save it as .xlsx"),
-    b"bplist00": ("an Apple property list, perhaps a file that is still in iCloud", _FETCH),
-    b"L\0\0\0\x01\x14\x02\0": ("a Windows shortcut", "give the file that it points to"),
-    b"7z\xbc\xaf\x27\x1c": ("a 7-Zip archive", _UNPACK),
-    b"Rar!": ("a RAR archive", _UNPACK),
-    b"MSCF\0\0\0\0": ("a cabinet archive", _UNPACK),
-    b"\x04\x22\x4d\x18": ("compressed with LZ4", _UNPACK),
-    b"\x1f\x9d": ("compressed with compress (.Z)", _UNPACK),
-    b"LZIP\x01": ("compressed with lzip", _UNPACK),
-    b"-----BEGIN PGP": ("encrypted", _PIPE),
-    b"-----BEGIN AGE": ("encrypted", _PIPE),
-    b"age-encryption.org": ("encrypted", _PIPE),
-    b"Salted__": ("encrypted", _PIPE),
-    b"SQLite format 3": (
-        "a SQLite database",
-        f"{_AS_CSV}: sqlite3 -header -csv FILE 'SELECT …' > growers.csv",
-    ),
-    b"\x00\x01\x00\x00Standard Jet DB": ("an Access database", "External Data > Export > Excel"),
-    b"\x00\x01\x00\x00Standard ACE DB": ("an Access database", "External Data > Export > Excel"),
-    b"ARROW1\0\0": ("an Arrow file (Feather)", "save it as Parquet: df.to_parquet"),
-    b"\xff\xff\xff\xff": ("an Arrow stream", "save it as Parquet"),
-    b"Obj\x01": ("an Avro file", "save it as Parquet or CSV"),
-    b"\x89HDF": ("an HDF5 file", "save it as Parquet or CSV"),
-    b"\x93NUMPY": ("a NumPy file", "save it as Parquet or CSV"),
-    b"RDX2\n": ("an R data file", "in R: write.csv(x, 'growers.csv', row.names = FALSE)"),
-    b"RDX3\n": ("an R data file", "in R: write.csv(x, 'growers.csv', row.names = FALSE)"),
-    b"X\n\0\0\0": ("an R data file", "in R: write.csv(x, 'growers.csv', row.names = FALSE)"),
-    b"<stata_dta>": ("a Stata file", "in Stata: export delimited growers.csv"),
-    b"$FL2": ("an SPSS file", "in SPSS: File > Export > CSV Data"),
-    b"$FL3": ("an SPSS file", "in SPSS: File > Export > CSV Data"),
-    b"HEADER RECORD*******": ("a SAS transport file", "in SAS: PROC EXPORT with DBMS=CSV"),
-    bytes(12) + b"\xc2\xea\x81\x60": ("a SAS data set", "in SAS: PROC EXPORT with DBMS=CSV"),
-    b"version https://git-lfs": ("a Git LFS pointer, not the file", "run `git lfs pull`"),
-    b"[InternetShortcut]": ("a link to a web page", _FETCH),
-    b"[Desktop Entry]": ("a desktop link", "give the file that it points to"),
-}
-# The same by a pattern at the beginning.
-_PATTERNS: Sequence[tuple[re.Pattern[bytes], str, str]] = [
-    (re.compile(rb"[\x69-\x73][\x01\x02]\x01\x00"), "a Stata file", "in Stata: export delimited growers.csv"),
-    # These four letters may also begin a header.
-    (re.compile(rb"ORC.{0,500}?[\x00-\x08]", re.DOTALL), "an ORC file", "save it as Parquet or CSV"),
-    (re.compile(rb"PARE.{0,500}?[\x00-\x08]", re.DOTALL), "an encrypted Parquet file", "decrypt it first"),
-    (re.compile(rb"FEA1.{0,500}?[\x00-\x08]", re.DOTALL), "a Feather file",
-     "save it as Parquet: df.to_parquet"),
-    (re.compile(rb"[\x80-\x83]?.{0,60}SPSS PORT FILE", re.DOTALL), "an SPSS file",
-     "in SPSS: File > Export > CSV Data"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "a picture", "ask for the table as a spreadsheet or CSV"),
-    (re.compile(rb"....ftyp(heic|heix|avif|mif1)", re.DOTALL), "a picture",
-     "ask for the table as a spreadsheet or CSV"),
-    (re.compile(rb"BM....\0\0\0\0", re.DOTALL), "a picture", "ask for the table as a spreadsheet or CSV"),
-    (re.compile(rb"\x80[\x02-\x05][\x95}\]c(]"), "a Python pickle", "save it as Parquet: df.to_parquet"),
-    (re.compile(rb"[\x03\x30\x31\x83\x8b\xf5].[\x01-\x0c][\x01-\x1f].{8}\0\0", re.DOTALL),
-     "a dBase table", _AS_XLSX),
-    (re.compile(rb".{257}ustar", re.DOTALL), "a tar archive", _UNPACK),
-    (re.compile(rb",[^,\n]*,[^,\n]*,\d\d\.\d\d\.\d{4} \d\d:\d\d,file:[^\n]*;\s*\Z"),
-     "a lock file of LibreOffice, not the file", "close the file there and name the file itself"),
-    (re.compile(rb"[.\\/]*(\.git)?[\\/]annex[\\/]objects[\\/]"), "a git-annex pointer, not the file",
-     "run `git annex get`"),
-    (re.compile(rb"(?:[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n)*)*?(?i:MIME-Version:|Content-Type: multipart/)"),
-     "a web archive (MHTML) or an e-mail", _AS_XLSX),
-]  # fmt: skip
-# Text that is marked up: a pattern anywhere in the head of a text that begins with < or {.
-_MARKUP: Sequence[tuple[re.Pattern[str], str, str]] = [
-    (re.compile(r"urn:schemas-microsoft-com:office:spreadsheet|progid=.Excel\.Sheet"),
-     "an XML spreadsheet of Excel 2003", _AS_XLSX),
-    (re.compile(r"<office:document\b|opendocument:xmlns"), "a flat OpenDocument file (.fods)",
-     "open it in LibreOffice and save it as .ods"),
-    (re.compile(r"(?i)<!doctype html|<html|<table|<head|<body|<meta|<div"),
-     "a web page (HTML)", f"it may be an error or login page; if it shows the table, {_AS_XLSX}"),
-    (re.compile(r"\A\s*<(\?xml|!--|[A-Za-z][\w:.-]*(\s[^<>]*)?>\s*<|[^<>]*/>)"), "XML", _AS_XLSX),
-    (re.compile(r'\A\s*\{[^{}]*"(doc_id|resource_id|url)"\s*:[^{}]*(docs|drive)\.google\.com|'
-                r'\A\s*\{[^{}]*"doc_id"\s*:'),
-     "a link to a Google document, not the file", "in Google Sheets: File > Download > .xlsx"),
-    (re.compile(r"\A\s*\{.*\}\s*\n\s*\{"), "JSON lines", "convert it to CSV with one column per field"),
-    (re.compile(r'\A\s*(\{\s*["}]|\[\s*([\[{"\]]|-?\d[\d.]*\s*,))'), "JSON",
-     "convert it to CSV with one column per field"),
-]  # fmt: skip
-
-# A stream of an old Office file -> what it is.
-_OLE_STREAMS = {
-    "WordDocument": ("a Word document", "copy the table into a spreadsheet and save it as .xlsx"),
-    "PowerPoint Document": ("a PowerPoint file", "copy the table into a spreadsheet and save it as .xlsx"),
-    "__properties_version1.0": ("an Outlook message", "save its attachment and use that"),
-}
-# A member of a ZIP archive -> what it is.
-_ZIP_MEMBERS = {
-    "Index/Document.iwa": ("a Numbers document", "in Numbers: File > Export To > CSV or Excel"),
-    "Index.zip": ("a Numbers document", "in Numbers: File > Export To > CSV or Excel"),
-    "word/document.xml": ("a Word document", "copy the table into a spreadsheet and save it as .xlsx"),
-    "ppt/presentation.xml": ("a PowerPoint file", "copy the table into a spreadsheet and save it as .xlsx"),
-    "doc.kml": ("a map (KMZ)", _AS_CSV),
-}
+# What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
+_OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
 
 # What comes of reading a damaged ZIP archive.
 UNZIP_FAULTS = (
@@ -166,75 +63,214 @@ class FileType(Enum):
 
 
 def is_system_file(name: str) -> bool:
-    """Whether an operating system or a program put a file of this name beside others. ``name``: no folder."""
+    """Return whether a system or program put a file of this name beside others. ``name``: no folder."""
     return name.startswith((".", "_", "~$")) or name.casefold() in {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 
 
 def has_known_suffix(name: str) -> bool:
-    """Whether a file of this name is meant to be a table."""
+    """Return whether a file of this name is meant to be a table."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     while suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in (*TEXT, *WORKBOOK, *PARQUET, ".zip")
 
 
-def file_type(held: Held) -> FileType:
-    """What the content is. Raises InputError if it cannot be read, with what it is and how to export it."""
-    head = held.head(_HEAD)
+def file_type(file: InputFile) -> FileType:
+    """Return what the content is. Raises InputError if it cannot be read: what it is and how to export it."""
+    head = file.head(_HEAD)
     if not head:
-        raise NoRows(f"{held.name} is empty; expected a header and rows")
+        raise NoRows(f"{file.name} is empty; expected a header and rows")
     if head.startswith(b"PAR1"):
         return FileType.PARQUET
     if head.startswith(OLE_MAGIC):
-        return _of_ole(held)
+        return _of_ole(file)
     if head.startswith(_ZIP_MAGIC):
-        return _of_zip(held)
+        return _of_zip(file)
     if packed := compression(head):
-        head = next(blocks(held), b"")[:_HEAD]
-        _require_not_packed_twice(held, head)
-    _require_text(held, head)
-    _require_known_name(held, packed=bool(packed))
+        head = next(blocks(file), b"")[:_HEAD]
+        _require_not_packed_twice(file, head)
+    _require_text(file, head)
+    _require_known_name(file, packed=bool(packed))
     return FileType.DELIMITED
 
 
-def unpacked(held: Held) -> Held:
-    """The table in a ZIP archive that has exactly one, in memory; any other file as it is.
+# --- text -------------------------------------------------------------------------------------------
+
+
+def _require_not_packed_twice(file: InputFile, head: bytes) -> None:
+    inside = {
+        b"PK": "a compressed workbook or archive",
+        OLE_MAGIC: "a compressed workbook",
+        b"PAR1": "a compressed Parquet file",
+    }
+    what = next((what for magic, what in inside.items() if head.startswith(magic)), "")
+    if what or compression(head):
+        raise InputError(f"{file.name} is {what or 'compressed twice'}; {_UNPACK}")
+
+
+def _require_text(file: InputFile, head: bytes) -> None:
+    """Raise InputError for content that is not a table of text."""
+    if what := _foreign(head):
+        raise InputError(f"{file.name} is {what}. Expected one of {KNOWN}")
+
+
+def _foreign(head: bytes) -> str:
+    """Return what a file of this beginning is and what to do, "" if it may be a table of text."""
+    text, markup = head.decode("latin-1"), _as_markup(head)
+    for file in _foreign_files():
+        if any(re.match(pattern, text, re.ASCII | re.DOTALL) for pattern in file.get("begins", ())):
+            return _described(file)
+        if any(re.search(pattern, markup, re.ASCII) for pattern in file.get("contains", ()) if markup):
+            return _described(file)
+    if not head.strip(b"\0") and len(head) > 3:
+        return (
+            "nothing but NUL bytes: perhaps it is not downloaded yet (OneDrive, iCloud);"
+            " fetch the file itself first"
+        )
+    if _OWNER_FILE.fullmatch(head):
+        return "a lock file of Microsoft Office, not the file; close the file there, and name the file itself"
+    return ""
+
+
+def _as_markup(head: bytes) -> str:
+    """Return text that may be markup, good enough to recognise it, also in UTF-16; "" for other text."""
+    for mark in (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"):
+        head = head.removeprefix(mark)
+    text = head.replace(b"\0", b"").decode("latin-1")
+    return text if text.lstrip()[:1] in {"<", "{", "["} else ""
+
+
+@cache
+def _foreign_files() -> Sequence[dict[str, Any]]:
+    text = Path(__file__).with_name("foreign_files.toml").read_text(encoding="utf-8")
+    files: Sequence[dict[str, Any]] = tomllib.loads(text)["file"]
+    return files
+
+
+def _described(file: dict[str, Any]) -> str:
+    return f"{file['is']}; {file['advice']}"
+
+
+def _require_known_name(file: InputFile, *, packed: bool) -> None:
+    """Text of an unknown suffix may be anything; text that is named like a workbook is a wrong export."""
+    if file.name == STANDARD_INPUT:
+        return
+    suffixes = [suffix for suffix in file.suffixes if not (packed and suffix in PACKED)]
+    last = suffixes[-1] if suffixes else ""
+    if packed and last in (*WORKBOOK, *PARQUET):
+        raise InputError(f"{file.name} is a compressed {last} file; {_UNPACK}")
+    if last in _ENCRYPTED:
+        raise InputError(
+            f"{file.name} is encrypted; pipe the decrypted text into standard input and give - as the file"
+        )
+    if last and last not in (*TEXT, *WORKBOOK, *PARQUET):
+        raise InputError(
+            f"{file.name}: unknown suffix {last}; expected one of {KNOWN}; if it is CSV, rename it to .csv"
+        )
+
+
+# --- Office files -----------------------------------------------------------------------------------
+
+
+def _of_ole(file: InputFile) -> FileType:
+    """The old container of Microsoft Office, also used for encrypted workbooks of the new kind."""
+    with file.reader() as reader:
+        content = reader.read()
+
+    def has(*streams: str) -> bool:
+        return any(stream.encode("utf-16-le") in content for stream in streams)
+
+    if has("EncryptedPackage"):
+        raise InputError(f"{file.name} is encrypted; save the workbook without a password")
+    if has("Workbook", "Book"):
+        return FileType.WORKBOOK
+    other = next((each for each in _foreign_files() if has(*each.get("stream", ()))), None)
+    if other:
+        raise InputError(f"{file.name} is {_described(other)}. Expected one of {KNOWN}")
+    raise InputError(
+        f"{file.name} is an old Office file without a workbook in it, or cut off; save it as .xlsx"
+    )
+
+
+def _of_zip(file: InputFile) -> FileType:
+    try:
+        with file.reader() as reader, zipfile.ZipFile(reader) as archive:
+            names = set(map(_with_slashes, archive.namelist()))
+            size = sum(info.file_size for info in archive.infolist())
+            mime = archive.read("mimetype")[:80] if "mimetype" in names else b""
+            manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
+    except UNZIP_FAULTS:
+        raise _damaged(file) from None
+    if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * file.size):
+        raise InputError(f"{file.name} would unpack to {size >> 20:,} MiB; save it as CSV")
+    if b"encryption-data" in manifest:
+        raise InputError(f"{file.name} is encrypted; save the workbook without a password")
+    if b"opendocument.spreadsheet" in mime or any(name.startswith("xl/") for name in names):
+        return FileType.WORKBOOK
+    other = next(_members_of_others(names), None)
+    what = (
+        _described(other)
+        if other
+        else ("an Office document without a sheet; open it in a spreadsheet program and save it as .xlsx")
+    )
+    raise InputError(f"{file.name} is {what}. Expected one of {KNOWN}")
+
+
+def _members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
+    return (each for each in _foreign_files() if names.intersection(each.get("member", ())))
+
+
+def _with_slashes(name: str) -> str:
+    """Some programs of Windows write backslashes between the folders."""
+    return name.replace("\\", "/")
+
+
+def _damaged(file: InputFile) -> InputError:
+    return InputError(
+        f"{file.name} is damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
+        " copy it again"
+    )
+
+
+# --- ZIP archives -----------------------------------------------------------------------------------
+
+
+def unpacked(file: InputFile) -> InputFile:
+    """Return the table in a ZIP archive that has exactly one, in memory; any other file as it is.
 
     Raises InputError for an archive with another number of tables, or a password.
     """
-    if not held.head(4).startswith(_ZIP_MAGIC):
-        return held
+    if not file.head(4).startswith(_ZIP_MAGIC):
+        return file
     try:
-        return _unpacked(held)
+        return _unpacked(file)
     except BaseException:
-        held.close()
+        file.close()
         raise
 
 
-def _unpacked(held: Held) -> Held:
+def _unpacked(file: InputFile) -> InputFile:
     try:
-        with held.reader() as reader, zipfile.ZipFile(reader) as archive:
+        with file.reader() as reader, zipfile.ZipFile(reader) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
-            names = {each.filename.replace("\\", "/") for each in members}
-            if _is_office_file(names):
-                return held
-            member = _only_table(held.name, members)
+            if _is_office_file({_with_slashes(each.filename) for each in members}):
+                return file
+            member = _only_table(file.name, members)
             content = archive.read(member)
     except UNZIP_FAULTS:
-        raise _damaged(held) from None
-    name = PurePosixPath(member.filename).name
-    suffixes = tuple(suffix.lower() for suffix in PurePosixPath(name).suffixes)
-    return held.holding(io.BytesIO(content), suffixes, f"ZIP archive with {name}")
+        raise _damaged(file) from None
+    return file.unpacked(content, PurePosixPath(member.filename).name)
 
 
 def _is_office_file(names: set[str]) -> bool:
-    return bool(names & {"[Content_Types].xml", "mimetype", "content.xml", *_ZIP_MEMBERS}) or any(
-        name.startswith("xl/") for name in names
+    known = {"[Content_Types].xml", "mimetype", "content.xml"}
+    return bool(names & known) or any(
+        (*_members_of_others(names), *(name for name in names if name.startswith("xl/")))
     )
 
 
 def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
-    shown = [each for each in members if not _is_hidden_member(each.filename)]
+    shown = [each for each in members if not _is_hidden(each.filename)]
     tables = [each for each in shown if has_known_suffix(each.filename) and not _is_note(each.filename)]
     if any(each.flag_bits & 1 for each in shown):
         raise InputError(f"{name} is a ZIP archive with a password; {_UNPACK} and name the file in it")
@@ -245,122 +281,18 @@ def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInf
             f"{name} is a ZIP archive with {what} ({listed}); {_UNPACK} and name one file, a folder or a"
             " pattern"
         )
-    (found,) = tables
-    if found.file_size > _LARGEST_MEMBER:
-        raise InputError(f"{name} would unpack to {found.file_size >> 20:,} MiB in memory; {_UNPACK}")
-    return found
+    if tables[0].file_size > _LARGEST_MEMBER:
+        raise InputError(f"{name} would unpack to {tables[0].file_size >> 20:,} MiB in memory; {_UNPACK}")
+    return tables[0]
 
 
 def _is_note(path: str) -> bool:
-    """Whether it is a text about the table beside it, not a table."""
-    name = PurePosixPath(path.replace("\\", "/").casefold())
+    """Return whether it is a text about the table beside it, not a table."""
+    name = PurePosixPath(_with_slashes(path).casefold())
     return name.suffix == ".txt" and name.stem.startswith(
         ("readme", "read me", "license", "liesmich", "lisezmoi")
     )
 
 
-def _is_hidden_member(path: str) -> bool:
-    steps = PurePosixPath(path.replace("\\", "/")).parts
-    return any(is_system_file(step) for step in steps)
-
-
-def _require_not_packed_twice(held: Held, head: bytes) -> None:
-    inside = {
-        b"PK": "a compressed workbook or archive",
-        OLE_MAGIC: "a compressed workbook",
-        b"PAR1": "a compressed Parquet file",
-    }
-    what = next((what for magic, what in inside.items() if head.startswith(magic)), "")
-    if what or compression(head):
-        raise InputError(f"{held.name} is {what or 'compressed twice'}; {_UNPACK}")
-
-
-def _require_text(held: Held, head: bytes) -> None:
-    """Raises InputError for content that is not a table of text."""
-    found = next((found for magic, found in _SIGNATURES.items() if head.startswith(magic)), None)
-    if found is None:
-        found = next(((what, how) for pattern, what, how in _PATTERNS if pattern.match(head)), None)
-    if found is None and (text := _as_text(head)).lstrip()[:1] in {"<", "{", "["}:
-        found = next(((what, how) for pattern, what, how in _MARKUP if pattern.search(text)), None)
-    if found is None and not head.strip(b"\0") and len(head) > 3:
-        found = ("nothing but NUL bytes: perhaps it is not downloaded yet (OneDrive, iCloud)", _FETCH)
-    if found is None and _OWNER_FILE.fullmatch(head):
-        found = (
-            "a lock file of Microsoft Office, not the file",
-            "close the file there, and name the file itself",
-        )
-    if found is not None:
-        raise InputError(f"{held.name} is {found[0]}; {found[1]}. Expected one of {KNOWN}")
-
-
-# What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
-_OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
-
-
-def _as_text(head: bytes) -> str:
-    """Good enough to recognise markup, also in UTF-16."""
-    for mark in (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"):
-        head = head.removeprefix(mark)
-    return head.replace(b"\0", b"").decode("latin-1")
-
-
-def _require_known_name(held: Held, *, packed: bool) -> None:
-    """Text of an unknown suffix may be anything; text named as a workbook is an export that lies."""
-    if held.name == STANDARD_INPUT:
-        return
-    suffixes = tuple(s for s in held.suffixes if s not in PACKED) if packed else held.suffixes
-    last = suffixes[-1] if suffixes else ""
-    if packed and last in (*WORKBOOK, *PARQUET):
-        raise InputError(f"{held.name} is a compressed {last} file; {_UNPACK}")
-    if last in _ENCRYPTED:
-        raise InputError(f"{held.name} is encrypted; {_PIPE}")
-    if last and last not in (*TEXT, *WORKBOOK, *PARQUET):
-        raise InputError(
-            f"{held.name}: unknown suffix {last}; expected one of {KNOWN}; if it is CSV, rename it to .csv"
-        )
-
-
-def _of_ole(held: Held) -> FileType:
-    """The old container of Microsoft Office, also used for encrypted workbooks of the new kind."""
-    with held.reader() as reader:
-        content = reader.read()
-    if "EncryptedPackage".encode("utf-16-le") in content:
-        raise InputError(f"{held.name} is encrypted; save the workbook without a password")
-    if any(stream.encode("utf-16-le") in content for stream in ("Workbook", "Book")):
-        return FileType.WORKBOOK
-    for stream, (what, how) in _OLE_STREAMS.items():
-        if stream.encode("utf-16-le") in content:
-            raise InputError(f"{held.name} is {what}; {how}. Expected one of {KNOWN}")
-    raise InputError(
-        f"{held.name} is an old Office file without a workbook in it, or cut off; save it as .xlsx"
-    )
-
-
-def _damaged(held: Held) -> InputError:
-    return InputError(
-        f"{held.name} is damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
-        " copy it again"
-    )
-
-
-def _of_zip(held: Held) -> FileType:
-    try:
-        with held.reader() as reader, zipfile.ZipFile(reader) as archive:
-            # Some programs of Windows write backslashes between the folders.
-            names = {name.replace("\\", "/") for name in archive.namelist()}
-            size = sum(info.file_size for info in archive.infolist())
-            mime = archive.read("mimetype")[:80] if "mimetype" in names else b""
-            manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
-    except UNZIP_FAULTS:
-        raise _damaged(held) from None
-    if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * held.size):
-        raise InputError(f"{held.name} would unpack to {size >> 20:,} MiB; save it as CSV")
-    if b"encryption-data" in manifest:
-        raise InputError(f"{held.name} is encrypted; save the workbook without a password")
-    if b"opendocument.spreadsheet" in mime or any(name.startswith("xl/") for name in names):
-        return FileType.WORKBOOK
-    what, how = next(
-        (found for member, found in _ZIP_MEMBERS.items() if member in names),
-        ("an Office document without a sheet", _AS_XLSX),
-    )
-    raise InputError(f"{held.name} is {what}; {how}. Expected one of {KNOWN}")
+def _is_hidden(path: str) -> bool:
+    return any(map(is_system_file, PurePosixPath(_with_slashes(path)).parts))

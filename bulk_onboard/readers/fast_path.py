@@ -1,8 +1,8 @@
-"""Lines of CSV that are a row each, taken apart by Arrow: three to four times as fast, and the same result.
+"""Lines of CSV that are a row each, read by Arrow: several times as fast as `csv`, and the same result.
 
 Quotes must be tidy: one opens a cell, at its beginning, and the next one closes it, at its end; inside they
-are doubled. Whatever else is not plain, such as a line break within quotes, a row of another length or a
-blank one, is left to the reader that knows all.
+are doubled. Anything else that is not plain, such as a line break within quotes, a row of another length or a
+blank one, is left to `csv`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from bulk_onboard.readers.decode import line_count
-from bulk_onboard.readers.records import neighbours_of, quotes_in_turn
-from bulk_onboard.texts import bytes_of
 
 _LARGEST = 1 << 28
-_ASCII = 127
+_QUOTE = ord('"')
 
 
 def is_tidy(data: bytes, delimiter: str) -> bool:
-    """Whether its quotes are tidy, and the last one closes a cell: then no record goes on in what follows."""
+    """Return whether all quotes of whole lines are tidy, so that no record goes on in what follows."""
     if b'"' not in data:
         return True
     if not delimiter.isascii():
         return False
-    found = quotes_in_turn(np.frombuffer(data, np.uint8), neighbours_of(delimiter), inside=False)
-    return found is not None and len(found) % 2 == 0
+    text = np.frombuffer(data, np.uint8)
+    beside = np.isin(np.arange(256), [*b'\n\r"', ord(delimiter)])
+    quotes = np.flatnonzero(text == _QUOTE)
+    opening, closing = quotes[::2], quotes[1::2]
+    before, after = opening[opening > 0] - 1, closing[closing + 1 < len(text)] + 1
+    return len(quotes) % 2 == 0 and bool(beside[text[before]].all() and beside[text[after]].all())
 
 
 def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) -> list[pa.Array] | None:
-    r"""These columns of tidy UTF-8 lines that end with ``\n``, as text; None if the lines are not plain."""
+    r"""Return these columns of tidy UTF-8 lines that end with ``\n``; None if the lines are not plain."""
     # Arrow would take a byte order mark off the first cell.
-    if data.startswith(BOM_UTF8) or not delimiter.isascii() or not columns:
-        return None
-    if len(data) > _LARGEST:
+    if data.startswith(BOM_UTF8) or not delimiter.isascii() or not columns or len(data) > _LARGEST:
         return None
     names = [str(i) for i in range(width)]
     wanted = [names[i] for i in dict.fromkeys(columns)]
@@ -69,11 +69,6 @@ def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) 
 
 
 def _may_be_blank(key: pa.ChunkedArray) -> bool:
-    """Whether a row may be blank: surely not if all begin with a letter or digit here."""
-    text, starts, lengths = bytes_of(key)
-    if not lengths.all():
-        return True
-    firsts = np.flatnonzero(np.bincount(text[starts], minlength=256))
-    if firsts[-1] > _ASCII:
-        return not all(first.isalnum() for first in pc.unique(pc.utf8_slice_codeunits(key, 0, 1)).to_pylist())
-    return not all(chr(first).isalnum() for first in firsts)
+    """Return whether a row may be blank: surely not if all begin with a letter or digit here."""
+    firsts = pc.unique(pc.utf8_slice_codeunits(key, 0, 1)).to_pylist()
+    return not all(first.isalnum() for first in firsts)

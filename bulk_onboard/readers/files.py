@@ -1,135 +1,120 @@
-"""The files that an input is made of: one, those of a folder, or those that a pattern of names matches.
+"""The files that an input consists of: one, those of a folder, or those that a pattern of names matches.
 
-In name order. What is hidden or begins with ``_`` is left out: that is how programs leave notes of their own.
+In name order. Hidden files, and those that begin with ``_``, are left out: programs write notes like that.
 """
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from os.path import commonprefix
 from pathlib import Path, PurePath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from bulk_onboard.errors import InputError, UsageError
+from bulk_onboard.domain.input_name import is_pattern, pattern_name, scheme, shown, steps
+from bulk_onboard.errors import InputError
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.detect import KNOWN, has_known_suffix, is_system_file
 from bulk_onboard.validation.columns import normal
-from bulk_onboard.where import is_pattern, pattern_name, scheme, shown, steps
 
-_QUERY = re.compile(r"[?&#][\w.~%-]+=")
 _WEB = {"http", "https"}
+# A path, and whether it is a folder.
+_Entries = Sequence[tuple[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """``name``: of all of them, for people; ``paths``: absolute, or addresses."""
+    """``name``: for people; ``paths``: absolute, or addresses; ``is_one``: neither a folder nor a pattern."""
 
     name: str
     paths: tuple[str, ...]
+    is_one: bool = False
 
 
-def is_one_file(where: str) -> bool:
-    """Whether it is neither a folder nor a pattern; of an address, as far as the word itself tells."""
-    if (kind := scheme(where)) is not None:
-        return kind in _WEB or not (is_pattern(where) or where.endswith("/"))
-    with suppress(OSError, ValueError):
+def files_at(where: str) -> Files:
+    """Return the files to be read. Raises InputError if there are none, UsageError."""
+    kind = scheme(where)
+    if kind in _WEB:
+        return Files(shown(where), (where,), is_one=True)
+    if kind is None and _is_one_file(where):
+        require_no_table(where, [])
+        return Files(shown(where), (_absolute(where),), is_one=True)
+    matched = is_pattern(where) and not (kind is None and Path(where).is_dir())
+    entries = [entry for entry in _entries(where, matched=matched) if not _is_note(entry[0], where)]
+    entries.sort(key=lambda entry: steps(entry[0]))
+    paths = [path for path, is_folder in entries if not is_folder]
+    require_no_table(where, paths)
+    if kind is not None and paths == [where]:
+        return Files(shown(where), (where,), is_one=True)
+    return _matched(where, entries) if matched else _in_folder(where, entries)
+
+
+def _is_one_file(where: str) -> bool:
+    """Return whether a path is neither a folder nor a pattern."""
+    with suppress(OSError, ValueError):  # a name that no file can have
         path = Path(where)
         return not path.is_dir() and (path.exists() or not is_pattern(where))
     return True
 
 
-def files_at(where: str) -> Files:
-    """The files to be read. Raises InputError if there are none, UsageError for an address of no use."""
-    kind = scheme(where)
-    if kind in _WEB:
-        return Files(shown(where), (where,))
-    if kind is None and is_one_file(where):
-        require_no_table(where, [])
-        return Files(shown(where), (_absolute(where),))
-    matched = is_pattern(where) and not (kind is None and Path(where).is_dir())
-    if kind is None:
-        found = _matching(where) if matched else _inside(Path(where))
-    else:
-        from bulk_onboard.readers.ranged import listed  # noqa: PLC0415  (loaded when used)
+def _entries(where: str, *, matched: bool) -> _Entries:
+    if scheme(where) is not None:
+        from bulk_onboard.readers.remote import listed  # noqa: PLC0415  (loaded when used)
 
-        found = listed(where, is_pattern=matched)
-    rest = sorted((each for each in found if not _is_note(each[0], where)), key=lambda each: steps(each[0]))
-    paths = [path for path, is_folder in rest if not is_folder]
-    require_no_table(where, paths)
-    if kind is not None and paths == [where]:
-        return Files(shown(where), (where,))
-    return _matched(where, rest) if matched else _in_folder(where, rest)
-
-
-def require_no_secret(where: str) -> None:
-    """Who sees the pages of a cluster sees addresses. Raises UsageError."""
+        return listed(where, is_pattern=matched)
     try:
-        told, is_web = urlsplit(where), scheme(where) in _WEB
-        secret = told.password is not None or (is_web and bool(told.query or told.fragment or told.username))
-    except ValueError:
-        secret = True
-    if scheme(where) is not None and (secret or _QUERY.search(where)):
-        raise UsageError(
-            f"{shown(where)}: its address may contain a secret, which the cluster's pages would show;"
-            " use s3://, gs:// or az://, which use the store's own credentials"
-        )
-
-
-Found = Iterable[tuple[str, bool]]
-
-
-def _inside(folder: Path) -> Found:
-    try:
-        return [(str(each), each.is_dir()) for each in folder.iterdir()]
+        paths = map(Path, glob.glob(where, recursive=True)) if matched else Path(where).iterdir()  # noqa: PTH207
+        return [(str(path), path.is_dir()) for path in paths]
     except OSError as error:
-        raise InputError(f"{folder.name} cannot be read: {error.strerror}") from None
+        raise InputError(f"{Path(where).name} cannot be read: {error.strerror}") from None
 
 
-def _matching(pattern: str) -> Found:
-    matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  (it may begin anywhere)
-    return [(str(each), each.is_dir()) for each in matches]
+def _is_note(path: str, where: str) -> bool:
+    """Return whether a step of it is a file of the system or of a program, which the user has not named."""
+    named, asked = steps(where), where.rpartition("/")[2][:1]
+    own = [step for step in steps(path) if step not in named]
+    return any(is_system_file(step) and not (is_pattern(where) and step[0] == asked) for step in own)
 
 
-def _matched(where: str, found: Sequence[tuple[str, bool]]) -> Files:
-    """The files of a pattern. A folder among them is refused, unless the pattern reaches into folders."""
+def _matched(where: str, entries: _Entries) -> Files:
+    """Return the files of a pattern. Folders are refused, unless the pattern reaches into folders."""
     name = pattern_name(where)
-    folders = [steps(path)[-1] for path, is_folder in found if is_folder]
+    folders = [steps(path)[-1] for path, is_folder in entries if is_folder]
     if folders and "**" not in where:
         raise InputError(f"{name} matches the folder {folders[0]}; for the files in such folders, add /*")
-    files = tuple(path for path, is_folder in found if not is_folder)
+    files = tuple(path for path, is_folder in entries if not is_folder)
     if not files:
         raise InputError(f"{name}: no file matches this pattern")
     return Files(name, tuple(map(_absolute, files)))
 
 
-def _in_folder(where: str, found: Sequence[tuple[str, bool]]) -> Files:
-    """The files in a folder. What cannot be read is refused: growers may be in it."""
+def _in_folder(where: str, entries: _Entries) -> Files:
+    """Return the files in a folder. What cannot be read is refused: growers may be in it."""
     name = shown(where)
-    strange = [steps(path)[-1] for path, is_folder in found if is_folder or not has_known_suffix(path)]
-    if strange:
-        suggested = _suggestion(where, found)
+    unknown = [steps(path)[-1] for path, is_folder in entries if is_folder or not has_known_suffix(path)]
+    if unknown:
+        suggested = _suggestion(where, entries)
         what = f"give a pattern, such as '{suggested}'" if suggested else f"expected {KNOWN}"
-        listed = f"{', '.join(strange[:3])}{', …' if strange[3:] else ''}"
+        listed = f"{', '.join(unknown[:3])}{', …' if unknown[3:] else ''}"
         raise InputError(f"{name} contains {listed}, which cannot be read; {what}")
-    if not found:
+    if not entries:
         raise InputError(f"{name} is an empty folder; expected files in it")
-    return Files(name, tuple(_absolute(path) for path, _ in found))
+    return Files(name, tuple(_absolute(path) for path, _ in entries))
 
 
 # A folder is searched for the files to suggest no further than this.
-_MOST_LOOKED_AT = 10_000
+_MOST_SEARCHED = 10_000
 
 
-def _suggestion(where: str, found: Sequence[tuple[str, bool]]) -> str:
-    """A pattern that matches the most files in a folder that could be read, "" if there are none."""
-    files = (path for path, is_folder in found if not is_folder)
+def _suggestion(where: str, entries: _Entries) -> str:
+    """Return a pattern that matches the most files in a folder that could be read, "" if there are none."""
+    files = (path for path, is_folder in entries if not is_folder)
     if scheme(where) is None:
-        files = (str(path) for path in islice(Path(where).rglob("*"), _MOST_LOOKED_AT) if path.is_file())
+        files = (str(path) for path in islice(Path(where).rglob("*"), _MOST_SEARCHED) if path.is_file())
     base = steps(where)
     by_suffix: dict[str, list[tuple[str, ...]]] = {}
     for path in files:
@@ -146,13 +131,6 @@ def _suggestion(where: str, found: Sequence[tuple[str, bool]]) -> str:
     return "/".join([where.rstrip("/"), *between, f"*{suffixes}" if suffixes else f"{begin}*"])
 
 
-def _is_note(path: str, where: str) -> bool:
-    """Whether a step of it is a file of the system or of a program, and the user has not named it."""
-    named, asked = steps(where), where.rpartition("/")[2][:1]
-    own = [step for step in steps(path) if step not in named]
-    return any(is_system_file(step) and not (is_pattern(where) and step[0] == asked) for step in own)
-
-
 # --- tables of several files --------------------------------------------------------------------------
 
 
@@ -166,7 +144,7 @@ _TABLES = {
 
 
 def require_no_table(where: str, paths: Sequence[str]) -> None:
-    """Raises InputError if ``where``, or a file found there, belongs to a Delta, Iceberg or Hudi table."""
+    """Raise InputError if ``where`` or one of its files belongs to a Delta, Iceberg or Hudi table."""
     starts = dict.fromkeys([*([] if is_pattern(where) else [where, _above(where)]), *map(_above, paths)])
     for folder in dict.fromkeys(root for start in starts for root in _possible_roots(start)):
         for sign, what in _TABLES.items():
@@ -178,31 +156,28 @@ def require_no_table(where: str, paths: Sequence[str]) -> None:
 
 
 def _possible_roots(folder: str) -> Iterator[str]:
-    """The folder and those above it, up to one that is neither ``data`` nor a partition of a table."""
+    """Yield the folder and those above it, up to one that is neither ``data`` nor a partition of a table."""
     while True:
         yield folder
-        above = _above(folder)
-        name = shown(folder)
+        above, name = _above(folder), shown(folder)
         if above == folder or not (name == "data" or _PARTITION.fullmatch(name)):
             return
         folder = above
 
 
 def _above(path: str) -> str:
-    """The folder that a file or folder is in."""
+    """Return the folder that a file or folder is in."""
     if scheme(path) is None:
         return str(Path(path).absolute().parent)
     return path.rstrip("/").rpartition("/")[0] if len(steps(path)) > 3 else path
 
 
 def _exists(folder: str, sign: str) -> bool:
-    if (kind := scheme(folder)) is None:
+    if scheme(folder) is None:
         with suppress(OSError, ValueError):  # a name that no file can have
             return next(Path(folder).glob(sign), None) is not None
         return False
-    if kind in _WEB:
-        return False
-    from bulk_onboard.readers.ranged import exists  # noqa: PLC0415  (loaded when used)
+    from bulk_onboard.readers.remote import exists  # noqa: PLC0415  (loaded when used)
 
     return exists(f"{folder.rstrip('/')}/{sign}")
 
@@ -216,13 +191,13 @@ _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
 def path_columns(path: str) -> dict[str, str]:
-    """The columns that folders named ``name=value`` stand for. Raises InputError if two contradict."""
+    """Return the columns that folders named ``name=value`` stand for. Raises InputError if two contradict."""
     columns: dict[str, str] = {}
     if scheme(path) in _WEB:
         return columns
     for step in steps(path)[:-1]:
-        if found := _PARTITION.fullmatch(step):
-            name, value = unquote(found[1]), "" if found[2] == _MISSING else unquote(found[2])
+        if partition := _PARTITION.fullmatch(step):
+            name, value = unquote(partition[1]), "" if partition[2] == _MISSING else unquote(partition[2])
             same = next((known for known in columns if normal(known) == normal(name)), name)
             if columns.setdefault(same, value) != value:
                 raise InputError(f"{shown(path)}: two folders of its path give different values for {name}")
@@ -230,5 +205,5 @@ def path_columns(path: str) -> dict[str, str]:
 
 
 def _absolute(path: str) -> str:
-    """The same from any folder, for it may be read by a process in another."""
+    """Return the same path from any folder: it may be read after a change of the working folder."""
     return path if scheme(path) is not None else str(Path(path).absolute())

@@ -14,18 +14,15 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from bulk_onboard.domain.chunk import Chunk, Source
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import UsageError
 from bulk_onboard.readers.dataframe import Frame
 from bulk_onboard.readers.detect import unpacked
-from bulk_onboard.readers.files import is_one_file, path_columns, require_no_table
-from bulk_onboard.readers.input_file import Held, hold_file, hold_standard_input
-from bulk_onboard.readers.path_columns import with_path_columns
-from bulk_onboard.readers.whole import open_whole, with_rows
-from bulk_onboard.where import scheme
-
-__all__ = ["Chunk", "Source", "open_source"]
+from bulk_onboard.readers.files import files_at, path_columns
+from bulk_onboard.readers.input_file import open_standard_input
+from bulk_onboard.readers.multi_file import MultiFile
+from bulk_onboard.readers.one_file import open_bytes, source_of, with_rows
 
 _DEFAULT = ReadOptions()
 
@@ -37,20 +34,17 @@ def open_source(
 
     The files of a folder, or those that a pattern such as ``exports/*.csv`` matches, are read as one.
     Raises InputError, one line, if it cannot be used: what was found and what was expected; UsageError if
-    an address is of no use, or needs an extra.
+    an address is not supported, or needs an extra.
     """
     if isinstance(where, pd.DataFrame):
         return with_rows(Frame(where), options)
     _require_path(where)
-    if str(where) != "-" and not is_one_file(str(where)):
-        from bulk_onboard.readers.multi_file import join  # noqa: PLC0415  (loaded when used)
-
-        return join(str(where), options)
-    path = str(where) if scheme(str(where)) else str(Path(where).absolute())
-    columns = {} if str(where) == "-" else path_columns(path)
-    if str(where) != "-":
-        require_no_table(path, [])
-    return with_path_columns(open_whole(unpacked(_held(where, stdin)), options), columns)
+    if str(where) == "-":
+        return source_of(unpacked(open_standard_input(stdin)), options)
+    files = files_at(str(where))
+    if files.is_one and not path_columns(files.paths[0]):
+        return source_of(open_bytes(files.paths[0]), options)
+    return MultiFile(files, options)
 
 
 def _require_path(where: object) -> None:
@@ -61,13 +55,3 @@ def _require_path(where: object) -> None:
         os.fsencode(where)
     except UnicodeEncodeError:
         raise UsageError(f"{str(where)!a} cannot be the name of a file") from None
-
-
-def _held(where: str | Path, stdin: BinaryIO | None) -> Held:
-    if str(where) == "-":
-        return hold_standard_input(stdin)
-    if isinstance(where, str) and scheme(where) is not None:
-        from bulk_onboard.readers.remote import hold_remote  # noqa: PLC0415  (loaded when used)
-
-        return hold_remote(where)
-    return hold_file(where)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,95 +14,56 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.cell_text import cell_text
-from bulk_onboard.readers.input_file import Held
-from bulk_onboard.readers.part import RowGroups
+from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 
 FIRST_ROW = 2
 
 
-class Parquet:
+class Parquet(FileSource):
     """A source of Parquet. Text columns are read as they are; others can only be kept."""
 
-    def __init__(
-        self, held: Held, options: ReadOptions, groups: RowGroups | None = None, before: int = FIRST_ROW - 1
-    ) -> None:
-        """Raises InputError if the file is damaged, encrypted or without columns.
-
-        ``groups``: the row groups to be read; the row before them has the number ``before``.
-        """
-        self._held, self._first = held, before + 1
+    def __init__(self, file: InputFile, options: ReadOptions) -> None:
+        """Raises InputError if the file is damaged, encrypted or without columns."""
+        self._file = file
         self._id_columns = {normal(LEAF_USER_ID), normal(options.id_column)}
         try:
-            # Not the path: the file that was opened is read, whatever happens to its name.
-            self._file = pq.ParquetFile(held.reader(), buffer_size=1 << 20, pre_buffer=False)
-            self._schema: pa.Schema = self._file.schema_arrow
-            _require_counts(self._file.metadata)
+            # Not the path: the file that was opened is read, even if another one has its name now.
+            self._parquet = pq.ParquetFile(file.reader(), buffer_size=1 << 20, pre_buffer=False)
+            self._schema: pa.Schema = self._parquet.schema_arrow
+            _require_counts(self._parquet.metadata)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(_damaged(held.name, error)) from None
-        self._names = tuple(self._schema.names)
-        if not self._names:
-            raise InputError(f"{held.name} has no columns")
-        self._groups = range(groups.first, groups.end) if groups else range(self._file.num_row_groups)
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self._held.name
-
-    @property
-    def description(self) -> InputDescription:
-        """A Parquet file."""
-        return InputDescription(self.name, "Parquet", compression=self._held.packing)
-
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return self._names
-
-    @property
-    def row_groups(self) -> list[tuple[int, int]]:
-        """How many rows and bytes each row group has."""
-        told = [self._file.metadata.row_group(i) for i in self._groups]
-        return [(group.num_rows, group.total_byte_size) for group in told]
+            raise InputError(_damaged(file.name, error)) from None
+        self.name, self.header = file.name, tuple(self._schema.names)
+        self.description = InputDescription(file.name, "Parquet", compression=file.packing)
+        if not self.header:
+            raise InputError(f"{file.name} has no columns")
 
     def require_text(self, columns: Sequence[int]) -> None:
         """Raises InputError if one of these columns holds something other than text."""
-        wrong = [f"{self._names[i]} is {self._type(i)}" for i in columns if not _is_text(self._type(i))]
+        wrong = [f"{self.header[i]} is {self._type(i)}" for i in columns if not _is_text(self._type(i))]
         if wrong:
             nested = any(pa.types.is_nested(self._type(i)) for i in columns)
             why = "; export one text per row" if nested else ": numbers lose zeros and digits; export as text"
             raise InputError(f"{self.name}: {', '.join(wrong)}, but text is expected{why}")
 
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
-        """The rows from the start. Raises InputError if the file is damaged further on."""
-        names = [self._names[i] for i in columns]
-        if doubled := sorted({name for name in names if self._names.count(name) > 1}):
+        """Yield the rows from the start. Raises InputError if the file is damaged further on."""
+        names = [self.header[i] for i in columns]
+        if doubled := sorted({name for name in names if self.header.count(name) > 1}):
             raise InputError(f"{self.name} has several columns named {', '.join(doubled)}")
-        first, groups = self._first, list(self._groups)
+        first = FIRST_ROW
         try:
-            for batch in self._file.iter_batches(
-                batch_size=size, row_groups=groups, columns=names, use_threads=False
-            ):
+            for batch in self._parquet.iter_batches(batch_size=size, columns=names, use_threads=False):
                 yield self._chunk(batch, names, first)
                 first += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise InputError(_damaged(f"{self.name}, after row {first - 1}", error)) from None
 
-    def changed(self) -> bool:
-        """Whether the file has been written to."""
-        return self._held.changed()
-
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-        self._held.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+        """Release the file."""
+        self._parquet.close()
+        super().close()
 
     def _type(self, at: int) -> pa.DataType:
         return self._schema.field(at).type
@@ -121,17 +81,17 @@ class Parquet:
     def _as_text(self, column: pa.Array, name: str) -> pa.Array:
         kind = column.type
         try:
-            found = _as_text(column, may_be_uuids=normal(name) in self._id_columns)
+            texts = _as_text(column, may_be_uuids=normal(name) in self._id_columns)
         except (pa.ArrowException, UnicodeDecodeError):
             what = "holds bytes that are not text" if _is_binary(_storage(kind)) else "cannot be read as text"
             raise InputError(f"{self.name}: column {name} ({kind}) {what}; export it as text") from None
-        return pc.fill_null(found, "")
+        return pc.fill_null(texts, "")
 
 
-def _require_counts(told: pq.FileMetaData) -> None:
+def _require_counts(metadata: pq.FileMetaData) -> None:
     """Arrow ends the process over a row group of less than no rows. Raises ValueError."""
-    counts = [told.row_group(i).num_rows for i in range(told.num_row_groups)]
-    if min(counts, default=0) < 0 or sum(counts) != told.num_rows:
+    counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
         raise ValueError("the row counts do not add up")
 
 

@@ -1,7 +1,8 @@
-"""Files from where they live: object stores and the web, through fsspec.
+"""Files of object stores and the web, through fsspec.
 
 The whole content is held in memory, like standard input: it is fetched once, so it cannot change between the
-two times that it is read, and secrets do not touch the disk. Who has no room for that copies the file here.
+two times that it is read, and secrets do not touch the disk. If there is not enough memory, copy the file to
+this machine first.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from bulk_onboard import where as words
+from bulk_onboard.domain import input_name
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows, UsageError
-from bulk_onboard.readers.input_file import Held, was_changed
+from bulk_onboard.readers.input_file import InputFile
 
 LARGEST = 2 << 30
 _BLOCK = 1 << 20
-# Scheme -> the extra that brings what opens it; "" for what fsspec can do alone.
+# Scheme -> the extra that installs what opens it.
 EXTRAS: Mapping[str, str] = {
     "s3": "s3",
     "s3a": "s3",
@@ -33,68 +33,83 @@ EXTRAS: Mapping[str, str] = {
     "memory": "https",
 }
 WEB = {"http", "https"}
-_HERE = {"localhost", "127.0.0.1", "::1"}
+_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
-def hold_remote(where: str, most: int = LARGEST) -> Held:
-    """Fetch what an address leads to. Raises UsageError, or InputError if it cannot be had.
+def open_address(where: str, most: int = LARGEST) -> InputFile:
+    """Fetch what an address leads to. Raises UsageError, or InputError if that is not possible.
 
-    No message repeats the address: it may be signed.
+    No message repeats the address: it may be signed. ``most``: bytes.
     """
-    scheme, name = known(where)
-    with translated(name, scheme):
-        data = _fetched(where, scheme, name, most)
-    if not data:
+    scheme, name = _known(where)
+    content = BytesIO()
+    with _translated(name, scheme):
+        store = _store(scheme)
+        store.invalidate_cache()
+        with store.open(where, "rb") as file:
+            while block := file.read(_BLOCK):
+                content.write(block)
+                if content.tell() > most:
+                    raise InputError(
+                        f"{name} is larger than {most >> 20:,} MiB; copy it here and use the copy"
+                    )
+    if not content.tell():
         raise NoRows(f"{name} is empty; expected a header and rows")
-    return Held(name, BytesIO(data), suffixes(name))
+    return InputFile(name, content.getvalue())
 
 
-def known(where: str) -> tuple[str, str]:
-    """The scheme of an address, and its name for people. Raises UsageError if nothing here can open it."""
-    scheme, name = words.scheme(where) or "", words.shown(where)
+def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
+    """Return the addresses that a pattern matches or a folder contains, or that of the one file; and which
+    of them are folders. Raises UsageError, or InputError if there is nothing.
+    """
+    scheme, name = _known(where)
+    with _translated(name, scheme):
+        store = _store(scheme)
+        store.invalidate_cache()
+        if not is_pattern and store.info(where)["type"] != "directory":
+            return [(where, False)]
+        entries = store.glob(where, detail=True).values() if is_pattern else store.ls(where, detail=True)
+    found = {f"{scheme}://{each['name'].strip('/')}": each["type"] == "directory" for each in entries}
+    # Some programs create an object of no bytes for the folder itself.
+    found.pop(where.rstrip("/"), None)
+    return list(found.items())
+
+
+def exists(where: str) -> bool:
+    """Return whether a pattern of addresses matches anything; a folder counts."""
+    scheme, name = _known(where)
+    with _translated(name, scheme):
+        store = _store(scheme)
+        return bool(store.glob(where) if "*" in where else store.exists(where))
+
+
+def _known(where: str) -> tuple[str, str]:
+    """Return the scheme of an address, and its name for people. Raises UsageError if it is not supported."""
+    scheme, name = input_name.scheme(where) or "", input_name.shown(where)
     if scheme not in EXTRAS:
         raise UsageError(
             f"{name}: {scheme}:// is not supported; choose from {', '.join(f'{each}://' for each in EXTRAS)}"
         )
-    if scheme == "http" and urlsplit(where).hostname not in _HERE:
+    if scheme == "http" and urlsplit(where).hostname not in _LOCAL_HOSTS:
         raise UsageError(f"{name}: plain http would expose every secret; use https")
     return scheme, name
 
 
-def suffixes(name: str) -> tuple[str, ...]:
-    """``.csv``, ``.gz`` of growers.csv.gz."""
-    return tuple(suffix.lower() for suffix in PurePosixPath(name).suffixes)
-
-
-def files_of(scheme: str, **options: Any) -> Any:
-    """What fsspec has for a scheme. Raises ImportError without the extra."""
+def _store(scheme: str) -> Any:
+    """Return what fsspec has for a scheme. Raises ImportError without the extra."""
     import fsspec  # noqa: PLC0415  (an extra, loaded when used)
 
-    return fsspec.filesystem(scheme, **_of_the_web(scheme), **options)
-
-
-def _fetched(where: str, scheme: str, name: str, most: int) -> bytes:
-    # From the web in one piece, whether or not the server gives pieces.
-    files = files_of(scheme, **({"block_size": 0} if scheme in WEB else {}))
-    found = BytesIO()
-    with files.open(where, "rb") as file:
-        while block := file.read(_BLOCK):
-            found.write(block)
-            if found.tell() > most:
-                raise InputError(f"{name} is larger than {most >> 20:,} MiB; copy it here and use the copy")
-    return found.getvalue()
-
-
-def _of_the_web(scheme: str) -> dict[str, Any]:
-    """No redirect is followed, for it may lead to where nobody meant to send or fetch secrets."""
     if scheme not in WEB:
-        return {}
+        return fsspec.filesystem(scheme)
     import aiohttp  # noqa: PLC0415
 
+    # No redirect is followed: it may lead to where the user did not mean to fetch secrets from.
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
-    # An instance of its own, for fsspec would keep this one and its connections for ever.
-    return {"client_kwargs": {"trace_configs": [trace]}, "skip_instance_cache": True}
+    # In one piece, for not every server gives pieces; and not cached, which would keep the connections.
+    return fsspec.filesystem(
+        scheme, block_size=0, client_kwargs={"trace_configs": [trace]}, skip_instance_cache=True
+    )
 
 
 async def _refuse_redirect(*_: object) -> None:
@@ -102,13 +117,13 @@ async def _refuse_redirect(*_: object) -> None:
 
 
 @contextmanager
-def translated(name: str, scheme: str) -> Iterator[None]:
-    """Foreign exceptions in words for people. Their own words may repeat the address."""
+def _translated(name: str, scheme: str) -> Iterator[None]:
+    """Turn exceptions of a store into an InputError or UsageError. Their own texts may repeat the address."""
     try:
         yield
     except InputError as error:
-        told = str(error)
-        raise type(error)(told if told.startswith(name) else f"{name}: {told}") from None
+        text = str(error)
+        raise type(error)(text if text.startswith(name) else f"{name}: {text}") from None
     except BulkOnboardError:
         raise
     except ImportError:
@@ -120,13 +135,11 @@ def translated(name: str, scheme: str) -> Iterator[None]:
     except PermissionError:
         raise InputError(f"{name} cannot be read: permission denied at that {scheme}:// address") from None
     except Exception as error:  # each store has errors of its own
-        if type(error).__name__ == "FileExpired":
-            raise InputError(was_changed(name)) from None
         raise InputError(f"{name} cannot be fetched from that {scheme}:// address: {_kind(error)}") from None
 
 
 def _not_found(error: FileNotFoundError, name: str, scheme: str) -> str:
-    """Of the web, fsspec says "not found" of whatever went wrong, and keeps that as the cause."""
+    """Of the web, fsspec says "not found" whatever went wrong, and keeps that as the cause."""
     cause = error.__cause__
     if isinstance(cause, InputError):
         return f"{name}: {cause}"

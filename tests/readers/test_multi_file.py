@@ -1,9 +1,8 @@
-"""Several files are read as if they stood below each other: the same whether in one go or in parts."""
+"""Several files are read as if they stood below each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.readers.parts import Part, Size, open_part, parts_of
+from bulk_onboard.readers.multi_file import row_ranges
 from tests.readers.tables import as_csv, as_rows, as_xlsx
 
 HEADER = ("leafUserId", "refreshToken")
@@ -29,23 +28,15 @@ def put(folder: Path, **files: bytes) -> str:
 
 
 def rows(where: str, columns: Sequence[int] = (0, 1)) -> list[tuple[int, tuple[str, ...]]]:
-    """All rows, read in one go; and they have to be the same in parts."""
+    """All rows."""
     with open_source(where) as source:
-        found = as_rows(list(source.chunks(columns, 2)))
-    numbers = chain.from_iterable(map(numbers_of, parts_of(where, size=Size(rows=2)).parts))
-    assert list(numbers) == [number for number, _ in found]
-    return found
-
-
-def numbers_of(part: Part) -> list[int]:
-    with open_part(part) as source:
-        return [number for chunk in source.chunks([0]) for number in chunk.numbers.tolist()]
+        return as_rows(list(source.chunks(columns, 2)))
 
 
 def test_the_numbers_go_on_from_file_to_file(tmp_path: Path) -> None:
     where = put(
         tmp_path,
-        # A title, a blank line among the rows and one below them: they count.
+        # A title and a blank line among the rows count, a blank line below them does not.
         a_csv=b"Growers\n\nleafUserId,refreshToken\n1,a\n\n2,b\n\n",
         b_csv=as_csv([HEADER, ("3", "c")], encoding="utf-16"),
         c_xlsx=as_xlsx([("Growers",), HEADER, ("4", "d"), ("", ""), ("5", "e")]),
@@ -55,22 +46,22 @@ def test_the_numbers_go_on_from_file_to_file(tmp_path: Path) -> None:
     with (tmp_path / "f.parquet").open("wb") as file:
         pq.write_table(pa.table({"leafUserId": ["10", "11"], "refreshToken": ["j", "k"]}), file)
     assert [(number, row[0]) for number, row in rows(where)] == [
-        (4, "1"), (6, "2"), (8, "3"), (9, "4"), (11, "5"), (12, "6"), (13, "7"), (14, "8"), (15, "9"),
-        (16, "10"), (17, "11"),
+        (4, "1"), (6, "2"), (7, "3"), (8, "4"), (10, "5"), (11, "6"), (12, "7"), (13, "8"), (14, "9"),
+        (15, "10"), (16, "11"),
     ]  # fmt: skip
 
 
-def test_a_number_leads_to_its_file_and_its_row_there(tmp_path: Path) -> None:
+def test_it_is_stated_which_rows_are_of_which_file(tmp_path: Path) -> None:
     where = put(
         tmp_path,
         a_csv=as_csv([("Growers",), HEADER, ("1", "a"), ("2", "b")]),
         b_csv=as_csv([("Growers",), (), HEADER, ("3", "c"), ("4", "d")]),
         c_csv=as_csv([HEADER, ("5", "e")]),
     )
-    found = parts_of(where)
-    told = {number: (head.name, row) for number in range(3, 8) for head, row in [found.place(number)]}
-    assert told == {3: ("a.csv", 3), 4: ("a.csv", 4), 5: ("b.csv", 4), 6: ("b.csv", 5), 7: ("c.csv", 2)}
-    assert [number for number, _ in rows(where)] == list(told)
+    with open_source(where) as source:
+        ranges = "a.csv from row 3, b.csv from row 5, c.csv from row 7"
+        assert row_ranges(source) == f"Rows are numbered across 3 files: {ranges}"
+    assert [number for number, _ in rows(where)] == [3, 4, 5, 6, 7]
 
 
 def test_each_cell_comes_from_the_column_of_its_name(tmp_path: Path) -> None:
@@ -100,15 +91,14 @@ def test_a_column_that_is_needed_has_to_be_in_every_file(tmp_path: Path) -> None
         a_csv=as_csv([HEADER, ("1", "a")]),
         b_csv=as_csv([("leafUserId", "token"), ("2", "b")]),
     )
-    for read in (open_source, parts_of):
-        with pytest.raises(InputError, match=r"^b\.csv has no column refreshToken, but a\.csv has"):
-            read(where)
+    with pytest.raises(InputError, match=r"^b\.csv has no column refreshToken, but a\.csv has"):
+        open_source(where)
     put(tmp_path, b_csv=as_csv([HEADER, ("2", "b")]), a_csv=as_csv([("leafUserId", "token"), ("1", "a")]))
     with pytest.raises(InputError, match=r"^a\.csv has no column refreshToken, but b\.csv has"):
-        parts_of(where)
+        open_source(where)
     put(tmp_path, a_csv=as_csv([(IDS[0], "planted-1"), (IDS[1], "planted-2")]))
     with pytest.raises(InputError, match=r"^a\.csv has no header"):
-        parts_of(where)
+        open_source(where)
 
 
 def test_a_column_that_holds_no_text_is_told_with_its_file(tmp_path: Path) -> None:
@@ -124,7 +114,7 @@ def test_files_without_rows_are_passed_over_but_not_if_all_are(tmp_path: Path) -
     assert rows(where) == [(2, ("1", "a"))]
     put(tmp_path, c_csv=as_csv([HEADER]))
     with pytest.raises(NoRows, match="none of its files has rows"):
-        parts_of(where)
+        open_source(where)
 
 
 def test_a_fault_is_told_with_its_file_and_the_row_there(tmp_path: Path) -> None:

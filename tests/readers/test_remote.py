@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import http.server
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ import pytest
 
 from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.readers.remote import hold_remote
+from bulk_onboard.readers.remote import open_address
+from tests.readers import s3
+from tests.readers.tables import HEADER, as_csv, as_rows
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -65,6 +68,63 @@ def memory() -> Iterator[Any]:
     files.store.clear()
 
 
+@pytest.fixture(scope="module")
+def s3_store() -> Iterator[Any]:
+    """A bucket on this machine, and the settings by which s3:// leads there."""
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    with s3.served() as address, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        patch.setenv("AWS_ACCESS_KEY_ID", "planted-key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        files = fsspec.filesystem("s3", skip_instance_cache=True)
+        files.mkdir("exports")
+        yield files
+    # It would be used again, and wait for an answer.
+    type(files).clear_instance_cache()
+
+
+@pytest.mark.parametrize("name", ["growers.csv", "growers.parquet", "growers.xlsx"])
+def test_a_file_in_s3_is_read_like_the_same_file_on_disk(s3_store: Any, name: str) -> None:
+    s3_store.pipe(f"exports/2026-11-01/{name}", (SAMPLES / name).read_bytes())
+    assert cells(f"s3://exports/2026-11-01/{name}") == cells(str(SAMPLES / name))
+    with pytest.raises(InputError, match=r"absent\.csv: there is no such file"):
+        open_source("s3://exports/absent.csv")
+
+
+def test_folders_and_patterns_of_s3_are_read_in_name_order(s3_store: Any) -> None:
+    for day, first in (("02", "c"), ("01", "a"), ("03", "e")):
+        s3_store.pipe(f"exports/days/day=2026-11-{day}/part-1.csv", as_csv([HEADER, (first, "x", "")]))
+    s3_store.pipe("exports/days/day=2026-11-01/_SUCCESS", b"")
+    with open_source("s3://exports/days/day=2026-11-*/*.csv") as source:
+        rows = as_rows(list(source.chunks([0, source.header.index("day")])))
+        assert rows == [(2, ("a", "2026-11-01")), (3, ("c", "2026-11-02")), (4, ("e", "2026-11-03"))]
+        s3_store.pipe("exports/days/day=2026-11-03/part-1.csv", as_csv([HEADER, ("f", "x", "")]))
+        assert source.changed()
+    assert cells("s3://exports/days/day=2026-11-01/") == [["a", "x"]]
+    with pytest.raises(InputError, match="no file matches this pattern"):
+        open_source("s3://exports/none/*.csv")
+
+
+def test_a_table_in_s3_is_refused(s3_store: Any) -> None:
+    s3_store.pipe("exports/lake/_delta_log/0.json", b"{}")
+    s3_store.pipe("exports/lake/part-1.csv", as_csv([HEADER, ("a", "x", "")]))
+    for where in ("s3://exports/lake/", "s3://exports/lake/*.csv", "s3://exports/lake/part-1.csv"):
+        with pytest.raises(InputError, match="lake is a Delta table"):
+            open_source(where)
+
+
+def test_a_folder_of_a_store_with_another_file_is_refused(memory: Any) -> None:
+    memory.pipe("/cohorts/growers.csv", (SAMPLES / "growers.csv").read_bytes())
+    assert cells("memory://cohorts") == cells(str(SAMPLES / "growers.csv"))
+    memory.pipe("/cohorts/notes.pdf", b"%PDF")
+    with pytest.raises(InputError, match=r"contains notes\.pdf, which cannot be read"):
+        open_source("memory://cohorts")
+
+
 @pytest.mark.parametrize("name", ["growers.csv", "growers.parquet", "growers.xlsx"])
 def test_a_file_in_a_store_is_read_like_the_same_file_on_disk(memory: Any, name: str) -> None:
     memory.pipe(f"/cohorts/{name}", (SAMPLES / name).read_bytes())
@@ -92,32 +152,32 @@ def test_a_file_that_is_replaced_after_it_was_opened_is_still_the_one_that_was_o
 
 def test_what_is_not_there_is_said_without_the_address(memory: Any) -> None:
     with pytest.raises(InputError, match="no such file") as error:
-        hold_remote("memory://nowhere/growers.csv")
+        open_address("memory://nowhere/growers.csv")
     assert "nowhere" not in str(error.value)
     with (
         served(SAMPLES) as address,
         pytest.raises(InputError, match=r"absent\.csv: there is no such") as error,
     ):
-        hold_remote(f"{address}/absent.csv?signature=planted-1")
+        open_address(f"{address}/absent.csv?signature=planted-1")
     assert "planted" not in str(error.value)
 
 
 def test_where_nobody_listens_the_kind_of_trouble_is_said_and_not_the_address() -> None:
     with pytest.raises(InputError, match=r"growers\.csv cannot be fetched") as error:
-        hold_remote("http://127.0.0.1:9/growers.csv?signature=planted-1")
+        open_address("http://127.0.0.1:9/growers.csv?signature=planted-1")
     assert "127" not in str(error.value)
 
 
 def test_an_empty_file_holds_no_rows(memory: Any) -> None:
     memory.pipe("/cohorts/growers.csv", b"")
     with pytest.raises(NoRows):
-        hold_remote("memory://cohorts/growers.csv")
+        open_address("memory://cohorts/growers.csv")
 
 
 def test_what_is_larger_than_memory_should_hold_is_refused(memory: Any) -> None:
     memory.pipe("/cohorts/growers.csv", b"x" * 3_000_000)
     with pytest.raises(InputError, match="larger than 1 MiB"):
-        hold_remote("memory://cohorts/growers.csv", most=1 << 20)
+        open_address("memory://cohorts/growers.csv", most=1 << 20)
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -126,18 +186,18 @@ def test_a_redirect_is_not_followed() -> None:
         served(SAMPLES, redirect=f"{there}/growers.csv") as here,
         pytest.raises(InputError, match="redirect"),
     ):
-        hold_remote(f"{here}/growers.csv")
+        open_address(f"{here}/growers.csv")
 
 
 def test_plain_http_to_another_machine_is_refused() -> None:
     with pytest.raises(UsageError, match="use https"):
-        hold_remote("http://example.com/growers.csv")
+        open_address("http://example.com/growers.csv")
 
 
 @pytest.mark.parametrize("address", ["ftp://host/growers.csv", "file:///growers.csv", "sftp://host/a.csv"])
 def test_other_kinds_of_addresses_are_refused(address: str) -> None:
     with pytest.raises(UsageError, match="is not supported"):
-        hold_remote(address)
+        open_address(address)
 
 
 @pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")])
@@ -148,10 +208,10 @@ def test_without_its_extra_it_is_said_how_to_get_it(
     # What was loaded before would be used again.
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
     with pytest.raises(UsageError, match=rf"pip install 'bulk-onboard\[{scheme}\]'"):
-        hold_remote(f"{scheme}://bucket/growers.csv")
+        open_address(f"{scheme}://bucket/growers.csv")
 
 
 def test_without_fsspec_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(UsageError, match=r"pip install 'bulk-onboard\[https\]'"):
-        hold_remote("https://host/growers.csv")
+        open_address("https://host/growers.csv")
