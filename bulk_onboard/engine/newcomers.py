@@ -68,11 +68,13 @@ class Meeting:
         if self.reception.register:
             await self.reception.register.flush()
         await self.context.journal.flush()
-        left = replace(found, to_create=found.to_create + len(work.to_create))
-        return await in_thread(partial(self._renewed, scan, left, work.learned, work.ended))
+        left = replace(found, to_create=found.to_create + work.would_create)
+        learned = {row: leaf_user_id for its, leaf_user_id in work.known.items() for row in its}
+        ended = [row for its in work.ended for row in its]
+        return await in_thread(partial(self._renewed, scan, left, learned, ended))
 
     def _work(self) -> UserCreation:
-        return UserCreation(self.context, self.reception.directory, self.reception.register, {}, set(), [])
+        return UserCreation(self.context, self.reception.directory, self.reception.register, {}, {})
 
     def _renewed(
         self, scan: Scan, found: Survey, learned: Mapping[int, str], ended: Collection[int]

@@ -38,17 +38,20 @@ from bulk_onboard.stamp import to_text
 class UserCreation:
     """What all growers share whose users are looked up or created.
 
-    ``register`` None: a dry run, which only looks. ``learned`` gets the leafUserId of each row that has one
-    now, ``ended`` the number of each row that has an outcome, ``to_create`` the rows of each user that a dry
-    run would create.
+    ``journal`` None: a dry run, which only looks. ``known`` gets the leafUserId of each grower that has one
+    now, ``ended`` the outcome of each other grower, both by its rows.
     """
 
     context: RowContext
-    directory: UserCalls
-    register: UserJournal | None
-    learned: dict[int, str]
-    ended: set[int]
-    to_create: list[tuple[int, ...]]
+    calls: UserCalls
+    journal: UserJournal | None
+    known: dict[tuple[int, ...], str]
+    ended: dict[tuple[int, ...], Ended]
+
+    @property
+    def would_create(self) -> int:
+        """How many users a dry run would create."""
+        return sum(end.status is Status.WOULD_CREATE for end in self.ended.values())
 
     async def resolve(self, grower: UnresolvedGrower, under_way: Sent = lambda: None) -> None:
         """Find or create one grower's user. Raises LoginRefused, LeafUnavailable and LedgerError.
@@ -70,26 +73,26 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
         match self.progress.action:
             case UserAction.LOOK:
                 by, value = self._grower.lookups[self.progress.look]
-                return await self._shared.directory.look_up(by, value, self.progress.page, self.under_way)
+                return await self._shared.calls.look_up(by, value, self.progress.page, self.under_way)
             case UserAction.POST:
                 return await self._post()
             case never:
                 assert_never(never)
 
     async def _post(self) -> Answer[CreateUserVerdict]:
-        assert self._shared.register is not None  # noqa: S101  (a dry run never gets here)
+        assert self._shared.journal is not None  # noqa: S101  (a dry run never gets here)
         self.intended = True
         intent = UserRecord(self._grower.keys, intended_at=to_text(self.context.now()))
-        await self._shared.register.intend(intent)
+        await self._shared.journal.intend(intent)
         self.progress = posting(self.progress)
-        answer = await self._shared.directory.create_user(self._grower.cells, self.changes)
+        answer = await self._shared.calls.create_user(self._grower.cells, self.changes)
         self.on_the_wire = False
         return answer
 
     def decide(self, answer: Answer[Any], moment: Moment) -> UserStep:
         """Return what `policy.users.decide` makes of an answer. A dry run ends before the POST."""
         step = decide(self.progress, answer.verdict, self._grower, self.context.policy, moment)
-        dry_run = self._shared.register is None
+        dry_run = self._shared.journal is None
         if dry_run and isinstance(step, Next) and step.progress.action is UserAction.POST:
             return Ended(Status.WOULD_CREATE, WOULD_CREATE)
         return step
@@ -104,14 +107,12 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
         match end:
             case Known(leaf_user_id):
                 self._remember(end)
-                shared.learned.update(dict.fromkeys(rows, leaf_user_id))
+                shared.known[rows] = leaf_user_id
                 for row in rows:
                     self.context.observer(UserKnown(row, created=end.origin is UserOrigin.CREATED))
             case Ended(status, code):
                 self._forget(end)
-                shared.ended.update(rows)
-                if status is Status.WOULD_CREATE:
-                    shared.to_create.append(rows)
+                shared.ended[rows] = end
                 for row in rows:
                     self.context.journal.settle(self._entry(row, end))
                     self.context.observer(RowFinished(row, status, code))
@@ -121,13 +122,13 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
         keys = self._grower.keys
         if known.by is UserKey.EXTERNAL_ID and not self._is_intended():
             keys = keys[:1]
-        if self._shared.register is not None:
-            self._shared.register.settle(UserRecord(keys, known.leaf_user_id, known.origin.value))
+        if self._shared.journal is not None:
+            self._shared.journal.settle(UserRecord(keys, known.leaf_user_id, known.origin.value))
 
     def _forget(self, end: Ended) -> None:
         """Close an intent if it is known that there is no user. What is not known stays open."""
-        if self._shared.register is not None and end.status is not Status.UNRESOLVED and self._is_intended():
-            self._shared.register.settle(UserRecord(self._grower.keys))
+        if self._shared.journal is not None and end.status is not Status.UNRESOLVED and self._is_intended():
+            self._shared.journal.settle(UserRecord(self._grower.keys))
 
     def _is_intended(self) -> bool:
         return self._grower.open_intent or self.progress.posts > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 from sqlalchemy import delete, func, insert, select, update
 
 from bulk_onboard.domain.users import UserRecord
@@ -32,6 +33,12 @@ class LedgerUsers:
             keys, ids = zip(*batch, strict=True)
             yield keys, ids
             last = keys[-1]
+
+    def known_table(self) -> pa.Table:
+        """Return the known users as a table: key (16 bytes) and id (UUID as text)."""
+        types = pa.schema({"key": pa.binary(), "id": pa.string()})
+        batches = [pa.record_batch([list(keys), list(ids)], types) for keys, ids in self.known()]
+        return pa.Table.from_batches(batches, types)
 
     @lasting
     def _known_after(self, key: bytes) -> list[tuple[bytes, str]]:

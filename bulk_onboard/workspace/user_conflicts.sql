@@ -4,7 +4,8 @@
 -- A blank email contradicts nothing; a blank externalId contradicts a filled one.
 WITH keys AS (
     SELECT row, unresolved, external, email FROM rows JOIN user_keys USING (row)
-    WHERE NOT unresolved OR fingerprint IS NOT NULL  -- an unresolved row that failed the check does not count
+    WHERE fingerprint IS NOT NULL OR leaf_user_id != ''  -- an invalid row without a leafUserId does not count
+        OR (id IS NOT NULL AND NOT unresolved)
 ),
 keyed AS (
     SELECT row, unresolved, 'externalId' AS kind, 'email' AS other_kind, external AS key, email AS other

@@ -126,14 +126,15 @@ class Workspace:
             f" FROM ({sql('user_conflicts')}) AS r WHERE rows.row = r.row"
         )
 
-    def unresolved_growers(self) -> dict[UUID, tuple[int, ...]]:
-        """Return the stand-ins of the unresolved rows that are to do, with the rows of each, ascending."""
-        return {
-            stand_in: tuple(rows)
-            for stand_in, rows in self.query(
-                "SELECT id, list(row ORDER BY row) FROM rows WHERE unresolved AND status = '' GROUP BY id"
-            )
-        }
+    def unresolved_growers(self, rows: np.ndarray) -> dict[UUID, tuple[int, ...]]:
+        """Return the unresolved growers of these rows (int64): stand-in -> all rows to do, ascending."""
+        self._db.register("wanted", pa.table({"row": rows}))
+        found = self.query(
+            "SELECT list(row ORDER BY row), id FROM rows LEFT JOIN wanted USING (row)"
+            " WHERE unresolved AND status = '' GROUP BY id HAVING bool_or(wanted.row IS NOT NULL)"
+        )
+        self._db.unregister("wanted")
+        return {stand_in: tuple(its) for its, stand_in in found}
 
     def set_user_ids(self, ids: Mapping[UUID, str]) -> None:
         """Give all rows with these stand-ins the ids of their Leaf users."""

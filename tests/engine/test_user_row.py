@@ -166,10 +166,10 @@ class Story:
         how: str = "end",
         seconds: float = 0.0,
         *,
-        register: FakeUserJournal | None = None,
+        users_journal: FakeUserJournal | None = None,
         dry: bool = False,
     ) -> UserCreation:
-        stop, register = StopSignal(), register or FakeUserJournal(self.disk, self.leaf.log)
+        stop, users_journal = StopSignal(), users_journal or FakeUserJournal(self.disk, self.leaf.log)
         self.journal = FakeJournal()
         shared = UserCreation(
             context=RowContext(
@@ -181,22 +181,21 @@ class Story:
                 random.Random(1).random,
                 now,
             ),
-            directory=self.leaf,
-            register=None if dry else register,
-            learned={},
-            ended=set(),
-            to_create=[],
+            calls=self.leaf,
+            journal=None if dry else users_journal,
+            known={},
+            ended={},
         )
         work = asyncio.ensure_future(work_through(self.to_do(), shared.resolve, stop, starts=3, in_hand=100))
         if how != "end":
             await asyncio.sleep(seconds)
             if how == "kill":
-                register.dead = self.journal.dead = True
+                users_journal.dead = self.journal.dead = True
                 work.cancel()
             else:
                 (stop.abort if how == "abort" else lambda: stop.drain("requested"))()
         await asyncio.gather(work, return_exceptions=True)
-        await register.flush()
+        await users_journal.flush()
         return shared
 
 
@@ -246,13 +245,13 @@ def test_the_intent_is_on_disk_before_anything_is_posted() -> None:
     story = Story(FakeUserCalls(), 1)
     shared = warp(story.run())
     assert story.leaf.log == ["GET", "GET", "on disk", "POST"]
-    assert shared.learned == {0: str(UUID(int=1))}
+    assert shared.known == {(0,): str(UUID(int=1))}
     assert story.facts == [UserKnown(0, created=True)]
 
 
 def test_without_an_intent_on_disk_nothing_is_posted() -> None:
     story = Story(FakeUserCalls(), 1)
-    warp(story.run(register=FakeUserJournal({}, broken=True)))
+    warp(story.run(users_journal=FakeUserJournal({}, broken=True)))
     assert story.leaf.log == ["GET", "GET"]
 
 
@@ -263,7 +262,7 @@ def test_a_dry_run_only_looks_users_up() -> None:
     assert [(each.status, each.code) for each in story.journal.outcomes] == [
         (Status.WOULD_CREATE.value, "user-would-be-created")
     ] * 2
-    assert (len(shared.to_create), shared.ended, story.disk) == (2, {0, 1}, {})
+    assert (shared.would_create, shared.ended.keys(), story.disk) == (2, {(0,), (1,)}, {})
 
 
 def test_a_refused_user_leaves_an_outcome_for_each_row_and_no_open_intent() -> None:
@@ -271,7 +270,7 @@ def test_a_refused_user_leaves_an_outcome_for_each_row_and_no_open_intent() -> N
     shared = warp(story.run())
     (outcome,) = story.journal.outcomes
     assert (outcome.status, outcome.code, outcome.leaf_user_id) == ("rejected", "leaf:no", "")
-    assert shared.ended == {0}
+    assert shared.ended.keys() == {(0,)}
     assert not any(each.intended_at for each in story.disk.values())
 
 

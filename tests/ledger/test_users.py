@@ -24,7 +24,8 @@ def users_of(ledger: Ledger, owner: str = "me") -> LedgerUsers:
 
 
 def known(found: LedgerUsers) -> dict[bytes, str]:
-    return {key: one for keys, ids in found.known() for key, one in zip(keys, ids, strict=True)}
+    table = found.known_table()
+    return dict(zip(table["key"].to_pylist(), table["id"].to_pylist(), strict=True))
 
 
 def write(

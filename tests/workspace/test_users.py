@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,7 +113,7 @@ def test_of_the_rows_without_a_conflict_each_stand_in_has_one_name_of_a_kind(tab
     with Workspace() as workspace:
         load(workspace, table)
         workspace.mark_user_conflicts()
-        growers = workspace.unresolved_growers()
+        growers = workspace.unresolved_growers(workspace.to_do())
     conflicts = expected_conflicts(table)
     left = [n for n, row in enumerate(table, 2) if row.valid and not row.leaf_user_id and n not in conflicts]
     assert sorted(row for rows in growers.values() for row in rows) == left
@@ -148,9 +149,10 @@ def test_an_id_that_leaf_names_is_the_id_of_all_rows_of_the_grower() -> None:
     table = [Row(0, "G1", "a@"), Row(0, "", "b@"), Row(0, "G1", ""), Row(0, "G1", "a@", valid=False)]
     with Workspace() as workspace:
         load(workspace, table)
-        assert workspace.unresolved_growers() == {stand_in(table[0]): (2, 4), stand_in(table[1]): (3,)}
+        assert workspace.unresolved_growers(np.array([4])) == {stand_in(table[0]): (2, 4)}
+        assert workspace.unresolved_growers(workspace.to_do()).keys() == set(map(stand_in, table[:2]))
         workspace.set_user_ids({stand_in(table[0]): USER})
-        assert workspace.unresolved_growers() == {stand_in(table[1]): (3,)}
+        assert workspace.unresolved_growers(workspace.to_do()) == {stand_in(table[1]): (3,)}
         ids = workspace.query("SELECT row, id::VARCHAR FROM rows WHERE NOT unresolved ORDER BY row")
         assert ids == [(2, USER), (4, USER)]
 
@@ -160,9 +162,8 @@ def test_two_names_that_turn_out_to_be_one_grower_are_compared_again() -> None:
     with Workspace() as workspace:
         load(workspace, [Row(0, "G1", ""), Row(0, "", "a@"), Row(0, "G2", "")])
         workspace.query("UPDATE rows SET status = 'existing', code = 'already-onboarded' WHERE row = 2")
-        workspace.set_user_ids(
-            dict.fromkeys(workspace.unresolved_growers(), USER) | {stand_in(Row(0, "G1", "")): USER}
-        )
+        stand_ins = [*workspace.unresolved_growers(workspace.to_do()), stand_in(Row(0, "G1", ""))]
+        workspace.set_user_ids(dict.fromkeys(stand_ins, USER))
         workspace.mark_repeats(allow_shared_tokens=True)
         found = workspace.query("SELECT row, code, message FROM rows ORDER BY row")
     message = "the same grower has different credentials in rows"
