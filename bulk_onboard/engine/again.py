@@ -18,7 +18,7 @@ def write_again(run_id: str | None, settings: Settings, observer: Observer = ign
     """
     with looked_into(settings, observer) as ledger, hold(settings.output.ledger_place, ledger.patience):
         run_no, info = find(ledger, run_id)
-        require_blocks(ledger, run_no, info)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
             return rollback.write(ledger, run_no, info, settings.output)
+        require_blocks(ledger, run_no, info)
         return closing.write(ledger, run_no, info, settings.output, again=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
 import pandas as pd
 
-from bulk_onboard import manifest
 from bulk_onboard.concerns import Concerns
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import ENVIRONMENT
@@ -40,9 +39,9 @@ from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger, history
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.model import Payload, Undone
+from bulk_onboard.model import Payload
 from bulk_onboard.pace import Pace
-from bulk_onboard.policy.rollback import Removal, known_outcome, rollback_policy
+from bulk_onboard.policy.rollback import Removal, entry_before, known_outcome, removal_of, rollback_policy
 from bulk_onboard.report import undone
 from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
@@ -86,15 +85,14 @@ def outlook(
         run_no, info = find(ledger, run_id)
         require_stored(info)
         providers_of(info, settings.providers)
-        done, unmatched = history.rolled_back(ledger, run_id), set(only or ())
-        to_do = set[str]()  # one grower may have a row for each of several providers
-        for entries in history.created(ledger, run_no):
-            wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
-            unmatched.difference_update(entry.leaf_user_id for entry in wanted)
-            for entry in wanted:
-                status, _ = known_outcome(entry, done.get(entry.row), include_unproven=include_unproven)
-                if not status:
-                    to_do.add(entry.leaf_user_id)
+        unmatched, to_do = (
+            set(only or ()),
+            set[str](),
+        )  # a grower may have a row for each of several providers
+        for entry, earlier in _created(ledger, run_no, run_id, only):
+            unmatched.discard(entry.leaf_user_id)
+            if known_outcome(entry, earlier, include_unproven=include_unproven) is None:
+                to_do.add(entry.leaf_user_id)
         return Outlook(run_id, tuple(sorted(unmatched)), len(to_do), info.leaf, info.owner)
 
 
@@ -134,8 +132,8 @@ async def rollback(
     kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
     async with undoing(run_id, settings, kind, Waiting(observer, stop)) as opened:
         work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
-        await in_thread(partial(work.survey, run_id, only, include_unproven=include_unproven))
-        await work.work(run_id)
+        removals = await in_thread(partial(work.plan, run_id, only, include_unproven=include_unproven))
+        await work.remove(run_id, removals)
         return await work.report()
 
 
@@ -145,13 +143,15 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
     folder = output.folder / info.run_id
     sums = undone.Sums(left_without=left_without(ledger, info))
+    created_no, _ = find(ledger, info.input)
 
     def counted() -> Iterator[pd.DataFrame]:
-        for first_row, last_row, data in ledger.blocks(run_no):
-            entries = ledger.entries(run_no, first_row, last_row)
-            found = undone.page(manifest.unpack(data), entries, info.provider)
-            sums.add(found)
-            yield found
+        for created in history.created(ledger, created_no):
+            if created:
+                entries = {e.row: e for e in ledger.entries(run_no, created[0].row, created[-1].row)}
+                page = undone.page([(c, entries[c.row]) for c in created if c.row in entries], info.provider)
+                sums.add(page)
+                yield page
 
     formats = [name for name in output.formats if name != "html"]
     files = write_results(folder, formats, counted(), "rollback")
@@ -179,8 +179,7 @@ class _Rollback:
         *,
         dry_run: bool,
     ) -> None:
-        self._settings, self._place, self._dry_run = settings, opened.place, dry_run
-        self._hold = opened.hold
+        self._settings, self._place, self._hold, self._dry_run = settings, opened.place, opened.hold, dry_run
         self._policy = rollback_policy(policy_of(settings))
         self._facts = StoppingObserver(observer, stop or StopSignal(), self._policy.patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
@@ -188,35 +187,25 @@ class _Rollback:
         self._stop = self._facts.stop
         self._stop.grace = settings.leaf.timeout
         report_left_without(self._ledger, self._info, self._facts)
-        self._removals: list[Removal] = []
 
-    def survey(self, run_id: str, only: Collection[str] | None, *, include_unproven: bool) -> None:
-        """Put down which rows there are, and find out which are to do."""
+    def plan(self, run_id: str, only: Collection[str] | None, *, include_unproven: bool) -> list[Removal]:
+        """Record all rows with what is known of them, and return those that are to be deleted."""
         run_no, _ = find(self._ledger, run_id)
-        earlier, seq, rows = history.rolled_back(self._ledger, run_id), 0, 0
-        apps = self._apps()
-        for entries in history.created(self._ledger, run_no):
-            wanted = [entry for entry in entries if only is None or entry.leaf_user_id in only]
-            if not wanted:
-                continue
-            known = [
-                known_outcome(entry, earlier.get(entry.row), include_unproven=include_unproven)
-                for entry in wanted
-            ]
-            block = pd.DataFrame([_line(entry, *each) for entry, each in zip(wanted, known, strict=True)])
-            first, last = wanted[0].row, wanted[-1].row
-            self._ledger.add_block(self._run_no, seq, first, last, manifest.pack(block))
-            self._removals += [
-                _removal(entry, earlier.get(entry.row), apps.get((entry.provider, entry.app)))
-                for entry, status in zip(wanted, block["status"], strict=True)
-                if not status
-            ]
-            seq, rows = seq + 1, rows + len(wanted)
-        self._info = replace(self._info, rows=rows)
+        apps, entries, removals = self._apps(), list[Entry](), list[Removal]()
+        for created, earlier in _created(self._ledger, run_no, run_id, only):
+            known = known_outcome(created, earlier, include_unproven=include_unproven)
+            removal = removal_of(created, earlier, apps.get((created.provider, created.app)))
+            entries.append(entry_before(removal, known))
+            if known is None:
+                removals.append(removal)
+        scope = next(iter(self._scopes.values()))
+        self._ledger.write(self._run_no, scope, [], entries, self._scopes)
+        self._info = replace(self._info, rows=len(entries))
         self._ledger.amend(self._info)
+        return removals
 
     def _apps(self) -> dict[tuple[str, int], Payload]:
-        """The app fields in the settings, by provider and the mark that entries stored with them have."""
+        """Return the app fields in the settings, by provider and the mark of entries stored with them."""
         fingerprints, apps = Fingerprints(self._ledger.key), {}
         for name in self._scopes:
             secrets = self._settings.app.get(name, {})
@@ -224,47 +213,40 @@ class _Rollback:
             apps[name, fingerprints.of_entry(fields, ENVIRONMENT)] = Payload(fields)
         return apps
 
-    async def work(self, run_id: str) -> None:
+    async def remove(self, run_id: str, removals: Sequence[Removal]) -> None:
         """Connect to Leaf and take each row to its end. What stops it ends up in the rollback's info."""
-        info, rate = self._info, self._settings.pace.rate
-        to_do = len(self._removals)
-        self._facts(
-            AboutToDelete(
-                info.run_id, run_id, self._place.shown, info.owner, to_do, rate, dry_run=self._dry_run
-            )
-        )
+        info, rate, to_do = self._info, self._settings.pace.rate, len(removals)
+        shown, dry_run = self._place.shown, self._dry_run
+        self._facts(AboutToDelete(info.run_id, run_id, shown, info.owner, to_do, rate, dry_run=dry_run))
         if not to_do:
             return
         self._facts.watch(self._settings.safety, to_do)
         pace = Pace(rate, on_hold=lambda seconds: self._facts(Held(seconds)))
-        providers = [self._settings.providers[name] for name in self._scopes]
+        connections, in_flight = in_flight_of(self._settings)
         client = LeafClient(
             self._place.leaf,
-            providers,
+            [self._settings.providers[name] for name in self._scopes],
             LockedTurns(pace, self._hold),
-            connections=in_flight_of(self._settings)[0],
+            connections=connections,
             on_trouble=lambda words: self._facts(Trouble(words)),
         )
+        scope = next(iter(self._scopes.values()))
         async with client, stop_when_lost(self._hold, self._stop):
-            scope = self._scopes[providers[0].name]
             async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
+                context = RowContext(
+                    journal, self._policy, self._stop, self._facts, asyncio.Semaphore(in_flight)
+                )
+                keeper = Kept(self._settings.output.folder / info.run_id / DELETED_EVENTS)
+                work = RollingBack(context, client, keeper, self._dry_run).remove
                 try:
                     await self._stop.cut_short(client.contact())
-                    await self._remove(client, journal)
+                    self._facts(PhaseStarted("rollback", to_do))
+                    starts = starts_of(rate, in_flight)
+                    await work_through(iter(removals), work, self._stop, starts=starts, in_hand=OPEN_ROWS)
+                    await journal.flush()
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)
             self._info = replace(info, requests=client.requests, traffic=pace.traffic())
-
-    async def _remove(self, client: LeafClient, journal: Journal[Entry]) -> None:
-        self._facts(PhaseStarted("rollback", len(self._removals)))
-        (_, in_flight), rate = in_flight_of(self._settings), self._settings.pace.rate
-        context = RowContext(journal, self._policy, self._stop, self._facts, asyncio.Semaphore(in_flight))
-        keeper = Kept(self._settings.output.folder / self._info.run_id / DELETED_EVENTS)
-        removing = RollingBack(context, client, keeper, self._dry_run)
-        starts = starts_of(rate, in_flight)
-        rows = iter(self._removals)
-        await work_through(rows, removing.remove, self._stop, starts=starts, in_hand=OPEN_ROWS)
-        await journal.flush()
 
     async def report(self) -> RunResult:
         """Record how the rollback ended, and write its files."""
@@ -284,29 +266,12 @@ def _rewrite(ledger: Ledger, run_id: str, output: OutputSettings) -> None:
         closing.write(ledger, run_no, info, output, again=True)
 
 
-def _line(entry: Entry, status: str, code: str) -> dict[str, object]:
-    """A row of the manifest: what is to be deleted, or what is known of it without asking."""
-    return {
-        "row": entry.row,
-        "leafUserId": entry.leaf_user_id,
-        "fingerprint": "",
-        "status": status,
-        "code": code,
-        "message": "",
-        "health": "",
-        "credentialId": entry.credential_id,
-        "provider": entry.provider,
-    }
-
-
-def _removal(entry: Entry, earlier: Entry | None, app: Payload | None) -> Removal:
-    maybe_deleted = earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value}
-    return Removal(
-        entry.row,
-        entry.provider,
-        entry.leaf_user_id,
-        entry.credential_id,
-        maybe_deleted,
-        entry.credential_created,
-        app,
-    )
+def _created(
+    ledger: Ledger, run_no: int, run_id: str, only: Collection[str] | None
+) -> Iterator[tuple[Entry, Entry | None]]:
+    """Yield what the run created, of the growers in ``only``, and what an earlier rollback did with it."""
+    earlier = history.rolled_back(ledger, run_id)
+    for entries in history.created(ledger, run_no):
+        for entry in entries:
+            if only is None or entry.leaf_user_id in only:
+                yield entry, earlier.get(entry.row)

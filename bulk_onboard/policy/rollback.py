@@ -54,18 +54,51 @@ def rollback_policy(policy: Policy) -> Policy:
     return replace(policy, if_exists=IfExists.REPLACE, replace_healthy=True)
 
 
-def known_outcome(entry: Entry, earlier: Entry | None, *, include_unproven: bool) -> tuple[str, str]:
-    """Return the status and code of a created row that need no question; "" for a row to delete.
+def known_outcome(created: Entry, earlier: Entry | None, *, include_unproven: bool) -> Ended | None:
+    """Return the end of a created row that needs no question; None for a row to delete.
 
     ``earlier``: what an earlier rollback did with the row. An id alone identifies nothing across runs, and a
     time alone does not prove who stored something, so such rows are left unless ``include_unproven``.
     """
     if earlier is not None and earlier.status == Undone.DELETED.value:
-        return Undone.DELETED.value, "already-rolled-back"
-    if not entry.credential_id:
-        return Undone.FAILED.value, "no-credential-id"
-    proved = entry.credential_created and not entry.unproven
-    return ("", "") if proved or include_unproven else (Undone.NOT_ATTEMPTED.value, "unproven")
+        return Ended(Undone.DELETED, "already-rolled-back")
+    if not created.credential_id:
+        return Ended(Undone.FAILED, "no-credential-id")
+    proved = created.credential_created and not created.unproven
+    return None if proved or include_unproven else Ended(Undone.NOT_ATTEMPTED, "unproven")
+
+
+def removal_of(created: Entry, earlier: Entry | None, app: Payload | None) -> Removal:
+    """Return the removal of what a run created; ``app``: the app fields that it was stored with, if known."""
+    return Removal(
+        created.row,
+        created.provider,
+        created.leaf_user_id,
+        created.credential_id,
+        earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value},
+        created.credential_created,
+        app,
+    )
+
+
+def entry_before(removal: Removal, known: Ended | None) -> Entry:
+    """Return what is recorded of a row before Leaf is asked.
+
+    It is an entry of no grower, so that the ledger learns nothing. A DELETE of an earlier rollback with an
+    unknown outcome stays on record.
+    """
+    maybe_deleted = known is None and removal.maybe_deleted
+    status = Undone.UNRESOLVED if maybe_deleted else known.status if known else Undone.NOT_ATTEMPTED
+    return Entry(
+        removal.number,
+        status.value,
+        code=known.code if known else "",
+        credential_id=removal.credential_id,
+        credential_created=removal.credential_created,
+        deleting=removal.credential_id if maybe_deleted else "",
+        deleting_created=removal.credential_created if maybe_deleted else "",
+        provider=removal.provider,
+    )
 
 
 def first(policy: Policy, removal: Removal) -> Progress:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -15,7 +15,6 @@ from bulk_onboard.entry import Entry, LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Undone
-from bulk_onboard.report.rows import merge
 from bulk_onboard.report.safe import plain
 from bulk_onboard.report.summary import listed, seconds_of, sent, without_credentials, wrapped
 from bulk_onboard.report.wording import length
@@ -38,9 +37,52 @@ COLUMNS = (
 _LEFT_TO_DO = frozenset({Undone.FAILED, Undone.UNRESOLVED, Undone.NOT_ATTEMPTED})
 
 
-def page(manifest: pd.DataFrame, entries: list[Entry], provider: str) -> pd.DataFrame:
-    """The rows of a rollback with `COLUMNS`: what was to be deleted, joined with what became of it."""
-    return merge(manifest, entries, provider)[list(COLUMNS)]
+def page(rows: Sequence[tuple[Entry, Entry]], provider: str) -> pd.DataFrame:
+    """Return rows of a rollback with `COLUMNS`, by what was created and what the rollback did with it.
+
+    ``provider``: of entries that name none.
+    """
+    lines = [_line(created, entry)._replace(provider=created.provider or provider) for created, entry in rows]
+    return pd.DataFrame(lines, columns=list(COLUMNS)).astype({"httpStatus": "Int64", "latencyMs": "float64"})
+
+
+class _Line(NamedTuple):
+    """The values of `COLUMNS`."""
+
+    row: int
+    grower: str
+    provider: str
+    status: str
+    code: str
+    message: str
+    hint: str
+    http_status: int | None
+    attempts: int
+    credential_id: str
+    started_at: str
+    finished_at: str
+    latency_ms: float | None
+
+
+def _line(created: Entry, entry: Entry) -> _Line:
+    code = entry.code if entry.status else "open-intent"
+    if entry.status == Undone.NOT_ATTEMPTED and not code:
+        code = "not-attempted"
+    return _Line(
+        created.row,
+        created.leaf_user_id,
+        created.provider,
+        entry.status or Undone.UNRESOLVED.value,
+        code,
+        entry.message,
+        hint(code),
+        entry.http_status,
+        entry.attempts,
+        created.credential_id,
+        entry.started_at,
+        entry.finished_at,
+        None if entry.latency_ms is None else round(entry.latency_ms, 1),
+    )
 
 
 @dataclass(slots=True)
