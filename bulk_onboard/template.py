@@ -16,11 +16,11 @@ _USER = Field(
 )
 
 
-def _of_user(name: str, told: str, example: str, *, required: bool = False) -> Field:
-    return Field(name, Scope.GROWER, secret=False, required=required, help=told, example=example)
+def _of_user(name: str, help_text: str, example: str, *, required: bool = False) -> Field:
+    return Field(name, Scope.GROWER, secret=False, required=required, help=help_text, example=example)
 
 
-_NEWCOMER = (
+_USER_COLUMNS = (
     _of_user(
         "externalId", "your own ID of the grower, by which the Leaf user is looked up first", "GROWER-0001"
     ),
@@ -43,11 +43,11 @@ class TemplateColumn:
 def template_columns(
     provider: Provider, *, app_fields: bool = False, users: bool = False
 ) -> tuple[TemplateColumn, ...]:
-    """The columns to fill in, in order. ``app_fields``: with those that usually come from the settings.
+    """Return the columns to fill in, in order. ``app_fields``: include those that usually come from the settings.
 
-    ``users``: for growers who may have no Leaf user yet, too.
+    ``users``: also those for growers that may not have a Leaf user yet.
     """
-    first = (replace(_USER, required=False), *_NEWCOMER) if users else (_USER,)
+    first = (replace(_USER, required=False), *_USER_COLUMNS) if users else (_USER,)
     fields = (*first, *provider.grower_fields, *(provider.app_fields if app_fields else ()))
     return tuple(TemplateColumn(f.name, _words(f, provider), f.allowed) for f in fields)
 

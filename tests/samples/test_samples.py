@@ -52,11 +52,11 @@ def test_the_growers_of_several_providers_are_all_good() -> None:
     assert found("several-providers.csv").counts == {"valid": 12, "invalid": 0, "duplicate": 0}
 
 
-def test_the_newcomers_are_all_good_if_they_may_be_looked_up_and_created() -> None:
-    told = found("newcomers.csv", create_users=True)
+def test_rows_without_ids_are_valid_with_create_users() -> None:
+    told = found("without-ids.csv", create_users=True)
     assert told.counts == {"valid": 8, "invalid": 0, "duplicate": 0}
     assert told.warnings == ()
-    assert found("newcomers.csv").counts["invalid"] == 6
+    assert found("without-ids.csv").counts["invalid"] == 6
 
 
 def test_the_messy_text_has_a_row_for_each_thing_that_goes_wrong() -> None:
