@@ -43,7 +43,7 @@ class TemplateColumn:
 def template_columns(
     provider: Provider, *, app_fields: bool = False, users: bool = False
 ) -> tuple[TemplateColumn, ...]:
-    """Return the columns to fill in, in order. ``app_fields``: include those that usually come from the settings.
+    """Return the columns to fill in. ``app_fields``: also those that usually come from the settings.
 
     ``users``: also those for growers that may not have a Leaf user yet.
     """
