@@ -95,11 +95,8 @@ UserStep = Next[UserProgress] | Known | Ended
 
 def begin(grower: UnresolvedGrower, policy: Policy) -> UserProgress:
     """Return the start: a look-up, with more care after an intent that has no outcome."""
-    return UserProgress(
-        UserAction.LOOK,
-        suspect=grower.open_intent,
-        settles_at=policy.settle if grower.open_intent else 0.0,
-    )
+    settles_at = policy.settle + policy.overlap if grower.open_intent else 0.0
+    return UserProgress(UserAction.LOOK, suspect=grower.open_intent, settles_at=settles_at)
 
 
 def posting(progress: UserProgress) -> UserProgress:
@@ -114,34 +111,30 @@ def decide(
     policy: Policy,
     moment: Moment,
 ) -> UserStep:
-    """The next step for a grower whose ``progress.action`` was answered with ``verdict``.
+    """Return the next step of a grower whose ``progress.action`` was answered with ``verdict``.
 
     Raises ValueError for Unauthorised: a refused login is the run's business, not a row's.
     """
     step: UserStep
     match verdict:
         case UsersPage():
-            step = _on_match(progress, verdict, grower, policy, moment)
+            step = _on_page(progress, verdict, grower, policy, moment)
         case UserCreated(leaf_user_id):
             step = Known(leaf_user_id, UserOrigin.CREATED)
         case UserExists():
             # Perhaps by an earlier POST of ours, which the list does not show yet.
-            looking = _anew(progress)
-            step = Next(
-                replace(looking, claimed=verdict, settles_at=max(progress.settles_at, moment.elapsed))
-            )
+            settles_at = max(progress.settles_at, moment.elapsed)
+            step = Next(replace(_look_up(progress), claimed=verdict, settles_at=settles_at))
         case Refused(code, message):
             step = Ended(Status.UNRESOLVED if progress.suspect else Status.REJECTED, code, message)
         case Throttled():
             step = _on_throttled(progress, verdict, policy, moment)
         case Transient(code, message):
             step = _again(progress, Ambiguous(code, message), policy, moment)
+        case Ambiguous() if progress.action is UserAction.POST:
+            step = _on_lost(progress, verdict, policy, moment)
         case Ambiguous():
-            step = (
-                _on_lost(progress, verdict, policy, moment)
-                if progress.action is UserAction.POST
-                else _again(progress, verdict, policy, moment)
-            )
+            step = _again(progress, verdict, policy, moment)
         case Unauthorised():
             raise ValueError("a refused login is not a verdict about a user")
         case _:
@@ -158,114 +151,95 @@ def stopped(progress: UserProgress, code: str, *, on_the_wire: bool) -> Ended:
 # --- what a look-up shows ---------------------------------------------------------------------------
 
 
-def _on_match(
-    progress: UserProgress, match: UsersPage, grower: UnresolvedGrower, policy: Policy, moment: Moment
+def _on_page(
+    progress: UserProgress, page: UsersPage, grower: UnresolvedGrower, policy: Policy, moment: Moment
 ) -> UserStep:
-    by, _ = grower.lookups[progress.look]
-    progress = _read(progress, match, grower)
-    ids = {user.leaf_user_id for user in progress.seen}
+    progress, key = _read(progress, page, grower), grower.lookups[progress.look][0]
+    ids = sorted({user.leaf_user_id for user in progress.seen})
     if len(ids) > 1:
-        return _problem(progress, SEVERAL, f"Leaf has several users with this {by}: {_named(ids)}")
-    is_last = _is_last(progress, match)
-    if _is_unclear(progress, match, grower, is_last=is_last):
-        return _problem(progress, UNFILTERED, f"Leaf returned other users when asked for one {by}")
+        named = ", ".join(ids[:3]) + (" and more" if len(ids) > 3 else "")
+        return Ended(Status.REJECTED, SEVERAL, f"Leaf has several users with this {key}: {named}")
+    is_last = _is_last(progress, page)
+    if _is_unclear(progress, page, grower, is_last=is_last):
+        return _give_up(progress, UNFILTERED, f"Leaf returned other users when asked for one {key}")
     if not is_last:
         return Next(replace(progress, page=progress.page + 1, failures=0))
     if progress.seen:
         return _on_found(progress, next(iter(progress.seen)), grower)
     if progress.similar:
-        return _problem(progress, SIMILAR, f"Leaf has a user whose {by} differs from the row's in case only")
+        said = f"Leaf has a user whose {key} differs from the row's in case only"
+        return Ended(Status.REJECTED, SIMILAR, said)
     if progress.look + 1 < len(grower.lookups):
-        return Next(_turned(progress, progress.look + 1))
+        return Next(_look_up(progress, progress.look + 1))
     return _on_absent(progress, grower, policy, moment)
 
 
-def _read(progress: UserProgress, match: UsersPage, grower: UnresolvedGrower) -> UserProgress:
+def _read(progress: UserProgress, page: UsersPage, grower: UnresolvedGrower) -> UserProgress:
     """Compare what Leaf's filter lets through: the filter may match parts of words, or do nothing."""
-    (by, wanted), seen, similar = grower.lookups[progress.look], set(progress.seen), progress.similar
-    for user in match.users:
-        if by is UserKey.EMAIL:
-            matches = same_email(user.email, wanted)
-        else:
-            matches = user.external_id == wanted
-            similar |= not matches and user.external_id.casefold() == wanted.casefold()
-        if matches:
-            seen.add(user)
+    key, wanted = grower.lookups[progress.look]
+    if key is UserKey.EMAIL:
+        matches, similar = [user for user in page.users if same_email(user.email, wanted)], False
+    else:
+        matches = [user for user in page.users if user.external_id == wanted]
+        similar = any(
+            user.external_id != wanted and user.external_id.casefold() == wanted.casefold()
+            for user in page.users
+        )
     return replace(
-        progress, seen=frozenset(seen), similar=similar, entries=progress.entries + len(match.users)
+        progress,
+        seen=progress.seen.union(matches),
+        similar=progress.similar or similar,
+        entries=progress.entries + len(page.users),
     )
 
 
-def _is_unclear(progress: UserProgress, match: UsersPage, grower: UnresolvedGrower, *, is_last: bool) -> bool:
+def _is_unclear(progress: UserProgress, page: UsersPage, grower: UnresolvedGrower, *, is_last: bool) -> bool:
     """Return whether absence cannot be concluded from this page.
 
     Leaf does not filter, and there is more than one page; or it does not show what it filters by.
     """
-    by, wanted = grower.lookups[progress.look]
-    shown = [user.email if by is UserKey.EMAIL else user.external_id for user in match.users]
+    key, wanted = grower.lookups[progress.look]
+    shown = [user.email if key is UserKey.EMAIL else user.external_id for user in page.users]
     unrelated = any(wanted.casefold() not in text.casefold() for text in shown)
     return not all(shown) or (not is_last and (unrelated or progress.page + 1 >= MOST_PAGES))
 
 
-def _is_last(progress: UserProgress, match: UsersPage) -> bool:
-    if match.total is not None and match.users:
-        return progress.entries >= match.total
-    return len(match.users) < LAST
+def _is_last(progress: UserProgress, page: UsersPage) -> bool:
+    if page.total is not None and page.users:
+        return progress.entries >= page.total
+    return len(page.users) < LAST
 
 
 def _on_found(progress: UserProgress, user: LeafUser, grower: UnresolvedGrower) -> UserStep:
-    ours, (by, _) = grower.value(UserKey.EXTERNAL_ID), grower.lookups[progress.look]
-    if by is UserKey.EMAIL and ours and user.external_id and user.external_id != ours:
-        told = f"Leaf's user with this email has another externalId ({user.leaf_user_id})"
-        return _problem(progress, OTHER, told)
-    return Known(user.leaf_user_id, UserOrigin.CREATED if progress.suspect else UserOrigin.FOUND, by)
+    ours, (key, _) = grower.value(UserKey.EXTERNAL_ID), grower.lookups[progress.look]
+    if key is UserKey.EMAIL and ours and user.external_id and user.external_id != ours:
+        said = f"Leaf's user with this email has another externalId ({user.leaf_user_id})"
+        return Ended(Status.REJECTED, OTHER, said)
+    origin = UserOrigin.CREATED if progress.suspect else UserOrigin.FOUND
+    return Known(user.leaf_user_id, origin, key)
 
 
 def _on_absent(progress: UserProgress, grower: UnresolvedGrower, policy: Policy, moment: Moment) -> UserStep:
     if progress.suspect or progress.claimed:
-        looks = progress.looks + 1
-        believed = progress.settles_at + policy.settle
+        looks, believed = progress.looks + 1, progress.settles_at + policy.settle
         if looks < LOOKS or moment.elapsed < believed:
-            left = max(policy.pause, (believed - moment.elapsed) / max(1, LOOKS - looks))
-            return Next(replace(_anew(progress), looks=looks), after=left)
+            wait = max(policy.pause, (believed - moment.elapsed) / max(1, LOOKS - looks))
+            return Next(replace(_look_up(progress), looks=looks), after=wait)
     if progress.claimed:
         said = progress.claimed.message or "Leaf refuses to create the user"
         return Ended(Status.REJECTED, progress.claimed.code, f"{said}; but its list shows no such user")
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return Ended(Status.FAILED, "no-answer", "Leaf never answered the POST for a user, and shows none")
     if grower.missing:
-        needs = f"Leaf has no such user, and creating one needs {grower.missing}"
-        return Ended(Status.INVALID, f"missing-{grower.missing}", needs)
+        said = f"Leaf has no such user, and creating one needs {grower.missing}"
+        return Ended(Status.INVALID, f"missing-{grower.missing}", said)
     return Next(replace(progress, action=UserAction.POST, suspect=False, looks=0, failures=0))
 
 
-def _problem(progress: UserProgress, code: str, message: str) -> Ended:
-    """A person has to look at it."""
-    if code == UNFILTERED:
-        return _give_up(progress, code, message)
-    return Ended(Status.REJECTED, code, message)
-
-
-def _named(ids: set[str]) -> str:
-    return ", ".join(sorted(ids)[:3]) + (" and more" if len(ids) > 3 else "")
-
-
-def _turned(progress: UserProgress, look: int) -> UserProgress:
-    """About to look from the first page."""
-    return replace(
-        progress,
-        action=UserAction.LOOK,
-        look=look,
-        page=0,
-        seen=frozenset(),
-        similar=False,
-        entries=0,
-        failures=0,
-    )
-
-
-def _anew(progress: UserProgress) -> UserProgress:
-    return _turned(progress, 0)
+def _look_up(progress: UserProgress, look: int = 0) -> UserProgress:
+    """Return the progress of a grower about to be looked up, from the first page."""
+    looking = replace(progress, action=UserAction.LOOK, look=look, page=0, failures=0)
+    return replace(looking, seen=frozenset(), similar=False, entries=0)
 
 
 # --- no answer --------------------------------------------------------------------------------------
@@ -273,7 +247,7 @@ def _anew(progress: UserProgress) -> UserProgress:
 
 def _on_lost(progress: UserProgress, verdict: Ambiguous, policy: Policy, moment: Moment) -> UserStep:
     settles_at = moment.elapsed + policy.settle
-    unsure = replace(_anew(progress), suspect=True, looks=0, settles_at=settles_at)
+    unsure = replace(_look_up(progress), suspect=True, looks=0, settles_at=settles_at)
     return Next(unsure, after=min(verdict.after or 0.0, policy.patience))
 
 
