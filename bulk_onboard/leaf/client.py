@@ -8,28 +8,32 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from time import perf_counter
 from typing import Self, TypeVar
-
-from yarl import URL
+from urllib.parse import urlencode
 
 from bulk_onboard.domain.providers import Field, Provider
-from bulk_onboard.domain.turns import Turns, Urgency
+from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
 from bulk_onboard.domain.user_list import PageVerdict, Prints
 from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
-from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf import contact_replies, user_pages, user_replies
+from bulk_onboard.errors import LoginRefused
+from bulk_onboard.leaf import replies, user_replies
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
 from bulk_onboard.leaf.availability import Availability
-from bulk_onboard.leaf.calls import Calls
-from bulk_onboard.leaf.contact_replies import Misdirected
-from bulk_onboard.leaf.http import LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
+from bulk_onboard.leaf.comparison import RecentPosts, fields_of
+from bulk_onboard.leaf.contact import Contact
+from bulk_onboard.leaf.http import API, LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.model import (
     Absent,
     Ambiguous,
     Answer,
+    Created,
+    Echo,
+    EventsVerdict,
     Exists,
+    LogVerdict,
+    NotSent,
+    Payload,
     Refused,
     Requests,
     Secret,
@@ -41,31 +45,24 @@ from bulk_onboard.model import (
 from bulk_onboard.policy.outage import is_failure
 from bulk_onboard.settings import LeafSettings
 
-API = "/services/usermanagement/api"
-LOGIN_ATTEMPTS = 6
-# Seconds for which a login waits while Leaf asks to come back later.
-LOGIN_PATIENCE = 600.0
-# Seconds for which the first contact is tried while there is no connection at all. What prevents it then
-# (a wrong address, an unknown name or certificate) does not mend itself, and people wait for the message.
-CONTACT_PATIENCE = 3.0
-CONTACT_ATTEMPTS = 3
-# Seconds without an answer to the first request, before that is said.
+# Seconds without an answer to the first request until a message says so.
 SILENCE = 5.0
-# For one request. A token that others are served with may still be refused for one grower, for ever.
+# For one request. A token with which others are served may be refused for one grower for ever.
 RENEWALS = 3
-# So many empty replies can be broken ones, before it is known how this Leaf says "none".
+# Growers whose empty replies may be faults, before it is known how this Leaf says "none".
 RARE = 5
 # Users that a look-up asks for at a time, Leaf's most.
 PAGE = 100
 # The documented order of a list; without one, pages may overlap.
 SORT = {"sort": "name,asc"}
 
+_OF_ANOTHER_GROWER = Ambiguous("stray-reply", "the reply shows the credentials of another grower")
+
 V = TypeVar("V")
-ContactVerdict = Misdirected | Throttled | Ambiguous | Transient | Unauthorised | None
 
 
 class _OutdatedError(Exception):
-    """While a request waited for its turn, its token was refused for others; it has not been sent."""
+    """While a request waited for its turn, its token was refused for others; the request was not sent."""
 
 
 class LeafClient:
@@ -85,9 +82,6 @@ class LeafClient:
         connections: int = 100,
         on_trouble: Callable[[str], None] = lambda _words: None,
     ) -> None:
-        self._settings = settings
-        self._base = URL(settings.base_url)
-        self._prefix = self._base.raw_path.rstrip("/")
         self._turns = turns
         self._availability = Availability(on_trouble)
         self._on_trouble = on_trouble
@@ -95,9 +89,11 @@ class LeafClient:
         # Taken before the turn: a request that had its turn would go out during a pause that came meanwhile.
         self._connections = asyncio.Semaphore(connections)
         self._providers = tuple(providers)
-        self._calls = {provider.name: Calls(self, provider) for provider in self._providers}
-        self._auth = Auth(settings.login, self._authenticate, self._serves)
+        self._calls = {provider.name: ProviderCalls(self, provider) for provider in self._providers}
+        self._contact = Contact(settings, self._send, on_trouble)
+        self._auth = Auth(settings.login, self._contact.log_in, self._contact.serves)
         self._sent: Counter[str] = Counter()
+        self.posts = RecentPosts()
         self._sorts = True
         self._looks: Counter[str] = Counter()
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
@@ -125,58 +121,14 @@ class LeafClient:
 
         Raises LoginRefused or StoppedForSafety.
         """
-        saying = asyncio.get_running_loop().call_later(SILENCE, self._on_trouble, self._silent())
+        message = asyncio.get_running_loop().call_later(SILENCE, self._on_trouble, self._contact.silence)
         try:
             await self._auth.bearer()
-            await self._first_request()
+            await self._contact.first_request(self.call)
         finally:
-            saying.cancel()
+            message.cancel()
 
-    async def _first_request(self) -> None:
-        began, failures = perf_counter(), 0
-        while True:
-            verdict = (await self.call(self._small_request())).verdict
-            if isinstance(verdict, Misdirected):
-                raise self._misdirected(verdict)
-            if isinstance(verdict, Throttled | Ambiguous) and (verdict.after or 0.0) > LOGIN_PATIENCE:
-                raise StoppedForSafety(
-                    f"Leaf asks to wait for {verdict.after:.0f} s; run the same command again then"
-                )
-            if verdict is None or isinstance(verdict, Throttled | Refused | Unauthorised):
-                return  # it is Leaf; a refused login has been raised already
-            failures += 1
-            self._on_trouble(f"{self._silent()}: {verdict.message or verdict.code}")
-            if isinstance(verdict, Ambiguous) and failures >= CONTACT_ATTEMPTS:
-                return  # there is something: whether it serves rows, they will find out
-            pause = min(0.25 * 2.0**failures, 4.0)
-            if isinstance(verdict, Transient) and perf_counter() + pause - began > CONTACT_PATIENCE:
-                raise StoppedForSafety(
-                    f"{self._silent()}: {verdict.message or verdict.code}; check LEAF_BASE_URL,"
-                    " the network and any proxy"
-                )
-            await asyncio.sleep(pause)
-
-    def _small_request(self) -> Request[ContactVerdict]:
-        target = self._asked({"page": "0", "size": "1"})
-        return Request("GET", target, contact_replies.after_contact, urgency=Urgency.COMPLETE)
-
-    async def _serves(self, token: Secret) -> bool | None:
-        """Whether Leaf serves a small request with this token; None if it does not say."""
-        verdict = (await self._send(self._small_request(), token)).verdict
-        if isinstance(verdict, Unauthorised):
-            return False
-        return True if verdict is None or isinstance(verdict, Throttled) else None
-
-    def _silent(self) -> str:
-        return f"Leaf does not answer at {self._settings.base_url}"
-
-    def _misdirected(self, verdict: Misdirected) -> StoppedForSafety:
-        return StoppedForSafety(
-            f"{self._settings.base_url} does not answer like Leaf ({verdict.message}):"
-            " check LEAF_BASE_URL, and any proxy or login page in between"
-        )
-
-    def of(self, provider: str) -> Calls:
+    def of(self, provider: str) -> ProviderCalls:
         """The calls for the provider of this name. Raises KeyError for one that was not named before."""
         return self._calls[provider]
 
@@ -187,14 +139,12 @@ class LeafClient:
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
         """GET a page of Leaf users, from page 0, with what it shows of our providers. Raises LoginRefused."""
-        verdict = partial(user_pages.after_page, providers=self._providers, prints=prints)
+        verdict = partial(user_replies.after_page, providers=self._providers, prints=prints)
         return await self._list({"page": str(page), "size": str(size)}, verdict)
 
     async def user(self, leaf_user_id: str, sent: Sent = ignore_sent) -> Answer[Verdict]:
         """GET one Leaf user: Exists(None) or Absent. Raises LoginRefused."""
-        return await self.call(
-            Request("GET", self.users_path(f"/{leaf_user_id}"), user_pages.after_user, sent)
-        )
+        return await self.call(Request("GET", f"{API}/users/{leaf_user_id}", user_replies.after_user, sent))
 
     async def look_up(
         self, by: UserKey, value: str, page: int, sent: Sent = ignore_sent
@@ -208,26 +158,20 @@ class LeafClient:
     ) -> Answer[CreateUserVerdict]:
         """POST a new Leaf user, once. Raises LoginRefused."""
         verdict = partial(user_replies.after_create_user, fields=fields)
-        return await self.call(Request("POST", self.users_path(""), verdict, sent, dict(fields)))
+        return await self.call(Request("POST", f"{API}/users", verdict, sent, dict(fields)))
 
     async def _list(
         self, query: Mapping[str, str], verdict: Callable[[Reply], V], sent: Sent = ignore_sent
     ) -> Answer[V | Transient | Ambiguous | Refused]:
         """GET a page of the list of users, in a stable order unless Leaf refuses to sort."""
         sort = SORT if self._sorts else {}
-        request = Request("GET", self._asked({**query, **sort}), verdict, sent, largest=LARGEST_PAGE)
+        target = f"{API}/users?{urlencode({**query, **sort}, safe=',@')}"
+        request = Request("GET", target, verdict, sent, largest=LARGEST_PAGE)
         answer = await self.call(request)
         if sort and isinstance(answer.verdict, Refused):
             self._sorts = False
             return await self._list(query, verdict, sent)
         return answer
-
-    def users_path(self, more: str) -> str:
-        """``more`` is after ``/users``; UUIDs and our own words, so nothing in it needs quoting."""
-        return f"{self._prefix}{API}/users{more}"
-
-    def _asked(self, query: Mapping[str, str]) -> str:
-        return self._base.with_path(self.users_path(""), encoded=True).with_query(query).raw_path_qs
 
     async def call(self, request: Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
         """One request, when Leaf is available. A GET that fails because it is not is sent again later.
@@ -328,44 +272,77 @@ class LeafClient:
                 self._looks["exists"] += 1
         return answer
 
-    async def _authenticate(self) -> Secret:
-        """A new token by user name and password. A login may be repeated safely, so it is."""
-        login = self._settings.login
-        if not (login.username and login.password):
-            raise LoginRefused("no login is configured: set LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD")
-        body = {"username": login.username, "password": login.password.reveal(), "rememberMe": "true"}
-        request = Request(
-            "POST",
-            f"{self._prefix}/api/authenticate",
-            contact_replies.after_login,
-            body=body,
-            urgency=Urgency.COMPLETE,
-        )
-        began, failures, throttles = perf_counter(), 0, 0
-        while True:
-            verdict = (await self._send(request, None)).verdict
-            match verdict:
-                case Secret():
-                    return verdict
-                case Misdirected():
-                    raise self._misdirected(verdict)
-                case Refused():
-                    raise LoginRefused(
-                        f"Leaf refused the login of {login.username} ({verdict.message}):"
-                        " check LEAF_USERNAME and LEAF_PASSWORD"
-                    )
-                case Throttled(after):
-                    throttles += 1
-                    why = "Leaf asks to log in later (HTTP 429)"
-                    pause = 0.0 if after else min(0.5 * 2.0**throttles, 30.0)
-                    given_up = perf_counter() + (after or pause) - began > LOGIN_PATIENCE
-                case _:
-                    failures += 1
-                    why = f"Leaf does not answer the login: {verdict.message or verdict.code}"
-                    pause, given_up = min(0.5 * 2.0**failures, 8.0), failures >= LOGIN_ATTEMPTS
-                    if isinstance(verdict, Ambiguous) and verdict.after:
-                        given_up = given_up or verdict.after > LOGIN_PATIENCE
-            self._on_trouble(why)
-            if given_up:
-                raise StoppedForSafety(f"{why} (at {self._settings.base_url})")
-            await asyncio.sleep(pause)  # a Retry-After is obeyed by the pace
+
+class ProviderCalls:
+    """The calls for one provider's credentials, over a connection that all providers share."""
+
+    def __init__(self, client: LeafClient, provider: Provider) -> None:
+        self._client = client
+        self._path = provider.path
+        self._fields = fields_of(provider)
+
+    async def ask(
+        self, leaf_user_id: str, ours: Payload, sent: Sent = ignore_sent, *, urgent: bool = False
+    ) -> Answer[Verdict]:
+        """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
+        verdict = partial(replies.after_get, ours=ours, fields=self._fields)
+        urgency = Urgency.CONTINUE if urgent else Urgency.BEGIN
+        request = Request("GET", self._path_of(leaf_user_id), verdict, sent, urgency=urgency)
+        answer = await self._client.call(request)
+        return self._client.weigh_absence(leaf_user_id, answer)
+
+    async def post(
+        self,
+        leaf_user_id: str,
+        payload: Payload,
+        sent: Sent = ignore_sent,
+        *,
+        still_valid: StillValid = always,
+    ) -> Answer[Verdict]:
+        """POST the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused."""
+        target, body = self._path_of(leaf_user_id), payload.reveal()
+        self._client.posts.add(target, self._fields, body)
+
+        def verdict(reply: Reply) -> Verdict:
+            found = replies.after_post(reply, payload, self._fields)
+            # Nearly all replies show the token that was posted, and so belong to this request.
+            if isinstance(found, Created) and found.credential.echo is not Echo.SAME:
+                shown = replies.parsed(reply)
+                if self._client.posts.is_stray(target, self._fields, body, shown, reply.at):
+                    return _OF_ANOTHER_GROWER
+            return found
+
+        complete = Urgency.COMPLETE
+        request = Request("POST", target, verdict, sent, body, urgency=complete, still_valid=still_valid)
+        return await self._change(request)
+
+    async def delete(
+        self, leaf_user_id: str, sent: Sent = ignore_sent, *, still_valid: StillValid = always
+    ) -> Answer[Verdict]:
+        """DELETE the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused.
+
+        Their events go with them.
+        """
+        target, meaning = self._path_of(leaf_user_id), replies.after_delete
+        request = Request("DELETE", target, meaning, sent, urgency=Urgency.CONTINUE, still_valid=still_valid)
+        return await self._change(request)
+
+    async def _change(self, request: Request[Verdict]) -> Answer[Verdict]:
+        try:
+            return await self._client.call(request)
+        except NotValidError:
+            return Answer(NotSent())
+
+    async def events(self, leaf_user_id: str, sent: Sent = ignore_sent) -> Answer[EventsVerdict]:
+        """GET the event that decides about the health of the grower's credentials. Raises LoginRefused."""
+        target = self._path_of(leaf_user_id, "/events")
+        return await self._client.call(Request("GET", target, replies.after_events, sent, event_log=True))
+
+    async def history(self, leaf_user_id: str, sent: Sent = ignore_sent) -> Answer[LogVerdict]:
+        """GET all events of the grower's credentials. Raises LoginRefused."""
+        target = self._path_of(leaf_user_id, "/events")
+        request = Request("GET", target, replies.after_log, sent, event_log=True, urgency=Urgency.CONTINUE)
+        return await self._client.call(request)
+
+    def _path_of(self, leaf_user_id: str, more: str = "") -> str:
+        return f"{API}/users/{leaf_user_id}/{self._path}{more}"

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -34,7 +35,6 @@ MOST_EVENTS = 10_000
 # In place of an event: the log was longer than what was read.
 CUT_OFF = {"cutOff": True}
 
-_FIELDS = frozenset({"id", "createdDate", "statusCode"})
 _STATUS = re.compile(r"(?:HTTP(?:/[0-9.]+)?\s+)?([0-9]{1,3})(?:\.0+)?(?![0-9.])", re.IGNORECASE)
 _MILLISECONDS = 1e11  # as seconds, that is the year 5138
 
@@ -101,7 +101,8 @@ class EventLogReader:
         self._start = bytearray()
         self._size = 0
         self._events: list[Event] = []
-        self._parser: _Parser | None = None
+        self._found = ijson.sendable_list()
+        self._parser: Any = None
         self._is_log = True
 
     @property
@@ -116,9 +117,11 @@ class EventLogReader:
             self._start += piece
             if len(self._start) <= SMALL_LOG:
                 return
-            self._parser, piece = _Parser(), bytes(self._start)
+            prefix = "content.item" if self._start.lstrip()[:1] == b"{" else "item"
+            self._parser = ijson.items_coro(self._found, prefix, use_float=True)
+            piece = bytes(self._start)
             del self._start[1000:]
-        self._parse(piece)
+        self._parse(partial(self._parser.send, piece))
 
     def body(self) -> bytes:
         """The body, once all was fed, or `full`."""
@@ -126,8 +129,8 @@ class EventLogReader:
             return bytes(self._start)
         cut_off = self._size > LARGEST_LOG
         if self._is_log and not cut_off:
-            self._parse(None)
-        if not self._is_log:
+            self._parse(self._parser.close)
+        if not self._is_log or not self._events:
             return bytes(self._start)
         self._drop_oldest()
         kept: list[dict[str, Any]] = [
@@ -136,13 +139,15 @@ class EventLogReader:
         ]
         return json.dumps([*kept, CUT_OFF] if cut_off else kept).encode()
 
-    def _parse(self, piece: bytes | None) -> None:
-        """None: the body ends here."""
-        assert self._parser is not None  # noqa: S101  (narrows the type)
+    def _parse(self, step: Callable[[], object]) -> None:
         try:
-            self._events += map(event_of, self._parser.events(piece))
+            step()
+            events = listed(list(self._found))
+            self._is_log = events is not None
+            self._events += map(event_of, events or [])
         except (ijson.JSONError, ValueError):
             self._is_log = False
+        del self._found[:]
         if len(self._events) > 2 * MOST_EVENTS:
             self._drop_oldest()
 
@@ -150,51 +155,3 @@ class EventLogReader:
         if len(self._events) > MOST_EVENTS:
             self._events.sort(key=newest_first, reverse=True)
             del self._events[MOST_EVENTS:]
-
-
-class _Parser:
-    """The events in pieces of JSON: of a list, or of the list ``content`` in an object."""
-
-    def __init__(self) -> None:
-        self._tokens = ijson.sendable_list()
-        self._parse = ijson.parse_coro(self._tokens, use_float=True)
-        self._prefix = ""
-        self._has_list = False
-        self._event: dict[str, Any] = {}
-
-    def events(self, piece: bytes | None) -> Iterator[dict[str, Any]]:
-        """Those that end in this piece. None: the end. Raises ijson.JSONError, ValueError."""
-        if piece is None:
-            self._parse.close()
-            if not self._has_list:
-                raise ValueError("no list of events")
-        else:
-            self._parse.send(piece)
-        tokens = self._tokens[:]
-        del self._tokens[:]
-        for prefix, kind, value in tokens:
-            if not self._prefix:
-                self._prefix = {"start_array": "item", "start_map": "content.item"}.get(kind, "?")
-            if kind == "start_array" and prefix == self._prefix.removesuffix("item").rstrip("."):
-                self._has_list = True
-            elif prefix == self._prefix:
-                if kind == "start_map":
-                    self._event = {}
-                elif kind == "end_map":
-                    yield self._event
-                elif kind != "map_key":
-                    raise ValueError("an element that is not an event")
-            elif prefix.startswith(self._prefix):
-                self._take(prefix[len(self._prefix) + 1 :], kind, value)
-
-    def _take(self, name: str, kind: str, value: Any) -> None:
-        if name in _FIELDS and kind in {"string", "number", "boolean", "null"}:
-            self._event[name] = value
-        elif name == "createdDate" and kind == "start_array":
-            self._event[name] = []
-        elif (
-            name == "createdDate.item"
-            and kind == "number"
-            and isinstance(self._event.get("createdDate"), list)
-        ):
-            self._event["createdDate"].append(value)

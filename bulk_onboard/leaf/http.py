@@ -22,13 +22,13 @@ from yarl import URL
 
 import bulk_onboard
 from bulk_onboard.domain.turns import StillValid, Urgency, always
-from bulk_onboard.leaf.comparison import Fields, RecentPosts
 from bulk_onboard.leaf.event_log import EventLogReader
-from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, Unreadable, parsed, unanswered, unsent
+from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, Unreadable, unanswered, unsent
 from bulk_onboard.model import Ambiguous, Answer, Transient
 from bulk_onboard.settings import LeafSettings
 
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"
+API = "/services/usermanagement/api"
 LARGEST_BODY = 1 << 20  # bytes; credentials take a few hundred
 LARGEST_PAGE = 16 << 20  # bytes; a hundred users with the credentials of several providers
 PIECE = 1 << 16  # bytes of a body that are read or unpacked at a time
@@ -37,7 +37,6 @@ KEEP_ALIVE = 15.0  # seconds
 # Neither blanks nor line ends: a target or a token cannot add anything else to the request.
 _ENCODED, _TOKEN = re.compile(r"/[!-~]*"), re.compile(r"[ -~]*")
 _ANSWERED_BEFORE_SENT = Ambiguous("stray-reply", "a reply was there before the request was sent")
-_OF_ANOTHER_GROWER = Ambiguous("stray-reply", "the reply shows the credentials of another grower")
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, TooLarge, Unreadable)
 
 V = TypeVar("V")
@@ -56,10 +55,10 @@ class NotValidError(Exception):
 class Request(NamedTuple, Generic[V]):
     """What is sent, and what its reply means.
 
-    ``target``: path and query, encoded. ``verdict``: reads the reply. ``body``: sent as JSON. ``largest``:
-    bytes that the reply may have. ``fields``: set for a POST of credentials. ``event_log``: the reply may
-    have any size, and only the newest events are kept. ``still_valid`` is asked when the request gets its
-    turn; if it returns False, nothing is sent.
+    ``target``: path and query below the base URL, encoded. ``verdict``: reads the reply. ``body``: sent as
+    JSON. ``largest``: bytes that the reply may have. ``event_log``: the reply may have any size, and only
+    the newest events are kept. ``still_valid`` is asked when the request gets its turn; if it returns False,
+    nothing is sent.
     """
 
     method: str
@@ -68,7 +67,6 @@ class Request(NamedTuple, Generic[V]):
     sent: Sent = ignore_sent
     body: dict[str, str] | None = None
     largest: int = LARGEST_BODY
-    fields: Fields | None = None
     event_log: bool = False
     urgency: Urgency = Urgency.BEGIN
     still_valid: StillValid = always
@@ -111,8 +109,11 @@ class Http:
     """The session with one server, between `open` and `close`. ``connections``: the most that are open."""
 
     def __init__(self, settings: LeafSettings, connections: int) -> None:
-        self._base, self._settings, self._limit = URL(settings.base_url), settings, connections
-        self._posts = RecentPosts()
+        self._base, self._settings, self._limit = (
+            str(URL(settings.base_url)).rstrip("/"),
+            settings,
+            connections,
+        )
 
     async def open(self) -> None:
         """Make the session. No connection is opened before the first request."""
@@ -141,8 +142,6 @@ class Http:
         Raises ValueError, before anything is sent, if the target or the token cannot be part of a request.
         """
         url, headers = self._url(request.target), _authorization(token)
-        if request.fields is not None and request.body is not None:
-            self._posts.add(request.target, request.fields, request.body)
         began, attempt, waited = perf_counter(), _Attempt(), list[bool]()
         _attempt.set(attempt)
         # Runs when this task first waits for the network. A reply that needs no wait is not to this request:
@@ -161,21 +160,12 @@ class Http:
             if attempt.connected:
                 return Answer(unanswered(error), None, took)
             return Answer(unsent(error), None, took)
-        if self._is_stray(request, reply):
-            return Answer(_OF_ANOTHER_GROWER, None, perf_counter() - began)
         return Answer(reply, reply.status, perf_counter() - began)
 
     def _url(self, target: str) -> URL:
         if not _ENCODED.fullmatch(target):
             raise ValueError("a target that is not encoded")
-        return URL.build(
-            scheme=self._base.scheme, authority=self._base.raw_authority, path=target, encoded=True
-        )
-
-    def _is_stray(self, request: Request[V], reply: Reply) -> bool:
-        if request.fields is None or request.body is None or not 200 <= reply.status < 300:
-            return False
-        return self._posts.is_stray(request.target, request.fields, request.body, parsed(reply), reply.at)
+        return URL(f"{self._base}{target}", encoded=True)
 
 
 def _authorization(token: str) -> dict[str, str]:

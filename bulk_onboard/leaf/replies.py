@@ -74,7 +74,7 @@ def after_post(reply: Reply, sent: Payload, fields: Fields) -> Verdict:
             return Ambiguous("unreadable-reply", f"HTTP {reply.status} without readable credentials")
         return Created(credential)
     if reply.status == 404:
-        return _OF_A_GATEWAY if is_page(reply) else Refused("no-such-user", _message(reply, sent))
+        return OF_A_GATEWAY if is_page(reply) else Refused("no-such-user", _message(reply, sent))
     if may_exist(reply):
         return Exists(None, *refusal(reply, sent))
     return common(reply, sent)
@@ -84,7 +84,7 @@ def after_get(reply: Reply, ours: Payload, fields: Fields) -> Verdict:
     """The verdict on a GET of credentials."""
     if reply.status in {404, 410}:
         if is_page(reply):
-            return _OF_A_GATEWAY
+            return OF_A_GATEWAY
         # A problem in JSON is Leaf's own word; nothing, or plain words, may be of something in front of it.
         plain = not _problem(reply)
         return Absent(bare=plain, plain=plain, form=f"{reply.status} {'plain' if plain else 'problem'}")
@@ -135,7 +135,7 @@ def after_events(reply: Reply) -> EventsVerdict:
     if reply.status in {204, 404, 410}:
         if reply.status == 204:
             return Events(None)
-        return _OF_A_GATEWAY if is_page(reply) else Absent()
+        return OF_A_GATEWAY if is_page(reply) else Absent()
     if reply.status == 200:
         listed = _listed_events(reply)
         if listed is None:
@@ -291,7 +291,7 @@ def _says_exists(reply: Reply) -> bool:
 
 # How an object in UTF-8 begins; in any other encoding there is a zero beside the brace.
 _UTF8_OBJECTS = frozenset({b'{"', b"{}", b"{ ", b"{\n", b"{\r", b"{\t"})
-_OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")
+OF_A_GATEWAY = Ambiguous("server-error", "HTTP 404 with a page that is not Leaf's")
 
 
 def is_page(reply: Reply) -> bool:
@@ -304,16 +304,20 @@ def _is_bare(reply: Reply) -> bool:
     return reply.body.strip() in {b"", b"null", b"{}", b"[]"}
 
 
+def credential_id(data: Mapping[str, Any]) -> str | int | None:
+    """Return the id of the credentials that a reply shows, None if it shows none."""
+    name = data.get("id")
+    return name if isinstance(name, str | int) and not isinstance(name, bool) and name != "" else None
+
+
 def _credential(reply: Reply, ours: Payload, fields: Fields) -> Credential | None:
     data = parsed(reply)
-    if not isinstance(data, dict) or isinstance(data.get("id"), bool):
-        return None
-    if not isinstance(data.get("id"), str | int) or data["id"] == "":
+    if not isinstance(data, dict) or (name := credential_id(data)) is None:
         return None
     status, created = data.get("status"), _timestamp(data.get("createdTime"))
     app, environment = compare_app(data, ours, fields)
     return Credential(
-        id=word(data["id"], ours.values()),
+        id=word(name, ours.values()),
         status=word(status, ours.values()) if isinstance(status, str) else "",
         created=_on_our_clock(created, reply),
         echo=compare_secrets(data, ours, fields),

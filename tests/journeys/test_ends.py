@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bulk_onboard.leaf import client
+from bulk_onboard.leaf import contact
 from bulk_onboard.ledger import hold
 from bulk_onboard.model import Secret
 from bulk_onboard.sandbox import Behaviour, Faults, Kind
@@ -263,7 +263,7 @@ def test_5_when_nobody_listens_at_leafs_address_with_bounded_patience(
     desk.set("LEAF_BASE_URL", f"http://127.0.0.1:{port}")
     for name, value in (("LEAF_TOKEN", f"{PLANTED}bearer"), *APP.items()):
         desk.set(name, value)
-    monkeypatch.setattr(client, "CONTACT_PATIENCE", 1.0)
+    monkeypatch.setattr(contact, "CONTACT_PATIENCE", 1.0)
     ran = desk("run", write(growers(300)), "--rate", "200", "--json")
     assert ran.code == json.loads(ran.out)["exitCode"] == 5
     assert ran.statuses == {"not_attempted": 300}

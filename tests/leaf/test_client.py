@@ -337,6 +337,19 @@ async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> No
     assert turns.held == [7.0]
 
 
+async def test_a_reply_that_shows_the_token_of_another_grower_is_ambiguous() -> None:
+    async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(201, GOOD))  # to all alike, as a proxy that mixes up its connections
+
+    other = Payload({**PAYLOAD, "refreshToken": "planted-other"})
+    async with talking(answer) as (client, server):
+        assert isinstance((await client.of("raven").post(ID, PAYLOAD)).verdict, Created)
+        found = (await client.of("raven").post(grower(2), other)).verdict
+        assert isinstance(found, Ambiguous)
+        assert found.code == "stray-reply"
+        assert server.count("POST") == 2
+
+
 # --- absence ----------------------------------------------------------------------------------------
 
 

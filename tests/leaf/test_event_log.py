@@ -78,7 +78,7 @@ values = scalars | st.lists(st.integers(0, 3000), max_size=7) | st.dictionaries(
 # Integers that every JSON parser reads alike (RFC 8259, section 6); Leaf's ids are UUIDs.
 names = st.none() | st.integers(-(1 << 53) + 1, (1 << 53) - 1) | st.uuids().map(str)
 fields = {"id": names} | dict.fromkeys(("createdDate", "statusCode", "body", "headers"), values)
-some_events = st.lists(st.fixed_dictionaries({}, optional=fields), max_size=8)
+some_events = st.lists(st.fixed_dictionaries({}, optional=fields), min_size=1, max_size=8)
 
 
 @given(some_events, st.booleans(), st.integers(1, 400))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.leaf.comparison import Fields
-from bulk_onboard.leaf.contact_replies import Misdirected, after_login
+from bulk_onboard.leaf.contact import Misdirected, after_login
 from bulk_onboard.leaf.replies import (
     Reply,
     TooLarge,
