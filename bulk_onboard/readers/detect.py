@@ -8,30 +8,26 @@ import struct
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from enum import Enum, auto
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bulk_onboard.domain.chunk import Source
+from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.input_name import STANDARD_INPUT
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import blocks, compression
 from bulk_onboard.readers.input_file import InputFile
 
-TEXT = (".csv", ".tsv", ".txt")
-WORKBOOK = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
-PARQUET = (".parquet",)
-KNOWN = (
-    f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}, or one such file in a .zip),"
-    f" {PARQUET[0]}, {' '.join(WORKBOOK)}"
-)
 # The container of old Office files ([MS-CFB]).
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _HEAD = 4096
-_UNPACK = "unpack it first"
+UNPACK = "unpack it first"
 _ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
 # What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
 _OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
@@ -49,22 +45,21 @@ UNZIP_FAULTS = (
     RuntimeError,  # of which NotImplementedError is one: encryption, unknown methods of compression
 )
 _LARGEST_SHEETS = 4 << 30
-_LARGEST_MEMBER = 2 << 30
 # Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
 _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
 
-class FileType(Enum):
-    """Which reader reads it."""
-
-    DELIMITED = auto()
-    PARQUET = auto()
-    WORKBOOK = auto()
-
-
-def is_system_file(name: str) -> bool:
-    """Return whether a system or program put a file of this name beside others. ``name``: no folder."""
-    return name.startswith((".", "_", "~$")) or name.casefold() in {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+def reader_of(file: InputFile, options: ReadOptions) -> Source:
+    """Return the reader of the file's content. Raises InputError: what the file is and how to export it."""
+    head = file.head(_HEAD)
+    if not head:
+        raise NoRows(f"{file.name} is empty; expected a header and rows")
+    known = next(each for each in FORMATS if each.is_it(file, head))
+    if options.sheets and not known.has_sheets:
+        raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
+    module, _, name = known.reader.partition(":")
+    source: Source = getattr(import_module(f"bulk_onboard.readers.{module}"), name)(file, options)
+    return source
 
 
 def has_known_suffix(name: str) -> bool:
@@ -72,26 +67,12 @@ def has_known_suffix(name: str) -> bool:
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     while suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in (*TEXT, *WORKBOOK, *PARQUET, ".zip")
+    return bool(suffixes) and suffixes[-1] in {*_SUFFIXES, ".zip"}
 
 
-def file_type(file: InputFile) -> FileType:
-    """Return what the content is. Raises InputError if it cannot be read: what it is and how to export it."""
-    head = file.head(_HEAD)
-    if not head:
-        raise NoRows(f"{file.name} is empty; expected a header and rows")
-    if head.startswith(b"PAR1"):
-        return FileType.PARQUET
-    if head.startswith(OLE_MAGIC):
-        return _of_ole(file)
-    if head.startswith(_ZIP_MAGIC):
-        return _of_zip(file)
-    if packed := compression(head):
-        head = next(blocks(file), b"")[:_HEAD]
-        _require_not_packed_twice(file, head)
-    _require_text(file, head)
-    _require_known_name(file, packed=bool(packed))
-    return FileType.DELIMITED
+def is_system_file(name: str) -> bool:
+    """Return whether a system or program put a file of this name beside others. ``name``: no folder."""
+    return name.startswith((".", "_", "~$")) or name.casefold() in {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 
 
 # --- text -------------------------------------------------------------------------------------------
@@ -105,13 +86,19 @@ def _require_not_packed_twice(file: InputFile, head: bytes) -> None:
     }
     what = next((what for magic, what in inside.items() if head.startswith(magic)), "")
     if what or compression(head):
-        raise InputError(f"{file.name} is {what or 'compressed twice'}; {_UNPACK}")
+        raise InputError(f"{file.name} is {what or 'compressed twice'}; {UNPACK}")
 
 
-def _require_text(file: InputFile, head: bytes) -> None:
-    """Raise InputError for content that is not a table of text."""
+def _is_text(file: InputFile, head: bytes) -> bool:
+    """Return True. Raises InputError for content that is not a table of text."""
+    packed = compression(head)
+    if packed:
+        head = next(blocks(file), b"")[:_HEAD]
+        _require_not_packed_twice(file, head)
     if what := _foreign(head):
         raise InputError(f"{file.name} is {what}. Expected one of {KNOWN}")
+    _require_known_name(file, packed=bool(packed))
+    return True
 
 
 def _foreign(head: bytes) -> str:
@@ -157,22 +144,33 @@ def _require_known_name(file: InputFile, *, packed: bool) -> None:
         return
     suffixes = [suffix for suffix in file.suffixes if not (packed and suffix in PACKED)]
     last = suffixes[-1] if suffixes else ""
-    if packed and last in (*WORKBOOK, *PARQUET):
-        raise InputError(f"{file.name} is a compressed {last} file; {_UNPACK}")
+    if packed and last in _SUFFIXES and last not in TEXT:
+        raise InputError(f"{file.name} is a compressed {last} file; {UNPACK}")
     if last in _ENCRYPTED:
         raise InputError(
             f"{file.name} is encrypted; pipe the decrypted text into standard input and give - as the file"
         )
-    if last and last not in (*TEXT, *WORKBOOK, *PARQUET):
+    if last and last not in _SUFFIXES:
         raise InputError(
             f"{file.name}: unknown suffix {last}; expected one of {KNOWN}; if it is CSV, rename it to .csv"
         )
 
 
-# --- Office files -----------------------------------------------------------------------------------
+# --- workbooks --------------------------------------------------------------------------------------
 
 
-def _of_ole(file: InputFile) -> FileType:
+def _is_workbook(file: InputFile, head: bytes) -> bool:
+    """Return whether it is a workbook. Raises InputError for another file in the same containers."""
+    if head.startswith(OLE_MAGIC):
+        _require_workbook_in_ole(file)
+    elif head.startswith(ZIP_MAGIC):
+        _require_workbook_in_zip(file)
+    else:
+        return False
+    return True
+
+
+def _require_workbook_in_ole(file: InputFile) -> None:
     """The old container of Microsoft Office, also used for encrypted workbooks of the new kind."""
     with file.reader() as reader:
         content = reader.read()
@@ -183,7 +181,7 @@ def _of_ole(file: InputFile) -> FileType:
     if has("EncryptedPackage"):
         raise InputError(f"{file.name} is encrypted; save the workbook without a password")
     if has("Workbook", "Book"):
-        return FileType.WORKBOOK
+        return
     other = next((each for each in _foreign_files() if has(*each.get("stream", ()))), None)
     if other:
         raise InputError(f"{file.name} is {_described(other)}. Expected one of {KNOWN}")
@@ -192,22 +190,22 @@ def _of_ole(file: InputFile) -> FileType:
     )
 
 
-def _of_zip(file: InputFile) -> FileType:
+def _require_workbook_in_zip(file: InputFile) -> None:
     try:
         with file.reader() as reader, zipfile.ZipFile(reader) as archive:
-            names = set(map(_with_slashes, archive.namelist()))
+            names = set(map(with_slashes, archive.namelist()))
             size = sum(info.file_size for info in archive.infolist())
             mime = archive.read("mimetype")[:80] if "mimetype" in names else b""
             manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
     except UNZIP_FAULTS:
-        raise _damaged(file) from None
+        raise damaged(file) from None
     if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * file.size):
         raise InputError(f"{file.name} would unpack to {size >> 20:,} MiB; save it as CSV")
     if b"encryption-data" in manifest:
         raise InputError(f"{file.name} is encrypted; save the workbook without a password")
     if b"opendocument.spreadsheet" in mime or any(name.startswith("xl/") for name in names):
-        return FileType.WORKBOOK
-    other = next(_members_of_others(names), None)
+        return
+    other = next(members_of_others(names), None)
     what = (
         _described(other)
         if other
@@ -216,83 +214,48 @@ def _of_zip(file: InputFile) -> FileType:
     raise InputError(f"{file.name} is {what}. Expected one of {KNOWN}")
 
 
-def _members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
+def members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
     return (each for each in _foreign_files() if names.intersection(each.get("member", ())))
 
 
-def _with_slashes(name: str) -> str:
+def with_slashes(name: str) -> str:
     """Some programs of Windows write backslashes between the folders."""
     return name.replace("\\", "/")
 
 
-def _damaged(file: InputFile) -> InputError:
+def damaged(file: InputFile) -> InputError:
     return InputError(
         f"{file.name} is damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
         " copy it again"
     )
 
 
-# --- ZIP archives -----------------------------------------------------------------------------------
+# --- formats ----------------------------------------------------------------------------------------
 
 
-def unpacked(file: InputFile) -> InputFile:
-    """Return the table in a ZIP archive that has exactly one, in memory; any other file as it is.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that can be read. A new one needs its module in this package and a line in `FORMATS`.
 
-    Raises InputError for an archive with another number of tables, or a password.
+    ``reader``: module and class, a `Source` made of an `InputFile` and `ReadOptions`; ``suffixes``: of
+    its files; ``is_it``: whether a file with these first bytes is one; it may raise InputError.
     """
-    if not file.head(4).startswith(_ZIP_MAGIC):
-        return file
-    try:
-        return _unpacked(file)
-    except BaseException:
-        file.close()
-        raise
+
+    reader: str
+    suffixes: tuple[str, ...]
+    is_it: Callable[[InputFile, bytes], bool]
+    has_sheets: bool = False
 
 
-def _unpacked(file: InputFile) -> InputFile:
-    try:
-        with file.reader() as reader, zipfile.ZipFile(reader) as archive:
-            members = [each for each in archive.infolist() if not each.is_dir()]
-            if _is_office_file({_with_slashes(each.filename) for each in members}):
-                return file
-            member = _only_table(file.name, members)
-            content = archive.read(member)
-    except UNZIP_FAULTS:
-        raise _damaged(file) from None
-    return file.unpacked(content, PurePosixPath(member.filename).name)
-
-
-def _is_office_file(names: set[str]) -> bool:
-    known = {"[Content_Types].xml", "mimetype", "content.xml"}
-    return bool(names & known) or any(
-        (*_members_of_others(names), *(name for name in names if name.startswith("xl/")))
-    )
-
-
-def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
-    shown = [each for each in members if not _is_hidden(each.filename)]
-    tables = [each for each in shown if has_known_suffix(each.filename) and not _is_note(each.filename)]
-    if any(each.flag_bits & 1 for each in shown):
-        raise InputError(f"{name} is a ZIP archive with a password; {_UNPACK} and name the file in it")
-    if len(tables) != 1:
-        listed = ", ".join(each.filename for each in (tables or shown)[:5]) or "nothing"
-        what = f"{len(tables)} tables" if tables else "no table"
-        raise InputError(
-            f"{name} is a ZIP archive with {what} ({listed}); {_UNPACK} and name one file, a folder or a"
-            " pattern"
-        )
-    if tables[0].file_size > _LARGEST_MEMBER:
-        raise InputError(f"{name} would unpack to {tables[0].file_size >> 20:,} MiB in memory; {_UNPACK}")
-    return tables[0]
-
-
-def _is_note(path: str) -> bool:
-    """Return whether it is a text about the table beside it, not a table."""
-    name = PurePosixPath(_with_slashes(path).casefold())
-    return name.suffix == ".txt" and name.stem.startswith(
-        ("readme", "read me", "license", "liesmich", "lisezmoi")
-    )
-
-
-def _is_hidden(path: str) -> bool:
-    return any(map(is_system_file, PurePosixPath(_with_slashes(path)).parts))
+TEXT = (".csv", ".tsv", ".txt")
+# The first that fits is used. Anything else is text, or refused.
+FORMATS = (
+    Format("parquet:Parquet", (".parquet",), lambda _, head: head.startswith(b"PAR1")),
+    Format("workbook:Workbook", (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), _is_workbook, has_sheets=True),
+    Format("delimited:Delimited", TEXT, _is_text),
+)
+_SUFFIXES = [suffix for each in FORMATS for suffix in each.suffixes]
+KNOWN = (
+    f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}, or one such file in a .zip),"
+    f" {' '.join(suffix for suffix in _SUFFIXES if suffix not in TEXT)}"
+)

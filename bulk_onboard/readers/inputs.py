@@ -17,8 +17,8 @@ import pandas as pd
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import UsageError
+from bulk_onboard.readers.archive import unpacked
 from bulk_onboard.readers.dataframe import Frame
-from bulk_onboard.readers.detect import unpacked
 from bulk_onboard.readers.files import files_at, path_columns
 from bulk_onboard.readers.input_file import open_standard_input
 from bulk_onboard.readers.multi_file import MultiFile

@@ -6,8 +6,8 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.input_name import scheme
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
-from bulk_onboard.readers.delimited import Delimited
-from bulk_onboard.readers.detect import FileType, file_type, unpacked
+from bulk_onboard.readers.archive import unpacked
+from bulk_onboard.readers.detect import reader_of
 from bulk_onboard.readers.header_row import matches, wanted_names
 from bulk_onboard.readers.input_file import InputFile, open_path
 from bulk_onboard.validation.columns import holds_data, no_header
@@ -28,27 +28,10 @@ def source_of(file: InputFile, options: ReadOptions) -> Source:
     Raises InputError; NoRows or HeaderWithoutRows if there are none.
     """
     try:
-        return with_rows(_reader(file, options), options)
+        return with_rows(reader_of(file, options), options)
     except BaseException:
         file.close()
         raise
-
-
-def _reader(file: InputFile, options: ReadOptions) -> Source:
-    kind = file_type(file)
-    if options.sheets and kind is not FileType.WORKBOOK:
-        raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
-    match kind:
-        case FileType.WORKBOOK:
-            from bulk_onboard.readers.workbook import Workbook  # noqa: PLC0415  (loaded when used)
-
-            return Workbook(file, options)
-        case FileType.PARQUET:
-            from bulk_onboard.readers.parquet import Parquet  # noqa: PLC0415
-
-            return Parquet(file, options)
-        case FileType.DELIMITED:
-            return Delimited(file, options)
 
 
 def with_rows(source: Source, options: ReadOptions) -> Source:
