@@ -6,7 +6,7 @@ Growers are told apart by the 128 bits of their UUID, secrets by the first 64 of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.model import Health
+from bulk_onboard.model import NOT_AS_ASKED, Health, Status
 from bulk_onboard.texts import SHORT, UUIDS, hex_words, short_words, uuid_words
 
 # Multiplying by an odd number loses nothing, so key and first word together are the whole UUID.
@@ -105,19 +105,7 @@ class Growers:
         texts = [self.credential_ids.take(pa.array(kept)), newer.credential_ids.take(pa.array(added))]
         return _of(columns, _alike(texts).take(pa.array(order)))
 
-    def piece(self, number: int) -> Growers:
-        """Of `PIECES` pieces that hold all of them, one after the other, this one."""
-        first, after = np.searchsorted(self.keys, _BOUNDS[number : number + 2]).tolist()
-        if number == PIECES - 1:
-            after = len(self)
-        columns = {name: getattr(self, name)[first:after] for name in _NUMBERS}
-        texts = self.credential_ids.slice(first, after - first)
-        return Growers(**columns, credential_ids=texts, longest=self.longest)
 
-
-# So many that a piece of ten million growers still takes a few megabytes only.
-PIECES = 64
-_BOUNDS = np.arange(PIECES + 1, dtype=np.uint64) * np.uint64((1 << 64) // PIECES)
 _NUMBERS = ("keys", "words", "prints", "apps", "states", "healths", "checked")
 _TYPES = (np.uint64, np.uint64, np.uint64, np.uint64, np.uint8, np.uint8, np.int64)
 
@@ -193,40 +181,40 @@ def together(parts: Sequence[Growers]) -> Growers:
     return _latest(columns, _alike([part.credential_ids for part in parts]))
 
 
-def put_together(pieces: Iterable[Growers], count: int) -> Growers:
-    """All pieces, in order, as one; so many growers. Of a piece nothing is held when the next one comes."""
-    columns, at = [np.empty(count, kind) for kind in _TYPES], 0
-    words, texts = np.empty((count, 2), np.uint64), list[pa.Array]()
-    short = pa.Array.from_buffers(SHORT, count, [None, pa.py_buffer(words)])
-    for piece in pieces:
-        after = at + len(piece)
-        for name, column in zip(_NUMBERS, columns, strict=True):
-            column[at:after] = getattr(piece, name)
-        if piece.credential_ids.type == SHORT:
-            words[at:after] = short_words(piece.credential_ids)
-            texts.append(short.slice(at, len(piece)))
-        else:
-            texts.append(_copied(piece.credential_ids))
-        at = after
-    # Where all are short, that is the array they stand in already.
-    held = sum(len(each) for each in texts if each.type == SHORT)
-    return _of(columns, pa.chunked_array([short]) if held == count else _alike(texts))
+_CONNECTED = pa.array([Status.CREATED.value, Status.EXISTING.value])
+_NOT_CONNECTED = pa.array([Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value])
 
 
-def pack(known: Growers) -> bytes:
-    """Arrow IPC bytes."""
-    table = pa.table({name: getattr(known, name) for name in (*_NUMBERS, "credential_ids")})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def unpack(data: bytes) -> Growers:
-    """The growers that were packed; their memory is that of ``data``."""
-    table = pa.ipc.open_stream(data).read_all().combine_chunks()
-    columns = [table[name].chunk(0).to_numpy() if len(table) else nobody().keys for name in _NUMBERS]
-    return _of(columns, table["credential_ids"])
+def of_current(found: pa.Table) -> Growers:
+    """What the current states of growers (see `Ledger.current`) come to; those to be done are left out."""
+    status, code = pc.fill_null(found["status"], Status.UNRESOLVED.value), found["code"]
+    changed = pc.or_(pc.equal(found["fingerprint"], bytes(16)), pc.equal(code, "token-changed"))
+    done = pc.and_not(pc.is_in(status, _CONNECTED), pc.is_in(code, pa.array(NOT_AS_ASKED)))
+    is_left = pc.and_(pc.not_equal(found["deleting"], ""), pc.is_in(status, _NOT_CONNECTED))
+    is_open = pc.or_(pc.equal(status, Status.UNRESOLVED.value), is_left)
+    cases = {
+        State.OPEN: is_open,
+        State.TO_DO: pc.invert(done),
+        State.TOKEN_CHANGED: pc.fill_null(changed, False),
+        State.GONE: pc.equal(code, "credentials-gone"),
+    }
+    states = pc.case_when(pc.make_struct(*cases.values()), *(int(case) for case in cases), int(State.DONE))
+    kept = pc.not_equal(states, State.TO_DO)
+    found, states = found.filter(kept).combine_chunks(), states.filter(kept)
+    if not len(found):
+        return nobody()
+    ids = short_words(found["id"].chunk(0))
+    prints = short_words(pc.fill_null(found["fingerprint"], bytes(16)).combine_chunks())
+    columns = [
+        _keys(ids),
+        ids[:, 0],
+        prints[:, 0],
+        found["app"].to_numpy().view(np.uint64),
+        states.to_numpy(),
+        pc.index_in(found["health"], pa.array(HEALTHS)).to_numpy().astype(np.uint8),
+        milliseconds(found["health_checked_at"].chunk(0)),
+    ]
+    return _latest(columns, _alike([_short(found["credential_id"].chunk(0))]))
 
 
 def _latest(columns: list[np.ndarray], credential_ids: pa.ChunkedArray) -> Growers:
@@ -256,11 +244,6 @@ def _short(texts: pa.Array) -> pa.Array:
     """16 bytes each if all of them are UUIDs in lower case, else as they are."""
     short = UUIDS.short(texts)
     return texts if short is None or short.null_count else short
-
-
-def _copied(texts: pa.Array) -> pa.Array:
-    """In memory of its own."""
-    return texts.take(pa.array(np.arange(len(texts))))
 
 
 def _alike(parts: list[pa.Array]) -> pa.ChunkedArray:

@@ -47,7 +47,12 @@ PAYLOAD = Payload({"clientId": "app", "clientSecret": "planted-client-secret", "
 def row(number: int = 2, intent: Intent | None = None, token: str = TOKEN, grower: str = ID) -> Row:
     """A row to onboard."""
     return Row(
-        number, "raven", grower, Payload({**PAYLOAD, "refreshToken": token}), f"print-of-{token}", intent
+        number,
+        "raven",
+        grower,
+        Payload({**PAYLOAD, "refreshToken": token}),
+        token.encode().ljust(16)[:16].hex(),
+        intent,
     )
 
 

@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 
 from bulk_onboard.growers import (
     HEALTHS,
-    PIECES,
     GrowerColumns,
     Growers,
     State,
     growers,
     nobody,
-    pack,
-    put_together,
     together,
-    unpack,
 )
 from bulk_onboard.texts import uuid_words
 
@@ -80,32 +76,6 @@ def test_what_is_newer_wins_and_who_is_to_do_again_is_left_out(old: Entries, new
     last = {one[0]: one[2:] for one in [*old, *new]}
     for name, expected in last.items():
         assert told(known, name) == (None if expected[1] == State.TO_DO else expected)
-
-
-@given(st.lists(entries))
-def test_what_is_packed_comes_back(found: Entries) -> None:
-    known = built(found)
-    back = unpack(pack(known))
-    names = [one[0] for one in found]
-    assert [told(back, name) for name in names] == [told(known, name) for name in names]
-    assert back.longest == known.longest
-
-
-@given(st.lists(entries), st.lists(ids.map(str)))
-def test_all_pieces_one_after_the_other_are_the_whole(found: Entries, others: list[str]) -> None:
-    known = built(found)
-    pieces = [unpack(pack(known.piece(number))) for number in range(PIECES)]
-    back = put_together(iter(pieces), len(known))
-    assert (back.keys == known.keys).all()
-    names = [*(one[0] for one in found), *others]
-    assert [told(back, name) for name in names] == [told(known, name) for name in names]
-
-
-def test_the_first_and_the_last_key_have_a_piece() -> None:
-    ends = [np.array([key, 0], np.uint64) for key in (0, (1 << 64) - 1)]
-    names = [str(UUID(bytes=end.tobytes())) for end in ends]
-    known = growers(GrowerColumns(names, [""] * 2, [0] * 2, [State.DONE] * 2, [""] * 2, names))
-    assert [len(known.piece(number)) for number in (0, PIECES - 1)] == [1, 1]
 
 
 def test_an_id_that_is_no_uuid_is_nobody_s() -> None:

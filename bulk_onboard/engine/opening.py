@@ -148,8 +148,6 @@ async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -
             raise UsageError(f"run {run_id} was a dry run: it stored nothing, so there is nothing to check")
         place = await _place(settings, ledger, stack)
         _require_same_owner(info, place)
-        for scope in scopes_of(ledger, info).values():
-            ledger.forget(scope)
         ledger.take_up()
         hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)

@@ -383,8 +383,6 @@ class _Run:
     async def report(self) -> RunResult:
         """Record how the run ended, and write its files."""
         self._info = ended(self._info, self._stop)
-        for scope in self._scopes.values():
-            await in_thread(partial(self._ledger.remember, scope))
         if self._register:
             await in_thread(partial(self._register.forget_lost, self._run_no))
         await in_thread(self._ledger.prune)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
+import pyarrow as pa
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     Dialect = Sqlite | Postgres
 
 
-_Opened = Callable[[], AbstractContextManager[Connection]]
+T = TypeVar("T")
 
 
 class Database:
@@ -59,12 +61,16 @@ class Database:
         """One to make tables in: all of them or none, and one program at a time."""
         return self._translated("made", self.dialect.making)
 
+    def arrow(self, query: str) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Return the result of a query as Arrow batches."""
+        return self._translated("read", partial(self.dialect.arrow, query))
+
     @contextmanager
-    def _translated(self, done: str, opened: _Opened) -> Iterator[Connection]:
+    def _translated(self, done: str, opened: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
         try:
-            with opened() as db:
+            with self.dialect.lock, opened() as db:
                 yield db
-        except (SQLAlchemyError, OSError, ValueError, OverflowError, self.dialect.error) as error:
+        except (SQLAlchemyError, OSError, ValueError, OverflowError, *self.dialect.errors) as error:
             # Not the error itself: its text may repeat the parameters.
             words = f"the ledger {self.shown} cannot be {done}: {self.dialect.cause(error)}"
             if self.dialect.is_lost(error):

@@ -15,8 +15,9 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.lasting import lasting
-from bulk_onboard.ledger.ledger import Ledger, kin
+from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.ledger.run_line import run_info
+from bulk_onboard.ledger.state import kin
 from bulk_onboard.model import Status, Undone
 
 # Their files tell of growers at Leaf as they are; what a dry run says has not happened.
@@ -174,8 +175,8 @@ def _scopes_of_each(db: Connection, run_no: int) -> dict[str, list[int]]:
 def forget_input(ledger: Ledger, run_no: int) -> None:
     """Forget what a run's input held and what was found out about it, before anything is done."""
     with ledger.writing() as db:
-        for table in (schema.entry, schema.block):
-            db.execute(table.delete().filter_by(run_no=run_no))
+        ledger.forget_entries(db, run_no)
+        db.execute(schema.block.delete().filter_by(run_no=run_no))
 
 
 @lasting
@@ -201,10 +202,10 @@ def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
 @lasting
 def has_met(ledger: Ledger, scope: int, before: int) -> bool:
     """Whether a run before this one (its number) had to do with any grower of the scope."""
-    entry = schema.entry
-    query = select(entry.c.row).filter(entry.c.scope_id == scope, entry.c.leaf_user_id != "")
+    grower = schema.grower
+    query = select(grower.c.id).filter(grower.c.scope_id == scope, grower.c.run_no < before)
     with ledger.reading() as db:
-        return db.execute(query.filter(entry.c.run_no < before).limit(1)).first() is not None
+        return db.execute(query.limit(1)).first() is not None
 
 
 @lasting
@@ -230,13 +231,11 @@ def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
     """What the runs did with a grower, in their order."""
     entry, run, scope = schema.entry, schema.run, schema.scope
     told = (entry.c[name].label(f"entry_{name}") for name in _STORED)
-    # By scope, as the index has it.
     query = (
         select(run, scope.c.leaf, scope.c.owner, scope.c.provider, *told)
         .select_from(entry)
         .join(run, run.c.no == entry.c.run_no)
         .join(scope, scope.c.id == entry.c.scope_id)
-        .filter(entry.c.scope_id.in_(select(scope.c.id)), entry.c.leaf_user_id != "")
         .filter(entry.c.leaf_user_id == leaf_user_id)
         .order_by(run.c.no, entry.c.row)
     )

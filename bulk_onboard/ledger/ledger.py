@@ -4,60 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Table, func, select, tuple_
+import pyarrow as pa
+from sqlalchemy import Connection, Table, and_, func, select
 
-from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
-from bulk_onboard.growers import GrowerColumns, Growers, growers, nobody, together
-from bulk_onboard.ledger import schema, snapshot
+from bulk_onboard.growers import Growers, of_current
+from bulk_onboard.ledger import schema, state
 from bulk_onboard.ledger.database import Database
-from bulk_onboard.ledger.fence import Fence, begin_epoch, is_ours, new_epoch, require_ours, unfenced
+from bulk_onboard.ledger.fence import Fence, begin_epoch, new_epoch, require_ours, unfenced
 from bulk_onboard.ledger.lasting import Patience, lasting
 from bulk_onboard.ledger.making import made
 from bulk_onboard.ledger.run_line import run_info, run_values
-from bulk_onboard.ledger.statements import INTENT, LINE, OUTCOME, OUTCOME_OF_INTENT, states
+from bulk_onboard.ledger.state import Known
 from bulk_onboard.model import Recorded, Status
 from bulk_onboard.settings import LedgerPlace
 
 if TYPE_CHECKING:
     from bulk_onboard.ledger.database import Insert
 
-# A snapshot is made anew when it lacks more growers than this.
-SNAPSHOT_LACKS = 5_000
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30
 # There is no chunk with a higher number.
 LAST = (1 << 31) - 1
 
 Entries = Iterable[Entry]
+# Each with the numbers of its run and its scope.
+Stored = list[tuple[int, int, Entry]]
 Lines = list[tuple[Any, ...]]
 Scopes = Mapping[str, int]
 _NOTHING: Scopes = {}
-_of_row = itemgetter(LINE.index("run_no"), LINE.index("row"))
-_whose = itemgetter(LINE.index("scope_id"), LINE.index("leaf_user_id"))
-
-
-class Known(NamedTuple):
-    """What the newest entry of a grower says. ``status`` None or ``unresolved``: ask before sending.
-
-    ``deleting`` of a grower who is not connected: the id of credentials that were or may have been deleted.
-    """
-
-    leaf_user_id: str
-    status: str | None
-    code: str
-    fingerprint: str
-    credential_id: str
-    health: str
-    intended_at: str
-    deleting: str
-    deleting_created: str
-    app: int
 
 
 class Ledger:
@@ -79,8 +58,14 @@ class Ledger:
         self._shown, self.epoch, self.patience = str(place), epoch, patience or Patience()
         self._database = Database(place)
         self._dialect, self._engine = self._database.dialect, self._database.engine
-        # Whose the intents are that were committed here and have no outcome yet, by run and row.
-        self._begun: dict[Any, Any] = {}
+        # As text: plain tuples go straight to the driver, since these run for every row.
+        self._upsert_entry, self._upsert_state = (
+            str(statement.compile(dialect=self._engine.dialect))
+            for statement in (
+                _upsert_entry(self.insert(schema.entry)),
+                state.upsert(self.insert(schema.grower)),
+            )
+        )
         try:
             self._open(make)
         except BaseException:
@@ -154,7 +139,8 @@ class Ledger:
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
         with self.writing() as db:
-            for table in (schema.entry, schema.block, schema.claim, schema.member, schema.aside):
+            self.forget_entries(db, run_no)
+            for table in (schema.block, schema.claim, schema.member, schema.aside):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
 
@@ -231,84 +217,96 @@ class Ledger:
             first_row, last_row, data = db.execute(query.filter_by(run_no=run_no, seq=seq)).one()
         return first_row, last_row, data
 
+    # --- what is known of the growers ----------------------------------------------------------------
+
     @lasting
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
-        """What the newest entries say of these growers; those without an entry are left out."""
+        """Return the current states of these growers; those without one are left out."""
+        names = {state.uuid_bytes(each): each for each in leaf_user_ids if each}
+        grower, found = schema.grower.c, dict[str, Known]()
+        columns = [grower.id if name == "leaf_user_id" else grower[name] for name in Known._fields]
         with self.reading() as db:
-            batches = self._dialect.of(db, ", ".join(Known._fields), kin(db, scope), leaf_user_ids)
-            return {line[0]: Known._make(line) for batch in batches for line in batch}
+            scopes = state.kin(db, scope)
+            for ids in state.batches(list(names)):
+                for line in db.execute(state.newest(scopes, *columns).where(grower.id.in_(ids))):
+                    name, fingerprint = names[line.id], state.fingerprint_text(line.fingerprint)
+                    found[name] = Known._make(line)._replace(leaf_user_id=name, fingerprint=fingerprint)
+        return found
 
     @lasting
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[Recorded, str, int]]:
         """Return what any run stored last for these growers: credentials, fingerprint and application."""
+        names = {state.uuid_bytes(each): each for each in leaf_user_ids}
+        grower, entry = schema.grower.c, schema.entry.c
+        query = (
+            select(grower.id, entry.credential_id, entry.credential_created, entry.fingerprint, entry.app)
+            .select_from(schema.grower)
+            .join(schema.entry, and_(entry.run_no == grower.created_run, entry.row == grower.created_row))
+            .where(grower.scope_id == scope, entry.status == Status.CREATED.value)
+        )
         with self.reading() as db:
-            columns = "leaf_user_id, credential_id, credential_created, fingerprint, app, status"
-            batches = self._dialect.of(db, columns, [scope], leaf_user_ids)
-            lines = (line for batch in batches for line in batch)
             return {
-                grower: (Recorded(name, created_time), fingerprint, app)
-                for grower, name, created_time, fingerprint, app, status in lines
-                if name and status == Status.CREATED.value
+                names[line.id]: (
+                    Recorded(line.credential_id, line.credential_created),
+                    line.fingerprint,
+                    line.app,
+                )
+                for ids in state.batches(list(names))
+                for line in db.execute(query.where(grower.id.in_(ids)))
             }
 
     @lasting
     def recorded_event(self, scope: int, leaf_user_id: str) -> RecordedEvent | None:
-        """The newest event of the provider that any run saw for this grower; None if there is none."""
-        entry = schema.entry
-        query = select(entry.c.credential_id, entry.c.event_status, entry.c.event_at)
-        query = query.filter(entry.c.scope_id == scope, entry.c.leaf_user_id == leaf_user_id)
-        query = query.filter(entry.c.leaf_user_id != "", entry.c.event_status.is_not(None))
+        """Return the newest event of the provider that any run saw for this grower, None without one."""
+        grower, entry = schema.grower.c, schema.entry.c
+        query = (
+            select(entry.credential_id, entry.event_status, entry.event_at)
+            .select_from(schema.grower)
+            .join(schema.entry, and_(entry.run_no == grower.event_run, entry.row == grower.event_row))
+            .where(grower.scope_id == scope, grower.id == state.uuid_bytes(leaf_user_id))
+            .where(entry.event_status.is_not(None))
+        )
         with self.reading() as db:
-            found = db.execute(query.order_by(entry.c.run_no.desc()).limit(1)).first()
+            found = db.execute(query).first()
         return RecordedEvent._make(found) if found else None
 
-    # --- what is known of everybody -----------------------------------------------------------------
+    @contextmanager
+    def reading_current(self, scope: int) -> Iterator[pa.RecordBatchReader]:
+        """Yield the current states of all growers of a scope, with the columns of `state.SCHEMA`.
+
+        Until it is read, nothing else can be asked of the ledger. Raises LedgerError.
+        """
+        with self.reading() as db:
+            query = state.current(state.kin(db, scope), scope, all_growers=True)
+            text = str(query.compile(db, compile_kwargs={"literal_binds": True}))
+        with self._database.arrow(text) as reader:
+            batches = (state.typed(batch) for batch in reader if len(batch))
+            yield pa.RecordBatchReader.from_batches(state.SCHEMA, batches)
 
     @lasting
-    def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers:
-        """What the newest entries say of all growers that are done or may be.
+    def current(self, scope: int, among: Sequence[str] | None = None) -> pa.Table:
+        """Return the current states of all growers of a scope, with the columns of `state.SCHEMA`.
 
         ``among``: only of these growers, without a look at all others.
         """
-        if among is not None:
-            return nobody().with_newer(self._of(scope, among))
+        if among is None:
+            with self.reading_current(scope) as reader:
+                return reader.read_all()
+        wanted = list({state.uuid_bytes(each) for each in among})
         with self.reading() as db:
-            run_no, known = snapshot.stored(db, scope)
-        return known.with_newer(together(self._newer(scope, run_no)))
+            query = state.current(state.kin(db, scope), scope)
+            found = [
+                tuple(line)
+                for ids in state.batches(wanted)
+                for line in db.execute(query.where(schema.grower.c.id.in_(ids)))
+            ]
+        columns = zip(*found, strict=True) if found else ([] for _ in state.SCHEMA)
+        batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], state.SCHEMA.names)
+        return pa.Table.from_batches([state.typed(batch)] if found else [], state.SCHEMA)
 
-    @lasting
-    def remember(self, scope: int) -> None:
-        """Put what is known into a snapshot, if there is much that the last one lacks.
-
-        It holds for all runs that have ended; `forget` it before one of them is amended.
-        """
-        with self.reading() as db:
-            run_no = snapshot.reaches(db, scope)
-        newer = self._newer(scope, run_no)
-        if sum(map(len, newer)) <= SNAPSHOT_LACKS:
-            return
-        with self._database.guarded() as db:
-            # Another run may be under way, and what it does would be missing.
-            if is_ours(db, self.epoch):
-                snapshot.renew(db, scope, newer)
-
-    @lasting
-    def forget(self, scope: int) -> None:
-        """Drop the snapshot: an old run is about to be amended."""
-        with self.writing() as db:
-            db.execute(schema.snapshot.delete().filter_by(scope_id=scope))
-
-    def _newer(self, scope: int, run_no: int) -> list[Growers]:
-        """What the entries of later runs say, the oldest first. Whoever was to do again is said to be so."""
-        with self.reading() as db:
-            batches = self._dialect.newer(db, states(scope), kin(db, scope), run_no)
-            return [growers(GrowerColumns(*zip(*batch, strict=True))) for batch in batches]
-
-    def _of(self, scope: int, leaf_user_ids: Sequence[str]) -> Growers:
-        """What the entries of these growers say."""
-        with self.reading() as db:
-            batches = self._dialect.of(db, states(scope), kin(db, scope), leaf_user_ids)
-            return together([growers(GrowerColumns(*zip(*batch, strict=True))) for batch in batches])
+    def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers:
+        """The same in the form that the comparison needs."""
+        return of_current(self.current(scope, among))
 
     # --- what was done ------------------------------------------------------------------------------
 
@@ -327,23 +325,34 @@ class Ledger:
         ``scopes``: of the providers whose entries do not belong to ``scope``, by name. ``fence``: called in
         the transaction before anything is written. Raises LedgerBusy if another run has begun since.
         """
-        begun, ended = (
-            [(run_no, scopes.get(entry[-1], scope), *entry[:-1]) for entry in entries]
-            for entries in (intents, outcomes)
-        )
-        self._store(begun, ended, fence)
+        intents = list(intents)
+        entries = [(run_no, scopes.get(each.provider, scope), each) for each in (*intents, *outcomes)]
+        self._store(entries, fence, is_intent=bool(intents))
 
     @lasting
-    def _store(self, begun: Lines, ended: Lines, fence: Fence) -> None:
-        with self.intending(fence) if begun or fence is not unfenced else self.writing() as db:
-            if begun:
-                self._dialect.upsert(db, INTENT, begun)
-            if ended:
-                known = all(self._begun.get(_of_row(line)) == _whose(line) for line in ended)
-                self._dialect.upsert(db, OUTCOME_OF_INTENT if known else OUTCOME, ended)
-        self._begun.update((_of_row(line), _whose(line)) for line in begun)
-        for line in ended:
-            self._begun.pop(_of_row(line), None)
+    def _store(self, entries: Stored, fence: Fence, *, is_intent: bool) -> None:
+        with self.intending(fence) if is_intent or fence is not unfenced else self.writing() as db:
+            if entries:
+                lines = [(run_no, scope, *entry[:-1]) for run_no, scope, entry in entries]
+                db.exec_driver_sql(self._upsert_entry, lines)
+            self._store_states(db, entries)
+
+    def _store_states(self, db: Connection, entries: Stored) -> None:
+        lines = [state.line(*each) for each in entries if each[2].leaf_user_id]
+        if lines:
+            db.exec_driver_sql(self._upsert_state, lines)
+            state.keep_events(db, lines)
+
+    def forget_entries(self, db: Connection, run_no: int) -> None:
+        """Forget what a run found out, so that what is known of its growers is what earlier runs say."""
+        entry, grower = schema.entry, schema.grower
+        ids = select(entry.c.leaf_user_id).filter(entry.c.run_no == run_no, entry.c.leaf_user_id != "")
+        growers = db.execute(ids).scalars().all()
+        db.execute(entry.delete().filter_by(run_no=run_no))
+        db.execute(grower.delete().filter_by(run_no=run_no))
+        for some in state.batches(growers):
+            query = select(entry).filter(entry.c.leaf_user_id.in_(some)).order_by(entry.c.run_no)
+            self._store_states(db, [(line[0], line[1], Entry(*line[2:])) for line in db.execute(query)])
 
     def entries(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> list[Entry]:
         """A run's entries for these rows, both ends included, in row order."""
@@ -387,10 +396,7 @@ class Ledger:
         return self._database.writing()
 
 
-def kin(db: Connection, scope: int) -> list[int]:
-    """This scope, and those whose API owner may be the same: where a token does not state its owner."""
-    table = schema.scope
-    own = select(table.c.leaf, table.c.provider).filter_by(id=scope)
-    query = select(table.c.id, table.c.owner).filter(tuple_(table.c.leaf, table.c.provider).in_(own))
-    owners = {int(line.id): str(line.owner) for line in db.execute(query)}
-    return [number for number, owner in owners.items() if may_be_same_owner(owner, owners[scope])]
+def _upsert_entry(insert: Any) -> Any:
+    """Complete ``insert``: an entry replaces what the run had for its row."""
+    replaced = {name: insert.excluded[name] for name in schema.entry.c.keys()[2:]}
+    return insert.on_conflict_do_update(index_elements=["run_no", "row"], set_=replaced)

@@ -6,10 +6,10 @@ same Leaf reports them if its API owner may be theirs, whatever its file and pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import ColumnElement, Connection, literal_column, select
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import LeftGrower
@@ -17,14 +17,13 @@ from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.lasting import lasting
 from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.ledger.state import batches
 from bulk_onboard.model import Status
 
 # A POST or a DELETE without an outcome leaves it open whether the grower has credentials.
 _OPEN = (None, Status.UNRESOLVED.value)
 _WITHOUT = frozenset({*_OPEN, Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
 _ROLLBACKS = frozenset({Kind.ROLLBACK.value, Kind.ROLLBACK_DRY_RUN.value})
-# How many growers are looked up by one statement.
-_BATCH = 500
 _Owner = tuple[str, str]  # Leaf and API owner
 _Line = Any  # a row of the database
 
@@ -65,12 +64,14 @@ def _candidates(
     db: Connection, owner: _Owner | None, until: int | None
 ) -> Iterator[tuple[_Line, LeftGrower]]:
     """The newest entry of each grower that was left without, whether dismissed or not."""
-    suspects = _lines(db, "entry.deleting != ''", owner, until)
+    suspects = _lines(db, schema.entry.c.deleting != literal_column("''"), owner, until)
     suspects = [line for line in suspects if line.status in _WITHOUT]
     ids = sorted({line.leaf_user_id for line in suspects})
     known: dict[str, list[_Line]] = {}
-    for first in range(0, len(ids), _BATCH):
-        for line in _lines(db, "entry.leaf_user_id != ''", owner, until, ids[first : first + _BATCH]):
+    since = min((line.run_no for line in suspects), default=0)
+    for some in batches(ids):
+        later = schema.entry.c.leaf_user_id.in_(some) & (schema.entry.c.run_no >= since)
+        for line in _lines(db, later, owner, until):
             known.setdefault(line.leaf_user_id, []).append(line)
     for leaf_user_id in ids:
         lines = known[leaf_user_id]
@@ -90,9 +91,9 @@ def _candidates(
 
 
 def _lines(
-    db: Connection, where: str, owner: _Owner | None, until: int | None, ids: Sequence[str] | None = None
+    db: Connection, where: ColumnElement[bool], owner: _Owner | None, until: int | None
 ) -> list[_Line]:
-    """Entries with their runs and scopes. ``where`` is a condition in the words of an index."""
+    """Entries with their runs and scopes."""
     entry, run, scope = schema.entry, schema.run, schema.scope
     query = (
         select(
@@ -101,10 +102,8 @@ def _lines(
         )
         .join(run, run.c.no == entry.c.run_no)
         .join(scope, scope.c.id == entry.c.scope_id)
-        .where(text(where), text("entry.leaf_user_id != ''"))
+        .where(where, entry.c.leaf_user_id != "")
     )  # fmt: skip
-    if ids is not None:
-        query = query.where(entry.c.scope_id.in_(select(scope.c.id)), entry.c.leaf_user_id.in_(ids))
     if until is not None:
         query = query.where(entry.c.run_no <= until)
     if owner is not None:

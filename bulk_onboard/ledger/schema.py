@@ -5,8 +5,6 @@
     ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
             digest of what its input said, `concerns` who needs attention (see concerns.py), packed
     block   what a run's input held, a packed chunk each (see manifest.py)
-    snapshot what is known of all growers of a scope, up to a run, in packed pieces (see growers.py): made
-            of the entries, so it may be forgotten at any time
     directory  the users of one API owner at one Leaf: the same email may be another user for another owner
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
@@ -17,7 +15,11 @@
     claim   which worker has a part of the input in hand
     aside   a line of JSON about credentials that are about to be deleted, on its way into a file
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
-            out or done about have one; the newest entry of a grower is what is known of it
+            out or done about have one
+    grower  the current state of each grower of a scope: what the entry of the newest run says, written in
+            the same transaction (see state.py). `id` is the UUID's 16 bytes. `created_run` and `created_row`
+            name the newest entry that stored credentials, `event_run` and `event_row` the newest one that
+            saw an event of the provider; NULL if there is none
 
     notified  what the latest message about runs of a scope with one provider said: the run, its exit code,
             and who needed attention (as `concerns`)
@@ -47,7 +49,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = 9
+VERSION = 1
 
 metadata = MetaData()
 
@@ -110,16 +112,6 @@ ending = Table(
     Column("concerns", LargeBinary),
 )
 
-snapshot = Table(
-    "snapshot",
-    metadata,
-    Column("scope_id", ForeignKey("scope.id"), primary_key=True),
-    Column("piece", Whole, primary_key=True),
-    Column("run_no", Whole, nullable=False),
-    Column("growers", Whole, nullable=False),
-    Column("data", LargeBinary, nullable=False),
-)
-
 directory = Table(
     "directory",
     metadata,
@@ -168,36 +160,60 @@ aside = Table(
     Column("line", Text, nullable=False),
 )
 
+# The columns after the first two are the fields of an `Entry`, in their order.
 entry = Table(
     "entry",
     metadata,
     Column("run_no", ForeignKey("run.no"), primary_key=True),
-    Column("row", Whole, primary_key=True),
     Column("scope_id", ForeignKey("scope.id"), nullable=False),
-    Column("leaf_user_id", Text, nullable=False, default=""),
-    Column("fingerprint", Text, nullable=False, default=""),
+    Column("row", Whole, primary_key=True),
     Column("status", Text),
-    Column("code", Text, nullable=False, default=""),
-    Column("message", Text, nullable=False, default=""),
+    Column("leaf_user_id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
     Column("http_status", Whole),
-    Column("attempts", Whole, nullable=False, default=0),
-    Column("credential_id", Text, nullable=False, default=""),
-    Column("credential_status", Text, nullable=False, default=""),
-    Column("health", Text, nullable=False, default=""),
+    Column("attempts", Whole, nullable=False),
+    Column("credential_id", Text, nullable=False),
+    Column("credential_status", Text, nullable=False),
+    Column("health", Text, nullable=False),
     Column("event_status", Whole),
-    Column("event_at", Text, nullable=False, default=""),
-    Column("intended_at", Text, nullable=False, default=""),
-    Column("started_at", Text, nullable=False, default=""),
-    Column("finished_at", Text, nullable=False, default=""),
+    Column("event_at", Text, nullable=False),
+    Column("intended_at", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text, nullable=False),
     Column("latency_ms", Float),
-    Column("deleting", Text, nullable=False, default=""),
-    Column("credential_created", Text, nullable=False, default=""),
-    Column("deleting_created", Text, nullable=False, default=""),
-    Column("app", Whole, nullable=False, default=0),
-    Column("health_checked_at", Text, nullable=False, default=""),
-    Column("unproven", Whole, nullable=False, default=0),
+    Column("deleting", Text, nullable=False),
+    Column("credential_created", Text, nullable=False),
+    Column("deleting_created", Text, nullable=False),
+    Column("health_checked_at", Text, nullable=False),
+    Column("app", Whole, nullable=False),
+    Column("unproven", Whole, nullable=False),
     sqlite_with_rowid=False,
 )
+
+grower = Table(
+    "grower",
+    metadata,
+    Column("scope_id", Whole, primary_key=True),
+    Column("id", LargeBinary, primary_key=True),
+    Column("run_no", Whole, nullable=False),
+    Column("status", Text),
+    Column("code", Text, nullable=False),
+    Column("fingerprint", LargeBinary),
+    Column("app", Whole, nullable=False),
+    Column("health", Text, nullable=False),
+    Column("health_checked_at", Text, nullable=False),
+    Column("credential_id", Text, nullable=False),
+    Column("intended_at", Text, nullable=False),
+    Column("deleting", Text, nullable=False),
+    Column("deleting_created", Text, nullable=False),
+    Column("created_run", Whole),
+    Column("created_row", Whole),
+    Column("event_run", Whole),
+    Column("event_row", Whole),
+)
+
 dismissal = Table(
     "dismissal",
     metadata,
@@ -217,9 +233,6 @@ notified = Table(
     sqlite_with_rowid=False,
 )
 
-# Rows without a valid leafUserId have none here, and are nobody's history.
-of_a_grower = entry.c.leaf_user_id != ""
-# Whose credentials were deleted, or may have been.
+# Growers whose credentials were deleted, or may have been. `postgres` adds the same condition for its own
+# index: to name it here would load all of SQLAlchemy's part for it.
 entry_deleting = Index("entry_deleting", entry.c.scope_id, sqlite_where=entry.c.deleting != "")
-# `postgres` says the same for its own: to name it here would load all of SQLAlchemy's part for it.
-entry_grower = Index("entry_grower", entry.c.scope_id, entry.c.leaf_user_id, sqlite_where=of_a_grower)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from adbc_driver_sqlite import dbapi as adbc
 from sqlalchemy import Connection, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from bulk_onboard.errors import LedgerError, UsageError
-from bulk_onboard.ledger.statements import in_scopes, of_rows, selected, upsert
+from bulk_onboard.ledger.statements import of_rows
 
 BATCH = 10_000
 
@@ -23,11 +25,15 @@ BATCH = 10_000
 class Sqlite:
     """A file. Others may read while one writes; who wants to write meanwhile waits some seconds."""
 
-    error = sqlite3.Error
+    errors = (sqlite3.Error, adbc.Error)
 
     def __init__(self, path: Path) -> None:
         """Make the file if there is none. Raises UsageError for a folder, OSError."""
         _create_private(path)
+        # ADBC has a SQLite of its own, and POSIX locks belong to the process: if one of the two closed the
+        # file while the other used it, its locks would be gone (sqlite.org/howtocorrupt.html, section 2.2).
+        self.lock = threading.RLock()
+        self._is_read_by_adbc = False
         self._path, self._identity = path, _identity(path)
         self.engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
         event.listen(self.engine, "do_connect", self._before_connecting)
@@ -49,6 +55,8 @@ class Sqlite:
         """Raise LedgerError rather than create an empty file in the place of a deleted one."""
         if missing := self.missing():
             raise missing
+        if self._is_read_by_adbc:
+            raise RuntimeError("the ledger is in use by this thread")
 
     @contextmanager
     def making(self) -> Iterator[Connection]:
@@ -64,29 +72,24 @@ class Sqlite:
             db.exec_driver_sql("BEGIN IMMEDIATE")
             yield db
 
+    @contextmanager
+    def arrow(self, query: str) -> Iterator[pa.RecordBatchReader]:
+        """Run a query through ADBC: twice as fast as Python's tuples. All other connections are closed."""
+        with self.lock:
+            if self.engine.pool.checkedout():  # type: ignore[attr-defined]
+                raise RuntimeError("the ledger is in use by this thread")
+            self.engine.dispose()
+            self._is_read_by_adbc = True
+            try:
+                with adbc.connect(f"{self._path.absolute().as_uri()}?mode=ro") as db, db.cursor() as cursor:
+                    cursor.execute(query)
+                    yield cursor.fetch_record_batch()
+            finally:
+                self._is_read_by_adbc = False
+
     def insert(self, table: Table) -> Insert:
         """An INSERT that can say what to do when the line is there already."""
         return insert(table)
-
-    def upsert(self, db: Connection, replaced: Sequence[str], lines: list[tuple[Any, ...]]) -> None:
-        """Insert entries, or replace these columns of those there are; of one row the last line counts."""
-        db.exec_driver_sql(upsert("?", replaced), lines)
-
-    def newer(
-        self, db: Connection, columns: str, scopes: Sequence[int], run_no: int
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """These columns of all growers' entries in later runs, the oldest first, some lines at a time."""
-        # The plus signs keep SQLite from walking through all runs.
-        where = f"+scope_id IN ({in_scopes(scopes)}) AND run_no > ? AND +leaf_user_id != ''"
-        return _batches(db, selected(columns, where), (run_no,))
-
-    def of(
-        self, db: Connection, columns: str, scopes: Sequence[int], leaf_user_ids: Sequence[str]
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """These columns of all entries of these growers, likewise; however many they are."""
-        wanted = "leaf_user_id IN (SELECT value FROM json_each(?))"
-        where = f"scope_id IN ({in_scopes(scopes)}) AND leaf_user_id != '' AND {wanted}"
-        return _batches(db, selected(columns, where), (json.dumps(list(leaf_user_ids)),))
 
     def entries(
         self, db: Connection, run_no: int, first_row: int, last_row: int
@@ -101,7 +104,7 @@ class Sqlite:
     def cause(self, error: Exception) -> str:
         """Why, in a line that repeats no value."""
         told = getattr(error, "orig", None) or error
-        return str(told) if isinstance(told, OSError | sqlite3.Error) else type(told).__name__
+        return str(told) if isinstance(told, OSError | sqlite3.Error | adbc.Error) else type(told).__name__
 
 
 def _batches(db: Connection, sql: str, values: tuple[Any, ...]) -> Iterator[list[tuple[Any, ...]]]:

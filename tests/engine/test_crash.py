@@ -104,7 +104,7 @@ class Story:
             return None
         is_open = known.status in {None, Status.UNRESOLVED.value}
         at = from_text(known.intended_at) if is_open else None
-        same = known.fingerprint == f"print-of-{_token(grower)}"
+        same = known.fingerprint == row(token=_token(grower)).fingerprint
         return Intent(at, same, known.deleting, known.deleting_created) if is_open or known.deleting else None
 
     async def run(self, told: Run, draw: Callable[[], float]) -> None:

@@ -91,7 +91,7 @@ def test_every_first_answer_has_its_life(name: str) -> None:
 
 def test_an_outcome_says_when_how_often_and_with_what_answer() -> None:
     end = Life(leaf(F.THROTTLED)).run()
-    assert (end.row, end.leaf_user_id, end.fingerprint) == (2, ID, f"print-of-{TOKEN}")
+    assert (end.row, end.leaf_user_id, end.fingerprint) == (2, ID, row().fingerprint)
     assert (end.http_status, end.attempts, end.credential_id, end.credential_status) == (201, 2, "c-2", "OK")
     assert (end.started_at, end.latency_ms) == ("2026-11-23T12:00:00.000Z", 50.0)
     assert end.started_at < end.intended_at < end.finished_at
@@ -247,7 +247,7 @@ def test_an_intent_that_cannot_be_asked_for_keeps_its_time() -> None:
     life = Life(FakeLeaf(gets=repeat(F.LOST_BEFORE)))
     end = life.run(_intended(100))
     assert (end.status, end.intended_at) == ("unresolved", "2026-11-23T11:58:20.000Z")
-    assert end.fingerprint == f"print-of-{TOKEN}"
+    assert end.fingerprint == row().fingerprint
 
 
 @pytest.mark.parametrize(("given", "looks"), [(row, 6), (_intended(86_400), 10)])

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, repeat
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pytest
 from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
+from ledger.support import g
 from warp import BEGINNING, now, warp
 
 from bulk_onboard import manifest
@@ -47,14 +49,14 @@ class FakeScan:
         for number in wanted.tolist():
             if number == self.breaks_at:
                 raise InputError("growers.csv was changed while it was being read")
-            yield row(number, token=f"{TOKEN}-{number}", grower=f"g-{number}")
+            yield row(number, token=f"{TOKEN}-{number}", grower=g(number))
 
     def survey(self) -> Survey:
         return Survey(self.count, np.arange(2, 2 + self.count), {}, {}, {})
 
     def block(self) -> bytes:
         empty = dict.fromkeys(manifest.COLUMNS[2:], "")
-        growers = [f"g-{number}" for number in range(2, 2 + self.count)]
+        growers = [g(number) for number in range(2, 2 + self.count)]
         table = pd.DataFrame({"row": range(2, 2 + self.count), "leafUserId": growers}).assign(**empty)
         return manifest.pack(table)
 
@@ -136,7 +138,7 @@ class Stage:
 
 def each(**leaves: FakeLeaf) -> Callable[[str], FakeLeaf]:
     """These growers have a Leaf of their own (``g_7``), all others one that works."""
-    return lambda grower: leaves.get(grower.replace("-", "_")) or FakeLeaf(latest=GOOD)
+    return lambda grower: leaves.get(f"g_{UUID(grower).int}") or FakeLeaf(latest=GOOD)
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def test_a_drain_finishes_what_is_in_flight_and_begins_nothing_new(run: Runs) ->
     ran = run(Stage(500, at={0.2: lambda stop: stop.drain("interrupted", ExitCode.INTERRUPTED)}, slots=10))
     assert set(ran.statuses.values()) == {"created"}
     assert 0 < len(ran.statuses) < 60
-    assert ran.posted == {f"g-{number}" for number in ran.statuses}
+    assert ran.posted == {g(number) for number in ran.statuses}
     assert ran.seconds < 1
 
 
@@ -173,7 +175,7 @@ def test_an_abort_ends_at_once_and_leaves_what_was_sent_to_be_asked_about(run: R
     ran = run(Stage(500, at={0.1: StopSignal.abort}, slots=10))
     assert ran.seconds == pytest.approx(0.1, abs=0.03)
     for grower in ran.posted:
-        assert ran.statuses[int(grower.removeprefix("g-"))] in {"created", "unresolved"}
+        assert ran.statuses[UUID(grower).int] in {"created", "unresolved"}
 
 
 def test_a_drain_ends_by_itself_when_its_grace_is_over(run: Runs) -> None:
@@ -240,7 +242,7 @@ def test_a_file_that_was_changed_stops_the_run_where_it_was_changed(run: Runs) -
     ran = run(Stage(1500, breaks_at=1002))
     assert ran.stop.exit_code is ExitCode.STOPPED
     assert ran.stop.reason == "growers.csv was changed while it was being read"
-    assert ran.posted <= {f"g-{number}" for number in range(2, 1002)}
+    assert ran.posted <= {g(number) for number in range(2, 1002)}
     assert set(ran.statuses.values()) <= {"created"}
 
 
@@ -252,7 +254,7 @@ def test_a_healthy_canary_goes_first_and_then_all_the_others(run: Runs) -> None:
     assert ran.counts == {"created": 50}
     assert set(ran.healths.values()) == {"healthy"}
     begun = [grower for _, grower in ran.world.log]
-    assert set(begun[: len([g for g in begun if g in {"g-2", "g-3", "g-4"}])]) == {"g-2", "g-3", "g-4"}
+    assert set(begun[: len([g for g in begun if g in {g(2), g(3), g(4)}])]) == {g(2), g(3), g(4)}
 
 
 @pytest.mark.parametrize(
@@ -262,9 +264,9 @@ def test_a_healthy_canary_goes_first_and_then_all_the_others(run: Runs) -> None:
 def test_a_canary_that_is_not_healthy_is_the_last_thing_sent(run: Runs, sick: FakeLeaf, events: bool) -> None:
     sick = replace(sick, log=[], times=[], posts=iter([F.REFUSED]) if sick.latest == GOOD else iter(()))
     ran = run(Stage(50, each(g_3=sick), Safety(canary=3), events=events))
-    assert ran.posted == {"g-2", "g-3", "g-4"}
+    assert ran.posted == {g(2), g(3), g(4)}
     assert ran.stop.exit_code is ExitCode.STOPPED
-    assert (ran.stop.reason or "").startswith("1 of 3 canary rows is not healthy: row 3 (g-3) is ")
+    assert (ran.stop.reason or "").startswith(f"1 of 3 canary rows is not healthy: row 3 ({g(3)}) is ")
 
 
 def test_a_canary_waits_for_its_event_before_others_start(run: Runs) -> None:
@@ -275,7 +277,7 @@ def test_a_canary_waits_for_its_event_before_others_start(run: Runs) -> None:
 
     ran = run(Stage(6, late, Safety(canary=2)))
     assert ran.counts == {"created": 6}
-    first = min(ran.world.to(f"g-{number}").times[0] for number in range(4, 8))
+    first = min(ran.world.to(g(number)).times[0] for number in range(4, 8))
     assert first > 1020
 
 

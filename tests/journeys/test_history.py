@@ -151,7 +151,7 @@ def test_an_open_intent_is_told_as_one_that_leaf_will_be_asked_about(desk: Desk)
     with Ledger(LEDGER) as ledger:
         run, scope = begin(ledger)
         at = "2026-11-23T12:00:00.000Z"
-        ledger.write(run, scope, [Entry(2, None, grower(0), "fp", intended_at=at)], [])
+        ledger.write(run, scope, [Entry(2, None, grower(0), "f1" * 16, intended_at=at)], [])
     ran = desk("status", grower(0))
     assert ran.code == 1
     assert "2026-11-23 12:00:00  intent" in ran.out

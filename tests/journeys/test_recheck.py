@@ -20,7 +20,6 @@ def age_checks(days: int) -> None:
             " WHERE health_checked_at != ''",
             (f"-{days} days",),
         )
-        db.execute("DELETE FROM snapshot")
     db.close()
 
 

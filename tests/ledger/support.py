@@ -6,6 +6,7 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -33,12 +34,20 @@ def begin(
     return ledger.begin(info(run_id, leaf, provider, owner), scope, "process 1 on here"), scope
 
 
-def intent(row: int, grower: str, fingerprint: str = "fp") -> Entry:
+FINGERPRINT = "f1" * 16
+
+
+def g(number: int) -> str:
+    """The leafUserId of a grower."""
+    return str(UUID(int=number))
+
+
+def intent(row: int, grower: str, fingerprint: str = FINGERPRINT) -> Entry:
     """A POST that is about to be sent."""
     return Entry(row, None, grower, fingerprint, attempts=1, intended_at=AT, provider="raven")
 
 
-def outcome(row: int, grower: str, status: str = "created", fingerprint: str = "fp") -> Entry:
+def outcome(row: int, grower: str, status: str = "created", fingerprint: str = FINGERPRINT) -> Entry:
     """What came of a row."""
     return Entry(
         row, status, grower, fingerprint, attempts=1, intended_at=AT, finished_at=AT, provider="raven"

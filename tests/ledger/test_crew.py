@@ -14,7 +14,7 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.crew import Crew, disband_all, end_leases, leases_left
 from bulk_onboard.orders import LEASE
 from bulk_onboard.settings import LedgerPlace, PostgresUrl
-from tests.ledger.support import begin, intent, outcome
+from tests.ledger.support import begin, g, intent, outcome
 
 
 class Clock:
@@ -131,7 +131,7 @@ def test_who_has_lost_a_part_can_write_nothing_about_it(ledger: Ledger, crew: Cr
         crew.renew(worker, "")
 
     def write(worker: str, row: int, *, ended: bool) -> None:
-        begun, done = ([], [outcome(row, "g")]) if ended else ([intent(row, "g")], [])
+        begun, done = ([], [outcome(row, g(row))]) if ended else ([intent(row, g(row))], [])
         ledger.write(run_no, scope, begun, done, fence=lambda db: crew.require(db, 7, worker))
 
     crew.claim(7, "a")

@@ -9,22 +9,21 @@ from sqlalchemy import Connection
 
 from bulk_onboard.errors import ExitCode, LedgerBusy
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.ledger import ledger as module
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import begin, intent, outcome
+from ledger.support import begin, g, intent, outcome
 
 
 def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(place: LedgerPlace) -> None:
     with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
-        mine.write(run, scope, [intent(2, "g-1")], [])
+        mine.write(run, scope, [intent(2, g(1))], [])
         begin(theirs, "r-2")
         with pytest.raises(LedgerBusy, match="another run has taken over") as taken:
-            mine.write(run, scope, [intent(3, "g-2")], [outcome(2, "g-1")])
+            mine.write(run, scope, [intent(3, g(2))], [outcome(2, g(1))])
         assert taken.value.exit_code is ExitCode.BUSY
-        assert mine.entries(run) == [intent(2, "g-1")]
-        mine.write(run, scope, [], [outcome(2, "g-1")])
-        assert mine.entries(run) == [outcome(2, "g-1")]
+        assert mine.entries(run) == [intent(2, g(1))]
+        mine.write(run, scope, [], [outcome(2, g(1))])
+        assert mine.entries(run) == [outcome(2, g(1))]
 
 
 def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(place: LedgerPlace) -> None:
@@ -32,18 +31,18 @@ def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(plac
         run, scope = begin(mine)
         theirs.take_up()
         with pytest.raises(LedgerBusy):
-            mine.write(run, scope, [intent(2, "g-1")], [])
-        theirs.write(run, scope, [intent(2, "g-1")], [])
+            mine.write(run, scope, [intent(2, g(1))], [])
+        theirs.write(run, scope, [intent(2, g(1))], [])
 
 
 def test_several_processes_may_work_on_the_run_that_one_of_them_began(place: LedgerPlace) -> None:
     with Ledger(place) as mine:
         run, scope = begin(mine)
         with Ledger(place, epoch=mine.epoch) as hand:
-            hand.write(run, scope, [intent(2, "g-1")], [])
+            hand.write(run, scope, [intent(2, g(1))], [])
             mine.take_up()
             with pytest.raises(LedgerBusy):
-                hand.write(run, scope, [intent(3, "g-2")], [])
+                hand.write(run, scope, [intent(3, g(2))], [])
 
 
 def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(place: LedgerPlace) -> None:
@@ -56,28 +55,14 @@ def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(pl
 
     async def run() -> None:
         async with Journal(ledger, *begin(ledger), fence=fence) as journal:
-            journal.settle(outcome(2, "g-1"))
+            journal.settle(outcome(2, g(1)))
             await journal.flush()
-            journal.settle(outcome(4, "g-3"))  # what came of a row is somebody else's to say by now
+            journal.settle(outcome(4, g(3)))  # what came of a row is somebody else's to say by now
             with pytest.raises(LedgerBusy, match="this part"):
-                await journal.intend(intent(3, "g-2"))
+                await journal.intend(intent(3, g(2)))
 
     with Ledger(place) as ledger:
         with pytest.raises(LedgerBusy, match="this part"):
             asyncio.run(run())
-        assert ledger.entries(1) == [outcome(2, "g-1")]
+        assert ledger.entries(1) == [outcome(2, g(1))]
     assert asked == [True, True]
-
-
-def test_whoever_was_taken_over_leaves_no_snapshot(
-    place: LedgerPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SNAPSHOT_LACKS", 0)
-    grower = "abcd0000-0000-4000-8000-000000000001"
-    with Ledger(place) as mine, Ledger(place) as theirs:
-        run, scope = begin(mine)
-        mine.write(run, scope, [], [outcome(2, grower)])
-        other, _ = begin(theirs, "r-2")
-        mine.remember(scope)
-        theirs.write(other, scope, [], [outcome(2, grower, "unresolved")])
-        assert mine.growers(scope).states.tolist() == mine.growers(scope, [grower]).states.tolist()

@@ -21,7 +21,7 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.journal import LINGER
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import address, begin, intent, outcome
+from ledger.support import address, begin, g, intent, outcome
 
 
 @dataclass
@@ -87,7 +87,7 @@ async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_not_before(
     place: LedgerPlace,
 ) -> None:
     async with _desk(place, slow=True) as desk:
-        waiting = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
+        waiting = asyncio.ensure_future(desk.journal.intend(intent(2, g(1))))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         assert desk.entries() == {}
@@ -98,9 +98,9 @@ async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_not_before(
 
 async def test_many_who_wait_share_few_commits(place: LedgerPlace) -> None:
     async with _desk(place, slow=True) as desk:
-        first = asyncio.ensure_future(desk.journal.intend(intent(0, "g-0")))
+        first = asyncio.ensure_future(desk.journal.intend(intent(0, g(0))))
         await asyncio.sleep(0.02)
-        rest = [asyncio.ensure_future(desk.journal.intend(intent(i, f"g-{i}"))) for i in range(1, 200)]
+        rest = [asyncio.ensure_future(desk.journal.intend(intent(i, g(i)))) for i in range(1, 200)]
         await _turns()
         desk.disk.go.set()
         await asyncio.gather(first, *rest)
@@ -111,10 +111,10 @@ async def test_many_who_wait_share_few_commits(place: LedgerPlace) -> None:
 def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(place: LedgerPlace) -> None:
     async def waited() -> float:
         async with _desk(place) as desk:
-            desk.journal.settle(outcome(2, "g-1"))
+            desk.journal.settle(outcome(2, g(1)))
             await _turns()
             before = asyncio.get_running_loop().time()
-            await desk.journal.intend(intent(3, "g-2"))
+            await desk.journal.intend(intent(3, g(2)))
             return asyncio.get_running_loop().time() - before
 
     assert warp(waited()) < LINGER / 10
@@ -123,7 +123,7 @@ def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(place: Led
 async def test_outcomes_nobody_waits_for_are_committed_together_soon(place: LedgerPlace) -> None:
     async with _desk(place) as desk:
         for row in range(50):
-            desk.journal.settle(outcome(row, f"g-{row}"))
+            desk.journal.settle(outcome(row, g(row)))
             if row == 0:
                 await asyncio.sleep(0)  # now it is waited for more
         async with asyncio.timeout(5):
@@ -134,7 +134,7 @@ async def test_outcomes_nobody_waits_for_are_committed_together_soon(place: Ledg
 
 async def test_the_loop_goes_on_while_the_disk_is_slow(place: LedgerPlace) -> None:
     async with _desk(place, slow=True) as desk:
-        waiting = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
+        waiting = asyncio.ensure_future(desk.journal.intend(intent(2, g(1))))
         async with asyncio.timeout(1):
             await _turns(100)
         desk.disk.go.set()
@@ -146,12 +146,12 @@ async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_others(
     place: LedgerPlace,
 ) -> None:
     async with _desk(place, slow=True) as desk:
-        gone = asyncio.ensure_future(desk.journal.intend(intent(2, "g-1")))
-        stays = asyncio.ensure_future(desk.journal.intend(intent(3, "g-2")))
+        gone = asyncio.ensure_future(desk.journal.intend(intent(2, g(1))))
+        stays = asyncio.ensure_future(desk.journal.intend(intent(3, g(2))))
         await _turns()
         gone.cancel()
         await _turns()
-        desk.journal.settle(outcome(2, "g-1", "failed"))
+        desk.journal.settle(outcome(2, g(1), "failed"))
         desk.disk.go.set()
         await stays
         assert gone.cancelled()
@@ -162,7 +162,7 @@ async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_others(
 async def test_leaving_commits_what_is_left_also_when_the_run_fails(place: LedgerPlace) -> None:
     async def failing_run() -> None:
         async with _desk(place) as desk:
-            desk.journal.settle(outcome(2, "g-1"))
+            desk.journal.settle(outcome(2, g(1)))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -174,7 +174,7 @@ async def test_leaving_commits_what_is_left_also_when_the_run_fails(place: Ledge
 async def test_a_flush_waits_for_all_that_was_handed_in_before(place: LedgerPlace) -> None:
     async with _desk(place) as desk:
         await desk.journal.flush()
-        desk.journal.settle(outcome(2, "g-1"))
+        desk.journal.settle(outcome(2, g(1)))
         await desk.journal.flush()
         assert desk.entries() == {2: "created"}
 
@@ -186,15 +186,15 @@ async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_c
     async def run() -> None:
         async with _desk(place, slow=True) as desk:
             desk.disk.error = error
-            waiting = [asyncio.ensure_future(desk.journal.intend(intent(i, f"g-{i}"))) for i in range(3)]
+            waiting = [asyncio.ensure_future(desk.journal.intend(intent(i, g(i)))) for i in range(3)]
             await asyncio.sleep(0.01)
-            waiting += [asyncio.ensure_future(desk.journal.intend(intent(9, "g-9")))]
+            waiting += [asyncio.ensure_future(desk.journal.intend(intent(9, g(9))))]
             await _turns()
             desk.disk.go.set()
             found = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(one) for one in found] == [LedgerError] * 4
             with pytest.raises(LedgerError):
-                await desk.journal.intend(intent(10, "g-10"))
+                await desk.journal.intend(intent(10, g(10)))
             with pytest.raises(LedgerError):
                 await desk.journal.flush()
             assert desk.entries() == {}
@@ -210,17 +210,17 @@ KILLED = """
 import asyncio, os, signal, sys
 from bulk_onboard.settings import parse
 from bulk_onboard.ledger.journal import LINGER
-from ledger.support import begin, intent, outcome
+from ledger.support import begin, g, intent, outcome
 from warp import warp
 from bulk_onboard.ledger import Journal, Ledger
 
 async def main():
     ledger = Ledger(parse.ledger(sys.argv[1]))
     async with Journal(ledger, *begin(ledger)) as journal:
-        await asyncio.gather(*(journal.intend(intent(row, f"g-{row}")) for row in range(20)))
-        journal.settle(outcome(0, "g-0"))
+        await asyncio.gather(*(journal.intend(intent(row, g(row))) for row in range(20)))
+        journal.settle(outcome(0, g(0)))
         await journal.flush()
-        journal.settle(outcome(1, "g-1"))
+        journal.settle(outcome(1, g(1)))
         print("sent", flush=True)  # what a POST would be
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -237,5 +237,5 @@ def test_whoever_is_killed_after_an_intent_finds_it_again_and_no_outcome_that_wa
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "sent\n"), killed.stderr
     with Ledger(place) as ledger:
         _, scope = begin(ledger, "r-2")
-        known = ledger.known(scope, [f"g-{row}" for row in range(20)])
-    assert [known[f"g-{row}"].status for row in range(20)] == ["created"] + [None] * 19
+        known = ledger.known(scope, [g(row) for row in range(20)])
+    assert [known[g(row)].status for row in range(20)] == ["created"] + [None] * 19

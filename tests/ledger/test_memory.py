@@ -1,96 +1,74 @@
-"""What is remembered of everybody at once, and what is forgotten in time."""
+"""What is known of all growers at once, and which inputs are forgotten in time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.growers import State
-from bulk_onboard.ledger import Ledger
-from bulk_onboard.ledger import ledger as module
-from bulk_onboard.settings import LedgerPlace
+from bulk_onboard.ledger import Ledger, state
 from bulk_onboard.texts import uuid_words
-from ledger.support import begin, outcome
+from ledger.support import AT, FINGERPRINT, begin, g, intent, outcome
 
-NAMES = [str(UUID(int=number)) for number in range(1, 7)]
-STATES = {
-    "created": State.DONE,
-    "existing": State.DONE,
-    "unresolved": State.OPEN,
-    None: State.OPEN,
-    "failed": None,
-    "rejected": None,
-}
-
-
-def states(ledger: Ledger, scope: int, among: list[str] | None = None) -> list[State | None]:
-    """What is known of each of the names, or is found when only some are looked for."""
-    known = ledger.growers(scope, among)
-    found = known.find(uuid_words(pa.array(NAMES, pa.large_string()))).tolist()
-    return [State(int(known.states[at])) if at >= 0 else None for at in found]
-
-
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.tuples(
-            st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(STATES))), max_size=6),
-            st.booleans(),
-        ),
-        max_size=5,
-    )
-)
-def test_the_newest_entry_counts_whether_or_not_there_are_snapshots(
-    places: Callable[[], LedgerPlace], runs: list[tuple[list[tuple[str, str | None]], bool]]
-) -> None:
-    expected = dict.fromkeys(NAMES)
-    with pytest.MonkeyPatch.context() as patch, Ledger(places()) as ledger:
-        patch.setattr(module, "SNAPSHOT_LACKS", 0)
-        for number, (entries, remembered) in enumerate(runs):
-            run, scope = begin(ledger, run_id=f"r-{number}")
-            last = dict(entries)  # one row for each grower
-            for row, (name, status) in enumerate(last.items(), 2):
-                ledger.write(run, scope, [], [outcome(row, name)._replace(status=status)])
-                expected[name] = STATES[status]
-            if remembered:
-                ledger.remember(scope)
-            assert states(ledger, scope) == list(expected.values())
-            assert states(ledger, scope, NAMES[1:3]) == [
-                None,
-                *list(expected.values())[1:3],
-                None,
-                None,
-                None,
-            ]
+ENTRIES = [
+    (outcome(2, g(1)), State.DONE),
+    (outcome(2, g(1), "existing"), State.DONE),
+    (outcome(2, g(1), "existing")._replace(code="token-changed"), State.TOKEN_CHANGED),
+    (outcome(2, g(1), "existing", OTHERS), State.TOKEN_CHANGED),
+    (outcome(2, g(1), "existing", ""), State.DONE),
+    (outcome(2, g(1))._replace(code="credentials-gone"), State.GONE),
+    (outcome(2, g(1), "existing")._replace(code="app-changed"), None),
+    (outcome(2, g(1), "unresolved"), State.OPEN),
+    (intent(2, g(1)), State.OPEN),
+    (outcome(2, g(1), "failed"), None),
+    (outcome(2, g(1), "failed")._replace(deleting="c-1"), State.OPEN),
+    (outcome(2, g(1), "rejected")._replace(deleting="c-1"), State.OPEN),
+    (outcome(2, g(1), "not_attempted")._replace(deleting="c-1"), State.OPEN),
+    (outcome(2, g(1))._replace(deleting="c-1"), State.DONE),
+]
 
 
-@pytest.mark.parametrize("status", ["failed", "rejected", "not_attempted"])
-def test_who_was_left_without_credentials_is_asked_about_like_an_open_intent(
-    ledger: Ledger, status: str
+@pytest.mark.parametrize(("entry", "expected"), ENTRIES)
+def test_what_an_entry_means_for_the_next_run(ledger: Ledger, entry: Entry, expected: State | None) -> None:
+    run, scope = begin(ledger)
+    ledger.write(run, scope, [entry] if entry.status is None else [], [entry] if entry.status else [])
+    for among in (None, [g(1), g(2)]):
+        known = ledger.growers(scope, among)
+        (at,) = known.find(uuid_words(pa.array([g(1)], pa.large_string()))).tolist()
+        assert (None if at < 0 else State(int(known.states[at]))) == expected
+
+
+def test_the_current_states_are_a_table_with_a_line_for_each_grower(ledger: Ledger) -> None:
+    run, scope = begin(ledger)
+    assert ledger.current(scope) == state.SCHEMA.empty_table()
+    done = outcome(3, g(2), "existing", OTHERS)._replace(app=-7, health="healthy", health_checked_at=AT)
+    unknown = outcome(4, g(3), "existing", "")._replace(credential_id="c-3")
+    ledger.write(run, scope, [intent(2, g(1))._replace(deleting="c-1")], [done, unknown])
+    for among in (None, [g(1), g(2), g(3), g(4)]):
+        found = ledger.current(scope, among)
+        assert found.schema == state.SCHEMA
+        lines = [tuple(line.values()) for line in found.sort_by("id").to_pylist()]
+        ids = [UUID(g(number)).bytes for number in (1, 2, 3)]
+        assert lines == [
+            (ids[0], None, "", bytes.fromhex(FINGERPRINT), 0, "", "", "", AT, "c-1"),
+            (ids[1], "existing", "", state.OTHER_SECRETS, -7, "healthy", AT, "", AT, ""),
+            (ids[2], "existing", "", None, 0, "", "", "c-3", AT, ""),
+        ]
+    assert ledger.current(scope, [g(2)]).num_rows == 1
+
+
+def test_the_current_states_are_read_a_batch_at_a_time_and_the_ledger_is_closed_meanwhile(
+    ledger: Ledger,
 ) -> None:
     run, scope = begin(ledger)
-    left = outcome(2, NAMES[0], status)._replace(deleting="c-1")
-    replaced = outcome(3, NAMES[1])._replace(deleting="c-2")
-    ledger.write(run, scope, [], [left, replaced])
-    assert states(ledger, scope)[:2] == [State.OPEN, State.DONE]
-    assert ledger.known(scope, NAMES)[NAMES[0]].deleting == "c-1"
-
-
-def test_after_forgetting_a_run_that_was_amended_is_read_anew(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SNAPSHOT_LACKS", 0)
-    run, scope = begin(ledger)
-    ledger.write(run, scope, [], [outcome(2, NAMES[0])])
-    ledger.remember(scope)
-    ledger.forget(scope)
-    ledger.write(run, scope, [], [outcome(2, NAMES[0])._replace(status="unresolved")])
-    assert states(ledger, scope)[0] == State.OPEN
+    ledger.write(run, scope, [], [outcome(number, g(number)) for number in range(5_000)])
+    with ledger.reading_current(scope) as reader:
+        assert sum(len(batch) for batch in reader) == 5_000
+    ledger.write(run, scope, [intent(2, g(2))], [])
+    assert ledger.known(scope, [g(2)])[g(2)].status is None
 
 
 def test_what_old_inputs_held_is_forgotten_and_the_latest_never(ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger
-from ledger.support import begin, intent, sql
+from ledger.support import begin, g, intent, sql
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_the_owner_alone(
     path: Path, ledger: Ledger
 ) -> None:
     run, scope = begin(ledger)
-    ledger.write(run, scope, [intent(2, "g-1")], [])
+    ledger.write(run, scope, [intent(2, g(1))], [])
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert set(modes) == {path.name, f"{path.name}-wal", f"{path.name}-shm"}
     assert set(modes.values()) == {0o600}
@@ -56,7 +56,7 @@ def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(tmp_path: Path) -> 
 def test_a_ledger_that_was_never_finished_is_created(path: Path) -> None:
     with Ledger(path):
         pass
-    for table in ("entry", "block", "snapshot", "run", "scope"):
+    for table in ("entry", "block", "grower", "run", "scope"):
         sql(path, f"DROP TABLE {table}")
     with Ledger(path) as ledger:
         assert ledger.find(None) is None

@@ -19,12 +19,8 @@ NOTHING_STORED = {"failed", "rejected", "invalid"}
 STATUSES = CONNECTED | NOTHING_STORED | {"duplicate", "unresolved", "not_attempted"}
 # The code of a row that was connected, and of which the run says that it does not know whether it still is.
 UNKNOWN = "check-failed"
-# Newest entry of a grower: an intent without an outcome, or one that could not be settled.
-OPEN = """
-SELECT count(*) FROM entry AS e WHERE leaf_user_id != '' AND (status IS NULL OR status = 'unresolved')
-AND NOT EXISTS (SELECT 1 FROM entry AS later WHERE later.leaf_user_id = e.leaf_user_id
-                AND later.scope_id = e.scope_id AND later.run_no > e.run_no)
-"""
+# Growers with an intent without an outcome, or with one that could not be settled.
+OPEN = "SELECT count(*) FROM grower WHERE status IS NULL OR status = 'unresolved'"
 
 
 # How old a response may be when a POST relies on it, and how late a request may reach Leaf; in seconds.
