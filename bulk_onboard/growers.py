@@ -188,14 +188,14 @@ _NOT_CONNECTED = pa.array([Status.REJECTED.value, Status.FAILED.value, Status.NO
 def of_current(found: pa.Table) -> Growers:
     """What the current states of growers (see `Ledger.current`) come to; those to be done are left out."""
     status, code = pc.fill_null(found["status"], Status.UNRESOLVED.value), found["code"]
-    changed = pc.or_(pc.equal(found["fingerprint"], bytes(16)), pc.equal(code, "token-changed"))
+    changed = pc.fill_null(pc.equal(found["fingerprint"], bytes(16)), False)
     done = pc.and_not(pc.is_in(status, _CONNECTED), pc.is_in(code, pa.array(NOT_AS_ASKED)))
     is_left = pc.and_(pc.not_equal(found["deleting"], ""), pc.is_in(status, _NOT_CONNECTED))
     is_open = pc.or_(pc.equal(status, Status.UNRESOLVED.value), is_left)
     cases = {
         State.OPEN: is_open,
         State.TO_DO: pc.invert(done),
-        State.TOKEN_CHANGED: pc.fill_null(changed, False),
+        State.TOKEN_CHANGED: changed,
         State.GONE: pc.equal(code, "credentials-gone"),
     }
     states = pc.case_when(pc.make_struct(*cases.values()), *(int(case) for case in cases), int(State.DONE))

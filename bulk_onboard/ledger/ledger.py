@@ -242,7 +242,8 @@ class Ledger:
             select(grower.id, entry.credential_id, entry.credential_created, entry.fingerprint, entry.app)
             .select_from(schema.grower)
             .join(schema.entry, and_(entry.run_no == grower.created_run, entry.row == grower.created_row))
-            .where(grower.scope_id == scope, entry.status == Status.CREATED.value)
+            .where(grower.scope_id == scope)
+            .where(entry.status == Status.CREATED.value, entry.credential_id != "")
         )
         with self.reading() as db:
             return {

@@ -99,13 +99,14 @@ COLUMNS = tuple(_TABLE.c.keys())
 def line(run_no: int, scope: int, entry: Entry) -> tuple[Any, ...]:
     """Return the values of `COLUMNS` for the entry of a grower. Raises ValueError if its id is not a UUID."""
     is_created = entry.status == Status.CREATED and entry.credential_id
+    has_others = entry.status == Status.EXISTING and entry.code == "token-changed"
     return (
         scope,
         uuid_bytes(entry.leaf_user_id),
         run_no,
         entry.status,
         entry.code,
-        _fingerprint_bytes(entry.fingerprint),
+        OTHER_SECRETS if has_others else _fingerprint_bytes(entry.fingerprint),
         entry.app,
         entry.health,
         entry.health_checked_at,

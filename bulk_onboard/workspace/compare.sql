@@ -3,8 +3,8 @@
 WITH met AS (
     SELECT rows.row, rows.app AS own_app, known.code AS known_code, known.app, known.health,
         known.health_checked_at, known.credential_id,
-        known.fingerprint IS NULL AND known.code != 'token-changed' AS unknown,
-        known.fingerprint IS DISTINCT FROM rows.fingerprint OR known.code = 'token-changed' AS other_secrets,
+        known.fingerprint IS NULL AS unknown,
+        known.fingerprint IS DISTINCT FROM rows.fingerprint AS other_secrets,
         known.app != 0 AND known.app != rows.app AS other_app,
         xor(known.app, rows.app) & 4294967295 != 0 AS other_environment  -- the low half is the environment's
     FROM rows JOIN known USING (provider, id)

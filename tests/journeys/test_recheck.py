@@ -16,7 +16,7 @@ def age_checks(days: int) -> None:
     """Make all checks on record so many days older."""
     with sqlite3.connect("reports/ledger.sqlite3") as db:
         db.execute(
-            "UPDATE entry SET health_checked_at = strftime('%Y-%m-%dT%H:%M:%fZ', health_checked_at, ?)"
+            "UPDATE grower SET health_checked_at = strftime('%Y-%m-%dT%H:%M:%fZ', health_checked_at, ?)"
             " WHERE health_checked_at != ''",
             (f"-{days} days",),
         )

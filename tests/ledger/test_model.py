@@ -64,6 +64,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.of: dict[int, tuple[str, str, str]] = {}
         self.run = 0
         self.scope = 0
+        self.created: dict[tuple[str, str, str], dict[str, tuple[int, int]]] = {each: {} for each in PLACES}
+        self.seen: dict[tuple[str, str, str], dict[str, tuple[int, int]]] = {each: {} for each in PLACES}
 
     @initialize()
     def first_run(self) -> None:
@@ -79,7 +81,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def intend(self, row: int, fingerprint: str, deleting: str) -> None:
         entry = intent(row, GROWERS[row], fingerprint)._replace(deleting=deleting)
         self.ledger.write(self.run, self.scope, [entry], [])
-        self.runs[self.run][row] = entry
+        self.note(self.run, entry)
 
     @rule(
         row=rows,
@@ -106,7 +108,7 @@ class LedgerMachine(RuleBasedStateMachine):
         entry = entry._replace(message=text, http_status=number, latency_ms=number and number / 8)
         entry = entry._replace(credential_id=held, event_status=event)
         self.ledger.write(self.run, self.scope, [], [entry])
-        self.runs[self.run][row] = entry
+        self.note(self.run, entry)
 
     @precondition(lambda self: any(self.runs.values()))
     @rule(data=st.data(), health=st.sampled_from(["healthy", "unhealthy"]), event=st.sampled_from([200, 401]))
@@ -118,7 +120,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if entry.status is not None:
             amended = entry._replace(health=health, event_status=event, app=7)
             self.ledger.write(run, self.scopes[self.of[run]], [], [amended])
-            self.runs[run][row] = amended
+            self.note(run, amended)
 
     @rule(row=rows)
     def reject_without_sending(self, row: int) -> None:
@@ -126,14 +128,15 @@ class LedgerMachine(RuleBasedStateMachine):
         if row not in self.runs[self.run]:
             entry = outcome(row, GROWERS[row], "rejected")._replace(code="already-exists")
             self.ledger.write(self.run, self.scope, [], [entry])
-            self.runs[self.run][row] = entry
+            self.note(self.run, entry)
 
     @rule(group=st.lists(st.tuples(rows, st.sampled_from(STATUSES)), max_size=5))
     def intend_and_finish_in_one_group(self, group: list[tuple[int, str]]) -> None:
         intents = [intent(row, GROWERS[row]) for row, _ in group]
         outcomes = [outcome(row, GROWERS[row], status) for row, status in group]
         self.ledger.write(self.run, self.scope, intents, outcomes)
-        self.runs[self.run].update({entry.row: entry for entry in outcomes})
+        for entry in outcomes:
+            self.note(self.run, entry)
 
     @rule(row=rows)
     def dismiss(self, row: int) -> None:
@@ -153,7 +156,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def discard(self) -> None:
         self.ledger.discard(self.run)
-        del self.runs[self.run], self.of[self.run]
+        place, names = self.of.pop(self.run), {each.leaf_user_id for each in self.runs.pop(self.run).values()}
+        for name in names:
+            self.created[place].pop(name, None)
+            self.seen[place].pop(name, None)
+        for run in sorted(run for run in self.runs if self.of[run] == place):
+            for entry in [each for each in self.runs[run].values() if each.leaf_user_id in names]:
+                self.note(run, entry)
         self.next_run(PLACES[0])
 
     @rule()
@@ -205,18 +214,29 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_was_stored_and_seen_last_is_known_whatever_came_later(self) -> None:
-        for place in PLACES:
-            stored, seen = dict[str, str](), dict[str, int]()
-            for run in sorted(run for run in self.runs if self.of[run] == place):
-                for entry in self.runs[run].values():
-                    if entry.status == "created" and entry.credential_id and entry.leaf_user_id:
-                        stored[entry.leaf_user_id] = entry.fingerprint
-                    if entry.event_status and entry.leaf_user_id:
-                        seen[entry.leaf_user_id] = entry.event_status
-            scope, growers = self.scopes[place], [name for name in GROWERS if name]
-            assert {name: known[1] for name, known in self.ledger.stored(scope, growers).items()} == stored
+        for place, scope in self.scopes.items():
+            growers = [name for name in GROWERS if name]
+            stored = {name: known[1] for name, known in self.ledger.stored(scope, growers).items()}
             events = {name: self.ledger.recorded_event(scope, name) for name in growers}
-            assert {name: event.event_status for name, event in events.items() if event} == seen
+            seen = {name: event.event_status for name, event in events.items() if event}
+            created = {name: self.runs[run][row] for name, (run, row) in self.created[place].items()}
+            assert stored == {
+                name: entry.fingerprint
+                for name, entry in created.items()
+                if entry.status == "created" and entry.credential_id
+            }
+            noted = {name: self.runs[run][row].event_status for name, (run, row) in self.seen[place].items()}
+            assert seen == {name: event for name, event in noted.items() if event}
+
+    def note(self, run: int, entry: Entry) -> None:
+        """Keep an entry; where it stored credentials or saw an event, that is the latest of the grower."""
+        self.runs[run][entry.row] = entry
+        place, name = self.of[run], entry.leaf_user_id
+        if name and entry.event_status and run >= self.seen[place].get(name, (0, 0))[0]:
+            self.seen[place][name] = (run, entry.row)
+        newest, _ = self.newest(place).get(name, (0, None))
+        if newest == run and entry.status == "created" and entry.credential_id:
+            self.created[place][name] = (run, entry.row)
 
     def newest(self, place: tuple[str, str, str]) -> dict[str, tuple[int, Entry]]:
         """The newest entry of each grower of a place, and the number of its run."""
