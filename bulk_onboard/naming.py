@@ -19,12 +19,12 @@ from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.users import UserKey
 from bulk_onboard.listing import Ids, indexed
 from bulk_onboard.texts import repeated, uuid_texts, uuid_words
+from bulk_onboard.validation.cells import cleaned
 from bulk_onboard.validation.check import Checked
-from bulk_onboard.validation.chunk_findings import ChunkFindings
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
+from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.suspects import cleaned
 from bulk_onboard.validation.user_columns import check_users
 
 _UUID_LENGTH = 36
@@ -152,8 +152,8 @@ class Naming:
         self, chunk: Chunk, lines: np.ndarray, stand_ins: np.ndarray
     ) -> tuple[Unnamed, pd.DataFrame, pd.DataFrame]:
         """What the unnamed rows tell of their growers, and what is wrong with it."""
-        findings = ChunkFindings(chunk)
-        cells = check_users(findings, self._columns, lines)
+        findings = ChunkFindings(chunk.numbers)
+        cells = check_users(findings, chunk, self._columns, lines)
         return Unnamed(lines, stand_ins, cells), findings.problems(), findings.warnings()
 
 

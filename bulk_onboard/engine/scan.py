@@ -31,9 +31,9 @@ from bulk_onboard.strangers import Strangers
 from bulk_onboard.validation.check import (
     CheckContext,
     Checked,
+    NameCounts,
     check,
     columns_of_names,
-    merge_names,
     provider_names,
 )
 from bulk_onboard.validation.columns import (
@@ -143,7 +143,7 @@ class Scan:
         )
         self.environments: Counter[str] = Counter()
         self.skipped: Sequence[SkippedLine] = ()
-        self._names: dict[str, tuple[int, int]] = {}
+        self._names: NameCounts = Counter()
         self._repeats: dict[str, Repeats] = {}
         self._providers = {provider.name: provider for provider in reading.providers}
         described = source.description
@@ -173,7 +173,7 @@ class Scan:
             rows += len(checked.frame)
             for name, _, own in checked.by_provider():
                 self._repeats.setdefault(name, Repeats(Spooled)).add(own)
-            self._names = merge_names([self._names, checked.names])
+            self._names.update(checked.names)
             if self._strangers and names:
                 self._strangers.add(checked, names)
             self.environments.update(self._environments(checked))

@@ -33,7 +33,6 @@ from bulk_onboard.errors import UsageError
 from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.settings import after_run, config_file, parse, secret_sources
 from bulk_onboard.settings.proxy import proxy_for
-from bulk_onboard.validation.stand_ins import asks_for_password, asks_for_user_name
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -340,8 +339,8 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
         _secret("LEAF_PASSWORD", around.leaf_password),
     )
     password = login.password.reveal() if login.password else ""
-    parse.refuse_stand_in("LEAF_USERNAME", login.username, asks_for_user_name)
-    parse.refuse_stand_in("LEAF_PASSWORD", password, asks_for_password)
+    parse.refuse_placeholder("LEAF_USERNAME", login.username, "login name")
+    parse.refuse_placeholder("LEAF_PASSWORD", password, "login password")
     return s.LeafSettings(url, login, options.timeout, proxy_for(url))
 
 
@@ -359,7 +358,7 @@ def _token(given: SecretStr | None) -> Secret | None:
     text = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", token.reveal(), flags=re.IGNORECASE)
     if not re.fullmatch(r"[!-~]+", text):
         raise UsageError("LEAF_TOKEN holds a character that no token contains, such as “; was it cut off?")
-    parse.refuse_stand_in("LEAF_TOKEN", text)
+    parse.refuse_placeholder("LEAF_TOKEN", text)
     return Secret(text)
 
 

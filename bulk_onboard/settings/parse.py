@@ -7,7 +7,7 @@ import csv
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mi
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
 from bulk_onboard.settings.ledger_url import postgres_url
-from bulk_onboard.validation.stand_ins import stand_in
+from bulk_onboard.validation.rules import find_problem
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
 # Codecs that are notations rather than encodings of text files.
@@ -265,9 +265,9 @@ def possible_path(value: object) -> object:
     return value
 
 
-def refuse_stand_in(name: str, text: str, is_stand_in: Callable[[str], object] = stand_in) -> None:
-    """What a sample or a template has in the place of a value would be sent for every grower."""
-    if text and is_stand_in(text):
+def refuse_placeholder(name: str, text: str, kind: str = "setting") -> None:
+    """Raise UsageError for a placeholder: it would be sent for every grower. ``kind``: see rules.toml."""
+    if text and find_problem(text, kind):
         raise UsageError(f"{name} is a placeholder (such as your-secret or TODO); set the real value")
 
 

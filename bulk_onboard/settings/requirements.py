@@ -14,7 +14,7 @@ def _refuse_unusable(settings: Settings, provider: Provider) -> None:
     for field in provider.app_fields:
         text = secret.reveal() if (secret := settings.app_of(provider.name).get(field.name)) else ""
         parse.refuse_control_characters(provider.setting(field), text)
-        parse.refuse_stand_in(provider.setting(field), text)
+        parse.refuse_placeholder(provider.setting(field), text)
         if text and field.allowed and text not in field.allowed:
             raise UsageError(f"{provider.setting(field)} is neither {' nor '.join(field.allowed)}")
 

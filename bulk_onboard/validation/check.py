@@ -5,41 +5,42 @@ No message contains the value of a field, except of leafUserId if it is a number
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bulk_onboard.domain.chunk import Chunk
+from bulk_onboard.domain.chunk import Chunk, text_column
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.domain.users import UserKey
 from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.texts import has_capitals, repeated, uuid_words
-from bulk_onboard.validation.chunk_findings import NO_FINDINGS, SAID, ChunkFindings
+from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column
 from bulk_onboard.validation.cleaning import clean
-from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
+from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
 from bulk_onboard.validation.fingerprints import Fingerprints, hex_of_valid
-from bulk_onboard.validation.ids import UUID_LENGTH, check_id, is_uuid, same_as_id, shown, swapped, uuids_of
-from bulk_onboard.validation.rules import (
-    Cell,
-    Finding,
-    check_text,
-    check_token,
-    looks_like_a_name,
-)
-from bulk_onboard.validation.stand_ins import stand_in
-from bulk_onboard.validation.suspects import not_ascii, suspicious_texts, suspicious_tokens
+from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, shown
+from bulk_onboard.validation.predicates import words_of
+from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name
 from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
-from bulk_onboard.validation.words import EXAMPLE_IDS
 
+_MISSING_ID = Finding(f"missing-{LEAF_USER_ID}", "is empty")
 _RAGGED = Finding("ragged-row", "the row has more cells than the header has columns")
+_SAME_AS_ID = Finding("id-as-token", f"is the {LEAF_USER_ID} of the row")
 _SWAPPED = Finding("id-as-token", f"is a UUID and the {LEAF_USER_ID} is not: the two may be swapped")
+_HEX_DIGITS = 32  # of a UUID without hyphens
 # How many tokens of a chunk are examined to recognise a column of names.
 _SAMPLE = 200
-_EXAMPLES = uuid_words(pa.array(map(str, EXAMPLE_IDS), pa.large_string()))
+
+# By column of tokens: how many of some tokens look like names (True) or do not (False).
+NameCounts = Counter[tuple[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,8 @@ class Checked:
     row's provider does not have. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid rows the
     grower, the fingerprint, and one over all of the payload, to recognise exact repeats.
     ``warnings``: row, code, column, message. ``problems``: the same of all that is wrong, cell by cell, where
-    ``frame`` has the first problem of each row. ``names``: column -> how many of some tokens look like
-    names, and how many were examined. ``uuid_tokens``: row -> the UUID that a valid row has as a token.
-    ``users``: how rows identify their Leaf users, if they may do so without a leafUserId; ``ids`` has
+    ``frame`` has the first problem of each row. ``uuid_tokens``: row -> the UUID that a valid row has as a
+    token. ``users``: how rows identify their Leaf users, if they may do so without a leafUserId; ``ids`` has
     stand-ins for the unresolved ones, and ``frame`` no leafUserId.
     """
 
@@ -65,7 +65,7 @@ class Checked:
     digests: np.ndarray
     warnings: pd.DataFrame
     problems: pd.DataFrame
-    names: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    names: NameCounts = field(default_factory=Counter)
     uuid_tokens: Mapping[int, bytes] = field(default_factory=dict)
     users: UserRows | None = None
 
@@ -83,16 +83,20 @@ class Checked:
                 yield name, np.arange(len(own)), self
                 return
             rows, prints = set(self.frame["row"][own].tolist()), self.prints[own[valid]]
-            yield name, np.flatnonzero(own), Checked(
-                self.frame[own].reset_index(drop=True),
-                self.payload[own].reset_index(drop=True),
-                self.ids[own[valid]],
-                prints,
-                prints if self.digests is self.prints else self.digests[own[valid]],
-                self.warnings,
-                self.problems,
-                uuid_tokens={row: self.uuid_tokens[row] for row in rows & self.uuid_tokens.keys()},
-            )  # fmt: skip
+            yield (
+                name,
+                np.flatnonzero(own),
+                Checked(
+                    self.frame[own].reset_index(drop=True),
+                    self.payload[own].reset_index(drop=True),
+                    self.ids[own[valid]],
+                    prints,
+                    prints if self.digests is self.prints else self.digests[own[valid]],
+                    self.warnings,
+                    self.problems,
+                    uuid_tokens={row: self.uuid_tokens[row] for row in rows & self.uuid_tokens.keys()},
+                ),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,10 @@ class CheckContext:
     known_providers: Collection[str] = field(default_factory=lambda: PROVIDERS)
 
 
+# Of one provider's rows, by field: the cells as they are sent.
+_Cells = Mapping[str, Column]
+
+
 def check(
     chunk: Chunk, columns: Columns, providers: Providers, context: CheckContext, fingerprints: Fingerprints
 ) -> Checked:
@@ -120,66 +128,42 @@ def check(
     The chunk's cells are the columns' fields, the kept columns, the column of providers if the file has one,
     and the user columns. Without a column of providers, all rows are of the only provider.
     """
-    findings, size = ChunkFindings(chunk), len(chunk.numbers)
-    names, lines_of = _check_providers(findings, columns, providers, context)
+    findings = ChunkFindings(chunk.numbers)
+    names, lines_of = _check_providers(findings, chunk, columns, providers, context)
     findings.add(np.flatnonzero(chunk.ragged), _RAGGED, "")
     users = read_users(chunk, columns, fingerprints) if columns.users else None
-    id_cells = users.ids if users else chunk.cells[list(columns.fields).index(LEAF_USER_ID)]
-    words = id_words(id_cells)
-    ids = _check_ids(findings, columns, id_cells, words)
-    blank = pd.Series(pd.array(repeated("", size), dtype="str"))
-    payload = {name: blank for name in columns.fields if name != LEAF_USER_ID}
+    ids, words = _check_ids(findings, chunk, columns, users)
     if users:
-        check_users(findings, columns, np.flatnonzero(users.unresolved))
-    prints = digests = np.zeros((size, 2), np.uint64)
-    samples: list[dict[str, tuple[int, int]]] = []
-    uuid_tokens: dict[int, bytes] = {}
+        check_users(findings, chunk, columns, np.flatnonzero(users.unresolved))
+    parts = {}
     for name, lines in lines_of.items():
-        cells = _check_fields(findings, columns, providers[name], context, lines)
-        tokens = [f.name for f in providers[name].fields if f.kind is Kind.TOKEN and f.name in cells]
-        for token in tokens:
-            _compare_with_ids(
-                findings, cells[token], _at(ids, lines), lines, columns.names[token], swappable=words is None
-            )
-        valid = findings.fine[lines]
-        for token in tokens:
-            if token in {f.name for f in providers[name].grower_fields}:
-                samples.append({columns.names[token]: _sample_names(cells[token])})
-                few = np.flatnonzero((cells[token].str.len() == UUID_LENGTH).to_numpy(bool) & valid)
-                uuid_tokens |= uuids_of(chunk.numbers[lines[few]].tolist(), cells[token].iloc[few].tolist())
-        for each, values in cells.items():
-            payload[each] = _put(payload[each], values, lines)
-        own_prints, own_digests = _fingerprints(cells, valid, providers[name], fingerprints)
-        if own_digests is not own_prints and digests is prints:
-            digests = prints.copy()
-        prints[lines[valid]] = own_prints
-        digests[lines[valid]] = own_digests
-    valid = findings.fine
-    shown_ids = _shown_ids(ids, valid)
-    if users:
-        shown_ids = shown_ids.mask(users.unresolved, "")
-    frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: shown_ids}
-    frame |= {"fingerprint": hex_of_valid(prints, valid)} | findings.texts()
-    for i, (kept, _) in enumerate(columns.keep, start=len(columns.fields)):
-        frame[KEPT_PREFIX + kept] = chunk.cells[i]
+        parts[name] = _check_fields(findings, chunk, columns, providers[name], lines, context)
+        for token in _tokens(providers[name].fields, parts[name]):
+            _compare_with_ids(findings, token, cells_at(ids, lines), swappable=words is None)
+    valid = findings.valid
+    prints, digests = _fingerprints(parts, providers, valid, fingerprints)
+    frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid, users)}
+    frame |= {"fingerprint": hex_of_valid(prints, valid)} | findings.first_problems()
+    for i, (header, _) in enumerate(columns.keep, start=len(columns.fields)):
+        frame[KEPT_PREFIX + header] = chunk.cells[i]
     words = id_words(ids[valid]) if words is None else words[valid]
     assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
-    valid_prints = prints[valid]
+    tokens = [t for name, cells in parts.items() for t in _tokens(providers[name].grower_fields, cells)]
     return Checked(
         pd.DataFrame(frame),
-        pd.DataFrame(payload, index=range(size)),
+        _payload(columns, parts.values(), len(valid)),
         words,
-        valid_prints,
-        valid_prints if digests is prints else digests[valid],
+        prints,
+        digests,
         findings.warnings(),
         findings.problems(),
-        merge_names(samples),
-        uuid_tokens,
+        _name_counts(tokens),
+        _uuid_tokens(tokens, chunk.numbers, valid),
         users,
     )
 
 
-# --- the provider of each row ------------------------------------------------------------------------
+# --- one column ---------------------------------------------------------------------------------------
 
 
 def provider_names(cells: pd.Series, providers: Collection[str], default: str = "") -> np.ndarray:
@@ -195,205 +179,216 @@ def provider_names(cells: pd.Series, providers: Collection[str], default: str = 
 
 
 def _check_providers(
-    findings: ChunkFindings, columns: Columns, providers: Providers, context: CheckContext
+    findings: ChunkFindings, chunk: Chunk, columns: Columns, providers: Providers, context: CheckContext
 ) -> tuple[pd.Series, dict[str, np.ndarray]]:
     """The provider of each row, and the lines of each provider."""
-    chunk = findings.chunk
     if columns.provider is None:
         (name,) = providers
-        lines = np.arange(len(chunk.numbers))
-        return pd.Series(pd.array(repeated(name, len(lines)), dtype="str")), {name: lines}
+        size = len(chunk.numbers)
+        return text_column(repeated(name, size)), {name: np.arange(size)}
     cells = chunk.cells[len(columns.fields) + len(columns.keep)]
     names = provider_names(cells, providers, context.default_provider)
-    lost = np.flatnonzero(names == "")
-    findings.add_each(lost, [_wrong_provider(cell, context) for cell in cells.iloc[lost]], PROVIDER)
+    for line in np.flatnonzero(names == "").tolist():
+        text = clean(cells.iloc[line])[0]
+        unknown = f"is not the name of a provider{near(text.lower(), context.known_providers)}"
+        finding = Finding("unknown-provider", unknown) if text else Finding("missing-provider", "is empty")
+        findings.add([line], finding, PROVIDER)
     lines_of = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names) if name}
-    return pd.Series(names, dtype="str"), lines_of
-
-
-def _wrong_provider(cell: str, context: CheckContext) -> Finding:
-    text = clean(cell)[0]
-    if not text:
-        return Finding("missing-provider", "is empty")
-    suggestion = near(text.lower(), context.known_providers)
-    return Finding("unknown-provider", f"is not the name of a provider{suggestion}")
-
-
-# --- one column -------------------------------------------------------------------------------------
+    return text_column(names), lines_of
 
 
 def _check_ids(
-    findings: ChunkFindings, columns: Columns, cells: pd.Series, words: np.ndarray | None
-) -> pd.Series:
-    """``words``: the ids as numbers if all of them are UUIDs in the usual spelling."""
-    everything = np.arange(len(cells))
+    findings: ChunkFindings, chunk: Chunk, columns: Columns, users: UserRows | None
+) -> tuple[pd.Series, np.ndarray | None]:
+    """The ids, cleaned; and as numbers if all of them are UUIDs in the usual spelling."""
+    lines = np.arange(len(chunk.numbers))
     if LEAF_USER_ID in columns.fields:
-        column = columns.names[LEAF_USER_ID]
-        findings.add_kinds(list(columns.fields).index(LEAF_USER_ID), everything, column)
+        place, header = list(columns.fields).index(LEAF_USER_ID), columns.names[LEAF_USER_ID]
+        column = read_column(findings, chunk, place, lines, header)
     else:
-        column = next(columns.user_names[by] for by in UserKey if by in columns.users)
-    if words is not None:
-        assert _EXAMPLES is not None  # noqa: S101  (a list of UUIDs)
-        few = np.flatnonzero(np.isin(words[:, 0], _EXAMPLES[:, 0]))
-        return findings.check_cells(cells, everything, few, check_id, column)
-    suspects = np.flatnonzero(~is_uuid(cells) | cells.str.lower().isin(map(str, EXAMPLE_IDS)).to_numpy(bool))
-    values = findings.check_cells(cells, everything, suspects, partial(_check_id, column=column), column)
-    missing = Finding(f"missing-{LEAF_USER_ID}", "is empty")
-    findings.add(np.flatnonzero(values == ""), missing, column)
-    return values
+        header = next(columns.user_names[by] for by in UserKey if by in columns.users)
+    cells = users.ids if users else column.cells
+    words = id_words(cells)
+    if words is not None and not np.isin(words[:, 0], _example_words()).any():
+        return cells, words
+    cells = check_cells(findings, Column(cells, lines, header), "id")
+    findings.add(np.flatnonzero(cells == ""), _MISSING_ID, header)
+    return cells, words
 
 
-def _check_id(text: str, column: str) -> Cell:
-    cell = check_id(text)
-    if cell.problem and normal(cell.value) == normal(column):
-        said = "is not a UUID (this looks like a repeated header row)"
-        return Cell(cell.value, Finding("bad-leaf-user-id", said))
-    return cell
-
-
-def _check_fields(
-    findings: ChunkFindings, columns: Columns, provider: Provider, context: CheckContext, lines: np.ndarray
-) -> dict[str, pd.Series]:
-    """Check the provider's fields in its rows; return the cells as they are sent."""
-    cells: dict[str, pd.Series] = {}
-    own = {f.name: f for f in provider.fields}
-    for i, name in enumerate(columns.fields):
+def _check_fields(  # noqa: PLR0917
+    findings: ChunkFindings,
+    chunk: Chunk,
+    columns: Columns,
+    provider: Provider,
+    lines: np.ndarray,
+    context: CheckContext,
+) -> _Cells:
+    """Check the fields of one provider, in its rows."""
+    cells, own = {}, {f.name: f for f in provider.fields}
+    for place, name in enumerate(columns.fields):
         if name in own:
-            cells[name] = _check_field(findings, i, columns.names[name], own[name], provider, context, lines)
+            column = read_column(findings, chunk, place, lines, columns.names[name])
+            cells[name] = column._replace(cells=_check_field(findings, column, own[name], provider, context))
     return cells
 
 
-def _check_field(  # noqa: PLR0917
-    findings: ChunkFindings,
-    i: int,
-    column: str,
-    each: Field,
-    provider: Provider,
-    context: CheckContext,
-    lines: np.ndarray,
+def _check_field(
+    findings: ChunkFindings, column: Column, field_: Field, provider: Provider, context: CheckContext
 ) -> pd.Series:
-    cells = _at(findings.chunk.cells[i], lines)
-    findings.add_kinds(i, lines, column)
-    if each.kind is Kind.TEXT:
-        values = findings.check_cells(cells, lines, suspicious_texts(cells), check_text, column)
-        _check_encoding(findings, cells, lines, each, column, context.guessed_encoding)
+    is_app, name = field_.scope is Scope.APP, field_.name
+    if field_.kind is Kind.TEXT:
+        cells = check_cells(findings, column, "text")
+        _check_encoding(findings, column, field_, context.guessed_encoding)
     else:
-        secret = each.secret and each.scope is Scope.GROWER
-        rule = partial(check_token, formats=each.format, secret=secret)
-        values = findings.check_cells(cells, lines, suspicious_tokens(cells, each.format), rule, column)
-    blank = lines[(values == "").to_numpy(bool)]
-    if len(blank):
-        is_set = each.scope is Scope.APP and each.name in context.set_fields.get(provider.name, ())
-        if each.required and not is_set:
-            findings.add(blank, Finding(f"missing-{each.name}", "is empty"), column)
-        if each.name in context.assumed.get(provider.name, ()):
-            said = f"is blank, and {provider.setting(each)} is not set"
-            findings.warn(blank, [Finding("blank-setting", said)], column)
-    if each.allowed:
-        wrong = lines[~values.isin(["", *each.allowed]).to_numpy(bool)]
-        findings.add(wrong, Finding("bad-environment", f"is not {' or '.join(each.allowed)}"), column)
-    return values
+        cells = check_cells(findings, column, "token", field_.format, secret=field_.secret and not is_app)
+    blank = column.lines[(cells == "").to_numpy(bool)]
+    if field_.required and not (is_app and name in context.set_fields.get(provider.name, ())):
+        findings.add(blank, Finding(f"missing-{name}", "is empty"), column.header)
+    if name in context.assumed.get(provider.name, ()):
+        said = f"is blank, and {provider.setting(field_)} is not set"
+        findings.warn(blank, Finding("blank-setting", said), column.header)
+    if field_.allowed:
+        wrong = column.lines[~cells.isin(["", *field_.allowed]).to_numpy(bool)]
+        said = f"is not {' or '.join(field_.allowed)}"
+        findings.add(wrong, Finding("bad-environment", said), column.header)
+    return cells
 
 
-def _check_encoding(  # noqa: PLR0917
-    findings: ChunkFindings, cells: pd.Series, lines: np.ndarray, each: Field, column: str, guessed: str
-) -> None:
-    """Whether a text depends on an encoding that was only guessed."""
-    if not guessed:
-        return
-    odd = lines[not_ascii(cells)]
-    said = f"has letters that depend on the encoding, and {guessed} was only guessed"
-    if each.secret:
-        findings.add(odd, Finding("guessed-encoding", said), column)
-    else:
-        findings.warn(odd, [Finding("guessed-encoding", said)], column)
+def _check_encoding(findings: ChunkFindings, column: Column, field_: Field, guessed: str) -> None:
+    """Find texts that depend on an encoding that was only guessed."""
+    if guessed:
+        odd = column.lines[~pc.string_is_ascii(arrow(column.cells)).to_numpy(zero_copy_only=False)]
+        said = f"has letters that depend on the encoding, and {guessed} was only guessed"
+        record = findings.add if field_.secret else findings.warn
+        record(odd, Finding("guessed-encoding", said), column.header)
 
 
-def _compare_with_ids(
-    findings: ChunkFindings,
-    tokens: pd.Series,
-    ids: pd.Series,
-    lines: np.ndarray,
-    column: str,
-    *,
-    swappable: bool,
-) -> None:
-    """Find tokens that are the id of their row, or in its place. ``swappable``: some id is not a UUID."""
-    same = lines[same_as_id(tokens, ids)]
-    findings.add(same, Finding("id-as-token", f"is the {LEAF_USER_ID} of the row"), column)
+# --- tokens -------------------------------------------------------------------------------------------
+
+
+def _tokens(fields: Iterable[Field], cells: _Cells) -> list[Column]:
+    """The columns of tokens among some fields."""
+    return [cells[f.name] for f in fields if f.kind is Kind.TOKEN and f.name in cells]
+
+
+def _compare_with_ids(findings: ChunkFindings, token: Column, ids: pd.Series, *, swappable: bool) -> None:
+    """Find tokens that are the id of their row, or swapped with it. ``swappable``: some id is not a UUID."""
+    lengths, id_lengths = (np.asarray(pc.binary_length(arrow(cells))) for cells in (token.cells, ids))
+    similar = (lengths == id_lengths) | ((lengths == _HEX_DIGITS) & (id_lengths == UUID_LENGTH))
+    few = np.flatnonzero(similar & (lengths > 0))
+    plain_texts = (cells.iloc[few].str.lower().str.replace("-", "") for cells in (token.cells, ids))
+    same = np.equal(*(texts.to_numpy(object) for texts in plain_texts)).astype(bool)
+    findings.add(token.lines[few[same]], _SAME_AS_ID, token.header)
     if swappable:
-        findings.add(lines[swapped(tokens, ids)], _SWAPPED, column)
+        swapped = _are_uuids(token.cells) & ~_are_uuids(ids) & (id_lengths > 0)
+        findings.add(token.lines[swapped], _SWAPPED, token.header)
 
 
-def _sample_names(cells: pd.Series) -> tuple[int, int]:
-    sample = [text for text in cells.iloc[:_SAMPLE].tolist() if text and not stand_in(text)]
-    return sum(map(looks_like_a_name, sample)), len(sample)
-
-
-def merge_names(parts: Iterable[Mapping[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
-    """The counts of `Checked.names`, added up."""
-    found: dict[str, tuple[int, int]] = {}
-    for part in parts:
-        for column, (like, examined) in part.items():
-            before = found.get(column, (0, 0))
-            found[column] = (before[0] + like, before[1] + examined)
+def _are_uuids(cells: pd.Series) -> np.ndarray:
+    found: np.ndarray = np.asarray(pc.binary_length(arrow(cells))) == UUID_LENGTH
+    if found.any():
+        found[found] = cells[found].str.contains(UUID_PATTERN, regex=True)
     return found
 
 
-def columns_of_names(names: Mapping[str, tuple[int, int]], row: int) -> pd.DataFrame:
-    """A warning, as in `Checked`, for each column with mostly names instead of tokens; ``row``: its place."""
+def _uuid_tokens(tokens: Iterable[Column], numbers: np.ndarray, valid: np.ndarray) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for token in tokens:
+        few = np.flatnonzero(_are_uuids(token.cells) & valid[token.lines])
+        rows = zip(numbers[token.lines[few]].tolist(), token.cells.iloc[few].tolist(), strict=True)
+        found |= {row: UUID(text).bytes for row, text in rows}
+    return found
+
+
+def _name_counts(tokens: Iterable[Column]) -> NameCounts:
+    counts: NameCounts = Counter()
+    for token in tokens:
+        for text in token.cells.iloc[:_SAMPLE].tolist():
+            is_name = looks_like_a_name(text)
+            if text and not (is_name and find_problem(text, "setting")):
+                counts[token.header, is_name] += 1
+    return counts
+
+
+def columns_of_names(counts: NameCounts, row: int) -> pd.DataFrame:
+    """Return a warning, as in `Checked`, for each column with mostly names instead of tokens.
+
+    ``row``: the place of the warning.
+    """
     said = "holds mostly names or plain words, not tokens; check that it is the right column"
     found = [
         (row, "looks-like-a-name", column, f"{column} {said}")
-        for column, (like, examined) in names.items()
-        if examined > 2 and like > examined / 2
+        for column in dict.fromkeys(column for column, _ in counts)
+        if counts[column, True] > max(counts[column, False], 1)
     ]
-    return pd.DataFrame(found, columns=["row", *SAID]) if found else NO_FINDINGS.copy(deep=False)
+    return pd.DataFrame(found, columns=list(CLEANED)) if found else no_findings()
+
+
+# --- what is kept of a row ----------------------------------------------------------------------------
 
 
 def id_words(ids: pd.Series) -> np.ndarray | None:
-    """The ids as two numbers each, None if some are not UUIDs in the usual spelling."""
-    return uuid_words(pa.array(ids, pa.large_string()))
+    """Return ids as two numbers each; None if some are not UUIDs in the usual spelling."""
+    return uuid_words(arrow(ids))
 
 
-# --- what is kept of a row --------------------------------------------------------------------------
+@cache
+def _example_words() -> np.ndarray:
+    """The first numbers of the UUIDs of examples."""
+    words = uuid_words(pa.array(words_of("example_ids"), pa.large_string()))
+    assert words is not None  # noqa: S101  (a list of UUIDs)
+    first: np.ndarray = words[:, 0]
+    return first
 
 
-def _at(column: pd.Series, lines: np.ndarray) -> pd.Series:
-    """The values at these lines."""
-    return column if len(lines) == len(column) else column.iloc[lines].reset_index(drop=True)
-
-
-def _put(column: pd.Series, values: pd.Series, lines: np.ndarray) -> pd.Series:
-    """A column with these values at these lines."""
-    if len(lines) == len(column):
-        return values
-    cells = column.to_numpy(object, copy=True)
-    cells[lines] = values
-    return pd.Series(cells, dtype="str")
+def _payload(columns: Columns, parts: Iterable[_Cells], size: int) -> pd.DataFrame:
+    """The cells of all providers' rows, each in its line."""
+    payload = {name: text_column(repeated("", size)) for name in columns.fields if name != LEAF_USER_ID}
+    for part in parts:
+        for name, column in part.items():
+            if len(column.lines) == size:
+                payload[name] = column.cells
+            else:
+                cells = payload[name].to_numpy(object, copy=True)
+                cells[column.lines] = column.cells
+                payload[name] = text_column(cells)
+    return pd.DataFrame(payload, index=range(size))
 
 
 def _fingerprints(
-    cells: Mapping[str, pd.Series], valid: np.ndarray, provider: Provider, fingerprints: Fingerprints
+    parts: Mapping[str, _Cells], providers: Providers, valid: np.ndarray, fingerprints: Fingerprints
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of the grower's fields, which the ledger knows a row by; and of all that the file says about it."""
-    columns = {name: pa.array(values[valid], pa.large_string()) for name, values in cells.items()}
-    names = [f.name for f in provider.grower_fields]
-    # An optional field without a column is the same as one that is left empty.
-    blank = pa.repeat(pa.scalar("", pa.large_string()), int(valid.sum()))
-    prints = fingerprints.of_columns([columns.get(name, blank) for name in names])
-    if not columns.keys() - set(names):
-        return prints, prints
-    return prints, fingerprints.of_columns(list(columns.values()))
+    """Of the grower's fields, which the ledger knows a row by; and of all that the file says about it.
+
+    Both are of the valid rows, and the same array if the file says nothing else.
+    """
+    prints = np.zeros((len(valid), 2), np.uint64)
+    digests = prints
+    for provider, cells in parts.items():
+        lines = next(iter(cells.values())).lines
+        own = valid[lines]
+        texts = {name: arrow(column.cells[own]) for name, column in cells.items()}
+        names = [f.name for f in providers[provider].grower_fields]
+        # An optional field without a column is the same as one that is left empty.
+        blank = repeated("", int(own.sum()))
+        prints[lines[own]] = fingerprints.of_columns([texts.get(name, blank) for name in names])
+        if texts.keys() - set(names):
+            digests = prints.copy() if digests is prints else digests
+            digests[lines[own]] = fingerprints.of_columns(list(texts.values()))
+        elif digests is not prints:
+            digests[lines[own]] = prints[lines[own]]
+    found = prints[valid]
+    return found, found if digests is prints else digests[valid]
 
 
-def _shown_ids(ids: pd.Series, valid: np.ndarray) -> pd.Series:
-    """In lower case, and of what is not a UUID only what may be shown."""
-    lower = ids.str.lower() if has_capitals(pa.array(ids, pa.large_string())) else ids
-    wrong = np.flatnonzero(~valid)
-    if not len(wrong):
+def _shown_ids(ids: pd.Series, valid: np.ndarray, users: UserRows | None) -> pd.Series:
+    """The ids in lower case, and of what is not a UUID only what may be shown; no stand-ins."""
+    lower = ids.str.lower() if has_capitals(arrow(ids)) else ids
+    if users:
+        lower = lower.mask(users.unresolved, "")
+    if valid.all():
         return lower
-    texts = lower.tolist()
-    for i in wrong:
-        texts[i] = shown(texts[i])
-    return pd.Series(texts, dtype="str")
+    texts = lower.to_numpy(object, copy=True)
+    texts[~valid] = [shown(text) for text in texts[~valid]]
+    return text_column(texts)

@@ -1,20 +1,86 @@
-"""What the check of a whole file found: a value, from which terminal, JSON, workbook and repair are made."""
+"""What a check found in one chunk, and in a whole file for terminal, JSON, workbook and repair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause
 from bulk_onboard.model import Status
+from bulk_onboard.texts import repeated
+from bulk_onboard.validation.rules import Finding
 
+# How many rows a summary names of each code.
 FIRST = 5
 COLUMNS = ("row", "status", "code", "column", "message")
 CLEANED = ("row", "code", "column", "message")
+_DETAILS = CLEANED[1:]
+
+_Entry = tuple[int, str, str, str]
+
+
+class ChunkFindings:
+    """The findings of a chunk, collected rule by rule. ``valid``: which rows have no problem so far."""
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        """``numbers``: those of the chunk's rows."""
+        self.valid = np.ones(len(numbers), bool)
+        self._numbers = numbers
+        self._problems: list[_Entry] = []
+        self._warnings: list[_Entry] = []
+
+    def add(self, lines: Iterable[int], finding: Finding, column: str) -> None:
+        """Add a problem to the rows at these lines."""
+        entries = _entries(lines, finding, column)
+        self._problems += entries
+        self.valid[[entry[0] for entry in entries]] = False
+
+    def warn(self, lines: Iterable[int], finding: Finding, column: str) -> None:
+        """Add a warning to the rows at these lines."""
+        self._warnings += _entries(lines, finding, column)
+
+    def first_problems(self) -> dict[str, pd.Series]:
+        """Return code, column and message of each row's first problem, "" where nothing is wrong."""
+        if not self._problems:
+            blank = pd.Series(pd.array(repeated("", len(self.valid)), dtype="str"))
+            return dict.fromkeys(_DETAILS, blank)
+        first: dict[int, _Entry] = {}
+        for entry in self._problems:
+            first.setdefault(entry[0], entry)
+        texts = np.full((len(_DETAILS), len(self.valid)), "", object)
+        texts[:, list(first)] = np.array([entry[1:] for entry in first.values()], object).T
+        return {name: pd.Series(column, dtype="str") for name, column in zip(_DETAILS, texts, strict=True)}
+
+    def problems(self) -> pd.DataFrame:
+        """Return row, code, column, message: the first problem of each cell, by row."""
+        table = self._table(self._problems)
+        return table.drop_duplicates(["row", "column"], ignore_index=True)
+
+    def warnings(self) -> pd.DataFrame:
+        """Return the same columns of the warnings, all of them."""
+        return self._table(self._warnings).drop_duplicates(ignore_index=True)
+
+    def _table(self, entries: Sequence[_Entry]) -> pd.DataFrame:
+        if not entries:
+            return no_findings()
+        table = pd.DataFrame(entries, columns=list(CLEANED))
+        table["row"] = self._numbers[table["row"].to_numpy(np.int64)]
+        return table.sort_values("row", kind="stable", ignore_index=True)
+
+
+def _entries(lines: Iterable[int], finding: Finding, column: str) -> list[_Entry]:
+    message = f"{column} {finding.text}".lstrip()
+    return [(int(line), finding.code, column, message) for line in lines]
+
+
+def no_findings() -> pd.DataFrame:
+    """Return an empty table with the columns `CLEANED`."""
+    return pd.DataFrame({"row": np.empty(0, np.int64)} | {name: np.empty(0, object) for name in _DETAILS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +112,17 @@ class Validation:
 
     @property
     def valid(self) -> int:
-        """Rows that a run would send."""
+        """How many rows a run would send."""
         return self.rows - self.invalid - self.duplicates
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Rows by what is known of them."""
+        """Numbers of rows by result."""
         return {"valid": self.valid, "invalid": self.invalid, "duplicate": self.duplicates}
 
     @property
     def exit_code(self) -> ExitCode:
-        """Fine, or some row needs attention."""
+        """Whether some row needs attention."""
         return ExitCode.ATTENTION if self.invalid else ExitCode.OK
 
 
@@ -70,7 +136,7 @@ def summed_up(
     fields: Mapping[str, int],
     credentials: tuple[str, ...],
 ) -> Validation:
-    """The pieces of a file, together: lines with `COLUMNS` and lines with `CLEANED`, in any order."""
+    """Combine the findings of a file: tables with `COLUMNS` and tables with `CLEANED`, in any order."""
     table, cleaned = _together(problems, COLUMNS), _together(warnings, CLEANED)
     invalid = table[table["status"] == Status.INVALID.value]
     duplicates = table[table["status"] == Status.DUPLICATE.value]
@@ -90,16 +156,16 @@ def summed_up(
     )
 
 
-def _together(parts: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
-    filled = [part for part in parts if len(part)]
+def _together(tables: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
     if not filled:
         return pd.DataFrame(columns=list(columns))
-    together = pd.concat(filled, ignore_index=True).sort_values("row", kind="stable", ignore_index=True)
-    return together[list(columns)]
+    table = pd.concat(filled, ignore_index=True).sort_values("row", kind="stable", ignore_index=True)
+    return table[list(columns)]
 
 
 def causes(table: pd.DataFrame, status: str) -> Iterator[Cause]:
-    """Lines with row, code and message, by code, the most frequent first."""
+    """Yield a cause for each code of a table with row, code and message, the most frequent first."""
     groups = sorted(table.groupby("code", sort=True), key=lambda group: -group[1]["row"].nunique())
     for code, group in groups:
         numbers = group["row"].drop_duplicates()

@@ -83,5 +83,5 @@ def hex_of_valid(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
     """32 hex digits for each valid row, "" for the others."""
     digits = hex_texts(prints)
     if not valid.all():
-        digits = digits.take(pa.array(np.arange(len(valid)), mask=~valid)).fill_null("")
+        digits = digits.take(pa.array(np.cumsum(valid) - 1, mask=~valid)).fill_null("")
     return pd.Series(pd.array(digits, dtype="str"))

@@ -27,7 +27,7 @@ from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
 from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation.columns import normal
-from bulk_onboard.validation.rules import spreadsheet_error
+from bulk_onboard.validation.rules import find_problem
 
 _UUID_LENGTH = 36
 _LONGEST_WORD = 30
@@ -134,7 +134,8 @@ class LineFilter:
             return "only zeros, as formulas show for empty cells"
         if cells[0].startswith("#") and 2 * self._hashes <= self._rows:
             # An error value of a spreadsheet begins like a comment.
-            return None if spreadsheet_error(cells[0]) else "comment"
+            problem = find_problem(cells[0], "id")
+            return None if problem and problem.code == "formula-error" else "comment"
         if all(map(_RULER.fullmatch, filled)):
             return "line of dashes"
         if all(normal(cell) in self._names for cell in filled) and len(filled) > 1:

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
 from bulk_onboard.domain.users import UserKey
 from bulk_onboard.texts import uuid_texts
-from bulk_onboard.validation.chunk_findings import ChunkFindings
+from bulk_onboard.validation.cells import check_cells, cleaned, read_column
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
+from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.rules import Finding, check_name
-from bulk_onboard.validation.suspects import cleaned
+from bulk_onboard.validation.rules import Finding
 
 _EMAIL = r"^[^@\s]+@[^@\s]+$"
 _KEY = pa.binary(16)
@@ -80,16 +80,16 @@ def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> Us
     return UserRows(chunk.numbers, ids, unresolved, keys)
 
 
-def check_users(findings: ChunkFindings, columns: Columns, lines: np.ndarray) -> pd.DataFrame:
+def check_users(findings: ChunkFindings, chunk: Chunk, columns: Columns, lines: np.ndarray) -> pd.DataFrame:
     """Check the user cells at these lines, and return them as they are sent, a column per field."""
     cells: dict[str, pd.Series] = {}
-    for name, place in user_places(findings.chunk, columns).items():
-        column, own = columns.user_names[name], findings.chunk.cells[place].iloc[lines].reset_index(drop=True)
-        findings.add_kinds(place, lines, column)
-        cells[name] = findings.check_cells(own, lines, np.arange(len(lines)), check_name, column)
+    for name, place in user_places(chunk, columns).items():
+        column = read_column(findings, chunk, place, lines, columns.user_names[name])
+        cells[name] = check_cells(findings, column, "user")
         if name == UserKey.EMAIL:
             wrong = ~cells[name].str.contains(_EMAIL, regex=True) & (cells[name] != "")
-            findings.add(lines[wrong.to_numpy(bool)], Finding("bad-email", "is not an email address"), column)
+            bad = Finding("bad-email", "is not an email address")
+            findings.add(lines[wrong.to_numpy(bool)], bad, column.header)
     return pd.DataFrame(cells, index=range(len(lines)))
 
 

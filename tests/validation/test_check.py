@@ -17,7 +17,7 @@ from bulk_onboard.repeats import Repeats
 from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.rules import check_text, check_token
+from bulk_onboard.validation.rules import check_cell
 
 RAVEN, VALLEY = PROVIDERS["raven"], PROVIDERS["valley"]
 MIXED_KINDS = Provider(
@@ -347,7 +347,7 @@ near = st.one_of(
 def test_a_token_is_judged_among_others_as_its_rules_judge_it(tokens: list[str]) -> None:
     found = judge(*zip(IDS, tokens, strict=False), allow_shared_tokens=True)
     for row, token in enumerate(tokens, 2):
-        cell = check_token(token)
+        cell = check_cell(token, "token")
         expected = cell.problem.code if cell.problem else "" if cell.value else "missing-refreshToken"
         assert found.codes[row] == expected
         assert found.payloads[row - 2] == {"refreshToken": cell.value}
@@ -361,7 +361,7 @@ def test_a_text_is_judged_among_others_as_its_rules_judge_it_and_never_changed(t
     rows = [(IDS[n], f"user{n}", text) for n, text in enumerate(texts)]
     found = judge(*rows, header=LOGIN, provider=VALLEY, allow_shared_tokens=True)
     for row, text in enumerate(texts, 2):
-        cell = check_text(text)
+        cell = check_cell(text, "text")
         assert found.codes[row] == ("" if cell.value else "missing-password")
         assert found.payloads[row - 2]["password"] in {text, ""}
         assert found.warnings.get(row, []) == [w.code for w in cell.warnings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from uuid import UUID
@@ -10,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.validation import words
 from bulk_onboard.validation.cleaning import clean
-from bulk_onboard.validation.ids import check_id, other_spelling, shown
-from bulk_onboard.validation.rules import check_name, check_text, check_token, looks_like_a_name
+from bulk_onboard.validation.ids import other_spelling, shown
+from bulk_onboard.validation.predicates import words_of
+from bulk_onboard.validation.rules import check_cell, looks_like_a_name
 
 ID = "0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a10"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
@@ -23,7 +24,7 @@ TOKENS["valid"] += [JWT, "a" * 5000, "x1" * 127, ID[:-1], "deadbeef" * 6, "~" + 
 
 def code_of(text: str) -> str:
     """The code of a token's problem, "" if it is valid; no finding may hold a token in its words."""
-    cell = check_token(text)
+    cell = check_cell(text, "token")
     assert "4f1c" not in (cell.problem.text if cell.problem else "")
     return cell.problem.code if cell.problem else ""
 
@@ -34,11 +35,11 @@ def test_what_is_not_a_token_is_refused_and_what_only_contains_it_is_not(code: s
     assert {text: found for text in texts if (found := code_of(text)) != expected} == {}
 
 
-@pytest.mark.parametrize("word", sorted({*words.MISSING, *words.LATER, *words.LOGICAL, *words.STAND_IN}))
-def test_every_word_of_the_lists_is_refused_however_it_is_decorated(word: str) -> None:
-    for text in (word, word.upper(), f"({word})", f"<{word}>", f"--{word}--", f"{word}."):
-        assert code_of(text), text
-    assert " " in word or code_of(f"{word}-4f9a") in {"", "odd-character"}
+def test_every_word_of_the_lists_is_refused_however_it_is_decorated() -> None:
+    for word in set(words_of("missing", "later", "logical", "stand_in")):
+        for text in (word, word.upper(), f"({word})", f"<{word}>", f"--{word}--", f"{word}."):
+            assert code_of(text), text
+        assert not re.fullmatch("[a-z]+", word) or code_of(f"{word}-4f9a") == "", word
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_every_word_of_the_lists_is_refused_however_it_is_decorated(word: str) -
     ],
 )
 def test_a_message_names_what_was_found(text: str, said: str) -> None:
-    problem = check_token(text).problem
+    problem = check_cell(text, "token").problem
     assert problem is not None
     assert said in problem.text
 
@@ -77,8 +78,8 @@ def test_a_message_names_what_was_found(text: str, said: str) -> None:
     ],
 )
 def test_signs_of_damage_are_warnings_and_nothing_is_changed(text: str, codes: list[str]) -> None:
-    assert check_token(text)[:2] == (text, None)
-    assert [warning.code for warning in check_token(text).warnings] == codes
+    assert check_cell(text, "token")[:2] == (text, None)
+    assert [warning.code for warning in check_cell(text, "token").warnings] == codes
 
 
 def test_a_token_in_the_format_of_another_provider_is_a_warning() -> None:
@@ -86,7 +87,7 @@ def test_a_token_in_the_format_of_another_provider_is_a_warning() -> None:
         ("jwt", JWT, []), ("jwt", "4f1c", ["other-token-format"]), ("opaque", JWT, ["other-token-format"]),
         ("opaque", "4f1c", []), ("", JWT, []),
     ):  # fmt: skip
-        assert [warning.code for warning in check_token(text, formats).warnings] == codes
+        assert [warning.code for warning in check_cell(text, "token", formats).warnings] == codes
 
 
 # --- cleaning ---------------------------------------------------------------------------------------
@@ -124,13 +125,13 @@ def test_a_clean_value_stays_as_it_is_and_every_removal_is_reported(text: str) -
 )
 def test_cleaning_never_changes_printable_ascii_without_surroundings(text: str) -> None:
     assert clean(text) == (text, ())
-    cell = check_token(text)
+    cell = check_cell(text, "token")
     assert cell.value == text
 
 
 @given(st.text())
 def test_a_text_that_a_person_chose_is_never_changed_and_never_invalid(text: str) -> None:
-    cell = check_text(text)
+    cell = check_cell(text, "text")
     assert cell.problem is None
     assert cell.value == text or not text.strip()
 
@@ -145,13 +146,13 @@ def test_a_text_that_a_person_chose_is_never_changed_and_never_invalid(text: str
     ],
 )  # fmt: skip
 def test_an_unusual_password_is_a_warning(text: str, codes: list[str]) -> None:
-    assert [warning.code for warning in check_text(text).warnings] == codes
+    assert [warning.code for warning in check_cell(text, "text").warnings] == codes
 
 
 def test_a_name_may_be_a_word_for_nothing_in_another_language() -> None:
-    assert check_name("Tom").problem is None
-    assert check_name(" Ærø ").value == "Ærø"
-    assert check_name("null").problem is not None
+    assert check_cell("Tom", "user").problem is None
+    assert check_cell(" Ærø ", "user").value == "Ærø"
+    assert check_cell("null", "user").problem is not None
 
 
 def test_names_and_words_are_recognised_and_tokens_are_not() -> None:
@@ -172,9 +173,9 @@ def test_names_and_words_are_recognised_and_tokens_are_not() -> None:
 
 
 def test_what_is_not_secret_may_consist_of_digits() -> None:
-    assert check_token("12345678").problem is not None
-    assert check_token("12345678", secret=False).problem is None
-    assert check_token("1,23E+17", secret=False).problem is not None
+    assert check_cell("12345678", "token").problem is not None
+    assert check_cell("12345678", "token", secret=False).problem is None
+    assert check_cell("1,23E+17", "token", secret=False).problem is not None
 
 
 # --- ids --------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_what_is_not_secret_may_consist_of_digits() -> None:
     ],
 )  # fmt: skip
 def test_another_spelling_of_a_uuid_is_refused_with_the_reason_and_can_be_rewritten(text: str) -> None:
-    cell, other = check_id(text), other_spelling(text)
+    cell, other = check_cell(text, "id"), other_spelling(text)
     assert cell.problem is not None
     assert cell.problem.code == "bad-leaf-user-id"
     assert "another spelling" in cell.problem.text
@@ -215,7 +216,7 @@ def test_another_spelling_of_a_uuid_is_refused_with_the_reason_and_can_be_rewrit
     ],
 )
 def test_a_wrong_id_is_refused_with_the_reason_and_not_rewritten(text: str, code: str, said: str) -> None:
-    problem = check_id(text).problem
+    problem = check_cell(text, "id").problem
     assert problem is not None
     assert problem.code == code
     assert said in problem.text
@@ -232,6 +233,6 @@ def test_a_spelling_is_rewritten_to_the_uuid_that_it_spells(value: UUID, form: s
 @given(st.text())
 def test_only_numbers_and_what_is_like_a_uuid_is_shown(text: str) -> None:
     assert set(shown(text)) <= set("0123456789abcdefABCDEF.,+-eE \u2010\u2011\u2012\u2013\u2014\u2015")
-    problem = check_id(f"secret{text}4711").problem
+    problem = check_cell(f"secret{text}4711", "id").problem
     assert problem is not None
     assert "secret" not in problem.text

@@ -1,0 +1,104 @@
+"""Check the cells of one column by the rules for their kind of field.
+
+Most cells are plain: one regular expression over the whole column shows that no rule applies to them. Only
+the others are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
+from bulk_onboard.validation.cleaning import clean
+from bulk_onboard.validation.findings import ChunkFindings
+from bulk_onboard.validation.rules import Finding, check_cell, plain_patterns
+
+_NOT_TEXT = {
+    CellKind.VALUE: Finding(
+        "numeric-cell", "is a number, a date or a logical value, not text: digits may be lost"
+    ),
+    CellKind.ERROR: Finding("formula-error", "shows a spreadsheet error"),
+    CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
+}
+
+
+class Column(NamedTuple):
+    """Cells of one column, of the rows at ``lines`` of the chunk. ``header``: as the file spells it."""
+
+    cells: pd.Series
+    lines: np.ndarray
+    header: str
+
+
+def read_column(findings: ChunkFindings, chunk: Chunk, place: int, lines: np.ndarray, header: str) -> Column:
+    """Return the cells of the column at this place; cells that are not text become problems."""
+    column, kinds = Column(cells_at(chunk.cells[place], lines), lines, header), chunk.kinds[lines, place]
+    if kinds.any():
+        filled = (column.cells != "").to_numpy(bool)
+        for kind, finding in _NOT_TEXT.items():
+            wrong = (kinds == kind) & (filled | (kind is CellKind.FORMULA))
+            findings.add(lines[wrong], finding, header)
+    return column
+
+
+def check_cells(
+    findings: ChunkFindings, column: Column, kind: str, format_: str = "", *, secret: bool = True
+) -> pd.Series:
+    """Return the cells as they are sent. The parameters are those of `check_cell`."""
+    at = np.flatnonzero(suspects(column.cells, kind, format_))
+    if not len(at):
+        return column.cells
+    texts = column.cells.iloc[at].tolist()
+    results = {text: check_cell(text, kind, format_, secret=secret) for text in set(texts)}
+    for line, text in zip(column.lines[at].tolist(), texts, strict=True):
+        _, problem, warnings = results[text]
+        if problem:
+            findings.add([line], problem, column.header)
+        for warning in warnings:
+            findings.warn([line], warning, column.header)
+    if all(text == cell.value for text, cell in results.items()):
+        return column.cells
+    values = column.cells.to_numpy(object, copy=True)
+    values[at] = [results[text].value for text in texts]
+    return text_column(values)
+
+
+@cache
+def _expressions(kind: str, format_: str) -> tuple[str, str, list[int]]:
+    plain, exceptions, lengths = plain_patterns(kind, format_)
+    return f"^(?:{plain})$", f"^(?:{'|'.join(exceptions)})$", lengths
+
+
+def suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:
+    """Return a mask of the cells that a rule may apply to."""
+    plain, exceptions, lengths = _expressions(kind, format_)
+    texts = arrow(cells)
+    found = pc.and_not(pc.match_substring_regex(texts, plain), pc.match_substring_regex(texts, exceptions))
+    is_plain: np.ndarray = found.to_numpy(zero_copy_only=False)
+    return ~is_plain | np.isin(pc.binary_length(texts), lengths)
+
+
+def cleaned(cells: pd.Series) -> pd.Series:
+    """Return a column without what surrounds its values."""
+    at = np.flatnonzero(suspects(cells, "text"))
+    if not len(at):
+        return cells
+    values = cells.to_numpy(object, copy=True)
+    values[at] = [clean(text)[0] for text in values[at]]
+    return text_column(values)
+
+
+def cells_at(cells: pd.Series, lines: np.ndarray) -> pd.Series:
+    """Return the cells at these lines."""
+    return cells if len(lines) == len(cells) else cells.iloc[lines].reset_index(drop=True)
+
+
+def arrow(cells: pd.Series) -> pa.Array:
+    """Return the cells for functions of Arrow."""
+    return pa.array(cells, pa.large_string())
