@@ -26,13 +26,6 @@ WIRING = {
     "engine.history",
     "engine.surprises",
 }
-# Of the cluster what is values only; all else of it wires, as it is a composition root of its own.
-CLUSTER_VALUES = {
-    "cluster": {"", "domain"},
-    "cluster.talk": {"", "domain"},
-    "cluster.marks": {"", "domain", "settings"},
-    "cluster.job": {"", "domain", "readers"},
-}
 # A second door beside the command line: the package as a library.
 LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
@@ -61,7 +54,7 @@ TABLES = {
     "engine.rows_to_check",
 }
 TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
-TABLES |= {"repair", "workbook", "buckets", "engine.left", "cluster.work"}
+TABLES |= {"repair", "workbook", "buckets", "cluster"}
 TABLES |= {
     "manifest",
     "engine.scan",
@@ -171,9 +164,9 @@ def _allowed(module: str) -> set[str] | None:
         case "engine":
             return None if module in WIRING else {*INNER, "engine"}
         case "cluster":
-            return CLUSTER_VALUES.get(module)
-        case "cli" if module == "cli.clustered":
-            return {*INNER, "cli", "cluster", "engine", "readers"}
+            return None
+        case "cli" if module == "cli.run":
+            return {*INNER, "cli", "cluster", "engine"}
         case "cli":
             return {*INNER, "cli", "engine", *EDGES - {"leaf", "pace", "ledger"}}
         case folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,10 @@ from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.running import Showing, driven, is_terminal, opened, warner, with_after_run
 from bulk_onboard.domain.input_name import shown
-from bulk_onboard.errors import NoRows, StoppedForSafety
+from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
 
 if TYPE_CHECKING:
-    from bulk_onboard.engine.run import RunResult
+    from bulk_onboard.engine.run import OpenWorkers, RunResult
     from bulk_onboard.facts import About
     from bulk_onboard.settings import Settings
 
@@ -80,11 +80,19 @@ def command(
     settings = load(given, config, warn=warner(showing)).of_rows_to_do
     settings = replace(settings, command=without_secrets(click.get_current_context().find_root().obj or []))
     confirm = None if yes else confirmation(settings)
-    if settings.cluster is None:
-        return run_file(file, settings, showing, partial(_onboarded, confirm=confirm))
-    from bulk_onboard.cli.clustered import clustered  # noqa: PLC0415  (only with --cluster)
+    shared = _workers(file, settings, given, config) if settings.cluster and not settings.dry_run else None
+    return run_file(file, settings, showing, partial(_onboarded, confirm=confirm, open_workers=shared))
 
-    return run_file(file, settings, showing, clustered(given, config, confirm))
+
+def _workers(file: str, settings: Settings, given: Mapping[str, Any], config: Path | None) -> OpenWorkers:
+    """What starts the workers that the settings name, which read the file again. Raises UsageError."""
+    if file == "-":
+        raise UsageError("standard input can be read by one process only: save it as a file for --cluster")
+    try:
+        from bulk_onboard.cluster.workers import Command, workers  # noqa: PLC0415  (only with --cluster)
+    except ModuleNotFoundError:
+        raise UsageError("--cluster is not part of this installation; leave it out") from None
+    return partial(workers, Command(file, given, config), settings)
 
 
 # What onboards the file that is named so.
@@ -132,7 +140,12 @@ def _agrees(about: About) -> bool:
 
 
 def _onboarded(
-    file: str, settings: Settings, showing: Showing, *, confirm: Callable[[About], bool] | None = None
+    file: str,
+    settings: Settings,
+    showing: Showing,
+    *,
+    confirm: Callable[[About], bool] | None = None,
+    open_workers: OpenWorkers | None = None,
 ) -> RunResult:
     from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
     from bulk_onboard.engine.run import onboard  # noqa: PLC0415
@@ -140,6 +153,8 @@ def _onboarded(
     with opened(file, settings.input) as source:
         reading = reading_with_settings(source, settings)
         return driven(
-            lambda observer, stop: onboard(source, settings, observer, stop, reading, confirm=confirm),
+            lambda observer, stop: onboard(
+                source, settings, observer, stop, reading, confirm=confirm, open_workers=open_workers
+            ),
             showing,
         )

@@ -1,14 +1,9 @@
-"""One run on several processes or machines, with dask as the engine and the same guarantees.
+"""One run on several processes or machines: dask starts them, the ledger's database coordinates them.
 
-    job        what goes to a worker and what comes back: plain values, no secret among them
-    door       the functions that dask calls on a worker
-    station    what a worker process has for one run, whatever part it works on
-    work       what a worker does with a part: read it through, onboard it, check its events
-    fleet      the workers, as dask knows them
-    lead       the run, from the side of the process that was started
-    talk       what workers and leader tell each other, as text
+    workers  in the leader: start or find the workers, share out the rows to do, collect what comes of them
+    task     in a worker: read the rows of a part again and take them to their outcomes
+    slots    in both: send only in the slots that the database hands out
 
-Workers read rows from the source themselves and settings from their own surroundings. They speak to the
-leader through the ledger (see ledger/crew.py): who dies, be it a worker, the scheduler or the leader, leaves
-intents behind, and whoever goes on asks Leaf first.
+The leader is the process that was started. It does all that one process does in other runs (it reads, checks,
+compares, asks, checks events and writes the report) but for sending the rows to do, unless they are few.
 """

@@ -17,7 +17,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode, OutputError
 from bulk_onboard.facts import Kind, RunInfo
-from bulk_onboard.ledger import Ledger, aside, history
+from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.users import count_users
 from bulk_onboard.model import Requests
@@ -25,7 +25,6 @@ from bulk_onboard.plan import COLUMNS
 from bulk_onboard.policy.attention import code_for
 from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_plan, write_results
-from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.report.page import write_page
 from bulk_onboard.report.rows import merge
 from bulk_onboard.report.summary import summary, words
@@ -114,7 +113,6 @@ def write(
     if before is None:
         ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
     try:
-        _write_put_aside(ledger, output)
         return _written(ledger, run_no, info, output, before, content=content, fail_on=fail_on)
     except OutputError:
         _record_counts(ledger, run_no, info, content)
@@ -204,15 +202,6 @@ def _change(
     fresh = [each for each in left if each.run_id != info.run_id]
     count = sum((each.provider, each.leaf_user_id) not in before for each in fresh)
     return replace(change, worse={**change.worse, _LEFT: count}) if count else change
-
-
-def _write_put_aside(ledger: Ledger, output: OutputSettings) -> None:
-    """Write what workers have put aside into the folder of its run, also of one whose leader died.
-
-    For who holds the ledger only: of a run under way elsewhere it is not ours to write. Raises OutputError.
-    """
-    for run_id, lines in aside.waiting(ledger):
-        Kept(output.folder / run_id / REPLACED_EVENTS).add([line.encode() for line in lines])
 
 
 def _reckoning(

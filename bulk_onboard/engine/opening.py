@@ -19,8 +19,9 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.auth import owner_of
-from bulk_onboard.ledger import Ledger, Patience, crew
+from bulk_onboard.ledger import Ledger, Patience
 from bulk_onboard.ledger.hold import Hold
+from bulk_onboard.ledger.leases import wait_for_workers
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import me
@@ -224,7 +225,7 @@ async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> 
     hold = await in_thread(partial(stack.enter_context, held(place, first)), stop.abort)
     ledger = await in_thread(lambda: stack.enter_context(Ledger(place, patience=later)), stop.abort)
     hold.missing = ledger.missing
-    await in_thread(partial(crew.end_leases, ledger, tell))
+    await in_thread(partial(wait_for_workers, ledger, tell))
     return ledger, hold
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, repeat
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from bulk_onboard import manifest
 from bulk_onboard.ascending import ascending, both, lines_of, without
+from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.newcomers import Meeting, Reception
@@ -31,7 +32,7 @@ from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, PhaseStarted
-from bulk_onboard.model import Health, IfExists, Status
+from bulk_onboard.model import Health, IfExists, Requests, Status, Traffic
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
@@ -70,6 +71,29 @@ def starts_of(rate: float, in_flight: int, connections: int = 0) -> int:
     return in_flight - connections or in_flight
 
 
+class MeteredTurns(Turns, Protocol):
+    """Turns whose requests are counted over time."""
+
+    def traffic(self) -> Traffic: ...
+
+
+class Workers(Protocol):
+    """Other processes that take rows of this run to their outcomes, under one ceiling with this one.
+
+    ``fewest``: how many rows are worth it; ``pace``: that of this process; ``requests``: what the others have
+    sent.
+    """
+
+    @property
+    def fewest(self) -> int: ...
+    @property
+    def pace(self) -> MeteredTurns: ...
+    @property
+    def requests(self) -> Requests: ...
+    async def post(self, phases: Phases, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+        """Return when all of these rows have their outcomes, or no process works on one of them any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phases:
     """What the phases of one run work with.
@@ -78,6 +102,7 @@ class Phases:
     intent and an answer, ``connections`` the requests under way. ``users``: the calls for the
     list of users; ``listed``: that list, if it was read; ``guided`` returns what guides the rows, given it.
     ``reception``: what newcomers are met with. ``recall``: the newest event that an earlier run saw.
+    ``workers``: who posts, if not this process alone.
     """
 
     settings: Settings
@@ -95,6 +120,7 @@ class Phases:
     guided: Callable[[ListedUsers | None], Guide] = lambda listed: listed or UNGUIDED
     connections: int = 0
     recall: Recall = lambda _entry: None
+    workers: Workers | None = None
 
     async def onboard(self, scan: Scan, found: Survey) -> None:
         """Post what is to do, the canary first, then check what is connected.
@@ -169,7 +195,7 @@ class Phases:
 
     async def informed(self, found: Survey) -> Phases:
         """The same with the list of users, if the rows to do are to be asked about."""
-        if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None:
+        if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None or self.workers:
             return self
         # For a POST that may have been stored a list is no proof.
         rows = without(found.wanted, ascending([*found.intents, *found.unnamed]))
@@ -219,6 +245,9 @@ class Phases:
         if not len(wanted) or self.context.stop.draining:
             return
         self.context.observer(PhaseStarted(phase, len(wanted)))
+        if self.workers and phase == "onboard" and len(wanted) >= self.workers.fewest:
+            await self.workers.post(self, scan, found, wanted)
+            return
         work = Onboarding(
             context=self.context,
             leaf=self.leaf,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from bulk_onboard.engine.opening import (
     report_left_without,
     scopes_of,
 )
-from bulk_onboard.engine.phases import Phases, policy_of
+from bulk_onboard.engine.phases import Phases, Workers, policy_of
 from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import attempted, rows_until, within_limit
@@ -57,7 +57,7 @@ from bulk_onboard.facts import (
 )
 from bulk_onboard.ledger import Journal, history
 from bulk_onboard.ledger.users import LedgerUsers
-from bulk_onboard.model import Recorded
+from bulk_onboard.model import Recorded, Requests
 from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan
@@ -74,6 +74,8 @@ __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
 
 # What is to be done when there is a connection to Leaf.
 Work = Callable[[Phases], Awaitable[None]]
+# Starts other processes that share the work of a run.
+OpenWorkers = Callable[[Opened, StoppingObserver], AbstractAsyncContextManager[Workers]]
 
 
 async def onboard(
@@ -84,12 +86,14 @@ async def onboard(
     reading: Reading | None = None,
     *,
     confirm: Confirm | None = None,
+    open_workers: OpenWorkers | None = None,
 ) -> RunResult:
     """Onboard every row of the source that is not onboarded yet, check events, write the report.
 
     Or only find out what that would do, or do only what was found out, as the settings say.
     ``reading``: what `reading_of` says of both, if that is known already. ``confirm`` is asked in a thread,
-    before anything is written to Leaf; if it says no, nothing is.
+    before anything is written to Leaf; if it says no, nothing is. ``open_workers`` starts other processes
+    that share the work.
     Raises InputError if the file cannot be used, LedgerBusy if another run holds the ledger, LedgerError,
     OutputError. A refused login or an early stop is no exception but the result's exit code.
     """
@@ -101,11 +105,12 @@ async def onboard(
     waiting = Waiting(observer, stop)
     async with begun(source.name, settings, kind, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
-        scan, found = await run.survey(source, reading, plan)
-        phases = run.through(scan, found) if run.has_questions(found) else None
-        if confirm and len(found.wanted) and not settings.dry_run:
-            await run.require(confirm, len(found.wanted))
-        await run.work(phases, len(found.wanted))
+        async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
+            scan, found = await run.survey(source, reading, plan)
+            phases = run.through(scan, found) if run.has_questions(found) else None
+            if confirm and len(found.wanted) and not settings.dry_run:
+                await run.require(confirm, len(found.wanted))
+            await run.work(phases, len(found.wanted))
         return await run.report()
 
 
@@ -145,7 +150,7 @@ class _Run:
         self, settings: Settings, opened: Opened, observer: Observer, stop: StopSignal | None
     ) -> None:
         self._settings, self._place, self._hold = settings, opened.place, opened.hold
-        self._facts = StoppingObserver(observer, stop or StopSignal(), policy_of(settings).patience)
+        self.facts = StoppingObserver(observer, stop or StopSignal(), policy_of(settings).patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._before = opened.info if opened.info.finished_at else None
         if self._before:
@@ -155,12 +160,13 @@ class _Run:
         self._scope = self._ledger.scope(*owner, self._info.provider)
         self._scopes = scopes_of(self._ledger, self._info)
         self._register = LedgerUsers(self._ledger, *owner) if settings.input.create_users else None
-        self._stop = self._facts.stop
+        self._stop = self.facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
-        self._facts(Begun(self._info.run_id))
-        report_left_without(self._ledger, self._info, self._facts)
+        self.facts(Begun(self._info.run_id))
+        report_left_without(self._ledger, self._info, self.facts)
         self._replaces: Mapping[int, Recorded] = {}
+        self.workers: Workers | None = None
 
     async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError, UsageError; then nothing is kept of the run."""
@@ -195,11 +201,11 @@ class _Run:
         )
         self._ledger.amend(self._info)
         tried, dry = attempted(found).tolist(), self._settings.dry_run
-        self._facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
-        self._facts(InputDescribed(scan.description))
-        self._facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
+        self.facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
+        self.facts(InputDescribed(scan.description))
+        self.facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in filter(None, [row_ranges(source), *notes, tokens_of_others(found)]):
-            self._facts(Note(note))
+            self.facts(Note(note))
         return scan, found
 
     def _known_users(self) -> KnownUsers:
@@ -261,7 +267,7 @@ class _Run:
             self._run_no,
             self._scope,
             if_exists=self._settings.if_exists,
-            observer=self._facts,
+            observer=self.facts,
             stopped=lambda: self._stop.draining,
             scopes=self._scopes,
         )
@@ -315,16 +321,13 @@ class _Run:
         ``phases`` None: there is nothing to do, but a login that is refused would be noticed too late.
         """
         info = self._info
-        self._facts(self._about(to_do))
+        self.facts(self._about(to_do))
         if self._stop.draining:
             return
         from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the file is known to be good)
 
-        pace = Pace(
-            self._settings.pace.rate,
-            on_hold=lambda seconds: self._facts(Held(seconds)),
-            on_slower=lambda rate: self._facts(Slowed(rate)),
-        )
+        changes = (lambda s: self.facts(Held(s)), lambda rate: self.facts(Slowed(rate)))
+        pace = self.workers.pace if self.workers else Pace(self._settings.pace.rate, *changes)
         connections, in_flight = in_flight_of(self._settings)
         policy, slots = policy_of(self._settings), asyncio.Semaphore(in_flight)
         client = LeafClient(
@@ -332,7 +335,7 @@ class _Run:
             self._providers,
             LockedTurns(pace, self._hold),
             connections=connections,
-            on_trouble=lambda words: self._facts(Trouble(words)),
+            on_trouble=lambda words: self.facts(Trouble(words)),
         )
         async with client, stop_when_lost(self._hold, self._stop):
             async with (
@@ -345,7 +348,7 @@ class _Run:
                     provider=self._info.provider,
                     memory=self._ledger,
                     leaf=client,
-                    context=RowContext(journal, policy, self._stop, self._facts, slots),
+                    context=RowContext(journal, policy, self._stop, self.facts, slots),
                     in_flight=in_flight,
                     brake=ReplacementBrake(self._stop),
                     keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
@@ -353,6 +356,7 @@ class _Run:
                     connections=connections,
                     reception=reception,
                     recall=self._recorded_event,
+                    workers=self.workers,
                 )
                 try:
                     await self._stop.cut_short(client.contact())
@@ -360,8 +364,8 @@ class _Run:
                         await phases(ready)
                 except BulkOnboardError as error:
                     self._stop.drain(str(error), error.exit_code)
-            sent = info.requests + client.requests
-            self._info = replace(self._info, requests=sent, traffic=pace.traffic())
+            sent = client.requests + (self.workers.requests if self.workers else Requests())
+            self._info = replace(self._info, requests=info.requests + sent, traffic=pace.traffic())
 
     def _recorded_event(self, entry: Entry) -> RecordedEvent | None:
         return self._ledger.recorded_event(self._scopes.get(entry.provider, self._scope), entry.leaf_user_id)

@@ -247,6 +247,11 @@ class Scan:
         return self._reading.allow_shared_tokens
 
     @property
+    def limit(self) -> int | None:
+        """How many rows of the source are read; None: all of them."""
+        return self._reading.limit
+
+    @property
     def seen(self) -> tuple[bytes, ...]:
         """After the first reading: a digest of each chunk, for the second one."""
         return tuple(self._seen)

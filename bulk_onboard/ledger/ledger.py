@@ -140,7 +140,7 @@ class Ledger:
         """Forget a run that was refused before anything was done."""
         with self.writing() as db:
             self.forget_entries(db, run_no)
-            for table in (schema.block, schema.claim, schema.member, schema.aside):
+            for table in (schema.block, schema.claim, schema.slots):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
 

@@ -9,11 +9,11 @@
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
             `intended_at` is the time of a POST that may have created one. `run_no`: the run that wrote this
-    member  a process that works on a run together with others: what it told the one that leads, and what
-            that one told it, as JSON; one without a worker's name is the leader. Times are seconds since
-            1970 by the database's clock. None is left when a run has come to its end
-    claim   which worker has a part of the input in hand
-    aside   a line of JSON about credentials that are about to be deleted, on its way into a file
+    slots   of a run on several processes: when the next request may go out, until when Leaf wants none, how
+            long the leader's lease lasts, and why all of them stop. Times are seconds since 1970 by the
+            database's clock. A run that has ended has none, and no claims
+    claim   a part of a run's rows that a worker has in hand: which claim of the part this is (its epoch), how
+            long its lease lasts, and what all workers have sent for the part
     entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
             out or done about have one
     grower  the current state of each grower of a scope: what the entry of the newest run says, written in
@@ -133,15 +133,14 @@ leaf_user = Table(
     sqlite_with_rowid=False,
 )
 
-member = Table(
-    "member",
+slots = Table(
+    "slots",
     metadata,
     Column("run_no", ForeignKey("run.no"), primary_key=True),
-    Column("worker", Text, primary_key=True),
-    Column("seen_at", Float, nullable=False),
-    Column("lease_until", Float, nullable=False),
-    Column("told", Text, nullable=False),
-    Column("orders", Text, nullable=False),
+    Column("next_slot", Float, nullable=False),
+    Column("paused_until", Float, nullable=False),
+    Column("leader_until", Float, nullable=False),
+    Column("stop", Text, nullable=False, server_default=""),
 )
 
 claim = Table(
@@ -149,15 +148,9 @@ claim = Table(
     metadata,
     Column("run_no", ForeignKey("run.no"), primary_key=True),
     Column("part", Whole, primary_key=True),
-    Column("worker", Text, nullable=False),
-)
-
-aside = Table(
-    "aside",
-    metadata,
-    Column("id", Whole, primary_key=True),
-    Column("run_no", ForeignKey("run.no"), nullable=False),
-    Column("line", Text, nullable=False),
+    Column("epoch", Whole, nullable=False, server_default="0"),
+    Column("lease_until", Float, nullable=False, server_default="0"),
+    Column("requests", Text, nullable=False, server_default=""),
 )
 
 # The columns after the first two are the fields of an `Entry`, in their order.

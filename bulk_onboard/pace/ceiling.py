@@ -49,6 +49,11 @@ class Ceiling:
         self._window = self._window.at(rate)
         self._buckets = None  # aiolimiter's rate is fixed when it is made
 
+    @property
+    def waiting(self) -> int:
+        """How many requests stand in line."""
+        return len(self._queue)
+
     def is_open(self, now: float) -> bool:
         """Whether nobody has to stand in line: there is no rate, and no pause."""
         return not self.rate and now >= self.held_until
@@ -129,6 +134,9 @@ class _Queue:
     def __init__(self) -> None:
         self._numbers = count()
         self._waiting: list[tuple[int, int, asyncio.Future[float | None], StillValid]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def join(self, urgency: Urgency, still_valid: StillValid) -> asyncio.Future[float | None]:
         """Wait for a turn; the result as `Ceiling.turn` returns it."""

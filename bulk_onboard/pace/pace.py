@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from bulk_onboard.domain.turns import StillValid, Urgency, always
-from bulk_onboard.model import (
-    Traffic,
-)
+from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.pace.adaptive import ENOUGH, Refusal, Search
 from bulk_onboard.pace.answers import Answers, Pauses
 from bulk_onboard.pace.ceiling import Ceiling
@@ -32,9 +30,11 @@ class Pace:
         rate: float,
         on_hold: Callable[[float], None] = lambda _seconds: None,
         on_slower: Callable[[float], None] = lambda _rate: None,
+        ceiling: Ceiling | None = None,
     ) -> None:
+        """``ceiling``: keeps the rate, if not this process alone."""
         self._on_hold, self._on_slower = on_hold, on_slower
-        self._ceiling = Ceiling(rate)
+        self._ceiling = ceiling or Ceiling(rate)
         self._meter = Meter()
         self._search = Search(rate)
         self._chance = Chance()
@@ -52,6 +52,12 @@ class Pace:
     def traffic(self) -> Traffic:
         """The turns so far, over time."""
         return self._meter.read(asyncio.get_running_loop().time())
+
+    def add_traffic(self, requests: Requests) -> None:
+        """Count what other processes have sent since the last call."""
+        now = asyncio.get_running_loop().time()
+        self._meter.sent(now, requests.total)
+        self._meter.throttled(now, requests.throttled)
 
     async def turn(
         self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always

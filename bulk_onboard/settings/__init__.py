@@ -285,9 +285,7 @@ class Settings:
 
     @property
     def of_rows_to_do(self) -> Settings:
-        """The same for a run in one process: the limit counts the rows to do, not the rows of the file."""
-        if self.cluster is not None:
-            return self
+        """The same for a run: the limit counts the rows to do, not the rows of the file."""
         return replace(self, input=replace(self.input, limit=None), limit=self.input.limit)
 
     def app_of(self, provider: str) -> Mapping[str, Secret]:

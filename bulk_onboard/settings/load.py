@@ -234,12 +234,8 @@ def _refuse_combinations(options: Options, told: Collection[str]) -> None:
             raise UsageError(f"--{name.replace('_', '-')} works only with --sandbox")
     if options.dry_run and options.plan:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
-    if options.cluster and (options.dry_run or options.plan):
-        raise UsageError("--dry-run and --plan need a single process: run without --cluster")
     if options.recheck and not options.events:
         raise UsageError("--recheck checks events: leave out --no-events")
-    if options.recheck and options.cluster:
-        raise UsageError("--recheck needs a single process: run without --cluster")
     if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
     if options.create_users and options.cluster:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
-from bulk_onboard.orders import LEASE, UNLIMITED, Orders
 from bulk_onboard.pace.answers import REMEMBERED, Answers, Pauses
-from bulk_onboard.pace.lease import Lease
 
 
 def sent(*turns: float) -> Answers:
@@ -63,15 +59,3 @@ def test_a_pause_that_is_made_longer_is_still_the_same() -> None:
     for now, until in ((15.0, 16.0), (15.5, 18.0), (15.6, 17.0)):
         pauses.hold(now, until)
     assert (pauses.until, pauses.ended_before(14.9)) == (18.0, 11.0)
-
-
-def test_a_worker_reports_how_long_it_had_been_sending_when_it_was_refused() -> None:
-    lease = Lease("a")
-    lease.report(0.0)
-    assert lease.obey(Orders(number=1, answers=1, share=UNLIMITED))
-    assert lease.allows(LEASE / 2)
-    for turn in (1.0, 2.0, 3.0):
-        lease.sent(turn)
-    lease.throttled(3.0)
-    lease.asked_to_wait(3.1, 4.1)
-    assert lease.report(3.2).age == pytest.approx(2.0)

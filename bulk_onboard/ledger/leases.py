@@ -1,0 +1,227 @@
+"""Processes that work on one run together: who may send, and when, as the database hands it out.
+
+The leader and its workers renew their leases with every beat. A lease of a worker never outlasts that of its
+leader by more than `LEASE`, and a worker sends nothing when its own is about to end. A beat may take send
+slots along: points in time, `interval` seconds apart, that no other process gets. Such a time is useless when
+it has passed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import astuple
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Float, func, literal, select
+from sqlalchemy.sql import ColumnElement
+
+from bulk_onboard.errors import LedgerBusy
+from bulk_onboard.ledger import schema
+from bulk_onboard.ledger.lasting import lasting
+from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.model import Requests
+
+# Seconds that a lease lasts after the beat that renewed it.
+LEASE = 4.0
+
+
+class Ask(NamedTuple):
+    """What a process asks for: so many ``slots``, and ``pause`` seconds without any, as Leaf demanded."""
+
+    slots: int = 0
+    pause: float = 0.0
+
+
+class Stop(NamedTuple):
+    """Why the whole run goes no further. ``at_once``: without waiting for the rows in flight."""
+
+    reason: str
+    exit_code: int
+    at_once: bool
+
+
+class Beat(NamedTuple):
+    """What the database says, in seconds by its own clock.
+
+    ``first``: the first of the slots that were asked for; ``paused_until``: no slot before this time counts;
+    ``lease_until``: the end of this process's lease.
+    """
+
+    now: float
+    first: float
+    paused_until: float
+    lease_until: float
+    stop: Stop | None
+
+
+class Claim(NamedTuple):
+    """A part of the rows in the hands of one process, until another one claims it with a later ``epoch``."""
+
+    part: int
+    epoch: int
+    requests: Requests
+
+
+class Leases:
+    """Those of one run. Every method is one transaction. Raises LedgerError, LedgerBusy.
+
+    ``rate``: requests per second of all processes together, 0 for no ceiling. ``clock``: gives the time that
+    all processes share, in seconds; that of the database if it is not given, of a file that of the machine.
+    """
+
+    def __init__(
+        self, ledger: Ledger, run_no: int, rate: float, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._ledger, self._run_no, self._clock = ledger, run_no, clock
+        self.interval = 1 / rate if rate else 0.0
+        self.patience = ledger.patience
+
+    # --- the leader ---------------------------------------------------------------------------------
+
+    @lasting
+    def open(self) -> None:
+        """From now on there are slots."""
+        with self._ledger.intending() as db:
+            now = _now(db, self._clock)
+            values = {"run_no": self._run_no, "next_slot": now, "paused_until": now, "leader_until": now}
+            db.execute(self._ledger.insert(schema.slots).values(values).on_conflict_do_nothing())
+
+    @lasting
+    def lead(self, ask: Ask, stop: Stop | None) -> Beat:
+        """The leader's beat: renew its lease, and with it the right of the workers to renew theirs."""
+        with self._ledger.intending() as db:
+            until = _now(db, self._clock) + LEASE
+            return self._take(db, ask, leader_until=until, stop=json.dumps(stop) if stop else "")
+
+    @lasting
+    def requests(self) -> Requests:
+        """What all workers have sent, as of their latest beats."""
+        query = select(schema.claim.c.requests).filter_by(run_no=self._run_no)
+        with self._ledger.reading() as db:
+            return sum(map(_requests, db.execute(query).scalars()), Requests())
+
+    @lasting
+    def left(self) -> float:
+        """Seconds until no worker of this run has a lease any more, 0 if there is none."""
+        with self._ledger.reading() as db:
+            return _left(db, self._clock, schema.claim.c.run_no == self._run_no)
+
+    @lasting
+    def close(self) -> None:
+        """There are no slots any more, and what is claimed is nobody's."""
+        with self._ledger.writing() as db:
+            for table in (schema.claim, schema.slots):
+                db.execute(table.delete().filter_by(run_no=self._run_no))
+
+    # --- a worker -----------------------------------------------------------------------------------
+
+    @lasting
+    def claim(self, part: int) -> Claim | None:
+        """Take a part; None while the lease of another process lasts that has it."""
+        claim = schema.claim
+        with self._ledger.intending() as db:
+            new = {"run_no": self._run_no, "part": part}
+            db.execute(self._ledger.insert(claim).values(new).on_conflict_do_nothing())
+            now = _now(db, self._clock)
+            free = claim.update().filter_by(run_no=self._run_no, part=part).filter(claim.c.lease_until <= now)
+            taken = free.values(epoch=claim.c.epoch + 1, lease_until=self._lease_until(db))
+            found = db.execute(taken.returning(claim.c.epoch, claim.c.requests)).one_or_none()
+            return Claim(part, found.epoch, _requests(found.requests)) if found else None
+
+    @lasting
+    def renew(self, mine: Claim, ask: Ask, requests: Requests) -> Beat:
+        """A worker's beat. ``requests``: sent for this part until now.
+
+        Raises LedgerBusy if the part is another's by now, or the run has ended.
+        """
+        with self._ledger.intending() as db:
+            values = {"lease_until": self._lease_until(db), "requests": json.dumps(astuple(requests))}
+            self._update(db, mine, **values)
+            return self._take(db, ask)
+
+    @lasting
+    def release(self, mine: Claim, requests: Requests) -> None:
+        """The part is done, or left undone: nothing of it is under way."""
+        with self._ledger.intending() as db:
+            self._update(db, mine, lease_until=0.0, requests=json.dumps(astuple(requests)))
+
+    def require(self, db: Connection, mine: Claim) -> None:
+        """Inside a transaction that writes intents: raises LedgerBusy if the part is another's by now.
+
+        Until that transaction ends no other process can claim it.
+        """
+        query = select(schema.claim.c.epoch).filter_by(run_no=self._run_no, part=mine.part)
+        if db.execute(query.with_for_update(read=True)).scalar_one_or_none() != mine.epoch:
+            raise _taken_over()
+
+    # --- plumbing -----------------------------------------------------------------------------------
+
+    def _update(self, db: Connection, mine: Claim, **values: Any) -> None:
+        own = schema.claim.update().filter_by(run_no=self._run_no, part=mine.part, epoch=mine.epoch)
+        if not db.execute(own.values(values)).rowcount:
+            raise _taken_over()
+
+    def _lease_until(self, db: Connection) -> Any:
+        """When a lease ends that is renewed now: `LEASE` after the last beat of worker and leader."""
+        query = select(schema.slots.c.leader_until).filter_by(run_no=self._run_no)
+        leader = db.execute(query).scalar_one_or_none() or 0.0
+        least = func.least if db.dialect.name == "postgresql" else func.min
+        return least(_now(db, self._clock) + LEASE, literal(leader, Float))
+
+    def _take(self, db: Connection, ask: Ask, **values: Any) -> Beat:
+        """GCRA in one statement: each process that asks moves on the time of the next slot."""
+        slots, now = schema.slots.c, _now(db, self._clock)
+        greatest = func.greatest if db.dialect.name == "postgresql" else func.max
+        length = ask.slots * self.interval
+        if ask.pause:
+            values["paused_until"] = greatest(slots.paused_until, now + ask.pause)
+        values["next_slot"] = greatest(slots.next_slot, slots.paused_until, now, now + ask.pause) + length
+        own = schema.slots.update().filter_by(run_no=self._run_no).values(values)
+        told = own.returning(
+            now, slots.next_slot - length, slots.paused_until, slots.leader_until, slots.stop
+        )
+        found = db.execute(told).one_or_none()
+        if found is None:
+            raise LedgerBusy("the run that this process works for has ended")
+        at, first, paused_until, leader_until, stop = found
+        until = min(at + LEASE, leader_until)
+        return Beat(at, first, paused_until, until, Stop(*json.loads(stop)) if stop else None)
+
+
+def wait_for_workers(
+    ledger: Ledger, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Return when no worker of an earlier run, the leader of which has died, can be sending any more.
+
+    A lease that lasts longer than `LEASE` comes from a clock that was set back since.
+    """
+    with ledger.reading() as db:
+        left = min(_left(db, None), LEASE)
+    if left:
+        tell(f"workers of an earlier run may still be sending: waiting for {left:.0f} s")
+        sleep(left)
+    with ledger.writing() as db:
+        for table in (schema.claim, schema.slots):
+            db.execute(table.delete())
+
+
+def _left(db: Connection, clock: Callable[[], float] | None, *which: Any) -> float:
+    query = select(func.max(schema.claim.c.lease_until) - _now(db, clock)).filter(*which)
+    return max(0.0, db.execute(query).scalar_one() or 0.0)
+
+
+def _now(db: Connection, clock: Callable[[], float] | None) -> ColumnElement[float]:
+    """Seconds since 1970 by the clock that all processes share."""
+    if clock is None and db.dialect.name == "postgresql":
+        return func.extract("epoch", func.clock_timestamp()).cast(Float)
+    return literal((clock or time.time)(), Float)
+
+
+def _requests(text: str) -> Requests:
+    return Requests(*json.loads(text)) if text else Requests()
+
+
+def _taken_over() -> LedgerBusy:
+    return LedgerBusy("another worker has taken over this part of the rows")

@@ -1,0 +1,104 @@
+"""A pace that several processes keep together: each sends in the slots that are handed out to it.
+
+A slot is a point in time that no other process gets. The slots of all processes are one interval apart, so
+they keep the ceiling together. A slot that has passed is forfeited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+
+from bulk_onboard.pace.ceiling import Ceiling
+from bulk_onboard.pace.pace import Pace
+
+# Slots for so many seconds are asked for at a time, so many seconds before the last one is used up.
+BATCH, AHEAD = 0.2, 0.15
+# A slot may be used up to so many seconds after its time: a busy process wakes up late.
+LATE = 0.03
+
+
+class SlotPace(Pace):
+    """Turns in the slots of this process; a pause that Leaf asks for holds for all processes.
+
+    ``wanted`` is set when there is something to `ask` for.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        on_hold: Callable[[float], None] = lambda _seconds: None,
+        on_slower: Callable[[float], None] = lambda _rate: None,
+    ) -> None:
+        """``rate``: requests per second of all processes, 0 for no ceiling; see `Pace`."""
+        self.wanted = asyncio.Event()
+        self._slots = SlotCeiling(rate, self.wanted.set)
+        super().__init__(rate, on_hold, on_slower, self._slots)
+        self._interval = 1 / rate if rate else 0.0
+        self._pause = 0.0
+        # What our clock shows minus what the clock of the slots showed; the quickest answer is closest.
+        self._offsets: deque[float] = deque(maxlen=20)
+
+    def hold(self, seconds: float) -> None:
+        """Let no request out for so many seconds, here or elsewhere."""
+        super().hold(seconds)
+        self._pause = max(self._pause, seconds)
+        self.wanted.set()
+
+    def ask(self) -> tuple[int, float]:
+        """How many slots this process needs, and for how many seconds nothing is to be sent anywhere."""
+        pause, self._pause = self._pause, 0.0
+        return self._slots.need(), pause
+
+    def take(self, count: int, now: float, first: float, paused_until: float) -> None:
+        """Use so many slots from ``first`` on, by the clock of the slots, which shows ``now``."""
+        clock = asyncio.get_running_loop().time()
+        self._offsets.append(clock - now)
+        offset = min(self._offsets)
+        if (until := paused_until + offset) > max(clock, self._slots.held_until):
+            super().hold(until - clock)
+        if count:
+            self._slots.grant([first + offset + number * self._interval for number in range(count)])
+
+
+class SlotCeiling(Ceiling):
+    """A ceiling that is kept by slots. ``wanted`` is called when this process needs more of them."""
+
+    def __init__(self, rate: float, wanted: Callable[[], None]) -> None:
+        super().__init__(rate)
+        self._shared, self._wanted = rate, wanted
+        self._slots: deque[float] = deque()
+        self._granted = asyncio.Event()
+
+    def need(self) -> int:
+        """How many slots to ask for now."""
+        now = asyncio.get_running_loop().time()
+        if not self.waiting or (self._slots and self._slots[-1] > now + AHEAD):
+            return 0
+        return min(math.ceil(self._shared * BATCH), max(1, 2 * self.waiting - len(self._slots)))
+
+    def grant(self, slots: list[float]) -> None:
+        """These slots are ours, by the loop's clock."""
+        self._slots.extend(slots)
+        self._granted.set()
+
+    async def _spaced(self) -> None:
+        """Wait for a slot."""
+        if self.rate != self._shared:
+            await super()._spaced()  # a rate that was learned from Leaf is lower
+        clock = asyncio.get_running_loop().time
+        while True:
+            while self._slots and self._slots[0] < max(clock() - LATE, self.held_until):
+                self._slots.popleft()
+            if self.need():
+                self._wanted()
+            if not self._slots:
+                self._granted.clear()
+                await self._granted.wait()
+            elif (left := self._slots[0] - clock()) > 0:
+                await asyncio.sleep(left)
+            else:
+                self._slots.popleft()
+                return
