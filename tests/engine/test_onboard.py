@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import chain, repeat
 
 import pytest
-from fakes import ID, TOKEN, FakeJournal, FakeLeaf, Fault, row
+from fakes import ID, TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
@@ -376,6 +376,21 @@ def test_a_row_that_waits_holds_no_slot(fault: Fault) -> None:
     assert ends[2] > ends[3]
 
 
+def test_no_other_row_gets_the_slot_between_delete_and_post() -> None:
+    life, world = Life(policy=Policy(if_exists=IfExists.REPLACE)), FakeWorld()
+    world.make = lambda _grower: leaf(held=OTHER)
+
+    async def main() -> None:
+        slots, stop = asyncio.Semaphore(1), StopSignal()
+        shared = life.shared(stop, slots, world)
+        await asyncio.gather(*(shared.onboard(row(n, grower=f"g-{n}")) for n in range(2, 6)))
+
+    warp(main())
+    for number, (kind, grower) in enumerate(world.log):
+        if kind in {"LOG", "DELETE"}:
+            assert world.log[number + 1][1] == grower, world.log
+
+
 # --- stopping ---------------------------------------------------------------------------------------
 
 
@@ -459,6 +474,15 @@ def test_a_row_that_is_cancelled_is_unresolved_if_anything_was_sent(after: float
     life = Life()
     _stopped(life, after, _kill)
     assert [entry.status for entry in life.journal.outcomes] == ends
+
+
+@pytest.mark.parametrize(("after", "status"), [(0.005, "not_attempted"), (0.02, "unresolved")])
+def test_a_row_that_is_cancelled_in_its_first_request_closes_or_keeps_its_intent(
+    after: float, status: str
+) -> None:
+    life = Life(policy=OVERWRITE)
+    _stopped(life, after, _kill)
+    assert life.end.status == status
 
 
 def test_who_is_cancelled_while_asking_for_an_earlier_post_leaves_that_open() -> None:
