@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.detect import (
     UNPACK,
-    UNZIP_FAULTS,
     ZIP_MAGIC,
     damaged,
     has_known_suffix,
@@ -44,8 +43,8 @@ def _unpacked(file: InputFile) -> InputFile:
                 return file
             member = _only_table(file.name, members)
             content = archive.read(member)
-    except UNZIP_FAULTS:
-        raise damaged(file) from None
+    except Exception as error:  # zipfile raises whatever the bytes lead to
+        raise damaged(file, error) from None
     return file.unpacked(content, PurePosixPath(member.filename).name)
 
 

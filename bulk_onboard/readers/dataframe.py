@@ -12,7 +12,7 @@ import pandas as pd
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, make_chunk
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.cell_text import cell_text
+from bulk_onboard.readers.cells import cell_text
 
 FIRST_ROW = 2
 

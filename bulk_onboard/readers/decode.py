@@ -43,14 +43,8 @@ _BOMS = {
 GUESS = "cp1252-guessed"
 _UNDEFINED = "bulk_onboard.undefined-bytes"
 TITLES = {
-    "utf-8": "UTF-8",
-    "utf-8-sig": "UTF-8 with BOM",
-    "utf-16": "UTF-16",
-    "utf-16-le": "UTF-16",
-    "utf-16-be": "UTF-16",
-    "utf-32": "UTF-32",
-    "cp1252": "Windows-1252",
-    GUESS: "Windows-1252",
+    **{"utf-8": "UTF-8", "utf-8-sig": "UTF-8 with BOM", "cp1252": "Windows-1252", GUESS: "Windows-1252"},
+    **{"utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "utf-32": "UTF-32"},
 }
 # Encodings in which blocks of ASCII need no decoding.
 _ASCII_IS_ITSELF = frozenset({"utf-8", "cp1252", GUESS})

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import lzma
 import re
-import struct
 import tomllib
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,13 +12,12 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.input_name import STANDARD_INPUT
-from bulk_onboard.errors import InputError, NoRows
+from bulk_onboard.errors import BulkOnboardError, InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import blocks, compression
-from bulk_onboard.readers.input_file import InputFile
+from bulk_onboard.readers.input_file import FileSource, InputFile
 
 # The container of old Office files ([MS-CFB]).
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -32,24 +28,12 @@ _ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
 # What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
 _OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
 
-# What comes of reading a damaged ZIP archive.
-UNZIP_FAULTS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    struct.error,
-    RuntimeError,  # of which NotImplementedError is one: encryption, unknown methods of compression
-)
 _LARGEST_SHEETS = 4 << 30
 # Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
 _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
 
-def reader_of(file: InputFile, options: ReadOptions) -> Source:
+def reader_of(file: InputFile, options: ReadOptions) -> FileSource:
     """Return the reader of the file's content. Raises InputError: what the file is and how to export it."""
     head = file.head(_HEAD)
     if not head:
@@ -58,7 +42,7 @@ def reader_of(file: InputFile, options: ReadOptions) -> Source:
     if options.sheets and not known.has_sheets:
         raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
     module, _, name = known.reader.partition(":")
-    source: Source = getattr(import_module(f"bulk_onboard.readers.{module}"), name)(file, options)
+    source: FileSource = getattr(import_module(f"bulk_onboard.readers.{module}"), name)(file, options)
     return source
 
 
@@ -197,8 +181,8 @@ def _require_workbook_in_zip(file: InputFile) -> None:
             size = sum(info.file_size for info in archive.infolist())
             mime = archive.read("mimetype")[:80] if "mimetype" in names else b""
             manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
-    except UNZIP_FAULTS:
-        raise damaged(file) from None
+    except Exception as error:  # zipfile raises whatever the bytes lead to
+        raise damaged(file, error) from None
     if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * file.size):
         raise InputError(f"{file.name} would unpack to {size >> 20:,} MiB; save it as CSV")
     if b"encryption-data" in manifest:
@@ -223,7 +207,10 @@ def with_slashes(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def damaged(file: InputFile) -> InputError:
+def damaged(file: InputFile, error: Exception) -> Exception:
+    """Return what to raise for an error of a library that reads an archive."""
+    if isinstance(error, MemoryError | BulkOnboardError):
+        return error
     return InputError(
         f"{file.name} is damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
         " copy it again"
@@ -237,7 +224,7 @@ def damaged(file: InputFile) -> InputError:
 class Format:
     """A format that can be read. A new one needs its module in this package and a line in `FORMATS`.
 
-    ``reader``: module and class, a `Source` made of an `InputFile` and `ReadOptions`; ``suffixes``: of
+    ``reader``: module and class, a `FileSource` made of an `InputFile` and `ReadOptions`; ``suffixes``: of
     its files; ``is_it``: whether a file with these first bytes is one; it may raise InputError.
     """
 

@@ -87,6 +87,11 @@ class FileSource(Source):
 
     _file: InputFile
 
+    @property
+    def version(self) -> Version:
+        """What changes when the content does."""
+        return self._file.version
+
     def changed(self) -> bool:
         """Return whether the file has been written to."""
         return self._file.changed()

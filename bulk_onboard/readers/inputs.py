@@ -16,13 +16,16 @@ import pandas as pd
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
-from bulk_onboard.errors import UsageError
+from bulk_onboard.domain.input_name import scheme
+from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.readers.archive import unpacked
 from bulk_onboard.readers.dataframe import Frame
+from bulk_onboard.readers.detect import reader_of
 from bulk_onboard.readers.files import files_at, path_columns
-from bulk_onboard.readers.input_file import open_standard_input
+from bulk_onboard.readers.header_row import matches, wanted_names
+from bulk_onboard.readers.input_file import FileSource, InputFile, open_path, open_standard_input
 from bulk_onboard.readers.multi_file import MultiFile
-from bulk_onboard.readers.one_file import open_bytes, source_of, with_rows
+from bulk_onboard.validation.columns import holds_data, no_header
 
 _DEFAULT = ReadOptions()
 
@@ -37,14 +40,15 @@ def open_source(
     an address is not supported, or needs an extra.
     """
     if isinstance(where, pd.DataFrame):
-        return with_rows(Frame(where), options)
+        _require_rows(frame := Frame(where), options)
+        return frame
     _require_path(where)
     if str(where) == "-":
-        return source_of(unpacked(open_standard_input(stdin)), options)
+        return _source_of(unpacked(open_standard_input(stdin)), options)
     files = files_at(str(where))
     if files.is_one and not path_columns(files.paths[0]):
-        return source_of(open_bytes(files.paths[0]), options)
-    return MultiFile(files, options)
+        return _open_file(files.paths[0], options)
+    return MultiFile(files, options, lambda path: _open_file(path, options))
 
 
 def _require_path(where: object) -> None:
@@ -55,3 +59,39 @@ def _require_path(where: object) -> None:
         os.fsencode(where)
     except UnicodeEncodeError:
         raise UsageError(f"{str(where)!a} cannot be the name of a file") from None
+
+
+def _open_file(where: str, options: ReadOptions) -> FileSource:
+    """Open a path or address; of a ZIP archive, the only table in it."""
+    if scheme(where) is None:
+        return _source_of(unpacked(open_path(where)), options)
+    from bulk_onboard.readers.remote import open_address  # noqa: PLC0415  (loaded when used)
+
+    return _source_of(unpacked(open_address(where)), options)
+
+
+def _source_of(file: InputFile, options: ReadOptions) -> FileSource:
+    """Return the rows of a file, which is closed with the source, or if it cannot be used."""
+    try:
+        source = reader_of(file, options)
+        _require_rows(source, options)
+    except BaseException:
+        file.close()
+        raise
+    return source
+
+
+def _require_rows(source: Source, options: ReadOptions) -> None:
+    """Raise NoRows or another InputError if there are no rows; HeaderWithoutRows if there is a header."""
+    if next(source.chunks([], 1), None) is not None:
+        return
+    if holds_data(source.header):
+        raise InputError(no_header(source.name))
+    description = source.description
+    left_out = len(description.skipped_lines)
+    left_out += len(description.hidden_rows) if description.hidden == "skip" else 0
+    message = f"{source.name} has a header but no rows below it"
+    message += f", apart from {left_out:,} skipped or hidden ones" if left_out else ""
+    if matches(source.header, wanted_names(options.mapped)):
+        raise HeaderWithoutRows(message)
+    raise NoRows(f"{source.name} has one line, and it names none of the columns that are needed")

@@ -7,7 +7,7 @@ name; folders named ``name=value`` are columns with that value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -16,11 +16,10 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, text_column
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart
 from bulk_onboard.domain.input_name import shown, steps
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
-from bulk_onboard.readers.alignment import Places, aligned, spread
+from bulk_onboard.readers.cells import Places, aligned, spread
 from bulk_onboard.readers.files import Files, path_columns
 from bulk_onboard.readers.header_row import require_alike, wanted_names
-from bulk_onboard.readers.input_file import Version, was_changed
-from bulk_onboard.readers.one_file import open_bytes, source_of
+from bulk_onboard.readers.input_file import FileSource, Version, was_changed
 from bulk_onboard.validation.columns import normal
 
 _LISTED, _FEW_LISTED = 20, 5
@@ -75,9 +74,12 @@ class _Member:
 class MultiFile(Source):
     """A source of several files."""
 
-    def __init__(self, files: Files, options: ReadOptions) -> None:
-        """Look at all files. Raises InputError if one cannot be used, NoRows if all are empty; UsageError."""
-        self.name, self._options = files.name, options
+    def __init__(self, files: Files, options: ReadOptions, open_file: Callable[[str], FileSource]) -> None:
+        """Look at all files, which ``open_file`` opens.
+
+        Raises InputError if one cannot be used, NoRows if none has rows; UsageError.
+        """
+        self.name, self._open_file = files.name, open_file
         self._members: list[_Member] = []
         without_rows: list[str] = []
         for path in files.paths:
@@ -98,7 +100,7 @@ class MultiFile(Source):
         self.description = _merged(self.name, [each.description for each in self._members], without_rows)
 
     def _member(self, path: str) -> _Member:
-        with source_of(file := open_bytes(path), self._options) as source:
+        with self._open_file(path) as source:
             columns = path_columns(path)
             own = {normal(name): at for at, name in enumerate(source.header)}
             fixed = {own[normal(name)]: value for name, value in columns.items() if normal(name) in own}
@@ -109,7 +111,7 @@ class MultiFile(Source):
             return _Member(
                 path=path,
                 name=source.name,
-                version=file.version,
+                version=source.version,
                 header=(*source.header, *added),
                 added=tuple(added.values()),
                 fixed=fixed,
@@ -135,9 +137,11 @@ class MultiFile(Source):
     def changed(self) -> bool:
         """Return whether one of the files has been written to, or replaced."""
         try:
-            return any(self._changed(member) for member in self._members)
+            for member in self._members:
+                self._opened(member).close()
         except InputError:
             return True
+        return False
 
     def row_ranges(self) -> str:
         """Return in words which rows are of which file; "" if there is only one."""
@@ -149,17 +153,12 @@ class MultiFile(Source):
         more = f", … and {len(members) - _LISTED} more files" if len(members) > _LISTED else ""
         return f"Rows are numbered across {len(members)} files: {', '.join(ranges)}{more}"
 
-    def _changed(self, member: _Member) -> bool:
-        file = open_bytes(member.path)
-        file.close()
-        return file.version != member.version
-
-    def _opened(self, member: _Member) -> Source:
-        file = open_bytes(member.path)
-        if file.version != member.version:
-            file.close()
+    def _opened(self, member: _Member) -> FileSource:
+        source = self._open_file(member.path)
+        if source.version != member.version:
+            source.close()
             raise InputError(was_changed(member.name))
-        return source_of(file, self._options)
+        return source
 
 
 def row_ranges(source: Source) -> str:

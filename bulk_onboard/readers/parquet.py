@@ -9,15 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.cell_text import cell_text
+from bulk_onboard.readers.cells import cell_text
 from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 
 FIRST_ROW = 2
+_BINARY = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+_STRING = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
 
 
 class Parquet(FileSource):
@@ -43,7 +46,7 @@ class Parquet(FileSource):
         """Raises InputError if one of these columns holds something other than text."""
         wrong = [f"{self.header[i]} is {self._type(i)}" for i in columns if not _is_text(self._type(i))]
         if wrong:
-            nested = any(pa.types.is_nested(self._type(i)) for i in columns)
+            nested = any(types.is_nested(self._type(i)) for i in columns)
             why = "; export one text per row" if nested else ": numbers lose zeros and digits; export as text"
             raise InputError(f"{self.name}: {', '.join(wrong)}, but text is expected{why}")
 
@@ -98,20 +101,15 @@ def _require_counts(metadata: pq.FileMetaData) -> None:
 def _storage(kind: pa.DataType) -> pa.DataType:
     if isinstance(kind, pa.BaseExtensionType):
         return kind.storage_type
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return kind.value_type if types.is_dictionary(kind) else kind
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    types = pa.types
-    variable = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-    return bool(variable or types.is_fixed_size_binary(kind))
+    return any(check(kind) for check in _BINARY)
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kind = _storage(kind)
-    types = pa.types
-    is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    return bool(is_string or _is_binary(kind) or types.is_null(kind))
+    return any(check(_storage(kind)) for check in (*_STRING, *_BINARY))
 
 
 def _as_text(column: pa.Array, *, may_be_uuids: bool) -> pa.Array:
@@ -120,17 +118,17 @@ def _as_text(column: pa.Array, *, may_be_uuids: bool) -> pa.Array:
     ``may_be_uuids``: 16 bytes are a UUID, as in a column of leafUserIds; in any column of the UUID type they
     are.
     """
-    if pa.types.is_dictionary(column.type):
+    if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if isinstance(column, pa.ExtensionArray):
         may_be_uuids |= getattr(column.type, "extension_name", "") == "arrow.uuid"
         column = column.storage
     if _is_binary(column.type) and may_be_uuids:
         return pa.array(map(_id_text, column.to_pylist()), pa.large_string())
-    if pa.types.is_nested(column.type):
+    if types.is_nested(column.type):
         raise pa.ArrowNotImplementedError("nested")
     if _is_text(column.type):
-        if pa.types.is_fixed_size_binary(column.type):
+        if types.is_fixed_size_binary(column.type):
             column = column.cast(pa.binary())
         found = column.cast(pa.large_string())
         found.validate(full=True)

@@ -21,16 +21,8 @@ LARGEST = 2 << 30
 _BLOCK = 1 << 20
 # Scheme -> the extra that installs what opens it.
 EXTRAS: Mapping[str, str] = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gs",
-    "gcs": "gs",
-    "az": "az",
-    "abfs": "az",
-    "abfss": "az",
-    "https": "https",
-    "http": "https",
-    "memory": "https",
+    **{"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"},
+    **{"https": "https", "http": "https", "memory": "https"},
 }
 WEB = {"http", "https"}
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -17,10 +16,10 @@ import numpy as np
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
-from bulk_onboard.errors import InputError
+from bulk_onboard.errors import BulkOnboardError, InputError
 from bulk_onboard.marks import SUMMARY_MARK
-from bulk_onboard.readers.alignment import aligned, spread
-from bulk_onboard.readers.detect import OLE_MAGIC, UNZIP_FAULTS
+from bulk_onboard.readers.cells import aligned, spread
+from bulk_onboard.readers.detect import OLE_MAGIC
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,
     header_row,
@@ -41,16 +40,6 @@ _UUID = re.compile(r"(?:urn:uuid:|\{)?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a
 _ALL = "*"
 # Columns without a name that are kept beside a table.
 _MOST_NOTES = 20
-_FAULTS = (
-    *UNZIP_FAULTS,
-    DamagedWorkbook,
-    ParseError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    AssertionError,
-    struct.error,
-)
 
 
 @dataclass(slots=True)
@@ -121,14 +110,16 @@ class Workbook(FileSource):
         """
         for table, at in zip(self.tables, self.places, strict=True):
             places = [at[i] for i in columns]
-            own, blanks = [i for i in places if i is not None], ["" if i is None else None for i in places]
             for kept in table.chunks:
+                there = [i is not None and i < kept.kinds.shape[1] for i in places]
+                own = [i for i, is_there in zip(places, there, strict=True) if i is not None and is_there]
                 for start in range(0, len(kept.numbers), size):
-                    yield spread(kept.taken(slice(start, start + size), own), blanks)
+                    chunk = kept.taken(slice(start, start + size), own)
+                    yield spread(chunk, [None if is_there else "" for is_there in there])
 
 
 def _open_book(file: InputFile) -> Book:
-    """Return the workbook by its content, whatever its name. Raises DamagedWorkbook and more (`_FAULTS`)."""
+    """Return the workbook by its content, whatever its name. Raises DamagedWorkbook and others."""
     if file.head(len(OLE_MAGIC)) == OLE_MAGIC:
         from bulk_onboard.readers.xls import Xls  # noqa: PLC0415  (each loaded when used)
 
@@ -156,7 +147,9 @@ def _named_errors(name: str) -> Iterator[None]:
         yield
     except EncryptedWorkbook:
         raise InputError(f"{name} is encrypted; save the workbook without a password") from None
-    except _FAULTS as error:
+    except (BulkOnboardError, MemoryError):
+        raise
+    except Exception as error:  # libraries and readers fail with whatever the bytes lead to
         text = f" ({' '.join(str(error).split())[:120]})" if isinstance(error, DamagedWorkbook) else ""
         if isinstance(error, ParseError):
             text = f" (XML: {expat.ErrorString(error.code)}, line {error.position[0]})"
@@ -280,7 +273,8 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
             width = max(width, *(_width(row, len(table.header)) for row in taken))
             table.chunks.append(_chunk(taken, width, table.shift))
             table.last = taken[-1].number + table.shift
-        _widen(table, width)
+        # Columns with values but without a name have a place in the header too.
+        table.header = (*table.header, *[""] * (width - len(table.header)))
         tables.append(table)
     return tables
 
@@ -299,14 +293,6 @@ def _width(row: SheetRow, header: int) -> int:
     """Return how many columns a row needs: notes beside a table are kept, though not those far from it."""
     last = header + _MOST_NOTES
     return next((i + 1 for i in range(min(len(row.texts), last) - 1, header - 1, -1) if row.texts[i]), header)
-
-
-def _widen(table: Table, width: int) -> None:
-    """Give columns with values but without a name a place in the header, and in every chunk."""
-    table.header = (*table.header, *[""] * (width - len(table.header)))
-    for i, chunk in enumerate(table.chunks):
-        own = len(chunk.cells.columns)
-        table.chunks[i] = spread(chunk, [*[None] * own, *[""] * (width - own)])
 
 
 def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iterator[SheetRow]:

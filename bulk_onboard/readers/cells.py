@@ -1,9 +1,12 @@
-"""Tables with different headers as one: each cell under the column of its name."""
+"""Cells of all formats: their text, and tables with different headers as one."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,24 @@ from bulk_onboard.validation.columns import normal
 
 # For each column of all tables its position in one of them, None if it is not there.
 Places = Sequence[int | None]
+
+
+def cell_text(value: Any) -> tuple[str, bool]:
+    """Return a cell's value as text, and whether it is not a text, such as a number or a date."""
+    if isinstance(value, str):
+        return value, False
+    if value is None:
+        return "", False
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).upper(), True
+    if isinstance(value, float | np.floating):
+        number = float(value)  # 12345.0 is 12345, and 1.23e+17 has its zeros
+        return (str(int(number)) if number.is_integer() else f"{Decimal(repr(number)):f}"), True
+    if isinstance(value, datetime.datetime):
+        return (value.date() if value.time() == datetime.time.min else value).isoformat(), True
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat(), True
+    return str(value), True
 
 
 def aligned(headers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[Places]]:
