@@ -6,10 +6,10 @@ import csv
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
-from operator import itemgetter
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normal
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+# Delimiters of R, Hive and other programs, which are recognised in order to be refused.
+_OTHER_DELIMITERS = (" ", ":", "^", "~", "\x01", "\x1f")
 # What Excel writes and obeys; it is not a row.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?\s*\Z', re.IGNORECASE)
 _SAMPLE_ROWS = 200
@@ -137,7 +139,7 @@ def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
-    """All cells of a line of a piece in which each line is a row."""
+    """Return what gives all cells of a line of a piece in which each line is a row."""
 
     @cache
     def lines() -> list[bytes]:
@@ -147,41 +149,23 @@ def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
 
 
 def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], header: Sequence[str]) -> Chunk:
-    """Rows as they stand in the file -> columns, without the blank ones."""
+    """Return a chunk of the rows that are not blank. ``first``: the number of the first row."""
+    numbers = np.arange(first, first + len(rows), dtype=np.int64)
+    filled = [i for i, row in enumerate(rows) if not is_blank(row)]
+    if len(filled) < len(rows):
+        rows, numbers = [rows[i] for i in filled], numbers[filled]
+    # Rows take several times the memory of their text: only those that `skipped_lines` may ask for are kept.
+    odd = {i: row for i, row in enumerate(rows) if _is_odd(row, columns[0])} if columns else {}
     # In a last column without a name, the second half of a token with a delimiter inside would pass unseen.
     width, strict = len(header), not header[-1]
-    numbers = np.arange(first, first + len(rows), dtype=np.int64)
-    ragged, whole = np.zeros(len(rows), bool), rows
-    if set(map(len, rows)) != {width}:
-        rows, ragged = _squared(rows, width, strict=strict)
-    blank = (
-        [i for i, key in enumerate(_column(rows, columns[0])) if not key or key.isspace()] if columns else []
-    )
-    if blank := [i for i in blank if not ragged[i] and is_blank(rows[i])]:
-        filled = np.delete(np.arange(len(rows)), blank)
-        rows, numbers, ragged = [rows[i] for i in filled], numbers[filled], ragged[filled]
-        whole = [whole[i] for i in filled]
-    # Rows take several times the memory of their text: only those without an id in its place are kept.
-    odd = {i: row for i, row in enumerate(whole) if _is_odd(row, columns[0])} if columns else {}
-    return make_chunk(numbers, [_column(rows, i) for i in columns], ragged=ragged, whole_line=odd.get)
+    ragged = np.array([len(row) > width and (strict or not is_blank(row[width:])) for row in rows], bool)
+    texts = [[row[i] if i < len(row) else "" for row in rows] for i in columns]
+    return make_chunk(numbers, texts, ragged=ragged, whole_line=odd.get)
 
 
 def _is_odd(row: list[str], key: int) -> bool:
-    """Whether the reader of a chunk may ask for all of the row: see `skipped_lines`."""
+    """Return whether a row has no id in its place, or may be a comment."""
     return len(row) <= key or len(row[key]) != _UUID_LENGTH or row[0].startswith("#")
-
-
-def _column(rows: list[list[str]], at: int) -> list[str]:
-    return list(map(itemgetter(at), rows))
-
-
-def _squared(rows: list[list[str]], width: int, *, strict: bool) -> tuple[list[list[str]], np.ndarray]:
-    """Rows of one width, and which of them had something beyond it. ``strict``: also empty cells."""
-    ragged = np.fromiter(
-        (len(row) > width and (strict or not is_blank(row[width:])) for row in rows), bool, len(rows)
-    )
-    padding = [""] * width
-    return [row if len(row) == width else (row + padding)[:width] for row in rows], ragged
 
 
 # --- the layout -------------------------------------------------------------------------------------
@@ -189,9 +173,10 @@ def _squared(rows: list[list[str]], width: int, *, strict: bool) -> tuple[list[l
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    r"""How the text is to be taken apart. ``header_at``: number of rows above the header.
+    r"""How the text is divided into cells. ``header_at``: number of rows above the header.
 
-    ``head_lines``: lines down to the header's end; ``lone_returns``: whether some end with ``\r`` alone.
+    ``sep_line``: whether the first line states the delimiter; ``head_lines``: number of lines down to the
+    header's end; ``lone_returns``: whether some lines end with ``\r`` alone.
     """
 
     encoding: str
@@ -204,30 +189,65 @@ class _Layout:
 
 
 def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
+    """Return the layout of a file. Raises InputError if it has no header, or is not the usual CSV."""
     content = decode.lines(decode.utf_8(file, encoding), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
-    said = _SEP_LINE.match(sample[0]) if sample else None
-    if said:
-        sample = sample[1:]
-    delimiter, rows, at = _found(sample, wanted, said)
+    sep_line = _SEP_LINE.match(sample[0]) if sample else None
+    stated = sep_line[1] if sep_line else ""
+    del sample[: len(stated)]
+    delimiter, rows, at = _divided(sample, wanted, stated)
     if at is None or not matches(rows[at], wanted):
         # A report may have a long preamble.
         sample += islice(content, 9 * _SAMPLE_ROWS)
-        delimiter, rows, at = _found(sample, wanted, said)
+        delimiter, rows, at = _divided(sample, wanted, stated)
     if at is None:
         raise InputError(f"{file.name} has only blank lines; expected a header and rows")
     _require_cells(file.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
     require_one_row(file.name, rows, at, wanted)
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)
-    head_lines = bool(said) + reader.line_num
-    lone_returns = any(line.endswith("\r") for line in sample)
-    header = spelled(rows[at], _used_width(rows[at], rows[at + 1 :]))
-    return _Layout(encoding, delimiter, bool(said), at, header, head_lines, lone_returns)
+    return _Layout(
+        encoding,
+        delimiter,
+        sep_line=bool(stated),
+        header_at=at,
+        header=spelled(rows[at], _used_width(rows[at], rows[at + 1 :])),
+        head_lines=len(stated) + reader.line_num,
+        lone_returns=any(line.endswith("\r") for line in sample),
+    )
+
+
+def _divided(
+    sample: list[str], wanted: frozenset[str], stated: str
+) -> tuple[str, list[list[str]], int | None]:
+    """Return the delimiter of a sample, its rows, and the position of the header, None if all are blank.
+
+    The delimiter is the one by which the header is recognised, else the one stated, else the one by which
+    the rows are most alike.
+    """
+
+    def fitness(delimiter: str) -> tuple[int, bool, float, int]:
+        rows = [row for row in _split(sample, delimiter) if not is_blank(row)]
+        widths = [len(row) for row in rows if len(row) > 1]
+        usual = max(set(widths), key=widths.count, default=0)
+        known = max((matches(row, wanted) for row in rows), default=0)
+        return known, delimiter == stated, widths.count(usual) / max(1, len(rows)), usual
+
+    best: str = max([*_DELIMITERS, *stated], key=fitness)
+    rows = _split(sample, best)
+    return best, rows, header_row(rows, wanted)
+
+
+def _split(sample: list[str], delimiter: str) -> list[list[str]]:
+    """Return the rows of a sample down to the first fault."""
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        rows.extend(csv.reader(sample, delimiter=delimiter))
+    return rows
 
 
 def _used_width(header: list[str], below: list[list[str]]) -> int:
-    """How many of a header's cells are columns: the empty ones at its end too, if they hold something below.
+    """Return how many cells of a header are columns: the empty ones at its end too, if there are cells below.
 
     Most rows must have as many cells; else a delimiter inside a cell could pass as the end of a column.
     """
@@ -237,17 +257,8 @@ def _used_width(header: list[str], below: list[list[str]]) -> int:
     return width if used and _are_most([len(row) == width for row in rows]) else named
 
 
-def _found(
-    sample: list[str], wanted: frozenset[str], said: re.Match[str] | None
-) -> tuple[str, list[list[str]], int | None]:
-    """The delimiter of a sample, its rows, and which of them is the header."""
-    delimiter = _delimiter(sample, wanted, said[1] if said else "")
-    rows = _tried(sample, delimiter)
-    return delimiter, rows, header_row(rows, wanted)
-
-
 def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: frozenset[str]) -> None:
-    """Raises InputError if the lines are taken apart in another way than they were written."""
+    """Raise InputError if the lines were written in another way than they are read."""
     header, below = rows[0], rows[1:]
     if _is_quoted_as_a_whole(header, below, delimiter, wanted):
         raise InputError(
@@ -269,35 +280,26 @@ def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: fro
 def _is_quoted_as_a_whole(
     header: list[str], below: list[list[str]], delimiter: str, wanted: frozenset[str]
 ) -> bool:
-    """Whether the header, or most of the rows below it, has all of its cells in the first one."""
+    """Return whether the header, or most of the rows below it, has all of its cells in the first one."""
     if not matches(header, wanted):
-        inner = [row for each in _DELIMITERS for row in _tried(header[:1], each)[:1]]
+        inner = [row for each in _DELIMITERS for row in _split(header[:1], each)[:1]]
         return is_blank(header[1:]) and any(matches(row, wanted) > 1 for row in inner)
-    found = [
-        is_blank(row[1:]) and holds_data(row[:1]) and row[0].count(delimiter) >= len(header) - 1 > 0
-        for row in below
-    ]
-    return _are_most(found)
-
-
-def _are_most(found: list[bool]) -> bool:
-    """Whether something is true of most rows; there may be a total or a comment among them."""
-    return sum(found) > len(found) / 2
-
-
-# Delimiters that are recognised in order to be refused: of R, of Hive and of other programs.
-_OTHER_DELIMITERS = (" ", ":", "^", "~", "\x01", "\x1f")
-
-
-def _other_delimiter(line: str, wanted: frozenset[str]) -> str:
-    """The delimiter that two columns which are needed have between them, "" if there is none."""
-    return next(
-        (each for each in _OTHER_DELIMITERS for row in _tried([line], each) if matches(row, wanted) > 1), ""
+    return _are_most(
+        [
+            is_blank(row[1:]) and holds_data(row[:1]) and row[0].count(delimiter) >= len(header) - 1 > 0
+            for row in below
+        ]
     )
 
 
+def _other_delimiter(line: str, wanted: frozenset[str]) -> str:
+    """Return a delimiter that is not supported and divides two wanted names, "" if there is none."""
+    divided = ((each, row) for each in _OTHER_DELIMITERS for row in _split([line], each))
+    return next((each for each, row in divided if matches(row, wanted) > 1), "")
+
+
 def _has_row_names(header: list[str], below: list[list[str]]) -> bool:
-    """Whether every row has one cell more than the header, and its leafUserId one place further right."""
+    """Return whether most rows have one cell more than the header, and their leafUserId further right."""
     at = next((i for i, name in enumerate(header) if normal(name) == normal(LEAF_USER_ID)), None)
     if at is None:
         return False
@@ -309,25 +311,6 @@ def _has_row_names(header: list[str], below: list[list[str]]) -> bool:
     )
 
 
-def _delimiter(sample: list[str], wanted: frozenset[str], said: str) -> str:
-    """The one by which the header is recognised, else the one said, else by which the rows are most alike."""
-
-    def fitness(delimiter: str) -> tuple[int, bool, float, int]:
-        rows = [row for row in _tried(sample, delimiter) if not is_blank(row)]
-        widths = [len(row) for row in rows if len(row) > 1]
-        usual = max(set(widths), key=widths.count, default=0)
-        known = max((matches(row, wanted) for row in rows), default=0)
-        return known, delimiter == said, widths.count(usual) / max(1, len(rows)), usual
-
-    found: str = max([*_DELIMITERS, *said], key=fitness)
-    return found
-
-
-def _tried(sample: list[str], delimiter: str) -> list[list[str]]:
-    """The rows of a sample, as far as they can be told apart."""
-    rows: list[list[str]] = []
-    try:
-        rows.extend(csv.reader(sample, delimiter=delimiter))
-    except csv.Error:
-        return rows
-    return rows
+def _are_most(flags: list[bool]) -> bool:
+    """Return whether most are true; there may be a total or a comment among the rows."""
+    return sum(flags) > len(flags) / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import permutations
+from itertools import permutations, product
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError
@@ -19,25 +19,36 @@ _FIELDS = frozenset({_ID, *(normal(f.name) for p in PROVIDERS.values() for f in 
 
 
 def wanted_names(more: Collection[str] = ()) -> frozenset[str]:
-    """The names that make a row a header, in their normal form: all fields, and what --map names."""
+    """Return the names that make a row a header, in their normal form: all fields, and what --map names."""
     return _FIELDS | {normal(name) for name in more}
 
 
 def is_blank(row: Sequence[str]) -> bool:
-    """Whether no cell of the row shows anything."""
+    """Return whether no cell of the row shows anything."""
     return not any(cell and not cell.isspace() for cell in row)
 
 
 def matches(row: Sequence[str], wanted: Collection[str]) -> int:
-    """How many cells are names that are wanted."""
+    """Return how many cells are wanted names."""
     return sum(normal(cell) in wanted for cell in row if cell)
 
 
-def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | None:
-    """The position of the header among the first rows; None if all are blank.
+def spelled(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
+    """Return the header as people read it: each cell on one line, without empty cells at the end.
 
-    It is the row with the most names that are wanted. If there is none, it is the row that is most like a
-    header: with other names of fields, else the last one above the first grower that has several cells.
+    ``width``: number of cells that are kept anyway.
+    """
+    cells = [visible(cell) for cell in row]
+    while len(cells) > width and not cells[-1]:
+        cells.pop()
+    return tuple(cells)
+
+
+def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | None:
+    """Return the position of the header among the first rows; None if all are blank.
+
+    It is the row with the most wanted names. If there is none, it is the row that is most like a header: with
+    other names of fields, else the last one above the first grower that has several cells.
     """
     filled = [i for i, row in enumerate(rows) if not is_blank(row)]
     if not filled:
@@ -45,28 +56,27 @@ def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | N
     best = max(filled, key=lambda i: (_score(rows[i], wanted), -i))
     if _score(rows[best], wanted):
         return best
-    above = _above_growers(rows, filled)[-LOOKED_AT:]
+    above = _above_growers(rows)
     likeness = {i: sum(map(resembles_field, rows[i][:MOST])) for i in above}
     if any(likeness.values()):
         return max(above, key=lambda i: (likeness[i], -i))
-    several = [i for i in above if above[-1] != filled[-1] and _filled_cells(rows[i]) > 1]
+    several = [
+        i for i in above if above[-1] != filled[-1] and sum(bool(cell.strip()) for cell in rows[i]) > 1
+    ]
     return several[-1] if several else filled[0]
 
 
 def _score(row: Sequence[str], wanted: Collection[str]) -> int:
-    """How many of the names that are wanted a row has; the id counts twice."""
+    """Return how many of the wanted names a row has; the id counts twice."""
     names = {normal(cell) for cell in {*row} if cell} & {*wanted}
     return len(names) + (_ID in names)
 
 
-def _above_growers(rows: Sequence[Sequence[str]], filled: Sequence[int]) -> list[int]:
-    """Of the filled rows those above the first one with an id; all if none has one."""
-    first = next((i for i in filled if holds_data(rows[i])), None)
-    return [i for i in filled if first is None or i < first]
-
-
-def _filled_cells(row: Sequence[str]) -> int:
-    return sum(bool(cell.strip()) for cell in row)
+def _above_growers(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the last filled rows above the first one with an id, or of all if none has one."""
+    filled = [i for i, row in enumerate(rows) if not is_blank(row)]
+    first = next((i for i in filled if holds_data(rows[i])), len(rows))
+    return [i for i in filled if i < first][-LOOKED_AT:]
 
 
 def require_one_row(
@@ -76,40 +86,40 @@ def require_one_row(
     wanted: frozenset[str],
     number: Callable[[int], int] = lambda i: i + 1,
 ) -> None:
-    """Raises InputError if the names of the columns are spread over several rows.
+    """Raise InputError if the names of the columns are spread over several rows.
 
-    ``place``: what to call the file or sheet; ``at``: the row that was taken as the header; ``number``:
-    position -> the number that a spreadsheet shows.
+    ``place``: name of the file or sheet; ``at``: the row that was taken as the header; ``number``: position
+    -> the number that a spreadsheet shows.
     """
-    if _score(rows[at], wanted) > _ENOUGH:
+    usual = _score(rows[at], wanted)
+    if usual > _ENOUGH:
         return
-    filled = [i for i, row in enumerate(rows) if not is_blank(row)]
-    above, usual = _above_growers(rows, filled)[-LOOKED_AT:], _score(rows[at], wanted)
+    above = _above_growers(rows)
     for count in range(2, _MOST_ROWS + 1):
         for first in range(len(above) - count + 1):
             block = above[first : first + count]
             names = {normal(name) for name in _joined([rows[i][:MOST] for i in block])}
             if _score(list(names), wanted) > max(usual, 1):
-                told = " and ".join(f"{number(i)}" for i in block)
+                *others, last = [str(number(i)) for i in block]
                 raise InputError(
-                    f"{place}: the names of the columns seem to be in rows {told}; write each name into one"
-                    f" cell of row {number(block[-1])}, delete row{'s' * (count > 2)}"
-                    f" {' and '.join(str(number(i)) for i in block[:-1])}, and run again"
+                    f"{place}: the names of the columns seem to be in rows {' and '.join([*others, last])};"
+                    f" write each name into one cell of row {last}, delete row{'s' * (count > 2)}"
+                    f" {' and '.join(others)}, and run again"
                 )
 
 
 def _joined(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The cells of each column as one text, and the same with each cell standing for empty ones to its right.
+    """Return the cells of each column as one text, and the same with cells repeated to their right.
 
     A merged cell has its text in its first column only.
     """
     width = max(map(len, rows))
     padded = [[*row, *[""] * (width - len(row))] for row in rows]
-    filled = [*map(_filled_to_the_right, padded[:-1]), padded[-1]]
-    return [" ".join(cells) for block in (padded, filled) for cells in zip(*block, strict=True)]
+    repeated = [*map(_repeated_to_the_right, padded[:-1]), padded[-1]]
+    return [" ".join(cells) for block in (padded, repeated) for cells in zip(*block, strict=True)]
 
 
-def _filled_to_the_right(row: Sequence[str]) -> list[str]:
+def _repeated_to_the_right(row: Sequence[str]) -> list[str]:
     cells: list[str] = []
     for cell in row:
         cells.append(cell if cell.strip() or not cells else cells[-1])
@@ -117,28 +127,19 @@ def _filled_to_the_right(row: Sequence[str]) -> list[str]:
 
 
 def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection[str]) -> None:
-    """Of files with these names and headers, all must have the same ones of the names that are wanted.
+    """Raise InputError if one of these (name, header) lacks a wanted column that another one has.
 
-    Columns of other names, and their order, may differ. Raises InputError.
+    Columns of other names, and their order, may differ.
     """
     known = {*wanted, normal(PROVIDER)}
     for name, header in heads:
         if holds_data(header) and not matches(header, wanted):
             raise InputError(no_header(name))
-    first, top = heads[0]
-    for name, header in heads[1:]:
-        for (one, has), (other, lacks) in permutations([(first, top), (name, header)]):
+    for pair in product(heads[:1], heads[1:]):
+        for (one, has), (other, lacks) in permutations(pair):
             names = {normal(cell) for cell in lacks}
             if missing := [cell for cell in has if normal(cell) in known - names]:
                 raise InputError(
                     f"{other} has no column {', '.join(missing)}, but {one} has; all of them need the same"
                     " columns, so give these the same name"
                 )
-
-
-def spelled(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
-    """The header as people read it: each cell on one line, no empty cells at the end beyond ``width``."""
-    cells = [visible(cell) for cell in row]
-    while len(cells) > width and not cells[-1]:
-        cells.pop()
-    return tuple(cells)

@@ -43,8 +43,9 @@ def parse(part: IO[bytes], *events: Literal["start", "end"]) -> Iterator[tuple[s
 
 def completed(part: IO[bytes], name: str) -> Iterator[Element]:
     """Yield the elements of this local name, each when it is complete, then free its content."""
+    suffix = f"}}{name}"
     for _, element in parse(part, "end"):
-        if local(element) == name:
+        if element.tag.endswith(suffix) or element.tag == name:
             yield element
             element.clear()
 

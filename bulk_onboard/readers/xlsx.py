@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 
 from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.office_xml import Package, attribute, children, completed, is_true, namespace
+from bulk_onboard.readers.office_xml import Package, attribute, children, completed, is_true, local, namespace
 from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_text
 
 # Row and column, both from 1, -> the type and the text of a formula's stored result, as the XML has them.
@@ -51,9 +51,9 @@ class Xlsx:
         for number, element in self._elements(sheet):
             height = element.get("ht")
             hidden = is_true(element.get("hidden")) or (height is not None and float(height) == 0)
-            row, prefix = SheetRow(number, hidden), namespace(element)
+            row = SheetRow(number, hidden)
             for column, cell in _cells(element):
-                self._put(row, column, cell, prefix)
+                self._put(row, column, cell)
             yield row
 
     def results(self) -> dict[str, Results]:
@@ -62,11 +62,11 @@ class Xlsx:
 
     def _results(self, sheet: str) -> Iterator[tuple[tuple[int, int], tuple[str, str]]]:
         for number, element in self._elements(sheet):
-            prefix = namespace(element)
             for column, cell in _cells(element):
-                kind, stored = cell.get("t", "n"), cell.findtext(f"{prefix}v") or ""
-                if cell.find(f"{prefix}f") is not None and (stored or kind == "str"):
-                    yield (number, column + 1), (kind, stored)
+                stored, _, formula = _content(cell)
+                kind = cell.get("t", "n")
+                if formula and (stored or kind == "str") and kind not in {"s", "inlineStr"}:
+                    yield (number, column + 1), (kind, stored or "")
 
     def _elements(self, sheet: str) -> Iterator[tuple[int, Element]]:
         number = 0
@@ -75,30 +75,24 @@ class Xlsx:
                 number = int(element.get("r") or number + 1)
                 yield number, element
 
-    def _put(self, row: SheetRow, column: int, cell: Element, prefix: str) -> None:
+    def _put(self, row: SheetRow, column: int, cell: Element) -> None:
         """Add one cell to its row."""
-        value, kind, style = cell.find(f"{prefix}v"), cell.get("t", "n"), int(cell.get("s", "0"))
-        inline = cell.find(f"{prefix}is") if kind == "inlineStr" else None
-        formula = cell.find(f"{prefix}f") is not None
-        if value is None and inline is None and not formula:
+        stored, inline, formula = _content(cell)
+        if stored is None and inline is None and not formula:
             return
+        kind, style = cell.get("t", "n"), int(cell.get("s", "0"))
         number_format, struck = self._styles[style] if style < len(self._styles) else ("General", False)
-        stored = (value.text or "") if value is not None else ""
-        if inline is not None:
+        text, cell_kind, partly = stored or "", CellKind.TEXT, False
+        if kind == "inlineStr" and inline is not None:
             text, partly = _rich_text(inline)
-            row.put(column, text, formula=formula)
-            struck = struck or partly
-        elif kind == "str" and value is not None:
-            row.put(column, unescaped(stored), formula=formula)
-        elif kind == "s" and stored.strip():
-            text, partly = self._shared_string(int(stored))
-            row.put(column, text, formula=formula)
-            struck = struck or partly
+        elif kind == "str" and stored is not None:
+            text = unescaped(text)
+        elif kind == "s" and text.strip():
+            text, partly = self._shared_string(int(text))
         else:
-            row.put(
-                column, *self._value(stored.strip(), kind, number_format, formula=formula), formula=formula
-            )
-        row.struck = row.struck or struck
+            text, cell_kind = self._value(text.strip(), kind, number_format, formula=formula)
+        row.put(column, text, cell_kind, formula=formula)
+        row.struck = row.struck or struck or partly
 
     def _value(self, stored: str, kind: str, number_format: str, *, formula: bool) -> tuple[str, CellKind]:
         """Return the text and kind of a cell that is not text."""
@@ -144,11 +138,26 @@ class Xlsx:
 
 def _cells(row: Element) -> Iterator[tuple[int, Element]]:
     """Yield the cells of a row, each with its column from 0; one without a reference follows the last one."""
-    column = -1
-    for cell in row.iterfind(f"{namespace(row)}c"):
-        reference = cell.get("r")
-        column = _column(reference) if reference else column + 1
-        yield column, cell
+    column, tag = -1, f"{namespace(row)}c"
+    for cell in row:
+        if cell.tag == tag:
+            reference = cell.get("r")
+            column = _column(reference) if reference else column + 1
+            yield column, cell
+
+
+def _content(cell: Element) -> tuple[str | None, Element | None, bool]:
+    """Return the stored value of a cell, its inline text, and whether there is a formula."""
+    stored, inline, formula = None, None, False
+    for part in cell:
+        match part.tag.rpartition("}")[2]:
+            case "v":
+                stored = part.text or ""
+            case "is":
+                inline = part
+            case "f":
+                formula = True
+    return stored, inline, formula
 
 
 def _column(reference: str) -> int:
@@ -163,6 +172,8 @@ def _column(reference: str) -> int:
 
 def _rich_text(item: Element) -> tuple[str, bool]:
     """Return the text of all runs, without phonetic hints, and whether some of it is struck through."""
+    if len(item) == 1 and local(item[0]) == "t":
+        return unescaped(item[0].text or ""), False
     prefix = namespace(item)
     runs = item.findall(f"{prefix}r")
     pieces = [each.text or "" for run in (item, *runs) for each in run.iterfind(f"{prefix}t")]
