@@ -105,7 +105,7 @@ async def begun(
     providers: Sequence[Provider] = (),
     waiting: Waiting = NOBODY,
 ) -> AsyncIterator[Opened]:
-    """A new run on the ledger, which nobody else can use meanwhile. ``name``: the input's, for people.
+    """A new run on the ledger, which no other run can use meanwhile. ``name``: the input's, for people.
 
     ``providers``: those that its rows go to, the settings' one if there are none.
     Raises UsageError, LedgerBusy, LedgerError.
@@ -115,26 +115,14 @@ async def begun(
         ledger, hold = await _held(settings, waiting, stack)
         ledger.require_same_fingerprints()
         place = await _place(settings, ledger, stack)
-        run_id = stack.enter_context(_claimed_run_id(ledger, settings.output.folder, name))
-        info = RunInfo(
-            run_id=run_id,
-            provider=",".join(each.name for each in providers) or settings.provider,
-            input=name,
-            leaf=place.identity,
-            owner=place.owner,
-            started_at=utc_now(),
-            ceiling=settings.pace.rate,
-            kind=kind,
-            command=settings.command,
-        )
-        run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
-        hold.epoch = ledger.epoch
-        yield Opened(ledger, hold, run_no, info, place)
+        names = ",".join(each.name for each in providers) or settings.provider
+        info = RunInfo("", names, name, place.identity, place.owner, utc_now(), command=settings.command)
+        yield _begin(Opened(ledger, hold, 0, replace(info, kind=kind), place), name, settings, stack)
 
 
 @asynccontextmanager
 async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -> AsyncIterator[Opened]:
-    """A run that was, to look at its rows again.
+    """An earlier run, to look at its rows again.
 
     Raises UsageError if there is none or it was made at another Leaf or as another API owner; LedgerBusy,
     LedgerError.
@@ -170,21 +158,18 @@ async def undoing(
         place = await _place(settings, ledger, stack)
         require_stored(undone)
         _require_same_owner(undone, place)
-        name = f"rollback-{undone.input}"
-        rollback_id = stack.enter_context(_claimed_run_id(ledger, settings.output.folder, name))
-        info = RunInfo(
-            run_id=rollback_id,
-            provider=undone.provider,
-            input=run_id,
-            leaf=undone.leaf,
-            owner=undone.owner,
-            started_at=utc_now(),
-            ceiling=settings.pace.rate,
-            kind=kind,
-        )
-        run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
-        hold.epoch = ledger.epoch
-        yield Opened(ledger, hold, run_no, info, place)
+        info = RunInfo("", undone.provider, run_id, undone.leaf, undone.owner, utc_now(), kind=kind)
+        yield _begin(Opened(ledger, hold, 0, info, place), f"rollback-{undone.input}", settings, stack)
+
+
+def _begin(opened: Opened, name: str, settings: Settings, stack: AsyncExitStack) -> Opened:
+    """Put a run into the ledger, under an id with this name. Raises OutputError, LedgerBusy, LedgerError."""
+    ledger, info = opened.ledger, opened.info
+    run_id = stack.enter_context(_claimed_run_id(ledger, settings.output.folder, name))
+    info = replace(info, run_id=run_id, ceiling=settings.pace.rate)
+    run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
+    opened.hold.epoch = ledger.epoch
+    return opened._replace(run_no=run_no, info=info)
 
 
 def plan_in(settings: Settings) -> Plan | None:
