@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.marks import Gravity, marks, words
-from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, summed_up
+from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation
 
 Lines = Sequence[tuple[object, ...]]
 
 
 def found(problems: Lines = (), cleaned: Lines = ()) -> Validation:
-    return summed_up(
-        "growers.csv", 100,
-        [pd.DataFrame(problems, columns=list(COLUMNS))], [pd.DataFrame(cleaned, columns=list(CLEANED))],
+    return Validation(
+        "growers.csv", 100, pd.DataFrame(problems, columns=list(COLUMNS)),
+        pd.DataFrame(cleaned, columns=list(CLEANED)),
         header=("Note", "ID", "Token", "App"), fields={"leafUserId": 1, "refreshToken": 2, "clientId": 3},
         credentials=("refreshToken",),
     )  # fmt: skip

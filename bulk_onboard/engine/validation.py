@@ -13,7 +13,7 @@ from bulk_onboard.facts import Reading as RowsRead
 from bulk_onboard.model import Secret, Status
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.columns import PROVIDER
-from bulk_onboard.validation.findings import COLUMNS, Validation, summed_up
+from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, combined
 
 __all__ = ["COLUMNS", "Validation", "validate_file"]
 
@@ -41,11 +41,11 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     by_provider = {} if scan.columns.provider is None else {PROVIDER: scan.columns.provider}
     fields = {**scan.columns.fields, **by_provider}
     grower = [field.name for each in told.providers for field in each.grower_fields]
-    return summed_up(
+    return Validation(
         scan.description,
         rows,
-        problems,
-        warnings,
+        combined(problems, COLUMNS),
+        combined(warnings, CLEANED),
         header=source.header,
         fields=fields,
         credentials=tuple(dict.fromkeys(name for name in grower if name in fields)),

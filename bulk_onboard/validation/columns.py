@@ -53,22 +53,24 @@ def normal(header: str) -> str:
 
 def provider_column(header: Sequence[str], mapping: Mapping[str, str], name: str = "the file") -> int | None:
     """The position of the column with the provider of each row. Raises InputError if there are two."""
-    asked = next((column for field, column in mapping.items() if normal(field) == PROVIDER), None)
-    found = _positions(header, asked or PROVIDER, exact=asked is not None)
+    asked = _mapped(PROVIDER, mapping)
+    found = _places(header, PROVIDER, asked)
     if len(found) > 1:
         raise InputError(f"{name}: {_ambiguous(PROVIDER, header, found)}")
     if asked and not found:
-        raise InputError(f"{name}: --map {PROVIDER}={asked}: the file has no such column")
+        raise InputError(f"{name}: --map {PROVIDER}={asked[PROVIDER]}: the file has no such column")
     return found[0] if found else None
 
 
 def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
     """The position of the column with the growers' ids; None if there is none, or several."""
-    mapped = next(
-        (column for field, column in mapping.items() if normal(field) == normal(LEAF_USER_ID)), None
-    )
-    found = _positions(header, mapped or LEAF_USER_ID, exact=mapped is not None)
+    found = _places(header, LEAF_USER_ID, _mapped(LEAF_USER_ID, mapping))
     return found[0] if len(found) == 1 else None
+
+
+def _mapped(field: str, mapping: Mapping[str, str]) -> dict[str, str]:
+    """What a mapping says about one field."""
+    return next(({field: column} for name, column in mapping.items() if normal(name) == normal(field)), {})
 
 
 def match_header(
@@ -93,53 +95,37 @@ def match_header(
     """
     own = list({field.name: field for provider in providers for field in provider.fields})
     asked, by_provider = _asked(providers, own, mapping), provider_column(header, mapping, name)
-    search = _Search(header, asked)
-    persons = search.find(USER_FIELDS) if users else {}
-    fields = search.find([LEAF_USER_ID, *own])
+    places = {field: _places(header, field, asked) for field in [LEAF_USER_ID, *own]}
+    user_places = {field: _places(header, field, asked) for field in USER_FIELDS} if users else {}
+    fields, user_fields = (
+        {field: at[0] for field, at in found.items() if len(at) == 1} for found in (places, user_places)
+    )
     needed = {field: by for field in [LEAF_USER_ID, *own] if (by := _needed_by(field, providers))}
-    if any(by in persons for by in UserKey):
+    if any(key in user_fields for key in UserKey):
         del needed[LEAF_USER_ID]
-    missing = [field for field in needed if field not in fields and field not in search.doubled]
+    missing = [field for field in needed if not places[field]]
     problems = [
         _missing(field, header, needed[field] if len(providers) > 1 else (), users=users)
         for field in missing
         if field not in asked
     ]
-    problems += search.problems
-    problems += _doubled(header, fields | ({} if by_provider is None else {PROVIDER: by_provider}))
+    for field, at in [*user_places.items(), *places.items()]:
+        if len(at) > 1:
+            problems.append(_ambiguous(field, header, at))
+        elif not at and field in asked:
+            problems.append(f"--map {field}={asked[field]}: the file has no such column")
+    provider_field = {} if by_provider is None else {PROVIDER: by_provider}
+    problems += _mapped_twice(header, fields | provider_field)
     kept = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
     if problems and not fields and (holds_data(header) or _is_nameless(header[:MOST])):
         grower_fields = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
         raise InputError(no_header(name, [LEAF_USER_ID, *grower_fields]))
     if problems:
-        taken = [*fields.values(), *persons.values(), *([] if by_provider is None else [by_provider])]
+        taken = [*fields.values(), *user_fields.values(), *provider_field.values()]
         likely = likely_columns(missing, header, taken, sample() if missing else (), LEAF_USER_ID)
         raise _header_error(name, place, header, problems=problems, missing=missing, likely=likely)
-    names, user_names = ({field: header[i] for field, i in each.items()} for each in (fields, persons))
-    return Columns(fields, names, kept, by_provider, persons, user_names)
-
-
-class _Search:
-    """Looks for fields in a header. ``problems``: what is wrong; ``doubled``: fields with several columns."""
-
-    def __init__(self, header: Sequence[str], asked: Mapping[str, str]) -> None:
-        self._header, self._asked = header, asked
-        self.problems: list[str] = []
-        self.doubled: set[str] = set()
-
-    def find(self, names: Sequence[str]) -> dict[str, int]:
-        """Field -> position."""
-        found: dict[str, int] = {}
-        for field in names:
-            positions = _positions(self._header, self._asked.get(field, field), exact=field in self._asked)
-            if len(positions) == 1:
-                found[field] = positions[0]
-            elif positions:
-                self.doubled.add(field)
-                self.problems.append(_ambiguous(field, self._header, positions))
-            elif field in self._asked:
-                self.problems.append(f"--map {field}={self._asked[field]}: the file has no such column")
-        return found
+    names, user_names = ({field: header[at] for field, at in f.items()} for f in (fields, user_fields))
+    return Columns(fields, names, kept, by_provider, user_fields, user_names)
 
 
 def _header_error(
@@ -152,24 +138,18 @@ def _header_error(
     likely: Mapping[str, int],
 ) -> HeaderError:
     """What is wrong with a header, which columns it has, and which of them the missing fields may be in."""
-    suggested = {field: visible(header[at]) for field, at in likely.items() if _is_mappable(header, at)}
-    guesses = ", ".join(f"{column!r} may be {field}" for field, column in suggested.items())
-    columns = (
-        f"{place[:1].upper()}{place[1:]} was taken as the header; its columns are"
-        if place
-        else "The columns are"
-    )
+    suggested = {f: visible(header[at]) for f, at in likely.items()}
+    # A name that --map cannot find again is not suggested.
+    suggested = {f: column for f, column in suggested.items() if _exact(header, column) == [likely[f]]}
+    columns = "The columns are"
+    if place:
+        columns = f"{place[:1].upper()}{place[1:]} was taken as the header; its columns are"
     known = bool(likely) or any(map(resembles_field, header[:MOST]))
-    text = ". ".join(
-        ["; ".join(problems), f"{columns}: {_listed(header, known=known)}", *filter(None, [guesses])]
-    )
+    sentences = ["; ".join(problems), f"{columns}: {_listed(header, known=known)}"]
+    if suggested:
+        sentences.append(", ".join(f"{column!r} may be {field}" for field, column in suggested.items()))
     solved = len(suggested) == len(missing) == len(problems)
-    return HeaderError(f"{name}: {text}", suggested if solved else {})
-
-
-def _is_mappable(header: Sequence[str], at: int) -> bool:
-    """Whether --map can name the column."""
-    return _positions(header, visible(header[at]), exact=True) == [at]
+    return HeaderError(f"{name}: {'. '.join(sentences)}", suggested if solved else {})
 
 
 def holds_data(header: Sequence[str]) -> bool:
@@ -203,11 +183,18 @@ def _asked(
     return {names[normal(field)]: column for field, column in mapping.items()}
 
 
-def _positions(header: Sequence[str], wanted: str, *, exact: bool) -> list[int]:
-    """Columns of this name; of a mapped one, the exact spelling wins."""
-    if exact and header.count(wanted) == 1:
-        return [list(header).index(wanted)]
+def _places(header: Sequence[str], field: str, asked: Mapping[str, str]) -> list[int]:
+    """The columns of a field: of the name that --map gives for it, or else of its own."""
+    return _exact(header, asked[field]) if field in asked else _of_name(header, field)
+
+
+def _of_name(header: Sequence[str], wanted: str) -> list[int]:
     return [i for i, name in enumerate(header) if name and normal(name) == normal(wanted)]
+
+
+def _exact(header: Sequence[str], wanted: str) -> list[int]:
+    """The columns of a name that a user wrote; the exact spelling wins."""
+    return [list(header).index(wanted)] if header.count(wanted) == 1 else _of_name(header, wanted)
 
 
 def _needed_by(field: str, providers: Sequence[Provider]) -> list[str]:
@@ -235,15 +222,15 @@ def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
     return f"{names} are both {field}; remove one, or choose one with --map {field}=COLUMN"
 
 
-def _doubled(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
+def _mapped_twice(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
     """A grower's id must not be sent as the grower's secret because of a slip in --map."""
-    users: dict[int, list[str]] = {}
-    for field, position in fields.items():
-        users.setdefault(position, []).append(field)
+    by_place: dict[int, list[str]] = {}
+    for field, place in fields.items():
+        by_place.setdefault(place, []).append(field)
     return [
-        f"--map assigns the column {visible(header[position])!r} to both {' and '.join(both)}"
-        for position, both in users.items()
-        if len(both) > 1
+        f"--map assigns the column {visible(header[place])!r} to both {' and '.join(several)}"
+        for place, several in by_place.items()
+        if len(several) > 1
     ]
 
 
@@ -257,13 +244,12 @@ def _keep(
     secret = {fields[f.name]: f.name for f in known if f.secret and f.name in fields}
     kept: dict[int, str] = {}
     for name in keep:
-        found = _positions(header, name, exact=True)
+        found = _exact(header, name)
         if not found:
             problems.append(f"--keep {name}: the file has no such column")
         elif len(found) > 1:
-            problems.append(
-                f"--keep {name}: columns {' and '.join(str(i + 1) for i in found)} have this name"
-            )
+            places = " and ".join(str(i + 1) for i in found)
+            problems.append(f"--keep {name}: columns {places} have this name")
         elif found[0] in secret:
             raise UsageError(f"--keep {name}: {secret[found[0]]} is secret and must not be in a report")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -83,22 +84,17 @@ def no_findings() -> pd.DataFrame:
     return pd.DataFrame({"row": np.empty(0, np.int64)} | {name: np.empty(0, object) for name in _DETAILS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Validation:
     """What is wrong with a file. ``table`` has a line per problem, with `COLUMNS`, by row.
 
     ``cleaned`` has a line, with `CLEANED`, per cell that was cleaned in reading. ``header`` is the file's;
     ``fields``: field name -> position in it, also of the column of providers; ``credentials``: those of them
-    that make up a grower's credentials; ``description`` is how the file was read.
+    that make up a grower's credentials; ``description`` is how the file was read; ``rows``: how many it has.
     """
 
     description: InputDescription
     rows: int
-    invalid: int
-    duplicates: int
-    problems: tuple[Cause, ...]
-    repeats: tuple[Cause, ...]
-    warnings: tuple[Cause, ...]
     table: pd.DataFrame
     cleaned: pd.DataFrame
     header: tuple[str, ...]
@@ -109,6 +105,31 @@ class Validation:
     def source(self) -> str:
         """The file's name."""
         return self.description.name
+
+    @cached_property
+    def problems(self) -> tuple[Cause, ...]:
+        """Why rows are invalid, by code."""
+        return tuple(causes(self._of(Status.INVALID), Status.INVALID.value))
+
+    @cached_property
+    def repeats(self) -> tuple[Cause, ...]:
+        """Rows that repeat others."""
+        return tuple(causes(self._of(Status.DUPLICATE), Status.DUPLICATE.value))
+
+    @cached_property
+    def warnings(self) -> tuple[Cause, ...]:
+        """Warnings, by code."""
+        return tuple(causes(self.cleaned, "warning"))
+
+    @cached_property
+    def invalid(self) -> int:
+        """How many rows are invalid."""
+        return int(self._of(Status.INVALID)["row"].nunique())
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows repeat others."""
+        return len(self._of(Status.DUPLICATE))
 
     @property
     def valid(self) -> int:
@@ -125,38 +146,12 @@ class Validation:
         """Whether some row needs attention."""
         return ExitCode.ATTENTION if self.invalid else ExitCode.OK
 
-
-def summed_up(
-    description: InputDescription,
-    rows: int,
-    problems: Sequence[pd.DataFrame],
-    warnings: Sequence[pd.DataFrame],
-    *,
-    header: tuple[str, ...],
-    fields: Mapping[str, int],
-    credentials: tuple[str, ...],
-) -> Validation:
-    """Combine the findings of a file: tables with `COLUMNS` and tables with `CLEANED`, in any order."""
-    table, cleaned = _together(problems, COLUMNS), _together(warnings, CLEANED)
-    invalid = table[table["status"] == Status.INVALID.value]
-    duplicates = table[table["status"] == Status.DUPLICATE.value]
-    return Validation(
-        description=description,
-        rows=rows,
-        invalid=invalid["row"].nunique(),
-        duplicates=len(duplicates),
-        problems=tuple(causes(invalid, Status.INVALID.value)),
-        repeats=tuple(causes(duplicates, Status.DUPLICATE.value)),
-        warnings=tuple(causes(cleaned, "warning")),
-        table=table,
-        cleaned=cleaned,
-        header=header,
-        fields=fields,
-        credentials=credentials,
-    )
+    def _of(self, status: Status) -> pd.DataFrame:
+        return self.table[self.table["status"] == status.value]
 
 
-def _together(tables: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
+def combined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Return the lines of tables with these columns as one table, by row."""
     filled = [table for table in tables if len(table)]
     if not filled:
         return pd.DataFrame(columns=list(columns))

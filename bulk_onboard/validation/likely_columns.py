@@ -27,15 +27,15 @@ _SHORTEST = 4
 class _Names(NamedTuple):
     """Other names of a field: see column_names.toml."""
 
-    names: frozenset[str]
-    words: frozenset[str]
-    excluded: frozenset[str]
+    names: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
 
 def likely_columns(
     missing: Sequence[str], header: Sequence[str], taken: Collection[int], rows: Rows, id_field: str
 ) -> dict[str, int]:
-    """Field -> position of the only column that it is probably in.
+    """Return, by field, the position of the only column that it is probably in.
 
     ``missing``: fields without a column; ``taken``: positions of columns that are in use; ``rows``: some rows
     of the file; ``id_field``: the one that holds UUIDs.
@@ -44,51 +44,50 @@ def likely_columns(
         i for i, name in enumerate(header[:MOST]) if name.strip() and i not in taken and not UUID.search(name)
     ]
     ids = [i for i in free if _share(rows, i, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5]
-    found: dict[str, int] = {}
+    others, found = [i for i in free if i not in ids], dict[str, int]()
     for field in missing:
-        if field == id_field:
-            candidates = _best(field, header, ids or free) if len(ids) != 1 else ids
-        else:
-            candidates = _best(field, header, [i for i in free if i not in ids])
+        candidates = others if field != id_field else ids or free
+        if field != id_field or len(ids) != 1:
+            likeness = {i: _likeness(field, header[i]) for i in candidates}
+            best = max([1, *likeness.values()])
+            candidates = [i for i in candidates if likeness[i] == best]
         if len(candidates) == 1 and candidates[0] not in found.values():
             found[field] = candidates[0]
+    # The last field may be in the last column if nothing speaks against it.
     left = [field for field in missing if field not in found]
-    columns = [i for i in free if i not in ids and i not in found.values()]
-    if len(left) == len(columns) == 1 and left != [id_field] and _may_hold(left[0], header, columns[0], rows):
-        found[left[0]] = columns[0]
+    columns = [i for i in others if i not in found.values()]
+    if len(left) == len(columns) == 1 and left != [id_field]:
+        is_called_otherwise = _likeness(left[0], header[columns[0]]) < 0
+        if not is_called_otherwise and _share(rows, columns[0], _is_like_token) > 0.5:
+            found[left[0]] = columns[0]
     return found
 
 
-def _may_hold(field: str, header: Sequence[str], column: int, rows: Rows) -> bool:
-    """Whether a column is not called something else, and most of its values look like tokens."""
-    return _likeness(field, header[column]) >= 0 and _share(rows, column, _is_like_token) > 0.5
-
-
 def resembles_field(name: str) -> bool:
-    """Whether a header is nearly the name of a field, or another name of one in one of several languages."""
+    """Return whether a header is nearly the name of a field, or another name of one in some language."""
     text, fields = letters(name), _fields()
-    return any(text in known.names for known in fields.values()) or bool(_near(text, tuple(fields)))
+    return any(text in known.names for known in fields.values()) or _is_near(text, *fields)
 
 
-def _near(text: str, fields: Sequence[str]) -> list[str]:
-    """The name among those of these fields that a text nearly is, as a list of one or none."""
-    return get_close_matches(text, list(map(letters, fields)), n=1, cutoff=0.75) if text else []
+def _is_near(text: str, *fields: str) -> bool:
+    return bool(text and get_close_matches(text, list(map(letters, fields)), n=1, cutoff=0.75))
 
 
 def may_be_value(cell: str) -> bool:
-    """Whether a cell of a header is an id, an address or a secret rather than a name."""
+    """Return whether a cell of a header is an id, an address or a secret rather than a name."""
     if UUID.search(cell) or _EMAIL.search(cell):
         return True
-    if len(cell) < _LONG or any(map(str.isspace, cell)):
+    if len(cell) < _LONG or re.search(r"\s", cell):
         return False
     parts = [part for part in re.split(r"[\W_]+", _CASES.sub(" ", cell)) if part]
-    mixed = any(any(map(str.isdigit, part)) and any(map(str.isalpha, part)) for part in parts)
     scrambled = sum(a.islower() and b.isupper() for a, b in pairwise(cell)) > len(cell) / 6
-    return (
-        mixed
-        or scrambled
-        or any(len(part) > 2 * _LONG or (part.isdigit() and len(part) > 6) for part in parts)
+    return scrambled or any(
+        _is_mixed(part) or len(part) > 2 * _LONG or (part.isdigit() and len(part) > 6) for part in parts
     )
+
+
+def _is_mixed(text: str) -> bool:
+    return any(map(str.isdigit, text)) and any(map(str.isalpha, text))
 
 
 def is_plain_name(cell: str) -> bool:
@@ -97,25 +96,16 @@ def is_plain_name(cell: str) -> bool:
     return is_text and not may_be_value(cell)
 
 
-def _best(field: str, header: Sequence[str], columns: Sequence[int]) -> list[int]:
-    """Of some columns those whose name is most like a field's."""
-    likeness = {i: _likeness(field, header[i]) for i in columns}
-    best = max(likeness.values(), default=0)
-    return [i for i in columns if best > 0 and likeness[i] == best]
-
-
 def _likeness(field: str, name: str) -> int:
     """3: a name of the field; 2: nearly its own; 1: has a word of it; 0: is not like it; -1: of another."""
-    known, text, words = _fields().get(field), letters(name), set(_words(name))
-    if known and (known.excluded & words) and text not in known.names:
-        return -1
-    if known and text in known.names:
+    known, text, words = _fields().get(field, _Names()), letters(name), set(_words(name))
+    if text in known.names:
         return 3
-    if _near(text, [field]):
+    if known.excluded & words:
+        return -1
+    if _is_near(text, field):
         return 2
-    return int(
-        bool(known and (known.words & words or any(w in text for w in known.words if not w.isascii())))
-    )
+    return int(bool(known.words & words) or any(w in text for w in known.words if not w.isascii()))
 
 
 @lru_cache(4096)
@@ -138,7 +128,7 @@ def _share(rows: Rows, column: int, test: Callable[[str], bool]) -> float:
 def _is_like_token(text: str) -> bool:
     if len(text) < _SHORTEST or any(map(str.isspace, text)) or _EMAIL.fullmatch(text):
         return False
-    return len(text) >= _LONG or (any(map(str.isdigit, text)) and any(map(str.isalpha, text)))
+    return len(text) >= _LONG or _is_mixed(text)
 
 
 @cache

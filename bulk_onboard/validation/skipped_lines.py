@@ -13,26 +13,24 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import groupby, pairwise
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
-from bulk_onboard.texts import bytes_of
+from bulk_onboard.validation.cells import arrow
 from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.ids import UUID_LENGTH
 from bulk_onboard.validation.rules import find_problem
 
-_UUID_LENGTH = 36
 _LONGEST_WORD = 30
 _MOST_DIGITS = 15  # a spreadsheet keeps no more digits of a number
-_HEX = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdefABCDEF", np.uint8))
 _BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 _EDGES = (
     _BLANKS
@@ -52,7 +50,7 @@ _PARTICLES = re.compile(r"al|bin|d[aeiou]|das|del|della|de[nr]|dos|el?|et|i|l[ae
 class LineFilter:
     """Removes the lines that are not rows from the chunks of one file, in their order.
 
-    ``positions``: the columns that have to be read for that; ``skipped``: the lines that were removed so far.
+    ``positions``: the columns that have to be read for that; ``skipped``: the lines removed so far.
     """
 
     def __init__(self, header: Sequence[str], id_column: int | None, wanted: Sequence[int]) -> None:
@@ -60,77 +58,73 @@ class LineFilter:
         positions of the columns that the chunks are to have in the end."""
         needed = (each for each in (id_column, 0) if each is not None and each not in wanted)
         self.positions = [*wanted, *dict.fromkeys(needed)]
+        self.skipped: list[SkippedLine] = []
         self._width = len(wanted)
         self._names = frozenset(normal(name) for name in header if name)
-        self._id_at = None if id_column is None else self.positions.index(id_column)
-        self._first_at = self.positions.index(0)
+        self._id_place = None if id_column is None else self.positions.index(id_column)
+        self._first_place = self.positions.index(0)
         self._below_header, self._last = True, 0
         self._rows = self._hashes = 0
-        self.skipped: list[SkippedLine] = []
 
     def rows(self, chunk: Chunk) -> Chunk:
-        """A chunk of the columns at `positions` -> the wanted columns, without lines that are not rows."""
+        """Return the wanted columns of the rows in a chunk, which has the columns at `positions`."""
         if chunk.top:
             self._below_header, self._last = True, 0
-        suspects = self._suspects(chunk)
+        suspects, size = self._suspects(chunk), len(chunk.numbers)
         reasons = self._reasons(chunk, suspects) if len(suspects) else {}
-        self._below_header = self._below_header and len(reasons) == len(chunk.numbers)
+        self._below_header = self._below_header and len(reasons) == size
         self._last = int(chunk.numbers[-1])
-        if not reasons:
-            return self._narrow(chunk)
         self.skipped += [SkippedLine(int(chunk.numbers[i]), reason) for i, reason in sorted(reasons.items())]
-        return self._narrow(chunk.taken(np.delete(np.arange(len(chunk.numbers)), list(reasons))))
-
-    def _narrow(self, chunk: Chunk) -> Chunk:
+        if reasons:
+            chunk = chunk.taken(np.delete(np.arange(size), list(reasons)))
         if self._width == len(self.positions):
             return chunk
         cells, kinds = chunk.cells.iloc[:, : self._width], chunk.kinds[:, : self._width]
         return replace(chunk, cells=cells, kinds=kinds)
 
     def _suspects(self, chunk: Chunk) -> np.ndarray:
-        """The lines without an id in its usual form, and those that begin with ``#``."""
-        if self._id_at is None:
-            self._count_hashes(_begin_with_hash(chunk, self._first_at))
-            return np.arange(len(chunk.numbers))
-        data, starts, lengths = bytes_of(pa.array(chunk.cells[self._id_at], pa.large_string()))
-        suspect = lengths != _UUID_LENGTH
-        long = np.flatnonzero(~suspect)
-        suspect[long] = (data[starts[long] + 8] != ord("-")) | ~_HEX[data[starts[long]]]
-        if self._first_at != self._id_at:
-            hashes = _begin_with_hash(chunk, self._first_at)
-            self._count_hashes(hashes[~suspect])
-            suspect |= hashes
-        return np.flatnonzero(suspect)
+        """The lines without an id in its usual form, and those that begin with ``#``.
 
-    def _count_hashes(self, rows: np.ndarray) -> None:
-        """Where most rows begin with ``#`` in another column than the id's, it is part of a number."""
-        self._rows += len(rows)
-        self._hashes += int(rows.sum())
+        Where most rows begin with ``#`` in another column than the id's, it is part of a number.
+        """
+        first = pc.starts_with(arrow(chunk.cells[self._first_place]), "#")
+        hashes: np.ndarray = first.to_numpy(zero_copy_only=False)
+        suspect = np.ones(len(hashes), bool)
+        if self._id_place is not None:
+            ids = arrow(chunk.cells[self._id_place])
+            like_id = pc.match_substring_regex(ids, "^[0-9a-fA-F]{8}-").to_numpy(zero_copy_only=False)
+            suspect = ~like_id | (np.asarray(pc.binary_length(ids)) != UUID_LENGTH)
+        if self._id_place != self._first_place:
+            counted = hashes if self._id_place is None else hashes[~suspect]
+            self._rows, self._hashes = self._rows + len(counted), self._hashes + int(counted.sum())
+        return np.flatnonzero(suspect | hashes)
 
     def _reasons(self, chunk: Chunk, suspects: np.ndarray) -> dict[int, str]:
         """Index in the chunk -> why the line is not a row."""
         reasons: dict[int, str] = {}
-        lone: dict[int, str] = {}
+        prose: dict[int, str] = {}
         for i in suspects.tolist():
             cells = [cell.strip(_BLANKS) for cell in chunk.line(i)]
             below_header = self._below_header and len(reasons) == i
             if reason := self._reason(cells, below_header=below_header):
                 reasons[i] = reason
             elif cells[0] and not any(cells[1:]) and _is_prose(cells[0], words=1):
-                lone[i] = cells[0]
-        for block in _blocks(sorted({*lone, *reasons}) if lone else ()):
-            if self._ends_report(block, chunk, reasons, lone):
-                reasons |= {i: "footer" for i in block if i in lone}
+                prose[i] = cells[0]
+        lines = sorted({*prose, *reasons}) if prose else []
+        for _, neighbours in groupby(enumerate(lines), key=lambda pair: pair[1] - pair[0]):
+            block = [i for _, i in neighbours]
+            if self._is_footer(block, chunk, reasons, prose):
+                reasons |= {i: "footer" for i in block if i in prose}
         return reasons
 
     def _reason(self, cells: Sequence[str], *, below_header: bool) -> str | None:
         filled = [cell for cell in cells if cell]
         if not filled:
             return None
-        first = filled[0]
-        if len(filled) == 1 and _is_end(first):
+        first, several = filled[0], len(filled) > 1
+        if not several and _is_end(first):
             return "end marker"
-        if len(filled) > 1 and set(filled) == {"0"}:
+        if several and set(filled) == {"0"}:
             return "only zeros, as formulas show for empty cells"
         if cells[0].startswith("#") and 2 * self._hashes <= self._rows:
             # An error value of a spreadsheet begins like a comment.
@@ -138,18 +132,18 @@ class LineFilter:
             return None if problem and problem.code == "formula-error" else "comment"
         if all(map(_RULER.fullmatch, filled)):
             return "line of dashes"
-        if all(normal(cell) in self._names for cell in filled) and len(filled) > 1:
+        if several and all(normal(cell) in self._names for cell in filled):
             return "repeated header"
         if _is_total(first) and all(map(_is_of_total, filled)):
             return "total or number of rows"
-        if len(filled) == 1 and cells[0] and _is_footer(first) and _is_prose(first, words=1):
+        if not several and cells[0] and _names_footer(first) and _is_prose(first, words=1):
             return "footer"
-        if below_header and len(filled) > 1 and all(map(_is_help, filled)):
+        if several and below_header and all(map(_is_help, filled)):
             return "types or help below the header"
         return None
 
-    def _ends_report(
-        self, block: Sequence[int], chunk: Chunk, reasons: dict[int, str], lone: dict[int, str]
+    def _is_footer(
+        self, block: Sequence[int], chunk: Chunk, reasons: Mapping[int, str], prose: Mapping[int, str]
     ) -> bool:
         """Whether neighbouring lines with only a first cell are the footer of a report, below a blank line.
 
@@ -158,65 +152,40 @@ class LineFilter:
         before = int(chunk.numbers[block[0] - 1]) if block[0] else self._last
         if not before or chunk.numbers[block[0]] - before == 1:
             return False
-        if any(reasons.get(i) == "footer" for i in block):
-            return True
-        return block[-1] == len(chunk.numbers) - 1 and any(_is_sentence(lone[i]) for i in block if i in lone)
-
-
-def _begin_with_hash(chunk: Chunk, at: int) -> np.ndarray:
-    data, starts, lengths = bytes_of(pa.array(chunk.cells[at], pa.large_string()))
-    begin = np.zeros(len(lengths), bool)
-    filled = np.flatnonzero(lengths)
-    begin[filled] = data[starts[filled]] == ord("#")
-    return begin
-
-
-def _blocks(lines: Iterable[int]) -> Iterator[list[int]]:
-    """Runs of neighbours."""
-    block: list[int] = []
-    for i in lines:
-        if block and i != block[-1] + 1:
-            yield block
-            block = []
-        block.append(i)
-    if block:
-        yield block
+        is_last = block[-1] == len(chunk.numbers) - 1
+        return any(reasons.get(i) == "footer" for i in block) or (
+            is_last and any(_is_sentence(prose[i]) for i in block if i in prose)
+        )
 
 
 # --- words ------------------------------------------------------------------------------------------
 
 
-class _Words(NamedTuple):
-    totals: frozenset[str]
-    counted: frozenset[str]
-    ends: frozenset[str]
-    between: frozenset[str]
-    types: frozenset[str]
-    help: re.Pattern[str]
-    footers: re.Pattern[str]
-    unspaced: re.Pattern[str]
-    unspaced_only: re.Pattern[str]
+@cache
+def _texts(name: str) -> list[str]:
+    """One list of ``line_words.toml``."""
+    lists = tomllib.loads(files(__package__).joinpath("line_words.toml").read_text("utf-8"))
+    texts: list[str] = lists[name]
+    return texts
 
 
 @cache
-def _words() -> _Words:
-    lists: dict[str, list[str]] = tomllib.loads(
-        files(__package__).joinpath("line_words.toml").read_text("utf-8")
-    )
-    sets = {name: frozenset(_split(" ".join(words))) for name, words in lists.items()}
-    counting = sets["totals"] | sets["counted"] | sets["between"]
-    unspaced = "|".join(sorted(filter(_WITHOUT_SPACES.search, counting), key=len, reverse=True))
-    return _Words(
-        sets["totals"],
-        sets["counted"],
-        frozenset(" ".join(_split(text)) for text in lists["ends"]),
-        sets["between"],
-        sets["types"],
-        re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, lists['help']))})(?!\w)"),
-        re.compile("|".join(map(re.escape, lists["footers"]))),
-        re.compile(unspaced),
-        re.compile(f"(?:{unspaced})+"),
-    )
+def _words(*names: str) -> frozenset[str]:
+    """The words of some lists."""
+    return frozenset(word for name in names for word in _split(" ".join(_texts(name))))
+
+
+@cache
+def _pattern(form: str, name: str) -> re.Pattern[str]:
+    """A form with one of the texts of a list in it."""
+    return re.compile(form.format("|".join(map(re.escape, _texts(name)))))
+
+
+@cache
+def _unspaced() -> str:
+    """The words of languages without spaces between words, as an alternation."""
+    words = _words("totals", "counted", "between")
+    return "|".join(sorted(filter(_WITHOUT_SPACES.search, words), key=len, reverse=True))
 
 
 def _split(text: str) -> list[str]:
@@ -229,20 +198,19 @@ def _is_total(text: str) -> bool:
     """Whether a cell says total, or how many rows there are, and nothing else."""
     if len(text) > 2 * _LONGEST_WORD:
         return False
-    known = _words()
     words = [part for word in _split(text.replace("\u2211", "\u03c3")) for part in _parts(word)]
-    if not words or not all(word in known.totals | known.counted | known.between for word in words):
+    if not words or not _words("totals", "counted", "between").issuperset(words):
         return False
-    if not known.totals.isdisjoint(words):
-        return True
-    return not known.counted.isdisjoint(words) and _COUNT.search(text) is not None
+    counts = not _words("counted").isdisjoint(words) and _COUNT.search(text) is not None
+    return counts or not _words("totals").isdisjoint(words)
 
 
 def _is_end(text: str) -> bool:
     # Ctrl-Z of DOS, and what PostgreSQL's COPY writes.
     if text in {"\x1a", "\\."}:
         return True
-    return " ".join(_split(text)) in _words().ends and not any(map(str.isdigit, text))
+    ends = (_split(end) for end in _texts("ends"))
+    return not any(map(str.isdigit, text)) and _split(text) in ends
 
 
 def _is_of_total(text: str) -> bool:
@@ -251,8 +219,8 @@ def _is_of_total(text: str) -> bool:
 
 def _parts(word: str) -> list[str]:
     """The known words that a word consists of, in languages without spaces between words."""
-    known = _words()
-    return known.unspaced.findall(word) if known.unspaced_only.fullmatch(word) else [word]
+    known = _unspaced()
+    return re.findall(known, word) if re.fullmatch(f"(?:{known})+", word) else [word]
 
 
 def _is_number(text: str) -> bool:
@@ -261,15 +229,16 @@ def _is_number(text: str) -> bool:
     return 0 < digits <= _MOST_DIGITS and not any(c.isalpha() for c in text)
 
 
-def _is_footer(text: str) -> bool:
-    return bool(_words().footers.search(text.casefold()))
+def _names_footer(text: str) -> bool:
+    return bool(_pattern("{}", "footers").search(text.casefold()))
 
 
 def _is_help(text: str) -> bool:
-    words, known = _split(text), _words()
-    if words and all(word in known.types for word in words) and len(text) <= 2 * _LONGEST_WORD:
+    words = _split(text)
+    if words and _words("types").issuperset(words) and len(text) <= 2 * _LONGEST_WORD:
         return True
-    return known.help.search(text.casefold()) is not None and _is_prose(text, words=2)
+    says_help = _pattern(r"(?<!\w)(?:{})(?!\w)", "help").search(text.casefold())
+    return says_help is not None and _is_prose(text, words=2)
 
 
 def _is_sentence(text: str) -> bool:
@@ -292,15 +261,10 @@ def _is_word(piece: str) -> bool:
     if _is_number(piece) or len(piece) <= 3 or _EMAIL.fullmatch(piece):
         return True
     parts = [part for part in _JOINED.split(piece) if part]
-    if any(len(part) == 2 and not part.isdigit() for part in parts):
-        return False
-    return all(part.isdigit() or (_is_of_letters(part) and not _is_scrambled(part)) for part in parts)
+    return all(part.isdigit() or (len(part) != 2 and _is_plain(part)) for part in parts)
 
 
-def _is_of_letters(part: str) -> bool:
-    return all(unicodedata.category(c)[0] in "LM" for c in part)
-
-
-def _is_scrambled(part: str) -> bool:
-    """Whether capitals stand in the midst of it, as in tokens."""
-    return sum(a.islower() and b.isupper() for a, b in pairwise(part)) > 2
+def _is_plain(part: str) -> bool:
+    """Whether it consists of letters, without capitals inside as in tokens."""
+    capitals_inside = sum(a.islower() and b.isupper() for a, b in pairwise(part))
+    return capitals_inside <= 2 and all(unicodedata.category(c)[0] in "LM" for c in part)
