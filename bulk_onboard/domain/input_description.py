@@ -1,4 +1,4 @@
-"""How the user wants an input to be read, and what its reader chose."""
+"""How the user wants an input to be read, and what the reader chose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bulk_onboard.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What the options of the command line say about reading.
+    """The options of the command line for reading.
 
     ``sheets``: names of sheets, ``("*",)`` for all, empty for the reader's choice; ``hidden``: ``include`` or
     ``skip`` hidden rows, None to refuse them; ``encoding``: the name of a Python text codec, None to detect
@@ -82,7 +82,7 @@ class InputDescription:
         return "" if self.header_row is None else f"row {self.header_row}{sheet}"
 
     def as_json(self) -> dict[str, Any]:
-        """The description in JSON types, with keys in camelCase; summary.json holds it as ``input``."""
+        """Return the description in JSON types, with keys in camelCase: ``input`` in summary.json."""
         values: dict[str, Any] = {_camel(each.name): getattr(self, each.name) for each in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
@@ -93,12 +93,12 @@ class InputDescription:
         }
 
     def with_skipped(self, lines: Iterable[SkippedLine]) -> InputDescription:
-        """The same with these lines, too, as not being rows."""
+        """Return the description with more lines that are not rows."""
         return replace(self, skipped_lines=tuple(sorted({*self.skipped_lines, *lines})))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputDescription:
-        """The description that `as_json` returned; keys of other versions are ignored."""
+        """Return the description that `as_json` returned; keys of other versions are ignored."""
         known = {each.name: data[_camel(each.name)] for each in fields(cls) if _camel(each.name) in data}
         lines = tuple(SkippedLine(**line) for line in known.pop("skipped_lines", ()))
         starts = tuple(SheetStart(**start) for start in known.pop("sheet_starts", ()))
@@ -109,7 +109,7 @@ class InputDescription:
 
 
 def described(found: InputDescription) -> list[tuple[str, str]]:
-    """The description for people: pairs of a label and a text, without what does not apply."""
+    """Return the description for people: pairs of a label and a text, without what does not apply."""
     encoding = f"{found.encoding} (guessed)" if found.encoding_guessed else found.encoding
     count = f"{found.files:,} files" if found.files > 1 else ""
     delimiter = f"delimiter {found.delimiter}" if found.delimiter else ""
@@ -146,7 +146,7 @@ def rows_in_words(numbers: Sequence[int]) -> str:
 
 
 def require_decision(found: InputDescription) -> None:
-    """Raises InputError if rows are hidden and the user has not said whether they count."""
+    """Raise InputError if rows are hidden and the user has not decided whether to read them."""
     if found.hidden_rows and found.hidden is None:
         raise InputError(
             f"{found.name}: {rows_in_words(found.hidden_rows)} hidden by a filter or a collapsed group;"

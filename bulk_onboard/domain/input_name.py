@@ -1,4 +1,4 @@
-"""What the word for an input means: standard input, a file of this machine, or an address. Pure."""
+"""What the name of an input means: standard input, a path, or an address such as ``s3://…``. Pure."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from urllib.parse import unquote, urlsplit
 
 STANDARD_INPUT = "standard input"
 
-# More than one letter before the colon: what has one is a drive of Windows.
 _PATTERN = re.compile(r"[*?[]")
+# More than one letter before the colon: one letter is a drive of Windows.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def scheme(where: str) -> str | None:
-    """``s3`` of ``s3://bucket/growers.csv``; None for a path and for ``-``."""
+    """Return ``s3`` for ``s3://bucket/growers.csv``, None for a path and for ``-``."""
     found = _ADDRESS.match(where)
     return found[1].lower() if found else None
 
 
 def is_pattern(where: str) -> bool:
-    """Whether it can stand for several files, as ``exports/*.csv`` does."""
+    """Return whether it may match several files, as ``exports/*.csv`` does."""
     return _PATTERN.search(where) is not None
 
 
 def printable(name: str) -> str:
-    """A file name with escapes for bytes that are not UTF-8 and for what would act on a terminal."""
+    """Return a file name with escapes for bytes that are not UTF-8 and for what would act on a terminal."""
     try:
         name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # no file can have this name
@@ -34,7 +34,7 @@ def printable(name: str) -> str:
 
 
 def shown(where: str) -> str:
-    """Its name for people, without folders; and without an address's query, which may hold a signature."""
+    """Return its name for people, without folders, and without a query, which may hold a signature."""
     if where == "-":
         return STANDARD_INPUT
     if scheme(where) is None:
@@ -47,7 +47,7 @@ def shown(where: str) -> str:
 
 
 def pattern_name(where: str) -> str:
-    """A pattern from the last folder on that it names: ``2026/day-*/*.csv`` of ``/srv/2026/day-*/*.csv``."""
+    """Return a pattern from its last fixed folder on: ``2026/day-*/*.csv`` for ``/srv/2026/day-*/*.csv``."""
     found = steps(where)
     first = next((i for i, step in enumerate(found) if is_pattern(step)), len(found))
     root = 2 if scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
@@ -55,5 +55,5 @@ def pattern_name(where: str) -> str:
 
 
 def steps(where: str) -> tuple[str, ...]:
-    """The folders on the way, and the file."""
+    """Return the folders of a path or address, and the file."""
     return PurePath(where).parts if scheme(where) is None else tuple(where.rstrip("/").split("/"))
