@@ -6,6 +6,7 @@ import posixpath
 import zipfile
 from collections.abc import Iterator
 from typing import IO, Literal
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, iterparse
 
 from bulk_onboard.readers.sheet_rows import DamagedWorkbook
@@ -72,8 +73,7 @@ class Package:
         if name not in self:
             return Element("missing")
         with self.open(name) as part:
-            *_, (_, root) = parse(part, "end")
-        return root
+            return ElementTree.parse(part).getroot()  # noqa: S314  (see `parse`)
 
     def related(self, name: str) -> dict[str, tuple[str, str]]:
         """Return the relationships of a part: id -> last word of the type, other part."""
