@@ -156,15 +156,13 @@ def fixed(source: Source, found: Validation, path: Path) -> pd.DataFrame:
 
     with drafts([path], _AGAIN) as (draft,):
         work = repair.Repair(found, _rows(source, found))
-        header, entries = work.header()
         with draft.writing():
-            draft.file.write(_csv([header]))
+            draft.file.write(_csv([work.header()]))
         for chunk in _rows(source, found):
-            done = work.chunk(chunk)
-            entries += done.repairs
+            lines = work.lines(chunk)
             with draft.writing():
-                draft.file.write(_csv(done.lines))
-    return repair.table(entries)
+                draft.file.write(_csv(lines))
+    return work.table()
 
 
 def _csv(lines: list[tuple[str, ...]]) -> bytes:
