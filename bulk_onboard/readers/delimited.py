@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -52,77 +52,53 @@ class Delimited(FileSource):
 
     def __init__(self, file: InputFile, options: ReadOptions) -> None:
         """Raises InputError if it is not text or has no header."""
-        self._file = file
-        encoding = decode.encoding(file, options.encoding)
-        self._layout = layout = _layout(file, wanted_names(options.mapped), encoding)
+        self._file, self._encoding = file, decode.encoding(file, options.encoding)
+        self._layout = layout = _layout(file, wanted_names(options.mapped), self._encoding)
         self.name, self.header = file.name, layout.header
         self.description = InputDescription(
             file.name,
             "CSV",
             compression=file.packing or decode.compression(file.head(8)),
-            encoding=decode.TITLES.get(encoding, encoding),
-            encoding_guessed=encoding == decode.GUESS,
+            encoding=decode.TITLES.get(self._encoding, self._encoding),
+            encoding_guessed=self._encoding == decode.GUESS,
             delimiter=_DELIMITERS.get(layout.delimiter, repr(layout.delimiter)),
             header_row=layout.header_at + 1,
         )
 
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows from the start. Raises InputError if they cannot be told apart."""
-        layout = self._layout
-        content = decode.Pieces(decode.utf_8(self._file, layout.encoding))
-        number = layout.header_at + 2
-        if layout.lone_returns:
-            lines = decode.lines(content.left(), self.name)
-            self._skip_head(lines)
-            yield from self._by_csv(lines, columns, size, number)
-            return
-        head = content.piece(layout.head_lines)
-        self._skip_head(decode.lines([head], self.name))
-        line = 1 + decode.line_count(head)
-        while piece := content.piece(size):
+        delimiter, width = self._layout.delimiter, len(self.header)
+        content = decode.Pieces(decode.utf_8(self._file, self._encoding))
+        number, line = 1, 1
+        while piece := content.piece(self._layout.head_lines if line == 1 else size):
             # A cell in quotes may go on in the next lines: where one may, no line behind it stands alone.
-            if decode.is_unended(piece) or not fast_path.is_tidy(piece, layout.delimiter):
-                lines = decode.lines(chain([piece], content.left()), self.name, line)
-                yield from self._by_csv(lines, columns, size, number)
-                return
-            chunk, rows, ended = self._whole_records(piece, line, columns, number)
-            number, line = number + rows, line + ended
-            del piece  # not to be held with the next one
-            if len(chunk.numbers):
-                yield chunk
-            del chunk
-
-    def _skip_head(self, lines: Iterator[str]) -> None:
-        """Pass over the rows down to the header. Raises InputError if they cannot be told apart."""
-        above = islice(lines, 1, None) if self._layout.sep_line else lines
-        self._take(_reader(above, self._layout.delimiter), self._layout.header_at + 1, 1)
-
-    def _whole_records(
-        self, piece: bytes, line: int, columns: Sequence[int], number: int
-    ) -> tuple[Chunk, int, int]:
-        """Return the rows of lines that hold whole records; how many rows, blank ones too, and lines."""
-        layout = self._layout
-        found = fast_path.columns_of(piece, layout.delimiter, len(layout.header), columns)
-        if found is None:
-            lines = list(decode.lines([piece], self.name, line))
-            rows = self._take(_reader(iter(lines), layout.delimiter), len(lines), number)
-            return _chunk(rows, number, columns, layout.header), len(rows), len(lines)
-        count = len(found[0])
-        numbers = np.arange(number, number + count, dtype=np.int64)
-        return make_chunk(numbers, found, whole_line=_whole_lines(piece, layout.delimiter)), count, count
+            whole = not decode.is_unended(piece) and fast_path.is_tidy(piece, delimiter)
+            plain = fast_path.columns_of(piece, delimiter, width, columns) if whole and line > 1 else None
+            if plain is not None:
+                numbers = np.arange(number, number + len(plain[0]), dtype=np.int64)
+                yield make_chunk(numbers, plain, whole_line=_whole_lines(piece, delimiter))
+                number += len(numbers)
+            else:
+                lines = decode.lines([piece] if whole else chain([piece], content.left()), self.name, line)
+                number = yield from self._by_csv(lines, columns, size, number)
+            line += decode.line_count(piece)
 
     def _by_csv(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
-    ) -> Iterator[Chunk]:
-        """Yield the rows of lines with anything in them."""
-        reader = _reader(lines, self._layout.delimiter)
+    ) -> Generator[Chunk, None, int]:
+        """Yield the rows of these lines that are not blank; return the number of the row after them."""
+        if number == 1 and self._layout.sep_line:
+            next(lines)
+        reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
         while rows := self._take(reader, size, number):
-            chunk = _chunk(rows, number, columns, self._layout.header)
+            above = max(0, self._layout.header_at + 2 - number)
+            chunk = _chunk(rows[above:], number + above, columns, self.header)
             number += len(rows)
             del rows  # several times as large as the text in them
             if len(chunk.numbers):
                 yield chunk
             del chunk
+        return number
 
     def _take(self, reader: Iterator[list[str]], size: int, number: int) -> list[list[str]]:
         rows: list[list[str]] = []
@@ -134,10 +110,6 @@ class Delimited(FileSource):
         return rows
 
 
-def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    return csv.reader(lines, delimiter=delimiter, strict=True)
-
-
 def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
     """Return what gives all cells of a line of a piece in which each line is a row."""
 
@@ -145,7 +117,7 @@ def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
     def lines() -> list[bytes]:
         return piece.split(b"\n")
 
-    return lambda i: next(_reader(iter([lines()[i].decode()]), delimiter), [])
+    return lambda i: next(csv.reader([lines()[i].decode()], delimiter=delimiter), [])
 
 
 def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], header: Sequence[str]) -> Chunk:
@@ -173,19 +145,17 @@ def _is_odd(row: list[str], key: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    r"""How the text is divided into cells. ``header_at``: number of rows above the header.
+    """How the text is divided into cells. ``header_at``: number of rows above the header.
 
     ``sep_line``: whether the first line states the delimiter; ``head_lines``: number of lines down to the
-    header's end; ``lone_returns``: whether some lines end with ``\r`` alone.
+    header's end.
     """
 
-    encoding: str
     delimiter: str
     sep_line: bool
     header_at: int
     header: tuple[str, ...]
     head_lines: int
-    lone_returns: bool
 
 
 def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
@@ -207,13 +177,11 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)
     return _Layout(
-        encoding,
         delimiter,
         sep_line=bool(stated),
         header_at=at,
         header=spelled(rows[at], _used_width(rows[at], rows[at + 1 :])),
         head_lines=len(stated) + reader.line_num,
-        lone_returns=any(line.endswith("\r") for line in sample),
     )
 
 

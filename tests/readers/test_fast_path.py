@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers import fast_path
-from bulk_onboard.readers.delimited import Delimited
 from tests.readers.tables import HEADER, as_rows, opened
 
 HEAD = ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n"
@@ -88,10 +89,19 @@ def test_quotes_that_are_not_tidy_are_left_alone(lines: str) -> None:
 
 def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() -> None:
     content = HEAD + "".join(f"a{i},{i},x\n" if i != 3 else f'"a\n{i}",{i},x\n' for i in range(12))
+    plain: list[bool] = []
+
+    def columns_of(*arguments: Any) -> Any:
+        columns = original(*arguments)
+        plain.append(columns is not None)
+        return columns
+
+    original = fast_path.columns_of
     with opened(content.encode()) as source, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Delimited, "_by_csv", None)
+        patch.setattr(fast_path, "columns_of", columns_of)
         chunks = list(source.chunks([0, 1], 4))
     assert [row[0] for row in as_rows(chunks)] == [2, *range(3, 15)]
+    assert plain == [True, False, True, True]
 
 
 @pytest.mark.parametrize("line", ["a,b", "a,b,c,d", "", ",,", " a,b,c", "\ufeffa,b,c", "a,b,c\ra,b,c"])
