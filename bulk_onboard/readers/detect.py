@@ -21,14 +21,14 @@ from bulk_onboard.readers.input_file import FileSource, InputFile
 
 # The container of old Office files ([MS-CFB]).
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _HEAD = 4096
-UNPACK = "unpack it first"
+_UNPACK = "unpack it first"
 _ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
 # What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
 _OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
 
-_LARGEST_SHEETS = 4 << 30
+_LARGEST_SHEETS, _LARGEST_MEMBER = 4 << 30, 2 << 30
 # Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
 _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
@@ -70,7 +70,7 @@ def _require_not_packed_twice(file: InputFile, head: bytes) -> None:
     }
     what = next((what for magic, what in inside.items() if head.startswith(magic)), "")
     if what or compression(head):
-        raise InputError(f"{file.name} is {what or 'compressed twice'}; {UNPACK}")
+        raise InputError(f"{file.name} is {what or 'compressed twice'}; {_UNPACK}")
 
 
 def _is_text(file: InputFile, head: bytes) -> bool:
@@ -129,7 +129,7 @@ def _require_known_name(file: InputFile, *, packed: bool) -> None:
     suffixes = [suffix for suffix in file.suffixes if not (packed and suffix in PACKED)]
     last = suffixes[-1] if suffixes else ""
     if packed and last in _SUFFIXES and last not in TEXT:
-        raise InputError(f"{file.name} is a compressed {last} file; {UNPACK}")
+        raise InputError(f"{file.name} is a compressed {last} file; {_UNPACK}")
     if last in _ENCRYPTED:
         raise InputError(
             f"{file.name} is encrypted; pipe the decrypted text into standard input and give - as the file"
@@ -147,7 +147,7 @@ def _is_workbook(file: InputFile, head: bytes) -> bool:
     """Return whether it is a workbook. Raises InputError for another file in the same containers."""
     if head.startswith(OLE_MAGIC):
         _require_workbook_in_ole(file)
-    elif head.startswith(ZIP_MAGIC):
+    elif head.startswith(_ZIP_MAGIC):
         _require_workbook_in_zip(file)
     else:
         return False
@@ -177,19 +177,19 @@ def _require_workbook_in_ole(file: InputFile) -> None:
 def _require_workbook_in_zip(file: InputFile) -> None:
     try:
         with file.reader() as reader, zipfile.ZipFile(reader) as archive:
-            names = set(map(with_slashes, archive.namelist()))
+            names = set(map(_with_slashes, archive.namelist()))
             size = sum(info.file_size for info in archive.infolist())
             mime = archive.read("mimetype")[:80] if "mimetype" in names else b""
             manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
     except Exception as error:  # zipfile raises whatever the bytes lead to
-        raise damaged(file, error) from None
+        raise _damaged(file, error) from None
     if size > _LARGEST_SHEETS or (size > _LARGE_SHEETS and size > _MOST_PACKED * file.size):
         raise InputError(f"{file.name} would unpack to {size >> 20:,} MiB; save it as CSV")
     if b"encryption-data" in manifest:
         raise InputError(f"{file.name} is encrypted; save the workbook without a password")
     if b"opendocument.spreadsheet" in mime or any(name.startswith("xl/") for name in names):
         return
-    other = next(members_of_others(names), None)
+    other = next(_members_of_others(names), None)
     what = (
         _described(other)
         if other
@@ -198,22 +198,85 @@ def _require_workbook_in_zip(file: InputFile) -> None:
     raise InputError(f"{file.name} is {what}. Expected one of {KNOWN}")
 
 
-def members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
+def _members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
     return (each for each in _foreign_files() if names.intersection(each.get("member", ())))
 
 
-def with_slashes(name: str) -> str:
+def _with_slashes(name: str) -> str:
     """Some programs of Windows write backslashes between the folders."""
     return name.replace("\\", "/")
 
 
-def damaged(file: InputFile, error: Exception) -> Exception:
+def _damaged(file: InputFile, error: Exception) -> Exception:
     """Return what to raise for an error of a library that reads an archive."""
     if isinstance(error, MemoryError | BulkOnboardError):
         return error
     return InputError(
-        f"{file.name} is damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
+        f"{file.name} is _damaged or cut off: it begins like a workbook or archive but cannot be unpacked;"
         " copy it again"
+    )
+
+
+# --- ZIP archives -----------------------------------------------------------------------------------
+
+
+def unpacked(file: InputFile) -> InputFile:
+    """Return the table in a ZIP archive that has exactly one, in memory; any other file as it is.
+
+    Raises InputError for an archive with another number of tables, or a password.
+    """
+    if not file.head(4).startswith(_ZIP_MAGIC):
+        return file
+    try:
+        return _unpacked(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _unpacked(file: InputFile) -> InputFile:
+    try:
+        with file.reader() as reader, zipfile.ZipFile(reader) as archive:
+            members = [each for each in archive.infolist() if not each.is_dir()]
+            if _is_office_file({_with_slashes(each.filename) for each in members}):
+                return file
+            member = _only_table(file.name, members)
+            content = archive.read(member)
+    except Exception as error:  # zipfile raises whatever the bytes lead to
+        raise _damaged(file, error) from None
+    return file.unpacked(content, PurePosixPath(member.filename).name)
+
+
+def _is_office_file(names: set[str]) -> bool:
+    known = {"[Content_Types].xml", "mimetype", "content.xml"}
+    return bool(names & known) or any(
+        (*_members_of_others(names), *(name for name in names if name.startswith("xl/")))
+    )
+
+
+def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+    parts = {each: PurePosixPath(_with_slashes(each.filename)).parts for each in members}
+    shown = [each for each in members if not any(map(is_system_file, parts[each]))]
+    tables = [each for each in shown if has_known_suffix(each.filename) and not _is_note(each.filename)]
+    if any(each.flag_bits & 1 for each in shown):
+        raise InputError(f"{name} is a ZIP archive with a password; {_UNPACK} and name the file in it")
+    if len(tables) != 1:
+        listed = ", ".join(each.filename for each in (tables or shown)[:5]) or "nothing"
+        what = f"{len(tables)} tables" if tables else "no table"
+        raise InputError(
+            f"{name} is a ZIP archive with {what} ({listed}); {_UNPACK} and name one file, a folder or a"
+            " pattern"
+        )
+    if tables[0].file_size > _LARGEST_MEMBER:
+        raise InputError(f"{name} would unpack to {tables[0].file_size >> 20:,} MiB in memory; {_UNPACK}")
+    return tables[0]
+
+
+def _is_note(path: str) -> bool:
+    """Return whether it is a text about the table beside it, not a table."""
+    name = PurePosixPath(_with_slashes(path).casefold())
+    return name.suffix == ".txt" and name.stem.startswith(
+        ("readme", "read me", "license", "liesmich", "lisezmoi")
     )
 
 

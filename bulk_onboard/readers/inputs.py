@@ -18,9 +18,8 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.input_name import scheme
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
-from bulk_onboard.readers.archive import unpacked
 from bulk_onboard.readers.dataframe import Frame
-from bulk_onboard.readers.detect import reader_of
+from bulk_onboard.readers.detect import reader_of, unpacked
 from bulk_onboard.readers.files import files_at, path_columns
 from bulk_onboard.readers.header_row import matches, wanted_names
 from bulk_onboard.readers.input_file import FileSource, InputFile, open_path, open_standard_input

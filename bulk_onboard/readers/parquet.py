@@ -78,17 +78,19 @@ class Parquet(FileSource):
         for i, name in enumerate(names):
             column = batch.column(name)
             kinds[:, i] = not _is_text(column.type)
-            columns.append(self._as_text(column, name))
+            columns.append(self._texts(column, name))
         return make_chunk(numbers, columns, kinds=kinds)
 
-    def _as_text(self, column: pa.Array, name: str) -> pa.Array:
+    def _texts(self, column: pa.Array, name: str) -> pa.Array:
+        """Return the column as text. Raises InputError if there is no plain text for it."""
         kind = column.type
+        # 16 bytes are a UUID in a column of leafUserIds, and in any column of the UUID type.
+        is_id = normal(name) in self._id_columns or getattr(kind, "extension_name", "") == "arrow.uuid"
         try:
-            texts = _as_text(column, may_be_uuids=normal(name) in self._id_columns)
+            return pc.fill_null(_as_text(_stored(column), is_id=is_id), "")
         except (pa.ArrowException, UnicodeDecodeError):
             what = "holds bytes that are not text" if _is_binary(_storage(kind)) else "cannot be read as text"
             raise InputError(f"{self.name}: column {name} ({kind}) {what}; export it as text") from None
-        return pc.fill_null(texts, "")
 
 
 def _require_counts(metadata: pq.FileMetaData) -> None:
@@ -112,28 +114,25 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(check(_storage(kind)) for check in (*_STRING, *_BINARY))
 
 
-def _as_text(column: pa.Array, *, may_be_uuids: bool) -> pa.Array:
-    """The column as text. Raises ArrowException or UnicodeDecodeError if there is no plain text for it.
+def _stored(column: pa.Array) -> pa.Array:
+    """Return the values of a dictionary or of an extension type, or the column as it is."""
+    column = column.dictionary_decode() if types.is_dictionary(column.type) else column
+    return column.storage if isinstance(column, pa.ExtensionArray) else column
 
-    ``may_be_uuids``: 16 bytes are a UUID, as in a column of leafUserIds; in any column of the UUID type they
-    are.
-    """
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if isinstance(column, pa.ExtensionArray):
-        may_be_uuids |= getattr(column.type, "extension_name", "") == "arrow.uuid"
-        column = column.storage
-    if _is_binary(column.type) and may_be_uuids:
-        return pa.array(map(_id_text, column.to_pylist()), pa.large_string())
+
+def _as_text(column: pa.Array, *, is_id: bool) -> pa.Array:
+    """Return the values as text. Raises ArrowException, UnicodeDecodeError."""
     if types.is_nested(column.type):
         raise pa.ArrowNotImplementedError("nested")
-    if _is_text(column.type):
-        if types.is_fixed_size_binary(column.type):
-            column = column.cast(pa.binary())
-        found = column.cast(pa.large_string())
-        found.validate(full=True)
-        return found
-    return pa.array([cell_text(value)[0] for value in column.to_pylist()], pa.large_string())
+    if is_id and _is_binary(column.type):
+        return pa.array(map(_id_text, column.to_pylist()), pa.large_string())
+    if not _is_text(column.type):
+        return pa.array([cell_text(value)[0] for value in column.to_pylist()], pa.large_string())
+    if types.is_fixed_size_binary(column.type):
+        column = column.cast(pa.binary())
+    texts = column.cast(pa.large_string())
+    texts.validate(full=True)
+    return texts
 
 
 def _id_text(value: bytes | None) -> str | None:
