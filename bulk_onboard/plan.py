@@ -6,17 +6,15 @@ that they had, so neither order nor numbers of rows matter.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from uuid import UUID
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.listing import Ids, indexed, words
 from bulk_onboard.model import Credential, IfExists, Recorded, Row, Status
 from bulk_onboard.policy.ownership import is_same
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step
@@ -44,49 +42,32 @@ _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _PRINT = r"^[0-9a-f]{32}$"
 
 
-class Planned(IntEnum):
-    """What a plan says of a row."""
-
-    NOTHING = 0
-    CREATE = 1
-    REPLACE = 2
-    EXISTING = 3
-    CHANGED = 4  # the row had another token when the plan was made
-    REJECTED = 5
-    NO_SUCH_USER = 6
-
-
 _KNOWN_ACTIONS = [status.value for status in Status]
 # How many rows a message names.
 _NAMED = 10
-_ACTIONS = {
-    Status.WOULD_CREATE.value: Planned.CREATE,
-    Status.WOULD_REPLACE.value: Planned.REPLACE,
-    Status.EXISTING.value: Planned.EXISTING,
-    Status.REJECTED.value: Planned.REJECTED,
-    Status.NO_SUCH_USER.value: Planned.NO_SUCH_USER,
-}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lines:
-    """One provider's: ``prints`` lines x 2, ``actions`` a `Planned`, ``held`` id and createdTime."""
-
-    growers: Ids
-    prints: np.ndarray
-    actions: np.ndarray
-    held: np.ndarray
+# Actions that say something of a row; the others, such as `invalid`, were never about a grower.
+_ACTIONS = [
+    status.value
+    for status in (
+        Status.WOULD_CREATE,
+        Status.WOULD_REPLACE,
+        Status.EXISTING,
+        Status.REJECTED,
+        Status.NO_SUCH_USER,
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A plan by its file's ``name``; ``replaces``: how many growers' credentials it replaces.
 
+    ``lines``: as the workspace's table ``plan`` has them, one for each grower of a provider.
     ``places``: the Leaf and the API owner that were asked, one of each unless somebody put plans together.
     """
 
     name: str
-    lines: Mapping[str, _Lines]
+    lines: pa.Table
     replaces: int
     places: frozenset[tuple[str, str]]
 
@@ -98,24 +79,6 @@ class Plan:
                 f"{self.name} was made at {asked}, but the settings say {says}: make a new plan"
                 " with --dry-run"
             )
-
-    def of(self, provider: str, ids: np.ndarray, prints: np.ndarray) -> np.ndarray:
-        """A `Planned` for each row of the provider, by grower and fingerprint (rows x 2 both)."""
-        found = np.zeros(len(ids), np.uint8)
-        if (lines := self.lines.get(provider)) is None:
-            return found
-        at = lines.growers.find(ids)
-        met = np.flatnonzero(at >= 0)
-        at = at[met]
-        found[met] = lines.actions[at]
-        sends = np.isin(found[met], [Planned.CREATE, Planned.REPLACE])
-        found[met[sends & (lines.prints[at] != prints[met]).any(axis=1)]] = Planned.CHANGED
-        return found
-
-    def replaced(self, provider: str, ids: np.ndarray) -> list[Recorded]:
-        """The credentials that the plan replaces, of each of these growers (rows x 2)."""
-        lines = self.lines[provider]
-        return [Recorded(*held) for held in lines.held[lines.growers.find(ids)].tolist()]
 
 
 def plan_of(source: Source) -> Plan:
@@ -132,14 +95,13 @@ def plan_of(source: Source) -> Plan:
     for chunk in source.chunks(positions):
         table = chunk.cells.set_axis(list(READ), axis=1).apply(lambda column: column.str.strip())
         unknown += chunk.numbers[~table["action"].isin(_KNOWN_ACTIONS).to_numpy(bool)].tolist()
-        parts.append(table[table["action"].isin(list(_ACTIONS))])
+        parts.append(table[table["action"].isin(_ACTIONS)])
     _require_known(source.name, unknown)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(READ), dtype="str")
     _require_whole(source.name, table)
-    lines = {str(name): _lines(part) for name, part in table.groupby("provider")}
     replaces = int((table["action"] == Status.WOULD_REPLACE.value).sum())
     places = table[["leaf", "apiOwner"]].drop_duplicates().itertuples(index=False, name=None)
-    return Plan(source.name, lines, replaces, frozenset(places))
+    return Plan(source.name, _lines(table), replaces, frozenset(places))
 
 
 def _require_known(name: str, rows: Sequence[int]) -> None:
@@ -166,17 +128,19 @@ def _require_whole(name: str, table: pd.DataFrame) -> None:
         )
 
 
-def _lines(table: pd.DataFrame) -> _Lines:
-    growers, at = indexed(words(table["leafUserId"].tolist()))
-    actions = np.array([_ACTIONS[action] for action in table["action"]], np.uint8)
-    held = table[["credentialId", "createdTime"]].to_numpy(object)
-    return _Lines(growers, print_words(table["fingerprint"].tolist())[at], actions[at], held[at])
-
-
-def print_words(prints: Sequence[str]) -> np.ndarray:
-    """Fingerprints as 32 hex digits -> two unsigned numbers each, rows x 2; zeros for what is none."""
-    whole = (each if re.fullmatch(_PRINT, each) else "0" * 32 for each in prints)
-    return np.frombuffer(bytes.fromhex("".join(whole)), np.uint64).reshape(-1, 2)
+def _lines(table: pd.DataFrame) -> pa.Table:
+    table = table.drop_duplicates(["provider", "leafUserId"])
+    ids = [UUID(text).bytes for text in table["leafUserId"]]
+    return pa.table(
+        {
+            "provider": pa.array(table["provider"], pa.string()),
+            "id": pa.ExtensionArray.from_storage(pa.uuid(), pa.array(ids, pa.binary(16))),
+            "action": pa.array(table["action"], pa.string()),
+            "fingerprint": pa.array([bytes.fromhex(text) for text in table["fingerprint"]], pa.binary()),
+            "credential_id": pa.array(table["credentialId"], pa.string()),
+            "credential_created": pa.array(table["createdTime"], pa.string()),
+        }
+    )
 
 
 # --- keeping to it --------------------------------------------------------------------------------------

@@ -117,9 +117,6 @@ class LazyGroup(click.Group):
 @click.version_option(bulk_onboard.__version__, prog_name="bulk-onboard", message="%(prog)s %(version)s")
 def cli() -> None:
     """Load a file of growers' credentials into Leaf: nothing lost, nothing sent twice."""
-    from bulk_onboard.engine import heap  # noqa: PLC0415  (no command, no need)
-
-    heap.keep_little()  # before there are threads
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from bulk_onboard import manifest
 from bulk_onboard.concerns import Change, Concerns, Reckoning, change_since
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.stop import StopSignal
@@ -31,7 +31,9 @@ from bulk_onboard.report.summary import summary, words
 from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.settings import FailOn, OutputSettings
 from bulk_onboard.stamp import to_text, utc_now
+from bulk_onboard.workspace import Workspace
 
+_PAGE_ROWS = 30_000
 # A cause of growers, not of rows of this file.
 _LEFT = ("left_without_credentials", "")
 # Among the formats: a page of the run, not a form of its results.
@@ -123,7 +125,7 @@ def _record_counts(ledger: Ledger, run_no: int, info: RunInfo, content: str | No
     """Record what a run came to whose files cannot be written."""
     tally = Tally(planned=info.plan is not None)
     attention = _reckoning(ledger, run_no, info, history.last(ledger, run_no), again=False)
-    for page in pages(ledger, run_no, info.provider):
+    for page in pages(ledger, run_no, info):
         tally.add(attention.add(page))
     ending = history.Ending(tally.counts, tally.health, attention.concerns(), content)
     history.record(ledger, run_no, ending)
@@ -154,7 +156,7 @@ def _written(
     reckoning = _reckoning(ledger, run_no, info, last, again=again)
 
     def counted() -> Iterator[pd.DataFrame]:
-        for page in ahead(pages(ledger, run_no, info.provider)):
+        for page in ahead(pages(ledger, run_no, info)):
             aged = reckoning.add(page)
             extract.add(aged, tally.add(aged))
             yield aged
@@ -217,12 +219,12 @@ def _reckoning(
 def aged_pages(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
     """The same rows as in the run's files, once these have been written."""
     reckoning = _reckoning(ledger, run_no, info, None, again=True)
-    yield from map(reckoning.add, pages(ledger, run_no, info.provider))
+    yield from map(reckoning.add, pages(ledger, run_no, info))
 
 
 def _plan(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
     """What a dry run found out, as `run --plan` reads it."""
-    for page in pages(ledger, run_no, info.provider):
+    for page in pages(ledger, run_no, info):
         rows = page["row"]
         entries = ledger.entries(run_no, int(rows.iloc[0]), int(rows.iloc[-1]))
         created = {entry.row: entry.credential_created for entry in entries}
@@ -231,7 +233,16 @@ def _plan(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
         yield told.assign(createdTime=pd.Series(times, told.index, dtype="str"))[list(COLUMNS)]
 
 
-def pages(ledger: Ledger, run_no: int, provider: str) -> Iterator[pd.DataFrame]:
+def pages(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[pd.DataFrame]:
     """The run's rows in input order, a chunk at a time."""
-    for first_row, last_row, data in ledger.blocks(run_no):
-        yield merge(manifest.unpack(data), ledger.lines(run_no, first_row, last_row), provider)
+    with stored_rows(ledger, run_no, info) as workspace:
+        for first, last in workspace.ranges(_PAGE_ROWS):
+            yield merge(workspace.page(first, last), ledger.lines(run_no, first, last), info.provider)
+
+
+@contextmanager
+def stored_rows(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[Workspace]:
+    """A workspace with the rows of a run's input, as the ledger stores them."""
+    with Workspace(info.kept) as workspace:
+        workspace.load_blocks(data for _, _, data in ledger.blocks(run_no))
+        yield workspace

@@ -45,7 +45,7 @@ async def foresee(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     context, mode = phases.context, phases.context.policy.if_exists
     journal = Traceless(context.journal)
     context = replace(context, journal=journal)
-    found = await replace(phases, context=context).enrolled(scan, found, found.wanted)
+    found = await replace(phases, context=context).with_users(scan, found, found.wanted)
     looked_up, newcomers = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     known = await replace(phases, context=replace(context, policy=asking(context.policy))).informed(found)
     looking = Looking(known.leaf, phases.users, known.listed, mode)

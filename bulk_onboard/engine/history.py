@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bulk_onboard import manifest
+from bulk_onboard.engine.closing import pages, stored_rows
 from bulk_onboard.engine.opening import find, looked_into, require_blocks
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import UsageError
@@ -15,7 +15,7 @@ from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
 from bulk_onboard.ledger.left_without import dismiss as dismiss_left
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.report.rows import COLUMNS, merge
+from bulk_onboard.report.rows import COLUMNS
 from bulk_onboard.settings import Settings
 
 __all__ = ["Chapter", "Past", "Story", "dismiss", "grower_of_row", "growers_with", "runs", "story"]
@@ -67,11 +67,14 @@ def grower_of_row(settings: Settings, run_id: str | None, row: int, observer: Ob
     with looked_into(settings, observer) as ledger:
         run_no, info = find(ledger, run_id)
         require_blocks(ledger, run_no, info)
-        for first_row, last_row, data in ledger.blocks(run_no):
-            if first_row <= row <= last_row:
-                table = manifest.unpack(data)
-                if named := [text for text in table["leafUserId"][table["row"] == row].tolist() if text]:
-                    return str(named[0])
+        with stored_rows(ledger, run_no, info) as workspace:
+            named = workspace.query(
+                "SELECT coalesce(id::VARCHAR, leaf_user_id) AS name FROM rows"
+                " WHERE row = $row AND NOT unresolved AND name != ''",
+                row=row,
+            )
+    if named:
+        return str(named[0][0])
     raise UsageError(f"run {info.run_id} has no row {row} with a leafUserId")
 
 
@@ -83,25 +86,23 @@ def growers_with(settings: Settings, value: str, observer: Observer = ignore) ->
     found: dict[str, str] = {}
     with looked_into(settings, observer) as ledger:
         for run_no, info in history.latest_of_each_scope(ledger):
-            for _, _, data in ledger.blocks(run_no):
-                table = manifest.unpack(data)
-                for name in (each for each in map(str, table) if each.startswith(manifest.KEPT_PREFIX)):
-                    same = table[name].str.strip().str.casefold() == value.strip().casefold()
-                    lines = table.loc[same & (table["leafUserId"] != ""), ["row", "leafUserId"]]
-                    column = name.removeprefix(manifest.KEPT_PREFIX)
-                    for row, grower in lines.itertuples(index=False, name=None):
-                        found.setdefault(grower, f"row {row} of run {info.run_id}, column {column}")
+            with stored_rows(ledger, run_no, info) as workspace:
+                for column, name in zip(workspace.kept_columns, workspace.kept, strict=True):
+                    same = workspace.query(
+                        "SELECT row, id::VARCHAR FROM rows WHERE id IS NOT NULL AND NOT unresolved"  # noqa: S608
+                        f" AND lower(trim({column})) = lower(trim($value)) ORDER BY row",
+                        value=value,
+                    )
+                    for row, grower in same:
+                        found.setdefault(grower, f"row {row} of run {info.run_id}, column {name}")
     return found
 
 
 def _latest(ledger: Ledger, leaf_user_id: str) -> Iterator[dict[str, Any]]:
     """Most rows of a night have no entry, for nothing was done about them: they stand in the blocks."""
     for run_no, info in history.latest_of_each_scope(ledger):
-        for first_row, last_row, data in ledger.blocks(run_no):
-            table = manifest.unpack(data)
-            lines = table[table["leafUserId"] == leaf_user_id]
-            if len(lines):
-                page = merge(lines, ledger.entries(run_no, first_row, last_row), info.provider)
-                plain = page.astype(object).where(page.notna(), None)
-                for values in zip(*(plain[name] for name in COLUMNS), strict=True):
-                    yield {"runId": info.run_id, **dict(zip(COLUMNS, values, strict=True))}
+        for page in pages(ledger, run_no, info):
+            page = page[page["leafUserId"] == leaf_user_id]  # noqa: PLW2901
+            plain = page.astype(object).where(page.notna(), None)
+            for values in zip(*(plain[name] for name in COLUMNS), strict=True):
+                yield {"runId": info.run_id, **dict(zip(COLUMNS, values, strict=True))}

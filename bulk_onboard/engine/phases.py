@@ -8,26 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain
 from typing import Literal, Protocol
 
 import numpy as np
 
-from bulk_onboard import manifest
-from bulk_onboard.ascending import ascending, both, lines_of, without
 from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.check_events import EventsCheck, Recall
+from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.newcomers import Meeting, Reception
 from bulk_onboard.engine.onboard_row import UNGUIDED, Guide, Onboarding
 from bulk_onboard.engine.planned import rows_planned
 from bulk_onboard.engine.ports import Connection, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.engine.row_choice import canary_of, in_order
-from bulk_onboard.engine.rows_to_check import count_due, rows_to_check, rows_unknown
+from bulk_onboard.engine.row_choice import both, canary_of, in_order, without
+from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import OVERLAP
-from bulk_onboard.engine.survey import Memory, Survey, rows_to_do
+from bulk_onboard.engine.survey import Memory, Survey, rows_to_do, store_input
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.entry import Entry
@@ -40,7 +38,7 @@ from bulk_onboard.policy.user_list import FEWEST, due_before
 from bulk_onboard.settings import PostgresUrl, Settings
 from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
-from bulk_onboard.validation.columns import PROVIDER
+from bulk_onboard.workspace import Workspace
 
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
 OPEN_ROWS = 10_000
@@ -98,16 +96,16 @@ class Workers(Protocol):
 class Phases:
     """What the phases of one run work with.
 
-    ``provider`` is that of rows which the ledger tells none of; ``in_flight`` bounds the rows between an
-    intent and an answer, ``connections`` the requests under way. ``users``: the calls for the
+    ``workspace`` has the rows of the run. ``in_flight`` bounds the rows between an intent and an answer,
+    ``connections`` the requests under way. ``users``: the calls for the
     list of users; ``listed``: that list, if it was read; ``guided`` returns what guides the rows, given it.
-    ``reception``: what newcomers are met with. ``recall``: the newest event that an earlier run saw.
-    ``workers``: who posts, if not this process alone.
+    ``user_sources``: where users are looked up and created, None if rows need a leafUserId. ``recall``: the
+    newest event that an earlier run saw. ``workers``: who posts, if not this process alone.
     """
 
     settings: Settings
     run_no: int
-    provider: str
+    workspace: Workspace
     memory: Memory
     leaf: Connection
     context: RowContext
@@ -116,7 +114,7 @@ class Phases:
     brake: ReplacementBrake
     users: Users | None = None
     listed: ListedUsers | None = None
-    reception: Reception | None = None
+    user_sources: UserSources | None = None
     guided: Callable[[ListedUsers | None], Guide] = lambda listed: listed or UNGUIDED
     connections: int = 0
     recall: Recall = lambda _entry: None
@@ -133,27 +131,23 @@ class Phases:
             await self.post(scan, found, urgent)
         rest = replace(found, wanted=without(found.wanted, urgent))
         canary = canary_of(rest, self.settings.safety.canary)
-        rest = await self.enrolled(scan, rest, canary if len(canary) else rest.wanted)
+        rest = await self.with_users(scan, rest, canary if len(canary) else rest.wanted)
         await (await self.informed(rest))._onboard(scan, rest, canary)
 
-    async def enrolled(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
+    async def with_users(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
         """The survey when the growers of these rows have Leaf users, as far as they can be had."""
-        if self.reception is None or not len(found.unnamed) or self.context.stop.draining:
+        if self.user_sources is None or self.context.stop.draining or not len(found.unresolved):
             return found
-        meeting = Meeting(
-            reception=self.reception,
-            run_no=self.run_no,
-            memory=self.memory,
-            context=self.context,
-            starts=self._starts(),
-        )
-        return await meeting.enrolled(scan, found, rows)
+        starts = self._starts()
+        found = await create_users(self.user_sources, self.context, scan, found, rows, starts=starts)
+        await in_thread(partial(store_input, self.workspace, self.memory, self.run_no))
+        return found
 
     async def _onboard(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
         if len(canary):
             await self._send_canary(scan, found, canary)
             found = replace(found, wanted=without(found.wanted, canary))
-            found = await self.enrolled(scan, found, found.wanted)
+            found = await self.with_users(scan, found, found.wanted)
         for rows in in_order(found):
             await self.post(scan, found, rows)
         if self.settings.events.check:
@@ -168,7 +162,7 @@ class Phases:
         age, now = self.settings.events.recheck, utc_now()
         if age is None or self.context.stop.draining:
             return None
-        return due_before(now, age, count_due(self.memory, self.run_no, now - age))
+        return due_before(now, age, self.workspace.count_due(now - age))
 
     async def _with_pages(self, connected: Callable[[], Iterator[Check]]) -> Phases:
         """The same with Leaf's list of users, where that is cheaper than to check each grower again."""
@@ -185,8 +179,7 @@ class Phases:
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
-        named = without(found.wanted, found.unnamed)
-        unknown = replace(found, wanted=named)
+        unknown = replace(found, wanted=without(found.wanted, found.unresolved))
         await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, unknown)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
@@ -198,11 +191,11 @@ class Phases:
         if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None or self.workers:
             return self
         # For a POST that may have been stored a list is no proof.
-        rows = without(found.wanted, ascending([*found.intents, *found.unnamed]))
+        rows = without(without(found.wanted, found.intents.keys()), found.unresolved)
         rows = np.sort(np.concatenate([rows, found.connected]))
         if len(rows) < FEWEST:
             return self
-        return await self._with_list(partial(_growers_of, self.memory, self.run_no, self.provider, rows))
+        return await self._with_list(partial(_growers_of, self.workspace, rows))
 
     async def _with_list(self, growers: Callable[[], Iterator[Grower]]) -> Phases:
         """The same with Leaf's list of users, where reading it is cheaper than asking about each grower."""
@@ -272,9 +265,9 @@ class Phases:
     ) -> Iterator[Check]:
         """The connected rows, as `rows_to_check` has them."""
         return rows_to_check(
+            self.workspace,
             self.memory,
             self.run_no,
-            self.provider,
             every=every,
             only=only,
             began=began,
@@ -305,13 +298,10 @@ def _growers(checks: Iterable[Check]) -> Iterator[Grower]:
     return ((check.entry.provider, check.entry.leaf_user_id) for check in checks)
 
 
-def _growers_of(memory: Memory, run_no: int, provider: str, wanted: np.ndarray) -> Iterator[Grower]:
-    """Yield the growers of these rows; ``provider``: of a file without a provider column."""
-    for _, _, data in memory.blocks(run_no):
-        table = manifest.unpack(data)
-        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), wanted)]
-        names = table[PROVIDER] if PROVIDER in table else repeat(provider)
-        yield from zip(names, table["leafUserId"], strict=False)
+def _growers_of(workspace: Workspace, rows: np.ndarray) -> Iterator[Grower]:
+    """Yield the growers of these rows, with the name of their provider."""
+    for provider, growers in workspace.growers(rows).items():
+        yield from ((provider, grower) for grower in growers)
 
 
 def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:

@@ -6,61 +6,48 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from bulk_onboard import manifest
-from bulk_onboard.ascending import lines_of
 from bulk_onboard.engine.onboard_row import Guide
+from bulk_onboard.engine.row_choice import both
 from bulk_onboard.engine.rows_to_check import rows_unknown
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Memory, Survey
-from bulk_onboard.entry import Entry
-from bulk_onboard.listing import words
+from bulk_onboard.engine.survey import Survey
 from bulk_onboard.model import IfExists, Log, Recorded, Row, Status, Verdict
-from bulk_onboard.plan import OUTDATED, Plan, Planned, kept_to, outdated, print_words
+from bulk_onboard.plan import OUTDATED, Plan, kept_to, outdated
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.progress import Progress, Step, first
 from bulk_onboard.policy.retry import Next, Policy
-from bulk_onboard.validation.columns import PROVIDER
 
+NOT_IN_PLAN = "not-in-plan"
 _AGAIN = "when the plan was made, and not asked about again"
+# What becomes of rows that a plan says something of, but not that they are sent: status, code, message.
 _LEFT_OUT = {
-    Planned.NOTHING: (Status.NOT_ATTEMPTED, "not-in-plan", ""),
-    Planned.EXISTING: (Status.EXISTING, "not-in-plan", f"existing {_AGAIN}"),
-    Planned.REJECTED: (Status.REJECTED, "not-in-plan", f"rejected {_AGAIN}"),
-    Planned.NO_SUCH_USER: (Status.REJECTED, "no-such-user", f"no such user {_AGAIN}"),
-    Planned.CHANGED: (
-        Status.NOT_ATTEMPTED,
-        OUTDATED,
-        "the row has another token than when the plan was made",
-    ),
+    NOT_IN_PLAN: (Status.NOT_ATTEMPTED, NOT_IN_PLAN, ""),
+    Status.EXISTING.value: (Status.EXISTING, NOT_IN_PLAN, f"existing {_AGAIN}"),
+    Status.REJECTED.value: (Status.REJECTED, NOT_IN_PLAN, f"rejected {_AGAIN}"),
+    Status.NO_SUCH_USER.value: (Status.REJECTED, "no-such-user", f"no such user {_AGAIN}"),
+    "changed": (Status.NOT_ATTEMPTED, OUTDATED, "the row has another token than when the plan was made"),
 }
 
 
-def restricted(
-    found: Survey, plan: Plan, memory: Memory, run: tuple[int, int], provider: str, *, checked: bool
-) -> tuple[Survey, dict[int, Recorded]]:
+def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dict[int, Recorded]]:
     """The survey without the rows that the plan leaves out, and by row the credentials that it replaces.
 
-    ``run``: its number and its scope's; ``provider``: of a file that tells none. What is left out becomes an
-    entry of no grower: the ledger learns nothing of it. ``checked``: events are, so who was connected when
-    the plan was made is left to that check, which finds out whether it is still true.
+    ``checked``: events are, so rows whose grower was connected when the plan was made are left to that check,
+    which finds out whether it is still true.
     """
-    (run_no, scope), kept, replaces = run, [np.empty(0, np.int64)], dict[int, Recorded]()
-    connected = [np.empty(0, np.int64)]
-    for _, _, data in memory.blocks(run_no):
-        table = manifest.unpack(data)
-        table = table.iloc[lines_of(table["row"].to_numpy(np.int64), found.wanted)]
-        says = _says(table, plan, provider)
-        rows = table["row"].to_numpy(np.int64)
-        kept.append(rows[(says == Planned.CREATE) | (says == Planned.REPLACE)])
-        replaces.update(_replaced(table[says == Planned.REPLACE], plan, provider))
-        if checked:
-            connected.append(rows[says == Planned.EXISTING])
-            rows, says = rows[says != Planned.EXISTING], says[says != Planned.EXISTING]
-        memory.write(run_no, scope, [], _left_out(rows, says))
-    wanted, planned = np.concatenate(kept), np.concatenate(connected)
-    return replace(found, wanted=wanted, connected=planned), replaces
+    said = found.workspace.planned(plan.lines).to_pandas()
+    rows = {str(name): lines["row"].to_numpy(np.int64) for name, lines in said.groupby("says")}
+    replaced = said[said["says"] == Status.WOULD_REPLACE.value]
+    held = map(Recorded, replaced["credential_id"], replaced["credential_created"])
+    none = np.empty(0, np.int64)
+    sent = [rows.get(status.value, none) for status in (Status.WOULD_CREATE, Status.WOULD_REPLACE)]
+    connected = rows.pop(Status.EXISTING.value, none) if checked else none
+    for says, outcome in _LEFT_OUT.items():
+        found.workspace.mark(rows.get(says, none), outcome)
+    wanted = both(found.wanted, np.concatenate(sent))
+    found = replace(found, wanted=wanted, connected=both(found.wanted, connected))
+    return found, dict(zip(replaced["row"].tolist(), held, strict=True))
 
 
 def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
@@ -69,34 +56,6 @@ def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
         for check in rows_unknown(scan, replace(found, wanted=found.connected)):
             entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
             yield check._replace(entry=entry)
-
-
-def _replaced(table: pd.DataFrame, plan: Plan, provider: str) -> Iterator[tuple[int, Recorded]]:
-    """The rows of these lines with the credentials that the plan replaces."""
-    for name, lines in table.groupby(PROVIDER) if PROVIDER in table else [(provider, table)]:
-        if len(lines):
-            held = plan.replaced(str(name), words(lines["leafUserId"].tolist()))
-            yield from zip(lines["row"].tolist(), held, strict=True)
-
-
-def _says(table: pd.DataFrame, plan: Plan, provider: str) -> np.ndarray:
-    """A `Planned` for each line."""
-    says = np.zeros(len(table), np.uint8)
-    names = table[PROVIDER].to_numpy() if PROVIDER in table else np.full(len(table), provider)
-    for name in np.unique(names.astype(str)):
-        at = np.flatnonzero(names == name)
-        lines = table.iloc[at]
-        says[at] = plan.of(
-            name, words(lines["leafUserId"].tolist()), print_words(lines["fingerprint"].tolist())
-        )
-    return says
-
-
-def _left_out(rows: np.ndarray, says: np.ndarray) -> Iterator[Entry]:
-    for row, said in zip(rows.tolist(), says.tolist(), strict=True):
-        if (reason := _LEFT_OUT.get(Planned(said))) is not None:
-            status, code, message = reason
-            yield Entry(row=row, status=status.value, code=code, message=message)
 
 
 @dataclass(frozen=True, slots=True)

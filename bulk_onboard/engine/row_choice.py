@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from bulk_onboard import manifest
-from bulk_onboard.ascending import ascending, both, without
 from bulk_onboard.policy.stop_rules import EarlierAttempt, earlier_attempt
 
 if TYPE_CHECKING:
@@ -18,11 +16,23 @@ if TYPE_CHECKING:
 _NAMES = ("row", "leafUserId", "fingerprint", "app")
 
 
+def both(rows: np.ndarray, some: Collection[int] | np.ndarray) -> np.ndarray:
+    """Those of the rows (ascending) that are among the others, ascending."""
+    return rows[np.isin(rows, _array(some))]
+
+
+def without(rows: np.ndarray, some: Collection[int] | np.ndarray) -> np.ndarray:
+    """The rows (ascending) but for the others."""
+    return rows[~np.isin(rows, _array(some))]
+
+
+def _array(rows: Collection[int] | np.ndarray) -> np.ndarray:
+    return rows if isinstance(rows, np.ndarray) else np.fromiter(rows, np.int64, len(rows))
+
+
 def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, EarlierAttempt]]:
     """Yield which of these rows, which are to do, an earlier run attempted with the same content."""
     known = memory.known(scope, lines["leafUserId"].tolist()) if len(lines) else {}
-    if not known:
-        return
     for number, grower, fingerprint, app in zip(*(lines[name] for name in _NAMES), strict=True):
         if (found := known.get(grower)) is None:
             continue
@@ -33,13 +43,13 @@ def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterato
 
 def in_order(found: Survey) -> tuple[np.ndarray, np.ndarray]:
     """The rows to do, without those that failed before with the same content, and these, which come last."""
-    failed = ascending([row for row, how in found.earlier.items() if how is EarlierAttempt.FAILED])
+    failed = [row for row, how in found.earlier.items() if how is EarlierAttempt.FAILED]
     return without(found.wanted, failed), both(found.wanted, failed)
 
 
 def attempted(found: Survey) -> np.ndarray:
     """The rows to do that an earlier run attempted with the same content, ascending."""
-    return both(found.wanted, ascending(found.earlier))
+    return both(found.wanted, found.earlier.keys())
 
 
 def canary_of(found: Survey, rows: int) -> np.ndarray:
@@ -54,9 +64,3 @@ def within_limit(found: Survey, limit: int) -> np.ndarray:
     """
     urgent, (fresh, failed) = found.left_without, in_order(found)
     return np.sort(np.concatenate([urgent, without(fresh, urgent), without(failed, urgent)])[:limit])
-
-
-def rows_until(memory: Memory, run_no: int, last: int) -> int:
-    """How many rows of the input have this row number or a lower one."""
-    blocks = (manifest.unpack(data)["row"] for first, _, data in memory.blocks(run_no) if first <= last)
-    return sum(int((numbers <= last).sum()) for numbers in blocks)

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bulk_onboard.ascending import both, without
 from bulk_onboard.domain.input_description import require_decision
-from bulk_onboard.engine import heap
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
+from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.dry_run import foresee
 from bulk_onboard.engine.in_flight import in_flight_of
-from bulk_onboard.engine.newcomers import Reception
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
@@ -36,11 +34,11 @@ from bulk_onboard.engine.opening import (
 from bulk_onboard.engine.phases import Phases, Workers, policy_of
 from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.engine.row_choice import attempted, rows_until, within_limit
+from bulk_onboard.engine.row_choice import attempted, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.stop import Confirm, LockedTurns, StopSignal, is_confirmed, stop_when_lost
-from bulk_onboard.engine.surprises import new_growers, surprises, tokens_of_others
-from bulk_onboard.engine.survey import Survey, survey
+from bulk_onboard.engine.surprises import surprises, tokens_of_others
+from bulk_onboard.engine.survey import Comparison, Survey, statuses_of, store_input, survey
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
 from bulk_onboard.facts import (
@@ -55,10 +53,9 @@ from bulk_onboard.facts import (
     Slowed,
     Trouble,
 )
-from bulk_onboard.ledger import Journal, history
+from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.users import LedgerUsers
 from bulk_onboard.model import Recorded, Requests
-from bulk_onboard.naming import KnownUsers, known_users
 from bulk_onboard.pace import Pace
 from bulk_onboard.plan import Plan
 from bulk_onboard.policy.dry_run import asking
@@ -66,6 +63,7 @@ from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 from bulk_onboard.threads import in_thread
+from bulk_onboard.workspace import Workspace
 
 if TYPE_CHECKING:
     from bulk_onboard.leaf.client import LeafClient
@@ -105,13 +103,14 @@ async def onboard(
     waiting = Waiting(observer, stop)
     async with begun(source.name, settings, kind, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
-        async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
-            scan, found = await run.survey(source, reading, plan)
-            phases = run.through(scan, found) if run.has_questions(found) else None
-            if confirm and len(found.wanted) and not settings.dry_run:
-                await run.require(confirm, len(found.wanted))
-            await run.work(phases, len(found.wanted))
-        return await run.report()
+        with run.workspace:
+            async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
+                scan, found = await run.survey(source, reading, plan)
+                phases = run.through(scan, found) if run.has_questions(found) else None
+                if confirm and len(found.wanted) and not settings.dry_run:
+                    await run.require(confirm, len(found.wanted))
+                await run.work(phases, len(found.wanted))
+            return await run.report()
 
 
 async def check_events(
@@ -125,14 +124,17 @@ async def check_events(
     if isinstance(what, str):
         async with reopened(what, settings, waiting) as opened:
             run = _Run(settings, opened, observer, stop)
-            await run.work(Phases.check_connected, 0)
-            return await run.report()
+            with run.workspace:
+                run.load_input()
+                await run.work(Phases.check_connected, 0)
+                return await run.report()
     reading = await asyncio.to_thread(reading_of, what, settings)
     async with begun(what.name, settings, Kind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
-        scan, found = await run.survey(what, reading)
-        await run.work(lambda phases: phases.check_file(scan, found), 0)
-        return await run.report()
+        with run.workspace:
+            scan, found = await run.survey(what, reading)
+            await run.work(lambda phases: phases.check_file(scan, found), 0)
+            return await run.report()
 
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
@@ -163,10 +165,19 @@ class _Run:
         self._stop = self.facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
+        self.workspace = Workspace()
+        self._comparison = Comparison(
+            self._ledger, self._scopes, settings.if_exists, settings.input.allow_shared_tokens
+        )
         self.facts(Begun(self._info.run_id))
         report_left_without(self._ledger, self._info, self.facts)
         self._replaces: Mapping[int, Recorded] = {}
         self.workers: Workers | None = None
+
+    def load_input(self) -> None:
+        """Fill the workspace with what the ledger stores of the input of a run that was."""
+        self.workspace.keep(self._info.kept)
+        self.workspace.load_blocks(data for _, _, data in self._ledger.blocks(self._run_no))
 
     async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
         """Read and check the whole file. Raises InputError, UsageError; then nothing is kept of the run."""
@@ -181,19 +192,14 @@ class _Run:
                 )
             self._content = scan.content()
             notes = await in_thread(partial(self._surprises, source.name, found))
-            if plan is not None:
-                found = await in_thread(partial(self._restricted, found, plan))
-            if self._settings.limit is not None:
-                scan, found = await in_thread(
-                    partial(self._limited, source, reading, plan, (scan, found)), self._stop.abort
-                )
+            found = await in_thread(partial(self._chosen, found, plan))
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
         self._info = replace(
             self._info,
             rows=found.rows,
-            kept=tuple(name for name, _ in scan.columns.keep),
+            kept=self.workspace.kept,
             left_out=found.left_out,
             environments=found.environments,
             plan=plan.name if plan else None,
@@ -208,33 +214,51 @@ class _Run:
             self.facts(Note(note))
         return scan, found
 
-    def _known_users(self) -> KnownUsers:
-        return known_users(self._register.known() if self._register else ())
-
-    def _restricted(self, found: Survey, plan: Plan) -> Survey:
-        found, self._replaces = restricted(
-            found,
-            plan,
-            self._ledger,
-            (self._run_no, self._scope),
-            self._providers[0].name,
-            checked=self._settings.events.check,
+    def _surveyed(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
+        scan = Scan(source, reading, self._ledger.key)
+        self.workspace.keep([name for name, _ in scan.columns.keep])
+        found = survey(
+            scan,
+            self.workspace,
+            self._comparison,
+            known_users=self._register.known_table if self._register else None,
+            observer=self.facts,
+            stopped=lambda: self._stop.draining,
         )
+        return scan, found
+
+    def _surprises(self, name: str, found: Survey) -> list[str]:
+        return surprises(
+            self._ledger,
+            self._run_no,
+            self._scopes,
+            name=name,
+            found=found,
+            content=self._content or "",
+            safety=self._settings.safety,
+        )
+
+    def _chosen(self, found: Survey, plan: Plan | None) -> Survey:
+        """The rows to do that the plan and the limit allow. The input is stored up to the last of them."""
+        if plan is not None:
+            found, self._replaces = restricted(found, plan, checked=self._settings.events.check)
+        if self._settings.limit is not None:
+            found = self._limited(found, self._settings.limit)
+        store_input(self.workspace, self._ledger, self._run_no)
         return found
 
-    def _limited(
-        self, source: Source, reading: Reading, plan: Plan | None, whole: tuple[Scan, Survey]
-    ) -> tuple[Scan, Survey]:
-        """The input up to the last of the rows to do that the limit allows."""
-        wanted = within_limit(whole[1], self._settings.limit or 0)
-        if not (left_out := len(whole[1].wanted) - len(wanted)):
-            return whole
-        rows = rows_until(self._ledger, self._run_no, int(wanted[-1]))
-        history.forget_input(self._ledger, self._run_no)
-        scan, found = self._surveyed(source, replace(reading, limit=rows))
-        found = self._restricted(found, plan) if plan else found
-        # A row that contradicts one beyond the limit is not sent either.
-        return scan, replace(found, wanted=both(found.wanted, wanted), left_out=left_out)
+    def _limited(self, found: Survey, limit: int) -> Survey:
+        wanted = within_limit(found, limit)
+        if not (left_out := len(found.wanted) - len(wanted)):
+            return found
+        self.workspace.remove_rows_after(int(wanted[-1]))
+        return replace(
+            found,
+            rows=self.workspace.count("SELECT count(*) FROM rows"),
+            wanted=wanted,
+            statuses=statuses_of(self.workspace),
+            left_out=left_out,
+        )
 
     def through(self, scan: Scan, found: Survey) -> Work:
         """The whole way with the rows to do, or as far as the settings allow."""
@@ -259,42 +283,10 @@ class _Run:
             guided=lambda listed: KeepingTo(listed or UNGUIDED, replaces, mode),
         )
 
-    def _surveyed(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
-        scan = Scan(source, reading, self._ledger.key, known=self._known_users)
-        found = survey(
-            scan,
-            self._ledger,
-            self._run_no,
-            self._scope,
-            if_exists=self._settings.if_exists,
-            observer=self.facts,
-            stopped=lambda: self._stop.draining,
-            scopes=self._scopes,
-        )
-        heap.give_back()
-        return scan, found
-
-    def _surprises(self, name: str, found: Survey) -> list[str]:
-        return surprises(
-            self._ledger,
-            self._run_no,
-            self._scopes,
-            name=name,
-            rows=found.rows,
-            new=lambda: self._new(found),
-            content=self._content or "",
-            safety=self._settings.safety,
-        )
-
-    def _new(self, found: Survey) -> int:
-        """How many growers to do the ledger has never met; who has no id yet is one of them."""
-        named = without(found.wanted, found.unnamed)
-        return new_growers(self._ledger, self._run_no, self._scopes, named) + len(found.unnamed)
-
     def has_questions(self, found: Survey) -> bool:
         """Whether there is anything to ask Leaf."""
         settings = self._settings
-        checks = settings.events.check and (found.unwell or settings.events.recheck)
+        checks = settings.events.check and (found.unhealthy or settings.events.recheck)
         return bool(len(found.wanted) or checks or settings.dry_run or settings.plan)
 
     def _about(self, to_do: int) -> About:
@@ -340,12 +332,12 @@ class _Run:
         async with client, stop_when_lost(self._hold, self._stop):
             async with (
                 Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal,
-                self._reception(client) as reception,
+                self._user_sources(client) as user_sources,
             ):
                 ready = Phases(
                     settings=self._settings,
                     run_no=self._run_no,
-                    provider=self._info.provider,
+                    workspace=self.workspace,
                     memory=self._ledger,
                     leaf=client,
                     context=RowContext(journal, policy, self._stop, self.facts, slots),
@@ -354,7 +346,7 @@ class _Run:
                     keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                     users=client,
                     connections=connections,
-                    reception=reception,
+                    user_sources=user_sources,
                     recall=self._recorded_event,
                     workers=self.workers,
                 )
@@ -371,16 +363,16 @@ class _Run:
         return self._ledger.recorded_event(self._scopes.get(entry.provider, self._scope), entry.leaf_user_id)
 
     @asynccontextmanager
-    async def _reception(self, client: LeafClient) -> AsyncIterator[Reception | None]:
-        """What newcomers are met with, if the settings let them in."""
+    async def _user_sources(self, client: LeafClient) -> AsyncIterator[UserSources | None]:
+        """Where users are looked up and created, if the settings allow it."""
         if self._register is None:
             yield None
         elif self._settings.dry_run:
-            yield Reception(client, None, (), self._scope, self._scopes)
+            yield UserSources(client, None, (), self._comparison)
         else:
             async with Journal(self._register, self._run_no, self._scope) as register:
                 open_keys = await in_thread(self._register.open_keys)
-                yield Reception(client, register, open_keys, self._scope, self._scopes)
+                yield UserSources(client, register, open_keys, self._comparison)
 
     # --- the end ------------------------------------------------------------------------------------
 
@@ -390,7 +382,6 @@ class _Run:
         if self._register:
             await in_thread(partial(self._register.forget_lost, self._run_no))
         await in_thread(self._ledger.prune)
-        heap.give_back()
         run = (self._ledger, self._run_no, self._info, self._settings.output, self._before)
         writing = partial(write, *run, content=self._content, fail_on=self._settings.fail_on)
         return await in_thread(writing)

@@ -6,29 +6,26 @@ Secrets are not kept between the two, in memory or on disk; the second reading p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from bulk_onboard.ascending import both, lines_of
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
-from bulk_onboard.domain.users import UnresolvedGrower, UserKey
-from bulk_onboard.engine import heap
+from bulk_onboard.domain.users import USER_FIELDS, UnresolvedGrower
 from bulk_onboard.engine.input_columns import columns_of, with_columns
-from bulk_onboard.engine.spool import Spooled
-from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.listing import words
-from bulk_onboard.model import Payload, Row, Secret
-from bulk_onboard.naming import KnownUsers, Named, known_users, named
-from bulk_onboard.repeats import Repeats, Sightings
+from bulk_onboard.errors import InputError, InternalError, NoRows
+from bulk_onboard.model import Payload, Row, Secret, Status
 from bulk_onboard.settings import Settings
-from bulk_onboard.strangers import Strangers
 from bulk_onboard.validation.check import (
+    KEPT_PREFIX,
     CheckContext,
     Checked,
     NameCounts,
@@ -36,17 +33,21 @@ from bulk_onboard.validation.check import (
     columns_of_names,
     provider_names,
 )
+from bulk_onboard.validation.chunk_findings import ChunkFindings
 from bulk_onboard.validation.columns import (
     LEAF_USER_ID,
     PROVIDER,
-    Columns,
     id_column,
     provider_column,
 )
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
+from bulk_onboard.validation.user_columns import check_users, read_users
+from bulk_onboard.workspace import KEPT_COLUMN
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
+
+_NO_IDS: Mapping[int, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,7 @@ def _providers_in(source: Source, settings: Settings) -> tuple[Provider, ...]:
 
 
 class Scan:
-    """A source and what was found in it. ``key`` is that of the fingerprints.
-
-    ``known``: gives the users that are known by externalId or email.
-    """
+    """A source and what was found in it. ``key`` is that of the fingerprints."""
 
     def __init__(
         self,
@@ -125,10 +123,8 @@ class Scan:
         reading: Reading,
         key: bytes,
         seen: Sequence[bytes] = (),
-        *,
-        known: Callable[[], KnownUsers] = lambda: known_users(()),
     ) -> None:
-        """UsersPage the header. ``seen``: what another process saw at the first reading, which is done then.
+        """Match the header. ``seen``: what another process saw at the first reading, which is done then.
 
         Raises UsageError; InputError if a field has no column, or one without text.
         """
@@ -136,15 +132,10 @@ class Scan:
         self._key, self._fingerprints = key, Fingerprints(key)
         self._seen = list(seen)
         self.columns = columns_of(source, reading)
-        self._strangers = (
-            Strangers(self.columns, self._fingerprints, known)
-            if any(by in self.columns.users for by in UserKey)
-            else None
-        )
         self.environments: Counter[str] = Counter()
         self.skipped: Sequence[SkippedLine] = ()
         self._names: NameCounts = Counter()
-        self._repeats: dict[str, Repeats] = {}
+        self.uuid_tokens: dict[int, bytes] = {}  # row -> the UUID that a valid row has as a token
         self._providers = {provider.name: provider for provider in reading.providers}
         described = source.description
         self._context = CheckContext(
@@ -169,16 +160,13 @@ class Scan:
         self.skipped = lines.skipped
         for piece in self._pieces(lines):
             self._seen.append(self._digest(piece))
-            checked, names = self._named_and_checked(piece)
+            checked = self._check(piece)
             rows += len(checked.frame)
-            for name, _, own in checked.by_provider():
-                self._repeats.setdefault(name, Repeats(Spooled)).add(own)
             self._names.update(checked.names)
-            if self._strangers and names:
-                self._strangers.add(checked, names)
+            self.uuid_tokens.update(checked.uuid_tokens)
             self.environments.update(self._environments(checked))
             yield checked
-            del piece, checked, names  # not to be held with the next ones
+            del piece, checked  # not to be held with the next ones
         if not rows:
             many = len(self.skipped)
             others = (
@@ -188,58 +176,59 @@ class Scan:
             )
             raise NoRows(f"{self._source.name} has a header but no rows{others}")
 
-    def findings(self) -> pd.DataFrame:
-        """After the first reading: row, status, code, message of duplicates, conflicts and shared tokens.
-
-        Once, unless some growers have no id yet: what was taken in of the rows for this is let go of.
-        """
-        heap.give_back()  # what reading took, before this takes as much
-        allow = self._reading.allow_shared_tokens
-        parts = [each.findings(allow_shared_tokens=allow) for each in self._repeats.values()]
-        found = pd.concat([Repeats().findings(allow_shared_tokens=True), *parts]).sort_values(
-            "row", ignore_index=True
-        )
-        if self._strangers:
-            return self._strangers.with_findings(found)
-        self._repeats = {}
-        return found
-
     def file_warnings(self) -> pd.DataFrame:
         """After the first reading: warnings about whole columns, as in `Checked`."""
         return columns_of_names(self._names, self._source.description.header_row or 1)
 
-    @property
-    def unnamed(self) -> np.ndarray:
-        """After the first reading: the valid rows whose grower has no id yet, ascending."""
-        return self._strangers.unnamed if self._strangers else np.empty(0, np.int64)
+    def table(self, checked: Checked, *, kept: bool = True) -> pa.Table:
+        """Return the rows of a checked chunk as lines of the workspace's table ``rows``.
 
-    def newcomers(
-        self, wanted: np.ndarray, among: np.ndarray, open_keys: Collection[bytes]
-    ) -> Iterator[UnresolvedGrower]:
-        """Another reading: the growers of those of these rows (ascending) that have no id yet, each once.
-
-        ``among``: all rows that are to be done, so that a newcomer comes with all of its own. ``open_keys``:
-        of whom an earlier run may have created a user. Raises InputError as `rows` does.
+        ``kept``: with the columns of the input that the results keep.
         """
-        assert self._strangers is not None  # noqa: S101  (else nobody is without an id)
-        wanted = both(wanted, self.unnamed)
-        for piece, _ in self._again(wanted):
-            checked, names = self._named_and_checked(piece)
-            if names:
-                yield from self._strangers.newcomers(checked, names, wanted, among, open_keys)
+        valid = checked.valid
+        at = pa.array(np.cumsum(valid) - 1, mask=~valid)
+        id_column = pa.ExtensionArray.from_storage(pa.uuid(), _blobs(checked.ids).take(at))
+        frame = checked.frame
+        columns = {
+            "row": pa.array(frame["row"]),
+            "provider": pa.array(frame[PROVIDER]),
+            "id": id_column,
+            "leaf_user_id": pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID])),
+            "fingerprint": _blobs(checked.prints).take(at),
+            "app": pa.array(self.apps(checked).view(np.int64)),
+        }
+        if checked.digests is not checked.prints:
+            columns["content"] = _blobs(checked.digests).take(at)
+        if checked.users is not None:
+            columns["unresolved"] = pa.array(checked.users.unresolved & valid)
+        if not valid.all():
+            columns["status"] = pc.if_else(pa.array(valid), "", Status.INVALID.value)
+            columns |= {name: pa.array(frame[name]) for name in ("code", "message")}
+        for position, (name, _) in enumerate(self.columns.keep if kept else ()):
+            columns[f"{KEPT_COLUMN}{position}"] = pa.array(frame[KEPT_PREFIX + name])
+        return pa.table(columns)
 
-    def learn(self, learned: Mapping[int, str]) -> dict[int, str]:
-        """These rows have these ids by now; all rows that have one by that."""
-        assert self._strangers is not None  # noqa: S101  (else nobody had none)
-        found = self._strangers.learn(learned)
-        rows = np.array(sorted(found), np.int64)
-        for each in self._repeats.values():
-            each.rename(rows, words([found[row] for row in rows.tolist()]))
-        return found
+    def unresolved(
+        self, growers: Mapping[UUID, tuple[int, ...]], open_keys: Collection[bytes]
+    ) -> Iterator[UnresolvedGrower]:
+        """Another reading: what the rows tell of growers without a leafUserId, each grower once.
 
-    def sightings(self) -> dict[str, Sightings]:
-        """After the first reading: the valid rows by provider, to find repeats in."""
-        return {name: each.sightings() for name, each in self._repeats.items()}
+        ``growers``: stand-ins with the rows of each, ascending. ``open_keys``: of users that an earlier run
+        may have created. Raises InputError as `rows` does.
+        """
+        rows_of = {rows[0]: rows for rows in growers.values()}
+        for piece, picked in self._again(np.array(sorted(rows_of), np.int64)):
+            if not len(picked):
+                continue
+            few = piece.taken(picked)
+            users = read_users(few, self.columns, self._fingerprints)
+            cells = check_users(ChunkFindings(few), self.columns, np.arange(len(picked)))
+            names = [name for name in USER_FIELDS if name in cells]
+            for line, number in enumerate(few.numbers.tolist()):
+                keys = tuple(of[line].tobytes() for of in users.keys.values() if of[line].any())
+                filled = {name: text for name in names if (text := cells[name].iloc[line])}
+                is_open = any(key in open_keys for key in keys)
+                yield UnresolvedGrower(rows_of[number], keys, filled, is_open)
 
     @property
     def allows_shared_tokens(self) -> bool:
@@ -260,19 +249,15 @@ class Scan:
         """After the first reading: a digest that changes when any row, grower or secret does."""
         return content_of(self._seen)
 
-    def rows(self, wanted: np.ndarray) -> Iterator[Row]:
+    def rows(self, wanted: np.ndarray, ids: Mapping[int, str] = _NO_IDS) -> Iterator[Row]:
         """The second reading: the rows with these numbers (ascending), ready to be sent.
 
+        ``ids``: the leafUserIds of rows that name their grower by something else.
         Raises InputError if the file is not what it was at the first reading.
         """
         for piece, picked in self._again(wanted):
-            if not len(picked):
-                continue
-            if self._strangers:  # who they are is told by chunk
-                yield from self._rows(self._named_and_checked(piece)[0], picked)
-            else:
-                few = self._check(piece.taken(picked), self.columns)
-                yield from self._rows(few, np.arange(len(picked)))
+            if len(picked):
+                yield from self._rows(self._check(piece.taken(picked)), ids)
 
     def _again(self, wanted: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
         """The chunks once more, as far as these rows go, and their lines in each. Raises InputError."""
@@ -282,7 +267,7 @@ class Scan:
                 return
             if self._digest(piece) != seen:
                 break
-            picked = lines_of(piece.numbers, wanted)
+            picked = np.flatnonzero(np.isin(piece.numbers, _between(wanted, piece.numbers)))
             yield piece, picked
             left -= len(picked)
         if left:
@@ -291,21 +276,22 @@ class Scan:
                 " sent. Run the same command again"
             )
 
-    def _rows(self, checked: Checked, picked: np.ndarray) -> Iterator[Row]:
-        frame, payload = checked.frame.iloc[picked], checked.payload.iloc[picked]
-        apps = self.apps(checked)[picked].view(np.int64).tolist()
+    def _rows(self, checked: Checked, ids: Mapping[int, str]) -> Iterator[Row]:
+        frame, payload = checked.frame, checked.payload
         names = [str(name) for name in payload]
-        columns = [payload[name].tolist() for name in names]
-        named = zip(
-            frame[PROVIDER], frame["row"], frame["leafUserId"], frame["fingerprint"], apps, strict=False
-        )
         settings = {name: self._reading.app.get(name, {}) for name in self._providers}
         app = {name: {f: s.reveal() for f, s in fields.items()} for name, fields in settings.items()}
-        for (provider, number, leaf_user_id, fingerprint, mark), *values in zip(named, *columns, strict=True):
+        columns = [frame[name].tolist() for name in (PROVIDER, "row", LEAF_USER_ID, "fingerprint")]
+        columns.append(self.apps(checked).view(np.int64).tolist())
+        cells = zip(*(payload[name].tolist() for name in names), strict=True)
+        for line, values in zip(zip(*columns, strict=True), cells, strict=True):
+            provider, number, leaf_user_id, fingerprint, mark = line
             told = {name: value for name, value in zip(names, values, strict=True) if value}
-            payload_ = self._payload(self._providers[provider], app.get(provider, {}), told)
-            grower = leaf_user_id or (self._strangers.id_of(number) if self._strangers else "")
-            yield Row(int(number), provider, grower, payload_, fingerprint, app=mark)
+            grower = leaf_user_id or ids.get(number)
+            if not grower:
+                raise InternalError(f"row {number} was about to be sent for a grower without an id")
+            sent = self._payload(self._providers[provider], app.get(provider, {}), told)
+            yield Row(number, provider, grower, sent, fingerprint, app=mark)
 
     def apps(self, checked: Checked) -> np.ndarray:
         """The mark of each row's application (uint64); the file's app fields win over the settings'."""
@@ -352,8 +338,7 @@ class Scan:
         positions = [*columns.fields.values(), *(i for _, i in columns.keep)]
         if columns.provider is not None:
             positions.append(columns.provider)
-        if self._strangers:
-            positions += columns.users.values()
+        positions += columns.users.values()
         return LineFilter(self._source.header, columns.fields.get(LEAF_USER_ID), positions)
 
     def _pieces(self, lines: LineFilter) -> Iterator[Chunk]:
@@ -365,14 +350,19 @@ class Scan:
         told = [at for at in range(piece.cells.shape[1]) if not fields <= at < fields + kept]
         return piece.digest(self._key, told)
 
-    def _named_and_checked(self, piece: Chunk) -> tuple[Checked, Named | None]:
-        if self._strangers is None:
-            return self._check(piece, self.columns), None
-        names = self._strangers.naming.name(piece)
-        return named(self._check(names.chunk, self._strangers.naming.checked), names), names
+    def _check(self, piece: Chunk) -> Checked:
+        return check(piece, self.columns, self._providers, self._context, self._fingerprints)
 
-    def _check(self, piece: Chunk, columns: Columns) -> Checked:
-        return check(piece, columns, self._providers, self._context, self._fingerprints)
+
+def _between(wanted: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Those of the wanted rows (ascending) that may be in a chunk with these numbers."""
+    first, after = np.searchsorted(wanted, numbers[0]), np.searchsorted(wanted, numbers[-1], "right")
+    return wanted[first:after]
+
+
+def _blobs(words: np.ndarray) -> pa.Array:
+    """Rows x 2 numbers (uint64) as 16 bytes each."""
+    return pa.Array.from_buffers(pa.binary(16), len(words), [None, pa.py_buffer(np.ascontiguousarray(words))])
 
 
 def content_of(seen: Iterable[bytes]) -> str:

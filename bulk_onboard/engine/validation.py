@@ -7,13 +7,16 @@ from dataclasses import replace
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import Provider
+from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.scan import Scan, reading_of
+from bulk_onboard.engine.survey import compare_rows
 from bulk_onboard.facts import Observer, ignore
 from bulk_onboard.facts import Reading as RowsRead
 from bulk_onboard.model import Secret, Status
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.columns import PROVIDER
 from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, combined
+from bulk_onboard.workspace import Workspace
 
 __all__ = ["COLUMNS", "Validation", "validate_file"]
 
@@ -31,12 +34,17 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in stand_ins.items()}
     scan = Scan(source, replace(told, app=app, assumed=assumed), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
-    for checked in scan.chunks():
-        rows += len(checked.frame)
-        problems.append(checked.problems.assign(status=Status.INVALID.value))
-        warnings.append(checked.warnings)
-        observer(RowsRead(rows))
-    problems.append(scan.findings().assign(column=""))
+    with Workspace() as workspace:
+        for checked in ahead(scan.chunks()):
+            workspace.load("rows", scan.table(checked, kept=False))
+            if checked.users is not None:
+                workspace.load("user_keys", checked.users.table())
+            rows += len(checked.frame)
+            problems.append(checked.problems.assign(status=Status.INVALID.value))
+            warnings.append(checked.warnings)
+            observer(RowsRead(rows))
+        compare_rows(workspace, scan, allow_shared_tokens=settings.input.allow_shared_tokens)
+        problems.append(workspace.findings().assign(column=""))
     warnings.append(scan.file_warnings())
     by_provider = {} if scan.columns.provider is None else {PROVIDER: scan.columns.provider}
     fields = {**scan.columns.fields, **by_provider}

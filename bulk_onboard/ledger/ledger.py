@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Table, and_, func, select
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
-from bulk_onboard.growers import Growers, of_current
 from bulk_onboard.ledger import schema, state
 from bulk_onboard.ledger.database import Database
 from bulk_onboard.ledger.fence import Fence, begin_epoch, new_epoch, require_ours, unfenced
@@ -169,14 +168,9 @@ class Ledger:
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None:
         """Keep one packed chunk of a run's input."""
         values = {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data}
+        insert = self.insert(schema.block).values(values)
         with self.writing() as db:
-            db.execute(self.insert(schema.block).values(values).on_conflict_do_nothing())
-
-    @lasting
-    def replace_block(self, run_no: int, first_row: int, data: bytes) -> None:
-        """Keep this in the place of the chunk that begins with that row."""
-        with self.writing() as db:
-            db.execute(schema.block.update().filter_by(run_no=run_no, first_row=first_row).values(data=data))
+            db.execute(insert.on_conflict_do_update(index_elements=["run_no", "seq"], set_={"data": data}))
 
     @lasting
     def prune(self, most: int = MOST_OF_BLOCKS) -> None:
@@ -304,10 +298,6 @@ class Ledger:
         columns = zip(*found, strict=True) if found else ([] for _ in state.SCHEMA)
         batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], state.SCHEMA.names)
         return pa.Table.from_batches([state.typed(batch)] if found else [], state.SCHEMA)
-
-    def growers(self, scope: int, among: Sequence[str] | None = None) -> Growers:
-        """The same in the form that the comparison needs."""
-        return of_current(self.current(scope, among))
 
     # --- what was done ------------------------------------------------------------------------------
 

@@ -14,8 +14,6 @@ import pyarrow.compute as pc
 from bulk_onboard.concerns import RUNS, SINCE
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.entry import Entry
-from bulk_onboard.growers import time_texts
-from bulk_onboard.manifest import CHECKED, KEPT_PREFIX
 from bulk_onboard.model import Status
 from bulk_onboard.texts import flat, only_value, repeated
 
@@ -87,6 +85,9 @@ def merge(manifest: pd.DataFrame, entries: Sequence[tuple[Any, ...]], provider: 
     )
 
 
+KEPT_PREFIX = "keep."
+
+
 class _Page:
     """The manifest's columns, and for every line where its entry stands among the entries."""
 
@@ -120,10 +121,7 @@ class _Page:
 
     def checked(self, said: Sequence[str]) -> pa.Array:
         """When the health was checked, in this run or before."""
-        if CHECKED not in self._manifest:
-            return self.text(said)
-        known = self._manifest[CHECKED].to_numpy(np.int64)
-        before = time_texts(known) if known.any() else repeated("", len(known))
+        before = self.read("healthCheckedAt")
         return pc.coalesce(self._taken(said, pa.large_string()), before) if self._said else before
 
     def status(self) -> pa.Array:

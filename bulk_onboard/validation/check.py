@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from bulk_onboard.domain.chunk import Chunk, text_column
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.domain.users import UserKey
-from bulk_onboard.manifest import KEPT_PREFIX
 from bulk_onboard.texts import has_capitals, repeated, uuid_words
 from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column
 from bulk_onboard.validation.cleaning import clean
@@ -32,6 +31,8 @@ from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_na
 from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
 
 _MISSING_ID = Finding(f"missing-{LEAF_USER_ID}", "is empty")
+# Of the kept columns in a checked frame.
+KEPT_PREFIX = "keep."
 _RAGGED = Finding("ragged-row", "the row has more cells than the header has columns")
 _SAME_AS_ID = Finding("id-as-token", f"is the {LEAF_USER_ID} of the row")
 _SWAPPED = Finding("id-as-token", f"is a UUID and the {LEAF_USER_ID} is not: the two may be swapped")

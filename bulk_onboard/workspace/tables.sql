@@ -1,8 +1,8 @@
 -- One line per row of the input. status = '' is a row that is still to do; every other row has its final status
--- unless the run records something else for it (table entries).
+-- unless the run records something else for it.
 -- id: the grower's UUID, NULL if the row has none; leaf_user_id: what may be shown of the cell then.
 -- fingerprint: of the grower's secrets; content: of every provider field, NULL where that is the same thing;
--- app: of the application's fields. health_checked_at: when the health of a known grower was checked.
+-- app: the mark of the application's fields. health_checked_at: when the health of a known grower was checked.
 -- fingerprint is NULL exactly for the rows in which the check found a problem.
 -- unresolved: the row has no leafUserId but an externalId or an email, and its Leaf user is not known yet;
 -- id is then a stand-in that is the same for all rows of the grower, and must never be sent.
@@ -34,6 +34,16 @@ CREATE TABLE known (
     health VARCHAR NOT NULL,
     health_checked_at VARCHAR NOT NULL,
     credential_id VARCHAR NOT NULL
+);
+
+-- What a plan says of growers.
+CREATE TABLE plan (
+    provider VARCHAR NOT NULL,
+    id UUID NOT NULL,
+    action VARCHAR NOT NULL,
+    fingerprint BLOB NOT NULL,
+    credential_id VARCHAR NOT NULL,
+    credential_created VARCHAR NOT NULL
 );
 
 -- Keyed fingerprints of the externalId and the email of each row, NULL for none. Only of files with such columns.

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from threading import RLock
 from typing import Any, Self
 from uuid import UUID
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from bulk_onboard.model import IfExists
+from bulk_onboard.stamp import to_text
 
 # Bytes; DuckDB moves what does not fit to its temporary folder.
 MEMORY_LIMIT = 200 << 20
 # Rows of the input that the ledger stores as one Parquet file.
 BLOCK_ROWS = 500_000
-KEPT_PREFIX = "kept_"
+# What the comparison needs of the current state of a grower.
+KNOWN_COLUMNS = ("status", "code", "fingerprint", "app", "health", "health_checked_at", "credential_id")
+# The kept columns in the table ``rows``: kept_0, kept_1, …
+KEPT_COLUMN = "kept_"
 
 
 class Workspace:
-    """Tables of the rows of one run, in a database of their own. A context manager; not thread-safe.
+    """Tables of the rows of one run, in a database of their own. A context manager.
 
     ``kept``: the headers of the input columns that the results keep. They are the columns ``kept_0``, … of
     the table ``rows`` (see tables.sql). No table ever holds a secret.
@@ -32,7 +40,8 @@ class Workspace:
     def __init__(self, kept: Sequence[str] = (), *, memory_limit: int = MEMORY_LIMIT) -> None:
         """``memory_limit``: bytes that the tables take in memory before they go to a private folder."""
         self._folder = tempfile.TemporaryDirectory(prefix="bulk-onboard-")
-        self._db = duckdb.connect(
+        self._lock = RLock()  # a connection is not for several threads at a time
+        self.db = duckdb.connect(
             ":memory:",
             config={
                 "memory_limit": f"{memory_limit}B",
@@ -42,39 +51,106 @@ class Workspace:
                 "autoinstall_known_extensions": False,
             },
         )
-        self._db.execute(sql("tables"))
-        self.kept = tuple(kept)
+        self.db.execute(sql("tables"))
+        self.kept: tuple[str, ...] = ()
+        self.keep(kept)
+
+    def keep(self, headers: Sequence[str]) -> None:
+        """Add columns of the input that the results keep, before any row is loaded."""
+        self.kept += tuple(headers)
         for column in self.kept_columns:
-            self._db.execute(f"ALTER TABLE rows ADD COLUMN {column} VARCHAR DEFAULT ''")
+            self.db.execute(f"ALTER TABLE rows ADD COLUMN IF NOT EXISTS {column} VARCHAR DEFAULT ''")
 
     @property
     def kept_columns(self) -> list[str]:
         """The names of the kept columns in the table ``rows``, in the order of ``kept``."""
-        return [f"{KEPT_PREFIX}{position}" for position in range(len(self.kept))]
+        return [f"{KEPT_COLUMN}{position}" for position in range(len(self.kept))]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._db.close()
+        self.db.close()
         self._folder.cleanup()
 
+    # --- asking in general ----------------------------------------------------------------------------
+
+    def execute(self, statement: str, **parameters: Any) -> None:
+        """Execute a statement without a result; ``parameters`` are its ``$name`` values."""
+        with self._lock:
+            self.db.execute(statement, parameters or None)
+
     def query(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Return the result of a query; ``parameters`` are its ``$name`` values."""
-        return self._db.execute(query, parameters or None).fetchall()
+        """Return the result of a query."""
+        with self._lock:
+            return self.db.execute(query, parameters or None).fetchall()
+
+    def count(self, query: str, **parameters: Any) -> int:
+        """Return the single number that a query results in."""
+        ((number,),) = self.query(query, **parameters)
+        return int(number)
 
     def arrow(self, query: str, **parameters: Any) -> pa.Table:
         """Return the result of a query as an Arrow table."""
-        return self._db.execute(query, parameters or None).to_arrow_table()
+        with self._lock:
+            return self.db.sql(query, params=parameters or None).to_arrow_table()
+
+    def numbers(self, query: str, **parameters: Any) -> np.ndarray:
+        """Return the only column of a query's result, of row numbers (int64)."""
+        with self._lock:
+            (column,) = self.db.execute(query, parameters or None).fetchnumpy().values()
+        return np.asarray(column, np.int64)
+
+    @contextmanager
+    def given(self, values: pa.Table) -> Iterator[None]:
+        """Make an Arrow table known to queries as the table ``given``."""
+        with self._lock:
+            self.db.register("given", values)
+            try:
+                yield
+            finally:
+                self.db.unregister("given")
 
     # --- filling it -----------------------------------------------------------------------------------
 
-    def load(self, table: str, values: pa.Table | pa.RecordBatchReader) -> None:
+    def load(self, table: str, values: pa.Table) -> None:
         """Add lines to a table. Columns that ``values`` does not have get their defaults."""
         names = ", ".join(values.schema.names)
-        self._db.register("new_values", values)
-        self._db.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_values")  # noqa: S608
-        self._db.unregister("new_values")
+        with self.given(values):
+            self.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM given")  # noqa: S608
+
+    def update_rows(self, query: str, columns: str, **parameters: Any) -> None:
+        """Set ``columns`` of rows to do: the query returns their number as ``row`` and these columns."""
+        values = ", ".join(f"{name} = found.{name}" for name in columns.split())
+        self.execute(
+            f"UPDATE rows SET {values} FROM ({query}) AS found"  # noqa: S608
+            " WHERE rows.row = found.row AND rows.status = ''",
+            **parameters,
+        )
+
+    def load_known(self, provider: str, growers: pa.Table) -> None:
+        """Add the current states of a provider's growers, as the ledger returns them."""
+        if not len(growers):
+            return
+        ids = [pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in growers["id"].chunks]
+        names = ", ".join(KNOWN_COLUMNS)
+        with self.given(growers.select(list(KNOWN_COLUMNS)).append_column("id", pa.chunked_array(ids))):
+            self.execute(
+                f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM given"  # noqa: S608
+                " WHERE NOT EXISTS (SELECT 1 FROM known WHERE provider = $provider AND known.id = given.id)",
+                provider=provider,
+            )
+
+    def mark(self, rows: Sequence[int] | np.ndarray, outcome: tuple[str, str, str]) -> None:
+        """Give these rows, as far as they are to do, a status, code and message."""
+        status, code, message = outcome
+        with self.given(pa.table({"row": pa.array(rows, pa.int64())})):
+            query = "SELECT row, $status AS status, $code AS code, $message AS message FROM given"
+            self.update_rows(query, "status code message", status=status, code=code, message=message)
+
+    def remove_rows_after(self, last: int) -> None:
+        """Forget the rows with a higher number than ``last``."""
+        self.execute("DELETE FROM rows WHERE row > $last", last=last)
 
     # --- deciding -------------------------------------------------------------------------------------
 
@@ -83,34 +159,122 @@ class Workspace:
 
         It is repeated when ids become known: then some rows turn out to be of the same grower.
         """
-        self._db.execute(
-            "UPDATE rows SET status = r.status, code = r.code, message = r.message"  # noqa: S608
-            f" FROM ({sql('repeats')}) AS r WHERE rows.row = r.row",
-            {"allow_shared_tokens": allow_shared_tokens},
-        )
+        self.update_rows(sql("repeats"), "status code message", allow_shared_tokens=allow_shared_tokens)
 
     def compare(self, if_exists: IfExists) -> None:
         """Give rows whose grower is connected already their status, code, health and credentials."""
-        self._db.execute(
-            "UPDATE rows SET status = 'existing', code = r.code, health = r.health, app = r.app,"  # noqa: S608
-            " health_checked_at = r.health_checked_at, credential_id = r.credential_id"
-            f" FROM ({sql('compare')}) AS r WHERE rows.row = r.row",
-            {
-                "redo": if_exists in {IfExists.REPLACE, IfExists.OVERWRITE},
-                "refuse": if_exists is IfExists.FAIL,
-            },
+        self.update_rows(
+            sql("compare"),
+            "status code app health health_checked_at credential_id",
+            redo=if_exists in {IfExists.REPLACE, IfExists.OVERWRITE},
+            refuse=if_exists is IfExists.FAIL,
         )
+
+    def met_before(self) -> pd.DataFrame:
+        """Return rows to do whose grower the ledger knows: row, provider, leafUserId, fingerprint, app."""
+        found: pd.DataFrame = self.arrow(sql("met_before")).to_pandas()
+        return found
+
+    def tokens_of_others(self) -> np.ndarray:
+        """Return the rows whose token an earlier run onboarded for another grower, ascending."""
+        return self.numbers(sql("tokens_of_others"))
+
+    def unhealthy(self) -> int:
+        """Return how many rows that were done before were not healthy when they were last checked."""
+        return self.count(
+            "SELECT count(*) FROM rows WHERE status = 'existing' AND health != 'healthy'"
+            " AND code NOT IN ('app-changed', 'environment-changed')"
+        )
+
+    def count_due(self, checked_before: datetime) -> int:
+        """Return how many connected growers were healthy when last checked, before this time."""
+        return self.count(
+            "SELECT count(*) FROM rows WHERE status = 'existing' AND health = 'healthy'"
+            " AND health_checked_at < $before",
+            before=to_text(checked_before),
+        )
+
+    def ranges(self, size: int) -> list[tuple[int, int]]:
+        """Return the first and last row number of every ``size`` rows, in input order."""
+        found = self.query(
+            "SELECT min(row), max(row) FROM"
+            " (SELECT row, (row_number() OVER (ORDER BY row) - 1) // $size AS part FROM rows)"
+            " GROUP BY part ORDER BY part",
+            size=size,
+        )
+        return [(first, last) for first, last in found]
+
+    def done_before(self, first_row: int, last_row: int, due: str | None) -> list[tuple[Any, ...]]:
+        """Return rows that were done before this run, for the check of events; see done_before.sql.
+
+        ``due``: the time before which a good check is too old, "" for none; None for all rows.
+        """
+        return self.query(sql("done_before"), first=first_row, last=last_row, due=due)
+
+    def ids(self) -> pa.Array:
+        """Return the leafUserIds of all rows, as text."""
+        query = "SELECT id::VARCHAR AS id FROM rows WHERE id IS NOT NULL AND NOT unresolved"
+        return self.arrow(query)["id"].cast(pa.large_string()).combine_chunks()
+
+    def findings(self) -> pd.DataFrame:
+        """Return row, status, code and message of rows that passed the check, but do not go with others."""
+        query = (
+            "SELECT row, status, code, message FROM rows"
+            " WHERE status != '' AND fingerprint IS NOT NULL ORDER BY row"
+        )
+        found: pd.DataFrame = self.arrow(query).to_pandas()
+        return found
 
     def to_do(self) -> np.ndarray:
         """Return the numbers of the rows that are to do, ascending (int64)."""
-        found = self._db.execute("SELECT row FROM rows WHERE status = '' ORDER BY row").fetchnumpy()
-        return np.asarray(found["row"], np.int64)
+        return self.numbers("SELECT row FROM rows WHERE status = '' ORDER BY row")
+
+    def growers(self, rows: np.ndarray) -> dict[str, list[str]]:
+        """Return the leafUserIds of these rows (int64), by provider, in the order of the rows."""
+        with self.given(pa.table({"row": rows})):
+            found = self.query(
+                "SELECT provider, list(id::VARCHAR ORDER BY row) FROM rows JOIN given USING (row)"
+                " WHERE id IS NOT NULL GROUP BY provider ORDER BY provider"
+            )
+        return dict(found)
+
+    def planned(self, plan: pa.Table) -> pa.Table:
+        """Return what a plan (lines of the table ``plan``) says of each row to do; see planned.sql."""
+        self.load("plan", plan)
+        return self.arrow(sql("planned"))
+
+    def new_growers(self) -> int:
+        """Return how many growers of rows to do the ledger does not know in any state."""
+        return self.count(
+            "SELECT count(*) FROM (SELECT DISTINCT provider, id FROM rows WHERE status = '') AS wanted"
+            " ANTI JOIN known USING (provider, id)"
+        )
+
+    def to_do_among(self, provider: str, growers: pa.Table) -> int:
+        """Return how many rows to do are of these growers (current states, as the ledger returns them)."""
+        ids = [pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in growers["id"].chunks]
+        with self.given(pa.table({"id": pa.chunked_array(ids, pa.uuid()), "status": growers["status"]})):
+            return self.count(
+                "SELECT count(*) FROM rows JOIN given USING (id)"
+                " WHERE rows.status = '' AND provider = $provider"
+                " AND given.status IN ('created', 'existing')",
+                provider=provider,
+            )
+
+    def user_ids(self) -> dict[int, str]:
+        """Return the leafUserIds of rows to do that may name their grower by an externalId or an email."""
+        return dict(
+            self.query(
+                "SELECT row, id::VARCHAR FROM rows SEMI JOIN user_keys USING (row)"
+                " WHERE status = '' AND NOT unresolved"
+            )
+        )
 
     # --- rows without a leafUserId --------------------------------------------------------------------
 
     def resolve_users(self) -> None:
         """Give unresolved rows whose Leaf user is in ``known_users`` its id: by externalId, else by email."""
-        self._db.execute(
+        self.execute(
             "UPDATE rows SET id = known_users.id, unresolved = FALSE FROM user_keys"
             " JOIN known_users ON known_users.key = coalesce(user_keys.external, user_keys.email)"
             " WHERE rows.unresolved AND rows.row = user_keys.row"
@@ -121,19 +285,19 @@ class Workspace:
 
         Call it once, after `resolve_users` and before `mark_repeats`.
         """
-        self._db.execute(
-            "UPDATE rows SET status = 'invalid', code = 'conflicting-users', message = r.message"  # noqa: S608
-            f" FROM ({sql('user_conflicts')}) AS r WHERE rows.row = r.row"
+        self.update_rows(
+            "SELECT row, 'invalid' AS status, 'conflicting-users' AS code, message"  # noqa: S608
+            f" FROM ({sql('user_conflicts')})",
+            "status code message",
         )
 
     def unresolved_growers(self, rows: np.ndarray) -> dict[UUID, tuple[int, ...]]:
         """Return the unresolved growers of these rows (int64): stand-in -> all rows to do, ascending."""
-        self._db.register("wanted", pa.table({"row": rows}))
-        found = self.query(
-            "SELECT list(row ORDER BY row), id FROM rows LEFT JOIN wanted USING (row)"
-            " WHERE unresolved AND status = '' GROUP BY id HAVING bool_or(wanted.row IS NOT NULL)"
-        )
-        self._db.unregister("wanted")
+        with self.given(pa.table({"row": rows})):
+            found = self.query(
+                "SELECT list(row ORDER BY row), id FROM rows LEFT JOIN given USING (row)"
+                " WHERE unresolved AND status = '' GROUP BY id HAVING bool_or(given.row IS NOT NULL)"
+            )
         return {stand_in: tuple(its) for its, stand_in in found}
 
     def set_user_ids(self, ids: Mapping[UUID, str]) -> None:
@@ -142,26 +306,36 @@ class Workspace:
             "stand_in": pa.array(map(str, ids), pa.string()),
             "id": pa.array(ids.values(), pa.string()),
         }
-        self._db.register("user_ids", pa.table(columns))
-        self._db.execute(
-            "UPDATE rows SET id = user_ids.id::UUID, unresolved = FALSE FROM user_ids"
-            " WHERE rows.unresolved AND rows.fingerprint IS NOT NULL AND rows.id = user_ids.stand_in::UUID"
+        with self.given(pa.table(columns)):
+            self.execute(
+                "UPDATE rows SET id = given.id::UUID, unresolved = FALSE FROM given"
+                " WHERE rows.unresolved AND rows.fingerprint IS NOT NULL AND rows.id = given.stand_in::UUID"
+            )
+
+    def page(self, first: int, last: int) -> pd.DataFrame:
+        """Return the rows from one number to another with the names of results.csv."""
+        kept = (
+            f"{column} AS {duckdb_name('keep.' + name)}"
+            for column, name in zip(self.kept_columns, self.kept, strict=True)
         )
-        self._db.unregister("user_ids")
+        found: pd.DataFrame = self.arrow(
+            "SELECT row, CASE WHEN unresolved THEN '' ELSE coalesce(id::VARCHAR, leaf_user_id) END"  # noqa: S608
+            " AS \"leafUserId\", provider, coalesce(lower(hex(fingerprint)), '') AS fingerprint, status,"
+            ' code, message, health, credential_id AS "credentialId",'
+            f' health_checked_at AS "healthCheckedAt", {", ".join(kept)}'
+            " FROM rows WHERE row BETWEEN $first AND $last ORDER BY row",
+            first=first,
+            last=last,
+        ).to_pandas()
+        return found
 
     # --- what the ledger stores of the input -----------------------------------------------------------
 
     def blocks(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield the table ``rows`` as Parquet files of `BLOCK_ROWS` rows: first row, last row, content."""
         path = Path(self._folder.name, "block.parquet")
-        ranges = self.query(
-            "SELECT min(row), max(row) FROM"
-            " (SELECT row, (row_number() OVER (ORDER BY row) - 1) // $size AS block FROM rows)"
-            " GROUP BY block ORDER BY block",
-            size=BLOCK_ROWS,
-        )
-        for first, last in ranges:
-            self._db.execute(
+        for first, last in self.ranges(BLOCK_ROWS):
+            self.execute(
                 f"COPY (SELECT * EXCLUDE (content) FROM rows WHERE row BETWEEN {first} AND {last}"  # noqa: S608
                 f" ORDER BY row) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
             )
@@ -173,8 +347,13 @@ class Workspace:
         path = Path(self._folder.name, "block.parquet")
         for block in blocks:
             path.write_bytes(block)
-            self._db.execute(f"INSERT INTO rows BY NAME SELECT * FROM '{path}'")  # noqa: S608
+            self.execute(f"INSERT INTO rows BY NAME SELECT * FROM '{path}'")  # noqa: S608
             path.unlink()
+
+
+def duckdb_name(name: str) -> str:
+    """Return a name in quotes."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def sql(name: str) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, repeat
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pytest
 from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from ledger.support import g
 from warp import BEGINNING, now, warp
 
-from bulk_onboard import manifest
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.phases import Phases
@@ -32,6 +31,7 @@ from bulk_onboard.model import Event, Row
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
+from bulk_onboard.workspace import Workspace
 from engine.support import hurry
 
 GOOD = Event(200, BEGINNING)
@@ -45,20 +45,24 @@ class FakeScan:
     count: int
     breaks_at: int | None = None
 
-    def rows(self, wanted: np.ndarray) -> Iterator[Row]:
+    def rows(self, wanted: np.ndarray, _ids: Mapping[int, str]) -> Iterator[Row]:
         for number in wanted.tolist():
             if number == self.breaks_at:
                 raise InputError("growers.csv was changed while it was being read")
             yield row(number, token=f"{TOKEN}-{number}", grower=g(number))
 
-    def survey(self) -> Survey:
-        return Survey(self.count, np.arange(2, 2 + self.count), {}, {}, {})
-
-    def block(self) -> bytes:
-        empty = dict.fromkeys(manifest.COLUMNS[2:], "")
-        growers = [g(number) for number in range(2, 2 + self.count)]
-        table = pd.DataFrame({"row": range(2, 2 + self.count), "leafUserId": growers}).assign(**empty)
-        return manifest.pack(table)
+    def survey(self, workspace: Workspace) -> Survey:
+        numbers = range(2, 2 + self.count)
+        workspace.load(
+            "rows",
+            pa.table({
+                "row": pa.array(numbers, pa.int64()),
+                "provider": pa.repeat("raven", self.count),
+                "id": pa.array([g(number) for number in numbers], pa.string()),
+                "fingerprint": pa.array([bytes(16)] * self.count, pa.binary()),
+            }),
+        )  # fmt: skip
+        return Survey(workspace, self.count, workspace.to_do(), {}, {}, {})
 
 
 @dataclass
@@ -96,25 +100,26 @@ class Stage:
     def run(self) -> Ran:
         with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
             hurry(ledger)
-            return warp(self._run(ledger))
+            with Workspace() as workspace:
+                return warp(self._run(ledger, workspace))
 
-    async def _run(self, ledger: Ledger) -> Ran:
+    async def _run(self, ledger: Ledger, workspace: Workspace) -> Ran:
         loop, stop, facts = asyncio.get_running_loop(), StopSignal(), list[Fact]()
         scan, world = FakeScan(self.count, self.breaks_at), FakeWorld(make=self.make)
         scope = ledger.scope("https://leaf.example", "me", "raven")
         info = RunInfo("r-1", "raven", "growers.csv", "https://leaf.example", "owner", BEGINNING)
         run_no = ledger.begin(info, scope, "process 1 on here")
-        ledger.add_block(run_no, 0, 2, 1 + self.count, scan.block())
         observing = StoppingObserver(facts.append, stop, 600.0, loop.time)
         observing.watch(self.safety, self.count)
         for seconds, act in self.at.items():
             loop.call_later(seconds, act, stop)
         began = loop.time()
         async with Journal(ledger, run_no, scope) as journal:
+            found = scan.survey(workspace)
             phases = Phases(
                 settings=Settings(safety=self.safety, events=EventsSettings(check=self.events)),
                 run_no=run_no,
-                provider="raven",
+                workspace=workspace,
                 memory=ledger,
                 leaf=world,
                 context=RowContext(
@@ -124,7 +129,7 @@ class Stage:
                 keeper=FakeKeeper(),
                 brake=ReplacementBrake(stop),
             )
-            await phases.onboard(scan, scan.survey())  # type: ignore[arg-type]
+            await phases.onboard(scan, found)  # type: ignore[arg-type]
         entries = ledger.entries(run_no)
         return Ran(
             {entry.row: entry.status for entry in entries},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 from uuid import UUID
 
 import pandas as pd
@@ -13,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard import manifest
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Reading, Scan
-from bulk_onboard.engine.survey import Survey, rows_to_do, survey
+from bulk_onboard.engine.survey import Comparison, Survey, rows_to_do, store_input, survey
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.facts import RunInfo, ignore
@@ -25,6 +25,7 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.model import IfExists, Row, Secret, Status
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.stamp import to_text
+from bulk_onboard.workspace import Workspace
 from engine.support import hurry
 
 AT = to_text(BEGINNING)
@@ -46,14 +47,33 @@ class Desk:
         self.ledger = ledger
         self.scope = ledger.scope("https://leaf.example", "me", "raven")
         self.run_no = 0
+        self.workspace: Workspace | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self.workspace:
+            self.workspace.__exit__()
 
     def survey(self, tokens: dict[int, str], if_exists: IfExists = IfExists.SKIP) -> tuple[Scan, Survey]:
         """A run over a file with these tokens by row number."""
-        scan, run_no = self.scan(tokens), self.begin()
-        found = survey(
-            scan, self.ledger, run_no, self.scope, if_exists=if_exists, observer=ignore, stopped=lambda: False
-        )
-        return scan, found
+        scan, _ = self.scan(tokens), self.begin()
+        return scan, self.surveyed(scan, if_exists)
+
+    def surveyed(
+        self,
+        scan: Scan,
+        if_exists: IfExists = IfExists.SKIP,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Survey:
+        comparison = Comparison(self.ledger, {"raven": self.scope}, if_exists, allow_shared_tokens=False)
+        if self.workspace:
+            self.workspace.__exit__()
+        self.workspace = Workspace()
+        found = survey(scan, self.workspace, comparison, known_users=None, observer=ignore, stopped=stopped)
+        store_input(self.workspace, self.ledger, self.run_no)
+        return found
 
     def scan(self, tokens: dict[int, str]) -> Scan:
         told = {"leafUserId": map(grower, tokens), "refreshToken": tokens.values()}
@@ -79,8 +99,8 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        yield Desk(ledger)
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger, Desk(ledger) as desk:
+        yield desk
 
 
 def tokens(count: int, prefix: str = "planted-token") -> dict[int, str]:
@@ -128,18 +148,11 @@ def test_what_one_place_holds_says_nothing_of_another(desk: Desk) -> None:
 
 
 def test_a_stop_while_reading_ends_the_survey(desk: Desk) -> None:
-    scan, run_no, asked = desk.scan(tokens(40)), desk.begin(), iter([False, False, True])
+    desk.begin()
+    asked = iter([False, False, True])
     with pytest.raises(Interrupted, match="nothing was sent"):
-        survey(
-            scan,
-            desk.ledger,
-            run_no,
-            desk.scope,
-            if_exists=IfExists.SKIP,
-            observer=ignore,
-            stopped=lambda: next(asked),
-        )
-    assert len(list(desk.ledger.blocks(run_no))) == 3
+        desk.surveyed(desk.scan(tokens(40)), stopped=lambda: next(asked))
+    assert not list(desk.ledger.blocks(desk.run_no))
 
 
 def test_rows_of_a_file_that_has_changed_since_are_not_sent(desk: Desk) -> None:
@@ -159,16 +172,19 @@ def test_the_events_check_looks_at_the_connected_and_of_earlier_ones_at_the_unwe
     scan, found = desk.survey(tokens(7))
     for row, status in zip(to_do(scan, found), ["created", "rejected", "existing"], strict=True):
         desk.end(row, status)
-    looked = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, "raven", every=False)]
+    looked = [
+        check.entry.row for check in rows_to_check(desk.workspace, desk.ledger, desk.run_no, every=False)
+    ]
     assert looked == [3, 4, 5, 6, 8]
     began = BEGINNING
     checks = {
-        c.entry.row: c for c in rows_to_check(desk.ledger, desk.run_no, "raven", every=False, began=began)
+        c.entry.row: c
+        for c in rows_to_check(desk.workspace, desk.ledger, desk.run_no, every=False, began=began)
     }
     assert {row: check.stored_at for row, check in checks.items() if row < 6} == {3: None, 4: None, 5: began}
-    every = [check.entry.row for check in rows_to_check(desk.ledger, desk.run_no, "raven", every=True)]
+    every = [check.entry.row for check in rows_to_check(desk.workspace, desk.ledger, desk.run_no, every=True)]
     assert every == [2, 3, 4, 5, 6, 8]
-    some = rows_to_check(desk.ledger, desk.run_no, "raven", every=True, only=[3, 8])
+    some = rows_to_check(desk.workspace, desk.ledger, desk.run_no, every=True, only=[3, 8])
     assert [check.entry.row for check in some] == [3, 8]
 
 
@@ -190,7 +206,7 @@ def test_who_is_connected_but_not_known_to_be_well_is_counted(desk: Desk) -> Non
     ):
         desk.end(row, "created", health=health)
     _, found = desk.survey(tokens(5))
-    assert (found.unwell, len(found.wanted)) == (2, 1)
+    assert (found.unhealthy, len(found.wanted)) == (2, 1)
 
 
 statuses = st.sampled_from([None, "created", "existing", "rejected", "failed", "unresolved", "not_attempted"])
@@ -204,8 +220,11 @@ def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_if_a
 ) -> None:
     new, old = tokens(9), tokens(9, "planted-old")
     last: dict[int, tuple[str | None, bool]] = {}
-    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
-        desk = Desk(ledger)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger(Path(folder) / "ledger.sqlite3") as ledger,
+        Desk(ledger) as desk,
+    ):
         rows = {row.number: row for row in to_do(*desk.survey(new))}
         former = {row.number: row for row in to_do(*desk.survey(old))}
         for number, status, same in history:
@@ -214,8 +233,10 @@ def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_if_a
             last[number] = (status, same)
         scan, found = desk.survey(new, if_exists)
         again = {row.number: row for row in to_do(scan, found)}
-        blocks = [manifest.unpack(data) for _, _, data in ledger.blocks(desk.run_no)]
-    assert found.rows == len(again) + sum(found.statuses.values()) == sum(map(len, blocks)) == 9
+        with Workspace() as stored:
+            stored.load_blocks(data for _, _, data in ledger.blocks(desk.run_no))
+            rows_stored = stored.count("SELECT count(*) FROM rows")
+    assert found.rows == len(again) + sum(found.statuses.values()) == rows_stored == 9
     for number in new:
         status, same = last.get(number, ("not_attempted", True))
         done = status in {"created", "existing"}

@@ -4,41 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import pyarrow as pa
-import pytest
-
-from bulk_onboard.entry import OTHERS, Entry
-from bulk_onboard.growers import State
+from bulk_onboard.entry import OTHERS
 from bulk_onboard.ledger import Ledger, state
-from bulk_onboard.texts import uuid_words
 from ledger.support import AT, FINGERPRINT, begin, g, intent, outcome
-
-ENTRIES = [
-    (outcome(2, g(1)), State.DONE),
-    (outcome(2, g(1), "existing"), State.DONE),
-    (outcome(2, g(1), "existing")._replace(code="token-changed"), State.TOKEN_CHANGED),
-    (outcome(2, g(1), "existing", OTHERS), State.TOKEN_CHANGED),
-    (outcome(2, g(1), "existing", ""), State.DONE),
-    (outcome(2, g(1))._replace(code="credentials-gone"), State.GONE),
-    (outcome(2, g(1), "existing")._replace(code="app-changed"), None),
-    (outcome(2, g(1), "unresolved"), State.OPEN),
-    (intent(2, g(1)), State.OPEN),
-    (outcome(2, g(1), "failed"), None),
-    (outcome(2, g(1), "failed")._replace(deleting="c-1"), State.OPEN),
-    (outcome(2, g(1), "rejected")._replace(deleting="c-1"), State.OPEN),
-    (outcome(2, g(1), "not_attempted")._replace(deleting="c-1"), State.OPEN),
-    (outcome(2, g(1))._replace(deleting="c-1"), State.DONE),
-]
-
-
-@pytest.mark.parametrize(("entry", "expected"), ENTRIES)
-def test_what_an_entry_means_for_the_next_run(ledger: Ledger, entry: Entry, expected: State | None) -> None:
-    run, scope = begin(ledger)
-    ledger.write(run, scope, [entry] if entry.status is None else [], [entry] if entry.status else [])
-    for among in (None, [g(1), g(2)]):
-        known = ledger.growers(scope, among)
-        (at,) = known.find(uuid_words(pa.array([g(1)], pa.large_string()))).tolist()
-        assert (None if at < 0 else State(int(known.states[at]))) == expected
 
 
 def test_the_current_states_are_a_table_with_a_line_for_each_grower(ledger: Ledger) -> None:

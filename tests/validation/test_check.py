@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from bulk_onboard.repeats import Repeats
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope
-from bulk_onboard.repeats import Repeats
 from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints

@@ -1,0 +1,92 @@
+"""The step before rows are sent: growers without a leafUserId get their Leaf users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from uuid import UUID
+
+import numpy as np
+
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.ports import UserCalls, UserJournal
+from bulk_onboard.engine.row_choice import both, without
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.survey import Comparison, Survey
+from bulk_onboard.engine.user_row import UserCreation
+from bulk_onboard.engine.worker_pool import work_through
+from bulk_onboard.facts import PhaseStarted
+from bulk_onboard.threads import in_thread
+
+# Growers that wait hold no slot, but a little memory.
+IN_HAND = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserSources:
+    """Where users are looked up and created.
+
+    ``journal`` None: a dry run, which only looks. ``open_keys``: of users that a POST of an earlier run may
+    have created. ``comparison``: what rows are compared with as soon as their users are known.
+    """
+
+    calls: UserCalls
+    journal: UserJournal | None
+    open_keys: Collection[bytes]
+    comparison: Comparison
+
+
+async def create_users(
+    sources: UserSources, context: RowContext, scan: Scan, found: Survey, rows: np.ndarray, *, starts: int
+) -> Survey:
+    """Find or create the Leaf users of these rows' growers; return what is to do now that they are known.
+
+    A row ends here if its user cannot be had. ``starts``: how many growers may wait for a first request.
+    Raises LoginRefused, LeafUnavailable, LedgerError, InputError.
+    """
+    wanted = set(found.wanted.tolist())
+    all_growers = found.workspace.unresolved_growers(both(found.wanted, rows))
+    growers = {
+        stand_in: own
+        for stand_in, its in all_growers.items()
+        if (own := tuple(row for row in its if row in wanted))
+    }
+    if not growers:
+        return found
+    context.observer(PhaseStarted("users", sum(map(len, growers.values()))))
+    work = UserCreation(context, sources.calls, sources.journal, {}, {})
+    unresolved = scan.unresolved(growers, sources.open_keys)
+    await work_through(unresolved, work.resolve, context.stop, starts=starts, in_hand=IN_HAND)
+    if sources.journal:
+        await sources.journal.flush()
+    await context.journal.flush()
+    ended = [row for own in work.ended for row in own]
+    found = replace(
+        found,
+        wanted=without(found.wanted, ended),
+        to_create=found.to_create + work.would_create,
+    )
+    ids = {stand_in: work.known[own] for stand_in, own in growers.items() if own in work.known}
+    return await in_thread(partial(_with_ids, sources.comparison, found, ids))
+
+
+def _with_ids(comparison: Comparison, found: Survey, ids: Mapping[UUID, str]) -> Survey:
+    """What is to do, as it would have been if the file had said these ids.
+
+    Two rows may turn out to be of one grower, and a grower may be one that the ledger knows.
+    """
+    if not ids:
+        return found
+    workspace = found.workspace
+    workspace.set_user_ids(ids)
+    workspace.mark_repeats(allow_shared_tokens=comparison.allow_shared_tokens)
+    comparison.load_known(workspace)
+    decided = comparison.decide(workspace)
+    return replace(
+        found,
+        wanted=both(found.wanted, workspace.to_do()),
+        intents={**found.intents, **decided.intents},
+        stored={**found.stored, **decided.stored},
+        user_ids=workspace.user_ids(),
+    )

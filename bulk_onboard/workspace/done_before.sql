@@ -1,0 +1,10 @@
+-- Rows that were connected before this run, from $first to $last: those whose last check was not good, or was
+-- before $due ('' for no such time). NULL as $due: all of them. Not those of another application, which are not
+-- as the file asks, nor those that a plan leaves out.
+SELECT row, provider, id::VARCHAR, coalesce(lower(hex(fingerprint)), ''), code, message,
+    health, health_checked_at, credential_id, app
+FROM rows
+WHERE row BETWEEN $first AND $last AND status = 'existing' AND id IS NOT NULL
+    AND code NOT IN ('app-changed', 'environment-changed', 'not-in-plan')
+    AND ($due::VARCHAR IS NULL OR health != 'healthy' OR health_checked_at < $due::VARCHAR)
+ORDER BY row
