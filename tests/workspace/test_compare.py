@@ -90,7 +90,7 @@ def test_a_row_is_done_as_the_mode_says_and_shows_what_the_ledger_knows(
         assert (found == "existing") is (if_exists in done)
         if if_exists in done:
             of_other = expected in {"app-changed", "environment-changed"}
-            assert shown == [expected, *(("", "", APP) if of_other else ("healthy", "c-1", app))]
+            assert shown == [expected, *(("", "", APP) if of_other else ("healthy", "c-1", known[3]))]
         else:
             assert shown == ["", "", "", APP]
 
