@@ -28,7 +28,7 @@ from bulk_onboard.engine.phases import OPEN_ROWS, starts_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.stop import LockedTurns, StopSignal
-from bulk_onboard.engine.survey import Survey, rows_to_do
+from bulk_onboard.engine.survey import KnownRows, rows_to_do
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, UsageError, place_of
 from bulk_onboard.facts import Fact, RowFinished, Trouble
@@ -36,7 +36,7 @@ from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.leases import Ask, Beat, Claim, Leases
-from bulk_onboard.model import Intent, Recorded, Requests, Status
+from bulk_onboard.model import Intent, Requests, Status
 from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
@@ -82,12 +82,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of the rows to do, ascending, and what the leader knows of them (see `Scan` and `Survey`)."""
+    """Some of the rows to do, ascending, and what the leader knows of them (see `Scan` and `KnownRows`)."""
 
     number: int
     rows: np.ndarray
-    intents: Mapping[int, Intent]
-    stored: Mapping[int, Recorded]
+    known: KnownRows
     policy: Policy
     guide: Guide
     limit: int | None
@@ -195,17 +194,14 @@ class _Task:
             with open_source(job.command.file, settings.input.reading) as source:
                 reading = replace(reading_for(settings, self._providers), limit=part.limit)
                 scan = Scan(source, reading, ledger.key, part.seen)
-                found = await asyncio.to_thread(self._remaining, ledger)
-                rows, starts = (
-                    rows_to_do(scan, found, found.wanted),
-                    starts_of(job.rate, in_flight, connections),
-                )
+                known, wanted = await asyncio.to_thread(self._remaining, ledger)
+                rows, starts = rows_to_do(scan, known, wanted), starts_of(job.rate, in_flight, connections)
                 await work_through(rows, work.onboard, stop, starts=starts, in_hand=OPEN_ROWS)
 
-    def _remaining(self, ledger: Ledger) -> Survey:
+    def _remaining(self, ledger: Ledger) -> tuple[KnownRows, np.ndarray]:
         """The rows without an outcome. What an earlier attempt has left open is an intent: Leaf is asked."""
         part, rows = self._part, self._part.rows
-        mine, done, intents = set(rows.tolist()), list[int](), dict(part.intents)
+        mine, done, intents = set(rows.tolist()), list[int](), dict(part.known.intents)
         for entry in ledger.entries(self._job.run_no, int(rows[0]), int(rows[-1])):
             if entry.row in mine and entry.status is None:
                 at = from_text(entry.intended_at)
@@ -213,7 +209,7 @@ class _Task:
             elif entry.row in mine and entry.status:
                 done.append(entry.row)
                 self._add(RowFinished(entry.row, Status(entry.status), entry.code))
-        return Survey(len(rows), rows[~np.isin(rows, done)], intents, {}, {}, stored=part.stored)
+        return replace(part.known, intents=intents), rows[~np.isin(rows, done)]
 
     def _sent(self) -> Requests:
         return self._client.requests if self._client else Requests()

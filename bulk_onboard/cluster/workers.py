@@ -104,12 +104,10 @@ class Workers:
     def _parts(self, phases: Phases, scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Part]:
         many = max(1, min(PARTS * self._workers, len(wanted) // SMALLEST))
         for rows in np.array_split(wanted, many):
-            mine = set(rows.tolist())
             yield Part(
                 number=next(self._numbers),
                 rows=rows,
-                intents={row: intent for row, intent in found.intents.items() if row in mine},
-                stored={row: stored for row, stored in found.stored.items() if row in mine},
+                known=found.known.among(rows.tolist()),
                 policy=phases.context.policy,
                 guide=phases.guided(None),
                 limit=scan.limit,

@@ -81,12 +81,13 @@ def _with_ids(comparison: Comparison, found: Survey, ids: Mapping[UUID, str]) ->
     workspace = found.workspace
     workspace.set_user_ids(ids)
     workspace.mark_repeats(allow_shared_tokens=comparison.allow_shared_tokens)
-    comparison.load_known(workspace)
-    decided = comparison.decide(workspace)
+    known = comparison.decide(workspace)
     return replace(
         found,
         wanted=both(found.wanted, workspace.to_do()),
-        intents={**found.intents, **decided.intents},
-        stored={**found.stored, **decided.stored},
-        user_ids=workspace.user_ids(),
+        known=replace(
+            known,
+            intents={**found.known.intents, **known.intents},
+            stored={**found.known.stored, **known.stored},
+        ),
     )

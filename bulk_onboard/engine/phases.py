@@ -191,7 +191,7 @@ class Phases:
         if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None or self.workers:
             return self
         # For a POST that may have been stored a list is no proof.
-        rows = without(without(found.wanted, found.intents.keys()), found.unresolved)
+        rows = without(without(found.wanted, found.known.intents.keys()), found.unresolved)
         rows = np.sort(np.concatenate([rows, found.connected]))
         if len(rows) < FEWEST:
             return self
@@ -248,7 +248,7 @@ class Phases:
             brake=self.brake,
             guide=self.guided(self.listed),
         )
-        rows = rows_to_do(scan, found, wanted)
+        rows = rows_to_do(scan, found.known, wanted)
         await work_through(rows, work.onboard, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
         await self.context.journal.flush()
 

@@ -43,13 +43,13 @@ def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterato
 
 def in_order(found: Survey) -> tuple[np.ndarray, np.ndarray]:
     """The rows to do, without those that failed before with the same content, and these, which come last."""
-    failed = [row for row, how in found.earlier.items() if how is EarlierAttempt.FAILED]
+    failed = [row for row, how in found.known.earlier.items() if how is EarlierAttempt.FAILED]
     return without(found.wanted, failed), both(found.wanted, failed)
 
 
 def attempted(found: Survey) -> np.ndarray:
     """The rows to do that an earlier run attempted with the same content, ascending."""
-    return both(found.wanted, found.earlier.keys())
+    return both(found.wanted, found.known.earlier.keys())
 
 
 def canary_of(found: Survey, rows: int) -> np.ndarray:

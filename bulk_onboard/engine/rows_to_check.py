@@ -49,8 +49,8 @@ def rows_to_check(
 
 def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
     """The rows to do, to be looked at only. What an open intent says of a row must outlive a look in vain."""
-    for row in scan.rows(found.wanted, found.user_ids):
-        intent = found.intents.get(row.number)
+    for row in scan.rows(found.wanted, found.known.user_ids):
+        intent = found.known.intents.get(row.number)
         status = Status.UNRESOLVED if intent else Status.NOT_ATTEMPTED
         entry = Entry(
             row.number,

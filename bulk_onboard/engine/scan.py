@@ -33,13 +33,13 @@ from bulk_onboard.validation.check import (
     columns_of_names,
     provider_names,
 )
-from bulk_onboard.validation.chunk_findings import ChunkFindings
 from bulk_onboard.validation.columns import (
     LEAF_USER_ID,
     PROVIDER,
     id_column,
     provider_column,
 )
+from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.validation.user_columns import check_users, read_users
@@ -222,7 +222,7 @@ class Scan:
                 continue
             few = piece.taken(picked)
             users = read_users(few, self.columns, self._fingerprints)
-            cells = check_users(ChunkFindings(few), self.columns, np.arange(len(picked)))
+            cells = check_users(ChunkFindings(few.numbers), few, self.columns, np.arange(len(picked)))
             names = [name for name in USER_FIELDS if name in cells]
             for line, number in enumerate(few.numbers.tolist()):
                 keys = tuple(of[line].tobytes() for of in users.keys.values() if of[line].any())

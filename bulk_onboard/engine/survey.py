@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,6 @@ from bulk_onboard.workspace import Workspace
 
 # A warning about rows.
 OF_OTHER_GROWER = "token-of-other-grower"
-# The ledger is asked about the growers of a smaller file only, not read as a whole.
-FEW_ROWS = 10_000
 _NAMES = ("row", "leafUserId", "fingerprint")
 _NOT_CONNECTED = frozenset({Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
 
@@ -59,39 +57,57 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRows:
+    """What the ledger knows of rows to do, by row number.
+
+    ``intents``: what an earlier run left without an outcome. ``stored``: the credentials in which their very
+    secrets were stored before. ``user_ids``: the leafUserIds of rows that name their grower by something
+    else. ``earlier``: what an earlier run did with rows of the same content.
+    """
+
+    intents: Mapping[int, Intent] = field(default_factory=dict)
+    stored: Mapping[int, Recorded] = field(default_factory=dict)
+    user_ids: Mapping[int, str] = field(default_factory=dict)
+    earlier: Mapping[int, EarlierAttempt] = field(default_factory=dict)
+
+    def among(self, rows: Collection[int]) -> KnownRows:
+        """What is known of these rows only."""
+        return KnownRows(*({row: each[row] for row in rows if row in each} for each in self._all()))
+
+    def _all(self) -> tuple[Mapping[int, Any], ...]:
+        return self.intents, self.stored, self.user_ids, self.earlier
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What the file holds, row by row in the tables of ``workspace``.
 
     ``wanted`` are the numbers of the rows to do, ascending; ``environments``: valid rows by the environment
-    of their provider, where it has several. ``stored``: of rows to do, the credentials in which their very
-    secrets were stored before. ``to_create``: how many Leaf users a dry run found that a run would create.
+    of their provider, where it has several. ``known``: what the ledger knows of rows to do.
+    ``to_create``: how many Leaf users a dry run found that a run would create.
     ``connected``: rows that a plan says are connected, to be checked. ``unhealthy``: how many of the rows
     done before were not healthy when they were last checked. ``left_out``: how many rows
-    to do are beyond the limit of the run. ``earlier``: what an earlier run did
-    with rows of the same content. ``tokens_of_others``: rows with a token that an earlier run onboarded for
-    another grower. ``user_ids``: the leafUserIds of rows to do that name their grower by something else.
+    to do are beyond the limit of the run. ``tokens_of_others``: rows with a token that an earlier run
+    onboarded for another grower.
     """
 
     workspace: Workspace
     rows: int
     wanted: np.ndarray
-    intents: Mapping[int, Intent]
     statuses: Mapping[Status, int]
     warnings: Mapping[str, int]
     environments: Mapping[str, int] = field(default_factory=dict)
-    stored: Mapping[int, Recorded] = field(default_factory=dict)
+    known: KnownRows = field(default_factory=KnownRows)
     to_create: int = 0
     connected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     unhealthy: int = 0
     left_out: int = 0
-    earlier: Mapping[int, EarlierAttempt] = field(default_factory=dict)
     tokens_of_others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    user_ids: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def left_without(self) -> np.ndarray:
         """Of the rows wanted, those whose grower an earlier run left without credentials, or may have."""
-        return both(self.wanted, [number for number, intent in self.intents.items() if intent.deleting])
+        return both(self.wanted, [number for number, intent in self.known.intents.items() if intent.deleting])
 
     @property
     def unresolved(self) -> np.ndarray:
@@ -114,15 +130,11 @@ class Comparison:
     allow_shared_tokens: bool
 
     def load_known(self, workspace: Workspace) -> None:
-        """Load what the ledger knows of the growers into the workspace's table ``known``."""
-        among: Mapping[str, Sequence[str]] | None = None
-        if workspace.count("SELECT count(*) FROM rows") <= FEW_ROWS:
-            among = workspace.growers(workspace.to_do())
+        """Load what the ledger knows of all growers into the workspace's table ``known``."""
         for provider, scope in self.scopes.items():
-            known = self.memory.current(scope, None if among is None else among.get(provider, []))
-            workspace.load_known(provider, known)
+            workspace.load_known(provider, self.memory.current(scope))
 
-    def decide(self, workspace: Workspace) -> Decided:
+    def decide(self, workspace: Workspace) -> KnownRows:
         """Give rows that are not to do their statuses; and return what is known of those that are to do."""
         workspace.compare(self.if_exists)
         intents: dict[int, Intent] = {}
@@ -134,16 +146,7 @@ class Comparison:
             earlier.update(attempted_before(self.memory, scope, lines))
             if self.if_exists is IfExists.REPLACE:
                 stored.update(stored_before(self.memory, scope, lines))
-        return Decided(intents, stored, earlier)
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What the ledger knows of rows to do, by row number."""
-
-    intents: Mapping[int, Intent]
-    stored: Mapping[int, Recorded]
-    earlier: Mapping[int, EarlierAttempt]
+        return KnownRows(intents, stored, workspace.user_ids(), earlier)
 
 
 def survey(
@@ -166,7 +169,7 @@ def survey(
         workspace.resolve_users()
     compare_rows(workspace, scan, allow_shared_tokens=comparison.allow_shared_tokens)
     comparison.load_known(workspace)
-    decided = comparison.decide(workspace)
+    known = comparison.decide(workspace)
     others = np.empty(0, np.int64)
     if not comparison.allow_shared_tokens:
         others = workspace.tokens_of_others()
@@ -175,15 +178,12 @@ def survey(
         workspace,
         rows,
         workspace.to_do(),
-        decided.intents,
         statuses_of(workspace),
         dict(warnings),
         dict(scan.environments),
-        decided.stored,
+        known,
         unhealthy=workspace.unhealthy(),
-        earlier=decided.earlier,
         tokens_of_others=others,
-        user_ids=workspace.user_ids(),
     )
 
 
@@ -244,10 +244,10 @@ def store_input(workspace: Workspace, memory: Memory, run_no: int) -> None:
         memory.add_block(run_no, number, first, last, block)
 
 
-def rows_to_do(scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Row]:
+def rows_to_do(scan: Scan, known: KnownRows, wanted: np.ndarray) -> Iterator[Row]:
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
-    for row in scan.rows(wanted, found.user_ids):
-        intent, stored = found.intents.get(row.number), found.stored.get(row.number)
+    for row in scan.rows(wanted, known.user_ids):
+        intent, stored = known.intents.get(row.number), known.stored.get(row.number)
         if intent and intent.app not in {0, row.app}:  # what it may have stored is of another application
             intent = replace(intent, same=False)
         yield replace(row, open_intent=intent, stored_as=stored) if intent or stored else row

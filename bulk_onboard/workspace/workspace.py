@@ -136,8 +136,7 @@ class Workspace:
         names = ", ".join(KNOWN_COLUMNS)
         with self.given(growers.select(list(KNOWN_COLUMNS)).append_column("id", pa.chunked_array(ids))):
             self.execute(
-                f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM given"  # noqa: S608
-                " WHERE NOT EXISTS (SELECT 1 FROM known WHERE provider = $provider AND known.id = given.id)",
+                f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM given",  # noqa: S608
                 provider=provider,
             )
 

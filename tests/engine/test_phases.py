@@ -62,7 +62,7 @@ class FakeScan:
                 "fingerprint": pa.array([bytes(16)] * self.count, pa.binary()),
             }),
         )  # fmt: skip
-        return Survey(workspace, self.count, workspace.to_do(), {}, {}, {})
+        return Survey(workspace, self.count, workspace.to_do(), {}, {})
 
 
 @dataclass
