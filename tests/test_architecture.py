@@ -14,7 +14,18 @@ import bulk_onboard
 ROOT = Path(bulk_onboard.__file__).parent
 # What everything may import. They import each other in the order of their layers only.
 INNER = {"", "domain", "policy", "settings", "validation"}
-EDGES = {"readers", "reports", "leaf", "pace", "ledger", "report", "sandbox", "notify", "workbook"}
+EDGES = {
+    "workspace",
+    "readers",
+    "reports",
+    "leaf",
+    "pace",
+    "ledger",
+    "report",
+    "sandbox",
+    "notify",
+    "workbook",
+}
 # The composition root wires: nothing else of the engine knows the edges.
 WIRING = {
     "engine.run",
@@ -31,58 +42,9 @@ LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 LINES = 400
 
-# Where tables of rows are worked on, many rows at a time.
-TABLES = {
-    "readers",
-    "reports",
-    "validation",
-    "report",
-    "ascending",
-    "check",
-    "repeats",
-    "domain.chunk",
-    "compare",
-    "concerns",
-    "growers",
-    "texts",
-    "header",
-    "manifest",
-    "listing",
-    "plan",
-    "engine.planned",
-    "engine.row_choice",
-    "engine.rows_to_check",
-}
-TABLES |= {"naming", "whose", "strangers", "engine.newcomers"}
-TABLES |= {"repair", "workbook", "buckets", "cluster"}
-TABLES |= {
-    "manifest",
-    "engine.scan",
-    "engine.spool",
-    "engine.survey",
-    "engine.phases",
-    "engine.validation",
-    *WIRING,
-}
-
 # Package -> the modules (or folders) that may import it.
 CONFINED = {
-    "pandas": TABLES,
-    "numpy": TABLES,
-    "pyarrow": {
-        "readers",
-        "reports",
-        "validation",
-        "check",
-        "domain.chunk",
-        "texts",
-        "compare",
-        "concerns",
-        "growers",
-        "manifest",
-        "naming",
-        "report",
-    },
+    "duckdb": {"workspace"},
     "aiohttp": {"leaf", "sandbox", "notify", "readers"},
     "apprise": {"notify"},
     "fsspec": {"readers"},
@@ -162,7 +124,7 @@ def _allowed(module: str) -> set[str] | None:
         case "domain":
             return {"", "domain"}
         case "engine":
-            return None if module in WIRING else {*INNER, "engine"}
+            return None if module in WIRING else {*INNER, "engine", "workspace"}
         case "cluster":
             return None
         case "cli" if module == "cli.run":

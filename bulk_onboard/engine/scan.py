@@ -185,28 +185,8 @@ class Scan:
 
         ``kept``: with the columns of the input that the results keep.
         """
-        valid = checked.valid
-        at = pa.array(np.cumsum(valid) - 1, mask=~valid)
-        id_column = pa.ExtensionArray.from_storage(pa.uuid(), _blobs(checked.ids).take(at))
-        frame = checked.frame
-        columns = {
-            "row": pa.array(frame["row"]),
-            "provider": pa.array(frame[PROVIDER]),
-            "id": id_column,
-            "leaf_user_id": pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID])),
-            "fingerprint": _blobs(checked.prints).take(at),
-            "app": pa.array(self.apps(checked).view(np.int64)),
-        }
-        if checked.digests is not checked.prints:
-            columns["content"] = _blobs(checked.digests).take(at)
-        if checked.users is not None:
-            columns["unresolved"] = pa.array(checked.users.unresolved & valid)
-        if not valid.all():
-            columns["status"] = pc.if_else(pa.array(valid), "", Status.INVALID.value)
-            columns |= {name: pa.array(frame[name]) for name in ("code", "message")}
-        for position, (name, _) in enumerate(self.columns.keep if kept else ()):
-            columns[f"{KEPT_COLUMN}{position}"] = pa.array(frame[KEPT_PREFIX + name])
-        return pa.table(columns)
+        names = [name for name, _ in self.columns.keep] if kept else []
+        return rows_table(checked, self.apps(checked), names)
 
     def unresolved(
         self, growers: Mapping[UUID, tuple[int, ...]], open_keys: Collection[bytes]
@@ -363,6 +343,33 @@ def _between(wanted: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 def _blobs(words: np.ndarray) -> pa.Array:
     """Rows x 2 numbers (uint64) as 16 bytes each."""
     return pa.Array.from_buffers(pa.binary(16), len(words), [None, pa.py_buffer(np.ascontiguousarray(words))])
+
+
+def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> pa.Table:
+    """Return the rows of a checked chunk as lines of the workspace's table ``rows``.
+
+    ``apps``: the mark of each row's application (uint64). ``kept``: headers of columns that the results keep.
+    """
+    valid, frame = checked.valid, checked.frame
+    at = pa.array(np.cumsum(valid) - 1, mask=~valid)
+    columns = {
+        "row": pa.array(frame["row"]),
+        "provider": pa.array(frame[PROVIDER]),
+        "id": pa.ExtensionArray.from_storage(pa.uuid(), _blobs(checked.ids).take(at)),
+        "leaf_user_id": pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID])),
+        "fingerprint": _blobs(checked.prints).take(at),
+        "app": pa.array(apps.view(np.int64)),
+    }
+    if checked.digests is not checked.prints:
+        columns["content"] = _blobs(checked.digests).take(at)
+    if checked.users is not None:
+        columns["unresolved"] = pa.array(checked.users.unresolved & valid)
+    if not valid.all():
+        columns["status"] = pc.if_else(pa.array(valid), "", Status.INVALID.value)
+        columns |= {name: pa.array(frame[name]) for name in ("code", "message")}
+    for position, name in enumerate(kept):
+        columns[f"{KEPT_COLUMN}{position}"] = pa.array(frame[KEPT_PREFIX + name])
+    return pa.table(columns)
 
 
 def content_of(seen: Iterable[bytes]) -> str:

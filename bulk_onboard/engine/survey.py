@@ -208,13 +208,13 @@ def read_rows(
 
 def compare_rows(workspace: Workspace, scan: Scan, *, allow_shared_tokens: bool) -> None:
     """Give rows that contradict or repeat other rows of the input their statuses."""
-    _mark_ids_as_tokens(workspace, scan.uuid_tokens)
+    mark_ids_as_tokens(workspace, scan.uuid_tokens)
     if scan.columns.users:
         workspace.mark_user_conflicts()
     workspace.mark_repeats(allow_shared_tokens=allow_shared_tokens)
 
 
-def _mark_ids_as_tokens(workspace: Workspace, tokens: Mapping[int, bytes]) -> None:
+def mark_ids_as_tokens(workspace: Workspace, tokens: Mapping[int, bytes]) -> None:
     """Mark rows whose token is the leafUserId of another row. ``tokens``: row -> a UUID that is a token.
 
     A token is a secret, so it does not go into the workspace: the ids are taken out instead.

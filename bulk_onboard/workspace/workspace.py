@@ -211,9 +211,16 @@ class Workspace:
         return self.query(sql("done_before"), first=first_row, last=last_row, due=due)
 
     def ids(self) -> pa.Array:
-        """Return the leafUserIds of all rows, as text."""
-        query = "SELECT id::VARCHAR AS id FROM rows WHERE id IS NOT NULL AND NOT unresolved"
-        return self.arrow(query)["id"].cast(pa.large_string()).combine_chunks()
+        """Return the leafUserIds of all rows as text, also of rows in which something else is wrong."""
+        query = (
+            "SELECT coalesce(id::VARCHAR, leaf_user_id) AS id FROM rows WHERE NOT unresolved"
+            " AND (id IS NOT NULL OR regexp_full_match(leaf_user_id, $uuid))"
+        )
+        return (
+            self.arrow(query, uuid="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")["id"]
+            .cast(pa.large_string())
+            .combine_chunks()
+        )
 
     def findings(self) -> pd.DataFrame:
         """Return row, status, code and message of rows that passed the check, but do not go with others."""

@@ -11,9 +11,12 @@ import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.survey import read_rows
 from bulk_onboard.errors import InputError, NoRows
+from bulk_onboard.facts import ignore
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.readers.multi_file import row_ranges
+from bulk_onboard.workspace import Workspace
 from tests.readers.tables import as_csv, as_rows, as_xlsx
 
 HEADER = ("leafUserId", "refreshToken")
@@ -141,7 +144,9 @@ def test_a_grower_in_two_files_is_a_repeat_like_one_in_two_rows(tmp_path: Path) 
     )
     with open_source(where) as source:
         scan = Scan(source, Reading([PROVIDERS["raven"]], {}, {}), b"key")
-        list(scan.chunks())
-        found = scan.findings()
+        with Workspace() as workspace:
+            read_rows(scan, workspace, ignore, lambda: False)
+            workspace.mark_repeats(allow_shared_tokens=False)
+            found = workspace.findings()
     told = dict(zip(found["row"], found["status"], strict=True))
     assert told == {5: "duplicate", 3: "invalid", 6: "invalid"}

@@ -6,18 +6,21 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
-from bulk_onboard.repeats import Repeats
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope
+from bulk_onboard.engine.scan import rows_table
+from bulk_onboard.engine.survey import mark_ids_as_tokens
 from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.rules import check_cell
+from bulk_onboard.workspace import Workspace
 
 RAVEN, VALLEY = PROVIDERS["raven"], PROVIDERS["valley"]
 MIXED_KINDS = Provider(
@@ -74,12 +77,16 @@ def judge(
     """Check these rows as the first reading of a file does."""
     columns = match_header(header, [provider], mapping={}, keep=())
     order = list(columns.fields.values())
-    repeats, found, prints = Repeats(), Found(), Fingerprints(b"key")
-    for piece in pieces([[row[i] for i in order] for row in rows], size, kinds):
-        checked = check(piece, columns, {provider.name: provider}, context or CheckContext(), prints)
-        repeats.add(checked)
-        _take(found, checked)
-    table = repeats.findings(allow_shared_tokens=allow_shared_tokens)
+    found, prints, tokens = Found(), Fingerprints(b"key"), dict[int, bytes]()
+    with Workspace() as workspace:
+        for piece in pieces([[row[i] for i in order] for row in rows], size, kinds):
+            checked = check(piece, columns, {provider.name: provider}, context or CheckContext(), prints)
+            workspace.load("rows", rows_table(checked, np.zeros(len(checked.frame), np.uint64)))
+            tokens.update(checked.uuid_tokens)
+            _take(found, checked)
+        mark_ids_as_tokens(workspace, tokens)
+        workspace.mark_repeats(allow_shared_tokens=allow_shared_tokens)
+        table = workspace.findings()
     for row, status, code, message in table.itertuples(index=False):
         assert found.codes[row] == ""
         assert status == ("duplicate" if code == "duplicate" else "invalid")
@@ -376,7 +383,3 @@ def test_an_invalid_row_has_no_fingerprint_and_a_valid_one_has() -> None:
     found = check(piece, columns, {"raven": RAVEN}, CheckContext(), Fingerprints(b"key"))
     assert found.frame["fingerprint"].str.len().tolist() == [32, 0]
     assert len(found.digests) == 1
-
-
-def test_nothing_is_found_in_nothing() -> None:
-    assert Repeats().findings(allow_shared_tokens=False).empty
