@@ -34,7 +34,7 @@ class SkippedLine(NamedTuple):
 
 
 class SheetStart(NamedTuple):
-    """The number of the first row of one of several sheets, whose rows are numbered through."""
+    """The number of the first row of one of several sheets; rows are numbered across sheets."""
 
     row: int
     sheet: str
@@ -50,7 +50,7 @@ class InputDescription:
     as ``semicolon``; ``sheets`` and ``unread_sheets``: those that are read, and others that have content;
     ``sheet_starts``: of several sheets in one file, where each begins;
     ``header_row``: as a spreadsheet shows it; ``columns``: field -> header of the column it is read from;
-    ``path_columns``: columns whose values come from ``name=value`` segments of the path; ``skipped_lines``:
+    ``path_columns``: columns with values from ``name=value`` segments of the path; ``skipped_lines``:
     lines that are not rows; ``hidden_rows``: the numbers of rows that a filter, a collapsed group or the
     owner hides; ``hidden``: as in `ReadOptions`; ``struck_rows``: rows with text that is struck through;
     ``notes``: sentences about anything else the user should know.

@@ -66,7 +66,7 @@ class Delimited(FileSource):
         )
 
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
-        """Yield the rows from the start. Raises InputError if they cannot be told apart."""
+        """Yield the rows from the start. Raises InputError for a quote that is never closed and the like."""
         delimiter, width = self._layout.delimiter, len(self.header)
         content = decode.Pieces(decode.utf_8(self._file, self._encoding))
         number, line = 1, 1

@@ -29,7 +29,7 @@ _LISTED, _FEW_LISTED = 20, 5
 class _Member:
     """One of the files. It is opened when its turn comes: there may be more than can be open.
 
-    ``header``: its own columns, then those of its path only, whose values are ``added``; ``fixed``: position
+    ``header``: its own columns, then those of its path only, with the values ``added``; ``fixed``: position
     of its own column -> the value that the path gives; ``shift``: what is added to its row numbers; ``first``
     and ``last``: the numbers of its rows, with the shift. ``description``: with the shift.
     """

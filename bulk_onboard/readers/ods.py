@@ -1,4 +1,4 @@
-"""OpenDocument spreadsheets (.ods; ODF 1.2 and 1.3, part 3, whose names of elements are used here)."""
+"""OpenDocument spreadsheets (.ods; element names as in ODF 1.2 and 1.3, part 3)."""
 
 from __future__ import annotations
 

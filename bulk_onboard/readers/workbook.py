@@ -62,9 +62,10 @@ class Table:
 
 
 class Workbook(FileSource):
-    """A source of one sheet, or of several, whose rows are numbered through like those of several files.
+    """A source of one sheet, or of several.
 
-    Rows of the second sheet have the numbers that follow the last row of the first, and so on.
+    Rows are numbered across sheets: the rows of the second one have the numbers that follow the last row of
+    the first, and so on.
     """
 
     def __init__(self, file: InputFile, options: ReadOptions) -> None:

@@ -1,4 +1,4 @@
-"""Binary workbooks of Excel (.xlsb; [MS-XLSB], whose names of records are used here).
+"""Binary workbooks of Excel (.xlsb; record names as in [MS-XLSB]).
 
 The library pyxlsb copies sheets into temporary files, and knows neither hidden rows nor texts in cells.
 """
@@ -19,7 +19,7 @@ from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_te
 _ROW_HEADER, _SST_ITEM, _FONT, _FORMAT, _XF = 0, 19, 43, 44, 47
 _SHEET_DATA_END, _WORKBOOK_PROPERTIES, _SHEET, _CELL_XFS, _CELL_XFS_END = 146, 153, 156, 617, 618
 _BLANK, _RK, _ERROR, _BOOL, _REAL, _TEXT, _SHARED, _RICH_TEXT = *range(1, 8), 62
-# The same for formulas, whose results these are.
+# The results of formulas.
 _FORMULAS = {8: _TEXT, 9: _REAL, 10: _BOOL, 11: _ERROR}
 # Cells that do not name their column: they follow the one before.
 _SHORT = {12: _BLANK, 13: _RK, 14: _ERROR, 15: _BOOL, 16: _REAL, 17: _TEXT, 18: _SHARED}

@@ -67,13 +67,13 @@ def fine(name: str, make: Make, *, rows: int = 3, note: str = "", **more: object
 
 def faulty(name: str, make: Make, note: str = "", rows: int | None = None, **problems: list[int]) -> Case:
     """A file with bad rows; codes are spelled with ``_``, ``warn_`` before those of what was cleaned."""
-    told = {key: at for key, at in problems.items() if not key.startswith("warn_")}
-    warned = {_code(key.removeprefix("warn_")): at for key, at in problems.items() if key not in told}
+    refused = {key: at for key, at in problems.items() if not key.startswith("warn_")}
+    warned = {_code(key.removeprefix("warn_")): at for key, at in problems.items() if key not in refused}
     return Case(
         name,
         make,
         1,
-        problems={_code(k): at for k, at in told.items()},
+        problems={_code(k): at for k, at in refused.items()},
         warnings=warned,
         note=note,
         rows=rows,

@@ -41,7 +41,7 @@ def doubled() -> bytes:
 
 
 def doubled_beside() -> bytes:
-    """Two columns of one name that nobody asked for."""
+    """Two columns of one name that are not used."""
     arrays = [pa.array(IDS[:3]), pa.array(TOKENS), pa.array([1, 2, 3]), pa.array([1, 2, 3])]
     return written(pa.Table.from_arrays(arrays, ["leafUserId", "refreshToken", "n", "n"]))
 

@@ -34,11 +34,11 @@ def check(case: Case, code: int, out: str, err: str) -> None:
     assert PLANTED not in out + err
     assert "Traceback" not in err
     if code in {0, 1}:
-        told = json.loads(out)
-        assert {one["code"]: one["rows"] for one in told["problems"]} == case.problems
+        summary = json.loads(out)
+        assert {one["code"]: one["rows"] for one in summary["problems"]} == case.problems
         if case.warnings:
-            assert {one["code"]: one["rows"] for one in told["warnings"]} == case.warnings
-        assert case.rows is None or told["rows"] == case.rows
+            assert {one["code"]: one["rows"] for one in summary["warnings"]} == case.warnings
+        assert case.rows is None or summary["rows"] == case.rows
         return
     lines = err.strip().splitlines()
     assert len(lines) == 1, lines
@@ -51,7 +51,7 @@ def check(case: Case, code: int, out: str, err: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_broken_file_is_told_in_one_line_that_helps(
+def test_a_broken_file_is_refused_in_one_helpful_line(
     case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case.make(tmp_path / case.name)
@@ -62,7 +62,7 @@ def test_a_broken_file_is_told_in_one_line_that_helps(
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in AS_A_PROCESS], ids=str)
-def test_so_it_is_in_a_process_of_its_own(case: Case, tmp_path: Path) -> None:
+def test_broken_files_in_a_process_of_their_own(case: Case, tmp_path: Path) -> None:
     case.make(tmp_path / case.name)
     argv = ["validate", case.name, "--json", *case.options]
     ran = start(*argv, cwd=tmp_path, env={**os.environ, "PYTHONUTF8": "1"}, afresh=case.name == "utf-16.csv")

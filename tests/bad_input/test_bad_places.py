@@ -1,4 +1,4 @@
-"""What is named is no file, or no longer the file it was; and what comes through standard input."""
+"""Names that are not a file, files that change while they are read, and standard input."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return err.removeprefix(LINE).strip()
 
 
-def test_a_missing_file_is_told_with_the_place_where_it_was_looked_for(
+def test_a_missing_file_is_reported_with_its_full_path(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = refusal(capsys, "growers.csv")
-    assert told == f"growers.csv: there is no such file; expected it at {tmp_path}/growers.csv."
+    message = refusal(capsys, "growers.csv")
+    assert message == f"growers.csv: there is no such file; expected it at {tmp_path}/growers.csv."
 
 
 def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,23 +76,25 @@ def test_a_link_to_a_file_is_that_file() -> None:
 @pytest.mark.timeout(20)
 def test_a_pipe_is_refused_and_never_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("growers.csv")
-    told = refusal(capsys, "growers.csv")
-    assert told == "growers.csv is not a regular file; pipe CSV into standard input and give - as the file."
+    message = refusal(capsys, "growers.csv")
+    assert (
+        message == "growers.csv is not a regular file; pipe CSV into standard input and give - as the file."
+    )
 
 
-def test_a_device_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_device_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "null is not a regular file" in refusal(capsys, "/dev/null")
     assert "zero is not a regular file" in refusal(capsys, "/dev/zero")
 
 
-def test_a_socket_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_socket_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket(socket.AF_UNIX) as door:
         door.bind("growers.csv")
         assert "is not a regular file" in refusal(capsys, "growers.csv")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_permission_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("growers.csv").write_text(HEADER + good())
     Path("growers.csv").chmod(0)
     assert refusal(capsys, "growers.csv") == "growers.csv cannot be read: permission denied."
@@ -192,7 +194,7 @@ def piped(content: bytes) -> tuple[int, bytes]:
         return code, stderr.read()
 
 
-def test_standard_input_that_is_closed_is_told() -> None:
+def test_closed_standard_input_is_refused() -> None:
     shell = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "bulk_onboard", "validate", "-"]
     ran = subprocess.run(shell, capture_output=True, timeout=30, check=False)
     assert ran.returncode == 3
@@ -218,11 +220,11 @@ def test_a_run_needs_no_standard_input(tmp_path: Path) -> None:
     ],
     ids=["empty", "picture", "header"],
 )
-def test_standard_input_that_cannot_be_used_is_told(content: bytes, words: str) -> None:
-    code, told = piped(content)
+def test_unusable_standard_input_is_refused(content: bytes, words: str) -> None:
+    code, message = piped(content)
     assert code == 3
-    assert words in told.decode()
-    assert told.count(b"\n") == 1
+    assert words in message.decode()
+    assert message.count(b"\n") == 1
 
 
 def test_standard_input_may_be_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ SHEET = "xl/worksheets/sheet1.xml"
 
 
 def calculated(kind: str, value: str) -> Callable[[], bytes]:
-    """A workbook whose first token is a formula with this result in store."""
+    """A workbook in which the first token is a formula with this stored result."""
 
     def content() -> bytes:
         book = xlsx(NAMES, (IDS[0], "=A1&1"), *GOOD[2:])

@@ -26,7 +26,7 @@ from bulk_onboard.readers.inputs import open_source
 
 Rows = list[tuple[str, ...]]
 
-# The last one, in Windows-1252, is no UTF-8.
+# The last one, in Windows-1252, is not UTF-8.
 HEADER = ("leafUserId", "refreshToken", "Größe des Hofs in Hektar")
 # What others take for a number, a date, a formula or nothing at all.
 TREACHEROUS = [
@@ -114,7 +114,7 @@ def as_parquet(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def as_xlsx(rows: Sequence[Sequence[str]]) -> bytes:
-    """A workbook whose cells all are text."""
+    """A workbook in which all cells are text."""
     book = openpyxl.Workbook()
     sheet = book.active
     assert isinstance(sheet, Worksheet)

@@ -218,7 +218,7 @@ def test_a_suffix_helps_where_the_content_does_not(tmp_path: Path) -> None:
 
 
 class JsonLines(FileSource):
-    """A reader of JSON lines, as somebody may add one."""
+    """A reader of JSON lines, as a maintainer may add one."""
 
     def __init__(self, file: InputFile, options: ReadOptions) -> None:
         self._file, self.name = file, file.name

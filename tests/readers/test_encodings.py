@@ -49,7 +49,7 @@ def test_a_stated_encoding_is_used_and_not_called_a_guess(tmp_path: Path, encodi
     assert (names, found.encoding_guessed) == (["Grün", "Šárka"], False)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_header(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_header(tmp_path: Path) -> None:
     path = tmp_path / "growers.csv"
     for encoding, mark in {"utf-8": codecs.BOM_UTF8, "utf-16-be": codecs.BOM_UTF16_BE}.items():
         path.write_bytes(mark + TEXT.encode(encoding))

@@ -61,7 +61,7 @@ def test_a_pattern_matches_in_folders(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "told"),
+    ("where", "message"),
     [
         ("exports", "exports contains notes.pdf, which cannot be read; give a pattern, such as"),
         (
@@ -73,11 +73,11 @@ def test_a_pattern_matches_in_folders(here: Path) -> None:
         ("empty", "empty is an empty folder; expected files in it"),
     ],
 )
-def test_what_is_not_meant_is_told(here: Path, where: str, told: str) -> None:
+def test_names_that_cannot_be_read_are_refused(here: Path, where: str, message: str) -> None:
     put("exports/a.csv", "exports/notes.pdf", "days/01/a.csv", "days/b.csv", "empty/_SUCCESS")
     with pytest.raises(InputError) as caught:
         files_at(where)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(here: Path) -> None:

@@ -61,10 +61,10 @@ def survives(content: bytes) -> None:
     try:
         survey(content)
     except InputError as error:
-        told = str(error)
-        assert 10 < len(told) < 1000
-        assert "\n" not in told
-        assert not [token for token in TOKENS if token in told]
+        message = str(error)
+        assert 10 < len(message) < 1000
+        assert "\n" not in message
+        assert not [token for token in TOKENS if token in message]
 
 
 @st.composite

@@ -104,11 +104,11 @@ def test_a_column_that_is_needed_has_to_be_in_every_file(tmp_path: Path) -> None
         open_source(where)
 
 
-def test_a_column_that_holds_no_text_is_told_with_its_file(tmp_path: Path) -> None:
+def test_a_column_without_text_is_refused_and_its_file_named(tmp_path: Path) -> None:
     for name, ids in {"a": ["1"], "b": [1]}.items():
         pq.write_table(pa.table({"leafUserId": ids, "refreshToken": ["t"]}), tmp_path / f"{name}.parquet")
-    told = r"^b\.parquet: leafUserId is int64"
-    with open_source(str(tmp_path)) as source, pytest.raises(InputError, match=told):
+    message = r"^b\.parquet: leafUserId is int64"
+    with open_source(str(tmp_path)) as source, pytest.raises(InputError, match=message):
         source.require_text([0, 1])
 
 
@@ -120,13 +120,13 @@ def test_files_without_rows_are_passed_over_but_not_if_all_are(tmp_path: Path) -
         open_source(where)
 
 
-def test_a_fault_is_told_with_its_file_and_the_row_there(tmp_path: Path) -> None:
+def test_a_message_names_the_file_and_its_own_row(tmp_path: Path) -> None:
     where = put(tmp_path, a_csv=as_csv([HEADER, ("1", "a")]), b_csv=b'leafUserId,refreshToken\n2,b\n3,"c"d\n')
     with pytest.raises(InputError, match=r"^b\.csv, row 3: a cell goes on after its closing quote"):
         open_source(where)
 
 
-def test_a_file_that_was_changed_or_replaced_meanwhile_is_told(tmp_path: Path) -> None:
+def test_a_file_that_was_changed_or_replaced_is_refused(tmp_path: Path) -> None:
     where = put(tmp_path, a_csv=as_csv([HEADER, ("1", "a")]), b_csv=as_csv([HEADER, ("2", "b")]))
     with open_source(where) as source:
         assert not source.changed()
@@ -148,5 +148,5 @@ def test_a_grower_in_two_files_is_a_repeat_like_one_in_two_rows(tmp_path: Path) 
             read_rows(scan, workspace, ignore, lambda: False)
             workspace.mark_repeats(allow_shared_tokens=False)
             found = workspace.findings()
-    told = dict(zip(found["row"], found["status"], strict=True))
-    assert told == {5: "duplicate", 3: "invalid", 6: "invalid"}
+    statuses = dict(zip(found["row"], found["status"], strict=True))
+    assert statuses == {5: "duplicate", 3: "invalid", 6: "invalid"}

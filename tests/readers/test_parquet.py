@@ -28,7 +28,7 @@ def scan(path: Path, table: pa.Table, *, keep: tuple[str, ...] = ()) -> list[dic
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"leafUserId": [1, 2, 3]}, "leafUserId is int64, but text is expected"),
         ({"refreshToken": [1.0, 2.0, 3.0]}, "refreshToken is double, but text is expected"),
@@ -39,12 +39,12 @@ def scan(path: Path, table: pa.Table, *, keep: tuple[str, ...] = ()) -> list[dic
     ],
 )
 def test_a_needed_column_of_another_type_is_refused_at_once(
-    tmp_path: Path, wrong: dict[str, list[object]], told: str
+    tmp_path: Path, wrong: dict[str, list[object]], message: str
 ) -> None:
     table = pa.table({"leafUserId": IDS, "refreshToken": TOKENS} | wrong)
     with pytest.raises(InputError) as caught:
         scan(tmp_path / "growers.parquet", table)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Folders named ``name=value`` are columns, and the folders of tables are no folders of files."""
+"""Folders named ``name=value`` are columns, and a folder that is a table is refused."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_a_column_of_the_file_that_contradicts_its_path_is_refused() -> None:
     put("provider=raven/a.csv", provider=["Raven", ""])
     assert values("provider=*/a.csv", "provider") == ["Raven", "raven"]
     put("provider=raven/a.csv", provider=["raven", "lindsay"])
-    told = re.escape("a.csv, row 3: the column provider contradicts the folder provider=raven")
-    with open_source("provider=raven/a.csv") as source, pytest.raises(InputError, match=told):
+    message = re.escape("a.csv, row 3: the column provider contradicts the folder provider=raven")
+    with open_source("provider=raven/a.csv") as source, pytest.raises(InputError, match=message):
         list(source.chunks([1]))
 
 
@@ -142,7 +142,7 @@ def test_a_file_with_a_header_and_no_rows_is_noted() -> None:
         assert source.description.notes == ("b.csv: a header and no rows",)
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
+def test_files_of_the_same_name_are_listed_with_their_folders() -> None:
     put("in/provider=raven/part-0.csv")
     put("in/provider=lindsay/part-0.csv")
     with open_source("in/*/*.csv") as source:

@@ -162,7 +162,7 @@ def test_what_is_not_there_is_said_without_the_address(memory: Any) -> None:
     assert "planted" not in str(error.value)
 
 
-def test_where_nobody_listens_the_kind_of_trouble_is_said_and_not_the_address() -> None:
+def test_a_refused_connection_is_reported_without_the_address() -> None:
     with pytest.raises(InputError, match=r"growers\.csv cannot be fetched") as error:
         open_address("http://127.0.0.1:9/growers.csv?signature=planted-1")
     assert "127" not in str(error.value)

@@ -86,7 +86,7 @@ def test_line_breaks_in_quotes_stay_what_they_are(rows: Rows, end: str) -> None:
 
 
 def trimmed(rows: list[tuple[int, tuple[str, ...]]]) -> list[tuple[int, tuple[str, ...]]]:
-    """Rows whose cells of mere spaces are empty: some workbooks keep no others."""
+    """Rows in which cells of spaces only are empty: some workbooks do not keep the spaces."""
     return [(n, tuple("" if cell.isspace() else cell for cell in row)) for n, row in rows]
 
 
@@ -168,7 +168,7 @@ def test_a_data_frame_is_read_like_a_file(rows: Rows) -> None:
     assert as_rows(chunks) == list(enumerate(whole, 2))
 
 
-def test_gaps_in_a_data_frame_are_empty_and_numbers_are_no_text() -> None:
+def test_gaps_in_a_data_frame_are_empty_and_numbers_are_values() -> None:
     frame = pd.DataFrame(
         {"leafUserId": [1, 2], "refreshToken": [None, np.nan], "n": [1.5, pd.NA]}, dtype=object
     )
