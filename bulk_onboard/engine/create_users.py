@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
 import numpy as np
 
+from bulk_onboard.domain.users import UnresolvedGrower
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import UserCalls, UserJournal
 from bulk_onboard.engine.row_choice import both, without
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Comparison, Survey
+from bulk_onboard.engine.survey import Comparison, KnownRows, Survey
 from bulk_onboard.engine.user_row import UserCreation
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.facts import PhaseStarted
+from bulk_onboard.model import Status
 from bulk_onboard.threads import in_thread
 
 # Growers that wait hold no slot, but a little memory.
@@ -45,34 +47,42 @@ async def create_users(
     A row ends here if its user cannot be had. ``starts``: how many growers may wait for a first request.
     Raises LoginRefused, LeafUnavailable, LedgerError, InputError.
     """
-    wanted = set(found.wanted.tolist())
-    all_growers = found.workspace.unresolved_growers(both(found.wanted, rows))
-    growers = {
-        stand_in: own
-        for stand_in, its in all_growers.items()
-        if (own := tuple(row for row in its if row in wanted))
-    }
+    workspace = found.workspace
+    await in_thread(partial(_set_aside, found))
+    growers = await in_thread(partial(workspace.unresolved_growers, rows))
     if not growers:
         return found
     context.observer(PhaseStarted("users", sum(map(len, growers.values()))))
     work = UserCreation(context, sources.calls, sources.journal, {}, {})
-    unresolved = scan.unresolved(growers, sources.open_keys)
+    unresolved = _read_again(scan, growers.values(), sources.open_keys)
     await work_through(unresolved, work.resolve, context.stop, starts=starts, in_hand=IN_HAND)
     if sources.journal:
         await sources.journal.flush()
     await context.journal.flush()
     ended = [row for own in work.ended for row in own]
-    found = replace(
-        found,
-        wanted=without(found.wanted, ended),
-        to_create=found.to_create + work.would_create,
-    )
+    to_create = found.to_create + work.would_create
+    found = replace(found, wanted=without(found.wanted, ended), to_create=to_create)
     ids = {stand_in: work.known[own] for stand_in, own in growers.items() if own in work.known}
     return await in_thread(partial(_with_ids, sources.comparison, found, ids))
 
 
+def _set_aside(found: Survey) -> None:
+    """Take the rows that this run has sent, or does not send, out of the rows to do in the workspace."""
+    workspace = found.workspace
+    workspace.mark(without(workspace.to_do(), found.wanted), (Status.NOT_ATTEMPTED.value, "", ""))
+
+
+def _read_again(
+    scan: Scan, growers: Iterable[tuple[int, ...]], open_keys: Collection[bytes]
+) -> Iterator[UnresolvedGrower]:
+    """Read the first row of each grower again: its user cells were not kept."""
+    rows_of = {rows[0]: rows for rows in growers}
+    for row, keys, cells in scan.user_cells(np.array(sorted(rows_of), np.int64)):
+        yield UnresolvedGrower(rows_of[row], keys, cells, any(key in open_keys for key in keys))
+
+
 def _with_ids(comparison: Comparison, found: Survey, ids: Mapping[UUID, str]) -> Survey:
-    """What is to do, as it would have been if the file had said these ids.
+    """Return what is to do, as if the file had these ids.
 
     Two rows may turn out to be of one grower, and a grower may be one that the ledger knows.
     """
@@ -85,9 +95,10 @@ def _with_ids(comparison: Comparison, found: Survey, ids: Mapping[UUID, str]) ->
     return replace(
         found,
         wanted=both(found.wanted, workspace.to_do()),
-        known=replace(
-            known,
-            intents={**found.known.intents, **known.intents},
-            stored={**found.known.stored, **known.stored},
+        known=KnownRows(
+            {**found.known.intents, **known.intents},
+            {**found.known.stored, **known.stored},
+            {**found.known.user_ids, **known.user_ids},
+            {**found.known.earlier, **known.earlier},
         ),
     )

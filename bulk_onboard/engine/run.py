@@ -221,7 +221,7 @@ class _Run:
             scan,
             self.workspace,
             self._comparison,
-            known_users=self._register.known_table if self._register else None,
+            known_users=self._register.known if self._register else None,
             observer=self.facts,
             stopped=lambda: self._stop.draining,
         )

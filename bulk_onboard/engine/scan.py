@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,6 @@ import pyarrow.compute as pc
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
-from bulk_onboard.domain.users import USER_FIELDS, UnresolvedGrower
 from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.errors import InputError, InternalError, NoRows
 from bulk_onboard.model import Payload, Row, Secret, Status
@@ -39,10 +37,9 @@ from bulk_onboard.validation.columns import (
     id_column,
     provider_column,
 )
-from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
-from bulk_onboard.validation.user_columns import check_users, read_users
+from bulk_onboard.validation.user_columns import UserCells, user_cells
 from bulk_onboard.workspace import KEPT_COLUMN
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
@@ -188,27 +185,13 @@ class Scan:
         names = [name for name, _ in self.columns.keep] if kept else []
         return rows_table(checked, self.apps(checked), names)
 
-    def unresolved(
-        self, growers: Mapping[UUID, tuple[int, ...]], open_keys: Collection[bytes]
-    ) -> Iterator[UnresolvedGrower]:
-        """Another reading: what the rows tell of growers without a leafUserId, each grower once.
+    def user_cells(self, wanted: np.ndarray) -> Iterator[UserCells]:
+        """Another reading: how the rows with these numbers (ascending) identify their Leaf users.
 
-        ``growers``: stand-ins with the rows of each, ascending. ``open_keys``: of users that an earlier run
-        may have created. Raises InputError as `rows` does.
+        Raises InputError as `rows` does.
         """
-        rows_of = {rows[0]: rows for rows in growers.values()}
-        for piece, picked in self._again(np.array(sorted(rows_of), np.int64)):
-            if not len(picked):
-                continue
-            few = piece.taken(picked)
-            users = read_users(few, self.columns, self._fingerprints)
-            cells = check_users(ChunkFindings(few.numbers), few, self.columns, np.arange(len(picked)))
-            names = [name for name in USER_FIELDS if name in cells]
-            for line, number in enumerate(few.numbers.tolist()):
-                keys = tuple(of[line].tobytes() for of in users.keys.values() if of[line].any())
-                filled = {name: text for name in names if (text := cells[name].iloc[line])}
-                is_open = any(key in open_keys for key in keys)
-                yield UnresolvedGrower(rows_of[number], keys, filled, is_open)
+        for piece, picked in self._again(wanted):
+            yield from user_cells(piece.taken(picked), self.columns, self._fingerprints)
 
     @property
     def allows_shared_tokens(self) -> bool:
@@ -232,7 +215,7 @@ class Scan:
     def rows(self, wanted: np.ndarray, ids: Mapping[int, str] = _NO_IDS) -> Iterator[Row]:
         """The second reading: the rows with these numbers (ascending), ready to be sent.
 
-        ``ids``: the leafUserIds of rows that name their grower by something else.
+        ``ids``: the leafUserIds of rows that have none in the file.
         Raises InputError if the file is not what it was at the first reading.
         """
         for piece, picked in self._again(wanted):
@@ -363,7 +346,7 @@ def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> 
     if checked.digests is not checked.prints:
         columns["content"] = _blobs(checked.digests).take(at)
     if checked.users is not None:
-        columns["unresolved"] = pa.array(checked.users.unresolved & valid)
+        columns["unresolved"] = pa.array(checked.users.unresolved)
     if not valid.all():
         columns["status"] = pc.if_else(pa.array(valid), "", Status.INVALID.value)
         columns |= {name: pa.array(frame[name]) for name in ("code", "message")}

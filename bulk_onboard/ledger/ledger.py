@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-from sqlalchemy import Connection, Table, and_, func, select
+from sqlalchemy import Connection, Select, Table, and_, func, select
 
 from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import LedgerError
@@ -266,15 +266,22 @@ class Ledger:
         return RecordedEvent._make(found) if found else None
 
     @contextmanager
-    def reading_current(self, scope: int) -> Iterator[pa.RecordBatchReader]:
-        """Yield the current states of all growers of a scope, with the columns of `state.SCHEMA`.
+    def arrow(self, query: Select[Any]) -> Iterator[pa.RecordBatchReader]:
+        """Yield the result of a query as Arrow batches. Raises LedgerError.
 
-        Until it is read, nothing else can be asked of the ledger. Raises LedgerError.
+        Until it is read, nothing else can be asked of the ledger.
         """
         with self.reading() as db:
-            query = state.current(state.kin(db, scope), scope, all_growers=True)
             text = str(query.compile(db, compile_kwargs={"literal_binds": True}))
         with self._database.arrow(text) as reader:
+            yield reader
+
+    @contextmanager
+    def reading_current(self, scope: int) -> Iterator[pa.RecordBatchReader]:
+        """Yield the current states of all growers of a scope, with the columns of `state.SCHEMA`."""
+        with self.reading() as db:
+            scopes = state.kin(db, scope)
+        with self.arrow(state.current(scopes, scope, all_growers=True)) as reader:
             batches = (state.typed(batch) for batch in reader if len(batch))
             yield pa.RecordBatchReader.from_batches(state.SCHEMA, batches)
 

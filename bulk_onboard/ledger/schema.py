@@ -1,11 +1,11 @@
 """The ledger's tables.
 
-    scope   one Leaf, API owner and provider: the sandbox and the real Leaf never share rows
+    scope   one Leaf, API owner and provider: the sandbox and the real Leaf never share rows. Users
+            are of a scope without a provider: the same email may be another user for another API owner
     run     one run
     ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
             digest of what its input said, `concerns` who needs attention (see concerns.py), packed
     block   what a run's input held, a packed chunk each (see manifest.py)
-    directory  the users of one API owner at one Leaf: the same email may be another user for another owner
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
             `intended_at` is the time of a POST that may have created one. `run_no`: the run that wrote this
@@ -112,19 +112,10 @@ ending = Table(
     Column("concerns", LargeBinary),
 )
 
-directory = Table(
-    "directory",
-    metadata,
-    Column("id", Whole, primary_key=True),
-    Column("leaf", Text, nullable=False),
-    Column("owner", Text, nullable=False),
-    UniqueConstraint("leaf", "owner"),
-)
-
 leaf_user = Table(
     "leaf_user",
     metadata,
-    Column("directory_id", ForeignKey("directory.id"), primary_key=True),
+    Column("scope_id", ForeignKey("scope.id"), primary_key=True),
     Column("key", LargeBinary, primary_key=True),
     Column("leaf_user_id", Text, nullable=False, server_default=""),
     Column("origin", Text, nullable=False, server_default=""),

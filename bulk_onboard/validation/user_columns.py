@@ -6,8 +6,9 @@ email. So rows are compared as if all of them had ids. A stand-in is never shown
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
-from bulk_onboard.domain.users import UserKey
+from bulk_onboard.domain.users import USER_FIELDS, UserKey
 from bulk_onboard.texts import uuid_texts
 from bulk_onboard.validation.cells import check_cells, cleaned, read_column
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
@@ -50,6 +51,14 @@ class UserRows:
             columns[name] = pc.if_else(filled, blobs, pa.scalar(None, _KEY)).cast(pa.binary())
         some = self.keys[UserKey.EXTERNAL_ID].any(axis=1) | self.keys[UserKey.EMAIL].any(axis=1)
         return pa.table(columns).filter(pa.array(some))
+
+
+class UserCells(NamedTuple):
+    """How a row identifies its user: its number, its keys (as in `UserRows`) and its filled cells."""
+
+    row: int
+    keys: tuple[bytes, ...]
+    cells: Mapping[str, str]
 
 
 def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> UserRows:
@@ -91,6 +100,16 @@ def check_users(findings: ChunkFindings, chunk: Chunk, columns: Columns, lines: 
             bad = Finding("bad-email", "is not an email address")
             findings.add(lines[wrong.to_numpy(bool)], bad, column.header)
     return pd.DataFrame(cells, index=range(len(lines)))
+
+
+def user_cells(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> Iterator[UserCells]:
+    """Yield how each row of a chunk identifies its user."""
+    users = read_users(chunk, columns, fingerprints)
+    cells = check_users(ChunkFindings(chunk.numbers), chunk, columns, np.arange(len(chunk.numbers)))
+    for i, line in enumerate(cells[[name for name in USER_FIELDS if name in cells]].to_dict("records")):
+        keys = tuple(of[i].tobytes() for of in users.keys.values() if of[i].any())
+        filled = {str(name): text for name, text in line.items() if text}
+        yield UserCells(int(chunk.numbers[i]), keys, filled)
 
 
 def user_places(chunk: Chunk, columns: Columns) -> dict[str, int]:

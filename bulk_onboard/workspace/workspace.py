@@ -267,15 +267,6 @@ class Workspace:
                 provider=provider,
             )
 
-    def user_ids(self) -> dict[int, str]:
-        """Return the leafUserIds of rows to do that may name their grower by an externalId or an email."""
-        return dict(
-            self.query(
-                "SELECT row, id::VARCHAR FROM rows SEMI JOIN user_keys USING (row)"
-                " WHERE status = '' AND NOT unresolved"
-            )
-        )
-
     # --- rows without a leafUserId --------------------------------------------------------------------
 
     def resolve_users(self) -> None:
@@ -301,22 +292,28 @@ class Workspace:
         """Return the unresolved growers of these rows (int64): stand-in -> all rows to do, ascending."""
         with self.given(pa.table({"row": rows})):
             found = self.query(
-                "SELECT list(row ORDER BY row), id FROM rows LEFT JOIN given USING (row)"
+                "SELECT id, list(row ORDER BY row) FROM rows LEFT JOIN given USING (row)"
                 " WHERE unresolved AND status = '' GROUP BY id HAVING bool_or(given.row IS NOT NULL)"
             )
-        return {stand_in: tuple(its) for its, stand_in in found}
+        return {stand_in: tuple(its) for stand_in, its in found}
 
     def set_user_ids(self, ids: Mapping[UUID, str]) -> None:
         """Give all rows with these stand-ins the ids of their Leaf users."""
-        columns = {
-            "stand_in": pa.array(map(str, ids), pa.string()),
-            "id": pa.array(ids.values(), pa.string()),
-        }
-        with self.given(pa.table(columns)):
+        stand_ins, users = pa.array(map(str, ids), pa.string()), pa.array(ids.values(), pa.string())
+        with self.given(pa.table({"stand_in": stand_ins, "id": users})):
             self.execute(
                 "UPDATE rows SET id = given.id::UUID, unresolved = FALSE FROM given"
                 " WHERE rows.unresolved AND rows.fingerprint IS NOT NULL AND rows.id = given.stand_in::UUID"
             )
+
+    def user_ids(self) -> dict[int, str]:
+        """Return the leafUserIds of rows to do that may name their grower by an externalId or an email."""
+        return dict(
+            self.query(
+                "SELECT row, id::VARCHAR FROM rows SEMI JOIN user_keys USING (row)"
+                " WHERE status = '' AND NOT unresolved"
+            )
+        )
 
     def page(self, first: int, last: int) -> pd.DataFrame:
         """Return the rows from one number to another with the names of results.csv."""

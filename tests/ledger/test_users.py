@@ -24,7 +24,7 @@ def users_of(ledger: Ledger, owner: str = "me") -> LedgerUsers:
 
 
 def known(found: LedgerUsers) -> dict[bytes, str]:
-    table = found.known_table()
+    table = found.known()
     return dict(zip(table["key"].to_pylist(), table["id"].to_pylist(), strict=True))
 
 
