@@ -90,11 +90,14 @@ class LeftWithout:
     run_ids: tuple[str, ...]
 
 
+Phase = Literal["users", "onboard", "events", "dry_run", "rollback"]
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase begins: ``total`` rows will get a user, be onboarded, checked, or only looked at (foresee)."""
+    """A phase begins: ``total`` rows get a user, are onboarded, checked, asked about or rolled back."""
 
-    phase: Literal["users", "onboard", "events", "foresee", "rollback"]
+    phase: Phase
     total: int
 
 

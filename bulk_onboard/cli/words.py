@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from textwrap import fill
-from typing import Literal, assert_never
+from typing import assert_never
 
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.input_description import described as input_described
@@ -21,6 +21,7 @@ from bulk_onboard.facts import (
     LeftWithout,
     Listed,
     Note,
+    Phase,
     PhaseStarted,
     Reading,
     RowChecked,
@@ -38,7 +39,7 @@ PHASES: Mapping[str, str] = {
     "users": "looking up users",
     "onboard": "onboarding",
     "events": "checking events",
-    "foresee": "asking",
+    "dry_run": "asking",
     "rollback": "rolling back",
 }
 # A row has moved on.
@@ -193,7 +194,7 @@ def concern(fact: Row) -> str | None:
 class Tally:
     """How far the current phase is."""
 
-    phase: Literal["users", "onboard", "events", "foresee", "rollback"]
+    phase: Phase
     total: int
     begun: float
     done: int = 0

@@ -75,7 +75,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
         """Send the request that is next."""
         match self.progress.action:
             case Action.ASK:
-                return await self._ask()
+                return await self.ask()
             case Action.SAVE_LOG:
                 return await self._save_log()
             case Action.DELETE | Action.POST:
@@ -83,7 +83,8 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
             case never:
                 assert_never(never)
 
-    async def _ask(self) -> Answer[Verdict]:
+    async def ask(self) -> Answer[Verdict]:
+        """Ask Leaf what it holds for the grower."""
         row = self.row
         answer = await self._leaf.ask(row.leaf_user_id, row.payload, self._asking, urgent=self.is_begun())
         self._evidence = Evidence(self._asked_at, self._clock())

@@ -66,21 +66,33 @@ class Onboarding(CredentialsPhase):
         LedgerError and OutputError.
         """
         policy = self.context.policy
-        step = self.guide.begin(row, policy)
+        step = self.begin(row, policy)
         progress = (step if isinstance(step, Next) else start(row, policy)).progress
-        life = _OnboardRow(self, row, progress, under_way)
+        life = self.life(row, progress, under_way)
         if isinstance(step, Next):
             await life.onboard()
         elif not self.context.stop.draining:
             life.settle(step)
 
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Return the row's first step, or its end."""
+        return self.guide.begin(row, policy)
 
-class _OnboardRow(CredentialsRow[Row, Finish]):
+    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
+        """Return what to do after an answer, given the step that was decided."""
+        return self.guide.review(row, progress, verdict, step)
+
+    def life(self, row: Row, progress: Progress, under_way: Sent) -> OnboardRow:
+        """Return the row with its state."""
+        return OnboardRow(self, row, progress, under_way)
+
+
+class OnboardRow(CredentialsRow[Row, Finish]):
     """One row that is onboarded."""
 
     def __init__(self, shared: Onboarding, row: Row, progress: Progress, under_way: Sent) -> None:
         super().__init__(shared, row, progress, under_way)
-        self._brake, self._guide = shared.brake, shared.guide
+        self._brake, self._review = shared.brake, shared.review
         self._replaces = False
         self._finish: Finish | None = None
 
@@ -104,7 +116,7 @@ class _OnboardRow(CredentialsRow[Row, Finish]):
         if self.progress.action is Action.ASK and not isinstance(verdict, Log):
             verdict = as_recorded(verdict, self.row)
         step = decide(self.progress, verdict, self.context.policy, moment)
-        return self._guide.review(self.row, self.progress, verdict, step)
+        return self._review(self.row, self.progress, verdict, step)
 
     def keeps_slot(self, progress: Progress) -> bool:
         """Return whether the next step follows at once: a grower is not without credentials for longer."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Literal, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -27,9 +27,9 @@ from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.stop import OVERLAP
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do, store_input
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
-from bulk_onboard.engine.worker_pool import work_through
+from bulk_onboard.engine.worker_pool import Work, work_through
 from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Note, PhaseStarted
+from bulk_onboard.facts import Note, Phase, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Requests, Status, Traffic
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
@@ -40,6 +40,7 @@ from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 from bulk_onboard.workspace import Workspace
 
+T = TypeVar("T")
 # Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
 OPEN_ROWS = 10_000
 # Seconds for which rows are begun ahead of their first request: an intent has to be on disk by then.
@@ -227,30 +228,23 @@ class Phases:
         if sick := [entry for entry in (*sent, *lost) if entry.health != Health.HEALTHY]:
             self.context.stop.drain(canary_reason(len(rows), sick))
 
-    async def post(
-        self,
-        scan: Scan,
-        found: Survey,
-        wanted: np.ndarray,
-        phase: Literal["onboard", "foresee"] = "onboard",
-    ) -> None:
+    async def post(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
         """Take these rows to their outcomes."""
-        if not len(wanted) or self.context.stop.draining:
-            return
-        self.context.observer(PhaseStarted(phase, len(wanted)))
-        if self.workers and phase == "onboard" and len(wanted) >= self.workers.fewest:
+        if self.workers and len(wanted) >= self.workers.fewest and not self.context.stop.draining:
+            self.context.observer(PhaseStarted("onboard", len(wanted)))
             await self.workers.post(self, scan, found, wanted)
             return
-        work = Onboarding(
-            context=self.context,
-            leaf=self.leaf,
-            keeper=self.keeper,
-            brake=self.brake,
-            guide=self.guided(self.listed),
-        )
-        rows = rows_to_do(scan, found.known, wanted)
-        await work_through(rows, work.onboard, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
-        await self.context.journal.flush()
+        work = Onboarding(self.context, self.leaf, self.keeper, self.brake, self.guided(self.listed))
+        await self.work(rows_to_do(scan, found.known, wanted), work.onboard, "onboard", len(wanted))
+
+    async def work(self, items: Iterator[T], work: Work[T], phase: Phase, count: int) -> None:
+        """Work on ``count`` items, and return when what came of them is on disk."""
+        context = self.context
+        if not count or context.stop.draining:
+            return
+        context.observer(PhaseStarted(phase, count))
+        await work_through(items, work, context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
+        await context.journal.flush()
 
     def _starts(self) -> int:
         return starts_of(self.settings.pace.rate, self.in_flight, self.connections)
@@ -274,21 +268,11 @@ class Phases:
             checked_before=checked_before,
         )
 
-    async def _check(self, checks: Callable[[], Iterator[Check]], total: int | None = None) -> None:
-        if total is None:
-            total = await in_thread(lambda: sum(1 for _ in checks()))
-        if not total or self.context.stop.draining:
-            return
-        self.context.observer(PhaseStarted("events", total))
-        work = EventsCheck(
-            context=self.context,
-            leaf=self.leaf,
-            wait=self.settings.events.wait,
-            listed=self.listed,
-            recall=self.recall,
-        )
-        await work_through(checks(), work.check, self.context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
-        await self.context.journal.flush()
+    async def _check(self, checks: Callable[[], Iterator[Check]]) -> None:
+        wait = self.settings.events.wait
+        work = EventsCheck(self.context, self.leaf, wait, self.listed, self.recall)
+        count = await in_thread(lambda: sum(1 for _ in checks()))
+        await self.work(checks(), work.check, "events", count)
         for provider in work.logs.lacking:
             note = f"Leaf keeps no event log for {provider}, so no connection could be confirmed"
             self.context.observer(Note(note))

@@ -15,7 +15,7 @@ from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
 from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.dry_run import foresee
+from bulk_onboard.engine.dry_run import dry_run
 from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.onboard_row import UNGUIDED
@@ -265,7 +265,7 @@ class _Run:
 
         async def go(phases: Phases) -> None:
             if self._settings.dry_run:
-                forecast = await foresee(phases, scan, found)
+                forecast = await dry_run(phases, scan, found)
                 self._info = replace(self._info, forecast=forecast)
             elif self._settings.plan:
                 await self._keeping_to_plan(phases).onboard(scan, found)

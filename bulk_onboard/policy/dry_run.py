@@ -17,17 +17,17 @@ CHECK = 2
 
 
 def asking(policy: Policy) -> Policy:
-    """The policy of a dry run: it asks also where the run would post without asking."""
+    """Return the policy of a dry run: it asks even where the run would post without asking."""
     return replace(policy, if_exists=IfExists.SKIP) if policy.if_exists is IfExists.OVERWRITE else policy
 
 
 def asks(mode: IfExists) -> bool:
-    """Whether a run asks Leaf before it posts."""
+    """Return whether a run asks Leaf before it posts."""
     return mode is not IfExists.OVERWRITE
 
 
-def foreseen(row: Row, step: Step, mode: IfExists) -> Step:
-    """The step, but for one that would change something: then the row ends with what that would be."""
+def before_change(row: Row, step: Step, mode: IfExists) -> Step:
+    """Return the step, or the row's end if the step would change something: what that would be."""
     match step:
         case Next(progress) if progress.action in {Action.ASK, Action.SAVE_LOG}:
             return step

@@ -22,7 +22,7 @@ from bulk_onboard.model import (
     Verdict,
 )
 from bulk_onboard.policy.credentials import decide
-from bulk_onboard.policy.dry_run import asking, forecast, foreseen
+from bulk_onboard.policy.dry_run import asking, before_change, forecast
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
 from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.policy.user_list import begin
@@ -36,14 +36,14 @@ ANSWERS = st.sampled_from([Absent(), *map(Exists, CREDENTIALS), Refused("no-such
 def ends(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> Step:
     """What a dry run comes to for a row, given these answers to its questions."""
     policy, given_row = asking(Policy(if_exists=mode)), row(intent=intent)
-    step = foreseen(given_row, begin(given_row, None, policy), mode)
+    step = before_change(given_row, begin(given_row, None, policy), mode)
     for answer in answers:
         if not isinstance(step, Next):
             break
         asks = step.progress.action is Action.ASK
         assert asks or step.progress.action is Action.SAVE_LOG, "a dry run only asks"
         verdict: Verdict | Log = answer if asks else Log(())
-        step = foreseen(given_row, decide(step.progress, verdict, policy, Moment(1e6, 0.5)), mode)
+        step = before_change(given_row, decide(step.progress, verdict, policy, Moment(1e6, 0.5)), mode)
     return step
 
 
@@ -87,7 +87,7 @@ def test_what_comes_after_a_delete_is_a_replacement() -> None:
         """An action that is neither a question nor a POST."""
 
     step = Next(Progress(Other()))  # type: ignore[arg-type]
-    assert foreseen(row(), step, IfExists.SKIP) == Finish(Status.WOULD_REPLACE)
+    assert before_change(row(), step, IfExists.SKIP) == Finish(Status.WOULD_REPLACE)
 
 
 def test_asking_first_is_what_overwriting_does_not_do() -> None:
