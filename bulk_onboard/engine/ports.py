@@ -1,9 +1,9 @@
-"""What the engine needs of the world. The edges provide it; tests provide fakes."""
+"""What the engine needs of the outside world. The edges implement it, and tests have fakes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bulk_onboard.domain.providers import Field
 from bulk_onboard.domain.turns import StillValid
@@ -21,12 +21,9 @@ from bulk_onboard.model import (
     Verdict,
 )
 
-# Called when a request has got its turn and goes out; before that, nothing has happened.
+Record_contra = TypeVar("Record_contra", contravariant=True)
+# Called when a request gets its turn and goes out; before that, nothing has happened.
 Sent = Callable[[], None]
-
-
-def unheard() -> None:
-    """Who does not care when a request goes out."""
 
 
 class Leaf(Protocol):
@@ -35,12 +32,12 @@ class Leaf(Protocol):
     async def ask(
         self, leaf_user_id: str, ours: Payload, sent: Sent = ..., *, urgent: bool = ...
     ) -> Answer[Verdict]:
-        """What Leaf holds for the grower, compared with ours. ``urgent``: before rows that are not begun."""
+        """Ask what Leaf holds for the grower, compared with ours. ``urgent``: before rows not begun yet."""
 
     async def post(
         self, leaf_user_id: str, payload: Payload, sent: Sent = ..., *, still_valid: StillValid = ...
     ) -> Answer[Verdict]:
-        """Store the grower's credentials: one request, never repeated by itself.
+        """Store the grower's credentials: one request, which is never repeated.
 
         ``still_valid`` is asked when its turn has come; if it says no, the answer is NotSent.
         """
@@ -48,16 +45,16 @@ class Leaf(Protocol):
     async def delete(
         self, leaf_user_id: str, sent: Sent = ..., *, still_valid: StillValid = ...
     ) -> Answer[Verdict]:
-        """Delete the grower's credentials and their events: one request, never repeated by itself.
+        """Delete the grower's credentials and their events: one request, which is never repeated.
 
         ``still_valid``: as for `post`.
         """
 
     async def events(self, leaf_user_id: str, sent: Sent = ...) -> Answer[EventsVerdict]:
-        """The latest event of the grower's credentials."""
+        """Ask for the latest event of the grower's credentials."""
 
     async def history(self, leaf_user_id: str, sent: Sent = ...) -> Answer[LogVerdict]:
-        """All events of the grower's credentials."""
+        """Ask for all events of the grower's credentials."""
 
 
 class Connection(Protocol):
@@ -68,7 +65,7 @@ class Connection(Protocol):
         """Requests per second that may go out now, 0 if there is no ceiling."""
 
     def of(self, provider: str) -> Leaf:
-        """The calls for the provider of this name."""
+        """Return the calls for the provider of this name."""
 
 
 # By provider name: a grower's fields, in the table's order.
@@ -80,17 +77,17 @@ class Users(Protocol):
 
     @property
     def listed_fields(self) -> ListedFields:
-        """Of the providers that users are shown with."""
+        """The fields of the providers that users are shown with."""
 
     @property
     def requests(self) -> Requests:
-        """How many requests of all kinds have been sent so far."""
+        """The number of requests of all kinds sent so far."""
 
     async def users(self, page: int, size: int, prints: Prints) -> Answer[PageVerdict]:
-        """A page of the list of users, from page 0."""
+        """Ask for a page of the list of users, from page 0."""
 
     async def user(self, leaf_user_id: str, sent: Sent = ...) -> Answer[Verdict]:
-        """Whether there is such a user: Exists(None) or Absent."""
+        """Ask whether there is such a user: Exists(None) or Absent."""
 
 
 class UserCalls(Protocol):
@@ -103,34 +100,26 @@ class UserCalls(Protocol):
         """Create a user: one request, which is never repeated."""
 
 
-class UserJournal(Protocol):
-    """Where intents to create users, and users that became known, are committed."""
-
-    async def intend(self, intent: UserRecord) -> None:
-        """Return when it is on disk that a user is about to be posted. Raises LedgerError."""
-
-    def settle(self, outcome: UserRecord) -> None:
-        """Hand in that a user is known, or that none was created; it is committed soon."""
-
-    async def flush(self) -> None:
-        """Return when all that was handed in is on disk. Raises LedgerError."""
-
-
-class Journal(Protocol):
+class _Journal(Protocol[Record_contra]):
     """Where intents and outcomes are committed."""
 
-    async def intend(self, intent: Entry) -> None:
+    async def intend(self, intent: Record_contra) -> None:
         """Return when the intent is on disk. Raises LedgerError."""
 
-    def settle(self, outcome: Entry) -> None:
+    def settle(self, outcome: Record_contra) -> None:
         """Hand in an outcome; it is committed soon."""
 
     async def flush(self) -> None:
         """Return when all that was handed in is on disk. Raises LedgerError."""
 
 
+# Of rows, and of the Leaf users of growers.
+Journal = _Journal[Entry]
+UserJournal = _Journal[UserRecord]
+
+
 class Keeper(Protocol):
-    """Where the events of credentials are put that are about to be deleted."""
+    """Where the events of credentials are saved before they are deleted."""
 
     async def keep(
         self, provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]
