@@ -53,7 +53,7 @@ class EventLogs:
         self._missing[provider] += 1
 
     def lacks(self, provider: str, growers: int = 1) -> bool:
-        """Whether no grower had a log, and at least so many did not."""
+        """Return whether at least ``growers`` had no log, and none had one."""
         return provider not in self._having and self._missing[provider] >= growers
 
     @property

@@ -34,7 +34,8 @@ from bulk_onboard.settings.requirements import require
 from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 
-SANDBOX_EVENT_DELAY = 0.3  # seconds; Leaf takes longer, but who practises should not wait
+# Seconds. Leaf takes longer, but a user who practises should not wait.
+SANDBOX_EVENT_DELAY = 0.3
 
 
 def provider_named(name: str, providers: Providers) -> Provider:
@@ -88,7 +89,7 @@ class Opened(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """Who is told that a server with a ledger is waited for, and who may end that."""
+    """The observer of waits for a server with a ledger, and the signal that ends them."""
 
     observer: Observer = ignore
     stop: StopSignal | None = None
@@ -105,7 +106,7 @@ async def begun(
     providers: Sequence[Provider] = (),
     waiting: Waiting = NOBODY,
 ) -> AsyncIterator[Opened]:
-    """A new run on the ledger, which no other run can use meanwhile. ``name``: the input's, for people.
+    """A new run on the ledger, which no other run can use meanwhile. ``name``: the input's.
 
     ``providers``: those that its rows go to, the settings' one if there are none.
     Raises UsageError, LedgerBusy, LedgerError.

@@ -8,7 +8,7 @@ from collections import deque
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.policy.replacements import Replaced, Replacements
 
-# While so many rows wait, no new row begins: what Leaf said of them is not to become too old.
+# While this many rows wait, no new row begins: what Leaf said about them must not become too old.
 MOST_WAITING = 10
 
 

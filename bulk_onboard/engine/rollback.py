@@ -1,4 +1,4 @@
-"""The composition root of a rollback: what a run created is deleted again, unless somebody changed it."""
+"""The composition root of a rollback: delete what a run created, unless it has changed since."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def outlook(
     *,
     include_unproven: bool = False,
 ) -> Outlook:
-    """Look into the ledger.
+    """Return what a rollback would be about, by the ledger alone.
 
     Raises UsageError if there is no such run, it creates nothing by its kind, or its provider is not defined
     any more.
@@ -123,7 +123,7 @@ async def rollback(
     dry_run: bool = False,
     include_unproven: bool = False,
 ) -> RunResult:
-    """Delete what the run created and nobody changed since; of the growers in ``only`` if that is given.
+    """Delete what the run created and is unchanged since; of the growers in ``only`` if that is given.
 
     ``dry_run``: only ask. ``include_unproven``: also what only its time says is the run's.
     Raises UsageError if there is no such run or it was made at another Leaf or as another API owner,

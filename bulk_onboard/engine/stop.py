@@ -1,4 +1,4 @@
-"""What stops a run: the signal that everything listens to, a lost lock, and a person who does not confirm."""
+"""What stops a run: a signal that everything listens to, a lost lock, a missing confirmation."""
 
 from __future__ import annotations
 

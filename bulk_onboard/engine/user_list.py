@@ -40,7 +40,7 @@ T = TypeVar("T")
 V = TypeVar("V")
 # A grower at a provider: the provider's name and the leafUserId.
 Grower = tuple[str, str]
-# A page or a single answer that says nothing in so many attempts is given up.
+# Attempts to get a page or a single answer.
 ATTEMPTS = 4
 # Pages under way at a time: each may have some megabytes.
 AT_ONCE = 16
@@ -194,7 +194,7 @@ class ListReader:
     async def read(self, count: int, growers: Callable[[], Iterable[Grower]]) -> ListedUsers | None:
         """Return the list, if reading it pays for ``count`` growers and it agrees with single answers.
 
-        None: the growers have to be asked about one by one; unless they are few, the observer is told why.
+        None: the growers have to be asked about one by one; unless they are few, a fact says why.
         """
         if count < FEWEST or self._context.stop.draining:
             return None

@@ -4,7 +4,7 @@ The rule that shapes everything: a POST whose outcome is unknown is never repeat
 what it holds. And because Leaf may still be at work on a POST that got no readable answer (cut, 5xx, timeout,
 an empty or odd 2xx), absence is believed only after `Policy.settle`, whatever came instead of the answer.
 
-`ownership` decides whose the credentials are that Leaf shows. A DELETE is as careful as a POST: only what
+`ownership` decides who stored the credentials that Leaf shows. A DELETE is as careful as a POST: only what
 Leaf has just shown is deleted, nothing that came in between; and nothing is posted while a DELETE
 may still be under way, for it would hit what was posted.
 """
@@ -39,7 +39,7 @@ from bulk_onboard.policy.ownership import Owner, is_old, is_same, owner_of_reply
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, ended, give_up
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
-# Something is there, and it cannot be told whether our POST stored it.
+# Credentials are there, and nothing shows whether our POST stored them.
 OWNERSHIP_UNCLEAR = "ownership-unclear"
 HEALTHY_STAYS = "the credentials work, so they stay without --replace-healthy"
 # A 200 with nothing in it may be Leaf's way of saying "none", or a broken reply: look more than once.
@@ -49,9 +49,9 @@ UNUSUAL_LOOKS = 6
 
 
 def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment) -> Step:
-    """The next step for a row whose ``progress.action`` was answered with ``verdict``.
+    """Return the next step of a row whose ``progress.action`` was answered with ``verdict``.
 
-    Raises ValueError for Unauthorised: a refused login is the run's business, not the row's.
+    Raises ValueError for Unauthorised: a refused login ends the run, not the row.
     """
     step: Step
     match verdict:
@@ -103,7 +103,7 @@ def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment
 def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Moment) -> Step:
     if verdict.credential is not None:
         return _on_shown(progress, verdict.credential, policy, moment)
-    # A POST was refused because something is there. Whether it is ours, only asking tells.
+    # A POST was refused because something is there. Only asking shows whether it is ours.
     # If one of ours got no answer, it may have arrived late, whatever was seen in between.
     suspect = progress.suspect or progress.unanswered is not None
     # And a GET may lag behind what the POST was refused for.
@@ -140,7 +140,7 @@ def _settled_by_time(credential: Credential) -> Finish:
 
 
 def _unclear(credential: Credential, policy: Policy) -> Finish:
-    """The end of a row whose grower has credentials that our POST may or may not have stored.
+    """Return the end of a row with credentials that our POST may or may not have stored.
 
     They are not replaced: that would send a token again which may have been used.
     """
@@ -149,7 +149,7 @@ def _unclear(credential: Credential, policy: Policy) -> Finish:
 
 
 def _left(credential: Credential, policy: Policy, message: str = "") -> Finish:
-    """The end of a row whose grower has credentials that are not ours and stay."""
+    """Return the end of a row with credentials that are not ours and stay."""
     if policy.if_exists is IfExists.FAIL:
         return Finish(Status.REJECTED, "already-exists", credential=credential)
     return Finish(Status.EXISTING, difference(credential), message, credential)
@@ -163,7 +163,7 @@ def difference(credential: Credential) -> str:
 
 
 def _is_to_go(credential: Credential, progress: Progress) -> bool:
-    """Whether these are the credentials to replace, and not what somebody stored in the meantime."""
+    """Return whether these are the credentials to replace, not others stored in the meantime."""
     if credential.app is not Echo.DIFFERENT:
         stored_as = progress.stored_as
         if credential.echo is Echo.SAME or (

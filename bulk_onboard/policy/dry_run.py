@@ -33,8 +33,8 @@ def before_change(row: Row, step: Step, mode: IfExists) -> Step:
             return step
         case Next(progress) if progress.action is Action.POST:
             unsettled = row.open_intent is not None
-            told = "an earlier POST is unsettled: Leaf is asked again before anything is sent"
-            return Finish(Status.WOULD_CREATE, *(("open-intent", told) if unsettled else ()))
+            message = "an earlier POST is unsettled: Leaf is asked again before anything is sent"
+            return Finish(Status.WOULD_CREATE, *(("open-intent", message) if unsettled else ()))
         case Next(progress):
             code = REPLACES_HEALTHY if progress.works else ""
             return Finish(Status.WOULD_REPLACE, code, credential=progress.old)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 # Seconds, or turns of the pace where those take longer: from the question to the request that relies on it.
 FRESH_SECONDS, FRESH_TURNS = 5.0, 2.0
-# Where Leaf itself takes that long to answer, no response is fresh by the time of its question. After so many
-# questions in a row that came to nothing, the time of the response counts.
+# If Leaf takes that long to answer, no response is fresh by the time of its request. After this many requests
+# in a row without effect, the time of the response counts.
 ASKED_IN_VAIN = 2
 
 

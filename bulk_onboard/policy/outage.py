@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bulk_onboard.model import Ambiguous, Transient
 
-# So many failures in a row, of so many different growers: it is not one grower's credentials that fail.
+# Consecutive failures, and the different growers they are of: it is not one grower's credentials that fail.
 FAILURES, TARGETS = 10, 3
 # Seconds from the first failure until the run stops, besides what Leaf asks to wait (that at most).
 PATIENCE, LONGEST_WAIT = 60.0, 600.0

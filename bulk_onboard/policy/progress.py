@@ -131,7 +131,7 @@ def stopped(progress: Progress, code: str) -> Finish:
     """The outcome of a row that the end of the run leaves in the middle."""
     if progress.unsure:
         return Finish(Status.UNRESOLVED, code)
-    # A grower whose credentials were deleted did not just have no turn.
+    # A grower that lost its credentials was attempted.
     status = Status.FAILED if progress.gone is Gone.YES else Status.NOT_ATTEMPTED
     return ended(progress, status, code)
 
