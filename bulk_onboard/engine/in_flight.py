@@ -7,7 +7,7 @@ import sys
 from bulk_onboard.settings import Settings
 
 NO_CEILING_CONNECTIONS = 128
-# Rows with an intent on disk per connection, without a ceiling: no connection is idle while others are written.
+# Rows with an intent on disk per connection, without a ceiling: none is idle while others are written.
 ROWS_READY = 4
 MOST_IN_FLIGHT = 8192
 # Files that are not connections: the ledger, the reports, the interpreter's own.
