@@ -161,7 +161,7 @@ class _Run:
         owner = (self._info.leaf, self._info.owner)
         self._scope = self._ledger.scope(*owner, self._info.provider)
         self._scopes = scopes_of(self._ledger, self._info)
-        self._register = LedgerUsers(self._ledger, *owner) if settings.input.create_users else None
+        self._users = LedgerUsers(self._ledger, *owner) if settings.input.create_users else None
         self._stop = self.facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
@@ -221,7 +221,7 @@ class _Run:
             scan,
             self.workspace,
             self._comparison,
-            known_users=self._register.known if self._register else None,
+            known_users=self._users.known if self._users else None,
             observer=self.facts,
             stopped=lambda: self._stop.draining,
         )
@@ -365,22 +365,22 @@ class _Run:
     @asynccontextmanager
     async def _user_sources(self, client: LeafClient) -> AsyncIterator[UserSources | None]:
         """Where users are looked up and created, if the settings allow it."""
-        if self._register is None:
+        if self._users is None:
             yield None
         elif self._settings.dry_run:
             yield UserSources(client, None, (), self._comparison)
         else:
-            async with Journal(self._register, self._run_no, self._scope) as register:
-                open_keys = await in_thread(self._register.open_keys)
-                yield UserSources(client, register, open_keys, self._comparison)
+            async with Journal(self._users, self._run_no, self._scope) as users:
+                open_keys = await in_thread(self._users.open_keys)
+                yield UserSources(client, users, open_keys, self._comparison)
 
     # --- the end ------------------------------------------------------------------------------------
 
     async def report(self) -> RunResult:
         """Record how the run ended, and write its files."""
         self._info = ended(self._info, self._stop)
-        if self._register:
-            await in_thread(partial(self._register.forget_lost, self._run_no))
+        if self._users:
+            await in_thread(partial(self._users.forget_lost, self._run_no))
         await in_thread(self._ledger.prune)
         run = (self._ledger, self._run_no, self._info, self._settings.output, self._before)
         writing = partial(write, *run, content=self._content, fail_on=self._settings.fail_on)

@@ -36,7 +36,7 @@ from bulk_onboard.stamp import to_text
 
 @dataclass(frozen=True, slots=True)
 class UserCreation:
-    """What all growers share whose users are looked up or created.
+    """What is shared by the look-ups of all users.
 
     ``journal`` None: a dry run, which only looks. ``known`` gets the leafUserId of each grower that has one
     now, ``ended`` the outcome of each other grower, both by its rows.
@@ -102,7 +102,7 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
         return stopped(self.progress, code, on_the_wire=self.on_the_wire)
 
     def settle(self, end: Known | Ended) -> None:
-        """Commit whose user is known, or the outcome of all rows of the grower."""
+        """Commit the grower's user, or the outcome of all of its rows."""
         rows, shared = self._grower.rows, self._shared
         match end:
             case Known(leaf_user_id):

@@ -26,11 +26,10 @@ def test_every_status_and_health_is_explained(word: str) -> None:
 
 
 def test_every_code_that_a_verdict_or_a_diagnosis_uses_is_explained() -> None:
-    deciding = [*SOURCES.glob("policy/*.py"), *SOURCES.glob("*/replies.py")]
-    deciding += [
-        path for path in SOURCES.glob("*.py") if path.stem in {"enrol", "whose", "health", "compare"}
-    ]
-    used = {code for path in deciding for code in re.findall(r'"([a-z]+(?:-[a-z]+)+)"', path.read_text())}
+    deciding = ["policy/*.py", "leaf/*replies.py", "validation/user_columns.py", "workspace/*.sql"]
+    texts = [path.read_text() for pattern in deciding for path in SOURCES.glob(pattern)]
+    used = {code for text in texts for code in re.findall(r"""["']([a-z]+(?:-[a-z]+)+)["']""", text)}
+    assert {"conflicting-rows", "bad-email", "several-users", "no-such-user"} <= used
     assert len(used) > 10
     assert not [code for code in used if lookup(code) is None]
 
