@@ -187,7 +187,8 @@ async def workers(
     command: Command, settings: Settings, opened: Opened, facts: StoppingObserver
 ) -> AsyncIterator[Workers]:
     """Start the workers that the settings name, or connect to them. Raises UsageError."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is worth a message, we say ourselves
+    for name in ("distributed", "distributed.client", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is worth a message, we say ourselves
     place = settings.output.ledger_place
     if isinstance(place, PostgresUrl):
         os.environ[LEDGER] = place.address.reveal()  # for workers that are started here

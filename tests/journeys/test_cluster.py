@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import Server as Postgres
 
 import bulk_onboard
 from bulk_onboard.cli import run
@@ -250,11 +251,11 @@ def test_the_first_reason_to_stop_stops_all_workers(leaf: Leaf) -> None:
 
 
 @contextmanager
-def cluster(folder: Path, *environments: dict[str, str]) -> Iterator[str]:
-    """A scheduler, and a worker in each of these environments; what they say goes into files."""
+def cluster(folder: Path, *environments: dict[str, str]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler, its address first, and a worker in each of these environments; they log into files."""
     folder.mkdir()
     place = folder / "scheduler.json"
-    processes = []
+    processes: list[subprocess.Popen[bytes]] = []
 
     def begin(name: str, module: str, env: dict[str, str], *argv: str) -> None:
         with (folder / f"{name}.log").open("w") as log:
@@ -269,7 +270,7 @@ def cluster(folder: Path, *environments: dict[str, str]) -> Iterator[str]:
         for number, env in enumerate(environments):
             begin(f"worker-{number}", "dask_worker", env, "--scheduler-file", str(place), "--nthreads", "2",
                   "--no-dashboard", "--local-directory", str(folder / f"spill-{number}"))  # fmt: skip
-        yield _address(place)
+        yield _address(place), processes[0]
     finally:
         for process in processes:
             process.kill()
@@ -291,12 +292,35 @@ def test_workers_read_settings_and_rows_by_themselves_and_leave_no_secret(
 ) -> None:
     write(growers(COUNT))
     server, folder = leaf(), tmp_path_factory.mktemp("cluster") / "left"
-    with cluster(folder, server.environment, server.environment) as address:
+    with cluster(folder, server.environment, server.environment) as (address, _):
         ran = end(start_on(server, "--cluster", address, "--rate", "0", "--events-wait", "0"), 120)
         assert (ran.code, ran.statuses) == (0, {"created": COUNT})
         everybody_is_stored_once(server)
     for path in folder.rglob("*"):
         assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.soak(50)
+def test_when_the_scheduler_dies_nothing_more_is_sent_and_the_same_command_goes_on(
+    leaf: Leaf, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write(growers(COUNT))
+    server, folder = leaf(Behaviour(event_delay=0, latency=0.05)), tmp_path_factory.mktemp("cluster")
+    env = server.environment | {"BULK_ONBOARD_LEDGER": postgres.url()}
+    some = ("run", "growers.csv", "--rate", "60", "--timeout", "2", "--no-events")
+    with cluster(folder / "first", env, env) as (address, scheduler):
+        process = start(*some, "--cluster", address, env=env)
+        under_way(server, process, 20)
+        scheduler.kill()
+        ran = end(process, 120)
+        sent = len(server.seen())
+        assert (ran.code, "its scheduler is gone" in ran.err) == (5, True)
+        assert set(ran.statuses) <= {"created", "unresolved", "not_attempted"}
+    assert len(server.seen()) == sent
+    with cluster(folder / "second", env, env) as (address, _):
+        again = end(start(*some, "--cluster", address, env=env), 120)
+    assert (again.code, set(again.statuses)) == (0, {"created", "existing"})
+    everybody_is_stored_once(server)
 
 
 @pytest.mark.soak(17)
@@ -306,7 +330,7 @@ def test_a_worker_for_another_application_does_not_work(
     write(growers(COUNT))
     server = leaf()
     other = server.environment | {"RAVEN_CLIENT_SECRET": f"{PLANTED}other"}
-    with cluster(tmp_path_factory.mktemp("cluster") / "left", other) as address:
+    with cluster(tmp_path_factory.mktemp("cluster") / "left", other) as (address, _):
         ran = end(start_on(server, "--cluster", address), 120)
     assert ran.code == 2
     assert "is set up differently: check RAVEN_CLIENT_ID, RAVEN_CLIENT_SECRET" in ran.err
