@@ -15,7 +15,7 @@ from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.pace import Pace
 
 # Slots for so many seconds are asked for at a time, so many seconds before the last one is used up.
-BATCH, AHEAD = 0.2, 0.15
+BATCH, AHEAD = 0.2, 0.4
 # A slot may be used up to so many seconds after its time: a busy process wakes up late.
 LATE = 0.03
 
