@@ -89,9 +89,11 @@ def _workers(file: str, settings: Settings, given: Mapping[str, Any], config: Pa
     if file == "-":
         raise UsageError("standard input can be read by one process only: save it as a file for --cluster")
     try:
-        from bulk_onboard.cluster.workers import Command, workers  # noqa: PLC0415  (only with --cluster)
+        from bulk_onboard.cluster.workers import workers  # noqa: PLC0415  (only with --cluster)
     except ModuleNotFoundError:
         raise UsageError("--cluster is not part of this installation; leave it out") from None
+    from bulk_onboard.cluster.task import Command  # noqa: PLC0415
+
     return partial(workers, Command(file, given, config), settings)
 
 

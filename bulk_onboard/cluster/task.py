@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from distributed import get_worker
 
-from bulk_onboard.cluster.heartbeat import Heartbeat
-from bulk_onboard.domain.providers import ENVIRONMENT, Provider
+from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.onboard_row import Guide, Onboarding
-from bulk_onboard.engine.opening import provider_named
+from bulk_onboard.engine.opening import find, marks_of, providers_of, scopes_of
 from bulk_onboard.engine.phases import OPEN_ROWS, starts_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
@@ -31,20 +30,19 @@ from bulk_onboard.engine.stop import LockedTurns, StopSignal
 from bulk_onboard.engine.survey import KnownRows, rows_to_do
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, UsageError, place_of
-from bulk_onboard.facts import Fact, RowFinished, Trouble
-from bulk_onboard.leaf.auth import owner_of
+from bulk_onboard.facts import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.ledger.leases import Ask, Beat, Claim, Leases
-from bulk_onboard.model import Intent, Requests, Status
+from bulk_onboard.ledger.fence import Fence
+from bulk_onboard.ledger.hold import Hold, clock
+from bulk_onboard.ledger.leases import Ask, Beat, Leases
+from bulk_onboard.model import Intent, Status
 from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
-from bulk_onboard.settings import Settings
 from bulk_onboard.settings.load import load
 from bulk_onboard.stamp import from_text
-from bulk_onboard.validation.fingerprints import Fingerprints
 
 LEDGER = "BULK_ONBOARD_LEDGER"
 # Seconds until a part is claimed again of which another worker has the lease.
@@ -64,25 +62,21 @@ class Job:
     """One run, for all of its workers.
 
     ``epoch`` is the run's on the ledger; ``ledger``: its file, None for a database, the address of which
-    workers know. ``base_url``, ``identity``, ``owner``: of Leaf. ``applications``: see `applications`.
+    workers know. ``base_url``: where Leaf is. ``marks``: see `marks_of`.
     """
 
-    run_id: str
+    command: Command
+    info: RunInfo
     run_no: int
     epoch: str
     ledger: Path | None
-    command: Command
-    applications: Mapping[str, int]
     base_url: str
-    identity: str
-    owner: str
-    rate: float
-    providers: tuple[str, ...]
+    marks: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of the rows to do, ascending, and what the leader knows of them (see `Scan` and `KnownRows`)."""
+    """Some of the rows to do, ascending, what is known of them, and how the input was read (see `Scan`)."""
 
     number: int
     rows: np.ndarray
@@ -98,11 +92,6 @@ class Done(NamedTuple):
 
     reason: str = ""
     exit_code: ExitCode = ExitCode.OK
-
-
-def topic(run_id: str) -> str:
-    """Where workers publish the facts of a run."""
-    return f"bulk-onboard-{run_id}"
 
 
 def onboard(job: Job, part: Part) -> Done:
@@ -123,96 +112,85 @@ class _Task:
     def __init__(self, job: Job, part: Part) -> None:
         self._job, self._part = job, part
         settings = load(job.command.given, job.command.config, warn=lambda _text: None)
-        self._settings = replace(settings, pace=replace(settings.pace, rate=job.rate))
-        self._providers = [provider_named(name, settings.providers) for name in job.providers]
+        self._settings = replace(settings, pace=replace(settings.pace, rate=job.info.ceiling))
         self._stop = StopSignal()
         self._stop.grace = settings.leaf.timeout
-        self._facts: list[tuple[Any, ...]] = []
-        self._client: LeafClient | None = None
+        self._facts: list[Fact] = []
 
     async def work(self) -> Done:
+        job, settings, stop = self._job, self._settings, self._stop
         with self._opened_ledger() as ledger:
-            leases = Leases(ledger, self._job.run_no, self._job.rate)
+            leases, lease = Leases(ledger, job.run_no, job.info.ceiling), Hold(clock)
             while not (mine := await asyncio.to_thread(leases.claim, self._part.number)):  # noqa: ASYNC110
                 await asyncio.sleep(AGAIN)
+            pace = SlotPace(job.info.ceiling)
+            client = LeafClient(
+                replace(settings.leaf, base_url=job.base_url),
+                providers_of(job.info, settings.providers),
+                LockedTurns(pace, lease),
+                connections=in_flight_of(settings)[0],
+                on_trouble=lambda message: self._facts.append(Trouble(message)),
+            )
+
+            def beat(ask: Ask) -> Beat:
+                return leases.renew(mine, ask, mine.requests + client.requests)
+
             try:
-                await self._onboard(ledger, leases, mine)
+                async with heartbeat(beat, lease, pace, stop, self._on_beat), client:
+                    await self._onboard(ledger, client, partial(leases.require, mine=mine))
             finally:
                 self._publish()
                 with suppress(LedgerBusy):
-                    await asyncio.to_thread(leases.release, mine, mine.requests + self._sent())
-        return Done(self._stop.reason or "", self._stop.exit_code or ExitCode.OK)
+                    await asyncio.to_thread(leases.release, mine, mine.requests + client.requests)
+        return Done(stop.reason or "", stop.exit_code or ExitCode.OK)
 
     def _opened_ledger(self) -> Ledger:
-        """The run's ledger. Raises UsageError if there is none here, another one, or other settings."""
-        me, job = f"the worker on {socket.gethostname()} (process {os.getpid()})", self._job
-        place = job.ledger or self._settings.output.ledger_place
+        """The run's ledger. Raises UsageError if this worker has another one, or other settings."""
+        job, settings = self._job, self._settings
+        me = f"the worker on {socket.gethostname()} (process {os.getpid()})"
         try:
-            ledger = Ledger(place, make=False, epoch=job.epoch)
+            ledger = Ledger(job.ledger or settings.output.ledger_place, make=False, epoch=job.epoch)
+            find(ledger, job.info.run_id)
         except UsageError as error:
-            raise UsageError(f"{me}: {error}; workers take its address from {LEDGER}") from None
-        found = ledger.find(job.run_id)
-        if found is None or found[0] != job.run_no:
-            raise UsageError(f"{me} has another ledger ({place}); give it the same {LEDGER}")
+            raise UsageError(f"{me}: {error}; give it the ledger of the command ({LEDGER})") from None
         ledger.require_same_fingerprints()
-        if names := list(_differences(job, self._settings, self._providers, ledger.key)):
-            raise UsageError(
-                f"{me} is set up differently: check {', '.join(names)}."
-                " Give the workers the same environment as the command"
-            )
+        ours = marks_of(settings, job.info, ledger.key)
+        if names := [name for name, mark in job.marks.items() if ours.get(name) != mark]:
+            raise UsageError(f"{me} is set up differently ({', '.join(names)}): give it the same environment")
         return ledger
 
-    async def _onboard(self, ledger: Ledger, leases: Leases, mine: Claim) -> None:
-        job, part, settings, stop = self._job, self._part, self._settings, self._stop
-        pace = SlotPace(job.rate)
+    async def _onboard(self, ledger: Ledger, client: LeafClient, fence: Fence) -> None:
+        info, part, settings, stop = self._job.info, self._part, self._settings, self._stop
         connections, in_flight = in_flight_of(settings)
-        scopes = {name: ledger.scope(job.identity, job.owner, name) for name in job.providers}
-        scope = ledger.scope(job.identity, job.owner, ",".join(job.providers))
-
-        def beat(ask: Ask) -> Beat:
-            return leases.renew(mine, ask, mine.requests + self._sent())
-
-        async with AsyncExitStack() as stack:
-            lease = await stack.enter_async_context(Heartbeat(beat, pace, stop, self._on_beat))
-            client = self._client = LeafClient(
-                replace(settings.leaf, base_url=job.base_url),
-                self._providers,
-                LockedTurns(pace, lease),
-                connections=connections,
-                on_trouble=lambda message: self._add(Trouble(message)),
-            )
-            await stack.enter_async_context(client)
-            fence = partial(leases.require, mine=mine)
-            journal = await stack.enter_async_context(Journal(ledger, job.run_no, scope, scopes, fence))
-            work = Onboarding(
-                context=RowContext(journal, part.policy, stop, self._add, asyncio.Semaphore(in_flight)),
-                leaf=client,
-                keeper=Kept(settings.output.folder / job.run_id / REPLACED_EVENTS),
-                brake=ReplacementBrake(stop),
-                guide=part.guide,
-            )
-            with open_source(job.command.file, settings.input.reading) as source:
-                reading = replace(reading_for(settings, self._providers), limit=part.limit)
-                scan = Scan(source, reading, ledger.key, part.seen)
-                known, wanted = await asyncio.to_thread(self._remaining, ledger)
-                rows, starts = rows_to_do(scan, known, wanted), starts_of(job.rate, in_flight, connections)
+        slots = asyncio.Semaphore(in_flight)
+        scope, scopes = ledger.scope(info.leaf, info.owner, info.provider), scopes_of(ledger, info)
+        with open_source(self._job.command.file, settings.input.reading) as source:
+            reading = reading_for(settings, providers_of(info, settings.providers))
+            scan = Scan(source, replace(reading, limit=part.limit), ledger.key, part.seen)
+            async with Journal(ledger, self._job.run_no, scope, scopes, fence) as journal:
+                work = Onboarding(
+                    context=RowContext(journal, part.policy, stop, self._facts.append, slots),
+                    leaf=client,
+                    keeper=Kept(settings.output.folder / info.run_id / REPLACED_EVENTS),
+                    brake=ReplacementBrake(stop),
+                    guide=part.guide,
+                )
+                rows = rows_to_do(scan, *self._remaining(ledger))
+                starts = starts_of(info.ceiling, in_flight, connections)
                 await work_through(rows, work.onboard, stop, starts=starts, in_hand=OPEN_ROWS)
 
     def _remaining(self, ledger: Ledger) -> tuple[KnownRows, np.ndarray]:
         """The rows without an outcome. What an earlier attempt has left open is an intent: Leaf is asked."""
-        part, rows = self._part, self._part.rows
-        mine, done, intents = set(rows.tolist()), list[int](), dict(part.known.intents)
+        known, rows = self._part.known, self._part.rows
+        mine, done, intents = set(rows.tolist()), list[int](), dict(known.intents)
         for entry in ledger.entries(self._job.run_no, int(rows[0]), int(rows[-1])):
             if entry.row in mine and entry.status is None:
                 at = from_text(entry.intended_at)
                 intents[entry.row] = Intent(at, True, entry.deleting, entry.deleting_created, entry.app)
             elif entry.row in mine and entry.status:
                 done.append(entry.row)
-                self._add(RowFinished(entry.row, Status(entry.status), entry.code))
-        return replace(part.known, intents=intents), rows[~np.isin(rows, done)]
-
-    def _sent(self) -> Requests:
-        return self._client.requests if self._client else Requests()
+                self._facts.append(RowFinished(entry.row, Status(entry.status), entry.code))
+        return replace(known, intents=intents), rows[~np.isin(rows, done)]
 
     def _on_beat(self, beat: Beat) -> None:
         self._publish()
@@ -221,38 +199,13 @@ class _Task:
             if beat.stop.at_once:
                 self._stop.abort()
 
-    def _add(self, fact: Fact) -> None:
-        match fact:
-            case RowFinished(row, status, code):
-                self._facts.append((row, status.value, code))
-            case Trouble(message):
-                self._facts.append((message,))
-
     def _publish(self) -> None:
-        """Let the leader hear of what has happened."""
-        facts, self._facts = self._facts, []
-        if facts:
-            get_worker().log_event(topic(self._job.run_id), facts)
-
-
-def applications(settings: Settings, providers: Iterable[Provider], key: bytes) -> dict[str, int]:
-    """The mark of the application that the settings have for each provider. ``key`` is the ledger's."""
-    prints, apps = Fingerprints(key), {each.name: settings.app_of(each.name) for each in providers}
-    return {
-        name: prints.of_app({field: secret.reveal() for field, secret in app.items()}, ENVIRONMENT)
-        for name, app in apps.items()
-    }
-
-
-def _differences(job: Job, settings: Settings, providers: Iterable[Provider], key: bytes) -> Iterator[str]:
-    """The names of settings that differ from the leader's. The sandbox has none that matter."""
-    if settings.sandbox is not None:
-        return
-    if settings.leaf.base_url != job.base_url:
-        yield "LEAF_BASE_URL"
-    if owner_of(settings.leaf.login, key) != job.owner:
-        yield "the login (LEAF_USERNAME or LEAF_TOKEN)"
-    ours = applications(settings, providers, key)
-    for provider in providers:
-        if ours[provider.name] != job.applications[provider.name]:
-            yield from (provider.setting(field) for field in provider.app_fields)
+        """Let the leader hear of what has happened; the run's id is the topic."""
+        told = [
+            (fact.row, fact.status.value, fact.code) if isinstance(fact, RowFinished) else (fact.message,)
+            for fact in self._facts
+            if isinstance(fact, RowFinished | Trouble)
+        ]
+        self._facts.clear()
+        if told:
+            get_worker().log_event(self._job.info.run_id, told)

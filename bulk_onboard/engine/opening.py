@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.input_name import is_pattern, scheme
-from bulk_onboard.domain.providers import Provider, Providers
+from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
 from bulk_onboard.engine.input_columns import columns_of
 from bulk_onboard.engine.scan import Reading, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
@@ -223,6 +223,27 @@ def _require_same_owner(info: RunInfo, place: Place) -> None:
         raise UsageError(
             f"run {info.run_id} was made as {info.owner}, but the settings log in as {place.owner}"
         )
+
+
+def marks_of(settings: Settings, info: RunInfo, key: bytes) -> dict[str, str]:
+    """What tells one Leaf, login and application from another, by the name of the setting.
+
+    Keyed digests of what is secret; ``key`` is the ledger's. The sandbox has nothing to mix up.
+    """
+    if settings.sandbox is not None:
+        return {}
+    from bulk_onboard.validation.fingerprints import Fingerprints  # noqa: PLC0415  (imports pandas)
+
+    prints = Fingerprints(key)
+    marks = {
+        "LEAF_BASE_URL": settings.leaf.base_url,
+        "LEAF_USERNAME or LEAF_TOKEN": owner_of(settings.leaf.login, key),
+    }
+    for provider in providers_of(info, settings.providers):
+        app = {name: secret.reveal() for name, secret in settings.app_of(provider.name).items()}
+        names = ", ".join(provider.setting(each) for each in provider.app_fields)
+        marks[names] = str(prints.of_app(app, ENVIRONMENT))
+    return marks
 
 
 async def _place(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> Place:

@@ -71,10 +71,13 @@ class StopSignal:
         """Return when the run has to end at once."""
         await self._aborting.wait()
 
-    async def cut_short(self, work: Coroutine[None, None, None]) -> None:
-        """Return when the work is done, or cancelled because no new row may start. Raises what it raises."""
+    async def cut_short(self, work: Coroutine[None, None, None], *, at_once: bool = False) -> None:
+        """Return when the work is done, or cancelled because no new row may start. Raises what it raises.
+
+        ``at_once``: it is cancelled only when the run has to end at once.
+        """
         working = asyncio.ensure_future(work)
-        drained = asyncio.ensure_future(self.drained())
+        drained = asyncio.ensure_future(self.aborted() if at_once else self.drained())
         try:
             await asyncio.wait({working, drained}, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.pace import Pace
@@ -21,10 +22,7 @@ LATE = 0.03
 
 
 class SlotPace(Pace):
-    """Turns in the slots of this process; a pause that Leaf asks for holds for all processes.
-
-    ``wanted`` is set when there is something to `ask` for.
-    """
+    """Turns in the slots of this process; a pause that Leaf asks for holds for all processes."""
 
     def __init__(
         self,
@@ -33,8 +31,8 @@ class SlotPace(Pace):
         on_slower: Callable[[float], None] = lambda _rate: None,
     ) -> None:
         """``rate``: requests per second of all processes, 0 for no ceiling; see `Pace`."""
-        self.wanted = asyncio.Event()
-        self._slots = SlotCeiling(rate, self.wanted.set)
+        self._wanted = asyncio.Event()
+        self._slots = SlotCeiling(rate, self._wanted.set)
         super().__init__(rate, on_hold, on_slower, self._slots)
         self._interval = 1 / rate if rate else 0.0
         self._pause = 0.0
@@ -45,12 +43,24 @@ class SlotPace(Pace):
         """Let no request out for so many seconds, here or elsewhere."""
         super().hold(seconds)
         self._pause = max(self._pause, seconds)
-        self.wanted.set()
+        self._wanted.set()
 
-    def ask(self) -> tuple[int, float]:
-        """How many slots this process needs, and for how many seconds nothing is to be sent anywhere."""
-        pause, self._pause = self._pause, 0.0
-        return self._slots.need(), pause
+    async def next_ask(self, most: float) -> tuple[int, float]:
+        """Return what to ask for when it is urgent, or after so many seconds at ``most``.
+
+        That is how many slots this process needs, and for how many seconds nothing is to be sent anywhere.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + most
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            slots = self._slots.need()
+            if slots or self._pause or loop.time() >= until:
+                pause, self._pause = self._pause, 0.0
+                return slots, pause
 
     def take(self, count: int, now: float, first: float, paused_until: float) -> None:
         """Use so many slots from ``first`` on, by the clock of the slots, which shows ``now``."""

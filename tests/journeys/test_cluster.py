@@ -333,7 +333,7 @@ def test_a_worker_for_another_application_does_not_work(
     with cluster(tmp_path_factory.mktemp("cluster") / "left", other) as (address, _):
         ran = end(start_on(server, "--cluster", address), 120)
     assert ran.code == 2
-    assert "is set up differently: check RAVEN_CLIENT_ID, RAVEN_CLIENT_SECRET" in ran.err
+    assert "is set up differently (RAVEN_CLIENT_ID, RAVEN_CLIENT_SECRET)" in ran.err
     assert server.posts == 0
 
 

@@ -44,13 +44,7 @@ class Process:
 
     async def _beats(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(0.25):
-                    await self.pace.wanted.wait()
-            except TimeoutError:
-                pass
-            self.pace.wanted.clear()
-            ask = self.pace.ask()
+            ask = await self.pace.next_ask(0.25)
             await asyncio.sleep(self.slow())
             answer = self.database.beat(*ask)
             await asyncio.sleep(self.slow())
@@ -102,7 +96,7 @@ def test_a_stalled_process_forfeits_its_slots() -> None:
         database, pace = Database(100.0), SlotPace(100.0)
         turns = [asyncio.create_task(pace.turn()) for _ in range(30)]
         await asyncio.sleep(0)
-        asked, _ = pace.ask()
+        asked, _ = await pace.next_ask(0.0)
         pace.take(*database.beat(asked, 0.0))
         loop = asyncio.get_running_loop()
         loop._seconds += 0.1  # type: ignore[attr-defined]
@@ -141,7 +135,7 @@ def test_without_a_ceiling_pauses_are_shared_all_the_same() -> None:
         first.throttled(await first.turn() or 0.0, 3.0)
         now = clock()
         for each in (first, second):
-            each.take(*database.beat(*each.ask()))
+            each.take(*database.beat(*await each.next_ask(0.0)))
         for each in (first, second):
             assert (await each.turn() or 0.0) >= now + 3 - 1e-3
 
