@@ -29,7 +29,7 @@ EDGES = {
 # The composition root wires: nothing else of the engine knows the edges.
 WIRING = {
     "engine.run",
-    "engine.in_flight",
+    "engine.session",
     "engine.opening",
     "engine.closing",
     "engine.rollback",

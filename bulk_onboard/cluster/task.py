@@ -19,16 +19,13 @@ import numpy as np
 from distributed import get_worker
 
 from bulk_onboard.cluster.heartbeat import heartbeat
-from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.onboard_row import Guide, Onboarding
 from bulk_onboard.engine.opening import find, marks_of, providers_of, scopes_of
-from bulk_onboard.engine.phases import OPEN_ROWS, starts_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
+from bulk_onboard.engine.session import context_of, in_flight_of
 from bulk_onboard.engine.stop import LockedTurns, StopSignal
 from bulk_onboard.engine.survey import KnownRows, rows_to_do
-from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, UsageError, place_of
 from bulk_onboard.facts import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.leaf.client import LeafClient
@@ -161,23 +158,19 @@ class _Task:
 
     async def _onboard(self, ledger: Ledger, client: LeafClient, fence: Fence) -> None:
         info, part, settings, stop = self._job.info, self._part, self._settings, self._stop
-        connections, in_flight = in_flight_of(settings)
-        slots = asyncio.Semaphore(in_flight)
         scope, scopes = ledger.scope(info.leaf, info.owner, info.provider), scopes_of(ledger, info)
         with open_source(self._job.command.file, settings.input.reading) as source:
             reading = reading_for(settings, providers_of(info, settings.providers))
             scan = Scan(source, replace(reading, limit=part.limit), ledger.key, part.seen)
             async with Journal(ledger, self._job.run_no, scope, scopes, fence) as journal:
                 work = Onboarding(
-                    context=RowContext(journal, part.policy, stop, self._facts.append, slots),
+                    context=context_of(settings, journal, part.policy, stop, self._facts.append),
                     leaf=client,
                     keeper=Kept(settings.output.folder / info.run_id / REPLACED_EVENTS),
                     brake=ReplacementBrake(stop),
                     guide=part.guide,
                 )
-                rows = rows_to_do(scan, *self._remaining(ledger))
-                starts = starts_of(info.ceiling, in_flight, connections)
-                await work_through(rows, work.onboard, stop, starts=starts, in_hand=OPEN_ROWS)
+                await work.context.work_through(rows_to_do(scan, *self._remaining(ledger)), work.onboard)
 
     def _remaining(self, ledger: Ledger) -> tuple[KnownRows, np.ndarray]:
         """The rows without an outcome. What an earlier attempt has left open is an intent: Leaf is asked."""

@@ -16,13 +16,9 @@ from bulk_onboard.engine.row_choice import both, without
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Comparison, KnownRows, Survey
 from bulk_onboard.engine.user_row import UserCreation
-from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.facts import PhaseStarted
 from bulk_onboard.model import Status
 from bulk_onboard.threads import in_thread
-
-# Growers that wait hold no slot, but a little memory.
-IN_HAND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +36,11 @@ class UserSources:
 
 
 async def create_users(
-    sources: UserSources, context: RowContext, scan: Scan, found: Survey, rows: np.ndarray, *, starts: int
+    sources: UserSources, context: RowContext, scan: Scan, found: Survey, rows: np.ndarray
 ) -> Survey:
     """Find or create the Leaf users of these rows' growers; return what is to do now that they are known.
 
-    A row ends here if its user cannot be had. ``starts``: how many growers may wait for a first request.
-    Raises LoginRefused, LeafUnavailable, LedgerError, InputError.
+    A row ends here if its user cannot be had. Raises LoginRefused, LeafUnavailable, LedgerError, InputError.
     """
     workspace = found.workspace
     await in_thread(partial(_set_aside, found))
@@ -55,10 +50,9 @@ async def create_users(
     context.observer(PhaseStarted("users", sum(map(len, growers.values()))))
     work = UserCreation(context, sources.calls, sources.journal, {}, {})
     unresolved = _read_again(scan, growers.values(), sources.open_keys)
-    await work_through(unresolved, work.resolve, context.stop, starts=starts, in_hand=IN_HAND)
+    await context.work_through(unresolved, work.resolve)
     if sources.journal:
         await sources.journal.flush()
-    await context.journal.flush()
     ended = [row for own in work.ended for row in own]
     to_create = found.to_create + work.would_create
     found = replace(found, wanted=without(found.wanted, ended), to_create=to_create)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from bulk_onboard.engine.ports import Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.worker_pool import Work, work_through
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.facts import Observer, Trouble
@@ -26,6 +27,10 @@ from bulk_onboard.stamp import to_text, utc_now
 
 P = TypeVar("P")
 E = TypeVar("E")
+T = TypeVar("T")
+
+# Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
+IN_HAND = 10_000
 
 # Codes of rows that end without a reply: our own stop, a refused login, or silence.
 _WITHOUT_REPLY = frozenset({"interrupted", "login-refused", "leaf-unavailable", "no-answer"})
@@ -35,8 +40,8 @@ _WITHOUT_REPLY = frozenset({"interrupted", "login-refused", "leaf-unavailable", 
 class RowContext:
     """What all rows of a phase share.
 
-    ``slots`` limits the rows between an intent and an answer; waiting rows hold none. ``draw`` returns random
-    numbers in [0, 1), ``now`` the time in UTC.
+    ``slots`` limits the rows between an intent and an answer; waiting rows hold none. ``starts`` limits the
+    rows that wait for their first request. ``draw`` returns random numbers in [0, 1), ``now`` the UTC time.
     """
 
     journal: Journal
@@ -46,6 +51,15 @@ class RowContext:
     slots: asyncio.Semaphore
     draw: Callable[[], float] = random.random
     now: Callable[[], datetime] = utc_now
+    starts: int = 1
+
+    async def work_through(self, items: Iterator[T], work: Work[T]) -> None:
+        """Work on the items until none are left or the run stops; return when their ends are on disk.
+
+        Raises LedgerError.
+        """
+        await work_through(items, work, self.stop, starts=self.starts, in_hand=IN_HAND)
+        await self.journal.flush()
 
 
 class RowLife(ABC, Generic[P, E]):

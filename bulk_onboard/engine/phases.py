@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,50 +23,21 @@ from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import both, canary_of, in_order, without
 from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.stop import OVERLAP
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do, store_input
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
-from bulk_onboard.engine.worker_pool import Work, work_through
+from bulk_onboard.engine.worker_pool import Work
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, Phase, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Requests, Status, Traffic
 from bulk_onboard.policy.checks import Check
-from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.policy.user_list import FEWEST, due_before
-from bulk_onboard.settings import PostgresUrl, Settings
+from bulk_onboard.settings import Settings
 from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 from bulk_onboard.workspace import Workspace
 
 T = TypeVar("T")
-# Rows that wait (for a backoff, for an event) hold no slot, but a little memory.
-OPEN_ROWS = 10_000
-# Seconds for which rows are begun ahead of their first request: an intent has to be on disk by then.
-AHEAD = 0.1
-
-
-def policy_of(settings: Settings) -> Policy:
-    """How patient rows are: a request that timed out may be at work as long again.
-
-    A run that has lost a lock on a server, but lives, sends for some seconds more (see `OVERLAP`).
-    """
-    timeout, on_server = settings.leaf.timeout, isinstance(settings.output.ledger_place, PostgresUrl)
-    return Policy(
-        if_exists=settings.if_exists,
-        replace_healthy=settings.replace_healthy,
-        settle=timeout,
-        pause=min(1.0, timeout),
-        overlap=OVERLAP if on_server else 0.0,
-    )
-
-
-def starts_of(rate: float, in_flight: int, connections: int = 0) -> int:
-    """How many rows may be begun and wait for their first request. ``rate``: per second, 0 for no ceiling."""
-    if rate:
-        return min(in_flight, 2 + math.ceil(rate * AHEAD))
-    # With those under way they fill the slots, so nobody is begun only to stand in line for one.
-    return in_flight - connections or in_flight
 
 
 class MeteredTurns(Turns, Protocol):
@@ -97,11 +67,10 @@ class Workers(Protocol):
 class Phases:
     """What the phases of one run work with.
 
-    ``workspace`` has the rows of the run. ``in_flight`` bounds the rows between an intent and an answer,
-    ``connections`` the requests under way. ``users``: the calls for the
-    list of users; ``listed``: that list, if it was read; ``guided`` returns what guides the rows, given it.
-    ``user_sources``: where users are looked up and created, None if rows need a leafUserId. ``recall``: the
-    newest event that an earlier run saw. ``workers``: who posts, if not this process alone.
+    ``workspace`` has the rows of the run. ``users``: the calls for the list of users; ``listed``: that list,
+    if it was read; ``guided`` returns what guides the rows, given it. ``user_sources``: where users are found
+    and created, None if rows need a leafUserId. ``recall``: the newest event that an earlier run saw.
+    ``workers``: the processes that post, if this one does not alone.
     """
 
     settings: Settings
@@ -110,14 +79,12 @@ class Phases:
     memory: Memory
     leaf: Connection
     context: RowContext
-    in_flight: int
     keeper: Keeper
     brake: ReplacementBrake
     users: Users | None = None
     listed: ListedUsers | None = None
     user_sources: UserSources | None = None
     guided: Callable[[ListedUsers | None], Guide] = lambda listed: listed or UNGUIDED
-    connections: int = 0
     recall: Recall = lambda _entry: None
     workers: Workers | None = None
 
@@ -139,8 +106,7 @@ class Phases:
         """The survey when the growers of these rows have Leaf users, as far as they can be had."""
         if self.user_sources is None or self.context.stop.draining or not len(found.unresolved):
             return found
-        starts = self._starts()
-        found = await create_users(self.user_sources, self.context, scan, found, rows, starts=starts)
+        found = await create_users(self.user_sources, self.context, scan, found, rows)
         await in_thread(partial(store_input, self.workspace, self.memory, self.run_no))
         return found
 
@@ -243,11 +209,7 @@ class Phases:
         if not count or context.stop.draining:
             return
         context.observer(PhaseStarted(phase, count))
-        await work_through(items, work, context.stop, starts=self._starts(), in_hand=OPEN_ROWS)
-        await context.journal.flush()
-
-    def _starts(self) -> int:
-        return starts_of(self.settings.pace.rate, self.in_flight, self.connections)
+        await context.work_through(items, work)
 
     def connected(
         self,

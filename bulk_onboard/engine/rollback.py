@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,8 +14,6 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
-from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import (
     Opened,
@@ -29,15 +26,13 @@ from bulk_onboard.engine.opening import (
     scopes_of,
     undoing,
 )
-from bulk_onboard.engine.phases import OPEN_ROWS, policy_of, starts_of
 from bulk_onboard.engine.rollback_row import RollingBack
-from bulk_onboard.engine.stop import LockedTurns, StopSignal, stop_when_lost
-from bulk_onboard.engine.worker_pool import work_through
+from bulk_onboard.engine.session import connected, policy_of
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import BulkOnboardError, InputError, OutputError
-from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, Trouble, ignore
-from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.ledger import Journal, Ledger, history
+from bulk_onboard.errors import InputError, OutputError
+from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, ignore
+from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import Payload
 from bulk_onboard.pace import Pace
@@ -179,7 +174,7 @@ class _Rollback:
         *,
         dry_run: bool,
     ) -> None:
-        self._settings, self._place, self._hold, self._dry_run = settings, opened.place, opened.hold, dry_run
+        self._settings, self._opened, self._dry_run = settings, opened, dry_run
         self._policy = rollback_policy(policy_of(settings))
         self._facts = StoppingObserver(observer, stop or StopSignal(), self._policy.patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
@@ -216,37 +211,21 @@ class _Rollback:
     async def remove(self, run_id: str, removals: Sequence[Removal]) -> None:
         """Connect to Leaf and take each row to its end. What stops it ends up in the rollback's info."""
         info, rate, to_do = self._info, self._settings.pace.rate, len(removals)
-        shown, dry_run = self._place.shown, self._dry_run
+        shown, dry_run = self._opened.place.shown, self._dry_run
         self._facts(AboutToDelete(info.run_id, run_id, shown, info.owner, to_do, rate, dry_run=dry_run))
         if not to_do:
             return
         self._facts.watch(self._settings.safety, to_do)
         pace = Pace(rate, on_hold=lambda seconds: self._facts(Held(seconds)))
-        connections, in_flight = in_flight_of(self._settings)
-        client = LeafClient(
-            self._place.leaf,
-            [self._settings.providers[name] for name in self._scopes],
-            LockedTurns(pace, self._hold),
-            connections=connections,
-            on_trouble=lambda words: self._facts(Trouble(words)),
-        )
-        scope = next(iter(self._scopes.values()))
-        async with client, stop_when_lost(self._hold, self._stop):
-            async with Journal(self._ledger, self._run_no, scope, self._scopes) as journal:
-                context = RowContext(
-                    journal, self._policy, self._stop, self._facts, asyncio.Semaphore(in_flight)
-                )
-                keeper = Kept(self._settings.output.folder / info.run_id / DELETED_EVENTS)
-                work = RollingBack(context, client, keeper, self._dry_run).remove
-                try:
-                    await self._stop.cut_short(client.contact())
-                    self._facts(PhaseStarted("rollback", to_do))
-                    starts = starts_of(rate, in_flight)
-                    await work_through(iter(removals), work, self._stop, starts=starts, in_hand=OPEN_ROWS)
-                    await journal.flush()
-                except BulkOnboardError as error:
-                    self._stop.drain(str(error), error.exit_code)
-            self._info = replace(info, requests=client.requests, traffic=pace.traffic())
+        providers = [self._settings.providers[name] for name in self._scopes]
+        run = (self._opened, self._settings, providers, self._facts)
+        async with connected(*run, policy=self._policy, turns=pace) as (client, context):
+            keeper = Kept(self._settings.output.folder / info.run_id / DELETED_EVENTS)
+            await self._stop.cut_short(client.contact())
+            self._facts(PhaseStarted("rollback", to_do))
+            work = RollingBack(context, client, keeper, self._dry_run)
+            await context.work_through(iter(removals), work.remove)
+        self._info = replace(info, requests=client.requests, traffic=pace.traffic())
 
     async def report(self) -> RunResult:
         """Record how the rollback ended, and write its files."""

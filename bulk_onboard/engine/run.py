@@ -14,9 +14,7 @@ import pandas as pd
 from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
 from bulk_onboard.engine.create_users import UserSources
-from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.dry_run import dry_run
-from bulk_onboard.engine.in_flight import in_flight_of
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
@@ -31,16 +29,17 @@ from bulk_onboard.engine.opening import (
     report_left_without,
     scopes_of,
 )
-from bulk_onboard.engine.phases import Phases, Workers, policy_of
+from bulk_onboard.engine.phases import Phases, Workers
 from bulk_onboard.engine.planned import KeepingTo, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import attempted, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
-from bulk_onboard.engine.stop import Confirm, LockedTurns, StopSignal, is_confirmed, stop_when_lost
+from bulk_onboard.engine.session import connected, policy_of
+from bulk_onboard.engine.stop import Confirm, StopSignal, is_confirmed
 from bulk_onboard.engine.surprises import surprises, tokens_of_others
 from bulk_onboard.engine.survey import Comparison, Survey, statuses_of, store_input, survey
 from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
+from bulk_onboard.errors import ExitCode, InputError
 from bulk_onboard.facts import (
     About,
     Begun,
@@ -51,7 +50,6 @@ from bulk_onboard.facts import (
     Observer,
     Scanned,
     Slowed,
-    Trouble,
 )
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.users import LedgerUsers
@@ -151,7 +149,7 @@ class _Run:
     def __init__(
         self, settings: Settings, opened: Opened, observer: Observer, stop: StopSignal | None
     ) -> None:
-        self._settings, self._place, self._hold = settings, opened.place, opened.hold
+        self._settings, self._opened, self._place = settings, opened, opened.place
         self.facts = StoppingObserver(observer, stop or StopSignal(), policy_of(settings).patience)
         self._ledger, self._run_no, self._info = opened.ledger, opened.run_no, opened.info
         self._before = opened.info if opened.info.finished_at else None
@@ -316,48 +314,32 @@ class _Run:
         self.facts(self._about(to_do))
         if self._stop.draining:
             return
-        from bulk_onboard.leaf.client import LeafClient  # noqa: PLC0415  (not before the file is known to be good)
-
         changes = (lambda s: self.facts(Held(s)), lambda rate: self.facts(Slowed(rate)))
         pace = self.workers.pace if self.workers else Pace(self._settings.pace.rate, *changes)
-        connections, in_flight = in_flight_of(self._settings)
-        policy, slots = policy_of(self._settings), asyncio.Semaphore(in_flight)
-        client = LeafClient(
-            self._place.leaf,
-            self._providers,
-            LockedTurns(pace, self._hold),
-            connections=connections,
-            on_trouble=lambda words: self.facts(Trouble(words)),
-        )
-        async with client, stop_when_lost(self._hold, self._stop):
-            async with (
-                Journal(self._ledger, self._run_no, self._scope, self._scopes) as journal,
-                self._user_sources(client) as user_sources,
-            ):
-                ready = Phases(
-                    settings=self._settings,
-                    run_no=self._run_no,
-                    workspace=self.workspace,
-                    memory=self._ledger,
-                    leaf=client,
-                    context=RowContext(journal, policy, self._stop, self.facts, slots),
-                    in_flight=in_flight,
-                    brake=ReplacementBrake(self._stop),
-                    keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
-                    users=client,
-                    connections=connections,
-                    user_sources=user_sources,
-                    recall=self._recorded_event,
-                    workers=self.workers,
-                )
-                try:
-                    await self._stop.cut_short(client.contact())
-                    if phases is not None and not self._stop.draining:
-                        await phases(ready)
-                except BulkOnboardError as error:
-                    self._stop.drain(str(error), error.exit_code)
-            sent = client.requests + (self.workers.requests if self.workers else Requests())
-            self._info = replace(self._info, requests=info.requests + sent, traffic=pace.traffic())
+        policy, run = policy_of(self._settings), (self._opened, self._settings, self._providers, self.facts)
+        async with (
+            connected(*run, policy=policy, turns=pace) as session,
+            self._user_sources(session.client) as user_sources,
+        ):
+            ready = Phases(
+                settings=self._settings,
+                run_no=self._run_no,
+                workspace=self.workspace,
+                memory=self._ledger,
+                leaf=session.client,
+                context=session.context,
+                brake=ReplacementBrake(self._stop),
+                keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
+                users=session.client,
+                user_sources=user_sources,
+                recall=self._recorded_event,
+                workers=self.workers,
+            )
+            await self._stop.cut_short(session.client.contact())
+            if phases is not None and not self._stop.draining:
+                await phases(ready)
+        sent = session.client.requests + (self.workers.requests if self.workers else Requests())
+        self._info = replace(self._info, requests=info.requests + sent, traffic=pace.traffic())
 
     def _recorded_event(self, entry: Entry) -> RecordedEvent | None:
         return self._ledger.recorded_event(self._scopes.get(entry.provider, self._scope), entry.leaf_user_id)

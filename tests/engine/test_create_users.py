@@ -68,7 +68,7 @@ class Run:
             slots = asyncio.Semaphore(2)
             context = RowContext(self.journal, Policy(), StopSignal(), ignore, slots, lambda: 0.5, now)
             wanted = np.array(rows or self.found.wanted, np.int64)
-            return await create_users(self.sources, context, self.scan, self.found, wanted, starts=2)
+            return await create_users(self.sources, context, self.scan, self.found, wanted)
 
         self.found = warp(step())
         return self.found

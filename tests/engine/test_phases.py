@@ -116,16 +116,15 @@ class Stage:
         began = loop.time()
         async with Journal(ledger, run_no, scope) as journal:
             found = scan.survey(workspace)
+            slots = asyncio.Semaphore(self.slots)
+            context = RowContext(journal, Policy(), stop, observing, slots, now=now, starts=self.slots)
             phases = Phases(
                 settings=Settings(safety=self.safety, events=EventsSettings(check=self.events)),
                 run_no=run_no,
                 workspace=workspace,
                 memory=ledger,
                 leaf=world,
-                context=RowContext(
-                    journal, Policy(), stop, observing, asyncio.Semaphore(self.slots), now=now
-                ),
-                in_flight=self.slots,
+                context=context,
                 keeper=FakeKeeper(),
                 brake=ReplacementBrake(stop),
             )
