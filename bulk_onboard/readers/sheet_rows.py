@@ -71,7 +71,8 @@ class SheetRow:
             return
         if not 0 <= column < LAST_COLUMN:
             raise DamagedWorkbook(f"a cell in column {column + 1}")
-        self.texts += [""] * (column + 1 - len(self.texts))
+        if column >= len(self.texts):
+            self.texts += [""] * (column + 1 - len(self.texts))
         self.texts[column] = text
         if kind:
             self.kinds[column] = kind

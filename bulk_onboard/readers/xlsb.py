@@ -1,6 +1,7 @@
 """Binary workbooks of Excel (.xlsb; record names as in [MS-XLSB]).
 
 The library pyxlsb copies sheets into temporary files, and knows neither hidden rows nor texts in cells.
+Styles are not read: a date is the number that is stored, and text that is struck through is not reported.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ import struct
 import zipfile
 from collections.abc import Iterator
 
-from openpyxl.styles.numbers import BUILTIN_FORMATS
 from xlrd.biffh import error_text_from_code
 
 from bulk_onboard.domain.chunk import CellKind
 from bulk_onboard.readers.office_xml import Package
 from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_text
 
-_ROW_HEADER, _SST_ITEM, _FONT, _FORMAT, _XF = 0, 19, 43, 44, 47
-_SHEET_DATA_END, _WORKBOOK_PROPERTIES, _SHEET, _CELL_XFS, _CELL_XFS_END = 146, 153, 156, 617, 618
+_ROW_HEADER, _SST_ITEM, _SHEET_DATA_END, _SHEET = 0, 19, 146, 156
 _BLANK, _RK, _ERROR, _BOOL, _REAL, _TEXT, _SHARED, _RICH_TEXT = *range(1, 8), 62
 # The results of formulas.
 _FORMULAS = {8: _TEXT, 9: _REAL, 10: _BOOL, 11: _ERROR}
@@ -25,7 +24,7 @@ _FORMULAS = {8: _TEXT, 9: _REAL, 10: _BOOL, 11: _ERROR}
 _SHORT = {12: _BLANK, 13: _RK, 14: _ERROR, 15: _BOOL, 16: _REAL, 17: _TEXT, 18: _SHARED}
 _CELLS = {*range(1, 19), _RICH_TEXT}
 _ERRORS = {**error_text_from_code, 0x2B: "#GETTING_DATA"}
-_HIDDEN_ROW, _STRIKEOUT, _DATES_1904 = 0x10, 0x08, 0x01
+_HIDDEN_ROW = 0x10
 
 
 class Xlsb:
@@ -41,18 +40,14 @@ class Xlsb:
         parts = dict(related.values())
         self.sheets: dict[str, bool] = {}
         self._targets: dict[str, str] = {}
-        self._mac_dates = False
         for record, data in self._records("xl/workbook.bin"):
             if record == _SHEET:
                 link, end = _text(data, 8)
                 name, (kind, target) = _text(data, end)[0], related.get(link, ("", ""))
                 if kind == "worksheet":
                     self.sheets[name], self._targets[name] = data[:4] == bytes(4), target
-            elif record == _WORKBOOK_PROPERTIES:
-                self._mac_dates = bool(data[0] & _DATES_1904)
         strings = self._records(parts.get("sharedStrings", ""))
         self._shared = [_text(data, 1)[0] for record, data in strings if record == _SST_ITEM]
-        self._styles = self._cell_styles(parts.get("styles", ""))
 
     def rows(self, sheet: str) -> Iterator[SheetRow]:
         """Yield the rows of a sheet that have cells, from the top."""
@@ -73,16 +68,13 @@ class Xlsb:
 
     def _put(self, row: SheetRow, column: int, record: int, data: bytes) -> None:
         """Add one cell to its row. ``data``: its style (24 bits), some flags, and the value."""
-        style = int.from_bytes(data[:3], "little")
-        number_format, struck = self._styles[style] if style < len(self._styles) else ("General", False)
         kind = _SHORT.get(record, _FORMULAS.get(record, record))
         if kind == _BLANK:
             return
-        text, cell = self._content(kind, data, number_format)
+        text, cell = self._content(kind, data)
         row.put(column, text, cell, formula=record in _FORMULAS)
-        row.struck = row.struck or struck
 
-    def _content(self, kind: int, data: bytes, number_format: str) -> tuple[str, CellKind]:
+    def _content(self, kind: int, data: bytes) -> tuple[str, CellKind]:
         if kind in {_TEXT, _RICH_TEXT}:
             return _text(data, 4 if kind == _TEXT else 5)[0], CellKind.TEXT
         if kind == _SHARED:
@@ -92,28 +84,12 @@ class Xlsb:
         if kind == _BOOL:
             return ("TRUE" if data[4] else "FALSE"), CellKind.VALUE
         value = _rk(data[4:8]) if kind == _RK else struct.unpack_from("<d", data, 4)[0]
-        return number_text(value, number_format, mac_dates=self._mac_dates), CellKind.VALUE
+        return number_text(value), CellKind.VALUE
 
     def _shared_string(self, number: int) -> str:
         if number >= len(self._shared):
             raise DamagedWorkbook("a cell refers to a shared string that does not exist")
         return self._shared[number]
-
-    def _cell_styles(self, part: str) -> list[tuple[str, bool]]:
-        """Return by style number the number format, and whether the font is struck through."""
-        formats, fonts, styles, inside = dict(BUILTIN_FORMATS), [], [], False
-        for record, data in self._records(part):
-            if record == _FORMAT:
-                formats[struct.unpack_from("<H", data)[0]] = _text(data, 2)[0]
-            elif record == _FONT:
-                fonts.append(bool(data[2] & _STRIKEOUT))
-            elif record in {_CELL_XFS, _CELL_XFS_END}:
-                inside = record == _CELL_XFS
-            elif record == _XF and inside:
-                number_format, font = struct.unpack_from("<HH", data, 2)
-                struck = font < len(fonts) and fonts[font]
-                styles.append((formats.get(number_format, "General"), struck))
-        return styles
 
     def _records(self, part: str) -> Iterator[tuple[int, bytes]]:
         """Yield number and content of the records of a part, which need not exist."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from xml.etree.ElementTree import Element
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS
+from openpyxl.utils import column_index_from_string
 
 from bulk_onboard.domain.chunk import CellKind
 from bulk_onboard.readers.office_xml import Package, attribute, children, completed, is_true, local, namespace
@@ -142,7 +143,7 @@ def _cells(row: Element) -> Iterator[tuple[int, Element]]:
     for cell in row:
         if cell.tag == tag:
             reference = cell.get("r")
-            column = _column(reference) if reference else column + 1
+            column = _column(reference.rstrip("0123456789")) if reference else column + 1
             yield column, cell
 
 
@@ -160,14 +161,10 @@ def _content(cell: Element) -> tuple[str | None, Element | None, bool]:
     return stored, inline, formula
 
 
-def _column(reference: str) -> int:
-    """``B7`` -> 1."""
-    number = 0
-    for letter in reference:
-        if not letter.isalpha():
-            break
-        number = number * 26 + (ord(letter) & 0x1F)
-    return number - 1
+@cache
+def _column(letters: str) -> int:
+    """``B`` -> 1."""
+    return int(column_index_from_string(letters)) - 1
 
 
 def _rich_text(item: Element) -> tuple[str, bool]:
