@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerBusy, LedgerError
-from bulk_onboard.ledger.hold import Hold
 from bulk_onboard.ledger.leases import LEASE, Ask, Beat
+from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.pace.slots import SlotPace
 
 # Seconds between two beats if nothing is urgent, and between two that are.
@@ -22,7 +22,7 @@ LONELY = 30.0
 @asynccontextmanager
 async def heartbeat(
     beat: Callable[[Ask], Beat],
-    lease: Hold,
+    lease: Lock,
     pace: SlotPace,
     stop: StopSignal,
     on_beat: Callable[[Beat], None],
@@ -36,7 +36,7 @@ async def heartbeat(
 
     async def once(ask: Ask) -> None:
         """The lease counts from the beginning of the beat, however long the database takes."""
-        began = lease.now()
+        began = clock()
         got = await loop.run_in_executor(thread, beat, ask)
         lease.confirm(began + got.lease_until - got.now - LEASE)
         pace.take(ask.slots, got.now, got.first, got.paused_until)

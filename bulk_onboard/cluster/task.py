@@ -26,13 +26,13 @@ from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.session import context_of, in_flight_of
 from bulk_onboard.engine.stop import LockedTurns, StopSignal
 from bulk_onboard.engine.survey import KnownRows, rows_to_do
-from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, UsageError, place_of
+from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError, place_of
 from bulk_onboard.facts import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.ledger.fence import Fence
-from bulk_onboard.ledger.hold import Hold, clock
 from bulk_onboard.ledger.leases import Ask, Beat, Leases
+from bulk_onboard.ledger.ledger import Fence
+from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.model import Intent, Status
 from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.policy.retry import Policy
@@ -117,7 +117,7 @@ class _Task:
     async def work(self) -> Done:
         job, settings, stop = self._job, self._settings, self._stop
         with self._opened_ledger() as ledger:
-            leases, lease = Leases(ledger, job.run_no, job.info.ceiling), Hold(clock)
+            leases, lease = Leases(ledger, job.run_no, job.info.ceiling), Lock(clock())
             while not (mine := await asyncio.to_thread(leases.claim, self._part.number)):  # noqa: ASYNC110
                 await asyncio.sleep(AGAIN)
             pace = SlotPace(job.info.ceiling)
@@ -137,7 +137,7 @@ class _Task:
                     await self._onboard(ledger, client, partial(leases.require, mine=mine))
             finally:
                 self._publish()
-                with suppress(LedgerBusy):
+                with suppress(LedgerBusy, LedgerError):
                     await asyncio.to_thread(leases.release, mine, mine.requests + client.requests)
         return Done(stop.reason or "", stop.exit_code or ExitCode.OK)
 

@@ -24,8 +24,8 @@ from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.facts import Held, RowFinished, Slowed, Trouble
-from bulk_onboard.ledger.hold import Hold, clock
 from bulk_onboard.ledger.leases import LEASE, Ask, Beat, Leases, Stop
+from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.model import Requests, Status
 from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.settings import Cluster, Local, PostgresUrl, Settings
@@ -65,7 +65,7 @@ class Workers:
         """As long as the block lasts, workers may send."""
         await asyncio.to_thread(self._leases.open)
         self._client.subscribe_topic(self._job.info.run_id, self._hear)
-        async with heartbeat(self._beat, Hold(clock), self.pace, self._stop, self._add_requests):
+        async with heartbeat(self._beat, Lock(clock()), self.pace, self._stop, self._add_requests):
             yield self
         await asyncio.to_thread(self._leases.close)
 

@@ -16,7 +16,7 @@ def write_again(run_id: str | None, settings: Settings, observer: Observer = ign
     The ledger is held meanwhile: a run that is about to end must not get the files and the record of an older
     state. Raises UsageError if there is no such run, LedgerBusy, LedgerError, OutputError.
     """
-    with looked_into(settings, observer) as ledger, hold(settings.output.ledger_place, ledger.patience):
+    with looked_into(settings, observer) as ledger, hold(settings.output.ledger_place, ledger.retry):
         run_no, info = find(ledger, run_id)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
             return rollback.write(ledger, run_no, info, settings.output)

@@ -19,12 +19,11 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.auth import owner_of
-from bulk_onboard.ledger import Ledger, Patience
-from bulk_onboard.ledger.hold import Hold
+from bulk_onboard.ledger import Ledger, Lock, Retry
 from bulk_onboard.ledger.leases import wait_for_workers
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
-from bulk_onboard.ledger.lock import me
+from bulk_onboard.ledger.lock import process_name
 from bulk_onboard.model import IfExists
 from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.readers.inputs import open_source
@@ -82,7 +81,7 @@ class Opened(NamedTuple):
     """A run on the ledger, what holds that for it, and where it sends."""
 
     ledger: Ledger
-    hold: Hold
+    hold: Lock
     run_no: int
     info: RunInfo
     place: Place
@@ -139,7 +138,6 @@ async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -
         place = await _place(settings, ledger, stack)
         _require_same_owner(info, place)
         ledger.take_up()
-        hold.epoch = ledger.epoch
         yield Opened(ledger, hold, run_no, info, place)
 
 
@@ -168,8 +166,7 @@ def _begin(opened: Opened, name: str, settings: Settings, stack: AsyncExitStack)
     ledger, info = opened.ledger, opened.info
     run_id = stack.enter_context(_claimed_run_id(ledger, settings.output.folder, name))
     info = replace(info, run_id=run_id, ceiling=settings.pace.rate)
-    run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), me())
-    opened.hold.epoch = ledger.epoch
+    run_no = ledger.begin(info, ledger.scope(info.leaf, info.owner, info.provider), process_name())
     return opened._replace(run_no=run_no, info=info)
 
 
@@ -198,7 +195,7 @@ def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
     return {name: ledger.scope(info.leaf, info.owner, name) for name in info.provider.split(",")}
 
 
-async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> tuple[Ledger, Hold]:
+async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> tuple[Ledger, Lock]:
     """In a thread, for a server may have to be waited for."""
     observer, stop = waiting.observer, waiting.stop or StopSignal()
     place = settings.output.ledger_place
@@ -206,10 +203,10 @@ async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> 
     def tell(words: str) -> None:
         observer(Trouble(words))
 
-    first = Patience(tell, over=lambda: stop.draining)
-    later = Patience(tell, over=lambda: stop.hurrying)
+    first = Retry(tell, lambda: stop.draining)
+    later = Retry(tell, lambda: stop.hurrying)
     hold = await in_thread(partial(stack.enter_context, held(place, first)), stop.abort)
-    ledger = await in_thread(lambda: stack.enter_context(Ledger(place, patience=later)), stop.abort)
+    ledger = await in_thread(lambda: stack.enter_context(Ledger(place, retry=later)), stop.abort)
     hold.missing = ledger.missing
     await in_thread(partial(wait_for_workers, ledger, tell))
     return ledger, hold
@@ -264,8 +261,8 @@ async def _place(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> P
 
 def looked_into(settings: Settings, observer: Observer = ignore) -> Ledger:
     """The ledger, to be read: a run may hold it. Raises UsageError if there is none, LedgerError."""
-    patience = Patience(lambda words: observer(Trouble(words)))
-    return Ledger(settings.output.ledger_place, make=False, patience=patience)
+    retry = Retry(lambda message: observer(Trouble(message)))
+    return Ledger(settings.output.ledger_place, make=False, retry=retry)
 
 
 def require_ledger(settings: Settings) -> None:

@@ -1,9 +1,9 @@
-"""What was intended and what came of it."""
+"""What was intended, what came of it, and what is known of every grower."""
 
+from bulk_onboard.ledger.database import Retry
 from bulk_onboard.ledger.journal import Journal
-from bulk_onboard.ledger.lasting import Patience
 from bulk_onboard.ledger.ledger import Ledger
-from bulk_onboard.ledger.lock import hold
+from bulk_onboard.ledger.lock import Lock, hold
 from bulk_onboard.ledger.state import Known
 
-__all__ = ["Journal", "Known", "Ledger", "Patience", "hold"]
+__all__ = ["Journal", "Known", "Ledger", "Lock", "Retry", "hold"]

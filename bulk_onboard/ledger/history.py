@@ -14,9 +14,8 @@ from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.lasting import lasting
-from bulk_onboard.ledger.ledger import Ledger
-from bulk_onboard.ledger.run_line import run_info
+from bulk_onboard.ledger.database import retried
+from bulk_onboard.ledger.ledger import Ledger, run_info
 from bulk_onboard.ledger.state import kin
 from bulk_onboard.model import Status, Undone
 
@@ -73,7 +72,7 @@ class Chapter(NamedTuple):
     entry: Entry
 
 
-@lasting
+@retried
 def record(ledger: Ledger, run_no: int, ending: Ending) -> None:
     """Keep what a run came to, in place of what an earlier report of it said.
 
@@ -103,7 +102,7 @@ def _is_forgotten() -> ColumnElement[bool]:
     return and_(ending.c.concerns.is_not(None), ~blocks.exists(), followed.exists())
 
 
-@lasting
+@retried
 def last(ledger: Ledger, run_no: int) -> Last | None:
     """How things were before this run: what the latest other run of each of its providers left.
 
@@ -126,7 +125,7 @@ def last(ledger: Ledger, run_no: int) -> Last | None:
     return Last(_past(latest).info, latest.content or "", known)
 
 
-@lasting
+@retried
 def last_notified(ledger: Ledger, run_no: int) -> Last | None:
     """What the latest messages said about the providers of this run; None if none was sent yet."""
     notified, found = schema.notified, dict[str, Row[Any]]()
@@ -145,7 +144,7 @@ def last_notified(ledger: Ledger, run_no: int) -> Last | None:
     return Last(info, "", joined(parts, nameless))
 
 
-@lasting
+@retried
 def record_notified(ledger: Ledger, run_no: int, exit_code: int, concerns: Concerns) -> None:
     """Remember that a message about this run has been sent, or that there was nothing to send."""
     data = pack(concerns)
@@ -171,7 +170,7 @@ def _scopes_of_each(db: Connection, run_no: int) -> dict[str, list[int]]:
     }
 
 
-@lasting
+@retried
 def forget_input(ledger: Ledger, run_no: int) -> None:
     """Forget what a run's input held and what was found out about it, before anything is done."""
     with ledger.writing() as db:
@@ -179,7 +178,7 @@ def forget_input(ledger: Ledger, run_no: int) -> None:
         db.execute(schema.block.delete().filter_by(run_no=run_no))
 
 
-@lasting
+@retried
 def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
     """Other API owners that runs logged in as for the same Leaf and provider, with their scopes."""
     table = schema.scope
@@ -190,7 +189,7 @@ def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
     return [(owner, number) for owner, number in found]
 
 
-@lasting
+@retried
 def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
     """Who needed attention when the run's files were last written; None if they never were."""
     query = select(schema.ending.c.concerns).filter_by(run_no=run_no)
@@ -199,7 +198,7 @@ def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
     return unpack(data) if data else None
 
 
-@lasting
+@retried
 def has_met(ledger: Ledger, scope: int, before: int) -> bool:
     """Whether a run before this one (its number) had to do with any grower of the scope."""
     grower = schema.grower
@@ -208,7 +207,7 @@ def has_met(ledger: Ledger, scope: int, before: int) -> bool:
         return db.execute(query.limit(1)).first() is not None
 
 
-@lasting
+@retried
 def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
     """The runs, the latest first; no more than ``limit``."""
     query = _runs().order_by(schema.run.c.no.desc()).limit(limit)
@@ -216,7 +215,7 @@ def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
         return [_past(found) for found in db.execute(query)]
 
 
-@lasting
+@retried
 def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
     """For each Leaf and provider the latest run whose input the ledger still holds, the oldest first."""
     run, block = schema.run, schema.block
@@ -226,7 +225,7 @@ def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
         return [(found.no, _past(found).info) for found in db.execute(query)]
 
 
-@lasting
+@retried
 def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
     """What the runs did with a grower, in their order."""
     entry, run, scope = schema.entry, schema.run, schema.scope
@@ -258,7 +257,7 @@ def _runs(*more: Column[Any]) -> Select[Any]:
 
 def _past(found: Row[Any]) -> Past:
     counts, health = (json.loads(text or "{}") for text in (found.counts, found.health))
-    return Past(run_info(dict(found._mapping)), counts, health)
+    return Past(run_info(found.details), counts, health)
 
 
 def _chapter(found: Row[Any]) -> Chapter:
@@ -287,7 +286,7 @@ def created(ledger: Ledger, run_no: int) -> Iterator[list[Entry]]:
         yield [entry for entry in found if entry.status == Status.CREATED.value]
 
 
-@lasting
+@retried
 def _last_row(ledger: Ledger, run_no: int) -> int:
     with ledger.reading() as db:
         return db.execute(select(func.max(schema.entry.c.row)).filter_by(run_no=run_no)).scalar_one() or 0
@@ -306,7 +305,7 @@ def deleted_since(ledger: Ledger, run_id: str) -> RolledBack | None:
     return RolledBack(tuple(run_ids.values()), count) if count else None
 
 
-@lasting
+@retried
 def _rollbacks(ledger: Ledger, run_id: str) -> dict[int, str]:
     """The rollbacks of a run by their numbers, the oldest first."""
     run = schema.run

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from bulk_onboard.errors import BulkOnboardError, LedgerError
-from bulk_onboard.ledger.fence import Fence, unfenced
+from bulk_onboard.ledger.ledger import Fence, no_fence
 
 Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)
@@ -48,7 +48,7 @@ class Journal(Generic[Item]):
         run_no: int,
         scope: int,
         scopes: Mapping[str, int] | None = None,
-        fence: Fence = unfenced,
+        fence: Fence = no_fence,
     ) -> None:
         """``scopes``: of the providers whose rows do not belong to ``scope``, by name.
 

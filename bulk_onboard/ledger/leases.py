@@ -19,7 +19,7 @@ from sqlalchemy.sql import ColumnElement
 
 from bulk_onboard.errors import LedgerBusy
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.lasting import lasting
+from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.model import Requests
 
@@ -76,11 +76,11 @@ class Leases:
     ) -> None:
         self._ledger, self._run_no, self._clock = ledger, run_no, clock
         self.interval = 1 / rate if rate else 0.0
-        self.patience = ledger.patience
+        self.retry = ledger.retry
 
     # --- the leader ---------------------------------------------------------------------------------
 
-    @lasting
+    @retried
     def open(self) -> None:
         """From now on there are slots."""
         with self._ledger.intending() as db:
@@ -88,27 +88,27 @@ class Leases:
             values = {"run_no": self._run_no, "next_slot": now, "paused_until": now, "leader_until": now}
             db.execute(self._ledger.insert(schema.slots).values(values).on_conflict_do_nothing())
 
-    @lasting
+    @retried
     def lead(self, ask: Ask, stop: Stop | None) -> Beat:
         """The leader's beat: renew its lease, and with it the right of the workers to renew theirs."""
         with self._ledger.intending() as db:
             until = _now(db, self._clock) + LEASE
             return self._take(db, ask, leader_until=until, stop=json.dumps(stop) if stop else "")
 
-    @lasting
+    @retried
     def requests(self) -> Requests:
         """What all workers have sent, as of their latest beats."""
         query = select(schema.claim.c.requests).filter_by(run_no=self._run_no)
         with self._ledger.reading() as db:
             return sum(map(_requests, db.execute(query).scalars()), Requests())
 
-    @lasting
+    @retried
     def left(self) -> float:
         """Seconds until no worker of this run has a lease any more, 0 if there is none."""
         with self._ledger.reading() as db:
             return _left(db, self._clock, schema.claim.c.run_no == self._run_no)
 
-    @lasting
+    @retried
     def close(self) -> None:
         """There are no slots any more, and what is claimed is nobody's."""
         with self._ledger.writing() as db:
@@ -117,7 +117,7 @@ class Leases:
 
     # --- a worker -----------------------------------------------------------------------------------
 
-    @lasting
+    @retried
     def claim(self, part: int) -> Claim | None:
         """Take a part; None while the lease of another process lasts that has it."""
         claim = schema.claim
@@ -130,7 +130,7 @@ class Leases:
             found = db.execute(taken.returning(claim.c.epoch, claim.c.requests)).one_or_none()
             return Claim(part, found.epoch, _requests(found.requests)) if found else None
 
-    @lasting
+    @retried
     def renew(self, mine: Claim, ask: Ask, requests: Requests) -> Beat:
         """A worker's beat. ``requests``: sent for this part until now.
 
@@ -141,7 +141,7 @@ class Leases:
             self._update(db, mine, **values)
             return self._take(db, ask)
 
-    @lasting
+    @retried
     def release(self, mine: Claim, requests: Requests) -> None:
         """The part is done, or left undone: nothing of it is under way."""
         with self._ledger.intending() as db:

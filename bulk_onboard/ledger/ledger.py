@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
 
 import pyarrow as pa
-from sqlalchemy import Connection, Select, Table, and_, func, select
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Select, Table, and_, bindparam, func, inspect, select
 
 from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.errors import LedgerError
+from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import schema, state
-from bulk_onboard.ledger.database import Database
-from bulk_onboard.ledger.fence import Fence, begin_epoch, new_epoch, require_ours, unfenced
-from bulk_onboard.ledger.lasting import Patience, lasting
-from bulk_onboard.ledger.making import made
-from bulk_onboard.ledger.run_line import run_info, run_values
+from bulk_onboard.ledger.database import Database, Retry, Sqlite, retried
 from bulk_onboard.ledger.state import Known
 from bulk_onboard.model import Recorded, Status
 from bulk_onboard.settings import LedgerPlace
-
-if TYPE_CHECKING:
-    from bulk_onboard.ledger.database import Insert
+from bulk_onboard.stamp import to_text
 
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30
@@ -31,11 +29,40 @@ MOST_OF_BLOCKS = 1 << 30
 LAST = (1 << 31) - 1
 
 Entries = Iterable[Entry]
-# Each with the numbers of its run and its scope.
+# Entries with the numbers of their runs and scopes.
 Stored = list[tuple[int, int, Entry]]
 Lines = list[tuple[Any, ...]]
 Scopes = Mapping[str, int]
 _NOTHING: Scopes = {}
+# Called in the transaction that is to write intents; raises LedgerBusy if they must not be written.
+Fence = Callable[[Connection], None]
+# The name of the latest run to begin. Prepared once: it is read in every group commit.
+_EPOCH = select(schema.meta.c.value).filter_by(key="epoch").with_for_update(read=True)
+# The entries of a run from one row to another, as `Entry` has them, in row order.
+_ENTRIES = (
+    select(*(schema.entry.c[name] for name in Entry._fields[:-1]), schema.scope.c.provider)
+    .join(schema.scope, schema.scope.c.id == schema.entry.c.scope_id)
+    .where(schema.entry.c.run_no == bindparam("run_no"))
+    .where(schema.entry.c.row.between(bindparam("first"), bindparam("last")))
+    .order_by(schema.entry.c.row)
+)
+
+
+def open_database(place: LedgerPlace) -> Database:
+    """Return the database of a ledger. Raises UsageError if its driver is missing, LedgerError."""
+    if isinstance(place, Path):
+        return Sqlite(place)
+    try:
+        from bulk_onboard.ledger.postgres import Postgres  # noqa: PLC0415  (an extra, loaded when used)
+    except ImportError:
+        raise UsageError(
+            "a ledger on PostgreSQL needs an extra: pip install 'bulk-onboard[postgres]'"
+        ) from None
+    return Postgres(place)
+
+
+def no_fence(_db: Connection) -> None:
+    """Allow every intent that the epoch allows."""
 
 
 class Ledger:
@@ -47,38 +74,72 @@ class Ledger:
         *,
         make: bool = True,
         epoch: str | None = None,
-        patience: Patience | None = None,
+        retry: Retry | None = None,
     ) -> None:
-        """Open or create. Raises LedgerError if it cannot be used, or is of a newer version; UsageError.
+        """Open the ledger, or create it unless ``make`` is False.
 
-        Not to ``make`` one where there is none raises UsageError. ``epoch``: of a run that was begun
-        elsewhere and is worked on here. ``patience``: how long a server is waited for.
+        ``epoch``: of a run that was begun in another process and is worked on here.
+        Raises LedgerError if it cannot be used or is of another version, UsageError if there is none.
         """
-        self._shown, self.epoch, self.patience = str(place), epoch, patience or Patience()
-        self._database = Database(place)
-        self._dialect, self._engine = self._database.dialect, self._database.engine
+        self._shown, self.epoch, self.retry = str(place), epoch, retry or Retry()
+        self._database = open_database(place)
+        self.insert: Callable[[Table], Any] = self._database.insert
         # As text: plain tuples go straight to the driver, since these run for every row.
-        self._upsert_entry, self._upsert_state = (
-            str(statement.compile(dialect=self._engine.dialect))
-            for statement in (
-                _upsert_entry(self.insert(schema.entry)),
-                state.upsert(self.insert(schema.grower)),
-            )
-        )
+        upserts = _upsert_entry(self.insert(schema.entry)), state.upsert(self.insert(schema.grower))
+        dialect = self._database.engine.dialect
+        self._upsert_entry, self._upsert_state = (str(each.compile(dialect=dialect)) for each in upserts)
         try:
             self._open(make)
         except BaseException:
-            self._engine.dispose()
+            self._database.engine.dispose()
             raise
 
-    @lasting
+    @retried
     def _open(self, make: bool) -> None:
-        told = made(self._database, make=make)
+        with self._database.opening() as db:
+            meta = self._read_meta(db)
+        if not (meta or make):
+            raise UsageError(f"there is no ledger at {self._shown}: no run has used it yet")
+        if not meta:
+            with self._database.creating() as db:
+                meta = self._read_meta(db) or self._create(db)
         try:
-            self.key = bytes.fromhex(told["fingerprint_key"])
-            self._vector = bytes.fromhex(told["fingerprint_vector"])
+            self.key = bytes.fromhex(meta["fingerprint_key"])
+            self._vector = bytes.fromhex(meta["fingerprint_vector"])
         except (KeyError, ValueError):
             raise LedgerError(f"the ledger {self._shown} is damaged: its key cannot be read") from None
+
+    def _read_meta(self, db: Connection) -> Mapping[str, str]:
+        """Return the table ``meta``, empty if there is none. Raises LedgerError for another version."""
+        if not inspect(db).has_table(schema.meta.name):
+            return {}
+        meta = {key: str(value) for key, value in db.execute(select(schema.meta.c.key, schema.meta.c.value))}
+        if meta.get("schema") != schema.VERSION:
+            raise LedgerError(
+                f"the ledger {self._shown} was written by another version of bulk-onboard: use that version,"
+                " or move the ledger away and run again (Leaf is asked about every grower once); nothing was"
+                " changed"
+            )
+        return meta
+
+    def _create(self, db: Connection) -> Mapping[str, str]:
+        others = sorted(schema.metadata.tables.keys() & set(inspect(db).get_table_names()))
+        if others:
+            raise LedgerError(
+                f"{self._shown} holds tables of another program ({', '.join(others)}):"
+                " name another place for the ledger; nothing was changed"
+            )
+        from bulk_onboard.validation.fingerprints import VECTOR, Fingerprints  # noqa: PLC0415  (imports pandas)
+
+        schema.metadata.create_all(db)
+        key = secrets.token_bytes(32)
+        meta = {
+            "schema": schema.VERSION,
+            "fingerprint_key": key.hex(),
+            "fingerprint_vector": Fingerprints(key).of_row(VECTOR).hex(),
+        }
+        db.execute(schema.meta.insert(), [{"key": name, "value": value} for name, value in meta.items()])
+        return meta
 
     def require_same_fingerprints(self) -> None:
         """Raise LedgerError if this version of pandas computes fingerprints that differ from the ledger's."""
@@ -95,11 +156,11 @@ class Ledger:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     # --- runs ---------------------------------------------------------------------------------------
 
-    @lasting
+    @retried
     def scope(self, leaf: str, owner: str, provider: str) -> int:
         """Return the number of one Leaf, API owner and provider."""
         values = {"leaf": leaf, "owner": owner, "provider": provider}
@@ -107,34 +168,43 @@ class Ledger:
             db.execute(self.insert(schema.scope).values(values).on_conflict_do_nothing())
             return int(db.execute(select(schema.scope.c.id).filter_by(**values)).scalar_one())
 
-    @lasting
     def begin(self, info: RunInfo, scope: int, holder: str) -> int:
-        """Record that a run begins; its number. ``holder`` says which process it is, for people.
+        """Record that a run begins and return its number. ``holder``: the process, for people.
 
-        From now on nobody else who began a run, or took one up again, can write an intent.
+        From now on no other run can write an intent.
         """
-        values = run_values(info) | {"scope_id": scope, "holder": holder}
-        self.epoch, run = new_epoch(), schema.run
-        with self.writing() as db:
-            db.execute(self.insert(run).values(values).on_conflict_do_nothing())
-            begin_epoch(self._dialect, db, self.epoch)
-            query = select(run.c.no).filter_by(run_id=info.run_id, holder=holder)
-            return int(db.execute(query.filter_by(started_at=values["started_at"])).scalar_one())
+        self.epoch = secrets.token_hex(16)
+        return self._begin(info, scope, holder)
 
-    @lasting
+    @retried
+    def _begin(self, info: RunInfo, scope: int, holder: str) -> int:
+        run, started_at = schema.run, to_text(info.started_at)
+        values = {"run_id": info.run_id, "scope_id": scope, "holder": holder, "started_at": started_at}
+        new = self.insert(run).values(values | run_values(info)).on_conflict_do_nothing()
+        with self.writing() as db:
+            db.execute(new)
+            self._begin_epoch(db)
+            query = select(run.c.no).filter_by(run_id=info.run_id, holder=holder, started_at=started_at)
+            return int(db.execute(query).scalar_one())
+
+    @retried
     def take_up(self) -> None:
-        """A run that was is to be worked on again: nobody else can write an intent from now on."""
-        self.epoch = new_epoch()
+        """Reopen a run that had ended: no other run can write an intent from now on."""
+        self.epoch = secrets.token_hex(16)
         with self.writing() as db:
-            begin_epoch(self._dialect, db, self.epoch)
+            self._begin_epoch(db)
 
-    @lasting
+    def _begin_epoch(self, db: Connection) -> None:
+        new = self.insert(schema.meta).values(key="epoch", value=self.epoch)
+        db.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": new.excluded.value}))
+
+    @retried
     def amend(self, info: RunInfo) -> None:
         """Record what has become of a run."""
         with self.writing() as db:
             db.execute(schema.run.update().filter_by(run_id=info.run_id).values(run_values(info)))
 
-    @lasting
+    @retried
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
         with self.writing() as db:
@@ -143,19 +213,19 @@ class Ledger:
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
 
-    @lasting
+    @retried
     def find(self, run_id: str | None) -> tuple[int, RunInfo] | None:
-        """A run by its id, or the latest one; None if there is none."""
-        run, scope, where = schema.run, schema.scope.c, schema.scope.c.id == schema.run.c.scope_id
-        query = select(run, scope.leaf, scope.owner, scope.provider).join(schema.scope, where)
+        """Return a run by its id, or the latest one; None if there is none."""
+        run = schema.run
+        query = select(run.c.no, run.c.details)
         query = query.filter(run.c.run_id == run_id) if run_id else query.order_by(run.c.no.desc()).limit(1)
         with self.reading() as db:
-            found = db.execute(query).mappings().one_or_none()
-        return (found["no"], run_info(dict(found))) if found else None
+            found = db.execute(query).one_or_none()
+        return (found.no, run_info(found.details)) if found else None
 
-    @lasting
+    @retried
     def holder(self) -> str:
-        """Who began the latest run that has not ended, and when: for the one that found the ledger held."""
+        """Return the process of the latest run that has not ended, and since when it runs."""
         run = schema.run
         query = select(run.c.holder, run.c.started_at).filter(run.c.finished_at.is_(None))
         with self.reading() as db:
@@ -164,7 +234,7 @@ class Ledger:
 
     # --- what the input held ------------------------------------------------------------------------
 
-    @lasting
+    @retried
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None:
         """Keep one packed chunk of a run's input."""
         values = {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data}
@@ -172,7 +242,7 @@ class Ledger:
         with self.writing() as db:
             db.execute(insert.on_conflict_do_update(index_elements=["run_no", "seq"], set_={"data": data}))
 
-    @lasting
+    @retried
     def prune(self, most: int = MOST_OF_BLOCKS) -> None:
         """Forget what the input of the oldest runs held, so that no more than so many bytes are kept of it.
 
@@ -195,7 +265,7 @@ class Ledger:
         for seq in self._seqs(run_no, first, last):
             yield self._block(run_no, seq)
 
-    @lasting
+    @retried
     def _seqs(self, run_no: int, first: int, last: int) -> Sequence[int]:
         block = schema.block
         seqs = select(block.c.seq).filter(block.c.run_no == run_no, block.c.seq.between(first, last))
@@ -203,7 +273,7 @@ class Ledger:
         with self.reading() as db:
             return db.execute(seqs).scalars().all()
 
-    @lasting
+    @retried
     def _block(self, run_no: int, seq: int) -> tuple[int, int, bytes]:
         block = schema.block
         query = select(block.c.first_row, block.c.last_row, block.c.data)
@@ -213,7 +283,7 @@ class Ledger:
 
     # --- what is known of the growers ----------------------------------------------------------------
 
-    @lasting
+    @retried
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
         """Return the current states of these growers; those without one are left out."""
         names = {state.uuid_bytes(each): each for each in leaf_user_ids if each}
@@ -227,7 +297,7 @@ class Ledger:
                     found[name] = Known._make(line)._replace(leaf_user_id=name, fingerprint=fingerprint)
         return found
 
-    @lasting
+    @retried
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[Recorded, str, int]]:
         """Return what any run stored last for these growers: credentials, fingerprint and application."""
         names = {state.uuid_bytes(each): each for each in leaf_user_ids}
@@ -250,7 +320,7 @@ class Ledger:
                 for line in db.execute(query.where(grower.id.in_(ids)))
             }
 
-    @lasting
+    @retried
     def recorded_event(self, scope: int, leaf_user_id: str) -> RecordedEvent | None:
         """Return the newest event of the provider that any run saw for this grower, None without one."""
         grower, entry = schema.grower.c, schema.entry.c
@@ -285,7 +355,7 @@ class Ledger:
             batches = (state.typed(batch) for batch in reader if len(batch))
             yield pa.RecordBatchReader.from_batches(state.SCHEMA, batches)
 
-    @lasting
+    @retried
     def current(self, scope: int, among: Sequence[str] | None = None) -> pa.Table:
         """Return the current states of all growers of a scope, with the columns of `state.SCHEMA`.
 
@@ -316,7 +386,7 @@ class Ledger:
         outcomes: Entries,
         scopes: Scopes = _NOTHING,
         *,
-        fence: Fence = unfenced,
+        fence: Fence = no_fence,
     ) -> None:
         """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
 
@@ -327,9 +397,9 @@ class Ledger:
         entries = [(run_no, scopes.get(each.provider, scope), each) for each in (*intents, *outcomes)]
         self._store(entries, fence, is_intent=bool(intents))
 
-    @lasting
+    @retried
     def _store(self, entries: Stored, fence: Fence, *, is_intent: bool) -> None:
-        with self.intending(fence) if is_intent or fence is not unfenced else self.writing() as db:
+        with self.intending(fence) if is_intent or fence is not no_fence else self.writing() as db:
             if entries:
                 lines = [(run_no, scope, *entry[:-1]) for run_no, scope, entry in entries]
                 db.exec_driver_sql(self._upsert_entry, lines)
@@ -356,41 +426,41 @@ class Ledger:
         """A run's entries for these rows, both ends included, in row order."""
         return [Entry._make(line) for line in self.lines(run_no, first_row, last_row)]
 
-    @lasting
+    @retried
     def lines(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> Lines:
-        """The same as plain tuples, in two thirds of the time."""
+        """Return the same as plain tuples straight from the driver, in two thirds of the time."""
         with self.reading() as db:
-            batches = self._dialect.entries(db, run_no, first_row, last_row)
-            return [line for batch in batches for line in batch]
+            found: Any = db.execute(_ENTRIES, {"run_no": run_no, "first": first_row, "last": last_row})
+            return list(map(tuple, found.cursor.fetchall()))
 
     def missing(self) -> LedgerError | None:
         """Return why nothing may rely on this ledger any more: its file was deleted or replaced."""
-        return self._dialect.missing()
+        return self._database.missing()
 
-    # --- plumbing -----------------------------------------------------------------------------------
-
-    def insert(self, table: Table) -> Insert:
-        """An INSERT that can say what to do when the line is there already."""
-        return self._dialect.insert(table)
+    # --- transactions -------------------------------------------------------------------------------
 
     @contextmanager
-    def intending(self, fence: Fence = unfenced) -> Iterator[Connection]:
-        """The same as `writing`, for intents. Raises LedgerBusy if another run has begun since."""
-        with self._database.guarded() as db:
-            require_ours(db, self.epoch, self._shown)
+    def intending(self, fence: Fence = no_fence) -> Iterator[Connection]:
+        """Context manager: a transaction for intents. Raises LedgerError if another run has begun since."""
+        with self._database.locking() as db:
+            if self.epoch is not None and db.execute(_EPOCH).scalar_one_or_none() != self.epoch:
+                raise LedgerError(
+                    f"another run has taken over the ledger {self._shown}: nothing more is sent; run the same"
+                    " command again when that run has ended"
+                )
             fence(db)
             yield db
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """A connection to read from. Raises LedgerError inside."""
+        """Return a connection to read from. Raises LedgerError inside."""
         return self._database.reading()
 
     def guarding(self) -> AbstractContextManager[Connection]:
-        """The same where what was read with a lock holds to the end of the block."""
-        return self._database.guarded()
+        """Return a transaction to the end of which what it reads with a lock stays as it is."""
+        return self._database.locking()
 
     def writing(self) -> AbstractContextManager[Connection]:
-        """The same to write: what was done is committed at the end of the block."""
+        """Return a transaction, which is committed at the end of the block."""
         return self._database.writing()
 
 
@@ -398,3 +468,23 @@ def _upsert_entry(insert: Any) -> Any:
     """Complete ``insert``: an entry replaces what the run had for its row."""
     replaced = {name: insert.excluded[name] for name in schema.entry.c.keys()[2:]}
     return insert.on_conflict_do_update(index_elements=["run_no", "row"], set_=replaced)
+
+
+@cache
+def _run_info() -> TypeAdapter[RunInfo]:
+    return TypeAdapter(RunInfo)
+
+
+def run_info(details: str) -> RunInfo:
+    """Return a run as its column ``details`` has it."""
+    return _run_info().validate_json(details)
+
+
+def run_values(info: RunInfo) -> dict[str, Any]:
+    """Return the columns of a run that may change: what queries look for, and all of it as JSON."""
+    return {
+        "input": info.input,
+        "kind": info.kind.value,
+        "finished_at": to_text(info.finished_at) or None,
+        "details": _run_info().dump_json(info).decode(),
+    }

@@ -15,7 +15,7 @@ from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.lasting import lasting
+from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.ledger.state import batches
 from bulk_onboard.model import Status
@@ -28,7 +28,7 @@ _Owner = tuple[str, str]  # Leaf and API owner
 _Line = Any  # a row of the database
 
 
-@lasting
+@retried
 def left_without(ledger: Ledger, info: RunInfo | None = None, until: int | None = None) -> list[LeftGrower]:
     """Return the growers that are left without credentials, or may be: those of the run's Leaf and API owner.
 
@@ -38,7 +38,7 @@ def left_without(ledger: Ledger, info: RunInfo | None = None, until: int | None 
         return list(_left(db, (info.leaf, info.owner) if info else None, until))
 
 
-@lasting
+@retried
 def dismiss(ledger: Ledger, leaf_user_id: str) -> list[LeftGrower]:
     """Report the grower no longer for what runs have done so far; return what is dismissed."""
     dismissal = schema.dismissal

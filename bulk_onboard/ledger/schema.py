@@ -2,7 +2,7 @@
 
     scope   one Leaf, API owner and provider: the sandbox and the real Leaf never share rows. Users
             are of a scope without a provider: the same email may be another user for another API owner
-    run     one run
+    run     one run; `details` is its `RunInfo` as JSON, the other columns are what queries look for
     ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
             digest of what its input said, `concerns` who needs attention (see concerns.py), packed
     block   what a run's input held, a packed chunk each (see manifest.py)
@@ -49,7 +49,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = 1
+VERSION = "1"
 
 metadata = MetaData()
 
@@ -71,25 +71,12 @@ run = Table(
     Column("no", Whole, primary_key=True),
     Column("run_id", Text, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scope.id"), nullable=False),
-    Column("input", Text, nullable=False),
     Column("holder", Text, nullable=False),
     Column("started_at", Text, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("finished_at", Text),
-    Column("rows", Whole, nullable=False, default=0),
-    Column("ceiling", Float, nullable=False),
-    Column("requests", Text, nullable=False, default="{}"),
-    Column("kept", Text, nullable=False, default="[]"),
-    Column("stop_reason", Text),
-    Column("interrupted", Whole, nullable=False, default=0),
-    Column("exit_code", Whole),
-    Column("kind", Text, nullable=False, default="run"),
-    Column("traffic", Text, nullable=False, default="{}"),
-    Column("environments", Text, nullable=False, default="{}"),
-    Column("forecast", Text),
-    Column("plan", Text),
-    Column("description", Text),
-    Column("command", Text, nullable=False, default=""),
-    Column("left_out", Whole, nullable=False, default=0),
+    Column("details", Text, nullable=False),
 )
 
 block = Table(

@@ -9,9 +9,8 @@ from sqlalchemy import delete, func, insert, select, update
 
 from bulk_onboard.domain.users import UserRecord
 from bulk_onboard.ledger import schema
-from bulk_onboard.ledger.fence import Fence
-from bulk_onboard.ledger.lasting import lasting
-from bulk_onboard.ledger.ledger import Ledger
+from bulk_onboard.ledger.database import retried
+from bulk_onboard.ledger.ledger import Fence, Ledger
 
 _IS_KNOWN = schema.leaf_user.c.leaf_user_id != ""
 
@@ -21,12 +20,12 @@ class LedgerUsers:
 
     def __init__(self, ledger: Ledger, leaf: str, owner: str) -> None:
         """Raises LedgerError."""
-        self._ledger, self.patience = ledger, ledger.patience
+        self._ledger, self.retry = ledger, ledger.retry
         # Users belong to no provider.
         self._scope = ledger.scope(leaf, owner, "")
         self._mine = schema.leaf_user.c.scope_id == self._scope
 
-    @lasting
+    @retried
     def known(self) -> pa.Table:
         """Return the known users: key (16 bytes) and id (UUID as text)."""
         users, types = schema.leaf_user.c, pa.schema({"key": pa.binary(), "id": pa.string()})
@@ -34,7 +33,7 @@ class LedgerUsers:
         with self._ledger.arrow(query) as reader:
             return pa.Table.from_batches([batch.cast(types) for batch in reader if len(batch)], types)
 
-    @lasting
+    @retried
     def open_keys(self) -> frozenset[bytes]:
         """Return the keys of users that a POST without an outcome may have created."""
         users = schema.leaf_user.c
@@ -42,7 +41,7 @@ class LedgerUsers:
         with self._ledger.reading() as db:
             return frozenset(db.execute(query).scalars())
 
-    @lasting
+    @retried
     def write(
         self,
         run_no: int,
@@ -67,7 +66,7 @@ class LedgerUsers:
             db.execute(delete(users).where(self._mine, users.c.key.in_(list(lines))))
             db.execute(insert(users), list(lines.values()))
 
-    @lasting
+    @retried
     def forget_lost(self, run_no: int) -> None:
         """Forget users of earlier runs that Leaf did not know in this one, so that they are looked up again.
 
@@ -82,7 +81,7 @@ class LedgerUsers:
             db.execute(forgetting.values(leaf_user_id="", origin="", intended_at=""))
 
 
-@lasting
+@retried
 def count_users(ledger: Ledger, run_no: int) -> dict[str, int]:
     """Return how many users a run created and found, by `UserOrigin`."""
     users = schema.leaf_user.c

@@ -183,13 +183,7 @@ def is_of_another_program(path: Path) -> None:
 
 def is_newer(path: Path) -> None:
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(VERSION + 1),))
-    db.close()
-
-
-def has_no_number_for_a_version(path: Path) -> None:
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = 'soon' WHERE key = 'version'")
+        db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (VERSION + "1",))
     db.close()
 
 
@@ -205,7 +199,6 @@ DAMAGES = [
     is_cut_to_its_head,
     is_overwritten,
     is_newer,
-    has_no_number_for_a_version,
     has_a_strange_key,
 ]
 

@@ -9,8 +9,7 @@ import pytest
 from warp import warp
 
 from bulk_onboard.engine.stop import LOOK, LockedTurns, StopSignal, stop_when_lost
-from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy
-from bulk_onboard.ledger.hold import SURE, Hold
+from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerError
 from bulk_onboard.pace import Pace
 
 
@@ -50,9 +49,9 @@ def test_no_turn_is_given_while_the_lock_is_in_doubt_and_the_ceiling_is_kept_aft
 
 def test_whoever_waits_for_a_turn_under_a_lock_that_is_lost_is_told() -> None:
     async def turn() -> None:
-        await LockedTurns(Pace(0), Doubted(lost=LedgerBusy("taken"))).turn()
+        await LockedTurns(Pace(0), Doubted(lost=LedgerError("taken"))).turn()
 
-    with pytest.raises(LedgerBusy, match="taken"):
+    with pytest.raises(LedgerError, match="taken"):
         warp(turn())
 
 
@@ -62,26 +61,9 @@ def test_a_run_whose_lock_is_lost_is_drained_for_that_reason() -> None:
         async with stop_when_lost(lock, stop):
             await asyncio.sleep(3 * LOOK)
             assert not stop.draining
-            lock.lost = LedgerBusy("taken")
+            lock.lost = LedgerError("taken")
             await asyncio.sleep(2 * LOOK)
         return stop
 
     stop = warp(drained())
-    assert (stop.reason, stop.exit_code) == ("taken", ExitCode.BUSY)
-
-
-def test_a_lock_is_sure_for_a_while_after_each_look_and_raises_what_it_was_lost_for() -> None:
-    now = 100.0
-    lock = Hold(lambda: now)
-    assert lock.is_sure()
-    now += SURE + 0.1
-    assert not lock.is_sure()
-    lock.confirm(now)
-    assert lock.is_sure()
-    lock.lose(LedgerBusy("taken"))
-    with pytest.raises(LedgerBusy, match="taken"):
-        lock.is_sure()
-
-
-def test_the_lock_of_a_file_is_never_in_doubt() -> None:
-    assert Hold().is_sure()
+    assert (stop.reason, stop.exit_code) == ("taken", ExitCode.STOPPED)

@@ -13,7 +13,7 @@ from postgres import Server as Postgres
 from postgres import served
 
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.ledger.lasting import Lost, Patience
+from bulk_onboard.ledger.database import Retry
 from bulk_onboard.sandbox import Behaviour
 
 from .support import Desk, Process, Server, end, grower, growers, start, write
@@ -131,30 +131,23 @@ def cut_all(postgres: Postgres) -> None:
     )
 
 
-def test_a_server_that_dies_and_comes_back_is_waited_for(leaf: Leaf, own: Postgres) -> None:
+@pytest.mark.parametrize("trouble", ["restart", "cut"])
+def test_a_run_that_loses_its_lock_stops_and_the_next_one_does_the_rest(
+    desk: Desk, leaf: Leaf, own: Postgres, trouble: str
+) -> None:
     server = leaf(BUSY)
     process = started(server)
     under_way(server, process)
-    own.stop()
-    time.sleep(1)
-    own.start()
-    ran = end(process, 40)
-    assert ran.code == 0, ran.err
-    assert "mine cannot be reached: waiting" in ran.err
-    assert ran.statuses == {"created": COUNT}
-    nobody_twice(server)
-
-
-def test_cut_connections_are_made_again_and_nothing_is_lost(leaf: Leaf, own: Postgres) -> None:
-    server = leaf(BUSY)
-    process = started(server)
-    under_way(server, process)
-    for _ in range(8):
+    if trouble == "restart":
+        own.stop()
+        own.start()
+    else:
         cut_all(own)
-        time.sleep(0.1)
     ran = end(process, 40)
-    assert ran.code == 0, ran.err
-    assert ran.statuses == {"created": COUNT}
+    assert (ran.code, "the lock of the ledger is lost" in ran.err) == (5, True), ran.err
+    assert len(server.held) < COUNT
+    again = desk.at(server).run("growers.csv", *QUICK)
+    assert again.code == 0, again.err
     nobody_twice(server)
 
 
@@ -162,17 +155,18 @@ def test_a_server_that_is_away_when_a_run_begins_is_waited_for(
     desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own.stop()
-    say, said = Patience._say, list[float]()
+    is_worth_it, failures = Retry._is_worth_it, list[Exception]()
 
-    def say_and_start(self: Patience, lost: Lost, now: float) -> None:
-        say(self, lost, now)
-        if not said:
+    def start_and_answer(self: Retry, error: Exception) -> bool:
+        answer = is_worth_it(self, error)
+        if not failures:
             own.start()
-        said.append(now)
+        failures.append(error)
+        return answer
 
-    monkeypatch.setattr(Patience, "_say", say_and_start)
+    monkeypatch.setattr(Retry, "_is_worth_it", start_and_answer)
     ran = desk.at(leaf()).run(write(growers(2)))
-    assert (ran.code, "cannot be reached: waiting" in ran.err) == (0, True), ran.err
+    assert (ran.code, "; waiting" in ran.err) == (0, True), ran.err
 
 
 def test_a_server_that_answers_no_is_not_waited_for(
@@ -200,8 +194,8 @@ def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
     posts = server.posts
     process.send_signal(signal.SIGCONT)
     ran = end(process, 40)
-    assert ran.code == 6
-    assert "another run has taken over" in ran.err
+    assert ran.code == 5
+    assert "the lock of the ledger is lost" in ran.err
     assert server.posts == posts
     nobody_twice(server)
     with Ledger(own.place("mine")) as ledger:
@@ -225,7 +219,7 @@ def test_intents_alone_are_fenced_while_the_other_run_is_still_at_work(
         assert time.monotonic() < until
         time.sleep(0.05)
     first.send_signal(signal.SIGCONT)
-    assert end(first, 40).code == 6
+    assert end(first, 40).code == 5
     assert end(second, 40).code == 0
     nobody_twice(server)
 

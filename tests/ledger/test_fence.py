@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import Connection
 
-from bulk_onboard.errors import ExitCode, LedgerBusy
+from bulk_onboard.errors import ExitCode, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.settings import LedgerPlace
 from ledger.support import begin, g, intent, outcome
@@ -18,9 +18,9 @@ def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(plac
         run, scope = begin(mine)
         mine.write(run, scope, [intent(2, g(1))], [])
         begin(theirs, "r-2")
-        with pytest.raises(LedgerBusy, match="another run has taken over") as taken:
+        with pytest.raises(LedgerError, match="another run has taken over") as taken:
             mine.write(run, scope, [intent(3, g(2))], [outcome(2, g(1))])
-        assert taken.value.exit_code is ExitCode.BUSY
+        assert taken.value.exit_code is ExitCode.STOPPED
         assert mine.entries(run) == [intent(2, g(1))]
         mine.write(run, scope, [], [outcome(2, g(1))])
         assert mine.entries(run) == [outcome(2, g(1))]
@@ -30,7 +30,7 @@ def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(plac
     with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
         theirs.take_up()
-        with pytest.raises(LedgerBusy):
+        with pytest.raises(LedgerError):
             mine.write(run, scope, [intent(2, g(1))], [])
         theirs.write(run, scope, [intent(2, g(1))], [])
 
@@ -41,7 +41,7 @@ def test_several_processes_may_work_on_the_run_that_one_of_them_began(place: Led
         with Ledger(place, epoch=mine.epoch) as hand:
             hand.write(run, scope, [intent(2, g(1))], [])
             mine.take_up()
-            with pytest.raises(LedgerBusy):
+            with pytest.raises(LedgerError):
                 hand.write(run, scope, [intent(3, g(2))], [])
 
 

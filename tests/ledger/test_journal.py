@@ -18,8 +18,8 @@ from warp import warp
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.ledger.fence import Fence, unfenced
 from bulk_onboard.ledger.journal import LINGER
+from bulk_onboard.ledger.ledger import Fence, no_fence
 from bulk_onboard.settings import LedgerPlace
 from ledger.support import address, begin, g, intent, outcome
 
@@ -41,7 +41,7 @@ class Slow:
         intents: Iterable[Entry],
         outcomes: Iterable[Entry],
         _scopes: Mapping[str, int],
-        fence: Fence = unfenced,
+        fence: Fence = no_fence,
     ) -> None:
         assert self.go.wait(10)
         self.threads.add(threading.current_thread().name)

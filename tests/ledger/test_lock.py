@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ import pytest
 from postgres import Server
 
 from bulk_onboard.errors import ExitCode, LedgerBusy, LedgerError
-from bulk_onboard.ledger import Ledger, database, hold, server_lock
+from bulk_onboard.ledger import Ledger, hold, lock
+from bulk_onboard.ledger.postgres import Postgres
 from bulk_onboard.settings import LedgerPlace, PostgresUrl
 from ledger.support import address, begin
 
@@ -112,31 +114,49 @@ def _soon_free(place: LedgerPlace) -> None:
 # --- a connection that is lost ------------------------------------------------------------------------
 
 
-def test_a_lock_whose_connection_is_cut_is_taken_again(postgres: Server) -> None:
-    place = postgres.place()
-    with hold(place) as lock:
-        _cut(postgres, place)
-        _until(lambda: bool(_sessions(postgres, place)))
-        with pytest.raises(LedgerBusy), hold(place):
-            pytest.fail("held twice")
-        assert lock.lost is None
-        assert lock.age() < 5
-
-
-def test_who_loses_the_lock_to_another_is_told(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_lock, "BEAT", 0.3)
+def test_a_lock_is_lost_with_its_session_and_free_for_the_next_run(postgres: Server) -> None:
     place = postgres.place()
     with hold(place) as mine:
+        assert mine.is_sure()
         _cut(postgres, place)
         with hold(place) as theirs:
             _until(lambda: mine.lost is not None)
-            assert isinstance(mine.lost, LedgerBusy)
-            assert theirs.lost is None
+            with pytest.raises(LedgerError, match=r"the lock of the ledger is lost.*same command") as lost:
+                mine.is_sure()
+            assert lost.value.exit_code is ExitCode.STOPPED
+            assert theirs.is_sure()
+
+
+def test_without_a_recent_answer_of_the_server_a_lock_is_not_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(lock, "clock", lambda: now)
+    held, over, answers = lock.Lock(now), threading.Event(), iter([None, None])
+
+    def answer() -> None:
+        nonlocal now
+        now += 1.0
+        next(answers)
+        over.set()
+
+    now += lock.SURE + 0.1
+    assert not held.is_sure()
+    held.beat(answer, over)
+    assert held.is_sure()  # as of the moment of the question
+    now += lock.SURE - 0.9
+    assert not held.is_sure()
+
+
+def test_the_lock_of_a_file_is_sure_as_long_as_the_file_is_there() -> None:
+    held = lock.Lock()
+    assert held.is_sure()
+    held.missing = lambda: LedgerError("deleted")
+    with pytest.raises(LedgerError, match="deleted"):
+        held.is_sure()
 
 
 def _sessions(server: Server, place: PostgresUrl) -> list[int]:
     """Those that hold the lock of a ledger; its key is in two halves."""
-    key = database.postgres(place).key("run") & 0xFFFFFFFFFFFFFFFF
+    key = Postgres(place).key("run") & 0xFFFFFFFFFFFFFFFF
     told = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s"
     return [pid for (pid,) in server.sql(told, key >> 32, key & 0xFFFFFFFF)]
 

@@ -10,7 +10,7 @@ import pytest
 
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger
-from ledger.support import begin, g, intent, sql
+from ledger.support import begin, g, intent
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_the_owner_alone(
 
 
 def test_a_commit_is_on_the_disk_when_it_returns(path: Path, ledger: Ledger) -> None:
-    with ledger._engine.connect() as db:
+    with ledger.reading() as db:
         assert db.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert db.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
 
@@ -51,13 +51,3 @@ def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(tmp_path: Path) -> 
     with pytest.raises(LedgerError, match=r"growers\.csv cannot be opened"):
         Ledger(path)
     assert path.read_bytes() == b"leafUserId,refreshToken\n" * 100
-
-
-def test_a_ledger_that_was_never_finished_is_created(path: Path) -> None:
-    with Ledger(path):
-        pass
-    for table in ("entry", "block", "grower", "run", "scope"):
-        sql(path, f"DROP TABLE {table}")
-    with Ledger(path) as ledger:
-        assert ledger.find(None) is None
-        assert begin(ledger)

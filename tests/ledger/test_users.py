@@ -6,9 +6,9 @@ import pytest
 
 from bulk_onboard.domain.users import UserRecord
 from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LedgerBusy
+from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.ledger.fence import unfenced
+from bulk_onboard.ledger.ledger import no_fence
 from bulk_onboard.ledger.users import LedgerUsers, count_users
 from bulk_onboard.settings import LedgerPlace
 from ledger.support import AT, LEAF, begin, info
@@ -35,7 +35,7 @@ def write(
     intents: tuple[UserRecord, ...] = (),
     outcomes: tuple[UserRecord, ...] = (),
 ) -> None:
-    found.write(run_no, 0, intents, outcomes, {}, fence=unfenced)
+    found.write(run_no, 0, intents, outcomes, {}, fence=no_fence)
 
 
 def test_an_intent_is_open_until_its_outcome_is_known(ledger: Ledger) -> None:
@@ -88,7 +88,7 @@ async def test_no_intent_is_written_when_another_run_has_begun_since(place: Ledg
         run_no, _ = begin(one)
         begin(other, "r-2")
         mine = users_of(one)
-        with pytest.raises(LedgerBusy):
+        with pytest.raises(LedgerError):
             async with Journal(mine, run_no, 0) as journal:
                 await journal.intend(INTENT)
         assert mine.open_keys() == frozenset()
