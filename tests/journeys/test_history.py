@@ -78,7 +78,7 @@ def test_a_killed_run_names_the_later_run_of_its_file_and_a_rolled_back_run_its_
     file = write(growers(1))
     killed = desk.at(leaf()).run(file, "--no-events").folder.name
     with sqlite3.connect(LEDGER) as db:
-        db.execute("UPDATE run SET finished_at = NULL")
+        db.execute("UPDATE run SET details = json_set(details, '$.finished_at', NULL)")
     assert "has not ended" in desk("runs").out
     later = desk.run(file, "--no-events").folder.name
     undone = desk("rollback", killed, "--yes").folder.name
