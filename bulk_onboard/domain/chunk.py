@@ -113,6 +113,11 @@ def text_column(values: Sequence[str] | pa.Array) -> pd.Series[str]:
     return pd.Series(pd.array(values, dtype=_TEXT, copy=False))
 
 
+def constant_column(text: str, size: int) -> pd.Series[str]:
+    """Return a text column with the same text in all of its cells."""
+    return text_column(pa.repeat(pa.scalar(text, pa.large_string()), size))
+
+
 class Source(ABC):
     """An input that can be read as often as needed, a chunk at a time. Readers inherit the defaults.
 

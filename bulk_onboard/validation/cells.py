@@ -6,7 +6,7 @@ the others are looked at one by one.
 
 from __future__ import annotations
 
-from functools import cache
+from string import ascii_letters, digits
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
+from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.findings import ChunkFindings
-from bulk_onboard.validation.rules import Finding, check_cell, plain_patterns
+from bulk_onboard.validation.rules import Finding, check_cell, plain
 
 _NOT_TEXT = {
     CellKind.VALUE: Finding(
@@ -69,19 +70,39 @@ def check_cells(
     return text_column(values)
 
 
-@cache
-def _expressions(kind: str, format_: str) -> tuple[str, str, list[int]]:
-    plain, exceptions, lengths = plain_patterns(kind, format_)
-    return f"^(?:{plain})$", f"^(?:{'|'.join(exceptions)})$", lengths
-
-
 def suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:
-    """Return a mask of the cells that a rule may apply to."""
-    plain, exceptions, lengths = _expressions(kind, format_)
-    texts = arrow(cells)
-    found = pc.and_not(pc.match_substring_regex(texts, plain), pc.match_substring_regex(texts, exceptions))
-    is_plain: np.ndarray = found.to_numpy(zero_copy_only=False)
-    return ~is_plain | np.isin(pc.binary_length(texts), lengths)
+    """Return a mask of the cells that a rule may apply to: those that are not plain."""
+    known, texts = plain(kind, format_), arrow(cells)
+    found = _matches(texts, known.exceptions) | np.isin(pc.binary_length(texts), known.lengths)
+    others = np.flatnonzero(~_are_simple(texts)) if kind != "id" else np.arange(len(texts))
+    if len(others):
+        rest = texts.take(pa.array(others))
+        found[others] |= ~_matches(rest, known.texts) | _matches(rest, known.short_exceptions)
+    return found
+
+
+def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
+    matches: np.ndarray = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+    return matches
+
+
+_SHORT = 30
+_DIGIT, _LETTER, _SIGN, _OTHER = 1, 2, 4, 8
+# The letter e is not enough for a text to be simple: 1e5 is a number.
+_BY_CHARACTER = {**dict.fromkeys(digits, _DIGIT), **dict.fromkeys(ascii_letters, _LETTER)}
+_BY_CHARACTER |= dict.fromkeys("eE-_", _SIGN)
+_CLASSES = bytes(_BY_CHARACTER.get(chr(byte), _OTHER) for byte in range(256))
+
+
+def _are_simple(texts: pa.Array) -> np.ndarray:
+    """A mask of long texts of digits, letters, - and _ that have a digit and a letter: most tokens."""
+    data, starts, lengths = bytes_of(texts)
+    simple, filled = lengths > _SHORT, np.flatnonzero(lengths)
+    if simple.any():
+        classes = np.frombuffer(data.tobytes().translate(_CLASSES), np.uint8)
+        found = np.bitwise_or.reduceat(classes, starts[filled])
+        simple[filled] &= ((found | _SIGN) == (_DIGIT | _LETTER | _SIGN)) & (classes[starts[filled]] < _SIGN)
+    return simple
 
 
 def cleaned(cells: pd.Series) -> pd.Series:

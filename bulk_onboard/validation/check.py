@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.domain.chunk import Chunk, text_column
+from bulk_onboard.domain.chunk import Chunk, constant_column, text_column
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.domain.users import UserKey
-from bulk_onboard.texts import has_capitals, repeated, uuid_words
+from bulk_onboard.texts import uuid_words
 from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
@@ -186,7 +186,7 @@ def _check_providers(
     if columns.provider is None:
         (name,) = providers
         size = len(chunk.numbers)
-        return text_column(repeated(name, size)), {name: np.arange(size)}
+        return constant_column(name, size), {name: np.arange(size)}
     cells = chunk.cells[len(columns.fields) + len(columns.keep)]
     names = provider_names(cells, providers, context.default_provider)
     for line in np.flatnonzero(names == "").tolist():
@@ -345,7 +345,7 @@ def _example_words() -> np.ndarray:
 
 def _payload(columns: Columns, parts: Iterable[_Cells], size: int) -> pd.DataFrame:
     """The cells of all providers' rows, each in its line."""
-    payload = {name: text_column(repeated("", size)) for name in columns.fields if name != LEAF_USER_ID}
+    payload = {name: constant_column("", size) for name in columns.fields if name != LEAF_USER_ID}
     for part in parts:
         for name, column in part.items():
             if len(column.lines) == size:
@@ -372,7 +372,7 @@ def _fingerprints(
         texts = {name: arrow(column.cells[own]) for name, column in cells.items()}
         names = [f.name for f in providers[provider].grower_fields]
         # An optional field without a column is the same as one that is left empty.
-        blank = repeated("", int(own.sum()))
+        blank = arrow(constant_column("", int(own.sum())))
         prints[lines[own]] = fingerprints.of_columns([texts.get(name, blank) for name in names])
         if texts.keys() - set(names):
             digests = prints.copy() if digests is prints else digests
@@ -385,7 +385,7 @@ def _fingerprints(
 
 def _shown_ids(ids: pd.Series, valid: np.ndarray, users: UserRows | None) -> pd.Series:
     """The ids in lower case, and of what is not a UUID only what may be shown; no stand-ins."""
-    lower = ids.str.lower() if has_capitals(arrow(ids)) else ids
+    lower = text_column(pc.ascii_lower(arrow(ids)))
     if users:
         lower = lower.mask(users.unresolved, "")
     if valid.all():

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from bulk_onboard.domain.chunk import constant_column
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause
 from bulk_onboard.model import Status
-from bulk_onboard.texts import repeated
 from bulk_onboard.validation.rules import Finding
 
 # How many rows a summary names of each code.
@@ -48,8 +48,7 @@ class ChunkFindings:
     def first_problems(self) -> dict[str, pd.Series]:
         """Return code, column and message of each row's first problem, "" where nothing is wrong."""
         if not self._problems:
-            blank = pd.Series(pd.array(repeated("", len(self.valid)), dtype="str"))
-            return dict.fromkeys(_DETAILS, blank)
+            return dict.fromkeys(_DETAILS, constant_column("", len(self.valid)))
         first: dict[int, _Entry] = {}
         for entry in self._problems:
             first.setdefault(entry[0], entry)

@@ -46,6 +46,7 @@ class Rule:
     like: str = ""
     warning: bool = False
     plain: str = ""
+    short: bool = False
     fold: bool = False
     format: str = ""
 
@@ -135,16 +136,30 @@ def check_cell(text: str, kind: str, format_: str = "", *, secret: bool = True) 
     return Cell(value, None, tuple(Finding(code, f"{said}; {SENT_AS_TYPED}") for code, said in found))
 
 
-@cache
-def plain_patterns(kind: str, format_: str = "") -> tuple[str, list[str], list[int]]:
-    """Return expressions (RE2) of the plain texts of a kind, and of those of them that a rule may apply to.
+class Plain(NamedTuple):
+    """Which texts of a kind are plain: those that no rule can apply to. Expressions are of RE2.
 
-    The numbers are the lengths of texts that a rule applies to.
+    ``texts``: plain texts, but for those that ``exceptions`` or ``short_exceptions`` match (of rules that are
+    marked as short) or that have one of ``lengths``.
     """
+
+    texts: str
+    exceptions: str
+    short_exceptions: str
+    lengths: list[int]
+
+
+@cache
+def plain(kind: str, format_: str = "") -> Plain:
+    """Return which texts of a kind are plain."""
     own = rules_of(kind, format_)
     rules = [*own, *(rule for each in own if each.like for rule in rules_of(each.like))]
-    exceptions = [_with_parts(rule.plain) for rule in rules if rule.plain]
-    return _with_parts(_table()["plain"][kind]), exceptions, [rule.length for rule in rules if rule.length]
+    long, short = (
+        "|".join(_with_parts(rule.plain) for rule in rules if rule.plain and rule.short == short)
+        for short in (False, True)
+    )
+    lengths = [rule.length for rule in rules if rule.length]
+    return Plain(f"^(?:{_with_parts(_table()['plain'][kind])})$", f"^(?:{long})$", f"^(?:{short})$", lengths)
 
 
 _WORD = r"(?:[^\W\d_]['\u2019.]?){2,20}"

@@ -29,6 +29,7 @@ from bulk_onboard.validation.columns import normal
 from bulk_onboard.validation.ids import UUID_LENGTH
 from bulk_onboard.validation.rules import find_problem
 
+_FIRST_HYPHEN = 8  # its index in a UUID
 _LONGEST_WORD = 30
 _MOST_DIGITS = 15  # a spreadsheet keeps no more digits of a number
 _BLANKS = " \t\r\n\u00a0\u200b\ufeff"
@@ -92,8 +93,11 @@ class LineFilter:
         suspect = np.ones(len(hashes), bool)
         if self._id_place is not None:
             ids = arrow(chunk.cells[self._id_place])
-            like_id = pc.match_substring_regex(ids, "^[0-9a-fA-F]{8}-").to_numpy(zero_copy_only=False)
-            suspect = ~like_id | (np.asarray(pc.binary_length(ids)) != UUID_LENGTH)
+            first_hyphens, lengths = (
+                np.asarray(pc.find_substring(ids, "-")),
+                np.asarray(pc.binary_length(ids)),
+            )
+            suspect = (first_hyphens != _FIRST_HYPHEN) | (lengths != UUID_LENGTH)
         if self._id_place != self._first_place:
             counted = hashes if self._id_place is None else hashes[~suspect]
             self._rows, self._hashes = self._rows + len(counted), self._hashes + int(counted.sum())

@@ -95,6 +95,8 @@ def test_every_rule_that_applies_to_a_plain_text_says_so() -> None:
     texts = [
         "30-Nov-26", "12kr", "Error2042", "System.Int32", "www.x1.com", "eyJhbGciOiJ9.e30", "0-0", "x-0-x",
         "1.5E3", "a1" * 127 + "b", "eyJhbGciOi", "00", "NULL", "1e-05", "n/a 1", "Object id #5",
+        *("a1" * 20 + odd for odd in "é\u2013=.+ \x00\u0660"), "1" * 40, "e1" * 20,
+        "x" * 36 + "-0", "0-" * 20 + "x",
     ]  # fmt: skip
     for kind in ("token", "text", "user", "id"):
         assert rules_of(kind)
