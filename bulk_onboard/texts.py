@@ -1,11 +1,10 @@
-"""Whole columns of text as the bytes they are; UUIDs and hex digits as numbers and back. Pure."""
+"""Whole columns of text as the bytes they are; UUIDs as numbers and back. Pure."""
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,7 @@ import pyarrow.compute as pc
 
 Texts: TypeAlias = pa.Array | pa.ChunkedArray
 
-SHORT = pa.binary(16)
 _UUID_LENGTH = 36
-_ASCII = 127
 _DASHES = (8, 13, 18, 23)
 # The groups of digits, the last one in two parts: copied as numbers, which is faster than byte by byte.
 _NAMES, _KINDS = list("abcdef"), ["u8", "u4", "u4", "u4", "u8", "u4"]
@@ -56,12 +53,6 @@ def uuid_words(texts: Texts) -> np.ndarray | None:
     return _words(digits.tobytes(), len(lengths))
 
 
-def hex_words(texts: Texts) -> np.ndarray | None:
-    """32 hex digits each -> two unsigned numbers: rows x 2. None if not all of them are that."""
-    data, _, lengths = bytes_of(texts)
-    return _words(data.tobytes(), len(lengths)) if (lengths == 32).all() else None
-
-
 def _words(digits: bytes, rows: int) -> np.ndarray | None:
     try:
         data = binascii.unhexlify(digits)
@@ -83,62 +74,10 @@ def _copy_groups(here: np.ndarray, there: np.ndarray) -> None:
         there[group] = here[group]
 
 
-def hex_texts(words: np.ndarray) -> pa.LargeStringArray:
-    """32 hex digits each, in lower case."""
-    return _texts(np.frombuffer(binascii.hexlify(words.data), np.uint8).reshape(-1, 32))
-
-
 def _texts(lines: np.ndarray) -> pa.LargeStringArray:
     """Texts of one length."""
     ends = np.arange(len(lines) + 1, dtype=np.int64) * lines.shape[1]
     return pa.LargeStringArray.from_buffers(len(lines), pa.py_buffer(ends), pa.py_buffer(lines))
-
-
-def has_capitals(texts: Texts) -> bool:
-    """Whether there may be a capital letter among them: there is one of A to Z, or something beyond ASCII."""
-    data = bytes_of(texts)[0]
-    return bool((((data >= ord("A")) & (data <= ord("Z"))) | (data > _ASCII)).any())
-
-
-class Form(NamedTuple):
-    """Texts that are 16 bytes each, written out. ``words``: of texts, None if not all are of this form."""
-
-    words: Callable[[Texts], np.ndarray | None]
-    texts: Callable[[np.ndarray], pa.LargeStringArray]
-
-    def short(self, texts: Texts) -> pa.Array | None:
-        """As `SHORT`, null for ""; None unless `long` would make the very same texts of it."""
-        column = flat(texts)
-        filled = bytes_of(column)[2] > 0
-        if column.null_count or not filled.any() or has_capitals(column):
-            return None
-        words = self.words(column if filled.all() else column.filter(pa.array(filled)))
-        if words is None:
-            return None
-        short = pa.Array.from_buffers(SHORT, len(words), [None, pa.py_buffer(words)])
-        return short if filled.all() else short.take(_spread(filled))
-
-    def long(self, short: pa.Array) -> pa.LargeStringArray:
-        """The texts again."""
-        if not short.null_count:
-            return self.texts(short_words(short))
-        filled = short.is_valid()
-        spread = _spread(filled.to_numpy(zero_copy_only=False))
-        return self.texts(short_words(short.drop_null())).take(spread).fill_null("")
-
-
-def short_words(short: pa.Array) -> np.ndarray:
-    """The bytes of `SHORT` values as two unsigned numbers each; of a null anything."""
-    words = np.frombuffer(short.buffers()[1], np.uint64).reshape(-1, 2)
-    return words[short.offset : short.offset + len(short)]
-
-
-def _spread(filled: np.ndarray) -> pa.Array:
-    """Where the values stand that go to these places one after the other; null for the other places."""
-    return pa.array(np.cumsum(filled) - 1, mask=~filled)
-
-
-UUIDS, HEX = Form(uuid_words, uuid_texts), Form(hex_words, hex_texts)
 
 
 def only_value(texts: Texts) -> str | None:

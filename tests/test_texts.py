@@ -1,4 +1,4 @@
-"""Columns of text as bytes; UUIDs and hex digits as numbers and back: nothing else is taken for them."""
+"""Columns of text as bytes; UUIDs as numbers and back: nothing else is taken for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.texts import bytes_of, hex_texts, hex_words, only_value, uuid_texts, uuid_words
+from bulk_onboard.texts import bytes_of, only_value, uuid_texts, uuid_words
 
 UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 ids = st.uuids().map(str)
@@ -37,17 +37,6 @@ def test_a_column_has_words_only_if_all_of_it_is_uuids(texts: list[str]) -> None
         assert [line.tobytes() for line in words] == [uuid.UUID(text).bytes for text in texts]
         assert all(UUID.fullmatch(text) for text in texts)
         assert uuid_texts(words).to_pylist() == [text.lower() for text in texts]
-
-
-@given(st.lists(st.binary(min_size=16, max_size=16), max_size=4), st.text(max_size=33))
-def test_hex_digits_come_back_as_they_were_and_nothing_else_is_taken_for_them(
-    data: list[bytes], other: str
-) -> None:
-    texts = [each.hex() for each in data]
-    words = hex_words(column(texts))
-    assert words is not None
-    assert hex_texts(words).to_pylist() == texts
-    assert hex_words(column([*texts, other])) is None or re.fullmatch("[0-9a-fA-F]{32}", other)
 
 
 @given(st.lists(st.text(max_size=5), max_size=8), st.integers(0, 8))

@@ -55,7 +55,7 @@ class Reading:
     ``app``: by provider, app fields from the settings; ``mapping``: field -> column header; ``otherwise``:
     the provider of rows whose cell for it is blank, "" for none; ``known``: all providers there are.
     ``create_users``: rows may name their grower by an externalId or an email. ``assumed``: by provider, app
-    fields that an offline check assumes to be in the settings.
+    fields that an offline check assumes to be in the settings. ``once``: no row is read again.
     """
 
     providers: Sequence[Provider]
@@ -69,6 +69,7 @@ class Reading:
     known: Providers = field(default_factory=lambda: PROVIDERS)
     create_users: bool = False
     assumed: Mapping[str, Collection[str]] = field(default_factory=dict)
+    once: bool = False
 
 
 def reading_of(source: Source, settings: Settings) -> Reading:
@@ -156,7 +157,8 @@ class Scan:
         rows, lines = 0, self._lines()
         self.skipped = lines.skipped
         for piece in self._pieces(lines):
-            self._seen.append(self._digest(piece))
+            if not self._reading.once:
+                self._seen.append(self._digest(piece))
             checked = self._check(piece)
             rows += len(checked.frame)
             self._names.update(checked.names)
@@ -244,7 +246,8 @@ class Scan:
         names = [str(name) for name in payload]
         settings = {name: self._reading.app.get(name, {}) for name in self._providers}
         app = {name: {f: s.reveal() for f, s in fields.items()} for name, fields in settings.items()}
-        columns = [frame[name].tolist() for name in (PROVIDER, "row", LEAF_USER_ID, "fingerprint")]
+        columns = [frame[name].tolist() for name in (PROVIDER, "row", LEAF_USER_ID)]
+        columns.append(checked.fingerprints())
         columns.append(self.apps(checked).view(np.int64).tolist())
         cells = zip(*(payload[name].tolist() for name in names), strict=True)
         for line, values in zip(zip(*columns, strict=True), cells, strict=True):

@@ -32,7 +32,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     stand_ins = {each.name: _stand_ins(each) for each in told.providers}
     app = {name: {**fields, **settings.app_of(name)} for name, fields in stand_ins.items()}
     assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in stand_ins.items()}
-    scan = Scan(source, replace(told, app=app, assumed=assumed), secrets.token_bytes(32))
+    scan = Scan(source, replace(told, app=app, assumed=assumed, once=True), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
     with Workspace() as workspace:
         for checked in ahead(scan.chunks()):

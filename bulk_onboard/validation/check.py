@@ -6,7 +6,7 @@ No message contains the value of a field, except of leafUserId if it is a number
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from uuid import UUID
@@ -24,7 +24,7 @@ from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, 
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
-from bulk_onboard.validation.fingerprints import Fingerprints, hex_of_valid
+from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, shown
 from bulk_onboard.validation.predicates import words_of
 from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name
@@ -49,10 +49,10 @@ class Checked:
     """One chunk after checking; all frames have a line per row and the same index.
 
     ``frame``: row, provider ("" if the row does not name one), leafUserId (canonical, or what may be shown of
-    it), fingerprint (32 hex; "" if invalid), code ("" if valid), column, message, and the kept columns with
-    their prefix. ``payload``: the provider fields that the file has, as they are sent, "" for those that the
-    row's provider does not have. ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid rows the
-    grower, the fingerprint, and one over all of the payload, to recognise exact repeats.
+    it), code ("" if valid), column, message, and the kept columns with their prefix. ``payload``: the
+    provider fields that the file has, as they are sent, "" for those that the row's provider does not have.
+    ``ids``, ``prints`` and ``digests`` (rows x 2): of the valid rows the grower, the fingerprint, and one
+    over all of the payload, to recognise exact repeats.
     ``warnings``: row, code, column, message. ``problems``: the same of all that is wrong, cell by cell, where
     ``frame`` has the first problem of each row. ``uuid_tokens``: row -> the UUID that a valid row has as a
     token. ``users``: how rows identify their Leaf users, if they may do so without a leafUserId; ``ids`` has
@@ -75,29 +75,10 @@ class Checked:
         """A mask of the rows without a problem."""
         return (self.frame["code"] == "").to_numpy(bool)
 
-    def by_provider(self) -> Iterator[tuple[str, np.ndarray, Checked]]:
-        """Yield the rows of each provider: its name, their lines, and what was found in them."""
-        names, valid = self.frame[PROVIDER].to_numpy(object), self.valid
-        for name in dict.fromkeys(names):
-            own = names == name
-            if own.all():
-                yield name, np.arange(len(own)), self
-                return
-            rows, prints = set(self.frame["row"][own].tolist()), self.prints[own[valid]]
-            yield (
-                name,
-                np.flatnonzero(own),
-                Checked(
-                    self.frame[own].reset_index(drop=True),
-                    self.payload[own].reset_index(drop=True),
-                    self.ids[own[valid]],
-                    prints,
-                    prints if self.digests is self.prints else self.digests[own[valid]],
-                    self.warnings,
-                    self.problems,
-                    uuid_tokens={row: self.uuid_tokens[row] for row in rows & self.uuid_tokens.keys()},
-                ),
-            )
+    def fingerprints(self) -> list[str]:
+        """Return the fingerprint of each row as 32 hex digits, "" if the row is invalid."""
+        digits = iter(self.prints.tobytes().hex(" ", 16).split())
+        return [next(digits) if is_valid else "" for is_valid in self.valid.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +125,7 @@ def check(
     valid = findings.valid
     prints, digests = _fingerprints(parts, providers, valid, fingerprints)
     frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid, users)}
-    frame |= {"fingerprint": hex_of_valid(prints, valid)} | findings.first_problems()
+    frame |= findings.first_problems()
     for i, (header, _) in enumerate(columns.keep, start=len(columns.fields)):
         frame[KEPT_PREFIX + header] = chunk.cells[i]
     words = id_words(ids[valid]) if words is None else words[valid]

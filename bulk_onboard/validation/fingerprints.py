@@ -11,9 +11,8 @@ from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from bulk_onboard.texts import Texts, hex_texts
+from bulk_onboard.texts import Texts
 
 # A ledger keeps the fingerprint of this row, so that a change of pandas's hash would be noticed.
 VECTOR = ("known", "values")
@@ -77,11 +76,3 @@ class Fingerprints:
 def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return np.array(["".join(f"{len(value)}:{value}" for value in row) for row in rows], object)
-
-
-def hex_of_valid(prints: np.ndarray, valid: np.ndarray) -> pd.Series:
-    """32 hex digits for each valid row, "" for the others."""
-    digits = hex_texts(prints)
-    if not valid.all():
-        digits = digits.take(pa.array(np.cumsum(valid) - 1, mask=~valid)).fill_null("")
-    return pd.Series(pd.array(digits, dtype="str"))

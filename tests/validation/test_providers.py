@@ -58,16 +58,21 @@ def test_rows_of_several_providers_are_checked_as_in_a_file_of_their_own(
     together = checked(rows, default)
     assert together.frame["row"].tolist() == list(range(2, 2 + len(rows)))
     assert len(together.ids) == len(together.prints) == len(together.digests) == together.valid.sum()
-    for name, lines, own in together.by_provider():
+    names = together.frame["provider"].to_numpy(object)
+    for name in set(names):
+        lines = np.flatnonzero(names == name)
+        frame = together.frame.iloc[lines].reset_index(drop=True)
         if not name:
-            assert set(own.frame["code"]) <= WRONG
+            assert set(frame["code"]) <= WRONG
             continue
         alone = checked_alone([rows[at] for at in lines], name, (lines + 2).tolist())
-        pd.testing.assert_frame_equal(own.frame.reset_index(drop=True), alone.frame)
-        pd.testing.assert_frame_equal(own.payload[list(alone.payload)], alone.payload)
-        assert (own.ids == alone.ids).all()
-        assert (own.prints == alone.prints).all()
-        assert (own.digests == alone.digests).all()
+        pd.testing.assert_frame_equal(frame, alone.frame)
+        payload = together.payload.iloc[lines].reset_index(drop=True)
+        pd.testing.assert_frame_equal(payload[list(alone.payload)], alone.payload)
+        own = (names == name)[together.valid]
+        assert (together.ids[own] == alone.ids).all()
+        assert (together.prints[own] == alone.prints).all()
+        assert (together.digests[own] == alone.digests).all()
         mine = together.warnings[together.warnings["row"].isin(lines + 2)]
         assert sorted(mine.to_numpy().tolist()) == sorted(alone.warnings.to_numpy().tolist())
 
@@ -88,10 +93,11 @@ def test_a_provider_is_recognised_in_any_spelling_and_a_blank_cell_is_the_defaul
 
 def test_a_row_without_a_provider_is_invalid_and_the_likely_provider_is_suggested() -> None:
     rows = [("", "", "ravne", "t", grower(1), "", ""), ("", "", "", "t", "not-a-uuid", "", "")]
-    frame = checked(rows).frame
+    found = checked(rows)
+    frame = found.frame
     assert frame["code"].tolist() == ["unknown-provider", "missing-provider"]
     assert "did you mean raven?" in frame["message"].iloc[0]
-    assert set(frame["fingerprint"]) == {""}
+    assert set(found.fingerprints()) == {""}
 
 
 def test_a_token_in_the_provider_column_is_not_shown() -> None:
@@ -104,6 +110,4 @@ def test_a_file_without_a_provider_column_has_a_constant_one() -> None:
     rows = [("", "", "", "t", grower(n), "", "") for n in range(3)]
     found = checked_alone(rows, "raven", [2, 3, 4])
     assert set(found.frame["provider"]) == {"raven"}
-    ((name, lines, own),) = found.by_provider()
-    assert (name, lines.tolist(), own is found) == ("raven", [0, 1, 2], True)
     assert np.array_equal(found.digests, found.prints)

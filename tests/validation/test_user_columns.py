@@ -111,7 +111,7 @@ def test_an_unresolved_row_whose_user_cells_are_wrong_is_invalid(cells: tuple[st
     found = checked([row(*cells), row("G-9"), row(*cells, leaf_user_id=ID)])
     assert codes(found) == [code, "", ""], "the user cells of a row with a leafUserId are not used"
     assert len(found.ids) == len(found.prints) == 2
-    assert found.frame["fingerprint"][0] == ""
+    assert found.fingerprints()[0] == ""
     assert found.problems["code"].tolist() == [code]
 
 
