@@ -54,8 +54,8 @@ def test_a_column_s_only_value_is_that_of_all_its_rows(texts: list[str]) -> None
 
 
 def test_a_column_in_pieces_is_read_as_one() -> None:
-    both = pa.chunked_array([column(["0a" * 16]), column(["0b" * 16])])
-    words = hex_words(both)
+    ids = [str(uuid.UUID(int=number)) for number in (1, 2)]
+    words = uuid_words(pa.chunked_array([column([text]) for text in ids]))
     assert words is not None
     assert words.dtype == np.uint64
-    assert hex_texts(words).to_pylist() == ["0a" * 16, "0b" * 16]
+    assert uuid_texts(words).to_pylist() == ids
