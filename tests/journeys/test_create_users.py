@@ -97,6 +97,9 @@ def test_users_are_found_or_created_and_the_results_have_their_ids(desk: Desk, l
     assert ran.summary["users"] == {"created": 2, "found": 2}
     assert "Users:    2 created, 2 found" in ran.err
     check_uniqueness(server)
+    # Only fingerprints of externalIds and emails are stored.
+    stored = b"".join(path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()).lower()
+    assert not [name for name in (b"n-100", b"n100@", b"ben@example", b"g-1") if name in stored]
 
 
 def test_the_same_file_again_looks_no_user_up_and_changes_nothing(desk: Desk, leaf: Leaf) -> None:
@@ -109,6 +112,10 @@ def test_the_same_file_again_looks_no_user_up_and_changes_nothing(desk: Desk, le
     assert again.summary["requests"]["total"] == len(server.seen()) - before == 1
     assert again.summary["users"] == {"created": 0, "found": 0}
     assert ids(again) == ids(first)
+    # The user of an invalid row is shown too, if the ledger knows it.
+    broken = run(desk, server, write([who("G-1"), *new(1)], tokens=["", f"{PLANTED}other"]))
+    assert [row["code"] for row in broken.rows] == ["missing-refreshToken", "token-changed"]
+    assert ids(broken)[2] == ADA.id
 
 
 def test_without_the_option_the_message_suggests_it(desk: Desk, leaf: Leaf) -> None:
