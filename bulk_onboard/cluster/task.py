@@ -20,7 +20,7 @@ from distributed import get_worker
 
 from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.engine.onboard_row import Guide, Onboarding
-from bulk_onboard.engine.opening import find, marks_of, providers_of, scopes_of
+from bulk_onboard.engine.opening import find_run, marks_of, providers_of, scopes_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.session import context_of, in_flight_of
@@ -147,7 +147,7 @@ class _Task:
         me = f"the worker on {socket.gethostname()} (process {os.getpid()})"
         try:
             ledger = Ledger(job.ledger or settings.output.ledger_place, make=False, epoch=job.epoch)
-            find(ledger, job.info.run_id)
+            find_run(ledger, job.info.run_id)
         except UsageError as error:
             raise UsageError(f"{me}: {error}; give it the ledger of the command ({LEDGER})") from None
         ledger.require_same_fingerprints()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulk_onboard.engine.closing import pages, stored_rows
-from bulk_onboard.engine.opening import find, looked_into, require_blocks
+from bulk_onboard.engine.opening import find_run, open_ledger, require_blocks
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Observer, ignore
@@ -39,13 +39,13 @@ def runs(
     settings: Settings, limit: int | None, observer: Observer = ignore
 ) -> tuple[list[Past], list[LeftGrower]]:
     """The latest runs first, and all growers left without credentials. Raises LedgerError."""
-    with looked_into(settings, observer) as ledger:
+    with open_ledger(settings, observer) as ledger:
         return history.runs(ledger, limit), left_without(ledger)
 
 
 def dismiss(settings: Settings, leaf_user_id: str, observer: Observer = ignore) -> list[LeftGrower]:
     """Report a grower that was left without credentials no longer. Raises UsageError, LedgerError."""
-    with looked_into(settings, observer) as ledger:
+    with open_ledger(settings, observer) as ledger:
         if dismissed := dismiss_left(ledger, leaf_user_id):
             return dismissed
     raise UsageError(f"no interrupted replacement left {leaf_user_id} without credentials")
@@ -53,7 +53,7 @@ def dismiss(settings: Settings, leaf_user_id: str, observer: Observer = ignore) 
 
 def story(settings: Settings, leaf_user_id: str, observer: Observer = ignore) -> Story:
     """What the ledger knows of one grower. Raises LedgerError."""
-    with looked_into(settings, observer) as ledger:
+    with open_ledger(settings, observer) as ledger:
         chapters = tuple(history.story(ledger, leaf_user_id))
         left = tuple(each for each in left_without(ledger) if each.leaf_user_id == leaf_user_id)
         return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)), left)
@@ -64,8 +64,8 @@ def grower_of_row(settings: Settings, run_id: str | None, row: int, observer: Ob
 
     Raises UsageError if there is no such row, or it has no leafUserId; LedgerError.
     """
-    with looked_into(settings, observer) as ledger:
-        run_no, info = find(ledger, run_id)
+    with open_ledger(settings, observer) as ledger:
+        run_no, info = find_run(ledger, run_id)
         require_blocks(ledger, run_no, info)
         with stored_rows(ledger, run_no, info) as workspace:
             named = workspace.query(
@@ -84,7 +84,7 @@ def growers_with(settings: Settings, value: str, observer: Observer = ignore) ->
     The latest runs of each Leaf and provider are searched, regardless of case. Raises LedgerError.
     """
     found: dict[str, str] = {}
-    with looked_into(settings, observer) as ledger:
+    with open_ledger(settings, observer) as ledger:
         for run_no, info in history.latest_of_each_scope(ledger):
             with stored_rows(ledger, run_no, info) as workspace:
                 for column, name in zip(workspace.kept_columns, workspace.kept, strict=True):

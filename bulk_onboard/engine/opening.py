@@ -38,14 +38,14 @@ SANDBOX_EVENT_DELAY = 0.3
 
 
 def provider_named(name: str, providers: Providers) -> Provider:
-    """Raises UsageError that lists the ones there are."""
+    """Return a provider. Raises UsageError that lists the ones there are."""
     if name not in providers:
         raise UsageError(f"unknown provider {name!r}; choose from {', '.join(sorted(providers))}")
     return providers[name]
 
 
 def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
-    """The providers that a run is of. Raises UsageError if one of them is not among these any more."""
+    """Return the providers of a run. Raises UsageError if one of them is not among these any more."""
     for name in info.provider.split(","):
         if name not in providers:
             raise UsageError(
@@ -56,7 +56,7 @@ def providers_of(info: RunInfo, providers: Providers) -> tuple[Provider, ...]:
 
 
 def reading_with_settings(source: Source, settings: Settings) -> Reading:
-    """How the file is read, if the settings have what its rows need.
+    """Return how the file is read, if the settings have what its rows need.
 
     Raises UsageError that names all that are missing, InputError if the header cannot be used.
     """
@@ -69,7 +69,7 @@ _RUN_ID = re.compile(r"\d{8}T\d{6}Z\S*")
 
 
 class Place(NamedTuple):
-    """Where to send, and which Leaf that is for the ledger: practice and real Leaf never share rows."""
+    """Where to send, and which Leaf that is for the ledger: sandbox and real Leaf never share rows."""
 
     leaf: LeafSettings
     identity: str
@@ -78,7 +78,7 @@ class Place(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A run on the ledger, what holds that for it, and where it sends."""
+    """A run on the ledger, its lock, and where it sends."""
 
     ledger: Ledger
     hold: Lock
@@ -87,23 +87,23 @@ class Opened(NamedTuple):
     place: Place
 
 
-class Waiting(NamedTuple):
+class LedgerWait(NamedTuple):
     """The observer of waits for a server with a ledger, and the signal that ends them."""
 
     observer: Observer = ignore
     stop: StopSignal | None = None
 
 
-NOBODY = Waiting()
+NO_WAIT = LedgerWait()
 
 
 @asynccontextmanager
-async def begun(
+async def begin_run(
     name: str,
     settings: Settings,
     kind: Kind = Kind.RUN,
     providers: Sequence[Provider] = (),
-    waiting: Waiting = NOBODY,
+    waiting: LedgerWait = NO_WAIT,
 ) -> AsyncIterator[Opened]:
     """A new run on the ledger, which no other run can use meanwhile. ``name``: the input's.
 
@@ -112,7 +112,7 @@ async def begun(
     """
     provider_named(settings.provider, settings.providers)
     async with AsyncExitStack() as stack:
-        ledger, hold = await _held(settings, waiting, stack)
+        ledger, hold = await _acquire(settings, waiting, stack)
         ledger.require_same_fingerprints()
         place = await _place(settings, ledger, stack)
         names = ",".join(each.name for each in providers) or settings.provider
@@ -121,15 +121,15 @@ async def begun(
 
 
 @asynccontextmanager
-async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -> AsyncIterator[Opened]:
+async def reopen_run(run_id: str, settings: Settings, waiting: LedgerWait = NO_WAIT) -> AsyncIterator[Opened]:
     """An earlier run, to look at its rows again.
 
     Raises UsageError if there is none or it was made at another Leaf or as another API owner; LedgerBusy,
     LedgerError.
     """
     async with AsyncExitStack() as stack:
-        ledger, hold = await _held(settings, waiting, stack)
-        run_no, info = find(ledger, run_id)
+        ledger, hold = await _acquire(settings, waiting, stack)
+        run_no, info = find_run(ledger, run_id)
         if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
             raise UsageError(f"{run_id} is a rollback: it connected no growers to check")
         require_blocks(ledger, run_no, info)
@@ -142,8 +142,8 @@ async def reopened(run_id: str, settings: Settings, waiting: Waiting = NOBODY) -
 
 
 @asynccontextmanager
-async def undoing(
-    run_id: str, settings: Settings, kind: Kind, waiting: Waiting = NOBODY
+async def begin_rollback(
+    run_id: str, settings: Settings, kind: Kind, waiting: LedgerWait = NO_WAIT
 ) -> AsyncIterator[Opened]:
     """A new run on the ledger that undoes another: its ``input`` is that one's id.
 
@@ -151,8 +151,8 @@ async def undoing(
     or it was made at another Leaf or as another API owner; LedgerBusy, LedgerError.
     """
     async with AsyncExitStack() as stack:
-        ledger, hold = await _held(settings, waiting, stack)
-        _, undone = find(ledger, run_id)
+        ledger, hold = await _acquire(settings, waiting, stack)
+        _, undone = find_run(ledger, run_id)
         providers_of(undone, settings.providers)
         place = await _place(settings, ledger, stack)
         require_stored(undone)
@@ -171,7 +171,7 @@ def _begin(opened: Opened, name: str, settings: Settings, stack: AsyncExitStack)
 
 
 def plan_in(settings: Settings) -> Plan | None:
-    """The plan that is to be carried out, if any. Raises InputError, UsageError."""
+    """Return the plan to carry out, if any. Raises InputError, UsageError."""
     if settings.plan is None:
         return None
     with open_source(settings.plan) as source:
@@ -185,18 +185,18 @@ def plan_in(settings: Settings) -> Plan | None:
 
 
 def report_left_without(ledger: Ledger, info: RunInfo, observer: Observer) -> None:
-    """Say at once which growers of this Leaf and API owner an earlier run left without credentials."""
+    """Report the growers of this Leaf and API owner that an earlier run left without credentials."""
     if left := left_without(ledger, info):
         observer(LeftWithout(len(left), tuple(dict.fromkeys(each.run_id for each in left))))
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
-    """The scopes that a run's growers belong to, by provider."""
+    """Return the scopes that a run's growers belong to, by provider."""
     return {name: ledger.scope(info.leaf, info.owner, name) for name in info.provider.split(",")}
 
 
-async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> tuple[Ledger, Lock]:
-    """In a thread, for a server may have to be waited for."""
+async def _acquire(settings: Settings, waiting: LedgerWait, stack: AsyncExitStack) -> tuple[Ledger, Lock]:
+    """Acquire the lock and open the ledger, in a thread: a server may have to be waited for."""
     observer, stop = waiting.observer, waiting.stop or StopSignal()
     place = settings.output.ledger_place
 
@@ -213,7 +213,7 @@ async def _held(settings: Settings, waiting: Waiting, stack: AsyncExitStack) -> 
 
 
 def _require_same_owner(info: RunInfo, place: Place) -> None:
-    """Raises UsageError if the settings are of another Leaf or API owner than the run."""
+    """Raise UsageError if the settings are for another Leaf or API owner than the run."""
     if place.identity != info.leaf:
         raise UsageError(f"run {info.run_id} was made at {info.leaf}, but the settings say {place.identity}")
     if not may_be_same_owner(place.owner, info.owner):
@@ -244,7 +244,7 @@ def marks_of(settings: Settings, info: RunInfo, key: bytes) -> dict[str, str]:
 
 
 async def _place(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> Place:
-    """The real Leaf, or the sandbox, which lives as long as the stack. Raises UsageError."""
+    """Return the real Leaf, or the sandbox, which is served as long as the stack. Raises UsageError."""
     if settings.sandbox is None:
         url = settings.leaf.base_url
         return Place(settings.leaf, url, owner_of(settings.leaf.login, ledger.key), url)
@@ -259,14 +259,14 @@ async def _place(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> P
     return Place(replace(settings.leaf, base_url=url), sandbox.identity, "practice", f"the sandbox at {url}")
 
 
-def looked_into(settings: Settings, observer: Observer = ignore) -> Ledger:
-    """The ledger, to be read: a run may hold it. Raises UsageError if there is none, LedgerError."""
+def open_ledger(settings: Settings, observer: Observer = ignore) -> Ledger:
+    """Open the ledger to read it; a run may hold it. Raises UsageError if there is none, LedgerError."""
     retry = Retry(lambda message: observer(Trouble(message)))
     return Ledger(settings.output.ledger_place, make=False, retry=retry)
 
 
 def require_ledger(settings: Settings) -> None:
-    """Refuse to look for a run where no run ever was: a new ledger there would only hide the mistake."""
+    """Raise UsageError if there is no ledger: creating one would hide a wrong folder."""
     place = settings.output.ledger_place
     if isinstance(place, Path) and not place.is_file():
         raise UsageError(f"there is no ledger at {place}; name the folder of the reports with --output")
@@ -284,8 +284,8 @@ def run_named(text: str) -> str | None:
     raise UsageError(f"{text!r} is neither a file nor a run's id, such as 20261123T154500Z-growers")
 
 
-def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
-    """A run by its id, the latest one without. Raises UsageError if there is none."""
+def find_run(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
+    """Return a run by its id, or the latest run. Raises UsageError if there is none."""
     found = ledger.find(run_id)
     if found is None:
         raise UsageError(
@@ -295,7 +295,7 @@ def find(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
 
 
 def require_stored(info: RunInfo) -> None:
-    """Raises UsageError if it is not a run that stores credentials at Leaf."""
+    """Raise UsageError if the run does not store credentials at Leaf."""
     if info.kind is not Kind.RUN:
         raise UsageError(
             f"{info.run_id} is not a run that stores credentials ({info.kind.value}); name another"
@@ -303,7 +303,7 @@ def require_stored(info: RunInfo) -> None:
 
 
 def require_blocks(ledger: Ledger, run_no: int, info: RunInfo) -> None:
-    """Raises UsageError if what the run's input held has been forgotten for its age."""
+    """Raise UsageError if the ledger does not have the input of the run any more."""
     if info.rows and next(ledger.blocks(run_no), None) is None:
         raise UsageError(
             f"run {info.run_id} is too old: the ledger keeps the input of the latest runs only;"

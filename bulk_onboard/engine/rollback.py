@@ -16,15 +16,15 @@ from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import (
+    LedgerWait,
     Opened,
-    Waiting,
-    find,
-    looked_into,
+    begin_rollback,
+    find_run,
+    open_ledger,
     providers_of,
     report_left_without,
     require_stored,
     scopes_of,
-    undoing,
 )
 from bulk_onboard.engine.rollback_row import RollingBack
 from bulk_onboard.engine.session import connected, policy_of
@@ -76,8 +76,8 @@ def outlook(
     Raises UsageError if there is no such run, it creates nothing by its kind, or its provider is not defined
     any more.
     """
-    with looked_into(settings, observer) as ledger:
-        run_no, info = find(ledger, run_id)
+    with open_ledger(settings, observer) as ledger:
+        run_no, info = find_run(ledger, run_id)
         require_stored(info)
         providers_of(info, settings.providers)
         unmatched, to_do = (
@@ -125,7 +125,7 @@ async def rollback(
     LedgerBusy, LedgerError, OutputError. What stops it later is the result's exit code.
     """
     kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
-    async with undoing(run_id, settings, kind, Waiting(observer, stop)) as opened:
+    async with begin_rollback(run_id, settings, kind, LedgerWait(observer, stop)) as opened:
         work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
         removals = await in_thread(partial(work.plan, run_id, only, include_unproven=include_unproven))
         await work.remove(run_id, removals)
@@ -138,7 +138,7 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
     folder = output.folder / info.run_id
     sums = undone.Sums(left_without=left_without(ledger, info))
-    created_no, _ = find(ledger, info.input)
+    created_no, _ = find_run(ledger, info.input)
 
     def counted() -> Iterator[pd.DataFrame]:
         for created in history.created(ledger, created_no):
@@ -185,7 +185,7 @@ class _Rollback:
 
     def plan(self, run_id: str, only: Collection[str] | None, *, include_unproven: bool) -> list[Removal]:
         """Record all rows with what is known of them, and return those that are to be deleted."""
-        run_no, _ = find(self._ledger, run_id)
+        run_no, _ = find_run(self._ledger, run_id)
         apps, entries, removals = self._apps(), list[Entry](), list[Removal]()
         for created, earlier in _created(self._ledger, run_no, run_id, only):
             known = known_outcome(created, earlier, include_unproven=include_unproven)
@@ -240,7 +240,7 @@ class _Rollback:
 
 def _rewrite(ledger: Ledger, run_id: str, output: OutputSettings) -> None:
     """Write the files of the run that was rolled back again, where they are: they must say so."""
-    run_no, info = find(ledger, run_id)
+    run_no, info = find_run(ledger, run_id)
     if (output.folder / run_id / "summary.json").exists() and next(ledger.blocks(run_no), None):
         closing.write(ledger, run_no, info, output, again=True)
 

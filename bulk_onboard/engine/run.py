@@ -18,14 +18,14 @@ from bulk_onboard.engine.dry_run import dry_run
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
+    LedgerWait,
     Opened,
-    Waiting,
-    begun,
-    find,
-    looked_into,
+    begin_run,
+    find_run,
+    open_ledger,
     plan_in,
     providers_of,
-    reopened,
+    reopen_run,
     report_left_without,
     scopes_of,
 )
@@ -98,8 +98,8 @@ async def onboard(
         reading = await asyncio.to_thread(reading_of, source, settings)
     plan = await asyncio.to_thread(plan_in, settings)
     kind = Kind.DRY_RUN if settings.dry_run else Kind.RUN
-    waiting = Waiting(observer, stop)
-    async with begun(source.name, settings, kind, reading.providers, waiting) as opened:
+    waiting = LedgerWait(observer, stop)
+    async with begin_run(source.name, settings, kind, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
             async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
@@ -118,16 +118,16 @@ async def check_events(
 
     Raises UsageError if there is no such run, and what `onboard` raises.
     """
-    waiting = Waiting(observer, stop)
+    waiting = LedgerWait(observer, stop)
     if isinstance(what, str):
-        async with reopened(what, settings, waiting) as opened:
+        async with reopen_run(what, settings, waiting) as opened:
             run = _Run(settings, opened, observer, stop)
             with run.workspace:
                 run.load_input()
                 await run.work(Phases.check_connected, 0)
                 return await run.report()
     reading = await asyncio.to_thread(reading_of, what, settings)
-    async with begun(what.name, settings, Kind.EVENTS, reading.providers, waiting) as opened:
+    async with begin_run(what.name, settings, Kind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
             scan, found = await run.survey(what, reading)
@@ -137,8 +137,8 @@ async def check_events(
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
     """A run's results.csv as a DataFrame, from the ledger."""
-    with looked_into(settings) as ledger:
-        run_no, info = find(ledger, result.info.run_id)
+    with open_ledger(settings) as ledger:
+        run_no, info = find_run(ledger, result.info.run_id)
         found = list(aged_pages(ledger, run_no, info))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bulk_onboard.engine.opening import find, scopes_of
+from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger
@@ -132,7 +132,7 @@ def test_later_runs_learn_nothing_from_a_dry_run(desk: Desk, leaf: Leaf) -> None
     assert first.statuses == {"existing": 1, "would_create": 3}
     assert desk.run(file, "--dry-run").statuses == first.statuses
     with Ledger(Path("reports/ledger.sqlite3")) as ledger:
-        (scope,) = scopes_of(ledger, find(ledger, None)[1]).values()
+        (scope,) = scopes_of(ledger, find_run(ledger, None)[1]).values()
         assert ledger.known(scope, [i for i, _ in growers(4)]) == {}
     assert desk.run(file).statuses == {"existing": 1, "created": 3}
     again = desk("report", first.folder.name)

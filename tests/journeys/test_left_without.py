@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from notify.listener import listening
 
-from bulk_onboard.engine.opening import find, scopes_of
+from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.entry import Entry
 from bulk_onboard.ledger import Ledger
 from journeys.support import Desk, Ran, Server, grower, growers, write
@@ -25,7 +25,7 @@ def bench(desk: Desk, leaf: Leaf) -> Desk:
     desk.at(leaf()).set("LEAF_USERNAME", "me@example.com")
     assert desk.run(write(growers(1))).code == 0
     with Ledger(Path("reports/ledger.sqlite3")) as ledger:
-        _, info = find(ledger, None)
+        _, info = find_run(ledger, None)
         scope = scopes_of(ledger, info)["raven"]
         run_no = ledger.begin(replace(info, run_id="r-killed", finished_at=None), scope, "a process")
         intent = Entry(9, None, LEFT, intended_at="2026-11-23T00:00:00.000Z", deleting="c-1")
