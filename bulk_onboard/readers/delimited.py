@@ -33,6 +33,7 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _OTHER_DELIMITERS = (" ", ":", "^", "~", "\x01", "\x1f")
 # What Excel writes and obeys; it is not a row.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?\s*\Z', re.IGNORECASE)
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 _SAMPLE_ROWS = 200
 _UUID_LENGTH = 36
 
@@ -71,8 +72,10 @@ class Delimited(FileSource):
         content = decode.Pieces(decode.utf_8(self._file, self._encoding))
         number, line = 1, 1
         while piece := content.piece(self._layout.head_lines if line == 1 else size):
-            # A cell in quotes may go on in the next lines: where one may, no line behind it stands alone.
-            whole = not decode.is_unended(piece) and fast_path.is_tidy(piece, delimiter)
+            # The lines down to the header end with a record. In others a cell in quotes may go on in the
+            # next piece; then the rest is left to csv.
+            is_head = line == 1 and not _LONE_RETURN.search(piece)
+            whole = not decode.is_unended(piece) and (is_head or fast_path.is_tidy(piece, delimiter))
             plain = fast_path.columns_of(piece, delimiter, width, columns) if whole and line > 1 else None
             if plain is not None:
                 numbers = np.arange(number, number + len(plain[0]), dtype=np.int64)
@@ -164,7 +167,8 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
     sample = list(islice(content, _SAMPLE_ROWS))
     sep_line = _SEP_LINE.match(sample[0]) if sample else None
     stated = sep_line[1] if sep_line else ""
-    del sample[: len(stated)]
+    if stated:
+        del sample[0]
     delimiter, rows, at = _divided(sample, wanted, stated)
     if at is None or not matches(rows[at], wanted):
         # A report may have a long preamble.
@@ -181,7 +185,7 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
         sep_line=bool(stated),
         header_at=at,
         header=spelled(rows[at], _used_width(rows[at], rows[at + 1 :])),
-        head_lines=len(stated) + reader.line_num,
+        head_lines=bool(stated) + reader.line_num,
     )
 
 

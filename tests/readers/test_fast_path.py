@@ -88,7 +88,8 @@ def test_quotes_that_are_not_tidy_are_left_alone(lines: str) -> None:
 
 
 def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() -> None:
-    content = HEAD + "".join(f"a{i},{i},x\n" if i != 3 else f'"a\n{i}",{i},x\n' for i in range(12))
+    content = 'A "title"\n' + HEAD
+    content += "".join(f"a{i},{i},x\n" if i != 3 else f'"a\n{i}",{i},x\n' for i in range(12))
     plain: list[bool] = []
 
     def columns_of(*arguments: Any) -> Any:
@@ -100,7 +101,7 @@ def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() ->
     with opened(content.encode()) as source, pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast_path, "columns_of", columns_of)
         chunks = list(source.chunks([0, 1], 4))
-    assert [row[0] for row in as_rows(chunks)] == [2, *range(3, 15)]
+    assert [row[0] for row in as_rows(chunks)] == [3, *range(4, 16)]
     assert plain == [True, False, True, True]
 
 
