@@ -15,12 +15,11 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     listing                                   UUIDs in columns
     guard concerns change                     is the file as expected; who needs attention, and is that new
     orders                                    what the workers of one run report, and are told
-    window                                    the log that guards a second of the ceiling
     letter metrics                            the message and the metrics about a run, as text
     plan                                      keeping to what a dry run found
     policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
     readers/       delimited, Parquet, workbook -> chunks
-    leaf/          the calls to Leaf, the login, what each answer means; flat out, a process that sends
+    leaf/          the calls to Leaf, the login, what each answer means
     pace/          the ceiling over all requests, also of several processes; the limit that Leaf does not tell
     ledger/        intents and outcomes, in SQLite or PostgreSQL; the locks, leases and claims
     engine/        scan, survey, the driver of rows, the list of users; opening, run, closing wire them

@@ -1,4 +1,4 @@
-"""How fast: the ceiling over all requests, the pauses Leaf asks for, and the limit it does not tell."""
+"""The rate of requests: the ceiling, the pauses that Leaf asks for, and a limit that is not known."""
 
 from bulk_onboard.pace.pace import Pace
 

@@ -1,244 +1,211 @@
-"""The adaptive rate: how fast to send when Leaf's limit is unknown. Pure; no clock.
+"""The adaptive rate: how fast to send when Leaf's limit is unknown. Times are passed in, in seconds.
 
-A refusal (429) lowers the rate at once, to a little less than what Leaf accepted in the second before. Then
-the rate rises a little every second: slowly up to the known limit, and faster and faster beyond it while
-nothing is refused, because then the limit has risen.
+A refusal (429) lowers the rate to just below what Leaf accepted in the second before. The rate stays there
+for a while, then rises: slowly up to a little more than the known limit, and faster and faster beyond it
+while nothing is refused, because then the limit has risen.
 
-Where Leaf asks for a pause, a refusal costs that pause. There the rate stays constant until the limit is
-tried again, which happens less and less often while the limit proves to be the same. A refusal before that
-makes the distance to the limit larger, because on a busy machine or a slow network requests arrive in crowds.
-
-If the share of refusals does not fall when the rate falls, the rate is not their cause: it is restored.
+Refusals may also come by chance. If their share does not fall when the rate falls, the rate is not their
+cause: it is restored, and a refusal concerns its own row only. The same holds, after the first few, for
+single refusals that ask for a pause: a limit would refuse the requests behind them as well.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections import deque
 
-DOWN = 0.97
-# The known limit is tried again after so many seconds, or so many times the pause that Leaf asked for.
-TRY_AGAIN = 6.0
-TRY_AGAIN_PAUSES, MOST_PAUSES = 20.0, 80.0
-# With every refusal that comes before that, and costs a pause, so much more of a distance, but no more than
-# that in all; a little is taken back whenever the limit was reached without one.
-CAREFUL, FARTHEST, CLOSER = 0.97, 0.85, 1.01
-# Less than that share was taken before, or before several in a row: then it is not the distance, the limit
-# is another.
-FALLEN, FALLEN_IN_A_ROW = 0.6, 0.9
+BELOW = 0.97  # of what Leaf accepted
+# The limit is tried again after so many seconds of sending, or so many times the pause that Leaf asked for;
+# where it proves to be the same, after twice as many, up to the last number.
+HOLD, HOLD_PAUSES, MOST_PAUSES = 7.0, 20.0, 80.0
 # Beyond the known limit: so much more within so many seconds, then by this factor per second.
-BEYOND, BEYOND_SECONDS = 1.03, 2.0
-FASTER = 1.3
+BEYOND, BEYOND_SECONDS, FASTER = 1.03, 2.0, 1.3
+SLOWEST, FREE = 0.5, 20_000.0  # requests per second; from FREE on, any number
+
+# The latest answers at one rate: so many show a share of refusals. Below the first share, refusals below the
+# known limit are tolerated; from the second on they show a limit also where each asks for a pause; from the
+# third on, Leaf accepts next to nothing.
+LATEST, ENOUGH, TOLERATED, OFTEN, SHUT = 100, 20, 0.05, 0.15, 0.6
+# So many refusals in a row are a limit; more at a higher rate, and later on, where chance has more
+# opportunities.
+IN_A_ROW, IN_A_ROW_CHANCE, FAST = 3, 6, 50.0
+SINGLE = 2  # single refusals whose pauses concern all requests
+# Refusals come by chance if the rate was lowered so many times, and their share is still at least this share
+# of what it was. With every further time, less is enough.
+LOWERED, NOT_LESS = 2, 0.6
+# Refusals by chance have ended after so many accepted, or refused, in a row, or when more than half are
+# refused.
+CALM, REFUSED_IN_A_ROW = 300, 8
+SAME = 0.85  # where Leaf accepts less than this share of the known limit, the limit has changed
+# Little is accepted of a process that had little to send: its limit is at least this share of the rate.
 UNKNOWN = 0.7
-SLOWEST = 0.5  # requests per second
-
-# So many answers tell a share. Below the first share, refusals are tolerated until the limit is reached;
-# from the second on, they are no accident; from the third on, Leaf takes next to nothing.
-ENOUGH = 20
-TOLERATED, OFTEN, SHUT = 0.05, 0.15, 0.6
-# So many refusals in a row are a limit; more where each costs a pause, for there a wrong limit costs too.
-IN_A_ROW, IN_A_ROW_DEAR = 3, 6
-# A new rate is set in steps of at least this share of the old one.
-STEP = 0.01
-# Without a ceiling, whoever may send so many requests per second may send as many as he can.
-FREE = 20_000.0
+REMEMBERED = 10.0  # seconds for which requests are remembered
+IDLE = 0.5  # seconds of a gap that count as sending
+STEP = 0.01  # changes of the rate that are smaller than this share are left out
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What is known of Leaf's limit. Rates in requests per second.
-
-    ``limit``: what Leaf took in the second before it refused. ``start``: the rate right after that.
-    ``again``: seconds of sending until the limit is reached again. ``before``: the rate before Leaf refused
-    for the first time. ``share``: the share refused of what went before, if going slower was no cure.
-    ``dear``: whether a refusal costs a pause.
-    """
-
-    limit: float
-    start: float
-    again: float
-    before: float
-    share: float | None = None
-    dear: bool = False
-
-    def rate(self, sending: float) -> float:
-        """The rate after so many seconds of sending since the refusal."""
-        if sending < self.again:
-            return self.start if self.dear else self.start + (self.limit - self.start) * sending / self.again
-        past = sending - self.again
-        # One more at least: a limit of five is passed by six, not by 5.15.
-        beyond = max(self.limit * BEYOND, self.limit + 1)
-        if past < BEYOND_SECONDS:
-            return self.limit + (beyond - self.limit) * past / BEYOND_SECONDS
-        return float(beyond * FASTER ** min(past - BEYOND_SECONDS, 60.0))
-
-    def may_keep_farther(self, told: Refusal) -> bool:
-        """Whether a step back may be the cure. Who would need too many is refused for something else."""
-        has_room = self.start * CAREFUL >= self.limit * FARTHEST
-        return self.dear and has_room and told.rate >= self.start and told.measured and told.share < OFTEN
-
-    def goes_on(self, earlier: Knowledge) -> bool:
-        """Whether the limit is still the one to be tried again, at the time when it was to be."""
-        return isinstance(earlier, Probe) and self == replace(earlier, start=self.start)
-
-
-@dataclass(frozen=True, slots=True)
-class Immune:
-    """This share is refused at any rate, so the rate stays as it is."""
-
-    share: float
-
-
-Knowledge = Probe | Immune | None
-
-
-class Refusal(NamedTuple):
-    """A refusal, and what was seen since the rate was last changed because of one.
-
-    ``rate``: requests per second, 0 for no ceiling. ``busy``: whether there was as much to send as could be
-    sent. ``taken``: requests of the second before it that were not refused. ``age``: seconds since the first
-    request, or since a pause. ``pause``: seconds to wait. ``repeated``: Leaf took the same number before
-    each of the latest refusals.
-    """
-
-    rate: float
-    busy: bool
-    taken: int
-    age: float
-    in_a_row: int
-    answered: int
-    refused: int
-    pause: float = 0.0
-    repeated: bool = False
-
-    @property
-    def share(self) -> float:
-        """The share of the answers that were refusals; 0 while there are too few to tell."""
-        return self.refused / self.answered if self.answered >= ENOUGH else 0.0
-
-    @property
-    def certain(self) -> bool:
-        """Whether it is a limit beyond doubt, also when there was no second yet to measure it in."""
-        if self.pause:
-            return self.repeated or self.in_a_row >= IN_A_ROW_DEAR or self.share >= SHUT
-        return self.in_a_row >= IN_A_ROW or self.share >= OFTEN
-
-    @property
-    def measured(self) -> bool:
-        """Whether there was a whole second to look back on; else what was taken says nothing of the limit."""
-        return self.certain or self.age >= 1
-
-    @property
-    def evident(self) -> bool:
-        """Whether it speaks of a limit: where a refusal costs a pause, a single one must not cost more."""
-        return self.measured and (self.certain or not self.pause)
-
-
-def learn(known: Knowledge, told: Refusal) -> Knowledge:
-    """What is known after a refusal; the same object if it changes nothing."""
-    match known:
-        case None:
-            return _slower(told, told.rate) if told.evident and (told.rate or told.busy) else known
-        case Immune(share):
-            return _slower(told, told.rate) if told.share >= max(SHUT, 2 * share) else known
-        case Probe() if told.rate >= known.limit:
-            return _tried(known, told)
-        case Probe() if known.may_keep_farther(told):
-            return _farther(known, told)
-        case Probe() if told.pause and told.share >= OFTEN and not told.certain:
-            return Immune(told.share)
-        case Probe() if told.evident and told.share >= TOLERATED:
-            if known.share is not None and known.share / 2 <= told.share < SHUT:
-                return Immune(told.share)
-            return _slower(told, known.before, told.share)
-        case Probe():
-            return known
-
-
-def _tried(known: Probe, told: Refusal) -> Probe:
-    """After the limit was tried again, and Leaf refused."""
-    # Without evidence the limit has not fallen; that it has risen is seen from what was taken.
-    least = 0 if told.evident else math.floor(known.limit)
-    taken = max(least, told.taken) if told.measured else least
-    found = _slower(told._replace(taken=taken), told.rate)
-    same = known.limit * FARTHEST < found.limit <= known.limit * BEYOND
-    if not (known.dear and found.dear and same):
-        return found
-    limit, again = min(known.limit, found.limit), min(2 * known.again, MOST_PAUSES * told.pause)
-    start = max(SLOWEST, limit * min(DOWN, known.start / known.limit * CLOSER))
-    return replace(found, limit=limit, start=start, again=again)
-
-
-def _farther(known: Probe, told: Refusal) -> Probe:
-    """After a refusal that cost a pause, before the limit was tried again."""
-    fallen = FALLEN_IN_A_ROW if told.in_a_row >= IN_A_ROW else FALLEN
-    # What was taken in a second is chance where that is a few requests.
-    counts = told.certain or known.start >= ENOUGH / 2
-    if counts and told.busy and told.taken < known.start * fallen:
-        return _slower(told, known.before)
-    return replace(known, start=max(SLOWEST, known.start * CAREFUL))
-
-
-def _slower(told: Refusal, before: float, share: float | None = None) -> Probe:
-    limit = float(told.taken)
-    if told.rate:
-        # Who had little to send cannot tell from what was taken how much would have been.
-        limit = min(told.rate, limit if told.busy else max(limit, told.rate * UNKNOWN))
-    limit = max(SLOWEST, limit)
-    again = max(TRY_AGAIN, TRY_AGAIN_PAUSES * told.pause)
-    return Probe(limit, max(SLOWEST, limit * DOWN), again, before, share, dear=told.pause > 0)
-
-
-class Search:
+class Adaptive:
     """``rate``: requests per second that may go out now, at most ``highest`` (0: no ceiling)."""
 
     def __init__(self, highest: float) -> None:
-        self._highest = highest
-        self._known: Knowledge = None
-        self._sending = 0.0
-        self.rate = highest
+        self._highest = self.rate = highest
+        self._limit: float | None = None
+        self._hold, self._sending = HOLD, 0.0
+        # The rate before it was lowered, how often it was since, and the largest share of refusals then.
+        self._before, self._lowered, self._share = highest, 0, 0.0
+        self._is_chance, self._single = False, 0
+        self._sent: deque[float] = deque()
+        self._refused: deque[float] = deque()
+        self._latest: deque[bool] = deque(maxlen=LATEST)  # answers at this rate: whether they were refusals
+        self._in_a_row = self._accepted_in_a_row = 0
+        self._changed_at, self._first_refusal = -math.inf, math.inf
+        self._began = math.inf  # when sending began, or began again after a pause
+        self._busy_at = -math.inf
 
-    def refused(self, told: Refusal) -> bool:
-        """Learn from a refusal. Whether anything was learned: then what was counted so far is settled."""
-        known = learn(self._known, told)
-        if known is self._known:
+    def sent(self, turn: float, *, waited: bool) -> None:
+        """A request goes out. ``waited``: it had to wait for its turn."""
+        if waited:
+            self._busy_at = turn
+        self._began = min(self._began, turn)
+        self._sending += min(IDLE, turn - self._sent[-1]) if self._sent else 0.0
+        self._sent.append(turn)
+        for turns in (self._sent, self._refused):
+            while turns and turns[0] < turn - REMEMBERED:
+                turns.popleft()
+        self._speed_up()
+
+    def passed(self, turn: float) -> None:
+        """The request of this turn was not refused as one too many."""
+        if turn > self._changed_at:
+            self._latest.append(False)
+        self._in_a_row = 0
+        self._accepted_in_a_row += 1
+        if self._accepted_in_a_row >= CALM:
+            self._single = 0
+            if self._is_chance:
+                self._forget()
+
+    def refused(self, turn: float, pause: float) -> bool:
+        """The request of this turn was one too many; ``pause``: seconds that Leaf asks to wait.
+
+        Return whether all requests should pause; False: the row alone.
+        """
+        self._refused.append(turn)
+        self._in_a_row += 1
+        self._accepted_in_a_row = 0
+        if turn <= self._changed_at:
+            return not self._is_chance  # it was under way when the rate was changed
+        self._latest.append(True)
+        if self._is_chance and (self._in_a_row >= REFUSED_IN_A_ROW or sum(self._latest) > LATEST / 2):
+            self._forget()
+        return not self._is_chance and self._learn(turn, pause)
+
+    def paused(self) -> None:
+        """Nothing goes out for a while, so the first second after it shows less than Leaf accepts."""
+        self._began = math.inf
+
+    def _learn(self, turn: float, pause: float) -> bool:
+        share = self._share_of_refusals()
+        self._first_refusal = min(self._first_refusal, turn)
+        is_slow = self._limit is None and 0 < self.rate <= FAST
+        in_a_row = IN_A_ROW if is_slow else IN_A_ROW_CHANCE
+        is_row = self._in_a_row >= in_a_row or share >= SHUT
+        # Whether the second up to this turn was all at this rate, and with refusals: a bucket of tokens
+        # accepts more than its limit until it is empty.
+        is_measured = turn - max(self._began, self._changed_at, self._first_refusal) >= 1
+        if self._limit is None:
+            if not is_row and not (is_measured and (share >= OFTEN or not pause)):
+                self._single += 1
+                return self._single <= SINGLE
+            self._lower(turn, pause, share)
+        elif is_measured and self._is_in_vain(share):
+            self._is_chance, self._limit, self._lowered = True, None, 0
+            self._change(self._before)
             return False
-        if not (isinstance(known, Probe) and known.goes_on(self._known)):
-            self._sending = 0.0
-        match known:
-            case Probe():
-                self.rate = known.rate(self._sending)
-            case Immune() if isinstance(self._known, Probe):
-                self.rate = self._known.before
-        self._known = known
+        elif self.rate >= self._limit:
+            self._tried(turn, pause, share, is_measured=is_measured or is_row)
+        elif not is_row and (share < TOLERATED or not is_measured):
+            return False
+        else:
+            self._lower(turn, pause, share)
         return True
 
-    def forget(self) -> None:
-        """Nothing that was learned holds: as fast as is allowed again."""
-        self._known, self.rate = None, self._highest
+    def _is_in_vain(self, share: float) -> bool:
+        """Whether refusals are about as many as before the rate was lowered; the more often, the surer."""
+        if self._lowered < LOWERED or not TOLERATED <= share < SHUT:
+            return False
+        return share >= self._share * NOT_LESS / (self._lowered - LOWERED + 1)
 
-    @property
-    def is_immune(self) -> bool:
-        """Whether a lower rate has not lowered the share of refusals."""
-        return isinstance(self._known, Immune)
-
-    @property
-    def probing(self) -> bool:
-        """Whether the rate changes with the time spent sending."""
-        return isinstance(self._known, Probe)
-
-    def sent_for(self, seconds: float) -> None:
-        """Requests went out for so many seconds more."""
-        self._sending += seconds
-
-    def speed_up(self) -> None:
-        """Set the rate for the time spent sending since the refusal."""
-        if not isinstance(self._known, Probe):
+    def _tried(self, turn: float, pause: float, share: float, *, is_measured: bool) -> None:
+        """The known limit was tried again, and Leaf refused."""
+        assert self._limit is not None  # noqa: S101  (narrows the type)
+        if is_measured and not self._limit * SAME < self._accepted(turn) <= self._limit * BEYOND:
+            self._lower(turn, pause, share)
             return
-        wanted = self._known.rate(self._sending)
-        if wanted >= (self._highest or FREE):
-            self._known = None
-            self.rate = self._highest
-        elif abs(wanted - self.rate) >= STEP * self.rate:
-            self.rate = wanted
+        self._lowered = 1
+        self._hold = min(2 * self._hold, MOST_PAUSES * pause) if pause else HOLD
+        self._sending, self.rate = 0.0, max(SLOWEST, self._limit * BELOW)
+
+    def _lower(self, turn: float, pause: float, share: float) -> None:
+        """Go on just below what was accepted in the second up to this turn."""
+        limit = self._accepted(turn)
+        if self._limit is not None:
+            limit = max(limit, self.rate / 2)  # chance may refuse several in a second
+        is_busy = turn - self._busy_at < 1 or max(limit, self._in_a_row) >= ENOUGH
+        if self.rate:
+            limit = min(self.rate, limit if is_busy else max(limit, self.rate * UNKNOWN))
+        elif not is_busy:
+            return
+        if not self._lowered:
+            self._before, self._share = self.rate, 0.0
+        self._lowered, self._single = self._lowered + 1, 0
+        self._share = max(self._share, share)
+        self._limit = max(SLOWEST, limit)
+        self._hold, self._sending = max(HOLD, HOLD_PAUSES * pause), 0.0
+        self._change(max(SLOWEST, self._limit * BELOW))
+
+    def _speed_up(self) -> None:
+        """Raise the rate when it has been held for long enough."""
+        if self._limit is None or self._sending < self._hold:
+            return
+        past = self._sending - self._hold
+        beyond = max(self._limit * BEYOND, self._limit + 1)  # a limit of 5 is passed by 6, not by 5.15
+        if past < BEYOND_SECONDS:
+            rate = self._limit + (beyond - self._limit) * past / BEYOND_SECONDS
+        else:
+            if self._accepted_in_a_row >= ENOUGH:
+                self._lowered = 0
+            rate = beyond * FASTER ** min(past - BEYOND_SECONDS, 60.0)
+        if rate >= (self._highest or FREE):
+            self._limit, self.rate = None, self._highest
+        elif rate - self.rate >= STEP * self.rate:
+            self.rate = rate
+
+    def _accepted(self, turn: float) -> float:
+        """How many requests per second were not refused up to this turn. No answer yet counts as accepted.
+
+        A refusal comes at once, while Leaf is still at work on what it accepted. At a low rate a second is
+        too short to measure.
+        """
+        enough = min(REMEMBERED, ENOUGH / self.rate if self.rate else 0.0)
+        seconds = max(1.0, min(enough, turn - max(self._began, self._changed_at)))
+        return (_since(self._sent, turn, seconds) - _since(self._refused, turn, seconds)) / seconds
+
+    def _share_of_refusals(self) -> float:
+        return sum(self._latest) / len(self._latest) if len(self._latest) >= ENOUGH else 0.0
+
+    def _change(self, rate: float) -> None:
+        """Requests that are under way say nothing about the new rate."""
+        self.rate = rate
+        self._changed_at = self._sent[-1] if self._sent else -math.inf
+        self._latest.clear()
+        self._in_a_row, self._first_refusal = 0, math.inf
+
+    def _forget(self) -> None:
+        self._is_chance, self._limit, self._lowered = False, None, 0
+        self._change(self._highest)
+
+
+def _since(turns: deque[float], end: float, seconds: float) -> int:
+    """How many there are in the seconds up to ``end``."""
+    return sum(end - seconds < turn <= end for turn in turns)

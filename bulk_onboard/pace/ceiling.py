@@ -12,13 +12,15 @@ second would be too many for Leaf if one of them were delayed on the way.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import deque
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import count
 
 from aiolimiter import AsyncLimiter
 
 from bulk_onboard.domain.turns import StillValid, Urgency, always
-from bulk_onboard.window import Window
 
 # How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us
 # for some hundredths of a second, again and again.
@@ -159,3 +161,33 @@ class _Queue:
                 return True
             turn.set_result(None)
         return False
+
+
+class Window:
+    """The log that guards a second: the latest requests, by any clock that counts seconds.
+
+    ``rate``: per second, 0 for no limit. A rate of 2.5 means never more than three in a second; one of 0.5,
+    one in two seconds.
+    """
+
+    def __init__(self, rate: float, recent: Iterable[float] = ()) -> None:
+        self._seconds = max(1.0, 1 / rate) if rate else 0.0
+        self._recent = deque(recent, maxlen=max(1, math.ceil(rate)))
+
+    def at(self, rate: float) -> Window:
+        """The same for another rate."""
+        return Window(rate, self._recent)
+
+    @property
+    def last(self) -> float | None:
+        """When the latest request went out; None before the first."""
+        return self._recent[-1] if self._recent else None
+
+    def opens(self) -> float:
+        """When there is room for one more."""
+        full = len(self._recent) == self._recent.maxlen
+        return self._recent[0] + self._seconds if full else -math.inf
+
+    def take(self, now: float) -> None:
+        """One goes out."""
+        self._recent.append(now)

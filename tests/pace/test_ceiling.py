@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from warp import warp
 
 from bulk_onboard.domain.turns import Urgency
-from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling
+from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling, Window
 
 ROUNDING = 1e-6
 RATES = [0.5, 0.75, 1, 1.5, 2.5, 3, 7.3, 10, 16.67, 99.9, 100, 333, 500, 1000, 2000]
@@ -316,3 +316,33 @@ def test_a_rate_may_change_while_a_turn_waits_for_the_new_bucket() -> None:
             await turn
 
     warp(scene())
+
+
+# --- the log that guards a second ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rate", "most"), [(3.0, 3), (2.5, 3), (0.5, 1)])
+def test_a_second_has_room_for_so_many_and_then_for_one_more_when_the_first_is_a_second_old(
+    rate: float, most: int
+) -> None:
+    found = Window(rate)
+    for _ in range(most):
+        assert found.opens() <= 100.0
+        found.take(100.0)
+    assert found.opens() == 100.0 + max(1.0, 1 / rate)
+
+
+def test_without_a_rate_there_is_always_room() -> None:
+    found = Window(0)
+    for now in range(5):
+        found.take(now)
+        assert found.opens() <= now
+
+
+def test_what_went_out_counts_at_another_rate_too() -> None:
+    found = Window(4)
+    assert found.last is None
+    for now in (1.0, 1.1, 1.2):
+        found.take(now)
+    assert (found.at(2).opens(), found.at(2).last) == (2.1, 1.2)
+    assert found.at(5).opens() <= 1.2
