@@ -16,7 +16,6 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     guard concerns change                     is the file as expected; who needs attention, and is that new
     orders                                    what the workers of one run report, and are told
     letter metrics                            the message and the metrics about a run, as text
-    plan                                      keeping to what a dry run found
     policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
     readers/       delimited, Parquet, workbook -> chunks
     leaf/          the calls to Leaf, the login, what each answer means

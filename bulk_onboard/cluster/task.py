@@ -19,7 +19,7 @@ import numpy as np
 from distributed import get_worker
 
 from bulk_onboard.cluster.heartbeat import heartbeat
-from bulk_onboard.engine.onboard_row import Guide, Onboarding
+from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.opening import find_run, marks_of, providers_of, scopes_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
@@ -35,6 +35,7 @@ from bulk_onboard.ledger.ledger import Fence
 from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.model import Intent, Status
 from bulk_onboard.pace.slots import SlotPace
+from bulk_onboard.policy.guide import Guide
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bulk_onboard.concerns import Change, Concerns, Reckoning, change_since
 from bulk_onboard.engine.ahead import ahead
+from bulk_onboard.engine.plan import COLUMNS
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode, OutputError
@@ -21,7 +22,6 @@ from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.users import count_users
 from bulk_onboard.model import Requests
-from bulk_onboard.plan import COLUMNS
 from bulk_onboard.policy.attention import code_for
 from bulk_onboard.report.extract import Extract
 from bulk_onboard.report.files import write_json, write_plan, write_results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
 from bulk_onboard.engine.ports import Sent
@@ -12,41 +11,12 @@ from bulk_onboard.entry import OTHERS, Entry
 from bulk_onboard.facts import RowFinished
 from bulk_onboard.model import Credential, Echo, Log, Row, Status, Verdict
 from bulk_onboard.policy.credentials import decide, difference
+from bulk_onboard.policy.guide import UNGUIDED, Guide, start
 from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
-from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, first, stopped
+from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, stopped
 from bulk_onboard.policy.replacements import Replaced, result_of
 from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.stamp import to_text
-
-
-def start(row: Row, policy: Policy) -> Next[Progress]:
-    """Return the first step of a row of which nothing is known beforehand."""
-    return Next(first(policy, row.open_intent, row.stored_as))
-
-
-class Guide(Protocol):
-    """Knows more about rows than Leaf's answers to them."""
-
-    def begin(self, row: Row, policy: Policy) -> Step:
-        """Return the row's first step, or its end."""
-
-    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
-        """Return what to do after an answer, given the step that was decided."""
-
-
-class Unguided:
-    """Knows nothing more, and agrees with each decision."""
-
-    def begin(self, row: Row, policy: Policy) -> Step:
-        """Return the first step by the policy."""
-        return start(row, policy)
-
-    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
-        """Return the step as decided."""
-        return step
-
-
-UNGUIDED = Unguided()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.input_name import is_pattern, scheme
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
 from bulk_onboard.engine.input_columns import columns_of
+from bulk_onboard.engine.plan import Plan, plan_of
 from bulk_onboard.engine.scan import Reading, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
@@ -25,7 +26,6 @@ from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import process_name
 from bulk_onboard.model import IfExists
-from bulk_onboard.plan import Plan, plan_of
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.report.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings

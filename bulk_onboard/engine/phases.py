@@ -16,8 +16,8 @@ from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.onboard_row import UNGUIDED, Guide, Onboarding
-from bulk_onboard.engine.planned import rows_planned
+from bulk_onboard.engine.onboard_row import Onboarding
+from bulk_onboard.engine.plan import rows_planned
 from bulk_onboard.engine.ports import Connection, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import both, canary_of, in_order, without
@@ -30,6 +30,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Note, Phase, PhaseStarted
 from bulk_onboard.model import Health, IfExists, Requests, Status, Traffic
 from bulk_onboard.policy.checks import Check
+from bulk_onboard.policy.guide import UNGUIDED, Guide
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.policy.user_list import FEWEST, due_before
 from bulk_onboard.settings import Settings

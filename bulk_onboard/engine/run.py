@@ -16,7 +16,6 @@ from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, en
 from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.dry_run import dry_run
 from bulk_onboard.engine.observer import StoppingObserver
-from bulk_onboard.engine.onboard_row import UNGUIDED
 from bulk_onboard.engine.opening import (
     LedgerWait,
     Opened,
@@ -30,7 +29,7 @@ from bulk_onboard.engine.opening import (
     scopes_of,
 )
 from bulk_onboard.engine.phases import Phases, Workers
-from bulk_onboard.engine.planned import KeepingTo, restricted
+from bulk_onboard.engine.plan import Plan, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import attempted, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
@@ -55,8 +54,8 @@ from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.users import LedgerUsers
 from bulk_onboard.model import Recorded, Requests
 from bulk_onboard.pace import Pace
-from bulk_onboard.plan import Plan
 from bulk_onboard.policy.dry_run import asking
+from bulk_onboard.policy.guide import UNGUIDED, PlanGuide
 from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
@@ -278,7 +277,7 @@ class _Run:
         return replace(
             phases,
             context=replace(phases.context, policy=asking(phases.context.policy)),
-            guided=lambda listed: KeepingTo(listed or UNGUIDED, replaces, mode),
+            guided=lambda listed: PlanGuide(listed or UNGUIDED, replaces, mode),
         )
 
     def has_questions(self, found: Survey) -> bool:

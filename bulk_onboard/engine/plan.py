@@ -1,4 +1,4 @@
-"""A plan: what a dry run said would happen to each row, to be carried out exactly. Pure.
+"""A plan: what a dry run said would happen to each row, read from its file and carried out exactly.
 
 A person may take lines out of it. Rows are told apart by provider and grower, and must have the fingerprint
 that they had, so neither order nor numbers of rows matter.
@@ -6,19 +6,23 @@ that they had, so neither order nor numbers of rows matter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Source
+from bulk_onboard.engine.row_choice import both
+from bulk_onboard.engine.rows_to_check import rows_unknown
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.model import Credential, IfExists, Recorded, Row, Status
-from bulk_onboard.policy.ownership import is_same
-from bulk_onboard.policy.progress import Action, Finish, Progress, Step
-from bulk_onboard.policy.retry import Next
+from bulk_onboard.model import Recorded, Status
+from bulk_onboard.policy.checks import Check
+from bulk_onboard.policy.guide import OUTDATED, outdated
 from bulk_onboard.validation.columns import normal
 
 # The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.
@@ -36,8 +40,6 @@ COLUMNS = (
     "createdTime",
 )
 READ = ("leaf", "apiOwner", "leafUserId", "provider", "action", "fingerprint", "credentialId", "createdTime")
-# The code of a row whose plan is not true any more.
-OUTDATED = "plan-outdated"
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _PRINT = r"^[0-9a-f]{32}$"
 
@@ -143,54 +145,43 @@ def _lines(table: pd.DataFrame) -> pa.Table:
     )
 
 
-# --- keeping to it --------------------------------------------------------------------------------------
+# --- carrying it out
+
+NOT_IN_PLAN = "not-in-plan"
+_AGAIN = "when the plan was made, and not asked about again"
+# What becomes of rows that a plan says something of, but not that they are sent: status, code, message.
+_LEFT_OUT = {
+    NOT_IN_PLAN: (Status.NOT_ATTEMPTED, NOT_IN_PLAN, ""),
+    Status.EXISTING.value: (Status.EXISTING, NOT_IN_PLAN, f"existing {_AGAIN}"),
+    Status.REJECTED.value: (Status.REJECTED, NOT_IN_PLAN, f"rejected {_AGAIN}"),
+    Status.NO_SUCH_USER.value: (Status.REJECTED, "no-such-user", f"no such user {_AGAIN}"),
+    "changed": (Status.NOT_ATTEMPTED, OUTDATED, "the row has another token than when the plan was made"),
+}
 
 
-def kept_to(row: Row, step: Step, before: Progress, *, replaces: Recorded | None, mode: IfExists) -> Step:
-    """The step, if the plan foresaw it; else the row's end, with nothing done.
+def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dict[int, Recorded]]:
+    """The survey without the rows that the plan leaves out, and by row the credentials that it replaces.
 
-    ``before``: how far the row was. ``replaces``: the credentials that the plan says `would_replace` of; None
-    if it says `would_create`.
+    ``checked``: events are, so rows whose grower was connected when the plan was made are left to that check,
+    which finds out whether it is still true.
     """
-    # Once something was sent the row goes to its end: a grower must not stay between old and new credentials.
-    begun = before.posts or before.deletes or before.unsure or row.open_intent is not None
-    untouched = before.action is Action.ASK and not begun
-    match step:
-        case Next(progress) if progress.action is Action.ASK:
-            return step
-        case Next(progress) if progress.action is Action.POST:
-            return _outdated(Status.NOT_ATTEMPTED, replaces) if replaces and untouched else step
-        case Next(progress):
-            planned = replaces and (begun or _is_held(progress.old, replaces))
-            return step if planned else _outdated(Status.EXISTING, replaces)
-        case Finish(Status.EXISTING) if (
-            replaces and untouched and mode is IfExists.OVERWRITE and _is_held(step.credential, replaces)
-        ):
-            return Next(before._replace(action=Action.POST, failures=0))
-        case Finish(Status.EXISTING) if not (replaces and begun):
-            told = _outdated(Status.EXISTING, replaces)
-            return replace(step, code=told.code, message=step.message or told.message)
-        case Finish():
-            return step
+    said = found.workspace.planned(plan.lines).to_pandas()
+    rows = {str(name): lines["row"].to_numpy(np.int64) for name, lines in said.groupby("says")}
+    replaced = said[said["says"] == Status.WOULD_REPLACE.value]
+    held = map(Recorded, replaced["credential_id"], replaced["credential_created"])
+    none = np.empty(0, np.int64)
+    sent = [rows.get(status.value, none) for status in (Status.WOULD_CREATE, Status.WOULD_REPLACE)]
+    connected = rows.pop(Status.EXISTING.value, none) if checked else none
+    for says, outcome in _LEFT_OUT.items():
+        found.workspace.mark(rows.get(says, none), outcome)
+    wanted = both(found.wanted, np.concatenate(sent))
+    found = replace(found, wanted=wanted, connected=both(found.wanted, connected))
+    return found, dict(zip(replaced["row"].tolist(), held, strict=True))
 
 
-def _is_held(found: Credential | None, planned: Recorded) -> bool:
-    """Whether Leaf shows the credentials that the plan names."""
-    if found is None or found.id != planned.id:
-        return False
-    if not (found.created_time or planned.created_time):
-        return True
-    return is_same(found, planned.id, planned.created_time)
-
-
-def _outdated(status: Status, replaces: Recorded | None) -> Finish:
-    planned = Status.WOULD_REPLACE if replaces else Status.WOULD_CREATE
-    holds = "none" if status is Status.NOT_ATTEMPTED else "credentials"
-    if replaces and status is Status.EXISTING:
-        holds = "other credentials, or those of the file,"
-    return Finish(status, OUTDATED, outdated(planned, holds))
-
-
-def outdated(planned: Status, holds: str) -> str:
-    """That Leaf holds something else than when the plan was made, for people."""
-    return f"planned as {planned}, but Leaf now holds {holds}"
+def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
+    """The rows that a plan says are connected, to see whether they still are."""
+    if len(found.connected):
+        for check in rows_unknown(scan, replace(found, wanted=found.connected)):
+            entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
+            yield check._replace(entry=entry)

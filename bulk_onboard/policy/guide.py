@@ -1,0 +1,121 @@
+"""What else decides about rows beside `decide`: a plan, or Leaf's list of users. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bulk_onboard.model import Credential, IfExists, Log, Recorded, Row, Status, Verdict
+from bulk_onboard.policy.ownership import is_same
+from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
+from bulk_onboard.policy.retry import Next, Policy
+
+# The code of a row whose plan is not true any more.
+OUTDATED = "plan-outdated"
+
+
+def start(row: Row, policy: Policy) -> Next[Progress]:
+    """Return the first step of a row of which nothing is known beforehand."""
+    return Next(first(policy, row.open_intent, row.stored_as))
+
+
+class Guide(Protocol):
+    """Knows more about rows than Leaf's answers to them."""
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Return the row's first step, or its end."""
+
+    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
+        """Return what to do after an answer, given the step that was decided."""
+
+
+class Unguided:
+    """Knows nothing more, and agrees with each decision."""
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Return the first step by the policy."""
+        return start(row, policy)
+
+    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
+        """Return the step as decided."""
+        return step
+
+
+UNGUIDED = Unguided()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanGuide:
+    """Guides rows as ``inner`` does, but no further than the plan goes.
+
+    ``replaces``: by row, the credentials that the plan says are replaced.
+    """
+
+    inner: Guide
+    replaces: Mapping[int, Recorded]
+    mode: IfExists
+
+    def begin(self, row: Row, policy: Policy) -> Step:
+        """Return the first step of a row; its end, if Leaf is known to hold something else."""
+        start = first(policy, row.open_intent, row.stored_as)
+        if row.number in self.replaces:
+            return Next(start)  # what is replaced is asked about singly
+        return self._kept_to(row, self.inner.begin(row, policy), start)
+
+    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
+        """Return the step, or the row's end if it is not in the plan."""
+        return self._kept_to(row, self.inner.review(row, progress, verdict, step), progress)
+
+    def _kept_to(self, row: Row, step: Step, before: Progress) -> Step:
+        return kept_to(row, step, before, replaces=self.replaces.get(row.number), mode=self.mode)
+
+
+def kept_to(row: Row, step: Step, before: Progress, *, replaces: Recorded | None, mode: IfExists) -> Step:
+    """Return the step if it is in the plan, else the row's end, with nothing done.
+
+    ``before``: how far the row was. ``replaces``: the credentials that the plan says `would_replace` of; None
+    if it says `would_create`.
+    """
+    # Once something was sent the row goes to its end: a grower must not stay between old and new credentials.
+    begun = before.posts or before.deletes or before.unsure or row.open_intent is not None
+    untouched = before.action is Action.ASK and not begun
+    match step:
+        case Next(progress) if progress.action is Action.ASK:
+            return step
+        case Next(progress) if progress.action is Action.POST:
+            return _outdated(Status.NOT_ATTEMPTED, replaces) if replaces and untouched else step
+        case Next(progress):
+            planned = replaces and (begun or _is_held(progress.old, replaces))
+            return step if planned else _outdated(Status.EXISTING, replaces)
+        case Finish(Status.EXISTING) if (
+            replaces and untouched and mode is IfExists.OVERWRITE and _is_held(step.credential, replaces)
+        ):
+            return Next(before._replace(action=Action.POST, failures=0))
+        case Finish(Status.EXISTING) if not (replaces and begun):
+            end = _outdated(Status.EXISTING, replaces)
+            return replace(step, code=end.code, message=step.message or end.message)
+        case Finish():
+            return step
+
+
+def _is_held(found: Credential | None, planned: Recorded) -> bool:
+    """Return whether Leaf shows the credentials that the plan names."""
+    if found is None or found.id != planned.id:
+        return False
+    if not (found.created_time or planned.created_time):
+        return True
+    return is_same(found, planned.id, planned.created_time)
+
+
+def _outdated(status: Status, replaces: Recorded | None) -> Finish:
+    planned = Status.WOULD_REPLACE if replaces else Status.WOULD_CREATE
+    holds = "none" if status is Status.NOT_ATTEMPTED else "credentials"
+    if replaces and status is Status.EXISTING:
+        holds = "other credentials, or those of the file,"
+    return Finish(status, OUTDATED, outdated(planned, holds))
+
+
+def outdated(planned: Status, holds: str) -> str:
+    """Return the message that Leaf holds something else than when the plan was made."""
+    return f"planned as {planned}, but Leaf now holds {holds}"
