@@ -25,8 +25,6 @@ _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _HEAD = 4096
 _UNPACK = "unpack it first"
 _ENCRYPTED = (".gpg", ".pgp", ".asc", ".age", ".enc")
-# What Office writes beside an open file (~$growers.xlsx): the length of a name and 54 bytes for it, twice.
-_OWNER_FILE = re.compile(rb"([\x01-\x36])[^\0]{54}\1\0.{108}", re.DOTALL)
 
 _LARGEST_SHEETS, _LARGEST_MEMBER = 4 << 30, 2 << 30
 # Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
@@ -93,13 +91,6 @@ def _foreign(head: bytes) -> str:
             return _described(file)
         if any(re.search(pattern, markup, re.ASCII) for pattern in file.get("contains", ()) if markup):
             return _described(file)
-    if not head.strip(b"\0") and len(head) > 3:
-        return (
-            "nothing but NUL bytes: perhaps it is not downloaded yet (OneDrive, iCloud);"
-            " fetch the file itself first"
-        )
-    if _OWNER_FILE.fullmatch(head):
-        return "a lock file of Microsoft Office, not the file; close the file there, and name the file itself"
     return ""
 
 
