@@ -10,11 +10,9 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     domain/        providers and result codes as data
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
-    buckets        the same across the parts of an input, each held by another process
     growers compare manifest ascending        what the ledger knows against what the file says; sets of rows
     listing                                   UUIDs in columns
     guard concerns change                     is the file as expected; who needs attention, and is that new
-    orders                                    what the workers of one run report, and are told
     letter metrics                            the message and the metrics about a run, as text
     policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
     readers/       delimited, Parquet, workbook -> chunks

@@ -86,18 +86,25 @@ class Workers:
 
     async def _work(self, parts: Sequence[Part]) -> None:
         """Return when all parts are done, or left undone because the run stops."""
-        tasks = {self._submit(part): part for part in parts}
-        futures = as_completed(list(tasks))
+        left, tasks, futures = list(parts), dict[Future[Done], Part](), as_completed([])
+        # No more at a time than requests per second, for responses of Leaf are of use for seconds only.
+        most = max(1, int(self._job.info.ceiling)) if self._job.info.ceiling else len(left)
+
+        def begin() -> None:
+            while left and len(tasks) < most and not self._stop.draining:
+                part = left.pop(0)
+                tasks[task := self._submit(part)] = part
+                futures.add(task)
+
+        begin()
         async for task in futures:
             part, done = tasks.pop(task), await _result(task)
-            if (
-                done.exit_code is ExitCode.BUSY
-            ):  # its worker has died or lost the part: the rest is still to do
-                if await self._stop.pause(AGAIN) and not self._stop.draining:
-                    tasks[again := self._submit(part)] = part
-                    futures.add(again)
+            if done.exit_code is ExitCode.BUSY:  # its worker has died, or has lost the part
+                await self._stop.pause(AGAIN)
+                left.append(part)
             elif done.exit_code is not ExitCode.OK:
                 self._stop.drain(done.reason, done.exit_code)
+            begin()
 
     def _submit(self, part: Part) -> Future[Done]:
         key = f"onboard-{self._job.info.run_id}-{part.number}-{next(self._numbers)}"
@@ -151,10 +158,7 @@ async def _result(task: Future[Done]) -> Done:
 async def workers(
     command: Command, settings: Settings, opened: Opened, facts: StoppingObserver
 ) -> AsyncIterator[Workers]:
-    """Start the workers that the settings name, or connect to them.
-
-    Raises UsageError if that cannot be done; then nothing is kept of the run.
-    """
+    """Start workers, or connect to them. Raises UsageError; then nothing is kept of the run."""
     for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is worth a message, we say ourselves
     place, info = settings.output.ledger_place, opened.info

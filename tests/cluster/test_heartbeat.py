@@ -1,0 +1,111 @@
+"""Processes that share a ceiling and a ledger on a real server, and what they do without either."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+from postgres import Server
+
+from bulk_onboard.cluster.heartbeat import heartbeat
+from bulk_onboard.engine.stop import LockedTurns, StopSignal
+from bulk_onboard.errors import BulkOnboardError, LedgerBusy, LedgerError
+from bulk_onboard.ledger import Ledger
+from bulk_onboard.ledger.leases import LEASE, Ask, Beat, Claim, Leases
+from bulk_onboard.ledger.lock import Lock, clock
+from bulk_onboard.model import Requests
+from bulk_onboard.pace.slots import SlotPace
+from tests.ledger.support import begin
+from tests.pace.test_ceiling import fullest
+
+pytest.importorskip("distributed")
+RATE, SECONDS = 100.0, 3.0
+
+
+async def send(turns: LockedTurns, sent: list[float]) -> None:
+    while (turn := await turns.turn()) is not None:
+        sent.append(turn)
+
+
+async def _together(ledger: Ledger, run_no: int, seconds: float, leader: float = 1e9) -> list[float]:
+    """When three workers send that always could; the leader is heard of for so many seconds."""
+    leases, sent = Leases(ledger, run_no, RATE), list[float]()
+    leases.open()
+    leases.lead(Ask(), None)
+    loop, stop = asyncio.get_running_loop(), StopSignal()
+    ends = loop.time() + leader
+    async with AsyncExitStack() as stack:
+        for number in range(3):
+            mine = leases.claim(number)
+            assert mine is not None
+            pace, lease = SlotPace(RATE), Lock(clock())
+            renew = partial(_renewed, Leases(ledger, run_no, RATE), mine)
+            beats = heartbeat(renew, lease, pace, stop, lambda _beat: None)
+            await stack.enter_async_context(beats)
+            for _ in range(12):
+                task = asyncio.create_task(send(LockedTurns(pace, lease), sent))
+                stack.callback(task.cancel)
+        began = loop.time()
+        while loop.time() < began + seconds:
+            await asyncio.sleep(0.25)
+            if loop.time() < ends:
+                await asyncio.to_thread(leases.lead, Ask(), None)
+        return [turn - began for turn in sent]
+
+
+def _renewed(leases: Leases, mine: Claim, ask: Ask) -> Beat:
+    return leases.renew(mine, ask, Requests())
+
+
+@pytest.mark.soak(5)
+def test_three_workers_keep_and_use_up_one_ceiling_on_a_real_server(postgres: Server) -> None:
+    with Ledger(postgres.place()) as ledger:
+        sent = sorted(asyncio.run(_together(ledger, begin(ledger)[0], SECONDS)))
+    assert fullest(sent, 1.0) <= RATE * 1.05
+    steady = [turn for turn in sent if turn >= 0.5]
+    assert (len(steady) - 1) / (steady[-1] - steady[0]) >= 0.97 * RATE
+
+
+@pytest.mark.soak(8)
+def test_workers_send_nothing_more_when_the_leader_is_not_heard_of(postgres: Server) -> None:
+    with Ledger(postgres.place()) as ledger:
+        sent = asyncio.run(_together(ledger, begin(ledger)[0], LEASE + 2.5, leader=0.0))
+    assert max(sent) <= LEASE
+    assert len(sent) > RATE
+
+
+@pytest.mark.parametrize(("taken", "error"), [("part", LedgerBusy), ("ledger", LedgerError)])
+def test_a_worker_stops_at_once_when_its_part_or_its_ledger_is_anothers(
+    postgres: Server, taken: str, error: type[BulkOnboardError]
+) -> None:
+    async def work(ledger: Ledger) -> StopSignal:
+        leases, stop, pace, lease = (
+            Leases(ledger, begin(ledger)[0], 0.0),
+            StopSignal(),
+            SlotPace(0.0),
+            Lock(clock()),
+        )
+        leases.open()
+        leases.lead(Ask(), None)
+        mine = leases.claim(0)
+        assert mine is not None
+        async with heartbeat(partial(_renewed, leases, mine), lease, pace, stop, lambda _beat: None):
+            turns = LockedTurns(pace, lease)
+            assert await turns.turn() is not None
+            if taken == "part":
+                leases.release(mine, Requests())
+                assert leases.claim(0) is not None
+            else:
+                with Ledger(ledger_place) as other:
+                    begin(other, "r-2")
+            await asyncio.wait_for(stop.aborted(), 3)
+            with pytest.raises(error):
+                await turns.turn()
+        return stop
+
+    ledger_place = postgres.place()
+    with Ledger(ledger_place) as ledger:
+        stop = asyncio.run(work(ledger))
+    assert stop.exit_code is error.exit_code
