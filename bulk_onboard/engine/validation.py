@@ -1,4 +1,4 @@
-"""The offline check of a file: nothing is sent, nothing is remembered."""
+"""The offline check of a file: nothing is sent, and nothing is kept."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["COLUMNS", "Validation", "validate_file"]
 
 
 def validate_file(source: Source, settings: Settings, observer: Observer = ignore) -> Validation:
-    """Check every row. Raises InputError if the file cannot be used at all.
+    """Check every row, by the code that a run checks rows with. Raises InputError for an unusable file.
 
-    App fields that neither a column nor a setting holds are no fault of the file: a stand-in takes their
-    place here, and `run` asks for the setting.
+    App fields that neither a column nor a setting holds are not a fault of the file: they are assumed to be
+    set, and `run` asks for the setting.
     """
+    reading = reading_of(source, settings)
+    placeholders = {provider.name: _placeholders(provider) for provider in reading.providers}
+    app = {name: {**fields, **settings.app_of(name)} for name, fields in placeholders.items()}
+    assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in placeholders.items()}
     # Fingerprints are compared within this file only, so any key will do.
-    told = reading_of(source, settings)
-    stand_ins = {each.name: _stand_ins(each) for each in told.providers}
-    app = {name: {**fields, **settings.app_of(name)} for name, fields in stand_ins.items()}
-    assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in stand_ins.items()}
-    scan = Scan(source, replace(told, app=app, assumed=assumed, once=True), secrets.token_bytes(32))
+    scan = Scan(source, replace(reading, app=app, assumed=assumed, once=True), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
     with Workspace() as workspace:
         for checked in ahead(scan.chunks()):
@@ -48,7 +48,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     warnings.append(scan.file_warnings())
     by_provider = {} if scan.columns.provider is None else {PROVIDER: scan.columns.provider}
     fields = {**scan.columns.fields, **by_provider}
-    grower = [field.name for each in told.providers for field in each.grower_fields]
+    grower = [field.name for provider in reading.providers for field in provider.grower_fields]
     return Validation(
         scan.description,
         rows,
@@ -60,5 +60,5 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     )
 
 
-def _stand_ins(provider: Provider) -> dict[str, Secret]:
+def _placeholders(provider: Provider) -> dict[str, Secret]:
     return {f.name: Secret(f.allowed[0] if f.allowed else f"set-{f.name}") for f in provider.app_fields}
