@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bulk_onboard.change import End, Turn
-from bulk_onboard.concerns import Change
 from bulk_onboard.errors import ExitCode
+from bulk_onboard.policy.attention import Change, End, Turn
 
 
 def title(name: str, end: End, attention: int = 0, token_changed: int = 0) -> str:

@@ -35,6 +35,7 @@ WIRING = {
     "engine.rollback",
     "engine.again",
     "engine.history",
+    "engine.results",
     "engine.surprises",
 }
 # A second door beside the command line: the package as a library.
@@ -44,7 +45,7 @@ LINES = 400
 
 # Package -> the modules (or folders) that may import it.
 CONFINED = {
-    "duckdb": {"workspace"},
+    "duckdb": {"workspace", "report", "reports"},
     "aiohttp": {"leaf", "sandbox", "notify", "readers"},
     "apprise": {"notify"},
     "fsspec": {"readers"},

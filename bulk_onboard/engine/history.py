@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bulk_onboard.engine.closing import pages, stored_rows
 from bulk_onboard.engine.opening import find_run, open_ledger, require_blocks
+from bulk_onboard.engine.results import results_of, stored_rows
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import UsageError
 from bulk_onboard.facts import Observer, ignore
@@ -15,7 +15,7 @@ from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
 from bulk_onboard.ledger.left_without import dismiss as dismiss_left
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.report.rows import COLUMNS
+from bulk_onboard.report.results import COLUMNS
 from bulk_onboard.settings import Settings
 
 __all__ = ["Chapter", "Past", "Story", "dismiss", "grower_of_row", "growers_with", "runs", "story"]
@@ -99,10 +99,10 @@ def growers_with(settings: Settings, value: str, observer: Observer = ignore) ->
 
 
 def _latest(ledger: Ledger, leaf_user_id: str) -> Iterator[dict[str, Any]]:
-    """Most rows of a night have no entry, for nothing was done about them: they stand in the blocks."""
+    """Most rows of a night have no entry, because nothing was done about them."""
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    query = f'SELECT {columns} FROM results WHERE "leafUserId" = $grower ORDER BY row'  # noqa: S608
     for run_no, info in history.latest_of_each_scope(ledger):
-        for page in pages(ledger, run_no, info):
-            page = page[page["leafUserId"] == leaf_user_id]  # noqa: PLW2901
-            plain = page.astype(object).where(page.notna(), None)
-            for values in zip(*(plain[name] for name in COLUMNS), strict=True):
+        with results_of(ledger, run_no, info, again=True) as workspace:
+            for values in workspace.query(query, grower=leaf_user_id):
                 yield {"runId": info.run_id, **dict(zip(COLUMNS, values, strict=True))}

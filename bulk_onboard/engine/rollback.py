@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
-import pandas as pd
+import pyarrow as pa
 
-from bulk_onboard.concerns import Concerns
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.engine import closing
@@ -38,13 +38,15 @@ from bulk_onboard.model import Payload
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, entry_before, known_outcome, removal_of, rollback_policy
 from bulk_onboard.report import undone
-from bulk_onboard.report.files import write_json, write_results
 from bulk_onboard.report.kept import Kept
+from bulk_onboard.report.writers import write_json, write_results
 from bulk_onboard.settings import OutputSettings, Settings
 from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
+from bulk_onboard.workspace import Workspace
+from bulk_onboard.workspace.results import add_entries, add_hints, create_results
 
 DELETED_EVENTS = "deleted-events.jsonl"
 
@@ -137,29 +139,41 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     # That the rollback has ended is on record before its files are written, and stays so if they cannot be.
     ledger.amend(replace(info, exit_code=info.exit_code or int(OutputError.exit_code)))
     folder = output.folder / info.run_id
-    sums = undone.Sums(left_without=left_without(ledger, info))
-    created_no, _ = find_run(ledger, info.input)
-
-    def counted() -> Iterator[pd.DataFrame]:
-        for created in history.created(ledger, created_no):
-            if created:
-                entries = {e.row: e for e in ledger.entries(run_no, created[0].row, created[-1].row)}
-                page = undone.page([(c, entries[c.row]) for c in created if c.row in entries], info.provider)
-                sums.add(page)
-                yield page
-
-    formats = [name for name in output.formats if name != "html"]
-    files = write_results(folder, formats, counted(), "rollback")
+    formats = [name for name in output.formats if name != closing.PAGE]
+    with _results(ledger, run_no, info) as workspace:
+        sums = undone.count(workspace.db, left_without(ledger, info))
+        files = write_results(workspace.db, folder, formats, columns=undone.COLUMNS, stem="rollback")
     code = undone.exit_code(sums, info)
     info = replace(info, exit_code=int(code))
     content = undone.summary(info, sums)
     files.append(write_json(folder / "summary.json", content))
     ledger.amend(info)
-    history.record(ledger, run_no, history.Ending(sums.counts, {}, Concerns()))
+    history.record(ledger, run_no, history.Ending(sums.counts, {}, None))
     if (kept := folder / DELETED_EVENTS).exists():
         files.append(kept)
     words = partial(undone.words, info, sums, tuple(files))
     return RunResult(info, content, words, tuple(files), folder, code, code)
+
+
+@contextmanager
+def _results(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[Workspace]:
+    """Yield a workspace with the results of a rollback: what was created, and what it did with that."""
+    created_no, _ = find_run(ledger, info.input)
+    with Workspace() as workspace:
+        create_results(workspace)
+        for created in history.created(ledger, created_no):
+            entries = (
+                {e.row: e for e in ledger.entries(run_no, created[0].row, created[-1].row)} if created else {}
+            )
+            rows = [entry for entry in created if entry.row in entries]
+            workspace.load("rows", pa.table({
+                "row": pa.array([entry.row for entry in rows], pa.int64()),
+                "provider": pa.array([entry.provider or info.provider for entry in rows], pa.string()),
+                "id": pa.array([entry.leaf_user_id for entry in rows], pa.string()),
+            }))  # fmt: skip
+            add_entries(workspace, [entries[e.row]._replace(credential_id=e.credential_id) for e in rows])
+        add_hints(workspace)
+        yield workspace
 
 
 class _Rollback:

@@ -9,10 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from bulk_onboard.domain.input_description import require_decision
-from bulk_onboard.engine.closing import RunResult, aged_pages, checked_again, ended, write
+from bulk_onboard.engine.closing import RunResult, checked_again, ended, write
 from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.dry_run import dry_run
 from bulk_onboard.engine.observer import StoppingObserver
@@ -31,6 +29,7 @@ from bulk_onboard.engine.opening import (
 from bulk_onboard.engine.phases import Phases, Workers
 from bulk_onboard.engine.plan import Plan, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.results import results_of
 from bulk_onboard.engine.row_choice import attempted, within_limit
 from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.session import connected, policy_of
@@ -57,12 +56,15 @@ from bulk_onboard.pace import Pace
 from bulk_onboard.policy.dry_run import asking
 from bulk_onboard.policy.guide import UNGUIDED, PlanGuide
 from bulk_onboard.readers.multi_file import row_ranges
+from bulk_onboard.report import results
 from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 from bulk_onboard.threads import in_thread
 from bulk_onboard.workspace import Workspace
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bulk_onboard.leaf.client import LeafClient
 
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
@@ -138,8 +140,8 @@ def table(settings: Settings, result: RunResult) -> pd.DataFrame:
     """A run's results.csv as a DataFrame, from the ledger."""
     with open_ledger(settings) as ledger:
         run_no, info = find_run(ledger, result.info.run_id)
-        found = list(aged_pages(ledger, run_no, info))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+        with results_of(ledger, run_no, info, again=True) as workspace:
+            return results.table(workspace.db, info.kept)
 
 
 class _Run:
@@ -364,5 +366,11 @@ class _Run:
             await in_thread(partial(self._users.forget_lost, self._run_no))
         await in_thread(self._ledger.prune)
         run = (self._ledger, self._run_no, self._info, self._settings.output, self._before)
-        writing = partial(write, *run, content=self._content, fail_on=self._settings.fail_on)
+        writing = partial(
+            write,
+            *run,
+            content=self._content,
+            fail_on=self._settings.fail_on,
+            workspace=self.workspace,
+        )
         return await in_thread(writing)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
-from bulk_onboard.concerns import Concerns, joined, pack, unpack
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind, RunInfo
@@ -18,6 +17,7 @@ from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger, run_info
 from bulk_onboard.ledger.state import kin
 from bulk_onboard.model import Status, Undone
+from bulk_onboard.policy.attention import RecordedAttention
 
 # Their files tell of growers at Leaf as they are; what a dry run says has not happened.
 _REPORTING = (Kind.RUN.value, Kind.EVENTS.value)
@@ -32,24 +32,28 @@ class Past(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What a run came to. ``content``: the digest of what its input said; None: what is known of it stays."""
+    """What a run came to.
+
+    ``attention``: the growers that need attention after it (a Parquet file), None for a rollback.
+    ``content``: the digest of what its input said; None: what is known of it stays.
+    """
 
     counts: Mapping[str, int]
     health: Mapping[str, int]
-    concerns: Concerns
+    attention: bytes | None
     content: str | None = None
 
 
 class Last(NamedTuple):
     """How the latest run before another one ended, of the same Leaf and of one of its providers.
 
-    ``content`` is the digest of what its input said, "" if it is not known. ``concerns``: the growers that
+    ``content`` is the digest of what its input said, "" if it is not known. ``attention``: the growers that
     needed attention at any of the other run's providers.
     """
 
     info: RunInfo
     content: str
-    concerns: Concerns
+    attention: tuple[RecordedAttention, ...]
 
 
 class RolledBack(NamedTuple):
@@ -76,19 +80,19 @@ class Chapter(NamedTuple):
 def record(ledger: Ledger, run_no: int, ending: Ending) -> None:
     """Keep what a run came to, in place of what an earlier report of it said.
 
-    Of runs whose input is forgotten, the concerns are too.
+    Of runs whose input is forgotten, the growers that needed attention are too.
     """
     values: dict[str, Any] = {
         "counts": json.dumps(dict(ending.counts)),
         "health": json.dumps(dict(ending.health)),
-        "concerns": pack(ending.concerns),
+        "attention": ending.attention,
     }
     if ending.content is not None:
         values["content"] = ending.content
     made = ledger.insert(schema.ending).values(run_no=run_no, **values)
     with ledger.writing() as db:
         db.execute(made.on_conflict_do_update(index_elements=["run_no"], set_=values))
-        db.execute(schema.ending.update().filter(_is_forgotten()).values(concerns=None))
+        db.execute(schema.ending.update().filter(_is_forgotten()).values(attention=None))
 
 
 def _is_forgotten() -> ColumnElement[bool]:
@@ -99,7 +103,7 @@ def _is_forgotten() -> ColumnElement[bool]:
     followed = followed.filter(own.c.no == ending.c.run_no, later.c.no > own.c.no)
     followed = followed.filter(later.c.no.in_(select(ending.alias().c.run_no)))
     blocks = select(block.c.seq).filter(block.c.run_no == ending.c.run_no)
-    return and_(ending.c.concerns.is_not(None), ~blocks.exists(), followed.exists())
+    return and_(ending.c.attention.is_not(None), ~blocks.exists(), followed.exists())
 
 
 @retried
@@ -109,8 +113,8 @@ def last(ledger: Ledger, run_no: int) -> Last | None:
     Its own provider decides, not which others were in the same file. None if no run has come to its end yet.
     """
     run, ending = schema.run, schema.ending
-    query = _runs(ending.c.content, ending.c.concerns).filter(run.c.no != run_no)
-    query = query.filter(run.c.kind.in_(_REPORTING), ending.c.concerns.is_not(None))
+    query = _runs(ending.c.content, ending.c.attention).filter(run.c.no != run_no)
+    query = query.filter(run.c.kind.in_(_REPORTING), ending.c.attention.is_not(None))
     found: dict[str, Row[Any]] = {}
     with ledger.reading() as db:
         for provider, scopes in _scopes_of_each(db, run_no).items():
@@ -120,9 +124,19 @@ def last(ledger: Ledger, run_no: int) -> Last | None:
     if not found:
         return None
     latest = max(found.values(), key=lambda line: line.no)
-    concerns = {line.no: unpack(line.concerns) for line in found.values()}
-    known = joined({provider: concerns[line.no] for provider, line in found.items()}, concerns[latest.no])
-    return Last(_past(latest).info, latest.content or "", known)
+    recorded = {provider: (line.no, line.attention) for provider, line in found.items()}
+    return Last(_past(latest).info, latest.content or "", _recorded(recorded))
+
+
+def _recorded(found: Mapping[str, tuple[int, bytes]]) -> tuple[RecordedAttention, ...]:
+    """What is recorded of each of these providers, after the run with the number beside it."""
+    contents = dict(found.values())
+    return tuple(
+        RecordedAttention(
+            content, [name for name, (no, _) in found.items() if no == run_no], run_no == max(contents)
+        )
+        for run_no, content in contents.items()
+    )
 
 
 @retried
@@ -138,21 +152,18 @@ def last_notified(ledger: Ledger, run_no: int) -> Last | None:
             return None
         latest = max(found.values(), key=lambda line: line.run_no)
         run = db.execute(_runs().filter(schema.run.c.no == latest.run_no)).one()
-    parts = {provider: unpack(line.concerns) for provider, line in found.items()}
-    nameless = next(part for provider, part in parts.items() if found[provider].run_no == latest.run_no)
-    info = replace(_past(run).info, exit_code=latest.exit_code)
-    return Last(info, "", joined(parts, nameless))
+    recorded = {provider: (line.run_no, line.attention) for provider, line in found.items()}
+    return Last(replace(_past(run).info, exit_code=latest.exit_code), "", _recorded(recorded))
 
 
 @retried
-def record_notified(ledger: Ledger, run_no: int, exit_code: int, concerns: Concerns) -> None:
+def record_notified(ledger: Ledger, run_no: int, exit_code: int, attention: bytes) -> None:
     """Remember that a message about this run has been sent, or that there was nothing to send."""
-    data = pack(concerns)
     with ledger.reading() as db:
         info = _past(db.execute(_runs().filter(schema.run.c.no == run_no)).one()).info
     for provider in info.provider.split(","):
         scope = ledger.scope(info.leaf, info.owner, provider)
-        values = {"run_no": run_no, "exit_code": exit_code, "concerns": data}
+        values = {"run_no": run_no, "exit_code": exit_code, "attention": attention}
         made = ledger.insert(schema.notified).values(scope_id=scope, **values)
         with ledger.writing() as db:
             db.execute(made.on_conflict_do_update(index_elements=["scope_id"], set_=values))
@@ -190,12 +201,11 @@ def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
 
 
 @retried
-def concerns(ledger: Ledger, run_no: int) -> Concerns | None:
-    """Who needed attention when the run's files were last written; None if they never were."""
-    query = select(schema.ending.c.concerns).filter_by(run_no=run_no)
+def attention(ledger: Ledger, run_no: int) -> bytes | None:
+    """The growers that needed attention when the run's files were last written; None if they never were."""
+    query = select(schema.ending.c.attention).filter_by(run_no=run_no)
     with ledger.reading() as db:
-        data = db.execute(query).scalar_one_or_none()
-    return unpack(data) if data else None
+        return db.execute(query).scalar_one_or_none()
 
 
 @retried

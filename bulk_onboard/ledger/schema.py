@@ -4,7 +4,7 @@
             are of a scope without a provider: the same email may be another user for another API owner
     run     one run; `details` is its `RunInfo` as JSON, the other columns are what queries look for
     ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
-            digest of what its input said, `concerns` who needs attention (see concerns.py), packed
+            digest of what its input said, `attention` the growers that need attention, as Parquet
     block   what a run's input held, a packed chunk each (see manifest.py)
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
@@ -22,7 +22,7 @@
             saw an event of the provider; NULL if there is none
 
     notified  what the latest message about runs of a scope with one provider said: the run, its exit code,
-            and who needed attention (as `concerns`)
+            and the growers that needed attention, as Parquet
     dismissal  a grower left without credentials that a person dismissed, as of the run ``run_no``
 
 An entry whose ``status`` is NULL is an intent without an outcome: ambiguous by definition, and the cure is
@@ -96,7 +96,7 @@ ending = Table(
     Column("counts", Text, nullable=False),
     Column("health", Text, nullable=False),
     Column("content", Text),
-    Column("concerns", LargeBinary),
+    Column("attention", LargeBinary),
 )
 
 leaf_user = Table(
@@ -200,7 +200,7 @@ notified = Table(
     Column("scope_id", ForeignKey("scope.id"), primary_key=True),
     Column("run_no", Whole, nullable=False),
     Column("exit_code", Whole),
-    Column("concerns", LargeBinary, nullable=False),
+    Column("attention", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

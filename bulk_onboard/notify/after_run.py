@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bulk_onboard import letter, metrics
-from bulk_onboard.change import End
 from bulk_onboard.errors import BulkOnboardError, ExitCode, OutputError
 from bulk_onboard.facts import About, Fact, Observer
 from bulk_onboard.notify.exported import read_exported, write_exported
+from bulk_onboard.policy.attention import End
 from bulk_onboard.settings import NightSettings
 
 if TYPE_CHECKING:

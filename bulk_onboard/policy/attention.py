@@ -1,9 +1,38 @@
-"""What the exit code says of rows that need attention. Pure."""
+"""What follows from rows that need attention: the exit code, what changed, and who is notified. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.settings import FailOn
+from bulk_onboard.settings import FailOn, NotifyWhen
+
+
+class RecordedAttention(NamedTuple):
+    """The growers that needed attention after a run (a Parquet file), and what of it counts now.
+
+    ``providers``: those whose growers count; ``others``: whether rows without a grower or a provider do.
+    """
+
+    content: bytes
+    providers: Sequence[str]
+    others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What has changed since an earlier run.
+
+    ``worse``: how many growers or rows need attention that did not, by status (or ``unhealthy``) and code;
+    ``recovered``: how many growers did and do not; ``lasting``: how many do as before.
+    """
+
+    worse: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    recovered: int = 0
+    lasting: int = 0
 
 
 def code_for(outcome: ExitCode, fail_on: FailOn, *, is_worse: bool) -> ExitCode:
@@ -14,3 +43,53 @@ def code_for(outcome: ExitCode, fail_on: FailOn, *, is_worse: bool) -> ExitCode:
     if outcome is not ExitCode.ATTENTION or fail_on is FailOn.PROBLEMS:
         return outcome
     return outcome if fail_on is FailOn.CHANGE and is_worse else ExitCode.OK
+
+
+class Turn(Enum):
+    """Which way things went since the run before."""
+
+    WORSE = auto()
+    BETTER = auto()
+    SAME = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended. ``last``: how the one before it did; None if there was none, or it is not known.
+
+    ``began``: whether the run came to be on the ledger at all. ``reported``: whether its report was written.
+    """
+
+    code: ExitCode
+    change: Change = field(default_factory=Change)
+    last: ExitCode | None = None
+    began: bool = True
+    reported: bool = True
+
+    @property
+    def turn(self) -> Turn:
+        """Worse goes before better: whoever is woken should be woken for that."""
+        if self.change.worse or (_cut_short(self.code) and self.code != self.last):
+            return Turn.WORSE
+        if self.change.recovered or (_cut_short(self.last) and not _cut_short(self.code)):
+            return Turn.BETTER
+        return Turn.SAME
+
+    def is_told(self, when: NotifyWhen) -> bool:
+        """Whether somebody is told.
+
+        A run that did not begin leaves nothing to compare with, so it is told each time; but one that found
+        another at work is not news, for that one will tell.
+        """
+        match when:
+            case NotifyWhen.ALWAYS:
+                return True
+            case NotifyWhen.PROBLEMS:
+                return self.code is not ExitCode.OK
+            case NotifyWhen.CHANGE:
+                return self.code is not ExitCode.BUSY and self.turn is not Turn.SAME
+
+
+def _cut_short(code: ExitCode | None) -> bool:
+    """The run did not come to its end by itself."""
+    return code not in {None, ExitCode.OK, ExitCode.ATTENTION}

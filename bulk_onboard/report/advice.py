@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Health, Status
-from bulk_onboard.report.tally import Tally
+from bulk_onboard.report.counts import Counts
 from bulk_onboard.report.wording import growers, rows
 
 _ONLY = "it does only what is left"
@@ -22,9 +22,9 @@ class Advice(NamedTuple):
     command: str = ""
 
 
-def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
+def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
     """What to do after a run that ended so, the most urgent first. There is always something to say."""
-    pending = tally.health[Health.PENDING]
+    pending = counts.health[Health.PENDING]
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         again = "run the same command with --plan and that plan.csv in place of --dry-run"
         if info.forecast and info.forecast.users:
@@ -34,14 +34,14 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
         yield Advice(f"To do exactly this and nothing else, {again}.")
         return
     if code is not ExitCode.OK:
-        yield Advice(_what_to_do(info, code, tally))
+        yield Advice(_what_to_do(info, code, counts))
     if pending:
         have = "has" if pending == 1 else "have"
         yield Advice(
             f"{growers(pending)} {have} no provider event yet. Check again later:",
             f"bulk-onboard events {info.run_id}",
         )
-    if tally.rolled_back:
+    if counts.rolled_back:
         yield Advice("To onboard the growers that were rolled back again, run their file.")
     elif info.left_out:
         are = "is" if info.left_out == 1 else "are"
@@ -53,21 +53,21 @@ def advice(info: RunInfo, tally: Tally, code: ExitCode) -> Iterator[Advice]:
         yield Advice("Nothing is left to do.")
 
 
-def _what_to_do(info: RunInfo, code: ExitCode, tally: Tally) -> str:
+def _what_to_do(info: RunInfo, code: ExitCode, counts: Counts) -> str:
     match code:
         case ExitCode.INTERRUPTED:
             return f"Run the same command again; {_ONLY}."
         case ExitCode.LOGIN:
             settings = "LEAF_TOKEN, or LEAF_USERNAME and LEAF_PASSWORD"
             return f"Correct {settings}, and run the same command again; {_ONLY}."
-        case ExitCode.ATTENTION if tally.off_plan:
+        case ExitCode.ATTENTION if counts.off_plan:
             return (
                 "Do what each hint says. The same plan leaves out the same rows: make a new one with"
                 f" --dry-run, or run the file without --plan; {_ONLY}."
             )
         case ExitCode.ATTENTION if info.kind is Kind.EVENTS:
             return "Do what each hint says, then run the file; the same command checks the events again."
-        case ExitCode.ATTENTION if _cure_themselves(tally):
+        case ExitCode.ATTENTION if _cure_themselves(counts):
             return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."
         case ExitCode.ATTENTION:
             return f"Do what each hint says, then run the same command again; {_ONLY}."
@@ -82,6 +82,6 @@ def _what_to_do(info: RunInfo, code: ExitCode, tally: Tally) -> str:
             return f"Fix what stopped it, and run the same command again; {_ONLY}."
 
 
-def _cure_themselves(tally: Tally) -> bool:
+def _cure_themselves(counts: Counts) -> bool:
     """Whether nothing is wrong with the rows that are left: it was Leaf, or the way to it."""
-    return {cause.status for cause in tally.causes} <= _TRY_AGAIN
+    return {cause.status for cause in counts.causes} <= _TRY_AGAIN

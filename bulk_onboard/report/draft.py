@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
+
+import duckdb
 
 from bulk_onboard.errors import OutputError
 
@@ -17,11 +20,11 @@ PRIVATE_FOLDER = 0o700
 
 
 class Draft:
-    """A file on its way. Nobody else can read it at any time, not even while it is being written."""
+    """A file that is written at ``place`` and then moved to ``path``. Only the user can ever read it."""
 
     def __init__(self, path: Path, again: str) -> None:
         self.path, self._again = path, again
-        self._name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self.place = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self._may_be_there = False
         self.file: BinaryIO = BytesIO()
 
@@ -31,7 +34,7 @@ class Draft:
             make_folder(self.path.parent)
             self._may_be_there = True
             try:
-                handle = os.open(self._name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
+                handle = os.open(self.place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
             except OSError:
                 self._may_be_there = False
                 raise
@@ -42,9 +45,9 @@ class Draft:
         """What fails inside is this file's failure. Raises OutputError."""
         try:
             yield
-        except OSError as error:
+        except (OSError, duckdb.IOException) as error:
             raise OutputError(
-                f"{self.path} cannot be written: {error.strerror or error};"
+                f"{self.path} cannot be written: {_reason(error)};"
                 f" once that is fixed, {self._again} writes it again"
             ) from error
 
@@ -58,7 +61,7 @@ class Draft:
     def publish(self) -> None:
         """The file appears, in place of an older one. Raises OutputError."""
         with self.writing():
-            self._name.replace(self.path)
+            self.place.replace(self.path)
 
     def discard(self) -> None:
         """Nothing of an unpublished file stays behind."""
@@ -68,7 +71,15 @@ class Draft:
             pass  # the buffer could not be flushed; it is unwanted anyway
         finally:
             if self._may_be_there:
-                self._name.unlink(missing_ok=True)
+                self.place.unlink(missing_ok=True)
+
+
+def _reason(error: OSError | duckdb.IOException) -> str:
+    """The system's reason, also where DuckDB puts it into a message of its own."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    number = re.search(r'"errno":"(\d+)"', str(error))
+    return os.strerror(int(number[1])) if number else str(error).splitlines()[0].removeprefix("IO Error: ")
 
 
 @contextmanager

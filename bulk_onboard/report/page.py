@@ -25,11 +25,11 @@ from bulk_onboard.model import Health, Status
 from bulk_onboard.report import wording
 from bulk_onboard.report.advice import advice
 from bulk_onboard.report.chart import over_time
+from bulk_onboard.report.counts import Counts, exit_code
 from bulk_onboard.report.draft import drafts
-from bulk_onboard.report.extract import Extract, Latency
-from bulk_onboard.report.safe import FORMULA_IN_JAVASCRIPT, plain
+from bulk_onboard.report.page_rows import Latency, PageRows
+from bulk_onboard.report.sanitize import FORMULA_IN_JAVASCRIPT, plain
 from bulk_onboard.report.summary import row_numbers, seconds_of, verdict
-from bulk_onboard.report.tally import Tally, exit_code
 from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
@@ -53,23 +53,22 @@ _TONES: Mapping[str, str] = {
 
 
 def write_page(
-    path: Path, info: RunInfo, tally: Tally, extract: Extract, results: Sequence[str] = ()
+    path: Path, info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str] = ()
 ) -> Path:
     """Write the page of a run, complete or not at all. ``results``: names of files beside it to link to.
 
     Raises OutputError.
     """
-    text = render(info, tally, extract, results)
+    text = render(info, counts, rows, results)
     with drafts([path], f"`bulk-onboard report {path.parent.name}`") as (draft,), draft.writing():
         draft.file.write(text.encode(errors="replace"))
     return path
 
 
-def render(info: RunInfo, tally: Tally, extract: Extract, results: Sequence[str] = ()) -> str:
+def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str] = ()) -> str:
     """Return the page: a function of what the ledger holds, and of this version."""
-    code = exit_code(tally, info)
+    code = exit_code(counts, info)
     environment = _environment()
-    shown, waiting, lookup = extract.parts()
     style, script = _part("page.css"), _part("page.js")
     return environment.get_template("page.html").render(
         style=style,
@@ -78,28 +77,25 @@ def render(info: RunInfo, tally: Tally, extract: Extract, results: Sequence[str]
         script_hash=_hash(script),
         version=bulk_onboard.__version__,
         info=info,
-        tally=tally,
-        planned=_planned(tally),
+        counts=counts,
+        planned=_planned(counts),
         dry=info.kind is Kind.DRY_RUN,
         practice=not info.leaf.startswith("http"),
         tone=_tone(code),
-        verdict=verdict(info, tally, code),
-        advice=list(advice(info, tally, code)),
-        causes=[_told(cause) for cause in tally.causes[:CAUSES]],
-        notes=[_told(cause) for cause in tally.notes],
-        other_causes=len(tally.causes[CAUSES:]),
-        parts=list(_parts(tally)),
-        statuses=list(_bars(tally.counts, tally.rows)),
-        healths=list(_healths(tally)),
-        shown=shown,
-        waiting=waiting,
-        lookup=lookup,
-        lookup_text=json.dumps(lookup, ensure_ascii=True, separators=(",", ":")),
+        verdict=verdict(info, counts, code),
+        advice=list(advice(info, counts, code)),
+        causes=[_told(cause) for cause in counts.causes[:CAUSES]],
+        notes=[_told(cause) for cause in counts.notes],
+        other_causes=len(counts.causes[CAUSES:]),
+        parts=list(_parts(counts)),
+        statuses=list(_bars(counts.statuses, counts.rows)),
+        healths=list(_healths(counts)),
+        rows=rows,
+        index=json.dumps(rows.growers, ensure_ascii=True, separators=(",", ":")),
         formula=FORMULA_IN_JAVASCRIPT,
         results=results,
         chart=over_time(info.traffic, info.ceiling),
-        latency=extract.latency,
-        latencies=list(_latencies(extract.latency)),
+        latencies=list(_latencies(rows.latency)),
         facts=list(_facts(info, code)),
     )
 
@@ -132,25 +128,25 @@ class Bar:
     since: float = 0.0
 
 
-def _planned(tally: Tally) -> int:
+def _planned(counts: Counts) -> int:
     """Growers to whom a dry run would have given credentials."""
-    return tally.counts.get(Status.WOULD_CREATE, 0) + tally.counts.get(Status.WOULD_REPLACE, 0)
+    return counts.statuses.get(Status.WOULD_CREATE, 0) + counts.statuses.get(Status.WOULD_REPLACE, 0)
 
 
-def _parts(tally: Tally) -> Iterator[Bar]:
+def _parts(counts: Counts) -> Iterator[Bar]:
     """All growers in one bar: percent, and where each part begins."""
-    counts = {
-        ("connected", "good"): tally.connected,
-        ("would get credentials", "planned"): _planned(tally),
-        ("not confirmed yet", "wait"): tally.waiting,
-        ("not checked", "calm"): tally.unchecked,
-        ("need attention", "bad"): tally.concern,
-        ("not attempted yet", "wait"): tally.counts[Status.NOT_ATTEMPTED],
+    parts = {
+        ("connected", "good"): counts.connected,
+        ("would get credentials", "planned"): _planned(counts),
+        ("not confirmed yet", "wait"): counts.waiting,
+        ("not checked", "calm"): counts.unchecked,
+        ("need attention", "bad"): counts.concern,
+        ("not attempted yet", "wait"): counts.statuses[Status.NOT_ATTEMPTED],
     }
     since = 0.0
-    for (name, tone), count in counts.items():
+    for (name, tone), count in parts.items():
         if count:
-            share = 100 * count / (tally.rows - tally.counts[Status.DUPLICATE])
+            share = 100 * count / (counts.rows - counts.statuses[Status.DUPLICATE])
             yield Bar(name, count, share, tone, since)
             since += share
 
@@ -188,20 +184,19 @@ def _bars(counts: Any, total: int) -> Iterator[Bar]:
             yield Bar(wording.status(name), count, 100 * count / total, _TONES.get(name, "bad"))
 
 
-def _healths(tally: Tally) -> Iterator[Bar]:
+def _healths(counts: Counts) -> Iterator[Bar]:
     """None at all if nothing was checked: then there is nothing to show."""
-    connected = tally.counts[Status.CREATED] + tally.counts[Status.EXISTING]
-    if checked := sum(tally.health.values()):
+    connected = counts.statuses[Status.CREATED] + counts.statuses[Status.EXISTING]
+    if checked := sum(counts.health.values()):
         total = max(connected, checked)
-        yield from _bars(tally.health, total)
+        yield from _bars(counts.health, total)
         if rest := total - checked:
             yield Bar("not checked", rest, 100 * rest / total)
 
 
 def _latencies(latency: Latency) -> Iterator[Bar]:
-    bins = latency.bins()
-    most = max((count for _, _, count in bins), default=1)
-    for since, until, count in bins:
+    most = max((count for _, _, count in latency.bins), default=1)
+    for since, until, count in latency.bins:
         yield Bar(wording.span(since, until), count, 100 * count / most)
 
 

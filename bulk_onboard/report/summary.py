@@ -15,8 +15,8 @@ from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Status
 from bulk_onboard.report.advice import advice
-from bulk_onboard.report.safe import plain
-from bulk_onboard.report.tally import OFF_PLAN, ROTATED, Tally, exit_code
+from bulk_onboard.report.counts import OFF_PLAN, ROTATED, Counts, exit_code
+from bulk_onboard.report.sanitize import plain
 from bulk_onboard.report.wording import growers, length, number, rows, status, times
 from bulk_onboard.stamp import from_text, to_text
 
@@ -24,29 +24,29 @@ from bulk_onboard.stamp import from_text, to_text
 SHOWN = 10
 
 
-def summary(info: RunInfo, tally: Tally, users: Mapping[str, int] | None = None) -> dict[str, Any]:
+def summary(info: RunInfo, counts: Counts, users: Mapping[str, int] | None = None) -> dict[str, Any]:
     """What summary.json holds. ``users``: how many Leaf users the run created and found, by `UserOrigin`."""
     return {
         "runId": info.run_id,
         "provider": info.provider,
         "input": info.description.as_json() if info.description else {"name": info.input},
         "rows": info.rows,
-        "counts": dict(tally.counts),
-        "health": dict(tally.health),
-        "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*tally.causes, *tally.notes)],
+        "counts": dict(counts.statuses),
+        "health": dict(counts.health),
+        "causes": [asdict(cause) | {"rows": list(cause.rows)} for cause in (*counts.causes, *counts.notes)],
         **sent(info),
-        "exitCode": int(exit_code(tally, info)),
+        "exitCode": int(exit_code(counts, info)),
         "stopReason": info.stop_reason,
-        "providers": {name: dict(counts) for name, counts in tally.providers.items()},
+        "providers": {name: dict(statuses) for name, statuses in counts.providers.items()},
         "environment": dict(info.environments),
         "users": {origin.value: (users or {}).get(origin, 0) for origin in UserOrigin},
-        "earlierChecks": {"count": tally.checked_earlier, "oldest": tally.oldest_check or None},
-        "leftWithout": [each._asdict() for each in tally.left_without],
+        "earlierChecks": {"count": counts.checked_earlier, "oldest": counts.oldest_check or None},
+        "leftWithout": [each._asdict() for each in counts.left_without],
         "waiting": [
             {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
-            for cause in tally.waiting_for
+            for cause in counts.waiting_for
         ],
-    } | dict(_occasional(info, tally))
+    } | dict(_occasional(info, counts))
 
 
 def sent(info: RunInfo) -> dict[str, Any]:
@@ -64,15 +64,15 @@ def sent(info: RunInfo) -> dict[str, Any]:
     }
 
 
-def _occasional(info: RunInfo, tally: Tally) -> Iterator[tuple[str, Any]]:
+def _occasional(info: RunInfo, counts: Counts) -> Iterator[tuple[str, Any]]:
     """The keys of a dry run, of a run that carried out a plan, and of a run that was rolled back."""
-    if tally.rolled_back:
-        yield "rolledBack", {"growers": tally.rolled_back, "runs": list(tally.rollbacks)}
+    if counts.rolled_back:
+        yield "rolledBack", {"growers": counts.rolled_back, "runs": list(counts.rollbacks)}
     if info.kind is Kind.DRY_RUN:
-        yield "counts", {**tally.counts, **{status: tally.counts.get(status, 0) for status in FORESEEN}}
+        yield "counts", {**counts.statuses, **{status: counts.statuses.get(status, 0) for status in FORESEEN}}
         yield "forecast", _as_json(info.forecast) if info.forecast else None
     if info.plan is not None:
-        outdated, left_out = (tally.off_plan[code] for code in OFF_PLAN)
+        outdated, left_out = (counts.off_plan[code] for code in OFF_PLAN)
         yield "plan", {"name": info.plan, "outdated": outdated, "notInPlan": left_out}
 
 
@@ -83,22 +83,22 @@ def _as_json(known: Forecast) -> dict[str, Any]:
 
 def words(
     info: RunInfo,
-    tally: Tally,
+    counts: Counts,
     files: Sequence[Path],
     width: int = 80,
     *,
     users: Mapping[str, int] | None = None,
 ) -> str:
     """The closing text, for somebody who has never seen this tool: did it work, what is wrong, what now."""
-    code = exit_code(tally, info)
+    code = exit_code(counts, info)
     paragraphs: list[list[str]] = [
-        wrapped(verdict(info, tally, code), width),
-        [line for part in _numbers(info, tally, users or {}) for line in wrapped(part, width, "  ")],
-        list(without_credentials(tally.left_without, width)),
-        list(_causes(tally, width)),
-        list(_notes(tally, width)),
+        wrapped(verdict(info, counts, code), width),
+        [line for part in _numbers(info, counts, users or {}) for line in wrapped(part, width, "  ")],
+        list(without_credentials(counts.left_without, width)),
+        list(_causes(counts, width)),
+        list(_notes(counts, width)),
         list(_places(files)),
-        list(_next_steps(info, tally, code, width)),
+        list(_next_steps(info, counts, code, width)),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
@@ -115,90 +115,90 @@ def seconds_of(info: RunInfo) -> float:
 # --- did it work ------------------------------------------------------------------------------------
 
 
-def verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
+def verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
     """In a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
-    said = _verdict(info, tally, code)
-    if not tally.rolled_back:
+    said = _verdict(info, counts, code)
+    if not counts.rolled_back:
         return said
-    deleted = f"the credentials of {growers(tally.rolled_back)} were deleted ({', '.join(tally.rollbacks)})"
+    deleted = f"the credentials of {growers(counts.rolled_back)} were deleted ({', '.join(counts.rollbacks)})"
     return f"Rolled back: {deleted}. Before that: {said}"
 
 
-def _verdict(info: RunInfo, tally: Tally, code: ExitCode) -> str:
+def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
-        return _foretold(tally)
+        return _foretold(counts)
     match code:
         case ExitCode.OK:
-            return _all_well(tally) + _as_of(tally) + _rotated(tally)
+            return _all_well(counts) + _as_of(counts) + _rotated(counts)
         case ExitCode.BUG:
             return (
                 f"This is a bug in bulk-onboard: {info.rows:,} rows were read, but the report counts"
-                f" {sum(tally.counts.values()):,}. Please report it; running again is safe."
+                f" {sum(counts.statuses.values()):,}. Please report it; running again is safe."
             )
         case ExitCode.INTERRUPTED:
-            return f"Interrupted: {_so_far(tally)}.{_rotated(tally)}"
+            return f"Interrupted: {_so_far(counts)}.{_rotated(counts)}"
         case ExitCode.ATTENTION:
-            return f"{_so_far(tally)}, {_attention(tally)}.{_as_of(tally)}{_rotated(tally)}"
+            return f"{_so_far(counts)}, {_attention(counts)}.{_as_of(counts)}{_rotated(counts)}"
         case _:
-            return f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. {_so_far(tally)}."
+            return f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. {_so_far(counts)}."
 
 
-def _all_well(tally: Tally) -> str:
-    repeats = tally.counts[Status.DUPLICATE]
-    total = tally.growers
+def _all_well(counts: Counts) -> str:
+    repeats = counts.statuses[Status.DUPLICATE]
+    total = counts.growers
     more = f" {rows(repeats)} only repeated an earlier one." if repeats else ""
-    if tally.unchecked == total:
+    if counts.unchecked == total:
         stored = "The one grower has" if total == 1 else f"All {total:,} growers have"
         return f"{stored} credentials at Leaf; whether they work was not checked.{more}"
-    if tally.waiting or tally.unchecked:
-        return f"{_so_far(tally)}.{more}"
+    if counts.waiting or counts.unchecked:
+        return f"{_so_far(counts)}.{more}"
     if total == 1:
         return f"The one grower is connected.{more}"
     return f"All {total:,} growers are connected.{more}"
 
 
-def _as_of(tally: Tally) -> str:
+def _as_of(counts: Counts) -> str:
     """What this run did not check itself."""
-    if not tally.checked_earlier:
+    if not counts.checked_earlier:
         return ""
-    was = "was" if tally.checked_earlier == 1 else "were"
+    was = "was" if counts.checked_earlier == 1 else "were"
     return (
-        f" {growers(tally.checked_earlier)} {was} last checked by earlier runs, since {tally.oldest_check}."
+        f" {growers(counts.checked_earlier)} {was} last checked by earlier runs, since {counts.oldest_check}."
     )
 
 
-def _rotated(tally: Tally) -> str:
+def _rotated(counts: Counts) -> str:
     """Leaf refreshes tokens itself: no reason to act, but never silent."""
-    count = tally.noted(ROTATED)
+    count = counts.noted(ROTATED)
     return f" Leaf holds another token than the file for {growers(count)} ({ROTATED})." if count else ""
 
 
-def _foretold(tally: Tally) -> str:
-    counts = tally.counts
-    told = [f"{growers(counts.get(Status.WOULD_CREATE, 0))} would be connected"]
-    if replaced := counts.get(Status.WOULD_REPLACE, 0):
-        healthy = tally.noted("replaces-healthy")
+def _foretold(counts: Counts) -> str:
+    statuses = counts.statuses
+    told = [f"{growers(statuses.get(Status.WOULD_CREATE, 0))} would be connected"]
+    if replaced := statuses.get(Status.WOULD_REPLACE, 0):
+        healthy = counts.noted("replaces-healthy")
         at_stake = f" ({healthy:,} of them healthy)" if healthy else ""
         told.append(f"{replaced:,} would get new credentials{at_stake}")
-    told.append(f"{counts[Status.EXISTING]:,} are connected already")
-    if tally.attention or tally.left_without:
-        told.append(_attention(tally))
-    return f"Dry run: nothing was changed. {', '.join(told)}.{_rotated(tally)}"
+    told.append(f"{statuses[Status.EXISTING]:,} are connected already")
+    if counts.attention or counts.left_without:
+        told.append(_attention(counts))
+    return f"Dry run: nothing was changed. {', '.join(told)}.{_rotated(counts)}"
 
 
-def _so_far(tally: Tally) -> str:
-    connected, total = tally.connected, tally.growers
+def _so_far(counts: Counts) -> str:
+    connected, total = counts.connected, counts.growers
     are = "is" if total == 1 else "are"
-    waiting = f", {tally.waiting:,} not confirmed yet" if tally.waiting else ""
-    unchecked = f", {tally.unchecked:,} stored but not checked" if tally.unchecked else ""
+    waiting = f", {counts.waiting:,} not confirmed yet" if counts.waiting else ""
+    unchecked = f", {counts.unchecked:,} stored but not checked" if counts.unchecked else ""
     return f"{connected:,} of {growers(total)} {are} connected{waiting}{unchecked}"
 
 
-def _attention(tally: Tally) -> str:
+def _attention(counts: Counts) -> str:
     told = []
-    if tally.attention or not tally.left_without:
-        told.append(f"{rows(tally.attention)} need{'s' if tally.attention == 1 else ''} attention")
-    if left := len(tally.left_without):
+    if counts.attention or not counts.left_without:
+        told.append(f"{rows(counts.attention)} need{'s' if counts.attention == 1 else ''} attention")
+    if left := len(counts.left_without):
         told.append(f"{growers(left)} may have been left without credentials")
     return ", and ".join(told)
 
@@ -206,19 +206,19 @@ def _attention(tally: Tally) -> str:
 # --- the numbers ------------------------------------------------------------------------------------
 
 
-def _numbers(info: RunInfo, tally: Tally, users: Mapping[str, int]) -> Iterator[str]:
-    yield f"Rows:     {listed(tally.counts)}"
-    if len(tally.providers) > 1:
-        for name, counts in tally.providers.items():
-            yield f"  {name or 'of no provider'}: {listed(counts)}"
+def _numbers(info: RunInfo, counts: Counts, users: Mapping[str, int]) -> Iterator[str]:
+    yield f"Rows:     {listed(counts.statuses)}"
+    if len(counts.providers) > 1:
+        for name, statuses in counts.providers.items():
+            yield f"  {name or 'of no provider'}: {listed(statuses)}"
     if info.environments:
         told = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
         yield f"For environment: {told}"
     if users:
         yield f"Users:    {listed(users)}"
-    if any(tally.health.values()):
-        yield f"Health:   {listed(tally.health)}"
-    for cause in tally.waiting_for:
+    if any(counts.health.values()):
+        yield f"Health:   {listed(counts.health)}"
+    for cause in counts.waiting_for:
         yield f"Waiting:  {cause.count:,} {cause.code or 'pending'}: {row_numbers(cause)}"
     requests = info.requests
     sent = f"{requests.total:,} to Leaf"
@@ -229,8 +229,8 @@ def _numbers(info: RunInfo, tally: Tally, users: Mapping[str, int]) -> Iterator[
     yield f"Requests: {sent}"
     if info.forecast:
         yield f"A run:    {_taking(info.forecast, info.ceiling)}"
-    if tally.off_plan:
-        yield f"Plan:     {', '.join(f'{n:,} {code}' for code, n in tally.off_plan.items())} ({info.plan})"
+    if counts.off_plan:
+        yield f"Plan:     {', '.join(f'{n:,} {code}' for code, n in counts.off_plan.items())} ({info.plan})"
 
 
 def _taking(known: Forecast, ceiling: float) -> str:
@@ -266,21 +266,21 @@ def without_credentials(left: Sequence[LeftGrower], width: int) -> Iterator[str]
     yield from wrapped(f"-> {LEFT_WITHOUT_HINT}", width, "      ")
 
 
-def _causes(tally: Tally, width: int) -> Iterator[str]:
-    if not tally.causes:
+def _causes(counts: Counts, width: int) -> Iterator[str]:
+    if not counts.causes:
         return
     yield "What needs attention:"
-    for cause in tally.causes[:SHOWN]:
+    for cause in counts.causes[:SHOWN]:
         yield from _cause(cause, width)
-    if rest := tally.causes[SHOWN:]:
+    if rest := counts.causes[SHOWN:]:
         others = rows(sum(cause.count for cause in rest))
         yield from wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, "  ")
 
 
-def _notes(tally: Tally, width: int) -> Iterator[str]:
-    if tally.notes:
+def _notes(counts: Counts, width: int) -> Iterator[str]:
+    if counts.notes:
         yield "For information:"
-    for cause in tally.notes:
+    for cause in counts.notes:
         yield from _cause(cause, width)
         if known := lookup(cause.code):
             yield from wrapped(known.meaning, width, "      ")
@@ -314,9 +314,9 @@ def _places(files: Sequence[Path]) -> Iterator[str]:
         yield f"  {plain(str(file))}"
 
 
-def _next_steps(info: RunInfo, tally: Tally, code: ExitCode, width: int) -> Iterator[str]:
+def _next_steps(info: RunInfo, counts: Counts, code: ExitCode, width: int) -> Iterator[str]:
     lead = "" if code is ExitCode.OK else "Next: "
-    for text, command in advice(info, tally, code):
+    for text, command in advice(info, counts, code):
         yield from wrapped(f"{lead}{text[0].lower() if lead else text[0]}{text[1:]}", width)
         if command:
             # A command stays on one line: it is there to be copied.

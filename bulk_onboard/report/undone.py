@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pandas as pd
+import duckdb
 
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.entry import Entry, LeftGrower
+from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Undone
-from bulk_onboard.report.safe import plain
+from bulk_onboard.report.sanitize import plain
 from bulk_onboard.report.summary import listed, seconds_of, sent, without_credentials, wrapped
 from bulk_onboard.report.wording import length
 
@@ -37,81 +37,41 @@ COLUMNS = (
 _LEFT_TO_DO = frozenset({Undone.FAILED, Undone.UNRESOLVED, Undone.NOT_ATTEMPTED})
 
 
-def page(rows: Sequence[tuple[Entry, Entry]], provider: str) -> pd.DataFrame:
-    """Return rows of a rollback with `COLUMNS`, by what was created and what the rollback did with it.
-
-    ``provider``: of entries that name none.
-    """
-    lines = [_line(created, entry)._replace(provider=created.provider or provider) for created, entry in rows]
-    return pd.DataFrame(lines, columns=list(COLUMNS)).astype({"httpStatus": "Int64", "latencyMs": "float64"})
-
-
-class _Line(NamedTuple):
-    """The values of `COLUMNS`."""
-
-    row: int
-    grower: str
-    provider: str
-    status: str
-    code: str
-    message: str
-    hint: str
-    http_status: int | None
-    attempts: int
-    credential_id: str
-    started_at: str
-    finished_at: str
-    latency_ms: float | None
-
-
-def _line(created: Entry, entry: Entry) -> _Line:
-    code = entry.code if entry.status else "open-intent"
-    if entry.status == Undone.NOT_ATTEMPTED and not code:
-        code = "not-attempted"
-    return _Line(
-        created.row,
-        created.leaf_user_id,
-        created.provider,
-        entry.status or Undone.UNRESOLVED.value,
-        code,
-        entry.message,
-        hint(code),
-        entry.http_status,
-        entry.attempts,
-        created.credential_id,
-        entry.started_at,
-        entry.finished_at,
-        None if entry.latency_ms is None else round(entry.latency_ms, 1),
-    )
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sums:
-    """Counts pages as they go by."""
+    """Rows by status, and those that were not deleted by status and code, the most frequent first."""
 
-    rows: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    causes: Mapping[tuple[str, str], int] = field(default_factory=dict)
     left_without: Sequence[LeftGrower] = ()
 
-    def add(self, found: pd.DataFrame) -> None:
-        """Count a page."""
-        self.rows += len(found)
-        ends = Counter(zip(found["status"].tolist(), found["code"].tolist(), strict=True))
-        for (status, code), count in ends.items():
-            self.statuses[status] += count
-            if status not in {Undone.DELETED, Undone.WOULD_DELETE}:
-                self.causes[status, code] += count
+    @property
+    def rows(self) -> int:
+        """All rows of the rollback."""
+        return sum(self.statuses.values())
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Rows by status, in the usual order."""
-        return {status.value: self.statuses[status] for status in Undone}
+        return {status.value: self.statuses.get(status, 0) for status in Undone}
 
     @property
     def left_to_do(self) -> int:
         """How many rows are not known to be as they should be."""
-        return sum(self.statuses[status] for status in _LEFT_TO_DO)
+        return sum(self.statuses.get(status, 0) for status in _LEFT_TO_DO)
+
+
+def count(db: duckdb.DuckDBPyConnection, left_without: Sequence[LeftGrower]) -> Sums:
+    """Count the results of a rollback."""
+    found = db.execute(
+        "SELECT status, code, count(*) FROM results GROUP BY ALL ORDER BY count(*) DESC, min(row)"
+    ).fetchall()
+    statuses = Counter[str]()
+    for status, _, number in found:
+        statuses[status] += number
+    deleted = {Undone.DELETED.value, Undone.WOULD_DELETE.value}
+    causes = {(status, code): number for status, code, number in found if status not in deleted}
+    return Sums(statuses, causes, left_without)
 
 
 def exit_code(sums: Sums, info: RunInfo) -> ExitCode:
@@ -164,10 +124,10 @@ def _verdict(info: RunInfo, sums: Sums, code: ExitCode) -> str:
     if not info.rows:
         return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
     if info.kind is Kind.ROLLBACK_DRY_RUN:
-        would = sums.statuses[Undone.WOULD_DELETE]
+        would = sums.counts[Undone.WOULD_DELETE]
         told = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
     else:
-        done = sums.statuses[Undone.DELETED]
+        done = sums.counts[Undone.DELETED]
         told = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
     begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
     stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
@@ -184,7 +144,7 @@ def _numbers(info: RunInfo, sums: Sums) -> Iterator[str]:
 def _causes(sums: Sums, width: int) -> Iterator[str]:
     if sums.causes:
         yield "Not deleted:"
-    for (status, code), count in sums.causes.most_common():
+    for (status, code), count in sums.causes.items():
         rows = f"{count:,} row{'' if count == 1 else 's'}"
         yield from wrapped(f"{rows} {status.replace('_', ' ')} ({plain(code)})", width, "  ")
         if action := hint(code):

@@ -315,23 +315,6 @@ class Workspace:
             )
         )
 
-    def page(self, first: int, last: int) -> pd.DataFrame:
-        """Return the rows from one number to another with the names of results.csv."""
-        kept = (
-            f"{column} AS {duckdb_name('keep.' + name)}"
-            for column, name in zip(self.kept_columns, self.kept, strict=True)
-        )
-        found: pd.DataFrame = self.arrow(
-            "SELECT row, CASE WHEN unresolved THEN '' ELSE coalesce(id::VARCHAR, leaf_user_id) END"  # noqa: S608
-            " AS \"leafUserId\", provider, coalesce(lower(hex(fingerprint)), '') AS fingerprint, status,"
-            ' code, message, health, credential_id AS "credentialId",'
-            f' health_checked_at AS "healthCheckedAt", {", ".join(kept)}'
-            " FROM rows WHERE row BETWEEN $first AND $last ORDER BY row",
-            first=first,
-            last=last,
-        ).to_pandas()
-        return found
-
     # --- what the ledger stores of the input -----------------------------------------------------------
 
     def blocks(self) -> Iterator[tuple[int, int, bytes]]:
@@ -352,11 +335,6 @@ class Workspace:
             path.write_bytes(block)
             self.execute(f"INSERT INTO rows BY NAME SELECT * FROM '{path}'")  # noqa: S608
             path.unlink()
-
-
-def duckdb_name(name: str) -> str:
-    """Return a name in quotes."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def sql(name: str) -> str:

@@ -191,7 +191,7 @@ CRASHES = {
     "in a reply": "import bulk_onboard.leaf.replies as P; P.after_post",
     "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
     "in the ledger": "from bulk_onboard.ledger.ledger import Ledger as P; P.write",
-    "in a report": "import bulk_onboard.engine.closing as P; P.merge",
+    "in a report": "import bulk_onboard.engine.closing as P; P.count_rows",
 }
 
 

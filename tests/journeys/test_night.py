@@ -336,7 +336,7 @@ def test_what_the_oldest_runs_needed_attention_for_is_forgotten_with_their_input
     with db:
         db.execute("DELETE FROM block WHERE run_no < 3")
     ran = desk.run("growers.csv")
-    kept = [row[0] for row in db.execute("SELECT run_no FROM ending WHERE concerns IS NOT NULL ORDER BY 1")]
+    kept = [row[0] for row in db.execute("SELECT run_no FROM ending WHERE attention IS NOT NULL ORDER BY 1")]
     db.close()
     assert kept == [3, 4]
     assert ran.rows[0]["failedRuns"] == "4"

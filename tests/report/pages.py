@@ -1,16 +1,21 @@
-"""Manifests, entries and runs to report on."""
+"""Workspaces with results, and runs to report on."""
+
+from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 
-from bulk_onboard import manifest
+from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.model import Requests
+from bulk_onboard.report.counts import Counts, count_rows
+from bulk_onboard.workspace import Workspace
+from bulk_onboard.workspace.results import add_entries, add_hints, create_results
 
 STARTED = datetime(2026, 11, 23, 15, 45, tzinfo=UTC)
 
@@ -20,33 +25,54 @@ def grower(number: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
 
 
-def print_of(number: int) -> str:
-    """A fingerprint, 64 hex digits."""
-    return hashlib.sha256(str(number).encode()).hexdigest()
+def fingerprint_of(number: int) -> bytes:
+    """The fingerprint of a row's secrets."""
+    return hashlib.sha256(str(number).encode()).digest()[:16]
 
 
-def manifest_of(statuses: Sequence[str], first: int = 2, **columns: Any) -> pd.DataFrame:
-    """One line per status; ``columns`` sets others, a text for all rows or one for each."""
-    rows = range(first, first + len(statuses))
-    frame = pd.DataFrame(
-        {
-            "row": pd.Series(list(rows), dtype="int64"),
-            "leafUserId": [grower(row) for row in rows],
-            "fingerprint": [print_of(row) for row in rows],
-            "status": list(statuses),
-            "code": "",
-            "message": "",
-            "health": "",
-            "credentialId": "",
-        }
-    )
-    for name, value in columns.items():
-        frame[name] = value
-    kept = [name for name in frame if name not in manifest.COLUMNS]
-    texts = [name for name in frame if name != "row"]
-    packed = frame.rename(columns={name: f"{manifest.KEPT_PREFIX}{name}" for name in kept})
-    names = [f"{manifest.KEPT_PREFIX}{name}" if name in kept else name for name in texts]
-    return manifest.unpack(manifest.pack(packed.astype(dict.fromkeys(names, "str"))))
+def workspace_of(
+    statuses: Sequence[str],
+    entries: Iterable[Entry] = (),
+    kept: Mapping[str, str | Sequence[str]] | None = None,
+    *,
+    began: str = "",
+    **columns: Any,
+) -> Workspace:
+    """A workspace with the results of rows 2, 3, … with these statuses ("" to do) and entries.
+
+    ``kept`` and ``columns`` (of the table ``rows``): a value for all rows or one for each.
+    """
+    rows = list(range(2, 2 + len(statuses)))
+    workspace = Workspace(list(kept or ()))
+    values = {
+        "row": rows,
+        "provider": "raven",
+        "id": [grower(row) for row in rows],
+        "fingerprint": [fingerprint_of(row) for row in rows],
+        "status": list(statuses),
+        **columns,
+        **dict(zip(workspace.kept_columns, (kept or {}).values(), strict=True)),
+    }
+    workspace.load(
+        "rows",
+        pa.table({
+            name: pa.array([value] * len(rows) if isinstance(value, str) else value, _KINDS.get(name))
+            for name, value in values.items()
+        }),
+    )  # fmt: skip
+    create_results(workspace, began)
+    add_entries(workspace, list(entries))
+    add_hints(workspace)
+    return workspace
+
+
+_KINDS = {"row": pa.int64(), "fingerprint": pa.binary(), "id": pa.string(), "status": pa.string()}
+
+
+def counts_of(*entries: Entry, rows: int = 0, **options: Any) -> Counts:
+    """The counts of rows that were to do and have these entries; of ``rows`` rows if there are more."""
+    with workspace_of([""] * (rows or len(entries)), entries) as workspace:
+        return count_rows(workspace.db, **options)
 
 
 def run_of(rows: int, **fields: Any) -> RunInfo:

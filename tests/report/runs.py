@@ -8,11 +8,10 @@ from typing import Any
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.model import Requests, Traffic
-from bulk_onboard.report.extract import Extract
+from bulk_onboard.report.counts import Counts, count_rows
 from bulk_onboard.report.page import render
-from bulk_onboard.report.rows import merge
-from bulk_onboard.report.tally import Tally
-from tests.report.pages import STARTED, manifest_of, run_of
+from bulk_onboard.report.page_rows import PageRows, page_rows
+from tests.report.pages import STARTED, run_of, workspace_of
 
 # One of each kind of row that needs somebody.
 KINDS = (
@@ -37,15 +36,10 @@ def entry(row: int, every: int) -> Entry:
     return Entry(row, "created", health="healthy", latency_ms=20.0 + row % 90)
 
 
-def gathered(rows: int, every: int, page: int = 10_000, **kept: Any) -> tuple[Tally, Extract]:
-    """What is told of so many rows, page by page."""
-    tally, extract = Tally(), Extract()
-    for first in range(2, rows + 2, page):
-        size = min(page, rows + 2 - first)
-        entries = [entry(row, every) for row in range(first, first + size)]
-        found = merge(manifest_of([""] * size, first=first, **kept), entries, "raven")
-        extract.add(found, tally.add(found))
-    return tally, extract
+def rows_of_page(*entries: Entry, **kept: Any) -> tuple[Counts, PageRows]:
+    """What the page has of rows with these entries, and kept columns."""
+    with workspace_of([""] * len(entries), entries, kept) as workspace:
+        return count_rows(workspace.db), page_rows(workspace.db, workspace.kept)
 
 
 def usual(rows: int, **fields: Any) -> RunInfo:
@@ -60,5 +54,5 @@ def usual(rows: int, **fields: Any) -> RunInfo:
 
 def page_of(rows: int = 300, every: int = 12, *, info: RunInfo | None = None, **kept: Any) -> str:
     """The page of such a run."""
-    tally, extract = gathered(rows, every, **kept)
-    return render(info or usual(rows), tally, extract, ["results.csv"])
+    entries = [entry(row, every) for row in range(2, rows + 2)]
+    return render(info or usual(rows), *rows_of_page(*entries, **kept), ["results.csv"])

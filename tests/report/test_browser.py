@@ -12,15 +12,14 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from bulk_onboard.entry import Entry
-from bulk_onboard.report.extract import Extract
-from bulk_onboard.report.files import write_results
+from bulk_onboard.report.counts import count_rows
 from bulk_onboard.report.page import render, write_page
-from bulk_onboard.report.rows import merge
-from bulk_onboard.report.tally import Tally
+from bulk_onboard.report.page_rows import page_rows
+from bulk_onboard.report.writers import write_results
 from tests.report.browser import Browser, browsing
-from tests.report.pages import grower, manifest_of
-from tests.report.runs import page_of, usual
-from tests.report.test_page import HOSTILE, extract_of
+from tests.report.pages import grower, workspace_of
+from tests.report.runs import page_of, rows_of_page, usual
+from tests.report.test_page import HOSTILE
 
 WIDTHS = (375, 768, 1280)
 
@@ -207,12 +206,11 @@ CELLS = [
 
 
 def test_cells_are_escaped_as_in_results_csv(browser: Browser, tmp_path: Path) -> None:
-    tally, extract = Tally(), Extract()
     entries = [Entry(at, "rejected", message=text) for at, text in enumerate(CELLS, 2)]
-    found = merge(manifest_of([""] * len(CELLS), note=CELLS), entries, "raven")
-    extract.add(found, tally.add(found))
-    write_results(tmp_path, ["csv"], [found])
-    path = write_page(tmp_path / "report.html", usual(len(CELLS)), tally, extract, ["results.csv"])
+    with workspace_of([""] * len(CELLS), entries, {"note": CELLS}) as workspace:
+        write_results(workspace.db, tmp_path, ["csv"], workspace.kept)
+        found = count_rows(workspace.db), page_rows(workspace.db, workspace.kept)
+    path = write_page(tmp_path / "report.html", usual(len(CELLS)), *found, ["results.csv"])
     browser.open(path)
     browser.ask("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     browser.driver.find_element("id", "copy").click()
@@ -226,7 +224,7 @@ def test_cells_are_escaped_as_in_results_csv(browser: Browser, tmp_path: Path) -
 def test_what_strangers_wrote_runs_nowhere(browser: Browser, tmp_path: Path) -> None:
     entries = [Entry(at, "rejected", code=text, message=text) for at, text in enumerate(HOSTILE, 2)]
     path = tmp_path / "report.html"
-    text = render(usual(len(HOSTILE)), *extract_of(*entries, **{HOSTILE[0]: HOSTILE[1]}))
+    text = render(usual(len(HOSTILE)), *rows_of_page(*entries, **{HOSTILE[0]: HOSTILE[1]}))
     path.write_text(text, encoding="utf-8")
     browser.complaints()
     browser.open(path)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import stat
+import statistics
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,14 +18,10 @@ from hypothesis import strategies as st
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Traffic
-from bulk_onboard.report.extract import MOST, Extract
-from bulk_onboard.report.lookup import MOST as MOST_INDEXED
-from bulk_onboard.report.lookup import WIDTH
 from bulk_onboard.report.page import render, write_page
-from bulk_onboard.report.rows import merge
-from bulk_onboard.report.tally import Tally
-from tests.report.pages import grower, manifest_of, run_of
-from tests.report.runs import gathered, page_of, usual
+from bulk_onboard.report.page_rows import MOST, MOST_INDEXED, WIDTH, latency
+from tests.report.pages import grower, run_of, workspace_of
+from tests.report.runs import entry, page_of, rows_of_page, usual
 
 MEGABYTE = 1_000_000
 
@@ -54,13 +51,6 @@ class Read(HTMLParser):
 
     def count(self, tag: str) -> int:
         return sum(found == tag for found, _ in self.elements)
-
-
-def extract_of(*entries: Entry, **columns: object) -> tuple[Tally, Extract]:
-    tally, extract = Tally(), Extract()
-    page = merge(manifest_of([""] * len(entries), **columns), list(entries), "raven")
-    extract.add(page, tally.add(page))
-    return tally, extract
 
 
 def rows_of(text: str) -> int:
@@ -102,13 +92,13 @@ def test_a_run_without_trouble_has_no_table_of_trouble() -> None:
 
 
 def test_rows_that_had_no_turn_are_counted_but_not_listed() -> None:
-    tally, extract = extract_of(
+    counts, rows = rows_of_page(
         Entry(2, "created"), Entry(3, "rejected"), Entry(4, "not_attempted"), Entry(5, "not_attempted")
     )
-    text = render(usual(4, stop_reason="Leaf is down", exit_code=5), tally, extract)
+    text = render(usual(4, stop_reason="Leaf is down", exit_code=5), counts, rows)
     assert "Stopped: Leaf is down." in text
     assert "Not attempted yet" in text
-    assert rows_of(text) == tally.concern == 1
+    assert rows_of(text) == counts.concern == 1
 
 
 def test_without_a_series_of_requests_there_is_no_chart_and_no_claim_of_one() -> None:
@@ -128,13 +118,13 @@ def test_practice_says_that_it_was_practice() -> None:
 
 
 def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() -> None:
-    tally, extract = extract_of(
+    counts, rows = rows_of_page(
         Entry(2, "would_create"),
         Entry(3, "would_replace"),
         Entry(4, "existing", health="healthy"),
         Entry(5, "invalid"),
     )
-    text = render(usual(4, kind=Kind.DRY_RUN), tally, extract)
+    text = render(usual(4, kind=Kind.DRY_RUN), counts, rows)
     found = Read(text)
     assert "Connected already" in text
     assert "1 connected, 2 would get credentials, 1 need attention" in found.text
@@ -142,10 +132,10 @@ def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() ->
 
 
 def test_growers_without_an_event_are_listed_apart() -> None:
-    tally, extract = extract_of(
+    counts, rows = rows_of_page(
         Entry(2, "created", health="pending"), Entry(3, "created", health="healthy"), Entry(4, "rejected")
     )
-    text = render(usual(3), tally, extract)
+    text = render(usual(3), counts, rows)
     _, _, waiting = text.partition('<table id="waiting"')
     assert waiting.partition("</table>")[0].count("<tr><td>") == 1
     assert grower(2) in waiting
@@ -153,8 +143,8 @@ def test_growers_without_an_event_are_listed_apart() -> None:
 
 
 def test_the_index_of_growers_holds_no_ids_and_stays_within_the_size_of_the_page() -> None:
-    _, extract = gathered(MOST_INDEXED + 500, 0, page=5000)
-    *_, found = extract.parts()
+    _, rows = rows_of_page(*(entry(row, 0) for row in range(2, MOST_INDEXED + 502)))
+    found = rows.growers
     assert len(found["lines"]) == MOST_INDEXED * WIDTH
     assert found["leftOut"] == 500
     assert found["rows"] == [[2, MOST_INDEXED]]
@@ -187,10 +177,21 @@ def test_the_longest_texts_in_most_columns_do_not_make_it_larger(name: str) -> N
     assert "the results have them in full" in Read(text).text
 
 
-def test_memory_does_not_grow_with_the_rows() -> None:
-    _, few = gathered(MOST, 1, page=1000)
-    _, many = gathered(4 * MOST, 1, page=1000)
-    assert len(few.shown().rows) == len(many.shown().rows) == len(many._attention._rows) == MOST
+times = st.lists(st.floats(0, 1e6).map(lambda each: round(each, 1)) | st.none(), max_size=50)
+
+
+@given(times)
+def test_every_answer_is_in_one_bin_and_the_percentiles_are_exact(times: list[float | None]) -> None:
+    entries = [Entry(row, "created", latency_ms=each) for row, each in enumerate(times, 2)]
+    with workspace_of([""] * len(times), entries) as workspace:
+        found = latency(workspace.db)
+    known = sorted(each for each in times if each is not None)
+    assert found.total == len(known) == sum(count for _, _, count in found.bins)
+    for since, until, count in found.bins:
+        assert count == sum(since < each <= until or each == since == 0 for each in known)
+    if known:
+        assert found.bins[0][2] > 0 < found.bins[-1][2]
+        assert (found.median, found.slowest) == (statistics.median_low(known), known[-1])
 
 
 # --- what cannot happen -----------------------------------------------------------------------------
@@ -207,11 +208,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_strangers_wrote_stays_text_wherever_it_stands(text: str) -> None:
-    tally, extract = extract_of(
+    counts, rows = rows_of_page(
         Entry(2, "rejected", code=text, message=text), Entry(3, "failed", code="no-answer"), **{text: text}
     )
     info = usual(2, input=text, owner=text, leaf=text, stop_reason=text, exit_code=5)
-    page = render(info, tally, extract)
+    page = render(info, counts, rows)
     found, plain = Read(page), Read(page_of(2, 1))
     assert found.count("script") == plain.count("script") == 1
     assert found.count("img") == 0
@@ -240,17 +241,17 @@ def test_only_its_own_style_and_script_are_allowed_and_nothing_is_loaded() -> No
 
 
 def test_written_again_it_is_the_same_to_the_byte(tmp_path: Path) -> None:
-    tally, extract = gathered(300, 12)
-    path = write_page(tmp_path / "a" / "report.html", usual(300), tally, extract)
+    entries = [entry(row, 12) for row in range(2, 302)]
+    path = write_page(tmp_path / "a" / "report.html", usual(300), *rows_of_page(*entries))
     before = path.read_bytes()
-    assert write_page(path, usual(300), *gathered(300, 12, page=7)).read_bytes() == before
+    assert write_page(path, usual(300), *rows_of_page(*reversed(entries))).read_bytes() == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 texts = st.text(max_size=40)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.sampled_from(["created", "rejected", "invalid", None]), texts, texts), max_size=8),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 50), st.floats(0, 1)), max_size=20),
@@ -264,10 +265,10 @@ def test_there_is_a_page_for_any_run(
     ended: bool,
 ) -> None:
     entries = [Entry(at, status, code=code, message=text) for at, (status, code, text) in enumerate(rows, 2)]
-    tally, extract = extract_of(*entries, region="x")
+    counts, found = rows_of_page(*entries, region="x")
     sent, throttled, held = zip(*series, strict=True) if series else ((), (), ())
     info = run_of(len(rows), traffic=Traffic(1, sent, throttled, held), ceiling=ceiling)
     info = info if ended else replace(info, finished_at=None)
-    page = render(info, tally, extract)
+    page = render(info, counts, found)
     page.encode(errors="strict") if page.isascii() else page.encode(errors="replace")
     assert page.endswith("</html>")

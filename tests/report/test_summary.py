@@ -10,42 +10,35 @@ from hypothesis import strategies as st
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Status
-from bulk_onboard.report.rows import merge
+from bulk_onboard.report.counts import Counts
 from bulk_onboard.report.summary import summary, words
-from bulk_onboard.report.tally import Tally
-from tests.report.pages import STARTED, manifest_of, run_of
+from tests.report.pages import STARTED, counts_of, run_of
 
 FILES = [Path("reports/20261123T154500Z-growers/results.csv")]
 
 CONNECTED = Entry(2, "created", health="healthy")
 
 
-def tally_of(*entries: Entry, rows: int = 0) -> Tally:
-    tally = Tally()
-    tally.add(merge(manifest_of([""] * (rows or len(entries))), list(entries), "raven"))
-    return tally
+def told(counts: Counts, **fields: Any) -> str:
+    return words(run_of(counts.rows, **fields), counts, FILES)
 
 
-def told(tally: Tally, **fields: Any) -> str:
-    return words(run_of(tally.rows, **fields), tally, FILES)
-
-
-def first_line(tally: Tally, **fields: Any) -> str:
-    return told(tally, **fields).split("\n", maxsplit=1)[0]
+def first_line(counts: Counts, **fields: Any) -> str:
+    return told(counts, **fields).split("\n", maxsplit=1)[0]
 
 
 # --- for programs -----------------------------------------------------------------------------------
 
 
 def test_the_summary_is_that_of_the_contract() -> None:
-    tally = tally_of(Entry(2, "created", health="healthy"), Entry(3, "failed"))
-    found = summary(run_of(2), tally)
+    counts = counts_of(Entry(2, "created", health="healthy"), Entry(3, "failed"))
+    found = summary(run_of(2), counts)
     assert found == {
         "runId": "20261123T154500Z-growers",
         "provider": "raven",
         "input": {"name": "growers.csv"},
         "rows": 2,
-        "counts": dict(tally.counts),
+        "counts": dict(counts.statuses),
         "health": {"healthy": 1, "unhealthy": 0, "pending": 0},
         "earlierChecks": {"count": 0, "oldest": None},
         "waiting": [],
@@ -89,13 +82,13 @@ def test_the_summary_is_that_of_the_contract() -> None:
 
 
 def test_no_ceiling_is_null() -> None:
-    assert summary(run_of(0, ceiling=0.0), Tally())["rate"]["ceiling"] is None
+    assert summary(run_of(0, ceiling=0.0), counts_of())["rate"]["ceiling"] is None
 
 
 def test_a_run_that_never_finished_or_took_no_time_has_no_rate() -> None:
-    assert summary(run_of(0, finished_at=None), Tally())["rate"]["achieved"] == 0.0
-    assert summary(run_of(0, finished_at=None), Tally())["finishedAt"] is None
-    assert summary(run_of(0, finished_at=STARTED), Tally())["rate"]["achieved"] == 0.0
+    assert summary(run_of(0, finished_at=None), counts_of())["rate"]["achieved"] == 0.0
+    assert summary(run_of(0, finished_at=None), counts_of())["finishedAt"] is None
+    assert summary(run_of(0, finished_at=STARTED), counts_of())["rate"]["achieved"] == 0.0
 
 
 # --- for people: did it work ------------------------------------------------------------------------
@@ -103,64 +96,66 @@ def test_a_run_that_never_finished_or_took_no_time_has_no_rate() -> None:
 
 def test_success_is_said_first() -> None:
     entries = [Entry(row, "created", health="healthy") for row in range(2, 202)]
-    assert first_line(tally_of(*entries)) == "All 200 growers are connected."
+    assert first_line(counts_of(*entries)) == "All 200 growers are connected."
 
 
 def test_one_grower_is_not_all_growers() -> None:
-    assert first_line(tally_of(CONNECTED)) == "The one grower is connected."
+    assert first_line(counts_of(CONNECTED)) == "The one grower is connected."
 
 
 def test_growers_that_wait_for_a_first_event_are_not_called_connected() -> None:
     waits = {"health": "pending", "code": "no-event-yet"}
-    tally = tally_of(
+    counts = counts_of(
         Entry(2, "created", health="healthy"), Entry(3, "created", **waits), Entry(4, "existing", **waits)
     )
-    assert first_line(tally) == "1 of 3 growers are connected, 2 not confirmed yet."
-    assert (tally.connected, tally.waiting) == (1, 2)
-    assert {row for cause in tally.waiting_for for row in cause.rows} == {3, 4}
+    assert first_line(counts) == "1 of 3 growers are connected, 2 not confirmed yet."
+    assert (counts.connected, counts.waiting) == (1, 2)
+    assert {row for cause in counts.waiting_for for row in cause.rows} == {3, 4}
 
 
 def test_growers_that_nothing_checked_are_not_called_connected() -> None:
     stored = Entry(2, "created")
     said = "credentials at Leaf; whether they work was not checked."
-    assert first_line(tally_of(stored)) == f"The one grower has {said}"
-    assert first_line(tally_of(stored, stored._replace(row=3))) == f"All 2 growers have {said}"
-    tally = tally_of(stored, CONNECTED._replace(row=3), Entry(4, "existing", code="app-changed"))
-    assert first_line(tally).startswith("1 of 3 growers are connected, 1 stored but not checked, 1 row needs")
-    assert (tally.connected, tally.unchecked) == (1, 1)
+    assert first_line(counts_of(stored)) == f"The one grower has {said}"
+    assert first_line(counts_of(stored, stored._replace(row=3))) == f"All 2 growers have {said}"
+    counts = counts_of(stored, CONNECTED._replace(row=3), Entry(4, "existing", code="app-changed"))
+    assert first_line(counts).startswith(
+        "1 of 3 growers are connected, 1 stored but not checked, 1 row needs"
+    )
+    assert (counts.connected, counts.unchecked) == (1, 1)
 
 
 def test_rows_that_need_attention_are_said_first() -> None:
     entries = [CONNECTED._replace(row=row) for row in range(2, 199)]
     entries += [Entry(row, "failed", code="no-answer") for row in range(199, 202)]
-    assert first_line(tally_of(*entries)) == "197 of 200 growers are connected, 3 rows need attention."
+    assert first_line(counts_of(*entries)) == "197 of 200 growers are connected, 3 rows need attention."
 
 
 def test_an_unhealthy_grower_is_not_connected() -> None:
-    tally = tally_of(Entry(2, "created", code="bad-status", health="unhealthy"), CONNECTED._replace(row=3))
-    assert first_line(tally) == "1 of 2 growers are connected, 1 row needs attention."
+    counts = counts_of(Entry(2, "created", code="bad-status", health="unhealthy"), CONNECTED._replace(row=3))
+    assert first_line(counts) == "1 of 2 growers are connected, 1 row needs attention."
 
 
 def test_a_repeated_row_is_no_grower() -> None:
-    tally = tally_of(CONNECTED, CONNECTED._replace(row=3), Entry(4, "duplicate", code="duplicate"))
-    assert first_line(tally) == "All 2 growers are connected. 1 row only repeated an earlier one."
+    counts = counts_of(CONNECTED, CONNECTED._replace(row=3), Entry(4, "duplicate", code="duplicate"))
+    assert first_line(counts) == "All 2 growers are connected. 1 row only repeated an earlier one."
 
 
 def test_why_a_run_stopped_is_said_first() -> None:
-    tally = tally_of(CONNECTED, rows=3)
-    text = told(tally, stop_reason="Leaf refused our login", exit_code=4)
+    counts = counts_of(CONNECTED, rows=3)
+    text = told(counts, stop_reason="Leaf refused our login", exit_code=4)
     assert text.startswith("Stopped: Leaf refused our login. 1 of 3 growers are connected.")
     assert "LEAF_TOKEN" in text
 
 
 def test_an_interrupted_run_says_that_going_on_is_one_command() -> None:
-    text = told(tally_of(CONNECTED, rows=2), interrupted=True)
+    text = told(counts_of(CONNECTED, rows=2), interrupted=True)
     assert text.startswith("Interrupted: 1 of 2 growers are connected.")
     assert "run the same command again" in text
 
 
 def test_counts_that_do_not_add_up_are_called_a_bug() -> None:
-    assert words(run_of(3), tally_of(Entry(2, "created")), FILES).startswith("This is a bug in bulk-onboard")
+    assert words(run_of(3), counts_of(Entry(2, "created")), FILES).startswith("This is a bug in bulk-onboard")
 
 
 # --- for people: the rest ---------------------------------------------------------------------------
@@ -168,7 +163,7 @@ def test_counts_that_do_not_add_up_are_called_a_bug() -> None:
 
 def test_causes_are_told_with_their_rows_and_what_to_do() -> None:
     entries = [Entry(row, "failed", code="no-answer", message="no answer in time") for row in range(2, 9)]
-    text = told(tally_of(*entries))
+    text = told(counts_of(*entries))
     assert "7 rows failed (no-answer): rows 2, 3, 4, 5, 6, ..." in text
     assert "no answer in time" in text
     assert "-> Run the same command again" in text
@@ -176,11 +171,11 @@ def test_causes_are_told_with_their_rows_and_what_to_do() -> None:
 
 def test_many_causes_are_cut_short() -> None:
     entries = [Entry(row, "rejected", code=f"leaf:key{row}") for row in range(2, 20)]
-    assert "and 8 rows for 8 other reasons" in told(tally_of(*entries))
+    assert "and 8 rows for 8 other reasons" in told(counts_of(*entries))
 
 
 def test_numbers_requests_and_files_are_told() -> None:
-    text = told(tally_of(Entry(2, "created", health="pending")), requests=Requests(1000, 234, 0, 3))
+    text = told(counts_of(Entry(2, "created", health="pending")), requests=Requests(1000, 234, 0, 3))
     assert "Rows:     1 created" in text
     assert "Health:   1 pending" in text
     assert "1,234 to Leaf in 10.0 s, 123.4 per second; Leaf asked to slow down 3 times" in " ".join(
@@ -192,13 +187,13 @@ def test_numbers_requests_and_files_are_told() -> None:
 
 @pytest.mark.parametrize(("seconds", "length"), [(12.0, "12.0 s"), (600.0, "10 min"), (7800.0, "2 h 10 min")])
 def test_a_length_of_time_is_told_as_people_do(seconds: float, length: str) -> None:
-    text = told(tally_of(Entry(2, "created")), finished_at=STARTED + timedelta(seconds=seconds))
+    text = told(counts_of(Entry(2, "created")), finished_at=STARTED + timedelta(seconds=seconds))
     assert f"in {length}," in text
 
 
 def test_what_strangers_wrote_does_not_reach_the_terminal_raw() -> None:
     entry = Entry(2, "rejected", code="leaf:\x1b[2J", message="a\x1b]0;title\x07b\nc\u202e")
-    text = told(tally_of(entry), stop_reason="said \x1b[31mno", exit_code=5)
+    text = told(counts_of(entry), stop_reason="said \x1b[31mno", exit_code=5)
     assert not any((ord(sign) < 32 and sign != "\n") or sign == "\u202e" for sign in text)
 
 
@@ -219,31 +214,33 @@ def test_the_text_fits_a_terminal_and_always_says_what_next(
         for at, (status, code, health, message) in enumerate(outcomes, 2)
     ]
     fields = {"stop_reason": "Leaf is down", "exit_code": 5} if stopped else {}
-    text = told(tally_of(*entries), **fields)
+    text = told(counts_of(*entries), **fields)
     assert all(len(line) <= 80 or " " not in line.strip() for line in text.split("\n"))
     assert "Next: " in text or "bulk-onboard events" in text or "Nothing is left to do." in text
 
 
 def test_lengths_of_time_are_those_of_the_times_that_the_ledger_keeps() -> None:
-    tally = tally_of(Entry(2, "created"))
+    counts = counts_of(Entry(2, "created"))
     run = run_of(1, finished_at=STARTED + timedelta(microseconds=100_900))
     again = run_of(1, finished_at=STARTED + timedelta(milliseconds=100))
-    assert summary(run, tally) == summary(again, tally)
+    assert summary(run, counts) == summary(again, counts)
 
 
 def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_no_attention() -> None:
     healthy = {"health": "healthy", "code": "token-changed"}
     rotated = [Entry(row, "existing", **healthy) for row in (3, 4)]
-    tally = tally_of(CONNECTED, *rotated, Entry(5, "created", **healthy))
-    assert first_line(tally).startswith("All 4 growers are connected. Leaf holds another token than the file")
-    assert tally.attention == 0
-    found = summary(run_of(4), tally)
+    counts = counts_of(CONNECTED, *rotated, Entry(5, "created", **healthy))
+    assert first_line(counts).startswith(
+        "All 4 growers are connected. Leaf holds another token than the file"
+    )
+    assert counts.attention == 0
+    found = summary(run_of(4), counts)
     assert [(each["status"], each["code"], each["count"]) for each in found["causes"]] == [
         ("existing", "token-changed", 2),
         ("created", "token-changed", 1),
     ]
     assert found["exitCode"] == 0
-    closing = told(tally)
+    closing = told(counts)
     assert "For information" in closing
     assert "Leaf refreshes tokens itself" in " ".join(closing.split())
 
@@ -263,15 +260,13 @@ def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_
 def test_the_advice_is_true_for_the_command_that_ran(
     fields: dict[str, Any], entry: Entry, advice: str
 ) -> None:
-    text = " ".join(told(tally_of(entry), **fields).split())
+    text = " ".join(told(counts_of(entry), **fields).split())
     assert advice in text
     assert "Nothing is left to do" not in text
 
 
 def test_a_plan_is_not_recommended_for_the_rows_that_it_leaves_out() -> None:
-    tally = Tally(planned=True)
-    page = merge(manifest_of([""]), [Entry(2, "not_attempted", code="not-in-plan")], "raven")
-    tally.add(page)
-    text = " ".join(told(tally, plan="plan.csv").split())
+    counts = counts_of(Entry(2, "not_attempted", code="not-in-plan"), planned=True)
+    text = " ".join(told(counts, plan="plan.csv").split())
     assert "run the file without --plan" in text
     assert "then run the same command again" not in text

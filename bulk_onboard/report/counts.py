@@ -1,0 +1,199 @@
+"""The counts of a run: rows by status and health, causes, and the exit code that follows from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from bulk_onboard.entry import LeftGrower
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.facts import Cause, RunInfo
+from bulk_onboard.model import FORESEEN, Health, Status
+
+# Codes of rows that need no attention, and are reported all the same.
+ROTATED = "token-changed"
+NOTED = (ROTATED, "settled-by-time", "ownership-unclear", "replaces-healthy")
+# What keeps a row from being carried out as planned.
+OFF_PLAN = ("plan-outdated", "not-in-plan")
+_CONNECTED = (Status.CREATED.value, Status.EXISTING.value)
+
+# Everything that follows is computed from these few lines, however many rows there are.
+_GROUPS = """
+CREATE OR REPLACE TABLE counted AS
+SELECT provider, status, health, code, cause, count(*) AS number, min(row, 5) AS first_rows,
+    arg_min(message, row) AS message,
+    count(*) FILTER ("healthCheckedAt" != '' AND "healthCheckedAt" < $began) AS checked_earlier,
+    min("healthCheckedAt") FILTER ("healthCheckedAt" != '' AND "healthCheckedAt" < $began) AS oldest_check
+FROM results GROUP BY ALL
+"""
+_CAUSES = """
+SELECT {status} AS status, code, sum(number)::BIGINT AS number,
+    list_sort(flatten(list(first_rows)))[:5] AS rows, arg_min(message, first_rows[1]) AS message
+FROM counted WHERE {condition} GROUP BY ALL ORDER BY number DESC, rows
+"""
+_WAITING = "health = 'pending' AND code NOT IN ('environment-changed', 'app-changed')"
+_UNCHECKED = "health = '' AND status IN ('created', 'existing') AND cause IS NULL"
+# Invalid rows of a grower that has another one, such as two rows with different tokens.
+_INVALID_AGAIN = """
+SELECT count(*) - count(DISTINCT (provider, "leafUserId")) FROM results
+WHERE status = 'invalid' AND "leafUserId" != ''
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a run came to.
+
+    ``by_provider``: rows by provider and status ("" for rows that name no provider). ``notes``: rows that
+    need no attention but are reported (`NOTED`). ``waiting_for``: connected rows that nothing has confirmed
+    yet. ``unchecked``: connected rows that no run has checked. ``invalid_again``: invalid rows of growers
+    that have another one. ``checked_earlier``: rows with the health of an earlier check; the oldest was at
+    ``oldest_check``. ``off_plan``: rows that were not carried out as planned, by code. ``left_without``:
+    growers, of whatever file, that an interrupted replacement left without credentials. ``rolled_back``:
+    growers of the run that the rollbacks ``rollbacks`` have deleted.
+    """
+
+    rows: int = 0
+    by_provider: Mapping[str, Mapping[str, int]]
+    by_health: Mapping[str, int]
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[Cause, ...] = ()
+    waiting_for: tuple[Cause, ...] = ()
+    unchecked: int = 0
+    invalid_again: int = 0
+    checked_earlier: int = 0
+    oldest_check: str = ""
+    off_plan: Counter[str]
+    left_without: Sequence[LeftGrower] = ()
+    rolled_back: int = 0
+    rollbacks: Sequence[str] = ()
+
+    @property
+    def statuses(self) -> Mapping[str, int]:
+        """Rows by status: every status, in its usual order; those of a dry run where it gave any."""
+        return _in_order(sum(map(Counter, self.by_provider.values()), Counter()))
+
+    @property
+    def providers(self) -> Mapping[str, Mapping[str, int]]:
+        """Rows by provider and status, in the order of the providers' names."""
+        return {name: _in_order(statuses) for name, statuses in sorted(self.by_provider.items())}
+
+    @property
+    def health(self) -> Mapping[str, int]:
+        """Rows by health; rows that were not checked are in none."""
+        return {health.value: self.by_health.get(health, 0) for health in Health}
+
+    def noted(self, code: str) -> int:
+        """Return how many rows have this code of `NOTED`."""
+        return sum(cause.count for cause in self.notes if cause.code == code)
+
+    @property
+    def unknown(self) -> int:
+        """Rows whose status is not a status: there must be none."""
+        return self.rows - sum(self.statuses.values())
+
+    @property
+    def growers(self) -> int:
+        """Growers, one at each provider counted as one. An invalid row without an id counts as a grower."""
+        return self.rows - self.statuses[Status.DUPLICATE] - self.invalid_again
+
+    @property
+    def waiting(self) -> int:
+        """How many connected rows nothing has confirmed yet."""
+        return sum(cause.count for cause in self.waiting_for)
+
+    @property
+    def connected(self) -> int:
+        """Growers whose connection is confirmed, as their rows ask for it."""
+        wrong = {Health.UNHEALTHY.value, *_CONNECTED}
+        others = sum(cause.count for cause in self.causes if cause.status in wrong)
+        stored = sum(self.statuses[status] for status in _CONNECTED)
+        return stored - others - self.waiting - self.unchecked
+
+    @property
+    def attention(self) -> int:
+        """How many rows need attention or had no turn."""
+        return sum(cause.count for cause in self.causes)
+
+    @property
+    def concern(self) -> int:
+        """How many rows need a person: not those that only had no turn."""
+        return self.attention - self.statuses[Status.NOT_ATTEMPTED]
+
+
+def count_rows(
+    db: duckdb.DuckDBPyConnection,
+    *,
+    began: str = "",
+    planned: bool = False,
+    left_without: Sequence[LeftGrower] = (),
+    rolled_back: int = 0,
+    rollbacks: Sequence[str] = (),
+) -> Counts:
+    """Count the results. ``began``: when the run began, UTC as text; ``planned``: it carried out a plan."""
+    db.execute(_GROUPS, {"began": began})
+    by_provider: dict[str, dict[str, int]] = {}
+    for provider, status, number in _all(
+        db, "SELECT provider, status, sum(number)::BIGINT FROM counted GROUP BY ALL"
+    ):
+        by_provider.setdefault(provider, {})[status] = number
+    codes = Counter(dict(_all(db, "SELECT code, sum(number)::BIGINT FROM counted GROUP BY code")))
+    ((rows, earlier, oldest),) = _all(
+        db, "SELECT sum(number)::BIGINT, sum(checked_earlier)::BIGINT, min(oldest_check) FROM counted"
+    )
+    return Counts(
+        rows=rows or 0,
+        by_provider=by_provider,
+        by_health=dict(_all(db, "SELECT health, sum(number)::BIGINT FROM counted GROUP BY health")),
+        causes=_causes(db, "cause IS NOT NULL OR status = 'not_attempted'", "coalesce(cause, status)"),
+        notes=_causes(db, f"code IN {NOTED}"),
+        waiting_for=_causes(db, _WAITING),
+        unchecked=_number(db, f"SELECT sum(number) FROM counted WHERE {_UNCHECKED}"),  # noqa: S608
+        invalid_again=_number(db, _INVALID_AGAIN),
+        checked_earlier=(earlier or 0) if began else 0,
+        oldest_check=oldest or "",
+        off_plan=Counter({code: codes[code] for code in OFF_PLAN if planned and codes[code]}),
+        left_without=left_without,
+        rolled_back=rolled_back,
+        rollbacks=rollbacks,
+    )
+
+
+def _causes(db: duckdb.DuckDBPyConnection, condition: str, status: str = "status") -> tuple[Cause, ...]:
+    """Rows by reason, the most frequent first, with the first of them."""
+    return tuple(
+        Cause(status, code, number, tuple(rows), message)
+        for status, code, number, rows, message in _all(
+            db, _CAUSES.format(status=status, condition=condition)
+        )
+    )
+
+
+def _all(db: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return db.execute(query).fetchall()
+
+
+def _number(db: duckdb.DuckDBPyConnection, query: str) -> int:
+    ((number,),) = _all(db, query)
+    return int(number or 0)
+
+
+def exit_code(counts: Counts, info: RunInfo) -> ExitCode:
+    """Return what the process tells its caller."""
+    if counts.unknown or counts.rows != info.rows:
+        return ExitCode.BUG
+    if info.interrupted:
+        return ExitCode.INTERRUPTED
+    # Without a reason to stop, the code is that of an earlier report of this run, not of its end.
+    if info.stop_reason and info.exit_code:
+        return ExitCode(info.exit_code)
+    return ExitCode.ATTENTION if counts.attention or counts.left_without else ExitCode.OK
+
+
+def _in_order(statuses: Mapping[str, int]) -> Mapping[str, int]:
+    counted = {status.value: statuses.get(status, 0) for status in Status}
+    return {status: count for status, count in counted.items() if count or status not in FORESEEN}

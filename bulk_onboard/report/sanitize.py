@@ -1,0 +1,53 @@
+"""Make text from elsewhere harmless: for terminals, for readers of CSV, for spreadsheets.
+
+The patterns are RE2's, which DuckDB works with; `plain` is the same as ``one_line`` for a single text.
+"""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+# Escape sequences as a whole (colours, window titles), then every other control character, the line
+# separators of Unicode and the marks that turn the direction of text around. "\n" is treated apart.
+_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"
+_CONTROLS = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
+_UNWANTED = f"{_ESCAPES}|{_CONTROLS}"
+
+# https://owasp.org/www-community/attacks/CSV_Injection, also behind what a spreadsheet may skip: spaces,
+# invisible characters and quotes of any kind. The last four signs are the full-width = + - @.
+_SKIPPED = r"""[\s\x0b\p{Z}\p{Cf}'"`\x{2018}\x{2019}\x{201C}\x{201D}]*"""
+_FORMULA = rf"^{_SKIPPED}[=+\-@\t\r\x{{FF1D}}\x{{FF0B}}\x{{FF0D}}\x{{FF20}}]"
+# The same for JavaScript (flag "u"), so that what the page copies is escaped by the same rule.
+FORMULA_IN_JAVASCRIPT = re.sub(r"\\x\{(\w+)\}", r"\\u{\1}", _FORMULA)
+
+
+def quoted(text: str) -> str:
+    """Return the text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+# one_line, some_lines: without control characters; line breaks become spaces, or stay as "\n".
+# not_a_formula: with a ' in front of what a spreadsheet would run.
+MACROS = f"""
+CREATE OR REPLACE MACRO one_line(t) AS CASE WHEN regexp_full_match(t, '[ -~]*') THEN t
+    ELSE replace(regexp_replace(t, {quoted(_UNWANTED)}, ' ', 'g'), chr(10), ' ') END;
+CREATE OR REPLACE MACRO some_lines(t) AS CASE WHEN regexp_full_match(t, '[ -~]*') THEN t
+    ELSE regexp_replace(replace(t, chr(13) || chr(10), chr(10)), {quoted(_UNWANTED)}, ' ', 'g') END;
+CREATE OR REPLACE MACRO not_a_formula(t) AS CASE WHEN regexp_matches(t, {quoted(_FORMULA)})
+    THEN '''' || t ELSE t END;
+"""
+
+
+def add_macros(db: duckdb.DuckDBPyConnection) -> None:
+    """Add ``one_line``, ``some_lines`` and ``not_a_formula`` to a database."""
+    db.execute(MACROS)
+
+
+def plain(text: str) -> str:
+    """Return one text in one line without control characters."""
+    return _PLAIN.sub(" ", text)
+
+
+_PLAIN = re.compile(re.sub(r"\\x\{(\w+)\}", r"\\u\1", _UNWANTED) + "|\n")
