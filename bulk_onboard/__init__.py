@@ -10,9 +10,16 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     domain/        providers and result codes as data
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
+<<<<<<< HEAD
     growers compare manifest ascending        what the ledger knows against what the file says; sets of rows
     listing                                   UUIDs in columns
     guard concerns change                     is the file as expected; who needs attention, and is that new
+=======
+    buckets        the same across the parts of an input, each held by another process
+    listing                                   UUIDs in columns
+    guard                                     is the file as expected
+    orders                                    what the workers of one run report, and are told
+>>>>>>> e2ba3b6 (The index of growers is computed for those on the page only; the map of the package names the workspace)
     letter metrics                            the message and the metrics about a run, as text
     policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
     readers/       delimited, Parquet, workbook -> chunks
@@ -21,7 +28,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     ledger/        intents and outcomes, in SQLite or PostgreSQL; the locks, leases and claims
     engine/        scan, survey, the driver of rows, the list of users; opening, run, closing wire them
     cluster/       the same run on several processes, with dask; nothing else needs it
-    report/        results, summary
+    workspace/     the rows of a run in DuckDB: repeats, comparison, results, attention
+    report/        counts, page and files of a run, from the view `results`
     notify/        messages and pings about how a run ended
     workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
     settings/      frozen settings, and where they come from

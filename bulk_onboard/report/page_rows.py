@@ -46,7 +46,8 @@ SELECT histogram("latencyMs", $edges), quantile_disc("latencyMs", [0.5, 0.95]), 
 """
 _INDEX = """
 SELECT row, to_base64(unhex(sha256(lower("leafUserId"))[:12])), status, health, code
-FROM results WHERE "leafUserId" != '' ORDER BY row LIMIT $most
+FROM results JOIN (SELECT row FROM results WHERE "leafUserId" != '' ORDER BY row LIMIT $most) USING (row)
+ORDER BY row
 """
 
 

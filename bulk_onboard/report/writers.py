@@ -26,7 +26,8 @@ _PLAN = """
     fingerprint, "credentialId", credential_created AS "createdTime" FROM results)
 """
 # Texts that bulk-onboard writes itself need no cleaning, which takes time.
-_OWN = frozenset({"status", "health", "hint", "startedAt", "finishedAt", "fingerprint", "failingSince"})
+_TIMES = ("eventAt", "startedAt", "finishedAt", "failingSince", "healthCheckedAt")
+_OWN = frozenset({"status", "health", "hint", "fingerprint", *_TIMES})
 # COMMENT '': a cell that begins with # is like any other. USE_TMP_FILE: DuckDB writes into the draft itself.
 _CSV = "FORMAT csv, HEADER false, COMMENT '', USE_TMP_FILE false"
 _TYPED = {
