@@ -11,9 +11,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
 <<<<<<< HEAD
-    growers compare manifest ascending        what the ledger knows against what the file says; sets of rows
     listing                                   UUIDs in columns
-    guard concerns change                     is the file as expected; who needs attention, and is that new
+    guard                                     is the file as expected
 =======
     buckets        the same across the parts of an input, each held by another process
     listing                                   UUIDs in columns
