@@ -10,15 +10,8 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     domain/        providers and result codes as data
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
-<<<<<<< HEAD
     listing                                   UUIDs in columns
     guard                                     is the file as expected
-=======
-    buckets        the same across the parts of an input, each held by another process
-    listing                                   UUIDs in columns
-    guard                                     is the file as expected
-    orders                                    what the workers of one run report, and are told
->>>>>>> e2ba3b6 (The index of growers is computed for those on the page only; the map of the package names the workspace)
     letter metrics                            the message and the metrics about a run, as text
     policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
     readers/       delimited, Parquet, workbook -> chunks
