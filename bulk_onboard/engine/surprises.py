@@ -55,11 +55,10 @@ def _of_other_owners(ledger: Ledger, scopes: Mapping[str, int], workspace: Works
     counts: Counter[str] = Counter()
     others = {name: history.other_owners(ledger, scope) for name, scope in scopes.items()}
     if any(others.values()):
-        growers = workspace.growers(workspace.to_do())
         for provider, owners in others.items():
             for owner, scope in owners:
-                known = ledger.current(scope, growers.get(provider, []))
-                counts[owner] += workspace.to_do_among(provider, known)
+                with ledger.current(scope) as growers:
+                    counts[owner] += workspace.to_do_among(provider, growers)
     for owner, count in counts.items():
         if count:
             yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -49,7 +50,7 @@ class KnownEntry(Protocol):
 class Memory(Protocol):
     """The ledger, as far as the phases of a run need it."""
 
-    def current(self, scope: int, among: Sequence[str] | None = None) -> pa.Table: ...
+    def current(self, scope: int) -> AbstractContextManager[pa.RecordBatchReader]: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[Recorded, str, int]]: ...
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
@@ -132,7 +133,8 @@ class Comparison:
     def load_known(self, workspace: Workspace) -> None:
         """Load what the ledger knows of all growers into the workspace's table ``known``."""
         for provider, scope in self.scopes.items():
-            workspace.load_known(provider, self.memory.current(scope))
+            with self.memory.current(scope) as growers:
+                workspace.load_known(provider, growers)
 
     def decide(self, workspace: Workspace) -> KnownRows:
         """Give rows that are not to do their statuses; and return what is known of those that are to do."""

@@ -347,34 +347,16 @@ class Ledger:
             yield reader
 
     @contextmanager
-    def reading_current(self, scope: int) -> Iterator[pa.RecordBatchReader]:
-        """Yield the current states of all growers of a scope, with the columns of `state.SCHEMA`."""
+    def current(self, scope: int) -> Iterator[pa.RecordBatchReader]:
+        """Yield the current states of all growers of a scope, with the columns of `state.SCHEMA`.
+
+        Until they are read, nothing else can be asked of the ledger. Raises LedgerError.
+        """
         with self.reading() as db:
             scopes = state.kin(db, scope)
-        with self.arrow(state.current(scopes, scope, all_growers=True)) as reader:
+        with self.arrow(state.current(scopes, scope)) as reader:
             batches = (state.typed(batch) for batch in reader if len(batch))
             yield pa.RecordBatchReader.from_batches(state.SCHEMA, batches)
-
-    @retried
-    def current(self, scope: int, among: Sequence[str] | None = None) -> pa.Table:
-        """Return the current states of all growers of a scope, with the columns of `state.SCHEMA`.
-
-        ``among``: only of these growers, without a look at all others.
-        """
-        if among is None:
-            with self.reading_current(scope) as reader:
-                return reader.read_all()
-        wanted = list({state.uuid_bytes(each) for each in among})
-        with self.reading() as db:
-            query = state.current(state.kin(db, scope), scope)
-            found = [
-                tuple(line)
-                for ids in state.batches(wanted)
-                for line in db.execute(query.where(schema.grower.c.id.in_(ids)))
-            ]
-        columns = zip(*found, strict=True) if found else ([] for _ in state.SCHEMA)
-        batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], state.SCHEMA.names)
-        return pa.Table.from_batches([state.typed(batch)] if found else [], state.SCHEMA)
 
     # --- what was done ------------------------------------------------------------------------------
 
@@ -454,10 +436,6 @@ class Ledger:
     def reading(self) -> AbstractContextManager[Connection]:
         """Return a connection to read from. Raises LedgerError inside."""
         return self._database.reading()
-
-    def guarding(self) -> AbstractContextManager[Connection]:
-        """Return a transaction to the end of which what it reads with a lock stays as it is."""
-        return self._database.locking()
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Return a transaction, which is committed at the end of the block."""

@@ -39,7 +39,7 @@ _BATCH = 10_000
 
 SCHEMA = pa.schema(
     [
-        ("id", pa.binary(16)),
+        ("id", pa.uuid()),
         ("status", pa.string()),  # null: an intent without an outcome
         ("code", pa.string()),
         ("fingerprint", pa.binary(16)),  # null: it is not known which secrets Leaf holds
@@ -176,12 +176,12 @@ def kin(db: Connection, scope: int) -> list[int]:
     return [number for number, owner in owners.items() if may_be_same_owner(owner, owners[scope])]
 
 
-def newest(scopes: Sequence[int], *columns: Any, all_growers: bool = False) -> Select[Any]:
+def newest(scopes: Sequence[int], *columns: Any, indexed: bool = True) -> Select[Any]:
     """Select from the states of these scopes; of several states of one grower that of the newest run.
 
-    ``all_growers``: read the table from one end to the other, which is faster than the index then.
+    ``indexed``: False to read the whole table from one end to the other, which is faster for all growers.
     """
-    query = select(*columns).where((_TABLE.c.scope_id + 0 if all_growers else _TABLE.c.scope_id).in_(scopes))
+    query = select(*columns).where((_TABLE.c.scope_id if indexed else _TABLE.c.scope_id + 0).in_(scopes))
     if len(scopes) > 1:
         newer = _TABLE.alias()
         of_same = (newer.c.scope_id.in_(scopes), newer.c.id == _TABLE.c.id, newer.c.run_no > _TABLE.c.run_no)
@@ -189,21 +189,17 @@ def newest(scopes: Sequence[int], *columns: Any, all_growers: bool = False) -> S
     return query
 
 
-def current(scopes: Sequence[int], scope: int, *, all_growers: bool = False) -> Select[Any]:
-    """Select the columns of `SCHEMA` of the growers of a scope, one of ``scopes``.
+def current(scopes: Sequence[int], scope: int) -> Select[Any]:
+    """Select the columns of `SCHEMA` of all growers of a scope, one of ``scopes``.
 
     What was done in another scope is no reason not to ask: such a connected grower is left out. There is no
     NULL, because the type of a column of SQLite is that of its first values: see `typed`.
     """
     columns = {name: _TABLE.c[name] for name in SCHEMA.names}
-    columns["status"] = func.coalesce(_TABLE.c.status, "").label("status")
-    columns["fingerprint"] = func.coalesce(_TABLE.c.fingerprint, cast(_text(""), LargeBinary)).label(
-        "fingerprint"
-    )
-    connected = func.coalesce(_TABLE.c.status, "").in_(_CONNECTED)
-    return newest(scopes, *columns.values(), all_growers=all_growers).where(
-        or_(_TABLE.c.scope_id == scope, ~connected)
-    )
+    columns["status"] = func.coalesce(_TABLE.c.status, "")
+    columns["fingerprint"] = func.coalesce(_TABLE.c.fingerprint, cast(_text(""), LargeBinary))
+    query = newest(scopes, *(column.label(name) for name, column in columns.items()), indexed=False)
+    return query.where(or_(_TABLE.c.scope_id == scope, columns["status"].not_in(_CONNECTED)))
 
 
 def typed(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -212,6 +208,7 @@ def typed(batch: pa.RecordBatch) -> pa.RecordBatch:
     for name, nothing in (("status", ""), ("fingerprint", b"")):
         at = SCHEMA.get_field_index(name)
         columns[at] = pc.if_else(pc.equal(columns[at], nothing), None, columns[at])
+    columns[0] = pa.ExtensionArray.from_storage(pa.uuid(), columns[0].cast(pa.binary(16)))
     arrays = [column.cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 

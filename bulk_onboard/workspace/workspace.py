@@ -102,7 +102,7 @@ class Workspace:
         return np.asarray(column, np.int64)
 
     @contextmanager
-    def given(self, values: pa.Table) -> Iterator[None]:
+    def given(self, values: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
         """Make an Arrow table known to queries as the table ``given``."""
         with self._lock:
             self.db.register("given", values)
@@ -128,13 +128,10 @@ class Workspace:
             **parameters,
         )
 
-    def load_known(self, provider: str, growers: pa.Table) -> None:
+    def load_known(self, provider: str, growers: pa.RecordBatchReader | pa.Table) -> None:
         """Add the current states of a provider's growers, as the ledger returns them."""
-        if not len(growers):
-            return
-        ids = [pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in growers["id"].chunks]
         names = ", ".join(KNOWN_COLUMNS)
-        with self.given(growers.select(list(KNOWN_COLUMNS)).append_column("id", pa.chunked_array(ids))):
+        with self.given(growers):
             self.execute(
                 f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM given",  # noqa: S608
                 provider=provider,
@@ -256,10 +253,9 @@ class Workspace:
             " ANTI JOIN known USING (provider, id)"
         )
 
-    def to_do_among(self, provider: str, growers: pa.Table) -> int:
+    def to_do_among(self, provider: str, growers: pa.RecordBatchReader) -> int:
         """Return how many rows to do are of these growers (current states, as the ledger returns them)."""
-        ids = [pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in growers["id"].chunks]
-        with self.given(pa.table({"id": pa.chunked_array(ids, pa.uuid()), "status": growers["status"]})):
+        with self.given(growers):
             return self.count(
                 "SELECT count(*) FROM rows JOIN given USING (id)"
                 " WHERE rows.status = '' AND provider = $provider"

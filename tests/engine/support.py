@@ -36,8 +36,8 @@ POLICY = Policy()
 
 def hurry(ledger: Ledger) -> None:
     """No power is cut in these tests, so the disk need not be waited for."""
-    ledger._engine.dispose()
-    event.listen(ledger._engine, "connect", lambda db, _: db.execute("PRAGMA synchronous=OFF"))
+    ledger._database.engine.dispose()
+    event.listen(ledger._database.engine, "connect", lambda db, _: db.execute("PRAGMA synchronous=OFF"))
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pyarrow as pa
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
@@ -81,3 +82,9 @@ def tables(place: LedgerPlace) -> set[str]:
         return {name for (name,) in sql(place, "SELECT name FROM sqlite_master WHERE type = 'table'")}
     told = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
     return {name for (name,) in sql(place, told, place.schema)}
+
+
+def current(ledger: Ledger, scope: int) -> pa.Table:
+    """The current states of the growers of a scope."""
+    with ledger.current(scope) as reader:
+        return reader.read_all()

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -27,7 +26,7 @@ from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Known, Ledger, schema
 from bulk_onboard.ledger.left_without import dismiss, left_without
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import OWNER, begin, g, intent, outcome, sql
+from ledger.support import OWNER, begin, current, g, intent, outcome, sql
 
 GROWERS = [*map(g, range(5)), ""]
 PLACES = [
@@ -202,11 +201,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 name: tuple(getattr(entry, field) for field in Known._fields[1:])
                 for name, entry in newest.items()
             }
-            among = self.ledger.current(self.scopes[place], [name for name in GROWERS if name])
-            assert self.of_table(among) == self.of_entries(newest)
 
     def of_table(self, table: pa.Table) -> dict[str, tuple[object, ...]]:
-        lines = {str(UUID(bytes=line["id"])): line for line in table.to_pylist()}
+        lines = {str(line["id"]): line for line in table.to_pylist()}
         return {name: (line["status"], line["health"], line["app"]) for name, line in lines.items()}
 
     def of_entries(self, entries: dict[str, Entry]) -> dict[str, tuple[object, ...]]:
@@ -269,7 +266,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for place, scope in self.scopes.items():
             newest = {grower: entry for grower, (_, entry) in self.newest(place).items()}
-            assert self.of_table(self.ledger.current(scope)) == self.of_entries(newest)
+            assert self.of_table(current(self.ledger, scope)) == self.of_entries(newest)
         self.ledger.__exit__()
         if isinstance(self.place, Path):
             shutil.rmtree(self.place.parent)

@@ -77,7 +77,7 @@ def test_reads_and_writes_wait_for_a_server_that_starts_again() -> None:
         server.stop()
         with ThreadPoolExecutor(2) as threads:
             written = threads.submit(ledger.write, run, scope, [intent(2, g(1))], [])
-            read = threads.submit(ledger.current, scope)
+            read = threads.submit(ledger.known, scope, [g(1)])
             server.start()
             assert written.result(30) is None
             assert len(read.result(30)) <= 1

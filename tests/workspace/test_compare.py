@@ -60,7 +60,8 @@ def load(workspace: Workspace, growers: list[int], known: list[dict[str, Any]]) 
     columns = ("status", "code", "fingerprint", "app", "health", "health_checked_at", "credential_id")
     types = {"fingerprint": pa.binary(16), "app": pa.int64()}
     table = {name: pa.array([each[name] for each in known], types.get(name, pa.string())) for name in columns}
-    table["id"] = pa.array([UUID(int=each["grower"]).bytes for each in known], pa.binary(16))
+    ids = pa.array([UUID(int=each["grower"]).bytes for each in known], pa.binary(16))
+    table["id"] = pa.ExtensionArray.from_storage(pa.uuid(), ids)
     workspace.load_known("raven", pa.table(table))
 
 
