@@ -45,7 +45,7 @@ async def dry_run(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
     found = await replace(phases, context=context).with_users(scan, found, found.wanted)
     looked_up, new_users = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     context = replace(context, policy=asking(context.policy))
-    asking_phases = await replace(phases, context=context).informed(found)
+    asking_phases = await replace(phases, context=context).with_user_list(found)
     work = DryRun(
         context=context,
         leaf=phases.leaf,

@@ -1,4 +1,4 @@
-"""The phases of a run: the canary, the POSTs, the events check. Everything they need is handed in."""
+"""The phases of a run: the canary, the POSTs, the events check. All they need is passed to them."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ class Phases:
         rest = replace(found, wanted=without(found.wanted, urgent))
         canary = canary_of(rest, self.settings.safety.canary)
         rest = await self.with_users(scan, rest, canary if len(canary) else rest.wanted)
-        await (await self.informed(rest))._onboard(scan, rest, canary)
+        await (await self.with_user_list(rest))._onboard(scan, rest, canary)
 
     async def with_users(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
-        """The survey when the growers of these rows have Leaf users, as far as they can be had."""
+        """Return the survey when Leaf users of these rows' growers have been found or created."""
         if self.user_sources is None or self.context.stop.draining or not len(found.unresolved):
             return found
         found = await create_users(self.user_sources, self.context, scan, found, rows)
@@ -121,28 +121,26 @@ class Phases:
         if self.settings.events.check:
             began, due = utc_now(), await asyncio.to_thread(self._due)
             connected = partial(self.connected, every=False, began=began, checked_before=due)
-            phases = await self._with_pages(connected) if due and self.listed is None else self
+            phases = self
+            if due and self.listed is None:
+                phases = await self._with_list(lambda: _growers(c for c in connected() if c.again))
             await phases._check(lambda: chain(connected(), rows_planned(scan, found)))
-            await self._mend(scan, found)
+            await self._onboard_denied(scan, found)
 
     def _due(self) -> datetime | None:
-        """The time before which a check of a connected grower is too old; None if the settings name none."""
+        """Return the time before which a check of a connected grower is too old; None for no limit."""
         age, now = self.settings.events.recheck, utc_now()
         if age is None or self.context.stop.draining:
             return None
         return due_before(now, age, self.workspace.count_due(now - age))
 
-    async def _with_pages(self, connected: Callable[[], Iterator[Check]]) -> Phases:
-        """The same with Leaf's list of users, where that is cheaper than to check each grower again."""
-        return await self._with_list(lambda: _growers(check for check in connected() if check.again))
-
     async def check_new(self, only: Sequence[int] | None = None) -> None:
-        """Check what this run connected, or ``only`` these rows of it, and what was not well before."""
+        """Check what this run connected, or ``only`` these rows of it, and what was not healthy before."""
         began = utc_now()
         await self._check(lambda: self.connected(every=False, only=only, began=began))
 
     async def check_connected(self) -> None:
-        """Check the connected rows of a run that was."""
+        """Check the connected rows of an earlier run."""
         await self._check_all(lambda: self.connected(every=True))
 
     async def check_file(self, scan: Scan, found: Survey) -> None:
@@ -154,11 +152,11 @@ class Phases:
         phases = await self._with_list(lambda: _growers(checks()))
         await phases._check(checks)
 
-    async def informed(self, found: Survey) -> Phases:
-        """The same with the list of users, if the rows to do are to be asked about."""
+    async def with_user_list(self, found: Survey) -> Phases:
+        """Return the same phases with Leaf's list of users, if the rows to do are to be asked about."""
         if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None or self.workers:
             return self
-        # For a POST that may have been stored a list is no proof.
+        # A list proves nothing about a POST that may have been stored.
         rows = without(without(found.wanted, found.known.intents.keys()), found.unresolved)
         rows = np.sort(np.concatenate([rows, found.connected]))
         if len(rows) < FEWEST:
@@ -166,15 +164,15 @@ class Phases:
         return await self._with_list(partial(_growers_of, self.workspace, rows))
 
     async def _with_list(self, growers: Callable[[], Iterator[Grower]]) -> Phases:
-        """The same with Leaf's list of users, where reading it is cheaper than asking about each grower."""
+        """Return the same with the list of users, if reading it takes fewer requests than single ones."""
         if self.users is None:
             return self
         reader = ListReader(self.context, self.leaf, self.users, seed=self.run_no)
         count = await in_thread(lambda: sum(1 for _ in growers()))
         return replace(self, listed=await reader.read(count, growers))
 
-    async def _mend(self, scan: Scan, found: Survey) -> None:
-        """Who is not connected, though the list says so, is onboarded after all."""
+    async def _onboard_denied(self, scan: Scan, found: Survey) -> None:
+        """Onboard the rows that are not connected, though the list says so."""
         if self.listed and self.listed.denied:
             rows = sorted(self.listed.denied)
             self.listed.denied.clear()
@@ -186,7 +184,7 @@ class Phases:
         await self.post(scan, found, wanted)
         rows = canary.tolist()
         await self.check_new(rows)
-        await self._mend(scan, found)
+        await self._onboard_denied(scan, found)
         entries = {e.row: e for e in self.memory.entries(self.run_no, rows[0], rows[-1])}
         unsent = Entry(0, Status.NOT_ATTEMPTED.value)
         sent = [entries.get(row, unsent._replace(row=row)) for row in wanted.tolist()]
@@ -220,7 +218,7 @@ class Phases:
         began: datetime | None = None,
         checked_before: datetime | None = None,
     ) -> Iterator[Check]:
-        """The connected rows, as `rows_to_check` has them."""
+        """Yield the connected rows, see `rows_to_check`."""
         return rows_to_check(
             self.workspace,
             self.memory,
@@ -252,6 +250,6 @@ def _growers_of(workspace: Workspace, rows: np.ndarray) -> Iterator[Grower]:
 
 
 def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:
-    """Whether a row got no further than to its end for want of a Leaf user."""
+    """Return whether a row ended because its grower has no Leaf user."""
     status = Status(entry.status) if entry.status else Status.UNRESOLVED
     return entry.row not in wanted and status.needs_attention

@@ -17,12 +17,12 @@ _NAMES = ("row", "leafUserId", "fingerprint", "app")
 
 
 def both(rows: np.ndarray, some: Collection[int] | np.ndarray) -> np.ndarray:
-    """Those of the rows (ascending) that are among the others, ascending."""
+    """Return the rows (ascending) that are among the others."""
     return rows[np.isin(rows, _array(some))]
 
 
 def without(rows: np.ndarray, some: Collection[int] | np.ndarray) -> np.ndarray:
-    """The rows (ascending) but for the others."""
+    """Return the rows (ascending) without the others."""
     return rows[~np.isin(rows, _array(some))]
 
 
@@ -42,23 +42,23 @@ def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterato
 
 
 def in_order(found: Survey) -> tuple[np.ndarray, np.ndarray]:
-    """The rows to do, without those that failed before with the same content, and these, which come last."""
+    """Return the rows to do that did not fail before with the same content, and those that did."""
     failed = [row for row, how in found.known.earlier.items() if how is EarlierAttempt.FAILED]
     return without(found.wanted, failed), both(found.wanted, failed)
 
 
 def attempted(found: Survey) -> np.ndarray:
-    """The rows to do that an earlier run attempted with the same content, ascending."""
+    """Return the rows to do that an earlier run attempted with the same content, ascending."""
     return both(found.wanted, found.known.earlier.keys())
 
 
 def canary_of(found: Survey, rows: int) -> np.ndarray:
-    """The first so many of the rows to do that no run has attempted before."""
+    """Return the first ``rows`` rows to do that no run has attempted before."""
     return without(found.wanted, attempted(found))[:rows]
 
 
 def within_limit(found: Survey, limit: int) -> np.ndarray:
-    """The rows to do that a run of so many takes, ascending.
+    """Return the rows to do that a run with this limit takes, ascending.
 
     Growers that were left without credentials come first, and rows that failed before last.
     """

@@ -27,7 +27,7 @@ def rows_to_check(
     began: datetime | None = None,
     checked_before: datetime | None = None,
 ) -> Iterator[Check]:
-    """The connected rows of a run, in input order.
+    """Yield the connected rows of a run, in input order.
 
     Of rows that were done before this run only those whose last check was not good, or that a run which
     was cut short never checked, unless ``every``. For the latter the wait counts from ``began``. And those
@@ -48,7 +48,7 @@ def rows_to_check(
 
 
 def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
-    """The rows to do, to be looked at only. What an open intent says of a row must outlive a look in vain."""
+    """Yield the rows to do, to be checked only. An open intent stays on record if the check fails."""
     for row in scan.rows(found.wanted, found.known.user_ids):
         intent = found.known.intents.get(row.number)
         status = Status.UNRESOLVED if intent else Status.NOT_ATTEMPTED
