@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeGuard
@@ -37,7 +38,12 @@ def compare_app(data: Mapping[str, Any], ours: Payload, fields: Fields) -> tuple
     found = Echo.UNKNOWN
     for name in fields.app:
         shown = data.get(name)
-        if name not in ours or not is_shown(shown):
+        if name not in ours:
+            continue
+        if shown and shown == ours[name]:  # nearly always; quicker to see than whether a value is masked
+            found = Echo.SAME if found is Echo.UNKNOWN else found
+            continue
+        if not is_shown(shown):
             continue
         if name == ENVIRONMENT and shown.strip().casefold() != ours[name].strip().casefold():
             return Echo.DIFFERENT, word(shown, ours.values())
@@ -98,7 +104,7 @@ class RecentPosts:
 
     def __init__(self, size: int = 20_000) -> None:
         self._size = size
-        self._targets: dict[int, str] = {}
+        self._targets: OrderedDict[int, str] = OrderedDict()
 
     def add(self, target: str, fields: Fields, body: Mapping[str, str]) -> None:
         """Remember what is about to be posted to this target (path)."""
@@ -130,7 +136,7 @@ class RecentPosts:
     def _note(self, key: int, target: str) -> None:
         self._targets[key] = target
         if len(self._targets) > self._size:
-            del self._targets[next(iter(self._targets))]
+            self._targets.popitem(last=False)
 
 
 def _is_recent(text: object, at: datetime) -> bool:

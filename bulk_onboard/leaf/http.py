@@ -185,8 +185,11 @@ async def _read(response: aiohttp.ClientResponse, request: Request[V]) -> Reply:
 
 
 async def _body(response: aiohttp.ClientResponse, largest: int) -> bytes:
-    if (response.content_length or 0) > largest:
+    length = response.content_length or 0
+    if length > largest:
         raise TooLarge
+    if length and "Content-Encoding" not in response.headers:
+        return await response.read()  # no more than the length
     body = bytearray()
     async for piece in _pieces(response):
         body += piece
