@@ -21,7 +21,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     engine/        scan, survey, the driver of rows, the list of users; opening, run, closing wire them
     cluster/       the same run on several processes, with dask; nothing else needs it
     workspace/     the rows of a run in DuckDB: repeats, comparison, results, attention
-    report/        counts, page and files of a run, from the view `results`
+    reports/       counts, page and files of a run, from the view `results`
     notify/        messages and pings about how a run ended
     workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
     settings/      frozen settings, and where they come from
@@ -31,7 +31,7 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
 
 The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
 ``engine.worker_pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
-``engine.check_events`` (events) -> ``report``.
+``engine.check_events`` (events) -> ``reports``.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from bulk_onboard.facts import About, Begun, Fact, Reading, RowFinished
 from bulk_onboard.ledger import Ledger, history, hold
 from bulk_onboard.ledger.schema import block, entry, run
 from bulk_onboard.model import Secret
-from bulk_onboard.report.results import COLUMNS
+from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.settings import Login, Settings
 from tests.journeys.support import APP, PLANTED, Rows, Server, growers, open_intents, serving, write
 

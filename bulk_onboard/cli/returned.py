@@ -72,7 +72,7 @@ def _same(path: Path) -> tuple[int, int] | str:
 
 def annotated(source: Source, found: Validation, path: Path, settings: Settings) -> Annotated:
     """Write the annotated workbook. Raises UsageError, OutputError."""
-    from bulk_onboard.report.draft import drafts  # noqa: PLC0415
+    from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
     from bulk_onboard.workbook import annotate  # noqa: PLC0415
 
     place = _place(source)
@@ -151,7 +151,7 @@ def _rows(source: Source, found: Validation) -> Iterator[Chunk]:
 
 def fixed(source: Source, found: Validation, path: Path) -> pd.DataFrame:
     """Write the repaired CSV; a line per repair. Raises OutputError."""
-    from bulk_onboard.report.draft import drafts  # noqa: PLC0415
+    from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
     from bulk_onboard.validation import repair  # noqa: PLC0415
 
     with drafts([path], _AGAIN) as (draft,):

@@ -45,7 +45,7 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
     settings = load(given, config, offline=True)
     require_ledger(settings)
     from bulk_onboard.engine.history import runs  # noqa: PLC0415
-    from bulk_onboard.report.summary import without_credentials  # noqa: PLC0415
+    from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415
 
     found, left = runs(settings, limit or 20, say_trouble)
     if as_json:

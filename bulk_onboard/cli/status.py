@@ -157,7 +157,7 @@ def _code(chapter: Chapter) -> str:
 
 def in_words(found: Story) -> str:
     """The story, a paragraph for each run."""
-    from bulk_onboard.report.summary import without_credentials  # noqa: PLC0415
+    from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415
 
     lines = [f"Grower {found.leaf_user_id}"]
     for chapter in found.chapters:

@@ -62,7 +62,7 @@ def write(provider: Provider, where: Path, *, app_fields: bool, users: bool = Fa
         )
     if where.exists():
         raise UsageError(f"{where} already exists and may be filled in; name another file")
-    from bulk_onboard.report.draft import drafts  # noqa: PLC0415
+    from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
 
     columns = template_columns(provider, app_fields=app_fields, users=users)
     with drafts([where], "the same command") as (draft,), draft.writing():

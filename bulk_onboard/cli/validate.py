@@ -140,7 +140,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
 
 def _write_problems(file: str, found: Validation, path: Path) -> str:
     """Write problems.csv, and beside it which input it is about; why that is impossible, "" if it is done."""
-    from bulk_onboard.report.writers import write_json, write_problems  # noqa: PLC0415
+    from bulk_onboard.reports.writers import write_json, write_problems  # noqa: PLC0415
 
     try:
         write_problems(path, found.table)
@@ -153,7 +153,7 @@ def _write_problems(file: str, found: Validation, path: Path) -> str:
 def _write(
     source: Source, found: Validation, wanted: Wanted, problems: Path | None, settings: Settings
 ) -> Written:
-    from bulk_onboard.report.writers import write_problems  # noqa: PLC0415
+    from bulk_onboard.reports.writers import write_problems  # noqa: PLC0415
     from bulk_onboard.validation.findings import causes  # noqa: PLC0415
     from bulk_onboard.validation.repair import still_invalid  # noqa: PLC0415
 

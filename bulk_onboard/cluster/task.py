@@ -38,7 +38,7 @@ from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.policy.guide import Guide
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
+from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings.load import load
 from bulk_onboard.stamp import from_text
 

@@ -17,11 +17,11 @@ from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.users import count_users
 from bulk_onboard.model import Requests
 from bulk_onboard.policy.attention import Change, code_for
-from bulk_onboard.report.counts import Counts, count_rows, exit_code
-from bulk_onboard.report.page import write_page
-from bulk_onboard.report.page_rows import page_rows
-from bulk_onboard.report.summary import summary, words
-from bulk_onboard.report.writers import write_json, write_plan, write_results
+from bulk_onboard.reports.counts import Counts, count_rows, exit_code
+from bulk_onboard.reports.page import write_page
+from bulk_onboard.reports.page_rows import page_rows
+from bulk_onboard.reports.summary import summary, words
+from bulk_onboard.reports.writers import write_json, write_plan, write_results
 from bulk_onboard.settings import FailOn, OutputSettings
 from bulk_onboard.stamp import to_text, utc_now
 from bulk_onboard.workspace import Workspace

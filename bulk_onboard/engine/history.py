@@ -15,7 +15,7 @@ from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
 from bulk_onboard.ledger.left_without import dismiss as dismiss_left
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.report.results import COLUMNS
+from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.settings import Settings
 
 __all__ = ["Chapter", "Past", "Story", "dismiss", "grower_of_row", "growers_with", "runs", "story"]

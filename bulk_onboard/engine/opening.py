@@ -27,7 +27,7 @@ from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import process_name
 from bulk_onboard.model import IfExists
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.report.draft import claim_folder
+from bulk_onboard.reports.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.settings.requirements import require
 from bulk_onboard.stamp import utc_now

@@ -37,9 +37,9 @@ from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import Payload
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, entry_before, known_outcome, removal_of, rollback_policy
-from bulk_onboard.report import undone
-from bulk_onboard.report.kept import Kept
-from bulk_onboard.report.writers import write_json, write_results
+from bulk_onboard.reports import undone
+from bulk_onboard.reports.kept import Kept
+from bulk_onboard.reports.writers import write_json, write_results
 from bulk_onboard.settings import OutputSettings, Settings
 from bulk_onboard.threads import in_thread
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal

@@ -56,8 +56,8 @@ from bulk_onboard.pace import Pace
 from bulk_onboard.policy.dry_run import asking
 from bulk_onboard.policy.guide import UNGUIDED, PlanGuide
 from bulk_onboard.readers.multi_file import row_ranges
-from bulk_onboard.report import results
-from bulk_onboard.report.kept import REPLACED_EVENTS, Kept
+from bulk_onboard.reports import results
+from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
 from bulk_onboard.threads import in_thread
 from bulk_onboard.workspace import Workspace

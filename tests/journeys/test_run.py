@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bulk_onboard.report.results import COLUMNS
+from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.sandbox import Behaviour, Sandbox, Unknowns
 
 from .support import PLANTED, Desk, Ran, Server, as_csv, grower, growers, held, newest, write

@@ -13,7 +13,7 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.policy.attention import Change, RecordedAttention
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import attention_after, change_since, create_results, load_attention
-from tests.report.pages import grower, workspace_of
+from tests.reports.pages import grower, workspace_of
 
 BAD = {"invalid", "rejected", "failed", "unresolved", "unhealthy"}
 WELL = {"created", "existing"}

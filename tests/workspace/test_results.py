@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.model import NOT_AS_ASKED, Health, Status
-from bulk_onboard.report.results import COLUMNS
+from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.workspace import Workspace
-from tests.report.pages import fingerprint_of, grower, workspace_of
+from tests.reports.pages import fingerprint_of, grower, workspace_of
 
 DONE = Entry(
     row=3,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Health, Status
-from bulk_onboard.report.counts import Counts
-from bulk_onboard.report.wording import growers, rows
+from bulk_onboard.reports.counts import Counts
+from bulk_onboard.reports.wording import growers, rows
 
 _ONLY = "it does only what is left"
 _TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}

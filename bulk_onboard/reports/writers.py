@@ -16,9 +16,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from bulk_onboard.report.draft import Draft, drafts, keep_out_of_git
-from bulk_onboard.report.results import COLUMNS, NUMBERS, headers
-from bulk_onboard.report.sanitize import add_macros, quoted
+from bulk_onboard.reports.draft import Draft, drafts, keep_out_of_git
+from bulk_onboard.reports.results import COLUMNS, NUMBERS, headers
+from bulk_onboard.reports.sanitize import add_macros, quoted
 
 # From a dry run: what `run --plan` reads.
 _PLAN = """

@@ -22,14 +22,14 @@ from bulk_onboard.domain.input_description import described
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Kind, RunInfo
 from bulk_onboard.model import Health, Status
-from bulk_onboard.report import wording
-from bulk_onboard.report.advice import advice
-from bulk_onboard.report.chart import over_time
-from bulk_onboard.report.counts import Counts, exit_code
-from bulk_onboard.report.draft import drafts
-from bulk_onboard.report.page_rows import Latency, PageRows
-from bulk_onboard.report.sanitize import FORMULA_IN_JAVASCRIPT, plain
-from bulk_onboard.report.summary import row_numbers, seconds_of, verdict
+from bulk_onboard.reports import wording
+from bulk_onboard.reports.advice import advice
+from bulk_onboard.reports.chart import over_time
+from bulk_onboard.reports.counts import Counts, exit_code
+from bulk_onboard.reports.draft import drafts
+from bulk_onboard.reports.page_rows import Latency, PageRows
+from bulk_onboard.reports.sanitize import FORMULA_IN_JAVASCRIPT, plain
+from bulk_onboard.reports.summary import row_numbers, seconds_of, verdict
 from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:

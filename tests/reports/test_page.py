@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Traffic
-from bulk_onboard.report.page import render, write_page
-from bulk_onboard.report.page_rows import MOST, MOST_INDEXED, WIDTH, latency
-from tests.report.pages import grower, run_of, workspace_of
-from tests.report.runs import entry, page_of, rows_of_page, usual
+from bulk_onboard.reports.page import render, write_page
+from bulk_onboard.reports.page_rows import MOST, MOST_INDEXED, WIDTH, latency
+from tests.reports.pages import grower, run_of, workspace_of
+from tests.reports.runs import entry, page_of, rows_of_page, usual
 
 MEGABYTE = 1_000_000
 

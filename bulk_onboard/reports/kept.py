@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bulk_onboard.errors import OutputError
 from bulk_onboard.model import Credential, Event
-from bulk_onboard.report.draft import PRIVATE_FILE, make_folder
+from bulk_onboard.reports.draft import PRIVATE_FILE, make_folder
 from bulk_onboard.stamp import to_text
 from bulk_onboard.threads import in_thread
 

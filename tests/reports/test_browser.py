@@ -12,14 +12,14 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from bulk_onboard.entry import Entry
-from bulk_onboard.report.counts import count_rows
-from bulk_onboard.report.page import render, write_page
-from bulk_onboard.report.page_rows import page_rows
-from bulk_onboard.report.writers import write_results
-from tests.report.browser import Browser, browsing
-from tests.report.pages import grower, workspace_of
-from tests.report.runs import page_of, rows_of_page, usual
-from tests.report.test_page import HOSTILE
+from bulk_onboard.reports.counts import count_rows
+from bulk_onboard.reports.page import render, write_page
+from bulk_onboard.reports.page_rows import page_rows
+from bulk_onboard.reports.writers import write_results
+from tests.reports.browser import Browser, browsing
+from tests.reports.pages import grower, workspace_of
+from tests.reports.runs import page_of, rows_of_page, usual
+from tests.reports.test_page import HOSTILE
 
 WIDTHS = (375, 768, 1280)
 

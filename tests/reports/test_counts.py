@@ -12,8 +12,8 @@ from bulk_onboard.entry import Entry
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause
 from bulk_onboard.model import Status
-from bulk_onboard.report.counts import count_rows, exit_code
-from tests.report.pages import counts_of, run_of, workspace_of
+from bulk_onboard.reports.counts import count_rows, exit_code
+from tests.reports.pages import counts_of, run_of, workspace_of
 
 
 def test_every_status_is_counted_also_when_there_is_none_and_health_only_where_it_was_checked() -> None:

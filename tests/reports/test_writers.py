@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import OutputError
-from bulk_onboard.report import results
-from bulk_onboard.report.results import COLUMNS, table
-from bulk_onboard.report.writers import write_json, write_plan, write_problems, write_results
-from tests.report.pages import workspace_of
+from bulk_onboard.reports import results
+from bulk_onboard.reports.results import COLUMNS, table
+from bulk_onboard.reports.writers import write_json, write_plan, write_problems, write_results
+from tests.reports.pages import workspace_of
 
 FORMATS = ("csv", "parquet", "jsonl")
 HEADER = (

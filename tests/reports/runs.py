@@ -8,10 +8,10 @@ from typing import Any
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.model import Requests, Traffic
-from bulk_onboard.report.counts import Counts, count_rows
-from bulk_onboard.report.page import render
-from bulk_onboard.report.page_rows import PageRows, page_rows
-from tests.report.pages import STARTED, run_of, workspace_of
+from bulk_onboard.reports.counts import Counts, count_rows
+from bulk_onboard.reports.page import render
+from bulk_onboard.reports.page_rows import PageRows, page_rows
+from tests.reports.pages import STARTED, run_of, workspace_of
 
 # One of each kind of row that needs somebody.
 KINDS = (

@@ -15,9 +15,9 @@ from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Undone
-from bulk_onboard.report.sanitize import plain
-from bulk_onboard.report.summary import listed, seconds_of, sent, without_credentials, wrapped
-from bulk_onboard.report.wording import length
+from bulk_onboard.reports.sanitize import plain
+from bulk_onboard.reports.summary import listed, seconds_of, sent, without_credentials, wrapped
+from bulk_onboard.reports.wording import length
 
 COLUMNS = (
     "row",

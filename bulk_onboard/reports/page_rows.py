@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 
-from bulk_onboard.report import wording
-from bulk_onboard.report.results import headers
+from bulk_onboard.reports import wording
+from bulk_onboard.reports.results import headers
 
 # Rows on the page that need attention or wait for an event, and growers in its index; results.csv has all.
 MOST = 5_000

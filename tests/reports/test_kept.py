@@ -13,7 +13,7 @@ import pytest
 
 from bulk_onboard.errors import OutputError
 from bulk_onboard.model import Credential, Echo, Event
-from bulk_onboard.report.kept import Kept
+from bulk_onboard.reports.kept import Kept
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD = Credential("c-1", "OK", NOW, Echo.DIFFERENT)

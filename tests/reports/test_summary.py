@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import Kind
 from bulk_onboard.model import Requests, Status
-from bulk_onboard.report.counts import Counts
-from bulk_onboard.report.summary import summary, words
-from tests.report.pages import STARTED, counts_of, run_of
+from bulk_onboard.reports.counts import Counts
+from bulk_onboard.reports.summary import summary, words
+from tests.reports.pages import STARTED, counts_of, run_of
 
 FILES = [Path("reports/20261123T154500Z-growers/results.csv")]
 

@@ -14,10 +14,10 @@ from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Status
-from bulk_onboard.report.advice import advice
-from bulk_onboard.report.counts import OFF_PLAN, ROTATED, Counts, exit_code
-from bulk_onboard.report.sanitize import plain
-from bulk_onboard.report.wording import growers, length, number, rows, status, times
+from bulk_onboard.reports.advice import advice
+from bulk_onboard.reports.counts import OFF_PLAN, ROTATED, Counts, exit_code
+from bulk_onboard.reports.sanitize import plain
+from bulk_onboard.reports.wording import growers, length, number, rows, status, times
 from bulk_onboard.stamp import from_text, to_text
 
 # So many causes are told; the rest is in the results.
