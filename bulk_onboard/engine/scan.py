@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -39,7 +39,7 @@ from bulk_onboard.validation.columns import (
 )
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
-from bulk_onboard.validation.user_columns import UserCells, user_cells
+from bulk_onboard.validation.user_columns import UserCells, known_keys, user_cells
 from bulk_onboard.workspace import KEPT_COLUMN
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
@@ -152,8 +152,13 @@ class Scan:
         found = with_columns(self._source.description, self._source.header, self.columns)
         return found.with_skipped(self.skipped)
 
-    def chunks(self) -> Iterator[Checked]:
-        """The first reading: every row, in order. Raises InputError if there is none."""
+    def chunks(self, known_users: pa.ChunkedArray | None = None) -> Iterator[Checked]:
+        """The first reading: every row, in order. Raises InputError if there is none.
+
+        ``known_users``: the keys by which users are known.
+        """
+        if known_users is not None:
+            self._context = replace(self._context, known_users=known_keys(known_users))
         rows, lines = 0, self._lines()
         self.skipped = lines.skipped
         for piece in self._pieces(lines):

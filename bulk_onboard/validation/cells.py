@@ -74,7 +74,7 @@ def suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:
     """Return a mask of the cells that a rule may apply to: those that are not plain."""
     known, texts = plain(kind, format_), arrow(cells)
     found = _matches(texts, known.exceptions) | np.isin(pc.binary_length(texts), known.lengths)
-    others = np.flatnonzero(~_are_simple(texts)) if kind != "id" else np.arange(len(texts))
+    others = np.flatnonzero(~are_simple(texts)) if kind != "id" else np.arange(len(texts))
     if len(others):
         rest = texts.take(pa.array(others))
         found[others] |= ~_matches(rest, known.texts) | _matches(rest, known.short_exceptions)
@@ -94,8 +94,8 @@ _BY_CHARACTER |= dict.fromkeys("eE-_", _SIGN)
 _CLASSES = bytes(_BY_CHARACTER.get(chr(byte), _OTHER) for byte in range(256))
 
 
-def _are_simple(texts: pa.Array) -> np.ndarray:
-    """A mask of long texts of digits, letters, - and _ that have a digit and a letter: most tokens."""
+def are_simple(texts: pa.Array) -> np.ndarray:
+    """Return a mask of long texts of digits, letters, - and _ that have a digit and a letter: most tokens."""
     data, starts, lengths = bytes_of(texts)
     simple, filled = lengths > _SHORT, np.flatnonzero(lengths)
     if simple.any():
@@ -107,7 +107,7 @@ def _are_simple(texts: pa.Array) -> np.ndarray:
 
 def cleaned(cells: pd.Series) -> pd.Series:
     """Return a column without what surrounds its values."""
-    at = np.flatnonzero(suspects(cells, "text"))
+    at = np.flatnonzero(suspects(cells, "text") & (cells != "").to_numpy(bool))
     if not len(at):
         return cells
     values = cells.to_numpy(object, copy=True)

@@ -88,7 +88,8 @@ class CheckContext:
     ``set_fields``: by provider, app fields that the settings have, so that a cell may be blank; ``assumed``:
     by provider, those that an offline check assumes to be set. ``guessed_encoding``: the file's encoding if
     it was guessed, else "". ``default_provider``: the provider of a row whose cell for it is blank, "" for
-    none. ``known_providers``: all names there are, to suggest one for a mistyped cell.
+    none. ``known_providers``: all names there are, to suggest one for a mistyped cell. ``known_users``: see
+    `known_keys`; the user cells of these users are not used, so they are not checked.
     """
 
     set_fields: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class CheckContext:
     guessed_encoding: str = ""
     default_provider: str = ""
     known_providers: Collection[str] = field(default_factory=lambda: PROVIDERS)
+    known_users: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
 
 
 # Of one provider's rows, by field: the cells as they are sent.
@@ -116,7 +118,7 @@ def check(
     users = read_users(chunk, columns, fingerprints) if columns.users else None
     ids, words = _check_ids(findings, chunk, columns, users)
     if users:
-        check_users(findings, chunk, columns, np.flatnonzero(users.unresolved))
+        check_users(findings, chunk, columns, users.unknown(context.known_users))
     parts = {}
     for name, lines in lines_of.items():
         parts[name] = _check_fields(findings, chunk, columns, providers[name], lines, context)

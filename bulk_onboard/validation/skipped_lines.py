@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
-from bulk_onboard.validation.cells import arrow
+from bulk_onboard.validation.cells import are_simple, arrow
 from bulk_onboard.validation.columns import normal
 from bulk_onboard.validation.ids import UUID_LENGTH
 from bulk_onboard.validation.rules import find_problem
@@ -84,7 +84,7 @@ class LineFilter:
         return replace(chunk, cells=cells, kinds=kinds)
 
     def _suspects(self, chunk: Chunk) -> np.ndarray:
-        """The lines without an id in its usual form, and those that begin with ``#``.
+        """The lines without an id or a token in its usual form, and those that begin with ``#``.
 
         Where most rows begin with ``#`` in another column than the id's, it is part of a number.
         """
@@ -101,6 +101,10 @@ class LineFilter:
         if self._id_place != self._first_place:
             counted = hashes if self._id_place is None else hashes[~suspect]
             self._rows, self._hashes = self._rows + len(counted), self._hashes + int(counted.sum())
+        for place in range(self._width):
+            # In a file without ids every line is a suspect, and nearly all of them have a token.
+            lines = np.flatnonzero(suspect)
+            suspect[lines] = ~are_simple(arrow(chunk.cells[place].iloc[lines]))
         return np.flatnonzero(suspect | hashes)
 
     def _reasons(self, chunk: Chunk, suspects: np.ndarray) -> dict[int, str]:

@@ -34,13 +34,21 @@ class UserRows:
 
     ``ids``: the cells for leafUserId, with a stand-in in unresolved rows. ``unresolved``: a mask of the rows
     that have no leafUserId but an externalId or an email. ``keys``: by column, keyed fingerprints (rows x 2,
-    uint64; zeros for none) by which a user can be recognised. ``numbers``: the row numbers.
+    uint64; zeros for none) by which a user can be recognised; ``key``: the one that counts, of the externalId
+    if there is one. ``numbers``: the row numbers.
     """
 
     numbers: np.ndarray
     ids: pd.Series
     unresolved: np.ndarray
     keys: Mapping[UserKey, np.ndarray]
+    key: np.ndarray
+
+    def unknown(self, known: np.ndarray) -> np.ndarray:
+        """Return the lines of unresolved rows whose user is not known. ``known``: see `known_keys`."""
+        first = self.key[:, 0]
+        at = np.minimum(np.searchsorted(known, first), len(known) - 1)
+        return np.flatnonzero(self.unresolved & (known[at] != first) if len(known) else self.unresolved)
 
     def table(self) -> pa.Table:
         """Return row, external and email of the rows with a key; the latter 16 bytes each, null for none."""
@@ -80,13 +88,18 @@ def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> Us
         key[first] = keys[by][first]
         is_text[first] = by not in places or chunk.kinds[first, places[by]] == CellKind.TEXT
     unresolved = (cleaned(ids) == "").to_numpy(bool) & key.any(axis=1)
-    for of in keys.values():
-        of[unresolved & ~is_text] = 0
     if unresolved.any():
         cells = ids.to_numpy(object, copy=True)
         cells[unresolved] = uuid_texts(key[unresolved]).to_numpy(zero_copy_only=False)
         ids = text_column(pa.array(cells, pa.large_string()))
-    return UserRows(chunk.numbers, ids, unresolved, keys)
+    for of in (*keys.values(), key):
+        of[unresolved & ~is_text] = 0
+    return UserRows(chunk.numbers, ids, unresolved, keys, key)
+
+
+def known_keys(keys: pa.ChunkedArray) -> np.ndarray:
+    """Return the first halves of keys of 16 bytes (uint64), ascending, to recognise known users by."""
+    return np.sort(np.frombuffer(b"".join(keys.to_pylist()), np.uint64)[::2])
 
 
 def check_users(findings: ChunkFindings, chunk: Chunk, columns: Columns, lines: np.ndarray) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from bulk_onboard.errors import InputError
 from bulk_onboard.validation.check import CheckContext, Checked, check
 from bulk_onboard.validation.columns import Columns, match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.user_columns import UserRows
+from bulk_onboard.validation.user_columns import UserRows, known_keys
 
 RAVEN = PROVIDERS["raven"]
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
@@ -38,9 +38,12 @@ def make(rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> Chunk
 
 
 def checked(
-    rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER, chunk: Chunk | None = None
+    rows: Sequence[Sequence[str]],
+    header: Sequence[str] = HEADER,
+    chunk: Chunk | None = None,
+    context: CheckContext = CONTEXT,
 ) -> Checked:
-    return check(chunk or make(rows, header), match(header), {"raven": RAVEN}, CONTEXT, Fingerprints(b"key"))
+    return check(chunk or make(rows, header), match(header), {"raven": RAVEN}, context, Fingerprints(b"key"))
 
 
 def row(external: str = "", email: str = "", leaf_user_id: str = "") -> Row:
@@ -113,6 +116,13 @@ def test_an_unresolved_row_whose_user_cells_are_wrong_is_invalid(cells: tuple[st
     assert len(found.ids) == len(found.prints) == 2
     assert found.fingerprints()[0] == ""
     assert found.problems["code"].tolist() == [code]
+
+
+def test_the_user_cells_of_known_users_are_not_checked() -> None:
+    rows = [row("G-1", "nobody"), row("G-2", "nobody"), row("", "nobody")]
+    keys = users(checked(rows)).table()["external"]
+    context = replace(CONTEXT, known_users=known_keys(keys.slice(0, 1)))
+    assert codes(checked(rows, context=context)) == ["", "bad-email", "bad-email"]
 
 
 def test_a_key_that_is_not_text_does_not_identify_a_user() -> None:
