@@ -172,11 +172,11 @@ def _check_providers(
         return constant_column(name, size), {name: np.arange(size)}
     cells = chunk.cells[len(columns.fields) + len(columns.keep)]
     names = provider_names(cells, providers, context.default_provider)
-    for line in np.flatnonzero(names == "").tolist():
-        text = clean(cells.iloc[line])[0]
+    for cell, lines in cells[names == ""].groupby(cells, sort=False).groups.items():
+        text = clean(str(cell))[0]
         unknown = f"is not the name of a provider{near(text.lower(), context.known_providers)}"
         finding = Finding("unknown-provider", unknown) if text else Finding("missing-provider", "is empty")
-        findings.add([line], finding, PROVIDER)
+        findings.add(lines, finding, PROVIDER)
     lines_of = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names) if name}
     return text_column(names), lines_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry of ``rules.toml``, which describes the fields."""
+    """One entry of ``rules.toml``, where the fields are described."""
 
     code: str
     kinds: tuple[str, ...]
@@ -45,7 +45,7 @@ class Rule:
     test: str = ""
     like: str = ""
     warning: bool = False
-    plain: str = ""
+    plain: str | None = None
     short: bool = False
     fold: bool = False
     format: str = ""
@@ -57,11 +57,9 @@ class Rule:
             return result if isinstance(result, str) else self.words if result else ""
         if self.pattern:
             match = _compiled(self.pattern).fullmatch(_folded(text) if self.fold else text)
-            return (
-                self.words.replace("{1}", match[1])
-                if match and "{1}" in self.words
-                else self.words * bool(match)
-            )
+            if match and "{1}" in self.words:
+                return self.words.replace("{1}", match[1])
+            return self.words if match else ""
         applies = find_problem(text, self.like) if self.like else len(text) == self.length
         return self.words if applies else ""
 
@@ -76,15 +74,9 @@ def _with_parts(pattern: str) -> str:
     parts = _table()["parts"]
     while names := re.findall(r"@([a-z][a-z0-9_]*(?:\.[a-z]+)?)@", pattern):
         for name in names:
-            words = (
-                "|".join(sorted(map(re.escape, words_of(name)), key=len, reverse=True)) if "." in name else ""
-            )
-            pattern = pattern.replace(f"@{name}@", words or parts[name])
+            words = sorted(map(re.escape, words_of(name)), key=len, reverse=True) if "." in name else ()
+            pattern = pattern.replace(f"@{name}@", "|".join(words) or parts[name])
     return pattern
-
-
-def _alternation(words: Iterable[str]) -> str:
-    return "|".join(sorted(map(re.escape, set(words)), key=len, reverse=True))
 
 
 @cache
@@ -149,13 +141,19 @@ class Plain(NamedTuple):
     lengths: list[int]
 
 
+def _plain_pattern(rule: Rule) -> str:
+    """The expression for plain texts, or else the pattern without verbose spaces and comments."""
+    given = re.sub(r"\s+(?:#.*)?", "", rule.pattern) if rule.plain is None else rule.plain
+    return f"(?:{_with_parts(given)})" if given else ""
+
+
 @cache
 def plain(kind: str, format_: str = "") -> Plain:
     """Return which texts of a kind are plain."""
     own = rules_of(kind, format_)
     rules = [*own, *(rule for each in own if each.like for rule in rules_of(each.like))]
     long, short = (
-        "|".join(_with_parts(rule.plain) for rule in rules if rule.plain and rule.short == short)
+        "|".join(_plain_pattern(rule) for rule in rules if rule.short == short and _plain_pattern(rule))
         for short in (False, True)
     )
     lengths = [rule.length for rule in rules if rule.length]

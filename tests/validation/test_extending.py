@@ -23,7 +23,6 @@ code = "wrapped-value"
 kinds = ["token"]
 pattern = 'vault-[0-9]+'
 words = "is the number of an entry in the vault, not the token"
-plain = 'vault-[0-9]+'
 """
 PROVIDER = """
 [providers.combine-hub]
@@ -91,7 +90,7 @@ def test_a_code_is_added_in_codes_toml(tmp_path: Path) -> None:
 
 
 def test_every_rule_that_applies_to_a_plain_text_says_so() -> None:
-    """Without `plain`, a rule would never see a plain text; this is the mistake that is easy to make."""
+    """With a wrong `plain`, a rule does not see plain texts; a mistake that is easy to make."""
     texts = [
         "30-Nov-26", "12kr", "Error2042", "System.Int32", "www.x1.com", "eyJhbGciOiJ9.e30", "0-0", "x-0-x",
         "1.5E3", "a1" * 127 + "b", "eyJhbGciOi", "00", "NULL", "1e-05", "n/a 1", "Object id #5",
