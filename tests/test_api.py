@@ -21,7 +21,7 @@ import bulk_onboard
 from bulk_onboard import errors
 from bulk_onboard.api import Options
 from bulk_onboard.domain.chunk import CHUNK_ROWS
-from bulk_onboard.engine.again import write_again
+from bulk_onboard.engine.past_runs import write_again
 from bulk_onboard.facts import About, Begun, Fact, Reading, RowFinished
 from bulk_onboard.ledger import Ledger, history, hold
 from bulk_onboard.ledger.schema import block, entry, run

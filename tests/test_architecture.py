@@ -32,8 +32,7 @@ WIRING = {
     "engine.opening",
     "engine.closing",
     "engine.rollback",
-    "engine.again",
-    "engine.history",
+    "engine.past_runs",
     "engine.results",
     "engine.surprises",
 }

@@ -33,6 +33,6 @@ def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -
     settings = load(given, config, offline=True)
     run_id = run_named(run) if run else None
     require_ledger(settings)
-    from bulk_onboard.engine.again import write_again  # noqa: PLC0415
+    from bulk_onboard.engine.past_runs import write_again  # noqa: PLC0415
 
     return tell(write_again(run_id, settings, say_trouble), Showing(as_json=as_json))

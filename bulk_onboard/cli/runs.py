@@ -17,7 +17,7 @@ from bulk_onboard.model import Health, Status, Undone
 from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
-    from bulk_onboard.engine.history import Past
+    from bulk_onboard.engine.past_runs import Past
     from bulk_onboard.entry import LeftGrower
 
 _EPILOG = """\b
@@ -44,7 +44,7 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
 
     settings = load(given, config, offline=True)
     require_ledger(settings)
-    from bulk_onboard.engine.history import runs  # noqa: PLC0415
+    from bulk_onboard.engine.past_runs import runs  # noqa: PLC0415
     from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415
 
     found, left = runs(settings, limit or 20, say_trouble)

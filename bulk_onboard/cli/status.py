@@ -17,7 +17,7 @@ from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.model import Health, Status
 
 if TYPE_CHECKING:
-    from bulk_onboard.engine.history import Chapter, Story
+    from bulk_onboard.engine.past_runs import Chapter, Story
     from bulk_onboard.settings import Settings
 
 _EPILOG = """\b
@@ -70,12 +70,12 @@ def command(
     settings = load(given, config, offline=True)
     require_ledger(settings)
     grower = _of_row(settings, run, row) if row is not None else _named(settings, grower or "")
-    from bulk_onboard.engine import history  # noqa: PLC0415
+    from bulk_onboard.engine import past_runs  # noqa: PLC0415
 
     if dismiss:
-        for each in history.dismiss(settings, grower, say_trouble):
+        for each in past_runs.dismiss(settings, grower, say_trouble):
             click.echo(f"Dismissed: {each.provider} at {each.leaf}, left by run {each.run_id}.", err=True)
-    found = history.story(settings, grower, say_trouble)
+    found = past_runs.story(settings, grower, say_trouble)
     if not (found.chapters or found.latest):
         raise UsageError(f"the ledger {settings.output.ledger_place} has no record of {grower}")
     click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
@@ -83,8 +83,8 @@ def command(
 
 
 def _of_row(settings: Settings, run: str | None, row: int) -> str:
-    from bulk_onboard.engine.history import grower_of_row  # noqa: PLC0415
     from bulk_onboard.engine.opening import run_named  # noqa: PLC0415
+    from bulk_onboard.engine.past_runs import grower_of_row  # noqa: PLC0415
 
     if run is not None and (run := run_named(run)) is None:
         raise UsageError("--run is not the id or the folder of a run")
@@ -93,7 +93,7 @@ def _of_row(settings: Settings, run: str | None, row: int) -> str:
 
 def _named(settings: Settings, text: str) -> str:
     """Return the leafUserId that a text is, or that has it in a kept column. Raises UsageError."""
-    from bulk_onboard.engine.history import growers_with  # noqa: PLC0415
+    from bulk_onboard.engine.past_runs import growers_with  # noqa: PLC0415
 
     if _UUID.fullmatch(named := text.strip().strip("{}").lower()):
         return named

@@ -1,4 +1,4 @@
-"""What the ledger tells of the past. It is only looked at, so a run may hold it meanwhile."""
+"""Earlier runs and growers, as the ledger knows them, and the files of a run once more."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bulk_onboard.engine import closing, rollback
+from bulk_onboard.engine.closing import RunResult
 from bulk_onboard.engine.opening import find_run, open_ledger, require_blocks
 from bulk_onboard.engine.results import results_of, stored_rows
 from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Observer, ignore
+from bulk_onboard.facts import Kind, Observer, ignore
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
 from bulk_onboard.ledger.left_without import dismiss as dismiss_left
 from bulk_onboard.ledger.left_without import left_without
+from bulk_onboard.ledger.lock import hold
 from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.settings import Settings
 
@@ -106,3 +109,17 @@ def _latest(ledger: Ledger, leaf_user_id: str) -> Iterator[dict[str, Any]]:
         with results_of(ledger, run_no, info, again=True) as workspace:
             for values in workspace.query(query, grower=leaf_user_id):
                 yield {"runId": info.run_id, **dict(zip(COLUMNS, values, strict=True))}
+
+
+def write_again(run_id: str | None, settings: Settings, observer: Observer = ignore) -> RunResult:
+    """Write a run's files again from the ledger: the latest run's if ``run_id`` is None.
+
+    The lock is held meanwhile: a run that is about to end must not get files and a record of an older state.
+    Raises UsageError if there is no such run, LedgerBusy, LedgerError, OutputError.
+    """
+    with open_ledger(settings, observer) as ledger, hold(settings.output.ledger_place, ledger.retry):
+        run_no, info = find_run(ledger, run_id)
+        if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
+            return rollback.write(ledger, run_no, info, settings.output)
+        require_blocks(ledger, run_no, info)
+        return closing.write(ledger, run_no, info, settings.output, again=True)
