@@ -37,7 +37,7 @@ from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.model import Payload
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, entry_before, known_outcome, removal_of, rollback_policy
-from bulk_onboard.reports import undone
+from bulk_onboard.reports import rollback as rollback_report
 from bulk_onboard.reports.kept import Kept
 from bulk_onboard.reports.writers import write_json, write_results
 from bulk_onboard.settings import OutputSettings, Settings
@@ -141,17 +141,17 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     folder = output.folder / info.run_id
     formats = [name for name in output.formats if name != closing.PAGE]
     with _results(ledger, run_no, info) as workspace:
-        sums = undone.count(workspace.db, left_without(ledger, info))
-        files = write_results(workspace.db, folder, formats, columns=undone.COLUMNS, stem="rollback")
-    code = undone.exit_code(sums, info)
+        counts = rollback_report.count_rollback(workspace.db, left_without(ledger, info))
+        files = write_results(workspace.db, folder, formats, columns=rollback_report.COLUMNS, stem="rollback")
+    code = rollback_report.exit_code(counts, info)
     info = replace(info, exit_code=int(code))
-    content = undone.summary(info, sums)
+    content = rollback_report.summary(info, counts)
     files.append(write_json(folder / "summary.json", content))
     ledger.amend(info)
-    history.record(ledger, run_no, history.Ending(sums.counts, {}, None))
+    history.record(ledger, run_no, history.Ending(counts.in_order, {}, None))
     if (kept := folder / DELETED_EVENTS).exists():
         files.append(kept)
-    words = partial(undone.words, info, sums, tuple(files))
+    words = partial(rollback_report.words, info, counts, tuple(files))
     return RunResult(info, content, words, tuple(files), folder, code, code)
 
 

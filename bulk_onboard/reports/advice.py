@@ -1,4 +1,4 @@
-"""What to do after a run, true for the command that ran: with a plan, a canary, a limit, or for a check."""
+"""What to do after a run, correct for its command: with a plan, a canary, a limit, or for a check."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Health, Status
 from bulk_onboard.reports.counts import Counts
-from bulk_onboard.reports.wording import growers, rows
+from bulk_onboard.reports.formatting import growers, rows
 
 _ONLY = "it does only what is left"
 _TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
 
 
 class Advice(NamedTuple):
-    """What to do next, and the command for it if it can be told whole."""
+    """What to do next, and the complete command for it if it is known."""
 
     text: str
     command: str = ""
 
 
 def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
-    """What to do after a run that ended so, the most urgent first. There is always something to say."""
+    """Yield what to do after a run that ended with ``code``, the most urgent first; at least one advice."""
     pending = counts.health[Health.PENDING]
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         again = "run the same command with --plan and that plan.csv in place of --dry-run"
@@ -83,5 +83,5 @@ def _what_to_do(info: RunInfo, code: ExitCode, counts: Counts) -> str:
 
 
 def _cure_themselves(counts: Counts) -> bool:
-    """Whether nothing is wrong with the rows that are left: it was Leaf, or the way to it."""
+    """Whether running again may be enough for all rows that need attention."""
     return {cause.status for cause in counts.causes} <= _TRY_AGAIN

@@ -1,4 +1,4 @@
-"""Numbers into the geometry of charts. A chart is as wide as its data has stretches, and 100 high."""
+"""The chart of requests over time as SVG paths: one unit wide per interval, and 100 high."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bulk_onboard.model import Traffic
 
 HIGH = 100
-# So many lines of the table beside a chart are enough to read the same from it.
+# Lines of the table beside the chart.
 LINES = 20
 # The chart is a little higher than what it shows.
 SPARE = 1.05
@@ -101,7 +101,7 @@ def _lines(traffic: Traffic) -> list[Line]:
 
 
 def _visible(share: float) -> float:
-    """Little is more than nothing, also to the eye."""
+    """A share of the height; what is not 0 can be seen."""
     return max(0.25, share) if share else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under another name, flushed to disk, then renamed."""
+"""Files that are complete or absent: written under another name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Draft:
         self.file: BinaryIO = BytesIO()
 
     def open(self) -> None:
-        """It is there from now on, and empty. Raises OutputError."""
+        """Create the empty file. Raises OutputError."""
         with self.writing():
             make_folder(self.path.parent)
             self._may_be_there = True
@@ -42,7 +42,7 @@ class Draft:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """What fails inside is this file's failure. Raises OutputError."""
+        """Turn errors inside the block into an OutputError about this file."""
         try:
             yield
         except (OSError, duckdb.IOException) as error:
@@ -52,19 +52,19 @@ class Draft:
             ) from error
 
     def seal(self) -> None:
-        """All of it is on disk. Raises OutputError."""
+        """Flush all of it to disk. Raises OutputError."""
         with self.writing():
             self.file.flush()
             os.fsync(self.file.fileno())
             self.file.close()
 
     def publish(self) -> None:
-        """The file appears, in place of an older one. Raises OutputError."""
+        """Move the file to its path, in place of an older one. Raises OutputError."""
         with self.writing():
             self.place.replace(self.path)
 
     def discard(self) -> None:
-        """Nothing of an unpublished file stays behind."""
+        """Remove an unpublished file."""
         try:
             self.file.close()
         except OSError:
@@ -84,7 +84,7 @@ def _reason(error: OSError | duckdb.IOException) -> str:
 
 @contextmanager
 def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
-    """Files that appear together when the block ends well; else none does. ``again``: what writes them again.
+    """Yield files that are published together if the block succeeds. ``again``: the command to repeat.
 
     Raises OutputError.
     """
@@ -104,7 +104,7 @@ def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and those above it that are missing, for nobody but the user."""
+    """Make the folder and its missing parents, readable by the user alone."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
@@ -126,9 +126,9 @@ def claim_folder(folder: Path) -> bool:
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """Give a folder of reports a .gitignore: growers' results are not to end up in a repository.
+    """Give a folder of reports a .gitignore, so that growers' results do not end up in a repository.
 
-    Not where people work: there it would hide files of their own.
+    Not the working directory or a repository itself: there it would hide other files.
     """
     if folder.resolve() == Path.cwd() or (folder / ".git").exists():
         return

@@ -1,4 +1,4 @@
-"""What is put aside before it vanishes: a line of JSON for each credential that is about to be deleted.
+"""Events that are saved before their credentials are deleted: a line of JSON for each credential.
 
 Only what cannot hold a secret is in it. Lines are added, never changed, and are on disk before anything is
 deleted; those that come while one is being written share its flush to disk.
@@ -24,7 +24,7 @@ REPLACED_EVENTS = "replaced-events.jsonl"
 
 
 class Kept:
-    """One file of such lines; made with the first. Not for several threads."""
+    """A file of such lines, created with the first one. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

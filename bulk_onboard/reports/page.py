@@ -22,14 +22,14 @@ from bulk_onboard.domain.input_description import described
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Cause, Kind, RunInfo
 from bulk_onboard.model import Health, Status
-from bulk_onboard.reports import wording
+from bulk_onboard.reports import formatting
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.chart import over_time
 from bulk_onboard.reports.counts import Counts, exit_code
 from bulk_onboard.reports.draft import drafts
 from bulk_onboard.reports.page_rows import Latency, PageRows
 from bulk_onboard.reports.sanitize import FORMULA_IN_JAVASCRIPT, plain
-from bulk_onboard.reports.summary import row_numbers, seconds_of, verdict
+from bulk_onboard.reports.summary import seconds_of, verdict
 from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str]
         tone=_tone(code),
         verdict=verdict(info, counts, code),
         advice=list(advice(info, counts, code)),
-        causes=[_told(cause) for cause in counts.causes[:CAUSES]],
-        notes=[_told(cause) for cause in counts.notes],
+        causes=[_cause(cause) for cause in counts.causes[:CAUSES]],
+        notes=[_cause(cause) for cause in counts.notes],
         other_causes=len(counts.causes[CAUSES:]),
         parts=list(_parts(counts)),
         statuses=list(_bars(counts.statuses, counts.rows)),
@@ -100,12 +100,12 @@ def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str]
     )
 
 
-# --- what the template is told ----------------------------------------------------------------------
+# --- values for the template ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A cause in words. ``rows``: the numbers of the first."""
+class CauseText:
+    """A cause as text. ``rows``: the numbers of the first rows."""
 
     status: str
     code: str
@@ -129,12 +129,12 @@ class Bar:
 
 
 def _planned(counts: Counts) -> int:
-    """Growers to whom a dry run would have given credentials."""
+    """Growers that would have got credentials instead of a dry run."""
     return counts.statuses.get(Status.WOULD_CREATE, 0) + counts.statuses.get(Status.WOULD_REPLACE, 0)
 
 
 def _parts(counts: Counts) -> Iterator[Bar]:
-    """All growers in one bar: percent, and where each part begins."""
+    """All growers as parts of one bar."""
     parts = {
         ("connected", "good"): counts.connected,
         ("would get credentials", "planned"): _planned(counts),
@@ -161,19 +161,19 @@ def _tone(code: ExitCode) -> str:
             return "bad"
 
 
-def _told(cause: Cause) -> Told:
+def _cause(cause: Cause) -> CauseText:
     known = lookup(cause.code or cause.status)
     example = cause.message
     if example and cause.count > 1 and cause.rows:
         example = f"row {cause.rows[0]}: {example}"
-    return Told(
-        status=wording.status(cause.status),
+    return CauseText(
+        status=formatting.status(cause.status),
         code=cause.code,
         count=cause.count,
         meaning=known.meaning if known else "",
         example=example,
         hint=hint(cause.code or cause.status),
-        rows=row_numbers(cause).replace("...", "…"),
+        rows=formatting.row_numbers(cause).replace("...", "…"),
         tone=_TONES.get(cause.status, "bad"),
     )
 
@@ -181,11 +181,11 @@ def _told(cause: Cause) -> Told:
 def _bars(counts: Any, total: int) -> Iterator[Bar]:
     for name, count in counts.items():
         if count:
-            yield Bar(wording.status(name), count, 100 * count / total, _TONES.get(name, "bad"))
+            yield Bar(formatting.status(name), count, 100 * count / total, _TONES.get(name, "bad"))
 
 
 def _healths(counts: Counts) -> Iterator[Bar]:
-    """None at all if nothing was checked: then there is nothing to show."""
+    """Rows by health; none if nothing was checked."""
     connected = counts.statuses[Status.CREATED] + counts.statuses[Status.EXISTING]
     if checked := sum(counts.health.values()):
         total = max(connected, checked)
@@ -197,11 +197,11 @@ def _healths(counts: Counts) -> Iterator[Bar]:
 def _latencies(latency: Latency) -> Iterator[Bar]:
     most = max((count for _, _, count in latency.bins), default=1)
     for since, until, count in latency.bins:
-        yield Bar(wording.span(since, until), count, 100 * count / most)
+        yield Bar(formatting.span(since, until), count, 100 * count / most)
 
 
 def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
-    """What identifies the run."""
+    """Name and value of what identifies the run."""
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
     if info.command:
@@ -216,14 +216,14 @@ def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
     yield "Started", to_text(info.started_at)
     yield "Ended", to_text(info.finished_at) or "not recorded: the run was cut off"
     if seconds:
-        yield "Took", wording.length(seconds)
+        yield "Took", formatting.duration(seconds)
     yield "Rows", f"{info.rows:,}"
     kinds = {"GET": requests.get, "POST": requests.post, "DELETE": requests.delete}
-    told = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
-    yield "Requests", f"{requests.total:,}{f' ({told})' if told else ''}"
+    by_kind = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
+    yield "Requests", f"{requests.total:,}{f' ({by_kind})' if by_kind else ''}"
     if seconds and requests.total:
-        yield "On average", f"{wording.number(requests.total / seconds)} per second"
-    yield "Ceiling", f"{wording.number(info.ceiling)} per second" if info.ceiling else "none"
+        yield "On average", f"{formatting.number(requests.total / seconds)} per second"
+    yield "Ceiling", f"{formatting.number(info.ceiling)} per second" if info.ceiling else "none"
     yield "Throttled", f"{requests.throttled:,}"
     yield "Exit code", f"{int(code)}: {code.meaning}"
 
@@ -245,19 +245,19 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "options": _options,
-        "rows": wording.rows,
-        "length": wording.length,
-        "moment": wording.moment,
-        "number": wording.number,
-        "ms": wording.milliseconds,
-        "status": wording.status,
-        "times": wording.times,
+        "rows": formatting.rows,
+        "duration": formatting.duration,
+        "moment": formatting.moment,
+        "number": formatting.number,
+        "ms": formatting.milliseconds,
+        "status": formatting.status,
+        "times": formatting.times,
     }
     return environment
 
 
 def _plain(value: Any) -> Any:
-    """Whatever is put into the template, but for its own style and script."""
+    """A value of the template without control characters."""
     return plain(value) if type(value) is str else value
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 
-from bulk_onboard.reports import wording
+from bulk_onboard.reports import formatting
 from bulk_onboard.reports.results import headers
 
 # Rows on the page that need attention or wait for an event, and growers in its index; results.csv has all.
@@ -163,7 +163,7 @@ def _growers(db: duckdb.DuckDBPyConnection, room: int) -> Mapping[str, Any]:
 
 def _number(outcomes: dict[str, int], status: str, health: str, code: str) -> str:
     """The number of an outcome in two characters; ``outcomes`` numbers their texts."""
-    text = ", ".join(filter(None, (wording.status(status), health)))
+    text = ", ".join(filter(None, (formatting.status(status), health)))
     if code and len(outcomes) < _MOST_OUTCOMES:
         text += f" ({code[:80]})"
     high, low = divmod(outcomes.setdefault(text, len(outcomes)), 64)

@@ -1,8 +1,7 @@
-"""A run in short: for programs (summary.json) and for people (the closing text)."""
+"""The summary of a run: summary.json for programs, and the closing text for people."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,16 +15,29 @@ from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
 from bulk_onboard.model import FORESEEN, Status
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.counts import OFF_PLAN, ROTATED, Counts, exit_code
+from bulk_onboard.reports.formatting import (
+    duration,
+    growers,
+    listed,
+    number,
+    row_numbers,
+    rows,
+    status,
+    times,
+    wrapped,
+)
 from bulk_onboard.reports.sanitize import plain
-from bulk_onboard.reports.wording import growers, length, number, rows, status, times
 from bulk_onboard.stamp import from_text, to_text
 
-# So many causes are told; the rest is in the results.
+# More causes than this are not listed; the rest is in the results.
 SHOWN = 10
 
 
 def summary(info: RunInfo, counts: Counts, users: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """What summary.json holds. ``users``: how many Leaf users the run created and found, by `UserOrigin`."""
+    """Return the content of summary.json.
+
+    ``users``: how many Leaf users the run created and found, by `UserOrigin`.
+    """
     return {
         "runId": info.run_id,
         "provider": info.provider,
@@ -50,7 +62,7 @@ def summary(info: RunInfo, counts: Counts, users: Mapping[str, int] | None = Non
 
 
 def sent(info: RunInfo) -> dict[str, Any]:
-    """What a run sent, how fast and when: alike in the summary of a run and of a rollback."""
+    """Return what a run or rollback sent, how fast and when, for its summary."""
     seconds, requests = seconds_of(info), info.requests
     return {
         "requests": {"total": requests.total} | asdict(requests),
@@ -89,7 +101,7 @@ def words(
     *,
     users: Mapping[str, int] | None = None,
 ) -> str:
-    """The closing text, for somebody who has never seen this tool: did it work, what is wrong, what now."""
+    """Return the closing text: whether it worked, what needs attention, and what to do next."""
     code = exit_code(counts, info)
     paragraphs: list[list[str]] = [
         wrapped(verdict(info, counts, code), width),
@@ -104,9 +116,9 @@ def words(
 
 
 def seconds_of(info: RunInfo) -> float:
-    """How long a run took.
+    """Return how long a run took, in seconds.
 
-    To the millisecond, as the ledger keeps times: a report written again has to say the same.
+    Computed from times as the ledger stores them, so that a report that is written again says the same.
     """
     begun, ended = from_text(to_text(info.started_at)), from_text(to_text(info.finished_at))
     return max(0.0, (ended - begun).total_seconds()) if begun and ended else 0.0
@@ -116,7 +128,7 @@ def seconds_of(info: RunInfo) -> float:
 
 
 def verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
-    """In a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
+    """Return a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
     said = _verdict(info, counts, code)
     if not counts.rolled_back:
         return said
@@ -126,7 +138,7 @@ def verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
 
 def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
     if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
-        return _foretold(counts)
+        return _dry_run_verdict(counts)
     match code:
         case ExitCode.OK:
             return _all_well(counts) + _as_of(counts) + _rotated(counts)
@@ -158,7 +170,7 @@ def _all_well(counts: Counts) -> str:
 
 
 def _as_of(counts: Counts) -> str:
-    """What this run did not check itself."""
+    """Growers that only earlier runs checked."""
     if not counts.checked_earlier:
         return ""
     was = "was" if counts.checked_earlier == 1 else "were"
@@ -168,12 +180,12 @@ def _as_of(counts: Counts) -> str:
 
 
 def _rotated(counts: Counts) -> str:
-    """Leaf refreshes tokens itself: no reason to act, but never silent."""
+    """Growers whose token Leaf has refreshed: no reason to act, but always reported."""
     count = counts.noted(ROTATED)
     return f" Leaf holds another token than the file for {growers(count)} ({ROTATED})." if count else ""
 
 
-def _foretold(counts: Counts) -> str:
+def _dry_run_verdict(counts: Counts) -> str:
     statuses = counts.statuses
     told = [f"{growers(statuses.get(Status.WOULD_CREATE, 0))} would be connected"]
     if replaced := statuses.get(Status.WOULD_REPLACE, 0):
@@ -223,7 +235,7 @@ def _numbers(info: RunInfo, counts: Counts, users: Mapping[str, int]) -> Iterato
     requests = info.requests
     sent = f"{requests.total:,} to Leaf"
     if (seconds := seconds_of(info)) and requests.total:
-        sent += f" in {length(seconds)}, {requests.total / seconds:,.1f} per second"
+        sent += f" in {duration(seconds)}, {requests.total / seconds:,.1f} per second"
     if requests.throttled:
         sent += f"; Leaf asked to slow down {times(requests.throttled)}"
     yield f"Requests: {sent}"
@@ -241,13 +253,7 @@ def _taking(known: Forecast, ceiling: float) -> str:
         takes += f", create {known.users:,} Leaf user{'' if known.users == 1 else 's'}"
     if known.seconds is None:
         return takes
-    return f"{takes}, {length(known.seconds)} at {number(ceiling)} per second"
-
-
-def listed(counts: Any) -> str:
-    """Counts in words; those that are 0 are left out."""
-    found = [f"{count:,} {status(name)}" for name, count in counts.items() if count]
-    return ", ".join(found) or "none"
+    return f"{takes}, {duration(known.seconds)} at {number(ceiling)} per second"
 
 
 # --- what needs attention ---------------------------------------------------------------------------
@@ -297,17 +303,11 @@ def _cause(cause: Cause, width: int) -> Iterator[str]:
         yield from wrapped(f"-> {action}", width, "      ")
 
 
-def row_numbers(cause: Cause) -> str:
-    """``row 3``, ``rows 3, 7, 8, ...``."""
-    more = ", ..." if cause.count > len(cause.rows) else ""
-    return f"row{'' if cause.count == 1 else 's'} {', '.join(str(row) for row in cause.rows)}{more}"
-
-
 # --- where, and what next ---------------------------------------------------------------------------
 
 
 def _places(files: Sequence[Path]) -> Iterator[str]:
-    """Paths stay whole, however long: they are there to be copied. What people look at comes first."""
+    """Paths stay on one line, so that they can be copied; the page comes first."""
     if files:
         yield "Written:"
     for file in sorted(files, key=lambda file: file.suffix != ".html"):
@@ -322,18 +322,3 @@ def _next_steps(info: RunInfo, counts: Counts, code: ExitCode, width: int) -> It
             # A command stays on one line: it is there to be copied.
             yield f"  {command}"
         lead = ""
-
-
-# --- pieces -----------------------------------------------------------------------------------------
-
-
-def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """The lines of a text, no wider than that; words stay whole."""
-    return textwrap.wrap(
-        plain(text),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + ("  " if indent else ""),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -1,4 +1,4 @@
-"""A rollback in the end: its rows, its sums, its words and its exit code."""
+"""The report of a rollback: counts, exit code, summary.json and closing text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.model import Undone
+from bulk_onboard.reports.formatting import duration, listed, rows, status, wrapped
 from bulk_onboard.reports.sanitize import plain
-from bulk_onboard.reports.summary import listed, seconds_of, sent, without_credentials, wrapped
-from bulk_onboard.reports.wording import length
+from bulk_onboard.reports.summary import seconds_of, sent, without_credentials
 
 COLUMNS = (
     "row",
@@ -34,11 +34,11 @@ COLUMNS = (
     "finishedAt",
     "latencyMs",
 )
-_LEFT_TO_DO = frozenset({Undone.FAILED, Undone.UNRESOLVED, Undone.NOT_ATTEMPTED})
+_REMAINING = frozenset({Undone.FAILED, Undone.UNRESOLVED, Undone.NOT_ATTEMPTED})
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class RollbackCounts:
     """Rows by status, and those that were not deleted by status and code, the most frequent first."""
 
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -51,102 +51,101 @@ class Sums:
         return sum(self.statuses.values())
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def in_order(self) -> Mapping[str, int]:
         """Rows by status, in the usual order."""
-        return {status.value: self.statuses.get(status, 0) for status in Undone}
+        return {end.value: self.statuses.get(end, 0) for end in Undone}
 
     @property
-    def left_to_do(self) -> int:
-        """How many rows are not known to be as they should be."""
-        return sum(self.statuses.get(status, 0) for status in _LEFT_TO_DO)
+    def remaining(self) -> int:
+        """How many rows still have credentials, or may have."""
+        return sum(self.statuses.get(end, 0) for end in _REMAINING)
 
 
-def count(db: duckdb.DuckDBPyConnection, left_without: Sequence[LeftGrower]) -> Sums:
+def count_rollback(db: duckdb.DuckDBPyConnection, left_without: Sequence[LeftGrower]) -> RollbackCounts:
     """Count the results of a rollback."""
     found = db.execute(
         "SELECT status, code, count(*) FROM results GROUP BY ALL ORDER BY count(*) DESC, min(row)"
     ).fetchall()
     statuses = Counter[str]()
-    for status, _, number in found:
-        statuses[status] += number
+    for end, _, number in found:
+        statuses[end] += number
     deleted = {Undone.DELETED.value, Undone.WOULD_DELETE.value}
-    causes = {(status, code): number for status, code, number in found if status not in deleted}
-    return Sums(statuses, causes, left_without)
+    causes = {(end, code): number for end, code, number in found if end not in deleted}
+    return RollbackCounts(statuses, causes, left_without)
 
 
-def exit_code(sums: Sums, info: RunInfo) -> ExitCode:
-    """What the process tells its caller."""
-    if sums.rows != info.rows or sum(sums.counts.values()) != sums.rows:
+def exit_code(counts: RollbackCounts, info: RunInfo) -> ExitCode:
+    """Return the exit code of the rollback."""
+    if counts.rows != info.rows or sum(counts.in_order.values()) != counts.rows:
         return ExitCode.BUG
     if info.interrupted:
         return ExitCode.INTERRUPTED
     if info.stop_reason and info.exit_code:
         return ExitCode(info.exit_code)
-    return ExitCode.ATTENTION if sums.left_to_do or sums.left_without else ExitCode.OK
+    return ExitCode.ATTENTION if counts.remaining or counts.left_without else ExitCode.OK
 
 
-def summary(info: RunInfo, sums: Sums) -> dict[str, Any]:
-    """What summary.json holds of a rollback."""
+def summary(info: RunInfo, counts: RollbackCounts) -> dict[str, Any]:
+    """Return the content of summary.json."""
     return {
         "runId": info.run_id,
         "rolledBack": info.input,
         "dryRun": info.kind is Kind.ROLLBACK_DRY_RUN,
         "provider": info.provider,
         "rows": info.rows,
-        "counts": dict(sums.counts),
-        "leftWithout": [each._asdict() for each in sums.left_without],
+        "counts": dict(counts.in_order),
+        "leftWithout": [each._asdict() for each in counts.left_without],
         **sent(info),
-        "exitCode": int(exit_code(sums, info)),
+        "exitCode": int(exit_code(counts, info)),
         "stopReason": info.stop_reason,
     }
 
 
-def words(info: RunInfo, sums: Sums, files: Sequence[Path], width: int = 80) -> str:
-    """The closing text: what is deleted, what is not and why, what next."""
-    code = exit_code(sums, info)
+def words(info: RunInfo, counts: RollbackCounts, files: Sequence[Path], width: int = 80) -> str:
+    """Return the closing text: what was deleted, what was not and why, and what to do next."""
+    code = exit_code(counts, info)
     paragraphs = [
-        wrapped(_verdict(info, sums, code), width),
-        [line for part in _numbers(info, sums) for line in wrapped(part, width, "  ")],
-        list(without_credentials(sums.left_without, width)),
-        list(_causes(sums, width)),
+        wrapped(_verdict(info, counts, code), width),
+        [line for part in _numbers(info, counts) for line in wrapped(part, width, "  ")],
+        list(without_credentials(counts.left_without, width)),
+        list(_causes(counts, width)),
         ["Written:", *(f"  {plain(str(file))}" for file in files)],
         wrapped(_next(info, code), width),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
-def _verdict(info: RunInfo, sums: Sums, code: ExitCode) -> str:
+def _verdict(info: RunInfo, counts: RollbackCounts, code: ExitCode) -> str:
     if code is ExitCode.BUG:
         return (
             f"This is a bug in bulk-onboard: {info.rows:,} rows were to be rolled back, but the report counts"
-            f" {sums.rows:,}. Please report it; running again is safe."
+            f" {counts.rows:,}. Please report it; running again is safe."
         )
     if not info.rows:
         return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
     if info.kind is Kind.ROLLBACK_DRY_RUN:
-        would = sums.counts[Undone.WOULD_DELETE]
+        would = counts.in_order[Undone.WOULD_DELETE]
         told = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
     else:
-        done = sums.counts[Undone.DELETED]
+        done = counts.in_order[Undone.DELETED]
         told = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
     begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
     stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
     return f"{begun.get(code, stopped)}{told} of run {info.input}."
 
 
-def _numbers(info: RunInfo, sums: Sums) -> Iterator[str]:
-    yield f"Rows:     {listed(sums.counts)}"
+def _numbers(info: RunInfo, counts: RollbackCounts) -> Iterator[str]:
+    yield f"Rows:     {listed(counts.in_order)}"
     seconds, requests = seconds_of(info), info.requests
-    in_all = f" in {length(seconds)}" if requests.total else ""
+    in_all = f" in {duration(seconds)}" if requests.total else ""
     yield f"Requests: {requests.total:,} to Leaf{in_all}"
 
 
-def _causes(sums: Sums, width: int) -> Iterator[str]:
-    if sums.causes:
+def _causes(counts: RollbackCounts, width: int) -> Iterator[str]:
+    if counts.causes:
         yield "Not deleted:"
-    for (status, code), count in sums.causes.items():
-        rows = f"{count:,} row{'' if count == 1 else 's'}"
-        yield from wrapped(f"{rows} {status.replace('_', ' ')} ({plain(code)})", width, "  ")
+    for (end, code), number in counts.causes.items():
+        yield from wrapped(f"{rows(number)} {status(end)} ({plain(code)})", width, "  ")
         if action := hint(code):
             yield from wrapped(f"-> {action}", width, "      ")
 

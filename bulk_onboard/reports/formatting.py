@@ -1,6 +1,12 @@
-"""Numbers as people say them."""
+"""Numbers, durations, counts and paragraphs as text for people."""
 
 from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+
+from bulk_onboard.facts import Cause
+from bulk_onboard.reports.sanitize import plain
 
 
 def rows(count: int) -> str:
@@ -23,7 +29,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
 
 
-def length(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """``40.0 s``, ``5 min``, ``2 h 10 min``."""
     if seconds < 90:
         return f"{seconds:.1f} s"
@@ -58,3 +64,27 @@ def span(since: float, until: float) -> str:
 def status(word: str) -> str:
     """``not attempted``."""
     return word.replace("_", " ")
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """``3 created, 1 not attempted``: counts without those that are 0."""
+    found = [f"{count:,} {status(name)}" for name, count in counts.items() if count]
+    return ", ".join(found) or "none"
+
+
+def row_numbers(cause: Cause) -> str:
+    """``row 3``, ``rows 3, 7, 8, ...``."""
+    more = ", ..." if cause.count > len(cause.rows) else ""
+    return f"row{'' if cause.count == 1 else 's'} {', '.join(map(str, cause.rows))}{more}"
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the lines of a text, no wider than that; words stay whole."""
+    return textwrap.wrap(
+        plain(text),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + ("  " if indent else ""),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
