@@ -57,12 +57,15 @@ def check_cells(
         return column.cells
     texts = column.cells.iloc[at].tolist()
     results = {text: check_cell(text, kind, format_, secret=secret) for text in set(texts)}
+    problems: dict[Finding, list[int]] = {}
     for line, text in zip(column.lines[at].tolist(), texts, strict=True):
         _, problem, warnings = results[text]
         if problem:
-            findings.add([line], problem, column.header)
+            problems.setdefault(problem, []).append(line)
         for warning in warnings:
             findings.warn([line], warning, column.header)
+    for problem, lines in problems.items():
+        findings.add(lines, problem, column.header)
     if all(text == cell.value for text, cell in results.items()):
         return column.cells
     values = column.cells.to_numpy(object, copy=True)

@@ -221,11 +221,10 @@ def _check_field(
     findings: ChunkFindings, column: Column, field_: Field, provider: Provider, context: CheckContext
 ) -> pd.Series:
     is_app, name = field_.scope is Scope.APP, field_.name
+    secret = field_.secret and not is_app
+    cells = check_cells(findings, column, field_.kind.value, field_.format, secret=secret)
     if field_.kind is Kind.TEXT:
-        cells = check_cells(findings, column, "text")
         _check_encoding(findings, column, field_, context.guessed_encoding)
-    else:
-        cells = check_cells(findings, column, "token", field_.format, secret=field_.secret and not is_app)
     blank = column.lines[(cells == "").to_numpy(bool)]
     if field_.required and not (is_app and name in context.set_fields.get(provider.name, ())):
         findings.add(blank, Finding(f"missing-{name}", "is empty"), column.header)

@@ -33,6 +33,7 @@ MIXED_KINDS = Provider(
         Field("clientEnvironment", Scope.GROWER, secret=False, allowed=("STAGE", "PRODUCTION")),
         Field("note", Scope.GROWER, secret=False, required=False, kind=Kind.TEXT),
         Field("clientId", Scope.APP, secret=False),
+        Field("farmId", Scope.GROWER, required=False, secret=False, kind=Kind.ID),
     ),
 )
 IDS = [str(uuid.UUID(int=n + 10**30)) for n in range(200)]
@@ -186,6 +187,14 @@ def test_a_blank_app_field_is_missing_unless_the_settings_have_it() -> None:
         row, header=header, context=CheckContext({"raven": ["clientId"]}, {"raven": ["clientId"]})
     )
     assert (assumed.codes, assumed.warnings) == ({2: ""}, {2: ["blank-setting"]})
+
+
+def test_a_field_of_the_kind_id_holds_a_uuid() -> None:
+    header = (*HEADER, "clientEnvironment", "farmId")
+    rows = [(IDS[n], f"t{n}", "STAGE", farm) for n, farm in enumerate([IDS[9], "F-1", f"{{{IDS[9]}}}", ""])]
+    found = judge(*rows, header=header, provider=MIXED_KINDS)
+    assert found.codes == {2: "", 3: "bad-leaf-user-id", 4: "bad-leaf-user-id", 5: ""}
+    assert found.messages[3] == "farmId is not a UUID"
 
 
 def test_a_field_that_is_not_required_may_be_blank() -> None:
