@@ -10,7 +10,6 @@ The map of the package. A file at the top is pure (no I/O, no await, no clock); 
     domain/        providers and result codes as data
     header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
     findings marks repair template            what validation tells, marks, repairs; the columns to fill in
-    listing                                   UUIDs in columns
     guard                                     is the file as expected
     letter metrics                            the message and the metrics about a run, as text
     policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
