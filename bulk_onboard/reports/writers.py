@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from bulk_onboard.reports.draft import Draft, drafts, keep_out_of_git
+from bulk_onboard.reports.draft import PRIVATE_FILE, Draft, drafts, keep_out_of_git
 from bulk_onboard.reports.results import COLUMNS, NUMBERS, headers
 from bulk_onboard.reports.sanitize import add_macros, quoted
 
@@ -28,12 +29,13 @@ _PLAN = """
 # Texts that bulk-onboard writes itself need no cleaning, which takes time.
 _TIMES = ("eventAt", "startedAt", "finishedAt", "failingSince", "healthCheckedAt")
 _OWN = frozenset({"status", "health", "hint", "fingerprint", *_TIMES})
-# COMMENT '': a cell that begins with # is like any other. USE_TMP_FILE: DuckDB writes into the draft itself.
+# COMMENT '': a cell that begins with # is like any other. USE_TMP_FILE: DuckDB writes to the very file.
 _CSV = "FORMAT csv, HEADER false, COMMENT '', USE_TMP_FILE false"
-_TYPED = {
-    "parquet": "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false",
-    "jsonl": "FORMAT json, USE_TMP_FILE false",
-}
+_JSON = "FORMAT json, USE_TMP_FILE false"
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+# Rows that are sorted at a time: DuckDB needs no temporary file for so many.
+_PORTION = 100_000
+_BUFFER = 1 << 20
 
 
 def write_results(
@@ -55,13 +57,14 @@ def write_results(
         for draft, name in zip(opened, formats, strict=True):
             if name == "csv":
                 _write_csv(db, draft, "results", dict(zip(names, [*columns, *headers(kept)], strict=True)))
+                continue
+            titles = [*columns, *headers(kept, str.casefold)]  # most readers take these for the same
+            cells = zip(map(_cleaned, names), titles, strict=True)
+            select = ", ".join(f"{cell} AS {_name(title)}" for cell, title in cells)
+            if name == "jsonl":
+                _append(db, draft, select, "results", order="row", options=_JSON)
             else:
-                titles = [*columns, *headers(kept, str.casefold)]  # most readers take these for the same
-                cells = map(_cleaned, names)
-                select = ", ".join(
-                    f"{cell} AS {_name(title)}" for cell, title in zip(cells, titles, strict=True)
-                )
-                _copy(db, draft, f"SELECT {select} FROM results ORDER BY row", _TYPED[name])  # noqa: S608
+                _copy(db, draft, draft.place, f"SELECT {select} FROM results ORDER BY row", _PARQUET)  # noqa: S608
     keep_out_of_git(folder.parent)
     return [draft.path for draft in opened]
 
@@ -94,20 +97,33 @@ def _write_csv(
     titles = db.execute("SELECT not_a_formula(one_line(unnest($1)))", [list(columns.values())]).fetchall()
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(title for (title,) in titles)
-    ((rows,),) = db.execute(f"SELECT count(*) FROM {source}").fetchall()  # noqa: S608
-    if not rows:
-        with draft.writing():
-            draft.file.write(line.getvalue().encode())
-        return
-    cells = ", ".join(map(_cell, columns))
-    # DuckDB ends a line before the next one begins, so that the last "\n" is the suffix.
-    options = f"{_CSV}, PREFIX {quoted(line.getvalue())}, SUFFIX '\n'"
-    _copy(db, draft, f"SELECT {cells} FROM {source} ORDER BY {order}", options)  # noqa: S608
-
-
-def _copy(db: duckdb.DuckDBPyConnection, draft: Draft, query: str, options: str) -> None:
     with draft.writing():
-        db.execute(f"COPY ({query}) TO {quoted(str(draft.place.absolute()))} ({options})")
+        draft.file.write(line.getvalue().encode())
+    _append(db, draft, ", ".join(map(_cell, columns)), source, order=order, options=_CSV)
+
+
+def _append(
+    db: duckdb.DuckDBPyConnection, draft: Draft, cells: str, source: str, *, order: str, options: str
+) -> None:
+    """Append the cells of a table or query to a draft, in the order of an integer column."""
+    ((first, last),) = db.execute(f"SELECT min({order}), max({order}) FROM {source}").fetchall()  # noqa: S608
+    part = draft.place.with_suffix(".rows")
+    for start in () if first is None else range(first, last + 1, _PORTION):
+        within = f"{order} BETWEEN {start} AND {start + _PORTION - 1}"
+        with draft.writing():
+            part.touch(PRIVATE_FILE, exist_ok=False)
+            try:
+                query = f"SELECT {cells} FROM {source} WHERE {within} ORDER BY {order}"  # noqa: S608
+                _copy(db, draft, part, query, options)
+                with part.open("rb") as rows:
+                    shutil.copyfileobj(rows, draft.file, _BUFFER)
+            finally:
+                part.unlink()
+
+
+def _copy(db: duckdb.DuckDBPyConnection, draft: Draft, path: Path, query: str, options: str) -> None:
+    with draft.writing():
+        db.execute(f"COPY ({query}) TO {quoted(str(path.absolute()))} ({options})")
 
 
 def _cell(column: str) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.entry import Entry
 from bulk_onboard.errors import OutputError
-from bulk_onboard.reports import results
+from bulk_onboard.reports import results, writers
 from bulk_onboard.reports.results import COLUMNS, table
 from bulk_onboard.reports.writers import write_json, write_plan, write_problems, write_results
 from tests.reports.pages import workspace_of
@@ -59,6 +59,19 @@ def test_every_format_asked_for_has_all_rows_in_their_order(tmp_path: Path) -> N
     assert [line["row"] for line in cells(files[0])] == ["2", "3", "4"]
     assert pd.read_parquet(files[1])["row"].tolist() == [2, 3, 4]
     assert [json.loads(line)["row"] for line in files[2].read_text().splitlines()] == [2, 3, 4]
+
+
+def test_rows_in_several_portions_and_with_gaps_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "_PORTION", 7)
+    numbers = [number + 50 * (number > 20) for number in range(2, 40)]
+    with workspace_of([""] * len(numbers), row=numbers[::-1]) as workspace:
+        files = write_results(workspace.db, tmp_path, FORMATS)
+    assert [int(line["row"]) for line in cells(files[0])] == numbers
+    assert pd.read_parquet(files[1])["row"].tolist() == numbers
+    assert [json.loads(line)["row"] for line in files[2].read_text().splitlines()] == numbers
+    assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
 def test_reports_are_kept_out_of_git_but_nothing_else_is(
