@@ -15,6 +15,7 @@ from bulk_onboard.cli.running import say_trouble
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.model import Health, Status
+from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.past_runs import Chapter, Story
@@ -128,13 +129,13 @@ def as_data(found: Story) -> dict[str, Any]:
 def _chapter_data(chapter: Chapter) -> dict[str, Any]:
     entry = chapter.entry
     return {
-        "runId": chapter.run_id,
-        "kind": chapter.kind,
-        "input": chapter.input,
+        "runId": chapter.info.run_id,
+        "kind": chapter.info.kind.value,
+        "input": chapter.info.input,
         "row": entry.row,
-        "leaf": chapter.leaf,
+        "leaf": chapter.info.leaf,
         "provider": chapter.provider,
-        "runStartedAt": chapter.began_at,
+        "runStartedAt": to_text(chapter.info.started_at),
         "intendedAt": entry.intended_at or None,
         "status": entry.status,
         "code": _code(chapter),
@@ -161,8 +162,9 @@ def in_words(found: Story) -> str:
 
     lines = [f"Grower {found.leaf_user_id}"]
     for chapter in found.chapters:
-        where = f"row {chapter.entry.row} of {chapter.input}, {chapter.provider} at {chapter.leaf}"
-        lines += ["", f"{chapter.kind} {chapter.run_id}", f"  {where}", *_told(chapter)]
+        info = chapter.info
+        where = f"row {chapter.entry.row} of {info.input}, {chapter.provider} at {info.leaf}"
+        lines += ["", f"{info.kind.value} {info.run_id}", f"  {where}", *_told(chapter)]
     lines += ["", "In the latest run's file:"] if found.latest else []
     for line in found.latest:
         lines += _now(line)

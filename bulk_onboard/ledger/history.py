@@ -64,14 +64,10 @@ class RolledBack(NamedTuple):
 
 
 class Chapter(NamedTuple):
-    """What one run did with a grower. ``provider`` and ``leaf`` are where."""
+    """What one run did with a grower at one of its providers."""
 
     run_no: int
-    run_id: str
-    kind: str
-    input: str
-    began_at: str
-    leaf: str
+    info: RunInfo
     provider: str
     entry: Entry
 
@@ -182,14 +178,6 @@ def _scopes_of_each(db: Connection, run_no: int) -> dict[str, list[int]]:
 
 
 @retried
-def forget_input(ledger: Ledger, run_no: int) -> None:
-    """Forget what a run's input held and what was found out about it, before anything is done."""
-    with ledger.writing() as db:
-        ledger.forget_entries(db, run_no)
-        db.execute(schema.block.delete().filter_by(run_no=run_no))
-
-
-@retried
 def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
     """Other API owners that runs logged in as for the same Leaf and provider, with their scopes."""
     table = schema.scope
@@ -238,29 +226,28 @@ def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
 @retried
 def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
     """What the runs did with a grower, in their order."""
-    entry, run, scope = schema.entry, schema.run, schema.scope
-    told = (entry.c[name].label(f"entry_{name}") for name in _STORED)
+    entry, run, scope = schema.entry.c, schema.run.c, schema.scope.c
+    fields = [entry[name] for name in Entry._fields if name in entry]  # its provider is that of its scope
     query = (
-        select(run, scope.c.leaf, scope.c.owner, scope.c.provider, *told)
-        .select_from(entry)
-        .join(run, run.c.no == entry.c.run_no)
-        .join(scope, scope.c.id == entry.c.scope_id)
-        .filter(entry.c.leaf_user_id == leaf_user_id)
-        .order_by(run.c.no, entry.c.row)
+        select(run.no, run.details, scope.provider, *fields)
+        .select_from(schema.entry)
+        .join(schema.run, run.no == entry.run_no)
+        .join(schema.scope, scope.id == entry.scope_id)
+        .where(entry.leaf_user_id == leaf_user_id)
+        .order_by(run.no, entry.row)
     )
     with ledger.reading() as db:
-        return [_chapter(found) for found in db.execute(query)]
-
-
-# Of an entry what is stored with it; its provider is that of its scope.
-_STORED = tuple(name for name in Entry._fields if name in schema.entry.c)
+        return [
+            Chapter(no, run_info(details), provider, Entry(*values))
+            for no, details, provider, *values in db.execute(query)
+        ]
 
 
 def _runs(*more: Column[Any]) -> Select[Any]:
-    run, scope, ending = schema.run, schema.scope, schema.ending
+    run, ending = schema.run, schema.ending
     return (
-        select(run, scope.c.leaf, scope.c.owner, scope.c.provider, ending.c.counts, ending.c.health, *more)
-        .join(scope, scope.c.id == run.c.scope_id)
+        select(run.c.no, run.c.details, ending.c.counts, ending.c.health, *more)
+        .select_from(run)
         .outerjoin(ending, ending.c.run_no == run.c.no)
     )
 
@@ -268,20 +255,6 @@ def _runs(*more: Column[Any]) -> Select[Any]:
 def _past(found: Row[Any]) -> Past:
     counts, health = (json.loads(text or "{}") for text in (found.counts, found.health))
     return Past(run_info(found.details), counts, health)
-
-
-def _chapter(found: Row[Any]) -> Chapter:
-    told = {name: getattr(found, f"entry_{name}") for name in _STORED}
-    return Chapter(
-        run_no=found.no,
-        run_id=found.run_id,
-        kind=found.kind,
-        input=found.input,
-        began_at=found.started_at,
-        leaf=found.leaf,
-        provider=found.provider,
-        entry=Entry(**told),
-    )
 
 
 # Entries read at a time: a run may have a million.

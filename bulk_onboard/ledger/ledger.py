@@ -6,18 +6,18 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, Table, and_, bindparam, func, inspect, select
+from sqlalchemy import Connection, Select, Table, and_, bindparam, func, select
 
 from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.errors import LedgerError, UsageError
+from bulk_onboard.errors import LedgerError
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import schema, state
-from bulk_onboard.ledger.database import Database, Retry, Sqlite, retried
+from bulk_onboard.ledger.create import open_database, open_tables
+from bulk_onboard.ledger.database import Retry, retried
 from bulk_onboard.ledger.state import Known
 from bulk_onboard.model import Recorded, Status
 from bulk_onboard.settings import LedgerPlace
@@ -25,8 +25,6 @@ from bulk_onboard.stamp import to_text
 
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30
-# There is no chunk with a higher number.
-LAST = (1 << 31) - 1
 
 Entries = Iterable[Entry]
 # Entries with the numbers of their runs and scopes.
@@ -46,19 +44,6 @@ _ENTRIES = (
     .where(schema.entry.c.row.between(bindparam("first"), bindparam("last")))
     .order_by(schema.entry.c.row)
 )
-
-
-def open_database(place: LedgerPlace) -> Database:
-    """Return the database of a ledger. Raises UsageError if its driver is missing, LedgerError."""
-    if isinstance(place, Path):
-        return Sqlite(place)
-    try:
-        from bulk_onboard.ledger.postgres import Postgres  # noqa: PLC0415  (an extra, loaded when used)
-    except ImportError:
-        raise UsageError(
-            "a ledger on PostgreSQL needs an extra: pip install 'bulk-onboard[postgres]'"
-        ) from None
-    return Postgres(place)
 
 
 def no_fence(_db: Connection) -> None:
@@ -96,50 +81,12 @@ class Ledger:
 
     @retried
     def _open(self, make: bool) -> None:
-        with self._database.opening() as db:
-            meta = self._read_meta(db)
-        if not (meta or make):
-            raise UsageError(f"there is no ledger at {self._shown}: no run has used it yet")
-        if not meta:
-            with self._database.creating() as db:
-                meta = self._read_meta(db) or self._create(db)
+        meta = open_tables(self._database, create=make)
         try:
             self.key = bytes.fromhex(meta["fingerprint_key"])
             self._vector = bytes.fromhex(meta["fingerprint_vector"])
         except (KeyError, ValueError):
             raise LedgerError(f"the ledger {self._shown} is damaged: its key cannot be read") from None
-
-    def _read_meta(self, db: Connection) -> Mapping[str, str]:
-        """Return the table ``meta``, empty if there is none. Raises LedgerError for another version."""
-        if not inspect(db).has_table(schema.meta.name):
-            return {}
-        meta = {key: str(value) for key, value in db.execute(select(schema.meta.c.key, schema.meta.c.value))}
-        if meta.get("schema") != schema.VERSION:
-            raise LedgerError(
-                f"the ledger {self._shown} was written by another version of bulk-onboard: use that version,"
-                " or move the ledger away and run again (Leaf is asked about every grower once); nothing was"
-                " changed"
-            )
-        return meta
-
-    def _create(self, db: Connection) -> Mapping[str, str]:
-        others = sorted(schema.metadata.tables.keys() & set(inspect(db).get_table_names()))
-        if others:
-            raise LedgerError(
-                f"{self._shown} holds tables of another program ({', '.join(others)}):"
-                " name another place for the ledger; nothing was changed"
-            )
-        from bulk_onboard.validation.fingerprints import VECTOR, Fingerprints  # noqa: PLC0415  (imports pandas)
-
-        schema.metadata.create_all(db)
-        key = secrets.token_bytes(32)
-        meta = {
-            "schema": schema.VERSION,
-            "fingerprint_key": key.hex(),
-            "fingerprint_vector": Fingerprints(key).of_row(VECTOR).hex(),
-        }
-        db.execute(schema.meta.insert(), [{"key": name, "value": value} for name, value in meta.items()])
-        return meta
 
     def require_same_fingerprints(self) -> None:
         """Raise LedgerError if this version of pandas computes fingerprints that differ from the ledger's."""
@@ -260,26 +207,23 @@ class Ledger:
                 if total > most:
                     db.execute(block.delete().filter_by(run_no=run_no))
 
-    def blocks(self, run_no: int, first: int = 0, last: int = LAST) -> Iterator[tuple[int, int, bytes]]:
-        """First row, last row and content of each chunk from number ``first`` to ``last``, in input order."""
-        for seq in self._seqs(run_no, first, last):
+    def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]:
+        """Yield first row, last row and content of each block of a run's input, in its order."""
+        for seq in self._block_numbers(run_no):
             yield self._block(run_no, seq)
 
     @retried
-    def _seqs(self, run_no: int, first: int, last: int) -> Sequence[int]:
-        block = schema.block
-        seqs = select(block.c.seq).filter(block.c.run_no == run_no, block.c.seq.between(first, last))
-        seqs = seqs.order_by(block.c.seq)
+    def _block_numbers(self, run_no: int) -> Sequence[int]:
         with self.reading() as db:
-            return db.execute(seqs).scalars().all()
+            query = select(schema.block.c.seq).filter_by(run_no=run_no).order_by(schema.block.c.seq)
+            return db.execute(query).scalars().all()
 
     @retried
     def _block(self, run_no: int, seq: int) -> tuple[int, int, bytes]:
-        block = schema.block
-        query = select(block.c.first_row, block.c.last_row, block.c.data)
+        block = schema.block.c
         with self.reading() as db:
-            first_row, last_row, data = db.execute(query.filter_by(run_no=run_no, seq=seq)).one()
-        return first_row, last_row, data
+            query = select(block.first_row, block.last_row, block.data).filter_by(run_no=run_no, seq=seq)
+            return tuple(db.execute(query).one())
 
     # --- what is known of the growers ----------------------------------------------------------------
 

@@ -7,6 +7,7 @@ same Leaf reports them if its API owner may be theirs, whatever its file and pro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select
@@ -63,31 +64,23 @@ def _left(db: Connection, owner: _Owner | None, until: int | None) -> Iterator[L
 def _candidates(
     db: Connection, owner: _Owner | None, until: int | None
 ) -> Iterator[tuple[_Line, LeftGrower]]:
-    """The newest entry of each grower that was left without, whether dismissed or not."""
-    suspects = _lines(db, schema.entry.c.deleting != literal_column("''"), owner, until)
-    suspects = [line for line in suspects if line.status in _WITHOUT]
-    ids = sorted({line.leaf_user_id for line in suspects})
-    known: dict[str, list[_Line]] = {}
+    """Yield the newest entry of each grower that was left without, whether dismissed or not."""
+    suspects = [
+        line
+        for line in _lines(db, schema.entry.c.deleting != literal_column("''"), owner, until)
+        if line.status in _WITHOUT and line.kind not in _ROLLBACKS
+    ]
     since = min((line.run_no for line in suspects), default=0)
-    for some in batches(ids):
-        later = schema.entry.c.leaf_user_id.in_(some) & (schema.entry.c.run_no >= since)
+    others: dict[str, list[_Line]] = {}
+    for ids in batches(sorted({line.leaf_user_id for line in suspects})):
+        later = schema.entry.c.leaf_user_id.in_(ids) & (schema.entry.c.run_no > since)
         for line in _lines(db, later, owner, until):
-            known.setdefault(line.leaf_user_id, []).append(line)
-    for leaf_user_id in ids:
-        lines = known[leaf_user_id]
-        for line in lines:
-            if _is_left(line) and not any(_supersedes(other, line) for other in lines):
-                yield (
-                    line,
-                    LeftGrower(
-                        leaf_user_id,
-                        line.provider,
-                        line.leaf,
-                        line.owner,
-                        line.run_id,
-                        line.status not in _OPEN,
-                    ),
-                )
+            others.setdefault(line.leaf_user_id, []).append(line)
+    for line in sorted(suspects, key=attrgetter("leaf_user_id")):
+        if not any(_supersedes(other, line) for other in others.get(line.leaf_user_id, ())):
+            certain = line.status not in _OPEN
+            where = (line.provider, line.leaf, line.owner, line.run_id)
+            yield line, LeftGrower(line.leaf_user_id, *where, certain)
 
 
 def _lines(
@@ -110,10 +103,6 @@ def _lines(
         query = query.where(scope.c.leaf == owner[0])
     found = db.execute(query.order_by(entry.c.run_no))
     return [line for line in found if owner is None or may_be_same_owner(owner[1], line.owner)]
-
-
-def _is_left(line: _Line) -> bool:
-    return bool(line.deleting) and line.status in _WITHOUT and line.kind not in _ROLLBACKS
 
 
 def _supersedes(other: _Line, line: _Line) -> bool:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from bulk_onboard.errors import LedgerBusy, LedgerError
+from bulk_onboard.ledger.create import open_database
 from bulk_onboard.ledger.database import Retry
-from bulk_onboard.ledger.ledger import Ledger, open_database
+from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.settings import LedgerPlace
 
 if TYPE_CHECKING:
