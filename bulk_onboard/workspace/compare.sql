@@ -4,7 +4,7 @@
 WITH met AS (
     SELECT rows.row, rows.app AS own_app, known.code AS known_code, known.app, known.health,
         known.health_checked_at, known.credential_id,
-        known.code = 'token-changed' AS is_changed,
+        known.code = 'token-changed' AND known.status = 'existing' AS is_changed,
         known.fingerprint IS NULL AS is_unknown,
         known.fingerprint IS DISTINCT FROM rows.fingerprint AS differs,
         known.app != 0 AND known.app != rows.app AS other_app,
