@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.texts import bytes_of, only_value, uuid_texts, uuid_words
+from bulk_onboard.texts import bytes_of, uuid_texts, uuid_words
 
 UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 ids = st.uuids().map(str)
@@ -45,12 +45,6 @@ def test_the_bytes_of_a_part_of_a_column_are_those_of_its_texts(texts: list[str]
     ends = starts + lengths
     found = [data[at:end].tobytes().decode() for at, end in zip(starts, ends, strict=True)]
     assert found == texts[start:]
-
-
-@given(st.lists(st.sampled_from(["", "a", "b", "ab", "é"]), max_size=4))
-def test_a_column_s_only_value_is_that_of_all_its_rows(texts: list[str]) -> None:
-    assert only_value(column(texts)) == (texts[0] if len(set(texts)) == 1 else None)
-    assert only_value(column(["x", *texts]).slice(1)) == only_value(column(texts))
 
 
 def test_a_column_in_pieces_is_read_as_one() -> None:
