@@ -117,7 +117,8 @@ class Http:
 
     async def open(self) -> None:
         """Make the session. No connection is opened before the first request."""
-        proxy = self._settings.proxy
+        # Plain http goes to this machine only, and there is no proxy in between.
+        proxy = self._settings.proxy if self._base.startswith("https:") else None
         self._session = aiohttp.ClientSession(
             # Certificates: those of the system, or of SSL_CERT_FILE.
             connector=_OneConnection(

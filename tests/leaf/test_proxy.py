@@ -87,6 +87,12 @@ async def test_requests_go_through_the_proxy_and_stay_encrypted(
         assert "proxy-authorization" not in server.requests[0].headers
 
 
+async def test_plain_http_to_this_machine_never_goes_through_the_proxy() -> None:
+    async with serving(always(http(201, GOOD))) as server, proxying() as proxy:
+        assert isinstance(await _post(server.url, f"http://127.0.0.1:{proxy.port}"), Created)
+        assert not proxy.heads
+
+
 async def test_a_proxy_that_refuses_or_is_down_has_sent_nothing(certificate: Path) -> None:
     async with serving(always(http(201, GOOD)), encrypted(certificate)) as server:
         async with proxying("407 Proxy Authentication Required") as proxy:
