@@ -165,12 +165,11 @@ def survey(
     ``known_users``: gives the users that the ledger knows by externalId or email, if rows may go by these.
     """
     users = known_users() if known_users is not None and scan.columns.users else None
-    known_keys = None if users is None else users["key"]
-    rows, warnings = read_rows(scan, workspace, observer, stopped, known_keys)
+    rows, warnings = read_rows(scan, workspace, observer, stopped, users)
     warnings.update(scan.file_warnings()["code"])
     if users is not None:
-        workspace.load("known_users", users)
-        workspace.resolve_users()
+        workspace.resolve_users(users)
+    del users  # a million of them take 100 MB
     compare_rows(workspace, scan, allow_shared_tokens=comparison.allow_shared_tokens)
     comparison.load_known(workspace)
     known = comparison.decide(workspace)
@@ -196,12 +195,12 @@ def read_rows(
     workspace: Workspace,
     observer: Observer,
     stopped: Callable[[], bool],
-    known_users: pa.ChunkedArray | None = None,
+    known_users: pa.Table | None = None,
 ) -> tuple[int, Counter[str]]:
     """Load the checked rows into the workspace; return how many there are, and warnings by code."""
     rows, warnings = 0, Counter[str]()
     # Most of both halves is done by numpy, Arrow and DuckDB, which let go of Python's lock.
-    for checked in ahead(scan.chunks(known_users)):
+    for checked in ahead(scan.chunks(known_users["key"] if known_users else None)):
         workspace.load("rows", scan.table(checked))
         if checked.users is not None:
             workspace.load("user_keys", checked.users.table())

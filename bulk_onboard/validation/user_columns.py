@@ -99,7 +99,11 @@ def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> Us
 
 def known_keys(keys: pa.ChunkedArray) -> np.ndarray:
     """Return the first halves of keys of 16 bytes (uint64), ascending, to recognise known users by."""
-    return np.sort(np.frombuffer(b"".join(keys.to_pylist()), np.uint64)[::2])
+    blobs = [chunk.cast(_KEY) for chunk in keys.chunks if len(chunk)]
+    words = [
+        np.frombuffer(each.buffers()[1], np.uint64)[2 * each.offset :][: 2 * len(each)] for each in blobs
+    ]
+    return np.sort(np.concatenate([np.empty(0, np.uint64), *words])[::2])
 
 
 def check_users(findings: ChunkFindings, chunk: Chunk, columns: Columns, lines: np.ndarray) -> pd.DataFrame:

@@ -49,9 +49,6 @@ CREATE TABLE plan (
 -- Keyed fingerprints of the externalId and the email of each row, NULL for none. Only of files with such columns.
 CREATE TABLE user_keys (row BIGINT NOT NULL, external BLOB, email BLOB);
 
--- The Leaf users that the ledger knows by such a fingerprint.
-CREATE TABLE known_users (key BLOB NOT NULL, id UUID NOT NULL);
-
 -- "row 3", "rows 3, 4" or "rows 3, 4 and 7 more": the listed rows, of a total.
 CREATE MACRO name_rows(listed, total) AS
     CASE WHEN total = 1 THEN 'row ' ELSE 'rows ' END || array_to_string(listed, ', ')

@@ -14,9 +14,11 @@ keyed AS (
     SELECT row, unresolved, 'email', 'externalId', email, coalesce(external, ''::BLOB)
     FROM keys WHERE email IS NOT NULL
 ),
--- Almost every key occurs once, so the details are computed for the others only.
+-- Few keys are of unresolved rows, and almost all of these occur once: the details are computed for the others only.
 repeated AS MATERIALIZED (
-    SELECT kind, key FROM keyed GROUP BY kind, key HAVING count(*) > 1 AND bool_or(unresolved)
+    SELECT kind, key FROM keyed
+    SEMI JOIN (SELECT kind, key FROM keyed WHERE unresolved) AS of_unresolved USING (kind, key)
+    GROUP BY kind, key HAVING count(*) > 1
 ),
 groups AS (
     SELECT kind, key, min(row, 6) AS first_rows, count(*) AS number,

@@ -265,13 +265,14 @@ class Workspace:
 
     # --- rows without a leafUserId --------------------------------------------------------------------
 
-    def resolve_users(self) -> None:
-        """Give unresolved rows whose Leaf user is in ``known_users`` its id: by externalId, else by email."""
-        self.execute(
-            "UPDATE rows SET id = known_users.id, unresolved = FALSE FROM user_keys"
-            " JOIN known_users ON known_users.key = coalesce(user_keys.external, user_keys.email)"
-            " WHERE rows.unresolved AND rows.row = user_keys.row"
-        )
+    def resolve_users(self, known: pa.Table) -> None:
+        """Give unresolved rows the ids of ``known`` Leaf users (key and id): by externalId, else by email."""
+        with self.given(known):
+            self.execute(
+                "UPDATE rows SET id = given.id::UUID, unresolved = FALSE FROM user_keys"
+                " JOIN given ON given.key = coalesce(user_keys.external, user_keys.email)"
+                " WHERE rows.unresolved AND rows.row = user_keys.row"
+            )
 
     def mark_user_conflicts(self) -> None:
         """Mark unresolved rows that contradict other rows about their Leaf user as invalid.

@@ -44,7 +44,7 @@ def stand_in(row: Row) -> UUID:
     return UUID(bytes=key_bytes(row.key))
 
 
-def load(workspace: Workspace, table: Sequence[Row], known: dict[str, UUID] | None = None) -> None:
+def load(workspace: Workspace, table: Sequence[Row]) -> None:
     numbers = pa.array(range(2, len(table) + 2), pa.int64())
     ids = [UUID(int=row.leaf_user_id) if row.leaf_user_id else stand_in(row) for row in table]
     fingerprints = [b"%16d" % n if row.valid else None for n, row in enumerate(table)]
@@ -63,9 +63,11 @@ def load(workspace: Workspace, table: Sequence[Row], known: dict[str, UUID] | No
     }
     workspace.load("rows", pa.table(rows))
     workspace.load("user_keys", pa.table(keys))
-    users = {"key": map(key_bytes, known or {}), "id": map(str, (known or {}).values())}
-    types = {"key": pa.binary(), "id": pa.string()}
-    workspace.load("known_users", pa.table({name: pa.array(users[name], types[name]) for name in users}))
+
+
+def users(known: dict[str, UUID]) -> pa.Table:
+    keys, ids = pa.array(map(key_bytes, known), pa.binary()), pa.array(map(str, known.values()), pa.string())
+    return pa.table({"key": keys, "id": ids})
 
 
 def expected_conflicts(table: Sequence[Row]) -> set[int]:
@@ -103,8 +105,8 @@ def test_rows_are_resolved_by_their_external_id_and_by_email_only_without_one(
         given_id = UUID(int=row.leaf_user_id) if row.leaf_user_id else known.get(row.key)
         expected.append((given_id or stand_in(row), given_id is None))
     with Workspace() as workspace:
-        load(workspace, table, known)
-        workspace.resolve_users()
+        load(workspace, table)
+        workspace.resolve_users(users(known))
         assert workspace.query("SELECT id, unresolved FROM rows ORDER BY row") == expected
 
 
@@ -125,8 +127,8 @@ def test_of_the_rows_without_a_conflict_each_stand_in_has_one_name_of_a_kind(tab
 
 def messages(*table: Row, known: dict[str, UUID] | None = None) -> dict[int, str]:
     with Workspace() as workspace:
-        load(workspace, table, known)
-        workspace.resolve_users()
+        load(workspace, table)
+        workspace.resolve_users(users(known or {}))
         workspace.mark_user_conflicts()
         return dict(workspace.query("SELECT row, message FROM rows WHERE code != ''"))
 
