@@ -45,7 +45,7 @@ class Retry:
     tell: Callable[[str], None] = lambda _message: None
     is_over: Callable[[], bool] = lambda: False
     timeout: float = 60.0
-    _told: float = float("-inf")
+    _told_at: float = float("-inf")
 
     def run(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns. Raises LedgerError if it keeps failing, Interrupted."""
@@ -64,8 +64,8 @@ class Retry:
     def _is_worth_it(self, error: Exception) -> bool:
         if not isinstance(error, Transient) or self.is_over():
             return False
-        if time.monotonic() - self._told >= 10:
-            self._told = time.monotonic()
+        if time.monotonic() - self._told_at >= 10:
+            self._told_at = time.monotonic()
             self.tell(f"{error}; waiting")
         return True
 

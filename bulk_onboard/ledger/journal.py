@@ -19,7 +19,7 @@ from bulk_onboard.ledger.ledger import Fence, no_fence
 Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)
 
-# Outcomes nobody waits for are not committed one by one when traffic is light.
+# Outcomes are not awaited, so they are not committed one by one when traffic is light.
 LINGER = 0.02  # seconds
 
 
@@ -120,7 +120,7 @@ class Journal(Generic[Item]):
             await self._commit()
 
     async def _linger(self) -> None:
-        """Wait for more outcomes; but who waits for an intent is not to wait for that too."""
+        """Wait for more outcomes, but not longer than until an intent comes."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wanted.wait(), LINGER)
 
@@ -141,7 +141,7 @@ class Journal(Generic[Item]):
                 await self._loop.run_in_executor(self._thread, write)
             except BulkOnboardError as error:
                 self._failure = error
-            except Exception as error:  # whoever waits would wait for ever
+            except Exception as error:  # without this, those that wait would wait for ever
                 self._failure = LedgerError(f"the ledger cannot be written: {type(error).__name__}")
         for done in waiting + (self._waiting if self._failure else []):
             _resolve(done, self._failure)

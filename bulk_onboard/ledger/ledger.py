@@ -70,7 +70,7 @@ class Ledger:
         self._database = open_database(place)
         self.insert: Callable[[Table], Any] = self._database.insert
         # As text: plain tuples go straight to the driver, since these run for every row.
-        upserts = _upsert_entry(self.insert(schema.entry)), state.upsert(self.insert(schema.grower))
+        upserts = state.upsert_entry(self.insert(schema.entry)), state.upsert(self.insert(schema.grower))
         dialect = self._database.engine.dialect
         self._upsert_entry, self._upsert_state = (str(each.compile(dialect=dialect)) for each in upserts)
         try:
@@ -155,7 +155,7 @@ class Ledger:
     def discard(self, run_no: int) -> None:
         """Forget a run that was refused before anything was done."""
         with self.writing() as db:
-            self.forget_entries(db, run_no)
+            self._forget_entries(db, run_no)
             for table in (schema.block, schema.claim, schema.slots):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
@@ -191,21 +191,17 @@ class Ledger:
 
     @retried
     def prune(self, most: int = MOST_OF_BLOCKS) -> None:
-        """Forget what the input of the oldest runs held, so that no more than so many bytes are kept of it.
+        """Forget the input of the oldest runs, so that ``most`` bytes are kept, but never the latest input.
 
-        The latest run's is always kept, and what was done with each row of any run is never forgotten.
+        What was done with each row of any run is never forgotten.
         """
-        block = schema.block
-        sizes = select(block.c.run_no, func.sum(func.length(block.c.data)).label("size")).group_by(
-            block.c.run_no
-        )
+        run_no, size = schema.block.c.run_no, func.sum(func.length(schema.block.c.data))
+        sizes, total = select(run_no, size).group_by(run_no).order_by(run_no.desc()), 0
         with self.writing() as db:
-            found = db.execute(sizes.order_by(block.c.run_no.desc())).all()
-            total = found[0].size if found else 0
-            for run_no, size in found[1:]:
-                total += size
-                if total > most:
-                    db.execute(block.delete().filter_by(run_no=run_no))
+            for position, (number, size_of_run) in enumerate(db.execute(sizes).all()):
+                total += size_of_run
+                if position and total > most:
+                    db.execute(schema.block.delete().filter_by(run_no=number))
 
     def blocks(self, run_no: int) -> Iterator[tuple[int, int, bytes]]:
         """Yield first row, last row and content of each block of a run's input, in its order."""
@@ -255,13 +251,9 @@ class Ledger:
         )
         with self.reading() as db:
             return {
-                names[line.id]: (
-                    Recorded(line.credential_id, line.credential_created),
-                    line.fingerprint,
-                    line.app,
-                )
+                names[key]: (Recorded(name, created), fingerprint, app)
                 for ids in state.batches(list(names))
-                for line in db.execute(query.where(grower.id.in_(ids)))
+                for key, name, created, fingerprint, app in db.execute(query.where(grower.id.in_(ids)))
             }
 
     @retried
@@ -317,7 +309,7 @@ class Ledger:
         """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
 
         ``scopes``: of the providers whose entries do not belong to ``scope``, by name. ``fence``: called in
-        the transaction before anything is written. Raises LedgerBusy if another run has begun since.
+        the transaction before anything is written. Raises LedgerError if another run has begun since.
         """
         intents = list(intents)
         entries = [(run_no, scopes.get(each.provider, scope), each) for each in (*intents, *outcomes)]
@@ -337,7 +329,7 @@ class Ledger:
             db.exec_driver_sql(self._upsert_state, lines)
             state.keep_events(db, lines)
 
-    def forget_entries(self, db: Connection, run_no: int) -> None:
+    def _forget_entries(self, db: Connection, run_no: int) -> None:
         """Forget what a run found out, so that what is known of its growers is what earlier runs say."""
         entry, grower = schema.entry, schema.grower
         ids = select(entry.c.leaf_user_id).filter(entry.c.run_no == run_no, entry.c.leaf_user_id != "")
@@ -384,12 +376,6 @@ class Ledger:
     def writing(self) -> AbstractContextManager[Connection]:
         """Return a transaction, which is committed at the end of the block."""
         return self._database.writing()
-
-
-def _upsert_entry(insert: Any) -> Any:
-    """Complete ``insert``: an entry replaces what the run had for its row."""
-    replaced = {name: insert.excluded[name] for name in schema.entry.c.keys()[2:]}
-    return insert.on_conflict_do_update(index_elements=["run_no", "row"], set_=replaced)
 
 
 @cache

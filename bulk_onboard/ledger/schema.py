@@ -3,9 +3,9 @@
     scope   one Leaf, API owner and provider: the sandbox and the real Leaf never share rows. Users
             are of a scope without a provider: the same email may be another user for another API owner
     run     one run; `details` is its `RunInfo` as JSON, the other columns are what queries look for
-    ending  what a run came to: made of its blocks and entries when its files are written. `content` is a
-            digest of what its input said, `attention` the growers that need attention, as Parquet
-    block   what a run's input held, a packed chunk each (see manifest.py)
+    ending  the counts of a run, made of its blocks and entries when its files are written. `content` is a
+            digest of its input, `attention` the growers that need attention, as Parquet
+    block   some rows of a run's input, as Parquet
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
             `intended_at` is the time of a POST that may have created one. `run_no`: the run that wrote this
@@ -14,8 +14,7 @@
             database's clock. A run that has ended has none, and no claims
     claim   a part of a run's rows that a worker has in hand: which claim of the part this is (its epoch), how
             long its lease lasts, and what all workers have sent for the part
-    entry   what a run did with one row: the intent, then the outcome. Only rows that something was found
-            out or done about have one
+    entry   what a run did with one row: the intent, then the outcome. Rows without either have none
     grower  the current state of each grower of a scope: what the entry of the newest run says, written in
             the same transaction (see state.py). `id` is the UUID's 16 bytes. `created_run` and `created_row`
             name the newest entry that stored credentials, `event_run` and `event_row` the newest one that
@@ -25,8 +24,8 @@
             and the growers that needed attention, as Parquet
     dismissal  a grower left without credentials that a person dismissed, as of the run ``run_no``
 
-An entry whose ``status`` is NULL is an intent without an outcome: ambiguous by definition, and the cure is
-always to ask. No column ever holds a secret: fingerprints are keyed, replies are not kept.
+An entry whose ``status`` is NULL is an intent without an outcome: it is ambiguous, so Leaf is asked. No
+column ever holds a secret: fingerprints are keyed, replies are not kept.
 """
 
 from __future__ import annotations

@@ -121,6 +121,12 @@ def line(run_no: int, scope: int, entry: Entry) -> tuple[Any, ...]:
     )
 
 
+def upsert_entry(insert: Any) -> Any:
+    """Complete ``insert``: an entry replaces what the run had for its row."""
+    replaced = {name: insert.excluded[name] for name in schema.entry.c.keys()[2:]}
+    return insert.on_conflict_do_update(index_elements=["run_no", "row"], set_=replaced)
+
+
 def upsert(insert: Any) -> Any:
     """Complete ``insert``: it stores a `line` unless a newer run has stored one for the grower.
 

@@ -54,7 +54,7 @@ class LedgerUsers:
     ) -> None:
         """Commit intents and outcomes in one transaction; they replace what was known of the same keys.
 
-        Raises LedgerBusy if there are intents, and another run has begun since.
+        Raises LedgerError if there are intents, and another run has begun since.
         """
         lines = {
             key: {"scope_id": self._scope, "key": key, "run_no": run_no, **_values(each)}
