@@ -325,17 +325,18 @@ def _example_words() -> np.ndarray:
     return first
 
 
-def _payload(columns: Columns, parts: Iterable[_Cells], size: int) -> pd.DataFrame:
+def _payload(columns: Columns, parts: Collection[_Cells], size: int) -> pd.DataFrame:
     """The cells of all providers' rows, each in its line."""
-    payload = {name: constant_column("", size) for name in columns.fields if name != LEAF_USER_ID}
-    for part in parts:
-        for name, column in part.items():
-            if len(column.lines) == size:
-                payload[name] = column.cells
-            else:
-                cells = payload[name].to_numpy(object, copy=True)
-                cells[column.lines] = column.cells
-                payload[name] = text_column(cells)
+    payload = {}
+    for name in (name for name in columns.fields if name != LEAF_USER_ID):
+        pieces = [part[name] for part in parts if name in part]
+        if len(pieces) == 1 and len(pieces[0].lines) == size:
+            payload[name] = pieces[0].cells
+        else:
+            cells = np.full(size, "", object)
+            for piece in pieces:
+                cells[piece.lines] = piece.cells
+            payload[name] = text_column(cells)
     return pd.DataFrame(payload, index=range(size))
 
 
@@ -351,11 +352,12 @@ def _fingerprints(
     for provider, cells in parts.items():
         lines = next(iter(cells.values())).lines
         own = valid[lines]
-        texts = {name: arrow(column.cells[own]) for name, column in cells.items()}
+        at = np.flatnonzero(own)
+        texts = {name: arrow(cells_at(column.cells, at)) for name, column in cells.items()}
         names = [f.name for f in providers[provider].grower_fields]
         # An optional field without a column is the same as one that is left empty.
-        blank = arrow(constant_column("", int(own.sum())))
-        prints[lines[own]] = fingerprints.of_columns([texts.get(name, blank) for name in names])
+        of_grower = [texts[name] if name in texts else arrow(constant_column("", len(at))) for name in names]
+        prints[lines[own]] = fingerprints.of_columns(of_grower)
         if texts.keys() - set(names):
             digests = prints.copy() if digests is prints else digests
             digests[lines[own]] = fingerprints.of_columns(list(texts.values()))
