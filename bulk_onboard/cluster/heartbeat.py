@@ -29,8 +29,7 @@ async def heartbeat(
 ) -> AsyncIterator[None]:
     """Context manager: inside it, ``lease`` is confirmed by beats. When it is lost, all stops at once.
 
-    ``beat`` is called in a thread of its own, ``on_beat`` with what it returned. Raises what the first beat
-    raises: LedgerBusy, LedgerError.
+    ``beat`` is called in a thread, ``on_beat`` with what it returned. Raises LedgerBusy, LedgerError.
     """
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="lease")
 

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import count
 from operator import sub
 from pathlib import Path
@@ -34,7 +34,7 @@ try:
     import dask
     from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 
-    from bulk_onboard.cluster.task import LEDGER, Command, Done, Job, Part, onboard
+    from bulk_onboard.cluster.task import AGAIN, LEDGER, Command, Done, Job, Part, onboard
 except ImportError:
     raise UsageError("--cluster needs dask: pip install 'bulk-onboard[dask]'") from None
 
@@ -42,8 +42,8 @@ except ImportError:
 CONNECT, FIRST_WORKER = 10.0, 60.0
 # So many parts for each worker, so that one that is slow or dies delays little, of so many rows at least.
 PARTS, SMALLEST = 3, 20
-# Seconds until a part is given to a worker again when one has lost it.
-AGAIN = 1.0
+# The share of the ceiling that is used, for requests of several processes may be late at the same time.
+BELOW = 0.985
 # Options that workers have no use for: these may lead to secrets, or are the leader's business.
 _OF_LEADER = {"notify", "ping", "metrics", "notify_when", "cluster", "ledger", "sandbox_reset"}
 
@@ -161,7 +161,8 @@ async def workers(
     """Start workers, or connect to them. Raises UsageError; then nothing is kept of the run."""
     for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is worth a message, we say ourselves
-    place, info = settings.output.ledger_place, opened.info
+    place = settings.output.ledger_place
+    info = replace(opened.info, ceiling=BELOW * opened.info.ceiling)
     if isinstance(place, PostgresUrl):
         os.environ[LEDGER] = place.address.reveal()  # for workers that are started here
     given = {name: v for name, v in command.given.items() if v is not None and name not in _OF_LEADER}
@@ -180,7 +181,7 @@ async def workers(
         except UsageError:
             opened.ledger.discard(opened.run_no)
             raise
-        leases = Leases(opened.ledger, opened.run_no, info.ceiling)
+        leases = Leases(opened.ledger, opened.run_no, job.info.ceiling)
         yield await stack.enter_async_context(Workers(client, many, job, leases, facts).leading())
 
 

@@ -1,7 +1,10 @@
 """A pace that several processes keep together: each sends in the slots that are handed out to it.
 
 A slot is a point in time that no other process gets. The slots of all processes are one interval apart, so
-they keep the ceiling together. A slot that has passed is forfeited.
+they keep the ceiling together. A slot that has long passed is forfeited.
+
+A process that is busy wakes up late. Then it uses its slots late, but those a second later are as late: else
+a second could hold the end of one group of slots and all of the next.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from bulk_onboard.pace.pace import Pace
 
 # Slots for so many seconds are asked for at a time, so many seconds before the last one is used up.
 BATCH, AHEAD = 0.2, 0.4
-# A slot may be used up to so many seconds after its time: a busy process wakes up late.
-LATE = 0.03
+# A slot may be used up to so many seconds after its time.
+LATE = 0.04
 
 
 class SlotPace(Pace):
@@ -80,6 +83,7 @@ class SlotCeiling(Ceiling):
         super().__init__(rate)
         self._shared, self._wanted = rate, wanted
         self._slots: deque[float] = deque()
+        self._used: deque[tuple[float, float]] = deque()  # slots of the last second, and when they were used
         self._granted = asyncio.Event()
 
     def need(self) -> int:
@@ -100,15 +104,25 @@ class SlotCeiling(Ceiling):
             await super()._spaced()  # a rate that was learned from Leaf is lower
         clock = asyncio.get_running_loop().time
         while True:
-            while self._slots and self._slots[0] < max(clock() - LATE, self.held_until):
+            while self._slots and self._is_forfeited(self._slots[0], clock()):
                 self._slots.popleft()
             if self.need():
                 self._wanted()
             if not self._slots:
                 self._granted.clear()
                 await self._granted.wait()
-            elif (left := self._slots[0] - clock()) > 0:
+            elif (left := self._earliest_use(self._slots[0]) - clock()) > 0:
                 await asyncio.sleep(left)
             else:
-                self._slots.popleft()
+                self._used.append((self._slots.popleft(), clock()))
                 return
+
+    def _is_forfeited(self, slot: float, now: float) -> bool:
+        return max(now, self._earliest_use(slot)) > slot + LATE or slot < self.held_until
+
+    def _earliest_use(self, slot: float) -> float:
+        """When a slot may be used: a second after the use of the slot a second before."""
+        used = self._used
+        while len(used) > 1 and used[1][0] <= slot - 1:
+            used.popleft()
+        return max(slot, used[0][1] + 1) if used and used[0][0] <= slot - 1 else slot

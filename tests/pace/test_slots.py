@@ -61,7 +61,9 @@ class Process:
             task.cancel()
 
 
-def together(rate: float, counts: list[int], seconds: float, late: float = 0.002) -> list[list[float]]:
+def together(
+    rate: float, counts: list[int], seconds: float, late: Callable[[], float] = lambda: 0.001
+) -> list[list[float]]:
     draw = Random(3)
 
     async def main() -> list[list[float]]:
@@ -72,7 +74,7 @@ def together(rate: float, counts: list[int], seconds: float, late: float = 0.002
             each.stop()
         return [each.sent for each in found]
 
-    return warp(main(), lambda: draw.random() * late)
+    return warp(main(), late)
 
 
 @pytest.mark.parametrize("rate", [2.0, 5.0, 50.0, 500.0, 2000.0])
@@ -84,6 +86,19 @@ def test_three_processes_keep_one_ceiling_and_use_it_up(rate: float) -> None:
     assert fullest(every, max(1.0, 1 / rate)) <= rate * 1.05 + 1
     assert len(every) >= 0.97 * rate * (seconds - 1)
     assert all(len(each) >= 0.8 * len(every) / 3 for each in sent)
+
+
+@pytest.mark.parametrize("rate", [50.0, 500.0])
+def test_processes_that_stall_again_and_again_keep_the_ceiling_all_the_same(rate: float) -> None:
+    stalls = Random(7)
+
+    def late() -> float:
+        return stalls.uniform(0.03, 0.12) if stalls.random() < 5 / rate / 3 else stalls.random() * 0.002
+
+    sent = together(rate, [2 + int(rate * 0.4)] * 3, 20.0, late)
+    every = sorted(time for each in sent for time in each)
+    assert fullest(every, 1.0) <= rate * (1 + LATE) + 1
+    assert len(every) >= 0.8 * rate * 19
 
 
 def test_a_process_with_little_to_send_leaves_the_rest_to_the_others() -> None:
