@@ -37,12 +37,14 @@ A file of faults holds shares of requests, from 0 to 1:
   [unknowns]
   post_existing = "conflict"
 
+\b
+With SANDBOX_PASSWORD (and SANDBOX_USERNAME) in the environment, any other login is refused.
 GET /sandbox/requests and GET /sandbox/state show what was seen and stored; POST /sandbox/reset clears it.
 """
 
 
 def _latency(text: str) -> float:
-    """Seconds; a bare number is milliseconds, which is how latencies are told."""
+    """Return seconds; a number without a unit is in milliseconds, as latencies usually are."""
     return parse.seconds(f"{text}ms" if re.fullmatch(r"\s*[\d.]+", text) else text)
 
 
@@ -136,27 +138,29 @@ def command(
     from contextlib import suppress  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
 
-    from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415
+    from bulk_onboard.sandbox import Sandbox  # noqa: PLC0415
     from bulk_onboard.settings.config_file import read  # noqa: PLC0415
 
     providers = read(config, None).providers
     limit = {} if rate_limit is None else {"rate_limit": str(rate_limit)}
-    settings = _with(behaviour(faults), unknowns | limit, users)
+    settings = _behaviour(faults, unknowns | limit, users)
     settings = replace(settings, latency=latency, seed=seed, event_delay=event_delay)
     with suppress(KeyboardInterrupt):  # where signals cannot be handled, Ctrl-C arrives as this
         asyncio.run(_serve(Sandbox(providers, settings, store), port, settings))
 
 
-def _with(settings: Behaviour, answers: dict[str, str], users: Path | None) -> Behaviour:
+def _behaviour(faults: str, answers: dict[str, str], users_file: Path | None) -> Behaviour:
     from dataclasses import replace  # noqa: PLC0415
 
-    from bulk_onboard.sandbox.unknowns import with_answers  # noqa: PLC0415
-    from bulk_onboard.sandbox.users_file import read_users  # noqa: PLC0415
+    from bulk_onboard.sandbox import load_behaviour, read_users, with_answers  # noqa: PLC0415
+    from bulk_onboard.sandbox.settings import account_from_environment  # noqa: PLC0415
 
-    if users is not None:
-        settings = replace(settings, users=read_users(users))
+    users = read_users(users_file) if users_file else ()
+    if users_file:
         answers = {"users": "listed"} | answers
-    return replace(settings, unknowns=with_answers(settings.unknowns, answers))
+    settings = load_behaviour(faults)
+    unknowns = with_answers(settings.unknowns, answers)
+    return replace(settings, users=users, unknowns=unknowns, account=account_from_environment())
 
 
 async def _serve(sandbox: Sandbox, port: int, settings: Behaviour) -> None:
@@ -169,26 +173,25 @@ async def _serve(sandbox: Sandbox, port: int, settings: Behaviour) -> None:
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with sandbox.serve(port) as url:
-        click.echo(_told(sandbox.identity, url, settings), err=True)
+        click.echo(_introduction(sandbox.identity, url, settings), err=True)
         await ended.wait()
 
 
-def _told(identity: str, url: str, settings: Behaviour) -> str:
-    unknowns = settings.unknowns
+def _introduction(identity: str, url: str, settings: Behaviour) -> str:
+    unknowns, account = settings.unknowns, settings.account
+    username = account.username if account and account.username else "me"
+    password = "$SANDBOX_PASSWORD" if account else "practice"
+    users = len(settings.users) if unknowns.users == "listed" else "any UUID"
     return "\n".join(
         (
-            f"Sandbox at {url} ({identity}). Ctrl-C ends it.",
+            f"Sandbox at {url} ({identity}). Press Ctrl-C to stop it.",
             "To use it, in another terminal:",
-            # Not LEAF_TOKEN: a login that runs out is one of the faults, and only a password renews it.
-            f"  export LEAF_BASE_URL={url} LEAF_USERNAME=me LEAF_PASSWORD=practice",
+            # Not LEAF_TOKEN: a login that expires is one of the faults, and only a password renews it.
+            f"  export LEAF_BASE_URL={url} LEAF_USERNAME={username} LEAF_PASSWORD={password}",
             "  export RAVEN_CLIENT_ID=practice RAVEN_CLIENT_SECRET=practice",
-            f"Faults: {settings.faults.total:.1%} of requests, seed: {_or(settings.seed, 'none')};"
+            f"Faults: {settings.faults.total:.1%} of requests, seed:"
+            f" {'none' if settings.seed is None else settings.seed};"
             f" rate limit: {unknowns.rate_limit or 'none'}; latency: {settings.latency * 1000:g} ms;"
-            f" events after {settings.event_delay:g} s;"
-            f" users: {len(settings.users) if unknowns.users == 'listed' else 'any UUID'}.",
+            f" events after {settings.event_delay:g} s; users: {users}.",
         )
     )
-
-
-def _or(value: int | None, otherwise: str) -> str:
-    return otherwise if value is None else str(value)

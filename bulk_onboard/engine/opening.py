@@ -248,12 +248,12 @@ async def _place(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> P
     if settings.sandbox is None:
         url = settings.leaf.base_url
         return Place(settings.leaf, url, owner_of(settings.leaf.login, ledger.key), url)
-    from bulk_onboard.sandbox import Sandbox, behaviour  # noqa: PLC0415  (a real run has no use for it)
+    from bulk_onboard.sandbox import Sandbox, load_behaviour  # noqa: PLC0415  (a real run has no use for it)
 
     store = settings.output.folder / "sandbox.sqlite3"
     if settings.sandbox.reset:
         Sandbox.reset(store)
-    practice = replace(behaviour(settings.sandbox.faults), event_delay=SANDBOX_EVENT_DELAY)
+    practice = replace(load_behaviour(settings.sandbox.faults), event_delay=SANDBOX_EVENT_DELAY)
     sandbox = Sandbox(settings.providers, behaviour=practice, store=store)
     url = await stack.enter_async_context(sandbox.serve())
     return Place(replace(settings.leaf, base_url=url), sandbox.identity, "practice", f"the sandbox at {url}")

@@ -1,20 +1,42 @@
-"""An imitation of Leaf to practise on: the documented calls, every unknown as a setting, chosen faults.
+"""A local imitation of Leaf: the documented calls, every open question as a setting, chosen faults.
 
-``unknowns``     what Leaf's documentation leaves open, as settings
-``faults``       what goes wrong, how often, drawn by a seed
-``behaviour``    both of them and the rest of the settings; reads a file of faults
-``world``        the growers and their credentials: state, nothing else
-``store``        the world on disk, without a secret
-``calls``        a request and the world become a good Leaf's reply (with ``users``, ``credentials``)
-``delivery``     that reply and a fault become what goes over the wire
-``app``          aiohttp: from the wire to the above and back; ``desk`` answers ``/sandbox/…``
-``serve``        `Sandbox`, the part as a whole
+``settings``     open questions about Leaf, faults, the rest of the behaviour; reads a TOML file of them
+``state``        users, credentials, logins and the requests seen: one SQLite database
+``calls``        one request, and replies
+``views``        JSON objects: credentials, events, users, problems
+``auth``, ``users``, ``credentials``, ``admin``   handlers of the routes
+``faults``       middlewares that make requests go wrong
+``server``       `Sandbox`: the routes, served on this machine only
 """
 
-from bulk_onboard.sandbox.behaviour import Account, Behaviour, behaviour
-from bulk_onboard.sandbox.faults import PRESETS, Faults, Kind
-from bulk_onboard.sandbox.serve import Sandbox
-from bulk_onboard.sandbox.unknowns import Unknowns
-from bulk_onboard.sandbox.world import User
+from bulk_onboard.sandbox.server import Sandbox
+from bulk_onboard.sandbox.settings import (
+    PRESETS,
+    Account,
+    Area,
+    Behaviour,
+    Clock,
+    Fault,
+    Faults,
+    Unknowns,
+    load_behaviour,
+    read_users,
+    with_answers,
+)
+from bulk_onboard.sandbox.state import User
 
-__all__ = ["PRESETS", "Account", "Behaviour", "Faults", "Kind", "Sandbox", "Unknowns", "User", "behaviour"]
+__all__ = [
+    "PRESETS",
+    "Account",
+    "Area",
+    "Behaviour",
+    "Clock",
+    "Fault",
+    "Faults",
+    "Sandbox",
+    "Unknowns",
+    "User",
+    "load_behaviour",
+    "read_users",
+    "with_answers",
+]

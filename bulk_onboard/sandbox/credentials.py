@@ -3,46 +3,74 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
-from bulk_onboard.domain.providers import Field, Provider
-from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found, problem
-from bulk_onboard.sandbox.shapes import TOKEN, Shapes
-from bulk_onboard.sandbox.unknowns import Unknowns
-from bulk_onboard.sandbox.world import Fate, Key, Stored, World
+from aiohttp import web
 
-REFUSED = "refused-"
+from bulk_onboard.domain.providers import Field, Provider
+from bulk_onboard.sandbox.calls import CURRENT_CALL, json_reply, user_id_of
+from bulk_onboard.sandbox.settings import Unknowns
+from bulk_onboard.sandbox.state import Credentials, Fate, Key, State
+from bulk_onboard.sandbox.users import UserHandlers
+from bulk_onboard.sandbox.views import TOKEN, Views
+
+_REFUSED = "refused-"
 _FATES = {"expired-": Fate.EXPIRED, "silent-": Fate.SILENT}
 
 
-class CredentialCalls:
-    """GET, POST and DELETE of credentials, and GET of their events, for users who exist."""
+class CredentialHandlers:
+    """GET, POST and DELETE of credentials, and GET of their events."""
 
-    def __init__(self, world: World, unknowns: Unknowns, shapes: Shapes) -> None:
-        self._world = world
+    def __init__(
+        self,
+        state: State,
+        views: Views,
+        unknowns: Unknowns,
+        *,
+        providers: Iterable[Provider],
+        users: UserHandlers,
+        now: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._views = views
         self._unknowns = unknowns
-        self._shapes = shapes
+        self._by_path = {provider.path: provider for provider in providers}
+        self._users = users
+        self._now = now
 
-    def get(self, path: str, key: Key, provider: Provider, now: float) -> Reply:
-        """The stored credentials, or what Leaf says when there are none."""
-        stored = self._world.credential(key)
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The last segments of the paths, one per provider."""
+        return tuple(self._by_path)
+
+    def provider_of(self, request: web.Request) -> Provider | None:
+        """Return the provider in the path."""
+        return self._by_path.get(request.match_info.get("path", ""))
+
+    def key_of(self, request: web.Request) -> Key:
+        """Return the leafUserId and the provider in the path."""
+        provider = self.provider_of(request)
+        return user_id_of(request), provider.name if provider else ""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """GET …/{path}: the stored credentials, or what this Leaf says when there are none."""
+        provider, key = self._by_path[request.match_info["path"]], self.key_of(request)
+        if not self._users.exists(key[0]):
+            return self._views.no_such_user(request)
+        stored, now = self._state.credentials(key), self._now()
         if stored is None or now < stored.created + self._unknowns.credential_lag:
-            return self._none(path)
-        return self._shown(200, stored, provider, now)
+            return self._none(request)
+        return json_reply(200, self._views.credentials(stored, provider, now))
 
-    def _shown(self, status: int, stored: Stored, provider: Provider, now: float) -> Reply:
-        return json_reply(status, self._shapes.credentials(stored, provider, now))
-
-    def _none(self, path: str) -> Reply:
+    def _none(self, request: web.Request) -> web.Response:
         match self._unknowns.get_absent:
             case "404":
-                return not_found(path)
+                return self._views.not_found(request)
             case "204":
-                return Reply(204)
+                return web.Response(status=204)
             case "empty":
-                return Reply(200)
+                return web.Response(status=200)
             case "null":
                 return json_reply(200, None)
             case "object":
@@ -50,81 +78,95 @@ class CredentialCalls:
             case "list":
                 return json_reply(200, [])
 
-    def delete(self, path: str, key: Key) -> Reply:
-        """Delete the credentials; their events go with them."""
-        if self._world.drop(key) or self._unknowns.delete_absent == "204":
-            return Reply(204)
-        return not_found(path)
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE …/{path}: the credentials and their events."""
+        key = self.key_of(request)
+        if not self._users.exists(key[0]):
+            return self._views.no_such_user(request)
+        if self._state.delete_credentials(key) or self._unknowns.delete_absent == "204":
+            return web.Response(status=204)
+        return self._views.not_found(request)
 
-    def events(self, path: str, key: Key, now: float) -> Reply:
-        """The provider log."""
-        stored = self._world.credential(key)
-        if stored is None and self._unknowns.events_absent == "404":
-            return not_found(path)
-        return json_reply(200, self._shapes.events(stored, now) if stored else [])
+    async def events(self, request: web.Request) -> web.Response:
+        """GET …/{path}/events: the provider log."""
+        key = self.key_of(request)
+        if not self._users.exists(key[0]):
+            return self._views.no_such_user(request)
+        stored = self._state.credentials(key)
+        if key[1] in self._unknowns.no_events or (stored is None and self._unknowns.events_absent == "404"):
+            return self._views.not_found(request)
+        return json_reply(200, self._views.events(stored, self._now()) if stored else [])
 
-    def post(self, path: str, key: Key, provider: Provider, new: Stored) -> Reply:
-        """Store credentials, unless the grower has some already and this Leaf refuses then."""
-        old = self._world.credential(key)
-        if self._is_used_up(key, provider, new):
-            new = replace(new, fate=Fate.EXPIRED)
+    async def post(self, request: web.Request) -> web.Response:
+        """POST …/{path}: store credentials, unless they are wrong, or exist and this Leaf refuses then."""
+        posted = CURRENT_CALL.get().posted
+        provider = self._by_path[request.match_info["path"]]
+        if not isinstance(posted, dict):
+            return self._views.bad_request(request, "invalidbody", "The body is not a JSON object")
+        if fault := _body_fault(posted, provider):
+            return self._views.bad_request(request, *fault)
+        key = self.key_of(request)
+        if not self._users.exists(key[0]):
+            return self._views.no_such_user(request)
+        secrets = [posted[f.name] for f in provider.grower_fields if f.secret and f.name in posted]
+        if any(secret.startswith(_REFUSED) for secret in secrets):
+            return self._views.bad_request(request, "credentialsrefused", "The credentials were refused")
+        fate = Fate.EXPIRED if self._is_used_up(key, provider) else _fate(secrets)
+        new = Credentials(str(uuid.uuid4()), self._now(), CURRENT_CALL.get().fingerprint, fate, posted)
+        old = self._state.credentials(key)
         if old is None:
-            return self._stored(key, provider, new, new.created)
-        return self._again(path, key, provider, old, new)
+            return self._store(key, provider, new)
+        return self._replace(request, key, provider, old, new)
 
-    def _is_used_up(self, key: Key, provider: Provider, new: Stored) -> bool:
-        """Whether the refresh token was exchanged before: then the provider revokes all that came of it."""
+    def _is_used_up(self, key: Key, provider: Provider) -> bool:
+        """Whether the refresh token was exchanged before: the provider then revokes what came of it."""
         has_token = any(field.name == TOKEN for field in provider.grower_fields)
-        tally = self._world.posts().get(key, {}).get(new.fingerprint)
-        return self._unknowns.rotation != "never" and has_token and tally is not None and tally.stored > 0
+        is_exchanged = self._unknowns.rotation != "never" and has_token
+        return is_exchanged and self._state.was_stored(key, CURRENT_CALL.get().fingerprint)
 
-    def _again(self, path: str, key: Key, provider: Provider, old: Stored, new: Stored) -> Reply:
-        now, title = new.created, "Credentials already exist for this user"
+    def _replace(
+        self, request: web.Request, key: Key, provider: Provider, old: Credentials, new: Credentials
+    ) -> web.Response:
+        title = "Credentials already exist for this user"
         match self._unknowns.post_existing:
             case "refuse":
-                return bad_request(path, "credentialsexist", title)
+                return self._views.bad_request(request, "credentialsexist", title)
             case "vague":
-                return bad_request(path, "badrequest", "Bad Request")
+                return self._views.bad_request(request, "badrequest", "Bad Request")
             case "conflict":
-                return problem(409, path, "conflict", title)
+                return self._views.problem(request, 409, "conflict", title)
             case "overwrite":
-                return self._stored(key, provider, new, now)
+                return self._store(key, provider, new)
             case "update":
-                updated = Stored(old.id, old.created, new.fingerprint, new.fate, new.posted)
-                return self._stored(key, provider, updated, now)
+                updated = new._replace(id=old.id, created=old.created)
+                return self._store(key, provider, updated)
             case "keep":
-                return self._shown(int(self._unknowns.post_status), old, provider, now)
+                shown = self._views.credentials(old, provider, new.created)
+                return json_reply(int(self._unknowns.post_status), shown)
             case never:
                 assert_never(never)
 
-    def _stored(self, key: Key, provider: Provider, stored: Stored, now: float) -> Reply:
-        self._world.put(key, stored)
-        shown = self._shapes.credentials(stored, provider, now, posted=True)
-        return json_reply(int(self._unknowns.post_status), shown, stored=True)
+    def _store(self, key: Key, provider: Provider, new: Credentials) -> web.Response:
+        self._state.put_credentials(key, new)
+        CURRENT_CALL.get().stored = True
+        shown = self._views.credentials(new, provider, self._now(), is_post=True)
+        return json_reply(int(self._unknowns.post_status), shown)
 
 
-def new_credentials(
-    posted: Mapping[str, str], provider: Provider, fingerprint: str, now: float
-) -> Stored | None:
-    """What a valid body becomes, None if the grower's secret asks to be refused."""
-    secrets = [posted[f.name] for f in provider.grower_fields if f.secret and f.name in posted]
-    if any(secret.startswith(REFUSED) for secret in secrets):
-        return None
-    fates = (fate for prefix, fate in _FATES.items() if any(s.startswith(prefix) for s in secrets))
-    return Stored(str(uuid.uuid4()), now, fingerprint, next(fates, Fate.GOOD), posted)
+def _fate(secrets: Iterable[str]) -> Fate:
+    listed = tuple(secrets)
+    fates = (fate for prefix, fate in _FATES.items() if any(s.startswith(prefix) for s in listed))
+    return next(fates, Fate.GOOD)
 
 
-def complaint(posted: Mapping[str, object], provider: Provider) -> tuple[str, str] | None:
-    """What is wrong with a body, as errorKey and title; None if nothing is. Never quotes a value."""
+def _body_fault(posted: Mapping[str, object], provider: Provider) -> tuple[str, str] | None:
+    """Return what is wrong with a body, as errorKey and title, or None. Never quotes a value."""
     if unknown := [name for name in posted if name not in {f.name for f in provider.fields}]:
         return "unknownfield", f"{len(unknown)} fields are not known here"
-    for field in provider.fields:
-        if wrong := _wrong(posted, field):
-            return wrong
-    return None
+    return next((fault for field in provider.fields if (fault := _field_fault(posted, field))), None)
 
 
-def _wrong(posted: Mapping[str, object], field: Field) -> tuple[str, str] | None:
+def _field_fault(posted: Mapping[str, object], field: Field) -> tuple[str, str] | None:
     if field.name not in posted:
         return ("missingfield", f"{field.name} is missing") if field.required else None
     value = posted[field.name]

@@ -1,127 +1,214 @@
-"""What goes wrong, how often: shares of requests, drawn by a seed in order of arrival."""
+"""Middlewares that make requests go wrong, and Leaf's own rate limit."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import math
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from types import MappingProxyType
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
 
+from aiohttp import web
 
-class Kind(StrEnum):
-    """One way to go wrong. ``before`` and ``after`` tell whether the request was handled (stored) first."""
+from bulk_onboard.sandbox.auth import Auth
+from bulk_onboard.sandbox.calls import CURRENT_CALL, Call, Handler, area_of, posted_json
+from bulk_onboard.sandbox.settings import Area, Behaviour, Clock, Fault, Faults
+from bulk_onboard.sandbox.views import Views
 
-    THROTTLE_SECONDS = "throttle-seconds"
-    THROTTLE_DATE = "throttle-date"
-    THROTTLE_BARE = "throttle-bare"
-    E500_BEFORE = "500-before"
-    E500_AFTER = "500-after"
-    E502_BEFORE = "502-before"
-    E502_AFTER = "502-after"
-    E503_BEFORE = "503-before"
-    E503_AFTER = "503-after"
-    E504_BEFORE = "504-before"
-    E504_AFTER = "504-after"
-    CUT_BEFORE = "cut-before"
-    CUT_AFTER = "cut-after"
-    HANG_BEFORE = "hang-before"
-    HANG_AFTER = "hang-after"
-    SLOW = "slow"
-    TRUNCATED = "truncated"
-    HTML = "html"
-    EMPTY = "empty"
-    WRONG_SHAPE = "wrong-shape"
-    EXPIRED_LOGIN = "expired-login"
-
-    @property
-    def handled(self) -> bool:
-        """Whether the request is handled as if nothing was wrong, before it goes wrong."""
-        return not (self.endswith("-before") or self.startswith("throttle") or self is Kind.EXPIRED_LOGIN)
-
-
-class Area(StrEnum):
-    """The calls of Leaf, as far as faults tell them apart."""
-
-    LOGIN = "login"
-    USERS = "users"
-    CREDENTIALS = "credentials"
-    EVENTS = "events"
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """Which share (0 to 1) of the requests goes wrong in which way.
-
-    ``methods``: only these HTTP methods, all if empty. ``calls``: only these areas. ``slow_for``: seconds
-    that a `Kind.SLOW` reply takes.
-    """
-
-    shares: Mapping[Kind, float] = field(default_factory=dict)
-    methods: frozenset[str] = frozenset()
-    calls: frozenset[Area] = frozenset({Area.CREDENTIALS, Area.EVENTS})
-    slow_for: float = 2.0
-
-    @property
-    def total(self) -> float:
-        """The share of requests that goes wrong in any way."""
-        return sum(self.shares.values())
-
-    def concern(self, method: str, area: Area | None) -> bool:
-        """Whether a request can go wrong at all."""
-        return area in self.calls and (not self.methods or method in self.methods)
+# A server does not learn at once that its client has left: seconds between two checks.
+_CHECK_EVERY = 0.05
+_GATEWAY_ERRORS = {502: "Bad Gateway", 504: "Gateway Time-out"}
+_NO_REPLY = frozenset({Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.HANG_BEFORE, Fault.HANG_AFTER})
 
 
 class Chance:
-    """Draws the faults: the same seed and the same number of requests give the same faults."""
+    """Draws faults: the same seed and the same number of requests give the same faults."""
 
     def __init__(self, faults: Faults, seed: int | None) -> None:
         self._faults = faults
         self._random = random.Random(seed)
 
-    def draw(self, method: str, area: Area | None) -> Kind | None:
-        """What goes wrong with the request that has just arrived; None if nothing does."""
-        if not self._faults.concern(method, area):
+    def draw(self, method: str, area: Area | None) -> Fault | None:
+        """Return what goes wrong with the request that has just arrived, or None."""
+        if area not in self._faults.calls or (self._faults.methods and method not in self._faults.methods):
             return None
         point = self._random.random()
-        for kind, share in self._faults.shares.items():
+        for fault, share in self._faults.shares.items():
             point -= share
             if point < 0:
-                return kind
+                return fault
         return None
 
 
-def _evenly(share: float, *kinds: Kind) -> dict[Kind, float]:
-    return {kind: share / len(kinds) for kind in kinds}
+class Limit:
+    """Leaf's own rate limit, over a sliding window. Times are monotonic seconds."""
+
+    def __init__(self, requests: int, window: float) -> None:
+        self._requests = requests
+        self._window = window
+        self._served: deque[float] = deque()
+
+    def admit(self, now: float) -> bool:
+        """Whether a request that arrives now is served."""
+        if not self._requests:
+            return True
+        while self._served and now - self._served[0] >= self._window:
+            self._served.popleft()
+        if len(self._served) >= self._requests:
+            return False
+        self._served.append(now)
+        return True
 
 
-_THROTTLES = (Kind.THROTTLE_SECONDS, Kind.THROTTLE_DATE, Kind.THROTTLE_BARE)
-_CUTS = (Kind.CUT_BEFORE, Kind.CUT_AFTER)
-_HANGS = (Kind.HANG_BEFORE, Kind.HANG_AFTER)
-_LATE = (Kind.E504_BEFORE, Kind.E504_AFTER)
-_GARBLED = (Kind.TRUNCATED, Kind.HTML, Kind.EMPTY, Kind.WRONG_SHAPE)
-_ERRORS = tuple(kind for kind in Kind if kind[:3].isdigit())
+def status_of(call: Call, response: web.StreamResponse) -> int | None:
+    """Return the status that goes out, None if no reply does."""
+    return None if call.fault in _NO_REPLY else response.status
 
-PRESETS: Mapping[str, Faults] = MappingProxyType(
-    {
-        "none": Faults(),
-        "rainy": Faults(
-            _evenly(0.02, *_THROTTLES)
-            | _evenly(0.02, *_ERRORS)
-            | _evenly(0.01, *_CUTS)
-            | _evenly(0.01, *_GARBLED)
-            | {Kind.SLOW: 0.005, Kind.EXPIRED_LOGIN: 0.001}
-        ),
-        "storm": Faults(
-            _evenly(0.06, *_THROTTLES)
-            | _evenly(0.08, *_ERRORS)
-            | _evenly(0.05, *_CUTS)
-            | _evenly(0.05, *_GARBLED)
-            | _evenly(0.002, *_HANGS)
-            | {Kind.EXPIRED_LOGIN: 0.005}
-        ),
-        "throttled": Faults(_evenly(0.3, *_THROTTLES)),
-        "cuts": Faults(_evenly(0.2, *_CUTS)),
-        "slow": Faults(_evenly(0.02, *_HANGS) | _evenly(0.04, *_LATE) | {Kind.SLOW: 0.2}),
-    }
-)
+
+class FaultInjector:
+    """Two middlewares: `deliver` around everything, `replace_reply` around the handlers.
+
+    ``is_active`` False: no fault is drawn.
+    """
+
+    def __init__(
+        self, behaviour: Behaviour, views: Views, auth: Auth, clock: Clock, now: Callable[[], float]
+    ) -> None:
+        self.is_active = True
+        self._behaviour = behaviour
+        self._unknowns = behaviour.unknowns
+        self._views = views
+        self._auth = auth
+        self._clock = clock
+        self._now = now
+        self._limit = Limit(self._unknowns.rate_limit, self._unknowns.rate_window)
+        self._closing = asyncio.Event()
+        self.restart()
+
+    def restart(self) -> None:
+        """Draw the faults of the seed from the first one on."""
+        self._chance = Chance(self._behaviour.faults, self._behaviour.seed)
+
+    def close(self) -> None:
+        """End every request that hangs or waits."""
+        self._closing.set()
+
+    async def deliver(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Draw the fault when the request arrives; delay, cut or keep back the reply."""
+        fault = self._chance.draw(request.method, area_of(request)) if self.is_active else None
+        monotonic = self._clock.monotonic()
+        is_admitted = self._limit.admit(monotonic)
+        call = Call(self._clock.now(), monotonic, fault if is_admitted else None, is_admitted)
+        CURRENT_CALL.set(call)
+        call.posted = await posted_json(request)
+        if self._behaviour.latency:
+            await self._wait(self._behaviour.latency)
+        response = await handler(request)
+        if skew := self._unknowns.clock_skew:
+            response.headers["Date"] = formatdate(self._clock.now() + skew, usegmt=True)
+        match call.fault:
+            case Fault.SLOW:
+                await self._wait(self._behaviour.faults.slow_for)
+            case Fault.TRUNCATED:
+                return await _break_off(request, response)
+            case Fault.HANG_BEFORE | Fault.HANG_AFTER:
+                while request.transport is not None and not self._closing.is_set():
+                    await self._wait(_CHECK_EVERY)
+                _cut(request)
+            case Fault.CUT_BEFORE | Fault.CUT_AFTER:
+                _cut(request)
+        return response
+
+    async def replace_reply(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Reply in place of the handler, or change its reply. Does not wait: it is part of a transaction."""
+        call = CURRENT_CALL.get()
+        if not call.is_admitted:
+            return self._throttled(request, self._unknowns.throttle_form)
+        if call.fault is None:
+            return await handler(request)
+        if call.fault.startswith("throttle-"):
+            return self._throttled(request, call.fault.removeprefix("throttle-"))
+        if call.fault is Fault.EXPIRED_LOGIN:
+            self._auth.revoke(request)
+            return self._views.unauthorised(request)
+        if call.fault.is_handled:
+            return self._spoiled(request, call.fault, await handler(request))
+        return self._spoiled(request, call.fault, web.Response())
+
+    def _throttled(self, request: web.Request, form: str) -> web.Response:
+        wait, headers = self._unknowns.throttle_seconds, {}
+        match form:
+            case "seconds":
+                headers["Retry-After"] = str(wait)
+            case "date":
+                headers["Retry-After"] = formatdate(math.ceil(self._now() + wait), usegmt=True)
+            case "plain":
+                return web.Response(status=429, text="API rate limit exceeded\n")
+        return self._views.problem(request, 429, "toomanyrequests", "Too Many Requests", headers)
+
+    def _spoiled(
+        self, request: web.Request, fault: Fault, response: web.StreamResponse
+    ) -> web.StreamResponse:
+        if fault[:3].isdigit():
+            return self._server_error(request, int(fault[:3]))
+        if fault not in (Fault.TRUNCATED, Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE):
+            return response
+        # A 204 has no body that could be unreadable: it becomes a 200.
+        status = 200 if response.status == 204 else response.status
+        body = response.body if isinstance(response, web.Response) else b""
+        text = body if isinstance(body, bytes) else b""
+        match fault:
+            case Fault.HTML:
+                return _html(status, "Welcome")
+            case Fault.EMPTY:
+                return web.Response(status=status, headers=_own_headers(response))
+            case Fault.WRONG_SHAPE:
+                text = json.dumps({"unexpected": []} if text.startswith(b"[") else ["unexpected"]).encode()
+        return web.Response(
+            status=status, body=text, headers=_own_headers(response), content_type=response.content_type
+        )
+
+    def _server_error(self, request: web.Request, status: int) -> web.Response:
+        if status in _GATEWAY_ERRORS:
+            return _html(status, _GATEWAY_ERRORS[status])
+        if status == 503:
+            return web.Response(status=503)
+        return self._views.problem(request, 500, "internalservererror", "Internal Server Error")
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep, but not beyond the end of the server."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+
+def _own_headers(response: web.StreamResponse) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name in ("X-Total-Count", "Link")}
+
+
+def _html(status: int, title: str) -> web.Response:
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return web.Response(body=page.encode(), status=status, content_type="text/html")
+
+
+async def _break_off(request: web.Request, reply: web.StreamResponse) -> web.StreamResponse:
+    """Send half of a reply and close the connection."""
+    body = reply.body if isinstance(reply, web.Response) else b""
+    text = body if isinstance(body, bytes) else b""
+    response = web.StreamResponse(status=reply.status)
+    response.content_type = reply.content_type
+    response.content_length = len(text) + 2
+    await response.prepare(request)
+    await response.write(text[: len(text) // 2] or b"{")
+    if request.transport is not None:
+        request.transport.close()  # sends what was written, unlike abort()
+    return response
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,139 +1,137 @@
-"""The calls for Leaf users, and who counts as one."""
+"""The calls for Leaf users."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from bulk_onboard.domain.providers import Provider
-from bulk_onboard.sandbox.reply import Reply, bad_request, json_reply, not_found, problem
-from bulk_onboard.sandbox.routes import is_uuid
-from bulk_onboard.sandbox.shapes import Shapes
-from bulk_onboard.sandbox.unknowns import Unknowns
-from bulk_onboard.sandbox.world import User, World
+from aiohttp import web
+
+from bulk_onboard.sandbox.calls import CURRENT_CALL, is_uuid, json_reply, user_id_of
+from bulk_onboard.sandbox.settings import Unknowns
+from bulk_onboard.sandbox.state import State, User
+from bulk_onboard.sandbox.views import Views
 
 _LARGEST_PAGE = 100
 _FILTERS = {"email": "email", "name": "name", "externalId": "external_id"}
+_SORTED_BY = {**_FILTERS, "id": "id"}
+_DRIFT = {"none": 0, "gone": 1, "come": -1}
 
 
-class UserCalls:
-    """List, look up, create and delete users."""
+class UserHandlers:
+    """Lists, shows, creates and deletes users."""
 
-    def __init__(
-        self, world: World, unknowns: Unknowns, shapes: Shapes, providers: Iterable[Provider]
-    ) -> None:
-        self._world = world
+    def __init__(self, state: State, views: Views, unknowns: Unknowns, now: Callable[[], float]) -> None:
+        self._state = state
+        self._views = views
         self._unknowns = unknowns
-        self._shapes = shapes
-        self._provider_names = tuple(provider.name for provider in providers)
+        self._now = now
         self._pages_read = 0
 
-    def find(self, user_id: str) -> User | None:
-        """The user of that id; where any UUID is a user, one without a name."""
-        known = self._world.user(user_id)
-        if known is None and self._unknowns.users == "any" and is_uuid(user_id):
-            return User(user_id)
-        return known
+    def exists(self, user_id: str) -> bool:
+        """Whether there is a user of that id; any UUID is one if this Leaf is like that."""
+        if self._unknowns.users == "any" and is_uuid(user_id):
+            return True
+        return self._state.user(user_id) is not None
 
-    def absent(self, path: str) -> Reply:
-        """What Leaf says about a user who does not exist."""
-        return (
-            bad_request(path, "usernotfound", "Not found")
-            if self._unknowns.user_absent == "400"
-            else not_found(path)
-        )
-
-    def page(self, path: str, query: Mapping[str, str], now: float) -> Reply:
-        """One page of users, from page 0."""
+    async def get_page(self, request: web.Request) -> web.Response:
+        """GET /users: one page; pages start at 0."""
         try:
-            page, size = int(query.get("page", "0")), int(query.get("size", "20"))
+            page, size = int(request.query.get("page", "0")), int(request.query.get("size", "20"))
         except ValueError:
             page = size = -1
         if page < 0 or size < 1:
-            return bad_request(path, "invalidpage", "page or size is not a valid number")
-        users = self._listable(query, now)
+            return self._views.bad_request(request, "invalidpage", "page or size is not a valid number")
+        order = self._order(request.query.get("sort", ""))
+        if order is None:
+            return self._views.bad_request(request, "invalidsort", "The list cannot be sorted by this")
+        listing = self._listing(request.query, order)
         size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
         start = page * size + self._drift(page)
-        shown = range(max(0, start), min(max(0, start + size), len(users)))
-        lies = self._lies(len(users))
-        headers = {"X-Total-Count": str(len(users))} if self._unknowns.total_count == "shown" else {}
-        return json_reply(200, [self._listed(users[n], now, lie=n in lies) for n in shown], headers)
+        places = range(max(0, start), min(max(0, start + size), len(listing)))
+        lies = self._lies(len(listing))
+        shown = [self._listed(listing[n], is_lie=n in lies) for n in places]
+        return json_reply(200, shown, self._headers(request, page, size, len(listing)))
 
-    def _listable(self, query: Mapping[str, str], now: float) -> Sequence[User]:
-        users, lag = self._world.users(), self._unknowns.user_lag
-        if lag:
-            users = [user for user in users if user.joined + lag <= now]
-        if not any(name in query for name in _FILTERS) or self._unknowns.user_filter == "ignored":
-            return users
-        matches = _MATCHES[self._unknowns.user_filter]
-        wanted = [(attribute, query[name]) for name, attribute in _FILTERS.items() if name in query]
-        return [u for u in users if all(matches(getattr(u, name), text) for name, text in wanted)]
+    def _order(self, sort: str) -> str | None:
+        """Return the order of a list; None if it is refused."""
+        if not sort or self._unknowns.user_sort == "ignored":
+            return "rowid"
+        name, _, direction = sort.partition(",")
+        if self._unknowns.user_sort == "refused" or name not in _SORTED_BY:
+            return None
+        return f"{_SORTED_BY[name]} {'DESC' if direction.lower() == 'desc' else 'ASC'}"
+
+    def _listing(self, query: Mapping[str, str], order: str) -> list[int]:
+        lag, match = self._unknowns.user_lag, self._unknowns.user_filter
+        filters = {column: query[name] for name, column in _FILTERS.items() if name in query}
+        return self._state.list_users(
+            {} if match == "ignored" else filters, match, order, self._now() - lag if lag else None
+        )
 
     def _drift(self, page: int) -> int:
-        """By how many users the list has moved to the front since its first page was read."""
-        if page == 0:
-            self._pages_read = 0
-        else:
-            self._pages_read += 1
-        return {"none": 0, "gone": 1, "come": -1}[self._unknowns.list_drift] * self._pages_read
+        """Return by how many users the list has moved to the front since its first page was read."""
+        self._pages_read = 0 if page == 0 else self._pages_read + 1
+        return _DRIFT[self._unknowns.list_drift] * self._pages_read
 
     def _lies(self, users: int) -> range:
-        """The places in the list at which it shows the opposite of what is stored."""
+        """Return the places at which the list shows the opposite of what is stored."""
         lies = min(self._unknowns.list_lies, users)
         return range(0, lies * (users // lies), users // lies) if lies else range(0)
 
-    def _listed(self, user: User, now: float, *, lie: bool) -> dict[str, object]:
-        shown = self._shapes.user(user, self._world, now, listed=True)
-        return self._shapes.opposite(shown) if lie else shown
+    def _listed(self, row_number: int, *, is_lie: bool) -> dict[str, object]:
+        shown = self._shown(self._state.user_at(row_number), is_listed=True)
+        return self._views.opposite(shown) if is_lie else shown
 
-    def get(self, path: str, user_id: str, now: float) -> Reply:
-        """One user."""
-        user = self.find(user_id)
-        return (
-            json_reply(200, self._shapes.user(user, self._world, now, listed=False))
-            if user
-            else self.absent(path)
+    def _shown(self, user: User, *, is_listed: bool = False) -> dict[str, object]:
+        return self._views.user(user, self._state.credentials_of(user.id), self._now(), is_listed=is_listed)
+
+    def _headers(self, request: web.Request, page: int, size: int, total: int) -> dict[str, str]:
+        if self._unknowns.total_count == "hidden":
+            return {}
+        last = max(0, (total - 1) // size)
+        pages = {"next": page + 1, "prev": page - 1, "last": last, "first": 0}
+        links = (
+            f'<{request.url.update_query(page=number, size=size)}>; rel="{name}"'
+            for name, number in pages.items()
+            if 0 <= number <= last
         )
+        return {"X-Total-Count": str(total), "Link": ",".join(links)}
 
-    def post(self, path: str, posted: object, now: float) -> Reply:
-        """Create a user."""
+    async def get(self, request: web.Request) -> web.Response:
+        """GET /users/{id}."""
+        user_id = user_id_of(request)
+        user = self._state.user(user_id)
+        if user is None and self.exists(user_id):
+            user = User(user_id)
+        return json_reply(200, self._shown(user)) if user else self._views.no_such_user(request)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """POST /users."""
+        posted = CURRENT_CALL.get().posted
         if not isinstance(posted, dict) or not all(isinstance(v, str | None) for v in posted.values()):
-            return bad_request(path, "invalidbody", "The body is not a JSON object of texts")
+            return self._views.bad_request(request, "invalidbody", "The body is not a JSON object of texts")
         for name in ("name", "email"):
             if not posted.get(name):
-                return bad_request(path, "missingfield", f"{name} is missing")
+                return self._views.bad_request(request, "missingfield", f"{name} is missing")
         texts = {name: posted.get(name) or "" for name in ("name", "email", "phone", "address")}
-        user = User(str(uuid.uuid4()), **texts, external_id=posted.get("externalId") or "", joined=now)
-        first = next((u for u in self._world.users() if _is_same(u, user)), None)
+        external_id = posted.get("externalId") or ""
+        user = User(str(uuid.uuid4()), **texts, external_id=external_id, created=self._now())
+        first = self._state.same_user(external_id, user.email)
         match self._unknowns.user_existing if first else "allow":
             case "refuse":
-                return bad_request(path, "userexists", "A user with this email or externalId already exists")
+                title = "A user with this email or externalId already exists"
+                return self._views.bad_request(request, "userexists", title)
             case "conflict":
-                return problem(409, path, "conflict", "Conflict")
+                return self._views.problem(request, 409, "conflict", "Conflict")
             case "keep" if first:
                 user = first
             case _:
-                self._world.join(user)
-        status = int(self._unknowns.user_status)
-        return json_reply(status, self._shapes.user(user, self._world, now, listed=False))
+                self._state.add_user(user)
+        return json_reply(int(self._unknowns.user_status), self._shown(user))
 
-    def delete(self, path: str, user_id: str) -> Reply:
-        """Delete a user, credentials and all."""
-        if self._world.user(user_id) is None:
-            return self.absent(path)
-        self._world.leave(user_id, self._provider_names)
-        return Reply(204)
-
-
-_MATCHES: Mapping[str, Callable[[str, str], bool]] = {
-    "exact": lambda text, wanted: text == wanted,
-    "caseless": lambda text, wanted: text.casefold() == wanted.casefold(),
-    "part": lambda text, wanted: wanted.casefold() in text.casefold(),
-}
-
-
-def _is_same(one: User, other: User) -> bool:
-    """Whether two users have an externalId or an email in common."""
-    if one.external_id and one.external_id == other.external_id:
-        return True
-    return bool(one.email) and one.email.casefold() == other.email.casefold()
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /users/{id}: the user and its credentials."""
+        if self._state.delete_user(user_id_of(request)):
+            return web.Response(status=204)
+        return self._views.no_such_user(request)

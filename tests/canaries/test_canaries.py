@@ -16,7 +16,7 @@ import pytest
 from command import Ended, Started, grower, start
 from leaf.server import Answer, Request, http, serving
 
-from bulk_onboard.sandbox import Kind
+from bulk_onboard.sandbox import Fault
 from canaries.planted import (
     ACCESS,
     ALL,
@@ -138,7 +138,7 @@ async def test_what_leaf_echoes_of_several_providers_is_written_nowhere(tmp_path
 
 # All of a storm but what makes it long: throttling and hanging.
 STORM = "[faults]\n" + "\n".join(
-    f"{kind} = 0.012" for kind in Kind if not kind.startswith(("throttle", "hang", "slow"))
+    f"{kind} = 0.012" for kind in Fault if not kind.startswith(("throttle", "hang", "slow"))
 )
 
 

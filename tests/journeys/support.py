@@ -84,7 +84,7 @@ class Server:
 
     def delete(self, leaf_user_id: str) -> None:
         """Somebody deletes a grower's credentials."""
-        self._asked(lambda: self.sandbox._world.drop((leaf_user_id, "raven")))
+        self._asked(lambda: self.sandbox.stored.delete_credentials((leaf_user_id, "raven")))
 
     @property
     def held(self) -> dict[str, dict[str, Any]]:

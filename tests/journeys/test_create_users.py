@@ -16,10 +16,7 @@ from typing import Any
 import pytest
 
 from bulk_onboard.engine import run as engine
-from bulk_onboard.sandbox import Behaviour, Faults, Kind
-from bulk_onboard.sandbox.faults import Area
-from bulk_onboard.sandbox.unknowns import Unknowns
-from bulk_onboard.sandbox.world import User
+from bulk_onboard.sandbox import Area, Behaviour, Fault, Faults, Unknowns, User
 
 from .support import PLANTED, Desk, Ran, Server, grower, start
 
@@ -133,7 +130,7 @@ def test_without_the_option_the_message_suggests_it(desk: Desk, leaf: Leaf) -> N
 
 
 def test_an_unclear_row_has_a_problem_and_no_user_is_created(desk: Desk, leaf: Leaf) -> None:
-    twin = replace(ADA, id=grower(9), email="other@example.com")
+    twin = ADA._replace(id=grower(9), email="other@example.com")
     server = leaf_of(leaf, ADA, twin, BEN)
     rows = [
         who("G-1"),
@@ -299,7 +296,7 @@ def test_a_user_that_leaf_has_lost_is_looked_up_again_by_the_next_run(desk: Desk
     server = leaf_of(leaf)
     file = write(new(1))
     first = ids(run(desk, server, file))[2]
-    server._asked(lambda: server.sandbox._world.leave(first, ("raven",)))
+    server._asked(lambda: server.sandbox.stored.delete_user(first))
     changed = write(new(1), tokens=[f"{PLANTED}other"])
     ran = run(desk, server, changed, "--if-exists", "replace", "--replace-healthy")
     assert ran.rows[0]["code"] == "no-such-user"
@@ -358,12 +355,12 @@ def test_the_template_has_the_user_columns(desk: Desk) -> None:
 
 # --- a Leaf with faults ------------------------------------------------------------------------------
 
-AFTER = (Kind.E500_AFTER, Kind.CUT_AFTER, Kind.TRUNCATED, Kind.EMPTY, Kind.WRONG_SHAPE, Kind.HTML)
-BEFORE = (Kind.E503_BEFORE, Kind.CUT_BEFORE, Kind.THROTTLE_BARE)
+AFTER = (Fault.E500_AFTER, Fault.CUT_AFTER, Fault.TRUNCATED, Fault.EMPTY, Fault.WRONG_SHAPE, Fault.HTML)
+BEFORE = (Fault.E503_BEFORE, Fault.CUT_BEFORE, Fault.THROTTLE_BARE)
 
 
 def stormy(
-    *kinds: Kind, share: float, seed: int, methods: frozenset[str] = frozenset(), **unknowns: Any
+    *kinds: Fault, share: float, seed: int, methods: frozenset[str] = frozenset(), **unknowns: Any
 ) -> Behaviour:
     shares = {kind: share / len(kinds) for kind in kinds}
     areas = frozenset({Area.USERS, Area.CREDENTIALS})
@@ -392,7 +389,7 @@ def test_lost_replies_never_lead_to_a_second_user(desk: Desk, leaf: Leaf, existi
 @pytest.mark.parametrize("total", ["shown", "hidden"])
 def test_users_are_found_however_leaf_filters(desk: Desk, leaf: Leaf, user_filter: str, total: str) -> None:
     crowd = [
-        replace(ADA, id=grower(n), external_id=f"G-1{n}", email=f"{n}ada@example.com") for n in range(10, 60)
+        ADA._replace(id=grower(n), external_id=f"G-1{n}", email=f"{n}ada@example.com") for n in range(10, 60)
     ]
     server = leaf_of(leaf, *crowd, ADA, user_filter=user_filter, total_count=total)
     rows = [who("G-1"), who("", "ada@example.com"), *new(1)]
@@ -404,7 +401,7 @@ def test_users_are_found_however_leaf_filters(desk: Desk, leaf: Leaf, user_filte
 
 def test_no_user_is_created_when_leaf_ignores_filters(desk: Desk, leaf: Leaf) -> None:
     crowd = [
-        replace(ADA, id=grower(n), external_id=f"G-{n}", email=f"{n}@example.com") for n in range(10, 250)
+        ADA._replace(id=grower(n), external_id=f"G-{n}", email=f"{n}@example.com") for n in range(10, 250)
     ]
     server = leaf_of(leaf, *crowd, user_filter="ignored")
     ran = run(desk, server, write(new(2)))
@@ -435,7 +432,7 @@ def test_a_few_runs_succeed_despite_faults_in_all_calls(
 def test_after_kills_no_grower_has_a_second_user_and_no_token_is_sent_twice(desk: Desk, leaf: Leaf) -> None:
     """This Leaf accepts a user twice and lists users late."""
     draw, count = random.Random(), 10
-    behaviour = replace(stormy(Kind.CUT_AFTER, share=0.2, seed=3, user_lag=0.3), latency=0.02)
+    behaviour = replace(stormy(Fault.CUT_AFTER, share=0.2, seed=3, user_lag=0.3), latency=0.02)
     server, file = leaf(behaviour), write(new(count))
     argv = ("run", file, "--create-users", "--rate", "150", "--timeout", "1", "--no-events", "-q")
     for _ in range(2):

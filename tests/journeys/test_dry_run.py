@@ -15,7 +15,7 @@ from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.entry import Entry
 from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.sandbox import Behaviour, Faults, Kind, Unknowns, User
+from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns, User
 
 from .support import PLANTED, Desk, Ran, Rows, Server, grower, growers, write
 
@@ -25,7 +25,7 @@ ROWS, LISTED, CONNECTED = 180, 400, 60
 
 def _leaf(leaf: Leaf, **answers: Any) -> Server:
     known = tuple(User(grower(n)) for n in range(LISTED))
-    return leaf(Behaviour(Unknowns(**{"users": "listed", **answers}), event_delay=0, users=known))
+    return leaf(Behaviour(unknowns=Unknowns(**{"users": "listed", **answers}), event_delay=0, users=known))
 
 
 def _connect(desk: Desk, rows: Rows) -> None:
@@ -290,13 +290,15 @@ def test_a_plan_with_an_unknown_action_is_refused_as_a_whole(desk: Desk, leaf: L
     assert "unknown action in row 2; nothing was sent" in ran.err
 
 
-@pytest.mark.parametrize("kind", [None, Kind.CUT_AFTER, Kind.CUT_BEFORE], ids=["well", "answer lost", "lost"])
+@pytest.mark.parametrize(
+    "kind", [None, Fault.CUT_AFTER, Fault.CUT_BEFORE], ids=["well", "answer lost", "lost"]
+)
 def test_a_planned_replacement_is_carried_out_also_if_the_answer_to_the_delete_is_lost(
-    desk: Desk, leaf: Leaf, kind: Kind | None
+    desk: Desk, leaf: Leaf, kind: Fault | None
 ) -> None:
     faults = Faults({kind: 0.5} if kind else {}, methods=frozenset({"DELETE"}))
     known = tuple(User(grower(n)) for n in range(LISTED))
-    told = Behaviour(Unknowns(users="listed"), faults, seed=4, event_delay=0, users=known)
+    told = Behaviour(unknowns=Unknowns(users="listed"), faults=faults, seed=4, event_delay=0, users=known)
     server, rows = leaf(told), growers(8)
     _connect(desk.at(server), rows[:6])
     changed = [(i, f"{t}-new") for i, t in rows[:4]] + rows[4:]

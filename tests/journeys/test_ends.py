@@ -12,14 +12,13 @@ import pytest
 from bulk_onboard.leaf import contact
 from bulk_onboard.ledger import hold
 from bulk_onboard.model import Secret
-from bulk_onboard.sandbox import Behaviour, Faults, Kind
-from bulk_onboard.sandbox.behaviour import Account
+from bulk_onboard.sandbox import Account, Behaviour, Fault, Faults
 
 from .support import APP, PLANTED, Desk, Server, end, grower, growers, open_intents, start, write
 
 Leaf = Callable[..., Server]
 # The seed makes the 84th request, and no other of the next 500, meet a login that has run out.
-ONE_401 = Behaviour(event_delay=0, faults=Faults({Kind.EXPIRED_LOGIN: 0.01}), seed=350)
+ONE_401 = Behaviour(event_delay=0, faults=Faults({Fault.EXPIRED_LOGIN: 0.01}), seed=350)
 
 
 # Rows that have begun finish in peace: so many, however busy the machine is.

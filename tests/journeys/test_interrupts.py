@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bulk_onboard.sandbox import Behaviour, Faults, Kind
+from bulk_onboard.sandbox import Behaviour, Fault, Faults
 
 from .support import (
     COMMAND,
@@ -83,7 +83,7 @@ def test_one_signal_lets_rows_in_flight_finish_writes_the_files_and_leaves_no_do
 
 def test_a_second_signal_ends_at_once_and_the_next_run_asks_before_it_posts(desk: Desk, leaf: Leaf) -> None:
     # Every fifth POST is stored and never answered: only a second signal ends this soon.
-    faults = Faults({Kind.HANG_AFTER: 0.2}, methods=frozenset({"POST"}))
+    faults = Faults({Fault.HANG_AFTER: 0.2}, methods=frozenset({"POST"}))
     server = leaf(Behaviour(event_delay=0, faults=faults, seed=1))
     process = start("run", write(growers(60)), "--rate", "60", env=server.environment)
     under_way(server, process, posts=10)

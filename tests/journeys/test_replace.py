@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bulk_onboard.sandbox import Behaviour, Faults
-from bulk_onboard.sandbox.faults import Kind
-from bulk_onboard.sandbox.unknowns import Unknowns
+from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns
 from journeys.support import Desk, Rows, Server, end, grower, growers, start, write
 
 Leaf = Callable[..., Server]
@@ -178,9 +176,9 @@ def test_one_grower_left_without_credentials_stops_the_run(desk: Desk, leaf: Lea
     assert len(server.seen("DELETE")) == 1
 
 
-@pytest.mark.parametrize("kind", [Kind.CUT_AFTER, Kind.CUT_BEFORE, Kind.E502_AFTER, Kind.HTML])
+@pytest.mark.parametrize("kind", [Fault.CUT_AFTER, Fault.CUT_BEFORE, Fault.E502_AFTER, Fault.HTML])
 def test_deletes_that_get_no_readable_answer_are_settled_by_asking(
-    desk: Desk, leaf: Leaf, kind: Kind
+    desk: Desk, leaf: Leaf, kind: Fault
 ) -> None:
     faults = Faults({kind: 0.4}, methods=frozenset({"DELETE"}))
     server = leaf(Behaviour(event_delay=0, faults=faults, seed=3))
@@ -196,7 +194,7 @@ def test_a_kill_between_delete_and_post_leaves_nobody_without_credentials_after_
 ) -> None:
     """Killed while the answer to the DELETE is awaited, after Leaf has carried it out."""
     server = leaf(
-        Behaviour(event_delay=0, faults=Faults({Kind.HANG_AFTER: 1.0}, methods=frozenset({"DELETE"})))
+        Behaviour(event_delay=0, faults=Faults({Fault.HANG_AFTER: 1.0}, methods=frozenset({"DELETE"})))
     )
     old = growers(1)
     connected_elsewhere(desk.at(server), old)

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from bulk_onboard.sandbox import Behaviour, Faults
-from bulk_onboard.sandbox.faults import Kind
+from bulk_onboard.sandbox import Behaviour, Fault, Faults
 from journeys.support import PLANTED, Desk, Ran, Server, end, grower, growers, start, write
 from journeys.test_replace import connected, renewed
 
@@ -163,8 +162,8 @@ def test_a_rollback_is_refused_at_another_leaf_as_somebody_else_and_of_what_stor
     assert undo(desk, ran).code == 2
 
 
-@pytest.mark.parametrize("kind", [Kind.CUT_AFTER, Kind.CUT_BEFORE])
-def test_lost_answers_are_settled_and_refusals_reported(desk: Desk, leaf: Leaf, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [Fault.CUT_AFTER, Fault.CUT_BEFORE])
+def test_lost_answers_are_settled_and_refusals_reported(desk: Desk, leaf: Leaf, kind: Fault) -> None:
     server = leaf(Behaviour(faults=Faults({kind: 0.4}, methods=frozenset({"DELETE"})), seed=5, event_delay=0))
     ran = desk.at(server).run(write(growers(6)), "--no-events")
     assert undo(desk, ran).code == 0

@@ -11,8 +11,7 @@ import pytest
 from keyring.backend import KeyringBackend
 
 from bulk_onboard.model import Secret
-from bulk_onboard.sandbox import Behaviour
-from bulk_onboard.sandbox.behaviour import Account
+from bulk_onboard.sandbox import Account, Behaviour
 from bulk_onboard.settings.secret_sources import Keyring
 
 from .support import APP, PLANTED, Desk, Server, grower, growers, newest, write

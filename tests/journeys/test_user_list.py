@@ -19,7 +19,7 @@ ROWS, LISTED, CONNECTED = 360, 1000, 120
 def _leaf(leaf: Leaf, **answers: Any) -> Server:
     """A Leaf with a thousand users."""
     known = tuple(User(grower(n)) for n in range(LISTED))
-    return leaf(Behaviour(Unknowns(**{"users": "listed", **answers}), event_delay=0, users=known))
+    return leaf(Behaviour(unknowns=Unknowns(**{"users": "listed", **answers}), event_delay=0, users=known))
 
 
 def _connect(desk: Desk, count: int = CONNECTED) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 import aiohttp
 
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.sandbox import Behaviour, Faults, Kind, Sandbox, Unknowns
-from bulk_onboard.sandbox.app import Clock
+from bulk_onboard.sandbox import Behaviour, Clock, Fault, Faults, Sandbox, Unknowns
 
 BASE = "/services/usermanagement/api"
 GROWER = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d01"
@@ -31,7 +30,7 @@ def raven(user_id: str) -> str:
     return f"{BASE}/users/{user_id}/raven-credentials"
 
 
-def always(kind: Kind, **more: Any) -> Behaviour:
+def always(kind: Fault, **more: Any) -> Behaviour:
     return Behaviour(faults=Faults({kind: 1.0}, **more))
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS, Provider
 from bulk_onboard.model import Secret
-from bulk_onboard.sandbox import Account, Behaviour, Faults, Kind, User
-from bulk_onboard.sandbox.faults import Area
+from bulk_onboard.sandbox import Account, Area, Behaviour, Fault, Faults, User
 
 from .support import BASE, GROWER, OTHER, RAVEN, Hands, body, practise, raven
 
@@ -270,7 +269,7 @@ async def test_the_state_counts_posts_by_what_was_posted():
 
 
 async def test_the_desk_needs_no_login_and_is_never_at_fault():
-    faulty = Behaviour(faults=Faults({Kind.E500_BEFORE: 1.0}, calls=frozenset(Area)))
+    faulty = Behaviour(faults=Faults({Fault.E500_BEFORE: 1.0}, calls=frozenset(Area)))
     async with practise(faulty) as leaf, aiohttp.ClientSession() as stranger:
         assert (await leaf.get(f"{BASE}/users")).status == 500
         for method, path, status in (

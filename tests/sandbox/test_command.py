@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from bulk_onboard.cli.sandbox import _latency, command
 from bulk_onboard.errors import UsageError
-from bulk_onboard.sandbox import PRESETS, Sandbox
-from bulk_onboard.sandbox.users_file import read_users
+from bulk_onboard.sandbox import PRESETS, Sandbox, read_users
 
 from .support import GROWER, OTHER, RAVEN, address, body, start
 

@@ -12,17 +12,17 @@ import aiohttp
 import pytest
 
 from bulk_onboard.errors import UsageError
-from bulk_onboard.sandbox import PRESETS, Behaviour, Faults, Kind, behaviour
-from bulk_onboard.sandbox.faults import Area, Chance
+from bulk_onboard.sandbox import PRESETS, Area, Behaviour, Fault, Faults, load_behaviour
+from bulk_onboard.sandbox.faults import Chance
 
 from .support import BASE, RAVEN, always, body, practise, until
 
-ERRORS = [kind for kind in Kind if kind[:3].isdigit()]
+ERRORS = [kind for kind in Fault if kind[:3].isdigit()]
 POSTS = {"methods": frozenset({"POST"})}
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-async def test_a_server_error_comes_before_or_after_storing(kind: Kind):
+async def test_a_server_error_comes_before_or_after_storing(kind: Fault):
     async with practise(always(kind, **POSTS)) as leaf:
         got = await leaf.post()
         assert got.status == int(kind[:3])
@@ -34,49 +34,49 @@ async def test_a_server_error_comes_before_or_after_storing(kind: Kind):
 
 async def test_gateways_answer_html_or_nothing():
     answers = {}
-    for kind in (Kind.E502_BEFORE, Kind.E503_BEFORE, Kind.E504_AFTER):
+    for kind in (Fault.E502_BEFORE, Fault.E503_BEFORE, Fault.E504_AFTER):
         async with practise(always(kind)) as leaf:
             answers[kind] = (await leaf.post()).text[:6]
-    assert answers == {Kind.E502_BEFORE: "<html>", Kind.E503_BEFORE: "", Kind.E504_AFTER: "<html>"}
+    assert answers == {Fault.E502_BEFORE: "<html>", Fault.E503_BEFORE: "", Fault.E504_AFTER: "<html>"}
 
 
-@pytest.mark.parametrize("kind", [Kind.THROTTLE_SECONDS, Kind.THROTTLE_DATE, Kind.THROTTLE_BARE])
-async def test_a_throttled_request_is_not_stored(kind: Kind):
+@pytest.mark.parametrize("kind", [fault for fault in Fault if fault.startswith("throttle")])
+async def test_a_throttled_request_is_not_stored(kind: Fault):
     async with practise(always(kind, **POSTS)) as leaf:
         got = await leaf.post()
         assert got.status == 429
         assert (await leaf.get()).status == 404
     after = got.headers.get("Retry-After")
     match kind:
-        case Kind.THROTTLE_SECONDS:
+        case Fault.THROTTLE_SECONDS:
             assert after == "1"
-        case Kind.THROTTLE_DATE:
+        case Fault.THROTTLE_DATE:
             assert 0 <= parsedate_to_datetime(after).timestamp() - time.time() <= 2
         case _:
             assert after is None
 
 
-@pytest.mark.parametrize("kind", [Kind.CUT_BEFORE, Kind.CUT_AFTER])
-async def test_the_connection_is_cut_before_or_after_storing(kind: Kind):
+@pytest.mark.parametrize("kind", [Fault.CUT_BEFORE, Fault.CUT_AFTER])
+async def test_the_connection_is_cut_before_or_after_storing(kind: Fault):
     async with practise(always(kind, **POSTS)) as leaf:
         with pytest.raises(aiohttp.ClientConnectionError):
             await leaf.post()
-        assert (await leaf.state())["postsStored"] == (kind is Kind.CUT_AFTER)
+        assert (await leaf.state())["postsStored"] == (kind is Fault.CUT_AFTER)
         assert (await leaf.seen())[0]["status"] is None
 
 
-@pytest.mark.parametrize("kind", [Kind.HANG_BEFORE, Kind.HANG_AFTER])
-async def test_a_request_hangs_before_or_after_storing(kind: Kind):
+@pytest.mark.parametrize("kind", [Fault.HANG_BEFORE, Fault.HANG_AFTER])
+async def test_a_request_hangs_before_or_after_storing(kind: Fault):
     async with practise(always(kind, **POSTS)) as leaf:
         leaf.timeout = 0.1
         with pytest.raises(TimeoutError):
             await leaf.post()
         leaf.timeout = 5
-        assert (await leaf.state())["postsStored"] == (kind is Kind.HANG_AFTER)
+        assert (await leaf.state())["postsStored"] == (kind is Fault.HANG_AFTER)
 
 
 async def test_a_hanging_answer_ends_when_its_client_has_left():
-    async with practise(always(Kind.HANG_BEFORE)) as leaf:
+    async with practise(always(Fault.HANG_BEFORE)) as leaf:
         before = len(asyncio.all_tasks())
         leaf.timeout = 0.05
         with pytest.raises(TimeoutError):
@@ -86,7 +86,7 @@ async def test_a_hanging_answer_ends_when_its_client_has_left():
 
 async def test_the_end_of_the_server_lets_go_of_whoever_hangs():
     async with aiohttp.ClientSession() as session:
-        async with practise(always(Kind.HANG_BEFORE)) as leaf:
+        async with practise(always(Fault.HANG_BEFORE)) as leaf:
             asked = asyncio.create_task(
                 session.get(leaf.url + RAVEN, headers={"Authorization": "Bearer practice"})
             )
@@ -98,14 +98,14 @@ async def test_the_end_of_the_server_lets_go_of_whoever_hangs():
 
 
 async def test_a_slow_answer_is_stored_at_once_and_told_late():
-    async with practise(always(Kind.SLOW, slow_for=0.1, **POSTS)) as leaf:
+    async with practise(always(Fault.SLOW, slow_for=0.1, **POSTS)) as leaf:
         began = time.monotonic()
         assert (await leaf.post()).status == 201
         assert time.monotonic() - began >= 0.1
 
 
 async def test_a_truncated_answer_breaks_off_after_storing():
-    async with practise(always(Kind.TRUNCATED)) as leaf:
+    async with practise(always(Fault.TRUNCATED)) as leaf:
         with pytest.raises(aiohttp.ClientPayloadError):
             await leaf.post()
         assert (await leaf.state())["postsStored"] == 1
@@ -116,7 +116,7 @@ async def test_a_truncated_answer_breaks_off_after_storing():
 
 async def test_an_unreadable_answer_comes_after_storing():
     texts = {}
-    for kind in (Kind.HTML, Kind.EMPTY, Kind.WRONG_SHAPE):
+    for kind in (Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE):
         async with practise(always(kind)) as leaf:
             got = await leaf.post()
             assert got.status == 201
@@ -125,17 +125,17 @@ async def test_an_unreadable_answer_comes_after_storing():
             texts[kind] = got.text[:6]
             assert (await leaf.delete()).status == 200
             assert (await leaf.get()).status == 404
-    assert texts == {Kind.HTML: "<html>", Kind.EMPTY: "", Kind.WRONG_SHAPE: '["unex'}
+    assert texts == {Fault.HTML: "<html>", Fault.EMPTY: "", Fault.WRONG_SHAPE: '["unex'}
 
 
 async def test_where_a_list_belongs_the_wrong_shape_is_an_object():
-    async with practise(always(Kind.WRONG_SHAPE, calls=frozenset({Area.EVENTS}))) as leaf:
+    async with practise(always(Fault.WRONG_SHAPE, calls=frozenset({Area.EVENTS}))) as leaf:
         await leaf.post()
         assert (await leaf.get(f"{RAVEN}/events")).json == {"unexpected": []}
 
 
 async def test_an_expired_login_stays_expired_until_the_next_one():
-    async with practise(always(Kind.EXPIRED_LOGIN, **POSTS)) as leaf:
+    async with practise(always(Fault.EXPIRED_LOGIN, **POSTS)) as leaf:
         assert (await leaf.post()).status == 401
         assert (await leaf.get()).status == 401
         login = await leaf.post({"username": "a", "password": "b"}, "/api/authenticate")
@@ -144,7 +144,7 @@ async def test_an_expired_login_stays_expired_until_the_next_one():
 
 
 async def test_faults_spare_other_methods_and_other_calls():
-    only = always(Kind.E500_BEFORE, methods=frozenset({"GET"}), calls=frozenset({Area.EVENTS}))
+    only = always(Fault.E500_BEFORE, methods=frozenset({"GET"}), calls=frozenset({Area.EVENTS}))
     async with practise(only) as leaf:
         assert (await leaf.post()).status == 201
         assert (await leaf.get()).status == 200
@@ -153,7 +153,7 @@ async def test_faults_spare_other_methods_and_other_calls():
 
 
 async def _drawn(seed: int | None) -> list[str | None]:
-    shares = {Kind.E500_BEFORE: 0.3, Kind.THROTTLE_BARE: 0.3}
+    shares = {Fault.E500_BEFORE: 0.3, Fault.THROTTLE_BARE: 0.3}
     async with practise(Behaviour(faults=Faults(shares), seed=seed)) as leaf:
         for n in range(30):
             await leaf.post(body(f"t{n}"))
@@ -187,8 +187,8 @@ def test_a_file_tells_faults_and_unknowns(tmp_path: Path):
         '[faults]\ncut-after = 0.02\n500-before = 1\nmethods = ["post"]\ncalls = ["users"]\nslow_for = 3\n'
         '[unknowns]\npost_existing = "conflict"\nrate_limit = 5\n'.replace("= 1\n", "= 0.5\n")
     )
-    told = behaviour(path)
-    assert told.faults.shares == {Kind.CUT_AFTER: 0.02, Kind.E500_BEFORE: 0.5}
+    told = load_behaviour(path)
+    assert told.faults.shares == {Fault.CUT_AFTER: 0.02, Fault.E500_BEFORE: 0.5}
     assert told.faults.methods == {"POST"}
     assert told.faults.calls == {Area.USERS}
     assert told.faults.slow_for == 3
@@ -199,12 +199,12 @@ def test_a_file_tells_faults_and_unknowns(tmp_path: Path):
     ("text", "told"),
     [
         ("[faults]\nearthquake = 0.1", "cut-after"),
-        ("[faults]\nslow = 2", "from 0 to 1"),
-        ("[faults]\nslow = true", "from 0 to 1"),
+        ("[faults]\nslow = 2", "shares.slow cannot be 2: .*less than or equal to 1"),
+        ("[faults]\nslow = true", "a valid number"),
         ("[faults]\nslow = 0.6\nhtml = 0.6", "more than 1"),
         ('[faults]\nmethods = ["PUT"]', "DELETE"),
         ('[faults]\ncalls = ["dogs"]', "credentials"),
-        ('[faults]\nslow_for = "long"', "seconds"),
+        ('[faults]\nslow_for = "long"', "slow_for cannot be 'long': .*a valid number"),
         ("[unknowns]\ncolour = 1", "post_existing"),
         ("[weather]\nrain = 1", "weather"),
         ("slow = 0.1", "slow"),
@@ -215,12 +215,12 @@ def test_a_wrong_file_of_faults_is_told_what_is_wrong(tmp_path: Path, text: str,
     path = tmp_path / "faults.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=told):
-        behaviour(path)
+        load_behaviour(path)
 
 
 def test_a_name_that_is_neither_preset_nor_file_is_told_the_presets():
     with pytest.raises(UsageError, match="rainy"):
-        behaviour("windy")
+        load_behaviour("windy")
 
 
 async def test_in_a_storm_the_record_still_adds_up_to_what_is_stored():

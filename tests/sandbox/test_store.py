@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import Behaviour, Sandbox
-from bulk_onboard.sandbox.world import Fate, Stored
 
 from .support import BASE, GROWER, RAVEN, address, body, practise, start
 
@@ -143,17 +141,3 @@ async def test_what_was_answered_survives_a_kill(store: Path):
         await server.communicate()
     async with practise(store=store) as leaf:
         assert (await leaf.get()).status == 200
-
-
-def test_a_post_with_a_store_takes_well_below_a_millisecond(store: Path):
-    sandbox = Sandbox(store=store)
-
-    began = time.perf_counter()
-    for n in range(200):
-        key = (f"{n}", "raven")
-        sandbox._world.put(key, Stored(f"{n}", 0.0, "f", Fate.GOOD))
-        sandbox._world.count(key, "f", True)
-        sandbox._store.save(sandbox._world.changes())
-    took = (time.perf_counter() - began) / 200
-    sandbox.close()
-    assert took < 0.001

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from bulk_onboard.sandbox.world import Fate, Stored, World
+from bulk_onboard.sandbox.state import Credentials, Fate, State
 from tests.soak.plan import APP, MARK, Plan
 from tests.soak.plan import Fate as Wanted
 
@@ -36,11 +36,11 @@ class Act:
 
 
 class Colleague:
-    """Acts on a world directly, so nothing goes wrong. ``settled``: how many requests Leaf has settled."""
+    """Acts on the state of Leaf directly, so nothing goes wrong. ``settled``: how many requests were seen."""
 
-    def __init__(self, of: Plan, world: World, settled: Callable[[], int]) -> None:
+    def __init__(self, of: Plan, state: State, settled: Callable[[], int]) -> None:
         self.acts: list[Act] = []
-        self._world, self._settled = world, settled
+        self._state, self._settled = state, settled
         self._draw = Random(f"{of.seed}/colleague")
         self._skew = of.unknowns.clock_skew
         self._left = of.visits
@@ -49,7 +49,7 @@ class Colleague:
             for line in of.lines
             if line.fate in {Wanted.STORED, Wanted.UNHEALTHY, Wanted.REJECTED}
         ]
-        self._own: dict[str, Stored] = {}
+        self._own: dict[str, Credentials] = {}
 
     def pause(self) -> float:
         """Seconds until the next act."""
@@ -71,18 +71,19 @@ class Colleague:
 
     def _has_own(self, leaf_user_id: str) -> bool:
         own = self._own.get(leaf_user_id)
-        return own is not None and self._world.credential((leaf_user_id, PROVIDER)) is own
+        now = self._state.credentials((leaf_user_id, PROVIDER))
+        return own is not None and now is not None and now.id == own.id
 
     def _change(self, leaf_user_id: str) -> None:
         if self._draw.random() < 0.5:
             self._put(leaf_user_id)
             return
-        self._world.drop((leaf_user_id, PROVIDER))
+        self._state.delete_credentials((leaf_user_id, PROVIDER))
         del self._own[leaf_user_id]
         self._note(leaf_user_id, None, same_app=False)
 
     def _store_if_none(self, leaf_user_id: str) -> None:
-        if self._left > 0 and self._world.credential((leaf_user_id, PROVIDER)) is None:
+        if self._left > 0 and self._state.credentials((leaf_user_id, PROVIDER)) is None:
             self._put(leaf_user_id)
 
     def _put(self, leaf_user_id: str) -> None:
@@ -90,8 +91,8 @@ class Colleague:
         token = f"{MARK}colleague-{self._draw.getrandbits(64):016x}"
         posted = (APP if same_app else OTHER_APP) | {"refreshToken": token}
         id_ = str(uuid.UUID(int=self._draw.getrandbits(128), version=4))
-        own = Stored(id_, time.time() + self._skew, "colleague", Fate.GOOD, posted)
-        self._world.put((leaf_user_id, PROVIDER), own)
+        own = Credentials(id_, time.time() + self._skew, "colleague", Fate.GOOD, posted)
+        self._state.put_credentials((leaf_user_id, PROVIDER), own)
         self._own[leaf_user_id] = own
         self._note(leaf_user_id, id_, same_app=same_app)
 

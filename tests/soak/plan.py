@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
-from bulk_onboard.sandbox import Kind, Unknowns
-from bulk_onboard.sandbox.unknowns import with_answers
+from bulk_onboard.sandbox import Fault, Unknowns, with_answers
 
 # Every secret of a round holds this. Its characters change in URLs and in JSON, so both would show.
 MARK = "s0ak+secret/4="
@@ -17,19 +16,19 @@ MARK = "s0ak+secret/4="
 APP = {"clientId": "soak", "clientSecret": f"app-{MARK}"}
 
 # Shares of requests go to a group of faults and are split among its members.
-GROUPS: tuple[tuple[Kind, ...], ...] = (
-    (Kind.THROTTLE_SECONDS, Kind.THROTTLE_DATE, Kind.THROTTLE_BARE),
-    (Kind.THROTTLE_BARE,),
-    (Kind.E500_BEFORE, Kind.E502_BEFORE, Kind.E503_BEFORE, Kind.E504_BEFORE),
-    (Kind.E500_AFTER, Kind.E502_AFTER, Kind.E503_AFTER, Kind.E504_AFTER),
-    (Kind.CUT_BEFORE,),
-    (Kind.CUT_AFTER,),
-    (Kind.HANG_BEFORE, Kind.HANG_AFTER),
-    (Kind.TRUNCATED,),
-    (Kind.HTML, Kind.WRONG_SHAPE),
-    (Kind.EMPTY,),
-    (Kind.SLOW,),
-    (Kind.EXPIRED_LOGIN,),
+GROUPS: tuple[tuple[Fault, ...], ...] = (
+    (Fault.THROTTLE_SECONDS, Fault.THROTTLE_DATE, Fault.THROTTLE_BARE),
+    (Fault.THROTTLE_BARE,),
+    (Fault.E500_BEFORE, Fault.E502_BEFORE, Fault.E503_BEFORE, Fault.E504_BEFORE),
+    (Fault.E500_AFTER, Fault.E502_AFTER, Fault.E503_AFTER, Fault.E504_AFTER),
+    (Fault.CUT_BEFORE,),
+    (Fault.CUT_AFTER,),
+    (Fault.HANG_BEFORE, Fault.HANG_AFTER),
+    (Fault.TRUNCATED,),
+    (Fault.HTML, Fault.WRONG_SHAPE),
+    (Fault.EMPTY,),
+    (Fault.SLOW,),
+    (Fault.EXPIRED_LOGIN,),
 )
 MOST_FAULTS = 0.6
 LATE_EVERY = 8
@@ -100,7 +99,7 @@ class Plan:
 
     seed: int
     lines: tuple[Line, ...]
-    shares: Mapping[Kind, float]
+    shares: Mapping[Fault, float]
     answers: Mapping[str, str]
     latency: float
     at_work: float
@@ -131,7 +130,7 @@ def plan(seed: int, rows: int, stops: int | None = None) -> Plan:
     timeout = draw.choice([0.4, 0.7, 1.0, 3.0, 3.0])
     answers = _answers(draw)
     shares = _shares(draw, answers)
-    by_password = Kind.EXPIRED_LOGIN in shares or draw.random() < 0.5
+    by_password = Fault.EXPIRED_LOGIN in shares or draw.random() < 0.5
     overwrite = draw.random() < 0.2
     drawn = Plan(
         seed=seed,
@@ -237,15 +236,15 @@ def _same(line: Line) -> tuple[str, str]:
     return line.leaf_user_id, line.token
 
 
-def _shares(draw: Random, answers: Mapping[str, str]) -> dict[Kind, float]:
+def _shares(draw: Random, answers: Mapping[str, str]) -> dict[Fault, float]:
     """No broken reply that looks like this Leaf's way of saying "none": nobody could tell them apart."""
-    shares: dict[Kind, float] = {}
+    shares: dict[Fault, float] = {}
     for group in draw.sample(GROUPS, draw.randint(2, 6)):
         share = draw.uniform(0.05, 0.3)
-        hopeless = Kind.EMPTY in group and answers["get_absent"] == "empty"
+        hopeless = Fault.EMPTY in group and answers["get_absent"] == "empty"
         if hopeless or sum(shares.values()) + share > MOST_FAULTS:
             continue
-        share = min(share, MOST_EMPTY) if Kind.EMPTY in group else share
+        share = min(share, MOST_EMPTY) if Fault.EMPTY in group else share
         for kind in group:
             shares[kind] = shares.get(kind, 0.0) + share / len(group)
     return shares

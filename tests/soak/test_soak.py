@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bulk_onboard.sandbox import Kind
+from bulk_onboard.sandbox import Fault
 from tests.soak.colleague import Act
 from tests.soak.leaks import leaks, shown
 from tests.soak.plan import MARK, Stop, When, plan
@@ -34,7 +34,12 @@ def test_what_is_killed_and_run_again_has_every_grower_once(tmp_path: Path) -> N
         stops=(Stop(When.POSTS, 8, 0.0, ("KILL",)),),
         latency=0.005,
         options=("--rate", "0", "--no-events"),
-        shares={Kind.CUT_AFTER: 0.15, Kind.CUT_BEFORE: 0.1, Kind.E502_AFTER: 0.1, Kind.THROTTLE_BARE: 0.05},
+        shares={
+            Fault.CUT_AFTER: 0.15,
+            Fault.CUT_BEFORE: 0.1,
+            Fault.E502_AFTER: 0.1,
+            Fault.THROTTLE_BARE: 0.05,
+        },
     )
     story = tell(small, tmp_path)
     assert not story.wrong, _told(story)

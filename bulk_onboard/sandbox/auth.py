@@ -1,0 +1,84 @@
+"""Logins and tokens. Tokens that begin with ``practice`` need no login."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+
+from aiohttp import web
+
+from bulk_onboard.sandbox.calls import CURRENT_CALL, LOGIN, Handler, json_reply
+from bulk_onboard.sandbox.settings import Behaviour
+from bulk_onboard.sandbox.state import State
+from bulk_onboard.sandbox.views import Views
+
+_PRACTICE = "practice"
+_REMEMBERED = 30 * 86400.0
+_NOT_REMEMBERED = 86400.0
+
+
+class Auth:
+    """The login call, and the middleware that refuses calls without a valid token."""
+
+    def __init__(self, state: State, views: Views, behaviour: Behaviour, now: Callable[[], float]) -> None:
+        self._state = state
+        self._views = views
+        self._account = behaviour.account
+        self._lifetime = behaviour.token_lifetime
+        self._now = now
+
+    async def login(self, request: web.Request) -> web.Response:
+        """POST /api/authenticate."""
+        posted = CURRENT_CALL.get().posted
+        data = posted if isinstance(posted, dict) else {}
+        username, password = data.get("username"), data.get("password")
+        if not (isinstance(username, str) and isinstance(password, str)):
+            return self._views.bad_request(
+                request, "invalidbody", "username and password are expected, as JSON"
+            )
+        if not self._is_accepted(username, password):
+            return self._views.unauthorised(request)
+        remember = str(data.get("rememberMe", "")).lower() == "true"
+        token = _new_token(username)
+        lifetime = self._lifetime or (_REMEMBERED if remember else _NOT_REMEMBERED)
+        self._state.add_login(token, self._now() + lifetime)
+        return json_reply(200, {"id_token": token})
+
+    def _is_accepted(self, username: str, password: str) -> bool:
+        account = self._account
+        if account is None:
+            return True
+        return username == (account.username or username) and password == account.password.reveal()
+
+    async def authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse a call without a valid token; turn unknown paths and methods into problems."""
+        if request.path != LOGIN and not self._is_valid(_bearer(request)):
+            return self._views.unauthorised(request)
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return self._views.not_found(request)
+        except web.HTTPMethodNotAllowed:
+            return self._views.problem(request, 405, "methodnotallowed", "Method Not Allowed")
+
+    def _is_valid(self, token: str) -> bool:
+        expires = self._state.login_expiry(token)
+        return token.startswith(_PRACTICE) if expires is None else self._now() < expires
+
+    def revoke(self, request: web.Request) -> None:
+        """Make the token of a request invalid for good."""
+        self._state.add_login(_bearer(request), 0.0)
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _new_token(username: str) -> str:
+    """Return a text in the form of a JWT (RFC 7519) that names its owner, as Leaf's tokens are."""
+    parts: list[object] = [{"alg": "none"}, {"sub": username}]
+    shown = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return ".".join([*shown, uuid.uuid4().hex])

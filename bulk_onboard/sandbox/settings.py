@@ -1,0 +1,382 @@
+"""How the sandbox behaves: open questions about Leaf, faults and the rest."""
+
+from __future__ import annotations
+
+import csv
+import re
+import time
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, field, fields
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SkipValidation,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_settings import BaseSettings
+
+from bulk_onboard.errors import UsageError
+from bulk_onboard.model import Secret
+from bulk_onboard.sandbox.state import User
+
+T = TypeVar("T")
+
+_SECRETS_ALLOWED = ConfigDict(arbitrary_types_allowed=True)
+
+
+def _listed(value: object) -> object:
+    """``a, b`` as a list of texts; anything else as it is."""
+    return [text.strip() for text in value.split(",") if text.strip()] if isinstance(value, str) else value
+
+
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """One possible Leaf: an answer to every question that its documentation leaves open.
+
+    ``post_existing``     a POST where credentials are stored already. ``refuse``: 400 that says so;
+                          ``vague``: 400 that does not; ``conflict``: 409; ``overwrite``: new ones replace
+                          them; ``update``: new secrets under the old id; ``keep``: 2xx with the old ones
+    ``post_status``       status of a POST that stored credentials
+    ``get_absent``        a GET where there are none: 404, 204, or 200 with nothing, null, {} or []
+    ``delete_absent``     a DELETE where there are none
+    ``events_absent``     a GET of events where there are no credentials: 404, or an empty ``list``
+    ``no_events``         names of providers without events: their call is 404 although credentials exist
+    ``events_order``      a ``single`` event; or, before it, an older one with the opposite outcome, listed
+                          ``newest-first`` or ``oldest-first``
+    ``failed_status``     status of credentials that the provider refused
+    ``status``            whether credentials show a status
+    ``user_absent``       any call for a user that does not exist
+    ``user_existing``     a POST of a user whose externalId or email another one has. ``allow``: a second
+                          user; ``refuse``: 400 that says so; ``conflict``: 409; ``keep``: 2xx with the first
+    ``user_status``       status of a POST that created a user
+    ``user_filter``       how lists of users are filtered: ``exact``; ``caseless``; by ``part`` of a text; or
+                          ``ignored``
+    ``user_sort``         what ``sort`` does to lists of users: ``honoured``, ``ignored`` or ``refused``
+    ``user_lag``          seconds until a new user is listed
+    ``users``             which users exist: ``any`` UUID, or only ``listed`` ones
+    ``page_size``         most users on one page, whatever ``size`` asks for
+    ``total_count``       whether lists carry ``X-Total-Count`` and ``Link``
+    ``list_lies``         for how many users, spread evenly, lists show the opposite of what is stored
+    ``list_drift``        what happens to lists while they are read: with every page that was read, one user
+                          at the front has ``gone``, or one more has ``come``
+    ``embedded``          which replies on users show credentials: ``all``, on a ``single`` user, ``none``
+    ``not_embedded``      names of providers that users never show
+    ``credential_lag``    seconds until a GET shows new credentials
+    ``rotation``          when the provider exchanges a refresh token for another, as single-use tokens are:
+                          ``never``; ``before`` the POST is answered; ``later``: the first GET shows it. A
+                          token that is posted again after it was exchanged ends the new credentials
+    ``secrets``           whether replies show secrets: ``echoed``; as ``documented``, which differs by
+                          provider; ``masked``; ``omitted``
+    ``timestamps``        whether replies show times
+    ``problem_path``      the ``path`` in errors: that of the ``request``, or an ``internal`` one
+    ``rate_limit``        requests served in any sliding window, 0 for no limit
+    ``rate_window``       seconds of that window (3600 at a JHipster gateway)
+    ``throttle_form``     a 429 has Retry-After in ``seconds``, as a ``date`` or not (``bare``); or is
+                          ``plain`` text without Retry-After, as a JHipster gateway sends it
+    ``throttle_seconds``  how long Retry-After asks to wait
+    ``idempotency_keys``  whether a repeated ``Idempotency-Key`` gets the first reply again
+    ``clock_skew``        seconds by which Leaf's clock is ahead
+    """
+
+    post_existing: Literal["refuse", "vague", "conflict", "overwrite", "update", "keep"] = "refuse"
+    post_status: Literal["201", "200"] = "201"
+    get_absent: Literal["404", "204", "empty", "null", "object", "list"] = "404"
+    delete_absent: Literal["404", "204"] = "404"
+    events_absent: Literal["404", "list"] = "404"
+    no_events: Names = ()
+    events_order: Literal["single", "newest-first", "oldest-first"] = "single"
+    failed_status: Literal["FAILED", "UNAUTHENTICATED", "MISSING_PERMISSION", "TEMPORARILY_UNAVAILABLE"] = (
+        "FAILED"
+    )
+    status: Literal["shown", "hidden"] = "shown"
+    user_absent: Literal["404", "400"] = "404"
+    user_existing: Literal["allow", "refuse", "conflict", "keep"] = "allow"
+    user_status: Literal["201", "200"] = "201"
+    user_filter: Literal["exact", "caseless", "part", "ignored"] = "exact"
+    user_sort: Literal["honoured", "ignored", "refused"] = "honoured"
+    user_lag: NotNegative = 0.0
+    users: Literal["any", "listed"] = "any"
+    page_size: Annotated[int, Field(ge=1)] = 100
+    total_count: Literal["shown", "hidden"] = "shown"
+    list_lies: Count = 0
+    list_drift: Literal["none", "gone", "come"] = "none"
+    embedded: Literal["all", "single", "none"] = "all"
+    not_embedded: Names = ()
+    credential_lag: NotNegative = 0.0
+    rotation: Literal["never", "before", "later"] = "never"
+    secrets: Literal["echoed", "documented", "masked", "omitted"] = "echoed"
+    timestamps: Literal["shown", "hidden"] = "shown"
+    problem_path: Literal["request", "internal"] = "request"
+    rate_limit: Count = 0
+    rate_window: Annotated[float, Field(gt=0)] = 1.0
+    throttle_form: Literal["seconds", "date", "bare", "plain"] = "seconds"
+    throttle_seconds: Count = 1
+    idempotency_keys: Literal["ignored", "honoured"] = "ignored"
+    clock_skew: float = 0.0
+
+
+class Fault(StrEnum):
+    """One way to go wrong. ``before`` and ``after``: whether the request was handled (stored) first."""
+
+    THROTTLE_SECONDS = "throttle-seconds"
+    THROTTLE_DATE = "throttle-date"
+    THROTTLE_BARE = "throttle-bare"
+    THROTTLE_PLAIN = "throttle-plain"
+    E500_BEFORE = "500-before"
+    E500_AFTER = "500-after"
+    E502_BEFORE = "502-before"
+    E502_AFTER = "502-after"
+    E503_BEFORE = "503-before"
+    E503_AFTER = "503-after"
+    E504_BEFORE = "504-before"
+    E504_AFTER = "504-after"
+    CUT_BEFORE = "cut-before"
+    CUT_AFTER = "cut-after"
+    HANG_BEFORE = "hang-before"
+    HANG_AFTER = "hang-after"
+    SLOW = "slow"
+    TRUNCATED = "truncated"
+    HTML = "html"
+    EMPTY = "empty"
+    WRONG_SHAPE = "wrong-shape"
+    EXPIRED_LOGIN = "expired-login"
+
+    @property
+    def is_handled(self) -> bool:
+        """Whether the request is handled as usual before it goes wrong."""
+        return not (self.endswith("-before") or self.startswith("throttle") or self is Fault.EXPIRED_LOGIN)
+
+
+class Area(StrEnum):
+    """The groups of calls that faults can be confined to; also the names of the routes."""
+
+    LOGIN = "login"
+    USERS = "users"
+    CREDENTIALS = "credentials"
+    EVENTS = "events"
+
+
+def _upper(value: object) -> object:
+    listed = _listed(value)
+    return [str(text).upper() for text in listed] if isinstance(listed, list) else listed
+
+
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Which share (0 to 1) of the requests goes wrong in which way.
+
+    ``methods``: only these HTTP methods, all if empty. ``calls``: only these areas. ``slow_for``: seconds
+    that a `Fault.SLOW` reply takes.
+    """
+
+    shares: Mapping[Fault, Share] = field(default_factory=dict)
+    methods: Annotated[frozenset[Literal["GET", "POST", "DELETE"]], BeforeValidator(_upper)] = frozenset()
+    calls: Annotated[frozenset[Area], BeforeValidator(_listed)] = frozenset({Area.CREDENTIALS, Area.EVENTS})
+    slow_for: Annotated[float, Field(ge=0, strict=True)] = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse shares that add up to more than 1."""
+        if self.total > 1 + 1e-9:
+            raise ValueError(f"the shares of the faults add up to {self.total:g}, more than 1")
+
+    @property
+    def total(self) -> float:
+        """The share of requests that goes wrong in any way."""
+        return sum(self.shares.values())
+
+
+def _split(share: float, *faults: Fault) -> dict[Fault, float]:
+    return {fault: share / len(faults) for fault in faults}
+
+
+_THROTTLES = tuple(fault for fault in Fault if fault.startswith("throttle"))
+_ERRORS = tuple(fault for fault in Fault if fault[:3].isdigit())
+_CUTS = (Fault.CUT_BEFORE, Fault.CUT_AFTER)
+_HANGS = (Fault.HANG_BEFORE, Fault.HANG_AFTER)
+_LATE = (Fault.E504_BEFORE, Fault.E504_AFTER)
+_UNREADABLE = (Fault.TRUNCATED, Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE)
+
+PRESETS: Mapping[str, Faults] = MappingProxyType(
+    {
+        "none": Faults(),
+        "rainy": Faults(
+            _split(0.02, *_THROTTLES)
+            | _split(0.02, *_ERRORS)
+            | _split(0.01, *_CUTS)
+            | _split(0.01, *_UNREADABLE)
+            | {Fault.SLOW: 0.005, Fault.EXPIRED_LOGIN: 0.001}
+        ),
+        "storm": Faults(
+            _split(0.06, *_THROTTLES)
+            | _split(0.08, *_ERRORS)
+            | _split(0.05, *_CUTS)
+            | _split(0.05, *_UNREADABLE)
+            | _split(0.002, *_HANGS)
+            | {Fault.EXPIRED_LOGIN: 0.005}
+        ),
+        "throttled": Faults(_split(0.3, *_THROTTLES)),
+        "cuts": Faults(_split(0.2, *_CUTS)),
+        "slow": Faults(_split(0.02, *_HANGS) | _split(0.04, *_LATE) | {Fault.SLOW: 0.2}),
+    }
+)
+
+
+@dataclass(frozen=True, config=_SECRETS_ALLOWED)
+class Account:
+    """The only login that is accepted. ``username`` "": any user name, with this password."""
+
+    username: str
+    password: Secret
+
+
+class _AccountVariables(BaseSettings):
+    sandbox_username: str = ""
+    sandbox_password: SecretStr | None = None
+
+
+def account_from_environment() -> Account | None:
+    """Return the login in ``SANDBOX_USERNAME`` and ``SANDBOX_PASSWORD``; None without a password."""
+    found = _AccountVariables()
+    if not found.sandbox_password:
+        return None
+    return Account(found.sandbox_username, Secret(found.sandbox_password.get_secret_value()))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Times in seconds: ``now`` since 1970, ``monotonic`` to measure distances."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, config=_SECRETS_ALLOWED)
+class Behaviour:
+    """All settings of a sandbox. Times are seconds.
+
+    ``seed``            of the faults; None: different faults each time
+    ``latency``         of every reply
+    ``event_delay``     from storing credentials to their first event
+    ``users``           users that exist from the start
+    ``account``         the only login accepted; None: any user name and password
+    ``token_lifetime``  None: as documented, 30 days or 24 hours
+    ``record_size``     number of requests remembered
+    """
+
+    unknowns: Unknowns = field(default_factory=Unknowns)
+    faults: Faults = field(default_factory=Faults)
+    seed: int | None = None
+    latency: NotNegative = 0.0
+    event_delay: NotNegative = 1.0
+    users: SkipValidation[tuple[User, ...]] = ()
+    account: Account | None = None
+    token_lifetime: float | None = None
+    record_size: int = 1_000_000
+
+
+def with_answers(unknowns: Unknowns, answers: Mapping[str, object]) -> Unknowns:
+    """Return the same with other answers, by name; texts are converted. Raises UsageError."""
+    names = [each.name for each in fields(Unknowns)]
+    values: dict[str, Any] = asdict(unknowns)
+    for spelled, value in answers.items():
+        name = spelled.strip().lower().replace("-", "_")
+        if name not in names:
+            raise UsageError(f"{name!r} is not an unknown of the sandbox; choose from {', '.join(names)}")
+        values[name] = value if isinstance(value, list | tuple) else str(value)
+    return _validated(Unknowns, values)
+
+
+def load_behaviour(faults: str | Path = "none") -> Behaviour:
+    """Return the behaviour of a preset or a TOML file, everything else by default. Raises UsageError."""
+    if str(faults) in PRESETS:
+        return Behaviour(faults=PRESETS[str(faults)])
+    tables = _read_tables(Path(faults))
+    unknowns, table = with_answers(Unknowns(), tables.get("unknowns", {})), tables.get("faults", {})
+    values: dict[str, object] = {
+        name: table.pop(name) for name in ("methods", "calls", "slow_for") if name in table
+    }
+    return Behaviour(unknowns=unknowns, faults=_validated(Faults, values | {"shares": table}))
+
+
+def _read_tables(path: Path) -> dict[str, dict[str, object]]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(
+            f"{str(path)!r} is not a preset of faults ({', '.join(PRESETS)}) and cannot be read as a file:"
+            f" {error.strerror}"
+        ) from None
+    except ValueError as error:  # TOML and UTF-8 errors both
+        raise UsageError(f"{path} is not a TOML file: {error}") from None
+    for name, table in tables.items():
+        if name not in ("faults", "unknowns") or not isinstance(table, dict):
+            raise UsageError(f"{path} holds {name!r}; only the tables [faults] and [unknowns] are known")
+    return tables
+
+
+def _validated(kind: type[T], values: Mapping[str, object]) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    reason = first["msg"].removeprefix("Value error, ")
+    where = f"{name} cannot be {first['input']!r}: " if name else ""
+    raise UsageError(f"the sandbox's settings: {where}{reason[0].lower()}{reason[1:]}")
+
+
+def read_users(path: Path) -> tuple[User, ...]:
+    """Read Leaf users from a table with a ``leafUserId`` column, or from one UUID per line.
+
+    Repeated ids count once. Raises UsageError that names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"the users in {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the users in {path} cannot be read: the file is not UTF-8 text") from None
+    users = {user.id: user for user in _parse_users(path, lines)}
+    if not users:
+        raise UsageError(f"{path} holds no users")
+    return tuple(users.values())
+
+
+def _parse_users(path: Path, lines: list[str]) -> Iterator[User]:
+    delimiter = next((mark for mark in ";\t|" if mark in lines[0]), ",") if lines else ","
+    header = [re.sub(r"[\s_\-\"']", "", cell).lower() for cell in lines[0].split(delimiter)] if lines else []
+    has_header = "leafuserid" in header
+    rows = csv.DictReader(
+        lines[1:] if has_header else lines, header if has_header else ["leafuserid"], delimiter=delimiter
+    )
+    for row in rows:
+        spelled = (row["leafuserid"] or "").strip()
+        if not spelled:
+            continue
+        try:
+            user_id = str(uuid.UUID(spelled))
+        except ValueError:
+            line = rows.line_num + has_header
+            raise UsageError(f"{path}, line {line}: the leafUserId is not a UUID") from None
+        yield User(
+            user_id, row.get("name") or "", row.get("email") or "", external_id=row.get("externalid") or ""
+        )

@@ -1,0 +1,190 @@
+"""The JSON objects of Leaf: credentials, events, users, problems."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from aiohttp import web
+
+from bulk_onboard.domain.providers import Provider
+from bulk_onboard.sandbox.calls import BASE, json_reply
+from bulk_onboard.sandbox.settings import Unknowns
+from bulk_onboard.sandbox.state import Credentials, Fate, User
+
+MASK = "***"
+# The field that providers with single-use tokens exchange.
+TOKEN = "refreshToken"  # noqa: S105
+_RETENTION = 30 * 86400.0
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+# Fields that Leaf does not show, by provider (Leaf's documentation, 2026).
+_NEVER_SHOWN = {
+    "sentera": "password",
+    "valley": "password",
+    "panorama": "password",
+    "raven-slingshot": "sharedSecret",
+}
+
+
+def timestamp(moment: float) -> str:
+    """Return e.g. ``2026-01-15T12:00:00.000000Z``."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Views:
+    """Shows objects as the unknowns have them. ``now`` is Leaf's own time, seconds since 1970."""
+
+    def __init__(self, providers: Iterable[Provider], unknowns: Unknowns, event_delay: float) -> None:
+        self._embedded = [p for p in providers if p.name not in unknowns.not_embedded]
+        self._unknowns = unknowns
+        self._event_delay = event_delay
+
+    # --- problems --------------------------------------------------------------------------------------
+
+    def problem(
+        self,
+        request: web.Request,
+        status: int,
+        key: str,
+        title: str,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> web.Response:
+        """Return an error as a JHipster problem object."""
+        path = request.path
+        if self._unknowns.problem_path == "internal":
+            path = f"/api{path.removeprefix(BASE)}"
+        data = {
+            "type": "https://www.jhipster.tech/problem/problem-with-message",
+            "title": title,
+            "status": status,
+            "path": path,
+            "message": f"error.{key}",
+            "errorKey": key,
+        }
+        return json_reply(status, data, headers, "application/problem+json")
+
+    def bad_request(self, request: web.Request, key: str, title: str) -> web.Response:
+        """Return 400."""
+        return self.problem(request, 400, key, title)
+
+    def unauthorised(self, request: web.Request) -> web.Response:
+        """Return 401: no token, or one that is wrong or has expired."""
+        return self.problem(request, 401, "unauthorized", "Unauthorized")
+
+    def not_found(self, request: web.Request) -> web.Response:
+        """Return 404."""
+        return self.problem(request, 404, "notfound", "Not Found")
+
+    def no_such_user(self, request: web.Request) -> web.Response:
+        """Return the reply about a user that does not exist."""
+        if self._unknowns.user_absent == "400":
+            return self.bad_request(request, "usernotfound", "Not found")
+        return self.not_found(request)
+
+    # --- credentials -----------------------------------------------------------------------------------
+
+    def credentials(
+        self, stored: Credentials, provider: Provider, now: float, *, is_post: bool = False
+    ) -> dict[str, object]:
+        """Return a credentials object; it echoes what was posted, secrets included.
+
+        ``is_post``: in the reply to the POST, when the refresh token may not have been exchanged yet.
+        """
+        shown: dict[str, object] = {"id": stored.id}
+        if self._unknowns.status == "shown":
+            shown["status"] = self._status(stored, now)
+        if self._unknowns.timestamps == "shown":
+            shown["createdTime"] = timestamp(stored.created)
+        is_rotated = self._unknowns.rotation == "before" or (
+            self._unknowns.rotation == "later" and not is_post
+        )
+        return shown | self._fields(stored, provider, is_rotated=is_rotated)
+
+    def _fields(self, stored: Credentials, provider: Provider, *, is_rotated: bool) -> dict[str, object]:
+        known = stored.posted
+        if known is None:
+            known = {field.name: MASK for field in provider.fields if field.required}
+        values: dict[str, object] = {"accessToken": MASK if stored.posted is None else f"at-{stored.id}"}
+        values |= known
+        if is_rotated and TOKEN in known:
+            values[TOKEN] = f"renewed-{stored.id}"
+        secret = {field.name for field in provider.fields if field.secret} | {"accessToken"}
+        match self._unknowns.secrets:
+            case "echoed":
+                return values
+            case "documented":
+                return _documented(values, provider, stored)
+            case "masked":
+                return {name: MASK if name in secret else value for name, value in values.items()}
+            case "omitted":
+                return {name: value for name, value in values.items() if name not in secret}
+
+    def _status(self, stored: Credentials, now: float) -> str:
+        """Leaf contacts the provider after it stored credentials; until then their status is OK."""
+        is_failed = stored.fate is Fate.EXPIRED and now >= stored.created + self._event_delay
+        return self._unknowns.failed_status if is_failed else "OK"
+
+    def events(self, stored: Credentials, now: float) -> list[dict[str, object]]:
+        """Return the provider log of the last 30 days: empty at first, then the provider's reply."""
+        at = stored.created + self._event_delay
+        if stored.fate is Fate.SILENT or not at <= now < at + _RETENTION:
+            return []
+        is_good = stored.fate is Fate.GOOD
+        if self._unknowns.events_order == "single":
+            return [self._event(stored, at, is_good=is_good)]
+        newest = self._event(stored, max(at, stored.created + 0.001), is_good=is_good)
+        events = [newest, self._event(stored, stored.created, is_good=not is_good)]
+        return events if self._unknowns.events_order == "newest-first" else events[::-1]
+
+    def _event(self, stored: Credentials, at: float, *, is_good: bool) -> dict[str, object]:
+        event: dict[str, object] = {
+            "id": str(uuid.uuid5(uuid.UUID(stored.id), f"event {is_good}")),
+            "createdDate": timestamp(at),
+            "statusCode": 200 if is_good else 401,
+            "headers": "{}",
+            "body": "{}" if is_good else '{"error":"invalid_grant"}',
+        }
+        if self._unknowns.timestamps == "hidden":
+            del event["createdDate"]
+        return event
+
+    # --- users -----------------------------------------------------------------------------------------
+
+    def user(
+        self, user: User, credentials: Mapping[str, Credentials], now: float, *, is_listed: bool
+    ) -> dict[str, object]:
+        """Return a user; ``credentials``, by provider, are embedded where this Leaf does that."""
+        shown: dict[str, object] = {
+            "id": user.id,
+            "name": user.name,
+            "email": user.email,
+            "phone": user.phone,
+            "address": user.address,
+            "externalId": user.external_id or None,
+        }
+        if self._unknowns.embedded == "none" or (is_listed and self._unknowns.embedded == "single"):
+            return shown
+        for provider in self._embedded:
+            if stored := credentials.get(provider.name):
+                shown[provider.embedded] = self.credentials(stored, provider, now)
+        return shown
+
+    def opposite(self, shown: Mapping[str, object]) -> dict[str, object]:
+        """Return a user with invented credentials where it has none, and without those that it has."""
+        invented = {
+            provider.embedded: {"id": str(uuid.uuid5(uuid.UUID(str(shown["id"])), "lie")), "status": "OK"}
+            for provider in self._embedded
+            if provider.embedded not in shown
+        }
+        return {name: value for name, value in shown.items() if not isinstance(value, dict)} | invented
+
+
+def _documented(values: Mapping[str, object], provider: Provider, stored: Credentials) -> dict[str, object]:
+    shown = {name: value for name, value in values.items() if name != _NEVER_SHOWN.get(provider.name)}
+    if provider.name == "agvance":
+        shown["sessionId"] = f"session-{stored.id}"
+    if TOKEN in shown:
+        shown["tokenMetadata"] = {"scopes": ["read"]}
+    return shown
