@@ -25,7 +25,6 @@ def cluster(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
 # What is compared: the options, and how many cores there are for it.
 _WAYS: dict[str, tuple[tuple[str, ...], int | None]] = {
     "one process on one core": ((), 1),
-    "one process that sends by another": ((), None),
     "local:2": (("--cluster", "local:2"), None),
 }
 
@@ -44,10 +43,9 @@ def _flat_out(server: Server, folder: Path, rows: int) -> Iterator[Line]:
             times = _times(server.seen())
             sending[name].append(len(times) / (times[-1] - times[0]))
             busy.append((server.cpu() - before) / (times[-1] - times[0]))
-    alone, apart, together = _WAYS
+    alone, together = _WAYS
     yield _gained(sending, together, alone, "POSTs per second while sending", aim=1.5)
-    yield _gained(sending, together, apart, "POSTs per second while sending")
-    yield _gained(whole, together, apart, "rows per second, files and start-up included")
+    yield _gained(whole, together, alone, "rows per second, files and start-up included")
     yield Line("the server's own share of a core meanwhile", f"{max(busy):.2f}")
 
 
