@@ -55,7 +55,7 @@ CONFINED = {
     "click": {"cli"},
     "jinja2": {"reports"},
     "tqdm": {"cli"},
-    "pydantic": {"settings", "sandbox"},
+    "pydantic": {"settings", "sandbox", "ledger"},
     "pydantic_settings": {"settings", "sandbox"},
     "aiolimiter": {"pace"},
     "xlrd": {"readers"},
