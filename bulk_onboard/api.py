@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from bulk_onboard.domain.input_name import shown
+from bulk_onboard.domain.model import Secret
+from bulk_onboard.domain.run_events import Observer, ignore
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Observer, ignore
-from bulk_onboard.model import Secret
 from bulk_onboard.settings import AppFields, Login, Settings
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ async def onboard(
 
     ``where`` is a file or a DataFrame whose columns are the file's. ``login`` and ``app`` (the provider's app
     fields by Leaf's names, or such by the names of several providers) come from the environment, ``.env`` and
-    ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every `bulk_onboard.facts.Fact`.
+    ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every
+    `bulk_onboard.domain.run_events.Fact`.
 
     Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
     LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early does not

@@ -11,11 +11,8 @@ from enum import Enum, auto
 
 from warp import now
 
-from bulk_onboard.domain.turns import StillValid, always
-from bulk_onboard.engine.ports import Sent
-from bulk_onboard.entry import Entry
-from bulk_onboard.errors import LedgerError, LoginRefused, OutputError
-from bulk_onboard.model import (
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Answer,
@@ -37,7 +34,10 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
-from bulk_onboard.stamp import to_text
+from bulk_onboard.domain.timestamps import to_text
+from bulk_onboard.domain.turns import StillValid, always
+from bulk_onboard.engine.ports import Sent
+from bulk_onboard.errors import LedgerError, LoginRefused, OutputError
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 TOKEN = "planted-refresh-token"

@@ -21,11 +21,11 @@ import bulk_onboard
 from bulk_onboard import errors
 from bulk_onboard.api import Options
 from bulk_onboard.domain.chunk import CHUNK_ROWS
+from bulk_onboard.domain.model import Secret
+from bulk_onboard.domain.run_events import About, Begun, Fact, Reading, RowFinished
 from bulk_onboard.engine.past_runs import write_again
-from bulk_onboard.facts import About, Begun, Fact, Reading, RowFinished
 from bulk_onboard.ledger import Ledger, history, hold
 from bulk_onboard.ledger.schema import block, entry, run
-from bulk_onboard.model import Secret
 from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.settings import Login, Settings
 from tests.journeys.support import APP, PLANTED, Rows, Server, growers, open_intents, serving, write

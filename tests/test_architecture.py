@@ -1,4 +1,4 @@
-"""Who may import whom. The listing of files is the architecture only as long as this holds."""
+"""Which libraries are used where, and what is loaded when. The layers are contracts in pyproject.toml."""
 
 import ast
 import subprocess
@@ -12,32 +12,6 @@ import pytest
 import bulk_onboard
 
 ROOT = Path(bulk_onboard.__file__).parent
-# What everything may import. They import each other in the order of their layers only.
-INNER = {"", "domain", "policy", "settings", "validation"}
-EDGES = {
-    "workspace",
-    "readers",
-    "reports",
-    "leaf",
-    "pace",
-    "ledger",
-    "sandbox",
-    "notify",
-    "workbook",
-}
-# The composition root wires: nothing else of the engine knows the edges.
-WIRING = {
-    "engine.run",
-    "engine.session",
-    "engine.opening",
-    "engine.closing",
-    "engine.rollback",
-    "engine.past_runs",
-    "engine.results",
-    "engine.surprises",
-}
-# A second door beside the command line: the package as a library.
-LIBRARY = "api"
 VAGUE = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 LINES = 400
 
@@ -55,8 +29,8 @@ CONFINED = {
     "click": {"cli"},
     "jinja2": {"reports"},
     "tqdm": {"cli"},
-    "pydantic": {"settings", "sandbox", "ledger"},
-    "pydantic_settings": {"settings", "sandbox"},
+    "pydantic": {"ledger", "sandbox", "settings"},
+    "pydantic_settings": {"sandbox", "settings"},
     "aiolimiter": {"pace"},
     "xlrd": {"readers"},
     "openpyxl": {"readers", "workbook"},
@@ -113,49 +87,6 @@ def place(module: str) -> str:
     """The folder of a module, "" for one at the top."""
     first = module.split(".", maxsplit=1)[0]
     return first if (ROOT / first).is_dir() and module else ""
-
-
-def _allowed(module: str) -> set[str] | None:
-    """The folders a module may import from; None: from anywhere."""
-    match place(module):
-        case "" | "policy" | "settings" | "validation":
-            return None if module == LIBRARY else INNER
-        case "domain":
-            return {"", "domain"}
-        case "engine":
-            return None if module in WIRING else {*INNER, "engine", "workspace"}
-        case "cluster":
-            return None
-        case "cli" if module == "cli.run":
-            return {*INNER, "cli", "cluster", "engine"}
-        case "cli":
-            return {*INNER, "cli", "engine", *EDGES - {"leaf", "pace", "ledger"}}
-        case folder:
-            assert folder in EDGES, f"{folder} has no rule yet"
-            return {*INNER, folder}
-
-
-def test_a_module_imports_only_from_where_it_may() -> None:
-    wrong = [
-        f"{module} must not import {name}"
-        for module in sorted(MODULES.keys() - {"", "__main__"})
-        if (allowed := _allowed(module)) is not None
-        for name in ours(module)
-        if place(name) not in allowed
-    ]
-    assert not wrong
-
-
-def test_the_library_does_without_the_command_line() -> None:
-    assert not [name for name in ours(LIBRARY) if place(name) == "cli"]
-
-
-def test_the_vocabulary_and_the_errors_import_nothing_of_ours() -> None:
-    assert ours("model") == set()
-    assert ours("errors") == set()
-    assert all(place(name) == "domain" for name in ours("domain.providers"))
-    assert ours("settings") <= {"model", "domain.providers", "domain.input_description"}
-    assert ours("facts") <= {"model", "domain.input_description"}
 
 
 def test_a_package_is_imported_only_where_it_belongs() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.model import Status
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

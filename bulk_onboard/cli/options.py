@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bulk_onboard.cli import suggest
-from bulk_onboard.model import IfExists
+from bulk_onboard.domain.model import IfExists
 from bulk_onboard.settings import FailOn, LedgerPlace, NotifyWhen, PostgresUrl, parse
 from bulk_onboard.settings.ledger_url import holds_password
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 
 from bulk_onboard.cli import words
 from bulk_onboard.domain.input_description import InputDescription
-from bulk_onboard.facts import (
+from bulk_onboard.domain.run_events import (
     About,
     AboutToDelete,
     Asking,

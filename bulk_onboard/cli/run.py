@@ -19,8 +19,8 @@ from bulk_onboard.domain.input_name import shown
 from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
 
 if TYPE_CHECKING:
+    from bulk_onboard.domain.run_events import About
     from bulk_onboard.engine.run import OpenWorkers, RunResult
-    from bulk_onboard.facts import About
     from bulk_onboard.settings import Settings
 
 _EPILOG = """\b

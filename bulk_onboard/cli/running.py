@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from bulk_onboard.domain.run_events import Fact, Observer, Trouble
 from bulk_onboard.errors import OutputError, UsageError
-from bulk_onboard.facts import Fact, Observer, Trouble
 
 if TYPE_CHECKING:
     from bulk_onboard.domain.chunk import Source

@@ -12,13 +12,13 @@ import click
 
 from bulk_onboard.cli import options, words
 from bulk_onboard.cli.running import say_trouble
-from bulk_onboard.facts import Kind, RunInfo
-from bulk_onboard.model import Health, Status, Undone
-from bulk_onboard.stamp import to_text
+from bulk_onboard.domain.model import Health, Status, Undone
+from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.timestamps import to_text
 
 if TYPE_CHECKING:
+    from bulk_onboard.domain.entry import LeftGrower
     from bulk_onboard.engine.past_runs import Past
-    from bulk_onboard.entry import LeftGrower
 
 _EPILOG = """\b
 Examples:

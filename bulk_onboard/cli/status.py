@@ -13,9 +13,9 @@ import click
 from bulk_onboard.cli import options
 from bulk_onboard.cli.running import say_trouble
 from bulk_onboard.domain.codes import hint
+from bulk_onboard.domain.model import Health, Status
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import ExitCode, UsageError
-from bulk_onboard.model import Health, Status
-from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.past_runs import Chapter, Story

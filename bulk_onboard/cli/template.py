@@ -13,7 +13,7 @@ from bulk_onboard.cli.running import say
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import config_file, parse
-from bulk_onboard.template import template_columns
+from bulk_onboard.validation.template import template_columns
 
 _EPILOG = """\b
 Examples:

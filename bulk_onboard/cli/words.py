@@ -9,7 +9,8 @@ from typing import assert_never
 
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.input_description import described as input_described
-from bulk_onboard.facts import (
+from bulk_onboard.domain.model import Health, Status, Undone
+from bulk_onboard.domain.run_events import (
     LEFT_WITHOUT_HINT,
     About,
     AboutToDelete,
@@ -33,7 +34,6 @@ from bulk_onboard.facts import (
     Trouble,
     UserKnown,
 )
-from bulk_onboard.model import Health, Status, Undone
 
 PHASES: Mapping[str, str] = {
     "users": "looking up users",

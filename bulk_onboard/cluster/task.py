@@ -20,6 +20,9 @@ import numpy as np
 from distributed import get_worker
 
 from bulk_onboard.cluster.heartbeat import heartbeat
+from bulk_onboard.domain.model import Intent, Status
+from bulk_onboard.domain.run_events import Fact, RowFinished, RunInfo, Trouble
+from bulk_onboard.domain.timestamps import from_text
 from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.opening import find_run, marks_of, providers_of, scopes_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
@@ -28,20 +31,17 @@ from bulk_onboard.engine.session import context_of, in_flight_of
 from bulk_onboard.engine.stop import LockedTurns, StopSignal
 from bulk_onboard.engine.survey import KnownRows, rows_to_do
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError, place_of
-from bulk_onboard.facts import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.leases import Ask, Beat, Leases
 from bulk_onboard.ledger.ledger import Fence
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.model import Intent, Status
 from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.policy.guide import Guide
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings.load import load
-from bulk_onboard.stamp import from_text
 
 LEDGER = "BULK_ONBOARD_LEDGER"
 # Seconds until a part of which another worker has the lease is tried again.

@@ -17,16 +17,16 @@ import numpy as np
 
 from bulk_onboard import __version__
 from bulk_onboard.cluster.heartbeat import heartbeat
+from bulk_onboard.domain.model import Requests, Status
+from bulk_onboard.domain.run_events import Held, RowFinished, Slowed, Trouble
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened, marks_of
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, UsageError
-from bulk_onboard.facts import Held, RowFinished, Slowed, Trouble
 from bulk_onboard.ledger.leases import LEASE, Ask, Beat, Leases, Stop
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.model import Requests, Status
 from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.settings import Cluster, Local, PostgresUrl, Settings
 

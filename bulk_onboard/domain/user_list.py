@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
+from bulk_onboard.domain.model import Ambiguous, Echo, Payload, Refused, Throttled, Transient, Unauthorised
 from bulk_onboard.domain.providers import Field, Scope
-from bulk_onboard.model import Ambiguous, Echo, Payload, Refused, Throttled, Transient, Unauthorised
 
 
 class ListedCredential(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from bulk_onboard.model import Ambiguous, Refused, Throttled, Transient, Unauthorised
+from bulk_onboard.domain.model import Ambiguous, Refused, Throttled, Transient, Unauthorised
 
 
 class UserKey(StrEnum):

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from bulk_onboard.domain.entry import Entry, RecordedEvent
+from bulk_onboard.domain.model import Absent, Answer, Credential, Events, Exists, Health, Payload, Status
+from bulk_onboard.domain.run_events import RowChecked
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.driver import RowContext, RowLife
 from bulk_onboard.engine.ports import Connection, Sent
 from bulk_onboard.engine.user_list import ListedUsers
-from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.facts import RowChecked
-from bulk_onboard.model import Absent, Answer, Credential, Events, Exists, Health, Payload, Status
 from bulk_onboard.policy.checks import (
     NO_EVENT_YET,
     UNANSWERED,
@@ -27,7 +28,6 @@ from bulk_onboard.policy.checks import (
 from bulk_onboard.policy.health import GOOD_STATUSES
 from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.user_list import page_is_enough
-from bulk_onboard.stamp import to_text
 from bulk_onboard.threads import in_thread
 
 # What the ledger holds of a grower's newest event, seen by an earlier run; None if there is none.

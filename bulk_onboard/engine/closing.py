@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bulk_onboard.domain.model import Requests
+from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.timestamps import to_text, utc_now
 from bulk_onboard.engine.results import results_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, OutputError
-from bulk_onboard.facts import Kind, RunInfo
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.users import count_users
-from bulk_onboard.model import Requests
 from bulk_onboard.policy.attention import Change, code_for
 from bulk_onboard.reports.counts import Counts, count_rows, exit_code
 from bulk_onboard.reports.page import write_page
@@ -23,7 +24,6 @@ from bulk_onboard.reports.page_rows import page_rows
 from bulk_onboard.reports.summary import summary, words
 from bulk_onboard.reports.writers import write_json, write_plan, write_results
 from bulk_onboard.settings import FailOn, OutputSettings
-from bulk_onboard.stamp import to_text, utc_now
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import attention_after, change_since, load_attention
 

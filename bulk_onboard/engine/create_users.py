@@ -9,6 +9,8 @@ from uuid import UUID
 
 import numpy as np
 
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import PhaseStarted
 from bulk_onboard.domain.users import UnresolvedGrower
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import UserCalls, UserJournal
@@ -16,8 +18,6 @@ from bulk_onboard.engine.row_choice import both, without
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Comparison, KnownRows, Survey
 from bulk_onboard.engine.user_row import UserCreation
-from bulk_onboard.facts import PhaseStarted
-from bulk_onboard.model import Status
 from bulk_onboard.threads import in_thread
 
 

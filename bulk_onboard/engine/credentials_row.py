@@ -7,10 +7,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, assert_never
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Absent, Answer, Log, LogVerdict, NotSent, Row, Verdict
 from bulk_onboard.engine.driver import RowContext, RowLife
 from bulk_onboard.engine.ports import Connection, Keeper, Sent
-from bulk_onboard.entry import Entry
-from bulk_onboard.model import Absent, Answer, Log, LogVerdict, NotSent, Row, Verdict
 from bulk_onboard.policy.credentials import stays
 from bulk_onboard.policy.evidence import Evidence
 from bulk_onboard.policy.progress import Action, Progress, deleting, posting

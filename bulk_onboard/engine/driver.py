@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Answer, Transient
+from bulk_onboard.domain.run_events import Observer, Trouble
+from bulk_onboard.domain.timestamps import to_text, utc_now
 from bulk_onboard.engine.ports import Journal, Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import Work, work_through
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LeafUnavailable, LoginRefused
-from bulk_onboard.facts import Observer, Trouble
-from bulk_onboard.model import Answer, Transient
 from bulk_onboard.policy.progress import LEFT_WITHOUT
 from bulk_onboard.policy.retry import Moment, Next, Policy
-from bulk_onboard.stamp import to_text, utc_now
 
 P = TypeVar("P")
 E = TypeVar("E")

@@ -6,17 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bulk_onboard.engine.onboard_row import Onboarding, OnboardRow
-from bulk_onboard.engine.phases import Phases
-from bulk_onboard.engine.ports import Journal, Sent, Users
-from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Survey, rows_to_do
-from bulk_onboard.engine.user_list import ListedUsers
-from bulk_onboard.entry import Entry
-from bulk_onboard.errors import InternalError
-from bulk_onboard.facts import Forecast
-from bulk_onboard.model import (
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import (
     Absent,
     Answer,
     Credential,
@@ -30,6 +21,15 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
+from bulk_onboard.domain.run_events import Forecast
+from bulk_onboard.engine.onboard_row import Onboarding, OnboardRow
+from bulk_onboard.engine.phases import Phases
+from bulk_onboard.engine.ports import Journal, Sent, Users
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.scan import Scan
+from bulk_onboard.engine.survey import Survey, rows_to_do
+from bulk_onboard.engine.user_list import ListedUsers
+from bulk_onboard.errors import InternalError
 from bulk_onboard.policy import user_list
 from bulk_onboard.policy.dry_run import asking, asks, before_change, forecast
 from bulk_onboard.policy.progress import Finish, Progress, Step

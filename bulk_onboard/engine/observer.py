@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import Fact, Held, Observer, RowFinished, RowRolledBack, Stopping, Trouble
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.facts import Fact, Held, Observer, RowFinished, RowRolledBack, Stopping, Trouble
-from bulk_onboard.model import Status
 from bulk_onboard.policy.stop_rules import StopRules
 from bulk_onboard.settings import Safety
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulk_onboard.domain.entry import OTHERS, Entry
+from bulk_onboard.domain.model import Credential, Echo, Log, Row, Status, Verdict
+from bulk_onboard.domain.run_events import RowFinished
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.entry import OTHERS, Entry
-from bulk_onboard.facts import RowFinished
-from bulk_onboard.model import Credential, Echo, Log, Row, Status, Verdict
 from bulk_onboard.policy.credentials import decide, difference
 from bulk_onboard.policy.guide import UNGUIDED, Guide, start
 from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, stopped
 from bulk_onboard.policy.replacements import Replaced, result_of
 from bulk_onboard.policy.retry import Moment, Next, Policy
-from bulk_onboard.stamp import to_text
 
 
 @dataclass(frozen=True, slots=True)

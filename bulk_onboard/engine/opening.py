@@ -12,25 +12,25 @@ from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.input_name import is_pattern, scheme
+from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
+from bulk_onboard.domain.run_events import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
+from bulk_onboard.domain.timestamps import utc_now
 from bulk_onboard.engine.input_columns import columns_of
 from bulk_onboard.engine.plan import Plan, plan_of
 from bulk_onboard.engine.scan import Reading, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
 from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.ledger import Ledger, Lock, Retry
 from bulk_onboard.ledger.leases import wait_for_workers
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.ledger.lock import hold as held
 from bulk_onboard.ledger.lock import process_name
-from bulk_onboard.model import IfExists
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.reports.draft import claim_folder
 from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.settings.requirements import require
-from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 
 # Seconds. Leaf takes longer, but a user who practises should not wait.

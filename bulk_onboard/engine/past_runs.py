@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.run_events import Kind, Observer, ignore
 from bulk_onboard.engine import closing, rollback
 from bulk_onboard.engine.closing import RunResult
 from bulk_onboard.engine.opening import find_run, open_ledger, require_blocks
 from bulk_onboard.engine.results import results_of, stored_rows
-from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import UsageError
-from bulk_onboard.facts import Kind, Observer, ignore
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.history import Chapter, Past
 from bulk_onboard.ledger.left_without import dismiss as dismiss_left

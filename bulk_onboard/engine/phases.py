@@ -12,6 +12,10 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Health, IfExists, Requests, Status, Traffic
+from bulk_onboard.domain.run_events import Note, Phase, PhaseStarted
+from bulk_onboard.domain.timestamps import utc_now
 from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.create_users import UserSources, create_users
@@ -26,15 +30,11 @@ from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey, rows_to_do, store_input
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import Work
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Note, Phase, PhaseStarted
-from bulk_onboard.model import Health, IfExists, Requests, Status, Traffic
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.guide import UNGUIDED, Guide
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.policy.user_list import FEWEST, due_before
 from bulk_onboard.settings import Settings
-from bulk_onboard.stamp import utc_now
 from bulk_onboard.threads import in_thread
 from bulk_onboard.workspace import Workspace
 

@@ -15,12 +15,12 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Source
+from bulk_onboard.domain.model import Recorded, Status
 from bulk_onboard.engine.row_choice import both
 from bulk_onboard.engine.rows_to_check import rows_unknown
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.model import Recorded, Status
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.guide import OUTDATED, outdated
 from bulk_onboard.validation.columns import normal

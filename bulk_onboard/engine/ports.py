@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from bulk_onboard.domain.providers import Field
-from bulk_onboard.domain.turns import StillValid
-from bulk_onboard.domain.user_list import PageVerdict, Prints
-from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey, UserRecord
-from bulk_onboard.entry import Entry
-from bulk_onboard.model import (
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import (
     Answer,
     Credential,
     Event,
@@ -20,6 +16,10 @@ from bulk_onboard.model import (
     Requests,
     Verdict,
 )
+from bulk_onboard.domain.providers import Field
+from bulk_onboard.domain.turns import StillValid
+from bulk_onboard.domain.user_list import PageVerdict, Prints
+from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey, UserRecord
 
 Record_contra = TypeVar("Record_contra", contravariant=True)
 # Called when a request gets its turn and goes out; before that, nothing has happened.

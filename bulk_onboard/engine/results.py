@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from bulk_onboard.facts import RunInfo
+from bulk_onboard.domain.run_events import RunInfo
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.policy.attention import RecordedAttention
-from bulk_onboard.stamp import to_text
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import add_entries, add_hints, create_results, load_attention
 

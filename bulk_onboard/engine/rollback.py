@@ -11,7 +11,10 @@ from uuid import UUID
 import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Source
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Payload
 from bulk_onboard.domain.providers import ENVIRONMENT
+from bulk_onboard.domain.run_events import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, ignore
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.observer import StoppingObserver
@@ -29,12 +32,9 @@ from bulk_onboard.engine.opening import (
 from bulk_onboard.engine.rollback_row import RollingBack
 from bulk_onboard.engine.session import connected, policy_of
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InputError, OutputError
-from bulk_onboard.facts import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, ignore
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.ledger.left_without import left_without
-from bulk_onboard.model import Payload
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, entry_before, known_outcome, removal_of, rollback_policy
 from bulk_onboard.reports import rollback as rollback_report

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Log, Undone, Verdict
+from bulk_onboard.domain.run_events import RowRolledBack
 from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
 from bulk_onboard.engine.ports import Sent
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RowRolledBack
-from bulk_onboard.model import Log, Undone, Verdict
 from bulk_onboard.policy.progress import Action, Progress
 from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.rollback import Ended, Removal, first, stopped, undo

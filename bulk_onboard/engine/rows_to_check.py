@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from bulk_onboard.domain.entry import OTHERS, Entry
+from bulk_onboard.domain.model import NOT_AS_ASKED, Health, Status
+from bulk_onboard.domain.timestamps import from_text, to_text
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Memory, Survey
-from bulk_onboard.entry import OTHERS, Entry
-from bulk_onboard.model import NOT_AS_ASKED, Health, Status
 from bulk_onboard.policy.checks import Check
-from bulk_onboard.stamp import from_text, to_text
 from bulk_onboard.workspace import Workspace
 
 # Rows whose entries are in memory at a time.

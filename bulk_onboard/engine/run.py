@@ -9,7 +9,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bulk_onboard.domain.entry import Entry, RecordedEvent
 from bulk_onboard.domain.input_description import require_decision
+from bulk_onboard.domain.model import Recorded, Requests
+from bulk_onboard.domain.run_events import (
+    About,
+    Begun,
+    Held,
+    InputDescribed,
+    Kind,
+    Note,
+    Observer,
+    Scanned,
+    Slowed,
+)
 from bulk_onboard.engine.closing import RunResult, checked_again, ended, write
 from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.dry_run import dry_run
@@ -36,22 +49,9 @@ from bulk_onboard.engine.session import connected, policy_of
 from bulk_onboard.engine.stop import Confirm, StopSignal, is_confirmed
 from bulk_onboard.engine.surprises import surprises, tokens_of_others
 from bulk_onboard.engine.survey import Comparison, Survey, statuses_of, store_input, survey
-from bulk_onboard.entry import Entry, RecordedEvent
 from bulk_onboard.errors import ExitCode, InputError
-from bulk_onboard.facts import (
-    About,
-    Begun,
-    Held,
-    InputDescribed,
-    Kind,
-    Note,
-    Observer,
-    Scanned,
-    Slowed,
-)
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.users import LedgerUsers
-from bulk_onboard.model import Recorded, Requests
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.dry_run import asking
 from bulk_onboard.policy.guide import UNGUIDED, PlanGuide

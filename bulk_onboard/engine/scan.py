@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
+from bulk_onboard.domain.model import Payload, Row, Secret, Status
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.errors import InputError, InternalError, NoRows
-from bulk_onboard.model import Payload, Row, Secret, Status
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.check import (
     KEPT_PREFIX,

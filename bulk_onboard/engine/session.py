@@ -9,16 +9,16 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.providers import Provider
+from bulk_onboard.domain.run_events import Observer, Trouble
 from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened, scopes_of
 from bulk_onboard.engine.ports import Journal as RowJournal
 from bulk_onboard.engine.stop import OVERLAP, LockedTurns, StopSignal, stop_when_lost
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
-from bulk_onboard.facts import Observer, Trouble
 from bulk_onboard.ledger import Journal
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import PostgresUrl, Settings

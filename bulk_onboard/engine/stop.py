@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
+from bulk_onboard.domain.run_events import About
 from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
 from bulk_onboard.errors import BulkOnboardError, ExitCode
-from bulk_onboard.facts import About
 
 # Whether a person agrees to what is about to be written to Leaf.
 Confirm = Callable[[About], bool]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from bulk_onboard import guard
 from bulk_onboard.engine.survey import OF_OTHER_GROWER, Survey
 from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.ledger import Ledger, history
+from bulk_onboard.policy import input_checks as guard
 from bulk_onboard.settings import Safety
 from bulk_onboard.workspace import Workspace
 

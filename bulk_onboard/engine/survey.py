@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import IfExists, Intent, Recorded, Row, Status
+from bulk_onboard.domain.run_events import Observer, Reading
+from bulk_onboard.domain.timestamps import from_text
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.row_choice import attempted_before, both
 from bulk_onboard.engine.scan import Scan
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import Interrupted
-from bulk_onboard.facts import Observer, Reading
-from bulk_onboard.model import IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.policy.stop_rules import EarlierAttempt
-from bulk_onboard.stamp import from_text
-from bulk_onboard.texts import uuid_words
+from bulk_onboard.validation.text_columns import uuid_words
 from bulk_onboard.workspace import Workspace
 
 # A warning about rows.

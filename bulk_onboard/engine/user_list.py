@@ -13,12 +13,7 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from bulk_onboard.domain.user_list import ListedCredential, Page, Prints
-from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.ports import Connection, ListedFields, Users
-from bulk_onboard.engine.worker_pool import work_through
-from bulk_onboard.facts import Asking, Listed, Observer, Trouble
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Answer,
@@ -31,6 +26,11 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
+from bulk_onboard.domain.run_events import Asking, Listed, Observer, Trouble
+from bulk_onboard.domain.user_list import ListedCredential, Page, Prints
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.ports import Connection, ListedFields, Users
+from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.policy.progress import Progress, Step
 from bulk_onboard.policy.retry import Moment, Policy
 from bulk_onboard.policy.user_list import FEWEST, PAGE, SAMPLE, Spot, begin, choice, pays, sized

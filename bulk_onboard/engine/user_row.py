@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Answer, Status
+from bulk_onboard.domain.run_events import RowFinished, UserKnown
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.domain.users import (
     CreateUserVerdict,
     LookUpVerdict,
@@ -15,9 +19,6 @@ from bulk_onboard.domain.users import (
 )
 from bulk_onboard.engine.driver import RowContext, RowLife
 from bulk_onboard.engine.ports import Sent, UserCalls, UserJournal
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RowFinished, UserKnown
-from bulk_onboard.model import Answer, Status
 from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.users import (
     WOULD_CREATE,
@@ -31,7 +32,6 @@ from bulk_onboard.policy.users import (
     posting,
     stopped,
 )
-from bulk_onboard.stamp import to_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from hashlib import blake2b
 from time import monotonic
 
 from bulk_onboard.domain.api_owner import unknown_owner
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import BulkOnboardError, LoginRefused, UsageError
 from bulk_onboard.leaf.scrub import scrub
-from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
 
 Authenticate = Callable[[], Awaitable[Secret]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from bulk_onboard.domain.model import Ambiguous, Transient
 from bulk_onboard.errors import LeafUnavailable
-from bulk_onboard.model import Ambiguous, Transient
 from bulk_onboard.policy.outage import Outage, is_failure
 
 

@@ -11,19 +11,7 @@ from functools import partial
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
-from bulk_onboard.domain.providers import Field, Provider
-from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
-from bulk_onboard.domain.user_list import PageVerdict, Prints
-from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
-from bulk_onboard.errors import LoginRefused
-from bulk_onboard.leaf import replies, user_replies
-from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
-from bulk_onboard.leaf.availability import Availability
-from bulk_onboard.leaf.comparison import RecentPosts, fields_of
-from bulk_onboard.leaf.contact import Contact
-from bulk_onboard.leaf.http import API, LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
-from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Answer,
@@ -42,6 +30,18 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
+from bulk_onboard.domain.providers import Field, Provider
+from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
+from bulk_onboard.domain.user_list import PageVerdict, Prints
+from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
+from bulk_onboard.errors import LoginRefused
+from bulk_onboard.leaf import replies, user_replies
+from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
+from bulk_onboard.leaf.availability import Availability
+from bulk_onboard.leaf.comparison import RecentPosts, fields_of
+from bulk_onboard.leaf.contact import Contact
+from bulk_onboard.leaf.http import API, LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
+from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.policy.outage import is_failure
 from bulk_onboard.settings import LeafSettings
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeGuard
 
+from bulk_onboard.domain.model import Echo, Payload
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider
 from bulk_onboard.leaf.scrub import word
-from bulk_onboard.model import Echo, Payload
 
 
 class Fields(NamedTuple):

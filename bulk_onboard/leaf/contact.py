@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, TypeVar
 
-from bulk_onboard.domain.turns import Urgency
-from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf.http import API, Request
-from bulk_onboard.leaf.replies import Reply, common, is_page, parsed
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Ambiguous,
     Answer,
     Payload,
@@ -23,6 +19,10 @@ from bulk_onboard.model import (
     Transient,
     Unauthorised,
 )
+from bulk_onboard.domain.turns import Urgency
+from bulk_onboard.errors import LoginRefused, StoppedForSafety
+from bulk_onboard.leaf.http import API, Request
+from bulk_onboard.leaf.replies import Reply, common, is_page, parsed
 from bulk_onboard.settings import LeafSettings
 
 LOGIN_ATTEMPTS = 6

@@ -22,8 +22,8 @@ from typing import Any
 
 import ijson
 
+from bulk_onboard.domain.model import Event
 from bulk_onboard.leaf.scrub import word
-from bulk_onboard.model import Event
 from bulk_onboard.policy.health import newest_first
 
 # Bytes up to which a log is kept as it came. Larger ones are read piece by piece.

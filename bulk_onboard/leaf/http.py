@@ -21,10 +21,10 @@ import aiohttp
 from yarl import URL
 
 import bulk_onboard
+from bulk_onboard.domain.model import Ambiguous, Answer, Transient
 from bulk_onboard.domain.turns import StillValid, Urgency, always
 from bulk_onboard.leaf.event_log import EventLogReader
 from bulk_onboard.leaf.replies import HEADERS, Reply, TooLarge, Unreadable, unanswered, unsent
-from bulk_onboard.model import Ambiguous, Answer, Transient
 from bulk_onboard.settings import LeafSettings
 
 USER_AGENT = f"bulk-onboard/{bulk_onboard.__version__} (Python {platform.python_version()}; aiohttp)"

@@ -17,10 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from bulk_onboard.leaf import event_log
-from bulk_onboard.leaf.comparison import Fields, compare_app, compare_secrets, is_other_account
-from bulk_onboard.leaf.scrub import scrub, word
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Created,
@@ -37,6 +34,9 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
+from bulk_onboard.leaf import event_log
+from bulk_onboard.leaf.comparison import Fields, compare_app, compare_secrets, is_other_account
+from bulk_onboard.leaf.scrub import scrub, word
 from bulk_onboard.policy.health import deciding_event
 
 # The headers that mean something to us.

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from bulk_onboard.domain.model import Absent, Ambiguous, Exists, Payload, Refused, Verdict
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.domain.users import (
@@ -37,7 +38,6 @@ from bulk_onboard.leaf.replies import (
     refusal,
 )
 from bulk_onboard.leaf.scrub import word
-from bulk_onboard.model import Absent, Ambiguous, Exists, Payload, Refused, Verdict
 
 # JHipster states the total of all pages in a header, Spring's own page objects in the body.
 _TOTAL_HEADER = "X-Total-Count"

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Status, Undone
+from bulk_onboard.domain.run_events import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger, run_info
 from bulk_onboard.ledger.state import kin
-from bulk_onboard.model import Status, Undone
 from bulk_onboard.policy.attention import RecordedAttention
 
 # Their files tell of growers at Leaf as they are; what a dry run says has not happened.

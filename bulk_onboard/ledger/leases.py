@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Float, func, literal, select
 from sqlalchemy.sql import ColumnElement
 
+from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerBusy
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger
-from bulk_onboard.model import Requests
 
 # Seconds that a lease lasts after the beat that renewed it.
 LEASE = 4.0

@@ -12,16 +12,16 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Select, Table, and_, bindparam, func, select
 
-from bulk_onboard.entry import Entry, RecordedEvent
+from bulk_onboard.domain.entry import Entry, RecordedEvent
+from bulk_onboard.domain.model import Recorded, Status
+from bulk_onboard.domain.run_events import RunInfo
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import LedgerError
-from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import schema, state
 from bulk_onboard.ledger.create import open_database, open_tables
 from bulk_onboard.ledger.database import Retry, retried
 from bulk_onboard.ledger.state import Known
-from bulk_onboard.model import Recorded, Status
 from bulk_onboard.settings import LedgerPlace
-from bulk_onboard.stamp import to_text
 
 # A million rows take some fifty million bytes a night.
 MOST_OF_BLOCKS = 1 << 30

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, literal_column, select
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.entry import LeftGrower
-from bulk_onboard.facts import Kind, RunInfo
+from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import Kind, RunInfo
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger
 from bulk_onboard.ledger.state import batches
-from bulk_onboard.model import Status
 
 # A POST or a DELETE without an outcome leaves it open whether the grower has credentials.
 _OPEN = (None, Status.UNRESOLVED.value)

@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.entry import OTHERS, Entry
+from bulk_onboard.domain.entry import OTHERS, Entry
+from bulk_onboard.domain.model import Status
 from bulk_onboard.ledger import schema
-from bulk_onboard.model import Status
 
 # In place of the fingerprint of secrets other than the row's: equal to no fingerprint. NULL: not known.
 OTHER_SECRETS = bytes(16)

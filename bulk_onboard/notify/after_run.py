@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bulk_onboard import letter, metrics
+from bulk_onboard.domain.run_events import About, Fact, Observer
 from bulk_onboard.errors import BulkOnboardError, ExitCode, OutputError
-from bulk_onboard.facts import About, Fact, Observer
+from bulk_onboard.notify import notification_text as letter
+from bulk_onboard.notify import prometheus as metrics
 from bulk_onboard.notify.exported import read_exported, write_exported
 from bulk_onboard.policy.attention import End
 from bulk_onboard.settings import NightSettings

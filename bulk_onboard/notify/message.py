@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import Secret
 
 if TYPE_CHECKING:
     from apprise import Apprise

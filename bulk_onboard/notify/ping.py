@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 from yarl import URL
 
-from bulk_onboard.model import Secret
+from bulk_onboard.domain.model import Secret
 
 TIMEOUT = 5.0  # seconds for one try
 TRIES = 3

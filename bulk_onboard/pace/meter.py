@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulk_onboard.model import Traffic
+from bulk_onboard.domain.model import Traffic
 
 # More stretches than this, and each gets twice as long.
 MOST = 600

@@ -6,8 +6,8 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from bulk_onboard.domain.model import Requests, Traffic
 from bulk_onboard.domain.turns import StillValid, Urgency, always
-from bulk_onboard.model import Requests, Traffic
 from bulk_onboard.pace.adaptive import Adaptive
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.meter import Meter

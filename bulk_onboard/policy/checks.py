@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from bulk_onboard.entry import OTHERS, Entry, RecordedEvent
-from bulk_onboard.model import (
+from bulk_onboard.domain.entry import OTHERS, Entry, RecordedEvent
+from bulk_onboard.domain.model import (
     NOT_AS_ASKED,
     Answer,
     Credential,
@@ -17,10 +17,10 @@ from bulk_onboard.model import (
     Status,
     Throttled,
 )
+from bulk_onboard.domain.timestamps import from_text, to_text
 from bulk_onboard.policy.credentials import difference
 from bulk_onboard.policy.health import CODES_OF_HEALTH, MAY_CHANGE, NOT_SHOWN_YET, Diagnosis, diagnose
 from bulk_onboard.policy.retry import Moment, Next, Policy
-from bulk_onboard.stamp import from_text, to_text
 
 # Leaf's logs cover this time: an older event is not missing from a log, it has left it.
 LOG_COVERS = timedelta(days=29)

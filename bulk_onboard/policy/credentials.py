@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     APP_CHANGED,
     ENVIRONMENT_CHANGED,
     Absent,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bulk_onboard.facts import Forecast
-from bulk_onboard.model import IfExists, Requests, Row, Status
+from bulk_onboard.domain.model import IfExists, Requests, Row, Status
+from bulk_onboard.domain.run_events import Forecast
 from bulk_onboard.policy.progress import Action, Finish, Step
 from bulk_onboard.policy.retry import Next, Policy
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bulk_onboard.model import Credential, IfExists, Log, Recorded, Row, Status, Verdict
+from bulk_onboard.domain.model import Credential, IfExists, Log, Recorded, Row, Status, Verdict
 from bulk_onboard.policy.ownership import is_same
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
 from bulk_onboard.policy.retry import Next, Policy

@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bulk_onboard.model import Credential, Event, Health
+from bulk_onboard.domain.model import Credential, Event, Health
 
 # A missing status means nothing, neither good nor bad.
 GOOD_STATUSES = frozenset({"OK", ""})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bulk_onboard.model import Ambiguous, Transient
+from bulk_onboard.domain.model import Ambiguous, Transient
 
 # Consecutive failures, and the different growers they are of: it is not one grower's credentials that fail.
 FAILURES, TARGETS = 10, 3

@@ -38,7 +38,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from bulk_onboard.model import Credential, Echo, Exists, Row, Verdict
+from bulk_onboard.domain.model import Credential, Echo, Exists, Row, Verdict
 from bulk_onboard.policy.progress import Progress
 
 # createdTime may be cut to whole seconds, and Leaf's clock is known to a second only (its Date header).

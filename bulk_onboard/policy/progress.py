@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
-from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
+from bulk_onboard.domain.model import Credential, Echo, IfExists, Intent, Recorded, Status
 from bulk_onboard.policy.retry import Next, Policy
 
 # The grower had credentials, they were deleted for new ones, and the new ones were not stored.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from bulk_onboard.model import Status
+from bulk_onboard.domain.model import Status
 from bulk_onboard.policy.progress import LEFT_WITHOUT, Finish, Progress
 
 # At a time: until one replacement has succeeded, until `ENOUGH` have, and from then on.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from bulk_onboard.model import IfExists
+from bulk_onboard.domain.model import IfExists
 
 P = TypeVar("P")
 

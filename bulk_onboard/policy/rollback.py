@@ -9,8 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.model import Absent, Credential, Echo, IfExists, Log, Payload, Status, Undone, Verdict
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import (
+    Absent,
+    Credential,
+    Echo,
+    IfExists,
+    Log,
+    Payload,
+    Status,
+    Undone,
+    Verdict,
+)
 from bulk_onboard.policy.credentials import BARE_LOOKS, decide
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress
 from bulk_onboard.policy.progress import stopped as stopped_replacement

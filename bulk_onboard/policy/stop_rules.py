@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RowFinished
-from bulk_onboard.model import Status
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.settings import Safety
 
 # The number of rows of a canary that a message names.

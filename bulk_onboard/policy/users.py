@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
 
+from bulk_onboard.domain.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
 from bulk_onboard.domain.users import (
     CreateUserVerdict,
     LeafUser,
@@ -24,7 +25,6 @@ from bulk_onboard.domain.users import (
     UsersPage,
     same_email,
 )
-from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
 WOULD_CREATE = "user-would-be-created"

@@ -17,7 +17,6 @@ import numpy as np
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import BulkOnboardError, InputError
-from bulk_onboard.marks import SUMMARY_MARK
 from bulk_onboard.readers.cells import aligned, spread
 from bulk_onboard.readers.detect import OLE_MAGIC
 from bulk_onboard.readers.header_row import (
@@ -31,6 +30,7 @@ from bulk_onboard.readers.header_row import (
 )
 from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.readers.sheet_rows import Book, DamagedWorkbook, EncryptedWorkbook, SheetRow
+from bulk_onboard.validation.cell_marks import SUMMARY_MARK
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 
 # More would not fit in memory: 100 bytes a cell.

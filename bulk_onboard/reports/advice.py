@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from bulk_onboard.domain.model import Health, Status
+from bulk_onboard.domain.run_events import Kind, RunInfo
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Kind, RunInfo
-from bulk_onboard.model import Health, Status
 from bulk_onboard.reports.counts import Counts
 from bulk_onboard.reports.formatting import growers, rows
 

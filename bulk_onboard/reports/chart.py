@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bulk_onboard.model import Traffic
+from bulk_onboard.domain.model import Traffic
 
 HIGH = 100
 # Lines of the table beside the chart.

@@ -9,10 +9,10 @@ from typing import Any
 
 import duckdb
 
-from bulk_onboard.entry import LeftGrower
+from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.model import FORESEEN, Health, Status
+from bulk_onboard.domain.run_events import Cause, RunInfo
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause, RunInfo
-from bulk_onboard.model import FORESEEN, Health, Status
 
 # Codes of rows that need no attention, and are reported all the same.
 ROTATED = "token-changed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from bulk_onboard.facts import Cause
+from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.reports.sanitize import plain
 
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from bulk_onboard.domain.model import Credential, Event
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import OutputError
-from bulk_onboard.model import Credential, Event
 from bulk_onboard.reports.draft import PRIVATE_FILE, make_folder
-from bulk_onboard.stamp import to_text
 from bulk_onboard.threads import in_thread
 
 # In the folder of a run, the events of credentials that it replaced.

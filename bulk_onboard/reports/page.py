@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import bulk_onboard
 from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.domain.input_description import described
+from bulk_onboard.domain.model import Health, Status
+from bulk_onboard.domain.run_events import Cause, Kind, RunInfo
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause, Kind, RunInfo
-from bulk_onboard.model import Health, Status
 from bulk_onboard.reports import formatting
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.chart import over_time
@@ -30,7 +31,6 @@ from bulk_onboard.reports.draft import drafts
 from bulk_onboard.reports.page_rows import Latency, PageRows
 from bulk_onboard.reports.sanitize import FORMULA_IN_JAVASCRIPT, plain
 from bulk_onboard.reports.summary import seconds_of, verdict
-from bulk_onboard.stamp import to_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment

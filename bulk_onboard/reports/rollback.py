@@ -11,10 +11,10 @@ from typing import Any
 import duckdb
 
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.entry import LeftGrower
+from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.model import Undone
+from bulk_onboard.domain.run_events import Kind, RunInfo
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Kind, RunInfo
-from bulk_onboard.model import Undone
 from bulk_onboard.reports.formatting import duration, listed, rows, status, wrapped
 from bulk_onboard.reports.sanitize import plain
 from bulk_onboard.reports.summary import seconds_of, sent, without_credentials

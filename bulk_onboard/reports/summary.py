@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bulk_onboard.domain.codes import hint, lookup
+from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.model import FORESEEN, Status
+from bulk_onboard.domain.run_events import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
+from bulk_onboard.domain.timestamps import from_text, to_text
 from bulk_onboard.domain.users import UserOrigin
-from bulk_onboard.entry import LeftGrower
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
-from bulk_onboard.model import FORESEEN, Status
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.counts import OFF_PLAN, ROTATED, Counts, exit_code
 from bulk_onboard.reports.formatting import (
@@ -27,7 +28,6 @@ from bulk_onboard.reports.formatting import (
     wrapped,
 )
 from bulk_onboard.reports.sanitize import plain
-from bulk_onboard.stamp import from_text, to_text
 
 # More causes than this are not listed; the rest is in the results.
 SHOWN = 10

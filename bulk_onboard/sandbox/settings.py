@@ -26,8 +26,8 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import Secret
 from bulk_onboard.sandbox.state import User
 
 T = TypeVar("T")

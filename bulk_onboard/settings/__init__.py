@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from bulk_onboard.domain.input_description import ReadOptions
+from bulk_onboard.domain.model import IfExists, Secret
 from bulk_onboard.domain.providers import PROVIDERS, Provider, Providers
-from bulk_onboard.model import IfExists, Secret
 
 DEFAULT_BASE_URL = "https://api.withleaf.io"
 DEFAULT_RATE = 10.0

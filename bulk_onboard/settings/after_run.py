@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from bulk_onboard import settings as s
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import Secret
 from bulk_onboard.settings import parse
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

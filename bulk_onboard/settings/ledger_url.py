@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, urlencode
 
-from bulk_onboard.model import Secret
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.settings import DEFAULT_SCHEMA, PostgresUrl
 
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%-]*)(?::\d*)?")

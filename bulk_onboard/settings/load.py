@@ -28,9 +28,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bulk_onboard import settings as s
+from bulk_onboard.domain.model import IfExists, Secret
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.settings import after_run, config_file, parse, secret_sources
 from bulk_onboard.settings.proxy import proxy_for
 

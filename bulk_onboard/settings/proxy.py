@@ -6,8 +6,8 @@ import re
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import Secret
 
 
 def proxy_for(base_url: str) -> Secret | None:

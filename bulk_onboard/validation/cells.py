@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
-from bulk_onboard.texts import bytes_of
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.rules import Finding, check_cell, plain
+from bulk_onboard.validation.text_columns import bytes_of
 
 _NOT_TEXT = {
     CellKind.VALUE: Finding(

@@ -11,9 +11,9 @@ import pandas as pd
 
 from bulk_onboard.domain.chunk import constant_column
 from bulk_onboard.domain.input_description import InputDescription
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause
-from bulk_onboard.model import Status
 from bulk_onboard.validation.rules import Finding
 
 # How many rows a summary names of each code.

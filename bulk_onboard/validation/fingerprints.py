@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.texts import Texts
+from bulk_onboard.validation.text_columns import Texts
 
 # A ledger keeps the fingerprint of this row, so that a change of pandas's hash would be noticed.
 VECTOR = ("known", "values")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bulk_onboard.domain.chunk import CellKind, Chunk
-from bulk_onboard.model import Status
+from bulk_onboard.domain.model import Status
 from bulk_onboard.validation.cleaning import REMOVED, clean
 from bulk_onboard.validation.columns import normal
 from bulk_onboard.validation.findings import Validation

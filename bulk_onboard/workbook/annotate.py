@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from bulk_onboard.domain.chunk import Chunk
-from bulk_onboard.marks import Marks, marks
+from bulk_onboard.validation.cell_marks import Marks, marks
 from bulk_onboard.validation.findings import Validation
 from bulk_onboard.workbook.mark_cells import mark
 from bulk_onboard.workbook.new_workbook import new_workbook

@@ -12,7 +12,7 @@ from openpyxl.worksheet.dimensions import ColumnDimension
 from openpyxl.worksheet.table import Table, TableColumn
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.marks import Marks
+from bulk_onboard.validation.cell_marks import Marks
 from bulk_onboard.workbook.styles import AUTHOR, FILLS, TOP, comment, escaped
 
 PROBLEM, DETAIL = "problem", "problem detail"

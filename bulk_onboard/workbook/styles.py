@@ -9,7 +9,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.worksheet.worksheet import Worksheet
 
-from bulk_onboard.marks import Gravity
+from bulk_onboard.validation.cell_marks import Gravity
 
 AUTHOR = "bulk-onboard"
 TEXT = "@"

@@ -13,8 +13,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.input_description import described
-from bulk_onboard.facts import Cause
-from bulk_onboard.marks import NOTES_PER_PROBLEM, SUMMARY_MARK, Gravity, Marks
+from bulk_onboard.domain.run_events import Cause
+from bulk_onboard.validation.cell_marks import NOTES_PER_PROBLEM, SUMMARY_MARK, Gravity, Marks
 from bulk_onboard.validation.findings import FIRST, Validation
 from bulk_onboard.workbook.styles import (
     BOLD,

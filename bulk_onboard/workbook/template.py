@@ -11,7 +11,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.domain.providers import Provider
-from bulk_onboard.template import TemplateColumn
+from bulk_onboard.validation.template import TemplateColumn
 from bulk_onboard.workbook.new_workbook import ROWS
 from bulk_onboard.workbook.save import save
 from bulk_onboard.workbook.styles import BOLD, HEADER_FILL, TEXT, TITLE, WRAPPED, comment, fit_page, heighten

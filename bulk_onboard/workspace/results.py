@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.policy.attention import Change, RecordedAttention
 from bulk_onboard.workspace.workspace import Workspace, sql
 

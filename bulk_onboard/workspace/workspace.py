@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bulk_onboard.model import IfExists
-from bulk_onboard.stamp import to_text
+from bulk_onboard.domain.model import IfExists
+from bulk_onboard.domain.timestamps import to_text
 
 # Bytes; DuckDB moves what does not fit to its temporary folder.
 MEMORY_LIMIT = 200 << 20

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from bulk_onboard.cli import progress
-from bulk_onboard.facts import (
+from bulk_onboard.domain.model import Health, Status
+from bulk_onboard.domain.run_events import (
     About,
     Fact,
     Held,
@@ -21,7 +22,6 @@ from bulk_onboard.facts import (
     Stopping,
     Trouble,
 )
-from bulk_onboard.model import Health, Status
 
 ABOUT = About("20261124T000000Z-a", "https://api.withleaf.io", "me", "raven", 3, 10.0)
 EVERY: tuple[Fact, ...] = (

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from bulk_onboard.cli.running import Showing, drive
+from bulk_onboard.domain.run_events import About, Observer
 from bulk_onboard.engine.opening import run_named
 from bulk_onboard.errors import LedgerBusy, UsageError
-from bulk_onboard.facts import About, Observer
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult

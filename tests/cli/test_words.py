@@ -3,8 +3,8 @@
 import pytest
 
 from bulk_onboard.cli import words
-from bulk_onboard.facts import About, Held, RowChecked, RowFinished, Scanned, Stopping
-from bulk_onboard.model import Health, Status
+from bulk_onboard.domain.model import Health, Status
+from bulk_onboard.domain.run_events import About, Held, RowChecked, RowFinished, Scanned, Stopping
 
 
 def test_what_is_about_to_be_changed_names_leaf_owner_provider_rows_and_rate() -> None:

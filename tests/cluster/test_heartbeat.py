@@ -10,12 +10,12 @@ import pytest
 from postgres import Server
 
 from bulk_onboard.cluster.heartbeat import heartbeat
+from bulk_onboard.domain.model import Requests
 from bulk_onboard.engine.stop import LockedTurns, StopSignal
 from bulk_onboard.errors import BulkOnboardError, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.leases import LEASE, Ask, Beat, Claim, Leases
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.model import Requests
 from bulk_onboard.pace.slots import SlotPace
 from tests.ledger.support import begin
 from tests.pace.test_ceiling import fullest

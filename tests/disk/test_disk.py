@@ -14,8 +14,8 @@ import pytest
 from command import Ended, Started, environment, start, write_growers
 from leaf.server import Request, http, serving
 
+from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.errors import LedgerError
-from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger, hold
 from bulk_onboard.ledger.schema import VERSION
 from disk.conftest import Disk, Leaf

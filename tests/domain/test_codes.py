@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import bulk_onboard
 from bulk_onboard.domain.codes import CODES, Code, hint, lookup, suggest
-from bulk_onboard.model import Health, Status
+from bulk_onboard.domain.model import Health, Status
 
 SOURCES = Path(bulk_onboard.__file__).parent
 

@@ -11,16 +11,8 @@ from fakes import FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, row, unheard
 from sqlalchemy import event
 from warp import now, warp
 
-from bulk_onboard.domain.turns import StillValid, Urgency, always
-from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.onboard_row import Onboarding
-from bulk_onboard.engine.ports import Connection, Sent
-from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Fact
-from bulk_onboard.ledger import Ledger
-from bulk_onboard.model import (
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import (
     Answer,
     LogVerdict,
     NotSent,
@@ -28,6 +20,14 @@ from bulk_onboard.model import (
     Row,
     Verdict,
 )
+from bulk_onboard.domain.run_events import Fact
+from bulk_onboard.domain.turns import StillValid, Urgency, always
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.onboard_row import Onboarding
+from bulk_onboard.engine.ports import Connection, Sent
+from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.ledger import Ledger
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
 

@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.domain.entry import Entry, RecordedEvent
+from bulk_onboard.domain.model import Event, Health, Status
+from bulk_onboard.domain.run_events import Fact, RowChecked
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry, RecordedEvent
-from bulk_onboard.facts import Fact, RowChecked
-from bulk_onboard.model import Event, Health, Status
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
-from bulk_onboard.stamp import to_text
 
 WAIT = 60.0
 CREATED = Entry(2, "created", ID, "fp", credential_id="c-0", provider="raven")

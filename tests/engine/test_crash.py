@@ -13,18 +13,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import IfExists, Intent, Row, Status
+from bulk_onboard.domain.run_events import ignore
+from bulk_onboard.domain.timestamps import from_text
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
-from bulk_onboard.facts import ignore
-from bulk_onboard.model import IfExists, Intent, Row, Status
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
-from bulk_onboard.stamp import from_text
 
 OTHER = "planted-other-token"
 DONE = {Status.CREATED.value, Status.EXISTING.value}

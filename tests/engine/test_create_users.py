@@ -15,18 +15,18 @@ import pytest
 from fakes import FakeJournal
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import IfExists, Secret
 from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.domain.run_events import RunInfo, ignore
 from bulk_onboard.domain.users import LeafUser
 from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Comparison, Survey, rows_to_do, survey
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InternalError
-from bulk_onboard.facts import RunInfo, ignore
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.workspace import Workspace

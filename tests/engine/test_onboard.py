@@ -14,14 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.domain.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
+from bulk_onboard.domain.run_events import RowFinished, Trouble
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.driver import RowReplies
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
-from bulk_onboard.facts import RowFinished, Trouble
-from bulk_onboard.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
-from bulk_onboard.stamp import to_text
 from engine.support import Life
 
 OVERWRITE = Policy(if_exists=IfExists.OVERWRITE)

@@ -9,9 +9,9 @@ import pytest
 from fakes import FakeLeaf, FakeWorld, row
 from warp import BEGINNING, warp
 
+from bulk_onboard.domain.model import IfExists
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
-from bulk_onboard.model import IfExists
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
 from engine.support import Life, PacedWorld

@@ -18,6 +18,8 @@ from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from ledger.support import g
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.domain.model import Event, Row
+from bulk_onboard.domain.run_events import Fact, Held, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.phases import Phases
@@ -25,9 +27,7 @@ from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, InputError
-from bulk_onboard.facts import Fact, Held, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.model import Event, Row
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings

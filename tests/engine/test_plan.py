@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from warp import BEGINNING
 
 from bulk_onboard.domain.chunk import Chunk, make_chunk
+from bulk_onboard.domain.model import Credential, Echo, IfExists, Intent, Recorded, Status
 from bulk_onboard.engine.plan import COLUMNS, Plan, plan_of
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.model import Credential, Echo, IfExists, Intent, Recorded, Status
 from bulk_onboard.policy.guide import kept_to
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step
 from bulk_onboard.policy.retry import Next

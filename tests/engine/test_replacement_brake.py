@@ -12,10 +12,10 @@ import pytest
 from fakes import FakeLeaf, FakeWorld, Fault, row
 from warp import BEGINNING, warp
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Credential, Echo, IfExists, Status
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
-from bulk_onboard.entry import Entry
-from bulk_onboard.model import Credential, Echo, IfExists, Status
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.progress import LEFT_WITHOUT, Action, Finish, Progress
 from bulk_onboard.policy.replacements import Replaced, Replacements, result_of

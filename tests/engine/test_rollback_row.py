@@ -10,13 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING, now, warp
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Undone
+from bulk_onboard.domain.run_events import ignore
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.rollback_row import RollingBack
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import BulkOnboardError
-from bulk_onboard.facts import ignore
-from bulk_onboard.model import Undone
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.rollback import Removal, rollback_policy

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from warp import warp
 
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, LoginRefused
-from bulk_onboard.facts import RowFinished
-from bulk_onboard.model import Status
 from bulk_onboard.policy.stop_rules import ALIKE, UNAVAILABLE, StopRules
 from bulk_onboard.settings import MaxFailures, Safety
 

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warp import BEGINNING
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import IfExists, Row, Secret, Status
 from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.domain.run_events import RunInfo, ignore
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.engine.survey import Comparison, Survey, rows_to_do, store_input, survey
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import InputError, Interrupted
-from bulk_onboard.facts import RunInfo, ignore
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.model import IfExists, Row, Secret, Status
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.stamp import to_text
 from bulk_onboard.workspace import Workspace
 from engine.support import hurry
 

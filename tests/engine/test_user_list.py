@@ -14,15 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import warp
 
-from bulk_onboard.domain.providers import PROVIDERS, Field
-from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
-from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.ports import Sent
-from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.user_list import ATTEMPTS, ListedUsers, ListReader, UserList
-from bulk_onboard.errors import ExitCode, LoginRefused
-from bulk_onboard.facts import Asking, Fact, Trouble
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Answer,
@@ -32,6 +24,14 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
+from bulk_onboard.domain.providers import PROVIDERS, Field
+from bulk_onboard.domain.run_events import Asking, Fact, Trouble
+from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
+from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.ports import Sent
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.engine.user_list import ATTEMPTS, ListedUsers, ListReader, UserList
+from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.policy.progress import Action, Progress
 from bulk_onboard.policy.retry import Next, Policy
 from bulk_onboard.policy.user_list import SAMPLE, Spot

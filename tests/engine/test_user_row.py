@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import now, warp
 
+from bulk_onboard.domain.model import Ambiguous, Answer, Refused, Status, Throttled, Transient
+from bulk_onboard.domain.run_events import Fact, UserKnown
 from bulk_onboard.domain.users import (
     CreateUserVerdict,
     LeafUser,
@@ -32,8 +34,6 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.user_row import UserCreation
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import LedgerError
-from bulk_onboard.facts import Fact, UserKnown
-from bulk_onboard.model import Ambiguous, Answer, Refused, Status, Throttled, Transient
 from bulk_onboard.policy.retry import Policy
 
 POLICY = Policy()

@@ -17,11 +17,11 @@ from command import LINUX
 from fakes import ID, PAYLOAD
 from leaf.server import Answer, Request, Server, always, http, serving
 
+from bulk_onboard.domain.model import Absent, Ambiguous, Created, Event, Events, Exists, Secret, Throttled
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.leaf import contact as module
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.model import Absent, Ambiguous, Created, Event, Events, Exists, Secret, Throttled
 from bulk_onboard.settings import LeafSettings, Login
 from hostile.replies import GOOD, HOSTILE, MEGA, head, streaming
 

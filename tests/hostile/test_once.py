@@ -11,9 +11,9 @@ import uvloop
 from fakes import ID, PAYLOAD
 from leaf.server import http, reset
 
+from bulk_onboard.domain.model import Absent, Ambiguous, Secret
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.model import Absent, Ambiguous, Secret
 from bulk_onboard.settings import LeafSettings, Login
 from hostile.test_client import Turns
 

@@ -19,7 +19,7 @@ from postgres import Server as Postgres
 
 import bulk_onboard
 from bulk_onboard.cli import run
-from bulk_onboard.model import Secret
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.sandbox import Account, Behaviour
 
 from .support import (

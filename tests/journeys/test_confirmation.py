@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from bulk_onboard.cli import run as module
-from bulk_onboard.facts import About
+from bulk_onboard.domain.run_events import About
 from bulk_onboard.settings import LeafSettings, Login, SandboxSettings, Settings
 
 from .support import Desk, Server, growers, write

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.engine.opening import find_run, scopes_of
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RunInfo
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns, User
 

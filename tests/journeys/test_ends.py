@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.leaf import contact
 from bulk_onboard.ledger import hold
-from bulk_onboard.model import Secret
 from bulk_onboard.sandbox import Account, Behaviour, Fault, Faults
 
 from .support import APP, PLANTED, Desk, Server, end, grower, growers, open_intents, start, write

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ledger.support import begin
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Kind
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.ledger import Ledger, hold
 
 from .support import PLANTED, Desk, Server, grower, growers, write

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from notify.listener import listening
 
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.engine.opening import find_run, scopes_of
-from bulk_onboard.entry import Entry
 from bulk_onboard.ledger import Ledger
 from journeys.support import Desk, Ran, Server, grower, growers, write
 

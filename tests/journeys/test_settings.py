@@ -10,7 +10,7 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from bulk_onboard.model import Secret
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.sandbox import Account, Behaviour
 from bulk_onboard.settings.secret_sources import Keyring
 

@@ -10,9 +10,9 @@ import pytest
 from warp import warp
 
 from bulk_onboard.domain.api_owner import is_known_owner, may_be_same_owner
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import LoginRefused, StoppedForSafety, UsageError
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal, owner_of
-from bulk_onboard.model import Secret
 from bulk_onboard.settings import Login
 
 PASSWORD = Login(username="me", password=Secret("planted-password"))

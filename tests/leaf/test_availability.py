@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from warp import warp
 
+from bulk_onboard.domain.model import Absent, Ambiguous
 from bulk_onboard.errors import LeafUnavailable
 from bulk_onboard.leaf.availability import Availability
-from bulk_onboard.model import Absent, Ambiguous
 
 
 def requests(lasts: float, rows: int = 300) -> tuple[list[float], list[str], int]:

@@ -19,11 +19,7 @@ from fakes import ID, PAYLOAD, TOKEN
 from hostile.replies import BOUNDS_HEADERS
 
 import bulk_onboard
-from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.domain.user_list import Page, Prints
-from bulk_onboard.errors import LoginRefused, StoppedForSafety
-from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Created,
@@ -36,6 +32,10 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
+from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.domain.user_list import Page, Prints
+from bulk_onboard.errors import LoginRefused, StoppedForSafety
+from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
 from leaf.server import Answer, Request, Server, always, encrypted, http, never, reset, serving
 

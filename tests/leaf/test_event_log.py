@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.model import Ambiguous, Event, Events, Log
 from bulk_onboard.leaf import event_log
 from bulk_onboard.leaf.event_log import EventLogReader, event_of, moment, status_code
 from bulk_onboard.leaf.replies import Reply, after_events, after_log
-from bulk_onboard.model import Ambiguous, Event, Events, Log
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 

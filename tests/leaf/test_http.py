@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bulk_onboard.domain.model import Ambiguous, Answer, Transient
 from bulk_onboard.leaf import http as module
 from bulk_onboard.leaf.http import Http, Request
 from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.model import Ambiguous, Answer, Transient
 from bulk_onboard.settings import LeafSettings
 from leaf.server import Answer as Answering
 from leaf.server import Request as Received

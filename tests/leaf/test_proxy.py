@@ -14,10 +14,10 @@ from command import environment, start, write_growers
 from fakes import ID, PAYLOAD
 from hostile.test_run import results
 
+from bulk_onboard.domain.model import Created, Secret, Transient
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
 from bulk_onboard.leaf.client import LeafClient
-from bulk_onboard.model import Created, Secret, Transient
 from bulk_onboard.settings import LeafSettings, Login
 from bulk_onboard.settings.proxy import proxy_for
 from leaf.proxy import proxying

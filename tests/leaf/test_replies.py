@@ -14,21 +14,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.leaf.comparison import Fields
-from bulk_onboard.leaf.contact import Misdirected, after_login
-from bulk_onboard.leaf.replies import (
-    Reply,
-    TooLarge,
-    after_delete,
-    after_events,
-    after_get,
-    after_post,
-    parsed,
-    retry_after,
-    unanswered,
-    unsent,
-)
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Created,
@@ -44,6 +30,20 @@ from bulk_onboard.model import (
     Transient,
     Unauthorised,
     Verdict,
+)
+from bulk_onboard.leaf.comparison import Fields
+from bulk_onboard.leaf.contact import Misdirected, after_login
+from bulk_onboard.leaf.replies import (
+    Reply,
+    TooLarge,
+    after_delete,
+    after_events,
+    after_get,
+    after_post,
+    parsed,
+    retry_after,
+    unanswered,
+    unsent,
 )
 
 AT = datetime(2026, 11, 23, 15, 45, tzinfo=UTC)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.model import Absent, Ambiguous, Exists, Refused, Throttled, Unauthorised, Verdict
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.user_list import ListedCredential, Page, PageVerdict, Prints
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.user_replies import after_page, after_user
-from bulk_onboard.model import Absent, Ambiguous, Exists, Refused, Throttled, Unauthorised, Verdict
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 RAVEN = [PROVIDERS["raven"], PROVIDERS["raven-slingshot"]]

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bulk_onboard.domain.model import Ambiguous, Refused, Throttled, Unauthorised
 from bulk_onboard.domain.users import LeafUser, UserCreated, UserExists, UsersPage
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.user_replies import after_create_user, after_look_up
-from bulk_onboard.model import Ambiguous, Refused, Throttled, Unauthorised
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 USER = {"id": ID, "name": "Ada", "email": "ada@example.com", "externalId": "G-1", "phone": None}

@@ -11,8 +11,8 @@ from uuid import UUID
 import psycopg
 import pyarrow as pa
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RunInfo
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.settings import LedgerPlace
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from warp import warp
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.journal import LINGER

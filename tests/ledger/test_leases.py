@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres import Server
 
+from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.leases import LEASE, Ask, Leases, Stop, wait_for_workers
-from bulk_onboard.model import Requests
 from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import begin, g, intent, sql
 

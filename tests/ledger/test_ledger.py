@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import Engine, event
 
 from bulk_onboard.domain.api_owner import unknown_owner
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.model import Requests
 from bulk_onboard.settings import LedgerPlace
 from ledger.support import LEAF, NOW, OWNER, begin, current, g, info, intent, outcome, sql, tables
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bulk_onboard.domain.api_owner import unknown_owner
-from bulk_onboard.facts import Kind
+from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import dismiss, left_without
 from ledger.support import LEAF, OWNER, begin, info, intent, outcome

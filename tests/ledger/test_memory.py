@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from uuid import UUID
 
-from bulk_onboard.entry import OTHERS
+from bulk_onboard.domain.entry import OTHERS
 from bulk_onboard.ledger import Ledger, state
 from ledger.support import AT, FINGERPRINT, begin, current, g, intent, outcome
 

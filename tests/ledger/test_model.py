@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bulk_onboard.entry import OTHERS, Entry
+from bulk_onboard.domain.entry import OTHERS, Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Known, Ledger, schema
 from bulk_onboard.ledger.left_without import dismiss, left_without

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.users import UserRecord
-from bulk_onboard.entry import Entry
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.ledger import no_fence

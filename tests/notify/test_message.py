@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import Secret
 from bulk_onboard.notify.message import Messenger
 
 from .listener import listening

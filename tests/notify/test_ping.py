@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk_onboard.model import Secret
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.notify.ping import TRIES, ping
 
 from .listener import listening

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import warp
 
-from bulk_onboard.model import Traffic
+from bulk_onboard.domain.model import Traffic
 from bulk_onboard.pace import Pace
 from bulk_onboard.pace.meter import MOST, Meter
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from bulk_onboard import letter
 from bulk_onboard.errors import ExitCode
+from bulk_onboard.notify import notification_text as letter
 from bulk_onboard.policy.attention import Change, End, Turn, code_for
 from bulk_onboard.settings import FailOn, NotifyWhen
 

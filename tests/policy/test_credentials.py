@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Created,
@@ -25,10 +25,10 @@ from bulk_onboard.model import (
     Unauthorised,
     Verdict,
 )
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.policy.credentials import BARE_LOOKS, OWNERSHIP_UNCLEAR, UNUSUAL_LOOKS, decide
 from bulk_onboard.policy.progress import Action, Finish, Progress, first, give_up, posting
 from bulk_onboard.policy.retry import Moment, Next, Policy
-from bulk_onboard.stamp import to_text
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = Policy()

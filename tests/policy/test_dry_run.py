@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard.facts import Forecast
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Credential,
     Echo,
@@ -21,6 +20,7 @@ from bulk_onboard.model import (
     Status,
     Verdict,
 )
+from bulk_onboard.domain.run_events import Forecast
 from bulk_onboard.policy.credentials import decide
 from bulk_onboard.policy.dry_run import asking, before_change, forecast
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first

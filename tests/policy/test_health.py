@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.codes import CODES
-from bulk_onboard.model import Credential, Echo, Event, Health
+from bulk_onboard.domain.model import Credential, Echo, Event, Health
 from bulk_onboard.policy.health import deciding_event, diagnose
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

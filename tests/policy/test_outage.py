@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk_onboard.model import Absent, Ambiguous, Refused, Throttled, Transient
+from bulk_onboard.domain.model import Absent, Ambiguous, Refused, Throttled, Transient
 from bulk_onboard.policy.outage import FAILURES, PATIENCE, PAUSE_CAP, Outage, is_failure
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.model import Absent, Credential, Echo, Exists, Intent, Payload, Recorded, Row
+from bulk_onboard.domain.model import Absent, Credential, Echo, Exists, Intent, Payload, Recorded, Row
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.policy.ownership import Owner, as_recorded, is_old, is_same, owner_of_reply, owner_of_shown
 from bulk_onboard.policy.progress import Action, Progress, first
 from bulk_onboard.policy.retry import Policy
-from bulk_onboard.stamp import to_text
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 400_000, tzinfo=UTC)
 OLD = Credential("old", "OK", NOW - timedelta(days=9), Echo.UNKNOWN, "2026-11-14T12:00:00.400000Z")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Created,
@@ -27,6 +27,7 @@ from bulk_onboard.model import (
     Transient,
     Verdict,
 )
+from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.policy.credentials import UNUSUAL_LOOKS, decide
 from bulk_onboard.policy.progress import (
     LEFT_WITHOUT,
@@ -40,7 +41,6 @@ from bulk_onboard.policy.progress import (
     posting,
 )
 from bulk_onboard.policy.retry import Moment, Next, Policy
-from bulk_onboard.stamp import to_text
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=9)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.model import (
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Credential,

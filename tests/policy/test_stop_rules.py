@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.policy.stop_rules import EarlierAttempt, canary_reason, earlier_attempt
 
 NONE, FAILED, UNSETTLED = EarlierAttempt

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warp import BEGINNING
 
-from bulk_onboard.domain.user_list import ListedUser, Page
-from bulk_onboard.model import (
+from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Credential,
@@ -25,6 +24,7 @@ from bulk_onboard.model import (
     Throttled,
     Verdict,
 )
+from bulk_onboard.domain.user_list import ListedUser, Page
 from bulk_onboard.policy.progress import Finish, first
 from bulk_onboard.policy.retry import Next, Policy
 from bulk_onboard.policy.user_list import (

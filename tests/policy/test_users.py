@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_onboard.domain.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
 from bulk_onboard.domain.users import (
     CreateUserVerdict,
     LeafUser,
@@ -20,7 +21,6 @@ from bulk_onboard.domain.users import (
     UserOrigin,
     UsersPage,
 )
-from bulk_onboard.model import Ambiguous, Refused, Status, Throttled, Transient, Unauthorised
 from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.policy.users import (
     LAST,

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS
+from bulk_onboard.domain.run_events import ignore
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.engine.survey import read_rows
 from bulk_onboard.errors import InputError, NoRows
-from bulk_onboard.facts import ignore
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.workspace import Workspace

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RunInfo
-from bulk_onboard.model import Requests
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Requests
+from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.reports.counts import Counts, count_rows
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import add_entries, add_hints, create_results

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RunInfo
-from bulk_onboard.model import Requests, Traffic
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Requests, Traffic
+from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.reports.counts import Counts, count_rows
 from bulk_onboard.reports.page import render
 from bulk_onboard.reports.page_rows import PageRows, page_rows

@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.reports.counts import count_rows
 from bulk_onboard.reports.page import render, write_page
 from bulk_onboard.reports.page_rows import page_rows

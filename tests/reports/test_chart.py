@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.model import Traffic
+from bulk_onboard.domain.model import Traffic
 from bulk_onboard.reports.chart import LINES, area, over_time
 
 series = st.lists(st.integers(0, 3000), min_size=1, max_size=600)

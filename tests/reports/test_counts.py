@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.facts import Cause
-from bulk_onboard.model import Status
 from bulk_onboard.reports.counts import count_rows, exit_code
 from tests.reports.pages import counts_of, run_of, workspace_of
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bulk_onboard.domain.model import Credential, Echo, Event
 from bulk_onboard.errors import OutputError
-from bulk_onboard.model import Credential, Echo, Event
 from bulk_onboard.reports.kept import Kept
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

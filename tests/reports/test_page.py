@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Kind
-from bulk_onboard.model import Requests, Traffic
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Requests, Traffic
+from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.reports.page import render, write_page
 from bulk_onboard.reports.page_rows import MOST, MOST_INDEXED, WIDTH, latency
 from tests.reports.pages import grower, run_of, workspace_of

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import Kind
-from bulk_onboard.model import Requests, Status
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import Requests, Status
+from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.reports.counts import Counts
 from bulk_onboard.reports.summary import summary, words
 from tests.reports.pages import STARTED, counts_of, run_of

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.errors import OutputError
 from bulk_onboard.reports import results, writers
 from bulk_onboard.reports.results import COLUMNS, table

@@ -7,8 +7,8 @@ import uuid
 import aiohttp
 import pytest
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.providers import PROVIDERS, Provider
-from bulk_onboard.model import Secret
 from bulk_onboard.sandbox import Account, Area, Behaviour, Fault, Faults, User
 
 from .support import BASE, GROWER, OTHER, RAVEN, Hands, body, practise, raven

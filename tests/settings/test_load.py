@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bulk_onboard.domain.model import IfExists, Secret
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import IfExists, Secret
 from bulk_onboard.settings import Login, MaxFailures, Settings
 from bulk_onboard.settings.load import load
 from bulk_onboard.settings.requirements import missing_settings, require

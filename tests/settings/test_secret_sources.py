@@ -11,8 +11,8 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
-from bulk_onboard.model import Secret
 from bulk_onboard.settings import secret_sources as stored
 from bulk_onboard.settings.load import load
 from bulk_onboard.settings.requirements import require

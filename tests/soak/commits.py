@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.facts import RunInfo
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.run_events import RunInfo
+from bulk_onboard.domain.timestamps import utc_now
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.settings import parse
-from bulk_onboard.stamp import utc_now
 
 MODES = ("FULL", "NORMAL")
 # A server's commits are as safe as those of FULL.

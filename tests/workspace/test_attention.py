@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.entry import Entry
+from bulk_onboard.domain.entry import Entry
 from bulk_onboard.policy.attention import Change, RecordedAttention
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import attention_after, change_since, create_results, load_attention

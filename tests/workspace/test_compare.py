@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.model import IfExists
+from bulk_onboard.domain.model import IfExists
 from bulk_onboard.workspace import Workspace
 
 APP, OTHER_APP, OTHER_ENVIRONMENT = 5 << 32 | 7, 6 << 32 | 7, 6 << 32 | 8

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.entry import Entry
-from bulk_onboard.model import NOT_AS_ASKED, Health, Status
+from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.model import NOT_AS_ASKED, Health, Status
 from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.workspace import Workspace
 from tests.reports.pages import fingerprint_of, grower, workspace_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard import guard
+from bulk_onboard.policy import input_checks as guard
 from bulk_onboard.settings import MaxNew, Safety
 
 rows = st.integers(0, 10**6)

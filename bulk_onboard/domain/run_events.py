@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from bulk_onboard.domain.input_description import InputDescription
-from bulk_onboard.model import Health, Requests, Status, Traffic, Undone
+from bulk_onboard.domain.model import Health, Requests, Status, Traffic, Undone
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.marks import Gravity, marks, words
+from bulk_onboard.validation.cell_marks import Gravity, marks, words
 from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation
 
 Lines = Sequence[tuple[object, ...]]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bulk_onboard.domain.timestamps import from_text
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.stamp import from_text
 
 _SUCCESS = "bulk_onboard_last_success_timestamp_seconds"
 Samples = list[tuple[Mapping[str, str], float]]

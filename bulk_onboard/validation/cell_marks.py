@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bulk_onboard.domain.codes import lookup
-from bulk_onboard.model import Status
+from bulk_onboard.domain.model import Status
 from bulk_onboard.validation.columns import LEAF_USER_ID
 from bulk_onboard.validation.findings import Validation
 

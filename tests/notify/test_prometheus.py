@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bulk_onboard import metrics
 from bulk_onboard.errors import ExitCode
+from bulk_onboard.notify import prometheus as metrics
 
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 SUMMARY: dict[str, Any] = {
