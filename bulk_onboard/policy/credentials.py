@@ -97,7 +97,11 @@ def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment
         case Owner.UNCLEAR:
             return _unclear(credential, policy)
         case Owner.NOT_OURS:
-            return _on_shown(progress, credential, policy, moment)
+            step = _on_shown(progress, credential, policy, moment)
+            if isinstance(step, Next) and step.progress.action is Action.DELETE:
+                # The log was saved before this POST: look again at what is there now.
+                return Next(step.progress._replace(action=Action.ASK))
+            return step
 
 
 def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Moment) -> Step:

@@ -129,7 +129,7 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Status, str] | Action]] = [
     ("delete lost", Throttled(3.0), LATE, (S.UNRESOLVED, "throttled-too-long")),
     ("delete lost", LOST, LATE, (S.UNRESOLVED, "connection-lost")),
     ("posting", Created(credential("new", created=NOW)), EARLY, (S.CREATED, "replaced")),
-    ("posting", Created(OLD), EARLY, A.DELETE),
+    ("posting", Created(OLD), EARLY, A.ASK),
     ("posting", Refused("leaf:no"), EARLY, (S.REJECTED, LEFT_WITHOUT)),
     ("posting", Throttled(3.0), EARLY, A.POST),
     ("posting", Throttled(3.0), LATE, (S.FAILED, LEFT_WITHOUT)),
