@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from aiohttp import web
@@ -11,6 +12,18 @@ from bulk_onboard.sandbox.state import State
 from bulk_onboard.sandbox.views import timestamp
 
 PREFIX = "/sandbox/"
+_GROWERS = """
+SELECT leaf_user_id, provider, c.id, c.fingerprint, coalesce(sum(p.seen), 0), coalesce(sum(p.stored), 0),
+    json_group_object(p.fingerprint, p.seen) FILTER (WHERE p.fingerprint IS NOT NULL),
+    json_group_object(p.fingerprint, p.stored) FILTER (WHERE p.fingerprint IS NOT NULL)
+FROM (SELECT leaf_user_id, provider FROM credentials UNION SELECT leaf_user_id, provider FROM posts)
+LEFT JOIN credentials AS c USING (leaf_user_id, provider)
+LEFT JOIN posts AS p USING (leaf_user_id, provider)
+GROUP BY leaf_user_id, provider
+"""
+_NAMED_USERS = """
+SELECT id, external_id, email, name, created > 0 FROM users WHERE external_id || email != '' ORDER BY rowid
+"""
 
 
 class Admin:
@@ -28,23 +41,26 @@ class Admin:
         router.add_route("*", f"{PREFIX}{{rest:.*}}", self._not_found)
 
     def requests(self, since: int = 0) -> list[dict[str, object]]:
-        """Return the requests seen, from that index on."""
-        seen = self._state.requests(since)
-        return [{**request, "at": timestamp(float(str(request["at"])))} for request in seen]
+        """Return the requests seen, from that index on, in the order in which they were answered."""
+        rows = self._state.execute('SELECT * FROM requests WHERE "index" >= ? ORDER BY "index"', (since,))
+        names = [column[0] for column in rows.description]
+        seen = (dict(zip(names, row, strict=True)) for row in rows)
+        return [{**each, "at": timestamp(each["at"]), "stored": bool(each["stored"])} for each in seen]
 
     def state(self) -> dict[str, object]:
         """Return which sandbox this is, every grower with credentials or POSTs, and named users."""
-        users = [
-            {
-                "leafUserId": user.id,
-                "externalId": user.external_id,
-                "email": user.email,
-                "name": user.name,
-                "posted": user.created > 0,
-            }
-            for user in self._state.named_users()
+        names = ("leafUserId", "provider", "credentialId", "fingerprint", "posts", "postsStored")
+        growers = [
+            dict(zip(names, row[:6], strict=True))
+            | {"postsByFingerprint": json.loads(row[6]), "storedByFingerprint": json.loads(row[7])}
+            for row in self._state.execute(_GROWERS)
         ]
-        return {"identity": self._state.identity, "growers": self._state.growers(), "users": users}
+        columns = ("leafUserId", "externalId", "email", "name", "posted")
+        users = [
+            {**dict(zip(columns, row, strict=True)), "posted": bool(row[-1])}
+            for row in self._state.execute(_NAMED_USERS)
+        ]
+        return {"identity": self._state.identity, "growers": growers, "users": users}
 
     async def _get_requests(self, request: web.Request) -> web.Response:
         since = request.query.get("since", "")

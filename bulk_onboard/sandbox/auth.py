@@ -35,15 +35,15 @@ class Auth:
         data = posted if isinstance(posted, dict) else {}
         username, password = data.get("username"), data.get("password")
         if not (isinstance(username, str) and isinstance(password, str)):
-            return self._views.bad_request(
-                request, "invalidbody", "username and password are expected, as JSON"
+            return self._views.problem(
+                request, 400, "invalidbody", "username and password are expected, as JSON"
             )
         if not self._is_accepted(username, password):
-            return self._views.unauthorised(request)
+            return self._views.problem(request, 401)
         remember = str(data.get("rememberMe", "")).lower() == "true"
         token = _new_token(username)
         lifetime = self._lifetime or (_REMEMBERED if remember else _NOT_REMEMBERED)
-        self._state.add_login(token, self._now() + lifetime)
+        self._state.execute("REPLACE INTO logins VALUES (?, ?)", (token, self._now() + lifetime))
         return json_reply(200, {"id_token": token})
 
     def _is_accepted(self, username: str, password: str) -> bool:
@@ -52,24 +52,24 @@ class Auth:
             return True
         return username == (account.username or username) and password == account.password.reveal()
 
-    async def authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def authenticate(self, request: web.Request, handler: Handler) -> web.Response:
         """Refuse a call without a valid token; turn unknown paths and methods into problems."""
         if request.path != LOGIN and not self._is_valid(_bearer(request)):
-            return self._views.unauthorised(request)
+            return self._views.problem(request, 401)
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return self._views.not_found(request)
+            return self._views.problem(request, 404)
         except web.HTTPMethodNotAllowed:
-            return self._views.problem(request, 405, "methodnotallowed", "Method Not Allowed")
+            return self._views.problem(request, 405)
 
     def _is_valid(self, token: str) -> bool:
-        expires = self._state.login_expiry(token)
-        return token.startswith(_PRACTICE) if expires is None else self._now() < expires
+        row = self._state.execute("SELECT expires FROM logins WHERE token = ?", (token,)).fetchone()
+        return bool(self._now() < row[0]) if row else token.startswith(_PRACTICE)
 
     def revoke(self, request: web.Request) -> None:
         """Make the token of a request invalid for good."""
-        self._state.add_login(_bearer(request), 0.0)
+        self._state.execute("REPLACE INTO logins VALUES (?, 0)", (_bearer(request),))
 
 
 def _bearer(request: web.Request) -> str:

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from bulk_onboard.sandbox.settings import Area, Fault
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 LOGIN = "/api/authenticate"
 BASE = "/services/usermanagement/api"
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -56,15 +56,6 @@ def user_id_of(request: web.Request) -> str:
         return text
 
 
-def is_uuid(text: str) -> bool:
-    """Whether a text can be the id of a user."""
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 async def posted_json(request: web.Request) -> object:
     """Return the JSON of a body that is declared as JSON; None for any other body."""
     body = await request.read()
@@ -76,10 +67,15 @@ async def posted_json(request: web.Request) -> object:
         return None
 
 
+def body_of(response: web.Response) -> bytes:
+    """Return the body of a reply; b"" without one."""
+    return response.body if isinstance(response.body, bytes) else b""
+
+
 def json_reply(
     status: int,
     data: object,
-    headers: Mapping[str, str] = _NO_HEADERS,
+    headers: Mapping[str, str] = NO_HEADERS,
     content_type: str = "application/json",
 ) -> web.Response:
     """Return a reply with a JSON body."""

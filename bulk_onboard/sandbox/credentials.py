@@ -16,6 +16,9 @@ from bulk_onboard.sandbox.users import UserHandlers
 from bulk_onboard.sandbox.views import TOKEN, Views
 
 _REFUSED = "refused-"
+_STORED_BEFORE = """
+SELECT 1 FROM posts WHERE leaf_user_id = ? AND provider = ? AND fingerprint = ? AND stored > 0
+"""
 _FATES = {"expired-": Fate.EXPIRED, "silent-": Fate.SILENT}
 
 
@@ -66,7 +69,7 @@ class CredentialHandlers:
     def _none(self, request: web.Request) -> web.Response:
         match self._unknowns.get_absent:
             case "404":
-                return self._views.not_found(request)
+                return self._views.problem(request, 404)
             case "204":
                 return web.Response(status=204)
             case "empty":
@@ -85,7 +88,7 @@ class CredentialHandlers:
             return self._views.no_such_user(request)
         if self._state.delete_credentials(key) or self._unknowns.delete_absent == "204":
             return web.Response(status=204)
-        return self._views.not_found(request)
+        return self._views.problem(request, 404)
 
     async def events(self, request: web.Request) -> web.Response:
         """GET …/{path}/events: the provider log."""
@@ -94,7 +97,7 @@ class CredentialHandlers:
             return self._views.no_such_user(request)
         stored = self._state.credentials(key)
         if key[1] in self._unknowns.no_events or (stored is None and self._unknowns.events_absent == "404"):
-            return self._views.not_found(request)
+            return self._views.problem(request, 404)
         return json_reply(200, self._views.events(stored, self._now()) if stored else [])
 
     async def post(self, request: web.Request) -> web.Response:
@@ -102,15 +105,15 @@ class CredentialHandlers:
         posted = CURRENT_CALL.get().posted
         provider = self._by_path[request.match_info["path"]]
         if not isinstance(posted, dict):
-            return self._views.bad_request(request, "invalidbody", "The body is not a JSON object")
+            return self._views.problem(request, 400, "invalidbody", "The body is not a JSON object")
         if fault := _body_fault(posted, provider):
-            return self._views.bad_request(request, *fault)
+            return self._views.problem(request, 400, *fault)
         key = self.key_of(request)
         if not self._users.exists(key[0]):
             return self._views.no_such_user(request)
         secrets = [posted[f.name] for f in provider.grower_fields if f.secret and f.name in posted]
         if any(secret.startswith(_REFUSED) for secret in secrets):
-            return self._views.bad_request(request, "credentialsrefused", "The credentials were refused")
+            return self._views.problem(request, 400, "credentialsrefused", "The credentials were refused")
         fate = Fate.EXPIRED if self._is_used_up(key, provider) else _fate(secrets)
         new = Credentials(str(uuid.uuid4()), self._now(), CURRENT_CALL.get().fingerprint, fate, posted)
         old = self._state.credentials(key)
@@ -121,8 +124,10 @@ class CredentialHandlers:
     def _is_used_up(self, key: Key, provider: Provider) -> bool:
         """Whether the refresh token was exchanged before: the provider then revokes what came of it."""
         has_token = any(field.name == TOKEN for field in provider.grower_fields)
-        is_exchanged = self._unknowns.rotation != "never" and has_token
-        return is_exchanged and self._state.was_stored(key, CURRENT_CALL.get().fingerprint)
+        if self._unknowns.rotation == "never" or not has_token:
+            return False
+        earlier = (*key, CURRENT_CALL.get().fingerprint)
+        return self._state.execute(_STORED_BEFORE, earlier).fetchone() is not None
 
     def _replace(
         self, request: web.Request, key: Key, provider: Provider, old: Credentials, new: Credentials
@@ -130,9 +135,9 @@ class CredentialHandlers:
         title = "Credentials already exist for this user"
         match self._unknowns.post_existing:
             case "refuse":
-                return self._views.bad_request(request, "credentialsexist", title)
+                return self._views.problem(request, 400, "credentialsexist", title)
             case "vague":
-                return self._views.bad_request(request, "badrequest", "Bad Request")
+                return self._views.problem(request, 400)
             case "conflict":
                 return self._views.problem(request, 409, "conflict", title)
             case "overwrite":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import random
 from collections import deque
@@ -13,13 +12,12 @@ from email.utils import formatdate
 from aiohttp import web
 
 from bulk_onboard.sandbox.auth import Auth
-from bulk_onboard.sandbox.calls import CURRENT_CALL, Call, Handler, area_of, posted_json
+from bulk_onboard.sandbox.calls import CURRENT_CALL, Call, Handler, area_of, body_of, json_reply, posted_json
 from bulk_onboard.sandbox.settings import Area, Behaviour, Clock, Fault, Faults
 from bulk_onboard.sandbox.views import Views
 
 # A server does not learn at once that its client has left: seconds between two checks.
 _CHECK_EVERY = 0.05
-_GATEWAY_ERRORS = {502: "Bad Gateway", 504: "Gateway Time-out"}
 _NO_REPLY = frozenset({Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.HANG_BEFORE, Fault.HANG_AFTER})
 
 
@@ -62,7 +60,7 @@ class Limit:
         return True
 
 
-def status_of(call: Call, response: web.StreamResponse) -> int | None:
+def status_of(call: Call, response: web.Response) -> int | None:
     """Return the status that goes out, None if no reply does."""
     return None if call.fault in _NO_REPLY else response.status
 
@@ -116,26 +114,29 @@ class FaultInjector:
             case Fault.HANG_BEFORE | Fault.HANG_AFTER:
                 while request.transport is not None and not self._closing.is_set():
                     await self._wait(_CHECK_EVERY)
-                _cut(request)
-            case Fault.CUT_BEFORE | Fault.CUT_AFTER:
-                _cut(request)
+        if call.fault in _NO_REPLY and request.transport is not None:
+            request.transport.abort()
         return response
 
-    async def replace_reply(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def replace_reply(self, request: web.Request, handler: Handler) -> web.Response:
         """Reply in place of the handler, or change its reply. Does not wait: it is part of a transaction."""
         call = CURRENT_CALL.get()
+        fault = call.fault or ""
         if not call.is_admitted:
             return self._throttled(request, self._unknowns.throttle_form)
-        if call.fault is None:
-            return await handler(request)
-        if call.fault.startswith("throttle-"):
-            return self._throttled(request, call.fault.removeprefix("throttle-"))
-        if call.fault is Fault.EXPIRED_LOGIN:
+        if fault.startswith("throttle-"):
+            return self._throttled(request, fault.removeprefix("throttle-"))
+        if fault is Fault.EXPIRED_LOGIN:
             self._auth.revoke(request)
-            return self._views.unauthorised(request)
-        if call.fault.is_handled:
-            return self._spoiled(request, call.fault, await handler(request))
-        return self._spoiled(request, call.fault, web.Response())
+            return self._views.problem(request, 401)
+        response = await handler(request) if call.fault is None or call.fault.is_handled else web.Response()
+        if fault[:3] in ("502", "504"):
+            return _html(int(fault[:3]), "Bad Gateway" if fault[:3] == "502" else "Gateway Time-out")
+        if fault[:3] == "503":
+            return web.Response(status=503)
+        if fault[:3] == "500":
+            return self._views.problem(request, 500)
+        return _unreadable(response, call.fault)
 
     def _throttled(self, request: web.Request, form: str) -> web.Response:
         wait, headers = self._unknowns.throttle_seconds, {}
@@ -146,36 +147,7 @@ class FaultInjector:
                 headers["Retry-After"] = formatdate(math.ceil(self._now() + wait), usegmt=True)
             case "plain":
                 return web.Response(status=429, text="API rate limit exceeded\n")
-        return self._views.problem(request, 429, "toomanyrequests", "Too Many Requests", headers)
-
-    def _spoiled(
-        self, request: web.Request, fault: Fault, response: web.StreamResponse
-    ) -> web.StreamResponse:
-        if fault[:3].isdigit():
-            return self._server_error(request, int(fault[:3]))
-        if fault not in (Fault.TRUNCATED, Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE):
-            return response
-        # A 204 has no body that could be unreadable: it becomes a 200.
-        status = 200 if response.status == 204 else response.status
-        body = response.body if isinstance(response, web.Response) else b""
-        text = body if isinstance(body, bytes) else b""
-        match fault:
-            case Fault.HTML:
-                return _html(status, "Welcome")
-            case Fault.EMPTY:
-                return web.Response(status=status, headers=_own_headers(response))
-            case Fault.WRONG_SHAPE:
-                text = json.dumps({"unexpected": []} if text.startswith(b"[") else ["unexpected"]).encode()
-        return web.Response(
-            status=status, body=text, headers=_own_headers(response), content_type=response.content_type
-        )
-
-    def _server_error(self, request: web.Request, status: int) -> web.Response:
-        if status in _GATEWAY_ERRORS:
-            return _html(status, _GATEWAY_ERRORS[status])
-        if status == 503:
-            return web.Response(status=503)
-        return self._views.problem(request, 500, "internalservererror", "Internal Server Error")
+        return self._views.problem(request, 429, headers=headers)
 
     async def _wait(self, seconds: float) -> None:
         """Sleep, but not beyond the end of the server."""
@@ -186,8 +158,20 @@ class FaultInjector:
             return
 
 
-def _own_headers(response: web.StreamResponse) -> dict[str, str]:
-    return {name: value for name, value in response.headers.items() if name in ("X-Total-Count", "Link")}
+def _unreadable(response: web.Response, fault: Fault | None) -> web.Response:
+    """Return the reply as the fault leaves it. A 204 has no body to be unreadable: it becomes a 200."""
+    status = 200 if response.status == 204 else response.status
+    match fault:
+        case Fault.HTML:
+            return _html(status, "Welcome")
+        case Fault.EMPTY:
+            return web.Response(status=status)
+        case Fault.TRUNCATED:
+            response.set_status(status)
+        case Fault.WRONG_SHAPE:
+            is_list = body_of(response).startswith(b"[")
+            return json_reply(status, {"unexpected": []} if is_list else ["unexpected"])
+    return response
 
 
 def _html(status: int, title: str) -> web.Response:
@@ -195,20 +179,14 @@ def _html(status: int, title: str) -> web.Response:
     return web.Response(body=page.encode(), status=status, content_type="text/html")
 
 
-async def _break_off(request: web.Request, reply: web.StreamResponse) -> web.StreamResponse:
+async def _break_off(request: web.Request, reply: web.Response) -> web.StreamResponse:
     """Send half of a reply and close the connection."""
-    body = reply.body if isinstance(reply, web.Response) else b""
-    text = body if isinstance(body, bytes) else b""
+    body = body_of(reply)
     response = web.StreamResponse(status=reply.status)
     response.content_type = reply.content_type
-    response.content_length = len(text) + 2
+    response.content_length = len(body) + 2
     await response.prepare(request)
-    await response.write(text[: len(text) // 2] or b"{")
+    await response.write(body[: len(body) // 2] or b"{")
     if request.transport is not None:
         request.transport.close()  # sends what was written, unlike abort()
     return response
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler as AiohttpHandler
 from aiohttp.typedefs import Middleware
 
 from bulk_onboard.domain.providers import PROVIDERS, Provider
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox.admin import PREFIX, Admin
 from bulk_onboard.sandbox.auth import Auth
-from bulk_onboard.sandbox.calls import BASE, CURRENT_CALL, LOGIN, Handler, area_of
+from bulk_onboard.sandbox.calls import BASE, CURRENT_CALL, LOGIN, Handler, area_of, body_of
 from bulk_onboard.sandbox.credentials import CredentialHandlers
 from bulk_onboard.sandbox.faults import FaultInjector, status_of
 from bulk_onboard.sandbox.settings import Area, Behaviour, Clock
-from bulk_onboard.sandbox.state import SeenRequest, State, delete_file
+from bulk_onboard.sandbox.state import State, delete_file
 from bulk_onboard.sandbox.users import UserHandlers
 from bulk_onboard.sandbox.views import Views
 
 HOST = "127.0.0.1"
 _LAST_REPLIES = 1.0
 _BACKLOG = 1024
+_COUNT_POST = """
+INSERT INTO posts VALUES (?, ?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET seen = seen + 1, stored = stored + excluded.stored
+"""
+# The first index is 0; left to itself, SQLite would begin with 1.
+_ADD_REQUEST = """
+INSERT INTO requests SELECT coalesce(max("index"), -1) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM requests
+"""
+_REPLY = "SELECT status, content_type, body FROM replies WHERE path = ? AND idempotency_key = ?"
 
 
 class Sandbox:
@@ -49,7 +61,7 @@ class Sandbox:
         self._clock = clock or Clock()
         self._middlewares = middlewares
         unknowns = self._behaviour.unknowns
-        self.stored = State(store, self._behaviour.users, self._behaviour.record_size)
+        self.stored = State(store, self._behaviour.users)
         self._views = Views(table, unknowns, self._behaviour.event_delay)
         self._auth = Auth(self.stored, self._views, self._behaviour, self._now)
         self._users = UserHandlers(self.stored, self._views, unknowns, self._now)
@@ -116,7 +128,7 @@ class Sandbox:
         self._admin.add_routes(application.router)
         users, credentials = self._users, self._credentials
         one_user = f"{BASE}/users/{{user_id}}"
-        one = f"{one_user}/{{path:{'|'.join(credentials.paths)}}}"
+        one = f"{one_user}/{{path:{'|'.join(re.escape(path) for path in credentials.paths)}}}"
         routes: tuple[tuple[str, str, dict[str, Handler]], ...] = (
             (Area.LOGIN, LOGIN, {"POST": self._auth.login}),
             (Area.USERS, f"{BASE}/users", {"GET": users.get_page, "POST": users.post}),
@@ -135,18 +147,17 @@ class Sandbox:
         return application
 
     @web.middleware
-    async def _as_leaf(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _as_leaf(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         """Run the middlewares of Leaf's own calls, the last of them around the handler."""
         if request.path.startswith(PREFIX):
             return await handler(request)
-        handler = partial(self._auth.authenticate, handler=handler)
+        own: Handler = partial(self._auth.authenticate, handler=cast(Handler, handler))
         if self._behaviour.unknowns.idempotency_keys == "honoured":
-            handler = partial(self._repeat_reply, handler=handler)
-        handler = partial(self.faults.replace_reply, handler=handler)
-        handler = partial(self._record, handler=handler)
-        return await self.faults.deliver(request, handler)
+            own = partial(self._repeat_reply, handler=own)
+        own = partial(self.faults.replace_reply, handler=own)
+        return await self.faults.deliver(request, partial(self._record, handler=own))
 
-    async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _record(self, request: web.Request, handler: Handler) -> web.Response:
         """Handle a request in one transaction, and record it, before anything is replied."""
         call, key = CURRENT_CALL.get(), self._credentials.key_of(request)
         is_post = request.method == "POST" and area_of(request) is Area.CREDENTIALS
@@ -155,20 +166,24 @@ class Sandbox:
         with self.stored.transaction():
             response = await handler(request)
             if is_post:
-                self.stored.count_post(key, call.fingerprint, call.stored)
-            seen = (call.at, call.monotonic, request.method, request.path, *key, call.fingerprint)
-            self.stored.add_request(SeenRequest(*seen, status_of(call, response), call.fault, call.stored))
+                self.stored.execute(_COUNT_POST, (*key, call.fingerprint, call.stored))
+            status, seen = status_of(call, response), (call.at, call.monotonic, request.method, request.path)
+            row = self.stored.execute(
+                _ADD_REQUEST, (*seen, *key, call.fingerprint, status, call.fault, call.stored)
+            )
+            last_dropped = (row.lastrowid or 0) - self._behaviour.record_size
+            self.stored.execute('DELETE FROM requests WHERE "index" <= ?', (last_dropped,))
         return response
 
-    async def _repeat_reply(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _repeat_reply(self, request: web.Request, handler: Handler) -> web.Response:
         """Give the first reply again to a POST with the same idempotency key."""
         key = request.headers.get("Idempotency-Key", "")
         if request.method != "POST" or not key:
             return await handler(request)
-        if reply := self.stored.reply(request.path, key):
+        if reply := self.stored.execute(_REPLY, (request.path, key)).fetchone():
             status, content_type, body = reply
             return web.Response(status=status, content_type=content_type, body=body)
         response = await handler(request)
-        if isinstance(response, web.Response) and isinstance(response.body, bytes):
-            self.stored.add_reply(request.path, key, (response.status, response.content_type, response.body))
+        first = (request.path, key, response.status, response.content_type, body_of(response))
+        self.stored.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", first)
         return response

@@ -7,7 +7,7 @@ import re
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -47,88 +47,53 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 @dataclass(frozen=True)
 class Unknowns:
-    """One possible Leaf: an answer to every question that its documentation leaves open.
+    """One possible Leaf: an answer to each question that its documentation leaves open. Times: seconds."""
 
-    ``post_existing``     a POST where credentials are stored already. ``refuse``: 400 that says so;
-                          ``vague``: 400 that does not; ``conflict``: 409; ``overwrite``: new ones replace
-                          them; ``update``: new secrets under the old id; ``keep``: 2xx with the old ones
-    ``post_status``       status of a POST that stored credentials
-    ``get_absent``        a GET where there are none: 404, 204, or 200 with nothing, null, {} or []
-    ``delete_absent``     a DELETE where there are none
-    ``events_absent``     a GET of events where there are no credentials: 404, or an empty ``list``
-    ``no_events``         names of providers without events: their call is 404 although credentials exist
-    ``events_order``      a ``single`` event; or, before it, an older one with the opposite outcome, listed
-                          ``newest-first`` or ``oldest-first``
-    ``failed_status``     status of credentials that the provider refused
-    ``status``            whether credentials show a status
-    ``user_absent``       any call for a user that does not exist
-    ``user_existing``     a POST of a user whose externalId or email another one has. ``allow``: a second
-                          user; ``refuse``: 400 that says so; ``conflict``: 409; ``keep``: 2xx with the first
-    ``user_status``       status of a POST that created a user
-    ``user_filter``       how lists of users are filtered: ``exact``; ``caseless``; by ``part`` of a text; or
-                          ``ignored``
-    ``user_sort``         what ``sort`` does to lists of users: ``honoured``, ``ignored`` or ``refused``
-    ``user_lag``          seconds until a new user is listed
-    ``users``             which users exist: ``any`` UUID, or only ``listed`` ones
-    ``page_size``         most users on one page, whatever ``size`` asks for
-    ``total_count``       whether lists carry ``X-Total-Count`` and ``Link``
-    ``list_lies``         for how many users, spread evenly, lists show the opposite of what is stored
-    ``list_drift``        what happens to lists while they are read: with every page that was read, one user
-                          at the front has ``gone``, or one more has ``come``
-    ``embedded``          which replies on users show credentials: ``all``, on a ``single`` user, ``none``
-    ``not_embedded``      names of providers that users never show
-    ``credential_lag``    seconds until a GET shows new credentials
-    ``rotation``          when the provider exchanges a refresh token for another, as single-use tokens are:
-                          ``never``; ``before`` the POST is answered; ``later``: the first GET shows it. A
-                          token that is posted again after it was exchanged ends the new credentials
-    ``secrets``           whether replies show secrets: ``echoed``; as ``documented``, which differs by
-                          provider; ``masked``; ``omitted``
-    ``timestamps``        whether replies show times
-    ``problem_path``      the ``path`` in errors: that of the ``request``, or an ``internal`` one
-    ``rate_limit``        requests served in any sliding window, 0 for no limit
-    ``rate_window``       seconds of that window (3600 at a JHipster gateway)
-    ``throttle_form``     a 429 has Retry-After in ``seconds``, as a ``date`` or not (``bare``); or is
-                          ``plain`` text without Retry-After, as a JHipster gateway sends it
-    ``throttle_seconds``  how long Retry-After asks to wait
-    ``idempotency_keys``  whether a repeated ``Idempotency-Key`` gets the first reply again
-    ``clock_skew``        seconds by which Leaf's clock is ahead
-    """
-
+    # A POST where credentials exist. refuse: 400 that says so; vague: 400 that does not; conflict: 409;
+    # overwrite: new ones replace them; update: new secrets under the old id; keep: 2xx with the old ones.
     post_existing: Literal["refuse", "vague", "conflict", "overwrite", "update", "keep"] = "refuse"
     post_status: Literal["201", "200"] = "201"
+    # A GET where there are none: 404, 204, or 200 with nothing, null, {} or [].
     get_absent: Literal["404", "204", "empty", "null", "object", "list"] = "404"
     delete_absent: Literal["404", "204"] = "404"
-    events_absent: Literal["404", "list"] = "404"
-    no_events: Names = ()
+    events_absent: Literal["404", "list"] = "404"  # a GET of events where there are no credentials
+    no_events: Names = ()  # providers without events: their call is 404 although credentials exist
+    # A single event; or, before it, an older one with the opposite outcome, in the order given.
     events_order: Literal["single", "newest-first", "oldest-first"] = "single"
+    # The status of credentials that the provider refused, and whether a status is shown at all.
     failed_status: Literal["FAILED", "UNAUTHENTICATED", "MISSING_PERMISSION", "TEMPORARILY_UNAVAILABLE"] = (
         "FAILED"
     )
     status: Literal["shown", "hidden"] = "shown"
+    users: Literal["any", "listed"] = "any"  # whether any UUID is a user
     user_absent: Literal["404", "400"] = "404"
+    # A POST of a user with the externalId or email of another one. keep: 2xx with the first one.
     user_existing: Literal["allow", "refuse", "conflict", "keep"] = "allow"
     user_status: Literal["201", "200"] = "201"
     user_filter: Literal["exact", "caseless", "part", "ignored"] = "exact"
     user_sort: Literal["honoured", "ignored", "refused"] = "honoured"
-    user_lag: NotNegative = 0.0
-    users: Literal["any", "listed"] = "any"
-    page_size: Annotated[int, Field(ge=1)] = 100
-    total_count: Literal["shown", "hidden"] = "shown"
-    list_lies: Count = 0
+    user_lag: NotNegative = 0.0  # until a new user is listed
+    page_size: Annotated[int, Field(ge=1)] = 100  # most users on one page, whatever ``size`` asks for
+    total_count: Literal["shown", "hidden"] = "shown"  # X-Total-Count and Link of lists
+    list_lies: Count = 0  # number of users for which lists show the opposite of what is stored
+    # With every page read, one user at the front of the list has gone, or one more has come.
     list_drift: Literal["none", "gone", "come"] = "none"
-    embedded: Literal["all", "single", "none"] = "all"
-    not_embedded: Names = ()
-    credential_lag: NotNegative = 0.0
+    embedded: Literal["all", "single", "none"] = "all"  # which replies on users show credentials
+    not_embedded: Names = ()  # providers that users never show
+    credential_lag: NotNegative = 0.0  # until a GET shows new credentials
+    # When the provider exchanges a refresh token, as single-use tokens are: before the POST is answered, or
+    # later, so that the first GET shows it. Posting an exchanged token again ends the new credentials.
     rotation: Literal["never", "before", "later"] = "never"
-    secrets: Literal["echoed", "documented", "masked", "omitted"] = "echoed"
+    secrets: Literal["echoed", "documented", "masked", "omitted"] = "echoed"  # documented: by provider
     timestamps: Literal["shown", "hidden"] = "shown"
     problem_path: Literal["request", "internal"] = "request"
-    rate_limit: Count = 0
-    rate_window: Annotated[float, Field(gt=0)] = 1.0
+    rate_limit: Count = 0  # requests served in any sliding window, 0 for no limit
+    rate_window: Annotated[float, Field(gt=0)] = 1.0  # 3600 at a JHipster gateway
+    # Retry-After of a 429: seconds, a date, or none (bare). plain: plain text, as from a JHipster gateway.
     throttle_form: Literal["seconds", "date", "bare", "plain"] = "seconds"
     throttle_seconds: Count = 1
     idempotency_keys: Literal["ignored", "honoured"] = "ignored"
-    clock_skew: float = 0.0
+    clock_skew: float = 0.0  # by which Leaf's clock is ahead
 
 
 class Fault(StrEnum):
@@ -355,28 +320,21 @@ def read_users(path: Path) -> tuple[User, ...]:
         raise UsageError(f"the users in {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"the users in {path} cannot be read: the file is not UTF-8 text") from None
-    users = {user.id: user for user in _parse_users(path, lines)}
-    if not users:
-        raise UsageError(f"{path} holds no users")
-    return tuple(users.values())
-
-
-def _parse_users(path: Path, lines: list[str]) -> Iterator[User]:
-    delimiter = next((mark for mark in ";\t|" if mark in lines[0]), ",") if lines else ","
+    delimiter = next((mark for mark in ";\t|" if lines and mark in lines[0]), ",")
     header = [re.sub(r"[\s_\-\"']", "", cell).lower() for cell in lines[0].split(delimiter)] if lines else []
     has_header = "leafuserid" in header
-    rows = csv.DictReader(
-        lines[1:] if has_header else lines, header if has_header else ["leafuserid"], delimiter=delimiter
-    )
+    rows = csv.DictReader(lines[has_header:], header if has_header else ["leafuserid"], delimiter=delimiter)
+    users: dict[str, User] = {}
     for row in rows:
-        spelled = (row["leafuserid"] or "").strip()
-        if not spelled:
+        if not (spelled := (row["leafuserid"] or "").strip()):
             continue
         try:
             user_id = str(uuid.UUID(spelled))
         except ValueError:
             line = rows.line_num + has_header
             raise UsageError(f"{path}, line {line}: the leafUserId is not a UUID") from None
-        yield User(
-            user_id, row.get("name") or "", row.get("email") or "", external_id=row.get("externalid") or ""
-        )
+        name, email, external_id = (row.get(column) or "" for column in ("name", "email", "externalid"))
+        users[user_id] = User(user_id, name, email, external_id=external_id)
+    if not users:
+        raise UsageError(f"{path} holds no users")
+    return tuple(users.values())

@@ -62,24 +62,10 @@ CREATE TEMP TABLE requests (
     provider TEXT, fingerprint TEXT, status INTEGER, fault TEXT, stored INTEGER
 );
 """
-_GROWERS = """
-SELECT leaf_user_id, provider, c.id, c.fingerprint, coalesce(sum(p.seen), 0), coalesce(sum(p.stored), 0),
-    json_group_object(p.fingerprint, p.seen) FILTER (WHERE p.fingerprint IS NOT NULL),
-    json_group_object(p.fingerprint, p.stored) FILTER (WHERE p.fingerprint IS NOT NULL)
-FROM (SELECT leaf_user_id, provider FROM credentials UNION SELECT leaf_user_id, provider FROM posts)
-LEFT JOIN credentials AS c USING (leaf_user_id, provider)
-LEFT JOIN posts AS p USING (leaf_user_id, provider)
-GROUP BY leaf_user_id, provider
-"""
 _CREDENTIALS = """
 SELECT id, created, fingerprint, fate, body, provider
 FROM credentials LEFT JOIN bodies USING (leaf_user_id, provider) WHERE leaf_user_id = ?
 """
-_FILTERS = {
-    "exact": "{0} = ? COLLATE NOCASE AND {0} = ?",  # the index ignores case
-    "caseless": "casefold({0}) = casefold(?)",
-    "part": "instr(casefold({0}), casefold(?)) > 0",
-}
 
 
 class User(NamedTuple):
@@ -112,230 +98,93 @@ class Credentials(NamedTuple):
     posted: Mapping[str, str] | None = None
 
 
-class SeenRequest(NamedTuple):
-    """One request, without secrets. ``status`` None: no reply went out. Times are seconds."""
-
-    at: float
-    monotonic: float
-    method: str
-    path: str
-    leaf_user_id: str
-    provider: str
-    fingerprint: str
-    status: int | None
-    fault: str | None
-    stored: bool
-
-
 class State:
-    """Reads and writes the database. ``known``: users that exist from the start, not kept in the file.
+    """The database. ``execute`` runs one statement of a handler; the methods are what several handlers need.
 
-    Raises UsageError if another sandbox uses the file, or if it cannot be read.
+    ``known``: users that exist from the start, not kept in the file. ``users_version`` changes with the list
+    of users. Raises UsageError if another sandbox uses the file, or if it cannot be read.
     """
 
-    def __init__(self, path: Path | None = None, known: Sequence[User] = (), record_size: int = 1_000_000):
+    def __init__(self, path: Path | None = None, known: Sequence[User] = ()) -> None:
         self._db = _open(path)
-        self._known, self._record_size = known, record_size
-        self._listings: dict[str, list[int]] = {}
+        self._known = known
+        self.execute = self._db.execute
+        self.close = self._db.close
+        self.users_version = 0
         with self.transaction():
-            self._execute("DELETE FROM users WHERE created = ?", (_KNOWN,))
-            self._add_known()
-            found = self._execute("SELECT name, key FROM identity").fetchone()
-            identity: tuple[str, bytes] = found or self._new_identity()
-        self.identity, self._key = identity
+            self.execute("DELETE FROM users WHERE created = ?", (_KNOWN,))
+            self._fill()
 
-    def _execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        return self._db.execute(statement, values)
-
-    def _add_known(self) -> None:
+    def _fill(self) -> None:
         rows = (user._replace(created=_KNOWN) for user in self._known)
         self._db.executemany("INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-
-    def _new_identity(self) -> tuple[str, bytes]:
-        new = (f"sandbox:{uuid.uuid4()}", os.urandom(32))
-        self._execute("INSERT INTO identity VALUES (?, ?)", new)
-        return new
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        found = self.execute("SELECT name, key FROM identity").fetchone()
+        identity: tuple[str, bytes] = found or (f"sandbox:{uuid.uuid4()}", os.urandom(32))
+        if not found:
+            self.execute("INSERT INTO identity VALUES (?, ?)", identity)
+        self.identity, self._key = identity
+        self.users_version += 1
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what the block does, all or nothing. The block must not wait: other requests would join."""
-        self._execute("BEGIN")
+        self.execute("BEGIN")
         try:
             yield
         except BaseException:
-            self._execute("ROLLBACK")
+            self.execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
+        self.execute("COMMIT")
 
     def reset(self) -> None:
         """Forget everything but the logins, and take another identity."""
         with self.transaction():
             for table in ("identity", "users", "credentials", "posts", "bodies", "replies", "requests"):
-                self._execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
-            self._listings.clear()
-            self._add_known()
-            self.identity, self._key = self._new_identity()
+                self.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
+            self._fill()
 
     def fingerprint(self, posted: object) -> str:
         """Return a keyed hash of a posted body; the same body has another one in another sandbox."""
         text = json.dumps(posted, sort_keys=True)
         return blake2b(text.encode(), key=self._key, digest_size=16).hexdigest()
 
-    # --- users -----------------------------------------------------------------------------------------
-
     def user(self, user_id: str) -> User | None:
         """Return the user of that id."""
-        row = self._execute("SELECT * FROM users WHERE id = ?", (user_id,)).fetchone()
+        row = self.execute("SELECT * FROM users WHERE id = ?", (user_id,)).fetchone()
         return User(*row) if row else None
 
-    def same_user(self, external_id: str, email: str) -> User | None:
-        """Return the first user with that externalId or email."""
-        row = self._execute(
-            "SELECT * FROM users WHERE (external_id = ? COLLATE NOCASE AND external_id = ?"
-            " AND external_id != '') OR (email = ? COLLATE NOCASE AND email != '') ORDER BY rowid LIMIT 1",
-            (external_id, external_id, email),
-        ).fetchone()
-        return User(*row) if row else None
-
-    def add_user(self, user: User) -> None:
-        """Store a new user."""
-        self._execute("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", user)
-        self._listings.clear()
+    def put_user(self, user: User) -> None:
+        """Store a user, unless there is one with that id."""
+        inserted = self.execute("INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", user)
+        self.users_version += inserted.rowcount
 
     def delete_user(self, user_id: str) -> bool:
         """Delete a user and its credentials; False if there is no such user."""
         for table in ("credentials", "bodies"):
-            self._execute(f"DELETE FROM {table} WHERE leaf_user_id = ?", (user_id,))  # noqa: S608
-        self._listings.clear()
-        return self._execute("DELETE FROM users WHERE id = ?", (user_id,)).rowcount > 0
-
-    def list_users(
-        self, filters: Mapping[str, str], match: str, order: str, created_before: float | None
-    ) -> list[int]:
-        """Return the row numbers of users, in the order of a column (``name DESC``), then of their creation.
-
-        ``filters``: column -> text; ``match``: exact, caseless or part. A whole list is kept until a user is
-        added or deleted: a page must not cost a walk through a million users.
-        """
-        if not filters and created_before is None and order in self._listings:
-            return self._listings[order]
-        conditions = [_FILTERS[match].format(column) for column in filters]
-        values: list[object] = [text for text in filters.values() for _ in range(1 + (match == "exact"))]
-        if created_before is not None:
-            conditions.append("created <= ?")
-            values.append(created_before)
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        rows = self._execute(f"SELECT rowid FROM users {where} ORDER BY {order}, rowid", values)  # noqa: S608
-        listing = [number for (number,) in rows]
-        if not conditions:
-            self._listings[order] = listing
-        return listing
-
-    def user_at(self, row_number: int) -> User:
-        """Return the user of a row number that `list_users` returned."""
-        row = self._execute("SELECT * FROM users WHERE rowid = ?", (row_number,)).fetchone()
-        return User(*row)
-
-    def named_users(self) -> Iterator[User]:
-        """Yield the users that have an externalId or an email."""
-        for row in self._execute("SELECT * FROM users WHERE external_id != '' OR email != '' ORDER BY rowid"):
-            yield User(*row)
-
-    # --- credentials -----------------------------------------------------------------------------------
+            self.execute(f"DELETE FROM {table} WHERE leaf_user_id = ?", (user_id,))  # noqa: S608
+        self.users_version += 1
+        return self.execute("DELETE FROM users WHERE id = ?", (user_id,)).rowcount > 0
 
     def credentials(self, key: Key) -> Credentials | None:
         """Return the credentials of a grower at a provider."""
-        row = self._execute(f"{_CREDENTIALS} AND provider = ?", key).fetchone()
+        row = self.execute(f"{_CREDENTIALS} AND provider = ?", key).fetchone()
         return _credentials(*row[:5]) if row else None
 
     def credentials_of(self, user_id: str) -> dict[str, Credentials]:
         """Return all credentials of a user, by provider."""
-        return {row[5]: _credentials(*row[:5]) for row in self._execute(_CREDENTIALS, (user_id,))}
+        return {row[5]: _credentials(*row[:5]) for row in self.execute(_CREDENTIALS, (user_id,))}
 
     def put_credentials(self, key: Key, new: Credentials) -> None:
         """Store credentials, in place of older ones; the user is created if it does not exist."""
-        if self._execute("INSERT OR IGNORE INTO users (id) VALUES (?)", key[:1]).rowcount:
-            self._listings.clear()
-        self._execute("REPLACE INTO credentials VALUES (?, ?, ?, ?, ?, ?)", (*key, *new[:4]))
-        self._execute("REPLACE INTO bodies VALUES (?, ?, ?)", (*key, json.dumps(new.posted)))
+        self.put_user(User(key[0]))
+        self.execute("REPLACE INTO credentials VALUES (?, ?, ?, ?, ?, ?)", (*key, *new[:4]))
+        self.execute("REPLACE INTO bodies VALUES (?, ?, ?)", (*key, json.dumps(new.posted)))
 
     def delete_credentials(self, key: Key) -> bool:
         """Delete credentials; False if there are none."""
-        self._execute("DELETE FROM bodies WHERE leaf_user_id = ? AND provider = ?", key)
-        return (
-            self._execute("DELETE FROM credentials WHERE leaf_user_id = ? AND provider = ?", key).rowcount > 0
-        )
-
-    def count_post(self, key: Key, fingerprint: str, stored: bool) -> None:
-        """Count a POST of credentials and whether it stored them."""
-        self._execute(
-            "INSERT INTO posts VALUES (?, ?, ?, 1, ?)"
-            " ON CONFLICT DO UPDATE SET seen = seen + 1, stored = stored + excluded.stored",
-            (*key, fingerprint, stored),
-        )
-
-    def was_stored(self, key: Key, fingerprint: str) -> bool:
-        """Whether an earlier POST of the same body stored it."""
-        row = self._execute(
-            "SELECT stored FROM posts WHERE leaf_user_id = ? AND provider = ? AND fingerprint = ?",
-            (*key, fingerprint),
-        ).fetchone()
-        return row is not None and row[0] > 0
-
-    def growers(self) -> list[dict[str, object]]:
-        """Return every grower and provider with credentials or POSTs."""
-        names = ("leafUserId", "provider", "credentialId", "fingerprint", "posts", "postsStored")
-        return [
-            dict(zip(names, row[:6], strict=True))
-            | {"postsByFingerprint": json.loads(row[6]), "storedByFingerprint": json.loads(row[7])}
-            for row in self._execute(_GROWERS)
-        ]
-
-    # --- kept in memory only ---------------------------------------------------------------------------
-
-    def add_login(self, token: str, expires: float) -> None:
-        """Keep a login; ``expires``: seconds since 1970, 0 to revoke the token."""
-        self._execute("REPLACE INTO logins VALUES (?, ?)", (token, expires))
-
-    def login_expiry(self, token: str) -> float | None:
-        """Return when a token expires; None if it is not known."""
-        row = self._execute("SELECT expires FROM logins WHERE token = ?", (token,)).fetchone()
-        return float(row[0]) if row else None
-
-    def add_reply(self, path: str, idempotency_key: str, reply: tuple[int, str, bytes]) -> None:
-        """Keep the status, content type and body of the first reply to an idempotency key."""
-        self._execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", (path, idempotency_key, *reply))
-
-    def reply(self, path: str, idempotency_key: str) -> tuple[int, str, bytes] | None:
-        """Return the reply kept for an idempotency key."""
-        found: tuple[int, str, bytes] | None = self._execute(
-            "SELECT status, content_type, body FROM replies WHERE path = ? AND idempotency_key = ?",
-            (path, idempotency_key),
-        ).fetchone()
-        return found
-
-    def add_request(self, request: SeenRequest) -> None:
-        """Record a request; the oldest is dropped if there are too many."""
-        # The first index is 0; without a row, SQLite would begin with 1.
-        row = self._execute(
-            'INSERT INTO requests SELECT coalesce(max("index"), -1) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?'
-            " FROM requests",
-            request,
-        )
-        index = row.lastrowid or 0
-        if index >= self._record_size:
-            self._execute('DELETE FROM requests WHERE "index" <= ?', (index - self._record_size,))
-
-    def requests(self, since: int = 0) -> Iterator[dict[str, object]]:
-        """Yield the requests from that index on, in the order in which they were answered."""
-        rows = self._execute('SELECT * FROM requests WHERE "index" >= ? ORDER BY "index"', (since,))
-        names = [column[0] for column in rows.description]
-        for row in rows:
-            yield dict(zip(names, row, strict=True)) | {"stored": bool(row[-1])}
+        self.execute("DELETE FROM bodies WHERE leaf_user_id = ? AND provider = ?", key)
+        deleted = self.execute("DELETE FROM credentials WHERE leaf_user_id = ? AND provider = ?", key)
+        return deleted.rowcount > 0
 
 
 def _credentials(id_: str, created: float, fingerprint: str, fate: str, body: str | None) -> Credentials:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from bulk_onboard.sandbox.calls import CURRENT_CALL, is_uuid, json_reply, user_id_of
+from bulk_onboard.sandbox.calls import CURRENT_CALL, json_reply, user_id_of
 from bulk_onboard.sandbox.settings import Unknowns
 from bulk_onboard.sandbox.state import State, User
 from bulk_onboard.sandbox.views import Views
@@ -15,6 +15,16 @@ from bulk_onboard.sandbox.views import Views
 _LARGEST_PAGE = 100
 _FILTERS = {"email": "email", "name": "name", "externalId": "external_id"}
 _SORTED_BY = {**_FILTERS, "id": "id"}
+_MATCHES = {
+    "exact": "{0} = :{0} COLLATE NOCASE AND {0} = :{0}",  # the index ignores case
+    "caseless": "casefold({0}) = casefold(:{0})",
+    "part": "instr(casefold({0}), casefold(:{0})) > 0",
+}
+_SAME = """
+SELECT * FROM users WHERE (external_id = :0 COLLATE NOCASE AND external_id = :0 AND external_id != '')
+    OR (email = :1 COLLATE NOCASE AND email != '')
+ORDER BY rowid LIMIT 1
+"""
 _DRIFT = {"none": 0, "gone": 1, "come": -1}
 
 
@@ -27,10 +37,11 @@ class UserHandlers:
         self._unknowns = unknowns
         self._now = now
         self._pages_read = 0
+        self._kept: tuple[tuple[int, str], list[int]] = ((-1, ""), [])
 
     def exists(self, user_id: str) -> bool:
         """Whether there is a user of that id; any UUID is one if this Leaf is like that."""
-        if self._unknowns.users == "any" and is_uuid(user_id):
+        if self._unknowns.users == "any" and _is_uuid(user_id):
             return True
         return self._state.user(user_id) is not None
 
@@ -41,10 +52,10 @@ class UserHandlers:
         except ValueError:
             page = size = -1
         if page < 0 or size < 1:
-            return self._views.bad_request(request, "invalidpage", "page or size is not a valid number")
+            return self._views.problem(request, 400, "invalidpage", "page or size is not a valid number")
         order = self._order(request.query.get("sort", ""))
         if order is None:
-            return self._views.bad_request(request, "invalidsort", "The list cannot be sorted by this")
+            return self._views.problem(request, 400, "invalidsort", "The list cannot be sorted by this")
         listing = self._listing(request.query, order)
         size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
         start = page * size + self._drift(page)
@@ -63,11 +74,23 @@ class UserHandlers:
         return f"{_SORTED_BY[name]} {'DESC' if direction.lower() == 'desc' else 'ASC'}"
 
     def _listing(self, query: Mapping[str, str], order: str) -> list[int]:
-        lag, match = self._unknowns.user_lag, self._unknowns.user_filter
-        filters = {column: query[name] for name, column in _FILTERS.items() if name in query}
-        return self._state.list_users(
-            {} if match == "ignored" else filters, match, order, self._now() - lag if lag else None
+        """Return row numbers of users; a list of all is kept, as a page must not cost a walk through it."""
+        match, lag = self._unknowns.user_filter, self._unknowns.user_lag
+        columns = (
+            {} if match == "ignored" else {c: query[name] for name, c in _FILTERS.items() if name in query}
         )
+        key = (self._state.users_version, order)
+        if not columns and not lag and self._kept[0] == key:
+            return self._kept[1]
+        conditions = " AND ".join(["created <= :latest", *(_MATCHES[match].format(c) for c in columns)])
+        rows = self._state.execute(
+            f"SELECT rowid FROM users WHERE {conditions} ORDER BY {order}, rowid",  # noqa: S608
+            {**columns, "latest": self._now() - lag},
+        )
+        listing = [number for (number,) in rows]
+        if not columns and not lag:
+            self._kept = (key, listing)
+        return listing
 
     def _drift(self, page: int) -> int:
         """Return by how many users the list has moved to the front since its first page was read."""
@@ -80,7 +103,8 @@ class UserHandlers:
         return range(0, lies * (users // lies), users // lies) if lies else range(0)
 
     def _listed(self, row_number: int, *, is_lie: bool) -> dict[str, object]:
-        shown = self._shown(self._state.user_at(row_number), is_listed=True)
+        row = self._state.execute("SELECT * FROM users WHERE rowid = ?", (row_number,)).fetchone()
+        shown = self._shown(User(*row), is_listed=True)
         return self._views.opposite(shown) if is_lie else shown
 
     def _shown(self, user: User, *, is_listed: bool = False) -> dict[str, object]:
@@ -110,24 +134,25 @@ class UserHandlers:
         """POST /users."""
         posted = CURRENT_CALL.get().posted
         if not isinstance(posted, dict) or not all(isinstance(v, str | None) for v in posted.values()):
-            return self._views.bad_request(request, "invalidbody", "The body is not a JSON object of texts")
+            return self._views.problem(request, 400, "invalidbody", "The body is not a JSON object of texts")
         for name in ("name", "email"):
             if not posted.get(name):
-                return self._views.bad_request(request, "missingfield", f"{name} is missing")
+                return self._views.problem(request, 400, "missingfield", f"{name} is missing")
         texts = {name: posted.get(name) or "" for name in ("name", "email", "phone", "address")}
         external_id = posted.get("externalId") or ""
         user = User(str(uuid.uuid4()), **texts, external_id=external_id, created=self._now())
-        first = self._state.same_user(external_id, user.email)
+        row = self._state.execute(_SAME, {"0": external_id, "1": user.email}).fetchone()
+        first = User(*row) if row else None
         match self._unknowns.user_existing if first else "allow":
             case "refuse":
                 title = "A user with this email or externalId already exists"
-                return self._views.bad_request(request, "userexists", title)
+                return self._views.problem(request, 400, "userexists", title)
             case "conflict":
-                return self._views.problem(request, 409, "conflict", "Conflict")
+                return self._views.problem(request, 409)
             case "keep" if first:
                 user = first
             case _:
-                self._state.add_user(user)
+                self._state.put_user(user)
         return json_reply(int(self._unknowns.user_status), self._shown(user))
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -135,3 +160,10 @@ class UserHandlers:
         if self._state.delete_user(user_id_of(request)):
             return web.Response(status=204)
         return self._views.no_such_user(request)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(uuid.UUID(text))
+    except ValueError:
+        return False

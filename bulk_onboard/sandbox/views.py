@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 from aiohttp import web
 
 from bulk_onboard.domain.providers import Provider
-from bulk_onboard.sandbox.calls import BASE, json_reply
+from bulk_onboard.sandbox.calls import BASE, NO_HEADERS, json_reply
 from bulk_onboard.sandbox.settings import Unknowns
 from bulk_onboard.sandbox.state import Credentials, Fate, User
 
@@ -18,7 +17,15 @@ MASK = "***"
 # The field that providers with single-use tokens exchange.
 TOKEN = "refreshToken"  # noqa: S105
 _RETENTION = 30 * 86400.0
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_PROBLEMS = {
+    400: ("badrequest", "Bad Request"),
+    401: ("unauthorized", "Unauthorized"),
+    404: ("notfound", "Not Found"),
+    405: ("methodnotallowed", "Method Not Allowed"),
+    409: ("conflict", "Conflict"),
+    429: ("toomanyrequests", "Too Many Requests"),
+    500: ("internalservererror", "Internal Server Error"),
+}
 # Fields that Leaf does not show, by provider (Leaf's documentation, 2026).
 _NEVER_SHOWN = {
     "sentera": "password",
@@ -41,49 +48,33 @@ class Views:
         self._unknowns = unknowns
         self._event_delay = event_delay
 
-    # --- problems --------------------------------------------------------------------------------------
-
     def problem(
         self,
         request: web.Request,
         status: int,
-        key: str,
-        title: str,
-        headers: Mapping[str, str] = _NO_HEADERS,
+        key: str = "",
+        title: str = "",
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> web.Response:
-        """Return an error as a JHipster problem object."""
-        path = request.path
-        if self._unknowns.problem_path == "internal":
-            path = f"/api{path.removeprefix(BASE)}"
+        """Return an error as a JHipster problem object; key and title default to those of the status."""
+        if not key:
+            key, title = _PROBLEMS[status]
+        is_internal = self._unknowns.problem_path == "internal"
         data = {
             "type": "https://www.jhipster.tech/problem/problem-with-message",
             "title": title,
             "status": status,
-            "path": path,
+            "path": f"/api{request.path.removeprefix(BASE)}" if is_internal else request.path,
             "message": f"error.{key}",
             "errorKey": key,
         }
         return json_reply(status, data, headers, "application/problem+json")
 
-    def bad_request(self, request: web.Request, key: str, title: str) -> web.Response:
-        """Return 400."""
-        return self.problem(request, 400, key, title)
-
-    def unauthorised(self, request: web.Request) -> web.Response:
-        """Return 401: no token, or one that is wrong or has expired."""
-        return self.problem(request, 401, "unauthorized", "Unauthorized")
-
-    def not_found(self, request: web.Request) -> web.Response:
-        """Return 404."""
-        return self.problem(request, 404, "notfound", "Not Found")
-
     def no_such_user(self, request: web.Request) -> web.Response:
         """Return the reply about a user that does not exist."""
         if self._unknowns.user_absent == "400":
-            return self.bad_request(request, "usernotfound", "Not found")
-        return self.not_found(request)
-
-    # --- credentials -----------------------------------------------------------------------------------
+            return self.problem(request, 400, "usernotfound", "Not found")
+        return self.problem(request, 404)
 
     def credentials(
         self, stored: Credentials, provider: Provider, now: float, *, is_post: bool = False
@@ -149,8 +140,6 @@ class Views:
         if self._unknowns.timestamps == "hidden":
             del event["createdDate"]
         return event
-
-    # --- users -----------------------------------------------------------------------------------------
 
     def user(
         self, user: User, credentials: Mapping[str, Credentials], now: float, *, is_listed: bool

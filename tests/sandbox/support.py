@@ -19,6 +19,7 @@ from bulk_onboard.sandbox import Behaviour, Clock, Fault, Faults, Sandbox, Unkno
 BASE = "/services/usermanagement/api"
 GROWER = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d01"
 OTHER = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d02"
+THIRD = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d03"
 RAVEN = f"{BASE}/users/{GROWER}/raven-credentials"
 
 
@@ -39,12 +40,12 @@ def unknown(**answers: Any) -> Behaviour:
 
 
 @dataclass
-class Hands:
-    """A clock whose hands the test moves."""
+class FakeClock:
+    """A clock that the test moves."""
 
     time: float = 1_800_000_000.0
 
-    def clock(self) -> Clock:
+    def read(self) -> Clock:
         return Clock(lambda: self.time, lambda: self.time)
 
 
@@ -64,6 +65,7 @@ class Client:
     url: str
     session: aiohttp.ClientSession
     sandbox: Sandbox
+    clock: FakeClock = field(default_factory=FakeClock)
     token: str = "practice"
     timeout: float = 5.0
     headers: dict[str, str] = field(default_factory=dict)
@@ -95,12 +97,12 @@ class Client:
 
 
 @asynccontextmanager
-async def practise(
-    behaviour: Behaviour | None = None, store: Path | None = None, hands: Hands | None = None
+async def serve_sandbox(
+    behaviour: Behaviour | None = None, store: Path | None = None, clock: FakeClock | None = None
 ) -> AsyncIterator[Client]:
-    sandbox = Sandbox(PROVIDERS, behaviour, store, hands.clock() if hands else None)
+    sandbox = Sandbox(PROVIDERS, behaviour, store, clock.read() if clock else None)
     async with sandbox.serve() as url, aiohttp.ClientSession() as session:
-        yield Client(url, session, sandbox)
+        yield Client(url, session, sandbox, clock or FakeClock())
         await session.close()
         await asyncio.sleep(0)
 

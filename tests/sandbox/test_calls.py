@@ -11,13 +11,13 @@ from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.providers import PROVIDERS, Provider
 from bulk_onboard.sandbox import Account, Area, Behaviour, Fault, Faults, User
 
-from .support import BASE, GROWER, OTHER, RAVEN, Hands, body, practise, raven
+from .support import BASE, GROWER, OTHER, RAVEN, FakeClock, body, raven, serve_sandbox
 
 LOGIN = "/api/authenticate"
 
 
 async def test_posted_credentials_are_stored_and_echoed_and_found_again():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         posted, found = await leaf.post(), await leaf.get()
     assert posted.status == 201
     assert found.status == 200
@@ -34,7 +34,7 @@ async def test_posted_credentials_are_stored_and_echoed_and_found_again():
 async def test_every_provider_of_the_table_has_the_same_four_calls(provider: Provider):
     path = f"{BASE}/users/{GROWER}/{provider.path}"
     fields = {f.name: (f.allowed or (f"x-{f.name}",))[0] for f in provider.fields}
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         statuses = [
             (await leaf.post(fields, path)).status,
             (await leaf.get(path)).status,
@@ -54,7 +54,7 @@ async def test_a_body_that_is_not_exactly_the_providers_is_refused_and_nothing_i
     wrong += [(whole | {name: value}, "invalidfield") for name in whole for value in (None, 5, ["x"])]
     wrong += [(whole | {"colour": "red"}, "unknownfield")]
     wrong += [(whole | {f.name: "prod"}, "invalidfield") for f in provider.fields if f.allowed]
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         for posted, key in wrong:
             got = await leaf.post(posted, path)
             assert (got.status, got.json["errorKey"]) == (400, key), posted
@@ -63,7 +63,7 @@ async def test_a_body_that_is_not_exactly_the_providers_is_refused_and_nothing_i
 
 
 async def test_an_unknown_path_or_provider_is_404_and_a_method_that_is_none_405():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         assert (await leaf.get(f"{BASE}/users/{GROWER}/nobody-credentials")).status == 404
         assert (await leaf.get("/elsewhere")).status == 404
         assert (await leaf.ask("PUT", RAVEN)).status == 405
@@ -84,7 +84,7 @@ async def test_an_unknown_path_or_provider_is_404_and_a_method_that_is_none_405(
     ],
 )
 async def test_a_wrong_body_is_a_problem_that_quotes_nothing(posted: object, key: str):
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         got = await leaf.post(posted)
         assert (got.status, got.headers["Content-Type"].split(";")[0]) == (400, "application/problem+json")
         assert set(got.json) == {"type", "title", "status", "path", "message", "errorKey"}
@@ -93,7 +93,7 @@ async def test_a_wrong_body_is_a_problem_that_quotes_nothing(posted: object, key
 
 
 async def test_json_that_does_not_say_so_and_a_body_that_is_none_are_refused():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         for kind, data in (("text/plain", '{"clientId": "x"}'), ("application/json", "{broken")):
             async with leaf.session.post(
                 leaf.url + RAVEN,
@@ -104,7 +104,7 @@ async def test_json_that_does_not_say_so_and_a_body_that_is_none_are_refused():
 
 
 async def test_without_a_good_token_everything_is_401():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         for token in ("", "wrong"):
             leaf.token = token
             assert (await leaf.post()).status == 401
@@ -114,7 +114,7 @@ async def test_without_a_good_token_everything_is_401():
 
 
 async def test_a_login_gives_a_token_that_is_taken():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         got = await leaf.post({"username": "a", "password": "b", "rememberMe": "true"}, LOGIN)
         leaf.token = got.json["id_token"]
         assert (await leaf.post()).status == 201
@@ -122,28 +122,28 @@ async def test_a_login_gives_a_token_that_is_taken():
 
 
 async def test_with_an_account_only_its_password_is_taken():
-    async with practise(Behaviour(account=Account("a", Secret("right")))) as leaf:
+    async with serve_sandbox(Behaviour(account=Account("a", Secret("right")))) as leaf:
         assert (await leaf.post({"username": "a", "password": "wrong"}, LOGIN)).status == 401
         assert (await leaf.post({"username": "a", "password": "right"}, LOGIN)).status == 200
 
 
 async def test_a_token_expires_when_its_time_is_over():
-    hands = Hands()
-    async with practise(Behaviour(token_lifetime=60), hands=hands) as leaf:
+    clock = FakeClock()
+    async with serve_sandbox(Behaviour(token_lifetime=60), clock=clock) as leaf:
         leaf.token = (await leaf.post({"username": "a", "password": "b"}, LOGIN)).json["id_token"]
         assert (await leaf.get()).status == 404
-        hands.time += 60
+        clock.time += 60
         assert (await leaf.get()).status == 401
 
 
 async def test_a_remembered_login_lasts_30_days_and_any_other_24_hours():
-    hands = Hands()
-    async with practise(hands=hands) as leaf:
+    clock = FakeClock()
+    async with serve_sandbox(clock=clock) as leaf:
         tokens = [
             (await leaf.post({"username": "a", "password": "b", "rememberMe": r}, LOGIN)).json["id_token"]
             for r in ("true", "false")
         ]
-        hands.time += 25 * 3600
+        clock.time += 25 * 3600
         statuses = []
         for leaf.token in tokens:
             statuses.append((await leaf.get()).status)
@@ -152,7 +152,7 @@ async def test_a_remembered_login_lasts_30_days_and_any_other_24_hours():
 
 async def test_users_come_in_pages_with_a_total_and_their_credentials():
     users = tuple(User(str(uuid.UUID(int=n)), name=f"n{n}", email=f"{n}@x") for n in range(250))
-    async with practise(Behaviour(users=users)) as leaf:
+    async with serve_sandbox(Behaviour(users=users)) as leaf:
         await leaf.post(path=raven(users[200].id))
         pages = [await leaf.get(f"{BASE}/users?page={n}&size=500") for n in range(4)]
         assert [len(page.json) for page in pages] == [100, 100, 50, 0]
@@ -167,7 +167,7 @@ async def test_users_come_in_pages_with_a_total_and_their_credentials():
 
 
 async def test_a_user_can_be_created_found_and_deleted_credentials_and_all():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         made = await leaf.post({"name": "n", "email": "e@x", "externalId": "7"}, f"{BASE}/users")
         assert made.status == 201
         one = f"{BASE}/users/{made.json['id']}"
@@ -183,53 +183,53 @@ async def test_a_user_can_be_created_found_and_deleted_credentials_and_all():
 
 
 async def test_an_event_appears_after_a_delay():
-    hands = Hands()
-    async with practise(Behaviour(event_delay=2), hands=hands) as leaf:
+    clock = FakeClock()
+    async with serve_sandbox(Behaviour(event_delay=2), clock=clock) as leaf:
         await leaf.post()
         assert (await leaf.get(f"{RAVEN}/events")).json == []
-        hands.time += 2
+        clock.time += 2
         [event] = (await leaf.get(f"{RAVEN}/events")).json
         assert set(event) == {"id", "createdDate", "statusCode", "headers", "body"}
         assert event["statusCode"] == 200
-        hands.time += 31 * 86400
+        clock.time += 31 * 86400
         assert (await leaf.get(f"{RAVEN}/events")).json == []
 
 
 async def test_credentials_that_expired_are_stored_and_fail_at_their_first_event():
-    hands = Hands()
-    async with practise(hands=hands) as leaf:
+    clock = FakeClock()
+    async with serve_sandbox(clock=clock) as leaf:
         assert (await leaf.post(body("expired-1"))).json["status"] == "OK"
-        hands.time += 1
+        clock.time += 1
         assert (await leaf.get()).json["status"] == "FAILED"
         assert [e["statusCode"] for e in (await leaf.get(f"{RAVEN}/events")).json] == [401]
 
 
 async def test_silent_credentials_never_have_an_event():
-    hands = Hands()
-    async with practise(hands=hands) as leaf:
+    clock = FakeClock()
+    async with serve_sandbox(clock=clock) as leaf:
         await leaf.post(body("silent-1"))
-        hands.time += 1000
+        clock.time += 1000
         assert (await leaf.get(f"{RAVEN}/events")).json == []
         assert (await leaf.get()).json["status"] == "OK"
 
 
 async def test_refused_credentials_are_a_definite_no():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         got = await leaf.post(body("refused-1"))
         assert (got.status, got.json["errorKey"]) == (400, "credentialsrefused")
         assert (await leaf.get()).status == 404
 
 
 async def test_events_go_with_their_credentials():
-    async with practise(Behaviour(event_delay=0)) as leaf:
+    async with serve_sandbox(Behaviour(event_delay=0)) as leaf:
         await leaf.post()
         assert len((await leaf.get(f"{RAVEN}/events")).json) == 1
         await leaf.delete()
         assert (await leaf.get(f"{RAVEN}/events")).status == 404
 
 
-async def test_the_record_tells_what_was_seen_and_no_secret():
-    async with practise() as leaf:
+async def test_requests_are_recorded_without_secrets():
+    async with serve_sandbox() as leaf:
         await leaf.post()
         await leaf.get(raven(OTHER))
         await leaf.get("/sandbox/state")
@@ -249,15 +249,15 @@ async def test_the_record_tells_what_was_seen_and_no_secret():
     assert "secret" not in told
 
 
-async def test_the_record_keeps_the_newest_under_their_numbers():
-    async with practise(Behaviour(record_size=2)) as leaf:
+async def test_the_newest_requests_keep_their_index():
+    async with serve_sandbox(Behaviour(record_size=2)) as leaf:
         for _ in range(3):
             await leaf.get()
         assert [seen["index"] for seen in await leaf.seen()] == [1, 2]
 
 
 async def test_the_state_counts_posts_by_what_was_posted():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         for token in ("a", "a", "b"):
             await leaf.post(body(token))
         state = await leaf.state()
@@ -268,9 +268,9 @@ async def test_the_state_counts_posts_by_what_was_posted():
     assert state["storedByFingerprint"] == {a: 1, b: 0}
 
 
-async def test_the_desk_needs_no_login_and_is_never_at_fault():
+async def test_admin_calls_need_no_login_and_are_never_at_fault():
     faulty = Behaviour(faults=Faults({Fault.E500_BEFORE: 1.0}, calls=frozenset(Area)))
-    async with practise(faulty) as leaf, aiohttp.ClientSession() as stranger:
+    async with serve_sandbox(faulty) as leaf, aiohttp.ClientSession() as stranger:
         assert (await leaf.get(f"{BASE}/users")).status == 500
         for method, path, status in (
             ("GET", "state", 200),
@@ -283,7 +283,7 @@ async def test_the_desk_needs_no_login_and_is_never_at_fault():
 
 
 async def test_a_reset_forgets_everything_but_the_logins():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         leaf.token = (await leaf.post({"username": "a", "password": "b"}, LOGIN)).json["id_token"]
         await leaf.post()
         before = leaf.sandbox.identity
@@ -294,13 +294,13 @@ async def test_a_reset_forgets_everything_but_the_logins():
 
 
 async def test_one_spelling_of_a_user_id_is_as_good_as_another():
-    async with practise() as leaf:
+    async with serve_sandbox() as leaf:
         await leaf.post(path=raven(GROWER.upper()))
         assert (await leaf.get()).status == 200
 
 
 async def test_latency_is_how_long_an_answer_takes():
-    async with practise(Behaviour(latency=0.05)) as leaf:
+    async with serve_sandbox(Behaviour(latency=0.05)) as leaf:
         seen = []
         for _ in range(2):
             await leaf.get()

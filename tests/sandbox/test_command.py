@@ -16,6 +16,23 @@ from bulk_onboard.sandbox import PRESETS, Sandbox, read_users
 from .support import GROWER, OTHER, RAVEN, address, body, start
 
 
+async def test_a_wrong_password_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SANDBOX_PASSWORD", "right")
+    server = await start()
+    url = await address(server)
+    statuses = {}
+    async with aiohttp.ClientSession() as session:
+        for password in ("right", "wrong"):
+            login = {"username": "a", "password": password}
+            async with session.post(f"{url}/api/authenticate", json=login) as got:
+                statuses[password] = got.status
+    server.send_signal(signal.SIGTERM)
+    _, messages = await server.communicate()
+    assert statuses == {"right": 200, "wrong": 401}
+    assert b"LEAF_PASSWORD=$SANDBOX_PASSWORD" in messages
+    assert b"right" not in messages
+
+
 async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: Path):
     users = tmp_path / "users.txt"
     users.write_text(f"{GROWER}\n")

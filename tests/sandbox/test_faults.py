@@ -15,7 +15,7 @@ from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import PRESETS, Area, Behaviour, Fault, Faults, load_behaviour
 from bulk_onboard.sandbox.faults import Chance
 
-from .support import BASE, RAVEN, always, body, practise, until
+from .support import BASE, RAVEN, always, body, serve_sandbox, until
 
 ERRORS = [kind for kind in Fault if kind[:3].isdigit()]
 POSTS = {"methods": frozenset({"POST"})}
@@ -23,7 +23,7 @@ POSTS = {"methods": frozenset({"POST"})}
 
 @pytest.mark.parametrize("kind", ERRORS)
 async def test_a_server_error_comes_before_or_after_storing(kind: Fault):
-    async with practise(always(kind, **POSTS)) as leaf:
+    async with serve_sandbox(always(kind, **POSTS)) as leaf:
         got = await leaf.post()
         assert got.status == int(kind[:3])
         assert (await leaf.get()).status == (200 if kind.endswith("after") else 404)
@@ -35,14 +35,14 @@ async def test_a_server_error_comes_before_or_after_storing(kind: Fault):
 async def test_gateways_answer_html_or_nothing():
     answers = {}
     for kind in (Fault.E502_BEFORE, Fault.E503_BEFORE, Fault.E504_AFTER):
-        async with practise(always(kind)) as leaf:
+        async with serve_sandbox(always(kind)) as leaf:
             answers[kind] = (await leaf.post()).text[:6]
     assert answers == {Fault.E502_BEFORE: "<html>", Fault.E503_BEFORE: "", Fault.E504_AFTER: "<html>"}
 
 
 @pytest.mark.parametrize("kind", [fault for fault in Fault if fault.startswith("throttle")])
 async def test_a_throttled_request_is_not_stored(kind: Fault):
-    async with practise(always(kind, **POSTS)) as leaf:
+    async with serve_sandbox(always(kind, **POSTS)) as leaf:
         got = await leaf.post()
         assert got.status == 429
         assert (await leaf.get()).status == 404
@@ -58,7 +58,7 @@ async def test_a_throttled_request_is_not_stored(kind: Fault):
 
 @pytest.mark.parametrize("kind", [Fault.CUT_BEFORE, Fault.CUT_AFTER])
 async def test_the_connection_is_cut_before_or_after_storing(kind: Fault):
-    async with practise(always(kind, **POSTS)) as leaf:
+    async with serve_sandbox(always(kind, **POSTS)) as leaf:
         with pytest.raises(aiohttp.ClientConnectionError):
             await leaf.post()
         assert (await leaf.state())["postsStored"] == (kind is Fault.CUT_AFTER)
@@ -67,7 +67,7 @@ async def test_the_connection_is_cut_before_or_after_storing(kind: Fault):
 
 @pytest.mark.parametrize("kind", [Fault.HANG_BEFORE, Fault.HANG_AFTER])
 async def test_a_request_hangs_before_or_after_storing(kind: Fault):
-    async with practise(always(kind, **POSTS)) as leaf:
+    async with serve_sandbox(always(kind, **POSTS)) as leaf:
         leaf.timeout = 0.1
         with pytest.raises(TimeoutError):
             await leaf.post()
@@ -76,7 +76,7 @@ async def test_a_request_hangs_before_or_after_storing(kind: Fault):
 
 
 async def test_a_hanging_answer_ends_when_its_client_has_left():
-    async with practise(always(Fault.HANG_BEFORE)) as leaf:
+    async with serve_sandbox(always(Fault.HANG_BEFORE)) as leaf:
         before = len(asyncio.all_tasks())
         leaf.timeout = 0.05
         with pytest.raises(TimeoutError):
@@ -86,7 +86,7 @@ async def test_a_hanging_answer_ends_when_its_client_has_left():
 
 async def test_the_end_of_the_server_lets_go_of_whoever_hangs():
     async with aiohttp.ClientSession() as session:
-        async with practise(always(Fault.HANG_BEFORE)) as leaf:
+        async with serve_sandbox(always(Fault.HANG_BEFORE)) as leaf:
             asked = asyncio.create_task(
                 session.get(leaf.url + RAVEN, headers={"Authorization": "Bearer practice"})
             )
@@ -98,14 +98,14 @@ async def test_the_end_of_the_server_lets_go_of_whoever_hangs():
 
 
 async def test_a_slow_answer_is_stored_at_once_and_told_late():
-    async with practise(always(Fault.SLOW, slow_for=0.1, **POSTS)) as leaf:
+    async with serve_sandbox(always(Fault.SLOW, slow_for=0.1, **POSTS)) as leaf:
         began = time.monotonic()
         assert (await leaf.post()).status == 201
         assert time.monotonic() - began >= 0.1
 
 
 async def test_a_truncated_answer_breaks_off_after_storing():
-    async with practise(always(Fault.TRUNCATED)) as leaf:
+    async with serve_sandbox(always(Fault.TRUNCATED)) as leaf:
         with pytest.raises(aiohttp.ClientPayloadError):
             await leaf.post()
         assert (await leaf.state())["postsStored"] == 1
@@ -117,7 +117,7 @@ async def test_a_truncated_answer_breaks_off_after_storing():
 async def test_an_unreadable_answer_comes_after_storing():
     texts = {}
     for kind in (Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE):
-        async with practise(always(kind)) as leaf:
+        async with serve_sandbox(always(kind)) as leaf:
             got = await leaf.post()
             assert got.status == 201
             assert (await leaf.state())["postsStored"] == 1
@@ -129,13 +129,13 @@ async def test_an_unreadable_answer_comes_after_storing():
 
 
 async def test_where_a_list_belongs_the_wrong_shape_is_an_object():
-    async with practise(always(Fault.WRONG_SHAPE, calls=frozenset({Area.EVENTS}))) as leaf:
+    async with serve_sandbox(always(Fault.WRONG_SHAPE, calls=frozenset({Area.EVENTS}))) as leaf:
         await leaf.post()
         assert (await leaf.get(f"{RAVEN}/events")).json == {"unexpected": []}
 
 
 async def test_an_expired_login_stays_expired_until_the_next_one():
-    async with practise(always(Fault.EXPIRED_LOGIN, **POSTS)) as leaf:
+    async with serve_sandbox(always(Fault.EXPIRED_LOGIN, **POSTS)) as leaf:
         assert (await leaf.post()).status == 401
         assert (await leaf.get()).status == 401
         login = await leaf.post({"username": "a", "password": "b"}, "/api/authenticate")
@@ -145,7 +145,7 @@ async def test_an_expired_login_stays_expired_until_the_next_one():
 
 async def test_faults_spare_other_methods_and_other_calls():
     only = always(Fault.E500_BEFORE, methods=frozenset({"GET"}), calls=frozenset({Area.EVENTS}))
-    async with practise(only) as leaf:
+    async with serve_sandbox(only) as leaf:
         assert (await leaf.post()).status == 201
         assert (await leaf.get()).status == 200
         assert (await leaf.get(f"{BASE}/users")).status == 200
@@ -154,7 +154,7 @@ async def test_faults_spare_other_methods_and_other_calls():
 
 async def _drawn(seed: int | None) -> list[str | None]:
     shares = {Fault.E500_BEFORE: 0.3, Fault.THROTTLE_BARE: 0.3}
-    async with practise(Behaviour(faults=Faults(shares), seed=seed)) as leaf:
+    async with serve_sandbox(Behaviour(faults=Faults(shares), seed=seed)) as leaf:
         for n in range(30):
             await leaf.post(body(f"t{n}"))
         return [seen["fault"] for seen in await leaf.seen()]
@@ -225,7 +225,7 @@ def test_a_name_that_is_neither_preset_nor_file_is_told_the_presets():
 
 async def test_in_a_storm_the_record_still_adds_up_to_what_is_stored():
     storm = Behaviour(faults=PRESETS["storm"], seed=3)
-    async with practise(storm) as leaf:
+    async with serve_sandbox(storm) as leaf:
         leaf.timeout = 0.1
         for n in range(60):
             try:

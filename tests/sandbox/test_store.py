@@ -12,7 +12,7 @@ import pytest
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import Behaviour, Sandbox
 
-from .support import BASE, GROWER, RAVEN, address, body, practise, start
+from .support import BASE, GROWER, RAVEN, address, body, serve_sandbox, start
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def store(tmp_path: Path) -> Path:
 
 
 async def test_a_second_sandbox_remembers_what_the_first_one_stored(store: Path):
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         await leaf.post(body("expired-1"))
         before, identity, state = (await leaf.get()).json, leaf.sandbox.identity, leaf.sandbox.state()
-    async with practise(Behaviour(event_delay=0), store=store) as leaf:
+    async with serve_sandbox(Behaviour(event_delay=0), store=store) as leaf:
         after = (await leaf.get()).json
         assert leaf.sandbox.identity == identity
         assert leaf.sandbox.state() == state
@@ -36,21 +36,21 @@ async def test_a_second_sandbox_remembers_what_the_first_one_stored(store: Path)
 
 
 async def test_deletions_and_users_are_remembered_too(store: Path):
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         await leaf.post()
         await leaf.delete()
         kept, gone = [
             (await leaf.post({"name": name, "email": "e@x"}, f"{BASE}/users")).json["id"] for name in "ab"
         ]
         await leaf.delete(f"{BASE}/users/{gone}")
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         assert (await leaf.get()).status == 404
         assert [user["id"] for user in (await leaf.get(f"{BASE}/users")).json] == [GROWER, kept]
 
 
 async def test_no_secret_is_ever_in_the_files_of_the_store(store: Path):
     secrets = [b"rt-secret-1", b"app-secret", b"rt-other", b"refused-me"]
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         await leaf.post()
         await leaf.post(body("rt-other"))
         await leaf.post(body("refused-me"))
@@ -71,18 +71,18 @@ def _bytes(folder: Path) -> bytes:
 
 
 async def test_a_reset_forgets_the_store_and_makes_another_sandbox(store: Path):
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         await leaf.post()
         first = leaf.sandbox.identity
     Sandbox.reset(store)
     assert list(store.parent.iterdir()) == []
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         assert leaf.sandbox.identity != first
         assert (await leaf.get()).status == 404
         await leaf.post()
         await leaf.ask("POST", "/sandbox/reset")
         second = leaf.sandbox.identity
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         assert leaf.sandbox.identity == second
         assert leaf.sandbox.state()["growers"] == []
     Sandbox.reset(store.with_name("never-was"))
@@ -91,7 +91,7 @@ async def test_a_reset_forgets_the_store_and_makes_another_sandbox(store: Path):
 async def test_one_sandbox_has_one_identity_whatever_its_port(store: Path):
     names, urls = set(), set()
     for _ in range(2):
-        async with practise(store=store) as leaf:
+        async with serve_sandbox(store=store) as leaf:
             names.add(leaf.sandbox.identity)
             urls.add(leaf.url)
     assert len(names) == 1
@@ -99,13 +99,13 @@ async def test_one_sandbox_has_one_identity_whatever_its_port(store: Path):
 
 
 async def test_the_same_secrets_have_another_fingerprint_in_another_sandbox():
-    async with practise() as one, practise() as other:
+    async with serve_sandbox() as one, serve_sandbox() as other:
         assert one.sandbox.fingerprint(body()) == one.sandbox.fingerprint(dict(reversed(body().items())))
         assert one.sandbox.fingerprint(body()) != other.sandbox.fingerprint(body())
 
 
 async def test_a_store_that_is_in_use_is_refused(store: Path):
-    async with practise(store=store):
+    async with serve_sandbox(store=store):
         with pytest.raises(UsageError, match="another sandbox"):
             Sandbox(store=store)
 
@@ -139,5 +139,5 @@ async def test_what_was_answered_survives_a_kill(store: Path):
             assert got.status == 201
         server.kill()
         await server.communicate()
-    async with practise(store=store) as leaf:
+    async with serve_sandbox(store=store) as leaf:
         assert (await leaf.get()).status == 200

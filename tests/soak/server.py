@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bulk_onboard.sandbox import Behaviour, Faults, Sandbox
-from bulk_onboard.sandbox.calls import Handler
 from tests.soak.colleague import Colleague
 from tests.soak.plan import Plan
 
