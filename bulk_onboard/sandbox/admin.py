@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -26,12 +27,12 @@ SELECT id, external_id, email, name, created > 0 FROM users WHERE external_id ||
 """
 
 
+@dataclass(frozen=True)
 class Admin:
     """Handlers that show and reset the state."""
 
-    def __init__(self, state: State, reset: Callable[[], None]) -> None:
-        self._state = state
-        self._reset = reset
+    state: State
+    restart_faults: Callable[[], None]
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of this module."""
@@ -40,38 +41,39 @@ class Admin:
         router.add_route("POST", f"{PREFIX}reset", self._post_reset)
         router.add_route("*", f"{PREFIX}{{rest:.*}}", self._not_found)
 
-    def requests(self, since: int = 0) -> list[dict[str, object]]:
+    def show_requests(self, since: int = 0) -> list[dict[str, object]]:
         """Return the requests seen, from that index on, in the order in which they were answered."""
-        rows = self._state.execute('SELECT * FROM requests WHERE "index" >= ? ORDER BY "index"', (since,))
+        rows = self.state.execute('SELECT * FROM requests WHERE "index" >= ? ORDER BY "index"', (since,))
         names = [column[0] for column in rows.description]
         seen = (dict(zip(names, row, strict=True)) for row in rows)
         return [{**each, "at": timestamp(each["at"]), "stored": bool(each["stored"])} for each in seen]
 
-    def state(self) -> dict[str, object]:
+    def show_state(self) -> dict[str, object]:
         """Return which sandbox this is, every grower with credentials or POSTs, and named users."""
         names = ("leafUserId", "provider", "credentialId", "fingerprint", "posts", "postsStored")
         growers = [
             dict(zip(names, row[:6], strict=True))
             | {"postsByFingerprint": json.loads(row[6]), "storedByFingerprint": json.loads(row[7])}
-            for row in self._state.execute(_GROWERS)
+            for row in self.state.execute(_GROWERS)
         ]
         columns = ("leafUserId", "externalId", "email", "name", "posted")
         users = [
             {**dict(zip(columns, row, strict=True)), "posted": bool(row[-1])}
-            for row in self._state.execute(_NAMED_USERS)
+            for row in self.state.execute(_NAMED_USERS)
         ]
-        return {"identity": self._state.identity, "growers": growers, "users": users}
+        return {"identity": self.state.identity, "growers": growers, "users": users}
 
     async def _get_requests(self, request: web.Request) -> web.Response:
         since = request.query.get("since", "")
-        return json_reply(200, self.requests(int(since) if since.isdecimal() else 0))
+        return json_reply(200, self.show_requests(int(since) if since.isdecimal() else 0))
 
     async def _get_state(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        return json_reply(200, self.state())
+        return json_reply(200, self.show_state())
 
     async def _post_reset(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        self._reset()
-        return json_reply(200, {"identity": self._state.identity})
+        self.state.reset()
+        self.restart_faults()
+        return json_reply(200, {"identity": self.state.identity})
 
     async def _not_found(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.Response(status=404, text="GET requests, GET state or POST reset\n")

@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -19,15 +20,14 @@ _REMEMBERED = 30 * 86400.0
 _NOT_REMEMBERED = 86400.0
 
 
+@dataclass(frozen=True)
 class Auth:
     """The login call, and the middleware that refuses calls without a valid token."""
 
-    def __init__(self, state: State, views: Views, behaviour: Behaviour, now: Callable[[], float]) -> None:
-        self._state = state
-        self._views = views
-        self._account = behaviour.account
-        self._lifetime = behaviour.token_lifetime
-        self._now = now
+    state: State
+    views: Views
+    behaviour: Behaviour
+    now: Callable[[], float]
 
     async def login(self, request: web.Request) -> web.Response:
         """POST /api/authenticate."""
@@ -35,19 +35,19 @@ class Auth:
         data = posted if isinstance(posted, dict) else {}
         username, password = data.get("username"), data.get("password")
         if not (isinstance(username, str) and isinstance(password, str)):
-            return self._views.problem(
+            return self.views.problem(
                 request, 400, "invalidbody", "username and password are expected, as JSON"
             )
         if not self._is_accepted(username, password):
-            return self._views.problem(request, 401)
+            return self.views.problem(request, 401)
         remember = str(data.get("rememberMe", "")).lower() == "true"
         token = _new_token(username)
-        lifetime = self._lifetime or (_REMEMBERED if remember else _NOT_REMEMBERED)
-        self._state.execute("REPLACE INTO logins VALUES (?, ?)", (token, self._now() + lifetime))
+        lifetime = self.behaviour.token_lifetime or (_REMEMBERED if remember else _NOT_REMEMBERED)
+        self.state.execute("REPLACE INTO logins VALUES (?, ?)", (token, self.now() + lifetime))
         return json_reply(200, {"id_token": token})
 
     def _is_accepted(self, username: str, password: str) -> bool:
-        account = self._account
+        account = self.behaviour.account
         if account is None:
             return True
         return username == (account.username or username) and password == account.password.reveal()
@@ -55,21 +55,21 @@ class Auth:
     async def authenticate(self, request: web.Request, handler: Handler) -> web.Response:
         """Refuse a call without a valid token; turn unknown paths and methods into problems."""
         if request.path != LOGIN and not self._is_valid(_bearer(request)):
-            return self._views.problem(request, 401)
+            return self.views.problem(request, 401)
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return self._views.problem(request, 404)
+            return self.views.problem(request, 404)
         except web.HTTPMethodNotAllowed:
-            return self._views.problem(request, 405)
+            return self.views.problem(request, 405)
 
     def _is_valid(self, token: str) -> bool:
-        row = self._state.execute("SELECT expires FROM logins WHERE token = ?", (token,)).fetchone()
-        return bool(self._now() < row[0]) if row else token.startswith(_PRACTICE)
+        row = self.state.execute("SELECT expires FROM logins WHERE token = ?", (token,)).fetchone()
+        return bool(self.now() < row[0]) if row else token.startswith(_PRACTICE)
 
     def revoke(self, request: web.Request) -> None:
         """Make the token of a request invalid for good."""
-        self._state.execute("REPLACE INTO logins VALUES (?, 0)", (_bearer(request),))
+        self.state.execute("REPLACE INTO logins VALUES (?, 0)", (_bearer(request),))
 
 
 def _bearer(request: web.Request) -> str:

@@ -65,11 +65,12 @@ class Sandbox:
         self._views = Views(table, unknowns, self._behaviour.event_delay)
         self._auth = Auth(self.stored, self._views, self._behaviour, self._now)
         self._users = UserHandlers(self.stored, self._views, unknowns, self._now)
+        by_path = {provider.path: provider for provider in table}
         self._credentials = CredentialHandlers(
-            self.stored, self._views, unknowns, providers=table, users=self._users, now=self._now
+            self.stored, self._views, unknowns, users=self._users, by_path=by_path, now=self._now
         )
         self.faults = FaultInjector(self._behaviour, self._views, self._auth, self._clock, self._now)
-        self._admin = Admin(self.stored, self._reset_all)
+        self._admin = Admin(self.stored, self.faults.restart)
 
     def _now(self) -> float:
         """Return the time by Leaf's clock."""
@@ -86,11 +87,11 @@ class Sandbox:
 
     def requests(self, since: int = 0) -> list[dict[str, object]]:
         """Return the same as ``GET /sandbox/requests``."""
-        return self._admin.requests(since)
+        return self._admin.show_requests(since)
 
     def state(self) -> dict[str, object]:
         """Return the same as ``GET /sandbox/state``."""
-        return self._admin.state()
+        return self._admin.show_state()
 
     def close(self) -> None:
         """Close the state."""
@@ -100,10 +101,6 @@ class Sandbox:
     def reset(store: Path) -> None:
         """Delete the file of a sandbox. None may be using it."""
         delete_file(store)
-
-    def _reset_all(self) -> None:
-        self.stored.reset()
-        self.faults.restart()
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[str]:
@@ -128,16 +125,13 @@ class Sandbox:
         self._admin.add_routes(application.router)
         users, credentials = self._users, self._credentials
         one_user = f"{BASE}/users/{{user_id}}"
-        one = f"{one_user}/{{path:{'|'.join(re.escape(path) for path in credentials.paths)}}}"
+        one = f"{one_user}/{{path:{'|'.join(re.escape(path) for path in credentials.by_path)}}}"
         routes: tuple[tuple[str, str, dict[str, Handler]], ...] = (
             (Area.LOGIN, LOGIN, {"POST": self._auth.login}),
             (Area.USERS, f"{BASE}/users", {"GET": users.get_page, "POST": users.post}),
             (f"{Area.USERS}.one", one_user, {"GET": users.get, "DELETE": users.delete}),
-            (
-                Area.CREDENTIALS,
-                one,
-                {"GET": credentials.get, "POST": credentials.post, "DELETE": credentials.delete},
-            ),
+            (Area.CREDENTIALS, one, {"GET": credentials.get, "POST": credentials.post}),
+            (Area.CREDENTIALS, one, {"DELETE": credentials.delete}),
             (Area.EVENTS, f"{one}/events", {"GET": credentials.events}),
         )
         for name, path, handlers in routes:

@@ -169,38 +169,31 @@ class Faults:
         return sum(self.shares.values())
 
 
-def _split(share: float, *faults: Fault) -> dict[Fault, float]:
-    return {fault: share / len(faults) for fault in faults}
+_GROUPS = {
+    "throttle": tuple(fault for fault in Fault if fault.startswith("throttle")),
+    "error": tuple(fault for fault in Fault if fault[:3].isdigit()),
+    "cut": (Fault.CUT_BEFORE, Fault.CUT_AFTER),
+    "unreadable": (Fault.TRUNCATED, Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE),
+    "hang": (Fault.HANG_BEFORE, Fault.HANG_AFTER),
+    "late": (Fault.E504_BEFORE, Fault.E504_AFTER),
+    "slow": (Fault.SLOW,),
+    "login": (Fault.EXPIRED_LOGIN,),
+}
 
 
-_THROTTLES = tuple(fault for fault in Fault if fault.startswith("throttle"))
-_ERRORS = tuple(fault for fault in Fault if fault[:3].isdigit())
-_CUTS = (Fault.CUT_BEFORE, Fault.CUT_AFTER)
-_HANGS = (Fault.HANG_BEFORE, Fault.HANG_AFTER)
-_LATE = (Fault.E504_BEFORE, Fault.E504_AFTER)
-_UNREADABLE = (Fault.TRUNCATED, Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE)
+def _preset(**shares: float) -> Faults:
+    """Return faults of which each group has a share, in equal parts."""
+    return Faults({f: share / len(_GROUPS[name]) for name, share in shares.items() for f in _GROUPS[name]})
+
 
 PRESETS: Mapping[str, Faults] = MappingProxyType(
     {
         "none": Faults(),
-        "rainy": Faults(
-            _split(0.02, *_THROTTLES)
-            | _split(0.02, *_ERRORS)
-            | _split(0.01, *_CUTS)
-            | _split(0.01, *_UNREADABLE)
-            | {Fault.SLOW: 0.005, Fault.EXPIRED_LOGIN: 0.001}
-        ),
-        "storm": Faults(
-            _split(0.06, *_THROTTLES)
-            | _split(0.08, *_ERRORS)
-            | _split(0.05, *_CUTS)
-            | _split(0.05, *_UNREADABLE)
-            | _split(0.002, *_HANGS)
-            | {Fault.EXPIRED_LOGIN: 0.005}
-        ),
-        "throttled": Faults(_split(0.3, *_THROTTLES)),
-        "cuts": Faults(_split(0.2, *_CUTS)),
-        "slow": Faults(_split(0.02, *_HANGS) | _split(0.04, *_LATE) | {Fault.SLOW: 0.2}),
+        "rainy": _preset(throttle=0.02, error=0.02, cut=0.01, unreadable=0.01, slow=0.005, login=0.001),
+        "storm": _preset(throttle=0.06, error=0.08, cut=0.05, unreadable=0.05, hang=0.002, login=0.005),
+        "throttled": _preset(throttle=0.3),
+        "cuts": _preset(cut=0.2),
+        "slow": _preset(hang=0.02, late=0.04, slow=0.2),
     }
 )
 

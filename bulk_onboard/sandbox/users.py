@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -28,22 +29,23 @@ ORDER BY rowid LIMIT 1
 _DRIFT = {"none": 0, "gone": 1, "come": -1}
 
 
+@dataclass
 class UserHandlers:
     """Lists, shows, creates and deletes users."""
 
-    def __init__(self, state: State, views: Views, unknowns: Unknowns, now: Callable[[], float]) -> None:
-        self._state = state
-        self._views = views
-        self._unknowns = unknowns
-        self._now = now
-        self._pages_read = 0
-        self._kept: tuple[tuple[int, str], list[int]] = ((-1, ""), [])
+    state: State
+    views: Views
+    unknowns: Unknowns
+    now: Callable[[], float]
+    _pages_read: int = 0
+    # The list of all users, with the version of the users and the order that it is valid for.
+    _kept: tuple[tuple[int, str], list[int]] = ((-1, ""), [])
 
     def exists(self, user_id: str) -> bool:
         """Whether there is a user of that id; any UUID is one if this Leaf is like that."""
-        if self._unknowns.users == "any" and _is_uuid(user_id):
+        if self.unknowns.users == "any" and _is_uuid(user_id):
             return True
-        return self._state.user(user_id) is not None
+        return self.state.user(user_id) is not None
 
     async def get_page(self, request: web.Request) -> web.Response:
         """GET /users: one page; pages start at 0."""
@@ -52,12 +54,12 @@ class UserHandlers:
         except ValueError:
             page = size = -1
         if page < 0 or size < 1:
-            return self._views.problem(request, 400, "invalidpage", "page or size is not a valid number")
+            return self.views.problem(request, 400, "invalidpage", "page or size is not a valid number")
         order = self._order(request.query.get("sort", ""))
         if order is None:
-            return self._views.problem(request, 400, "invalidsort", "The list cannot be sorted by this")
+            return self.views.problem(request, 400, "invalidsort", "The list cannot be sorted by this")
         listing = self._listing(request.query, order)
-        size = min(size, _LARGEST_PAGE, self._unknowns.page_size)
+        size = min(size, _LARGEST_PAGE, self.unknowns.page_size)
         start = page * size + self._drift(page)
         places = range(max(0, start), min(max(0, start + size), len(listing)))
         lies = self._lies(len(listing))
@@ -66,26 +68,26 @@ class UserHandlers:
 
     def _order(self, sort: str) -> str | None:
         """Return the order of a list; None if it is refused."""
-        if not sort or self._unknowns.user_sort == "ignored":
+        if not sort or self.unknowns.user_sort == "ignored":
             return "rowid"
         name, _, direction = sort.partition(",")
-        if self._unknowns.user_sort == "refused" or name not in _SORTED_BY:
+        if self.unknowns.user_sort == "refused" or name not in _SORTED_BY:
             return None
         return f"{_SORTED_BY[name]} {'DESC' if direction.lower() == 'desc' else 'ASC'}"
 
     def _listing(self, query: Mapping[str, str], order: str) -> list[int]:
         """Return row numbers of users; a list of all is kept, as a page must not cost a walk through it."""
-        match, lag = self._unknowns.user_filter, self._unknowns.user_lag
+        match, lag = self.unknowns.user_filter, self.unknowns.user_lag
         columns = (
             {} if match == "ignored" else {c: query[name] for name, c in _FILTERS.items() if name in query}
         )
-        key = (self._state.users_version, order)
+        key = (self.state.users_version, order)
         if not columns and not lag and self._kept[0] == key:
             return self._kept[1]
         conditions = " AND ".join(["created <= :latest", *(_MATCHES[match].format(c) for c in columns)])
-        rows = self._state.execute(
+        rows = self.state.execute(
             f"SELECT rowid FROM users WHERE {conditions} ORDER BY {order}, rowid",  # noqa: S608
-            {**columns, "latest": self._now() - lag},
+            {**columns, "latest": self.now() - lag},
         )
         listing = [number for (number,) in rows]
         if not columns and not lag:
@@ -95,23 +97,23 @@ class UserHandlers:
     def _drift(self, page: int) -> int:
         """Return by how many users the list has moved to the front since its first page was read."""
         self._pages_read = 0 if page == 0 else self._pages_read + 1
-        return _DRIFT[self._unknowns.list_drift] * self._pages_read
+        return _DRIFT[self.unknowns.list_drift] * self._pages_read
 
     def _lies(self, users: int) -> range:
         """Return the places at which the list shows the opposite of what is stored."""
-        lies = min(self._unknowns.list_lies, users)
+        lies = min(self.unknowns.list_lies, users)
         return range(0, lies * (users // lies), users // lies) if lies else range(0)
 
     def _listed(self, row_number: int, *, is_lie: bool) -> dict[str, object]:
-        row = self._state.execute("SELECT * FROM users WHERE rowid = ?", (row_number,)).fetchone()
+        row = self.state.execute("SELECT * FROM users WHERE rowid = ?", (row_number,)).fetchone()
         shown = self._shown(User(*row), is_listed=True)
-        return self._views.opposite(shown) if is_lie else shown
+        return self.views.opposite(shown) if is_lie else shown
 
     def _shown(self, user: User, *, is_listed: bool = False) -> dict[str, object]:
-        return self._views.user(user, self._state.credentials_of(user.id), self._now(), is_listed=is_listed)
+        return self.views.user(user, self.state.credentials_of(user.id), self.now(), is_listed=is_listed)
 
     def _headers(self, request: web.Request, page: int, size: int, total: int) -> dict[str, str]:
-        if self._unknowns.total_count == "hidden":
+        if self.unknowns.total_count == "hidden":
             return {}
         last = max(0, (total - 1) // size)
         pages = {"next": page + 1, "prev": page - 1, "last": last, "first": 0}
@@ -125,41 +127,41 @@ class UserHandlers:
     async def get(self, request: web.Request) -> web.Response:
         """GET /users/{id}."""
         user_id = user_id_of(request)
-        user = self._state.user(user_id)
+        user = self.state.user(user_id)
         if user is None and self.exists(user_id):
             user = User(user_id)
-        return json_reply(200, self._shown(user)) if user else self._views.no_such_user(request)
+        return json_reply(200, self._shown(user)) if user else self.views.no_such_user(request)
 
     async def post(self, request: web.Request) -> web.Response:
         """POST /users."""
         posted = CURRENT_CALL.get().posted
         if not isinstance(posted, dict) or not all(isinstance(v, str | None) for v in posted.values()):
-            return self._views.problem(request, 400, "invalidbody", "The body is not a JSON object of texts")
+            return self.views.problem(request, 400, "invalidbody", "The body is not a JSON object of texts")
         for name in ("name", "email"):
             if not posted.get(name):
-                return self._views.problem(request, 400, "missingfield", f"{name} is missing")
+                return self.views.problem(request, 400, "missingfield", f"{name} is missing")
         texts = {name: posted.get(name) or "" for name in ("name", "email", "phone", "address")}
         external_id = posted.get("externalId") or ""
-        user = User(str(uuid.uuid4()), **texts, external_id=external_id, created=self._now())
-        row = self._state.execute(_SAME, {"0": external_id, "1": user.email}).fetchone()
+        user = User(str(uuid.uuid4()), **texts, external_id=external_id, created=self.now())
+        row = self.state.execute(_SAME, {"0": external_id, "1": user.email}).fetchone()
         first = User(*row) if row else None
-        match self._unknowns.user_existing if first else "allow":
+        match self.unknowns.user_existing if first else "allow":
             case "refuse":
                 title = "A user with this email or externalId already exists"
-                return self._views.problem(request, 400, "userexists", title)
+                return self.views.problem(request, 400, "userexists", title)
             case "conflict":
-                return self._views.problem(request, 409)
+                return self.views.problem(request, 409)
             case "keep" if first:
                 user = first
             case _:
-                self._state.put_user(user)
-        return json_reply(int(self._unknowns.user_status), self._shown(user))
+                self.state.put_user(user)
+        return json_reply(int(self.unknowns.user_status), self._shown(user))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /users/{id}: the user and its credentials."""
-        if self._state.delete_user(user_id_of(request)):
+        if self.state.delete_user(user_id_of(request)):
             return web.Response(status=204)
-        return self._views.no_such_user(request)
+        return self.views.no_such_user(request)
 
 
 def _is_uuid(text: str) -> bool:

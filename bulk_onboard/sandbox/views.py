@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from aiohttp import web
 
@@ -40,13 +42,17 @@ def timestamp(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@dataclass
 class Views:
     """Shows objects as the unknowns have them. ``now`` is Leaf's own time, seconds since 1970."""
 
-    def __init__(self, providers: Iterable[Provider], unknowns: Unknowns, event_delay: float) -> None:
-        self._embedded = [p for p in providers if p.name not in unknowns.not_embedded]
-        self._unknowns = unknowns
-        self._event_delay = event_delay
+    providers: Sequence[Provider]
+    unknowns: Unknowns
+    event_delay: float
+
+    @cached_property
+    def _embedded(self) -> list[Provider]:
+        return [provider for provider in self.providers if provider.name not in self.unknowns.not_embedded]
 
     def problem(
         self,
@@ -59,7 +65,7 @@ class Views:
         """Return an error as a JHipster problem object; key and title default to those of the status."""
         if not key:
             key, title = _PROBLEMS[status]
-        is_internal = self._unknowns.problem_path == "internal"
+        is_internal = self.unknowns.problem_path == "internal"
         data = {
             "type": "https://www.jhipster.tech/problem/problem-with-message",
             "title": title,
@@ -72,7 +78,7 @@ class Views:
 
     def no_such_user(self, request: web.Request) -> web.Response:
         """Return the reply about a user that does not exist."""
-        if self._unknowns.user_absent == "400":
+        if self.unknowns.user_absent == "400":
             return self.problem(request, 400, "usernotfound", "Not found")
         return self.problem(request, 404)
 
@@ -84,13 +90,11 @@ class Views:
         ``is_post``: in the reply to the POST, when the refresh token may not have been exchanged yet.
         """
         shown: dict[str, object] = {"id": stored.id}
-        if self._unknowns.status == "shown":
+        if self.unknowns.status == "shown":
             shown["status"] = self._status(stored, now)
-        if self._unknowns.timestamps == "shown":
+        if self.unknowns.timestamps == "shown":
             shown["createdTime"] = timestamp(stored.created)
-        is_rotated = self._unknowns.rotation == "before" or (
-            self._unknowns.rotation == "later" and not is_post
-        )
+        is_rotated = self.unknowns.rotation == "before" or (self.unknowns.rotation == "later" and not is_post)
         return shown | self._fields(stored, provider, is_rotated=is_rotated)
 
     def _fields(self, stored: Credentials, provider: Provider, *, is_rotated: bool) -> dict[str, object]:
@@ -102,7 +106,7 @@ class Views:
         if is_rotated and TOKEN in known:
             values[TOKEN] = f"renewed-{stored.id}"
         secret = {field.name for field in provider.fields if field.secret} | {"accessToken"}
-        match self._unknowns.secrets:
+        match self.unknowns.secrets:
             case "echoed":
                 return values
             case "documented":
@@ -114,20 +118,20 @@ class Views:
 
     def _status(self, stored: Credentials, now: float) -> str:
         """Leaf contacts the provider after it stored credentials; until then their status is OK."""
-        is_failed = stored.fate is Fate.EXPIRED and now >= stored.created + self._event_delay
-        return self._unknowns.failed_status if is_failed else "OK"
+        is_failed = stored.fate is Fate.EXPIRED and now >= stored.created + self.event_delay
+        return self.unknowns.failed_status if is_failed else "OK"
 
     def events(self, stored: Credentials, now: float) -> list[dict[str, object]]:
         """Return the provider log of the last 30 days: empty at first, then the provider's reply."""
-        at = stored.created + self._event_delay
+        at = stored.created + self.event_delay
         if stored.fate is Fate.SILENT or not at <= now < at + _RETENTION:
             return []
         is_good = stored.fate is Fate.GOOD
-        if self._unknowns.events_order == "single":
+        if self.unknowns.events_order == "single":
             return [self._event(stored, at, is_good=is_good)]
         newest = self._event(stored, max(at, stored.created + 0.001), is_good=is_good)
         events = [newest, self._event(stored, stored.created, is_good=not is_good)]
-        return events if self._unknowns.events_order == "newest-first" else events[::-1]
+        return events if self.unknowns.events_order == "newest-first" else events[::-1]
 
     def _event(self, stored: Credentials, at: float, *, is_good: bool) -> dict[str, object]:
         event: dict[str, object] = {
@@ -137,7 +141,7 @@ class Views:
             "headers": "{}",
             "body": "{}" if is_good else '{"error":"invalid_grant"}',
         }
-        if self._unknowns.timestamps == "hidden":
+        if self.unknowns.timestamps == "hidden":
             del event["createdDate"]
         return event
 
@@ -153,7 +157,7 @@ class Views:
             "address": user.address,
             "externalId": user.external_id or None,
         }
-        if self._unknowns.embedded == "none" or (is_listed and self._unknowns.embedded == "single"):
+        if self.unknowns.embedded == "none" or (is_listed and self.unknowns.embedded == "single"):
             return shown
         for provider in self._embedded:
             if stored := credentials.get(provider.name):
