@@ -102,6 +102,8 @@ class SlotCeiling(Ceiling):
         """Wait for a slot."""
         if self.rate != self._shared:
             await super()._spaced()  # a rate that was learned from Leaf is lower
+        if not self._shared:
+            return  # there is no ceiling to keep together
         clock = asyncio.get_running_loop().time
         while True:
             while self._slots and self._is_forfeited(self._slots[0], clock()):

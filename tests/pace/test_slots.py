@@ -157,6 +157,17 @@ def test_without_a_ceiling_pauses_are_shared_all_the_same() -> None:
     warp(main())
 
 
+def test_without_a_ceiling_a_rate_that_was_learned_needs_no_slots() -> None:
+    async def main() -> None:
+        pace = SlotPace(0.0)
+        pace._slots.change(20.0)
+        async with asyncio.timeout(5):
+            for _ in range(40):
+                assert await pace.turn() is not None
+
+    warp(main())
+
+
 def test_the_most_urgent_request_gets_the_next_slot() -> None:
     async def main() -> None:
         database, pace = Database(10.0), SlotPace(10.0)
