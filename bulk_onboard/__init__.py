@@ -3,34 +3,29 @@
     result = await bulk_onboard.onboard("growers.csv", provider="raven")
     result.table, result.counts, result.exit_code
 
-The map of the package. A file at the top is pure (no I/O, no await, no clock); a folder touches the world;
-``engine/`` is where the two meet.
+The map of the package, from the bottom to the top; a layer imports only from those below it (lint-imports):
 
-    model errors facts entry                  the vocabulary
-    domain/        providers and result codes as data
-    header check repeats fingerprint  text -> good rows and problems, chunk by chunk and in the whole
-    findings marks repair template            what validation tells, marks, repairs; the columns to fill in
-    guard                                     is the file as expected
-    letter metrics                            the message and the metrics about a run, as text
-    policy/        (progress, verdict) -> next step: retry, credentials, users, rollback, checks, user_list
-    readers/       delimited, Parquet, workbook -> chunks
-    leaf/          the calls to Leaf, the login, what each answer means
-    pace/          the ceiling over all requests, also of several processes; the limit that Leaf does not tell
-    ledger/        intents and outcomes, in SQLite or PostgreSQL; the locks, leases and claims
-    engine/        scan, survey, the driver of rows, the list of users; opening, run, closing wire them
-    cluster/       the same run on several processes, with dask; nothing else needs it
-    workspace/     the rows of a run in DuckDB: repeats, comparison, results, attention
-    reports/       counts, page and files of a run, from the view `results`
-    notify/        messages and pings about how a run ended
-    workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
+    errors threads the exceptions; blocking work in a thread
+    domain/        values and tables without actions: rows, entries, events of a run, providers, result codes
+    validation/    text -> valid rows and problems: columns, rules for cells, fingerprints, repair
     settings/      frozen settings, and where they come from
-    cli/           options in, exit code out
+    policy/        (state, answer) -> next step: credentials, users, rollback, retry, stop rules, health
+    readers/       CSV, Parquet, workbook, many files -> chunks of text cells
+    workspace/     the rows of a run in DuckDB: repeats, comparison, plan, results, attention
+    leaf/          the calls to Leaf, the login, what each answer means
+    pace/          the ceiling over all requests; the limit that Leaf does not tell
+    ledger/        intents, outcomes and current states, in SQLite or PostgreSQL; locks and leases
+    reports/       counts, page and files of a run, from the view ``results``
+    workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
+    notify/        messages, pings and metrics about how a run ended
     sandbox/       an imitation of Leaf, with faults
-    api            the functions of the library
+    engine/        the run: first and second pass over the file, the driver of rows; run.py wires it all
+    cluster/       the same run on several processes, with dask; nothing else needs it
+    api cli/       the library and the command line
 
-The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare with the ledger) ->
-``engine.worker_pool`` -> ``engine.onboard`` (intent, turn, POST, verdict, `decide`, outcome) ->
-``engine.check_events`` (events) -> ``reports``.
+The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare in the workspace) ->
+``engine.scan`` again, for rows to do -> ``engine.onboard_row`` (intent, turn, POST, `decide`, outcome) ->
+``engine.check_events`` -> ``reports``.
 """
 
 from __future__ import annotations
