@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -165,13 +166,15 @@ def survey(
     ``known_users``: gives the users that the ledger knows by externalId or email, if rows may go by these.
     """
     users = known_users() if known_users is not None and scan.columns.users else None
-    rows, warnings = read_rows(scan, workspace, observer, stopped, users)
+    with ThreadPoolExecutor(1) as other:
+        loading = other.submit(comparison.load_known, workspace)
+        rows, warnings = read_rows(scan, workspace, observer, stopped, users)
+        loading.result()
     warnings.update(scan.file_warnings()["code"])
     if users is not None:
         workspace.resolve_users(users)
     del users  # a million of them take 100 MB
     compare_rows(workspace, scan, allow_shared_tokens=comparison.allow_shared_tokens)
-    comparison.load_known(workspace)
     known = comparison.decide(workspace)
     others = np.empty(0, np.int64)
     if not comparison.allow_shared_tokens:

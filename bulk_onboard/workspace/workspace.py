@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -129,12 +129,16 @@ class Workspace:
         )
 
     def load_known(self, provider: str, growers: pa.RecordBatchReader | pa.Table) -> None:
-        """Add the current states of a provider's growers, as the ledger returns them."""
+        """Add the current states of a provider's growers, as the ledger returns them.
+
+        Rows may be loaded by another thread meanwhile.
+        """
         names = ", ".join(KNOWN_COLUMNS)
-        with self.given(growers):
-            self.execute(
-                f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM given",  # noqa: S608
-                provider=provider,
+        with closing(self.db.cursor()) as db:
+            db.register("growers", growers)
+            db.execute(
+                f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM growers",  # noqa: S608
+                {"provider": provider},
             )
 
     def mark(self, rows: Sequence[int] | np.ndarray, outcome: tuple[str, str, str]) -> None:
