@@ -50,7 +50,7 @@ class Auth:
         account = self.behaviour.account
         if account is None:
             return True
-        return username == (account.username or username) and password == account.password.reveal()
+        return username == (account.username or username) and password == account.password.get_secret_value()
 
     async def authenticate(self, request: web.Request, handler: Handler) -> web.Response:
         """Refuse a call without a valid token; turn unknown paths and methods into problems."""

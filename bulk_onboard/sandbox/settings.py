@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     SkipValidation,
@@ -26,13 +25,10 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings
 
-from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox.state import User
 
 T = TypeVar("T")
-
-_SECRETS_ALLOWED = ConfigDict(arbitrary_types_allowed=True)
 
 
 def _listed(value: object) -> object:
@@ -198,12 +194,12 @@ PRESETS: Mapping[str, Faults] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, config=_SECRETS_ALLOWED)
+@dataclass(frozen=True)
 class Account:
     """The only login that is accepted. ``username`` "": any user name, with this password."""
 
     username: str
-    password: Secret
+    password: SecretStr
 
 
 class _AccountVariables(BaseSettings):
@@ -214,9 +210,7 @@ class _AccountVariables(BaseSettings):
 def account_from_environment() -> Account | None:
     """Return the login in ``SANDBOX_USERNAME`` and ``SANDBOX_PASSWORD``; None without a password."""
     found = _AccountVariables()
-    if not found.sandbox_password:
-        return None
-    return Account(found.sandbox_username, Secret(found.sandbox_password.get_secret_value()))
+    return Account(found.sandbox_username, found.sandbox_password) if found.sandbox_password else None
 
 
 @dataclass(frozen=True)
@@ -227,7 +221,7 @@ class Clock:
     monotonic: Callable[[], float] = time.monotonic
 
 
-@dataclass(frozen=True, config=_SECRETS_ALLOWED)
+@dataclass(frozen=True)
 class Behaviour:
     """All settings of a sandbox. Times are seconds.
 

@@ -10,7 +10,6 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from bulk_onboard.domain.model import Secret
 from bulk_onboard.sandbox import Account, Behaviour
 from bulk_onboard.settings.secret_sources import Keyring
 
@@ -60,7 +59,7 @@ def test_an_address_that_would_show_secrets_on_the_way_is_refused(desk: Desk, ur
 
 
 def test_the_environment_wins_over_dot_env_and_that_over_the_toml_file(desk: Desk, leaf: Leaf) -> None:
-    server = leaf(Behaviour(event_delay=0, account=Account("env@x", Secret(f"{PLANTED}dotenv"))))
+    server = leaf(Behaviour(event_delay=0, account=Account("env@x", f"{PLANTED}dotenv")))
     toml = Path("bulk-onboard.toml")
     toml.write_text(
         f"""

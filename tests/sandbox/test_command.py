@@ -44,18 +44,18 @@ async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: 
         async with session.get(url + RAVEN.replace(GROWER, OTHER)) as got:
             assert got.status == 404
     server.send_signal(signal.SIGINT)
-    out, told = await server.communicate()
+    out, messages = await server.communicate()
     assert server.returncode == 0
     assert out == b""
-    assert f"export LEAF_BASE_URL={url} LEAF_USERNAME=me LEAF_PASSWORD=practice" in told.decode()
-    assert b"Traceback" not in told
+    assert f"export LEAF_BASE_URL={url} LEAF_USERNAME=me LEAF_PASSWORD=practice" in messages.decode()
+    assert b"Traceback" not in messages
 
 
 def test_its_help_has_an_example():
-    told = CliRunner().invoke(command, ["--help"])
-    assert told.exit_code == 0
-    assert "bulk-onboard sandbox --port 9000" in told.output
-    assert all(name in told.output for name in PRESETS)
+    result = CliRunner().invoke(command, ["--help"])
+    assert result.exit_code == 0
+    assert "bulk-onboard sandbox --port 9000" in result.output
+    assert all(name in result.output for name in PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_a_wrong_option_is_wrong_usage(options: list[str]):
 @pytest.mark.parametrize(
     "options", [["--unknown", "colour=red"], ["--faults", "windy"], ["--users", "no-file"]]
 )
-def test_a_wrong_value_is_told_before_anything_is_served(options: list[str]):
-    told = CliRunner().invoke(command, options)
-    assert isinstance(told.exception, UsageError)
+def test_a_wrong_value_is_refused_before_anything_is_served(options: list[str]):
+    result = CliRunner().invoke(command, options)
+    assert isinstance(result.exception, UsageError)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("50ms", 0.05), ("0.2s", 0.2), ("50", 0.05), ("0", 0.0)])
@@ -107,17 +107,17 @@ def test_names_and_addresses_of_users_are_read_where_there_are_any(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (f"leafUserId\n{GROWER}\nnobody\n".encode(), "line 3"),
-        (b"nobody\n", "line 1"),
+        (f"leafUserId\n{GROWER}\nunknown\n".encode(), "line 3"),
+        (b"unknown\n", "line 1"),
         (b"", "no users"),
         (b"leafUserId\n", "no users"),
         (b"\xff\xfe\xfa", "UTF-8"),
     ],
 )
-def test_a_wrong_file_of_users_is_told_which_line(tmp_path: Path, content: bytes, told: str):
+def test_the_message_about_a_wrong_file_of_users_names_the_line(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "users"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         read_users(path)

@@ -84,7 +84,7 @@ async def test_a_hanging_answer_ends_when_its_client_has_left():
         await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
-async def test_the_end_of_the_server_lets_go_of_whoever_hangs():
+async def test_the_end_of_the_server_ends_requests_that_hang():
     async with aiohttp.ClientSession() as session:
         async with serve_sandbox(always(Fault.HANG_BEFORE)) as leaf:
             asked = asyncio.create_task(
@@ -97,7 +97,7 @@ async def test_the_end_of_the_server_lets_go_of_whoever_hangs():
             await asked
 
 
-async def test_a_slow_answer_is_stored_at_once_and_told_late():
+async def test_a_slow_answer_is_stored_at_once_and_sent_late():
     async with serve_sandbox(always(Fault.SLOW, slow_for=0.1, **POSTS)) as leaf:
         began = time.monotonic()
         assert (await leaf.post()).status == 201
@@ -181,22 +181,22 @@ def test_a_storm_is_worse_than_rain_and_between_10_and_30_percent():
     assert 0.1 <= PRESETS["storm"].total <= 0.3
 
 
-def test_a_file_tells_faults_and_unknowns(tmp_path: Path):
+def test_a_file_sets_faults_and_unknowns(tmp_path: Path):
     path = tmp_path / "faults.toml"
     path.write_text(
         '[faults]\ncut-after = 0.02\n500-before = 1\nmethods = ["post"]\ncalls = ["users"]\nslow_for = 3\n'
         '[unknowns]\npost_existing = "conflict"\nrate_limit = 5\n'.replace("= 1\n", "= 0.5\n")
     )
-    told = load_behaviour(path)
-    assert told.faults.shares == {Fault.CUT_AFTER: 0.02, Fault.E500_BEFORE: 0.5}
-    assert told.faults.methods == {"POST"}
-    assert told.faults.calls == {Area.USERS}
-    assert told.faults.slow_for == 3
-    assert (told.unknowns.post_existing, told.unknowns.rate_limit) == ("conflict", 5)
+    loaded = load_behaviour(path)
+    assert loaded.faults.shares == {Fault.CUT_AFTER: 0.02, Fault.E500_BEFORE: 0.5}
+    assert loaded.faults.methods == {"POST"}
+    assert loaded.faults.calls == {Area.USERS}
+    assert loaded.faults.slow_for == 3
+    assert (loaded.unknowns.post_existing, loaded.unknowns.rate_limit) == ("conflict", 5)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[faults]\nearthquake = 0.1", "cut-after"),
         ("[faults]\nslow = 2", "shares.slow cannot be 2: .*less than or equal to 1"),
@@ -211,14 +211,14 @@ def test_a_file_tells_faults_and_unknowns(tmp_path: Path):
         ("[faults", "TOML"),
     ],
 )
-def test_a_wrong_file_of_faults_is_told_what_is_wrong(tmp_path: Path, text: str, told: str):
+def test_the_message_about_a_wrong_file_of_faults_says_what_is_wrong(tmp_path: Path, text: str, message: str):
     path = tmp_path / "faults.toml"
     path.write_text(text)
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         load_behaviour(path)
 
 
-def test_a_name_that_is_neither_preset_nor_file_is_told_the_presets():
+def test_the_message_about_an_unknown_preset_lists_the_presets():
     with pytest.raises(UsageError, match="rainy"):
         load_behaviour("windy")
 

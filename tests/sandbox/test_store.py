@@ -48,7 +48,7 @@ async def test_deletions_and_users_are_remembered_too(store: Path):
         assert [user["id"] for user in (await leaf.get(f"{BASE}/users")).json] == [GROWER, kept]
 
 
-async def test_no_secret_is_ever_in_the_files_of_the_store(store: Path):
+async def test_the_files_never_hold_a_secret(store: Path):
     secrets = [b"rt-secret-1", b"app-secret", b"rt-other", b"refused-me"]
     async with serve_sandbox(store=store) as leaf:
         await leaf.post()
@@ -110,7 +110,7 @@ async def test_a_store_that_is_in_use_is_refused(store: Path):
             Sandbox(store=store)
 
 
-def test_a_store_that_cannot_be_read_is_told_how_to_begin_anew(store: Path):
+def test_the_message_about_an_unreadable_file_says_how_to_start_again(store: Path):
     store.parent.mkdir()
     store.write_bytes(b"not a database" * 100)
     with pytest.raises(UsageError, match="Reset"):
@@ -125,7 +125,7 @@ def test_a_store_of_another_version_is_refused(store: Path):
         Sandbox(store=store)
 
 
-def test_a_store_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path):
+def test_a_file_that_cannot_be_created_is_a_wrong_setting(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot keep its state"):
         Sandbox(store=tmp_path / "file" / "store")

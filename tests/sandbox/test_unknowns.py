@@ -40,12 +40,12 @@ async def test_a_second_post_does_what_is_chosen(answer: str, status: int, store
 
 
 async def test_only_a_vague_refusal_hides_that_there_are_credentials():
-    told = {}
+    is_shown = {}
     for answer in ("refuse", "vague"):
         async with serve_sandbox(unknown(post_existing=answer)) as leaf:
             await leaf.post()
-            told[answer] = "exist" in (await leaf.post()).text
-    assert told == {"refuse": True, "vague": False}
+            is_shown[answer] = "exist" in (await leaf.post()).text
+    assert is_shown == {"refuse": True, "vague": False}
 
 
 async def test_a_post_that_stored_is_200_or_201():
@@ -87,7 +87,7 @@ async def test_events_of_none_are_404_or_an_empty_list():
 
 
 @pytest.mark.parametrize("answer", ["404", "400"])
-async def test_a_user_who_does_not_exist_is_answered_as_chosen(answer: str):
+async def test_the_reply_about_a_missing_user_is_as_chosen(answer: str):
     async with serve_sandbox(unknown(user_absent=answer, users="listed")) as leaf:
         assert (await leaf.get()).status == int(answer)
         assert (await leaf.get(f"{RAVEN}/events")).status == int(answer)
@@ -96,14 +96,14 @@ async def test_a_user_who_does_not_exist_is_answered_as_chosen(answer: str):
         assert (await leaf.get(f"{BASE}/users/{GROWER}")).status == int(answer)
 
 
-async def test_where_users_are_listed_nobody_else_is_one():
+async def test_only_listed_users_exist_where_users_are_listed():
     listed = Behaviour(unknowns=Unknowns(users="listed"), users=(User(GROWER),))
     async with serve_sandbox(listed) as leaf:
         assert (await leaf.post()).status == 201
         assert (await leaf.post(path=raven(OTHER))).status == 404
 
 
-async def test_where_anybody_is_a_user_an_id_is_still_a_uuid():
+async def test_where_any_uuid_is_a_user_other_texts_are_not():
     async with serve_sandbox() as leaf:
         assert (await leaf.get(f"{BASE}/users/{OTHER}")).status == 200
         assert (await leaf.post(path=raven("not-a-uuid"))).status == 404
@@ -225,8 +225,8 @@ async def test_a_repeated_idempotency_key_is_ignored_or_gets_the_first_answer():
     for answer in ("ignored", "honoured"):
         async with serve_sandbox(unknown(idempotency_keys=answer)) as leaf:
             key = {"Idempotency-Key": "k1"}
-            got = [await leaf.ask("POST", RAVEN, body(), **key) for _ in range(2)]
-            statuses[answer] = [each.status for each in got]
+            replies = [await leaf.ask("POST", RAVEN, body(), **key) for _ in range(2)]
+            statuses[answer] = [reply.status for reply in replies]
             assert (await leaf.state())["postsStored"] == 1
     assert statuses == {"ignored": [201, 400], "honoured": [201, 201]}
 
@@ -249,7 +249,7 @@ def test_every_unknown_can_be_given_as_text():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("colour", "red", "post_existing"),
         ("get_absent", "403", "null"),
@@ -258,8 +258,8 @@ def test_every_unknown_can_be_given_as_text():
         ("page_size", "many", "a valid integer"),
     ],
 )
-def test_a_wrong_answer_is_told_what_is_possible(name: str, value: str, told: str):
-    with pytest.raises(UsageError, match=told):
+def test_the_message_about_a_wrong_answer_lists_what_is_possible(name: str, value: str, message: str):
+    with pytest.raises(UsageError, match=message):
         with_answers(Unknowns(), {name: value})
 
 
