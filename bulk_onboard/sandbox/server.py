@@ -45,7 +45,8 @@ class Sandbox:
     ``store``: file of its state, None to keep it in memory. Opening a file that another sandbox uses, or that
     cannot be read, raises UsageError. It is closed when `serve` ends; call `close` if it never served.
     ``middlewares``: run before its own, for tests. ``stored``: the state, ``faults``: what makes requests
-    go wrong.
+    go wrong. ``requests`` and ``state`` return the same as ``GET /sandbox/…``; ``fingerprint`` returns what
+    they call a posted body.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Sandbox:
         )
         self.faults = FaultInjector(self._behaviour, self._views, self._auth, self._clock, self._now)
         self._admin = Admin(self.stored, self.faults.restart)
+        self.requests, self.state = self._admin.show_requests, self._admin.show_state
+        self.fingerprint, self.close = self.stored.fingerprint, self.stored.close
 
     def _now(self) -> float:
         """Return the time by Leaf's clock."""
@@ -80,22 +83,6 @@ class Sandbox:
     def identity(self) -> str:
         """Which sandbox this is, whatever its port: as old as its file, another one after a reset."""
         return self.stored.identity
-
-    def fingerprint(self, posted: Mapping[str, str]) -> str:
-        """Return the name that `requests` and `state` give to a posted body."""
-        return self.stored.fingerprint(dict(posted))
-
-    def requests(self, since: int = 0) -> list[dict[str, object]]:
-        """Return the same as ``GET /sandbox/requests``."""
-        return self._admin.show_requests(since)
-
-    def state(self) -> dict[str, object]:
-        """Return the same as ``GET /sandbox/state``."""
-        return self._admin.show_state()
-
-    def close(self) -> None:
-        """Close the state."""
-        self.stored.close()
 
     @staticmethod
     def reset(store: Path) -> None:
