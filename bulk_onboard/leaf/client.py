@@ -38,7 +38,7 @@ from bulk_onboard.errors import LoginRefused
 from bulk_onboard.leaf import replies, user_replies
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
 from bulk_onboard.leaf.availability import Availability
-from bulk_onboard.leaf.comparison import RecentPosts, fields_of
+from bulk_onboard.leaf.comparison import RecentSecrets, fields_of
 from bulk_onboard.leaf.contact import Contact
 from bulk_onboard.leaf.http import API, LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.leaf.replies import Reply
@@ -93,7 +93,7 @@ class LeafClient:
         self._contact = Contact(settings, self._send, on_trouble)
         self._auth = Auth(settings.login, self._contact.log_in, self._contact.serves)
         self._sent: Counter[str] = Counter()
-        self.posts = RecentPosts()
+        self.recent = RecentSecrets()
         self._sorts = True
         self._looks: Counter[str] = Counter()
         self._absent: defaultdict[str, set[str]] = defaultdict(set)
@@ -285,9 +285,14 @@ class ProviderCalls:
         self, leaf_user_id: str, ours: Payload, sent: Sent = ignore_sent, *, urgent: bool = False
     ) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        verdict = partial(replies.after_get, ours=ours, fields=self._fields)
+        target, body = self._path_of(leaf_user_id), ours.reveal()
+        self._client.recent.add(target, self._fields, body)
+
+        def verdict(reply: Reply) -> Verdict:
+            return self._if_ours(replies.after_get(reply, ours, self._fields), target, body, reply)
+
         urgency = Urgency.CONTINUE if urgent else Urgency.BEGIN
-        request = Request("GET", self._path_of(leaf_user_id), verdict, sent, urgency=urgency)
+        request = Request("GET", target, verdict, sent, urgency=urgency)
         answer = await self._client.call(request)
         return self._client.weigh_absence(leaf_user_id, answer)
 
@@ -301,16 +306,10 @@ class ProviderCalls:
     ) -> Answer[Verdict]:
         """POST the grower's credentials, once, if it is valid when its turn has come. Raises LoginRefused."""
         target, body = self._path_of(leaf_user_id), payload.reveal()
-        self._client.posts.add(target, self._fields, body)
+        self._client.recent.add(target, self._fields, body)
 
         def verdict(reply: Reply) -> Verdict:
-            found = replies.after_post(reply, payload, self._fields)
-            # Nearly all replies show the token that was posted, and so belong to this request.
-            if isinstance(found, Created) and found.credential.echo is not Echo.SAME:
-                shown = replies.parsed(reply)
-                if self._client.posts.is_stray(target, self._fields, body, shown, reply.at):
-                    return _OF_ANOTHER_GROWER
-            return found
+            return self._if_ours(replies.after_post(reply, payload, self._fields), target, body, reply)
 
         complete = Urgency.COMPLETE
         request = Request("POST", target, verdict, sent, body, urgency=complete, still_valid=still_valid)
@@ -343,6 +342,17 @@ class ProviderCalls:
         target = self._path_of(leaf_user_id, "/events")
         request = Request("GET", target, replies.after_log, sent, event_log=True, urgency=Urgency.CONTINUE)
         return await self._client.call(request)
+
+    def _if_ours(self, verdict: Verdict, target: str, body: Mapping[str, str], reply: Reply) -> Verdict:
+        """The verdict, unless the reply shows the credentials of another grower."""
+        shown = verdict.credential if isinstance(verdict, Created | Exists) else None
+        # Nearly all replies show the row's own token, and so belong to this request.
+        if shown is None or shown.echo is Echo.SAME:
+            return verdict
+        data = replies.parsed(reply)
+        once = isinstance(verdict, Exists)
+        is_stray = self._client.recent.is_stray(target, self._fields, body, data, reply.at, once=once)
+        return _OF_ANOTHER_GROWER if is_stray else verdict
 
     def _path_of(self, leaf_user_id: str, more: str = "") -> str:
         return f"{API}/users/{leaf_user_id}/{self._path}{more}"

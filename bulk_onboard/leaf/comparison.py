@@ -96,8 +96,8 @@ def is_shown(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and not _MASKED.search(value)
 
 
-class RecentPosts:
-    """Recognises a reply that shows what another request has posted: a proxy has mixed up two replies.
+class RecentSecrets:
+    """Recognises a reply that shows another grower's credentials: a proxy has mixed up two replies.
 
     Only hashes are kept (Python's own, which are keyed), of the latest ``size`` values.
     """
@@ -107,19 +107,27 @@ class RecentPosts:
         self._targets: OrderedDict[int, str] = OrderedDict()
 
     def add(self, target: str, fields: Fields, body: Mapping[str, str]) -> None:
-        """Remember what is about to be posted to this target (path)."""
+        """Remember the secrets of the grower that this target (path) is of."""
         for name in fields.secrets:
             if name in body:
                 self._note(hash(body[name]), target)
 
     def is_stray(
-        self, target: str, fields: Fields, body: Mapping[str, str], shown: object, at: datetime
+        self,
+        target: str,
+        fields: Fields,
+        body: Mapping[str, str],
+        shown: object,
+        at: datetime,
+        *,
+        once: bool = False,
     ) -> bool:
-        """Return whether a reply to this POST shows another one's secret, or its credentials.
+        """Return whether a reply about this grower shows another one's secret, or its credentials.
 
-        ``shown``: the reply's JSON, ``at``: when it came (UTC). The row's own secret says that it is ours,
-        also if others share it. An id counts only with a createdTime of today, for a server may always show
-        the same ones.
+        ``shown``: the reply's JSON, ``at``: when it came (UTC). ``once``: the same reply is believed the next
+        time, for Leaf may hold another grower's token. The row's own secret says that it is ours, also if
+        others share it. An id counts only with a createdTime of today, for a server may always show the
+        same ones.
         """
         if not isinstance(shown, dict):
             return False
@@ -131,7 +139,10 @@ class RecentPosts:
             keys.append(identity := hash((str(shown["id"]), shown["createdTime"])))
             if identity not in self._targets:
                 self._note(identity, target)
-        return any(self._targets.get(key, target) != target for key in keys)
+        others = [key for key in keys if self._targets.get(key, target) != target]
+        for key in others if once else ():
+            self._note(key, target)
+        return bool(others)
 
     def _note(self, key: int, target: str) -> None:
         self._targets[key] = target

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.leaf.comparison import Fields, RecentPosts
+from bulk_onboard.leaf.comparison import Fields, RecentSecrets
 
 FIELDS = Fields(("refreshToken",), (), ("clientId",))
 ANN, BOB = "/users/ann/raven-credentials", "/users/bob/raven-credentials"
@@ -39,15 +39,28 @@ def body(token: str) -> dict[str, str]:
 def test_a_reply_of_another_post_is_recognised_by_its_token_or_by_id_and_time(
     shown: Any, stray: bool
 ) -> None:
-    posts = RecentPosts()
+    posts = RecentSecrets()
     posts.add(ANN, FIELDS, body("planted-ann"))
     posts.add(BOB, FIELDS, body("planted-bob"))
     assert not posts.is_stray(BOB, FIELDS, body("planted-bob"), {"id": "c-bob", "createdTime": TIME}, NOW)
     assert posts.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW) is stray
 
 
+def test_a_look_that_shows_another_growers_token_twice_is_believed() -> None:
+    recent = RecentSecrets()
+    recent.add(ANN, FIELDS, body("planted-ann"))
+    recent.add(BOB, FIELDS, body("planted-bob"))
+    shown = {"id": "c-bob", "createdTime": TIME, "refreshToken": "planted-bob"}
+    looks = [
+        recent.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW, once=True),
+        recent.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW, once=True),
+        recent.is_stray(BOB, FIELDS, body("planted-bob"), shown, NOW, once=True),
+    ]
+    assert looks == [True, False, False]
+
+
 def test_growers_who_share_a_token_are_not_taken_for_each_other() -> None:
-    posts = RecentPosts()
+    posts = RecentSecrets()
     for target in (ANN, BOB):
         posts.add(target, FIELDS, body("planted-shared"))
     assert not posts.is_stray(ANN, FIELDS, body("planted-shared"), body("planted-shared"), NOW)
@@ -55,7 +68,7 @@ def test_growers_who_share_a_token_are_not_taken_for_each_other() -> None:
 
 @given(st.integers(1, 9), st.integers(0, 40))
 def test_no_more_is_kept_than_the_latest(size: int, count: int) -> None:
-    posts = RecentPosts(size)
+    posts = RecentSecrets(size)
     for number in range(count):
         posts.add(f"/{number}", FIELDS, body(f"planted-{number}"))
     assert len(posts._targets) == min(size, count)
@@ -63,6 +76,6 @@ def test_no_more_is_kept_than_the_latest(size: int, count: int) -> None:
 
 @pytest.mark.parametrize("time", [LONG_AGO, "no time", None, 5])
 def test_a_server_that_shows_the_same_id_to_all_mixes_up_nothing(time: object) -> None:
-    posts, shown = RecentPosts(), {"id": "c-1", "createdTime": time}
+    posts, shown = RecentSecrets(), {"id": "c-1", "createdTime": time}
     for target in (ANN, BOB):
         assert not posts.is_stray(target, FIELDS, body(f"planted-{target}"), shown, NOW)
