@@ -29,6 +29,7 @@ from bulk_onboard.validation.check import (
     NameCounts,
     check,
     columns_of_names,
+    id_words,
     provider_names,
 )
 from bulk_onboard.validation.columns import (
@@ -38,6 +39,7 @@ from bulk_onboard.validation.columns import (
     provider_column,
 )
 from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.ids import UUID_PATTERN
 from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.validation.user_columns import UserCells, known_keys, user_cells
 from bulk_onboard.workspace import KEPT_COLUMN
@@ -346,7 +348,7 @@ def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> 
     columns = {
         "row": pa.array(frame["row"]),
         "provider": pa.array(frame[PROVIDER]),
-        "id": pa.ExtensionArray.from_storage(pa.uuid(), _blobs(checked.ids).take(at)),
+        "id": pa.ExtensionArray.from_storage(pa.uuid(), _grower_ids(checked)),
         "leaf_user_id": pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID])),
         "fingerprint": _blobs(checked.prints).take(at),
         "app": pa.array(apps.view(np.int64)),
@@ -361,6 +363,25 @@ def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> 
     for position, name in enumerate(kept):
         columns[f"{KEPT_COLUMN}{position}"] = pa.array(frame[KEPT_PREFIX + name])
     return pa.table(columns)
+
+
+def _grower_ids(checked: Checked) -> pa.Array:
+    """Return the id of every row as 16 bytes, NULL if it is not a UUID.
+
+    Rows that are invalid for another reason keep theirs: the ages of such rows are those of their grower.
+    """
+    valid = checked.valid
+    words = np.zeros((len(valid), 2), np.uint64)
+    words[valid] = checked.ids
+    texts = checked.frame[LEAF_USER_ID][~valid]
+    is_uuid = texts.str.fullmatch(UUID_PATTERN).to_numpy(bool)
+    others = id_words(texts[is_uuid])
+    assert others is not None  # noqa: S101  (the pattern is that of a UUID)
+    named = np.flatnonzero(~valid)[is_uuid]
+    words[named] = others
+    is_missing = ~valid
+    is_missing[named] = False
+    return pc.if_else(pa.array(is_missing), None, _blobs(words))
 
 
 def content_of(seen: Iterable[bytes]) -> str:

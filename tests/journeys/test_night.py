@@ -129,6 +129,28 @@ def test_rows_that_fail_night_after_night_tell_since_when_and_how_often(desk: De
     assert (third.folder / "results.csv").read_bytes() == results
 
 
+def test_an_invalid_row_is_of_its_grower_if_it_names_one(desk: Desk, leaf: Leaf) -> None:
+    """Otherwise --fail-on change would miss a grower that needs attention instead of another one."""
+
+    def night(good: int, bad: int, code: str) -> tuple[int, str, str]:
+        rows = [f"{grower(good)},raven,{PLANTED}-token", f"{grower(bad).upper()},{code}"]
+        path = Path("invalid.csv")
+        path.write_text(
+            "\n".join(["leafUserId,provider,refreshToken", *rows, f"no id,raven,{PLANTED}-other"])
+        )
+        ran = desk.run(str(path), "--fail-on", "change")
+        assert ran.rows[1]["leafUserId"] == grower(bad)
+        assert ran.rows[2]["failedRuns"] == ""  # without an id, its age is not known
+        return ran.code, ran.rows[1]["code"], ran.rows[1]["failedRuns"]
+
+    desk.at(leaf())
+    assert night(1, 2, "raven,") == (1, "missing-refreshToken", "1")
+    assert night(1, 2, "raven,") == (0, "missing-refreshToken", "2")
+    assert night(1, 3, "raven,") == (1, "missing-refreshToken", "1")
+    assert night(1, 3, "no-provider,x") == (1, "unknown-provider", "1")
+    assert night(1, 3, "no-provider,x") == (0, "unknown-provider", "2")
+
+
 def test_ages_are_the_same_in_every_format(desk: Desk, leaf: Leaf) -> None:
     desk.at(leaf()).run(write(refused(2)))
     ran = desk.run("growers.csv", "--format", "csv,parquet,jsonl")
