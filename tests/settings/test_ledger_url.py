@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -152,7 +153,8 @@ def test_a_password_on_the_command_line_is_warned_of(capsys: pytest.CaptureFixtu
 def test_without_the_driver_one_line_says_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "bulk_onboard.ledger.postgres", raising=False)
     assert main(["runs", "--ledger", "postgresql://me@127.0.0.1:1/g"]) == 2
     told = capsys.readouterr().err.strip()
     assert "pip install 'bulk-onboard[postgres]'" in told
