@@ -1,4 +1,4 @@
-"""Two steps of a chain at once: the next item is made by another thread while this one is worked on."""
+"""Prefetch: another thread makes the next item while the caller works on this one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Item = TypeVar("Item")
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items in the same order, each made while the one before is worked on; never more than one.
+    """Yield the same items in the same order; prefetch one item while the caller works on the item before.
 
-    What making one raises is raised in its turn. Whoever stops early waits for the one that is being made.
+    An exception of the iterator is raised in its turn. A caller that stops early waits for that item.
     """
     nothing = object()
     with ThreadPoolExecutor(1) as other:
@@ -20,4 +20,4 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not nothing:
             coming = other.submit(next, items, nothing)
             yield item  # type: ignore[misc]
-            del item  # not to be held with the next two
+            del item  # do not keep it in memory with the next two

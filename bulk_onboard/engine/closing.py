@@ -35,9 +35,9 @@ PAGE = "html"
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to.
+    """The result of a run.
 
-    ``summary`` is what summary.json holds, ``words`` gives the closing text for people, so many columns wide.
+    ``summary`` is what summary.json holds, ``words`` returns the closing text, wrapped to a width in columns.
     ``outcome`` is how this command ended, as a later check of a run's events ends in its own way; ``code`` is
     the exit code that the settings make of it. ``notified`` is the latest run that a message was sent about,
     of the same Leaf and provider, ``news`` what has changed since then, and ``mark_notified`` records that a
@@ -133,7 +133,7 @@ def _counts(workspace: Workspace, ledger: Ledger, run_no: int, info: RunInfo, *,
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run whose files are written."""
+    """What is needed to write the files of a run."""
 
     ledger: Ledger
     run_no: int

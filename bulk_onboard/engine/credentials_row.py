@@ -1,4 +1,4 @@
-"""A row whose credentials at Leaf are asked for, deleted or posted: the requests and their safeguards."""
+"""The requests that read, delete or post the credentials of one row, and their safeguards."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class RowLife(ABC, Generic[P, E]):
         try:
             end = await self._drive()
         except LoginRefused:
-            self.on_the_wire = False  # a request whose login was refused was not carried out
+            self.on_the_wire = False  # Leaf does not carry out a request with a refused login
             end = self.stopped("login-refused")
             raise
         except LeafUnavailable:

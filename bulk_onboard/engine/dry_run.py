@@ -106,7 +106,7 @@ class DryRun(Onboarding):
         return _DryRunRow(self, row, progress, under_way)
 
     async def with_user(self, row: Row, answer: Answer[Verdict]) -> Answer[Verdict]:
-        """Return the answer, or that there is no such user, which one about credentials does not say."""
+        """Return the answer, or that the user does not exist, which credentials do not show."""
         if self.listed and self.listed.lists(row.leaf_user_id):
             return answer
         self.other_requests["extra"] += 1
@@ -141,7 +141,7 @@ class _DryRunRow(OnboardRow):
 
 
 class DryRunJournal:
-    """A journal whose entries are of no grower: later runs learn nothing. ``counts``: rows by status."""
+    """A journal of entries without a grower, so later runs ignore them. ``counts``: rows by status."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

@@ -16,7 +16,7 @@ from bulk_onboard.validation.likely_columns import MOST
 if TYPE_CHECKING:
     from bulk_onboard.engine.scan import Reading
 
-# Rows whose values show which column a field may be in.
+# How many rows are sampled to see which column may hold a field.
 SAMPLED = 200
 
 

@@ -173,7 +173,7 @@ class OnboardRow(CredentialsRow[Row, Finish]):
         return self.row.app if ours else 0
 
     def _is_of_others(self, status: Status, shown: Credential) -> bool:
-        """Return whether what Leaf holds has other secrets than the row, as far as is known."""
+        """Return whether Leaf probably holds other secrets than those of the row."""
         unclear = owner_of_shown(shown, self.progress) is Owner.UNCLEAR
         unlike = shown.echo is not Echo.SAME or shown.app is Echo.DIFFERENT
         return status is Status.EXISTING and unlike and not unclear

@@ -33,7 +33,7 @@ from bulk_onboard.settings import LeafSettings, Settings
 from bulk_onboard.settings.requirements import require
 from bulk_onboard.threads import in_thread
 
-# Seconds. Leaf takes longer, but a user who practises should not wait.
+# Seconds. Leaf takes longer, but users of the sandbox should not have to wait.
 SANDBOX_EVENT_DELAY = 0.3
 
 

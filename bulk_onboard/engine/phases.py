@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class MeteredTurns(Turns, Protocol):
-    """Turns whose requests are counted over time."""
+    """Turns that count their requests over time."""
 
     def traffic(self) -> Traffic: ...
 
@@ -188,7 +188,7 @@ class Phases:
         entries = {e.row: e for e in self.memory.entries(self.run_no, rows[0], rows[-1])}
         unsent = Entry(0, Status.NOT_ATTEMPTED.value)
         sent = [entries.get(row, unsent._replace(row=row)) for row in wanted.tolist()]
-        # A row whose grower turned out to be connected already by another name was not sent.
+        # The grower of a row was connected already under another name, so the row was not sent.
         lost = [entries[row] for row in rows if row in entries and _is_lost(entries[row], wanted)]
         if sick := [entry for entry in (*sent, *lost) if entry.health != Health.HEALTHY]:
             self.context.stop.drain(canary_reason(len(rows), sick))

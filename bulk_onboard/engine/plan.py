@@ -1,7 +1,7 @@
 """A plan: what a dry run said would happen to each row, read from its file and carried out exactly.
 
-A person may take lines out of it. Rows are told apart by provider and grower, and must have the fingerprint
-that they had, so neither order nor numbers of rows matter.
+A person may delete lines of the plan. Provider and grower identify a row, and its fingerprint must not have
+changed; the order and the numbers of the rows do not matter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.guide import OUTDATED, outdated
 from bulk_onboard.validation.columns import normal
 
-# The columns of plan.csv, and those that are read again. It tells the Leaf that was asked, and as whom.
+# The columns of plan.csv, and those that are read again. They state the Leaf and the API owner.
 COLUMNS = (
     "row",
     "leaf",
@@ -75,8 +75,8 @@ class Plan:
 
     def require(self, leaf: str, owner: str) -> None:
         """Raises UsageError if the plan is not of this Leaf and API owner."""
-        for theirs, whose in sorted(self.places - {(leaf, owner)}):
-            asked, says = (theirs or "no Leaf", leaf) if theirs != leaf else (f"{leaf} as {whose}", owner)
+        for theirs, api_owner in sorted(self.places - {(leaf, owner)}):
+            asked, says = (theirs or "no Leaf", leaf) if theirs != leaf else (f"{leaf} as {api_owner}", owner)
             raise UsageError(
                 f"{self.name} was made at {asked}, but the settings say {says}: make a new plan"
                 " with --dry-run"
@@ -162,8 +162,8 @@ _LEFT_OUT = {
 def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dict[int, Recorded]]:
     """The survey without the rows that the plan leaves out, and by row the credentials that it replaces.
 
-    ``checked``: events are, so rows whose grower was connected when the plan was made are left to that check,
-    which finds out whether it is still true.
+    ``checked``: the run checks events. That check then verifies the rows that were connected when the plan
+    was made.
     """
     said = found.workspace.planned(plan.lines).to_pandas()
     rows = {str(name): lines["row"].to_numpy(np.int64) for name, lines in said.groupby("says")}

@@ -62,7 +62,7 @@ class Connection(Protocol):
 
     @property
     def rate(self) -> float:
-        """Requests per second that may go out now, 0 if there is no ceiling."""
+        """Requests per second that may go out now, 0 for no ceiling."""
 
     def of(self, provider: str) -> Leaf:
         """Return the calls for the provider of this name."""

@@ -13,7 +13,7 @@ from bulk_onboard.engine.survey import Memory, Survey
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.workspace import Workspace
 
-# Rows whose entries are in memory at a time.
+# Entries of this many rows are in memory at a time.
 BATCH = 20_000
 
 
@@ -29,9 +29,9 @@ def rows_to_check(
 ) -> Iterator[Check]:
     """Yield the connected rows of a run, in input order.
 
-    Of rows that were done before this run only those whose last check was not good, or that a run which
-    was cut short never checked, unless ``every``. For the latter the wait counts from ``began``. And those
-    whose last check was good, but before ``checked_before``.
+    Rows that were done before this run are yielded if their last check was not good, if an interrupted run
+    never checked them (then the wait counts from ``began``), if their last check is older than
+    ``checked_before``, or if ``every`` is set.
     """
     wanted = None if only is None else frozenset(only)
     again = checked_before is not None
@@ -82,7 +82,7 @@ def _check(entry: Entry) -> Check:
 def _done_before(
     workspace: Workspace, first_row: int, last_row: int, every: bool, checked_before: datetime | None
 ) -> Iterator[Entry]:
-    """Entries for rows that were done before this run, as far as they are to be checked."""
+    """Yield entries for the rows that were done before this run and are due for a check."""
     due = None if every else to_text(checked_before)
     for row, provider, leaf_user_id, fingerprint, code, message, *known in workspace.done_before(
         first_row, last_row, due

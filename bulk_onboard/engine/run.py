@@ -92,7 +92,7 @@ async def onboard(
     before anything is written to Leaf; if it says no, nothing is. ``open_workers`` starts other processes
     that share the work.
     Raises InputError if the file cannot be used, LedgerBusy if another run holds the ledger, LedgerError,
-    OutputError. A refused login or an early stop is no exception but the result's exit code.
+    OutputError. A refused login or an early stop raises nothing; the result's exit code shows it.
     """
     require_decision(source.description)
     if reading is None:
@@ -260,7 +260,7 @@ class _Run:
         )
 
     def through(self, scan: Scan, found: Survey) -> Work:
-        """The whole way with the rows to do, or as far as the settings allow."""
+        """Return the work on the rows to do: a dry run, a plan or the usual phases, as the settings say."""
 
         async def go(phases: Phases) -> None:
             if self._settings.dry_run:

@@ -55,7 +55,7 @@ class Reading:
 
     ``providers``: those that its rows go to; without a column that says so, the one.
     ``app``: by provider, app fields from the settings; ``mapping``: field -> column header; ``otherwise``:
-    the provider of rows whose cell for it is blank, "" for none; ``known``: all providers there are.
+    the provider of rows with a blank provider cell, "" for none; ``known``: all providers there are.
     ``create_users``: rows may name their grower by an externalId or an email. ``assumed``: by provider, app
     fields that an offline check assumes to be in the settings. ``once``: no row is read again.
     """
@@ -83,7 +83,7 @@ def reading_of(source: Source, settings: Settings) -> Reading:
 
 
 def reading_for(settings: Settings, providers: Sequence[Provider]) -> Reading:
-    """How the settings say to read a file whose rows go to these providers."""
+    """Return how to read a file with rows for these providers, by the settings."""
     told = settings.input
     return Reading(
         providers=providers,
@@ -232,7 +232,7 @@ class Scan:
                 yield from self._rows(self._check(piece.taken(picked)), ids)
 
     def _again(self, wanted: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
-        """The chunks once more, as far as these rows go, and their lines in each. Raises InputError."""
+        """Read the chunks with these rows again; yield each with the lines of the rows. Raises InputError."""
         left = len(wanted)
         for piece, seen in zip(self._pieces(self._lines()), self._seen, strict=False):
             if not left:
@@ -318,7 +318,7 @@ class Scan:
         yield from _pieces(self._source, lines, self._reading.chunk_rows, self._reading.limit)
 
     def _digest(self, piece: Chunk) -> bytes:
-        """Of all that a row, its grower and its secrets are told by; not of the kept columns."""
+        """Return the digest of the columns that identify a row, its grower and its secrets."""
         fields, kept = len(self.columns.fields), len(self.columns.keep)
         told = [at for at in range(piece.cells.shape[1]) if not fields <= at < fields + kept]
         return piece.digest(self._key, told)

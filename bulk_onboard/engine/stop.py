@@ -122,7 +122,7 @@ class LockedTurns:
 
     @property
     def rate(self) -> float:
-        """Requests per second that may go out now, 0 if there is no ceiling."""
+        """Requests per second that may go out now, 0 for no ceiling."""
         return self._turns.rate
 
     async def turn(

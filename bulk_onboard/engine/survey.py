@@ -49,7 +49,7 @@ class KnownEntry(Protocol):
 
 
 class Memory(Protocol):
-    """The ledger, as far as the phases of a run need it."""
+    """The part of the ledger that the phases of a run need."""
 
     def current(self, scope: int) -> AbstractContextManager[pa.RecordBatchReader]: ...
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
@@ -108,12 +108,12 @@ class Survey:
 
     @property
     def left_without(self) -> np.ndarray:
-        """Of the rows wanted, those whose grower an earlier run left without credentials, or may have."""
+        """Of the rows wanted, those that an earlier run left, or may have left, without credentials."""
         return both(self.wanted, [number for number, intent in self.known.intents.items() if intent.deleting])
 
     @property
     def unresolved(self) -> np.ndarray:
-        """Of the rows wanted, those whose grower has no leafUserId yet, ascending."""
+        """Of the rows wanted, those of a grower without a leafUserId, ascending."""
         return both(self.wanted, self.workspace.numbers("SELECT row FROM rows WHERE unresolved"))
 
     @property
@@ -202,7 +202,7 @@ def read_rows(
 ) -> tuple[int, Counter[str]]:
     """Load the checked rows into the workspace; return how many there are, and warnings by code."""
     rows, warnings = 0, Counter[str]()
-    # Most of both halves is done by numpy, Arrow and DuckDB, which let go of Python's lock.
+    # numpy, Arrow and DuckDB do most of both halves, and release Python's lock meanwhile.
     for checked in ahead(scan.chunks(known_users["key"] if known_users else None)):
         workspace.load("rows", scan.table(checked))
         if checked.users is not None:
@@ -225,9 +225,9 @@ def compare_rows(workspace: Workspace, scan: Scan, *, allow_shared_tokens: bool)
 
 
 def mark_ids_as_tokens(workspace: Workspace, tokens: Mapping[int, bytes]) -> None:
-    """Mark rows whose token is the leafUserId of another row. ``tokens``: row -> a UUID that is a token.
+    """Mark rows with the leafUserId of another row as their token. ``tokens``: row -> a UUID that is a token.
 
-    A token is a secret, so it does not go into the workspace: the ids are taken out instead.
+    A token is a secret, so it is not loaded into the workspace: the ids are read from there instead.
     """
     if not tokens:
         return

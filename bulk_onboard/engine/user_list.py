@@ -105,7 +105,7 @@ class UserList:
         return True if shown.id else None
 
     def sample(self, growers: Iterable[Grower], seed: int) -> list[Spot]:
-        """Return a sample of these growers, as far as possible with and without credentials.
+        """Return a sample of these growers: if possible, some with and some without credentials.
 
         If no grower has credentials by the list, other users show whether the list shows any.
         """
@@ -135,7 +135,7 @@ class UserList:
 class ListedUsers:
     """Guides rows by the list, until something contradicts it.
 
-    ``denied``: the rows whose growers are listed as connected, and are not.
+    ``denied``: rows of growers that are listed as connected, but are not.
     """
 
     def __init__(self, users: UserList, prints: Prints, fields: ListedFields, observer: Observer) -> None:

@@ -126,7 +126,7 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
             self._shared.journal.settle(UserRecord(keys, known.leaf_user_id, known.origin.value))
 
     def _forget(self, end: Ended) -> None:
-        """Close an intent if it is known that there is no user. What is not known stays open."""
+        """Close the intent if the user certainly does not exist; an unresolved intent stays open."""
         if self._shared.journal is not None and end.status is not Status.UNRESOLVED and self._is_intended():
             self._shared.journal.settle(UserRecord(self._grower.keys))
 
