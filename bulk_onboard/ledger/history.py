@@ -1,4 +1,4 @@
-"""What the ledger tells of the past: its runs, what they came to, and the story of one grower."""
+"""Queries about the past: the runs in the ledger, their results, and the history of one grower."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bulk_onboard.ledger.ledger import Ledger, run_info
 from bulk_onboard.ledger.state import kin
 from bulk_onboard.policy.attention import RecordedAttention
 
-# Their files tell of growers at Leaf as they are; what a dry run says has not happened.
+# The kinds of runs with reports about what happened at Leaf; a dry run only estimates.
 _REPORTING = (Kind.RUN.value, Kind.EVENTS.value)
 
 
 class Past(NamedTuple):
-    """A run, and its rows by status and by health; none are known of a run that has not come to its end."""
+    """A run, and its rows by status and by health; both are empty for a run that has not ended."""
 
     info: RunInfo
     counts: Mapping[str, int]
@@ -74,9 +74,9 @@ class Chapter(NamedTuple):
 
 @retried
 def record(ledger: Ledger, run_no: int, ending: Ending) -> None:
-    """Keep what a run came to, in place of what an earlier report of it said.
+    """Record the result of a run, in place of that of an earlier report about it.
 
-    Of runs whose input is forgotten, the growers that needed attention are too.
+    Where the input of a run has been deleted, the growers that needed attention are deleted too.
     """
     values: dict[str, Any] = {
         "counts": json.dumps(dict(ending.counts)),
@@ -104,9 +104,9 @@ def _is_forgotten() -> ColumnElement[bool]:
 
 @retried
 def last(ledger: Ledger, run_no: int) -> Last | None:
-    """How things were before this run: what the latest other run of each of its providers left.
+    """Return the state before this run: the result of the latest other run of each of its providers.
 
-    Its own provider decides, not which others were in the same file. None if no run has come to its end yet.
+    A run counts if it had that provider, alone or with others. None if no run has ended yet.
     """
     run, ending = schema.run, schema.ending
     query = _runs(ending.c.content, ending.c.attention).filter(run.c.no != run_no)
@@ -215,7 +215,7 @@ def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
 
 @retried
 def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
-    """For each Leaf and provider the latest run whose input the ledger still holds, the oldest first."""
+    """Return the latest run of each Leaf and provider with its input still in the ledger, the oldest first."""
     run, block = schema.run, schema.block
     held = select(func.max(run.c.no)).filter(select(block.c.seq).filter(block.c.run_no == run.c.no).exists())
     query = _runs().filter(run.c.no.in_(held.group_by(run.c.scope_id))).order_by(run.c.no)

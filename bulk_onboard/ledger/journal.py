@@ -50,7 +50,7 @@ class Journal(Generic[Item]):
         scopes: Mapping[str, int] | None = None,
         fence: Fence = no_fence,
     ) -> None:
-        """``scopes``: of the providers whose rows do not belong to ``scope``, by name.
+        """``scopes``: by name, the scopes of providers with rows that do not belong to ``scope``.
 
         ``fence``: called in each transaction, before anything is written.
         """
@@ -91,7 +91,7 @@ class Journal(Generic[Item]):
     def settle(self, outcome: Item) -> None:
         """Hand in an outcome; it is committed with the next group.
 
-        Nobody waits: should the process die before, the open intent makes the next run ask.
+        The caller does not wait: if the process dies first, the open intent makes the next run ask Leaf.
         """
         self._outcomes.append(outcome)
         self._wake.set()

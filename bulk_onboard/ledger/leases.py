@@ -1,4 +1,4 @@
-"""Processes that work on one run together: who may send, and when, as the database hands it out.
+"""Processes that work on one run together: the database decides which of them may send, and when.
 
 The leader and its workers renew their leases with every beat. A lease of a worker never outlasts that of its
 leader by more than `LEASE`, and a worker sends nothing when its own is about to end. A beat may take send
@@ -28,7 +28,7 @@ LEASE = 4.0
 
 
 class Ask(NamedTuple):
-    """What a process asks for: so many ``slots``, and ``pause`` seconds without any, as Leaf demanded."""
+    """What a process asks for: a number of ``slots``, and a ``pause`` in seconds that Leaf demanded."""
 
     slots: int = 0
     pause: float = 0.0
@@ -110,7 +110,7 @@ class Leases:
 
     @retried
     def close(self) -> None:
-        """There are no slots any more, and what is claimed is nobody's."""
+        """Delete the slots and all claims of the run."""
         with self._ledger.writing() as db:
             for table in (schema.claim, schema.slots):
                 db.execute(table.delete().filter_by(run_no=self._run_no))

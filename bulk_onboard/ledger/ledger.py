@@ -306,10 +306,10 @@ class Ledger:
         *,
         fence: Fence = no_fence,
     ) -> None:
-        """Commit intents and outcomes in one transaction. An entry replaces what the run had for its row.
+        """Commit intents and outcomes in one transaction. An entry replaces the run's earlier one.
 
-        ``scopes``: of the providers whose entries do not belong to ``scope``, by name. ``fence``: called in
-        the transaction before anything is written. Raises LedgerError if another run has begun since.
+        ``scopes``: by name, the scopes of providers with entries that do not belong to ``scope``. ``fence``:
+        called in the transaction before anything is written. Raises LedgerError if another run has begun.
         """
         intents = list(intents)
         entries = [(run_no, scopes.get(each.provider, scope), each) for each in (*intents, *outcomes)]

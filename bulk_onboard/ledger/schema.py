@@ -44,7 +44,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-# As wide in both databases; in SQLite only an INTEGER numbers new lines by itself.
+# As wide in both databases; SQLite numbers new lines automatically only for INTEGER.
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
@@ -203,6 +203,6 @@ notified = Table(
     sqlite_with_rowid=False,
 )
 
-# Growers whose credentials were deleted, or may have been. `postgres` adds the same condition for its own
+# Entries of credentials that were deleted, or may have been. `postgres` adds the same condition for its own
 # index: to name it here would load all of SQLAlchemy's part for it.
 entry_deleting = Index("entry_deleting", entry.c.scope_id, sqlite_where=entry.c.deleting != "")

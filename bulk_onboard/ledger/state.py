@@ -174,7 +174,7 @@ def keep_events(db: Connection, lines: Iterable[tuple[Any, ...]]) -> None:
 
 
 def kin(db: Connection, scope: int) -> list[int]:
-    """This scope, and those whose API owner may be the same: where a token does not state its owner."""
+    """Return this scope and those that may have the same API owner, as a token need not state its owner."""
     table = schema.scope
     own = select(table.c.leaf, table.c.provider).filter_by(id=scope)
     query = select(table.c.id, table.c.owner).filter(tuple_(table.c.leaf, table.c.provider).in_(own))
