@@ -98,15 +98,15 @@ class Auth:
     async def renew(self, refused: Bearer) -> None:
         """After a 401: log in again, once for all that were refused with the same token.
 
-        Raises LoginRefused when there is no password to do it with, or when a token fresh from a renewal
-        was refused before it was ever accepted.
+        Raises LoginRefused if the password is missing, or if a token fresh from a renewal is refused before it
+        was ever accepted.
         """
         async with self._lock:
             await self._renew(refused)
 
     async def _renew(self, refused: Bearer) -> None:
         if self._bearer is None or self._bearer.generation <= refused.generation:
-            # Remembered, so that whoever waits for a turn now does not send what will be refused.
+            # Recorded, so that requests that wait for a turn now are not sent only to be refused.
             if not (self._login.username and self._login.password):
                 self._failure = LoginRefused(
                     "Leaf refused LEAF_TOKEN (HTTP 401): it is wrong or has expired. Set a new one, or set"
@@ -119,7 +119,7 @@ class Auth:
             self._bearer = Bearer(await self._log_in(), refused.generation + 1)
 
     async def _log_in(self) -> Secret:
-        """A login that failed is not tried again by everyone who waited for it: that locks accounts."""
+        """Return a new token. A failed login is not repeated for waiting requests: that locks accounts."""
         if self._failure:
             raise self._failure
         try:
@@ -132,7 +132,7 @@ class Auth:
 def owner_of(login: Login, key: bytes) -> str:
     """Return the name of the API owner: the user name, else the subject that the token states (unverified).
 
-    A token that states none is a scope of its own: a keyed digest (``key`` is the ledger's) stands for it.
+    A token that states none is a scope of its own: its name is then a keyed digest (``key`` is the ledger's).
     Raises UsageError if the token and the user name are of different owners.
     """
     subject = _subject(login.token) if login.token else ""

@@ -49,7 +49,7 @@ from bulk_onboard.settings import LeafSettings
 SILENCE = 5.0
 # For one request. A token with which others are served may be refused for one grower for ever.
 RENEWALS = 3
-# Growers whose empty replies may be faults, before it is known how this Leaf says "none".
+# How many growers' empty replies may be faults, before it is known how this Leaf says "none".
 RARE = 5
 # Users that a look-up asks for at a time, Leaf's most.
 PAGE = 100
@@ -113,7 +113,7 @@ class LeafClient:
 
     @property
     def rate(self) -> float:
-        """Requests per second that may go out now, 0 if there is no ceiling."""
+        """Requests per second that may go out now, 0 for no ceiling."""
         return self._turns.rate
 
     async def contact(self) -> None:
@@ -219,7 +219,7 @@ class LeafClient:
             bearer = await self._auth.bearer()
             with suppress(_OutdatedError):
                 return bearer, await self._send(request, bearer.token, bearer)
-            await asyncio.sleep(0)  # so that the one who asks about the token comes to it
+            await asyncio.sleep(0)  # lets the task that checks the token run
 
     async def _send(
         self, request: Request[V], token: Secret | None, bearer: Bearer | None = None

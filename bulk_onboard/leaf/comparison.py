@@ -72,7 +72,7 @@ def compare_secrets(data: Mapping[str, Any], ours: Payload, fields: Fields) -> E
 
 
 def is_other_account(data: Mapping[str, Any], ours: Payload, fields: Fields) -> bool:
-    """Return whether a reply shows another user name or organization, which Leaf never changes by itself."""
+    """Return whether a reply shows another user name or organization, which only a client changes."""
     return any(
         name in ours and is_shown(value := data.get(name)) and _plain(value) != _plain(ours[name])
         for name in fields.names

@@ -43,7 +43,7 @@ from bulk_onboard.leaf.scrub import word
 _TOTAL_HEADER = "X-Total-Count"
 _NOT_A_LIST = Ambiguous("unreadable-reply", "not a list of users")
 _UNREADABLE_CREDENTIAL = ListedCredential("", "", ())
-# Names of fields whose values must not come along with an id or a status.
+# Names of fields with values that must not be copied together with an id or a status.
 _SECRET = re.compile(r"token|secret|key|password", re.IGNORECASE)
 _DENIES = re.compile(r"not.?found|no such|does ?n.t exist|unknown user", re.IGNORECASE)
 _NOTHING = Payload({})
