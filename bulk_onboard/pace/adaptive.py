@@ -15,25 +15,25 @@ import math
 from collections import deque
 
 BELOW = 0.97  # of what Leaf accepted
-# The limit is tried again after so many seconds of sending, or so many times the pause that Leaf asked for;
-# where it proves to be the same, after twice as many, up to the last number.
+# The limit is tried again after HOLD seconds of sending, or after HOLD_PAUSES times the pause that Leaf asked
+# for; if it proves to be the same, after twice as many pauses, up to MOST_PAUSES.
 HOLD, HOLD_PAUSES, MOST_PAUSES = 7.0, 20.0, 80.0
-# Beyond the known limit: so much more within so many seconds, then by this factor per second.
+# Beyond the known limit: by the factor BEYOND within BEYOND_SECONDS, then by the factor FASTER per second.
 BEYOND, BEYOND_SECONDS, FASTER = 1.03, 2.0, 1.3
 SLOWEST, FREE = 0.5, 20_000.0  # requests per second; from FREE on, any number
 
-# The latest answers at one rate: so many show a share of refusals. Below the first share, refusals below the
-# known limit are tolerated; from the second on they show a limit also where each asks for a pause; from the
-# third on, Leaf accepts next to nothing.
+# ENOUGH of the LATEST answers at one rate show a share of refusals. Below the share TOLERATED, refusals below
+# the known limit are ignored; from OFTEN on they show a limit even if each asks for a pause; from SHUT on,
+# Leaf accepts next to nothing.
 LATEST, ENOUGH, TOLERATED, OFTEN, SHUT = 100, 20, 0.05, 0.15, 0.6
-# So many refusals in a row are a limit; more at a higher rate, and later on, where chance has more
+# This many refusals in a row are a limit; more at a higher rate, and later on, where chance has more
 # opportunities.
 IN_A_ROW, IN_A_ROW_CHANCE, FAST = 3, 6, 50.0
-SINGLE = 2  # single refusals whose pauses concern all requests
-# Refusals come by chance if the rate was lowered so many times, and their share is still at least this share
+SINGLE = 2  # up to this many single refusals, their pauses apply to all requests
+# Refusals come by chance if the rate was lowered LOWERED times, and their share is still at least NOT_LESS
 # of what it was. With every further time, less is enough.
 LOWERED, NOT_LESS = 2, 0.6
-# Refusals by chance have ended after so many accepted, or refused, in a row, or when more than half are
+# Refusals by chance have ended after this many accepted, or refused, in a row, or when more than half are
 # refused.
 CALM, REFUSED_IN_A_ROW = 300, 8
 SAME = 0.85  # where Leaf accepts less than this share of the known limit, the limit has changed

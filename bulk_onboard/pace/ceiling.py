@@ -25,9 +25,9 @@ from bulk_onboard.domain.turns import StillValid, Urgency, always
 # How late wake-ups may be in all without costing throughput, in seconds: a busy machine has no core for us
 # for some hundredths of a second, again and again.
 CATCH_UP = 0.1
-# It is caught up at so many times the rate, and no more at once than is due at that in so many seconds.
+# Late requests go out at FASTER times the rate, at once no more than are due in AT_ONCE seconds at that rate.
 FASTER, AT_ONCE = 1.5, 0.01
-# The same at a rate that was learnt: it is close to Leaf's limit, and there who catches up is refused.
+# The same at a rate that was learned: it is close to Leaf's limit, which refuses requests that catch up.
 CATCH_UP_LEARNT = 0.01
 
 
@@ -53,11 +53,11 @@ class Ceiling:
 
     @property
     def waiting(self) -> int:
-        """How many requests stand in line."""
+        """How many requests wait in the queue."""
         return len(self._queue)
 
     def is_open(self, now: float) -> bool:
-        """Whether nobody has to stand in line: there is no rate, and no pause."""
+        """Whether requests need not queue: no ceiling is set, and no pause is in effect."""
         return not self.rate and now >= self.held_until
 
     async def turn(
@@ -74,7 +74,7 @@ class Ceiling:
             if self._serving is None or self._serving.done():
                 self._serving = asyncio.create_task(self._serve())
             return await turn
-        while (left := self.held_until - clock()) > 0:  # noqa: ASYNC110  (time passes by itself)
+        while (left := self.held_until - clock()) > 0:  # noqa: ASYNC110  (the clock advances without an event)
             await asyncio.sleep(left)
         return clock() if still_valid() else None
 
@@ -97,7 +97,7 @@ class Ceiling:
             await asyncio.sleep(left)
 
     def hold(self, seconds: float) -> bool:
-        """Let no request out for so many seconds. False if a longer pause had begun, which is kept."""
+        """Send no request for this many seconds. Return False if a longer pause is in effect; it stays."""
         until = asyncio.get_running_loop().time() + seconds
         if until <= self.held_until:
             return False
@@ -114,7 +114,7 @@ class Ceiling:
                 AsyncLimiter(1 + missed, (1 + missed) / self.rate),
                 AsyncLimiter(1 + crowd, (1 + crowd) / (self.rate * FASTER)),
             )
-            # Full, but for what has leaked since the last turn: a new bucket is no licence for an extra turn.
+            # Full, but for what has leaked since the last turn: a new bucket must not allow an extra turn.
             await buckets[0].acquire(missed + 1 - self._due())
         return buckets  # not the attribute: `change` may have emptied it meanwhile
 

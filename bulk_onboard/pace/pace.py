@@ -36,7 +36,7 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Requests per second that may go out now, 0 if there is no ceiling."""
+        """Requests per second that may go out now, 0 for no ceiling."""
         return self._ceiling.rate
 
     def traffic(self) -> Traffic:
@@ -63,7 +63,7 @@ class Pace:
         return now
 
     def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds. A longer pause already begun is kept."""
+        """Send no request for this many seconds. A longer pause that is in effect stays."""
         if self._ceiling.hold(seconds):
             until = self._ceiling.held_until
             self._adaptive.paused()

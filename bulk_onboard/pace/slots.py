@@ -18,9 +18,9 @@ from contextlib import suppress
 from bulk_onboard.pace.ceiling import Ceiling
 from bulk_onboard.pace.pace import Pace
 
-# Slots for so many seconds are asked for at a time, so many seconds before the last one is used up.
+# Slots for BATCH seconds are requested at a time, AHEAD seconds before the last one is used up.
 BATCH, AHEAD = 0.2, 0.4
-# A slot may be used up to so many seconds after its time.
+# A slot may be used up to this many seconds after its time.
 LATE = 0.04
 
 
@@ -43,15 +43,15 @@ class SlotPace(Pace):
         self._offsets: deque[float] = deque(maxlen=20)
 
     def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds, here or elsewhere."""
+        """Send no request for this many seconds, here or in another process."""
         super().hold(seconds)
         self._pause = max(self._pause, seconds)
         self._wanted.set()
 
     async def next_ask(self, most: float) -> tuple[int, float]:
-        """Return what to ask for when it is urgent, or after so many seconds at ``most``.
+        """Wait until more slots are urgently needed, or for at most ``most`` seconds; return what to ask for.
 
-        That is how many slots this process needs, and for how many seconds nothing is to be sent anywhere.
+        That is the number of slots that this process needs, and the seconds for which no process may send.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + most
@@ -66,7 +66,7 @@ class SlotPace(Pace):
                 return slots, pause
 
     def take(self, count: int, now: float, first: float, paused_until: float) -> None:
-        """Use so many slots from ``first`` on, by the clock of the slots, which shows ``now``."""
+        """Use ``count`` slots from ``first`` on, by the clock of the slots, which shows ``now``."""
         clock = asyncio.get_running_loop().time()
         self._offsets.append(clock - now)
         offset = min(self._offsets)
