@@ -1,4 +1,4 @@
-"""What follows from rows that need attention: the exit code, what changed, and who is notified. Pure."""
+"""What follows from rows that need attention: the exit code, the changes, and whether to notify. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bulk_onboard.settings import FailOn, NotifyWhen
 class RecordedAttention(NamedTuple):
     """The growers that needed attention after a run (a Parquet file), and what of it counts now.
 
-    ``providers``: those whose growers count; ``others``: whether rows without a grower or a provider do.
+    ``providers``: those with growers that count; ``others``: whether rows without a grower or a provider do.
     """
 
     content: bytes
@@ -68,7 +68,7 @@ class End:
 
     @property
     def turn(self) -> Turn:
-        """Worse goes before better: whoever is woken should be woken for that."""
+        """Whether the state became worse or better. Worse takes precedence: people are woken for that."""
         if self.change.worse or (_cut_short(self.code) and self.code != self.last):
             return Turn.WORSE
         if self.change.recovered or (_cut_short(self.last) and not _cut_short(self.code)):
@@ -76,10 +76,10 @@ class End:
         return Turn.SAME
 
     def is_told(self, when: NotifyWhen) -> bool:
-        """Whether somebody is told.
+        """Whether to send a notification.
 
-        A run that did not begin leaves nothing to compare with, so it is told each time; but one that found
-        another at work is not news, for that one will tell.
+        A run that did not begin leaves nothing to compare with, so each of them causes one; except a run that
+        found the ledger busy: the other run sends its own notification.
         """
         match when:
             case NotifyWhen.ALWAYS:
@@ -91,5 +91,5 @@ class End:
 
 
 def _cut_short(code: ExitCode | None) -> bool:
-    """The run did not come to its end by itself."""
+    """Whether the run was interrupted or stopped before its end."""
     return code not in {None, ExitCode.OK, ExitCode.ATTENTION}

@@ -49,7 +49,7 @@ class Findings(NamedTuple):
     """The result of one poll. ``credential`` None: Leaf holds none. ``answered`` False: Leaf did not answer.
 
     ``has_log`` False: Leaf keeps no event log for these credentials. ``log``, ``shown``: the replies to the
-    request for events and to the one for the credentials; None if there was no such request.
+    request for events and to the one for the credentials; None if it was not sent.
     """
 
     credential: Credential | None

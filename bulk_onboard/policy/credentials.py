@@ -1,12 +1,12 @@
 """The whole retry policy as one pure function: what to do next with a row, given Leaf's latest answer.
 
-The rule that shapes everything: a POST whose outcome is unknown is never repeated before Leaf has been asked
+The rule that shapes everything: a POST with an unknown outcome is never repeated before Leaf has been asked
 what it holds. And because Leaf may still be at work on a POST that got no readable answer (cut, 5xx, timeout,
 an empty or odd 2xx), absence is believed only after `Policy.settle`, whatever came instead of the answer.
 
-`ownership` decides who stored the credentials that Leaf shows. A DELETE is as careful as a POST: only what
-Leaf has just shown is deleted, nothing that came in between; and nothing is posted while a DELETE
-may still be under way, for it would hit what was posted.
+`ownership` decides which client stored the credentials that Leaf shows. A DELETE is as careful as a POST:
+only what Leaf has just shown is deleted, nothing that was stored in between; and nothing is posted while a
+DELETE may still be under way, for it would delete what was posted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ UNUSUAL_LOOKS = 6
 
 
 def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment) -> Step:
-    """Return the next step of a row whose ``progress.action`` was answered with ``verdict``.
+    """Return the next step of a row, given the ``verdict`` on its ``progress.action``.
 
     Raises ValueError for Unauthorised: a refused login ends the run, not the row.
     """

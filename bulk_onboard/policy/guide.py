@@ -11,7 +11,7 @@ from bulk_onboard.policy.ownership import is_same
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
 from bulk_onboard.policy.retry import Next, Policy
 
-# The code of a row whose plan is not true any more.
+# The code of a row that has changed since its plan was made.
 OUTDATED = "plan-outdated"
 
 

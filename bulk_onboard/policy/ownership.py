@@ -1,4 +1,4 @@
-"""Decide whose credentials Leaf shows, by comparing what it shows with what was sent. Pure.
+"""Decide which client stored the credentials that Leaf shows, by comparing them with what was sent. Pure.
 
 An id or a time alone proves nothing. In these tables the first line that applies counts; "before" means
 before our POST was about to be sent, and "hidden" that Leaf does not show it. The app fields count as
@@ -48,7 +48,7 @@ PRECISION = timedelta(seconds=1)
 
 
 class Owner(Enum):
-    """Who stored the credentials that Leaf shows."""
+    """The client that stored the credentials that Leaf shows."""
 
     OURS = auto()
     PROBABLY_OURS = auto()
@@ -57,7 +57,7 @@ class Owner(Enum):
 
 
 def owner_of_shown(shown: Credential, progress: Progress) -> Owner:
-    """Return who stored what a look shows, see the first table."""
+    """Return the owner of the credentials that a GET shows, by the first table."""
     if progress.unanswered is None or _is_foreign(shown):
         return Owner.NOT_OURS
     if shown.echo is Echo.SAME:
@@ -71,7 +71,7 @@ def owner_of_shown(shown: Credential, progress: Progress) -> Owner:
 
 
 def owner_of_reply(shown: Credential, progress: Progress) -> Owner:
-    """Return who stored what a 2xx reply to our POST shows, see the second table."""
+    """Return the owner of the credentials that a 2xx reply to our POST shows, by the second table."""
     if _is_foreign(shown):
         return Owner.NOT_OURS
     if shown.echo is Echo.SAME:

@@ -11,7 +11,7 @@ from bulk_onboard.policy.progress import LEFT_WITHOUT, Finish, Progress
 # At a time: until one replacement has succeeded, until `ENOUGH` have, and from then on.
 FIRST, FEW, MANY = 1, 3, 10
 ENOUGH = 10
-# So many replacements that Leaf stored, but calls unusable, before any that it does not: the app is wrong.
+# If the first UNUSABLE stored replacements are all unusable by their status, the app is wrong.
 UNUSABLE = 3
 _UNUSABLE_STATUSES = frozenset({"UNAUTHENTICATED", "MISSING_PERMISSION"})
 

@@ -22,7 +22,7 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Next(Generic[P]):
-    """The next step of a row: act on ``progress`` after so many seconds."""
+    """The next step of a row: act on ``progress`` after ``after`` seconds."""
 
     progress: P
     after: float = 0.0

@@ -29,10 +29,10 @@ from bulk_onboard.policy.retry import Moment, Next, Policy
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One row whose credentials are to be deleted again, if Leaf shows the id and createdTime recorded.
+    """One row with credentials to delete again, if Leaf shows the id and createdTime on record.
 
     ``credential_created``: their createdTime, "" if Leaf did not show it and the user accepts the id alone.
-    ``maybe_deleted``: an earlier rollback may have sent a DELETE whose outcome is unknown. ``app``: the app
+    ``maybe_deleted``: an earlier rollback may have sent a DELETE with an unknown outcome. ``app``: the app
     fields that they were stored with, to recognise others in their place; None if not known.
     """
 
@@ -68,7 +68,7 @@ def known_outcome(created: Entry, earlier: Entry | None, *, include_unproven: bo
     """Return the end of a created row that needs no question; None for a row to delete.
 
     ``earlier``: what an earlier rollback did with the row. An id alone identifies nothing across runs, and a
-    time alone does not prove who stored something, so such rows are left unless ``include_unproven``.
+    time alone does not prove that this run stored them, so such rows are skipped unless ``include_unproven``.
     """
     if earlier is not None and earlier.status == Undone.DELETED.value:
         return Ended(Undone.DELETED, "already-rolled-back")
@@ -126,13 +126,13 @@ def first(policy: Policy, removal: Removal) -> Progress:
 def undo(
     progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment, *, dry_run: bool = False
 ) -> Ended | Next[Progress]:
-    """Return the next step for a row whose ``progress.action`` was answered with ``verdict``.
+    """Return the next step for a row, given the ``verdict`` on its ``progress.action``.
 
     ``dry_run``: nothing is deleted. Raises ValueError for Unauthorised, as `decide` does.
     """
     bare = isinstance(verdict, Absent) and verdict.bare and progress.action is Action.ASK
     if bare and progress.looks + 1 < BARE_LOOKS:
-        # A row whose credentials are gone is never asked about again, so a broken reply must not pass for it.
+        # A row is not asked about again once its credentials are gone, so a broken reply must not mean that.
         return Next(progress._replace(looks=progress.looks + 1), after=policy.pause)
     match decide(progress, verdict, policy, moment):
         case Finish() as finish:

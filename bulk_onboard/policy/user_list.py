@@ -59,7 +59,7 @@ def pays(rows: int, size: Size) -> bool:
 
 
 def choice(rows: int, size: Size | None) -> str:
-    """Return the message that says how Leaf is asked about so many growers, and why."""
+    """Return the message that says how Leaf is asked about this number of growers, and why."""
     if size is None:
         return (
             f"Leaf does not show how long its list of users is: asking about {rows:,} growers one at a time"
@@ -95,7 +95,7 @@ class Spot:
 def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
     """Return the first step of a row, given what the list shows of it.
 
-    The hint stands for the answer to the first request, if that ends the row. Everything else has to be asked
+    The hint replaces the answer to the first request, if that ends the row. Everything else has to be asked
     about, and so does a row with a POST that may have been stored.
     """
     start = first(policy, row.open_intent, row.stored_as)

@@ -100,7 +100,7 @@ def begin(grower: UnresolvedGrower, policy: Policy) -> UserProgress:
 
 
 def posting(progress: UserProgress) -> UserProgress:
-    """Return the progress of a grower whose user is about to be posted."""
+    """Return the progress of a grower when its user is about to be posted."""
     return replace(progress, posts=progress.posts + 1)
 
 
@@ -111,7 +111,7 @@ def decide(
     policy: Policy,
     moment: Moment,
 ) -> UserStep:
-    """Return the next step of a grower whose ``progress.action`` was answered with ``verdict``.
+    """Return the next step of a grower, given the ``verdict`` on its ``progress.action``.
 
     Raises ValueError for Unauthorised: a refused login is the run's business, not a row's.
     """
