@@ -29,7 +29,7 @@ def command(code: str, *, as_json: bool) -> int:
 
 
 def looked_up(code: str) -> codes.Code:
-    """The code. Raises UsageError if there is no such code."""
+    """Return the code. Raises UsageError if the code does not exist."""
     found = codes.lookup(code.strip())
     if found is None:
         raise UsageError(f"{code!r} is not a code{_instead(codes.suggest(code))}")

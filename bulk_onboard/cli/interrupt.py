@@ -48,7 +48,7 @@ def run(work: Callable[[], Coroutine[Any, Any, T]], stop: Stop) -> T:
     """Run a coroutine to its end, on uvloop where there is one, with signals turned into a stop."""
 
     async def watched() -> T:
-        # In debug mode asyncio tells of slow tasks with all that they hold, exceptions' texts included.
+        # In debug mode asyncio logs slow tasks with all that they hold, exceptions' texts included.
         asyncio.get_running_loop().slow_callback_duration = math.inf
         with _listening(Interrupts(stop)):
             return await work()

@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 _INTERVAL = 10.0
-# Narrower than this, the counts are told in fewer words, and without what is being done.
+# In a narrower terminal the counts take fewer words, without the current activity.
 _WIDE = 100
-# A drawn bar and its percentage have so many columns; where there are fewer, the counts are worth more.
+# A drawn bar and its percentage need this many columns; if fewer remain, only the counts are shown.
 _LEAST_BAR = 20
 _USUAL = 80
 # Drawing takes longer than counting.
 _REDRAWN = 0.1
-# A limit of Leaf's that we go round is no news for so long, in seconds.
+# Seconds after which a recurring limit of Leaf is announced again.
 _SLOW = 60.0
 
 Clock = Callable[[], float]
@@ -237,7 +237,7 @@ class Bar:
         self._bar, self._tally = None, None
 
     def _announce(self, fact: Fact) -> None:
-        """A line of its own; but for a stop, what was counted till then has come to its end."""
+        """Write the announcement of a fact on a line of its own; any fact but a stop ends the current bar."""
         if not isinstance(fact, Stopping):
             self.close()
         elif self._tally is not None:
@@ -246,7 +246,7 @@ class Bar:
             self._line(told)
 
     def _count(self, name: str, done: int) -> None:
-        """So many so far, of nobody knows how many."""
+        """Show how many are done, of an unknown total."""
         if self._bar is None:
             self._bar = self._begun(name, None)
         self._bar.update(done - self._bar.n)
@@ -287,7 +287,7 @@ class Bar:
         self._drawn = self._clock()
 
     def _format(self, width: int) -> str | None:
-        """What tqdm is to draw; None: as it likes, while nobody knows how much there is."""
+        """Return the format for tqdm; None for tqdm's own, while the total is unknown."""
         if self._tally is None:
             return None
         now = self._clock()
@@ -332,7 +332,7 @@ def columns(stream: TextIO) -> int:
 
 
 class JsonLines:
-    """Every fact as one JSON object on a line, with the time at which it was told."""
+    """Write every fact as one JSON object on a line, with the time at which it was reported."""
 
     def __init__(
         self, write: Callable[[str], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -342,7 +342,7 @@ class JsonLines:
         self._run: dict[str, str] = {}
 
     def __call__(self, fact: Fact) -> None:
-        """Write the fact by its name and its fields, and whose run it is of."""
+        """Write the name of the fact, its fields and the run that it belongs to."""
         if isinstance(fact, Begun):
             self._run = {"run_id": fact.run_id}
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -360,7 +360,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Unbreakable:
-    """A display whose terminal may go away: the run goes on without it."""
+    """A display on a terminal that may go away: the run goes on without it."""
 
     def __init__(self, display: Display) -> None:
         self._display: Display = display

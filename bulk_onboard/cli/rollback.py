@@ -118,7 +118,7 @@ def _unmatched(found: Outlook) -> str:
 
 
 def _confirmed(found: Outlook, settings: Settings) -> bool:
-    """Whether somebody says yes. Raises UsageError where nobody can."""
+    """Ask a person to confirm; return the answer. Raises UsageError without a terminal."""
     growers = "1 grower" if found.to_do == 1 else f"{found.to_do:,} growers"
     where = "the sandbox" if settings.sandbox else found.leaf
     if not is_terminal(sys.stdin):

@@ -97,14 +97,14 @@ def _workers(file: str, settings: Settings, given: Mapping[str, Any], config: Pa
     return partial(workers, Command(file, given, config), settings)
 
 
-# What onboards the file that is named so.
+# A function that onboards the file with this name.
 Onboarding = Callable[[str, "Settings", Showing], "RunResult"]
 
 
 def run_file(file: str, settings: Settings, showing: Showing, onboarding: Onboarding | None = None) -> int:
-    """Onboard one file; what is missing among the settings is told before anything is sent.
+    """Onboard one file; return the exit code. Missing settings are reported before anything is sent.
 
-    ``onboarding``: how; in this process if it is not said.
+    ``onboarding``: the function that does it; None: onboard in this process.
     """
     work = onboarding or _onboarded
     return with_after_run(
@@ -123,7 +123,7 @@ def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, sho
 
 
 def confirmation(settings: Settings) -> Callable[[About], bool] | None:
-    """Return what asks a person before the first write to a real Leaf, None if nobody is to be asked."""
+    """Return the function that asks a person before the first write to a real Leaf, None to not ask."""
     from bulk_onboard.settings.parse import is_this_machine  # noqa: PLC0415
 
     host = urlsplit(settings.leaf.base_url).hostname or ""

@@ -1,4 +1,4 @@
-"""What `run` and `events` share: a coroutine is driven, its facts are shown, its result is told."""
+"""What `run` and `events` share: drive a coroutine, show its facts, print its result."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print; a reader who has left does not change how the run ended."""
+    """Print; a closed output does not change how the run ended."""
     try:
         click.echo(text, err=err)
     except OSError:

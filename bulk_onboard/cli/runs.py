@@ -57,7 +57,7 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
 
 
 def as_data(past: Past, found: Sequence[Past], left: Sequence[LeftGrower]) -> dict[str, Any]:
-    """Return what ``--json`` prints of a run; null where it has not come to its end.
+    """Return what ``--json`` prints about a run; null where the run has not ended.
 
     ``found``: all runs that are listed, the latest first.
     """

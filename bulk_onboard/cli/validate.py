@@ -34,7 +34,7 @@ _LINE = 80
 # others say the same about other rows.
 _EXAMPLES = 8
 _OF_SEVERAL_ROWS = {"conflicting-rows", "shared-token", "duplicate"}
-# Of so many rows the writing of a workbook takes long enough to be told of.
+# From this many rows on, writing a workbook takes long enough to be announced.
 _MANY = 20_000
 _EPILOG = """\b
 Examples:
@@ -186,7 +186,7 @@ def problems_path(file: str, folder: Path) -> Path:
     """
     stem = "stdin" if file == "-" else Path(shown(file)).stem
     if is_pattern(file):
-        # What stands for other letters is no good in the name of a folder.
+        # Wildcards do not belong in the name of a folder.
         stem = re.sub(r"[*?[\]/\\]+", "-", pattern_name(file).partition(".")[0]).strip("-")
     base = f"validate-{stem or 'file'}"
     names = chain([base], (f"{base}-{number}" for number in count(2)))
