@@ -21,7 +21,7 @@ DEFAULT_PROVIDER = "raven"
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How we prove who we are: a token, a user name and password, or both (the password renews the token)."""
+    """The login at Leaf: a token, a user name and password, or both (the password renews the token)."""
 
     token: Secret | None = None
     username: str = ""
@@ -35,7 +35,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class LeafSettings:
-    """Which Leaf, and as whom. ``timeout``: seconds per request. ``proxy``: a URL; None: connect directly."""
+    """Leaf's address and the login. ``timeout``: seconds per request. ``proxy``: a URL, None for none."""
 
     base_url: str = DEFAULT_BASE_URL
     login: Login = field(default_factory=Login)
@@ -53,9 +53,9 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """How the file is read. ``mapping`` is field -> column header; ``limit``: only the first so many rows.
+    """How the file is read. ``mapping`` is field -> column header; ``limit``: only this many rows.
 
-    ``create_users``: growers may be named by an externalId or an email, and who has no Leaf user gets one.
+    ``create_users``: rows may name growers by an externalId or an email; missing Leaf users are created.
     """
 
     sheets: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class InputSettings:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast. ``rate``: requests per second, 0 for no ceiling; ``max_in_flight`` None: found by itself."""
+    """How fast. ``rate``: requests per second, 0 for no ceiling; ``max_in_flight`` None: automatic."""
 
     rate: float = DEFAULT_RATE
     max_in_flight: int | None = None
@@ -97,7 +97,7 @@ class AtMost:
     share: float | None = None
 
     def passed(self, number: int, rows: int) -> bool:
-        """Whether so many of so many rows are too many."""
+        """Return whether ``number`` of ``rows`` rows exceed the limit."""
         if self.count is not None:
             return number > self.count
         return self.share is not None and number > self.share * rows + 1e-9  # 29 % of 100 is 28.99…
@@ -179,7 +179,7 @@ class OutputSettings:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """So many worker processes on this machine."""
+    """This number of worker processes on this machine."""
 
     workers: int
 
@@ -215,7 +215,7 @@ class FailOn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NightSettings:
-    """Who is told how a run nobody watches has ended. ``notify`` are URLs of Apprise."""
+    """Where to report the end of an unattended run. ``notify`` are URLs of Apprise."""
 
     notify: tuple[Secret, ...] = ()
     when: NotifyWhen = NotifyWhen.CHANGE
@@ -247,12 +247,13 @@ class AppFields(Mapping[str, Mapping[str, Secret]]):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run is told.
+    """All settings of a run.
 
-    ``providers`` are those there are. ``provider`` is where rows go that name none; in a file with a column
-    of providers they are invalid unless it was ``provider_given``: no default sends them to the wrong place.
-    ``cluster``: who does the work; None: this process. A ``dry_run`` only asks; ``plan`` is the file of a
-    dry run that is to be carried out. ``limit``: how many rows to do a run takes; None: all of them.
+    ``providers``: all known providers. ``provider``: that of rows that do not name one; in a file with a
+    column of providers such rows are invalid unless ``provider_given``, so that a default does not send them
+    to the wrong place. ``cluster``: the processes that do the work; None: this process. A ``dry_run`` only
+    asks; ``plan`` is the file of a dry run that is to be carried out. ``limit``: how many of the rows to do
+    are done; None: all of them.
     ``app`` holds app fields by their provider's name and then Leaf's. ``command`` is the command line as the
     report shows it, without secrets.
     """

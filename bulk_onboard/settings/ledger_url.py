@@ -1,4 +1,4 @@
-"""The address of a ledger on PostgreSQL: what libpq is told, and what people may see of it."""
+"""The address of a ledger on PostgreSQL: what is passed to libpq, and what people may see of it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def postgres_url(rest: str) -> PostgresUrl:
 
 
 def holds_password(place: PostgresUrl) -> bool:
-    """Whether whoever sees the address sees a password."""
+    """Return whether the address contains a password."""
     before, _, query = place.url.reveal().removeprefix("postgresql://").partition("?")
     return ":" in before.partition("/")[0].rpartition("@")[0] or "password" in query.lower()
 

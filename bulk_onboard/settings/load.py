@@ -341,7 +341,7 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
 
 
 def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
-    """What is wrong with one of them is said by `require`: most are of providers that nobody asked for."""
+    """Return the app fields of a provider. `require` reports missing ones: most providers are not used."""
     found = {f.name: getattr(around, provider.setting(f).lower()) for f in provider.app_fields}
     texts = {name: given.get_secret_value().strip() for name, given in found.items() if given}
     return {name: Secret(text) for name, text in texts.items() if text}

@@ -46,7 +46,7 @@ def provider(value: str, providers: Providers) -> str:
 
 
 def rate(value: str | float) -> float:
-    """Requests per second: ``10``, ``5/s``, ``600/min``, ``3600/h``; ``0`` is no ceiling."""
+    """Requests per second: ``10``, ``5/s``, ``600/min``, ``3600/h``; ``0`` means no ceiling."""
     found = re.fullmatch(rf"({_NUMBER})\s*(?:/\s*([a-z]+))?", str(value).strip().lower())
     unit = (found and found[2]) or "s"
     if isinstance(value, bool) or not found or unit not in _PER_SECOND:
@@ -55,7 +55,7 @@ def rate(value: str | float) -> float:
 
 
 def sheets(value: object) -> tuple[str, ...]:
-    """One name of a sheet or several; ``*`` stands for all."""
+    """One name of a sheet or several; ``*`` means all."""
     names = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise ValueError("a sheet is named by a text, such as Growers, or '*' for all")
@@ -123,7 +123,7 @@ def _number_or_share(value: str | int) -> tuple[int | None, float | None]:
 
 
 def names(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Comma-separated names, each once; one that holds a comma stands in double quotes. A list stays."""
+    """Comma-separated names, each once; a name with a comma must be in double quotes. A list is allowed."""
     _refuse_other_than_texts(value)
     try:
         cells = next(csv.reader([value], skipinitialspace=True), []) if isinstance(value, str) else value
@@ -201,7 +201,7 @@ def _file(path: str, text: str) -> Path:
 
 
 def cluster(value: str | Cluster) -> Cluster:
-    """``local:4`` for so many processes here, ``tcp://…`` or ``tls://…`` for a scheduler that is there."""
+    """``local:4`` for 4 processes on this machine, ``tcp://…`` or ``tls://…`` for a running scheduler."""
     if isinstance(value, Local | Remote):
         return value
     text = str(value).strip()
