@@ -33,7 +33,7 @@ _COMPRESSED: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it begins with the mark of UTF-16
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",

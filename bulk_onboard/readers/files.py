@@ -191,7 +191,7 @@ _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
 def path_columns(path: str) -> dict[str, str]:
-    """Return the columns that folders named ``name=value`` stand for. Raises InputError if two contradict."""
+    """Return the columns that folders named ``name=value`` add. Raises InputError if two contradict."""
     columns: dict[str, str] = {}
     if scheme(path) in _WEB:
         return columns

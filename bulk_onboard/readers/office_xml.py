@@ -1,4 +1,4 @@
-"""XML parts of workbooks: an archive whose parts are related to each other (Open Packaging Conventions)."""
+"""XML parts of workbooks: an archive with related parts (Open Packaging Conventions)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Package:
         return self._archive.open(self._names[_normal(name)])
 
     def root(self, name: str) -> Element:
-        """Return the root element of a part; an empty element if there is no such part."""
+        """Return the root element of a part; an empty element if the part does not exist."""
         if name not in self:
             return Element("missing")
         with self.open(name) as part:
