@@ -87,7 +87,7 @@ class CheckContext:
 
     ``set_fields``: by provider, app fields that the settings have, so that a cell may be blank; ``assumed``:
     by provider, those that an offline check assumes to be set. ``guessed_encoding``: the file's encoding if
-    it was guessed, else "". ``default_provider``: the provider of a row whose cell for it is blank, "" for
+    it was guessed, else "". ``default_provider``: the provider of a row with a blank provider cell, "" for
     none. ``known_providers``: all names there are, to suggest one for a mistyped cell. ``known_users``: see
     `known_keys`; the user cells of these users are not used, so they are not checked.
     """

@@ -198,7 +198,7 @@ def _exact(header: Sequence[str], wanted: str) -> list[int]:
 
 
 def _needed_by(field: str, providers: Sequence[Provider]) -> list[str]:
-    """The names of the providers whose rows need a field."""
+    """Return the names of the providers with rows that need a field."""
     if field == LEAF_USER_ID:
         return ["every row"]
     return [p.name for p in providers if any(f.name == field and f.required for f in p.grower_fields)]

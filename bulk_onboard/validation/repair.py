@@ -91,7 +91,7 @@ class Repair:
         return repairs.sort_values("row", kind="stable", ignore_index=True)
 
     def _cells(self, lines: pd.DataFrame) -> Mapping[int, np.ndarray]:
-        """Position -> the numbers of the rows whose cell there has a line."""
+        """Return position -> the numbers of the rows with a line for the cell there."""
         places = {self._found.header[place]: place for place in self._found.fields.values()}
         groups = lines.groupby("column")["row"]
         found = ((str(name), np.unique(rows.to_numpy(np.int64))) for name, rows in groups)

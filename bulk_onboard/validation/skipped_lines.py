@@ -257,7 +257,7 @@ def _is_sentence(text: str) -> bool:
 
 
 def _is_prose(text: str, *, words: int) -> bool:
-    """Whether a text has at least so many words, and nothing in it could be an id or a token."""
+    """Return whether a text has at least this many words, and nothing in it could be an id or a token."""
     pieces = [piece for piece in (word.strip(_EDGES) for word in text.split()) if piece]
     return len(pieces) >= words and all(map(_is_word, pieces))
 

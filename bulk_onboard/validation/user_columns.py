@@ -45,7 +45,7 @@ class UserRows:
     key: np.ndarray
 
     def unknown(self, known: np.ndarray) -> np.ndarray:
-        """Return the lines of unresolved rows whose user is not known. ``known``: see `known_keys`."""
+        """Return the lines of unresolved rows with an unknown user. ``known``: see `known_keys`."""
         first = self.key[:, 0]
         at = np.minimum(np.searchsorted(known, first), len(known) - 1)
         return np.flatnonzero(self.unresolved & (known[at] != first) if len(known) else self.unresolved)
