@@ -93,7 +93,7 @@ class Counts:
 
     @property
     def unknown(self) -> int:
-        """Rows whose status is not a status: there must be none."""
+        """Rows with an unknown status: always 0 unless the ledger is damaged."""
         return self.rows - sum(self.statuses.values())
 
     @property
@@ -108,7 +108,7 @@ class Counts:
 
     @property
     def connected(self) -> int:
-        """Growers whose connection is confirmed, as their rows ask for it."""
+        """Growers with a confirmed connection that matches their rows."""
         wrong = {Health.UNHEALTHY.value, *_CONNECTED}
         others = sum(cause.count for cause in self.causes if cause.status in wrong)
         stored = sum(self.statuses[status] for status in _CONNECTED)

@@ -38,7 +38,7 @@ class Kept:
         """Return when the line is on disk. Raises OutputError."""
         self._lines.append(line(provider, leaf_user_id, credential, events))
         async with self._turn:
-            if self._lines and not self._failure:  # else who had the turn before has taken this line along
+            if self._lines and not self._failure:  # else the previous turn has written this line too
                 await self._write_all()
             if self._failure:
                 raise self._failure

@@ -1,6 +1,6 @@
 """What the page shows of the rows: those that need attention, those that wait, answer times, and an index.
 
-The index answers what became of a grower whose id the reader enters. It holds no ids: a grower is six bytes
+The index shows the outcome of a grower when the reader enters its id. It holds no ids: a grower is six bytes
 of the SHA-256 of its id, which the page computes from what is entered.
 """
 

@@ -180,7 +180,7 @@ def _as_of(counts: Counts) -> str:
 
 
 def _rotated(counts: Counts) -> str:
-    """Growers whose token Leaf has refreshed: no reason to act, but always reported."""
+    """Return the sentence about tokens that Leaf has refreshed: not a reason to act, but always reported."""
     count = counts.noted(ROTATED)
     return f" Leaf holds another token than the file for {growers(count)} ({ROTATED})." if count else ""
 

@@ -33,7 +33,7 @@ _OWN = frozenset({"status", "health", "hint", "fingerprint", *_TIMES})
 _CSV = "FORMAT csv, HEADER false, COMMENT '', USE_TMP_FILE false"
 _JSON = "FORMAT json, USE_TMP_FILE false"
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
-# Rows that are sorted at a time: DuckDB needs no temporary file for so many.
+# How many rows are sorted at a time: DuckDB needs no temporary file for them.
 _PORTION = 100_000
 _BUFFER = 1 << 20
 
