@@ -27,7 +27,7 @@ _COLOURS = frozenset(fill.start_color.rgb for fill in FILLS.values())
 
 
 def mark(sheet: Worksheet, marks: Marks, header_row: int, width: int) -> None:
-    """Mark the cells of a sheet whose header of ``width`` columns is in ``header_row``."""
+    """Mark the cells of a sheet with a header of ``width`` columns in ``header_row``."""
     column = _ours(sheet, header_row)
     if column is None:
         column = _free_column(sheet, header_row, width)

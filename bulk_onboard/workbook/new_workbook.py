@@ -46,7 +46,7 @@ class NewWorkbook:
         return cell
 
     def put_other(self, row: int, column: int, text: str) -> None:
-        """A value that the next check must see as such; "" stands for a formula without a result."""
+        """Write a value that the next check must see as such; "" means a formula without a result."""
         cell = self.sheet.cell(row, column + 1)
         if not text:
             cell.value = "=NA()"

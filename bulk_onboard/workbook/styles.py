@@ -36,7 +36,7 @@ LINE_HEIGHT = 15.5
 
 
 def heighten(sheet: Worksheet, row: int, lines: int) -> None:
-    """Make a row high enough for this many lines; not every program does so by itself."""
+    """Make a row high enough for this many lines; not every program does so automatically."""
     held = sheet.row_dimensions[row]
     held.height = max(held.height or 0, LINE_HEIGHT * lines + 2)
 
@@ -60,7 +60,7 @@ _UNHELD = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 def escaped(text: str) -> str:
     """The text as a cell holds it (ECMA-376 ST_Xstring), so that every character comes back."""
     if text.isspace():
-        # openpyxl does not mark such a text as one whose spaces count.
+        # openpyxl does not mark such a text as one with significant spaces.
         return "".join(map(_escape, text))
     return _UNHELD.sub(lambda found: _escape(found[0]), text)
 
