@@ -1,4 +1,4 @@
-"""The message about a run: what changed, then what the terminal said. Pure; there is no secret in it."""
+"""The message about a run: what changed, then what the terminal said. Pure; it contains no secrets."""
 
 from __future__ import annotations
 
