@@ -1,7 +1,7 @@
 """Names of API owners: the account at Leaf that a login belongs to.
 
 What one owner has stored says nothing about another's growers. A token need not state its owner; then a
-digest of the token stands for it, and it may belong to any owner.
+digest of the token is the name, and it may belong to any owner.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ _UNKNOWN = "unknown (token "
 
 
 def unknown_owner(digest: str) -> str:
-    """Return the name that stands for the owner of a token with this keyed digest."""
+    """Return the name for the unknown owner of a token with this keyed digest."""
     return f"{_UNKNOWN}{digest})"
 
 

@@ -29,7 +29,7 @@ CODES: Mapping[str, Code] = _table()
 
 
 def lookup(code: str) -> Code | None:
-    """The code's meaning; None if there is no such code. Some codes contain a name: ``missing-FIELD``."""
+    """Return the code's meaning; None for an unknown code. Some codes contain a name: ``missing-FIELD``."""
     if code in CODES:
         return CODES[code]
     prefix, dash, field = code.partition("-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# In place of a fingerprint: Leaf holds other secrets than the row's. "": nobody knows whose it holds.
+# In place of a fingerprint: Leaf holds other secrets than the row's. "": it is not known which Leaf holds.
 OTHERS = "others"
 
 

@@ -50,7 +50,7 @@ _ATTENTION = frozenset(
 FORESEEN = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
 
 
-# Codes of existing rows whose credentials are of another environment or application than the row asks for.
+# Codes of existing rows with credentials of another environment or application than the row asks for.
 NOT_AS_ASKED = ENVIRONMENT_CHANGED, APP_CHANGED = ("environment-changed", "app-changed")
 
 
@@ -80,7 +80,7 @@ class Health(StrEnum):
 
 
 class IfExists(StrEnum):
-    """What to do with a grower who has credentials at Leaf already."""
+    """What to do with a grower that has credentials at Leaf already."""
 
     SKIP = "skip"
     REPLACE = "replace"
@@ -236,7 +236,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A POST was answered by a 2xx with these credentials; whose they are is for `policy` to decide."""
+    """A POST was answered by a 2xx with these credentials; `policy` decides which client stored them."""
 
     credential: Credential
 

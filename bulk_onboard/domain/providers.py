@@ -124,7 +124,7 @@ KEYS = ("path", "embedded", "title", "fields")
 _FIELD_KEYS = ("name", "scope", "kind", "secret", "required", "allowed", "help", "example", "format")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FIELD_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]*")
-# Columns that every file may have, and a name whose settings would be those of our own login.
+# Columns that every file may have, and a provider name that would share the settings of our own login.
 _RESERVED_COLUMNS = frozenset({"leafuserid", "provider"})
 _RESERVED_NAMES = frozenset({"leaf"})
 

@@ -21,7 +21,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The file is being read: so many rows so far."""
+    """The file is being read: ``rows`` is the number of rows so far."""
 
     rows: int
 
@@ -63,7 +63,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Which way Leaf is asked who is connected: in pages of its users, or one by one. ``why`` is in words."""
+    """How Leaf is asked which growers are connected: in pages of users, or singly. ``why``: the reason."""
 
     way: Literal["pages", "single"]
     why: str
@@ -71,7 +71,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Leaf's list of users is being read: so many so far."""
+    """Leaf's list of users is being read: ``users`` is the number of users so far."""
 
     users: int
 
@@ -150,14 +150,14 @@ class RowChecked:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Leaf asks to wait: no request goes out for so many seconds."""
+    """Leaf asks to wait: no request is sent for ``seconds``."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """Leaf refuses requests as too many: fewer go out, so many per second at first."""
+    """Leaf refuses requests as too many: fewer are sent, at first ``rate`` per second."""
 
     rate: float
 
@@ -171,7 +171,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth knowing that is no trouble, such as that the file says nothing new."""
+    """A message that is not about a problem, such as that the file contains nothing new."""
 
     message: str
 

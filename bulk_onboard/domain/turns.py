@@ -29,16 +29,16 @@ class Turns(Protocol):
 
     @property
     def rate(self) -> float:
-        """Requests per second that may go out now, 0 if there is no ceiling."""
+        """Requests per second that may go out now, 0 for no ceiling."""
 
     async def turn(self, *, urgency: Urgency = ..., still_valid: StillValid = ...) -> float | None:
-        """Return when it is this request's turn: a number that stands for it; None if it is not valid then.
+        """Wait for this request's turn; return a number that identifies it, None if it is not valid any more.
 
         The most urgent requests are first.
         """
 
     def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds."""
+        """Send no request for this many seconds."""
 
     def passed(self, turn: float) -> None:
         """The request of this turn was not one too many."""

@@ -104,7 +104,7 @@ class UserRecord(NamedTuple):
     """What the ledger stores about a user, once for each key.
 
     ``leaf_user_id`` "" and ``intended_at`` a time: a POST was about to be sent, and its outcome is not
-    known. Both "": there is no such user.
+    known. Both "": the user does not exist.
     """
 
     keys: tuple[bytes, ...]
