@@ -15,7 +15,7 @@ from bulk_onboard.pace.slots import SlotPace
 
 # Seconds between two beats if nothing is urgent, and between two that are.
 BEAT, URGENT = 0.25, 0.03
-# A process that has had no lease for so many seconds gives up.
+# A process without a lease for this many seconds gives up.
 LONELY = 30.0
 
 

@@ -40,7 +40,7 @@ except ImportError:
 
 # Seconds for a connection, and for workers to start.
 CONNECT, FIRST_WORKER = 10.0, 60.0
-# So many parts for each worker, so that one that is slow or dies delays little, of so many rows at least.
+# PARTS parts for each worker, so that a slow or dead one delays little; a part has SMALLEST rows or more.
 PARTS, SMALLEST = 3, 20
 # The share of the ceiling that is used, for requests of several processes may be late at the same time.
 BELOW = 0.985
@@ -187,7 +187,7 @@ async def workers(
 
 async def _connect(where: Cluster, stack: AsyncExitStack) -> tuple[Client, int]:
     """Connect to a scheduler that has workers: how many. Raises UsageError."""
-    # The task whose worker died is not to blame for that, and doing it again is safe.
+    # If a worker dies, its task is not to blame, and doing it again is safe.
     stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1_000}))
     if isinstance(where, Local):
         cluster = LocalCluster(
