@@ -142,7 +142,7 @@ class Workspace:
             )
 
     def mark(self, rows: Sequence[int] | np.ndarray, outcome: tuple[str, str, str]) -> None:
-        """Give these rows, as far as they are to do, a status, code and message."""
+        """Give those of these rows that are to do a status, code and message."""
         status, code, message = outcome
         with self.given(pa.table({"row": pa.array(rows, pa.int64())})):
             query = "SELECT row, $status AS status, $code AS code, $message AS message FROM given"
@@ -162,7 +162,7 @@ class Workspace:
         self.update_rows(sql("repeats"), "status code message", allow_shared_tokens=allow_shared_tokens)
 
     def compare(self, if_exists: IfExists) -> None:
-        """Give rows whose grower is connected already their status, code, health and credentials."""
+        """Give rows of already connected growers their status, code, health and credentials."""
         self.update_rows(
             sql("compare"),
             "status code app health health_checked_at credential_id",
@@ -171,12 +171,12 @@ class Workspace:
         )
 
     def met_before(self) -> pd.DataFrame:
-        """Return rows to do whose grower the ledger knows: row, provider, leafUserId, fingerprint, app."""
+        """Return rows to do of growers that the ledger knows: row, provider, leafUserId, fingerprint, app."""
         found: pd.DataFrame = self.arrow(sql("met_before")).to_pandas()
         return found
 
     def tokens_of_others(self) -> np.ndarray:
-        """Return the rows whose token an earlier run onboarded for another grower, ascending."""
+        """Return the rows with a token that an earlier run onboarded for another grower, ascending."""
         return self.numbers(sql("tokens_of_others"))
 
     def unhealthy(self) -> int:
