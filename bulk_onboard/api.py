@@ -92,7 +92,7 @@ async def onboard(
 ) -> Result:
     """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the outcome.
 
-    ``where`` is a file or a DataFrame whose columns are the file's. ``login`` and ``app`` (the provider's app
+    ``where`` is a file or a DataFrame with the columns of the file. ``login`` and ``app`` (the provider's app
     fields by Leaf's names, or such by the names of several providers) come from the environment, ``.env`` and
     ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every
     `bulk_onboard.domain.run_events.Fact`.

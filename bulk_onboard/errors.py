@@ -1,4 +1,4 @@
-"""The exceptions that end a run, and the exit code each one stands for.
+"""The exceptions that end a run, and their exit codes.
 
 A bad row is never an exception: it is an outcome. An exception means that the run cannot go on.
 
