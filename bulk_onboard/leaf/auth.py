@@ -98,8 +98,8 @@ class Auth:
     async def renew(self, refused: Bearer) -> None:
         """After a 401: log in again, once for all that were refused with the same token.
 
-        Raises LoginRefused if the password is missing, or if a token fresh from a renewal is refused before it
-        was ever accepted.
+        Raises LoginRefused if the password is missing, or if a token fresh from a renewal is refused before
+        it was ever accepted.
         """
         async with self._lock:
             await self._renew(refused)

@@ -215,7 +215,7 @@ def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
 
 @retried
 def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
-    """Return the latest run of each Leaf and provider with its input still in the ledger, the oldest first."""
+    """Return the latest run of each Leaf and provider with its input still in the ledger, oldest first."""
     run, block = schema.run, schema.block
     held = select(func.max(run.c.no)).filter(select(block.c.seq).filter(block.c.run_no == run.c.no).exists())
     query = _runs().filter(run.c.no.in_(held.group_by(run.c.scope_id))).order_by(run.c.no)

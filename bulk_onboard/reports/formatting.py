@@ -52,7 +52,7 @@ def milliseconds(value: float) -> str:
 
 
 def span(since: float, until: float) -> str:
-    """Return a range of milliseconds as text: ``under 1 ms``, ``10 to 20 ms``, ``0.5 to 1 s``, ``over 50 s``."""
+    """Return a range of milliseconds as text: ``under 1 ms``, ``10 to 20 ms``, ``over 50 s``."""
     if not since:
         return f"under {milliseconds(until)}"
     if until == float("inf"):
