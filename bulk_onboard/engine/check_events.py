@@ -118,10 +118,10 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
     """One row that is checked. ``recorded``: the event on record, once it was needed."""
 
     def __init__(self, shared: EventsCheck, check: Check, under_way: Sent) -> None:
-        left = shared.seconds_left(check)
-        super().__init__(shared.context, CheckProgress(left), under_way)
+        seconds = shared.seconds_left(check)
+        super().__init__(shared.context, CheckProgress(seconds), under_way)
         self._shared, self._check, self._leaf = shared, check, shared.leaf.of(check.entry.provider)
-        self._fresh, self._checked_from = left > 0, shared.context.now()
+        self._fresh, self._checked_from = seconds > 0, shared.context.now()
         self._recorded: RecordedEvent | None = None
 
     async def act(self) -> Answer[Findings]:
@@ -162,12 +162,12 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
 
     async def _recall(self, findings: Findings) -> RecordedEvent | None:
         """Return the event on record of the credentials that Leaf shows, unless Leaf's log has lost it."""
-        entry, found = self._check.entry, None
+        entry, recorded = self._check.entry, None
         if entry.event_status:
-            found = RecordedEvent(entry.credential_id, entry.event_status, entry.event_at)
+            recorded = RecordedEvent(entry.credential_id, entry.event_status, entry.event_at)
         elif self._check.stored_at is None:
-            found = await in_thread(partial(self._shared.recall, entry))
-        return found if still_on_record(found, findings.credential, self._checked_from) else None
+            recorded = await in_thread(partial(self._shared.recall, entry))
+        return recorded if still_on_record(recorded, findings.credential, self._checked_from) else None
 
     async def _poll(self) -> Findings:
         provider, leaf_user_id = self._check.entry.provider, self._check.entry.leaf_user_id

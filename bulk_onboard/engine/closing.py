@@ -195,11 +195,11 @@ class _Run:
     def _change(self, moment: str, since: history.Last | None) -> Change:
         """What has changed since a run, and growers of other files that were left without credentials."""
         change = change_since(self.workspace, moment)
-        found = self.ledger.find(since.info.run_id) if since else None
-        known = left_without(self.ledger, self.info, found[0]) if found else []
-        before = {(each.provider, each.leaf_user_id) for each in known}
-        new = [each for each in self.counts.left_without if each.run_id != self.info.run_id]
-        count = sum((each.provider, each.leaf_user_id) not in before for each in new)
+        earlier = self.ledger.find(since.info.run_id) if since else None
+        known = left_without(self.ledger, self.info, earlier[0]) if earlier else []
+        before = {(grower.provider, grower.leaf_user_id) for grower in known}
+        new = [grower for grower in self.counts.left_without if grower.run_id != self.info.run_id]
+        count = sum((grower.provider, grower.leaf_user_id) not in before for grower in new)
         return replace(change, worse={**change.worse, _LEFT: count}) if count else change
 
     def _mark_notified(self, outcome: ExitCode, attention: bytes) -> None:

@@ -115,7 +115,7 @@ async def begin_run(
         ledger, hold = await _acquire(settings, waiting, stack)
         ledger.require_same_fingerprints()
         place = await _place(settings, ledger, stack)
-        names = ",".join(each.name for each in providers) or settings.provider
+        names = ",".join(provider.name for provider in providers) or settings.provider
         info = RunInfo("", names, name, place.identity, place.owner, utc_now(), command=settings.command)
         yield _begin(Opened(ledger, hold, 0, replace(info, kind=kind), place), name, settings, stack)
 
@@ -186,8 +186,8 @@ def plan_in(settings: Settings) -> Plan | None:
 
 def report_left_without(ledger: Ledger, info: RunInfo, observer: Observer) -> None:
     """Report the growers of this Leaf and API owner that an earlier run left without credentials."""
-    if left := left_without(ledger, info):
-        observer(LeftWithout(len(left), tuple(dict.fromkeys(each.run_id for each in left))))
+    if growers := left_without(ledger, info):
+        observer(LeftWithout(len(growers), tuple(dict.fromkeys(grower.run_id for grower in growers))))
 
 
 def scopes_of(ledger: Ledger, info: RunInfo) -> dict[str, int]:
@@ -238,7 +238,7 @@ def marks_of(settings: Settings, info: RunInfo, key: bytes) -> dict[str, str]:
     }
     for provider in providers_of(info, settings.providers):
         app = {name: secret.reveal() for name, secret in settings.app_of(provider.name).items()}
-        names = ", ".join(provider.setting(each) for each in provider.app_fields)
+        names = ", ".join(provider.setting(app_field) for app_field in provider.app_fields)
         marks[names] = str(prints.of_app(app, ENVIRONMENT))
     return marks
 
@@ -286,12 +286,12 @@ def run_named(text: str) -> str | None:
 
 def find_run(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
     """Return a run by its id, or the latest run. Raises UsageError if there is none."""
-    found = ledger.find(run_id)
-    if found is None:
+    run = ledger.find(run_id)
+    if run is None:
         raise UsageError(
             f"there is no run {run_id} in this ledger" if run_id else "there is no run in this ledger yet"
         )
-    return found
+    return run
 
 
 def require_stored(info: RunInfo) -> None:

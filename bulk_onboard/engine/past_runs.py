@@ -58,8 +58,8 @@ def story(settings: Settings, leaf_user_id: str, observer: Observer = ignore) ->
     """What the ledger knows of one grower. Raises LedgerError."""
     with open_ledger(settings, observer) as ledger:
         chapters = tuple(history.story(ledger, leaf_user_id))
-        left = tuple(each for each in left_without(ledger) if each.leaf_user_id == leaf_user_id)
-        return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)), left)
+        left_growers = tuple(grower for grower in left_without(ledger) if grower.leaf_user_id == leaf_user_id)
+        return Story(leaf_user_id, chapters, tuple(_latest(ledger, leaf_user_id)), left_growers)
 
 
 def grower_of_row(settings: Settings, run_id: str | None, row: int, observer: Observer = ignore) -> str:
@@ -86,7 +86,7 @@ def growers_with(settings: Settings, value: str, observer: Observer = ignore) ->
 
     The latest runs of each Leaf and provider are searched, regardless of case. Raises LedgerError.
     """
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     with open_ledger(settings, observer) as ledger:
         for run_no, info in history.latest_of_each_scope(ledger):
             with stored_rows(ledger, run_no, info) as workspace:
@@ -97,8 +97,8 @@ def growers_with(settings: Settings, value: str, observer: Observer = ignore) ->
                         value=value,
                     )
                     for row, grower in same:
-                        found.setdefault(grower, f"row {row} of run {info.run_id}, column {name}")
-    return found
+                        places.setdefault(grower, f"row {row} of run {info.run_id}, column {name}")
+    return places
 
 
 def _latest(ledger: Ledger, leaf_user_id: str) -> Iterator[dict[str, Any]]:

@@ -120,8 +120,8 @@ def _require_whole(name: str, table: pd.DataFrame) -> None:
     """Raises InputError if a line was changed: it would do something else than was planned."""
     ids = table["leafUserId"].str.contains(_UUID, regex=True)
     prints = table["fingerprint"].str.contains(_PRINT, regex=True)
-    held = (table["action"] != Status.WOULD_REPLACE.value) | (table["credentialId"] != "")
-    damaged = int((~(ids & prints & held)).sum())
+    complete = (table["action"] != Status.WOULD_REPLACE.value) | (table["credentialId"] != "")
+    damaged = int((~(ids & prints & complete)).sum())
     if damaged:
         raise InputError(
             f"{name} was damaged: {damaged} lines have no complete leafUserId, fingerprint or"
@@ -168,7 +168,7 @@ def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dic
     said = found.workspace.planned(plan.lines).to_pandas()
     rows = {str(name): lines["row"].to_numpy(np.int64) for name, lines in said.groupby("says")}
     replaced = said[said["says"] == Status.WOULD_REPLACE.value]
-    held = map(Recorded, replaced["credential_id"], replaced["credential_created"])
+    records = map(Recorded, replaced["credential_id"], replaced["credential_created"])
     none = np.empty(0, np.int64)
     sent = [rows.get(status.value, none) for status in (Status.WOULD_CREATE, Status.WOULD_REPLACE)]
     connected = rows.pop(Status.EXISTING.value, none) if checked else none
@@ -176,7 +176,7 @@ def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dic
         found.workspace.mark(rows.get(says, none), outcome)
     wanted = both(found.wanted, np.concatenate(sent))
     found = replace(found, wanted=wanted, connected=both(found.wanted, connected))
-    return found, dict(zip(replaced["row"].tolist(), held, strict=True))
+    return found, dict(zip(replaced["row"].tolist(), records, strict=True))
 
 
 def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:

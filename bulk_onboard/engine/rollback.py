@@ -95,12 +95,12 @@ def outlook(
 
 def growers_listed(source: Source) -> frozenset[str]:
     """The growers in a file's column leafUserId, whatever else it has. Raises InputError."""
-    found = [i for i, name in enumerate(source.header) if normal(name) == normal(LEAF_USER_ID)]
-    if len(found) != 1:
-        count = f"{len(found) or 'no'} column{'s' * (len(found) != 0)}"
+    columns = [i for i, name in enumerate(source.header) if normal(name) == normal(LEAF_USER_ID)]
+    if len(columns) != 1:
+        count = f"{len(columns) or 'no'} column{'s' * (len(columns) != 0)}"
         raise InputError(f"{source.name} has {count} {LEAF_USER_ID}; expected one")
     growers = set()
-    lines = LineFilter(source.header, found[0], found)
+    lines = LineFilter(source.header, columns[0], columns)
     for chunk in map(lines.rows, source.chunks(lines.positions)):
         for number, cell in zip(chunk.numbers.tolist(), chunk.cells[0].tolist(), strict=True):
             try:
@@ -149,8 +149,8 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     files.append(write_json(folder / "summary.json", content))
     ledger.amend(info)
     history.record(ledger, run_no, history.Ending(counts.in_order, {}, None))
-    if (kept := folder / DELETED_EVENTS).exists():
-        files.append(kept)
+    if (saved_events := folder / DELETED_EVENTS).exists():
+        files.append(saved_events)
     words = partial(rollback_report.words, info, counts, tuple(files))
     return RunResult(info, content, words, tuple(files), folder, code, code)
 

@@ -34,9 +34,9 @@ def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterato
     """Yield which of these rows, which are to do, an earlier run attempted with the same content."""
     known = memory.known(scope, lines["leafUserId"].tolist()) if len(lines) else {}
     for number, grower, fingerprint, app in zip(*(lines[name] for name in _NAMES), strict=True):
-        if (found := known.get(grower)) is None:
+        if (entry := known.get(grower)) is None:
             continue
-        attempt = earlier_attempt(found.status, (found.fingerprint, found.app), (fingerprint, int(app)))
+        attempt = earlier_attempt(entry.status, (entry.fingerprint, entry.app), (fingerprint, int(app)))
         if attempt is not EarlierAttempt.NONE:
             yield int(number), attempt
 

@@ -32,12 +32,7 @@ from bulk_onboard.validation.check import (
     id_words,
     provider_names,
 )
-from bulk_onboard.validation.columns import (
-    LEAF_USER_ID,
-    PROVIDER,
-    id_column,
-    provider_column,
-)
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, id_column, provider_column
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.ids import UUID_PATTERN
 from bulk_onboard.validation.skipped_lines import LineFilter
@@ -84,17 +79,17 @@ def reading_of(source: Source, settings: Settings) -> Reading:
 
 def reading_for(settings: Settings, providers: Sequence[Provider]) -> Reading:
     """Return how to read a file with rows for these providers, by the settings."""
-    told = settings.input
+    options = settings.input
     return Reading(
         providers=providers,
         app=settings.app,
-        mapping=told.mapping,
-        keep=told.keep,
-        limit=told.limit,
-        allow_shared_tokens=told.allow_shared_tokens,
+        mapping=options.mapping,
+        keep=options.keep,
+        limit=options.limit,
+        allow_shared_tokens=options.allow_shared_tokens,
         otherwise=_otherwise(settings),
         known=settings.providers,
-        create_users=told.create_users,
+        create_users=options.create_users,
     )
 
 
@@ -107,11 +102,11 @@ def _providers_in(source: Source, settings: Settings) -> tuple[Provider, ...]:
     position = provider_column(source.header, settings.input.mapping, source.name)
     if position is None:
         return (settings.chosen,)
-    found: set[str] = set()
+    names: set[str] = set()
     lines = LineFilter(source.header, id_column(source.header, settings.input.mapping), [position])
     for piece in _pieces(source, lines, CHUNK_ROWS, settings.input.limit):
-        found.update(provider_names(piece.cells[0], settings.providers, _otherwise(settings)))
-    return tuple(provider for name, provider in settings.providers.items() if name in found)
+        names.update(provider_names(piece.cells[0], settings.providers, _otherwise(settings)))
+    return tuple(provider for name, provider in settings.providers.items() if name in names)
 
 
 class Scan:
@@ -233,16 +228,16 @@ class Scan:
 
     def _again(self, wanted: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Read the chunks with these rows again; yield each with the lines of the rows. Raises InputError."""
-        left = len(wanted)
+        remaining = len(wanted)
         for piece, seen in zip(self._pieces(self._lines()), self._seen, strict=False):
-            if not left:
+            if not remaining:
                 return
             if self._digest(piece) != seen:
                 break
             picked = np.flatnonzero(np.isin(piece.numbers, _between(wanted, piece.numbers)))
             yield piece, picked
-            left -= len(picked)
-        if left:
+            remaining -= len(picked)
+        if remaining:
             raise InputError(
                 f"{self._source.name} was changed while it was being read; nothing of the changed part was"
                 " sent. Run the same command again"
@@ -259,11 +254,11 @@ class Scan:
         cells = zip(*(payload[name].tolist() for name in names), strict=True)
         for line, values in zip(zip(*columns, strict=True), cells, strict=True):
             provider, number, leaf_user_id, fingerprint, mark = line
-            told = {name: value for name, value in zip(names, values, strict=True) if value}
+            filled = {name: value for name, value in zip(names, values, strict=True) if value}
             grower = leaf_user_id or ids.get(number)
             if not grower:
                 raise InternalError(f"row {number} was about to be sent for a grower without an id")
-            sent = self._payload(self._providers[provider], app.get(provider, {}), told)
+            sent = self._payload(self._providers[provider], app.get(provider, {}), filled)
             yield Row(number, provider, grower, sent, fingerprint, app=mark)
 
     def apps(self, checked: Checked) -> np.ndarray:
@@ -272,29 +267,29 @@ class Scan:
         for provider in self._providers.values():
             mine = np.flatnonzero(checked.frame[PROVIDER] == provider.name)
             names = [field.name for field in provider.app_fields]
-            told = self._reading.app.get(provider.name, {})
-            usual = {name: told[name].reveal() for name in names if name in told}
+            configured = self._reading.app.get(provider.name, {})
+            usual = {name: configured[name].reveal() for name in names if name in configured}
             cells = checked.payload.reindex(columns=[name for name in names if name in checked.payload])
             marks[mine] = self._fingerprints.of_apps(cells.iloc[mine], usual, ENVIRONMENT)
         return marks
 
     def _payload(self, provider: Provider, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
         """The provider's fields in the table's order; what the file says wins over the settings."""
-        fields = {}
-        for each in provider.fields:
-            value = told.get(each.name) or (app.get(each.name) if each.scope is Scope.APP else None)
+        values = {}
+        for item in provider.fields:
+            value = told.get(item.name) or (app.get(item.name) if item.scope is Scope.APP else None)
             if value:
-                fields[each.name] = value
-        return Payload(fields)
+                values[item.name] = value
+        return Payload(values)
 
     def _environments(self, checked: Checked) -> Counter[str]:
         """How many valid rows go to which of their provider's environments."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for provider in self._providers.values():
             if provider.environment:
-                found.update(self._environments_of(provider, checked))
-        del found[""]  # where nothing is sent, no setting need say which
-        return found
+                counts.update(self._environments_of(provider, checked))
+        del counts[""]  # where nothing is sent, no setting need say which
+        return counts
 
     def _environments_of(self, provider: Provider, checked: Checked) -> Mapping[str, int]:
         frame, secret = checked.frame, self._reading.app.get(provider.name, {}).get(ENVIRONMENT)
@@ -319,9 +314,9 @@ class Scan:
 
     def _digest(self, piece: Chunk) -> bytes:
         """Return the digest of the columns that identify a row, its grower and its secrets."""
-        fields, kept = len(self.columns.fields), len(self.columns.keep)
-        told = [at for at in range(piece.cells.shape[1]) if not fields <= at < fields + kept]
-        return piece.digest(self._key, told)
+        fields, keep = len(self.columns.fields), len(self.columns.keep)
+        columns = [at for at in range(piece.cells.shape[1]) if not fields <= at < fields + keep]
+        return piece.digest(self._key, columns)
 
     def _check(self, piece: Chunk) -> Checked:
         return check(piece, self.columns, self._providers, self._context, self._fingerprints)
@@ -391,13 +386,13 @@ def content_of(seen: Iterable[bytes]) -> str:
 
 def _pieces(source: Source, lines: LineFilter, size: int, limit: int | None) -> Iterator[Chunk]:
     """The rows of a source, no more than ``limit``."""
-    left = limit
+    remaining = limit
     for piece in map(lines.rows, source.chunks(lines.positions, size)):
-        if left is not None:
-            piece = piece.taken(slice(left))  # noqa: PLW2901
-            left -= len(piece.numbers)
+        if remaining is not None:
+            piece = piece.taken(slice(remaining))  # noqa: PLW2901
+            remaining -= len(piece.numbers)
         if len(piece.numbers):
             yield piece
-        if left == 0:
+        if remaining == 0:
             return
         del piece  # not to be held with the next one

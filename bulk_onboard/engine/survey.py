@@ -74,7 +74,7 @@ class KnownRows:
 
     def among(self, rows: Collection[int]) -> KnownRows:
         """What is known of these rows only."""
-        return KnownRows(*({row: each[row] for row in rows if row in each} for each in self._all()))
+        return KnownRows(*({row: values[row] for row in rows if row in values} for values in self._all()))
 
     def _all(self) -> tuple[Mapping[int, Any], ...]:
         return self.intents, self.stored, self.user_ids, self.earlier
@@ -233,7 +233,7 @@ def mark_ids_as_tokens(workspace: Workspace, tokens: Mapping[int, bytes]) -> Non
         return
     words = np.frombuffer(b"".join(tokens.values()), np.uint64).reshape(-1, 2)
     ids = uuid_words(workspace.ids())
-    same = {each.tobytes() for each in ids[np.isin(ids[:, 0], words[:, 0])]} if ids is not None else set()
+    same = {pair.tobytes() for pair in ids[np.isin(ids[:, 0], words[:, 0])]} if ids is not None else set()
     workspace.mark(
         [row for row, uuid in tokens.items() if uuid in same],
         (Status.INVALID, "id-as-token", "the token is the leafUserId of another row"),
@@ -242,10 +242,10 @@ def mark_ids_as_tokens(workspace: Workspace, tokens: Mapping[int, bytes]) -> Non
 
 def statuses_of(workspace: Workspace) -> dict[Status, int]:
     """Return how many rows have which final status; those that are to do have none."""
-    found = workspace.query(
+    counts = workspace.query(
         "SELECT status, count(*) FROM rows WHERE status != '' GROUP BY status ORDER BY status"
     )
-    return {Status(status): count for status, count in found}
+    return {Status(status): count for status, count in counts}
 
 
 def store_input(workspace: Workspace, memory: Memory, run_no: int) -> None:
@@ -267,11 +267,11 @@ def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tu
     """The open intents of these rows' growers."""
     known = memory.known(scope, lines["leafUserId"].tolist()) if len(lines) else {}
     for number, leaf_user_id, fingerprint in zip(*(lines[name] for name in _NAMES), strict=True):
-        found = known.get(leaf_user_id)
-        if found and (_is_ambiguous(found) or _is_left_without(found)):
-            intended = from_text(found.intended_at) if _is_ambiguous(found) else None
-            same = found.fingerprint == fingerprint
-            yield int(number), Intent(intended, same, found.deleting, found.deleting_created, found.app)
+        entry = known.get(leaf_user_id)
+        if entry and (_is_ambiguous(entry) or _is_left_without(entry)):
+            intended = from_text(entry.intended_at) if _is_ambiguous(entry) else None
+            same = entry.fingerprint == fingerprint
+            yield int(number), Intent(intended, same, entry.deleting, entry.deleting_created, entry.app)
 
 
 def _is_ambiguous(found: KnownEntry) -> bool:

@@ -54,7 +54,7 @@ class UserList:
     """What the pages showed, about 100 bytes for each user. No secret is in it."""
 
     def __init__(self, fields: ListedFields) -> None:
-        self._formats = {name: struct.Struct(f"<{len(each)}Q") for name, each in fields.items()}
+        self._formats = {name: struct.Struct(f"<{len(names)}Q") for name, names in fields.items()}
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._db.executescript(
             "CREATE TABLE users (id BLOB PRIMARY KEY) WITHOUT ROWID;"
@@ -69,12 +69,12 @@ class UserList:
         """Add a page, in any order."""
         ids = [UUID(user.leaf_user_id).bytes for user in page.users]
         self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?)", ((each,) for each in ids))
+        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?)", ((user_id,) for user_id in ids))
         self._db.executemany(
             "INSERT OR REPLACE INTO credentials VALUES (?, ?, ?, ?, ?)",
             (
-                (provider, each, shown.id, shown.status, self._packed(provider, shown.prints))
-                for each, user in zip(ids, page.users, strict=True)
+                (provider, user_id, shown.id, shown.status, self._packed(provider, shown.prints))
+                for user_id, user in zip(ids, page.users, strict=True)
                 for provider, shown in user.shown.items()
             ),
         )

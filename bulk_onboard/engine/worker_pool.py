@@ -48,7 +48,7 @@ async def work_through(
 async def _work_through(
     items: Iterator[T], work: Work[T], stop: StopSignal, starts: int, in_hand: int
 ) -> None:
-    started, held = asyncio.Semaphore(starts), asyncio.Semaphore(in_hand)
+    started, unfinished = asyncio.Semaphore(starts), asyncio.Semaphore(in_hand)
 
     async def do(item: T) -> None:
         try:
@@ -58,13 +58,13 @@ async def _work_through(
             stop.drain(str(error), error.exit_code)
         finally:
             stop.in_flight -= 1
-            held.release()
+            unfinished.release()
 
     async with aclosing(_batches(items, stop)) as batches, asyncio.TaskGroup() as group:
         async for batch in batches:
             for item in batch:
                 await started.acquire()
-                await held.acquire()
+                await unfinished.acquire()
                 if stop.draining:
                     return
                 stop.in_flight += 1
@@ -74,11 +74,11 @@ async def _work_through(
 @contextmanager
 def _released_once(semaphore: asyncio.Semaphore) -> Iterator[Callable[[], None]]:
     """Yield a function that releases the semaphore when first called; at the end it is released anyway."""
-    left = [semaphore.release]
+    pending = [semaphore.release]
 
     def release() -> None:
-        if left:
-            left.pop()()
+        if pending:
+            pending.pop()()
 
     try:
         yield release
