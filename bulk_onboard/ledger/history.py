@@ -184,8 +184,8 @@ def other_owners(ledger: Ledger, scope: int) -> list[tuple[str, int]]:
     own = select(table.c.leaf, table.c.provider).filter_by(id=scope)
     query = select(table.c.owner, table.c.id).filter(tuple_(table.c.leaf, table.c.provider).in_(own))
     with ledger.reading() as db:
-        found = db.execute(query.filter(table.c.id.not_in(kin(db, scope))).order_by(table.c.id)).all()
-    return [(owner, number) for owner, number in found]
+        scopes = db.execute(query.filter(table.c.id.not_in(kin(db, scope))).order_by(table.c.id)).all()
+    return [(owner, number) for owner, number in scopes]
 
 
 @retried
@@ -210,17 +210,19 @@ def runs(ledger: Ledger, limit: int | None = None) -> list[Past]:
     """The runs, the latest first; no more than ``limit``."""
     query = _runs().order_by(schema.run.c.no.desc()).limit(limit)
     with ledger.reading() as db:
-        return [_past(found) for found in db.execute(query)]
+        return [_past(row) for row in db.execute(query)]
 
 
 @retried
 def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
     """Return the latest run of each Leaf and provider with its input still in the ledger, oldest first."""
     run, block = schema.run, schema.block
-    held = select(func.max(run.c.no)).filter(select(block.c.seq).filter(block.c.run_no == run.c.no).exists())
-    query = _runs().filter(run.c.no.in_(held.group_by(run.c.scope_id))).order_by(run.c.no)
+    with_input = select(func.max(run.c.no)).filter(
+        select(block.c.seq).filter(block.c.run_no == run.c.no).exists()
+    )
+    query = _runs().filter(run.c.no.in_(with_input.group_by(run.c.scope_id))).order_by(run.c.no)
     with ledger.reading() as db:
-        return [(found.no, _past(found).info) for found in db.execute(query)]
+        return [(row.no, _past(row).info) for row in db.execute(query)]
 
 
 @retried
@@ -265,8 +267,8 @@ def created(ledger: Ledger, run_no: int) -> Iterator[list[Entry]]:
     """What a run created, some rows at a time, in their order."""
     last = _last_row(ledger, run_no)
     for first in range(0, last + 1, _BATCH):
-        found = ledger.entries(run_no, first, first + _BATCH - 1)
-        yield [entry for entry in found if entry.status == Status.CREATED.value]
+        entries = ledger.entries(run_no, first, first + _BATCH - 1)
+        yield [entry for entry in entries if entry.status == Status.CREATED.value]
 
 
 @retried
@@ -294,4 +296,4 @@ def _rollbacks(ledger: Ledger, run_id: str) -> dict[int, str]:
     run = schema.run
     query = select(run.c.no, run.c.run_id).filter_by(input=run_id, kind=Kind.ROLLBACK.value)
     with ledger.reading() as db:
-        return {found.no: found.run_id for found in db.execute(query.order_by(run.c.no))}
+        return {row.no: row.run_id for row in db.execute(query.order_by(run.c.no))}

@@ -127,8 +127,8 @@ class Leases:
             now = _now(db, self._clock)
             free = claim.update().filter_by(run_no=self._run_no, part=part).filter(claim.c.lease_until <= now)
             taken = free.values(epoch=claim.c.epoch + 1, lease_until=self._lease_until(db))
-            found = db.execute(taken.returning(claim.c.epoch, claim.c.requests)).one_or_none()
-            return Claim(part, found.epoch, _requests(found.requests)) if found else None
+            row = db.execute(taken.returning(claim.c.epoch, claim.c.requests)).one_or_none()
+            return Claim(part, row.epoch, _requests(row.requests)) if row else None
 
     @retried
     def renew(self, mine: Claim, ask: Ask, requests: Requests) -> Beat:
@@ -179,13 +179,13 @@ class Leases:
             values["paused_until"] = greatest(slots.paused_until, now + ask.pause)
         values["next_slot"] = greatest(slots.next_slot, slots.paused_until, now, now + ask.pause) + length
         own = schema.slots.update().filter_by(run_no=self._run_no).values(values)
-        told = own.returning(
+        statement = own.returning(
             now, slots.next_slot - length, slots.paused_until, slots.leader_until, slots.stop
         )
-        found = db.execute(told).one_or_none()
-        if found is None:
+        row = db.execute(statement).one_or_none()
+        if row is None:
             raise LedgerBusy("the run that this process works for has ended")
-        at, first, paused_until, leader_until, stop = found
+        at, first, paused_until, leader_until, stop = row
         until = min(at + LEASE, leader_until)
         return Beat(at, first, paused_until, until, Stop(*json.loads(stop)) if stop else None)
 
@@ -198,10 +198,10 @@ def wait_for_workers(
     A lease that lasts longer than `LEASE` comes from a clock that was set back since.
     """
     with ledger.reading() as db:
-        left = min(_left(db, None), LEASE)
-    if left:
-        tell(f"workers of an earlier run may still be sending: waiting for {left:.0f} s")
-        sleep(left)
+        remaining = min(_left(db, None), LEASE)
+    if remaining:
+        tell(f"workers of an earlier run may still be sending: waiting for {remaining:.0f} s")
+        sleep(remaining)
     with ledger.writing() as db:
         for table in (schema.claim, schema.slots):
             db.execute(table.delete())

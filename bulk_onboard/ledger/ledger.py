@@ -72,7 +72,7 @@ class Ledger:
         # As text: plain tuples go straight to the driver, since these run for every row.
         upserts = state.upsert_entry(self.insert(schema.entry)), state.upsert(self.insert(schema.grower))
         dialect = self._database.engine.dialect
-        self._upsert_entry, self._upsert_state = (str(each.compile(dialect=dialect)) for each in upserts)
+        self._upsert_entry, self._upsert_state = (str(upsert.compile(dialect=dialect)) for upsert in upserts)
         try:
             self._open(make)
         except BaseException:
@@ -167,8 +167,8 @@ class Ledger:
         query = select(run.c.no, run.c.details)
         query = query.filter(run.c.run_id == run_id) if run_id else query.order_by(run.c.no.desc()).limit(1)
         with self.reading() as db:
-            found = db.execute(query).one_or_none()
-        return (found.no, run_info(found.details)) if found else None
+            row = db.execute(query).one_or_none()
+        return (row.no, run_info(row.details)) if row else None
 
     @retried
     def holder(self) -> str:
@@ -176,8 +176,8 @@ class Ledger:
         run = schema.run
         query = select(run.c.holder, run.c.started_at).filter(run.c.finished_at.is_(None))
         with self.reading() as db:
-            found = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
-        return f"{found.holder} since {found.started_at}" if found else "another process"
+            row = db.execute(query.order_by(run.c.no.desc()).limit(1)).one_or_none()
+        return f"{row.holder} since {row.started_at}" if row else "another process"
 
     # --- what the input held ------------------------------------------------------------------------
 
@@ -226,21 +226,21 @@ class Ledger:
     @retried
     def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
         """Return the current states of these growers; those without one are left out."""
-        names = {state.uuid_bytes(each): each for each in leaf_user_ids if each}
-        grower, found = schema.grower.c, dict[str, Known]()
+        names = {state.uuid_bytes(user_id): user_id for user_id in leaf_user_ids if user_id}
+        grower, result = schema.grower.c, dict[str, Known]()
         columns = [grower.id if name == "leaf_user_id" else grower[name] for name in Known._fields]
         with self.reading() as db:
             scopes = state.kin(db, scope)
             for ids in state.batches(list(names)):
                 for line in db.execute(state.newest(scopes, *columns).where(grower.id.in_(ids))):
                     name, fingerprint = names[line.id], state.fingerprint_text(line.fingerprint)
-                    found[name] = Known._make(line)._replace(leaf_user_id=name, fingerprint=fingerprint)
-        return found
+                    result[name] = Known._make(line)._replace(leaf_user_id=name, fingerprint=fingerprint)
+        return result
 
     @retried
     def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, tuple[Recorded, str, int]]:
         """Return what any run stored last for these growers: credentials, fingerprint and application."""
-        names = {state.uuid_bytes(each): each for each in leaf_user_ids}
+        names = {state.uuid_bytes(user_id): user_id for user_id in leaf_user_ids}
         grower, entry = schema.grower.c, schema.entry.c
         query = (
             select(grower.id, entry.credential_id, entry.credential_created, entry.fingerprint, entry.app)
@@ -268,8 +268,8 @@ class Ledger:
             .where(entry.event_status.is_not(None))
         )
         with self.reading() as db:
-            found = db.execute(query).first()
-        return RecordedEvent._make(found) if found else None
+            row = db.execute(query).first()
+        return RecordedEvent._make(row) if row else None
 
     @contextmanager
     def arrow(self, query: Select[Any]) -> Iterator[pa.RecordBatchReader]:
@@ -312,7 +312,7 @@ class Ledger:
         called in the transaction before anything is written. Raises LedgerError if another run has begun.
         """
         intents = list(intents)
-        entries = [(run_no, scopes.get(each.provider, scope), each) for each in (*intents, *outcomes)]
+        entries = [(run_no, scopes.get(entry.provider, scope), entry) for entry in (*intents, *outcomes)]
         self._store(entries, fence, is_intent=bool(intents))
 
     @retried
@@ -324,7 +324,7 @@ class Ledger:
             self._store_states(db, entries)
 
     def _store_states(self, db: Connection, entries: Stored) -> None:
-        lines = [state.line(*each) for each in entries if each[2].leaf_user_id]
+        lines = [state.line(*entry) for entry in entries if entry[2].leaf_user_id]
         if lines:
             db.exec_driver_sql(self._upsert_state, lines)
             state.keep_events(db, lines)
@@ -348,8 +348,8 @@ class Ledger:
     def lines(self, run_no: int, first_row: int = 0, last_row: int = 1 << 62) -> Lines:
         """Return the same as plain tuples straight from the driver, in two thirds of the time."""
         with self.reading() as db:
-            found: Any = db.execute(_ENTRIES, {"run_no": run_no, "first": first_row, "last": last_row})
-            return list(map(tuple, found.cursor.fetchall()))
+            rows: Any = db.execute(_ENTRIES, {"run_no": run_no, "first": first_row, "last": last_row})
+            return list(map(tuple, rows.cursor.fetchall()))
 
     def missing(self) -> LedgerError | None:
         """Return why nothing may rely on this ledger any more: its file was deleted or replaced."""

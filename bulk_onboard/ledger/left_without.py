@@ -44,13 +44,13 @@ def dismiss(ledger: Ledger, leaf_user_id: str) -> list[LeftGrower]:
     """Report the grower no longer for what runs have done so far; return what is dismissed."""
     dismissal = schema.dismissal
     with ledger.writing() as db:
-        found = [each for each in _candidates(db, None, None) if each[1].leaf_user_id == leaf_user_id]
-        for line, _ in found:
+        candidates = [pair for pair in _candidates(db, None, None) if pair[1].leaf_user_id == leaf_user_id]
+        for line, _ in candidates:
             values = {"scope_id": line.scope_id, "leaf_user_id": leaf_user_id, "run_no": line.run_no}
             made = ledger.insert(dismissal).values(values)
             newer = {"run_no": made.excluded.run_no}
             db.execute(made.on_conflict_do_update(index_elements=["scope_id", "leaf_user_id"], set_=newer))
-    return [grower for _, grower in found]
+    return [grower for _, grower in candidates]
 
 
 def _left(db: Connection, owner: _Owner | None, until: int | None) -> Iterator[LeftGrower]:
@@ -101,8 +101,8 @@ def _lines(
         query = query.where(entry.c.run_no <= until)
     if owner is not None:
         query = query.where(scope.c.leaf == owner[0])
-    found = db.execute(query.order_by(entry.c.run_no))
-    return [line for line in found if owner is None or may_be_same_owner(owner[1], line.owner)]
+    rows = db.execute(query.order_by(entry.c.run_no))
+    return [line for line in rows if owner is None or may_be_same_owner(owner[1], line.owner)]
 
 
 def _supersedes(other: _Line, line: _Line) -> bool:

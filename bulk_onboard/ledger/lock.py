@@ -139,6 +139,6 @@ def _locked_file(ledger: Path) -> Iterator[None]:
 
 def _create_folder(folder: Path) -> None:
     """Create it, and missing folders above it, for the user alone: reports will lie beside the ledger."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(mode=0o700, exist_ok=True)
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o700, exist_ok=True)

@@ -57,9 +57,9 @@ class LedgerUsers:
         Raises LedgerError if there are intents, and another run has begun since.
         """
         lines = {
-            key: {"scope_id": self._scope, "key": key, "run_no": run_no, **_values(each)}
-            for each in (*intents, *outcomes)
-            for key in each.keys
+            key: {"scope_id": self._scope, "key": key, "run_no": run_no, **_values(record)}
+            for record in (*intents, *outcomes)
+            for key in record.keys
         }
         users = schema.leaf_user
         with self._ledger.intending(fence) if intents else self._ledger.writing() as db:
