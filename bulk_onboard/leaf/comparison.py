@@ -35,23 +35,23 @@ def fields_of(provider: Provider) -> Fields:
 
 def compare_app(data: Mapping[str, Any], ours: Payload, fields: Fields) -> tuple[Echo, str]:
     """Return how the application's fields compare with ours, and the environment if it is another one."""
-    found = Echo.UNKNOWN
+    echo = Echo.UNKNOWN
     for name in fields.app:
         shown = data.get(name)
         if name not in ours:
             continue
         if shown and shown == ours[name]:  # nearly always; quicker to see than whether a value is masked
-            found = Echo.SAME if found is Echo.UNKNOWN else found
+            echo = Echo.SAME if echo is Echo.UNKNOWN else echo
             continue
         if not is_shown(shown):
             continue
         if name == ENVIRONMENT and shown.strip().casefold() != ours[name].strip().casefold():
             return Echo.DIFFERENT, word(shown, ours.values())
         if name != ENVIRONMENT and shown.strip() != ours[name].strip():
-            found = Echo.DIFFERENT
-        elif found is Echo.UNKNOWN:
-            found = Echo.SAME
-    return found, ""
+            echo = Echo.DIFFERENT
+        elif echo is Echo.UNKNOWN:
+            echo = Echo.SAME
+    return echo, ""
 
 
 def compare_secrets(data: Mapping[str, Any], ours: Payload, fields: Fields) -> Echo:
@@ -61,14 +61,14 @@ def compare_secrets(data: Mapping[str, Any], ours: Payload, fields: Fields) -> E
     """
     if is_other_account(data, ours, fields):
         return Echo.DIFFERENT
-    found = Echo.UNKNOWN
+    echo = Echo.UNKNOWN
     for name in fields.secrets:
         value = data.get(name)
         if value is not None and value == ours.get(name):
-            found = Echo.SAME
+            echo = Echo.SAME
         elif name in ours and is_shown(value):
             return Echo.DIFFERENT
-    return found
+    return echo
 
 
 def is_other_account(data: Mapping[str, Any], ours: Payload, fields: Fields) -> bool:

@@ -54,8 +54,8 @@ def status_code(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return 0
     text = str(value).strip()[:100]
-    if found := _STATUS.match(text):
-        code = int(found[1])
+    if match := _STATUS.match(text):
+        code = int(match[1])
         return code if code >= 100 else 0
     name = re.sub(r"\W+", "_", text).upper()
     return HTTPStatus[name].value if name in HTTPStatus.__members__ else 0
@@ -84,10 +84,10 @@ def moment(value: object) -> datetime | None:
 
 def listed(data: object) -> list[dict[str, Any]] | None:
     """The events of a log's JSON, None if it is not a list of events."""
-    found = data.get("content") if isinstance(data, dict) else data
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    entries = data.get("content") if isinstance(data, dict) else data
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return None
-    return found
+    return entries
 
 
 class EventLogReader:
@@ -133,11 +133,15 @@ class EventLogReader:
         if not self._is_log or not self._events:
             return bytes(self._start)
         self._drop_oldest()
-        kept: list[dict[str, Any]] = [
-            {"id": each.id, "createdDate": each.at and each.at.isoformat(), "statusCode": each.status_code}
-            for each in self._events
+        shown: list[dict[str, Any]] = [
+            {
+                "id": event.id,
+                "createdDate": event.at and event.at.isoformat(),
+                "statusCode": event.status_code,
+            }
+            for event in self._events
         ]
-        return json.dumps([*kept, CUT_OFF] if cut_off else kept).encode()
+        return json.dumps([*shown, CUT_OFF] if cut_off else shown).encode()
 
     def _parse(self, step: Callable[[], object]) -> None:
         try:

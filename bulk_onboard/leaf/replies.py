@@ -122,7 +122,7 @@ def after_log(reply: Reply) -> LogVerdict:
         listed = _listed_events(reply)
         if listed is None:
             return _NO_EVENTS_LIST
-        events = tuple(event_log.event_of(each) for each in listed if each != event_log.CUT_OFF)
+        events = tuple(event_log.event_of(event) for event in listed if event != event_log.CUT_OFF)
         return Log(events, deciding_event(events, _their_now(reply)))
     if reply.status in {404, 410} and not _problem(reply):
         return Ambiguous("unreadable-reply", f"HTTP {reply.status}, not in Leaf's format")
@@ -142,7 +142,7 @@ def after_events(reply: Reply) -> EventsVerdict:
             return _NO_EVENTS_LIST
         if event_log.CUT_OFF in listed:
             return Ambiguous("response-too-large", "the event log was too long to be read to its end")
-        return Events(deciding_event([event_log.event_of(each) for each in listed], _their_now(reply)))
+        return Events(deciding_event([event_log.event_of(event) for event in listed], _their_now(reply)))
     verdict = common(reply, Payload({}))
     assert not isinstance(verdict, Created | Exists)  # noqa: S101  (narrows the type)
     return verdict

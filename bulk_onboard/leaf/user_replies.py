@@ -85,8 +85,8 @@ def after_look_up(reply: Reply) -> LookUpVerdict:
 
 
 def _listed(data: object) -> list[Any] | None:
-    found = data.get("content") if isinstance(data, dict) else data
-    return found if isinstance(found, list) else None
+    entries = data.get("content") if isinstance(data, dict) else data
+    return entries if isinstance(entries, list) else None
 
 
 def _total(reply: Reply, data: object) -> int | None:
