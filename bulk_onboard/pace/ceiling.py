@@ -74,8 +74,8 @@ class Ceiling:
             if self._serving is None or self._serving.done():
                 self._serving = asyncio.create_task(self._serve())
             return await turn
-        while (left := self.held_until - clock()) > 0:  # noqa: ASYNC110  (the clock advances without an event)
-            await asyncio.sleep(left)
+        while (seconds := self.held_until - clock()) > 0:  # noqa: ASYNC110  (the clock advances without an event)
+            await asyncio.sleep(seconds)
         return clock() if still_valid() else None
 
     async def _serve(self) -> None:
@@ -93,8 +93,8 @@ class Ceiling:
             for bucket in await self._filled():
                 await bucket.acquire()
         # Asked again after every sleep, for a pause may have come in the meantime.
-        while (left := self._earliest() - clock()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left)
+        while (seconds := self._earliest() - clock()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(seconds)
 
     def hold(self, seconds: float) -> bool:
         """Send no request for this many seconds. Return False if a longer pause is in effect; it stays."""

@@ -40,8 +40,8 @@ class Meter:
         if self._began is None:
             return Traffic()
         self._fold(until=now)
-        held = tuple(round(min(each, self._width), 1) for each in self._held)
-        return Traffic(self._width, tuple(self._sent), tuple(self._throttled), held)
+        paused = tuple(round(min(seconds, self._width), 1) for seconds in self._held)
+        return Traffic(self._width, tuple(self._sent), tuple(self._throttled), paused)
 
     def _fold(self, until: float) -> None:
         """Count what has passed of the pause: the end of a run may come first."""

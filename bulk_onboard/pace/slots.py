@@ -113,8 +113,8 @@ class SlotCeiling(Ceiling):
             if not self._slots:
                 self._granted.clear()
                 await self._granted.wait()
-            elif (left := self._earliest_use(self._slots[0]) - clock()) > 0:
-                await asyncio.sleep(left)
+            elif (seconds := self._earliest_use(self._slots[0]) - clock()) > 0:
+                await asyncio.sleep(seconds)
             else:
                 self._used.append((self._slots.popleft(), clock()))
                 return
