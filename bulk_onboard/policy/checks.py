@@ -107,20 +107,20 @@ def decide(
     """
     if not findings.answered or lags or missing:
         progress = progress._replace(ends=max(progress.ends, wait))
-    left = progress.ends - moment.elapsed
+    remaining = progress.ends - moment.elapsed
     if findings.answered:
-        if left <= 0 or (findings.settled and not lags):
+        if remaining <= 0 or (findings.settled and not lags):
             return findings
         progress = progress._replace(polls=progress.polls + 1)
         pause = policy.backoff * 2.0 ** min(progress.polls, 16)
-        return Next(progress, min(left, policy.backoff_cap / 4, pause))
+        return Next(progress, min(remaining, policy.backoff_cap / 4, pause))
     if findings.throttled:
         progress = progress._replace(throttles=progress.throttles + 1)
         after = policy.after_throttle(progress.throttles, findings.throttled.after, moment)
         return findings if after is None else Next(progress, after)
     progress = progress._replace(failures=progress.failures + 1)
     after = policy.after_failure(progress.failures, None, moment)
-    if after is None and left <= 0:
+    if after is None and remaining <= 0:
         return findings
     return Next(progress, policy.wait(progress.failures, moment.draw) if after is None else after)
 

@@ -199,10 +199,12 @@ def _works(credential: Credential | None, log: Log | Absent) -> bool:
     if credential is None:
         return False
     if isinstance(log, Absent):
-        found = diagnose(credential, None, has_events=False)
-        return found.code == "provider-unavailable" or (found.code == "no-events" and bool(credential.status))
-    found = diagnose(credential, log.deciding)
-    return found.health is Health.HEALTHY or found.code == "provider-unavailable"
+        diagnosis = diagnose(credential, None, has_events=False)
+        return diagnosis.code == "provider-unavailable" or (
+            diagnosis.code == "no-events" and bool(credential.status)
+        )
+    diagnosis = diagnose(credential, log.deciding)
+    return diagnosis.health is Health.HEALTHY or diagnosis.code == "provider-unavailable"
 
 
 def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Moment) -> Step:
@@ -264,9 +266,9 @@ def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next[Prog
 
     Before that each comes after three times as long since the request: a store that is late is seen early.
     """
-    left = progress.settles_at - moment.elapsed
-    past = policy.settle - left
-    return Next(progress._replace(action=Action.ASK), after=min(left, 2 * max(policy.pause, past)))
+    remaining = progress.settles_at - moment.elapsed
+    past = policy.settle - remaining
+    return Next(progress._replace(action=Action.ASK), after=min(remaining, 2 * max(policy.pause, past)))
 
 
 def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
