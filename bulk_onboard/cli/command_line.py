@@ -46,12 +46,12 @@ def with_columns(arguments: Sequence[str], columns: Mapping[str, str]) -> str:
         return f"add: {shlex.join(added)}"
     from bulk_onboard.validation.columns import normal  # noqa: PLC0415  (pandas comes with it)
 
-    fields, kept = {normal(field) for field in columns}, []
+    fields, others = {normal(field) for field in columns}, []
     remaining = iter(arguments)
     for text in remaining:
         option = [text, next(remaining, "")] if text == _MAP else [text]
         value = option[-1].removeprefix(f"{_MAP}=") if text.startswith(_MAP) else ""
         if normal(value.partition("=")[0]) not in fields:
-            kept += option
-    end = kept.index("--") if "--" in kept else len(kept)
-    return f"run: {shlex.join(['bulk-onboard', *kept[:end], *added, *kept[end:]])}"
+            others += option
+    end = others.index("--") if "--" in others else len(others)
+    return f"run: {shlex.join(['bulk-onboard', *others[:end], *added, *others[end:]])}"

@@ -22,24 +22,24 @@ Examples:
 @options.plain_json
 def command(code: str, *, as_json: bool) -> int:
     """Explain CODE, a value of the results' column `code`, and what to do about it."""
-    found = looked_up(code)
-    told = {"code": code.strip(), "meaning": found.meaning, "hint": found.hint}
-    click.echo(json.dumps(told, indent=2) if as_json else explained(code))
+    entry = looked_up(code)
+    data = {"code": code.strip(), "meaning": entry.meaning, "hint": entry.hint}
+    click.echo(json.dumps(data, indent=2) if as_json else explained(code))
     return 0
 
 
 def looked_up(code: str) -> codes.Code:
     """Return the code. Raises UsageError if the code does not exist."""
-    found = codes.lookup(code.strip())
-    if found is None:
+    entry = codes.lookup(code.strip())
+    if entry is None:
         raise UsageError(f"{code!r} is not a code{_instead(codes.suggest(code))}")
-    return found
+    return entry
 
 
 def explained(code: str) -> str:
     """The meaning and the hint of a code."""
-    found = looked_up(code)
-    return f"{code}: {found.meaning}\n{found.hint}"
+    entry = looked_up(code)
+    return f"{code}: {entry.meaning}\n{entry.hint}"
 
 
 def _instead(close: list[str]) -> str:

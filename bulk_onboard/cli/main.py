@@ -103,14 +103,14 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """What the shell offers, from the table alone."""
-        found = [CompletionItem(name, help=told) for name, (_, told) in COMMANDS.items()]
-        own = [item for item in found if item.value.startswith(incomplete)]
+        items = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
+        own = [item for item in items if item.value.startswith(incomplete)]
         return own + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in ``--help``, from the table alone."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -185,9 +185,9 @@ def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return _complain("interrupted; run it again to continue", ExitCode.INTERRUPTED, argv)
     # Not the message of a foreign exception: it may quote a row. Type and place are enough.
-    told = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
+    message = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
     return _complain(
-        f"a bug in bulk-onboard: {told} at {place_of(error)}. Please report this line. "
+        f"a bug in bulk-onboard: {message} at {place_of(error)}. Please report this line. "
         "What was done is in the ledger; running the same command again is safe",
         ExitCode.BUG,
         argv,
@@ -198,7 +198,7 @@ def _root(error: BaseException) -> BaseException:
     """What a task group wrapped: the first error of ours, else the first of all."""
     while isinstance(error, BaseExceptionGroup):
         inside: tuple[BaseException, ...] = error.exceptions
-        error = next((each for each in inside if isinstance(each, BulkOnboardError)), inside[0])
+        error = next((failure for failure in inside if isinstance(failure, BulkOnboardError)), inside[0])
     return error
 
 

@@ -293,12 +293,12 @@ class Bar:
         now = self._clock()
         if now >= self._note_until:
             self._note = ""
-        told = self._tally.beside_the_bar(now, self._note, narrow=width < _WIDE)
-        room = width - len(told)
-        told = told.replace("{", "{{").replace("}", "}}")
+        counts = self._tally.beside_the_bar(now, self._note, narrow=width < _WIDE)
+        room = width - len(counts)
+        counts = counts.replace("{", "{{").replace("}", "}}")
         if room < _LEAST_BAR:
-            return told
-        return ("" if width < _WIDE else "{desc} ") + "{percentage:3.0f}%|{bar}| " + told
+            return counts
+        return ("" if width < _WIDE else "{desc} ") + "{percentage:3.0f}%|{bar}| " + counts
 
     def _say_beside(self, fact: Held | Slowed, seconds: float) -> None:
         if self._tally is None:
@@ -346,8 +346,8 @@ class JsonLines:
         if isinstance(fact, Begun):
             self._run = {"run_id": fact.run_id}
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {field.name: _plain(getattr(fact, field.name)) for field in dataclasses.fields(fact)}
-        self._write(json.dumps({"at": at, "fact": type(fact).__name__, **self._run, **told}))
+        data = {field.name: _plain(getattr(fact, field.name)) for field in dataclasses.fields(fact)}
+        self._write(json.dumps({"at": at, "fact": type(fact).__name__, **self._run, **data}))
 
     def close(self) -> None:
         """Nothing is held back."""

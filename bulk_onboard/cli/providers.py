@@ -41,8 +41,8 @@ def command(name: str | None, config: Path | None, *, as_json: bool) -> int:
     providers = config_file.read(config, None).providers
     if as_json:
         one = providers[_named(name, providers)] if name else None
-        told = as_data(one) if one else [as_data(each) for each in providers.values()]
-        click.echo(json.dumps(told, indent=2))
+        data = as_data(one) if one else [as_data(provider) for provider in providers.values()]
+        click.echo(json.dumps(data, indent=2))
         return 0
     click.echo(described(providers[_named(name, providers)]) if name else listed(providers))
     return 0
@@ -66,8 +66,8 @@ def as_data(provider: Provider) -> dict[str, Any]:
 
 
 def _field_data(field: Field, name: str) -> dict[str, Any]:
-    told = {"name": name, "field": field.name, "required": field.required, "secret": field.secret}
-    return {**told, "allowed": list(field.allowed), "help": field.help}
+    data = {"name": name, "field": field.name, "required": field.required, "secret": field.secret}
+    return {**data, "allowed": list(field.allowed), "help": field.help}
 
 
 def listed(providers: Providers) -> str:
@@ -81,8 +81,8 @@ def listed(providers: Providers) -> str:
 def _brief(provider: Provider, width: int) -> Iterator[str]:
     columns = (field.name + ("" if field.required else " (optional)") for field in provider.grower_fields)
     settings = (provider.setting(field) for field in provider.app_fields)
-    told = [line for names in (columns, settings) for line in wrap(", ".join(names), LINE - width)]
-    for name, line in zip_longest([provider.name], told, fillvalue=""):
+    lines = [line for names in (columns, settings) for line in wrap(", ".join(names), LINE - width)]
+    for name, line in zip_longest([provider.name], lines, fillvalue=""):
         yield f"{name:{width}}{line}"
 
 

@@ -36,11 +36,11 @@ class Wanted:
 
     def require_new(self, file: str, others: tuple[Path, ...]) -> None:
         """Raises UsageError if a name is the input's, or another's, or says another form."""
-        told = {"--annotate": (self.annotate, (".xlsx", _MACROS)), "--fix": (self.fix, (".csv",))}
+        targets = {"--annotate": (self.annotate, (".xlsx", _MACROS)), "--fix": (self.fix, (".csv",))}
         taken = {_same(other): str(other) for other in others}
-        for each in _read(file):
-            taken[_same(each)] = "the file that is read"
-        for option, (path, endings) in told.items():
+        for source in _read(file):
+            taken[_same(source)] = "the file that is read"
+        for option, (path, endings) in targets.items():
             if path is None:
                 continue
             if path.suffix.lower() not in endings:
@@ -63,8 +63,8 @@ def _read(where: str) -> list[Path]:
 def _same(path: Path) -> tuple[int, int] | str:
     """Equal for two names of one file, also where it is a link or does not exist yet."""
     with suppress(OSError, ValueError):
-        found = path.stat()
-        return found.st_dev, found.st_ino
+        status = path.stat()
+        return status.st_dev, status.st_ino
     with suppress(OSError, ValueError, RuntimeError):  # a link to itself, a name that cannot be one
         return str(path.resolve())
     return str(path)

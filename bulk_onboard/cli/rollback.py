@@ -80,10 +80,10 @@ def command(
     growers = _listed(only, settings) if only is not None else None
     from bulk_onboard.engine.rollback import outlook, rollback  # noqa: PLC0415
 
-    found = outlook(run_id, settings, growers, say_trouble, include_unproven=include_unproven)
-    if found.unmatched:
-        say(_unmatched(found), err=True)
-    if not (dry_run or yes or not found.to_do or _confirmed(found, settings)):
+    preview = outlook(run_id, settings, growers, say_trouble, include_unproven=include_unproven)
+    if preview.unmatched:
+        say(_unmatched(preview), err=True)
+    if not (dry_run or yes or not preview.to_do or _confirmed(preview, settings)):
         say("Nothing was deleted.", err=True)
         return ExitCode.INTERRUPTED
     return drive(

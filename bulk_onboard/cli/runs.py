@@ -47,12 +47,15 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
     from bulk_onboard.engine.past_runs import runs  # noqa: PLC0415
     from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415
 
-    found, left = runs(settings, limit or 20, say_trouble)
+    past_runs, left_growers = runs(settings, limit or 20, say_trouble)
     if as_json:
-        click.echo(json.dumps([as_data(past, found, left) for past in found], indent=2))
+        click.echo(json.dumps([as_data(past, past_runs, left_growers) for past in past_runs], indent=2))
     else:
-        click.echo(in_words(found))
-        click.echo("\n".join(["", *without_credentials(left, 110)]) if left else "", nl=bool(left))
+        click.echo(in_words(past_runs))
+        click.echo(
+            "\n".join(["", *without_credentials(left_growers, 110)]) if left_growers else "",
+            nl=bool(left_growers),
+        )
     return 0
 
 
@@ -78,7 +81,7 @@ def as_data(past: Past, found: Sequence[Past], left: Sequence[LeftGrower]) -> di
         "stopReason": info.stop_reason,
         "supersededBy": superseded_by(past, found),
         "rolledBackBy": undone_by(past, found),
-        "leftWithout": [each.leaf_user_id for each in left if each.run_id == info.run_id],
+        "leftWithout": [grower.leaf_user_id for grower in left if grower.run_id == info.run_id],
     }
 
 
@@ -90,10 +93,10 @@ def in_words(found: Sequence[Past]) -> str:
     """A line for each run, in columns; the reason of an early end below it."""
     lines = [_HEAD, *(_cells(past) for past in found)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
-    told = [_line(_HEAD, widths)]
+    output = [_line(_HEAD, widths)]
     for past, cells in zip(found, lines[1:], strict=True):
-        told += [_line(cells, widths), *_remarks(past, found)]
-    return "\n".join(told) if found else "This ledger has no runs yet."
+        output += [_line(cells, widths), *_remarks(past, found)]
+    return "\n".join(output) if found else "This ledger has no runs yet."
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -105,17 +108,19 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _cells(past: Past) -> tuple[str, ...]:
     info, counts = past.info, past.counts
-    told = ["", "", ""]
+    numbers = ["", "", ""]
     if counts:
         attention = sum(count for status, count in counts.items() if status not in _DONE)
         attention += past.health.get(Health.UNHEALTHY, 0)
-        told = [f"{n:,}" for n in (counts.get(Status.CREATED, 0), counts.get(Status.EXISTING, 0), attention)]
+        numbers = [
+            f"{n:,}" for n in (counts.get(Status.CREATED, 0), counts.get(Status.EXISTING, 0), attention)
+        ]
     seconds = _seconds(info.started_at, info.finished_at)
     return (
         f"{info.started_at:%Y-%m-%d %H:%M}",
         info.run_id,
         f"{info.rows:,}",
-        *told,
+        *numbers,
         "" if info.exit_code is None else str(info.exit_code),
         "" if seconds is None else words.length(seconds),
     )
@@ -129,25 +134,25 @@ def superseded_by(past: Past, found: Sequence[Past]) -> str | None:
     if past.info.finished_at is not None:
         return None
     later = list(_later(past, found))
-    return next((each.run_id for each in reversed(later) if _repeats(each, past.info)), None)
+    return next((info.run_id for info in reversed(later) if _repeats(info, past.info)), None)
 
 
 def undone_by(past: Past, found: Sequence[Past]) -> list[str]:
     """Return the rollbacks of a run that have deleted something, the oldest first."""
     deleted = [
-        each.info.run_id
-        for each in found
-        if (each.info.kind, each.info.input) == (Kind.ROLLBACK, past.info.run_id)
-        and each.counts.get(Undone.DELETED)
+        past_run.info.run_id
+        for past_run in found
+        if (past_run.info.kind, past_run.info.input) == (Kind.ROLLBACK, past.info.run_id)
+        and past_run.counts.get(Undone.DELETED)
     ]
     return deleted[::-1]
 
 
 def _later(past: Past, found: Sequence[Past]) -> Iterator[RunInfo]:
-    for each in found:
-        if each is past:
+    for past_run in found:
+        if past_run is past:
             return
-        yield each.info
+        yield past_run.info
 
 
 def _repeats(later: RunInfo, info: RunInfo) -> bool:

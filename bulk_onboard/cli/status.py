@@ -74,13 +74,16 @@ def command(
     from bulk_onboard.engine import past_runs  # noqa: PLC0415
 
     if dismiss:
-        for each in past_runs.dismiss(settings, grower, say_trouble):
-            click.echo(f"Dismissed: {each.provider} at {each.leaf}, left by run {each.run_id}.", err=True)
-    found = past_runs.story(settings, grower, say_trouble)
-    if not (found.chapters or found.latest):
+        for dismissed in past_runs.dismiss(settings, grower, say_trouble):
+            click.echo(
+                f"Dismissed: {dismissed.provider} at {dismissed.leaf}, left by run {dismissed.run_id}.",
+                err=True,
+            )
+    history = past_runs.story(settings, grower, say_trouble)
+    if not (history.chapters or history.latest):
         raise UsageError(f"the ledger {settings.output.ledger_place} has no record of {grower}")
-    click.echo(json.dumps(as_data(found), indent=2) if as_json else in_words(found))
-    return ExitCode.OK if dismiss or is_well(found) else ExitCode.ATTENTION
+    click.echo(json.dumps(as_data(history), indent=2) if as_json else in_words(history))
+    return ExitCode.OK if dismiss or is_well(history) else ExitCode.ATTENTION
 
 
 def _of_row(settings: Settings, run: str | None, row: int) -> str:
@@ -98,15 +101,15 @@ def _named(settings: Settings, text: str) -> str:
 
     if _UUID.fullmatch(named := text.strip().strip("{}").lower()):
         return named
-    found = growers_with(settings, text, say_trouble)
-    if len(found) == 1:
-        return next(iter(found))
-    if not found:
+    growers = growers_with(settings, text, say_trouble)
+    if len(growers) == 1:
+        return next(iter(growers))
+    if not growers:
         # The text is not repeated: it may be a token.
         raise UsageError("this is not a leafUserId, and no kept column of the latest runs has this value")
-    listed = "; ".join(f"{grower} ({place})" for grower, place in list(found.items())[:_LISTED])
-    more = f"; and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
-    raise UsageError(f"{len(found):,} growers have this value: {listed}{more}. Name one by its leafUserId")
+    listed = "; ".join(f"{grower} ({place})" for grower, place in list(growers.items())[:_LISTED])
+    more = f"; and {len(growers) - _LISTED:,} more" if len(growers) > _LISTED else ""
+    raise UsageError(f"{len(growers):,} growers have this value: {listed}{more}. Name one by its leafUserId")
 
 
 def is_well(found: Story) -> bool:
@@ -122,7 +125,7 @@ def as_data(found: Story) -> dict[str, Any]:
         "leafUserId": found.leaf_user_id,
         "runs": [_chapter_data(chapter) for chapter in found.chapters],
         "latest": list(found.latest),
-        "leftWithout": [each._asdict() for each in found.left],
+        "leftWithout": [grower._asdict() for grower in found.left],
     }
 
 
@@ -189,17 +192,17 @@ def _told(chapter: Chapter) -> Iterator[str]:
     if entry.health:
         state = f"; status at Leaf: {entry.credential_status}" if entry.credential_status else ""
         yield _at(entry.health_checked_at, f"{entry.health}{state}")
-    if told := hint(entry.code):
-        yield _at("", f"-> {told}")
+    if advice := hint(entry.code):
+        yield _at("", f"-> {advice}")
 
 
 def _outcome(chapter: Chapter) -> str:
     entry = chapter.entry
-    told = [f"HTTP {entry.http_status}"] if entry.http_status else []
-    told += [f"{entry.attempts} attempt{'' if entry.attempts == 1 else 's'}"] if entry.attempts else []
-    told += [f"credential {entry.credential_id}"] if entry.credential_id else []
+    parts = [f"HTTP {entry.http_status}"] if entry.http_status else []
+    parts += [f"{entry.attempts} attempt{'' if entry.attempts == 1 else 's'}"] if entry.attempts else []
+    parts += [f"credential {entry.credential_id}"] if entry.credential_id else []
     code = f" ({entry.code})" if entry.code else ""
-    return f"{entry.status}{code}{': ' if told else ''}{', '.join(told)}"
+    return f"{entry.status}{code}{': ' if parts else ''}{', '.join(parts)}"
 
 
 def _now(line: dict[str, Any]) -> Iterator[str]:

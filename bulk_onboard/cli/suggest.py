@@ -20,8 +20,12 @@ def providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
     """The built-in providers."""
     from bulk_onboard.domain.providers import PROVIDERS  # noqa: PLC0415
 
-    found = PROVIDERS.values()
-    return [CompletionItem(each.name, help=each.title) for each in found if each.name.startswith(incomplete)]
+    known = PROVIDERS.values()
+    return [
+        CompletionItem(provider.name, help=provider.title)
+        for provider in known
+        if provider.name.startswith(incomplete)
+    ]
 
 
 def codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -34,8 +38,8 @@ def codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 def runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The runs that have a report, the latest first."""
     folder = ctx.params.get("output") or _DEFAULT
-    found = sorted((path.parent.name for path in folder.glob("*/summary.json")), reverse=True)
-    return [CompletionItem(name) for name in found if name.startswith(incomplete)][:_MOST]
+    run_ids = sorted((path.parent.name for path in folder.glob("*/summary.json")), reverse=True)
+    return [CompletionItem(name) for name in run_ids if name.startswith(incomplete)][:_MOST]
 
 
 def runs_or_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -122,20 +122,20 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     display = progress.display(log_format="text", verbose=False, quiet=False)
     with opened(file, settings.input) as source:
         try:
-            found = validate_file(source, settings, display)
+            validation = validate_file(source, settings, display)
         finally:
             display.close()
-        unwritten = _write_problems(file, found, path)
-        written = _write(source, found, wanted, None if unwritten else path, settings)
+        unwritten = _write_problems(file, validation, path)
+        written = _write(source, validation, wanted, None if unwritten else path, settings)
         written = replace(written, unwritten=unwritten)
         ranges = row_ranges(source)
     if as_json:
-        print_json(as_data(found, written))
+        print_json(as_data(validation, written))
     else:
-        say(in_words(found, written))
+        say(in_words(validation, written))
     if ranges:
         say("\n".join(wrap(ranges, _LINE, break_long_words=False)), err=True)
-    return found.exit_code
+    return validation.exit_code
 
 
 def _write_problems(file: str, found: Validation, path: Path) -> str:
@@ -258,8 +258,8 @@ def in_words(found: Validation, written: Written) -> str:
         lines += [f"With marks: {written.annotated}", f"Then:       {written.next}"]
         lines += _wrapped(f"It lacks: {'; '.join(written.missing)}." if written.missing else "", 2)
     if written.fixed:
-        each = f" (each repair: {written.repairs_file})" if written.repairs_file else ""
-        lines.append(f"Repaired:   {written.fixed}{each}")
+        repairs = f" (each repair: {written.repairs_file})" if written.repairs_file else ""
+        lines.append(f"Repaired:   {written.fixed}{repairs}")
         lines += _wrapped(_left(written.left), 2)
     return "\n".join(lines)
 

@@ -73,8 +73,8 @@ def scanned(fact: Scanned) -> str:
     """What the file holds."""
     counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
     counts += [f"{rows(count)} with {code}" for code, count in fact.warnings.items() if count]
-    told = "".join(f", {each}" for each in counts)
-    return f"{fact.source}: {rows(fact.rows)}{told}; {fact.to_do:,} to do"
+    listed = "".join(f", {text}" for text in counts)
+    return f"{fact.source}: {rows(fact.rows)}{listed}; {fact.to_do:,} to do"
 
 
 def described(description: InputDescription, width: int = 80) -> str:
@@ -233,13 +233,13 @@ class Tally:
 
     def beside_the_bar(self, now: float, note: str, *, narrow: bool) -> str:
         """The same in short, with what is going on just now. A narrow terminal cuts off the end."""
-        done, left = f"{self.done:,}/{self.total:,}", self._left(now).removeprefix("about ")
+        done, remaining = f"{self.done:,}/{self.total:,}", self._left(now).removeprefix("about ")
         if not narrow:
-            parts = [done, self._speed(now), left, note, self.shown()]
+            parts = [done, self._speed(now), remaining, note, self.shown()]
         else:
             speed = self._speed(now).replace(" rows", "")
             short = note.replace("Leaf asks to ", "Leaf: ")
-            parts = [" ".join(filter(None, (done, speed, left))), short, self.shown()]
+            parts = [" ".join(filter(None, (done, speed, remaining))), short, self.shown()]
         return ", ".join(filter(None, parts))
 
     def _speed(self, now: float) -> str:
