@@ -74,8 +74,8 @@ def _named(text: str, option: str, warn: Callable[[str], None] | None) -> str:
                 f" put it into a variable and name that: {option} NAME"
             )
         return text
-    if found := os.environ.get(text, "").strip():
-        return found
+    if value := os.environ.get(text, "").strip():
+        return value
     raise UsageError(f"{option} {text}: this variable is not set in the environment, or is empty")
 
 

@@ -108,7 +108,7 @@ def _snake(name: str) -> str:
 def _table(value: object, where: str, path: Path) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where} in {path} is not a table of keys and values")
-    return {_snake(key): each for key, each in value.items()}
+    return {_snake(key): item for key, item in value.items()}
 
 
 def _refuse_unknown(given: Collection[str], known: Collection[str], where: str) -> None:

@@ -23,18 +23,18 @@ def postgres_url(rest: str) -> PostgresUrl:
     before, _, query = rest.partition("?")
     authority, _, database = before.partition("/")
     login, _, hosts = authority.rpartition("@")
-    told = dict(_pairs(query))
+    parameters = dict(_pairs(query))
     if not all(_HOST.fullmatch(host) for host in hosts.split(",")) or not _DATABASE.fullmatch(database):
         raise _unreadable()
-    schema = told.pop("schema", DEFAULT_SCHEMA)
+    schema = parameters.pop("schema", DEFAULT_SCHEMA)
     if not _SCHEMA.fullmatch(schema):
         raise ValueError("the schema of a ledger has a name of small letters, digits and _")
     user = login.partition(":")[0]
-    shown = {name: value for name, value in {**told, "schema": schema}.items() if name in _SHOWN}
+    shown = {name: value for name, value in {**parameters, "schema": schema}.items() if name in _SHOWN}
     if schema == DEFAULT_SCHEMA:
         del shown["schema"]
     return PostgresUrl(
-        Secret(f"postgresql://{before}{_query(told)}"),
+        Secret(f"postgresql://{before}{_query(parameters)}"),
         f"postgresql://{user}{'@' if user else ''}{hosts}/{database}{_query(shown)}",
         schema,
     )

@@ -162,18 +162,18 @@ def load(
     ``is_command_line``: whether other users of the machine can read ``given`` in the list of processes.
     """
     file = config_file.read(config, _TOML_KEYS, warn)
-    told = {name: value for name, value in given.items() if value is not None}
-    if "map" in told and isinstance(columns := file.options.get("map"), Mapping):
-        told["map"] = {**columns, **told["map"]}
-    options = _validated(Options, {**file.options, **told}, config, told)
-    _refuse_combinations(options, told)
+    options_given = {name: value for name, value in given.items() if value is not None}
+    if "map" in options_given and isinstance(columns := file.options.get("map"), Mapping):
+        options_given["map"] = {**columns, **options_given["map"]}
+    options = _validated(Options, {**file.options, **options_given}, config, options_given)
+    _refuse_combinations(options, options_given)
     try:
         around = _validated(_surroundings(file.providers), file.surroundings, config, {})
     except (OSError, UnicodeError) as error:
         raise UsageError(
             f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
         ) from None
-    if "ledger" not in told and (place := _ledger(around)):
+    if "ledger" not in options_given and (place := _ledger(around)):
         options = options.model_copy(update={"ledger": place})
     ring = secret_sources.Keyring()
     if not (offline or options.sandbox):
@@ -202,14 +202,14 @@ def _with_stored(around: _Surroundings, ring: secret_sources.Keyring) -> _Surrou
 
     An app field is needed only where rows go to its provider, see `_app_fields`.
     """
-    found = secret_sources.from_files(name for name in type(around).model_fields if name != _LEDGER)
-    known = {name for name in _Surroundings.model_fields if name in found or getattr(around, name)}
+    values = secret_sources.from_files(name for name in type(around).model_fields if name != _LEDGER)
+    known = {name for name in _Surroundings.model_fields if name in values or getattr(around, name)}
     complete = "leaf_token" in known or {"leaf_username", "leaf_password"} <= known
     wanted = _ADDRESSES if complete else (*_LOGIN, *_ADDRESSES)
-    found = ring.values(name for name in wanted if name not in known) | found
-    plain = {name for name in found if isinstance(getattr(around, name), str)}
+    values = ring.values(name for name in wanted if name not in known) | values
+    plain = {name for name in values if isinstance(getattr(around, name), str)}
     return around.model_copy(
-        update={name: text if name in plain else SecretStr(text) for name, text in found.items()}
+        update={name: text if name in plain else SecretStr(text) for name, text in values.items()}
     )
 
 
@@ -218,9 +218,9 @@ def _app_fields(around: _Surroundings, providers: Providers, ring: secret_source
         provider = providers[name]
         known = _app(provider, around)
         settings = {f.name: provider.setting(f).lower() for f in provider.app_fields if f.name not in known}
-        held = ring.values(settings.values())
-        kept = {field: Secret(held[name].strip()) for field, name in settings.items() if name in held}
-        return known | kept
+        stored = ring.values(settings.values())
+        secrets = {field: Secret(stored[name].strip()) for field, name in settings.items() if name in stored}
+        return known | secrets
 
     return s.AppFields(providers, look_up)
 
@@ -342,8 +342,8 @@ def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
 
 def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
     """Return the app fields of a provider. `require` reports missing ones: most providers are not used."""
-    found = {f.name: getattr(around, provider.setting(f).lower()) for f in provider.app_fields}
-    texts = {name: given.get_secret_value().strip() for name, given in found.items() if given}
+    fields = {f.name: getattr(around, provider.setting(f).lower()) for f in provider.app_fields}
+    texts = {name: given.get_secret_value().strip() for name, given in fields.items() if given}
     return {name: Secret(text) for name, text in texts.items() if text}
 
 

@@ -39,19 +39,19 @@ _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 def provider(value: str, providers: Providers) -> str:
     """The name of one of these providers, without regard to case, spaces, ``_`` and ``-``."""
-    if (found := find(providers, str(value))) is None:
+    if (result := find(providers, str(value))) is None:
         close = near(str(value).strip().lower(), providers)
         raise ValueError(f"{value!r} is not a provider{close}; choose from {', '.join(providers)}")
-    return found.name
+    return result.name
 
 
 def rate(value: str | float) -> float:
     """Requests per second: ``10``, ``5/s``, ``600/min``, ``3600/h``; ``0`` means no ceiling."""
-    found = re.fullmatch(rf"({_NUMBER})\s*(?:/\s*([a-z]+))?", str(value).strip().lower())
-    unit = (found and found[2]) or "s"
-    if isinstance(value, bool) or not found or unit not in _PER_SECOND:
+    match = re.fullmatch(rf"({_NUMBER})\s*(?:/\s*([a-z]+))?", str(value).strip().lower())
+    unit = (match and match[2]) or "s"
+    if isinstance(value, bool) or not match or unit not in _PER_SECOND:
         raise ValueError(f"{str(value)!r} is not a rate, such as 10, 5/s, 600/min or 3600/h (0: no ceiling)")
-    return float(found[1]) / _PER_SECOND[unit]
+    return float(match[1]) / _PER_SECOND[unit]
 
 
 def sheets(value: object) -> tuple[str, ...]:
@@ -67,35 +67,35 @@ def encoding(value: str) -> str:
     name = str(value).strip()
     try:
         codecs.getincrementaldecoder(name)
-        found = codecs.lookup(name).name
-        if found in _NOT_OF_FILES:
+        codec = codecs.lookup(name).name
+        if codec in _NOT_OF_FILES:
             raise LookupError
         with suppress(UnicodeError):  # one byte is half a character of some encodings
-            b"a".decode(found)
+            b"a".decode(codec)
     except (LookupError, ValueError):
         raise ValueError(
             f"{name!r} is not a text encoding; name one that Python knows, such as utf-8, cp1252, cp1251 or"
             " cp850"
         ) from None
-    return found
+    return codec
 
 
 def seconds(value: str | float) -> float:
     """A length of time in seconds: ``30``, ``30s``, ``2m``, ``500ms``."""
-    found = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", str(value).strip().lower())
-    if isinstance(value, bool) or not found or found[2] not in _SECONDS:
+    match = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", str(value).strip().lower())
+    if isinstance(value, bool) or not match or match[2] not in _SECONDS:
         raise ValueError(f"{str(value)!r} is not a length of time, such as 30, 30s or 2m")
-    return float(found[1]) * _SECONDS[found[2]]
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def age(value: str | timedelta | None) -> timedelta | None:
     """How long ago: ``7d``, ``36h``, ``90m``."""
     if value is None or isinstance(value, timedelta):
         return value
-    found = re.fullmatch(rf"({_NUMBER})\s*([dhm])", str(value).strip().lower())
-    if not found or not 0 < (length := float(found[1])) < 10_000:
+    match = re.fullmatch(rf"({_NUMBER})\s*([dhm])", str(value).strip().lower())
+    if not match or not 0 < (length := float(match[1])) < 10_000:
         raise ValueError(f"{str(value)!r} is not an age, such as 7d or 36h")
-    return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[found[2]]: length})
+    return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[match[2]]: length})
 
 
 def timeout(value: str | float) -> float:
@@ -116,10 +116,10 @@ def max_new(value: str | int | MaxNew) -> MaxNew:
 
 
 def _number_or_share(value: str | int) -> tuple[int | None, float | None]:
-    found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(value).strip())
-    if isinstance(value, bool) or not found or (found[2] and float(found[2]) > 100):
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(value).strip())
+    if isinstance(value, bool) or not match or (match[2] and float(match[2]) > 100):
         raise ValueError(f"{str(value)!r} is neither a number of rows, such as 20, nor a share, such as 5%")
-    return (int(found[1]), None) if found[1] else (None, float(found[2]) / 100)
+    return (int(match[1]), None) if match[1] else (None, float(match[2]) / 100)
 
 
 def names(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -135,12 +135,12 @@ def names(value: str | Iterable[str]) -> tuple[str, ...]:
 
 def formats(value: str | Iterable[str]) -> tuple[str, ...]:
     """The formats of the results."""
-    found = tuple(dict.fromkeys(name.lower() for name in names(value)))
-    if unknown := [name for name in found if name not in FORMATS]:
+    result = tuple(dict.fromkeys(name.lower() for name in names(value)))
+    if unknown := [name for name in result if name not in FORMATS]:
         raise ValueError(f"{unknown[0]!r} is not a format; choose from {', '.join(FORMATS)}")
-    if not found:
+    if not result:
         raise ValueError(f"at least one format is needed: {', '.join(FORMATS)}")
-    return found
+    return result
 
 
 def urls(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -153,16 +153,16 @@ def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
     """``FIELD=COLUMN`` texts, or a table of the same, as field -> column."""
     _refuse_other_than_texts(value.values() if isinstance(value, Mapping) else value)
     pairs = list(value.items()) if isinstance(value, Mapping) else [_pair(text) for text in value]
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for field, column in pairs:
-        if found.setdefault(field, column) != column:
-            raise ValueError(f"{field} is mapped to two columns, {found[field]!r} and {column!r}")
-    return found
+        if result.setdefault(field, column) != column:
+            raise ValueError(f"{field} is mapped to two columns, {result[field]!r} and {column!r}")
+    return result
 
 
 def _refuse_other_than_texts(value: object) -> None:
     """A TOML file may hold a number where a text belongs."""
-    if not isinstance(value, Iterable) or not all(isinstance(each, str) for each in value):
+    if not isinstance(value, Iterable) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{value!r} is not a text or a list of texts")
 
 

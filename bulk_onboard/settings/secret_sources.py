@@ -19,12 +19,12 @@ def from_files(names: Iterable[str], environment: Mapping[str, str] = os.environ
 
     Raises UsageError for a file that cannot be read or is empty: a secret that was meant to be there is not.
     """
-    found = {}
+    secrets = {}
     for name in names:
         path = environment.get(f"{name.upper()}_FILE", "").strip()
         if path and not environment.get(name.upper(), "").strip():
-            found[name] = _content(f"{name.upper()}_FILE", Path(path).expanduser())
-    return found
+            secrets[name] = _content(f"{name.upper()}_FILE", Path(path).expanduser())
+    return secrets
 
 
 def _content(variable: str, path: Path) -> str:
