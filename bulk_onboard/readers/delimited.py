@@ -266,8 +266,8 @@ def _is_quoted_as_a_whole(
 
 def _other_delimiter(line: str, wanted: frozenset[str]) -> str:
     """Return a delimiter that is not supported and divides two wanted names, "" if there is none."""
-    divided = ((each, row) for each in _OTHER_DELIMITERS for row in _split([line], each))
-    return next((each for each, row in divided if matches(row, wanted) > 1), "")
+    divided = ((delimiter, row) for delimiter in _OTHER_DELIMITERS for row in _split([line], delimiter))
+    return next((delimiter for delimiter, row in divided if matches(row, wanted) > 1), "")
 
 
 def _has_row_names(header: list[str], below: list[list[str]]) -> bool:

@@ -36,7 +36,7 @@ def reader_of(file: InputFile, options: ReadOptions) -> FileSource:
     head = file.head(_HEAD)
     if not head:
         raise NoRows(f"{file.name} is empty; expected a header and rows")
-    known = next(each for each in FORMATS if each.is_it(file, head))
+    known = next(known_format for known_format in FORMATS if known_format.is_it(file, head))
     if options.sheets and not known.has_sheets:
         raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
     module, _, name = known.reader.partition(":")
@@ -157,7 +157,7 @@ def _require_workbook_in_ole(file: InputFile) -> None:
         raise InputError(f"{file.name} is encrypted; save the workbook without a password")
     if has("Workbook", "Book"):
         return
-    other = next((each for each in _foreign_files() if has(*each.get("stream", ()))), None)
+    other = next((foreign for foreign in _foreign_files() if has(*foreign.get("stream", ()))), None)
     if other:
         raise InputError(f"{file.name} is {_described(other)}. Expected one of {KNOWN}")
     raise InputError(
@@ -190,7 +190,7 @@ def _require_workbook_in_zip(file: InputFile) -> None:
 
 
 def _members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
-    return (each for each in _foreign_files() if names.intersection(each.get("member", ())))
+    return (foreign for foreign in _foreign_files() if names.intersection(foreign.get("member", ())))
 
 
 def _with_slashes(name: str) -> str:
@@ -246,13 +246,15 @@ def _is_office_file(names: set[str]) -> bool:
 
 
 def _only_table(name: str, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
-    parts = {each: PurePosixPath(_with_slashes(each.filename)).parts for each in members}
-    shown = [each for each in members if not any(map(is_system_file, parts[each]))]
-    tables = [each for each in shown if has_known_suffix(each.filename) and not _is_note(each.filename)]
-    if any(each.flag_bits & 1 for each in shown):
+    parts = {member: PurePosixPath(_with_slashes(member.filename)).parts for member in members}
+    shown = [member for member in members if not any(map(is_system_file, parts[member]))]
+    tables = [
+        member for member in shown if has_known_suffix(member.filename) and not _is_note(member.filename)
+    ]
+    if any(member.flag_bits & 1 for member in shown):
         raise InputError(f"{name} is a ZIP archive with a password; {_UNPACK} and name the file in it")
     if len(tables) != 1:
-        listed = ", ".join(each.filename for each in (tables or shown)[:5]) or "nothing"
+        listed = ", ".join(member.filename for member in (tables or shown)[:5]) or "nothing"
         what = f"{len(tables)} tables" if tables else "no table"
         raise InputError(
             f"{name} is a ZIP archive with {what} ({listed}); {_UNPACK} and name one file, a folder or a"

@@ -47,9 +47,9 @@ class InputFile:
 
     def unpacked(self, content: bytes, name: str) -> InputFile:
         """Return the content of a file in this archive. The archive is closed with it."""
-        found = InputFile(self.name, content, packing=f"ZIP archive with {name}", outer=self)
-        found.suffixes = tuple(suffix.lower() for suffix in PurePath(name).suffixes)
-        return found
+        inner = InputFile(self.name, content, packing=f"ZIP archive with {name}", outer=self)
+        inner.suffixes = tuple(suffix.lower() for suffix in PurePath(name).suffixes)
+        return inner
 
     def reader(self) -> BinaryIO:
         """Return a reader of its own, from the start."""
@@ -78,8 +78,8 @@ class InputFile:
             return self._outer._version()
         if isinstance(self._content, bytes):
             return self._digest
-        found = os.fstat(self._content.fileno())
-        return found.st_size, found.st_mtime_ns
+        status = os.fstat(self._content.fileno())
+        return status.st_size, status.st_mtime_ns
 
 
 class FileSource(Source):

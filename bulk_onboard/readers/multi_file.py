@@ -147,9 +147,9 @@ class MultiFile(Source):
         """Return in words which rows are of which file; "" if there is only one."""
         if len(members := self._members) == 1:
             return ""
-        same = len({each.name for each in members}) < len(members)
-        names = ["/".join(steps(each.path)[-2:]) if same else each.name for each in members[:_LISTED]]
-        ranges = [f"{name} from row {each.first:,}" for name, each in zip(names, members, strict=False)]
+        same = len({member.name for member in members}) < len(members)
+        names = ["/".join(steps(member.path)[-2:]) if same else member.name for member in members[:_LISTED]]
+        ranges = [f"{name} from row {member.first:,}" for name, member in zip(names, members, strict=False)]
         more = f", … and {len(members) - _LISTED} more files" if len(members) > _LISTED else ""
         return f"Rows are numbered across {len(members)} files: {', '.join(ranges)}{more}"
 

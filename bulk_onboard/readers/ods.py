@@ -50,9 +50,9 @@ class Ods:
                 continue
             hidden = not shown or attribute(row, "visibility") in {"collapse", "filter"}
             times = _repeated(row, "rows")
-            if (found := self._row(row, number, times, hidden=hidden)).filled:
+            if (sheet_row := self._row(row, number, times, hidden=hidden)).filled:
                 for i in range(times):
-                    yield replace(found, number=number + i)
+                    yield replace(sheet_row, number=number + i)
             number += times
 
     def _rows(self) -> Iterator[tuple[Element, Element | None, bool]]:
@@ -85,13 +85,13 @@ class Ods:
             for style in completed(stream, "style"):
                 name = attribute(style, "name") or ""
                 struck = attribute(style, "parent-style-name") in self._struck
-                for each in style:
-                    lines = {attribute(each, f"text-line-through-{key}") for key in ("style", "type")} - {
+                for item in style:
+                    lines = {attribute(item, f"text-line-through-{key}") for key in ("style", "type")} - {
                         None
                     }
-                    if local(each) == "text-properties" and lines:
+                    if local(item) == "text-properties" and lines:
                         struck = "none" not in lines
-                    elif local(each) == "table-properties" and attribute(each, "display") == "false":
+                    elif local(item) == "table-properties" and attribute(item, "display") == "false":
                         yield name
                 if struck:
                     self._struck.add(name)
@@ -122,7 +122,7 @@ def _repeated(element: Element, what: str) -> int:
 
 def _content(cell: Element) -> tuple[str, CellKind]:
     """Return the value as text, by its type; a spreadsheet shows the paragraphs."""
-    paragraphs = [_paragraph(each) for each in cell if local(each) == "p"]
+    paragraphs = [_paragraph(child) for child in cell if local(child) == "p"]
     shown, kind = "\n".join(paragraphs), _value_type(cell)
     formula = attribute(cell, "formula") is not None
     if kind == "error":

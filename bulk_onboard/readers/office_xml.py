@@ -78,12 +78,12 @@ class Package:
     def related(self, name: str) -> dict[str, tuple[str, str]]:
         """Return the relationships of a part: id -> last word of the type, other part."""
         folder, _, base = name.rpartition("/")
-        found: dict[str, tuple[str, str]] = {}
+        targets: dict[str, tuple[str, str]] = {}
         for link in self.root(f"{folder}/_rels/{base}.rels".lstrip("/")):
             target = posixpath.join("/", folder, link.get("Target", "").replace("\\", "/"))
             kind = link.get("Type", "").rpartition("/")[2]
-            found[link.get("Id", "")] = kind, posixpath.normpath(target).lstrip("/")
-        return found
+            targets[link.get("Id", "")] = kind, posixpath.normpath(target).lstrip("/")
+        return targets
 
 
 def _normal(name: str) -> str:

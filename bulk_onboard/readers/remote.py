@@ -61,10 +61,10 @@ def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
         if not is_pattern and store.info(where)["type"] != "directory":
             return [(where, False)]
         entries = store.glob(where, detail=True).values() if is_pattern else store.ls(where, detail=True)
-    found = {f"{scheme}://{each['name'].strip('/')}": each["type"] == "directory" for each in entries}
+    folders = {f"{scheme}://{entry['name'].strip('/')}": entry["type"] == "directory" for entry in entries}
     # Some programs create an object of no bytes for the folder itself.
-    found.pop(where.rstrip("/"), None)
-    return list(found.items())
+    folders.pop(where.rstrip("/"), None)
+    return list(folders.items())
 
 
 def exists(where: str) -> bool:
@@ -80,7 +80,7 @@ def _known(where: str) -> tuple[str, str]:
     scheme, name = input_name.scheme(where) or "", input_name.shown(where)
     if scheme not in EXTRAS:
         raise UsageError(
-            f"{name}: {scheme}:// is not supported; choose from {', '.join(f'{each}://' for each in EXTRAS)}"
+            f"{name}: {scheme}:// is not supported; choose from {', '.join(f'{kind}://' for kind in EXTRAS)}"
         )
     if scheme == "http" and urlsplit(where).hostname not in _LOCAL_HOSTS:
         raise UsageError(f"{name}: plain http would expose every secret; use https")

@@ -37,7 +37,7 @@ class Xlsx:
         listed = children(content, "sheets", "sheet")
         if not listed:
             raise DamagedWorkbook("it lists no sheets")
-        self._mac_dates = any(is_true(each.get("date1904")) for each in children(content, "workbookPr"))
+        self._mac_dates = any(is_true(node.get("date1904")) for node in children(content, "workbookPr"))
         self.sheets: dict[str, bool] = {}
         self._targets: dict[str, str] = {}
         for sheet in listed:
@@ -173,12 +173,12 @@ def _rich_text(item: Element) -> tuple[str, bool]:
         return unescaped(item[0].text or ""), False
     prefix = namespace(item)
     runs = item.findall(f"{prefix}r")
-    pieces = [each.text or "" for run in (item, *runs) for each in run.iterfind(f"{prefix}t")]
-    return unescaped("".join(pieces)), any(_is_struck(each) for run in runs for each in run)
+    pieces = [text.text or "" for run in (item, *runs) for text in run.iterfind(f"{prefix}t")]
+    return unescaped("".join(pieces)), any(_is_struck(text) for run in runs for text in run)
 
 
 def _is_struck(font: Element) -> bool:
-    return any(is_true(each.get("val", "1")) for each in children(font, "strike"))
+    return any(is_true(strike.get("val", "1")) for strike in children(font, "strike"))
 
 
 def unescaped(text: str) -> str:
