@@ -76,7 +76,7 @@ def marks(found: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
         for (row, at), (gravity, texts) in sorted(drawn.items(), key=_place)
     )
     shortened = tuple(code for code, count in used.items() if count > notes)
-    return Marks(tuple(cells), {row: _row_note(each) for row, each in sorted(rows.items())}, shortened)
+    return Marks(tuple(cells), {row: _row_note(lines) for row, lines in sorted(rows.items())}, shortened)
 
 
 def words(code: str, message: str, column: str = "") -> str:

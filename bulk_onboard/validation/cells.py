@@ -76,12 +76,12 @@ def check_cells(
 def suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:
     """Return a mask of the cells that a rule may apply to: those that are not plain."""
     known, texts = plain(kind, format_), arrow(cells)
-    found = _matches(texts, known.exceptions) | np.isin(pc.binary_length(texts), known.lengths)
+    is_suspect = _matches(texts, known.exceptions) | np.isin(pc.binary_length(texts), known.lengths)
     others = np.flatnonzero(~are_simple(texts)) if kind != "id" else np.arange(len(texts))
     if len(others):
         rest = texts.take(pa.array(others))
-        found[others] |= ~_matches(rest, known.texts) | _matches(rest, known.short_exceptions)
-    return found
+        is_suspect[others] |= ~_matches(rest, known.texts) | _matches(rest, known.short_exceptions)
+    return is_suspect
 
 
 def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
@@ -103,8 +103,8 @@ def are_simple(texts: pa.Array) -> np.ndarray:
     simple, filled = lengths > _SHORT, np.flatnonzero(lengths)
     if simple.any():
         classes = np.frombuffer(data.tobytes().translate(_CLASSES), np.uint8)
-        found = np.bitwise_or.reduceat(classes, starts[filled])
-        simple[filled] &= ((found | _SIGN) == (_DIGIT | _LETTER | _SIGN)) & (classes[starts[filled]] < _SIGN)
+        union = np.bitwise_or.reduceat(classes, starts[filled])
+        simple[filled] &= ((union | _SIGN) == (_DIGIT | _LETTER | _SIGN)) & (classes[starts[filled]] < _SIGN)
     return simple
 
 

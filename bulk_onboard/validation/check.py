@@ -269,10 +269,10 @@ def _compare_with_ids(findings: ChunkFindings, token: Column, ids: pd.Series, *,
 
 
 def _are_uuids(cells: pd.Series) -> np.ndarray:
-    found: np.ndarray = np.asarray(pc.binary_length(arrow(cells))) == UUID_LENGTH
-    if found.any():
-        found[found] = cells[found].str.contains(UUID_PATTERN, regex=True)
-    return found
+    has_length: np.ndarray = np.asarray(pc.binary_length(arrow(cells))) == UUID_LENGTH
+    if has_length.any():
+        has_length[has_length] = cells[has_length].str.contains(UUID_PATTERN, regex=True)
+    return has_length
 
 
 def _uuid_tokens(tokens: Iterable[Column], numbers: np.ndarray, valid: np.ndarray) -> dict[int, bytes]:
@@ -300,12 +300,12 @@ def columns_of_names(counts: NameCounts, row: int) -> pd.DataFrame:
     ``row``: the place of the warning.
     """
     said = "holds mostly names or plain words, not tokens; check that it is the right column"
-    found = [
+    columns = [
         (row, "looks-like-a-name", column, f"{column} {said}")
         for column in dict.fromkeys(column for column, _ in counts)
         if counts[column, True] > max(counts[column, False], 1)
     ]
-    return pd.DataFrame(found, columns=list(CLEANED)) if found else no_findings()
+    return pd.DataFrame(columns, columns=list(CLEANED)) if columns else no_findings()
 
 
 # --- what is kept of a row ----------------------------------------------------------------------------
@@ -363,8 +363,8 @@ def _fingerprints(
             digests[lines[own]] = fingerprints.of_columns(list(texts.values()))
         elif digests is not prints:
             digests[lines[own]] = prints[lines[own]]
-    found = prints[valid]
-    return found, found if digests is prints else digests[valid]
+    valid_prints = prints[valid]
+    return valid_prints, valid_prints if digests is prints else digests[valid]
 
 
 def _shown_ids(ids: pd.Series, valid: np.ndarray, users: UserRows | None) -> pd.Series:

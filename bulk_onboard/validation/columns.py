@@ -54,18 +54,18 @@ def normal(header: str) -> str:
 def provider_column(header: Sequence[str], mapping: Mapping[str, str], name: str = "the file") -> int | None:
     """The position of the column with the provider of each row. Raises InputError if there are two."""
     asked = _mapped(PROVIDER, mapping)
-    found = _places(header, PROVIDER, asked)
-    if len(found) > 1:
-        raise InputError(f"{name}: {_ambiguous(PROVIDER, header, found)}")
-    if asked and not found:
+    places = _places(header, PROVIDER, asked)
+    if len(places) > 1:
+        raise InputError(f"{name}: {_ambiguous(PROVIDER, header, places)}")
+    if asked and not places:
         raise InputError(f"{name}: --map {PROVIDER}={asked[PROVIDER]}: the file has no such column")
-    return found[0] if found else None
+    return places[0] if places else None
 
 
 def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
     """The position of the column with the growers' ids; None if there is none, or several."""
-    found = _places(header, LEAF_USER_ID, _mapped(LEAF_USER_ID, mapping))
-    return found[0] if len(found) == 1 else None
+    places = _places(header, LEAF_USER_ID, _mapped(LEAF_USER_ID, mapping))
+    return places[0] if len(places) == 1 else None
 
 
 def _mapped(field: str, mapping: Mapping[str, str]) -> dict[str, str]:
@@ -242,19 +242,19 @@ def _keep(
     problems: list[str],
 ) -> tuple[tuple[str, int], ...]:
     secret = {fields[f.name]: f.name for f in known if f.secret and f.name in fields}
-    kept: dict[int, str] = {}
+    result: dict[int, str] = {}
     for name in keep:
-        found = _exact(header, name)
-        if not found:
+        positions = _exact(header, name)
+        if not positions:
             problems.append(f"--keep {name}: the file has no such column")
-        elif len(found) > 1:
-            places = " and ".join(str(i + 1) for i in found)
+        elif len(positions) > 1:
+            places = " and ".join(str(i + 1) for i in positions)
             problems.append(f"--keep {name}: columns {places} have this name")
-        elif found[0] in secret:
-            raise UsageError(f"--keep {name}: {secret[found[0]]} is secret and must not be in a report")
+        elif positions[0] in secret:
+            raise UsageError(f"--keep {name}: {secret[positions[0]]} is secret and must not be in a report")
         else:
-            kept[found[0]] = header[found[0]]
-    return tuple((name, i) for i, name in kept.items())
+            result[positions[0]] = header[positions[0]]
+    return tuple((name, i) for i, name in result.items())
 
 
 def _listed(header: Sequence[str], *, known: bool) -> str:

@@ -50,8 +50,8 @@ class Fingerprints:
         do not count.
         """
         app = [f"{name}={len(value)}:{value}" for name, value in sorted(fields.items()) if value]
-        own = [each for each in app if not each.startswith(f"{environment}=")]
-        halves = ("\n".join(each).encode() for each in (own, [each for each in app if each not in own]))
+        own = [text for text in app if not text.startswith(f"{environment}=")]
+        halves = ("\n".join(half).encode() for half in (own, [text for text in app if text not in own]))
         return int.from_bytes(b"".join(blake2b(h, key=self._app_key, digest_size=4).digest() for h in halves))
 
     def of_entry(self, fields: Mapping[str, str], environment: str) -> int:
@@ -65,7 +65,7 @@ class Fingerprints:
         at, rows = pd.factorize(pd.MultiIndex.from_frame(cells))
         names = [str(name) for name in cells]
         filled = ({name: cell for name, cell in zip(names, row, strict=True) if cell} for row in rows)
-        marks = [self.of_app({**usual, **each}, environment) for each in filled]
+        marks = [self.of_app({**usual, **own}, environment) for own in filled]
         return np.array(marks, np.uint64)[at]
 
     def of_row(self, values: Sequence[str]) -> bytes:

@@ -31,18 +31,18 @@ class Spelling(NamedTuple):
 
 def other_spelling(text: str) -> Spelling | None:
     """Return the UUID that a text spells in another way; None if it takes a guess to find one."""
-    found = _SPELLED.fullmatch(unicodedata.normalize("NFKC", text).casefold())
-    if not found:
+    match = _SPELLED.fullmatch(unicodedata.normalize("NFKC", text).casefold())
+    if not match:
         return None
-    before, after = found["before"], found["after"]
+    before, after = match["before"], match["after"]
     differences = []
     if name := _BRACKETS.get(before + after):
         differences.append(f"has {name} around it")
     else:
         differences += [f"begins with `{before.strip()}`"] * bool(before)
         differences += [f"ends with `{after.strip()}`"] * bool(after)
-    differences += _between(text, found.groups()[2:6])
-    usual = str(UUID(re.sub(r"[\W_]", "", found["digits"])))
+    differences += _between(text, match.groups()[2:6])
+    usual = str(UUID(re.sub(r"[\W_]", "", match["digits"])))
     return Spelling(usual, " and ".join(differences) or "has characters of a different width")
 
 

@@ -44,23 +44,23 @@ def likely_columns(
         i for i, name in enumerate(header[:MOST]) if name.strip() and i not in taken and not UUID.search(name)
     ]
     ids = [i for i in free if _share(rows, i, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5]
-    others, found = [i for i in free if i not in ids], dict[str, int]()
+    others, likely = [i for i in free if i not in ids], dict[str, int]()
     for field in missing:
         candidates = others if field != id_field else ids or free
         if field != id_field or len(ids) != 1:
             likeness = {i: _likeness(field, header[i]) for i in candidates}
             best = max([1, *likeness.values()])
             candidates = [i for i in candidates if likeness[i] == best]
-        if len(candidates) == 1 and candidates[0] not in found.values():
-            found[field] = candidates[0]
+        if len(candidates) == 1 and candidates[0] not in likely.values():
+            likely[field] = candidates[0]
     # The last field may be in the last column if nothing speaks against it.
-    left = [field for field in missing if field not in found]
-    columns = [i for i in others if i not in found.values()]
-    if len(left) == len(columns) == 1 and left != [id_field]:
-        is_called_otherwise = _likeness(left[0], header[columns[0]]) < 0
+    remaining = [field for field in missing if field not in likely]
+    columns = [i for i in others if i not in likely.values()]
+    if len(remaining) == len(columns) == 1 and remaining != [id_field]:
+        is_called_otherwise = _likeness(remaining[0], header[columns[0]]) < 0
         if not is_called_otherwise and _share(rows, columns[0], _is_like_token) > 0.5:
-            found[left[0]] = columns[0]
-    return found
+            likely[remaining[0]] = columns[0]
+    return likely
 
 
 def resembles_field(name: str) -> bool:

@@ -34,7 +34,7 @@ def words_of(*names: str) -> list[str]:
     words: list[str] = []
     for table, _, name in (name.partition(".") for name in names):
         lists = _tables()[table]
-        words += lists[name] if name else [word for each in lists.values() for word in each]
+        words += lists[name] if name else [word for words_in_list in lists.values() for word in words_in_list]
     return words
 
 
@@ -67,8 +67,8 @@ def word_for_nothing(text: str) -> str:
         "stand_in": "a placeholder, not a real value",
     }
     word = folded(text)
-    found = (f'is "{text}", {meaning}' for name, meaning in meanings.items() if _is_one_of(word, name))
-    return next(found, "")
+    messages = (f'is "{text}", {meaning}' for name, meaning in meanings.items() if _is_one_of(word, name))
+    return next(messages, "")
 
 
 def word_about_a_token(text: str) -> str:
@@ -105,9 +105,9 @@ _LABEL = re.compile(
 
 def label(text: str) -> bool:
     """A word such as ``token:`` before a value. Base64 may end with "=", and a token may have ":" inside."""
-    if not (found := _LABEL.fullmatch(text)):
+    if not (match := _LABEL.fullmatch(text)):
         return False
-    name, sign, space, rest = found.groups()
+    name, sign, space, rest = match.groups()
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=token|key|secret)", " ", name)
     known = any(
         word in _folded_words("wrapper.labels") and (space or len(word) > 2)
@@ -138,10 +138,10 @@ _CONTROL_NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u
 
 def control_character(text: str) -> str:
     """A control character, which neither a token nor a name contains."""
-    if not (found := _CONTROL.search(text)):
+    if not (match := _CONTROL.search(text)):
         return ""
-    name = _CONTROL_NAMES.get(found[0], f"the control character U+{ord(found[0]):04X}")
-    return f"has {name} inside, at position {found.start() + 1}"
+    name = _CONTROL_NAMES.get(match[0], f"the control character U+{ord(match[0]):04X}")
+    return f"has {name} inside, at position {match.start() + 1}"
 
 
 def odd_character(text: str) -> str:

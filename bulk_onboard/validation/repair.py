@@ -74,7 +74,7 @@ class Repair:
 
     def lines(self, chunk: Chunk) -> list[Line]:
         """Return the lines of a chunk that stay, repaired."""
-        kept = []
+        remaining = []
         for number, line in zip(chunk.numbers.tolist(), self._repaired(chunk), strict=True):
             if number not in self._invalid and self._first.get(line, number) is None:
                 self._first[line] = number
@@ -82,8 +82,8 @@ class Repair:
             if number in self._repeats and first != number:
                 self.repairs.append((number, REPEAT, "", f"the same as row {first} in every column"))
             else:
-                kept.append((*line, *_SURPLUS) if number in self._ragged else line)
-        return kept
+                remaining.append((*line, *_SURPLUS) if number in self._ragged else line)
+        return remaining
 
     def table(self) -> pd.DataFrame:
         """Return a line per repair, by row."""
@@ -94,8 +94,8 @@ class Repair:
         """Return position -> the numbers of the rows with a line for the cell there."""
         places = {self._found.header[place]: place for place in self._found.fields.values()}
         groups = lines.groupby("column")["row"]
-        found = ((str(name), np.unique(rows.to_numpy(np.int64))) for name, rows in groups)
-        return {places[name]: rows for name, rows in found if name in places}
+        cells = ((str(name), np.unique(rows.to_numpy(np.int64))) for name, rows in groups)
+        return {places[name]: rows for name, rows in cells if name in places}
 
     def _repaired(self, chunk: Chunk) -> list[Line]:
         columns = [chunk.cells[place].tolist() for place in range(len(self._found.header))]

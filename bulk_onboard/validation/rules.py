@@ -124,8 +124,8 @@ def check_cell(text: str, kind: str, format_: str = "", *, secret: bool = True) 
     warnings = [Finding(code, said) for code, said in hits if said]
     if kind != "text":
         return Cell(value, None, (*cleaned, *warnings))
-    found = [problem, *warnings] if problem else warnings
-    return Cell(value, None, tuple(Finding(code, f"{said}; {SENT_AS_TYPED}") for code, said in found))
+    problems = [problem, *warnings] if problem else warnings
+    return Cell(value, None, tuple(Finding(code, f"{said}; {SENT_AS_TYPED}") for code, said in problems))
 
 
 class Plain(NamedTuple):

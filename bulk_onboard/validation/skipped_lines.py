@@ -57,7 +57,7 @@ class LineFilter:
     def __init__(self, header: Sequence[str], id_column: int | None, wanted: Sequence[int]) -> None:
         """``id_column``: position of the leafUserId in the header, None if the file has none; ``wanted``:
         positions of the columns that the chunks are to have in the end."""
-        needed = (each for each in (id_column, 0) if each is not None and each not in wanted)
+        needed = (column for column in (id_column, 0) if column is not None and column not in wanted)
         self.positions = [*wanted, *dict.fromkeys(needed)]
         self.skipped: list[SkippedLine] = []
         self._width = len(wanted)

@@ -101,7 +101,7 @@ def known_keys(keys: pa.ChunkedArray) -> np.ndarray:
     """Return the first halves of keys of 16 bytes (uint64), ascending, to recognise known users by."""
     blobs = [chunk.cast(_KEY) for chunk in keys.chunks if len(chunk)]
     words = [
-        np.frombuffer(each.buffers()[1], np.uint64)[2 * each.offset :][: 2 * len(each)] for each in blobs
+        np.frombuffer(blob.buffers()[1], np.uint64)[2 * blob.offset :][: 2 * len(blob)] for blob in blobs
     ]
     return np.sort(np.concatenate([np.empty(0, np.uint64), *words])[::2])
 
