@@ -105,9 +105,9 @@ def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
 
 def make_folder(folder: Path) -> None:
     """Make the folder and its missing parents, readable by the user alone."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
 def claim_folder(folder: Path) -> bool:

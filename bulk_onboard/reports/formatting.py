@@ -68,8 +68,8 @@ def status(word: str) -> str:
 
 def listed(counts: Mapping[str, int]) -> str:
     """``3 created, 1 not attempted``: counts without those that are 0."""
-    found = [f"{count:,} {status(name)}" for name, count in counts.items() if count]
-    return ", ".join(found) or "none"
+    parts = [f"{count:,} {status(name)}" for name, count in counts.items() if count]
+    return ", ".join(parts) or "none"
 
 
 def row_numbers(cause: Cause) -> str:

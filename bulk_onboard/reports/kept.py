@@ -86,15 +86,15 @@ def _flush_folder(folder: Path) -> None:
 
 def line(provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]) -> bytes:
     """One credential and its events, without what may hold a secret."""
-    told = {
+    data = {
         "leafUserId": leaf_user_id,
         "provider": provider,
         "credentialId": credential.id,
         "credentialStatus": credential.status,
         "createdTime": to_text(credential.created),
         "events": [
-            {"id": each.id, "createdDate": to_text(each.at), "statusCode": each.status_code}
-            for each in events
+            {"id": event.id, "createdDate": to_text(event.at), "statusCode": event.status_code}
+            for event in events
         ],
     }
-    return json.dumps(told).encode() + b"\n"
+    return json.dumps(data).encode() + b"\n"

@@ -94,10 +94,10 @@ def page_rows(db: duckdb.DuckDBPyConnection, kept: Sequence[str] = ()) -> PageRo
 def latency(db: duckdb.DuckDBPyConnection) -> Latency:
     """Return how long the answers took, as one bin per stretch from the fastest to the slowest."""
     edges = [*EDGES, float("inf")]
-    ((found, percentiles, slowest, total),) = db.execute(_LATENCY, {"edges": edges}).fetchall()
+    ((buckets, percentiles, slowest, total),) = db.execute(_LATENCY, {"edges": edges}).fetchall()
     if not total:
         return Latency()
-    bins = [(since, until, found[until]) for since, until in zip([0.0, *EDGES], edges, strict=True)]
+    bins = [(since, until, buckets[until]) for since, until in zip([0.0, *EDGES], edges, strict=True)]
     filled = [at for at, (_, _, count) in enumerate(bins) if count]
     median, percentile_95 = percentiles
     return Latency(total, median, percentile_95, slowest, bins[filled[0] : filled[-1] + 1])
@@ -148,16 +148,16 @@ def _growers(db: duckdb.DuckDBPyConnection, room: int) -> Mapping[str, Any]:
     pairs of a row number and how many consecutive rows begin there.
     """
     most = min(MOST_INDEXED, max(0, room) // WIDTH)
-    found = db.execute(_INDEX, {"most": most}).fetchall()
+    rows = db.execute(_INDEX, {"most": most}).fetchall()
     ((count,),) = db.execute("""SELECT count(*) FROM results WHERE "leafUserId" != ''""").fetchall()
     outcomes: dict[str, int] = {}
-    lines = [key + _number(outcomes, *outcome) for _, key, *outcome in found]
+    lines = [key + _number(outcomes, *outcome) for _, key, *outcome in rows]
     return {
         "outcomes": list(outcomes),
-        "rows": list(_consecutive([row for row, *_ in found])),
+        "rows": list(_consecutive([row for row, *_ in rows])),
         "lines": "".join(lines),
-        "growers": len(found),
-        "leftOut": count - len(found),
+        "growers": len(rows),
+        "leftOut": count - len(rows),
     }
 
 
@@ -171,6 +171,6 @@ def _number(outcomes: dict[str, int], status: str, health: str, code: str) -> st
 
 
 def _consecutive(rows: Sequence[int]) -> Iterator[list[int]]:
-    for _, found in groupby(enumerate(rows), lambda pair: pair[1] - pair[0]):
-        places = [row for _, row in found]
+    for _, group in groupby(enumerate(rows), lambda pair: pair[1] - pair[0]):
+        places = [row for _, row in group]
         yield [places[0], len(places)]

@@ -46,13 +46,13 @@ def headers(kept: Sequence[str], same: Callable[[str], str] = str) -> list[str]:
 
     ``same``: makes equal texts of names that count as the same.
     """
-    taken, found = {same(name) for name in COLUMNS}, []
+    taken, names = {same(name) for name in COLUMNS}, []
     for name in kept:
         while same(name) in taken:
             name += _CLASH  # noqa: PLW2901
         taken.add(same(name))
-        found.append(name)
-    return found
+        names.append(name)
+    return names
 
 
 def table(db: duckdb.DuckDBPyConnection, kept: Sequence[str] = ()) -> pd.DataFrame:

@@ -63,14 +63,14 @@ class RollbackCounts:
 
 def count_rollback(db: duckdb.DuckDBPyConnection, left_without: Sequence[LeftGrower]) -> RollbackCounts:
     """Count the results of a rollback."""
-    found = db.execute(
+    rows = db.execute(
         "SELECT status, code, count(*) FROM results GROUP BY ALL ORDER BY count(*) DESC, min(row)"
     ).fetchall()
     statuses = Counter[str]()
-    for end, _, number in found:
+    for end, _, number in rows:
         statuses[end] += number
     deleted = {Undone.DELETED.value, Undone.WOULD_DELETE.value}
-    causes = {(end, code): number for end, code, number in found if end not in deleted}
+    causes = {(end, code): number for end, code, number in rows if end not in deleted}
     return RollbackCounts(statuses, causes, left_without)
 
 
@@ -94,7 +94,7 @@ def summary(info: RunInfo, counts: RollbackCounts) -> dict[str, Any]:
         "provider": info.provider,
         "rows": info.rows,
         "counts": dict(counts.in_order),
-        "leftWithout": [each._asdict() for each in counts.left_without],
+        "leftWithout": [grower._asdict() for grower in counts.left_without],
         **sent(info),
         "exitCode": int(exit_code(counts, info)),
         "stopReason": info.stop_reason,
@@ -125,13 +125,13 @@ def _verdict(info: RunInfo, counts: RollbackCounts, code: ExitCode) -> str:
         return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
     if info.kind is Kind.ROLLBACK_DRY_RUN:
         would = counts.in_order[Undone.WOULD_DELETE]
-        told = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
+        sentence = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
     else:
         done = counts.in_order[Undone.DELETED]
-        told = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
+        sentence = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
     begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
     stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
-    return f"{begun.get(code, stopped)}{told} of run {info.input}."
+    return f"{begun.get(code, stopped)}{sentence} of run {info.input}."
 
 
 def _numbers(info: RunInfo, counts: RollbackCounts) -> Iterator[str]:

@@ -53,7 +53,7 @@ def summary(info: RunInfo, counts: Counts, users: Mapping[str, int] | None = Non
         "environment": dict(info.environments),
         "users": {origin.value: (users or {}).get(origin, 0) for origin in UserOrigin},
         "earlierChecks": {"count": counts.checked_earlier, "oldest": counts.oldest_check or None},
-        "leftWithout": [each._asdict() for each in counts.left_without],
+        "leftWithout": [grower._asdict() for grower in counts.left_without],
         "waiting": [
             {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
             for cause in counts.waiting_for
@@ -187,15 +187,15 @@ def _rotated(counts: Counts) -> str:
 
 def _dry_run_verdict(counts: Counts) -> str:
     statuses = counts.statuses
-    told = [f"{growers(statuses.get(Status.WOULD_CREATE, 0))} would be connected"]
+    parts = [f"{growers(statuses.get(Status.WOULD_CREATE, 0))} would be connected"]
     if replaced := statuses.get(Status.WOULD_REPLACE, 0):
         healthy = counts.noted("replaces-healthy")
         at_stake = f" ({healthy:,} of them healthy)" if healthy else ""
-        told.append(f"{replaced:,} would get new credentials{at_stake}")
-    told.append(f"{statuses[Status.EXISTING]:,} are connected already")
+        parts.append(f"{replaced:,} would get new credentials{at_stake}")
+    parts.append(f"{statuses[Status.EXISTING]:,} are connected already")
     if counts.attention or counts.left_without:
-        told.append(_attention(counts))
-    return f"Dry run: nothing was changed. {', '.join(told)}.{_rotated(counts)}"
+        parts.append(_attention(counts))
+    return f"Dry run: nothing was changed. {', '.join(parts)}.{_rotated(counts)}"
 
 
 def _so_far(counts: Counts) -> str:
@@ -207,12 +207,12 @@ def _so_far(counts: Counts) -> str:
 
 
 def _attention(counts: Counts) -> str:
-    told = []
+    parts = []
     if counts.attention or not counts.left_without:
-        told.append(f"{rows(counts.attention)} need{'s' if counts.attention == 1 else ''} attention")
-    if left := len(counts.left_without):
-        told.append(f"{growers(left)} may have been left without credentials")
-    return ", and ".join(told)
+        parts.append(f"{rows(counts.attention)} need{'s' if counts.attention == 1 else ''} attention")
+    if left_count := len(counts.left_without):
+        parts.append(f"{growers(left_count)} may have been left without credentials")
+    return ", and ".join(parts)
 
 
 # --- the numbers ------------------------------------------------------------------------------------
@@ -247,8 +247,8 @@ def _numbers(info: RunInfo, counts: Counts, users: Mapping[str, int]) -> Iterato
 
 def _taking(known: Forecast, ceiling: float) -> str:
     kinds = {"GET": known.get, "POST": known.post, "DELETE": known.delete}
-    told = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
-    takes = f"would take about {known.total:,} requests{f' ({told})' if told else ''}"
+    listed = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
+    takes = f"would take about {known.total:,} requests{f' ({listed})' if listed else ''}"
     if known.users:
         takes += f", create {known.users:,} Leaf user{'' if known.users == 1 else 's'}"
     if known.seconds is None:
@@ -265,8 +265,8 @@ def without_credentials(left: Sequence[LeftGrower], width: int) -> Iterator[str]
         return
     said = f"{growers(len(left))} may have been left without credentials by an interrupted replacement:"
     yield from wrapped(said, width)
-    for each in left[:SHOWN]:
-        yield f"  {plain(each.leaf_user_id)} ({each.provider}, run {each.run_id})"
+    for grower in left[:SHOWN]:
+        yield f"  {plain(grower.leaf_user_id)} ({grower.provider}, run {grower.run_id})"
     if len(left) > SHOWN:
         yield f"  and {len(left) - SHOWN:,} more"
     yield from wrapped(f"-> {LEFT_WITHOUT_HINT}", width, "      ")
