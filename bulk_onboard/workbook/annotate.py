@@ -37,9 +37,9 @@ class SheetPlace:
         """The marks of this sheet, by its own rows and columns."""
         mine = range(self.header_row + self.shift + 1, self.last + 1)
         cells = tuple(
-            replace(each, row=each.row - self.shift, column=column)
-            for each in all_marks.cells
-            if each.row in mine and (column := self.columns[each.column]) is not None
+            replace(mark, row=mark.row - self.shift, column=column)
+            for mark in all_marks.cells
+            if mark.row in mine and (column := self.columns[mark.column]) is not None
         )
         rows = {row - self.shift: words for row, words in all_marks.rows.items() if row in mine}
         return Marks(cells, rows, all_marks.shortened)

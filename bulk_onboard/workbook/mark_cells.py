@@ -33,21 +33,21 @@ def mark(sheet: Worksheet, marks: Marks, header_row: int, width: int) -> None:
         column = _free_column(sheet, header_row, width)
     else:
         _wipe(sheet, header_row, column)
-    for each in marks.cells:
-        cell = _anchor(sheet, each.row, each.column + 1)
-        _show(sheet, each.row)
-        cell.fill = FILLS[each.gravity]
-        if each.note:
-            _note(cell, each.note if cell.row == each.row else f"Row {each.row}: {each.note}")
+    for entry in marks.cells:
+        cell = _anchor(sheet, entry.row, entry.column + 1)
+        _show(sheet, entry.row)
+        cell.fill = FILLS[entry.gravity]
+        if entry.note:
+            _note(cell, entry.note if cell.row == entry.row else f"Row {entry.row}: {entry.note}")
     _columns(sheet, marks, header_row, column)
     _filter(sheet, header_row, width, column)
 
 
 def _show(sheet: Worksheet, row: int) -> None:
     """A marked row is not left hidden by a filter, a group or a height of nothing."""
-    if row in sheet.row_dimensions and (held := sheet.row_dimensions[row]):
-        held.hidden = False
-        held.height = held.height or None
+    if row in sheet.row_dimensions and (dimensions := sheet.row_dimensions[row]):
+        dimensions.hidden = False
+        dimensions.height = dimensions.height or None
 
 
 def _anchor(sheet: Worksheet, row: int, column: int) -> Cell:
@@ -97,17 +97,17 @@ def _columns(sheet: Worksheet, marks: Marks, header_row: int, column: int) -> No
 
 def _own_width(sheet: Worksheet, column: int, width: int) -> None:
     """A width for one column; where one entry speaks of many columns, it is taken apart."""
-    held = sheet.column_dimensions
-    for letter, wide in list(held.items()):
+    dimensions = sheet.column_dimensions
+    for letter, wide in list(dimensions.items()):
         wide.reindex()
         first, last = wide.min, wide.max
         if first < last and first <= column <= last:
-            del held[letter]
+            del dimensions[letter]
             for low, high in ((first, column - 1), (column + 1, last)):
                 if low <= high:
-                    held[get_column_letter(low)] = _part(sheet, wide, low, high)
+                    dimensions[get_column_letter(low)] = _part(sheet, wide, low, high)
     mine = ColumnDimension(sheet, index=get_column_letter(column), width=width)
-    held[get_column_letter(column)] = mine
+    dimensions[get_column_letter(column)] = mine
 
 
 def _part(sheet: Worksheet, wide: ColumnDimension, low: int, high: int) -> ColumnDimension:
@@ -142,11 +142,13 @@ def _filter(sheet: Worksheet, header_row: int, width: int, column: int) -> None:
 
 def _widen(table: Table, left: int, top: int, bottom: int, column: int) -> None:
     """A table takes in the columns beside it."""
-    taken = {each.name.casefold() for each in table.tableColumns}
+    taken = {existing.name.casefold() for existing in table.tableColumns}
     if taken & set(_NAMES):
         return
     for name in _NAMES:
-        table.tableColumns.append(TableColumn(id=max(each.id for each in table.tableColumns) + 1, name=name))
+        table.tableColumns.append(
+            TableColumn(id=max(existing.id for existing in table.tableColumns) + 1, name=name)
+        )
     table.ref = _range(left, top, column + 1, bottom)
     if table.autoFilter:
         end = range_boundaries(table.autoFilter.ref)[3]
@@ -185,6 +187,6 @@ def _unnote(cell: Any) -> None:
     if cell.comment.author == AUTHOR:
         cell.comment = None
     elif _OURS in cell.comment.text:
-        kept = comment(cell.comment.text.partition(_OURS)[0].rstrip())
-        kept.author = cell.comment.author
-        cell.comment = kept
+        remaining = comment(cell.comment.text.partition(_OURS)[0].rstrip())
+        remaining.author = cell.comment.author
+        cell.comment = remaining

@@ -106,5 +106,5 @@ def _pictures(book: Workbook, file: BinaryIO) -> list[str]:
     file.seek(0)
     with zipfile.ZipFile(file) as packed:
         had = sum(name.startswith("xl/media/") for name in packed.namelist())
-    kept = sum(len(sheet._images) for sheet in book.worksheets)
-    return ["pictures (kept if the Python package pillow is installed)"] if had > kept else []
+    count = sum(len(sheet._images) for sheet in book.worksheets)
+    return ["pictures (kept if the Python package pillow is installed)"] if had > count else []

@@ -37,8 +37,8 @@ LINE_HEIGHT = 15.5
 
 def heighten(sheet: Worksheet, row: int, lines: int) -> None:
     """Make a row high enough for this many lines; not every program does so automatically."""
-    held = sheet.row_dimensions[row]
-    held.height = max(held.height or 0, LINE_HEIGHT * lines + 2)
+    dimensions = sheet.row_dimensions[row]
+    dimensions.height = max(dimensions.height or 0, LINE_HEIGHT * lines + 2)
 
 
 def fit_page(sheet: Worksheet) -> None:
