@@ -145,7 +145,9 @@ def _token_changed(summary: dict[str, Any]) -> int:
 def _attention(summary: dict[str, Any]) -> int:
     connected = ("created", "existing", "duplicate")
     unhealthy = summary["health"].get("unhealthy", 0)
-    left = len(summary.get("leftWithout", ()))
+    left_without = len(summary.get("leftWithout", ()))
     return int(
-        left + unhealthy + sum(n for status, n in summary["counts"].items() if status not in connected)
+        left_without
+        + unhealthy
+        + sum(n for status, n in summary["counts"].items() if status not in connected)
     )

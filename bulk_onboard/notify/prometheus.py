@@ -48,8 +48,8 @@ def _gauges(code: ExitCode, ended: datetime, before: str) -> Iterator[Gauge]:
 
 
 def _last_success(before: str) -> float | None:
-    found = re.search(rf"^{_SUCCESS}(?:{{.*}})? ([0-9.e+]+)$", before, re.MULTILINE)
-    return float(found[1]) if found else None
+    match = re.search(rf"^{_SUCCESS}(?:{{.*}})? ([0-9.e+]+)$", before, re.MULTILINE)
+    return float(match[1]) if match else None
 
 
 def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
@@ -68,8 +68,10 @@ def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
         "Connected rows for which Leaf holds a different token from the file's.",
         [({}, float(changed))],
     )
-    left = "Growers that may have been left without credentials by an interrupted replacement."
-    yield Gauge("bulk_onboard_growers_left_without", left, [({}, float(len(summary.get("leftWithout", ()))))])
+    help_text = "Growers that may have been left without credentials by an interrupted replacement."
+    yield Gauge(
+        "bulk_onboard_growers_left_without", help_text, [({}, float(len(summary.get("leftWithout", ()))))]
+    )
     methods = {name: requests[name] for name in ("get", "post", "delete")}
     yield Gauge("bulk_onboard_requests", "Requests sent to Leaf by method.", _by("method", methods))
     throttled = float(requests["throttled"])
