@@ -83,7 +83,9 @@ class InputDescription:
 
     def as_json(self) -> dict[str, Any]:
         """Return the description in JSON types, with keys in camelCase: ``input`` in summary.json."""
-        values: dict[str, Any] = {_camel(each.name): getattr(self, each.name) for each in fields(self)}
+        values: dict[str, Any] = {
+            _camel(attribute.name): getattr(self, attribute.name) for attribute in fields(self)
+        }
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
         } | {
@@ -99,7 +101,11 @@ class InputDescription:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputDescription:
         """Return the description that `as_json` returned; keys of other versions are ignored."""
-        known = {each.name: data[_camel(each.name)] for each in fields(cls) if _camel(each.name) in data}
+        known = {
+            attribute.name: data[_camel(attribute.name)]
+            for attribute in fields(cls)
+            if _camel(attribute.name) in data
+        }
         lines = tuple(SkippedLine(**line) for line in known.pop("skipped_lines", ()))
         starts = tuple(SheetStart(**start) for start in known.pop("sheet_starts", ()))
         values: dict[str, Any] = {

@@ -15,8 +15,8 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 def scheme(where: str) -> str | None:
     """Return ``s3`` for ``s3://bucket/growers.csv``, None for a path and for ``-``."""
-    found = _ADDRESS.match(where)
-    return found[1].lower() if found else None
+    match = _ADDRESS.match(where)
+    return match[1].lower() if match else None
 
 
 def is_pattern(where: str) -> bool:
@@ -48,10 +48,10 @@ def shown(where: str) -> str:
 
 def pattern_name(where: str) -> str:
     """Return a pattern from its last fixed folder on: ``2026/day-*/*.csv`` for ``/srv/2026/day-*/*.csv``."""
-    found = steps(where)
-    first = next((i for i, step in enumerate(found) if is_pattern(step)), len(found))
+    parts = steps(where)
+    first = next((i for i, step in enumerate(parts) if is_pattern(step)), len(parts))
     root = 2 if scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
-    return "/".join(found[max(root, first - 1) :])
+    return "/".join(parts[max(root, first - 1) :])
 
 
 def steps(where: str) -> tuple[str, ...]:

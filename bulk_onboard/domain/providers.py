@@ -108,7 +108,7 @@ def plain(name: str) -> str:
 
 def find(providers: Providers, spelled: str) -> Provider | None:
     """The provider of this name, however it is spelled; None if there is none."""
-    return next((each for name, each in providers.items() if plain(name) == plain(spelled)), None)
+    return next((provider for name, provider in providers.items() if plain(name) == plain(spelled)), None)
 
 
 def near(word: str, known: Iterable[str]) -> str:

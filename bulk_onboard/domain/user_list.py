@@ -62,15 +62,15 @@ class Prints:
         The same secrets of another user name or organization are other credentials; the same name alone says
         nothing about the secrets.
         """
-        found = Echo.UNKNOWN
+        result = Echo.UNKNOWN
         for theirs, field in zip(shown, fields, strict=False):
             if not theirs or field.scope is Scope.APP or field.name not in ours:
                 continue
             if theirs != self.of_field(field, ours[field.name]):
                 return Echo.DIFFERENT
             if field.secret:
-                found = Echo.SAME
-        return found
+                result = Echo.SAME
+        return result
 
     def is_other_app(self, shown: Sequence[int], fields: Sequence[Field], ours: Payload) -> bool:
         """Return whether a field of another application or environment than ours was shown."""

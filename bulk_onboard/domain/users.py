@@ -58,7 +58,7 @@ class UnresolvedGrower:
         lookups = [(UserKey.EXTERNAL_ID, self.value(UserKey.EXTERNAL_ID)), (UserKey.EMAIL, email)]
         if email != email.lower():
             lookups.append((UserKey.EMAIL, email.lower()))
-        return tuple(each for each in lookups if each[1])
+        return tuple(lookup for lookup in lookups if lookup[1])
 
     @property
     def missing(self) -> str:
