@@ -203,11 +203,11 @@ class _Task:
 
     def _publish(self) -> None:
         """Let the leader hear of what has happened; the run's id is the topic."""
-        told = [
+        messages = [
             (fact.row, fact.status.value, fact.code) if isinstance(fact, RowFinished) else (fact.message,)
             for fact in self._facts
             if isinstance(fact, RowFinished | Trouble)
         ]
         self._facts.clear()
-        if told:
-            get_worker().log_event(self._job.info.run_id, told)
+        if messages:
+            get_worker().log_event(self._job.info.run_id, messages)

@@ -86,13 +86,13 @@ class Workers:
 
     async def _work(self, parts: Sequence[Part]) -> None:
         """Return when all parts are done, or left undone because the run stops."""
-        left, tasks, futures = list(parts), dict[Future[Done], Part](), as_completed([])
+        remaining, tasks, futures = list(parts), dict[Future[Done], Part](), as_completed([])
         # No more at a time than requests per second, for responses of Leaf are of use for seconds only.
-        most = max(1, int(self._job.info.ceiling)) if self._job.info.ceiling else len(left)
+        most = max(1, int(self._job.info.ceiling)) if self._job.info.ceiling else len(remaining)
 
         def begin() -> None:
-            while left and len(tasks) < most and not self._stop.draining:
-                part = left.pop(0)
+            while remaining and len(tasks) < most and not self._stop.draining:
+                part = remaining.pop(0)
                 tasks[task := self._submit(part)] = part
                 futures.add(task)
 
@@ -101,7 +101,7 @@ class Workers:
             part, done = tasks.pop(task), await _result(task)
             if done.exit_code is ExitCode.BUSY:  # its worker has died, or has lost the part
                 await self._stop.pause(AGAIN)
-                left.append(part)
+                remaining.append(part)
             elif done.exit_code is not ExitCode.OK:
                 self._stop.drain(done.reason, done.exit_code)
             begin()
@@ -210,10 +210,10 @@ async def _connect(where: Cluster, stack: AsyncExitStack) -> tuple[Client, int]:
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"no scheduler with workers answers at {address} ({type(error).__name__})") from None
     versions: Any = await client.get_versions(packages=["bulk_onboard"])
-    found = [str(each["packages"].get("bulk_onboard")) for each in versions["workers"].values()]
-    if others := set(found) - {__version__}:
+    installed = [str(worker["packages"].get("bulk_onboard")) for worker in versions["workers"].values()]
+    if others := set(installed) - {__version__}:
         raise UsageError(
             f"workers have bulk-onboard {', '.join(sorted(others))}, but this is {__version__}:"
             f" install the same version everywhere (pip install 'bulk-onboard[dask]=={__version__}')"
         )
-    return client, len(found)
+    return client, len(installed)
