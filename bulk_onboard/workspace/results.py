@@ -38,7 +38,7 @@ def create_results(workspace: Workspace, began: str = "", ages_of: str = "last")
 def add_entries(workspace: Workspace, entries: Sequence[tuple[Any, ...]]) -> None:
     """Add entries of the ledger: tuples like `Entry`."""
     columns = list(zip(*entries, strict=True)) or [()] * len(_ENTRIES)
-    arrays = [pa.array(each, kind) for each, kind in zip(columns, _ENTRIES.types, strict=True)]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, _ENTRIES.types, strict=True)]
     workspace.load("entries", pa.table(arrays, schema=_ENTRIES))
 
 

@@ -172,8 +172,8 @@ class Workspace:
 
     def met_before(self) -> pd.DataFrame:
         """Return rows to do of growers that the ledger knows: row, provider, leafUserId, fingerprint, app."""
-        found: pd.DataFrame = self.arrow(sql("met_before")).to_pandas()
-        return found
+        rows: pd.DataFrame = self.arrow(sql("met_before")).to_pandas()
+        return rows
 
     def tokens_of_others(self) -> np.ndarray:
         """Return the rows with a token that an earlier run onboarded for another grower, ascending."""
@@ -229,8 +229,8 @@ class Workspace:
             "SELECT row, status, code, message FROM rows"
             " WHERE status != '' AND fingerprint IS NOT NULL ORDER BY row"
         )
-        found: pd.DataFrame = self.arrow(query).to_pandas()
-        return found
+        rows: pd.DataFrame = self.arrow(query).to_pandas()
+        return rows
 
     def to_do(self) -> np.ndarray:
         """Return the numbers of the rows that are to do, ascending (int64)."""
