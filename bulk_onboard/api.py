@@ -215,7 +215,7 @@ def _require_types(login: object, app: object) -> None:
     if login is not None and not (
         isinstance(login, Login)
         and isinstance(login.username, str)
-        and all(isinstance(each, Secret | None) for each in (login.token, login.password))
+        and all(isinstance(secret, Secret | None) for secret in (login.token, login.password))
     ):
         raise UsageError("login is not a Login of a user name (text), a token and a password (Secret)")
     if app is not None and not _is_app(app):
