@@ -20,7 +20,7 @@ from bulk_onboard.engine.input_columns import columns_of
 from bulk_onboard.engine.plan import Plan, plan_of
 from bulk_onboard.engine.scan import Reading, Source, reading_of
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.errors import UsageError
+from bulk_onboard.errors import ExitCode, Interrupted, LedgerError, UsageError
 from bulk_onboard.leaf.auth import owner_of
 from bulk_onboard.ledger import Ledger, Lock, Retry
 from bulk_onboard.ledger.leases import wait_for_workers
@@ -203,8 +203,12 @@ async def _acquire(settings: Settings, waiting: LedgerWait, stack: AsyncExitStac
     def tell(words: str) -> None:
         observer(Trouble(words))
 
-    first = Retry(tell, lambda: stop.draining)
-    later = Retry(tell, lambda: stop.hurrying)
+    def over() -> type[LedgerError | Interrupted]:
+        """A run that has stopped for another reason was not interrupted."""
+        return Interrupted if stop.exit_code in {None, ExitCode.INTERRUPTED} else LedgerError
+
+    first = Retry(tell, lambda: over() if stop.draining else None)
+    later = Retry(tell, lambda: over() if stop.hurrying else None)
     hold = await in_thread(partial(stack.enter_context, held(place, first)), stop.abort)
     ledger = await in_thread(lambda: stack.enter_context(Ledger(place, retry=later)), stop.abort)
     hold.missing = ledger.missing

@@ -39,11 +39,12 @@ class Transient(LedgerError):  # noqa: N818  (a fact)
 class Retry:
     """How long an operation is tried again, in seconds. Not for several threads at once.
 
-    ``tell`` is called with a line for people every ten seconds; ``is_over``: nothing is worth waiting for.
+    ``tell`` is called with a line for people every ten seconds; ``over``: returns the error to raise because
+    nothing is worth waiting for any more, None while something is.
     """
 
     tell: Callable[[str], None] = lambda _message: None
-    is_over: Callable[[], bool] = lambda: False
+    over: Callable[[], type[LedgerError | Interrupted] | None] = lambda: None
     timeout: float = 60.0
     _told_at: float = float("-inf")
 
@@ -56,13 +57,13 @@ class Retry:
                 with attempt:
                     return work()
         except Transient as error:
-            if self.is_over():
-                raise Interrupted(f"interrupted while waiting for the ledger: {error}") from None
+            if over := self.over():
+                raise over(f"stopped waiting for the ledger: {error}; run the same command again") from None
             raise LedgerError(f"{error}; gave up after {self.timeout:g} s") from None
         raise AssertionError  # the last attempt returns or raises
 
     def _is_worth_it(self, error: Exception) -> bool:
-        if not isinstance(error, Transient) or self.is_over():
+        if not isinstance(error, Transient) or self.over():
             return False
         if time.monotonic() - self._told_at >= 10:
             self._told_at = time.monotonic()

@@ -151,6 +151,21 @@ def test_a_run_that_loses_its_lock_stops_and_the_next_one_does_the_rest(
     nobody_twice(server)
 
 
+def test_a_run_whose_server_goes_for_good_ends_as_stopped_not_as_interrupted(
+    desk: Desk, leaf: Leaf, own: Postgres
+) -> None:
+    server = leaf(BUSY)
+    process = started(server, "--timeout", "1")
+    under_way(server, process)
+    own.stop()
+    ran = end(process, 40)
+    own.start()
+    assert (ran.code, "run the same command again" in ran.err) == (5, True), ran.err
+    again = desk.at(server).run("growers.csv", *QUICK)
+    assert again.code == 0, again.err
+    nobody_twice(server)
+
+
 def test_a_server_that_is_away_when_a_run_begins_is_waited_for(
     desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

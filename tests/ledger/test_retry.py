@@ -39,10 +39,11 @@ def test_it_is_given_up_after_the_timeout() -> None:
     assert len(attempts) > 1
 
 
-def test_an_interruption_ends_the_wait() -> None:
+@pytest.mark.parametrize("error", [Interrupted, LedgerError])
+def test_the_end_of_the_run_ends_the_wait(error: type[LedgerError | Interrupted]) -> None:
     work, attempts = failing(1_000)
-    with pytest.raises(Interrupted):
-        Retry(is_over=lambda: len(attempts) >= 2).run(work)
+    with pytest.raises(error, match="run the same command again"):
+        Retry(over=lambda: error if len(attempts) >= 2 else None).run(work)
     assert len(attempts) == 2
 
 
