@@ -273,11 +273,11 @@ class Scan:
             marks[mine] = self._fingerprints.of_apps(cells.iloc[mine], usual, ENVIRONMENT)
         return marks
 
-    def _payload(self, provider: Provider, app: Mapping[str, str], told: Mapping[str, str]) -> Payload:
+    def _payload(self, provider: Provider, app: Mapping[str, str], filled: Mapping[str, str]) -> Payload:
         """The provider's fields in the table's order; what the file says wins over the settings."""
         values = {}
         for item in provider.fields:
-            value = told.get(item.name) or (app.get(item.name) if item.scope is Scope.APP else None)
+            value = filled.get(item.name) or (app.get(item.name) if item.scope is Scope.APP else None)
             if value:
                 values[item.name] = value
         return Payload(values)

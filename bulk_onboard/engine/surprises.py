@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from bulk_onboard.engine.survey import OF_OTHER_GROWER, Survey
 from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.ledger import Ledger, history
-from bulk_onboard.policy import input_checks as guard
+from bulk_onboard.policy.stop_rules import too_few, too_many_new
 from bulk_onboard.settings import Safety
 from bulk_onboard.workspace import Workspace
 
@@ -32,11 +32,11 @@ def surprises(
     Raises StoppedForSafety if the file has too few rows or too many new growers.
     """
     notes = [_same(ledger, run_no, name, content), *_of_other_owners(ledger, scopes, found.workspace)]
-    if reason := guard.too_few(name, found.rows, safety):
+    if reason := too_few(name, found.rows, safety):
         raise StoppedForSafety(reason)
     if safety.max_new is not None:
         if any(history.has_met(ledger, scope, run_no) for scope in scopes.values()):
-            if reason := guard.too_many_new(name, found.workspace.new_growers(), found.rows, safety):
+            if reason := too_many_new(name, found.workspace.new_growers(), found.rows, safety):
                 raise StoppedForSafety(reason)
         else:
             notes.append(_UNMET)

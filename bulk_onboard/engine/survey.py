@@ -274,13 +274,13 @@ def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tu
             yield int(number), Intent(intended, same, entry.deleting, entry.deleting_created, entry.app)
 
 
-def _is_ambiguous(found: KnownEntry) -> bool:
+def _is_ambiguous(entry: KnownEntry) -> bool:
     """Whether a POST was about to be sent that may have been stored."""
-    return found.status in {None, Status.UNRESOLVED.value}
+    return entry.status in {None, Status.UNRESOLVED.value}
 
 
-def _is_left_without(found: KnownEntry) -> bool:
-    return bool(found.deleting) and found.status in _NOT_CONNECTED
+def _is_left_without(entry: KnownEntry) -> bool:
+    return bool(entry.deleting) and entry.status in _NOT_CONNECTED
 
 
 def stored_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tuple[int, Recorded]]:

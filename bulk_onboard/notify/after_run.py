@@ -12,7 +12,6 @@ from bulk_onboard.domain.run_events import About, Fact, Observer
 from bulk_onboard.errors import BulkOnboardError, ExitCode, OutputError
 from bulk_onboard.notify import notification_text as letter
 from bulk_onboard.notify import prometheus as metrics
-from bulk_onboard.notify.exported import read_exported, write_exported
 from bulk_onboard.policy.attention import End
 from bulk_onboard.settings import NightSettings
 
@@ -104,9 +103,9 @@ class AfterRun:
     def _export(self, code: ExitCode, summary: dict[str, Any] | None) -> None:
         if (path := self._settings.metrics) is None:
             return
-        text = metrics.text(path.stem, code, datetime.now(UTC), summary, read_exported(path))
+        text = metrics.text(path.stem, code, datetime.now(UTC), summary, metrics.read_exported(path))
         try:
-            write_exported(path, text)
+            metrics.write_exported(path, text)
         except OSError as error:
             self._warn(f"{path} (--metrics) cannot be written: {error.strerror or error}")
 

@@ -1,11 +1,14 @@
-"""How a run ended as Prometheus text, for the textfile collector of its node exporter. Pure."""
+"""The result of a run as a Prometheus file, for the textfile collector of the node exporter."""
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bulk_onboard.domain.timestamps import from_text
@@ -85,8 +88,8 @@ def _by(label: str, counts: Mapping[str, int]) -> Samples:
 def _written(gauge: Gauge, job: str) -> str:
     lines = [f"# HELP {gauge.name} {gauge.told}", f"# TYPE {gauge.name} gauge"]
     for labels, value in gauge.samples:
-        told = ",".join(f'{name}="{_escaped(each)}"' for name, each in {"job_name": job, **labels}.items())
-        lines.append(f"{gauge.name}{{{told}}} {_number(value)}")
+        pairs = ",".join(f'{name}="{_escaped(text)}"' for name, text in {"job_name": job, **labels}.items())
+        lines.append(f"{gauge.name}{{{pairs}}} {_number(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -96,3 +99,26 @@ def _escaped(value: str) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+def write_exported(path: Path, text: str) -> None:
+    """Write or replace the file atomically, readable by all: it must not contain secrets. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(
+            os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+        if os.name == "posix":
+            draft.chmod(0o644)  # whatever the umask says: the node exporter has to read it
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_exported(path: Path) -> str:
+    """Return the content of the file, "" if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

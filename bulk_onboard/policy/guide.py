@@ -99,13 +99,13 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: Recorded | None
             return step
 
 
-def _is_held(found: Credential | None, planned: Recorded) -> bool:
+def _is_held(credential: Credential | None, planned: Recorded) -> bool:
     """Return whether Leaf shows the credentials that the plan names."""
-    if found is None or found.id != planned.id:
+    if credential is None or credential.id != planned.id:
         return False
-    if not (found.created_time or planned.created_time):
+    if not (credential.created_time or planned.created_time):
         return True
-    return is_same(found, planned.id, planned.created_time)
+    return is_same(credential, planned.id, planned.created_time)
 
 
 def _outdated(status: Status, replaces: Recorded | None) -> Finish:
