@@ -54,9 +54,9 @@ def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
-def _flag(name: str, told: str) -> Callable[[F], F]:
+def _flag(name: str, text: str) -> Callable[[F], F]:
     """A flag that is None when it is not given, so that the TOML file can speak."""
-    return click.option(name, is_flag=True, default=None, help=told)
+    return click.option(name, is_flag=True, default=None, help=text)
 
 
 _PATH = click.Path(path_type=Path)

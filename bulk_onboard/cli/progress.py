@@ -126,14 +126,14 @@ class Lines:
         self._end_phase()
 
     def _announce(self, fact: Fact) -> None:
-        if told := words.announcement(fact):
-            self._write(told)
+        if message := words.announcement(fact):
+            self._write(message)
         if isinstance(fact, Stopping) and self._tally is not None:
             self._tally.stopping = True
 
     def _row(self, fact: words.Row) -> None:
-        if self._verbose and (told := words.concern(fact)):
-            self._write(told)
+        if self._verbose and (message := words.concern(fact)):
+            self._write(message)
         if self._tally is None:
             return
         self._tally.add(fact)
@@ -242,8 +242,8 @@ class Bar:
             self.close()
         elif self._tally is not None:
             self._tally.stopping = True
-        if told := words.announcement(fact):
-            self._line(told)
+        if message := words.announcement(fact):
+            self._line(message)
 
     def _count(self, name: str, done: int) -> None:
         """Show how many are done, of an unknown total."""
@@ -269,8 +269,8 @@ class Bar:
         )
 
     def _row(self, fact: words.Row) -> None:
-        if self._verbose and (told := words.concern(fact)):
-            self._line(told)
+        if self._verbose and (message := words.concern(fact)):
+            self._line(message)
         if self._tally is None:
             return
         self._tally.add(fact)

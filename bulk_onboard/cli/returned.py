@@ -70,7 +70,7 @@ def _same(path: Path) -> tuple[int, int] | str:
     return str(path)
 
 
-def annotated(source: Source, found: Validation, path: Path, settings: Settings) -> Annotated:
+def annotated(source: Source, validation: Validation, path: Path, settings: Settings) -> Annotated:
     """Write the annotated workbook. Raises UsageError, OutputError."""
     from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
     from bulk_onboard.workbook import annotate  # noqa: PLC0415
@@ -78,11 +78,13 @@ def annotated(source: Source, found: Validation, path: Path, settings: Settings)
     place = _place(source)
     macros = path.suffix.lower() == _MACROS
     if macros and not (place and _has_macros(place.file)):
-        raise UsageError(f"--annotate {path}: {found.source} has no macros, so the name has to end in .xlsx")
+        raise UsageError(
+            f"--annotate {path}: {validation.source} has no macros, so the name has to end in .xlsx"
+        )
     with drafts([path], _AGAIN) as (draft,), draft.writing():
         return annotate(
             draft.file,
-            found,
+            validation,
             lambda: _lines(source),
             place,
             commands=lambda own: next_commands(path, settings, own=own),
@@ -143,22 +145,22 @@ def _lines(source: Source) -> Iterator[Chunk]:
     return source.chunks(range(len(source.header)))
 
 
-def _rows(source: Source, found: Validation) -> Iterator[Chunk]:
+def _rows(source: Source, validation: Validation) -> Iterator[Chunk]:
     """All columns of the rows."""
-    skipped = [line.row for line in found.description.skipped_lines]
+    skipped = [line.row for line in validation.description.skipped_lines]
     return (chunk.without(skipped) for chunk in _lines(source))
 
 
-def fixed(source: Source, found: Validation, path: Path) -> pd.DataFrame:
+def fixed(source: Source, validation: Validation, path: Path) -> pd.DataFrame:
     """Write the repaired CSV; a line per repair. Raises OutputError."""
     from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
     from bulk_onboard.validation import repair  # noqa: PLC0415
 
     with drafts([path], _AGAIN) as (draft,):
-        work = repair.Repair(found, _rows(source, found))
+        work = repair.Repair(validation, _rows(source, validation))
         with draft.writing():
             draft.file.write(_csv([work.header()]))
-        for chunk in _rows(source, found):
+        for chunk in _rows(source, validation):
             lines = work.lines(chunk)
             with draft.writing():
                 draft.file.write(_csv(lines))

@@ -109,22 +109,22 @@ def _listed(file: str, settings: Settings) -> Collection[str]:
         return growers_listed(source)
 
 
-def _unmatched(found: Outlook) -> str:
+def _unmatched(preview: Outlook) -> str:
     """Return a line that names growers of the list that are not the run's: it may be of another run."""
-    count, some = len(found.unmatched), ", ".join(found.unmatched[:MOST_NAMED])
+    count, some = len(preview.unmatched), ", ".join(preview.unmatched[:MOST_NAMED])
     were = "1 grower of the list was" if count == 1 else f"{count:,} growers of the list were"
     more = ", …" if count > MOST_NAMED else ""
-    return f"{were} not connected by run {found.run_id} and will be left alone: {some}{more}"
+    return f"{were} not connected by run {preview.run_id} and will be left alone: {some}{more}"
 
 
-def _confirmed(found: Outlook, settings: Settings) -> bool:
+def _confirmed(preview: Outlook, settings: Settings) -> bool:
     """Ask a person to confirm; return the answer. Raises UsageError without a terminal."""
-    growers = "1 grower" if found.to_do == 1 else f"{found.to_do:,} growers"
-    where = "the sandbox" if settings.sandbox else found.leaf
+    growers = "1 grower" if preview.to_do == 1 else f"{preview.to_do:,} growers"
+    where = "the sandbox" if settings.sandbox else preview.leaf
     if not is_terminal(sys.stdin):
         raise UsageError(
             f"this deletes the credentials of {growers} at {where}, and there is no terminal to confirm on:"
             " add --yes or --dry-run"
         )
-    what = f"Delete the credentials of {growers} that run {found.run_id} connected"
-    return click.confirm(f"{what} at {where} as {found.owner}?", err=True)
+    what = f"Delete the credentials of {growers} that run {preview.run_id} connected"
+    return click.confirm(f"{what} at {where} as {preview.owner}?", err=True)

@@ -137,12 +137,12 @@ def require_named(where: str) -> None:
 
 
 @contextmanager
-def opened(where: str, told: InputSettings) -> Iterator[Source]:
+def opened(where: str, options: InputSettings) -> Iterator[Source]:
     """The file, or standard input for ``-``. Raises UsageError for the empty name of an unset variable."""
     require_named(where)
     from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
-    source: Source = open_source(where, told.reading)
+    source: Source = open_source(where, options.reading)
     try:
         yield source
     finally:

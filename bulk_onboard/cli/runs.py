@@ -59,10 +59,10 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
     return 0
 
 
-def as_data(past: Past, found: Sequence[Past], left: Sequence[LeftGrower]) -> dict[str, Any]:
+def as_data(past: Past, past_runs: Sequence[Past], left_growers: Sequence[LeftGrower]) -> dict[str, Any]:
     """Return what ``--json`` prints about a run; null where the run has not ended.
 
-    ``found``: all runs that are listed, the latest first.
+    ``past_runs``: all runs that are listed, the latest first.
     """
     info = past.info
     return {
@@ -79,9 +79,9 @@ def as_data(past: Past, found: Sequence[Past], left: Sequence[LeftGrower]) -> di
         "health": dict(past.health) or None,
         "exitCode": info.exit_code,
         "stopReason": info.stop_reason,
-        "supersededBy": superseded_by(past, found),
-        "rolledBackBy": undone_by(past, found),
-        "leftWithout": [grower.leaf_user_id for grower in left if grower.run_id == info.run_id],
+        "supersededBy": superseded_by(past, past_runs),
+        "rolledBackBy": undone_by(past, past_runs),
+        "leftWithout": [grower.leaf_user_id for grower in left_growers if grower.run_id == info.run_id],
     }
 
 
@@ -89,14 +89,14 @@ def _seconds(began: datetime, ended: datetime | None) -> float | None:
     return round((ended - began).total_seconds(), 1) if ended else None
 
 
-def in_words(found: Sequence[Past]) -> str:
+def in_words(past_runs: Sequence[Past]) -> str:
     """A line for each run, in columns; the reason of an early end below it."""
-    lines = [_HEAD, *(_cells(past) for past in found)]
+    lines = [_HEAD, *(_cells(past) for past in past_runs)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
     output = [_line(_HEAD, widths)]
-    for past, cells in zip(found, lines[1:], strict=True):
-        output += [_line(cells, widths), *_remarks(past, found)]
-    return "\n".join(output) if found else "This ledger has no runs yet."
+    for past, cells in zip(past_runs, lines[1:], strict=True):
+        output += [_line(cells, widths), *_remarks(past, past_runs)]
+    return "\n".join(output) if past_runs else "This ledger has no runs yet."
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -126,30 +126,30 @@ def _cells(past: Past) -> tuple[str, ...]:
     )
 
 
-def superseded_by(past: Past, found: Sequence[Past]) -> str | None:
+def superseded_by(past: Past, past_runs: Sequence[Past]) -> str | None:
     """Return the next run of the same file at the same Leaf, for a run that was killed; else None.
 
-    ``found``: the runs, the latest first.
+    ``past_runs``: the runs, the latest first.
     """
     if past.info.finished_at is not None:
         return None
-    later = list(_later(past, found))
+    later = list(_later(past, past_runs))
     return next((info.run_id for info in reversed(later) if _repeats(info, past.info)), None)
 
 
-def undone_by(past: Past, found: Sequence[Past]) -> list[str]:
+def undone_by(past: Past, past_runs: Sequence[Past]) -> list[str]:
     """Return the rollbacks of a run that have deleted something, the oldest first."""
     deleted = [
         past_run.info.run_id
-        for past_run in found
+        for past_run in past_runs
         if (past_run.info.kind, past_run.info.input) == (Kind.ROLLBACK, past.info.run_id)
         and past_run.counts.get(Undone.DELETED)
     ]
     return deleted[::-1]
 
 
-def _later(past: Past, found: Sequence[Past]) -> Iterator[RunInfo]:
-    for past_run in found:
+def _later(past: Past, past_runs: Sequence[Past]) -> Iterator[RunInfo]:
+    for past_run in past_runs:
         if past_run is past:
             return
         yield past_run.info
@@ -160,18 +160,18 @@ def _repeats(later: RunInfo, info: RunInfo) -> bool:
     return (later.kind, later.input, later.leaf, later.owner) == same
 
 
-def _remarks(past: Past, found: Sequence[Past]) -> Iterator[str]:
+def _remarks(past: Past, past_runs: Sequence[Past]) -> Iterator[str]:
     info = past.info
     # The run's name tells most of the file's, but not where two files would have one name.
     yield f"    {info.kind.value} of {info.input}, {info.provider}, {info.leaf}"
-    if undone := undone_by(past, found):
+    if undone := undone_by(past, past_runs):
         yield f"    rolled back by {', '.join(undone)}"
     if info.finished_at is not None:
         if info.stop_reason:
             yield f"    {info.stop_reason}"
-    elif following := superseded_by(past, found):
+    elif following := superseded_by(past, past_runs):
         yield f"    was killed; a later run of this file replaced it: {following}"
-    elif any(_later(past, found)):
+    elif any(_later(past, past_runs)):
         yield "    was killed; running its command again is safe, and does what is left"
     else:
         yield "    has not ended: it is under way, or was killed; running again is safe"

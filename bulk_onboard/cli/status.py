@@ -112,20 +112,20 @@ def _named(settings: Settings, text: str) -> str:
     raise UsageError(f"{len(growers):,} growers have this value: {listed}{more}. Name one by its leafUserId")
 
 
-def is_well(found: Story) -> bool:
+def is_well(history: Story) -> bool:
     """Whether the grower is connected, wherever it was last looked at."""
-    ends = [(line["status"], line["health"]) for line in found.latest]
-    ends = ends or [(chapter.entry.status, chapter.entry.health) for chapter in found.chapters[-1:]]
-    return not found.left and all(status in _WELL and health != Health.UNHEALTHY for status, health in ends)
+    ends = [(line["status"], line["health"]) for line in history.latest]
+    ends = ends or [(chapter.entry.status, chapter.entry.health) for chapter in history.chapters[-1:]]
+    return not history.left and all(status in _WELL and health != Health.UNHEALTHY for status, health in ends)
 
 
-def as_data(found: Story) -> dict[str, Any]:
+def as_data(history: Story) -> dict[str, Any]:
     """What ``--json`` prints."""
     return {
-        "leafUserId": found.leaf_user_id,
-        "runs": [_chapter_data(chapter) for chapter in found.chapters],
-        "latest": list(found.latest),
-        "leftWithout": [grower._asdict() for grower in found.left],
+        "leafUserId": history.leaf_user_id,
+        "runs": [_chapter_data(chapter) for chapter in history.chapters],
+        "latest": list(history.latest),
+        "leftWithout": [grower._asdict() for grower in history.left],
     }
 
 
@@ -159,20 +159,20 @@ def _code(chapter: Chapter) -> str:
     return chapter.entry.code if chapter.entry.status else "open-intent"
 
 
-def in_words(found: Story) -> str:
+def in_words(history: Story) -> str:
     """The story, a paragraph for each run."""
     from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415
 
-    lines = [f"Grower {found.leaf_user_id}"]
-    for chapter in found.chapters:
+    lines = [f"Grower {history.leaf_user_id}"]
+    for chapter in history.chapters:
         info = chapter.info
         where = f"row {chapter.entry.row} of {info.input}, {chapter.provider} at {info.leaf}"
         lines += ["", f"{info.kind.value} {info.run_id}", f"  {where}", *_told(chapter)]
-    lines += ["", "In the latest run's file:"] if found.latest else []
-    for line in found.latest:
+    lines += ["", "In the latest run's file:"] if history.latest else []
+    for line in history.latest:
         lines += _now(line)
-    if found.left:
-        lines += ["", *without_credentials(found.left, 110)]
+    if history.left:
+        lines += ["", *without_credentials(history.left, 110)]
     return "\n".join(lines)
 
 

@@ -138,20 +138,20 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     return validation.exit_code
 
 
-def _write_problems(file: str, found: Validation, path: Path) -> str:
+def _write_problems(file: str, validation: Validation, path: Path) -> str:
     """Write problems.csv, and beside it which input it is about; why that is impossible, "" if it is done."""
     from bulk_onboard.reports.writers import write_json, write_problems  # noqa: PLC0415
 
     try:
-        write_problems(path, found.table)
-        write_json(path.with_name(_OWNER), {"input": found.source, "id": _identity(file)})
+        write_problems(path, validation.table)
+        write_json(path.with_name(_OWNER), {"input": validation.source, "id": _identity(file)})
     except OutputError as error:
         return str(error)
     return ""
 
 
 def _write(
-    source: Source, found: Validation, wanted: Wanted, problems: Path | None, settings: Settings
+    source: Source, validation: Validation, wanted: Wanted, problems: Path | None, settings: Settings
 ) -> Written:
     from bulk_onboard.reports.writers import write_problems  # noqa: PLC0415
     from bulk_onboard.validation.findings import causes  # noqa: PLC0415
@@ -160,19 +160,19 @@ def _write(
     missing: Sequence[str] = ()
     following = ""
     repairs: Sequence[Cause] = ()
-    left = 0
+    invalid = 0
     beside: Path | None = None
     if wanted.annotate:
-        if found.rows >= _MANY:
+        if validation.rows >= _MANY:
             say(f"writing {wanted.annotate} …", err=True)
-        made = annotated(source, found, wanted.annotate, settings)
-        missing, following = made.missing, made.commands[0 if found.invalid else 1]
+        made = annotated(source, validation, wanted.annotate, settings)
+        missing, following = made.missing, made.commands[0 if validation.invalid else 1]
     if wanted.fix:
-        table: pd.DataFrame = fixed(source, found, wanted.fix)
-        repairs, left = tuple(causes(table, "repaired")), still_invalid(found, table)
+        table: pd.DataFrame = fixed(source, validation, wanted.fix)
+        repairs, invalid = tuple(causes(table, "repaired")), still_invalid(validation, table)
         if problems:
             beside = write_problems(problems.with_name("repairs.csv"), table)
-    return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, left, beside)
+    return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, invalid, beside)
 
 
 # Beside problems.csv: which input it is about.
@@ -208,19 +208,19 @@ def _identity(file: str) -> str:
     return blake2b(where.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
-def as_data(found: Validation, written: Written) -> dict[str, Any]:
+def as_data(validation: Validation, written: Written) -> dict[str, Any]:
     """What ``--json`` prints."""
     data: dict[str, Any] = {
-        "input": found.description.as_json(),
-        "rows": found.rows,
-        "valid": found.valid,
-        "invalid": found.invalid,
-        "duplicates": found.duplicates,
-        "problems": [_group(cause) for cause in found.problems],
-        "repeats": [_group(cause) for cause in found.repeats],
-        "warnings": [_group(cause) for cause in found.warnings],
+        "input": validation.description.as_json(),
+        "rows": validation.rows,
+        "valid": validation.valid,
+        "invalid": validation.invalid,
+        "duplicates": validation.duplicates,
+        "problems": [_group(cause) for cause in validation.problems],
+        "repeats": [_group(cause) for cause in validation.repeats],
+        "warnings": [_group(cause) for cause in validation.warnings],
         "file": str(written.problems) if written.problems else None,
-        "exitCode": int(found.exit_code),
+        "exitCode": int(validation.exit_code),
     }
     if written.annotated:
         data["annotated"] = {
@@ -237,18 +237,20 @@ def _group(cause: Cause) -> dict[str, Any]:
     return {"code": cause.code, "count": cause.count, "rows": list(cause.rows), "message": cause.message}
 
 
-def in_words(found: Validation, written: Written) -> str:
+def in_words(validation: Validation, written: Written) -> str:
     """The problems grouped by code, for people, in lines of 80 letters; only a file's name may be longer."""
-    repeats = f", {words.number(found.duplicates)} duplicate" if found.duplicates else ""
-    counts = f"{words.rows(found.rows)}, {found.valid:,} valid, {found.invalid:,} invalid{repeats}"
-    lines = wrap(f"{found.source}: {counts}", _LINE, break_long_words=False)
-    lines.append(words.described(found.description))
-    lines += _section("Invalid", found.problems, found.table)
-    lines += _section("Repeats of earlier rows, sent once", found.repeats)
-    lines += _section("Warnings", found.warnings, found.cleaned)
+    repeats = f", {words.number(validation.duplicates)} duplicate" if validation.duplicates else ""
+    counts = (
+        f"{words.rows(validation.rows)}, {validation.valid:,} valid, {validation.invalid:,} invalid{repeats}"
+    )
+    lines = wrap(f"{validation.source}: {counts}", _LINE, break_long_words=False)
+    lines.append(words.described(validation.description))
+    lines += _section("Invalid", validation.problems, validation.table)
+    lines += _section("Repeats of earlier rows, sent once", validation.repeats)
+    lines += _section("Warnings", validation.warnings, validation.cleaned)
     if written.fixed:
         lines += _section("Repaired", written.repairs) or ["", "Nothing to repair."]
-    if found.problems:
+    if validation.problems:
         lines += ["", "`bulk-onboard explain CODE` explains a code."]
     if written.problems:
         lines += ["", f"Row by row: {written.problems}"]

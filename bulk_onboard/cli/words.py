@@ -93,11 +93,11 @@ def described(description: InputDescription, width: int = 80) -> str:
     )
 
 
-def environments(found: Mapping[str, int]) -> str:
+def environments(counts: Mapping[str, int]) -> str:
     """``PRODUCTION``, or how many rows are for which."""
-    if len(found) == 1:
-        return next(iter(found))
-    return " and ".join(f"{name} ({rows(count)})" for name, count in sorted(found.items()))
+    if len(counts) == 1:
+        return next(iter(counts))
+    return " and ".join(f"{name} ({rows(count)})" for name, count in sorted(counts.items()))
 
 
 def about(fact: About) -> str:

@@ -114,28 +114,28 @@ class InputDescription:
         return cls(**values, skipped_lines=lines, sheet_starts=starts)
 
 
-def described(found: InputDescription) -> list[tuple[str, str]]:
+def described(description: InputDescription) -> list[tuple[str, str]]:
     """Return the description for people: pairs of a label and a text, without what does not apply."""
-    encoding = f"{found.encoding} (guessed)" if found.encoding_guessed else found.encoding
-    count = f"{found.files:,} files" if found.files > 1 else ""
-    delimiter = f"delimiter {found.delimiter}" if found.delimiter else ""
+    encoding = f"{description.encoding} (guessed)" if description.encoding_guessed else description.encoding
+    count = f"{description.files:,} files" if description.files > 1 else ""
+    delimiter = f"delimiter {description.delimiter}" if description.delimiter else ""
     pairs = [
-        ("File type", _listed([found.file_type, count, found.compression, encoding, delimiter])),
-        ("Sheets" if len(found.sheets) > 1 else "Sheet", _listed(found.sheets)),
-        ("Rows", _listed([f"{sheet} from row {row:,}" for row, sheet in found.sheet_starts])),
-        ("Not read", _listed(found.unread_sheets)),
-        ("Header", "" if found.header_row is None else f"row {found.header_row}"),
-        ("Columns", _listed(_columns(found.columns))),
-        ("From the path", _listed(found.path_columns)),
-        ("Skipped", _skipped(found.skipped_lines)),
-        ("Hidden", _hidden(found)),
+        ("File type", _listed([description.file_type, count, description.compression, encoding, delimiter])),
+        ("Sheets" if len(description.sheets) > 1 else "Sheet", _listed(description.sheets)),
+        ("Rows", _listed([f"{sheet} from row {row:,}" for row, sheet in description.sheet_starts])),
+        ("Not read", _listed(description.unread_sheets)),
+        ("Header", "" if description.header_row is None else f"row {description.header_row}"),
+        ("Columns", _listed(_columns(description.columns))),
+        ("From the path", _listed(description.path_columns)),
+        ("Skipped", _skipped(description.skipped_lines)),
+        ("Hidden", _hidden(description)),
         (
             "Struck",
-            f"{rows_in_words(found.struck_rows)} struck through; delete rows that must not be sent"
-            if found.struck_rows
+            f"{rows_in_words(description.struck_rows)} struck through; delete rows that must not be sent"
+            if description.struck_rows
             else "",
         ),
-        *(("Note", note) for note in found.notes),
+        *(("Note", note) for note in description.notes),
     ]
     return [(label, text) for label, text in pairs if text]
 
@@ -151,12 +151,13 @@ def rows_in_words(numbers: Sequence[int]) -> str:
     return f"{len(numbers):,} rows (rows {', '.join(map(str, numbers[:_SHOWN]))}{more})"
 
 
-def require_decision(found: InputDescription) -> None:
+def require_decision(description: InputDescription) -> None:
     """Raise InputError if rows are hidden and the user has not decided whether to read them."""
-    if found.hidden_rows and found.hidden is None:
+    if description.hidden_rows and description.hidden is None:
+        hidden = rows_in_words(description.hidden_rows)
         raise InputError(
-            f"{found.name}: {rows_in_words(found.hidden_rows)} hidden by a filter or a collapsed group;"
-            " run again with --hidden include to use hidden rows too, or --hidden skip to leave them out"
+            f"{description.name}: {hidden} hidden by a filter or a collapsed group; run again with --hidden"
+            " include to use hidden rows too, or --hidden skip to leave them out"
         )
 
 
@@ -196,8 +197,8 @@ def _runs(numbers: Sequence[int]) -> str:
     return _listed([*texts, f"and {more:,} more" if more else ""])
 
 
-def _hidden(found: InputDescription) -> str:
-    if not found.hidden_rows:
+def _hidden(description: InputDescription) -> str:
+    if not description.hidden_rows:
         return ""
     fates = {"include": "read too", "skip": "not read", None: "a run needs --hidden include or skip"}
-    return f"{rows_in_words(found.hidden_rows)}; {fates[found.hidden]}"
+    return f"{rows_in_words(description.hidden_rows)}; {fates[description.hidden]}"

@@ -62,7 +62,7 @@ def after_page(reply: Reply, providers: Sequence[Provider], prints: Prints) -> P
     listed = _listed(data)
     if listed is None:
         return _NOT_A_LIST
-    users = tuple(user for each in listed if (user := _listed_user(each, providers, prints)))
+    users = tuple(user for item in listed if (user := _listed_user(item, providers, prints)))
     if listed and not users:
         return Ambiguous("unreadable-reply", "a list of something else than users")
     return Page(users, _total(reply, data))
@@ -80,7 +80,7 @@ def after_look_up(reply: Reply) -> LookUpVerdict:
     listed = _listed(data)
     if listed is None:
         return _NOT_A_LIST
-    users = [user for each in listed if (user := _user(each))]
+    users = [user for item in listed if (user := _user(item))]
     return UsersPage(tuple(users), _total(reply, data)) if len(users) == len(listed) else _NOT_A_LIST
 
 

@@ -111,25 +111,25 @@ def last(ledger: Ledger, run_no: int) -> Last | None:
     run, ending = schema.run, schema.ending
     query = _runs(ending.c.content, ending.c.attention).filter(run.c.no != run_no)
     query = query.filter(run.c.kind.in_(_REPORTING), ending.c.attention.is_not(None))
-    found: dict[str, Row[Any]] = {}
+    by_provider: dict[str, Row[Any]] = {}
     with ledger.reading() as db:
         for provider, scopes in _scopes_of_each(db, run_no).items():
             of_provider = query.filter(run.c.scope_id.in_(scopes)).order_by(run.c.no.desc()).limit(1)
             if line := db.execute(of_provider).one_or_none():
-                found[provider] = line
-    if not found:
+                by_provider[provider] = line
+    if not by_provider:
         return None
-    latest = max(found.values(), key=lambda line: line.no)
-    recorded = {provider: (line.no, line.attention) for provider, line in found.items()}
+    latest = max(by_provider.values(), key=lambda line: line.no)
+    recorded = {provider: (line.no, line.attention) for provider, line in by_provider.items()}
     return Last(_past(latest).info, latest.content or "", _recorded(recorded))
 
 
-def _recorded(found: Mapping[str, tuple[int, bytes]]) -> tuple[RecordedAttention, ...]:
+def _recorded(results: Mapping[str, tuple[int, bytes]]) -> tuple[RecordedAttention, ...]:
     """What is recorded of each of these providers, after the run with the number beside it."""
-    contents = dict(found.values())
+    contents = dict(results.values())
     return tuple(
         RecordedAttention(
-            content, [name for name, (no, _) in found.items() if no == run_no], run_no == max(contents)
+            content, [name for name, (no, _) in results.items() if no == run_no], run_no == max(contents)
         )
         for run_no, content in contents.items()
     )
@@ -138,17 +138,17 @@ def _recorded(found: Mapping[str, tuple[int, bytes]]) -> tuple[RecordedAttention
 @retried
 def last_notified(ledger: Ledger, run_no: int) -> Last | None:
     """What the latest messages said about the providers of this run; None if none was sent yet."""
-    notified, found = schema.notified, dict[str, Row[Any]]()
+    notified, by_provider = schema.notified, dict[str, Row[Any]]()
     with ledger.reading() as db:
         for provider, scopes in _scopes_of_each(db, run_no).items():
             query = select(notified).filter(notified.c.scope_id.in_(scopes))
             if line := db.execute(query.order_by(notified.c.run_no.desc()).limit(1)).one_or_none():
-                found[provider] = line
-        if not found:
+                by_provider[provider] = line
+        if not by_provider:
             return None
-        latest = max(found.values(), key=lambda line: line.run_no)
+        latest = max(by_provider.values(), key=lambda line: line.run_no)
         run = db.execute(_runs().filter(schema.run.c.no == latest.run_no)).one()
-    recorded = {provider: (line.run_no, line.attention) for provider, line in found.items()}
+    recorded = {provider: (line.run_no, line.attention) for provider, line in by_provider.items()}
     return Last(replace(_past(run).info, exit_code=latest.exit_code), "", _recorded(recorded))
 
 
@@ -254,9 +254,9 @@ def _runs(*more: Column[Any]) -> Select[Any]:
     )
 
 
-def _past(found: Row[Any]) -> Past:
-    counts, health = (json.loads(text or "{}") for text in (found.counts, found.health))
-    return Past(run_info(found.details), counts, health)
+def _past(row: Row[Any]) -> Past:
+    counts, health = (json.loads(text or "{}") for text in (row.counts, row.health))
+    return Past(run_info(row.details), counts, health)
 
 
 # Entries read at a time: a run may have a million.

@@ -91,5 +91,5 @@ def count_users(ledger: Ledger, run_no: int) -> dict[str, int]:
         return {str(origin): int(count) for origin, count in db.execute(query)}
 
 
-def _values(each: UserRecord) -> dict[str, str]:
-    return {"leaf_user_id": each.leaf_user_id, "origin": each.origin, "intended_at": each.intended_at}
+def _values(record: UserRecord) -> dict[str, str]:
+    return {"leaf_user_id": record.leaf_user_id, "origin": record.origin, "intended_at": record.intended_at}

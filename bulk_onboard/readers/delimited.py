@@ -254,7 +254,7 @@ def _is_quoted_as_a_whole(
 ) -> bool:
     """Return whether the header, or most of the rows below it, has all of its cells in the first one."""
     if not matches(header, wanted):
-        inner = [row for each in _DELIMITERS for row in _split(header[:1], each)[:1]]
+        inner = [row for separator in _DELIMITERS for row in _split(header[:1], separator)[:1]]
         return is_blank(header[1:]) and any(matches(row, wanted) > 1 for row in inner)
     return _are_most(
         [

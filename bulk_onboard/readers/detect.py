@@ -228,8 +228,8 @@ def unpacked(file: InputFile) -> InputFile:
 def _unpacked(file: InputFile) -> InputFile:
     try:
         with file.reader() as reader, zipfile.ZipFile(reader) as archive:
-            members = [each for each in archive.infolist() if not each.is_dir()]
-            if _is_office_file({_with_slashes(each.filename) for each in members}):
+            members = [info for info in archive.infolist() if not info.is_dir()]
+            if _is_office_file({_with_slashes(info.filename) for info in members}):
                 return file
             member = _only_table(file.name, members)
             content = archive.read(member)

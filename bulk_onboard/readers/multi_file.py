@@ -97,7 +97,9 @@ class MultiFile(Source):
         headers = [(member.name, member.header) for member in self._members]
         require_alike(headers, wanted_names(options.mapped))
         self.header, self._places = aligned([header for _, header in headers])
-        self.description = _merged(self.name, [each.description for each in self._members], without_rows)
+        self.description = _merged(
+            self.name, [input_file.description for input_file in self._members], without_rows
+        )
 
     def _member(self, path: str) -> _Member:
         with self._open_file(path) as source:

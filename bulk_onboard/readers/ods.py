@@ -109,7 +109,7 @@ class Ods:
                 for at in range(column, column + repeat):
                     row.put(at, text, kind, formula=formula)
             styles = {
-                attribute(each, "style-name") for each in cell.iter() if local(each) in {"span", *_CELLS}
+                attribute(node, "style-name") for node in cell.iter() if local(node) in {"span", *_CELLS}
             }
             row.struck = row.struck or bool(styles & self._struck)
             column += repeat

@@ -78,7 +78,9 @@ class Workbook(FileSource):
             heads = [(f"sheet {table.sheet!r}", table.header) for table in tables]
             require_alike(heads, wanted_names(options.mapped))
         self.header, self.places = aligned([table.header for table in tables])
-        starts = [SheetStart(each.header_row + each.shift + 1, each.sheet) for each in tables if each.chunks]
+        starts = [
+            SheetStart(start.header_row + start.shift + 1, start.sheet) for start in tables if start.chunks
+        ]
         self.description = InputDescription(
             file.name,
             book.file_type,
@@ -111,11 +113,11 @@ class Workbook(FileSource):
         """
         for table, at in zip(self.tables, self.places, strict=True):
             places = [at[i] for i in columns]
-            for kept in table.chunks:
-                there = [i is not None and i < kept.kinds.shape[1] for i in places]
+            for piece in table.chunks:
+                there = [i is not None and i < piece.kinds.shape[1] for i in places]
                 own = [i for i, is_there in zip(places, there, strict=True) if i is not None and is_there]
-                for start in range(0, len(kept.numbers), size):
-                    chunk = kept.taken(slice(start, start + size), own)
+                for start in range(0, len(piece.numbers), size):
+                    chunk = piece.taken(slice(start, start + size), own)
                     yield spread(chunk, [None if is_there else "" for is_there in there])
 
 

@@ -126,13 +126,13 @@ class Xlsx:
         """By style number: the number format, and whether the font is struck through."""
         root = self._package.root(self._parts.get("styles", ""))
         formats = dict(BUILTIN_FORMATS)
-        for each in children(root, "numFmts", "numFmt"):
-            formats[int(each.get("numFmtId", "0"))] = each.get("formatCode", "")
+        for node in children(root, "numFmts", "numFmt"):
+            formats[int(node.get("numFmtId", "0"))] = node.get("formatCode", "")
         fonts = [_is_struck(font) for font in children(root, "fonts", "font")]
         styles = []
-        for each in children(root, "cellXfs", "xf"):
-            font = int(each.get("fontId", "0"))
-            number_format = formats.get(int(each.get("numFmtId", "0")), "General")
+        for node in children(root, "cellXfs", "xf"):
+            font = int(node.get("fontId", "0"))
+            number_format = formats.get(int(node.get("numFmtId", "0")), "General")
             styles.append((number_format, font < len(fonts) and fonts[font]))
         return styles
 

@@ -110,14 +110,14 @@ def _shown(
     columns = ["row::VARCHAR", '"leafUserId"', status, "code", "message"]
     columns += [f"kept_{number}" for number in range(len(kept))]
     cells = ", ".join(f"left({column}, {LONGEST + 1})" for column in columns)
-    found: list[tuple[str, ...]] = db.execute(
+    result: list[tuple[str, ...]] = db.execute(
         f"SELECT {cells} FROM results WHERE {condition} ORDER BY row LIMIT {most}"  # noqa: S608
     ).fetchall()
     ((count,),) = db.execute(f"SELECT count(*) FROM results WHERE {condition}").fetchall()  # noqa: S608
     header = tuple(_short(name, LONGEST) for name in (*_SHOWN, *headers(kept)))
     for with_kept, longest in _SHORTER:
         width = len(header) if with_kept else len(_SHOWN)
-        rows = [_cut(row[:width], longest) for row in found]
+        rows = [_cut(row[:width], longest) for row in result]
         if sum(map(_weight, rows)) <= room:
             break
     weights = np.cumsum([_weight(row) for row in rows])

@@ -224,8 +224,8 @@ def _numbers(info: RunInfo, counts: Counts, users: Mapping[str, int]) -> Iterato
         for name, statuses in counts.providers.items():
             yield f"  {name or 'of no provider'}: {listed(statuses)}"
     if info.environments:
-        told = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
-        yield f"For environment: {told}"
+        environments = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
+        yield f"For environment: {environments}"
     if users:
         yield f"Users:    {listed(users)}"
     if any(counts.health.values()):
@@ -259,16 +259,18 @@ def _taking(known: Forecast, ceiling: float) -> str:
 # --- what needs attention ---------------------------------------------------------------------------
 
 
-def without_credentials(left: Sequence[LeftGrower], width: int) -> Iterator[str]:
+def without_credentials(left_growers: Sequence[LeftGrower], width: int) -> Iterator[str]:
     """The growers that interrupted replacements left without credentials, and what to do about them."""
-    if not left:
+    if not left_growers:
         return
-    said = f"{growers(len(left))} may have been left without credentials by an interrupted replacement:"
+    said = (
+        f"{growers(len(left_growers))} may have been left without credentials by an interrupted replacement:"
+    )
     yield from wrapped(said, width)
-    for grower in left[:SHOWN]:
+    for grower in left_growers[:SHOWN]:
         yield f"  {plain(grower.leaf_user_id)} ({grower.provider}, run {grower.run_id})"
-    if len(left) > SHOWN:
-        yield f"  and {len(left) - SHOWN:,} more"
+    if len(left_growers) > SHOWN:
+        yield f"  and {len(left_growers) - SHOWN:,} more"
     yield from wrapped(f"-> {LEFT_WITHOUT_HINT}", width, "      ")
 
 

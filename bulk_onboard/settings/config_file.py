@@ -60,7 +60,7 @@ def read(
 def _sorted(table: Mapping[str, Any], keys: Collection[str] | None, path: Path) -> ConfigFile:
     table = {_snake(key): value for key, value in table.items()}
     leaf = _table(table.pop("leaf", {}), "[leaf]", path)
-    told = _table(table.pop("providers", {}), "[providers]", path)
+    tables = _table(table.pop("providers", {}), "[providers]", path)
     if keys is not None:
         _refuse_unknown(table, (*keys, "leaf", "providers"), str(path))
     _refuse_unknown(leaf, _LEAF_KEYS, f"[leaf] in {path}")
@@ -69,7 +69,7 @@ def _sorted(table: Mapping[str, Any], keys: Collection[str] | None, path: Path) 
     for key in _ADDRESSES & table.keys():
         surroundings[f"bulk_onboard_{key}"] = _lines(table.pop(key))
     providers = dict(PROVIDERS)
-    for name, fields in told.items():
+    for name, fields in tables.items():
         where = f"[providers.{name}] in {path}"
         given = _table(fields, f"[providers.{name}]", path)
         provider = _of_table(name, given, providers, where)

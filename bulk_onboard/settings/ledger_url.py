@@ -53,9 +53,9 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         raise _unreadable() from None
 
 
-def _query(told: dict[str, str]) -> str:
+def _query(parameters: dict[str, str]) -> str:
     # As a whole it is read by libpq, for which a plus is a plus.
-    return f"?{urlencode(told, safe='/,:').replace('+', '%20')}" if told else ""
+    return f"?{urlencode(parameters, safe='/,:').replace('+', '%20')}" if parameters else ""
 
 
 def _unreadable() -> ValueError:

@@ -228,9 +228,9 @@ def _app_fields(around: _Surroundings, providers: Providers, ring: secret_source
 # --- values into frozen settings --------------------------------------------------------------------
 
 
-def _refuse_combinations(options: Options, told: Collection[str]) -> None:
+def _refuse_combinations(options: Options, options_given: Collection[str]) -> None:
     for name in () if options.sandbox else ("sandbox_reset", "sandbox_faults"):
-        if name in told:
+        if name in options_given:
             raise UsageError(f"--{name.replace('_', '-')} works only with --sandbox")
     if options.dry_run and options.plan:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
@@ -249,14 +249,16 @@ def _refuse_combinations(options: Options, told: Collection[str]) -> None:
         )
 
 
-def _validated(model: type[M], values: Mapping[str, Any], config: Path | None, told: Collection[str]) -> M:
+def _validated(
+    model: type[M], values: Mapping[str, Any], config: Path | None, options_given: Collection[str]
+) -> M:
     """Build the model; an error names the file, or the option that a caller of the library gave."""
     try:
         return model(**values)
     except ValidationError as error:
         wrong = error.errors(include_input=False)
-        reasons = "; ".join(sorted(_wrong(each["loc"], each["msg"]) for each in wrong))
-        if any(each["loc"][0] in told for each in wrong):
+        reasons = "; ".join(sorted(_wrong(problem["loc"], problem["msg"]) for problem in wrong))
+        if any(problem["loc"][0] in options_given for problem in wrong):
             raise UsageError(reasons) from None
         raise UsageError(f"{config or config_file.DEFAULT_FILE}: {reasons}") from None
 

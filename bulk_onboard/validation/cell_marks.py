@@ -54,13 +54,13 @@ class Marks:
     shortened: tuple[str, ...]
 
 
-def marks(found: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
+def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
     """What is to be seen of a file's findings. ``notes``: comments per code, at its first rows."""
     drawn: dict[tuple[int, int], tuple[Gravity, list[str]]] = {}
     rows: dict[int, list[tuple[str, str]]] = {}
     used: Counter[str] = Counter()
-    wanted = _columns(found)
-    for row, status, code, column, message in _lines(found):
+    wanted = _columns(validation)
+    for row, status, code, column, message in _lines(validation):
         gravity = _GRAVITY[status]
         text = words(code, message, column)
         used[code] += 1
@@ -100,9 +100,9 @@ def _place(item: tuple[tuple[int, int], object]) -> tuple[int, int]:
     return item[0]
 
 
-def _lines(found: Validation) -> list[tuple[int, str, str, str, str]]:
+def _lines(validation: Validation) -> list[tuple[int, str, str, str, str]]:
     """Row, status, code, column and message of everything, problems first."""
-    table, cleaned = found.table, found.cleaned
+    table, cleaned = validation.table, validation.cleaned
     lines = [table[name].tolist() for name in ("row", "status", "code", "column", "message")]
     warned = [cleaned[name].tolist() for name in ("row", "code", "column", "message")]
     warned.insert(1, [_WARNING] * len(cleaned))
@@ -112,13 +112,13 @@ def _lines(found: Validation) -> list[tuple[int, str, str, str, str]]:
 class _columns:  # noqa: N801  (a function that remembers the positions)
     """Code and column header -> the positions that are concerned; the first of them gets the comment."""
 
-    def __init__(self, found: Validation) -> None:
-        fields = found.fields
+    def __init__(self, validation: Validation) -> None:
+        fields = validation.fields
         user = [fields[LEAF_USER_ID]] if LEAF_USER_ID in fields else []
-        secret = [fields[name] for name in found.credentials]
+        secret = [fields[name] for name in validation.credentials]
         # A problem names the column as the file does, that of providers by its field.
         self._by_name = {name: (at,) for name, at in fields.items()}
-        self._by_name |= {found.header[at]: (at,) for at in fields.values()}
+        self._by_name |= {validation.header[at]: (at,) for at in fields.values()}
         self._all = tuple(fields.values())
         self._by_code: dict[str, Sequence[int]] = {
             "conflicting-rows": [*secret, *user],

@@ -276,12 +276,12 @@ def _are_uuids(cells: pd.Series) -> np.ndarray:
 
 
 def _uuid_tokens(tokens: Iterable[Column], numbers: np.ndarray, valid: np.ndarray) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    result: dict[int, bytes] = {}
     for token in tokens:
         few = np.flatnonzero(_are_uuids(token.cells) & valid[token.lines])
         rows = zip(numbers[token.lines[few]].tolist(), token.cells.iloc[few].tolist(), strict=True)
-        found |= {row: UUID(text).bytes for row, text in rows}
-    return found
+        result |= {row: UUID(text).bytes for row, text in rows}
+    return result
 
 
 def _name_counts(tokens: Iterable[Column]) -> NameCounts:

@@ -98,7 +98,8 @@ def match_header(
     places = {field: _places(header, field, asked) for field in [LEAF_USER_ID, *own]}
     user_places = {field: _places(header, field, asked) for field in USER_FIELDS} if users else {}
     fields, user_fields = (
-        {field: at[0] for field, at in found.items() if len(at) == 1} for found in (places, user_places)
+        {field: at[0] for field, at in positions.items() if len(at) == 1}
+        for positions in (places, user_places)
     )
     needed = {field: by for field in [LEAF_USER_ID, *own] if (by := _needed_by(field, providers))}
     if any(key in user_fields for key in UserKey):
@@ -116,7 +117,9 @@ def match_header(
             problems.append(f"--map {field}={asked[field]}: the file has no such column")
     provider_field = {} if by_provider is None else {PROVIDER: by_provider}
     problems += _mapped_twice(header, fields | provider_field)
-    kept = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
+    keep_columns = _keep(
+        header, [f for provider in providers for f in provider.fields], fields, keep, problems
+    )
     if problems and not fields and (holds_data(header) or _is_nameless(header[:MOST])):
         grower_fields = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
         raise InputError(no_header(name, [LEAF_USER_ID, *grower_fields]))
@@ -125,7 +128,7 @@ def match_header(
         likely = likely_columns(missing, header, taken, sample() if missing else (), LEAF_USER_ID)
         raise _header_error(name, place, header, problems=problems, missing=missing, likely=likely)
     names, user_names = ({field: header[at] for field, at in f.items()} for f in (fields, user_fields))
-    return Columns(fields, names, kept, by_provider, user_fields, user_names)
+    return Columns(fields, names, keep_columns, by_provider, user_fields, user_names)
 
 
 def _header_error(
@@ -217,8 +220,8 @@ def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: boo
     return f"{text}; to have growers looked up by {' or '.join(ways)}, add --create-users" if ways else text
 
 
-def _ambiguous(field: str, header: Sequence[str], found: Sequence[int]) -> str:
-    names = " and ".join(f"{header[i]!r} (column {i + 1})" for i in found)
+def _ambiguous(field: str, header: Sequence[str], positions: Sequence[int]) -> str:
+    names = " and ".join(f"{header[i]!r} (column {i + 1})" for i in positions)
     return f"{names} are both {field}; remove one, or choose one with --map {field}=COLUMN"
 
 

@@ -37,15 +37,15 @@ class Repair:
     ``repairs``: a `REPAIRS` entry for each repair so far.
     """
 
-    def __init__(self, found: Validation, chunks: Iterator[Chunk]) -> None:
+    def __init__(self, validation: Validation, chunks: Iterator[Chunk]) -> None:
         """``chunks``: the file, read once from the start to see which rows are the same in every column."""
         self.repairs: list[Entry] = []
-        self._found = found
-        self._dirty = self._cells(found.cleaned[found.cleaned["code"].isin(REMOVED)])
-        self._ids = self._cells(found.table[found.table["code"] == "bad-leaf-user-id"])
-        self._guessed = self._cells(found.table[found.table["code"] == "guessed-encoding"])
+        self._found = validation
+        self._dirty = self._cells(validation.cleaned[validation.cleaned["code"].isin(REMOVED)])
+        self._ids = self._cells(validation.table[validation.table["code"] == "bad-leaf-user-id"])
+        self._guessed = self._cells(validation.table[validation.table["code"] == "guessed-encoding"])
         self._ragged, self._repeats, self._invalid = (
-            frozenset(found.table.loc[found.table[column] == value, "row"].tolist())
+            frozenset(validation.table.loc[validation.table[column] == value, "row"].tolist())
             for column, value in (
                 ("code", "ragged-row"),
                 ("status", Status.DUPLICATE.value),
@@ -128,9 +128,9 @@ def _where(chunk: Chunk, cells: Mapping[int, np.ndarray]) -> Iterator[tuple[int,
             yield place, i
 
 
-def still_invalid(found: Validation, repairs: pd.DataFrame) -> int:
+def still_invalid(validation: Validation, repairs: pd.DataFrame) -> int:
     """How many rows are invalid for more than an id in another spelling, which was rewritten."""
     rewritten = repairs.loc[repairs["code"] == REWRITTEN, "row"]
-    problems = found.table[found.table["status"] == Status.INVALID.value]
+    problems = validation.table[validation.table["status"] == Status.INVALID.value]
     repaired = (problems["code"] == "bad-leaf-user-id") & problems["row"].isin(rewritten)
     return int(problems.loc[~repaired, "row"].nunique())

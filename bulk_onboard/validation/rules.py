@@ -151,7 +151,7 @@ def _plain_pattern(rule: Rule) -> str:
 def plain(kind: str, format_: str = "") -> Plain:
     """Return which texts of a kind are plain."""
     own = rules_of(kind, format_)
-    rules = [*own, *(rule for each in own if each.like for rule in rules_of(each.like))]
+    rules = [*own, *(rule for own_rule in own if own_rule.like for rule in rules_of(own_rule.like))]
     long, short = (
         "|".join(_plain_pattern(rule) for rule in rules if rule.short == short and _plain_pattern(rule))
         for short in (False, True)

@@ -61,7 +61,7 @@ class Place:
 
 def annotate(
     out: BinaryIO,
-    found: Validation,
+    validation: Validation,
     rows: Callable[[], Iterator[Chunk]],
     place: Place | None,
     *,
@@ -75,19 +75,19 @@ def annotate(
     whether the file may hold the original's macros, as an .xlsm may. Raises UsageError if the rows are more
     than a sheet holds.
     """
-    all_marks = marks(found)
+    all_marks = marks(validation)
     if place is None:
-        return _new(out, found, all_marks, rows, Annotated(commands=commands(False)))
+        return _new(out, validation, all_marks, rows, Annotated(commands=commands(False)))
     try:
-        return _kept(out, found, all_marks, place, commands(True), macros=macros)
+        return _kept(out, validation, all_marks, place, commands(True), macros=macros)
     except CannotPreserve as why:
         missing = [f"everything but the rows, because {why}"]
-        return _new(out, found, all_marks, rows, Annotated(missing, commands(False)))
+        return _new(out, validation, all_marks, rows, Annotated(missing, commands(False)))
 
 
 def _kept(
     out: BinaryIO,
-    found: Validation,
+    validation: Validation,
     all_marks: Marks,
     place: Place,
     commands: Sequence[str],
@@ -102,7 +102,7 @@ def _kept(
             for sheet in place.sheets:
                 mark(book[sheet.name], sheet.own(all_marks), sheet.header_row, sheet.width)
             result = Annotated(losses.words(), commands)
-            add_summary(book, place.locate, found, all_marks, result)
+            add_summary(book, place.locate, validation, all_marks, result)
             save(book, out, place.results())
             return result
     except (CannotPreserve, OSError):
@@ -115,18 +115,18 @@ def _kept(
 
 def _new(
     out: BinaryIO,
-    found: Validation,
+    validation: Validation,
     all_marks: Marks,
     rows: Callable[[], Iterator[Chunk]],
     result: Annotated,
 ) -> Annotated:
-    made, missing = new_workbook(found.header, found.fields.values(), rows()), list(result.missing)
-    mark(made.sheet, all_marks, made.header_row, len(found.header))
+    made, missing = new_workbook(validation.header, validation.fields.values(), rows()), list(result.missing)
+    mark(made.sheet, all_marks, made.header_row, len(validation.header))
     if made.cut:
         missing.append(f"the ends of {made.cut} cells, longer than a sheet's cell can be")
-    if found.description.hidden == "skip" and found.description.hidden_rows:
+    if validation.description.hidden == "skip" and validation.description.hidden_rows:
         missing.append("the hidden rows")
     result = replace(result, missing=missing)
-    add_summary(made.book, lambda row: (made.sheet.title, row), found, all_marks, result)
+    add_summary(made.book, lambda row: (made.sheet.title, row), validation, all_marks, result)
     save(made.book, out)
     return result

@@ -50,7 +50,7 @@ class Annotated:
 def add_summary(
     book: Workbook,
     locate: Callable[[int], tuple[str, int]],
-    found: Validation,
+    validation: Validation,
     marks: Marks,
     result: Annotated,
 ) -> None:
@@ -62,7 +62,9 @@ def add_summary(
         if str(sheet.cell(2, 1).value).startswith(SUMMARY_MARK):
             del book[sheet.title]
     page = book.create_sheet(TITLE_OF_SHEET, 0)
-    _Page(page, locate).write(found, [*closing(found, marks, result.missing), *_next(found, result.commands)])
+    _Page(page, locate).write(
+        validation, [*closing(validation, marks, result.missing), *_next(validation, result.commands)]
+    )
     # Two selected sheets would be edited as one.
     for other in book.worksheets:
         other.sheet_view.tabSelected = other is page
@@ -73,20 +75,20 @@ class _Page:
     def __init__(self, page: Worksheet, locate: Callable[[int], tuple[str, int]]) -> None:
         self._page, self._locate, self._at = page, locate, 1
 
-    def write(self, found: Validation, closing: Sequence[str]) -> None:
-        self._line(headline(found)).font = TITLE
+    def write(self, validation: Validation, closing: Sequence[str]) -> None:
+        self._line(headline(validation)).font = TITLE
         self._line(f"{SUMMARY_MARK}; nothing was sent. This sheet is never read as input.")
         self._at += 1
-        if found.problems or found.repeats or found.warnings:
+        if validation.problems or validation.repeats or validation.warnings:
             self._head()
-            for gravity, causes in _groups(found):
+            for gravity, causes in _groups(validation):
                 for cause in causes:
                     self._cause(cause, FILLS[gravity])
             self._at += 1
         for line in closing:
             self._line(line)
         self._at += 1
-        for label, text in described(found.description):
+        for label, text in described(validation.description):
             self._line(f"{label}: {text}")
         self._set_up()
 
@@ -130,30 +132,32 @@ class _Page:
         fit_page(self._page)
 
 
-def _groups(found: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:
+def _groups(validation: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:
     return [
-        (Gravity.WRONG, found.problems),
-        (Gravity.REPEAT, found.repeats),
-        (Gravity.CLEANED, found.warnings),
+        (Gravity.WRONG, validation.problems),
+        (Gravity.REPEAT, validation.repeats),
+        (Gravity.CLEANED, validation.warnings),
     ]
 
 
-def headline(found: Validation) -> str:
+def headline(validation: Validation) -> str:
     """The whole in one line."""
-    if found.invalid:
-        verb = "needs" if found.invalid == 1 else "need"
-        return f"{found.source}: {found.invalid:,} of {found.rows:,} rows {verb} to be corrected"
-    return f"{found.source}: all of the {found.rows:,} rows can be sent"
+    if validation.invalid:
+        verb = "needs" if validation.invalid == 1 else "need"
+        return (
+            f"{validation.source}: {validation.invalid:,} of {validation.rows:,} rows {verb} to be corrected"
+        )
+    return f"{validation.source}: all of the {validation.rows:,} rows can be sent"
 
 
-def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str]:
+def closing(validation: Validation, marks: Marks, missing: Sequence[str]) -> list[str]:
     """The lines below: sums, what the colours mean, what next."""
-    kinds = f"{found.valid:,} valid, {found.invalid:,} invalid, {found.duplicates:,} duplicate"
+    kinds = f"{validation.valid:,} valid, {validation.invalid:,} invalid, {validation.duplicates:,} duplicate"
     lines = [
-        f"{found.rows:,} rows: {kinds}.",
+        f"{validation.rows:,} rows: {kinds}.",
         "Red: has to be corrected. Grey: repeats an earlier row, and is sent once. Yellow: fine.",
     ]
-    if found.invalid:
+    if validation.invalid:
         lines.append("Correct the red cells and save; filter by the column `problem` at the end of the rows.")
     if marks.shortened:
         codes = ", ".join(marks.shortened)
@@ -163,8 +167,10 @@ def closing(found: Validation, marks: Marks, missing: Sequence[str]) -> list[str
     return [*lines, f"Unlike the original, this workbook lacks: {'; '.join(missing)}."] if missing else lines
 
 
-def _next(found: Validation, commands: Sequence[str]) -> list[str]:
+def _next(validation: Validation, commands: Sequence[str]) -> list[str]:
     labels = (
-        ("Then check again", "When every row is valid, onboard") if found.invalid else ("Check", "Onboard")
+        ("Then check again", "When every row is valid, onboard")
+        if validation.invalid
+        else ("Check", "Onboard")
     )
     return [f"{label}: {command}" for label, command in zip(labels, commands, strict=False)]

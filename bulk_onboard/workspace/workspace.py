@@ -196,13 +196,13 @@ class Workspace:
 
     def ranges(self, size: int) -> list[tuple[int, int]]:
         """Return the first and last row number of every ``size`` rows, in input order."""
-        found = self.query(
+        result = self.query(
             "SELECT min(row), max(row) FROM"
             " (SELECT row, (row_number() OVER (ORDER BY row) - 1) // $size AS part FROM rows)"
             " GROUP BY part ORDER BY part",
             size=size,
         )
-        return [(first, last) for first, last in found]
+        return [(first, last) for first, last in result]
 
     def done_before(self, first_row: int, last_row: int, due: str | None) -> list[tuple[Any, ...]]:
         """Return rows that were done before this run, for the check of events; see done_before.sql.
@@ -239,11 +239,11 @@ class Workspace:
     def growers(self, rows: np.ndarray) -> dict[str, list[str]]:
         """Return the leafUserIds of these rows (int64), by provider, in the order of the rows."""
         with self.given(pa.table({"row": rows})):
-            found = self.query(
+            result = self.query(
                 "SELECT provider, list(id::VARCHAR ORDER BY row) FROM rows JOIN given USING (row)"
                 " WHERE id IS NOT NULL GROUP BY provider ORDER BY provider"
             )
-        return dict(found)
+        return dict(result)
 
     def planned(self, plan: pa.Table) -> pa.Table:
         """Return what a plan (lines of the table ``plan``) says of each row to do; see planned.sql."""
@@ -292,11 +292,11 @@ class Workspace:
     def unresolved_growers(self, rows: np.ndarray) -> dict[UUID, tuple[int, ...]]:
         """Return the unresolved growers of these rows (int64): stand-in -> all rows to do, ascending."""
         with self.given(pa.table({"row": rows})):
-            found = self.query(
+            result = self.query(
                 "SELECT id, list(row ORDER BY row) FROM rows LEFT JOIN given USING (row)"
                 " WHERE unresolved AND status = '' GROUP BY id HAVING bool_or(given.row IS NOT NULL)"
             )
-        return {stand_in: tuple(its) for stand_in, its in found}
+        return {stand_in: tuple(its) for stand_in, its in result}
 
     def set_user_ids(self, ids: Mapping[UUID, str]) -> None:
         """Give all rows with these stand-ins the ids of their Leaf users."""
