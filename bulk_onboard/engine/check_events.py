@@ -45,11 +45,11 @@ class EventLogs:
         self._missing: defaultdict[str, int] = defaultdict(int)
 
     def seen(self, provider: str) -> None:
-        """Leaf showed a log, though it may have been empty."""
+        """Record that Leaf showed a log; it may have been empty."""
         self._having.add(provider)
 
     def missing(self, provider: str) -> None:
-        """Leaf shows a grower's credentials, and at the end of the wait still no log."""
+        """Record a grower with credentials but, at the end of the wait, without a log."""
         self._missing[provider] += 1
 
     def lacks(self, provider: str, growers: int = 1) -> bool:

@@ -62,7 +62,7 @@ class RunResult:
 
 
 def ended(info: RunInfo, stop: StopSignal) -> RunInfo:
-    """The run as it ends now, for the reason that ``stop`` has, if any."""
+    """Return the run as it ends now, for the reason in ``stop``, if any."""
     interrupted = stop.exit_code is ExitCode.INTERRUPTED
     return replace(
         info,
@@ -74,7 +74,7 @@ def ended(info: RunInfo, stop: StopSignal) -> RunInfo:
 
 
 def checked_again(info: RunInfo) -> RunInfo:
-    """A run that has ended, for the time of a check: that has a beginning, requests and an end of its own."""
+    """Return an ended run as its check begins: with a new start, no requests and no end."""
     return replace(
         info,
         started_at=utc_now(),
@@ -193,7 +193,7 @@ class _Run:
         return files
 
     def _change(self, moment: str, since: history.Last | None) -> Change:
-        """What has changed since a run, and growers of other files that were left without credentials."""
+        """Return the changes since a run, with growers of other files that were left without credentials."""
         change = change_since(self.workspace, moment)
         earlier = self.ledger.find(since.info.run_id) if since else None
         known = left_without(self.ledger, self.info, earlier[0]) if earlier else []

@@ -102,7 +102,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
         return answer
 
     async def _change(self) -> Answer[Verdict]:
-        """DELETE or POST; if what Leaf last said is too old by then, it is as if it had not begun."""
+        """Send a DELETE or POST, unless Leaf's last response is too old when the turn comes."""
         before = self.progress, self.posts_sent
         self.intended = True
         answer = await (self._delete() if self.progress.action is Action.DELETE else self._post())

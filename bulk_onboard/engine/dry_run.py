@@ -75,7 +75,7 @@ async def dry_run(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun(Onboarding):
-    """Takes rows to the brink of a change, where they end with what would be changed.
+    """Takes rows up to their first change, where they end with a description of that change.
 
     ``mode``: what the run would do with existing credentials. ``other_requests`` counts the "extra" ones that
     a run would not need, and those "of a run" alone.
@@ -122,7 +122,7 @@ class DryRun(Onboarding):
 
 
 class _DryRunRow(OnboardRow):
-    """One row that is asked about."""
+    """One row of a dry run."""
 
     def __init__(self, shared: DryRun, row: Row, progress: Progress, under_way: Sent) -> None:
         super().__init__(shared, row, progress, under_way)
@@ -152,7 +152,7 @@ class DryRunJournal:
         raise InternalError("a dry run was about to change something")
 
     def settle(self, outcome: Entry) -> None:
-        """Hand in what would become of a row."""
+        """Hand in the expected outcome of a row."""
         self.counts[Status(outcome.status or Status.UNRESOLVED)] += 1
         self._journal.settle(outcome._replace(leaf_user_id="", fingerprint="", intended_at=""))
 

@@ -21,7 +21,7 @@ SAMPLED = 200
 
 
 def columns_of(source: Source, reading: Reading) -> Columns:
-    """Where a source has its fields. Raises InputError if its header does not fit, UsageError."""
+    """Return the columns of a source's fields. Raises InputError if its header does not fit, UsageError."""
     return match_header(
         source.header,
         reading.providers,
@@ -35,7 +35,7 @@ def columns_of(source: Source, reading: Reading) -> Columns:
 
 
 def _sample(source: Source) -> list[list[str]]:
-    """Some rows, with the first columns; none if they cannot be read."""
+    """Return some rows with their first columns, none if they cannot be read."""
     with suppress(InputError):
         for piece in source.chunks(range(min(len(source.header), MOST)), SAMPLED):
             return [list(cells) for cells in piece.cells.itertuples(index=False, name=None)]
@@ -43,6 +43,6 @@ def _sample(source: Source) -> list[list[str]]:
 
 
 def with_columns(description: InputDescription, header: Sequence[str], columns: Columns) -> InputDescription:
-    """A description that names the column of each field."""
+    """Return the description with the column of each field."""
     provider = {} if columns.provider is None else {PROVIDER: header[columns.provider]}
     return replace(description, columns={**columns.names, **columns.user_names, **provider})

@@ -34,7 +34,7 @@ class StoppingObserver:
     def watch(
         self, safety: Safety, to_do: int, *, read_only: bool = False, tried: Collection[int] = ()
     ) -> None:
-        """From now on, outcomes decide whether the run goes on, by `StopRules`."""
+        """Apply `StopRules` to the outcomes from now on."""
         self._rules = StopRules(safety, to_do, read_only=read_only, tried=tried)
 
     def __call__(self, fact: Fact) -> None:
@@ -60,6 +60,6 @@ class StoppingObserver:
 
 
 def _as_row(fact: RowRolledBack) -> RowFinished:
-    """Return what the stop rules take a row for that is rolled back: only its trouble matters."""
+    """Return a rolled-back row in the form that the stop rules check: only failures matter."""
     status = Status(fact.status) if fact.status.needs_attention else Status.EXISTING
     return RowFinished(fact.row, status, fact.code)

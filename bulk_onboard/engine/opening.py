@@ -105,7 +105,7 @@ async def begin_run(
     providers: Sequence[Provider] = (),
     waiting: LedgerWait = NO_WAIT,
 ) -> AsyncIterator[Opened]:
-    """A new run on the ledger, which no other run can use meanwhile. ``name``: the input's.
+    """Context manager: a new run, with the ledger locked. ``name``: the input's.
 
     ``providers``: those that its rows go to, the settings' one if there are none.
     Raises UsageError, LedgerBusy, LedgerError.
@@ -122,7 +122,7 @@ async def begin_run(
 
 @asynccontextmanager
 async def reopen_run(run_id: str, settings: Settings, waiting: LedgerWait = NO_WAIT) -> AsyncIterator[Opened]:
-    """An earlier run, to look at its rows again.
+    """Context manager: an earlier run, to check its rows again.
 
     Raises UsageError if there is none or it was made at another Leaf or as another API owner; LedgerBusy,
     LedgerError.
@@ -145,7 +145,7 @@ async def reopen_run(run_id: str, settings: Settings, waiting: LedgerWait = NO_W
 async def begin_rollback(
     run_id: str, settings: Settings, kind: Kind, waiting: LedgerWait = NO_WAIT
 ) -> AsyncIterator[Opened]:
-    """A new run on the ledger that undoes another: its ``input`` is that one's id.
+    """Context manager: a new run that undoes another one; its ``input`` is the id of that run.
 
     Raises UsageError if there is none, it stored nothing by its kind, its provider is not defined any more,
     or it was made at another Leaf or as another API owner; LedgerBusy, LedgerError.
@@ -204,7 +204,7 @@ async def _acquire(settings: Settings, waiting: LedgerWait, stack: AsyncExitStac
         observer(Trouble(words))
 
     def over() -> type[LedgerError | Interrupted]:
-        """A run that has stopped for another reason was not interrupted."""
+        """Return the exception that ends the wait: a run that stopped for a reason was not interrupted."""
         return Interrupted if stop.exit_code in {None, ExitCode.INTERRUPTED} else LedgerError
 
     first = Retry(tell, lambda: over() if stop.draining else None)
@@ -227,9 +227,9 @@ def _require_same_owner(info: RunInfo, place: Place) -> None:
 
 
 def marks_of(settings: Settings, info: RunInfo, key: bytes) -> dict[str, str]:
-    """What tells one Leaf, login and application from another, by the name of the setting.
+    """Return values that distinguish Leaf, login and application, by the name of the setting.
 
-    Keyed digests of what is secret; ``key`` is the ledger's. The sandbox has nothing to mix up.
+    Secrets are keyed digests; ``key`` is that of the ledger. Nothing can be mixed up in the sandbox.
     """
     if settings.sandbox is not None:
         return {}

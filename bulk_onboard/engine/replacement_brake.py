@@ -48,7 +48,7 @@ class ReplacementBrake:
         return mine.done()
 
     def end(self, result: Replaced) -> None:
-        """A row that was counted is through. Stops the run if no more credentials may be deleted."""
+        """Record the end of a counted row. Stops the run if no more credentials may be deleted."""
         self._state = self._state.ended(result)
         if reason := self._state.reason_to_stop:
             self._stop.drain(f"{reason}; no more credentials are replaced")

@@ -1,4 +1,4 @@
-"""The composition root: a run's parts are wired here, and only here."""
+"""The composition root: this module alone connects the parts of a run."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def onboard(
 async def check_events(
     what: str | Source, settings: Settings, observer: Observer, stop: StopSignal | None = None
 ) -> RunResult:
-    """The events check alone: of a run that was (its id), or of a file.
+    """Check events only: of an earlier run (by its id) or of a file.
 
     Raises UsageError if there is no such run, and what `onboard` raises.
     """
@@ -137,7 +137,7 @@ async def check_events(
 
 
 def table(settings: Settings, result: RunResult) -> pd.DataFrame:
-    """A run's results.csv as a DataFrame, from the ledger."""
+    """Return a run's results.csv as a DataFrame, from the ledger."""
     with open_ledger(settings) as ledger:
         run_no, info = find_run(ledger, result.info.run_id)
         with results_of(ledger, run_no, info, again=True) as workspace:
@@ -174,12 +174,12 @@ class _Run:
         self.workers: Workers | None = None
 
     def load_input(self) -> None:
-        """Fill the workspace with what the ledger stores of the input of a run that was."""
+        """Fill the workspace with what the ledger stores of the input of an earlier run."""
         self.workspace.keep(self._info.kept)
         self.workspace.load_blocks(data for _, _, data in self._ledger.blocks(self._run_no))
 
     async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
-        """Read and check the whole file. Raises InputError, UsageError; then nothing is kept of the run."""
+        """Read and check the whole file. Raises InputError, UsageError; then the run is discarded."""
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
@@ -238,7 +238,7 @@ class _Run:
         )
 
     def _chosen(self, found: Survey, plan: Plan | None) -> Survey:
-        """The rows to do that the plan and the limit allow. The input is stored up to the last of them."""
+        """Return the rows to do within the plan and the limit. The input is stored up to the last of them."""
         if plan is not None:
             found, self._replaces = restricted(found, plan, checked=self._settings.events.check)
         if self._settings.limit is not None:
@@ -274,7 +274,7 @@ class _Run:
         return go
 
     def _keeping_to_plan(self, phases: Phases) -> Phases:
-        """A plan is of what Leaf held when it was asked, so it is asked again in every mode."""
+        """Return phases that ask Leaf again in every mode: it may have changed since the plan was made."""
         mode, replaces = self._settings.if_exists, self._replaces
         return replace(
             phases,
@@ -283,7 +283,7 @@ class _Run:
         )
 
     def has_questions(self, found: Survey) -> bool:
-        """Whether there is anything to ask Leaf."""
+        """Return whether any row needs a request to Leaf."""
         settings = self._settings
         checks = settings.events.check and (found.unhealthy or settings.events.recheck)
         return bool(len(found.wanted) or checks or settings.dry_run or settings.plan)
@@ -347,7 +347,7 @@ class _Run:
 
     @asynccontextmanager
     async def _user_sources(self, client: LeafClient) -> AsyncIterator[UserSources | None]:
-        """Where users are looked up and created, if the settings allow it."""
+        """Context manager: where users are looked up and created, None if the settings forbid it."""
         if self._users is None:
             yield None
         elif self._settings.dry_run:

@@ -1,4 +1,4 @@
-"""Connect to Leaf for one run: the client, the lock's watch, the journal, and how much may be under way."""
+"""Connect to Leaf for one run: the client, the check of the lock, the journal and the limits."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def in_flight_of(settings: Settings) -> tuple[int, int]:
 
 
 def _open_files() -> int:
-    """The most files that this process may have open, after raising the limit if possible (POSIX)."""
+    """Return how many files this process may have open, after raising the limit if possible (POSIX)."""
     if sys.platform == "win32":
         return 512
     import resource  # noqa: PLC0415  (does not exist on Windows)
@@ -69,7 +69,7 @@ def _open_files() -> int:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """How patient rows are: a request that timed out may be at work as long again.
+    """Return the retry policy of rows: Leaf may work as long again on a request that timed out.
 
     A run that has lost a lock on a server, but lives, sends for some seconds more (see `OVERLAP`).
     """

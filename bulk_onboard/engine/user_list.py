@@ -51,7 +51,7 @@ REPORTED_EVERY = 10
 
 
 class UserList:
-    """What the pages showed, about 100 bytes for each user. No secret is in it."""
+    """The users that the pages showed, about 100 bytes each, without secrets."""
 
     def __init__(self, fields: ListedFields) -> None:
         self._formats = {name: struct.Struct(f"<{len(names)}Q") for name, names in fields.items()}
@@ -84,7 +84,7 @@ class UserList:
         return self._formats[provider].pack(*prints) if prints else b""
 
     def lists(self, leaf_user_id: str) -> bool:
-        """Return whether there is such a user."""
+        """Return whether the list has this user."""
         query = "SELECT 1 FROM users WHERE id = ?"
         return self._db.execute(query, (UUID(leaf_user_id).bytes,)).fetchone() is not None
 
@@ -145,7 +145,7 @@ class ListedUsers:
         self.denied: list[int] = []
 
     def hint(self, provider: str, leaf_user_id: str, ours: Payload) -> Exists | Absent | None:
-        """Return what a GET would probably answer; None if that has to be asked."""
+        """Return the probable answer of a GET; None if Leaf has to be asked."""
         if self.contradicted:
             return None
         shown = self.users.credential(provider, leaf_user_id)
@@ -170,12 +170,12 @@ class ListedUsers:
         return step
 
     def deny(self, row: int, leaf_user_id: str) -> None:
-        """Note that the row's grower is listed as connected and is not: it has to be onboarded after all."""
+        """Note that the list is wrong about a row: its grower is not connected and has to be onboarded."""
         self.denied.append(row)
         self.contradict(f"{leaf_user_id} has no credentials, and is listed with some")
 
     def contradict(self, why: str) -> None:
-        """Give no hints any more."""
+        """Stop giving hints."""
         if not self.contradicted:
             self.contradicted = True
             self._observer(Trouble(f"Leaf's list of users is wrong ({why}): asking one by one from now on"))
@@ -218,7 +218,7 @@ class ListReader:
             self._context.observer(Asking("single", why))
 
     async def _page(self, number: int, size: int) -> Page | None:
-        """Read a page, and keep it. None: it cannot be had."""
+        """Read a page and add it. Return None if Leaf does not give it."""
         ask = partial(self._users.users, number, size, self._prints)
         verdict = await self._decided(ask, lambda verdict: isinstance(verdict, Page | Refused))
         if not isinstance(verdict, Page):
