@@ -227,7 +227,7 @@ def latest_of_each_scope(ledger: Ledger) -> list[tuple[int, RunInfo]]:
 
 @retried
 def story(ledger: Ledger, leaf_user_id: str) -> list[Chapter]:
-    """What the runs did with a grower, in their order."""
+    """Return what the runs did with a grower, in their order."""
     entry, run, scope = schema.entry.c, schema.run.c, schema.scope.c
     fields = [entry[name] for name in Entry._fields if name in entry]  # its provider is that of its scope
     query = (
@@ -264,7 +264,7 @@ _BATCH = 10_000
 
 
 def created(ledger: Ledger, run_no: int) -> Iterator[list[Entry]]:
-    """What a run created, some rows at a time, in their order."""
+    """Yield the rows that a run created, in batches, in their order."""
     last = _last_row(ledger, run_no)
     for first in range(0, last + 1, _BATCH):
         entries = ledger.entries(run_no, first, first + _BATCH - 1)

@@ -82,7 +82,7 @@ class Leases:
 
     @retried
     def open(self) -> None:
-        """From now on there are slots."""
+        """Create the slots of the run."""
         with self._ledger.intending() as db:
             now = _now(db, self._clock)
             values = {"run_no": self._run_no, "next_slot": now, "paused_until": now, "leader_until": now}
@@ -97,7 +97,7 @@ class Leases:
 
     @retried
     def requests(self) -> Requests:
-        """What all workers have sent, as of their latest beats."""
+        """Return the requests that all workers have sent, as of their latest beats."""
         query = select(schema.claim.c.requests).filter_by(run_no=self._run_no)
         with self._ledger.reading() as db:
             return sum(map(_requests, db.execute(query).scalars()), Requests())

@@ -55,7 +55,7 @@ class Lock:
 
     @property
     def lost(self) -> LedgerBusy | LedgerError | None:
-        """Why it is not ours any more, None while it is."""
+        """The reason why the lock is lost, None while it is held."""
         if self._lost is None:
             self._lost = self.missing()
         return self._lost
