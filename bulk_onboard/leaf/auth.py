@@ -69,7 +69,7 @@ class Auth:
         return self._bearer is bearer and self._failure is None and not self._lock.locked()
 
     def accept(self, bearer: Bearer) -> None:
-        """Leaf took this token: a later 401 means that it ran out, which a login mends."""
+        """Record that Leaf accepted this token: a later 401 means that it expired, and a new login helps."""
         self._accepted = max(self._accepted, bearer.generation)
 
     async def after_refusal(self, refused: Bearer) -> Refusal:

@@ -62,7 +62,7 @@ class Availability:
         self._trying.release()
 
     def heard(self, target: str, verdict: object) -> None:
-        """A request of this grower, or to this path, was answered."""
+        """Record that Leaf answered a request of this grower, or to this path."""
         was_out = self.is_out
         if isinstance(verdict, Transient | Ambiguous) and is_failure(verdict):
             after = verdict.after if isinstance(verdict, Ambiguous) else None

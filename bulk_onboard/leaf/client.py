@@ -191,7 +191,7 @@ class LeafClient:
                 return answer
 
     async def _call(self, request: Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
-        """One request, and one more for each time the login had to be renewed.
+        """Send a request, and send it again each time the login had to be renewed.
 
         A 401 while Leaf serves other requests with the same token is the row's refusal. Raises
         LoginRefused, and NotValidError if it was not sent.
@@ -246,7 +246,7 @@ class LeafClient:
         return Answer(verdict, answer.http_status, answer.seconds)
 
     def _obey(self, turn: float, verdict: object) -> None:
-        """A Retry-After is meant for all of us, not for one row."""
+        """Apply a Retry-After to all requests, not only to those of one row."""
         if isinstance(verdict, Throttled):
             self._sent["throttled"] += 1
             self._turns.throttled(turn, verdict.after)
