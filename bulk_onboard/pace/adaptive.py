@@ -63,7 +63,7 @@ class Adaptive:
         self._busy_at = -math.inf
 
     def sent(self, turn: float, *, waited: bool) -> None:
-        """A request goes out. ``waited``: it had to wait for its turn."""
+        """Record a request that is sent. ``waited``: it had to wait for its turn."""
         if waited:
             self._busy_at = turn
         self._began = min(self._began, turn)
@@ -147,7 +147,7 @@ class Adaptive:
         self._sending, self.rate = 0.0, max(SLOWEST, self._limit * BELOW)
 
     def _lower(self, turn: float, pause: float, share: float) -> None:
-        """Go on just below what was accepted in the second up to this turn."""
+        """Set the rate just below what was accepted in the second up to this turn."""
         limit = self._accepted(turn)
         if self._limit is not None:
             limit = max(limit, self.rate / 2)  # chance may refuse several in a second

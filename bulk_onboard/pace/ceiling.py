@@ -46,7 +46,7 @@ class Ceiling:
         self.rate = self._told = rate
 
     def change(self, rate: float) -> None:
-        """From the next turn on, another rate; any but the first is one that was learnt."""
+        """Set the rate from the next turn on; any rate but the first was learned from Leaf."""
         self.rate = rate
         self._window = self._window.at(rate)
         self._buckets = None  # aiolimiter's rate is fixed when it is made
@@ -184,10 +184,10 @@ class Window:
         return self._recent[-1] if self._recent else None
 
     def opens(self) -> float:
-        """When there is room for one more."""
+        """Return when one more request fits."""
         full = len(self._recent) == self._recent.maxlen
         return self._recent[0] + self._seconds if full else -math.inf
 
     def take(self, now: float) -> None:
-        """One goes out."""
+        """Record a request that is sent."""
         self._recent.append(now)

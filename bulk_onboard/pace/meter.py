@@ -20,7 +20,7 @@ class Meter:
         self._held: list[float] = []
 
     def sent(self, at: float, count: int = 1) -> None:
-        """A request goes out, or several."""
+        """Record one or more sent requests."""
         self._sent[self._place(at)] += count
 
     def throttled(self, at: float, count: int = 1) -> None:
@@ -28,7 +28,7 @@ class Meter:
         self._throttled[self._place(at)] += count
 
     def held(self, since: float, until: float) -> None:
-        """Nothing may go out. Pauses that overlap count once."""
+        """Record a pause. Overlapping pauses count once."""
         if since > self._pause[1]:
             self._fold(until=self._pause[1])
             self._pause = (since, until)
@@ -36,7 +36,7 @@ class Meter:
             self._pause = (self._pause[0], max(until, self._pause[1]))
 
     def read(self, now: float) -> Traffic:
-        """What there was until now."""
+        """Return the traffic until now."""
         if self._began is None:
             return Traffic()
         self._fold(until=now)

@@ -94,7 +94,7 @@ class SlotCeiling(Ceiling):
         return min(math.ceil(self._shared * BATCH), max(1, 2 * self.waiting - len(self._slots)))
 
     def grant(self, slots: list[float]) -> None:
-        """These slots are ours, by the loop's clock."""
+        """Add slots of this process, by the loop's clock."""
         self._slots.extend(slots)
         self._granted.set()
 
