@@ -49,7 +49,7 @@ class Outage:
 
     @property
     def next_try(self) -> float:
-        """When the next request may try."""
+        """Return when the next request may be sent."""
         return self.latest + min(PAUSE_CAP, FIRST_PAUSE * 2.0 ** min(self.tries, 16))
 
     def is_too_long(self, now: float) -> bool:
@@ -57,7 +57,7 @@ class Outage:
         return self.is_on and now - self.since > PATIENCE + min(self.asked_to_wait, LONGEST_WAIT)
 
     def failed(self, target: str, now: float, after: float = 0.0) -> Outage:
-        """With one more failure; ``after``: seconds that Leaf asks to wait."""
+        """Return the state after one more failure; ``after``: seconds that Leaf asks to wait."""
         return replace(
             self,
             failures=self.failures + 1,

@@ -17,7 +17,7 @@ _UNUSABLE_STATUSES = frozenset({"UNAUTHENTICATED", "MISSING_PERMISSION"})
 
 
 class Replaced(Enum):
-    """What came of one replacement."""
+    """The result of one replacement."""
 
     NOTHING_DELETED = auto()
     SUCCEEDED = auto()
@@ -50,11 +50,11 @@ class Replacements:
         return None
 
     def started(self) -> Replacements:
-        """With one more under way."""
+        """Return the state with one more under way."""
         return replace(self, under_way=self.under_way + 1)
 
     def ended(self, result: Replaced) -> Replacements:
-        """With one less under way."""
+        """Return the state with one less under way."""
         return replace(
             self,
             under_way=self.under_way - 1,
@@ -65,7 +65,7 @@ class Replacements:
 
 
 def result_of(progress: Progress, finish: Finish) -> Replaced:
-    """What came of the replacement of a row that ended so."""
+    """Return the result of the replacement of a row with this end."""
     if finish.status is Status.CREATED:
         status = finish.credential.status.upper() if finish.credential else ""
         return Replaced.UNUSABLE if status in _UNUSABLE_STATUSES else Replaced.SUCCEEDED
