@@ -21,10 +21,10 @@ class Stop(Protocol):
     """What a run listens to."""
 
     def drain(self, reason: str, exit_code: ExitCode) -> None:
-        """No new row starts; rows in flight finish."""
+        """Start no new row; let rows in flight finish."""
 
     def abort(self) -> None:
-        """At once."""
+        """Stop at once."""
 
 
 class Interrupts:
@@ -35,7 +35,7 @@ class Interrupts:
         self._count = 0
 
     def __call__(self) -> None:
-        """One more signal."""
+        """Handle one more signal."""
         self._count += 1
         if self._count == 1:
             self._stop.drain("interrupted", ExitCode.INTERRUPTED)

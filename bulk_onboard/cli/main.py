@@ -85,11 +85,11 @@ class LazyGroup(click.Group):
 
     @_output_watched()
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does."""
+        """Invoke the command as click does."""
         return super().invoke(ctx)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """In the order of the table: the order in which people need them."""
+        """Return the commands in the order of the table, in which people need them."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -102,7 +102,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What the shell offers, from the table alone."""
+        """Return what the shell offers, from the table alone."""
         items = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
         own = [item for item in items if item.value.startswith(incomplete)]
         return own + click.Command.shell_complete(self, ctx, incomplete)
@@ -195,7 +195,7 @@ def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What a task group wrapped: the first error of ours, else the first of all."""
+    """Return the cause that a task group wrapped: our first error, else the first of all."""
     while isinstance(error, BaseExceptionGroup):
         inside: tuple[BaseException, ...] = error.exceptions
         error = next((failure for failure in inside if isinstance(failure, BulkOnboardError)), inside[0])

@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def parsed(parser: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """A callback that puts a parameter through a function of `parse`; None where it is not given."""
+    """Return a callback that parses a parameter with a function of `parse`; None stays None."""
 
     def callback(_ctx: click.Context, param: click.Parameter, given: Any) -> Any:
         try:
@@ -44,7 +44,7 @@ def _ledger(text: str) -> LedgerPlace:
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
-    """One decorator out of several, applied so that ``--help`` lists them in this order."""
+    """Combine decorators into one, applied so that ``--help`` lists them in this order."""
 
     def decorate(function: F) -> F:
         for decorator in reversed(decorators):
@@ -55,7 +55,7 @@ def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 def _flag(name: str, text: str) -> Callable[[F], F]:
-    """A flag that is None when it is not given, so that the TOML file can speak."""
+    """Return a flag that is None when it is not given, so that the TOML file can set it."""
     return click.option(name, is_flag=True, default=None, help=text)
 
 

@@ -62,11 +62,11 @@ class Display(Protocol):
         """Show a fact."""
 
     def close(self) -> None:
-        """Show what is still held back, and leave the terminal clean."""
+        """Show pending output, and leave the terminal clean."""
 
 
 class Silent:
-    """Shows nothing: the last words are not its business."""
+    """Shows nothing while the run works; the closing text is printed elsewhere."""
 
     def __call__(self, fact: Fact) -> None:
         """Nothing."""
@@ -229,7 +229,7 @@ class Bar:
                 assert_never(fact)
 
     def close(self) -> None:
-        """Leave the bar as it is and go on below it; one that only counted the reading disappears."""
+        """End the bar and continue below it; a bar without a total disappears."""
         if self._bar is not None:
             self._note = ""
             self._draw()
@@ -350,7 +350,7 @@ class JsonLines:
         self._write(json.dumps({"at": at, "fact": type(fact).__name__, **self._run, **data}))
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: every line is written at once."""
 
 
 def _plain(value: Any) -> Any:

@@ -56,7 +56,7 @@ def _named(name: str, providers: Providers) -> str:
 
 
 def as_data(provider: Provider) -> dict[str, Any]:
-    """What ``--json`` prints of a provider."""
+    """Return what ``--json`` prints about a provider."""
     return {
         "name": provider.name,
         "title": provider.title,
@@ -71,7 +71,7 @@ def _field_data(field: Field, name: str) -> dict[str, Any]:
 
 
 def listed(providers: Providers) -> str:
-    """Every provider with its columns and its settings."""
+    """Return a list of all providers with their columns and settings."""
     width = max(map(len, providers)) + 2
     lines = [line for provider in providers.values() for line in _brief(provider, width)]
     title = f"{'provider':{width}}columns besides leafUserId; below them, the settings"
@@ -87,7 +87,7 @@ def _brief(provider: Provider, width: int) -> Iterator[str]:
 
 
 def described(provider: Provider) -> str:
-    """One provider at length."""
+    """Return the full description of a provider."""
     user = "  leafUserId: the ID of the grower's Leaf user, a UUID"
     columns = [user, *(f"  {_told(field, field.name)}" for field in provider.grower_fields)]
     settings = [

@@ -61,7 +61,7 @@ def _read(where: str) -> list[Path]:
 
 
 def _same(path: Path) -> tuple[int, int] | str:
-    """Equal for two names of one file, also where it is a link or does not exist yet."""
+    """Return a key that is equal for two names of one file, also for links and for new files."""
     with suppress(OSError, ValueError):
         status = path.stat()
         return status.st_dev, status.st_ino
@@ -141,12 +141,12 @@ def _has_macros(file: BinaryIO) -> bool:
 
 
 def _lines(source: Source) -> Iterator[Chunk]:
-    """All columns of all lines, also of those that are not rows."""
+    """Yield all columns of all lines, also of lines that are not rows."""
     return source.chunks(range(len(source.header)))
 
 
 def _rows(source: Source, validation: Validation) -> Iterator[Chunk]:
-    """All columns of the rows."""
+    """Yield all columns of the rows."""
     skipped = [line.row for line in validation.description.skipped_lines]
     return (chunk.without(skipped) for chunk in _lines(source))
 

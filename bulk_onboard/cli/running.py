@@ -125,7 +125,7 @@ def warner(showing: Showing) -> Callable[[str], None]:
 
 
 def say_trouble(fact: Fact) -> None:
-    """An observer for commands that show no progress."""
+    """Print problems: the observer of commands that show no progress."""
     if isinstance(fact, Trouble):
         say(f"bulk-onboard: {fact.message}", err=True)
 

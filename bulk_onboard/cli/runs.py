@@ -90,7 +90,7 @@ def _seconds(began: datetime, ended: datetime | None) -> float | None:
 
 
 def in_words(past_runs: Sequence[Past]) -> str:
-    """A line for each run, in columns; the reason of an early end below it."""
+    """Return a table of the runs, with the reason of an early end below its run."""
     lines = [_HEAD, *(_cells(past) for past in past_runs)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
     output = [_line(_HEAD, widths)]
@@ -100,7 +100,7 @@ def in_words(past_runs: Sequence[Past]) -> str:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Texts to the left, numbers to the right."""
+    """Return a line of the table: texts aligned left, numbers right."""
     pairs = enumerate(zip(cells, widths, strict=True))
     aligned = (cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in pairs)
     return "  ".join(aligned).rstrip()

@@ -120,7 +120,7 @@ def is_well(history: Story) -> bool:
 
 
 def as_data(history: Story) -> dict[str, Any]:
-    """What ``--json`` prints."""
+    """Return what ``--json`` prints."""
     return {
         "leafUserId": history.leaf_user_id,
         "runs": [_chapter_data(chapter) for chapter in history.chapters],
@@ -216,5 +216,5 @@ def _now(line: dict[str, Any]) -> Iterator[str]:
 
 
 def _at(moment: str, text: str) -> str:
-    """A moment as people read it; nothing for none."""
+    """Return a line with a time as people read it, or without one."""
     return f"  {moment[:19].replace('T', ' '):19}  {text}"

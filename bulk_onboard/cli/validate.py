@@ -209,7 +209,7 @@ def _identity(file: str) -> str:
 
 
 def as_data(validation: Validation, written: Written) -> dict[str, Any]:
-    """What ``--json`` prints."""
+    """Return what ``--json`` prints."""
     data: dict[str, Any] = {
         "input": validation.description.as_json(),
         "rows": validation.rows,
@@ -280,7 +280,7 @@ def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = N
 
 
 def _examples(cause: Cause, table: pd.DataFrame | None) -> list[tuple[int, str]]:
-    """Rows with different messages, the first of each."""
+    """Return rows with different messages, the first of each."""
     if table is None or cause.code in _OF_SEVERAL_ROWS:
         return [(cause.rows[0], cause.message)]
     own = table[table["code"] == cause.code].drop_duplicates("message")[:_EXAMPLES]

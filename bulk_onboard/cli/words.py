@@ -57,7 +57,7 @@ def number(value: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """A ceiling in words."""
+    """Return a ceiling in words."""
     return f"at most {number(per_second)} requests per second" if per_second else "without a rate ceiling"
 
 
@@ -70,7 +70,7 @@ def length(seconds: float) -> str:
 
 
 def scanned(fact: Scanned) -> str:
-    """What the file holds."""
+    """Return what is in the file."""
     counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
     counts += [f"{rows(count)} with {code}" for code, count in fact.warnings.items() if count]
     listed = "".join(f", {text}" for text in counts)
@@ -101,7 +101,7 @@ def environments(counts: Mapping[str, int]) -> str:
 
 
 def about(fact: About) -> str:
-    """What is about to be changed."""
+    """Return what is about to be changed."""
     if fact.dry_run:
         what = f"Dry run, nothing is changed: about to check {rows(fact.to_do)}"
         return f"{what} at {fact.leaf} as {fact.owner}, {rate(fact.rate)} (run {fact.run_id})"
@@ -114,7 +114,7 @@ def about(fact: About) -> str:
 
 
 def about_to_delete(fact: AboutToDelete) -> str:
-    """What a rollback is about to delete."""
+    """Return what a rollback is about to delete."""
     what = "Dry run, nothing is deleted: about to check" if fact.dry_run else "About to delete credentials of"
     where = f"{what} {rows(fact.to_do)} of run {fact.rolled_back} at {fact.leaf} as {fact.owner}"
     return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
