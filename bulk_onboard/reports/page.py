@@ -134,7 +134,7 @@ def _planned(counts: Counts) -> int:
 
 
 def _parts(counts: Counts) -> Iterator[Bar]:
-    """All growers as parts of one bar."""
+    """Return all growers as parts of one bar."""
     parts = {
         ("connected", "good"): counts.connected,
         ("would get credentials", "planned"): _planned(counts),
@@ -185,7 +185,7 @@ def _bars(counts: Any, total: int) -> Iterator[Bar]:
 
 
 def _healths(counts: Counts) -> Iterator[Bar]:
-    """Rows by health; none if nothing was checked."""
+    """Return rows by health, none if nothing was checked."""
     connected = counts.statuses[Status.CREATED] + counts.statuses[Status.EXISTING]
     if checked := sum(counts.health.values()):
         total = max(connected, checked)
@@ -201,7 +201,7 @@ def _latencies(latency: Latency) -> Iterator[Bar]:
 
 
 def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
-    """Name and value of what identifies the run."""
+    """Return names and values of what identifies the run."""
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
     if info.command:
