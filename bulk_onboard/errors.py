@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """One sentence for people."""
+        """The meaning in one sentence for people."""
         return _MEANINGS[self]
 
 
