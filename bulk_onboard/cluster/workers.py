@@ -62,7 +62,7 @@ class Workers:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[Workers]:
-        """As long as the block lasts, workers may send."""
+        """Context manager: workers may send inside the block."""
         await asyncio.to_thread(self._leases.open)
         self._client.subscribe_topic(self._job.info.run_id, self._hear)
         async with heartbeat(self._beat, Lock(clock()), self.pace, self._stop, self._add_requests):
@@ -143,7 +143,7 @@ class Workers:
 
 
 async def _result(task: Future[Done]) -> Done:
-    """What comes of a task, also if its workers died."""
+    """Return the result of a task, also if its workers died."""
     if task.status == "finished":
         done: Done = await task
         return done
