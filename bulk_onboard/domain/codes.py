@@ -42,7 +42,7 @@ def lookup(code: str) -> Code | None:
 
 
 def hint(code: str) -> str:
-    """What to do about a row with this code; "" if nothing. Any text is accepted."""
+    """Return what to do about a row with this code, "" for nothing. Any text is accepted."""
     if not code:
         return ""
     known = lookup(code)
@@ -52,7 +52,7 @@ def hint(code: str) -> str:
 
 
 def suggest(code: str) -> list[str]:
-    """Codes with a similar name, the most similar first."""
+    """Return codes with a similar name, the most similar first."""
     return difflib.get_close_matches(code.strip().lower(), [*CODES, "missing-refreshToken"], n=3, cutoff=0.6)
 
 

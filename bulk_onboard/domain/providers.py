@@ -102,7 +102,7 @@ Providers = Mapping[str, Provider]
 
 
 def plain(name: str) -> str:
-    """A provider's name without case and separators: ``John_Deere`` is ``johndeere``."""
+    """Return a provider's name without case and separators: ``John_Deere`` is ``johndeere``."""
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
@@ -218,7 +218,7 @@ def _flag(table: Mapping[str, Any], key: str, name: str, *, default: bool) -> bo
 
 
 def _refuse_clashes(provider: Provider, known: Providers) -> None:
-    """Two providers with one path, one key of a user or one setting would be mixed up."""
+    """Raise if two providers share a path, a key of a user or a setting: they would be mixed up."""
     for other in known.values():
         if provider.path == other.path:
             raise ValueError(f"{provider.path} is the path of {other.name}")

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 
 def to_text(moment: datetime | None) -> str:
-    """E.g. ``2026-11-24T02:03:04.123Z``; "" for None."""
+    """Return a time as text, such as ``2026-11-24T02:03:04.123Z``; "" for None."""
     if moment is None:
         return ""
     if moment.tzinfo is not UTC:
