@@ -9,7 +9,7 @@ from bulk_onboard.policy.attention import Change, End, Turn
 
 
 def title(name: str, end: End, attention: int = 0, token_changed: int = 0) -> str:
-    """One line, with the name of the file. ``attention``: how many rows need it.
+    """Return the title: one line with the name of the file. ``attention``: how many rows need it.
 
     ``token_changed``: for how many rows Leaf holds another token than the file.
     """
@@ -34,7 +34,7 @@ def _headline(end: End, attention: int) -> str:
 
 
 def body(end: End, closing: str, run_id: str, last_run_id: str | None) -> str:
-    """What changed since the run before, and the closing words of this one."""
+    """Return the changes since the previous run, and the closing text of this one."""
     changes = "\n".join(_changes(end.change, last_run_id))
     return "\n\n".join(
         part for part in (changes, closing, f"Run {run_id}, exit code {int(end.code)}.") if part

@@ -15,7 +15,7 @@ PAUSE = 1.0  # seconds
 
 
 async def ping(url: Secret, *, well: bool, timeout: float = TIMEOUT, pause: float = PAUSE) -> str | None:  # noqa: ASYNC109
-    """Ping once; None, or why it did not get through. Raises nothing, and never shows the URL."""
+    """Ping once; return None, or the reason why it failed. Raises nothing, and never shows the URL."""
     try:
         where, reason = URL(url.reveal()), None
     except ValueError:
