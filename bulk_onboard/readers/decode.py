@@ -118,7 +118,7 @@ def _stated(file: InputFile, marked: str, stated: str) -> str:
 
 
 def _utf_16_without_mark(head: bytes) -> str:
-    """Every other byte of English text in UTF-16 is NUL."""
+    """Return the encoding of UTF-16 without a mark, "" for other text: every other byte of English is NUL."""
     even, odd, half = head[::2].count(0), head[1::2].count(0), len(head) // 2
     if odd > half * 0.4 and even < half * 0.1:
         return "utf-16-le"

@@ -114,7 +114,7 @@ def _described(file: dict[str, Any]) -> str:
 
 
 def _require_known_name(file: InputFile, *, packed: bool) -> None:
-    """Text of an unknown suffix may be anything; text that is named like a workbook is a wrong export."""
+    """Raise InputError for text in a file with the suffix of something else, such as a workbook."""
     if file.name == STANDARD_INPUT:
         return
     suffixes = [suffix for suffix in file.suffixes if not (packed and suffix in PACKED)]
@@ -194,7 +194,7 @@ def _members_of_others(names: set[str]) -> Iterator[dict[str, Any]]:
 
 
 def _with_slashes(name: str) -> str:
-    """Some programs of Windows write backslashes between the folders."""
+    """Return a path with slashes: some Windows programs write backslashes between the folders."""
     return name.replace("\\", "/")
 
 

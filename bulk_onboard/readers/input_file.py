@@ -89,7 +89,7 @@ class FileSource(Source):
 
     @property
     def version(self) -> Version:
-        """What changes when the content does."""
+        """A value that changes when the content does."""
         return self._file.version
 
     def changed(self) -> bool:

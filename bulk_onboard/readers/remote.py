@@ -29,7 +29,7 @@ _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def open_address(where: str, most: int = LARGEST) -> InputFile:
-    """Fetch what an address leads to. Raises UsageError, or InputError if that is not possible.
+    """Fetch the file at an address. Raises UsageError, or InputError if that is not possible.
 
     No message repeats the address: it may be signed. ``most``: bytes.
     """
@@ -131,7 +131,7 @@ def _translated(name: str, scheme: str) -> Iterator[None]:
 
 
 def _not_found(error: FileNotFoundError, name: str, scheme: str) -> str:
-    """Of the web, fsspec says "not found" whatever went wrong, and keeps that as the cause."""
+    """Return the message for FileNotFoundError, which fsspec raises for any error of the web, with its cause."""
     cause = error.__cause__
     if isinstance(cause, InputError):
         return f"{name}: {cause}"

@@ -145,7 +145,7 @@ def _open_book(file: InputFile) -> Book:
 
 @contextmanager
 def _named_errors(name: str) -> Iterator[None]:
-    """Turn whatever a damaged workbook does to a library into an InputError that names the file."""
+    """Turn any exception of a library over a damaged workbook into an InputError that names the file."""
     try:
         yield
     except EncryptedWorkbook:

@@ -163,7 +163,7 @@ def _content(cell: Element) -> tuple[str | None, Element | None, bool]:
 
 @cache
 def _column(letters: str) -> int:
-    """``B`` -> 1."""
+    """Return the number of a column from 0: ``B`` -> 1."""
     return int(column_index_from_string(letters)) - 1
 
 
