@@ -70,7 +70,7 @@ class InputSettings:
 
     @property
     def reading(self) -> ReadOptions:
-        """What the readers need to know of it."""
+        """The settings that the readers need."""
         columns = {re.sub(r"[\s_-]", "", field).casefold(): name for field, name in self.mapping.items()}
         return ReadOptions(
             self.sheets,
@@ -151,7 +151,7 @@ class PostgresUrl:
 
     @property
     def address(self) -> Secret:
-        """As it is given to ``--ledger``."""
+        """The ledger as ``--ledger`` names it."""
         text = self.url.reveal()
         return Secret(f"{text}{'&' if '?' in text else '?'}schema={self.schema}")
 
@@ -173,7 +173,7 @@ class OutputSettings:
 
     @property
     def ledger_place(self) -> LedgerPlace:
-        """Where the ledger is."""
+        """The place of the ledger."""
         return self.ledger or self.folder / "ledger.sqlite3"
 
 

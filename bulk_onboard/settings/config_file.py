@@ -101,7 +101,7 @@ def _app_settings(provider: Provider, table: Mapping[str, Any], where: str) -> d
 
 
 def _snake(name: str) -> str:
-    """``clientId``, ``client-id`` and ``client_id`` are one key."""
+    """Return a key in snake case: ``clientId``, ``client-id`` and ``client_id`` are one key."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 

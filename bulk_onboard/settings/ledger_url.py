@@ -16,9 +16,9 @@ _SHOWN = ("host", "port", "dbname", "service", "schema")
 
 
 def postgres_url(rest: str) -> PostgresUrl:
-    """What follows ``postgresql://``. Raises ValueError, in words that repeat nothing: it may be a password.
+    """Parse what follows ``postgresql://``. A ValueError does not repeat the text: it may hold a password.
 
-    Whatever libpq knows may be said: several hosts, ``sslmode``, ``service``. ``schema`` is ours.
+    All parameters of libpq are allowed: several hosts, ``sslmode``, ``service``. ``schema`` is ours.
     """
     before, _, query = rest.partition("?")
     authority, _, database = before.partition("/")

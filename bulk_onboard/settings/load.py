@@ -135,7 +135,7 @@ class _Surroundings(BaseSettings):
 
 @cache
 def _with_settings(names: tuple[str, ...]) -> type[_Surroundings]:
-    """With an optional setting for each of these names, which are those of their variables."""
+    """Return the model with an optional setting for each of these names of variables."""
     fields: dict[str, Any] = {name.lower(): (SecretStr | None, None) for name in names}
     return create_model("Surroundings", __base__=_Surroundings, **fields)
 
@@ -188,7 +188,7 @@ def load(
 
 
 def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
-    """What every command goes by, so the keyring, which some do not ask, is not one of its sources."""
+    """Return the ledger's place for all commands; not from the keyring, which some commands do not read."""
     stands = around.bulk_onboard_ledger.get_secret_value() if around.bulk_onboard_ledger else ""
     text = secret_sources.from_files([_LEDGER]).get(_LEDGER, stands)
     try:
@@ -198,7 +198,7 @@ def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
 
 
 def _with_stored(around: _Surroundings, ring: secret_sources.Keyring) -> _Surroundings:
-    """Files go before ``.env``; the keyring is asked for what is known from nowhere else and needed.
+    """Add settings from files, which win over ``.env``, and from the keyring those that are still needed.
 
     An app field is needed only where rows go to its provider, see `_app_fields`.
     """
@@ -313,7 +313,7 @@ def _provider(given: str | None, providers: Providers) -> str:
 
 
 def stand_ins(provider: Provider) -> dict[str, Secret]:
-    """App fields for when nothing is sent to the real Leaf."""
+    """Return app fields for runs that send nothing to the real Leaf."""
     return {f.name: Secret(f.allowed[0] if f.allowed else f"sandbox-{f.name}") for f in provider.app_fields}
 
 

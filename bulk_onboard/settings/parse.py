@@ -46,7 +46,7 @@ def provider(value: str, providers: Providers) -> str:
 
 
 def rate(value: str | float) -> float:
-    """Requests per second: ``10``, ``5/s``, ``600/min``, ``3600/h``; ``0`` means no ceiling."""
+    """Parse requests per second: ``10``, ``5/s``, ``600/min``, ``3600/h``; ``0`` means no ceiling."""
     match = re.fullmatch(rf"({_NUMBER})\s*(?:/\s*([a-z]+))?", str(value).strip().lower())
     unit = (match and match[2]) or "s"
     if isinstance(value, bool) or not match or unit not in _PER_SECOND:
@@ -55,7 +55,7 @@ def rate(value: str | float) -> float:
 
 
 def sheets(value: object) -> tuple[str, ...]:
-    """One name of a sheet or several; ``*`` means all."""
+    """Parse one name of a sheet or several; ``*`` means all."""
     names = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise ValueError("a sheet is named by a text, such as Growers, or '*' for all")
@@ -81,7 +81,7 @@ def encoding(value: str) -> str:
 
 
 def seconds(value: str | float) -> float:
-    """A length of time in seconds: ``30``, ``30s``, ``2m``, ``500ms``."""
+    """Parse a length of time in seconds: ``30``, ``30s``, ``2m``, ``500ms``."""
     match = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", str(value).strip().lower())
     if isinstance(value, bool) or not match or match[2] not in _SECONDS:
         raise ValueError(f"{str(value)!r} is not a length of time, such as 30, 30s or 2m")
@@ -89,7 +89,7 @@ def seconds(value: str | float) -> float:
 
 
 def age(value: str | timedelta | None) -> timedelta | None:
-    """How long ago: ``7d``, ``36h``, ``90m``."""
+    """Parse an age: ``7d``, ``36h``, ``90m``."""
     if value is None or isinstance(value, timedelta):
         return value
     match = re.fullmatch(rf"({_NUMBER})\s*([dhm])", str(value).strip().lower())
@@ -99,19 +99,19 @@ def age(value: str | timedelta | None) -> timedelta | None:
 
 
 def timeout(value: str | float) -> float:
-    """Like `seconds`, and more than none."""
+    """Parse a timeout: `seconds`, greater than 0."""
     if (length := seconds(value)) > 0:
         return length
     raise ValueError("a timeout of 0 leaves Leaf no time to answer; try 30")
 
 
 def max_failures(value: str | int | MaxFailures) -> MaxFailures:
-    """``20`` rows, or ``5%`` of the rows to do."""
+    """Parse a limit: ``20`` rows, or ``5%`` of the rows to do."""
     return value if isinstance(value, MaxFailures) else MaxFailures(*_number_or_share(value))
 
 
 def max_new(value: str | int | MaxNew) -> MaxNew:
-    """``20`` rows, or ``5%`` of the rows of the file."""
+    """Parse a limit: ``20`` rows, or ``5%`` of the rows of the file."""
     return value if isinstance(value, MaxNew) else MaxNew(*_number_or_share(value))
 
 
@@ -144,13 +144,13 @@ def formats(value: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def urls(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Texts between which there is white space, or a list of such texts."""
+    """Parse texts separated by white space, or a list of such texts."""
     _refuse_other_than_texts(value)
     return tuple(word for text in ([value] if isinstance(value, str) else value) for word in text.split())
 
 
 def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
-    """``FIELD=COLUMN`` texts, or a table of the same, as field -> column."""
+    """Parse ``FIELD=COLUMN`` texts, or a table of the same, as field -> column."""
     _refuse_other_than_texts(value.values() if isinstance(value, Mapping) else value)
     pairs = list(value.items()) if isinstance(value, Mapping) else [_pair(text) for text in value]
     result: dict[str, str] = {}
@@ -161,7 +161,7 @@ def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse_other_than_texts(value: object) -> None:
-    """A TOML file may hold a number where a text belongs."""
+    """Raise if a TOML file has another type, such as a number, where a text belongs."""
     if not isinstance(value, Iterable) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{value!r} is not a text or a list of texts")
 
@@ -254,7 +254,7 @@ def file_name(value: object) -> object:
 
 
 def possible_path(value: object) -> object:
-    """A path that the system can have; other values as they are."""
+    """Raise for a path that the system cannot have; return other values unchanged."""
     if isinstance(value, str | Path):
         try:
             encoded = os.fsencode(value)
