@@ -55,7 +55,7 @@ class Marks:
 
 
 def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
-    """What is to be seen of a file's findings. ``notes``: comments per code, at its first rows."""
+    """Return the marks for a file's findings. ``notes``: comments per code, at its first rows."""
     drawn: dict[tuple[int, int], tuple[Gravity, list[str]]] = {}
     rows: dict[int, list[tuple[str, str]]] = {}
     used: Counter[str] = Counter()
@@ -101,7 +101,7 @@ def _place(item: tuple[tuple[int, int], object]) -> tuple[int, int]:
 
 
 def _lines(validation: Validation) -> list[tuple[int, str, str, str, str]]:
-    """Row, status, code, column and message of everything, problems first."""
+    """Return row, status, code, column and message of all findings, problems first."""
     table, cleaned = validation.table, validation.cleaned
     lines = [table[name].tolist() for name in ("row", "status", "code", "column", "message")]
     warned = [cleaned[name].tolist() for name in ("row", "code", "column", "message")]

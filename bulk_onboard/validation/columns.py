@@ -69,7 +69,7 @@ def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
 
 
 def _mapped(field: str, mapping: Mapping[str, str]) -> dict[str, str]:
-    """What a mapping says about one field."""
+    """Return the part of the mapping for one field."""
     return next(({field: column} for name, column in mapping.items() if normal(name) == normal(field)), {})
 
 
@@ -226,7 +226,7 @@ def _ambiguous(field: str, header: Sequence[str], positions: Sequence[int]) -> s
 
 
 def _mapped_twice(header: Sequence[str], fields: Mapping[str, int]) -> list[str]:
-    """A grower's id must not be sent as the grower's secret because of a slip in --map."""
+    """Return the columns that --map assigns twice: an id must not be sent as a secret by mistake."""
     by_place: dict[int, list[str]] = {}
     for field, place in fields.items():
         by_place.setdefault(place, []).append(field)
@@ -268,7 +268,7 @@ def _listed(header: Sequence[str], *, known: bool) -> str:
 
 
 def _shown(name: str, number: int, *, known: bool) -> str:
-    """A file without a header has data in place of names, which may be a secret."""
+    """Return a column's name for messages: without a header it is data, which may be a secret."""
     if may_be_value(name) if known else not is_plain_name(name):
         return f"(column {number}: looks like a value, not shown)"
     return visible(name) or "(empty)"

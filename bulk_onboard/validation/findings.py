@@ -107,7 +107,7 @@ class Validation:
 
     @cached_property
     def problems(self) -> tuple[Cause, ...]:
-        """Why rows are invalid, by code."""
+        """The reasons why rows are invalid, by code."""
         return tuple(causes(self._of(Status.INVALID), Status.INVALID.value))
 
     @cached_property

@@ -47,7 +47,7 @@ def other_spelling(text: str) -> Spelling | None:
 
 
 def _between(text: str, between: Sequence[str]) -> list[str]:
-    """What is different in the four places of the hyphens."""
+    """Return what differs in the four places of the hyphens."""
     signs = set(between) - {"-"}
     if not signs:
         return []
@@ -61,7 +61,7 @@ def _between(text: str, between: Sequence[str]) -> list[str]:
 
 
 def not_a_uuid(text: str) -> str:
-    """Why a text is not a UUID, as the end of a sentence; "" if it is one."""
+    """Return why a text is not a UUID, as the end of a sentence; "" if it is one."""
     if _UUID.fullmatch(text):
         return ""
     if re.sub(r"[\W_]", "", text).casefold() == "leafuserid":
