@@ -44,7 +44,7 @@ def mark(sheet: Worksheet, marks: Marks, header_row: int, width: int) -> None:
 
 
 def _show(sheet: Worksheet, row: int) -> None:
-    """A marked row is not left hidden by a filter, a group or a height of nothing."""
+    """Show a marked row that a filter, a group or a height of 0 hides."""
     if row in sheet.row_dimensions and (dimensions := sheet.row_dimensions[row]):
         dimensions.hidden = False
         dimensions.height = dimensions.height or None
@@ -60,7 +60,7 @@ def _anchor(sheet: Worksheet, row: int, column: int) -> Cell:
 
 
 def _note(cell: Cell, text: str) -> None:
-    """A comment; one that the owner wrote stays above ours."""
+    """Add a comment below the one that the owner of the file wrote, if any."""
     if cell.comment is None:
         cell.comment = comment(text)
         return
@@ -96,7 +96,7 @@ def _columns(sheet: Worksheet, marks: Marks, header_row: int, column: int) -> No
 
 
 def _own_width(sheet: Worksheet, column: int, width: int) -> None:
-    """A width for one column; where one entry speaks of many columns, it is taken apart."""
+    """Give one column a width of its own; an entry for several columns is split."""
     dimensions = sheet.column_dimensions
     for letter, wide in list(dimensions.items()):
         wide.reindex()
@@ -141,7 +141,7 @@ def _filter(sheet: Worksheet, header_row: int, width: int, column: int) -> None:
 
 
 def _widen(table: Table, left: int, top: int, bottom: int, column: int) -> None:
-    """A table takes in the columns beside it."""
+    """Extend a table by the columns beside it."""
     taken = {existing.name.casefold() for existing in table.tableColumns}
     if taken & set(_NAMES):
         return
@@ -163,7 +163,7 @@ def _range(left: int, top: int, right: int, bottom: int) -> str:
 
 
 def _ours(sheet: Worksheet, header_row: int) -> int | None:
-    """Where an earlier check wrote its columns."""
+    """Return the position of the columns that an earlier check wrote."""
     for cell in sheet[header_row]:
         if cell.value == PROBLEM and cell.comment is not None and cell.comment.author == AUTHOR:
             return int(cell.column)

@@ -49,7 +49,7 @@ class Losses:
     found: tuple[str, ...]
 
     def words(self) -> list[str]:
-        """Each once."""
+        """Return the texts without repetitions."""
         return list(dict.fromkeys(self.found))
 
 

@@ -48,7 +48,7 @@ def fit_page(sheet: Worksheet) -> None:
 
 
 def comment(text: str) -> Comment:
-    """A comment of ours, large enough for its text."""
+    """Return a comment of ours, large enough for its text."""
     lines = sum(1 + len(line) // _LETTERS for line in text.split("\n"))
     return Comment(text, AUTHOR, width=_WIDTH, height=_LINE * (lines + 1))
 
