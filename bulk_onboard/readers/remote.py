@@ -131,7 +131,7 @@ def _translated(name: str, scheme: str) -> Iterator[None]:
 
 
 def _not_found(error: FileNotFoundError, name: str, scheme: str) -> str:
-    """Return the message for FileNotFoundError, which fsspec raises for any error of the web, with its cause."""
+    """Return the message for FileNotFoundError, which fsspec raises for any error of the web."""
     cause = error.__cause__
     if isinstance(cause, InputError):
         return f"{name}: {cause}"
