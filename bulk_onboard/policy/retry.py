@@ -37,7 +37,9 @@ class Policy:
     ``settle``: how long Leaf may still be at work on a POST or DELETE that got no readable answer, whatever
     came instead of one; ``pause``: the shortest time between two looks meanwhile. ``overlap``: how much
     longer it may take until an earlier run that left an intent has noticed that it is over.
-    ``replace_healthy``: `IfExists.REPLACE` also applies to credentials that work.
+    ``throttle_cap``: the longest backoff after a 429; the pace slows all rows down, so a row that is refused
+    by chance need not wait for longer. ``replace_healthy``: `IfExists.REPLACE` also applies to credentials
+    that work.
     """
 
     if_exists: IfExists = IfExists.SKIP
@@ -46,20 +48,23 @@ class Policy:
     patience: float = 600.0
     backoff: float = 0.5
     backoff_cap: float = 30.0
+    throttle_cap: float = 5.0
     settle: float = 30.0
     pause: float = 1.0
     overlap: float = 0.0
 
-    def wait(self, failures: int, draw: float) -> float:
+    def wait(self, failures: int, draw: float, cap: float | None = None) -> float:
         """Return exponential backoff with full jitter: a random part of a time that doubles up to the cap."""
-        return draw * min(self.backoff_cap, self.backoff * 2.0 ** min(failures, 16))
+        return draw * min(cap or self.backoff_cap, self.backoff * 2.0 ** min(failures, 16))
 
     def after_failure(self, failures: int, after: float | None, moment: Moment) -> float | None:
         """Return the seconds until the next attempt; None if attempts or patience are used up.
 
         ``failures``: answers in a row that decided nothing. ``after``: seconds that Leaf asks to wait.
         """
-        return None if failures >= self.attempts else self.after_throttle(failures, after, moment)
+        if failures >= self.attempts:
+            return None
+        return self._in_time(after or self.wait(failures, moment.draw), moment)
 
     def after_throttle(self, throttles: int, after: float | None, moment: Moment) -> float | None:
         """Return the seconds until the next attempt after a 429; None if patience is used up.
@@ -67,5 +72,7 @@ class Policy:
         A 429 says nothing against the row, so only patience limits them. "After 0 s" is not a reason to
         send at once.
         """
-        wait = after or self.wait(throttles, moment.draw)
+        return self._in_time(after or self.wait(throttles, moment.draw, self.throttle_cap), moment)
+
+    def _in_time(self, wait: float, moment: Moment) -> float | None:
         return None if moment.elapsed + wait > self.patience else wait
