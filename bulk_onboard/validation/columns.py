@@ -117,9 +117,7 @@ def match_header(
             problems.append(f"--map {field}={asked[field]}: the file has no such column")
     provider_field = {} if by_provider is None else {PROVIDER: by_provider}
     problems += _mapped_twice(header, fields | provider_field)
-    keep_columns = _keep(
-        header, [f for provider in providers for f in provider.fields], fields, keep, problems
-    )
+    extra = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
     if problems and not fields and (holds_data(header) or _is_nameless(header[:MOST])):
         grower_fields = dict.fromkeys(f.name for provider in providers for f in provider.grower_fields)
         raise InputError(no_header(name, [LEAF_USER_ID, *grower_fields]))
@@ -128,7 +126,7 @@ def match_header(
         likely = likely_columns(missing, header, taken, sample() if missing else (), LEAF_USER_ID)
         raise _header_error(name, place, header, problems=problems, missing=missing, likely=likely)
     names, user_names = ({field: header[at] for field, at in f.items()} for f in (fields, user_fields))
-    return Columns(fields, names, keep_columns, by_provider, user_fields, user_names)
+    return Columns(fields, names, extra, by_provider, user_fields, user_names)
 
 
 def _header_error(
