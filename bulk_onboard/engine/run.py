@@ -191,7 +191,7 @@ class _Run:
                 )
             self._content = scan.content()
             notes = await in_thread(partial(self._surprises, source.name, found))
-            found = await in_thread(partial(self._chosen, found, plan))
+            found = await in_thread(partial(self._chosen, scan, found, plan))
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
@@ -237,16 +237,16 @@ class _Run:
             safety=self._settings.safety,
         )
 
-    def _chosen(self, found: Survey, plan: Plan | None) -> Survey:
+    def _chosen(self, scan: Scan, found: Survey, plan: Plan | None) -> Survey:
         """Return the rows to do within the plan and the limit. The input is stored up to the last of them."""
         if plan is not None:
             found, self._replaces = restricted(found, plan, checked=self._settings.events.check)
         if self._settings.limit is not None:
-            found = self._limited(found, self._settings.limit)
+            found = self._limited(scan, found, self._settings.limit)
         store_input(self.workspace, self._ledger, self._run_no)
         return found
 
-    def _limited(self, found: Survey, limit: int) -> Survey:
+    def _limited(self, scan: Scan, found: Survey, limit: int) -> Survey:
         wanted = within_limit(found, limit)
         if not (left_out := len(found.wanted) - len(wanted)):
             return found
@@ -256,6 +256,7 @@ class _Run:
             rows=self.workspace.count("SELECT count(*) FROM rows"),
             wanted=wanted,
             statuses=statuses_of(self.workspace),
+            environments=self.workspace.environments(scan.environment_marks()),
             left_out=left_out,
         )
 

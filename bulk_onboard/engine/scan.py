@@ -300,6 +300,13 @@ class Scan:
         cells = checked.payload.loc[mine, ENVIRONMENT]
         return Counter(cells.where(cells != "", usual).tolist())
 
+    def environment_marks(self) -> dict[str, int]:
+        """After the first reading: the environments of its valid rows, and the low half of their marks."""
+        marks = {
+            name: self._fingerprints.of_app({ENVIRONMENT: name}, ENVIRONMENT) for name in self.environments
+        }
+        return {name: mark & 0xFFFF_FFFF for name, mark in marks.items()}
+
     def _lines(self) -> LineFilter:
         """What skips the lines that are not rows, the same ones in each reading."""
         columns = self.columns

@@ -152,6 +152,12 @@ class Workspace:
         """Forget the rows with a higher number than ``last``."""
         self.execute("DELETE FROM rows WHERE row > $last", last=last)
 
+    def environments(self, marks: Mapping[str, int]) -> dict[str, int]:
+        """Return how many valid rows are of each environment. ``marks``: the low half of ``app``, by name."""
+        query = "SELECT count(*) FROM rows WHERE fingerprint IS NOT NULL AND app & 4294967295 = $mark"
+        counts = {name: self.count(query, mark=mark) for name, mark in marks.items()}
+        return {name: number for name, number in counts.items() if number}
+
     # --- deciding -------------------------------------------------------------------------------------
 
     def mark_repeats(self, *, allow_shared_tokens: bool) -> None:

@@ -94,6 +94,20 @@ def test_the_environment_is_demanded_of_the_settings_or_of_each_row(desk: Desk, 
     assert "PRODUCTION (1 row) and STAGE (1 row)" in ran.err
 
 
+def test_the_environments_are_those_of_the_rows_that_a_limit_leaves(desk: Desk, leaf: Leaf) -> None:
+    set_up(desk.at(leaf()), PROVIDERS["john-deere"])
+    names = ["STAGE", "", "PRODUCTION", "STAGE"]  # a blank cell: that of the settings, PRODUCTION
+    rows = [f"{grower(n)},{PLANTED}{n},{name}" for n, name in enumerate(names)]
+    Path("growers.csv").write_text("\n".join(["leafUserId,refreshToken,clientEnvironment", *rows]))
+    runs = [desk.run("growers.csv", "--provider", "john-deere", "--limit", limit, *QUICK) for limit in "112"]
+    assert [ran.summary["environment"] for ran in runs] == [
+        {"STAGE": 1},
+        {"STAGE": 1, "PRODUCTION": 1},
+        {"STAGE": 2, "PRODUCTION": 2},
+    ]
+    assert [ran.summary["rows"] for ran in runs] == [1, 2, 4]
+
+
 # --- several in one file ----------------------------------------------------------------------------
 
 
