@@ -33,7 +33,7 @@ from bulk_onboard.validation.check import (
     provider_names,
 )
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, id_column, provider_column
-from bulk_onboard.validation.fingerprints import Fingerprints
+from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF, Fingerprints
 from bulk_onboard.validation.ids import UUID_PATTERN
 from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.validation.user_columns import UserCells, known_keys, user_cells
@@ -305,7 +305,7 @@ class Scan:
         marks = {
             name: self._fingerprints.of_app({ENVIRONMENT: name}, ENVIRONMENT) for name in self.environments
         }
-        return {name: mark & 0xFFFF_FFFF for name, mark in marks.items()}
+        return {name: mark & ENVIRONMENT_HALF for name, mark in marks.items()}
 
     def _lines(self) -> LineFilter:
         """What skips the lines that are not rows, the same ones in each reading."""

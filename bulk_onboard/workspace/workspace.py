@@ -22,6 +22,8 @@ from bulk_onboard.domain.timestamps import to_text
 
 # Bytes; DuckDB moves what does not fit to its temporary folder.
 MEMORY_LIMIT = 200 << 20
+# Rows that are updated in place at most.
+MOST_UPDATES = 50_000
 # Rows of the input that the ledger stores as one Parquet file.
 BLOCK_ROWS = 500_000
 # What the comparison needs of the current state of a grower.
@@ -120,13 +122,29 @@ class Workspace:
             self.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM given")  # noqa: S608
 
     def update_rows(self, query: str, columns: str, **parameters: Any) -> None:
-        """Set ``columns`` of rows to do: the query returns their number as ``row`` and these columns."""
-        values = ", ".join(f"{name} = found.{name}" for name in columns.split())
-        self.execute(
-            f"UPDATE rows SET {values} FROM ({query}) AS found"  # noqa: S608
-            " WHERE rows.row = found.row AND rows.status = ''",
-            **parameters,
-        )
+        """Set ``columns`` of rows to do: the query returns their number, once, as ``row`` and these columns.
+
+        What DuckDB updates in place stays in memory, so many rows are written into a new table instead.
+        """
+        names = columns.split()
+        self.execute(f"CREATE OR REPLACE TABLE found AS {query}", **parameters)
+        if self.count("SELECT count(*) FROM found") <= MOST_UPDATES:
+            values = ", ".join(f"{name} = found.{name}" for name in names)
+            self.execute(
+                f"UPDATE rows SET {values} FROM found WHERE rows.row = found.row AND rows.status = ''"  # noqa: S608
+            )
+        else:
+            values = ", ".join(
+                f"CASE WHEN found.row IS NULL THEN rows.{name} ELSE found.{name} END AS {name}"
+                for name in names
+            )
+            self.execute(
+                f"CREATE TABLE updated AS SELECT rows.* REPLACE ({values})"  # noqa: S608
+                " FROM rows LEFT JOIN found ON rows.row = found.row AND rows.status = ''"
+            )
+            self.execute("DROP TABLE rows")
+            self.execute("ALTER TABLE updated RENAME TO rows")
+        self.execute("DROP TABLE found")
 
     def load_known(self, provider: str, growers: pa.RecordBatchReader | pa.Table) -> None:
         """Add the current states of a provider's growers, as the ledger returns them.
@@ -144,7 +162,7 @@ class Workspace:
     def mark(self, rows: Sequence[int] | np.ndarray, outcome: tuple[str, str, str]) -> None:
         """Give those of these rows that are to do a status, code and message."""
         status, code, message = outcome
-        with self.given(pa.table({"row": pa.array(rows, pa.int64())})):
+        with self.given(pa.table({"row": np.unique(np.asarray(rows, np.int64))})):
             query = "SELECT row, $status AS status, $code AS code, $message AS message FROM given"
             self.update_rows(query, "status code message", status=status, code=code, message=message)
 

@@ -136,3 +136,26 @@ def test_the_rows_come_back_from_the_blocks_that_the_ledger_stores() -> None:
         again.load_blocks(data for _, _, data in blocks)
         query = "SELECT * FROM rows ORDER BY row"
         assert again.query(query) == workspace.query(query)
+
+
+def test_more_known_growers_than_the_memory_holds_are_compared_all_the_same() -> None:
+    """A row with the health and the credentials of its grower is longer than one without."""
+    rows = 200_000
+    texts = pa.array([str(UUID(int=number)) for number in range(rows)], pa.string())
+    ours = {
+        "id": texts,
+        "fingerprint": pa.repeat(pa.scalar(OWN, pa.binary()), rows),
+        "app": pa.repeat(pa.scalar(APP, pa.int64()), rows),
+    }
+    known = {name: pa.repeat(text, rows) for name, text in (("status", "created"), ("code", ""))}
+    known |= {"health": pa.repeat("healthy", rows), "health_checked_at": texts, "credential_id": texts}
+    with Workspace(memory_limit=48 << 20) as workspace:
+        numbers = pa.array(range(2, rows + 2), pa.int64())
+        workspace.load("rows", pa.table({"row": numbers, "provider": pa.repeat("raven", rows), **ours}))
+        workspace.load_known("raven", pa.table({**ours, **known}))
+        workspace.compare(IfExists.SKIP)
+        found = workspace.query(
+            "SELECT count(*) FROM rows WHERE status = 'existing' AND health = 'healthy'"
+            " AND credential_id = id::VARCHAR AND health_checked_at = id::VARCHAR"
+        )
+    assert found == [(rows,)]
