@@ -138,7 +138,9 @@ def about_run(plan: Plan, folder: Path, held: Held, code: int, since: int = 0) -
     yield from _about_counts(plan, rows, summary, code)
     for line, row in zip(plan.lines, rows, strict=True):
         acts = held.acts_on(line.leaf_user_id) if line.fate is not Fate.DUPLICATE else []
-        unknown = row["code"] == UNKNOWN or _is_later(acts, held, since, plan.unknowns.credential_lag)
+        # A look may lag behind the reply to our POST, so credentials that a colleague deletes are pending.
+        unknown = row["code"] == UNKNOWN or row["health"] == "pending"
+        unknown = unknown or _is_later(acts, held, since, plan.unknowns.credential_lag)
         if acts and unknown:
             wrong = _about_claim(row, held, acts)
         else:
