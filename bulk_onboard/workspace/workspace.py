@@ -21,11 +21,12 @@ from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.timestamps import to_text
 
 # Bytes; DuckDB moves what does not fit to its temporary folder.
-MEMORY_LIMIT = 200 << 20
+MEMORY_LIMIT = 150 << 20
 # Rows that are updated in place at most.
 MOST_UPDATES = 50_000
+_MOST_DOUBLINGS = 5
 # Rows of the input that the ledger stores as one Parquet file.
-BLOCK_ROWS = 500_000
+BLOCK_ROWS = 200_000
 # What the comparison needs of the current state of a grower.
 KNOWN_COLUMNS = ("status", "code", "fingerprint", "app", "health", "health_checked_at", "credential_id")
 # The kept columns in the table ``rows``: kept_0, kept_1, …
@@ -42,6 +43,7 @@ class Workspace:
     def __init__(self, kept: Sequence[str] = (), *, memory_limit: int = MEMORY_LIMIT) -> None:
         """``memory_limit``: bytes that the tables take in memory before they go to a private folder."""
         self._folder = tempfile.TemporaryDirectory(prefix="bulk-onboard-")
+        self._memory_limit = memory_limit
         self._lock = RLock()  # a connection is not for several threads at a time
         self.db = duckdb.connect(
             ":memory:",
@@ -127,7 +129,7 @@ class Workspace:
         What DuckDB updates in place stays in memory, so many rows are written into a new table instead.
         """
         names = columns.split()
-        self.execute(f"CREATE OR REPLACE TABLE found AS {query}", **parameters)
+        self._execute_with_more(f"CREATE OR REPLACE TABLE found AS {query}", **parameters)
         if self.count("SELECT count(*) FROM found") <= MOST_UPDATES:
             values = ", ".join(f"{name} = found.{name}" for name in names)
             self.execute(
@@ -145,6 +147,16 @@ class Workspace:
             self.execute("DROP TABLE rows")
             self.execute("ALTER TABLE updated RENAME TO rows")
         self.execute("DROP TABLE found")
+
+    def _execute_with_more(self, statement: str, **parameters: Any) -> None:
+        """Execute a statement with more memory if it takes that: lists of rows do not spill."""
+        for _ in range(_MOST_DOUBLINGS):
+            try:
+                return self.execute(statement, **parameters)
+            except duckdb.OutOfMemoryException:
+                self._memory_limit *= 2
+                self.execute(f"SET memory_limit = '{self._memory_limit}B'")
+        return self.execute(statement, **parameters)
 
     def load_known(self, provider: str, growers: pa.RecordBatchReader | pa.Table) -> None:
         """Add the current states of a provider's growers, as the ledger returns them.

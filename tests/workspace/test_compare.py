@@ -159,3 +159,17 @@ def test_more_known_growers_than_the_memory_holds_are_compared_all_the_same() ->
             " AND credential_id = id::VARCHAR AND health_checked_at = id::VARCHAR"
         )
     assert found == [(rows,)]
+
+
+def test_conflicts_that_take_more_than_the_memory_are_found_all_the_same() -> None:
+    rows = 150_000
+    ids = pa.array([str(UUID(int=number // 2)) for number in range(rows)], pa.string())
+    tokens = pa.array([number.to_bytes(16, "big") for number in range(rows)], pa.binary())
+    with Workspace(memory_limit=16 << 20) as workspace:
+        numbers = pa.array(range(2, rows + 2), pa.int64())
+        columns = {"row": numbers, "provider": pa.repeat("raven", rows), "id": ids, "fingerprint": tokens}
+        workspace.load("rows", pa.table(columns))
+        workspace.mark_repeats(allow_shared_tokens=False)
+        assert workspace.query("SELECT code, count(*) FROM rows GROUP BY code") == [
+            ("conflicting-rows", rows)
+        ]
