@@ -161,7 +161,7 @@ class Phases:
         rows = np.sort(np.concatenate([rows, found.connected]))
         if len(rows) < FEWEST:
             return self
-        return await self._with_list(partial(_growers_of, self.workspace, rows))
+        return await self._with_list(partial(self.workspace.growers, rows))
 
     async def _with_list(self, growers: Callable[[], Iterator[Grower]]) -> Phases:
         """Return the same with the list of users, if reading it takes fewer requests than single ones."""
@@ -241,12 +241,6 @@ class Phases:
 
 def _growers(checks: Iterable[Check]) -> Iterator[Grower]:
     return ((check.entry.provider, check.entry.leaf_user_id) for check in checks)
-
-
-def _growers_of(workspace: Workspace, rows: np.ndarray) -> Iterator[Grower]:
-    """Yield the growers of these rows, with the name of their provider."""
-    for provider, growers in workspace.growers(rows).items():
-        yield from ((provider, grower) for grower in growers)
 
 
 def _is_lost(entry: Entry, wanted: np.ndarray) -> bool:

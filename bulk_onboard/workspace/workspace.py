@@ -29,6 +29,8 @@ _MOST_DOUBLINGS = 5
 BLOCK_ROWS = 200_000
 # What the comparison needs of the current state of a grower.
 KNOWN_COLUMNS = ("status", "code", "fingerprint", "app", "health", "health_checked_at", "credential_id")
+# Rows that are fetched at a time.
+BATCH_ROWS = 50_000
 # The kept columns in the table ``rows``: kept_0, kept_1, …
 KEPT_COLUMN = "kept_"
 
@@ -272,14 +274,15 @@ class Workspace:
         """Return the numbers of the rows that are to do, ascending (int64)."""
         return self.numbers("SELECT row FROM rows WHERE status = '' ORDER BY row")
 
-    def growers(self, rows: np.ndarray) -> dict[str, list[str]]:
-        """Return the leafUserIds of these rows (int64), by provider, in the order of the rows."""
-        with self.given(pa.table({"row": rows})):
-            result = self.query(
-                "SELECT provider, list(id::VARCHAR ORDER BY row) FROM rows JOIN given USING (row)"
-                " WHERE id IS NOT NULL GROUP BY provider ORDER BY provider"
-            )
-        return dict(result)
+    def growers(self, rows: np.ndarray) -> Iterator[tuple[str, str]]:
+        """Yield provider and leafUserId of these rows (int64, ascending), as far as they have one."""
+        for start in range(0, len(rows), BATCH_ROWS):
+            with self.given(pa.table({"row": rows[start : start + BATCH_ROWS]})):
+                batch = self.query(
+                    "SELECT provider, id::VARCHAR FROM rows JOIN given USING (row)"
+                    " WHERE id IS NOT NULL ORDER BY row"
+                )
+            yield from batch
 
     def planned(self, plan: pa.Table) -> pa.Table:
         """Return what a plan (lines of the table ``plan``) says of each row to do; see planned.sql."""
@@ -329,10 +332,13 @@ class Workspace:
         """Return the unresolved growers of these rows (int64): stand-in -> all rows to do, ascending."""
         with self.given(pa.table({"row": rows})):
             result = self.query(
-                "SELECT id, list(row ORDER BY row) FROM rows LEFT JOIN given USING (row)"
-                " WHERE unresolved AND status = '' GROUP BY id HAVING bool_or(given.row IS NOT NULL)"
+                "SELECT id, row FROM rows SEMI JOIN (SELECT id FROM rows JOIN given USING (row)) USING (id)"
+                " WHERE unresolved AND status = '' ORDER BY row"
             )
-        return {stand_in: tuple(its) for stand_in, its in result}
+        growers: dict[UUID, tuple[int, ...]] = {}
+        for stand_in, row in result:
+            growers[stand_in] = (*growers.get(stand_in, ()), row)
+        return growers
 
     def set_user_ids(self, ids: Mapping[UUID, str]) -> None:
         """Give all rows with these stand-ins the ids of their Leaf users."""
@@ -360,7 +366,7 @@ class Workspace:
         for first, last in self.ranges(BLOCK_ROWS):
             self.execute(
                 f"COPY (SELECT * EXCLUDE (content) FROM rows WHERE row BETWEEN {first} AND {last}"  # noqa: S608
-                f" ORDER BY row) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+                f" ORDER BY row) TO '{path}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
             )
             yield first, last, path.read_bytes()
             path.unlink()

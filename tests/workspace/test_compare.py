@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.workspace import Workspace
+from bulk_onboard.workspace.workspace import MOST_UPDATES
 
 APP, OTHER_APP, OTHER_ENVIRONMENT = 5 << 32 | 7, 6 << 32 | 7, 6 << 32 | 8
 OWN, OTHER = bytes([1]) * 16, bytes([2]) * 16
@@ -108,16 +110,23 @@ def test_a_grower_of_another_provider_is_another_grower() -> None:
 known_growers = st.dictionaries(st.integers(1, 6), st.sampled_from(CASES))
 
 
-@given(st.lists(st.integers(1, 8), max_size=8, unique=True), known_growers, st.sampled_from(IfExists))
+@given(
+    st.lists(st.integers(1, 8), max_size=8, unique=True),
+    known_growers,
+    st.sampled_from(IfExists),
+    st.sampled_from([-1, MOST_UPDATES]),
+)
 def test_many_rows_are_compared_as_one_is(
-    growers: list[int], known: dict[int, tuple[Any, ...]], if_exists: IfExists
+    growers: list[int], known: dict[int, tuple[Any, ...]], if_exists: IfExists, few: int
 ) -> None:
-    with Workspace() as workspace:
+    """Whether few rows are updated, or the table is written anew because there are many."""
+    with Workspace() as workspace, patch("bulk_onboard.workspace.workspace.MOST_UPDATES", few):
         load(workspace, growers, [line(number, *case[:4]) for number, case in known.items()])
         assert workspace.new_growers() == len(set(growers) - known.keys())
         workspace.compare(if_exists)
         to_do = [number for number in growers if number not in known or if_exists not in known[number][4]]
         assert [growers[row - 2] for row in workspace.to_do()] == to_do
+        assert workspace.count("SELECT count(*) FROM rows") == len(growers)
 
 
 def test_rows_with_the_token_of_another_grower_are_found() -> None:
