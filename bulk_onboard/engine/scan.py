@@ -13,31 +13,27 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
-from bulk_onboard.domain.model import Payload, Row, Secret, Status
+from bulk_onboard.domain.model import Payload, Row, Secret
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
 from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.errors import InputError, InternalError, NoRows
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.check import (
-    KEPT_PREFIX,
     CheckContext,
     Checked,
     NameCounts,
     check,
     columns_of_names,
-    id_words,
     provider_names,
 )
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, id_column, provider_column
 from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF, Fingerprints
-from bulk_onboard.validation.ids import UUID_PATTERN
 from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.validation.user_columns import UserCells, known_keys, user_cells
-from bulk_onboard.workspace import KEPT_COLUMN
+from bulk_onboard.workspace.input_rows import rows_table
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
@@ -333,57 +329,6 @@ def _between(wanted: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Those of the wanted rows (ascending) that may be in a chunk with these numbers."""
     first, after = np.searchsorted(wanted, numbers[0]), np.searchsorted(wanted, numbers[-1], "right")
     return wanted[first:after]
-
-
-def _blobs(words: np.ndarray) -> pa.Array:
-    """Rows x 2 numbers (uint64) as 16 bytes each."""
-    return pa.Array.from_buffers(pa.binary(16), len(words), [None, pa.py_buffer(np.ascontiguousarray(words))])
-
-
-def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> pa.Table:
-    """Return the rows of a checked chunk as lines of the workspace's table ``rows``.
-
-    ``apps``: the mark of each row's application (uint64). ``kept``: headers of columns that the results keep.
-    """
-    valid, frame = checked.valid, checked.frame
-    at = pa.array(np.cumsum(valid) - 1, mask=~valid)
-    columns = {
-        "row": pa.array(frame["row"]),
-        "provider": pa.array(frame[PROVIDER]),
-        "id": pa.ExtensionArray.from_storage(pa.uuid(), _grower_ids(checked)),
-        "leaf_user_id": pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID])),
-        "fingerprint": _blobs(checked.prints).take(at),
-        "app": pa.array(apps.view(np.int64)),
-    }
-    if checked.digests is not checked.prints:
-        columns["content"] = _blobs(checked.digests).take(at)
-    if checked.users is not None:
-        columns["unresolved"] = pa.array(checked.users.unresolved)
-    if not valid.all():
-        columns["status"] = pc.if_else(pa.array(valid), "", Status.INVALID.value)
-        columns |= {name: pa.array(frame[name]) for name in ("code", "message")}
-    for position, name in enumerate(kept):
-        columns[f"{KEPT_COLUMN}{position}"] = pa.array(frame[KEPT_PREFIX + name])
-    return pa.table(columns)
-
-
-def _grower_ids(checked: Checked) -> pa.Array:
-    """Return the id of every row as 16 bytes, NULL if it is not a UUID.
-
-    Rows that are invalid for another reason keep theirs: the ages of such rows are those of their grower.
-    """
-    valid = checked.valid
-    words = np.zeros((len(valid), 2), np.uint64)
-    words[valid] = checked.ids
-    texts = checked.frame[LEAF_USER_ID][~valid]
-    is_uuid = texts.str.fullmatch(UUID_PATTERN).to_numpy(bool)
-    others = id_words(texts[is_uuid])
-    assert others is not None  # noqa: S101  (the pattern is that of a UUID)
-    named = np.flatnonzero(~valid)[is_uuid]
-    words[named] = others
-    is_missing = ~valid
-    is_missing[named] = False
-    return pc.if_else(pa.array(is_missing), None, _blobs(words))
 
 
 def content_of(seen: Iterable[bytes]) -> str:

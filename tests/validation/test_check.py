@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope
-from bulk_onboard.engine.scan import rows_table
 from bulk_onboard.engine.survey import mark_ids_as_tokens
 from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.rules import check_cell
 from bulk_onboard.workspace import Workspace
+from bulk_onboard.workspace.input_rows import rows_table
 
 RAVEN, VALLEY = PROVIDERS["raven"], PROVIDERS["valley"]
 MIXED_KINDS = Provider(
