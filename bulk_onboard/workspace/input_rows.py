@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.model import Status
-from bulk_onboard.validation.check import KEPT_PREFIX, Checked
+from bulk_onboard.validation.check import KEPT_PREFIX, Checked, id_words
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER
+from bulk_onboard.validation.ids import UUID_PATTERN
 from bulk_onboard.workspace.workspace import KEPT_COLUMN
 
 
