@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import duckdb
@@ -20,6 +20,7 @@ import pyarrow as pa
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.timestamps import to_text
 
+Result = TypeVar("Result")
 # Bytes; DuckDB moves what does not fit to its temporary folder.
 MEMORY_LIMIT = 150 << 20
 # Rows that are updated in place at most.
@@ -83,13 +84,11 @@ class Workspace:
 
     def execute(self, statement: str, **parameters: Any) -> None:
         """Execute a statement without a result; ``parameters`` are its ``$name`` values."""
-        with self._lock:
-            self.db.execute(statement, parameters or None)
+        self._run(lambda: self.db.execute(statement, parameters or None))
 
     def query(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the result of a query."""
-        with self._lock:
-            return self.db.execute(query, parameters or None).fetchall()
+        return self._run(lambda: self.db.execute(query, parameters or None).fetchall())
 
     def count(self, query: str, **parameters: Any) -> int:
         """Return the single number that a query results in."""
@@ -98,14 +97,22 @@ class Workspace:
 
     def arrow(self, query: str, **parameters: Any) -> pa.Table:
         """Return the result of a query as an Arrow table."""
-        with self._lock:
-            return self.db.sql(query, params=parameters or None).to_arrow_table()
+        return self._run(lambda: self.db.sql(query, params=parameters or None).to_arrow_table())
 
     def numbers(self, query: str, **parameters: Any) -> np.ndarray:
         """Return the only column of a query's result, of row numbers (int64)."""
-        with self._lock:
-            (column,) = self.db.execute(query, parameters or None).fetchnumpy().values()
+        (column,) = self._run(lambda: self.db.execute(query, parameters or None).fetchnumpy()).values()
         return np.asarray(column, np.int64)
+
+    def _run(self, work: Callable[[], Result]) -> Result:
+        """Return what ``work`` returns; give it more memory if it needs that, because lists do not spill."""
+        with self._lock:
+            for _ in range(_MOST_DOUBLINGS):
+                with suppress(duckdb.OutOfMemoryException):
+                    return work()
+                self._memory_limit *= 2
+                self.db.execute(f"SET memory_limit = '{self._memory_limit}B'")
+            return work()
 
     @contextmanager
     def given(self, values: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
@@ -131,7 +138,7 @@ class Workspace:
         What DuckDB updates in place stays in memory, so many rows are written into a new table instead.
         """
         names = columns.split()
-        self._execute_with_more(f"CREATE OR REPLACE TABLE found AS {query}", **parameters)
+        self.execute(f"CREATE OR REPLACE TABLE found AS {query}", **parameters)
         if self.count("SELECT count(*) FROM found") <= MOST_UPDATES:
             values = ", ".join(f"{name} = found.{name}" for name in names)
             self.execute(
@@ -149,16 +156,6 @@ class Workspace:
             self.execute("DROP TABLE rows")
             self.execute("ALTER TABLE updated RENAME TO rows")
         self.execute("DROP TABLE found")
-
-    def _execute_with_more(self, statement: str, **parameters: Any) -> None:
-        """Execute a statement with more memory if it takes that: lists of rows do not spill."""
-        for _ in range(_MOST_DOUBLINGS):
-            try:
-                return self.execute(statement, **parameters)
-            except duckdb.OutOfMemoryException:
-                self._memory_limit *= 2
-                self.execute(f"SET memory_limit = '{self._memory_limit}B'")
-        return self.execute(statement, **parameters)
 
     def load_known(self, provider: str, growers: pa.RecordBatchReader | pa.Table) -> None:
         """Add the current states of a provider's growers, as the ledger returns them.
