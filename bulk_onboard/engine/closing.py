@@ -121,14 +121,15 @@ def write(
 
 def _counts(workspace: Workspace, ledger: Ledger, run_no: int, info: RunInfo, *, again: bool) -> Counts:
     undone = history.deleted_since(ledger, info.run_id)
-    return count_rows(
-        workspace.db,
+    counting = partial(
+        count_rows,
         began=to_text(info.started_at),
         planned=info.plan is not None,
         left_without=left_without(ledger, info, run_no if again else None),
         rolled_back=undone.growers if undone else 0,
         rollbacks=undone.run_ids if undone else (),
     )
+    return workspace.read(counting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class _Run:
         content = summary(kept, counts, users) | {"exitCode": kept.exit_code}
         files.append(write_json(folder / "summary.json", content))
         if PAGE in self.output.formats:
-            rows = page_rows(self.workspace.db, info.kept)
+            rows = self.workspace.read(lambda db: page_rows(db, info.kept))
             files.append(
                 write_page(
                     folder / "report.html",
@@ -185,11 +186,11 @@ class _Run:
 
     def _rows(self, folder: Path) -> list[Path]:
         """Write the rows in every format, and what a dry run says would happen to them."""
-        db, info = self.workspace.db, self.info
+        read, info = self.workspace.read, self.info
         formats = [name for name in self.output.formats if name != PAGE]
-        files = write_results(db, folder, formats, info.kept)
+        files = read(lambda db: write_results(db, folder, formats, info.kept))
         if info.kind is Kind.DRY_RUN:
-            files.append(write_plan(db, folder / "plan.csv", info.leaf, info.owner))
+            files.append(read(lambda db: write_plan(db, folder / "plan.csv", info.leaf, info.owner)))
         return files
 
     def _change(self, moment: str, since: history.Last | None) -> Change:

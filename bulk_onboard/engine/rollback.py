@@ -141,8 +141,11 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
     folder = output.folder / info.run_id
     formats = [name for name in output.formats if name != closing.PAGE]
     with _results(ledger, run_no, info) as workspace:
-        counts = rollback_report.count_rollback(workspace.db, left_without(ledger, info))
-        files = write_results(workspace.db, folder, formats, columns=rollback_report.COLUMNS, stem="rollback")
+        counts = workspace.read(
+            partial(rollback_report.count_rollback, left_without=left_without(ledger, info))
+        )
+        writing = partial(write_results, columns=rollback_report.COLUMNS, stem="rollback")
+        files = workspace.read(lambda db: writing(db, folder, formats))
     code = rollback_report.exit_code(counts, info)
     info = replace(info, exit_code=int(code))
     content = rollback_report.summary(info, counts)

@@ -141,7 +141,7 @@ def table(settings: Settings, result: RunResult) -> pd.DataFrame:
     with open_ledger(settings) as ledger:
         run_no, info = find_run(ledger, result.info.run_id)
         with results_of(ledger, run_no, info, again=True) as workspace:
-            return results.table(workspace.db, info.kept)
+            return workspace.read(lambda db: results.table(db, info.kept))
 
 
 class _Run:

@@ -104,6 +104,10 @@ class Workspace:
         (column,) = self._run(lambda: self.db.execute(query, parameters or None).fetchnumpy()).values()
         return np.asarray(column, np.int64)
 
+    def read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Return what ``work``, which may be repeated, returns for the database."""
+        return self._run(lambda: work(self.db))
+
     def _run(self, work: Callable[[], Result]) -> Result:
         """Return what ``work`` returns; give it more memory if it needs that, because lists do not spill."""
         with self._lock:

@@ -39,7 +39,7 @@ def entry(row: int, every: int) -> Entry:
 def rows_of_page(*entries: Entry, **kept: Any) -> tuple[Counts, PageRows]:
     """What the page has of rows with these entries, and kept columns."""
     with workspace_of([""] * len(entries), entries, kept) as workspace:
-        return count_rows(workspace.db), page_rows(workspace.db, workspace.kept)
+        return workspace.read(count_rows), workspace.read(lambda db: page_rows(db, workspace.kept))
 
 
 def usual(rows: int, **fields: Any) -> RunInfo:
