@@ -109,7 +109,7 @@ class Workspace:
         return self._run(lambda: work(self.db))
 
     def _run(self, work: Callable[[], Result]) -> Result:
-        """Return what ``work`` returns; give it more memory if it needs that, because lists do not spill."""
+        """Return what ``work`` returns, repeated with more memory if it needs that: lists do not spill."""
         with self._lock:
             for _ in range(_MOST_DOUBLINGS):
                 with suppress(duckdb.OutOfMemoryException):
@@ -276,7 +276,7 @@ class Workspace:
         return self.numbers("SELECT row FROM rows WHERE status = '' ORDER BY row")
 
     def growers(self, rows: np.ndarray) -> Iterator[tuple[str, str]]:
-        """Yield provider and leafUserId of these rows (int64, ascending), as far as they have one."""
+        """Yield provider and leafUserId of those of these rows (int64, ascending) that have one."""
         for start in range(0, len(rows), BATCH_ROWS):
             with self.given(pa.table({"row": rows[start : start + BATCH_ROWS]})):
                 batch = self.query(
@@ -299,13 +299,16 @@ class Workspace:
 
     def to_do_among(self, provider: str, growers: pa.RecordBatchReader) -> int:
         """Return how many rows to do are of these growers (current states, as the ledger returns them)."""
-        with self.given(growers):
-            return self.count(
-                "SELECT count(*) FROM rows JOIN given USING (id)"
-                " WHERE rows.status = '' AND provider = $provider"
-                " AND given.status IN ('created', 'existing')",
-                provider=provider,
+        with self.given(growers):  # can be read only once, so this is not for `execute`, which may repeat it
+            self.db.execute(
+                "CREATE OR REPLACE TEMP TABLE others AS"
+                " SELECT id FROM given WHERE status IN ('created', 'existing')"
             )
+        return self.count(
+            "SELECT count(*) FROM rows JOIN others USING (id)"
+            " WHERE rows.status = '' AND provider = $provider",
+            provider=provider,
+        )
 
     # --- rows without a leafUserId --------------------------------------------------------------------
 
