@@ -13,7 +13,7 @@ class Entry(NamedTuple):
 
     ``status`` None is an intent without an outcome: of a POST at ``intended_at``, of a DELETE of the
     credentials with the id ``deleting``, or of one after the other. Entries are sparse: a row without one
-    has only what its block of the input says. ``provider`` is stored as the entry's scope; "" is that of the run.
+    has only what its block of the input says. ``provider`` is stored as the entry's scope; "" is the run's.
     ``credential_created`` and ``deleting_created`` are the createdTime of the credentials with these ids, by
     Leaf's clock: an id alone identifies nothing across runs. ``app`` is the mark of the application that the
     secrets were sent with (see `Fingerprints.of_app`), as a signed number of 64 bits; 0 if it is not known.
