@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
+from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_name import shown
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.run_events import Observer, ignore
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bulk_onboard.engine.closing import RunResult
+    from bulk_onboard.engine.stop import Confirm, StopSignal
     from bulk_onboard.engine.validation import Validation
 
 
 _LOG = logging.getLogger("bulk_onboard")
 App = Mapping[str, str | Mapping[str, str]]
+Where: TypeAlias = "str | Path | pd.DataFrame | Source"
 
 
 class Options(TypedDict, total=False):
@@ -40,6 +44,7 @@ class Options(TypedDict, total=False):
     map: Mapping[str, str]
     sheet: str | tuple[str, ...]
     hidden: str
+    header_row: int
     encoding: str
     canary: int
     max_failures: int | str
@@ -82,20 +87,23 @@ class Result:
 
 
 async def onboard(
-    where: str | Path | pd.DataFrame,
+    where: Where,
     *,
     provider: str | None = None,
     login: Login | None = None,
     app: App | None = None,
     observer: Observer = ignore,
+    stop: StopSignal | None = None,
+    confirm: Confirm | None = None,
     **options: Unpack[Options],
 ) -> Result:
     """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the outcome.
 
-    ``where`` is a file or a DataFrame with the columns of the file. ``login`` and ``app`` (the provider's app
-    fields by Leaf's names, or such by the names of several providers) come from the environment, ``.env`` and
-    ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every
-    `bulk_onboard.domain.run_events.Fact`.
+    ``where`` is a file, a DataFrame with the columns of the file, or an open source. ``login`` and ``app``
+    (the provider's app fields by Leaf's names, or such by the names of several providers) come from the
+    environment, ``.env`` and ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every
+    `bulk_onboard.domain.run_events.Fact`. ``stop`` ends the run early; ``confirm`` is asked, in a thread,
+    before anything is written to Leaf.
 
     Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
     LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early does not
@@ -103,16 +111,15 @@ async def onboard(
     """
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
-    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
     if not callable(observer):
         raise UsageError("observer is not a function")
     settings = _settings(provider, login, app, options).of_rows_to_do
 
     async def work(observer: Observer) -> RunResult:
-        with open_source(where, settings.input.reading) as source:
+        with _opened(where, settings) as source:
             reading = reading_with_settings(source, settings)
-            return await run.onboard(source, settings, observer, reading=reading)
+            return await run.onboard(source, settings, observer, stop, reading, confirm=confirm)
 
     return await _with_after_run(work, where, settings, observer)
 
@@ -150,9 +157,21 @@ async def check_events(
     return await _with_after_run(work, where, settings, observer)
 
 
+@contextmanager
+def _opened(where: Where, settings: Settings) -> Iterator[Source]:
+    """Open an input; a source that is open already stays open."""
+    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
+
+    if isinstance(where, Source):
+        yield where
+        return
+    with open_source(where, settings.input.reading) as source:
+        yield source
+
+
 async def _with_after_run(
     work: Callable[[Observer], Awaitable[RunResult]],
-    where: str | Path | pd.DataFrame,
+    where: Where,
     settings: Settings,
     observer: Observer,
 ) -> Result:
@@ -160,7 +179,8 @@ async def _with_after_run(
     from bulk_onboard.engine.run import table  # noqa: PLC0415
     from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
 
-    name = shown(str(where)) if isinstance(where, str | Path) else "a DataFrame"
+    name = where.name if isinstance(where, Source) else "a DataFrame"
+    name = shown(str(where)) if isinstance(where, str | Path) else name
     after = AfterRun(settings.night, name, _LOG.warning)
     try:
         result = await work(after.watching(observer))
@@ -172,19 +192,16 @@ async def _with_after_run(
     return Result(rows, dict(result.summary["counts"]), result.summary, result.exit_code, result.files)
 
 
-def validate(
-    where: str | Path | pd.DataFrame, *, provider: str | None = None, **options: Unpack[Options]
-) -> Validation:
+def validate(where: Where, *, provider: str | None = None, **options: Unpack[Options]) -> Validation:
     """Check a file without sending anything, as ``bulk-onboard validate`` does.
 
     The result has ``.table`` (a DataFrame of problems), ``.counts`` and ``.exit_code``. Writes no file.
     Raises InputError if the file cannot be used at all, UsageError.
     """
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
-    from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
     settings = _settings(provider, None, None, options, offline=True)
-    with open_source(where, settings.input.reading) as source:
+    with _opened(where, settings) as source:
         return validate_file(source, settings)
 
 

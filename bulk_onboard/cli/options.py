@@ -98,6 +98,12 @@ hidden = click.option(
 
 reading = together(
     sheet,
+    click.option(
+        "--header-row",
+        type=_POSITIVE,
+        metavar="N",
+        help="Row with the names of the columns, as a spreadsheet numbers it.  [default: detected]",
+    ),
     hidden,
     click.option(
         "--encoding",

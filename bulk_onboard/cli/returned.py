@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shlex
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from bulk_onboard.domain.input_name import scheme
 from bulk_onboard.errors import UsageError
@@ -18,10 +15,10 @@ from bulk_onboard.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulk_onboard.domain.chunk import Chunk, Source
+    from bulk_onboard.domain.chunk import Source
     from bulk_onboard.settings import Settings
     from bulk_onboard.validation.findings import Validation
-    from bulk_onboard.workbook import Annotated, Place
+    from bulk_onboard.workbook import Annotated
 
 _MACROS = ".xlsm"
 _AGAIN = "`bulk-onboard validate`"
@@ -72,24 +69,36 @@ def _same(path: Path) -> tuple[int, int] | str:
 
 def annotated(source: Source, validation: Validation, path: Path, settings: Settings) -> Annotated:
     """Write the annotated workbook. Raises UsageError, OutputError."""
+    from bulk_onboard.engine.corrected_files import has_macros, write_marked  # noqa: PLC0415
     from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
-    from bulk_onboard.workbook import annotate  # noqa: PLC0415
 
-    place = _place(source)
     macros = path.suffix.lower() == _MACROS
-    if macros and not (place and _has_macros(place.file)):
+    if macros and not has_macros(source):
         raise UsageError(
             f"--annotate {path}: {validation.source} has no macros, so the name has to end in .xlsx"
         )
     with drafts([path], _AGAIN) as (draft,), draft.writing():
-        return annotate(
+        return write_marked(
             draft.file,
+            source,
             validation,
-            lambda: _lines(source),
-            place,
-            commands=lambda own: next_commands(path, settings, own=own),
+            lambda own: next_commands(path, settings, own=own),
             macros=macros,
         )
+
+
+def fixed(source: Source, validation: Validation, path: Path) -> pd.DataFrame:
+    """Write the repaired CSV; a line per repair. Raises OutputError."""
+    from bulk_onboard.engine.corrected_files import write_repaired  # noqa: PLC0415
+    from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
+
+    with drafts([path], _AGAIN) as (draft,):
+
+        def write(data: bytes) -> None:
+            with draft.writing():
+                draft.file.write(data)
+
+        return write_repaired(write, source, validation)
 
 
 def next_commands(path: Path, settings: Settings, *, own: bool) -> tuple[str, str]:
@@ -103,6 +112,8 @@ def next_commands(path: Path, settings: Settings, *, own: bool) -> tuple[str, st
         options += ["--map", f"{field}={column}"]
     for sheet in given.sheets if own else ():
         options += ["--sheet", sheet]
+    if own and given.header_row:
+        options += ["--header-row", str(given.header_row)]
     if own and given.hidden:
         options += ["--hidden", given.hidden]
     options += ["--create-users"] if given.create_users else []
@@ -116,58 +127,3 @@ def _quoted(word: str) -> str:
     if re.fullmatch(r"[\w@%+=:,./\\-]+", word):
         return word
     return f'"{word}"' if not set(word) & set('"$`\\!') else shlex.quote(word)
-
-
-def _place(source: Source) -> Place | None:
-    from bulk_onboard.readers.workbook import Workbook  # noqa: PLC0415
-    from bulk_onboard.workbook import Place, SheetPlace  # noqa: PLC0415
-
-    if not isinstance(source, Workbook):
-        return None
-    sheets = [
-        SheetPlace(table.sheet, table.header_row, table.shift, table.last, tuple(at), len(table.header))
-        for table, at in zip(source.tables, source.places, strict=True)
-    ]
-    return Place(source.bytes(), sheets, source.formula_results)
-
-
-def _has_macros(file: BinaryIO) -> bool:
-    import zipfile  # noqa: PLC0415
-
-    if not zipfile.is_zipfile(file):
-        return False
-    with zipfile.ZipFile(file) as packed:
-        return "xl/vbaProject.bin" in packed.namelist()
-
-
-def _lines(source: Source) -> Iterator[Chunk]:
-    """Yield all columns of all lines, also of lines that are not rows."""
-    return source.chunks(range(len(source.header)))
-
-
-def _rows(source: Source, validation: Validation) -> Iterator[Chunk]:
-    """Yield all columns of the rows."""
-    skipped = [line.row for line in validation.description.skipped_lines]
-    return (chunk.without(skipped) for chunk in _lines(source))
-
-
-def fixed(source: Source, validation: Validation, path: Path) -> pd.DataFrame:
-    """Write the repaired CSV; a line per repair. Raises OutputError."""
-    from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
-    from bulk_onboard.validation import repair  # noqa: PLC0415
-
-    with drafts([path], _AGAIN) as (draft,):
-        work = repair.Repair(validation, _rows(source, validation))
-        with draft.writing():
-            draft.file.write(_csv([work.header()]))
-        for chunk in _rows(source, validation):
-            lines = work.lines(chunk)
-            with draft.writing():
-                draft.file.write(_csv(lines))
-    return work.table()
-
-
-def _csv(lines: list[tuple[str, ...]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue().encode()

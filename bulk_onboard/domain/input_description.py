@@ -16,7 +16,8 @@ class ReadOptions:
     ``sheets``: names of sheets, ``("*",)`` for all, empty for the reader's choice; ``hidden``: ``include`` or
     ``skip`` hidden rows, None to refuse them; ``encoding``: the name of a Python text codec, None to detect
     it; ``mapped``: column names given by --map, which also identify a header row;
-    ``id_column``: the one that --map gives for leafUserId.
+    ``id_column``: the one that --map gives for leafUserId; ``header_row``: the number of the row with the
+    names of the columns as a spreadsheet shows it, None to detect it.
     """
 
     sheets: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class ReadOptions:
     encoding: str | None = None
     mapped: tuple[str, ...] = ()
     id_column: str = ""
+    header_row: int | None = None
 
 
 class SkippedLine(NamedTuple):

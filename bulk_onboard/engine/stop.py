@@ -36,6 +36,8 @@ class StopSignal:
         self.on_drain: Callable[[str], None] = lambda _reason: None
         self._draining = asyncio.Event()
         self._aborting = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
         self._deadline = float("inf")
 
     @property
@@ -51,12 +53,32 @@ class StopSignal:
             self._deadline = loop.time() + self.grace
             loop.call_later(self.grace, self._aborting.set)
             self._draining.set()
+            self._going.set()
             self.on_drain(reason)
 
     def abort(self) -> None:
         """Stop at once. Safe: what is in flight is asked about by the next run."""
+        self._going.set()
         self._draining.set()
         self._aborting.set()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether no new row may start for the time being."""
+        return not self._going.is_set()
+
+    def suspend(self) -> None:
+        """Start no new row until `resume`; rows in flight finish. Not after `drain` or `abort`."""
+        if not self.draining:
+            self._going.clear()
+
+    def resume(self) -> None:
+        """Start new rows again."""
+        self._going.set()
+
+    async def resumed(self) -> None:
+        """Return when new rows may start, or when none may start any more."""
+        await self._going.wait()
 
     @property
     def hurrying(self) -> bool:

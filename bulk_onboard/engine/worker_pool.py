@@ -65,6 +65,7 @@ async def _work_through(
             for item in batch:
                 await started.acquire()
                 await unfinished.acquire()
+                await stop.resumed()
                 if stop.draining:
                     return
                 stop.in_flight += 1

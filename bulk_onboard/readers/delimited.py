@@ -17,10 +17,12 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers import decode, fast_path
+from bulk_onboard.readers.first_rows import FirstRows, Line, first_rows_of
 from bulk_onboard.readers.header_row import (
     header_row,
     is_blank,
     matches,
+    no_such_header,
     require_one_row,
     spelled,
     wanted_names,
@@ -54,7 +56,9 @@ class Delimited(FileSource):
     def __init__(self, file: InputFile, options: ReadOptions) -> None:
         """Raises InputError if it is not text or has no header."""
         self._file, self._encoding = file, decode.encoding(file, options.encoding)
-        self._layout = layout = _layout(file, wanted_names(options.mapped), self._encoding)
+        self._layout = layout = _layout(
+            file, wanted_names(options.mapped), self._encoding, options.header_row
+        )
         self.name, self.header = file.name, layout.header
         self.description = InputDescription(
             file.name,
@@ -113,6 +117,16 @@ class Delimited(FileSource):
         return rows
 
 
+def first_rows(file: InputFile, encoding: str | None = None) -> list[FirstRows]:
+    """Return the first rows of the text."""
+    content = decode.lines(decode.utf_8(file, decode.encoding(file, encoding)), file.name)
+    sample = list(islice(content, _SAMPLE_ROWS))
+    sep_line = _SEP_LINE.match(sample[0]) if sample else None
+    _, rows, _ = _divided(sample[1:] if sep_line else sample, wanted_names(), sep_line[1] if sep_line else "")
+    lines = [Line(number, row) for number, row in enumerate(rows, 1) if not is_blank(row)]
+    return [first_rows_of(lines)]
+
+
 def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
     """Return what gives all cells of a line of a piece in which each line is a row."""
 
@@ -161,8 +175,11 @@ class _Layout:
     head_lines: int
 
 
-def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
-    """Return the layout of a file. Raises InputError if it has no header, or is not the usual CSV."""
+def _layout(file: InputFile, wanted: frozenset[str], encoding: str, asked: int | None = None) -> _Layout:
+    """Return the layout of a file. Raises InputError if it has no header, or is not the usual CSV.
+
+    ``asked``: the number of the row that is the header; None to find it.
+    """
     content = decode.lines(decode.utf_8(file, encoding), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
     sep_line = _SEP_LINE.match(sample[0]) if sample else None
@@ -176,8 +193,13 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str) -> _Layout:
         delimiter, rows, at = _divided(sample, wanted, stated)
     if at is None:
         raise InputError(f"{file.name} has only blank lines; expected a header and rows")
+    if asked is not None:
+        if asked > len(rows) or is_blank(rows[asked - 1]):
+            raise InputError(no_such_header(file.name, asked))
+        at = asked - 1
     _require_cells(file.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
-    require_one_row(file.name, rows, at, wanted)
+    if asked is None:
+        require_one_row(file.name, rows, at, wanted)
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)
     return _Layout(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any
 
 from bulk_onboard.domain.input_description import ReadOptions
@@ -17,6 +18,7 @@ from bulk_onboard.domain.input_name import STANDARD_INPUT
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import blocks, compression
+from bulk_onboard.readers.first_rows import FirstRows
 from bulk_onboard.readers.input_file import FileSource, InputFile
 
 # The container of old Office files ([MS-CFB]).
@@ -33,15 +35,29 @@ _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
 def reader_of(file: InputFile, options: ReadOptions) -> FileSource:
     """Return the reader of the file's content. Raises InputError: what the file is and how to export it."""
+    known = _format_of(file)
+    if options.sheets and not known.has_sheets:
+        raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
+    _, _, name = known.reader.partition(":")
+    source: FileSource = getattr(_module_of(known), name)(file, options)
+    return source
+
+
+def first_rows_in(file: InputFile, encoding: str | None = None) -> list[FirstRows]:
+    """Return the first rows of each sheet; nothing for a format whose columns have names of their own."""
+    read = getattr(_module_of(_format_of(file)), "first_rows", None)
+    return read(file, encoding) if read else []
+
+
+def _format_of(file: InputFile) -> Format:
     head = file.head(_HEAD)
     if not head:
         raise NoRows(f"{file.name} is empty; expected a header and rows")
-    known = next(known_format for known_format in FORMATS if known_format.is_it(file, head))
-    if options.sheets and not known.has_sheets:
-        raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
-    module, _, name = known.reader.partition(":")
-    source: FileSource = getattr(import_module(f"bulk_onboard.readers.{module}"), name)(file, options)
-    return source
+    return next(known for known in FORMATS if known.is_it(file, head))
+
+
+def _module_of(known: Format) -> ModuleType:
+    return import_module(f"bulk_onboard.readers.{known.reader.partition(':')[0]}")
 
 
 def has_known_suffix(name: str) -> bool:

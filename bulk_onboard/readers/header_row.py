@@ -44,6 +44,11 @@ def spelled(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
     return tuple(cells)
 
 
+def no_such_header(place: str, number: int) -> str:
+    """Return the message for --header-row with a row that has no names."""
+    return f"{place}: row {number}, which --header-row names, is blank or too far down; name another row"
+
+
 def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | None:
     """Return the position of the header among the first rows; None if all are blank.
 

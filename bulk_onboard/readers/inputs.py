@@ -19,8 +19,9 @@ from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.input_name import scheme
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.readers.dataframe import Frame
-from bulk_onboard.readers.detect import reader_of, unpacked
+from bulk_onboard.readers.detect import first_rows_in, reader_of, unpacked
 from bulk_onboard.readers.files import files_at, path_columns
+from bulk_onboard.readers.first_rows import FirstRows
 from bulk_onboard.readers.header_row import matches, wanted_names
 from bulk_onboard.readers.input_file import FileSource, InputFile, open_path, open_standard_input
 from bulk_onboard.readers.multi_file import MultiFile
@@ -30,9 +31,14 @@ _DEFAULT = ReadOptions()
 
 
 def open_source(
-    where: str | Path | pd.DataFrame, options: ReadOptions = _DEFAULT, *, stdin: BinaryIO | None = None
+    where: str | Path | pd.DataFrame | InputFile,
+    options: ReadOptions = _DEFAULT,
+    *,
+    stdin: BinaryIO | None = None,
 ) -> Source:
     """Open a file, an address such as ``s3://…``, a DataFrame, or for ``-`` the CSV on standard input.
+
+    An `InputFile` is a file whose bytes are at hand.
 
     The files of a folder, or those that a pattern such as ``exports/*.csv`` matches, are read as one.
     Raises InputError, one line, if it cannot be used: what was found and what was expected; UsageError if
@@ -41,6 +47,8 @@ def open_source(
     if isinstance(where, pd.DataFrame):
         _require_rows(frame := Frame(where), options)
         return frame
+    if isinstance(where, InputFile):
+        return _source_of(unpacked(where), options)
     _require_path(where)
     if str(where) == "-":
         return _source_of(unpacked(open_standard_input(stdin)), options)
@@ -48,6 +56,23 @@ def open_source(
     if files.is_one and not path_columns(files.paths[0]):
         return _open_file(files.paths[0], options)
     return MultiFile(files, options, lambda path: _open_file(path, options))
+
+
+def first_rows(where: str | Path | InputFile, encoding: str | None = None) -> list[FirstRows]:
+    """Return the first rows of a CSV file or of each sheet of a workbook, as they stand, for a person to see.
+
+    Other formats have no rows above the names of their columns: nothing is returned. Raises InputError.
+    """
+    if isinstance(where, InputFile):
+        return first_rows_in(unpacked(where), encoding)
+    files = files_at(str(where))
+    if not files.is_one or scheme(files.paths[0]) is not None:
+        return []
+    file = unpacked(open_path(files.paths[0]))
+    try:
+        return first_rows_in(file, encoding)
+    finally:
+        file.close()
 
 
 def _require_path(where: object) -> None:

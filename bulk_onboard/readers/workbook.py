@@ -19,10 +19,12 @@ from bulk_onboard.domain.input_description import InputDescription, ReadOptions,
 from bulk_onboard.errors import BulkOnboardError, InputError
 from bulk_onboard.readers.cells import aligned, spread
 from bulk_onboard.readers.detect import OLE_MAGIC
+from bulk_onboard.readers.first_rows import FirstRows, Line, first_rows_of
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,
     header_row,
     matches,
+    no_such_header,
     require_alike,
     require_one_row,
     spelled,
@@ -119,6 +121,21 @@ class Workbook(FileSource):
                 for start in range(0, len(piece.numbers), size):
                     chunk = piece.taken(slice(start, start + size), own)
                     yield spread(chunk, [None if is_there else "" for is_there in there])
+
+
+def first_rows(file: InputFile, _encoding: str | None = None) -> list[FirstRows]:
+    """Return the first rows of each sheet that has any. Raises InputError if the workbook is damaged."""
+    with _named_errors(file.name), closing(_open_book(file)) as book:
+        tops = {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
+        return [
+            first_rows_of(
+                [Line(row.number, row.texts, row.hidden) for row in top],
+                sheet,
+                is_visible=book.sheets[sheet],
+                has_growers=_has_growers(top, wanted_names()),
+            )
+            for sheet, top in tops.items()
+        ]
 
 
 def _open_book(file: InputFile) -> Book:
@@ -267,7 +284,7 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
     for sheet in sheets:
         rows = counted((row for row in book.rows(sheet) if not row.blank), 0)
         top = list(islice(rows, LOOKED_AT))
-        at = _header_of(name, sheet, top, wanted_names(options.mapped))
+        at = _header_of(name, sheet, top, options)
         before = tables[-1].last if tables else top[at].number
         table = Table(sheet, spelled(top[at].texts), top[at].number, before - top[at].number, before)
         below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
@@ -282,9 +299,14 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
     return tables
 
 
-def _header_of(name: str, sheet: str, top: Sequence[SheetRow], wanted: frozenset[str]) -> int:
+def _header_of(name: str, sheet: str, top: Sequence[SheetRow], options: ReadOptions) -> int:
     """Return the position of the header. Raises InputError if there is none, or it has several rows."""
-    texts = [row.texts for row in top]
+    texts, wanted = [row.texts for row in top], wanted_names(options.mapped)
+    if options.header_row is not None:
+        numbers = [row.number for row in top]
+        if options.header_row not in numbers:
+            raise InputError(no_such_header(f"{name}, sheet {sheet!r}", options.header_row))
+        return numbers.index(options.header_row)
     at = header_row(texts, wanted)
     if at is None:
         raise InputError(f"{name} has nothing in {sheet!r}; expected a header and rows")

@@ -55,10 +55,13 @@ class SandboxSettings:
 class InputSettings:
     """How the file is read. ``mapping`` is field -> column header; ``limit``: only this many rows.
 
+    ``header_row``: the row with the names of the columns; None: it is detected.
+
     ``create_users``: rows may name growers by an externalId or an email; missing Leaf users are created.
     """
 
     sheets: tuple[str, ...] = ()
+    header_row: int | None = None
     hidden: str | None = None
     encoding: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class InputSettings:
             self.encoding,
             tuple(self.mapping.values()),
             columns.get("leafuserid", ""),
+            self.header_row,
         )
 
 

@@ -66,6 +66,7 @@ class Options(BaseModel):
     keep: Names = ()
     map: Annotated[dict[str, str], BeforeValidator(parse.mapping)] = {}
     sheet: Annotated[tuple[str, ...], BeforeValidator(parse.sheets)] = ()
+    header_row: Positive | None = None
     hidden: Literal["include", "skip"] | None = None
     encoding: Encoding | None = None
     canary: NotNegative = 0
@@ -283,6 +284,7 @@ def _frozen(
         sandbox=s.SandboxSettings(options.sandbox_reset, options.sandbox_faults) if options.sandbox else None,
         input=s.InputSettings(
             sheets=options.sheet,
+            header_row=options.header_row,
             hidden=options.hidden,
             encoding=options.encoding,
             mapping=options.map,

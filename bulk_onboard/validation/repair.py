@@ -97,16 +97,25 @@ class Repair:
         cells = ((str(name), np.unique(rows.to_numpy(np.int64))) for name, rows in groups)
         return {places[name]: rows for name, rows in cells if name in places}
 
+    def corrections(self, chunk: Chunk) -> dict[tuple[int, int], str]:
+        """Return (row, position of the column) -> text of the cells that need no guess to be repaired."""
+        return {(int(chunk.numbers[i]), place): text for place, i, text, _ in self._corrected(chunk)}
+
+    def _corrected(self, chunk: Chunk) -> Iterator[tuple[int, int, str, Mapping[str, str]]]:
+        """Yield column and line of each cell that is repaired, its text, and code -> what was done."""
+        for place, i in _where(chunk, self._dirty):
+            text, codes = clean(str(chunk.cells[place].iloc[i]))
+            yield place, i, text, {code: REMOVED[code] for code in codes}
+        for place, i in _where(chunk, self._ids):
+            if other := other_spelling(clean(str(chunk.cells[place].iloc[i]))[0]):
+                yield place, i, other.usual, {REWRITTEN: f"it {other.differences}"}
+
     def _repaired(self, chunk: Chunk) -> list[Line]:
         columns = [chunk.cells[place].tolist() for place in range(len(self._found.header))]
-        for place, i in _where(chunk, self._dirty):
-            columns[place][i], codes = clean(columns[place][i])
-            for code in codes:
-                self._note(chunk, i, code, place, REMOVED[code])
-        for place, i in _where(chunk, self._ids):
-            if other := other_spelling(clean(columns[place][i])[0]):
-                self._note(chunk, i, REWRITTEN, place, f"it {other.differences}")
-                columns[place][i] = other.usual
+        for place, i, text, done in self._corrected(chunk):
+            columns[place][i] = text
+            for code, said in done.items():
+                self._note(chunk, i, code, place, said)
         # Cells that would pass as text although it is not known what they should hold are emptied.
         for place in self._found.fields.values():
             guessed = np.isin(chunk.numbers, self._guessed.get(place, ()))

@@ -157,3 +157,39 @@ def test_whenever_it_stops_what_was_begun_is_ended(
     assert sorted(works.done) == works.begun == list(range(len(works.begun)))
     assert works.most_in_hand <= in_hand
     assert len(works.begun) == count or stop_at is not None
+
+
+def test_a_suspended_run_starts_nothing_and_goes_on_when_resumed() -> None:
+    works = Works()
+
+    async def work() -> None:
+        stop = StopSignal()
+        working = asyncio.create_task(work_through(works.items(20), works, stop, starts=2, in_hand=4))
+        await asyncio.sleep(2)
+        stop.suspend()
+        await asyncio.sleep(5)
+        before = len(works.begun)
+        assert sorted(works.done) == sorted(works.begun)
+        await asyncio.sleep(60)
+        assert len(works.begun) == before < 20
+        stop.resume()
+        await working
+
+    warp(work())
+    assert len(works.done) == 20
+
+
+def test_a_suspended_run_hears_a_stop() -> None:
+    works = Works()
+
+    async def work() -> None:
+        stop = StopSignal()
+        working = asyncio.create_task(work_through(works.items(20), works, stop, starts=2, in_hand=4))
+        await asyncio.sleep(2)
+        stop.suspend()
+        await asyncio.sleep(5)
+        stop.drain("stop")
+        await working
+
+    warp(work())
+    assert sorted(works.done) == sorted(works.begun) != []
