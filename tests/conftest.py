@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from postgres import Server, programs, shared
+
+from tests.support.postgres import Server, programs, shared
 
 settings.register_profile(
     "quick", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]

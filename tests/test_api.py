@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from notify.listener import listening
 from sqlalchemy import func, select
 
 import bulk_onboard
@@ -28,7 +27,8 @@ from bulk_onboard.ledger import Ledger, history, hold
 from bulk_onboard.ledger.schema import block, entry, run
 from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.settings import Login, Settings
-from tests.journeys.support import APP, PLANTED, Rows, Server, growers, open_intents, serving, write
+from tests.support.cli import APP, PLANTED, Rows, Server, growers, open_intents, serving, write
+from tests.support.listener import listening
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ["LEAF_BASE_URL", "LEAF_TOKEN", "LEAF_USERNAME", "LEAF_PASSWORD", *APP]

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
-from postgres import Server
 
 from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Requests
@@ -19,6 +18,7 @@ from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.pace.slots import SlotPace
 from tests.ledger.support import begin
 from tests.pace.test_ceiling import fullest
+from tests.support.postgres import Server
 
 pytest.importorskip("distributed")
 RATE, SECONDS = 100.0, 3.0

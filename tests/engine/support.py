@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fakes import FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, row, unheard
 from sqlalchemy import event
-from warp import now, warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import (
@@ -30,6 +28,8 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
+from tests.support.fakes import FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, row, unheard
+from tests.support.virtual_time import now, warp
 
 POLICY = Policy()
 

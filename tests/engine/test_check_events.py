@@ -8,10 +8,8 @@ from datetime import timedelta
 from itertools import repeat
 
 import pytest
-from fakes import ID, PAYLOAD, TOKEN, FakeJournal, FakeLeaf, Fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.entry import Entry, RecordedEvent
 from bulk_onboard.domain.model import Event, Health, Status
@@ -22,6 +20,8 @@ from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
+from tests.support.fakes import ID, PAYLOAD, TOKEN, FakeJournal, FakeLeaf, Fault
+from tests.support.virtual_time import BEGINNING, now, warp
 
 WAIT = 60.0
 CREATED = Entry(2, "created", ID, "fp", credential_id="c-0", provider="raven")

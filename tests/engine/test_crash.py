@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import IfExists, Intent, Row, Status
@@ -25,6 +23,8 @@ from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
+from tests.support.fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
+from tests.support.virtual_time import BEGINNING, now, warp
 
 OTHER = "planted-other-token"
 DONE = {Status.CREATED.value, Status.EXISTING.value}

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from fakes import FakeJournal
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import IfExists, Secret
@@ -30,8 +28,10 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.workspace import Workspace
-from engine.support import hurry
-from engine.test_user_row import FakeUserCalls, FakeUserJournal
+from tests.engine.support import hurry
+from tests.engine.test_user_row import FakeUserCalls, FakeUserJournal
+from tests.support.fakes import FakeJournal
+from tests.support.virtual_time import BEGINNING, now, warp
 
 RAVEN = PROVIDERS["raven"]
 APP = {field.name: Secret(f"planted-{field.name}") for field in RAVEN.app_fields if not field.allowed}

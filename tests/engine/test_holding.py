@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from warp import warp
 
 from bulk_onboard.engine.stop import LOOK, LockedTurns, StopSignal, stop_when_lost
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerError
 from bulk_onboard.pace import Pace
+from tests.support.virtual_time import warp
 
 
 @dataclass

@@ -9,10 +9,8 @@ from datetime import timedelta
 from itertools import chain, repeat
 
 import pytest
-from fakes import ID, TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
 from bulk_onboard.domain.run_events import RowFinished, Trouble
@@ -22,7 +20,9 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
-from engine.support import Life
+from tests.engine.support import Life
+from tests.support.fakes import ID, TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
+from tests.support.virtual_time import BEGINNING, now, warp
 
 OVERWRITE = Policy(if_exists=IfExists.OVERWRITE)
 OTHER = "planted-other-token"

@@ -6,15 +6,15 @@ import asyncio
 from collections import Counter
 
 import pytest
-from fakes import FakeLeaf, FakeWorld, row
-from warp import BEGINNING, warp
 
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
-from engine.support import Life, PacedWorld
+from tests.engine.support import Life, PacedWorld
+from tests.support.fakes import FakeLeaf, FakeWorld, row
+from tests.support.virtual_time import BEGINNING, warp
 
 
 def onboarded(

@@ -14,9 +14,6 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 import pytest
-from fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
-from ledger.support import g
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.model import Event, Row
 from bulk_onboard.domain.run_events import Fact, Held, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
@@ -32,7 +29,10 @@ from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
 from bulk_onboard.workspace import Workspace
-from engine.support import hurry
+from tests.engine.support import hurry
+from tests.ledger.support import g
+from tests.support.fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
+from tests.support.virtual_time import BEGINNING, now, warp
 
 GOOD = Event(200, BEGINNING)
 F = Fault

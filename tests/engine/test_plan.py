@@ -8,10 +8,8 @@ from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from fakes import row
 from hypothesis import given
 from hypothesis import strategies as st
-from warp import BEGINNING
 
 from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.domain.model import Credential, Echo, IfExists, Intent, Recorded, Status
@@ -21,6 +19,8 @@ from bulk_onboard.policy.guide import kept_to
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step
 from bulk_onboard.policy.retry import Next
 from bulk_onboard.workspace import Workspace
+from tests.support.fakes import row
+from tests.support.virtual_time import BEGINNING
 
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
 PRINTS = st.integers(0, 2**128 - 1).map(lambda n: f"{n:032x}")

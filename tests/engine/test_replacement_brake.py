@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import repeat
 
 import pytest
-from fakes import FakeLeaf, FakeWorld, Fault, row
-from warp import BEGINNING, warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Credential, Echo, IfExists, Status
@@ -20,7 +18,9 @@ from bulk_onboard.pace import Pace
 from bulk_onboard.policy.progress import LEFT_WITHOUT, Action, Finish, Progress
 from bulk_onboard.policy.replacements import Replaced, Replacements, result_of
 from bulk_onboard.policy.retry import Policy
-from engine.support import Life, PacedWorld
+from tests.engine.support import Life, PacedWorld
+from tests.support.fakes import FakeLeaf, FakeWorld, Fault, row
+from tests.support.virtual_time import BEGINNING, warp
 
 F = Fault
 

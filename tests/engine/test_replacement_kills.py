@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
-from fakes import ID, TOKEN, FakeKeeper, FakeLeaf, row
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import IfExists, Intent
@@ -21,7 +19,9 @@ from bulk_onboard.engine.survey import open_intents
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.policy.retry import Policy
-from engine.support import hurry
+from tests.engine.support import hurry
+from tests.support.fakes import ID, TOKEN, FakeKeeper, FakeLeaf, row
+from tests.support.virtual_time import BEGINNING, now, warp
 
 LEAF, OWNER, OTHER = "https://leaf.example", "me", "planted-other-token"
 # A step takes at least 10 ms, Leaf carries out a request 25 ms after it went out.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
-from fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, Fault
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from warp import BEGINNING, now, warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Undone
@@ -20,6 +18,8 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.rollback import Removal, rollback_policy
+from tests.support.fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, Fault
+from tests.support.virtual_time import BEGINNING, now, warp
 
 GROWER = "g-1"
 delete_faults = st.lists(st.sampled_from([f for f in Fault if f is not Fault.BARE]), max_size=6)

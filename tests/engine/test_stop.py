@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from warp import warp
 
 from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.run_events import RowFinished
@@ -13,6 +12,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.policy.stop_rules import ALIKE, UNAVAILABLE, StopRules
 from bulk_onboard.settings import MaxFailures, Safety
+from tests.support.virtual_time import warp
 
 GOOD = RowFinished(2, Status.CREATED)
 BAD = RowFinished(2, Status.REJECTED, "leaf:no")

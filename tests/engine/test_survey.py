@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from warp import BEGINNING
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import IfExists, Row, Secret, Status
@@ -26,7 +25,8 @@ from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.workspace import Workspace
-from engine.support import hurry
+from tests.engine.support import hurry
+from tests.support.virtual_time import BEGINNING
 
 AT = to_text(BEGINNING)
 RAVEN = PROVIDERS["raven"]

@@ -9,10 +9,8 @@ from itertools import repeat
 from uuid import UUID
 
 import pytest
-from fakes import FakeJournal, FakeLeaf, FakeWorld, row, unheard
 from hypothesis import given
 from hypothesis import strategies as st
-from warp import warp
 
 from bulk_onboard.domain.model import (
     Absent,
@@ -35,6 +33,8 @@ from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.policy.progress import Action, Progress
 from bulk_onboard.policy.retry import Next, Policy
 from bulk_onboard.policy.user_list import SAMPLE, Spot
+from tests.support.fakes import FakeJournal, FakeLeaf, FakeWorld, row, unheard
+from tests.support.virtual_time import warp
 
 TOKEN = "planted-token"
 
@@ -195,7 +195,7 @@ def test_one_contradiction_in_either_direction_means_single_requests(lies: range
 
 def test_a_sample_that_says_nothing_means_single_requests() -> None:
     def silent(_grower: str) -> FakeLeaf:
-        from fakes import Fault
+        from tests.support.fakes import Fault
 
         return FakeLeaf(gets=repeat(Fault.LOST_BEFORE))
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
-from fakes import FakeJournal, Fault, unheard
 from hypothesis import given
 from hypothesis import strategies as st
-from warp import now, warp
 
 from bulk_onboard.domain.model import Ambiguous, Answer, Refused, Status, Throttled, Transient
 from bulk_onboard.domain.run_events import Fact, UserKnown
@@ -35,6 +33,8 @@ from bulk_onboard.engine.user_row import UserCreation
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.policy.retry import Policy
+from tests.support.fakes import FakeJournal, Fault, unheard
+from tests.support.virtual_time import now, warp
 
 POLICY = Policy()
 FAULTS = [

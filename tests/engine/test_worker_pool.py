@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from warp import warp
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import BATCH, work_through
 from bulk_onboard.errors import ExitCode, LedgerError, LoginRefused
+from tests.support.virtual_time import warp
 
 
 @dataclass

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS
-
-from .support import PLANTED, Desk, Server, serving
+from tests.support.cli import PLANTED, Desk, Server, serving
 
 _SETTINGS = ["LEAF_BASE_URL", "LEAF_TOKEN", "LEAF_USERNAME", "LEAF_PASSWORD"]
 _SETTINGS += [p.setting(f) for p in PROVIDERS.values() for f in p.app_fields]

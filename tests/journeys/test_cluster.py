@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import Server as Postgres
 
 import bulk_onboard
 from bulk_onboard.cli import run
 from bulk_onboard.sandbox import Account, Behaviour
-
-from .support import (
+from tests.support.cli import (
     COMMAND,
     PLANTED,
     Desk,
@@ -36,6 +34,7 @@ from .support import (
     start,
     write,
 )
+from tests.support.postgres import Server as Postgres
 
 pytest.importorskip("distributed")
 pytestmark = [

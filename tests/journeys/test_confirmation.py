@@ -10,8 +10,7 @@ import pytest
 from bulk_onboard.cli import run as module
 from bulk_onboard.domain.run_events import About
 from bulk_onboard.settings import LeafSettings, Login, SandboxSettings, Settings
-
-from .support import Desk, Server, growers, write
+from tests.support.cli import Desk, Server, growers, write
 
 REAL = Settings(leaf=LeafSettings("https://api.withleaf.io", Login()))
 

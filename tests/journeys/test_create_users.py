@@ -17,8 +17,7 @@ import pytest
 
 from bulk_onboard.engine import run as engine
 from bulk_onboard.sandbox import Area, Behaviour, Fault, Faults, Unknowns, User
-
-from .support import PLANTED, Desk, Ran, Server, grower, start
+from tests.support.cli import PLANTED, Desk, Ran, Server, grower, start
 
 Leaf = Callable[..., Server]
 # externalId, email, name, leafUserId; the token goes by the row.

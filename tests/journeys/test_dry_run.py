@@ -16,8 +16,7 @@ from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns, User
-
-from .support import PLANTED, Desk, Ran, Rows, Server, grower, growers, write
+from tests.support.cli import PLANTED, Desk, Ran, Rows, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 ROWS, LISTED, CONNECTED = 180, 400, 60

@@ -13,7 +13,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from .support import PLANTED, Desk, Server, as_csv, growers
+from tests.support.cli import PLANTED, Desk, Server, as_csv, growers
 
 Leaf = Callable[..., Server]
 COMMAND = f"{sys.executable} -m bulk_onboard run - --rate 0 --no-events"

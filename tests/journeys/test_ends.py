@@ -12,8 +12,7 @@ import pytest
 from bulk_onboard.leaf import contact
 from bulk_onboard.ledger import hold
 from bulk_onboard.sandbox import Account, Behaviour, Fault, Faults
-
-from .support import APP, PLANTED, Desk, Server, end, grower, growers, open_intents, start, write
+from tests.support.cli import APP, PLANTED, Desk, Server, end, grower, growers, open_intents, start, write
 
 Leaf = Callable[..., Server]
 # The seed makes the 84th request, and no other of the next 500, meet a login that has run out.

@@ -14,8 +14,7 @@ import pytest
 
 from bulk_onboard.cli.main import COMMANDS, cli
 from bulk_onboard.engine import opening
-
-from .support import PLANTED, Desk, Server, grower
+from tests.support.cli import PLANTED, Desk, Server, grower
 
 Leaf = Callable[..., Server]
 RUN_ID = "20261123T154500Z-growers"

@@ -7,13 +7,11 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from ledger.support import begin
-
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.ledger import Ledger, hold
-
-from .support import PLANTED, Desk, Server, grower, growers, write
+from tests.ledger.support import begin
+from tests.support.cli import PLANTED, Desk, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 LEDGER = Path("reports/ledger.sqlite3")

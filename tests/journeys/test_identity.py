@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from journeys.support import PLANTED, Desk, Server, growers, write
+from tests.support.cli import PLANTED, Desk, Server, growers, write
 
 Leaf = Callable[..., Server]
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .support import Desk, growers, newest
+from tests.support.cli import Desk, growers, newest
 
 EXPECTED = {
     "name": "growers.csv",

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from bulk_onboard.sandbox import Behaviour, Fault, Faults
-
-from .support import (
+from tests.support.cli import (
     COMMAND,
     Desk,
     Process,

@@ -12,8 +12,7 @@ import pytest
 
 from bulk_onboard.engine import opening
 from bulk_onboard.sandbox import Behaviour
-
-from .support import Desk, Server, end, growers, start, write
+from tests.support.cli import Desk, Server, end, growers, start, write
 
 Leaf = Callable[..., Server]
 COUNT = 150

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from notify.listener import listening
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.ledger import Ledger
-from journeys.support import Desk, Ran, Server, grower, growers, write
+from tests.support.cli import Desk, Ran, Server, grower, growers, write
+from tests.support.listener import listening
 
 Leaf = Callable[..., Server]
 LEFT = grower(50)

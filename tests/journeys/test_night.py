@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from notify.listener import Listener, listening
 
 from bulk_onboard.ledger import hold
-
-from .support import PLANTED, Desk, Ran, Server, grower, growers, write
+from tests.support.cli import PLANTED, Desk, Ran, Server, grower, growers, write
+from tests.support.listener import Listener, listening
 
 Leaf = Callable[..., Server]
 LEDGER = Path("reports/ledger.sqlite3")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from notify.listener import Listener, listening
 
-from .support import PLANTED, Desk, Server, grower, growers, write
+from tests.support.cli import PLANTED, Desk, Server, grower, growers, write
+from tests.support.listener import Listener, listening
 
 Leaf = Callable[..., Server]
 

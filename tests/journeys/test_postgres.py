@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgres import Server as Postgres
-from postgres import served
 
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.database import Retry
 from bulk_onboard.sandbox import Behaviour
-
-from .support import Desk, Process, Server, end, grower, growers, start, write
+from tests.support.cli import Desk, Process, Server, end, grower, growers, start, write
+from tests.support.postgres import Server as Postgres
+from tests.support.postgres import served
 
 Leaf = Callable[..., Server]
 # Slow enough that there is always something in flight.

@@ -11,8 +11,7 @@ import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS, Provider, Providers, define_provider
 from bulk_onboard.engine.opening import scopes_of
-
-from .support import PLANTED, Desk, Server, grower, serving
+from tests.support.cli import PLANTED, Desk, Server, grower, serving
 
 Leaf = Callable[..., Server]
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .support import Desk, Server, grower, growers, write
+from tests.support.cli import Desk, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 

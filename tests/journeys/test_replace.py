@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns
-from journeys.support import Desk, Rows, Server, end, grower, growers, start, write
+from tests.support.cli import Desk, Rows, Server, end, grower, growers, start, write
 
 Leaf = Callable[..., Server]
 # The sandbox's credentials are healthy unless their token says otherwise.

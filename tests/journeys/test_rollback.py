@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bulk_onboard.sandbox import Behaviour, Fault, Faults
-from journeys.support import PLANTED, Desk, Ran, Server, end, grower, growers, start, write
-from journeys.test_replace import connected, renewed
+from tests.journeys.test_replace import connected, renewed
+from tests.support.cli import PLANTED, Desk, Ran, Server, end, grower, growers, start, write
 
 Leaf = Callable[..., Server]
 

@@ -14,8 +14,7 @@ import pytest
 
 from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.sandbox import Behaviour, Sandbox, Unknowns
-
-from .support import PLANTED, Desk, Ran, Server, as_csv, grower, growers, held, newest, write
+from tests.support.cli import PLANTED, Desk, Ran, Server, as_csv, grower, growers, held, newest, write
 
 Leaf = Callable[..., Server]
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -12,8 +12,7 @@ from keyring.backend import KeyringBackend
 
 from bulk_onboard.sandbox import Account, Behaviour
 from bulk_onboard.settings.secret_sources import Keyring
-
-from .support import APP, PLANTED, Desk, Server, grower, growers, newest, write
+from tests.support.cli import APP, PLANTED, Desk, Server, grower, growers, newest, write
 
 Leaf = Callable[..., Server]
 

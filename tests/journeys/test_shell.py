@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import PLANTED, Desk, as_csv, growers
+from tests.support.cli import PLANTED, Desk, as_csv, growers
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 RUN = "20261123T154500Z-growers"

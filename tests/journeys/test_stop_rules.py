@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .support import Desk, Server, growers, write
+from tests.support.cli import Desk, Server, growers, write
 
 Leaf = Callable[..., Server]
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from bulk_onboard.sandbox import Behaviour, Unknowns, User
-
-from .support import Desk, Ran, Server, grower, growers, write
+from tests.support.cli import Desk, Ran, Server, grower, growers, write
 
 Leaf = Callable[..., Server]
 ROWS, LISTED, CONNECTED = 360, 1000, 120

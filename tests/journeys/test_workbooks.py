@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from .support import Desk, Rows, growers, serving
+from tests.support.cli import Desk, Rows, growers, serving
 
 HEADER = ("leafUserId", "refreshToken")
 

@@ -7,13 +7,13 @@ import base64
 import json
 
 import pytest
-from warp import warp
 
 from bulk_onboard.domain.api_owner import is_known_owner, may_be_same_owner
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import LoginRefused, StoppedForSafety, UsageError
 from bulk_onboard.leaf.auth import Auth, Bearer, Refusal, owner_of
 from bulk_onboard.settings import Login
+from tests.support.virtual_time import warp
 
 PASSWORD = Login(username="me", password=Secret("planted-password"))
 BOTH = Login(Secret("planted-old"), "me", Secret("planted-password"))

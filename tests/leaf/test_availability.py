@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from warp import warp
 
 from bulk_onboard.domain.model import Absent, Ambiguous
 from bulk_onboard.errors import LeafUnavailable
 from bulk_onboard.leaf.availability import Availability
+from tests.support.virtual_time import warp
 
 
 def requests(lasts: float, rows: int = 300) -> tuple[list[float], list[str], int]:

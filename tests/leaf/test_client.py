@@ -15,8 +15,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from fakes import ID, PAYLOAD, TOKEN
-from hostile.replies import BOUNDS_HEADERS
 
 import bulk_onboard
 from bulk_onboard.domain.model import (
@@ -38,7 +36,9 @@ from bulk_onboard.domain.user_list import Page, Prints
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
-from leaf.server import Answer, Request, Server, always, encrypted, http, never, reset, serving
+from tests.leaf.hostile_replies import BOUNDS_HEADERS
+from tests.support.fakes import ID, PAYLOAD, TOKEN
+from tests.support.raw_server import Answer, Request, Server, always, encrypted, http, never, reset, serving
 
 GOOD = {"id": "c-1", "status": "OK", "createdTime": "2026-11-23T15:44:59Z", "refreshToken": TOKEN}
 PATH = f"/services/usermanagement/api/users/{ID}/raven-credentials"

@@ -17,9 +17,9 @@ from bulk_onboard.leaf import http as module
 from bulk_onboard.leaf.http import Http, Request
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.settings import LeafSettings
-from leaf.server import Answer as Answering
-from leaf.server import Request as Received
-from leaf.server import Server, always, http, never, reset, serving
+from tests.support.raw_server import Answer as Answering
+from tests.support.raw_server import Request as Received
+from tests.support.raw_server import Server, always, http, never, reset, serving
 
 
 def reply_itself(reply: Reply) -> Reply:

@@ -10,9 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from command import environment, start, write_growers
-from fakes import ID, PAYLOAD
-from hostile.test_run import results
 
 from bulk_onboard.domain.model import Created, Secret, Transient
 from bulk_onboard.domain.providers import PROVIDERS
@@ -20,9 +17,12 @@ from bulk_onboard.errors import UsageError
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
 from bulk_onboard.settings.proxy import proxy_for
-from leaf.proxy import proxying
-from leaf.server import Request, always, encrypted, http, serving
-from leaf.test_client import GOOD, Turns
+from tests.journeys.test_hostile_leaf import results
+from tests.leaf.proxy import proxying
+from tests.leaf.test_client import GOOD, Turns
+from tests.support.command import environment, start, write_growers
+from tests.support.fakes import ID, PAYLOAD
+from tests.support.raw_server import Request, always, encrypted, http, serving
 
 LEAF = "https://api.withleaf.example"
 

@@ -7,10 +7,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from postgres import Server
 
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.settings import LedgerPlace
+from tests.support.postgres import Server
 
 DATABASES = ("sqlite", "postgresql")
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from bulk_onboard.errors import ExitCode, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import begin, g, intent, outcome
+from tests.ledger.support import begin, g, intent, outcome
 
 
 def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(place: LedgerPlace) -> None:

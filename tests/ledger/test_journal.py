@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from warp import warp
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.errors import LedgerError
@@ -21,7 +20,8 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.journal import LINGER
 from bulk_onboard.ledger.ledger import Fence, no_fence
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import address, begin, g, intent, outcome
+from tests.ledger.support import address, begin, g, intent, outcome
+from tests.support.virtual_time import warp
 
 
 @dataclass
@@ -210,8 +210,8 @@ KILLED = """
 import asyncio, os, signal, sys
 from bulk_onboard.settings import parse
 from bulk_onboard.ledger.journal import LINGER
-from ledger.support import begin, g, intent, outcome
-from warp import warp
+from tests.ledger.support import begin, g, intent, outcome
+from tests.support.virtual_time import warp
 from bulk_onboard.ledger import Journal, Ledger
 
 async def main():
@@ -231,7 +231,7 @@ asyncio.run(main())
 def test_whoever_is_killed_after_an_intent_finds_it_again_and_no_outcome_that_was_not_flushed(
     place: LedgerPlace,
 ) -> None:
-    here = str(Path(__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLED}", address(place)]
     killed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "sent\n"), killed.stderr

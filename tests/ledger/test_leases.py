@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from postgres import Server
 
 from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerBusy, LedgerError
@@ -17,6 +16,7 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.leases import LEASE, Ask, Leases, Stop, wait_for_workers
 from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import begin, g, intent, sql
+from tests.support.postgres import Server
 
 SENT = Requests(get=2, post=1)
 

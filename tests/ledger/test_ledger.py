@@ -18,7 +18,7 @@ from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import LEAF, NOW, OWNER, begin, current, g, info, intent, outcome, sql, tables
+from tests.ledger.support import LEAF, NOW, OWNER, begin, current, g, info, intent, outcome, sql, tables
 
 
 def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_or_none(

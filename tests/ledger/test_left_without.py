@@ -10,7 +10,7 @@ from bulk_onboard.domain.api_owner import unknown_owner
 from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import dismiss, left_without
-from ledger.support import LEAF, OWNER, begin, info, intent, outcome
+from tests.ledger.support import LEAF, OWNER, begin, info, intent, outcome
 
 GROWER = "00000000-0000-0000-0000-000000000001"
 

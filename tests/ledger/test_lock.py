@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from postgres import Server
 
 from bulk_onboard.errors import ExitCode, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger, hold, lock
 from bulk_onboard.ledger.postgres import Postgres
 from bulk_onboard.settings import LedgerPlace, PostgresUrl
-from ledger.support import address, begin
+from tests.ledger.support import address, begin
+from tests.support.postgres import Server
 
 HOLDER = """
 import sys, time

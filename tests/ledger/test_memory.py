@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bulk_onboard.domain.entry import OTHERS
 from bulk_onboard.ledger import Ledger, state
-from ledger.support import AT, FINGERPRINT, begin, current, g, intent, outcome
+from tests.ledger.support import AT, FINGERPRINT, begin, current, g, intent, outcome
 
 
 def test_the_current_states_are_a_table_with_a_line_for_each_grower(ledger: Ledger) -> None:

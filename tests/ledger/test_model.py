@@ -26,7 +26,7 @@ from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Known, Ledger, schema
 from bulk_onboard.ledger.left_without import dismiss, left_without
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import OWNER, begin, current, g, intent, outcome, sql
+from tests.ledger.support import OWNER, begin, current, g, intent, outcome, sql
 
 GROWERS = [*map(g, range(5)), ""]
 PLACES = [

@@ -8,12 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from postgres import ROLE, Server, served
 
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Ledger, Retry, history
 from bulk_onboard.settings import PostgresUrl
-from ledger.support import begin, g, intent, outcome
+from tests.ledger.support import begin, g, intent, outcome
+from tests.support.postgres import ROLE, Server, served
 
 
 @pytest.fixture

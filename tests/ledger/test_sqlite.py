@@ -10,7 +10,7 @@ import pytest
 
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger
-from ledger.support import begin, g, intent
+from tests.ledger.support import begin, g, intent
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.ledger import no_fence
 from bulk_onboard.ledger.users import LedgerUsers, count_users
 from bulk_onboard.settings import LedgerPlace
-from ledger.support import AT, LEAF, begin, info
+from tests.ledger.support import AT, LEAF, begin, info
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 OTHER = "7e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"

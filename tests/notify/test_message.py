@@ -11,8 +11,7 @@ import pytest
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import UsageError
 from bulk_onboard.notify.message import Messenger
-
-from .listener import listening
+from tests.support.listener import listening
 
 PLANTED = "planted-"
 

@@ -6,8 +6,7 @@ import pytest
 
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.notify.ping import TRIES, ping
-
-from .listener import listening
+from tests.support.listener import listening
 
 
 @pytest.mark.parametrize(

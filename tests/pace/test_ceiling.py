@@ -11,10 +11,10 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from warp import warp
 
 from bulk_onboard.domain.turns import Urgency
 from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling, Window
+from tests.support.virtual_time import warp
 
 ROUNDING = 1e-6
 RATES = [0.5, 0.75, 1, 1.5, 2.5, 3, 7.3, 10, 16.67, 99.9, 100, 333, 500, 1000, 2000]

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warp import warp
 
 from bulk_onboard.domain.model import Traffic
 from bulk_onboard.pace import Pace
 from bulk_onboard.pace.meter import MOST, Meter
+from tests.support.virtual_time import warp
 
 
 def test_nothing_was_sent_before_the_first_request() -> None:

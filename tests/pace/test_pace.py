@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from warp import warp
 
 from bulk_onboard.pace import Pace
 from tests.pace.test_ceiling import clock, fullest
+from tests.support.virtual_time import warp
 
 LATENCY = 0.05
 Limit = Callable[[float], float]

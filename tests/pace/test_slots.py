@@ -7,11 +7,11 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from warp import warp
 
 from bulk_onboard.domain.turns import Urgency
 from bulk_onboard.pace.slots import LATE, SlotPace
 from tests.pace.test_ceiling import clock, fullest
+from tests.support.virtual_time import warp
 
 
 class Database:

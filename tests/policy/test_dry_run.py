@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fakes import row
 from hypothesis import given
 from hypothesis import strategies as st
-from warp import BEGINNING
 
 from bulk_onboard.domain.model import (
     Absent,
@@ -26,6 +24,8 @@ from bulk_onboard.policy.dry_run import asking, before_change, forecast
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
 from bulk_onboard.policy.retry import Moment, Next, Policy
 from bulk_onboard.policy.user_list import begin
+from tests.support.fakes import row
+from tests.support.virtual_time import BEGINNING
 
 MODES = st.sampled_from(IfExists)
 INTENTS = st.sampled_from([None, Intent(BEGINNING), Intent(BEGINNING, same=False)])

@@ -7,10 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from fakes import row
 from hypothesis import given
 from hypothesis import strategies as st
-from warp import BEGINNING
 
 from bulk_onboard.domain.model import (
     Absent,
@@ -38,6 +36,8 @@ from bulk_onboard.policy.user_list import (
     pays,
     sized,
 )
+from tests.support.fakes import row
+from tests.support.virtual_time import BEGINNING
 
 
 def page(users: int, total: int | None = None) -> Page:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers import fast_path
-from tests.readers.tables import HEADER, as_rows, opened
+from tests.support.tables import HEADER, as_rows, opened
 
 HEAD = ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n"
 CELL = st.one_of(

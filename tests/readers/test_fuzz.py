@@ -20,9 +20,9 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source
-from tests.bad_input.case import IDS
-from tests.bad_input.workbooks import zipped
-from tests.readers.tables import as_csv, as_ods, as_parquet, as_xls, as_xlsx
+from tests.readers.bad_input.case import IDS
+from tests.readers.bad_input.workbooks import zipped
+from tests.support.tables import as_csv, as_ods, as_parquet, as_xls, as_xlsx
 
 BEGINNINGS = [b"", b"sep=", b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"]
 BEGINNINGS += [b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\x00"]

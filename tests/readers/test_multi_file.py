@@ -17,7 +17,7 @@ from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.workspace import Workspace
-from tests.readers.tables import as_csv, as_rows, as_xlsx
+from tests.support.tables import as_csv, as_rows, as_xlsx
 
 HEADER = ("leafUserId", "refreshToken")
 IDS = [f"{n:08x}-1111-4222-8333-444444444444" for n in range(20)]

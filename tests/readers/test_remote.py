@@ -20,7 +20,7 @@ from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.readers.remote import open_address
 from tests.readers import s3
-from tests.readers.tables import HEADER, as_csv, as_rows
+from tests.support.tables import HEADER, as_csv, as_rows
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.readers import decode
 from bulk_onboard.readers.inputs import open_source
-from tests.readers.tables import (
+from tests.support.tables import (
     COMPRESSED,
     HEADER,
     TREACHEROUS,

@@ -9,8 +9,7 @@ import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS, Provider
 from bulk_onboard.sandbox import Account, Area, Behaviour, Fault, Faults, User
-
-from .support import BASE, GROWER, OTHER, RAVEN, FakeClock, body, raven, serve_sandbox
+from tests.sandbox.support import BASE, GROWER, OTHER, RAVEN, FakeClock, body, raven, serve_sandbox
 
 LOGIN = "/api/authenticate"
 

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from bulk_onboard.cli.sandbox import _latency, command
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import PRESETS, Sandbox, read_users
-
-from .support import GROWER, OTHER, RAVEN, address, body, start
+from tests.sandbox.support import GROWER, OTHER, RAVEN, address, body, start
 
 
 async def test_a_wrong_password_is_refused(monkeypatch: pytest.MonkeyPatch):

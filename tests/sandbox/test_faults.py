@@ -14,8 +14,7 @@ import pytest
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import PRESETS, Area, Behaviour, Fault, Faults, load_behaviour
 from bulk_onboard.sandbox.faults import Chance
-
-from .support import BASE, RAVEN, always, body, serve_sandbox, until
+from tests.sandbox.support import BASE, RAVEN, always, body, serve_sandbox, until
 
 ERRORS = [kind for kind in Fault if kind[:3].isdigit()]
 POSTS = {"methods": frozenset({"POST"})}

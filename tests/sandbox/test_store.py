@@ -11,8 +11,7 @@ import pytest
 
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import Behaviour, Sandbox
-
-from .support import BASE, GROWER, RAVEN, address, body, serve_sandbox, start
+from tests.sandbox.support import BASE, GROWER, RAVEN, address, body, serve_sandbox, start
 
 
 @pytest.fixture

@@ -12,8 +12,18 @@ import pytest
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import Behaviour, Unknowns, User, with_answers
-
-from .support import BASE, GROWER, OTHER, RAVEN, THIRD, FakeClock, body, raven, serve_sandbox, unknown
+from tests.sandbox.support import (
+    BASE,
+    GROWER,
+    OTHER,
+    RAVEN,
+    THIRD,
+    FakeClock,
+    body,
+    raven,
+    serve_sandbox,
+    unknown,
+)
 
 
 @pytest.mark.parametrize(

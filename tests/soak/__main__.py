@@ -16,9 +16,9 @@ from itertools import count
 from pathlib import Path
 from random import SystemRandom
 
-from tests.postgres import Server, served
 from tests.soak.plan import clustered, plan
 from tests.soak.rounds import Story, tell
+from tests.support.postgres import Server, served
 
 
 def main() -> int:

@@ -16,12 +16,12 @@ from typing import IO
 
 import pandas as pd
 
-from tests.postgres import Server
 from tests.soak import truth
 from tests.soak.leaf import ROOT, Leaf, leaf
 from tests.soak.leaks import leaks, shown
 from tests.soak.plan import APP, MARK, Plan, Stop, When
 from tests.soak.store import InFile, OnServer, Store, contents
+from tests.support.postgres import Server
 
 # Longer than any run of a round should take by itself in bad weather; then it is killed as well.
 PATIENCE = 25.0

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 
 class Store(Protocol):

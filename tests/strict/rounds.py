@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests import warm
 from tests.strict.leaf import Nature, told
+from tests.support import forked
 
 ROOT = Path(__file__).parents[2]
 # In every secret, the bearer token too.
@@ -81,7 +81,7 @@ class Bench:
         self.count += 1
         with (self.folder / f"{self.count}.err").open("wb") as err:
             env = self._environment(env or APP)
-            process = warm.start(["bulk_onboard", *argv], cwd=self.folder, stderr=err, stdout=err, env=env)
+            process = forked.start(["bulk_onboard", *argv], cwd=self.folder, stderr=err, stdout=err, env=env)
             try:
                 code = process.wait(kill_after or 100)
             except subprocess.TimeoutExpired:

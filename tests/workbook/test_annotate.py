@@ -24,8 +24,7 @@ from openpyxl.worksheet.table import Table
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.cli.main import main
-
-from .books import (
+from tests.workbook.books import (
     GREY,
     HEADER,
     PLANTED,

@@ -20,9 +20,8 @@ from bulk_onboard.errors import UsageError
 from bulk_onboard.workbook.new_workbook import ROWS as MOST_ROWS
 from bulk_onboard.workbook.new_workbook import new_workbook
 from bulk_onboard.workbook.save import save
-from tests.readers import tables
-
-from .books import HEADER, RED, ROWS, annotate, colours, grower, problems, token, write_workbook
+from tests.support import tables
+from tests.workbook.books import HEADER, RED, ROWS, annotate, colours, grower, problems, token, write_workbook
 
 TEXTS = [["" if cell is None else str(cell) for cell in row] for row in ROWS]
 

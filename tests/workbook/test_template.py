@@ -11,8 +11,7 @@ import pytest
 from bulk_onboard.cli.main import main
 from bulk_onboard.domain.providers import PROVIDERS, Field, Provider, Scope
 from bulk_onboard.validation.template import template_columns
-
-from .books import grower
+from tests.workbook.books import grower
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Server:
                 self.requests.append(request)
                 await self.answer(request, writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             writer.close()

@@ -8,14 +8,14 @@ from contextlib import suppress
 
 import pytest
 import uvloop
-from fakes import ID, PAYLOAD
-from leaf.server import http, reset
 
 from bulk_onboard.domain.model import Absent, Ambiguous, Secret
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
-from hostile.test_client import Turns
+from tests.leaf.test_hostile_replies import Turns
+from tests.support.fakes import ID, PAYLOAD
+from tests.support.raw_server import http, reset
 
 NEW_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 ROUNDS = 15

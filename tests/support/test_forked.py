@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import warm
+from tests.support import forked
 
 PROGRAM = """
 import atexit, os, sys, threading, time
@@ -25,7 +25,7 @@ match sys.argv[1]:
         print("ready", flush=True)
         time.sleep(30)
 """
-pytestmark = pytest.mark.skipif(not warm.LINUX, reason="it is executed where it is not forked")
+pytestmark = pytest.mark.skipif(not forked.LINUX, reason="it is executed where it is not forked")
 
 
 def both(folder: Path, *argv: str) -> list[tuple[int, str, str]]:
@@ -36,10 +36,10 @@ def both(folder: Path, *argv: str) -> list[tuple[int, str, str]]:
     executed = subprocess.run(
         command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    forked = warm.heard(["program", *argv], env=env, cwd=folder)
+    ran = forked.heard(["program", *argv], env=env, cwd=folder)
     return [
         (executed.returncode, executed.stdout, executed.stderr.rpartition("\n  File")[2]),
-        (forked.wait(10), *(each.rpartition("\n  File")[2] for each in forked.communicate())),
+        (ran.wait(10), *(each.rpartition("\n  File")[2] for each in ran.communicate())),
     ]
 
 
@@ -53,7 +53,7 @@ def test_it_gets_and_says_the_same_and_ends_alike(tmp_path: Path, end: str) -> N
 def test_a_signal_ends_it_and_it_is_known_which(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     with (tmp_path / "out").open("wb") as out:
-        process = warm.start(["program", "wait"], env={"ONE": "1"}, cwd=tmp_path, stdout=out)
+        process = forked.start(["program", "wait"], env={"ONE": "1"}, cwd=tmp_path, stdout=out)
     while "ready" not in (tmp_path / "out").read_text():
         assert process.poll() is None
     assert os.getpgid(process.pid) == os.getpgid(0)

@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 
-from tests.bad_input.case import HEADER, IDS, Case, data, faulty, fine, good, refused, token
+from tests.readers.bad_input.case import HEADER, IDS, Case, data, faulty, fine, good, refused, token
 
 GOOD = HEADER + good()
 UMLAUT = f"{IDS[3]},{token(3)}ö\n"

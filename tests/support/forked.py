@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LINUX = sys.platform == "linux"
 # What modules of ours import once they need it.
 _LATER = ("keyring.backends", "openpyxl", "pandas.io.parquet", "uvloop", "xlrd", "xml.sax")

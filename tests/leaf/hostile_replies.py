@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 
 import aiohttp
-from leaf.server import Answer, Request, always, http
+
+from tests.support.raw_server import Answer, Request, always, http
 
 MEGA = 1 << 20
 GIGA = 1 << 30

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 
-from warp import now
-
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import (
     Absent,
@@ -38,6 +36,7 @@ from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.domain.turns import StillValid, always
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.errors import LedgerError, LoginRefused, OutputError
+from tests.support.virtual_time import now
 
 ID = "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60"
 TOKEN = "planted-refresh-token"

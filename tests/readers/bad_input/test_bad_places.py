@@ -20,10 +20,10 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source
-from tests import warm
-from tests.bad_input.case import HEADER, IDS, good, token
-from tests.bad_input.parquets import parquet
-from tests.bad_input.workbooks import GOOD, xlsx
+from tests.readers.bad_input.case import HEADER, IDS, good, token
+from tests.readers.bad_input.parquets import parquet
+from tests.readers.bad_input.workbooks import GOOD, xlsx
+from tests.support import forked
 
 LINE = "bulk-onboard: error: "
 LEAST_OF_A_PIPE = 1 << 16  # bytes it holds before anybody has read them
@@ -189,7 +189,7 @@ def piped(content: bytes) -> tuple[int, bytes]:
             assert len(content) < LEAST_OF_A_PIPE
             pipe.write(content)
         argv = ["bulk_onboard", "validate", "-"]
-        code = warm.start(argv, env=os.environ, stdin=stdin, stderr=stderr).wait(30)
+        code = forked.start(argv, env=os.environ, stdin=stdin, stderr=stderr).wait(30)
         stderr.seek(0)
         return code, stderr.read()
 

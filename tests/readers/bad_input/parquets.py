@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.bad_input.case import IDS, Case, data, faulty, fine, refused, token
+from tests.readers.bad_input.case import IDS, Case, data, faulty, fine, refused, token
 
 TOKENS = [token(n) for n in range(3)]
 MANY = [token(n) for n in range(len(IDS))]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from tests import warm
+from tests.support import forked
 
 LINUX = sys.platform == "linux"
 
@@ -115,7 +115,7 @@ def start(*options: str, cwd: Path, env: Mapping[str, str], afresh: bool = False
     """``bulk-onboard`` with these options; ``afresh``: in a Python of its own, from the very beginning."""
     if afresh:
         return Started([sys.executable, "-m", "bulk_onboard", *options], cwd, env)
-    return Started(["bulk_onboard", *options], cwd, env, warm.start)
+    return Started(["bulk_onboard", *options], cwd, env, forked.start)
 
 
 def grower(number: int) -> str:

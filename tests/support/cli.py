@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from bulk_onboard.domain.providers import PROVIDERS, Providers
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.sandbox import Behaviour, Sandbox
-from tests import warm
+from tests.support import forked
 
 # As in tests/conftest.py: every made-up secret has this in it, and must not be seen again.
 PLANTED = "planted-"
@@ -202,12 +202,12 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "default", **more}
 
 
-Process = warm.Forked | subprocess.Popen[str]
+Process = forked.Forked | subprocess.Popen[str]
 
 
 def start(*argv: str, env: Mapping[str, str]) -> Process:
     """The command in a process of its own; its output is read by `end`."""
-    return warm.heard(["bulk_onboard", *argv], env=environment(env))
+    return forked.heard(["bulk_onboard", *argv], env=environment(env))
 
 
 def end(process: Process, seconds: float = 20) -> Ran:

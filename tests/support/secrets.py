@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from command import Ended, grower
-
 from bulk_onboard.domain.providers import PROVIDERS
+from tests.support.command import Ended, grower
 
 
 @dataclass(frozen=True)

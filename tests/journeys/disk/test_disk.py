@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from command import Ended, Started, environment, start, write_growers
-from leaf.server import Request, http, serving
 
 from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Ledger, hold
 from bulk_onboard.ledger.schema import VERSION
-from disk.conftest import Disk, Leaf
+from tests.journeys.disk.conftest import Disk, Leaf
+from tests.support.command import Ended, Started, environment, start, write_growers
+from tests.support.raw_server import Request, http, serving
 
 OPTIONS = "growers.csv", "--rate=0", "--events-wait=0", "--timeout=2", "--json"
 ROWS = 60

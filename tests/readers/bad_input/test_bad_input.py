@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from command import start
 
 from bulk_onboard.cli.main import main
-from tests.bad_input import parquets, texts, workbooks
-from tests.bad_input.case import Case
 from tests.conftest import PLANTED
+from tests.readers.bad_input import parquets, texts, workbooks
+from tests.readers.bad_input.case import Case
+from tests.support.command import start
 
 CASES = [*texts.CASES, *workbooks.CASES, *parquets.CASES]
 SECONDS = 10

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from command import Ended, environment, grower, start, write_growers
-from leaf.server import Answer, Request, Server, http, serving
 
-from hostile.replies import GOOD, HOSTILE, MEGA
+from tests.leaf.hostile_replies import GOOD, HOSTILE, MEGA
+from tests.support.command import Ended, environment, grower, start, write_growers
+from tests.support.raw_server import Answer, Request, Server, http, serving
 
 FEW = "--rate=0", "--timeout=1", "--events-wait=0", "-v"
 # The interpreter with pandas and Arrow takes two thirds of it.

@@ -17,7 +17,7 @@ from openpyxl.chart import BarChart, Reference
 from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
-from tests.bad_input.case import HEADER, IDS, Case, Make, data, faulty, fine, good, refused, token
+from tests.readers.bad_input.case import HEADER, IDS, Case, Make, data, faulty, fine, good, refused, token
 
 NAMES = ("leafUserId", "refreshToken")
 GOOD = [NAMES, *((IDS[n], token(n)) for n in range(3))]

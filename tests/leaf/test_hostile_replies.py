@@ -13,9 +13,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from command import LINUX
-from fakes import ID, PAYLOAD
-from leaf.server import Answer, Request, Server, always, http, serving
 
 from bulk_onboard.domain.model import Absent, Ambiguous, Created, Event, Events, Exists, Secret, Throttled
 from bulk_onboard.domain.providers import PROVIDERS
@@ -23,7 +20,10 @@ from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.leaf import contact as module
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
-from hostile.replies import GOOD, HOSTILE, MEGA, head, streaming
+from tests.leaf.hostile_replies import GOOD, HOSTILE, MEGA, head, streaming
+from tests.support.command import LINUX
+from tests.support.fakes import ID, PAYLOAD
+from tests.support.raw_server import Answer, Request, Server, always, http, serving
 
 TIMEOUT = 0.4
 # What a hostile reply may cost: the largest body that is read, unpacked pieces, buffers; of both sides.

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from command import environment, grower, start
 
-from disk.conftest import Disk
-from disk.test_disk import assert_told_in_a_line
+from tests.journeys.disk.conftest import Disk
+from tests.journeys.disk.test_disk import assert_told_in_a_line
+from tests.support.command import environment, grower, start
 
 ROWS = 12_000
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from command import Ended, Started, grower, start
-from leaf.server import Answer, Request, http, serving
 
 from bulk_onboard.sandbox import Fault
-from canaries.planted import (
+from tests.support.command import Ended, Started, grower, start
+from tests.support.raw_server import Answer, Request, http, serving
+from tests.support.secrets import (
     ACCESS,
     ALL,
     BEARER,
