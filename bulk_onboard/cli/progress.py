@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 
-from bulk_onboard.cli import words
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.run_events import (
     About,
@@ -37,6 +36,7 @@ from bulk_onboard.domain.run_events import (
     Trouble,
     UserKnown,
 )
+from bulk_onboard.reports import progress_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -85,7 +85,7 @@ class Lines:
         self._clock = clock
         self._verbose = verbose
         self._last = clock()
-        self._tally: words.Tally | None = None
+        self._tally: progress_text.Tally | None = None
         self._dirty = False
         self._repeats = _Repeats(clock)
 
@@ -96,16 +96,16 @@ class Lines:
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self._end_phase()
-                self._tally = words.Tally(phase, total, self._clock())
+                self._tally = progress_text.Tally(phase, total, self._clock())
             case Reading(read):
                 if self._due():
-                    self._write(f"reading: {words.rows(read)} so far")
+                    self._write(f"reading: {progress_text.rows(read)} so far")
             case Listed(users):
                 if self._due():
                     self._write(f"asking: {users:,} users listed so far")
             case Held() | Slowed() | Trouble():
                 if self._repeats.news(fact):
-                    self._write(words.announcement(fact) or "")
+                    self._write(progress_text.announcement(fact) or "")
             case (
                 Begun()
                 | Scanned()
@@ -126,13 +126,13 @@ class Lines:
         self._end_phase()
 
     def _announce(self, fact: Fact) -> None:
-        if message := words.announcement(fact):
+        if message := progress_text.announcement(fact):
             self._write(message)
         if isinstance(fact, Stopping) and self._tally is not None:
             self._tally.stopping = True
 
-    def _row(self, fact: words.Row) -> None:
-        if self._verbose and (message := words.concern(fact)):
+    def _row(self, fact: progress_text.Row) -> None:
+        if self._verbose and (message := progress_text.concern(fact)):
             self._write(message)
         if self._tally is None:
             return
@@ -188,7 +188,7 @@ class Bar:
         self._width = width
         self._verbose = verbose
         self._bar: tqdm[Any] | None = None
-        self._tally: words.Tally | None = None
+        self._tally: progress_text.Tally | None = None
         self._repeats = _Repeats(clock)
         self._drawn = 0.0
         self._note, self._note_until = "", 0.0
@@ -200,8 +200,8 @@ class Bar:
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self.close()
-                self._tally = words.Tally(phase, total, self._clock())
-                self._bar = self._begun(words.PHASES[phase], total)
+                self._tally = progress_text.Tally(phase, total, self._clock())
+                self._bar = self._begun(progress_text.PHASES[phase], total)
             case Reading(read):
                 self._count("reading", read)
             case Listed(users):
@@ -242,7 +242,7 @@ class Bar:
             self.close()
         elif self._tally is not None:
             self._tally.stopping = True
-        if message := words.announcement(fact):
+        if message := progress_text.announcement(fact):
             self._line(message)
 
     def _count(self, name: str, done: int) -> None:
@@ -268,8 +268,8 @@ class Bar:
             bar_format=self._format(self._columns()),
         )
 
-    def _row(self, fact: words.Row) -> None:
-        if self._verbose and (message := words.concern(fact)):
+    def _row(self, fact: progress_text.Row) -> None:
+        if self._verbose and (message := progress_text.concern(fact)):
             self._line(message)
         if self._tally is None:
             return
@@ -302,9 +302,9 @@ class Bar:
 
     def _say_beside(self, fact: Held | Slowed, seconds: float) -> None:
         if self._tally is None:
-            self._line(words.announcement(fact) or "")
+            self._line(progress_text.announcement(fact) or "")
         else:
-            self._note, self._note_until = words.note(fact), self._clock() + seconds
+            self._note, self._note_until = progress_text.note(fact), self._clock() + seconds
             self._draw()
 
     def _line(self, text: str) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options, words
+from bulk_onboard.cli import options
 from bulk_onboard.cli.running import say_trouble
 from bulk_onboard.domain.model import Health, Status, Undone
 from bulk_onboard.domain.run_events import Kind, RunInfo
 from bulk_onboard.domain.timestamps import to_text
+from bulk_onboard.reports import progress_text
 
 if TYPE_CHECKING:
     from bulk_onboard.domain.entry import LeftGrower
@@ -122,7 +123,7 @@ def _cells(past: Past) -> tuple[str, ...]:
         f"{info.rows:,}",
         *numbers,
         "" if info.exit_code is None else str(info.exit_code),
-        "" if seconds is None else words.length(seconds),
+        "" if seconds is None else progress_text.length(seconds),
     )
 
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options, suggest, words
+from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, print_json, require_named, say
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.domain.input_name import is_pattern, pattern_name, scheme, shown
 from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import OutputError
+from bulk_onboard.reports import progress_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,12 +240,11 @@ def _group(cause: Cause) -> dict[str, Any]:
 
 def in_words(validation: Validation, written: Written) -> str:
     """The problems grouped by code, for people, in lines of 80 letters; only a file's name may be longer."""
-    repeats = f", {words.number(validation.duplicates)} duplicate" if validation.duplicates else ""
-    counts = (
-        f"{words.rows(validation.rows)}, {validation.valid:,} valid, {validation.invalid:,} invalid{repeats}"
-    )
+    repeats = f", {progress_text.number(validation.duplicates)} duplicate" if validation.duplicates else ""
+    valid = f"{validation.valid:,} valid, {validation.invalid:,} invalid"
+    counts = f"{progress_text.rows(validation.rows)}, {valid}{repeats}"
     lines = wrap(f"{validation.source}: {counts}", _LINE, break_long_words=False)
-    lines.append(words.described(validation.description))
+    lines.append(progress_text.described(validation.description))
     lines += _section("Invalid", validation.problems, validation.table)
     lines += _section("Repeats of earlier rows, sent once", validation.repeats)
     lines += _section("Warnings", validation.warnings, validation.cleaned)
@@ -270,7 +270,7 @@ def _left(count: int) -> str:
     if not count:
         return ""
     verb, them = ("is", "it") if count == 1 else ("are", "them")
-    return f"{words.rows(count)} of it {verb} still invalid: correct {them} and check the file again."
+    return f"{progress_text.rows(count)} of it {verb} still invalid: correct {them} and check the file again."
 
 
 def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = None) -> list[str]:
@@ -296,7 +296,7 @@ def _told(cause: Cause, examples: Sequence[tuple[int, str]]) -> Iterator[str]:
     if cause.code == "looks-like-a-name":  # about a column, not about a row
         yield from _wrapped(f"{cause.count} column{'s' * (cause.count > 1)}  {cause.code}", 2)
     else:
-        yield from _wrapped(f"{words.rows(cause.count)}  {cause.code}  {place}", 2)
+        yield from _wrapped(f"{progress_text.rows(cause.count)}  {cause.code}  {place}", 2)
     for row, message in examples:
         where = f"row {row}: " if cause.count > 1 else ""
         yield from _wrapped(f"{where}{message}" if message else "", 6)

@@ -1,4 +1,4 @@
-"""Facts in words: what the bar and the lines say. Pure; numbers and one notion of progress."""
+"""The events of a run in words, for a terminal or a page. Pure; numbers and one notion of progress."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from bulk_onboard.cli import words
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.run_events import About, Held, RowChecked, RowFinished, Scanned, Stopping
+from bulk_onboard.reports import progress_text
 
 
 def test_what_is_about_to_be_changed_names_leaf_owner_provider_rows_and_rate() -> None:
-    told = words.about(
+    told = progress_text.about(
         About("20261124T000000Z-a", "https://api.withleaf.io", "me@example.com", "raven", 1200, 10.0)
     )
     for part in (
@@ -22,19 +22,19 @@ def test_what_is_about_to_be_changed_names_leaf_owner_provider_rows_and_rate() -
 
 
 def test_no_ceiling_is_said_in_words() -> None:
-    assert words.rate(0) == "without a rate ceiling"
-    assert words.rate(2.5) == "at most 2.5 requests per second"
+    assert progress_text.rate(0) == "without a rate ceiling"
+    assert progress_text.rate(2.5) == "at most 2.5 requests per second"
 
 
 def test_what_the_file_holds_is_said_with_its_warnings() -> None:
     fact = Scanned("a.csv", 5, {Status.INVALID: 1, Status.EXISTING: 0}, 4, {"spaces-removed": 2})
-    assert words.scanned(fact) == "a.csv: 5 rows, 1 invalid, 2 rows with spaces-removed; 4 to do"
+    assert progress_text.scanned(fact) == "a.csv: 5 rows, 1 invalid, 2 rows with spaces-removed; 4 to do"
 
 
 def test_a_wait_and_a_stop_are_said_in_words() -> None:
-    assert words.announcement(Held(30.0)) == "Leaf asks to wait 30 s"
-    assert "interrupted" in (words.announcement(Stopping("interrupted")) or "")
-    waiting = words.announcement(Stopping("interrupted", in_flight=7, grace=30.0)) or ""
+    assert progress_text.announcement(Held(30.0)) == "Leaf asks to wait 30 s"
+    assert "interrupted" in (progress_text.announcement(Stopping("interrupted")) or "")
+    waiting = progress_text.announcement(Stopping("interrupted", in_flight=7, grace=30.0)) or ""
     assert "Waiting for 7 rows in flight, up to 30 s" in waiting
 
 
@@ -42,18 +42,18 @@ def test_a_wait_and_a_stop_are_said_in_words() -> None:
     ("seconds", "told"), [(0.2, "1 s"), (40, "40 s"), (300, "5 min"), (7800, "2 h 10 min")]
 )
 def test_lengths_of_time_are_said_as_people_say_them(seconds: float, told: str) -> None:
-    assert words.length(seconds) == told
+    assert progress_text.length(seconds) == told
 
 
 def test_only_rows_that_need_attention_concern_anyone() -> None:
-    assert words.concern(RowFinished(7, Status.REJECTED, "leaf-400")) == "row 7: rejected (leaf-400)"
-    assert words.concern(RowFinished(7, Status.CREATED)) is None
-    assert words.concern(RowChecked(7, Health.UNHEALTHY)) == "row 7: unhealthy"
-    assert words.concern(RowChecked(7, None)) is None
+    assert progress_text.concern(RowFinished(7, Status.REJECTED, "leaf-400")) == "row 7: rejected (leaf-400)"
+    assert progress_text.concern(RowFinished(7, Status.CREATED)) is None
+    assert progress_text.concern(RowChecked(7, Health.UNHEALTHY)) == "row 7: unhealthy"
+    assert progress_text.concern(RowChecked(7, None)) is None
 
 
 def test_a_check_that_runs_beside_onboarding_is_not_counted_as_a_row_onboarded() -> None:
-    tally = words.Tally("onboard", 4, begun=0.0)
+    tally = progress_text.Tally("onboard", 4, begun=0.0)
     for fact in (
         RowFinished(2, Status.CREATED),
         RowChecked(2, Health.HEALTHY),
