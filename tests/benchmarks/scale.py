@@ -16,6 +16,7 @@ from tests.benchmarks.server import ROOT, Server
 from tests.benchmarks.table import Line, at_most
 
 NEW = 50
+NIGHTS = 6
 FLAT_OUT = ("--rate", "0", *POST_ONLY)
 # The yardstick: what a user of pandas would do to see the same cells as text.
 _BARE_READ = """
@@ -73,3 +74,82 @@ def _with_new(file: Path) -> Path:
     changed = file.with_name("changed.csv")
     changed.write_text(header + "".join(lines))
     return changed
+
+
+def validation(_server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
+    """All checks of `validate`, against the bare read."""
+    rows = 200_000 if quick else 1_000_000
+    file = write_csv(folder / "validate.csv", rows)
+    ran, bare = _paired(lambda: _validated(file, folder), file)
+    told = f"{ran.seconds:.1f} s for {rows:,} rows, bare read {bare:.1f} s"
+    yield at_most("validate: wall time ÷ pandas.read_csv", ran.seconds / bare, 3, told=told)
+
+
+def _validated(file: Path, folder: Path) -> Ran:
+    return command("validate", str(file), "--output", str(folder / "validated"))
+
+
+def memory(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
+    """Peak resident memory does not grow with the file."""
+    small, large = 50_000, 200_000 if quick else 1_000_000
+    for kind, write in (("csv", write_csv), ("parquet", write_parquet)):
+        peaks: dict[str, list[float]] = {"all new": [], "all done": [], "validate": []}
+        for rows in (small, large):
+            file, place = write(folder / f"memory-{rows}.{kind}", rows), folder / f"memory-{kind}-{rows}"
+            server.begin()
+            peaks["all new"].append(run(file, server.url, place, *FLAT_OUT).peak)
+            peaks["all done"].append(run(file, server.url, place, "--no-events").peak)
+            peaks["validate"].append(_validated(file, place).peak)
+        for what, (least, most) in peaks.items():
+            told = f"{least:.0f} MiB for {small:,} rows, {most:.0f} MiB for {large:,}"
+            yield at_most(
+                f"{kind}, {what}: peak memory ÷ that of {small:,} rows", most / least, 1.3, told=told
+            )
+            yield at_most(f"{kind}, {what}: peak memory", most, 350, " MiB")
+
+
+def growth(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
+    """What each row costs beyond those of the smallest file, which start-up is taken off with."""
+    sizes = (10_000, 50_000, 200_000) if quick else (10_000, 100_000, 1_000_000)
+    unit = write_csv(folder / "unit.csv", 200_000)
+    costs: dict[str, list[float]] = {"fresh run": [], "night run": []}
+    for rows in sizes:
+        file, place = write_csv(folder / f"growth-{rows}.csv", rows), folder / f"growth-{rows}"
+        server.begin()
+        ours = partial(run, file, server.url, place)
+        costs["fresh run"].append(_in_units(partial(ours, *FLAT_OUT), unit))
+        # A night of few rows is start-up and what the machine makes of it.
+        night = (_in_units(partial(ours, "--no-events"), unit) for _ in range(NIGHTS))
+        costs["night run"].append(min(night))
+    second = min(bare_read(unit) for _ in range(3))
+    few = sizes[0]
+    for what, (start, *found) in costs.items():
+        each = [
+            1e6 * second * (cost - start) / (rows - few) for cost, rows in zip(found, sizes[1:], strict=True)
+        ]
+        told = ", ".join(f"{cost:.1f} µs of {rows:,}" for cost, rows in zip(each, sizes[1:], strict=True))
+        title = f"{what}: cost per row beyond {few:,}, of {sizes[2]:,} rows ÷ of {sizes[1]:,}"
+        yield at_most(title, each[1] / each[0], 1.15, told=told)
+
+
+def _in_units(work: Callable[[], Ran], unit: Path) -> float:
+    """How often the unit could be read meanwhile: a machine may be half as fast a minute later."""
+    before = min(bare_read(unit) for _ in range(2))
+    seconds = work().seconds
+    return seconds / ((before + min(bare_read(unit) for _ in range(2))) / 2)
+
+
+def start_up(_server: Server, _folder: Path, *, quick: bool) -> Iterator[Line]:
+    """Start-up, against importing click alone."""
+    del quick
+    click = min(_timed("-c", "import click") for _ in range(10))
+    for option in ("--version", "--help"):
+        ours = min(_timed("-m", "bulk_onboard", option) for _ in range(10))
+        told = f"{ours * 1000:.0f} ms, import click {click * 1000:.0f} ms"
+        yield at_most(f"bulk-onboard {option} ÷ python -c 'import click'", ours / click, 2, told=told)
+
+
+def _timed(*arguments: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True)
+    return time.perf_counter() - began

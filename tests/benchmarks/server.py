@@ -211,5 +211,12 @@ def served() -> Iterator[Server]:
             process.terminate()
 
 
+def free_port() -> int:
+    """A port nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 if __name__ == "__main__":
     uvloop.run(_serve())

@@ -16,6 +16,7 @@ from tests.support.virtual_time import warp
 
 GOOD = RowFinished(2, Status.CREATED)
 BAD = RowFinished(2, Status.REJECTED, "leaf:no")
+DOWN = RowFinished(2, Status.FAILED, "connection-refused")
 
 
 def stops_after(ends: list[RowFinished], safety: Safety | None = None, to_do: int = 1000) -> int | None:

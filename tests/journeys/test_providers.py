@@ -51,7 +51,7 @@ def stored(server: Server) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_every_provider_gets_exactly_the_body_that_leaf_documents(desk: Desk, leaf: Leaf) -> None:
-    """Two growers of each, the second with the fields that may be left out; names of settings follow rules."""
+    """Two growers of each, the second with the fields that may be left out."""
     server, lines, expected = leaf(), list[dict[str, str]](), dict[tuple[str, str], str]()
     desk.at(server)
     for at, (provider, (app, own, optional)) in enumerate(BODIES.items()):

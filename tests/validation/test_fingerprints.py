@@ -12,6 +12,10 @@ from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF, Fingerprints
 keys = st.binary(min_size=1, max_size=64)
 texts = st.text(max_size=20)
 rows = st.lists(texts, min_size=1, max_size=4)
+# Two rows of the same width.
+pairs = st.integers(1, 4).flatmap(
+    lambda width: st.tuples(*[st.lists(texts, min_size=width, max_size=width)] * 2)
+)
 
 
 def prints(key: bytes, table: list[list[str]]) -> list[bytes]:

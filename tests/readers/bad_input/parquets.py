@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tests.readers.bad_input.case import IDS, Case, data, faulty, fine, refused, token
 
 TOKENS = [token(n) for n in range(3)]
+MANY = [token(n) for n in range(len(IDS))]
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 BYTES = [uuid.UUID(one).bytes for one in IDS[:3]]
 
