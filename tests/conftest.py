@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,23 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(8, (os.cpu_count() or 1) + 1)
 
 
+# Packages of the extra ``integration``. Without one, the tests that need it are skipped.
+INTEGRATION = {"adbc_driver_postgresql", "axe_core_python", "check_jsonschema", "dask", "distributed"}
+INTEGRATION |= {"flask", "moto", "psycopg", "s3fs", "selenium"}
+INSTALL = "pip install -e '.[integration]'"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """A module that cannot be imported without an integration package is skipped."""
+    report = yield
+    missing = re.search(r"No module named '(\w+)", str(report.longrepr)) if report.failed else None
+    if missing and missing[1] in INTEGRATION:
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"Skipped: needs {missing[1]}: {INSTALL}")
+    return report
+
+
 def _soaked(item: pytest.Item) -> float:
     mark = item.get_closest_marker("soak")
     return float(mark.args[0]) if mark and mark.args else 0.0
@@ -85,8 +103,9 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Server:
     """A server for all tests of the session; where it cannot be had, whoever asks for it is skipped."""
+    pytest.importorskip("psycopg", reason=f"needs PostgreSQL: {INSTALL}")
     if programs() is None:
-        pytest.skip("there is no PostgreSQL here: no wheel of it for this platform, no installation")
+        pytest.skip(f"needs PostgreSQL: {INSTALL}, or an installation of your own")
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         return shared(base.parent, os.getppid())

@@ -20,7 +20,7 @@ from tests.ledger.support import begin
 from tests.pace.test_ceiling import fullest
 from tests.support.postgres import Server
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs distributed: pip install -e '.[integration]'")
 RATE, SECONDS = 100.0, 3.0
 
 

@@ -36,7 +36,7 @@ from tests.support.cli import (
 )
 from tests.support.postgres import Server as Postgres
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs distributed: pip install -e '.[integration]'")
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals"),
     pytest.mark.timeout(240),

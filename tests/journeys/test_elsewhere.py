@@ -17,7 +17,7 @@ from tests.support.cli import PLANTED, Desk, Server, as_csv, growers
 
 Leaf = Callable[..., Server]
 COMMAND = f"{sys.executable} -m bulk_onboard run - --rate 0 --no-events"
-gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg: apt-get install gnupg")
 
 
 @pytest.fixture

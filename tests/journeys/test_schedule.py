@@ -19,6 +19,7 @@ import yaml
 from bulk_onboard import api
 from bulk_onboard.cli.main import cli
 
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 FOLDER = Path(__file__).parents[2] / "samples" / "schedule"
 SCHEDULE = "30 2 * * *"
 PROGRAM = "/opt/bulk-onboard/bin/bulk-onboard"
@@ -65,7 +66,9 @@ def test_the_service_starts_a_command_that_is_understood() -> None:
     assert not re.search(r"(?<!%)%(?!%)", start.replace("%%", ""))
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd"
+)
 def test_systemd_finds_no_fault_with_service_and_timer(tmp_path: Path) -> None:
     service = text("bulk-onboard.service").replace(PROGRAM, sys.executable)
     (tmp_path / "bulk-onboard.service").write_text(service)
@@ -78,7 +81,9 @@ def test_systemd_finds_no_fault_with_service_and_timer(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd"
+)
 def test_the_timer_goes_off_every_night_at_half_past_two() -> None:
     (when,) = _lines("bulk-onboard.timer", "OnCalendar")
     told = subprocess.run(
@@ -153,7 +158,7 @@ def test_the_container_runs_a_command_that_is_understood_where_the_ledger_is_kep
 
 
 def test_kubernetes_own_schema_finds_no_fault_with_the_cronjob() -> None:
-    validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    validate = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
     validate.validate(_cronjob(), "1.30", strict=True)
 
 
@@ -201,7 +206,7 @@ def test_the_dag_calls_the_library_with_options_that_it_has() -> None:
     assert settings.fail_on == "change"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("airflow") is None, reason="Airflow is not installed")
+@pytest.mark.skipif(importlib.util.find_spec("airflow") is None, reason="needs apache-airflow")
 def test_airflow_reads_the_dag(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, str(FOLDER / "airflow_dag.py")],

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cli import PLANTED, Desk, as_csv, growers
 
-needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 RUN = "20261123T154500Z-growers"
 # The completing shell calls the program by its name.
 BIN = Path(sys.executable).parent

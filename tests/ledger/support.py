@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pyarrow as pa
 
 from bulk_onboard.domain.entry import Entry
@@ -69,6 +68,8 @@ def sql(place: LedgerPlace, statement: str, *values: object) -> list[tuple[Any, 
                 return db.execute(statement, values).fetchall()
         finally:
             db.close()
+    import psycopg
+
     with psycopg.connect(place.url.reveal(), autocommit=True) as session:
         session.execute(f'CREATE SCHEMA IF NOT EXISTS "{place.schema}"')
         session.execute(f'SET search_path TO "{place.schema}"')

@@ -19,6 +19,7 @@ import pytest
 from bulk_onboard.errors import InputError, NoRows, UsageError
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.readers.remote import open_address
+from tests.conftest import INSTALL
 from tests.readers import s3
 from tests.support.tables import HEADER, as_csv, as_rows
 
@@ -71,8 +72,8 @@ def memory() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def s3_store() -> Iterator[Any]:
     """A bucket on this machine, and the settings by which s3:// leads there."""
-    pytest.importorskip("s3fs")
-    pytest.importorskip("moto")
+    pytest.importorskip("s3fs", reason=f"needs s3fs: {INSTALL}")
+    pytest.importorskip("moto", reason=f"needs moto: {INSTALL}")
     with s3.served() as address, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)

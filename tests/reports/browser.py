@@ -88,7 +88,7 @@ def browsing(folder: Path) -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, NAMES)), None)
     driver = shutil.which("chromedriver")
     if not (program and driver):
-        pytest.skip("there is no Chromium with its driver here: apt-get install chromium chromium-driver")
+        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):

@@ -23,6 +23,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -199,7 +200,8 @@ def _import_all() -> None:
 
     for module in pkgutil.walk_packages(bulk_onboard.__path__, "bulk_onboard."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with suppress(ModuleNotFoundError):  # of an extra that is not installed
+                importlib.import_module(module.name)
     for name in _LATER:
         importlib.import_module(name)
 

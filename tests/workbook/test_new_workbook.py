@@ -127,7 +127,7 @@ def test_a_cell_longer_than_a_sheets_is_cut_and_told_of(
     assert "the ends of 1 cells, longer than" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
+@pytest.mark.skipif(not shutil.which("soffice"), reason="needs LibreOffice: apt-get install libreoffice-calc")
 def test_libreoffice_opens_what_comes_back(tmp_path: Path) -> None:
     back = annotate(write_workbook(tmp_path / "own.xlsx"))
     subprocess.run(
