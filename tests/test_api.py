@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -366,21 +365,3 @@ async def test_a_run_whose_report_cannot_be_written_is_on_record_and_not_said_to
     shutil.rmtree(here / "reports" / past.info.run_id)
     again = write_again(past.info.run_id, Settings())
     assert (again.exit_code, again.summary["counts"]["created"]) == (0, 2)
-
-
-# --- README -----------------------------------------------------------------------------------------
-
-
-def test_the_snippet_of_readme_runs_as_it_stands(
-    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (here / "samples").symlink_to(ROOT / "samples")
-    names: dict[str, object] = {}
-    exec(compile(snippet, "README.md", "exec"), names)
-    told = capsys.readouterr().out
-    assert "'created': 20" in told
-    assert "healthy" in told
-    problems = names["problems"]
-    assert isinstance(problems, pd.DataFrame)
-    assert len(problems) > 10

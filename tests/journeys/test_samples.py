@@ -37,7 +37,7 @@ def test_every_form_of_the_growers_holds_the_same_rows() -> None:
     assert tables[0] == tables[1] == tables[2]
 
 
-@pytest.mark.parametrize("place", ["README.md", "samples/bulk-onboard.toml"])
+@pytest.mark.parametrize("place", ["docs/settings.md", "samples/bulk-onboard.toml"])
 def test_the_provider_that_is_shown_to_be_added_can_be_added(place: str, tmp_path: Path) -> None:
     text = (SAMPLES.parent / place).read_text()
     shown = re.search(r"^(?:# )?\[providers\.my-terminal\]$.*?^(?:# )?\]$", text, re.MULTILINE | re.DOTALL)
