@@ -152,15 +152,14 @@ def command(
 def _behaviour(faults: str, answers: dict[str, str], users_file: Path | None) -> Behaviour:
     from dataclasses import replace  # noqa: PLC0415
 
-    from bulk_onboard.sandbox import load_behaviour, read_users, with_answers  # noqa: PLC0415
-    from bulk_onboard.sandbox.settings import account_from_environment  # noqa: PLC0415
+    from bulk_onboard.sandbox import Account, load_behaviour, read_users, with_answers  # noqa: PLC0415
 
     users = read_users(users_file) if users_file else ()
     if users_file:
         answers = {"users": "listed"} | answers
     settings = load_behaviour(faults)
     unknowns = with_answers(settings.unknowns, answers)
-    return replace(settings, users=users, unknowns=unknowns, account=account_from_environment())
+    return replace(settings, users=users, unknowns=unknowns, account=Account())
 
 
 async def _serve(sandbox: Sandbox, port: int, settings: Behaviour) -> None:
@@ -180,7 +179,7 @@ async def _serve(sandbox: Sandbox, port: int, settings: Behaviour) -> None:
 def _introduction(identity: str, url: str, settings: Behaviour) -> str:
     unknowns, account = settings.unknowns, settings.account
     username = account.username if account and account.username else "me"
-    password = "$SANDBOX_PASSWORD" if account else "practice"
+    password = "$SANDBOX_PASSWORD" if account and account.password else "practice"
     users = len(settings.users) if unknowns.users == "listed" else "any UUID"
     return "\n".join(
         (

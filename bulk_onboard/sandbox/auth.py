@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from bulk_onboard.sandbox.calls import CURRENT_CALL, LOGIN, Handler, json_reply
-from bulk_onboard.sandbox.settings import Behaviour
+from bulk_onboard.sandbox.calls import CURRENT_CALL, LOGIN, Handler
 from bulk_onboard.sandbox.state import State
 from bulk_onboard.sandbox.views import Views
 
@@ -26,31 +24,23 @@ class Auth:
 
     state: State
     views: Views
-    behaviour: Behaviour
-    now: Callable[[], float]
 
     async def login(self, request: web.Request) -> web.Response:
         """POST /api/authenticate."""
-        posted = CURRENT_CALL.get().posted
+        posted, behaviour = CURRENT_CALL.get().posted, self.views.behaviour
         data = posted if isinstance(posted, dict) else {}
         username, password = data.get("username"), data.get("password")
         if not (isinstance(username, str) and isinstance(password, str)):
             return self.views.problem(
                 request, 400, "invalidbody", "username and password are expected, as JSON"
             )
-        if not self._is_accepted(username, password):
+        if behaviour.account and not behaviour.account.accepts(username, password):
             return self.views.problem(request, 401)
-        remember = str(data.get("rememberMe", "")).lower() == "true"
+        is_remembered = str(data.get("rememberMe", "")).lower() == "true"
+        lifetime = behaviour.token_lifetime or (_REMEMBERED if is_remembered else _NOT_REMEMBERED)
         token = _new_token(username)
-        lifetime = self.behaviour.token_lifetime or (_REMEMBERED if remember else _NOT_REMEMBERED)
-        self.state.execute("REPLACE INTO logins VALUES (?, ?)", (token, self.now() + lifetime))
-        return json_reply(200, {"id_token": token})
-
-    def _is_accepted(self, username: str, password: str) -> bool:
-        account = self.behaviour.account
-        if account is None:
-            return True
-        return username == (account.username or username) and password == account.password.get_secret_value()
+        self.state.execute("REPLACE INTO logins VALUES (?, ?)", (token, self.views.now() + lifetime))
+        return web.json_response({"id_token": token})
 
     async def authenticate(self, request: web.Request, handler: Handler) -> web.Response:
         """Refuse a call without a valid token; turn unknown paths and methods into problems."""
@@ -58,14 +48,12 @@ class Auth:
             return self.views.problem(request, 401)
         try:
             return await handler(request)
-        except web.HTTPNotFound:
-            return self.views.problem(request, 404)
-        except web.HTTPMethodNotAllowed:
-            return self.views.problem(request, 405)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+            return self.views.problem(request, error.status)
 
     def _is_valid(self, token: str) -> bool:
         row = self.state.execute("SELECT expires FROM logins WHERE token = ?", (token,)).fetchone()
-        return bool(self.now() < row[0]) if row else token.startswith(_PRACTICE)
+        return bool(self.views.now() < row[0]) if row else token.startswith(_PRACTICE)
 
     def revoke(self, request: web.Request) -> None:
         """Make the token of a request invalid for good."""

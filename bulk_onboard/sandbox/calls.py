@@ -1,13 +1,12 @@
-"""One request, as middlewares and handlers share it, and how replies are made."""
+"""One request, as the handlers and everything around them share it."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from aiohttp import web
 
@@ -17,7 +16,6 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 LOGIN = "/api/authenticate"
 BASE = "/services/usermanagement/api"
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -32,7 +30,7 @@ class Call:
     monotonic: float
     fault: Fault | None
     is_admitted: bool
-    posted: object = None
+    posted: object
     fingerprint: str = ""
     stored: bool = False
 
@@ -42,9 +40,14 @@ CURRENT_CALL: ContextVar[Call] = ContextVar("call")
 
 
 def area_of(request: web.Request) -> Area | None:
-    """Return the area of the route; None if there is no such call."""
-    resource = request.match_info.route.resource
-    return Area(resource.name.partition(".")[0]) if resource and resource.name else None
+    """Return the group that a call belongs to; None if there is no such call."""
+    if request.match_info.http_exception is not None:
+        return None
+    if request.path == LOGIN:
+        return Area.LOGIN
+    if "path" not in request.match_info:
+        return Area.USERS
+    return Area.EVENTS if request.path.endswith("/events") else Area.CREDENTIALS
 
 
 def user_id_of(request: web.Request) -> str:
@@ -65,20 +68,3 @@ async def posted_json(request: web.Request) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def body_of(response: web.Response) -> bytes:
-    """Return the body of a reply; b"" without one."""
-    return response.body if isinstance(response.body, bytes) else b""
-
-
-def json_reply(
-    status: int,
-    data: object,
-    headers: Mapping[str, str] = NO_HEADERS,
-    content_type: str = "application/json",
-) -> web.Response:
-    """Return a reply with a JSON body."""
-    return web.Response(
-        body=json.dumps(data).encode(), status=status, headers=headers, content_type=content_type
-    )

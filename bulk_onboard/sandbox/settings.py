@@ -1,4 +1,4 @@
-"""How the sandbox behaves: open questions about Leaf, faults and the rest."""
+"""How the sandbox behaves: an answer to each open question about Leaf, faults and the rest."""
 
 from __future__ import annotations
 
@@ -14,16 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SecretStr,
-    SkipValidation,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BeforeValidator, Field, SecretStr, SkipValidation, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox.state import User
@@ -31,14 +24,15 @@ from bulk_onboard.sandbox.state import User
 T = TypeVar("T")
 
 
-def _listed(value: object) -> object:
-    """``a, b`` as a list of texts; anything else as it is."""
+def _split(value: object) -> object:
+    """Return ``a, b`` as a list of texts, anything else as it is."""
     return [text.strip() for text in value.split(",") if text.strip()] if isinstance(value, str) else value
 
 
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 @dataclass(frozen=True)
@@ -118,27 +112,14 @@ class Fault(StrEnum):
     WRONG_SHAPE = "wrong-shape"
     EXPIRED_LOGIN = "expired-login"
 
-    @property
-    def is_handled(self) -> bool:
-        """Whether the request is handled as usual before it goes wrong."""
-        return not (self.endswith("-before") or self.startswith("throttle") or self is Fault.EXPIRED_LOGIN)
-
 
 class Area(StrEnum):
-    """The groups of calls that faults can be confined to; also the names of the routes."""
+    """The groups of calls that faults can be confined to."""
 
     LOGIN = "login"
     USERS = "users"
     CREDENTIALS = "credentials"
     EVENTS = "events"
-
-
-def _upper(value: object) -> object:
-    listed = _listed(value)
-    return [str(text).upper() for text in listed] if isinstance(listed, list) else listed
-
-
-Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -150,8 +131,8 @@ class Faults:
     """
 
     shares: Mapping[Fault, Share] = field(default_factory=dict)
-    methods: Annotated[frozenset[Literal["GET", "POST", "DELETE"]], BeforeValidator(_upper)] = frozenset()
-    calls: Annotated[frozenset[Area], BeforeValidator(_listed)] = frozenset({Area.CREDENTIALS, Area.EVENTS})
+    methods: frozenset[Literal["GET", "POST", "DELETE"]] = frozenset()
+    calls: frozenset[Area] = frozenset({Area.CREDENTIALS, Area.EVENTS})
     slow_for: Annotated[float, Field(ge=0, strict=True)] = 2.0
 
     def __post_init__(self) -> None:
@@ -165,52 +146,47 @@ class Faults:
         return sum(self.shares.values())
 
 
-_GROUPS = {
-    "throttle": tuple(fault for fault in Fault if fault.startswith("throttle")),
-    "error": tuple(fault for fault in Fault if fault[:3].isdigit()),
-    "cut": (Fault.CUT_BEFORE, Fault.CUT_AFTER),
-    "unreadable": (Fault.TRUNCATED, Fault.HTML, Fault.EMPTY, Fault.WRONG_SHAPE),
-    "hang": (Fault.HANG_BEFORE, Fault.HANG_AFTER),
-    "late": (Fault.E504_BEFORE, Fault.E504_AFTER),
-    "slow": (Fault.SLOW,),
-    "login": (Fault.EXPIRED_LOGIN,),
-}
+def _preset(shares: Mapping[str, float]) -> Faults:
+    """Divide each share among the faults with names that begin with one of its words."""
+    groups = {words: [fault for fault in Fault if fault.startswith(tuple(words.split()))] for words in shares}
+    return Faults(
+        {fault: share / len(groups[words]) for words, share in shares.items() for fault in groups[words]}
+    )
 
 
-def _preset(**shares: float) -> Faults:
-    """Return faults of which each group has a share, in equal parts."""
-    return Faults({f: share / len(_GROUPS[name]) for name, share in shares.items() for f in _GROUPS[name]})
-
-
+_UNREADABLE = "truncated html empty wrong-shape"
 PRESETS: Mapping[str, Faults] = MappingProxyType(
     {
         "none": Faults(),
-        "rainy": _preset(throttle=0.02, error=0.02, cut=0.01, unreadable=0.01, slow=0.005, login=0.001),
-        "storm": _preset(throttle=0.06, error=0.08, cut=0.05, unreadable=0.05, hang=0.002, login=0.005),
-        "throttled": _preset(throttle=0.3),
-        "cuts": _preset(cut=0.2),
-        "slow": _preset(hang=0.02, late=0.04, slow=0.2),
+        "rainy": _preset(
+            {"throttle": 0.02, "5": 0.02, "cut": 0.01, _UNREADABLE: 0.01, "slow": 0.005, "expired": 0.001}
+        ),
+        "storm": _preset(
+            {"throttle": 0.06, "5": 0.08, "cut": 0.05, _UNREADABLE: 0.05, "hang": 0.002, "expired": 0.005}
+        ),
+        "throttled": _preset({"throttle": 0.3}),
+        "cuts": _preset({"cut": 0.2}),
+        "slow": _preset({"hang": 0.02, "504": 0.04, "slow": 0.2}),
     }
 )
 
 
-@dataclass(frozen=True)
-class Account:
-    """The only login that is accepted. ``username`` "": any user name, with this password."""
+class Account(BaseSettings):
+    """The login that is accepted: by default that of ``SANDBOX_USERNAME`` and ``SANDBOX_PASSWORD``.
 
-    username: str
-    password: SecretStr
+    Without a user name, any is accepted with this password; without a password, any login is.
+    """
 
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True)
 
-class _AccountVariables(BaseSettings):
-    sandbox_username: str = ""
-    sandbox_password: SecretStr | None = None
+    username: str = ""
+    password: SecretStr | None = None
 
-
-def account_from_environment() -> Account | None:
-    """Return the login in ``SANDBOX_USERNAME`` and ``SANDBOX_PASSWORD``; None without a password."""
-    found = _AccountVariables()
-    return Account(found.sandbox_username, found.sandbox_password) if found.sandbox_password else None
+    def accepts(self, username: str, password: str) -> bool:
+        """Whether this login is accepted."""
+        if self.password is None:
+            return True
+        return username == (self.username or username) and password == self.password.get_secret_value()
 
 
 @dataclass(frozen=True)
@@ -240,7 +216,7 @@ class Behaviour:
     latency: NotNegative = 0.0
     event_delay: NotNegative = 1.0
     users: SkipValidation[tuple[User, ...]] = ()
-    account: Account | None = None
+    account: SkipValidation[Account | None] = None
     token_lifetime: float | None = None
     record_size: int = 1_000_000
 
@@ -263,19 +239,17 @@ def load_behaviour(faults: str | Path = "none") -> Behaviour:
         return Behaviour(faults=PRESETS[str(faults)])
     tables = _read_tables(Path(faults))
     unknowns, table = with_answers(Unknowns(), tables.get("unknowns", {})), tables.get("faults", {})
-    values: dict[str, object] = {
-        name: table.pop(name) for name in ("methods", "calls", "slow_for") if name in table
-    }
-    return Behaviour(unknowns=unknowns, faults=_validated(Faults, values | {"shares": table}))
+    others = {name: table.pop(name) for name in ("methods", "calls", "slow_for") if name in table}
+    return Behaviour(unknowns=unknowns, faults=_validated(Faults, others | {"shares": table}))
 
 
 def _read_tables(path: Path) -> dict[str, dict[str, object]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
+        presets = ", ".join(PRESETS)
         raise UsageError(
-            f"{str(path)!r} is not a preset of faults ({', '.join(PRESETS)}) and cannot be read as a file:"
-            f" {error.strerror}"
+            f"{str(path)!r} is not a preset of faults ({presets}) and cannot be read: {error.strerror}"
         ) from None
     except ValueError as error:  # TOML and UTF-8 errors both
         raise UsageError(f"{path} is not a TOML file: {error}") from None
@@ -302,13 +276,12 @@ def read_users(path: Path) -> tuple[User, ...]:
     Repeated ids count once. Raises UsageError that names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageError(f"the users in {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"the users in {path} cannot be read: the file is not UTF-8 text") from None
-    delimiter = next((mark for mark in ";\t|" if lines and mark in lines[0]), ",")
-    header = [re.sub(r"[\s_\-\"']", "", cell).lower() for cell in lines[0].split(delimiter)] if lines else []
+        lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"the users in {path} cannot be read: {reason}") from None
+    delimiter = next((mark for mark in ";\t|" if mark in lines[0]), ",")
+    header = [re.sub(r"[\s_\-\"']", "", cell).lower() for cell in lines[0].split(delimiter)]
     has_header = "leafuserid" in header
     rows = csv.DictReader(lines[has_header:], header if has_header else ["leafuserid"], delimiter=delimiter)
     users: dict[str, User] = {}

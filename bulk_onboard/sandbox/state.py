@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bulk_onboard.errors import UsageError
 
@@ -34,6 +34,7 @@ CREATE TABLE users (
     phone TEXT NOT NULL DEFAULT '', address TEXT NOT NULL DEFAULT '', external_id TEXT NOT NULL DEFAULT '',
     created REAL NOT NULL DEFAULT 0
 );
+CREATE INDEX users_by_name ON users (name);
 CREATE INDEX users_by_external_id ON users (external_id COLLATE NOCASE);
 CREATE INDEX users_by_email ON users (email COLLATE NOCASE);
 CREATE TABLE credentials (
@@ -53,19 +54,16 @@ CREATE TEMP TABLE bodies (
     leaf_user_id TEXT, provider TEXT, body TEXT NOT NULL, PRIMARY KEY (leaf_user_id, provider)
 ) WITHOUT ROWID;
 CREATE TEMP TABLE logins (token TEXT PRIMARY KEY, expires REAL NOT NULL);
-CREATE TEMP TABLE replies (
-    path TEXT, idempotency_key TEXT, status INTEGER NOT NULL, content_type TEXT NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (path, idempotency_key)
-);
 CREATE TEMP TABLE requests (
     "index" INTEGER PRIMARY KEY, at REAL, monotonic REAL, method TEXT, path TEXT, "leafUserId" TEXT,
     provider TEXT, fingerprint TEXT, status INTEGER, fault TEXT, stored INTEGER
 );
 """
 _CREDENTIALS = """
-SELECT id, created, fingerprint, fate, body, provider
+SELECT provider, id, created, fingerprint, fate, body
 FROM credentials LEFT JOIN bodies USING (leaf_user_id, provider) WHERE leaf_user_id = ?
 """
+_PUT_USER = "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class User(NamedTuple):
@@ -101,8 +99,8 @@ class Credentials(NamedTuple):
 class State:
     """The database. ``execute`` runs one statement of a handler; the methods are what several handlers need.
 
-    ``known``: users that exist from the start, not kept in the file. ``users_version`` changes with the list
-    of users. Raises UsageError if another sandbox uses the file, or if it cannot be read.
+    ``known``: users that exist from the start, not kept in the file. Raises UsageError if another sandbox
+    uses the file, or if it cannot be read.
     """
 
     def __init__(self, path: Path | None = None, known: Sequence[User] = ()) -> None:
@@ -110,20 +108,18 @@ class State:
         self._known = known
         self.execute = self._db.execute
         self.close = self._db.close
-        self.users_version = 0
         with self.transaction():
             self.execute("DELETE FROM users WHERE created = ?", (_KNOWN,))
             self._fill()
 
     def _fill(self) -> None:
-        rows = (user._replace(created=_KNOWN) for user in self._known)
-        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        found = self.execute("SELECT name, key FROM identity").fetchone()
-        identity: tuple[str, bytes] = found or (f"sandbox:{uuid.uuid4()}", os.urandom(32))
-        if not found:
-            self.execute("INSERT INTO identity VALUES (?, ?)", identity)
-        self.identity, self._key = identity
-        self.users_version += 1
+        self._db.executemany(_PUT_USER, (user._replace(created=_KNOWN) for user in self._known))
+        row = self.execute("SELECT name, key FROM identity").fetchone()
+        if row is None:
+            row = (f"sandbox:{uuid.uuid4()}", os.urandom(32))
+            self.execute("INSERT INTO identity VALUES (?, ?)", row)
+        self.identity: str = row[0]
+        self._key: bytes = row[1]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -136,10 +132,16 @@ class State:
             raise
         self.execute("COMMIT")
 
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Return the rows of a query, by the names of its columns."""
+        cursor = self.execute(query, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
     def reset(self) -> None:
         """Forget everything but the logins, and take another identity."""
         with self.transaction():
-            for table in ("identity", "users", "credentials", "posts", "bodies", "replies", "requests"):
+            for table in ("identity", "users", "credentials", "posts", "bodies", "requests"):
                 self.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
             self._fill()
 
@@ -155,24 +157,24 @@ class State:
 
     def put_user(self, user: User) -> None:
         """Store a user, unless there is one with that id."""
-        inserted = self.execute("INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", user)
-        self.users_version += inserted.rowcount
+        self.execute(_PUT_USER, user)
 
     def delete_user(self, user_id: str) -> bool:
-        """Delete a user and its credentials; False if there is no such user."""
+        """Delete a user and its credentials; return False if there is no such user."""
         for table in ("credentials", "bodies"):
             self.execute(f"DELETE FROM {table} WHERE leaf_user_id = ?", (user_id,))  # noqa: S608
-        self.users_version += 1
         return self.execute("DELETE FROM users WHERE id = ?", (user_id,)).rowcount > 0
 
     def credentials(self, key: Key) -> Credentials | None:
         """Return the credentials of a grower at a provider."""
-        row = self.execute(f"{_CREDENTIALS} AND provider = ?", key).fetchone()
-        return _credentials(*row[:5]) if row else None
+        return self.credentials_of(key[0]).get(key[1])
 
     def credentials_of(self, user_id: str) -> dict[str, Credentials]:
         """Return all credentials of a user, by provider."""
-        return {row[5]: _credentials(*row[:5]) for row in self.execute(_CREDENTIALS, (user_id,))}
+        return {
+            provider: Credentials(id_, created, fingerprint, Fate(fate), json.loads(body) if body else None)
+            for provider, id_, created, fingerprint, fate, body in self.execute(_CREDENTIALS, (user_id,))
+        }
 
     def put_credentials(self, key: Key, new: Credentials) -> None:
         """Store credentials, in place of older ones; the user is created if it does not exist."""
@@ -181,14 +183,10 @@ class State:
         self.execute("REPLACE INTO bodies VALUES (?, ?, ?)", (*key, json.dumps(new.posted)))
 
     def delete_credentials(self, key: Key) -> bool:
-        """Delete credentials; False if there are none."""
+        """Delete credentials; return False if there are none."""
         self.execute("DELETE FROM bodies WHERE leaf_user_id = ? AND provider = ?", key)
         deleted = self.execute("DELETE FROM credentials WHERE leaf_user_id = ? AND provider = ?", key)
         return deleted.rowcount > 0
-
-
-def _credentials(id_: str, created: float, fingerprint: str, fate: str, body: str | None) -> Credentials:
-    return Credentials(id_, created, fingerprint, Fate(fate), json.loads(body) if body else None)
 
 
 def delete_file(path: Path) -> None:
@@ -203,17 +201,14 @@ def _open(path: Path | None) -> sqlite3.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
         db = sqlite3.connect(path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(db)
+        except sqlite3.Error:
+            db.close()
+            raise
     except (OSError, sqlite3.Error) as error:
-        raise UsageError(f"the sandbox cannot keep its state in {path}: {error}") from None
-    try:
-        _prepare(db)
-    except sqlite3.Error as error:
-        db.close()
-        if "locked" in str(error):
-            raise UsageError(f"another sandbox is using {path}; end it first") from None
-        raise UsageError(
-            f"the sandbox cannot read its state in {path}: {error}. Reset the sandbox to start again"
-        ) from None
+        cure = "End the other sandbox that is using it" if "locked" in str(error) else "Reset the sandbox"
+        raise UsageError(f"the sandbox cannot keep its state in {path}: {error}. {cure}") from None
     return db
 
 

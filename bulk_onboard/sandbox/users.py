@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from bulk_onboard.sandbox.calls import CURRENT_CALL, json_reply, user_id_of
-from bulk_onboard.sandbox.settings import Unknowns
+from bulk_onboard.sandbox.calls import CURRENT_CALL, user_id_of
 from bulk_onboard.sandbox.state import State, User
 from bulk_onboard.sandbox.views import Views
 
@@ -20,6 +18,7 @@ _MATCHES = {
     "exact": "{0} = :{0} COLLATE NOCASE AND {0} = :{0}",  # the index ignores case
     "caseless": "casefold({0}) = casefold(:{0})",
     "part": "instr(casefold({0}), casefold(:{0})) > 0",
+    "ignored": "true",
 }
 _SAME = """
 SELECT * FROM users WHERE (external_id = :0 COLLATE NOCASE AND external_id = :0 AND external_id != '')
@@ -35,15 +34,11 @@ class UserHandlers:
 
     state: State
     views: Views
-    unknowns: Unknowns
-    now: Callable[[], float]
     _pages_read: int = 0
-    # The list of all users, with the version of the users and the order that it is valid for.
-    _kept: tuple[tuple[int, str], list[int]] = ((-1, ""), [])
 
     def exists(self, user_id: str) -> bool:
         """Whether there is a user of that id; any UUID is one if this Leaf is like that."""
-        if self.unknowns.users == "any" and _is_uuid(user_id):
+        if self.views.unknowns.users == "any" and _is_uuid(user_id):
             return True
         return self.state.user(user_id) is not None
 
@@ -58,62 +53,53 @@ class UserHandlers:
         order = self._order(request.query.get("sort", ""))
         if order is None:
             return self.views.problem(request, 400, "invalidsort", "The list cannot be sorted by this")
-        listing = self._listing(request.query, order)
-        size = min(size, _LARGEST_PAGE, self.unknowns.page_size)
+        size = min(size, _LARGEST_PAGE, self.views.unknowns.page_size)
         start = page * size + self._drift(page)
-        places = range(max(0, start), min(max(0, start + size), len(listing)))
-        lies = self._lies(len(listing))
-        shown = [self._listed(listing[n], is_lie=n in lies) for n in places]
-        return json_reply(200, shown, self._headers(request, page, size, len(listing)))
+        first = max(0, start)
+        total, users = self._select(request, order, first, max(0, start + size - first))
+        lies = self._lies(total)
+        shown = [self._shown(user, is_listed=True) for user in users]
+        shown = [self.views.opposite(s) if n in lies else s for n, s in enumerate(shown, first)]
+        return web.json_response(shown, headers=self._headers(request, page, size, total))
 
     def _order(self, sort: str) -> str | None:
         """Return the order of a list; None if it is refused."""
-        if not sort or self.unknowns.user_sort == "ignored":
+        if not sort or self.views.unknowns.user_sort == "ignored":
             return "rowid"
         name, _, direction = sort.partition(",")
-        if self.unknowns.user_sort == "refused" or name not in _SORTED_BY:
+        if self.views.unknowns.user_sort == "refused" or name not in _SORTED_BY:
             return None
-        return f"{_SORTED_BY[name]} {'DESC' if direction.lower() == 'desc' else 'ASC'}"
+        direction = "DESC" if direction.lower() == "desc" else "ASC"
+        return f"{_SORTED_BY[name]} {direction}, rowid {direction}"
 
-    def _listing(self, query: Mapping[str, str], order: str) -> list[int]:
-        """Return row numbers of users; a list of all is kept, as a page must not cost a walk through it."""
-        match, lag = self.unknowns.user_filter, self.unknowns.user_lag
-        columns = (
-            {} if match == "ignored" else {c: query[name] for name, c in _FILTERS.items() if name in query}
-        )
-        key = (self.state.users_version, order)
-        if not columns and not lag and self._kept[0] == key:
-            return self._kept[1]
-        conditions = " AND ".join(["created <= :latest", *(_MATCHES[match].format(c) for c in columns)])
-        rows = self.state.execute(
-            f"SELECT rowid FROM users WHERE {conditions} ORDER BY {order}, rowid",  # noqa: S608
-            {**columns, "latest": self.now() - lag},
-        )
-        listing = [number for (number,) in rows]
-        if not columns and not lag:
-            self._kept = (key, listing)
-        return listing
+    def _select(self, request: web.Request, order: str, start: int, count: int) -> tuple[int, list[User]]:
+        """Return how many users match the filters of a request, and those of one page."""
+        unknowns = self.views.unknowns
+        values = {column: request.query[name] for name, column in _FILTERS.items() if name in request.query}
+        conditions = [_MATCHES[unknowns.user_filter].format(column) for column in values]
+        if unknowns.user_lag:
+            conditions.append("created <= :latest")
+        query = f"FROM users WHERE {' AND '.join(conditions) or 'true'}"
+        named = values | {"latest": self.views.now() - unknowns.user_lag, "start": start, "count": count}
+        ((total,),) = self.state.execute(f"SELECT count(*) {query}", named)
+        page = f"SELECT * {query} ORDER BY {order} LIMIT :count OFFSET :start"
+        return total, [User(*row) for row in self.state.execute(page, named)]
 
     def _drift(self, page: int) -> int:
         """Return by how many users the list has moved to the front since its first page was read."""
         self._pages_read = 0 if page == 0 else self._pages_read + 1
-        return _DRIFT[self.unknowns.list_drift] * self._pages_read
+        return _DRIFT[self.views.unknowns.list_drift] * self._pages_read
 
     def _lies(self, users: int) -> range:
         """Return the places at which the list shows the opposite of what is stored."""
-        lies = min(self.unknowns.list_lies, users)
+        lies = min(self.views.unknowns.list_lies, users)
         return range(0, lies * (users // lies), users // lies) if lies else range(0)
 
-    def _listed(self, row_number: int, *, is_lie: bool) -> dict[str, object]:
-        row = self.state.execute("SELECT * FROM users WHERE rowid = ?", (row_number,)).fetchone()
-        shown = self._shown(User(*row), is_listed=True)
-        return self.views.opposite(shown) if is_lie else shown
-
     def _shown(self, user: User, *, is_listed: bool = False) -> dict[str, object]:
-        return self.views.user(user, self.state.credentials_of(user.id), self.now(), is_listed=is_listed)
+        return self.views.user(user, self.state.credentials_of(user.id), is_listed=is_listed)
 
     def _headers(self, request: web.Request, page: int, size: int, total: int) -> dict[str, str]:
-        if self.unknowns.total_count == "hidden":
+        if self.views.unknowns.total_count == "hidden":
             return {}
         last = max(0, (total - 1) // size)
         pages = {"next": page + 1, "prev": page - 1, "last": last, "first": 0}
@@ -127,10 +113,9 @@ class UserHandlers:
     async def get(self, request: web.Request) -> web.Response:
         """GET /users/{id}."""
         user_id = user_id_of(request)
-        user = self.state.user(user_id)
-        if user is None and self.exists(user_id):
-            user = User(user_id)
-        return json_reply(200, self._shown(user)) if user else self.views.no_such_user(request)
+        if not self.exists(user_id):
+            return self.views.no_such_user(request)
+        return web.json_response(self._shown(self.state.user(user_id) or User(user_id)))
 
     async def post(self, request: web.Request) -> web.Response:
         """POST /users."""
@@ -142,20 +127,19 @@ class UserHandlers:
                 return self.views.problem(request, 400, "missingfield", f"{name} is missing")
         texts = {name: posted.get(name) or "" for name in ("name", "email", "phone", "address")}
         external_id = posted.get("externalId") or ""
-        user = User(str(uuid.uuid4()), **texts, external_id=external_id, created=self.now())
+        user = User(str(uuid.uuid4()), **texts, external_id=external_id, created=self.views.now())
         row = self.state.execute(_SAME, {"0": external_id, "1": user.email}).fetchone()
-        first = User(*row) if row else None
-        match self.unknowns.user_existing if first else "allow":
+        match self.views.unknowns.user_existing if row else "allow":
             case "refuse":
                 title = "A user with this email or externalId already exists"
                 return self.views.problem(request, 400, "userexists", title)
             case "conflict":
                 return self.views.problem(request, 409)
-            case "keep" if first:
-                user = first
+            case "keep":
+                user = User(*row)
             case _:
                 self.state.put_user(user)
-        return json_reply(int(self.unknowns.user_status), self._shown(user))
+        return web.json_response(self._shown(user), status=int(self.views.unknowns.user_status))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /users/{id}: the user and its credentials."""

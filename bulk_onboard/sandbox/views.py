@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 
 from aiohttp import web
 
 from bulk_onboard.domain.providers import Provider
-from bulk_onboard.sandbox.calls import BASE, NO_HEADERS, json_reply
-from bulk_onboard.sandbox.settings import Unknowns
+from bulk_onboard.sandbox.calls import BASE
+from bulk_onboard.sandbox.settings import Behaviour, Unknowns
 from bulk_onboard.sandbox.state import Credentials, Fate, User
 
 MASK = "***"
@@ -42,17 +41,26 @@ def timestamp(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@dataclass
+def body_of(response: web.Response) -> bytes:
+    """Return the body of a reply; b"" without one."""
+    return response.body if isinstance(response.body, bytes) else b""
+
+
+@dataclass(frozen=True)
 class Views:
-    """Shows objects as the unknowns have them. ``now`` is Leaf's own time, seconds since 1970."""
+    """Shows objects as the unknowns have them.
 
-    providers: Sequence[Provider]
-    unknowns: Unknowns
-    event_delay: float
+    ``providers``: by name; ``now`` returns Leaf's own time, in seconds since 1970.
+    """
 
-    @cached_property
-    def _embedded(self) -> list[Provider]:
-        return [provider for provider in self.providers if provider.name not in self.unknowns.not_embedded]
+    providers: Mapping[str, Provider]
+    behaviour: Behaviour
+    now: Callable[[], float]
+
+    @property
+    def unknowns(self) -> Unknowns:
+        """The answers to open questions."""
+        return self.behaviour.unknowns
 
     def problem(
         self,
@@ -60,7 +68,7 @@ class Views:
         status: int,
         key: str = "",
         title: str = "",
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
     ) -> web.Response:
         """Return an error as a JHipster problem object; key and title default to those of the status."""
         if not key:
@@ -74,7 +82,9 @@ class Views:
             "message": f"error.{key}",
             "errorKey": key,
         }
-        return json_reply(status, data, headers, "application/problem+json")
+        return web.json_response(
+            data, status=status, headers=headers, content_type="application/problem+json"
+        )
 
     def no_such_user(self, request: web.Request) -> web.Response:
         """Return the reply about a user that does not exist."""
@@ -83,7 +93,7 @@ class Views:
         return self.problem(request, 404)
 
     def credentials(
-        self, stored: Credentials, provider: Provider, now: float, *, is_post: bool = False
+        self, stored: Credentials, provider: Provider, *, is_post: bool = False
     ) -> dict[str, object]:
         """Return a credentials object; it echoes what was posted, secrets included.
 
@@ -91,19 +101,22 @@ class Views:
         """
         shown: dict[str, object] = {"id": stored.id}
         if self.unknowns.status == "shown":
-            shown["status"] = self._status(stored, now)
+            # Leaf contacts the provider after it stored credentials; until then their status is OK.
+            is_failed = stored.fate is Fate.EXPIRED and self.now() >= self._event_at(stored)
+            shown["status"] = self.unknowns.failed_status if is_failed else "OK"
         if self.unknowns.timestamps == "shown":
             shown["createdTime"] = timestamp(stored.created)
         is_rotated = self.unknowns.rotation == "before" or (self.unknowns.rotation == "later" and not is_post)
         return shown | self._fields(stored, provider, is_rotated=is_rotated)
 
     def _fields(self, stored: Credentials, provider: Provider, *, is_rotated: bool) -> dict[str, object]:
-        known = stored.posted
-        if known is None:
-            known = {field.name: MASK for field in provider.fields if field.required}
-        values: dict[str, object] = {"accessToken": MASK if stored.posted is None else f"at-{stored.id}"}
-        values |= known
-        if is_rotated and TOKEN in known:
+        values: dict[str, object]
+        if stored.posted is None:
+            names = [field.name for field in provider.fields if field.required]
+            values = dict.fromkeys([*names, "accessToken"], MASK)
+        else:
+            values = {"accessToken": f"at-{stored.id}", **stored.posted}
+        if is_rotated and TOKEN in values:
             values[TOKEN] = f"renewed-{stored.id}"
         secret = {field.name for field in provider.fields if field.secret} | {"accessToken"}
         match self.unknowns.secrets:
@@ -116,15 +129,13 @@ class Views:
             case "omitted":
                 return {name: value for name, value in values.items() if name not in secret}
 
-    def _status(self, stored: Credentials, now: float) -> str:
-        """Leaf contacts the provider after it stored credentials; until then their status is OK."""
-        is_failed = stored.fate is Fate.EXPIRED and now >= stored.created + self.event_delay
-        return self.unknowns.failed_status if is_failed else "OK"
+    def _event_at(self, stored: Credentials) -> float:
+        return stored.created + self.behaviour.event_delay
 
-    def events(self, stored: Credentials, now: float) -> list[dict[str, object]]:
+    def events(self, stored: Credentials) -> list[dict[str, object]]:
         """Return the provider log of the last 30 days: empty at first, then the provider's reply."""
-        at = stored.created + self.event_delay
-        if stored.fate is Fate.SILENT or not at <= now < at + _RETENTION:
+        at = self._event_at(stored)
+        if stored.fate is Fate.SILENT or not at <= self.now() < at + _RETENTION:
             return []
         is_good = stored.fate is Fate.GOOD
         if self.unknowns.events_order == "single":
@@ -146,7 +157,7 @@ class Views:
         return event
 
     def user(
-        self, user: User, credentials: Mapping[str, Credentials], now: float, *, is_listed: bool
+        self, user: User, credentials: Mapping[str, Credentials], *, is_listed: bool
     ) -> dict[str, object]:
         """Return a user; ``credentials``, by provider, are embedded where this Leaf does that."""
         shown: dict[str, object] = {
@@ -159,17 +170,17 @@ class Views:
         }
         if self.unknowns.embedded == "none" or (is_listed and self.unknowns.embedded == "single"):
             return shown
-        for provider in self._embedded:
-            if stored := credentials.get(provider.name):
-                shown[provider.embedded] = self.credentials(stored, provider, now)
+        for name, stored in credentials.items():
+            if name in self.providers and name not in self.unknowns.not_embedded:
+                shown[self.providers[name].embedded] = self.credentials(stored, self.providers[name])
         return shown
 
     def opposite(self, shown: Mapping[str, object]) -> dict[str, object]:
         """Return a user with invented credentials where it has none, and without those that it has."""
         invented = {
             provider.embedded: {"id": str(uuid.uuid5(uuid.UUID(str(shown["id"])), "lie")), "status": "OK"}
-            for provider in self._embedded
-            if provider.embedded not in shown
+            for name, provider in self.providers.items()
+            if provider.embedded not in shown and name not in self.unknowns.not_embedded
         }
         return {name: value for name, value in shown.items() if not isinstance(value, dict)} | invented
 

@@ -122,7 +122,7 @@ def test_leaf_is_contacted_and_a_person_asked_before_workers_send(
     declined = desk.at(server)("run", write(growers(3)), *LOCAL, "--rate", "0")
     assert (declined.code, declined.statuses) == (130, {"not_attempted": 3})
     assert server.seen() == []
-    strict = leaf(Behaviour(account=Account("ann@example.com", f"{PLANTED}right")))
+    strict = leaf(Behaviour(account=Account(username="ann@example.com", password=f"{PLANTED}right")))
     login = {"LEAF_TOKEN": "", "LEAF_USERNAME": "ann@example.com", "LEAF_PASSWORD": f"{PLANTED}wrong"}
     process = start("run", "growers.csv", *LOCAL, "--rate", "0", env=strict.environment | login)
     refused = end(process, 120)

@@ -106,7 +106,7 @@ def _logs_in(desk: Desk, server: Server, password: str) -> None:
 def test_4_when_leaf_refuses_the_login_at_the_start_with_one_question_and_every_row_in_the_results(
     desk: Desk, leaf: Leaf
 ) -> None:
-    server = leaf(Behaviour(account=Account("ann@example.com", f"{PLANTED}right")))
+    server = leaf(Behaviour(account=Account(username="ann@example.com", password=f"{PLANTED}right")))
     _logs_in(desk, server, f"{PLANTED}wrong")
     ran = desk.run(write(growers(30)))
     assert ran.code == ran.summary["exitCode"] == 4

@@ -58,7 +58,7 @@ def test_an_address_that_would_show_secrets_on_the_way_is_refused(desk: Desk, ur
 
 
 def test_the_environment_wins_over_dot_env_and_that_over_the_toml_file(desk: Desk, leaf: Leaf) -> None:
-    server = leaf(Behaviour(event_delay=0, account=Account("env@x", f"{PLANTED}dotenv")))
+    server = leaf(Behaviour(event_delay=0, account=Account(username="env@x", password=f"{PLANTED}dotenv")))
     toml = Path("bulk-onboard.toml")
     toml.write_text(
         f"""

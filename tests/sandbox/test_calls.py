@@ -120,7 +120,7 @@ async def test_a_login_gives_a_valid_token():
 
 
 async def test_with_an_account_only_its_password_is_accepted():
-    async with serve_sandbox(Behaviour(account=Account("a", "right"))) as leaf:
+    async with serve_sandbox(Behaviour(account=Account(username="a", password="right"))) as leaf:
         assert (await leaf.post({"username": "a", "password": "wrong"}, LOGIN)).status == 401
         assert (await leaf.post({"username": "a", "password": "right"}, LOGIN)).status == 200
 

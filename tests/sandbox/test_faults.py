@@ -183,7 +183,7 @@ def test_a_storm_is_worse_than_rain_and_between_10_and_30_percent():
 def test_a_file_sets_faults_and_unknowns(tmp_path: Path):
     path = tmp_path / "faults.toml"
     path.write_text(
-        '[faults]\ncut-after = 0.02\n500-before = 1\nmethods = ["post"]\ncalls = ["users"]\nslow_for = 3\n'
+        '[faults]\ncut-after = 0.02\n500-before = 1\nmethods = ["POST"]\ncalls = ["users"]\nslow_for = 3\n'
         '[unknowns]\npost_existing = "conflict"\nrate_limit = 5\n'.replace("= 1\n", "= 0.5\n")
     )
     loaded = load_behaviour(path)

@@ -105,7 +105,7 @@ async def test_the_same_secrets_have_another_fingerprint_in_another_sandbox():
 
 async def test_a_store_that_is_in_use_is_refused(store: Path):
     async with serve_sandbox(store=store):
-        with pytest.raises(UsageError, match="another sandbox"):
+        with pytest.raises(UsageError, match="other sandbox"):
             Sandbox(store=store)
 
 
