@@ -96,6 +96,7 @@ def everybody_is_stored_once(server: Server, count: int = COUNT) -> None:
     assert all(each["posts"] == 1 for each in server.held.values()), "somebody was posted twice"
 
 
+@pytest.mark.soak(15)
 def test_results_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
     write(rows_of_all_kinds())
     alone = desk.at(leaf()).run("growers.csv", "--keep", "region", "--output", "alone")
@@ -285,6 +286,7 @@ def _address(place: Path) -> str:
     raise AssertionError("the scheduler did not start")
 
 
+@pytest.mark.soak(15)
 def test_workers_read_settings_and_rows_by_themselves_and_leave_no_secret(
     here: Path, leaf: Leaf, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -38,11 +38,6 @@ def test_a_run_of_an_address_is_named_after_its_file_and_can_be_repeated(
     assert desk("events", stored, "--rate", "0").code == 0
 
 
-def test_validate_of_an_address_writes_beside_other_reports(desk: Desk, stored: str) -> None:
-    assert desk("validate", stored).code == 0
-    assert Path("reports/validate-growers/problems.csv").is_file()
-
-
 def test_secrets_in_files_are_enough_to_run_with(desk: Desk, leaf: Leaf, stored: str) -> None:
     for name, value in leaf().environment.items():
         if name == "LEAF_BASE_URL":

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bulk_onboard.domain.entry import Entry
-from bulk_onboard.domain.run_events import Kind
 from bulk_onboard.ledger import Ledger, hold
 from tests.ledger.support import begin
 from tests.support.cli import PLANTED, Desk, Server, grower, growers, write
@@ -34,18 +33,6 @@ def test_runs_as_json_has_what_the_summary_of_each_run_has(desk: Desk, leaf: Lea
     assert [each["runId"] for each in told] == [first.summary["runId"]]
     for name in ("counts", "health", "exitCode", "seconds", "startedAt", "rows", "stopReason"):
         assert told[0][name] == first.summary[name], name
-
-
-def test_runs_counts_unhealthy_growers_as_those_that_need_attention(desk: Desk, leaf: Leaf) -> None:
-    desk.at(leaf()).run(write(growers(2, "expired-")))
-    assert desk("runs").out.splitlines()[1].split()[3:8] == ["2", "2", "0", "2", "1"]
-
-
-def test_runs_shows_no_more_than_the_limit(desk: Desk, leaf: Leaf) -> None:
-    desk.at(leaf()).run(write(growers(1)))
-    second = desk.run(write(growers(2), "second.csv"))
-    told = json.loads(desk("runs", "--limit", "1", "--json").out)
-    assert [each["runId"] for each in told] == [second.summary["runId"]]
 
 
 def test_a_run_that_was_killed_is_listed_as_one_that_has_not_ended(desk: Desk) -> None:
@@ -139,12 +126,6 @@ def test_the_story_as_json_has_a_part_for_each_run_that_did_something(desk: Desk
     assert [(each["row"], each["status"]) for each in told["latest"]] == [(2, "existing")]
 
 
-def test_a_row_that_was_never_sent_is_part_of_the_story(desk: Desk, leaf: Leaf) -> None:
-    desk.at(leaf()).run(write([(grower(0), "TODO"), *growers(1, start=1)]))
-    ran = desk("status", grower(0))
-    assert (ran.code, "placeholder-value" in ran.out) == (1, True)
-
-
 def test_an_open_intent_is_told_as_one_that_leaf_will_be_asked_about(desk: Desk) -> None:
     with Ledger(LEDGER) as ledger:
         run, scope = begin(ledger)
@@ -165,10 +146,3 @@ def test_a_grower_that_the_ledger_does_not_know_is_said_to_be_unknown(desk: Desk
 def test_what_is_no_id_is_not_repeated_for_it_may_be_a_token(desk: Desk, leaf: Leaf) -> None:
     desk.at(leaf()).run(write(growers(1)))
     assert desk("status", f"{PLANTED}token").code == 2
-
-
-def test_a_check_of_a_file_s_events_is_listed_as_what_it_is(desk: Desk, leaf: Leaf) -> None:
-    desk.at(leaf()).run(write(growers(1)))
-    desk("events", "growers.csv", "--rate", "0")
-    kinds = [each["kind"] for each in json.loads(desk("runs", "--json").out)]
-    assert kinds == [Kind.EVENTS.value, Kind.RUN.value]

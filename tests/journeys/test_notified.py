@@ -57,21 +57,6 @@ def test_a_message_that_was_not_taken_is_sent_by_the_next_run(
     assert titles(inbox) == ["1 row newly needs attention (growers.csv)"]
 
 
-def test_what_was_said_of_a_provider_is_remembered_whatever_else_is_in_the_file(
-    desk: Desk, leaf: Leaf, inbox: Listener, address: str
-) -> None:
-    desk.at(leaf()).set("BULK_ONBOARD_NOTIFY", address)
-    desk.set("SENTERA_NOTHING", "")
-    refused = f"{grower(1)},raven,refused-{PLANTED},,,\n"
-    head = "leafUserId,provider,refreshToken,username,password,organizationName\n"
-    Path("raven.csv").write_text(head + refused)
-    Path("both.csv").write_text(head + refused + f"{grower(2)},sentera,,u,{PLANTED},o\n")
-    codes = [desk.run(name).code for name in ("raven.csv", "both.csv", "raven.csv")]
-    assert codes == [1, 1, 1]
-    assert titles(inbox) == ["1 row newly needs attention (raven.csv)"]
-    assert [row["failedRuns"] for row in desk.run("both.csv").rows] == ["4", ""]
-
-
 def test_an_events_check_pings_and_exports_metrics(desk: Desk, leaf: Leaf, inbox: Listener) -> None:
     file = write(growers(2))
     desk.at(leaf()).run(file)

@@ -130,18 +130,14 @@ def cut_all(postgres: Postgres) -> None:
     )
 
 
-@pytest.mark.parametrize("trouble", ["restart", "cut"])
+@pytest.mark.soak(8)
 def test_a_run_that_loses_its_lock_stops_and_the_next_one_does_the_rest(
-    desk: Desk, leaf: Leaf, own: Postgres, trouble: str
+    desk: Desk, leaf: Leaf, own: Postgres
 ) -> None:
     server = leaf(BUSY)
     process = started(server)
     under_way(server, process)
-    if trouble == "restart":
-        own.stop()
-        own.start()
-    else:
-        cut_all(own)
+    cut_all(own)
     ran = end(process, 40)
     assert (ran.code, "the lock of the ledger is lost" in ran.err) == (5, True), ran.err
     assert len(server.held) < COUNT
@@ -150,6 +146,7 @@ def test_a_run_that_loses_its_lock_stops_and_the_next_one_does_the_rest(
     nobody_twice(server)
 
 
+@pytest.mark.soak(8)
 def test_a_run_whose_server_goes_for_good_ends_as_stopped_not_as_interrupted(
     desk: Desk, leaf: Leaf, own: Postgres
 ) -> None:
@@ -184,9 +181,11 @@ def test_a_server_that_is_away_when_a_run_begins_is_waited_for(
 
 
 def test_a_server_that_answers_no_is_not_waited_for(
-    desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, leaf: Leaf, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BULK_ONBOARD_LEDGER", own.url("mine").replace("/postgres?", "/no_such_database?"))
+    monkeypatch.setenv(
+        "BULK_ONBOARD_LEDGER", postgres.url("mine").replace("/postgres?", "/no_such_database?")
+    )
     began = time.monotonic()
     ran = desk.at(leaf()).run(write(growers(2)))
     assert (ran.code, "does not exist" in ran.err) == (5, True), ran.err

@@ -47,21 +47,6 @@ def test_a_few_growers_are_checked_again_one_by_one(desk: Desk, leaf: Leaf) -> N
     assert server.posts == 4
 
 
-def test_many_growers_are_checked_again_from_pages_and_the_broken_ones_singly(desk: Desk, leaf: Leaf) -> None:
-    server, file = leaf(), write(growers(600))
-    desk.at(server).run(file)
-    age_checks(8)
-    server.delete(grower(7))
-    before = len(server.seen())
-    ran = desk.run(file, "--recheck", "7d")
-    # A login or first contact, 6 pages, a sample of 40 at most, and the grower that the pages show as broken.
-    assert len(server.seen()) - before < 60, ran.err
-    assert ran.summary["health"] == {"healthy": 599, "unhealthy": 1, "pending": 0}
-    assert (ran.code, ran.summary["earlierChecks"]["count"]) == (1, 0)
-    after = desk.run(file, "--recheck", "7d")
-    assert after.summary["requests"]["total"] < 10
-
-
 @pytest.mark.parametrize("age", ["7", "d", "0d", "-1d", "7w", "1e9d"])
 def test_an_age_that_is_none_is_refused(desk: Desk, age: str) -> None:
     ran = desk("run", write(growers(1)), "--recheck", age)

@@ -18,8 +18,8 @@ import yaml
 
 from bulk_onboard import api
 from bulk_onboard.cli.main import cli
+from tests.conftest import INSTALL
 
-needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 FOLDER = Path(__file__).parents[2] / "samples" / "schedule"
 SCHEDULE = "30 2 * * *"
 PROGRAM = "/opt/bulk-onboard/bin/bulk-onboard"
@@ -179,6 +179,7 @@ def test_the_workflow_runs_every_night_one_at_a_time_a_command_that_is_understoo
 
 
 def test_github_s_own_schema_finds_no_fault_with_the_workflow() -> None:
+    pytest.importorskip("check_jsonschema", reason=f"needs check-jsonschema: {INSTALL}")
     check = ["-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     ran = subprocess.run(
         [sys.executable, *check, str(FOLDER / "github-actions.yml")],

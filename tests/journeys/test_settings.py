@@ -12,7 +12,7 @@ from keyring.backend import KeyringBackend
 
 from bulk_onboard.sandbox import Account, Behaviour
 from bulk_onboard.settings.secret_sources import Keyring
-from tests.support.cli import APP, PLANTED, Desk, Server, grower, growers, newest, write
+from tests.support.cli import APP, PLANTED, Desk, Server, growers, newest, write
 
 Leaf = Callable[..., Server]
 
@@ -28,15 +28,6 @@ def test_missing_settings_are_told_all_at_once_and_nothing_is_written(desk: Desk
 
 def test_a_file_that_cannot_be_used_is_told_although_settings_are_missing(desk: Desk) -> None:
     assert desk.run("absent.csv").code == 3
-
-
-def test_a_column_takes_the_place_of_a_setting(desk: Desk, leaf: Leaf) -> None:
-    desk.at(leaf())
-    desk.set("RAVEN_CLIENT_ID", None)
-    desk.set("RAVEN_CLIENT_SECRET", None)
-    lines = [f"{user},{token},{PLANTED}id,{PLANTED}secret" for user, token in growers(2)]
-    Path("growers.csv").write_text("\n".join(["leafUserId,refreshToken,clientId,clientSecret", *lines]))
-    assert desk.run("growers.csv").code == 0
 
 
 @pytest.mark.parametrize(
@@ -134,15 +125,6 @@ def test_practice_never_mixes_with_the_real_leaf(desk: Desk, leaf: Leaf) -> None
     assert not server.seen(), "whatever the settings say, practice goes nowhere else"
     real = desk.run(file)
     assert real.statuses == {"created": 2}
-
-
-def test_no_secret_is_in_any_output_or_file(desk: Desk, leaf: Leaf) -> None:
-    server = leaf(Behaviour(event_delay=0))
-    rows = [*growers(2), *growers(1, "refused-", start=2), ("not-a-uuid", f"{PLANTED}3"), (grower(4), "TODO")]
-    telling = ("-v", "--log-format", "json", "--json", "--format", "csv,jsonl,parquet")
-    # What is shown is looked at by `Ran`, and every file when the test ends.
-    ran = desk.at(server).run(write(rows), *telling)
-    assert ran.code == 1
 
 
 class Ring(KeyringBackend):

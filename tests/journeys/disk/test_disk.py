@@ -312,26 +312,6 @@ async def test_of_a_file_that_changes_under_the_run_nothing_is_sent_that_was_not
 # --- two runs on one ledger -------------------------------------------------------------------------
 
 
-async def test_a_second_run_on_a_ledger_ends_at_once_and_a_killed_owner_is_in_nobodys_way(
-    tmp_path: Path, leaf: Leaf
-) -> None:
-    ids = write_growers(tmp_path / "growers.csv", ROWS)
-    started = begin(tmp_path, leaf.url, "--rate=10")  # slow enough to be met at work
-    while len(leaf.posts()) < 5:
-        assert started.is_running(), started.err()
-        await asyncio.sleep(0.005)
-    second = await run(tmp_path, leaf.url)
-    assert_told_in_a_line(second, 6, f"process {started.process.pid} on ", " since 20")
-    assert started.is_running()
-    started.kill()
-    posted = len(leaf.posts())
-    assert posted < ROWS
-    third = await run(tmp_path, leaf.url)
-    assert third.code == 0, third.told
-    assert sum(counts(third).values()) == ROWS
-    assert sorted(leaf.posts()) == sorted(ids)
-
-
 def test_fingerprints_computed_differently_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with Ledger(path) as ledger:
