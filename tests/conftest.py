@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Server, programs, shared
+from tests.support.properties import scaled
 
 settings.register_profile(
-    "quick", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "quick", deadline=None, max_examples=scaled(40), suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("quick")
 

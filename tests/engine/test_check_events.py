@@ -21,6 +21,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
 from tests.support.fakes import ID, PAYLOAD, TOKEN, FakeJournal, FakeLeaf, Fault
+from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
 
 WAIT = 60.0
@@ -328,7 +329,7 @@ def test_a_row_that_waits_for_its_event_holds_no_slot() -> None:
     assert warp(main()) < 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=scaled(60))
 @given(st.floats(0, 100), st.lists(st.sampled_from([F.NONE, F.THROTTLED, F.LOST_BEFORE]), max_size=12))
 def test_whatever_goes_wrong_a_check_ends_with_one_word_that_is_true(at: float, faults: list[Fault]) -> None:
     looking = Looking().at(at, latest=GOOD)

@@ -24,6 +24,7 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
 from tests.support.fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
+from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
 
 OTHER = "planted-other-token"
@@ -177,7 +178,7 @@ async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> N
     IfExists.SKIP,
     0,
 )
-@settings(max_examples=150)
+@settings(max_examples=scaled(150))
 @given(growers, runs, st.sampled_from(IfExists), st.integers(0, 1000))
 def test_however_runs_die_nothing_is_stored_twice_and_the_last_word_is_the_truth(
     told: list[Grower], played: list[Run], if_exists: IfExists, seed: int

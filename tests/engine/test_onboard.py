@@ -22,6 +22,7 @@ from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
 from tests.engine.support import Life
 from tests.support.fakes import ID, TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
+from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
 
 OVERWRITE = Policy(if_exists=IfExists.OVERWRITE)
@@ -532,7 +533,7 @@ get_faults = get_faults.filter(lambda faults: faults.count(Fault.BARE) < BARE_LO
 policies = st.builds(Policy, st.sampled_from(IfExists), attempts=st.integers(1, 8))
 
 
-@settings(max_examples=150)
+@settings(max_examples=scaled(150))
 @given(post_faults, get_faults, st.booleans(), policies, st.none() | st.just(50))
 # A look that comes too early is no proof, however often broken replies look like it later.
 @example([F.LOST_LATE], [F.NONE, F.BARE, F.BARE], False, Policy(IfExists.OVERWRITE, attempts=2), None)

@@ -19,6 +19,7 @@ from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.rollback import Removal, rollback_policy
 from tests.support.fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, Fault
+from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
 
 GROWER = "g-1"
@@ -73,7 +74,7 @@ async def _live(story: Story, played: list[tuple[str, float, float]]) -> None:
 
 
 @example(([Fault.SLOW_LATE], [], []), [("kill", 0.2, 0.0)], "ours", 0)
-@settings(max_examples=150)
+@settings(max_examples=scaled(150))
 @given(
     st.tuples(delete_faults, get_faults, get_faults),
     deaths,

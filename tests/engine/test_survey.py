@@ -26,6 +26,7 @@ from bulk_onboard.ledger import Ledger
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.workspace import Workspace
 from tests.engine.support import hurry
+from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING
 
 AT = to_text(BEGINNING)
@@ -213,7 +214,7 @@ statuses = st.sampled_from([None, "created", "existing", "rejected", "failed", "
 histories = st.lists(st.tuples(st.integers(2, 10), statuses, st.booleans()), max_size=8)
 
 
-@settings(max_examples=6)
+@settings(max_examples=scaled(6))
 @given(histories, st.sampled_from(IfExists))
 def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_if_asked_for(
     history: list[tuple[int, str | None, bool]], if_exists: IfExists

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import BATCH, work_through
 from bulk_onboard.errors import ExitCode, LedgerError, LoginRefused
+from tests.support.properties import scaled
 from tests.support.virtual_time import warp
 
 
@@ -147,7 +148,7 @@ def test_a_bug_in_what_is_read_comes_out_as_it_is() -> None:
         warp(main())
 
 
-@settings(max_examples=40)
+@settings(max_examples=scaled(40))
 @given(st.integers(0, 700), st.integers(1, 9), st.integers(1, 9), st.none() | st.floats(0, 20))
 def test_whenever_it_stops_what_was_begun_is_ended(
     count: int, starts: int, in_hand: int, stop_at: float | None

@@ -45,6 +45,7 @@ from bulk_onboard.leaf.replies import (
     unanswered,
     unsent,
 )
+from tests.support.properties import scaled
 
 AT = datetime(2026, 11, 23, 15, 45, tzinfo=UTC)
 TOKEN, APP = "planted-token/1+2", 'planted-"app" secret'
@@ -550,7 +551,7 @@ times = st.sampled_from(
 headers = st.dictionaries(st.sampled_from(["Date", "Retry-After"]), st.text(max_size=40) | times)
 
 
-@settings(max_examples=200)
+@settings(max_examples=scaled(200))
 @given(st.integers(100, 599), headers, bodies)
 def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str, str], body: bytes) -> None:
     answer = Reply(status, head, body, AT)
@@ -570,7 +571,7 @@ def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str,
     assert "planted" not in repr(after_login(answer))
 
 
-@settings(max_examples=150)
+@settings(max_examples=scaled(150))
 @given(st.text(max_size=60) | times)
 def test_no_retry_after_makes_it_stumble(value: str) -> None:
     seconds = retry_after(value, AT)

@@ -17,6 +17,7 @@ from bulk_onboard.ledger.leases import LEASE, Ask, Leases, Stop, wait_for_worker
 from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import begin, g, intent, sql
 from tests.support.postgres import Server
+from tests.support.properties import scaled
 
 SENT = Requests(get=2, post=1)
 
@@ -154,7 +155,7 @@ _ASKS = st.builds(Ask, st.integers(0, 5), st.sampled_from([0.0, 0.0, 0.0, 0.25, 
 
 
 @given(rate=st.sampled_from([0.5, 3.0, 10.0, 333.0]), steps=st.lists(st.tuples(_PASSED, _ASKS), max_size=30))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_slots_keep_the_ceiling_and_the_pauses_whoever_asks(
     request: pytest.FixtureRequest,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.turns import Urgency
 from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling, Window
+from tests.support.properties import scaled
 from tests.support.virtual_time import warp
 
 ROUNDING = 1e-6
@@ -57,7 +58,7 @@ def test_no_second_holds_more_turns_than_the_rate_from_the_first_on(rate: float)
     assert_kept(warp(taken(Ceiling(rate), count_for(rate), 50)), rate)
 
 
-@settings(max_examples=20)
+@settings(max_examples=scaled(20))
 @given(
     st.floats(0.5, 2000) | st.sampled_from(RATES),
     st.integers(1, 64),
@@ -73,7 +74,7 @@ def test_no_second_holds_more_when_wake_ups_are_late(
     assert_kept(warp(taken(Ceiling(rate), min(1500, count_for(rate)), waiters), lateness), rate)
 
 
-@settings(max_examples=20)
+@settings(max_examples=scaled(20))
 @given(
     st.sampled_from(RATES), st.lists(st.tuples(st.integers(1, 300), st.floats(0, 3)), min_size=1, max_size=6)
 )

@@ -29,6 +29,7 @@ from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.policy.credentials import BARE_LOOKS, OWNERSHIP_UNCLEAR, UNUSUAL_LOOKS, decide
 from bulk_onboard.policy.progress import Action, Finish, Progress, first, give_up, posting
 from bulk_onboard.policy.retry import Moment, Next, Policy
+from tests.support.properties import scaled
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = Policy()
@@ -266,7 +267,7 @@ moves = st.tuples(st.floats(0.01, 30.0), answers_to_ask, answers_to_post, st.flo
 END = (1.0, Refused("leaf:no"), Refused("leaf:no"), 0.5)
 
 
-@settings(max_examples=250)
+@settings(max_examples=scaled(250))
 @given(st.lists(moves, max_size=40), policies, intents)
 def test_no_post_follows_a_post_without_proof_that_nothing_was_stored(
     played: list[tuple[float, Verdict, Verdict, float]], policy: Policy, intent: Intent | None
@@ -309,7 +310,7 @@ def test_no_post_follows_a_post_without_proof_that_nothing_was_stored(
             assert step.unproven, "nothing but a time says that it is ours"
 
 
-@settings(max_examples=200)
+@settings(max_examples=scaled(200))
 @given(st.randoms(use_true_random=False), policies, intents)
 def test_a_row_that_leaf_never_helps_ends_within_its_patience(
     random: Random, policy: Policy, intent: Intent | None

@@ -41,6 +41,7 @@ from bulk_onboard.policy.progress import (
     posting,
 )
 from bulk_onboard.policy.retry import Moment, Next, Policy
+from tests.support.properties import scaled
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=9)
@@ -350,7 +351,7 @@ def _is_certain(verdict: Verdict | Log, progress: Progress) -> bool:
     return isinstance(verdict, Exists)
 
 
-@settings(max_examples=150)
+@settings(max_examples=scaled(150))
 @given(st.lists(moves, max_size=40), policies, intents)
 def test_only_what_was_just_shown_is_deleted_and_nothing_is_posted_into_a_delete_under_way(
     played: list[tuple[float, dict[Action, Verdict | Log], float]], policy: Policy, intent: Intent | None

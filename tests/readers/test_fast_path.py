@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers import fast_path
+from tests.support.properties import scaled
 from tests.support.tables import HEADER, as_rows, opened
 
 HEAD = ",".join(HEADER) + "\nfirst,row," + "x" * 2000 + "\n"
@@ -57,7 +58,7 @@ def rows_of(content: bytes, size: int) -> list[tuple[object, ...]] | str:
 
 
 @given(lines=LINES | QUOTED_LINES | UNTIDY_LINES, size=st.integers(1, 5))
-@settings(max_examples=150)
+@settings(max_examples=scaled(150))
 def test_lines_are_read_as_the_thorough_reader_reads_them(lines: list[tuple[str, str]], size: int) -> None:
     content = HEAD + "".join(line + end for line, end in lines)
     fast = rows_of(content.encode(), size)

@@ -22,6 +22,7 @@ from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source
 from tests.readers.bad_input.case import IDS
 from tests.readers.bad_input.workbooks import zipped
+from tests.support.properties import scaled
 from tests.support.tables import as_csv, as_ods, as_parquet, as_xls, as_xlsx
 
 BEGINNINGS = [b"", b"sep=", b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"]
@@ -99,14 +100,14 @@ def test_a_whole_file_is_read(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", MADE)
 @given(data=st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=scaled(EXAMPLES))
 def test_a_damaged_file_is_read_or_refused(kind: str, data: st.DataObject) -> None:
     survives(data.draw(damage(MADE[kind])))
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "ods"])
 @given(data=st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=scaled(EXAMPLES))
 def test_a_workbook_with_damage_inside_of_its_archive_is_read_or_refused(
     kind: str, data: st.DataObject
 ) -> None:
@@ -123,13 +124,13 @@ def test_a_workbook_with_damage_inside_of_its_archive_is_read_or_refused(
 
 
 @given(beginning=st.sampled_from(BEGINNINGS), rest=st.binary(max_size=300))
-@settings(max_examples=EXAMPLES * 2)
+@settings(max_examples=scaled(EXAMPLES * 2))
 def test_bytes_that_begin_like_something_are_read_or_refused(beginning: bytes, rest: bytes) -> None:
     survives(beginning + rest)
 
 
 @given(st.text(st.sampled_from('leafUserId,refreshToken;\t|"\r\n \0=sepü'), max_size=80))
-@settings(max_examples=EXAMPLES * 2)
+@settings(max_examples=scaled(EXAMPLES * 2))
 def test_text_that_is_nearly_a_table_is_read_or_refused(text: str) -> None:
     survives(text.encode())
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.readers import decode
 from bulk_onboard.readers.inputs import open_source
+from tests.support.properties import scaled
 from tests.support.tables import (
     COMPRESSED,
     HEADER,
@@ -63,7 +64,7 @@ LINES += [("\r", csv.QUOTE_ALL)]
     lines=st.sampled_from(LINES),
     packed=st.sampled_from(list(COMPRESSED)),
 )
-@settings(max_examples=70)
+@settings(max_examples=scaled(70))
 def test_any_table_that_csv_can_write_is_read_back(
     data: st.DataObject, encoding: str, delimiter: str, lines: tuple[str, int], packed: str
 ) -> None:
@@ -79,7 +80,7 @@ def test_any_table_that_csv_can_write_is_read_back(
 @given(
     rows=tables(st.text(st.sampled_from('a\r\n",'), max_size=6)), end=st.sampled_from(["\n", "\r\n", "\r"])
 )
-@settings(max_examples=50)
+@settings(max_examples=scaled(50))
 def test_line_breaks_in_quotes_stay_what_they_are(rows: Rows, end: str) -> None:
     content = as_csv([HEADER, *rows], end=end, quoting=csv.QUOTE_ALL)
     assert as_rows(read(content)) == numbered(rows)
@@ -95,7 +96,7 @@ FORMS = {"parquet": as_parquet, "xlsx": as_xlsx, "xls": as_xls, "ods": as_ods}
 
 @pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
 @given(data=st.data(), size=st.integers(1, 9))
-@settings(max_examples=20)
+@settings(max_examples=scaled(20))
 def test_any_table_of_text_is_read_back_from_other_forms(
     write: Writer, data: st.DataObject, size: int
 ) -> None:
@@ -112,7 +113,7 @@ def test_nothing_is_taken_for_a_number_a_date_or_nothing(write: Writer) -> None:
 
 
 @given(rows=tables(), block=st.integers(64, 200), encoding=st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
-@settings(max_examples=50)
+@settings(max_examples=scaled(50))
 def test_the_borders_of_what_is_read_at_once_do_not_matter(rows: Rows, block: int, encoding: str) -> None:
     content = as_csv([HEADER, *rows], encoding=encoding, end="\r\n")
     with pytest.MonkeyPatch.context() as patch:

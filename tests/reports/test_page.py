@@ -22,6 +22,7 @@ from bulk_onboard.reports.page import render, write_page
 from bulk_onboard.reports.page_rows import MOST, MOST_INDEXED, WIDTH, latency
 from tests.reports.pages import grower, run_of, workspace_of
 from tests.reports.runs import entry, page_of, rows_of_page, usual
+from tests.support.properties import scaled
 
 MEGABYTE = 1_000_000
 
@@ -251,7 +252,7 @@ def test_written_again_it_is_the_same_to_the_byte(tmp_path: Path) -> None:
 texts = st.text(max_size=40)
 
 
-@settings(max_examples=15)
+@settings(max_examples=scaled(15))
 @given(
     st.lists(st.tuples(st.sampled_from(["created", "rejected", "invalid", None]), texts, texts), max_size=8),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 50), st.floats(0, 1)), max_size=20),

@@ -20,6 +20,7 @@ from bulk_onboard.reports import results, writers
 from bulk_onboard.reports.results import COLUMNS, table
 from bulk_onboard.reports.writers import write_json, write_plan, write_problems, write_results
 from tests.reports.pages import workspace_of
+from tests.support.properties import scaled
 
 FORMATS = ("csv", "parquet", "jsonl")
 HEADER = (
@@ -191,7 +192,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.text(
 
 
 @given(st.lists(texts, min_size=1, max_size=8))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=scaled(20), deadline=None)
 def test_no_cell_of_the_csv_is_a_formula(tmp_path_factory: Any, notes: list[str]) -> None:
     folder = tmp_path_factory.mktemp("f")
     write(folder, *notes, formats=("csv",))
@@ -206,7 +207,7 @@ inner = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs
 
 
 @given(st.lists(st.builds(lambda head, tail: head + tail, plain, inner), min_size=1, max_size=20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=scaled(20), deadline=None)
 def test_what_is_read_from_the_files_is_what_went_in(tmp_path_factory: Any, notes: list[str]) -> None:
     folder = tmp_path_factory.mktemp("f")
     write(folder, *notes)

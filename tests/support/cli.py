@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import os
 import subprocess
 import sys
-import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bulk_onboard.domain.providers import PROVIDERS, Providers
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.sandbox import Behaviour, Sandbox
 from tests.support import forked
+from tests.support.sandbox import APP, CLIENT_SECRET, PLANTED, Server, held, serving
 
-# As in tests/conftest.py: every made-up secret has this in it, and must not be seen again.
-PLANTED = "planted-"
-CLIENT_SECRET = f"{PLANTED}client-secret"
-APP = {"RAVEN_CLIENT_ID": f"{PLANTED}client-id", "RAVEN_CLIENT_SECRET": CLIENT_SECRET}
+__all__ = ["APP", "CLIENT_SECRET", "PLANTED", "Server", "held", "serving"]
+
 COMMAND = (sys.executable, "-m", "bulk_onboard")
 T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
@@ -49,81 +43,6 @@ def as_csv(rows: Rows) -> str:
 def write(rows: Rows, name: str = "growers.csv") -> str:
     Path(name).write_text(as_csv(rows), encoding="utf-8")
     return name
-
-
-# --- Leaf -------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Server:
-    """A sandbox that serves in a thread of its own until the test is over."""
-
-    url: str
-    sandbox: Sandbox
-    loop: asyncio.AbstractEventLoop
-
-    def _asked(self, question: Callable[[], T]) -> T:
-        """The answer of the server's own thread: nothing changes while it is given."""
-
-        async def answer() -> T:
-            return question()
-
-        return asyncio.run_coroutine_threadsafe(answer(), self.loop).result(5)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"LEAF_BASE_URL": self.url, "LEAF_TOKEN": f"practice-{PLANTED}bearer", **APP}
-
-    def seen(self, method: str = "") -> list[dict[str, Any]]:
-        """The requests, of one method or of all."""
-        return [each for each in self._asked(self.sandbox.requests) if method in ("", each["method"])]
-
-    @property
-    def posts(self) -> int:
-        return len(self.seen("POST"))
-
-    def delete(self, leaf_user_id: str) -> None:
-        """Somebody deletes a grower's credentials."""
-        self._asked(lambda: self.sandbox.stored.delete_credentials((leaf_user_id, "raven")))
-
-    @property
-    def held(self) -> dict[str, dict[str, Any]]:
-        """What the sandbox holds, by grower."""
-        return self._asked(lambda: held(self.sandbox))
-
-
-def held(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
-    growers_: Any = sandbox.state()["growers"]
-    return {each["leafUserId"]: each for each in growers_}
-
-
-@contextmanager
-def serving(behaviour: Behaviour | None = None, providers: Providers = PROVIDERS) -> Iterator[Server]:
-    loop, ready, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    found: list[Server] = []
-
-    async def serve() -> None:
-        sandbox = Sandbox(providers, behaviour or Behaviour(event_delay=0))
-        async with sandbox.serve() as url:
-            found.append(Server(url, sandbox, loop))
-            ready.set()
-            await end.wait()
-
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        finally:
-            ready.set()
-            loop.close()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    ready.wait(5)
-    try:
-        yield found[0]
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(5)
 
 
 # --- the command ------------------------------------------------------------------------------------

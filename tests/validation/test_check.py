@@ -21,6 +21,7 @@ from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.rules import check_cell
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.input_rows import rows_table
+from tests.support.properties import scaled
 
 RAVEN, VALLEY = PROVIDERS["raven"], PROVIDERS["valley"]
 MIXED_KINDS = Provider(
@@ -299,7 +300,7 @@ some_rows = st.lists(st.tuples(some_ids, some_tokens), min_size=1, max_size=25)
 
 
 @given(some_rows, st.integers(1, 26))
-@settings(max_examples=20)
+@settings(max_examples=scaled(20))
 def test_each_row_gets_one_verdict_and_the_size_of_chunks_does_not_matter(
     rows: list[tuple[str, str]], size: int
 ) -> None:
@@ -307,7 +308,7 @@ def test_each_row_gets_one_verdict_and_the_size_of_chunks_does_not_matter(
 
 
 @given(some_rows, st.randoms())
-@settings(max_examples=20)
+@settings(max_examples=scaled(20))
 def test_the_order_of_rows_decides_only_which_of_equals_is_the_duplicate(
     rows: list[tuple[str, str]], chance: object
 ) -> None:
@@ -357,7 +358,7 @@ near = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=scaled(60))
 @example(SAMPLES)
 @given(st.lists(near, min_size=1, max_size=6))
 def test_a_token_is_judged_among_others_as_its_rules_judge_it(tokens: list[str]) -> None:
@@ -370,7 +371,7 @@ def test_a_token_is_judged_among_others_as_its_rules_judge_it(tokens: list[str])
         assert found.warnings.get(row, []) == list(dict.fromkeys(w.code for w in cell.warnings))
 
 
-@settings(max_examples=60)
+@settings(max_examples=scaled(60))
 @example(SAMPLES)
 @given(st.lists(near, min_size=1, max_size=6))
 def test_a_text_is_judged_among_others_as_its_rules_judge_it_and_never_changed(texts: list[str]) -> None:

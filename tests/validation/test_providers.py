@@ -15,6 +15,7 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.validation.check import CheckContext, Checked, check, provider_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints
+from tests.support.properties import scaled
 
 HEADER = ("note", "password", "provider", "refreshToken", "leafUserId", "username", "organizationName")
 NAMES = ("raven", "sentera", "valley")
@@ -50,7 +51,7 @@ def checked_alone(rows: list[Row], name: str, numbers: list[int]) -> Checked:
     return check(cells, columns, {name: OURS[name]}, CheckContext(SET), PRINTS)
 
 
-@settings(max_examples=15)
+@settings(max_examples=scaled(15))
 @given(st.lists(_rows, min_size=1, max_size=8), st.sampled_from(["", "valley"]))
 def test_rows_of_several_providers_are_checked_as_in_a_file_of_their_own(
     rows: list[Row], default: str

@@ -19,6 +19,7 @@ from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.engine.validation import Validation, validate_file
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings import InputSettings, Settings
+from tests.support.properties import scaled
 
 IDS = [str(UUID(int=10**36 + number)) for number in range(9)]
 HEADER = ("Leaf User ID", "name", "Refresh_Token")
@@ -108,7 +109,7 @@ IDS_IN_FILES = st.sampled_from([*IDS[:3], f" {IDS[0]}", f'"{IDS[1]}" ', "no uuid
 TOKENS = st.sampled_from(["a", "b ", "'c'", "\u200bd", "TODO", "", "a\nb", "#REF!", "=1+1", " "])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=scaled(25), deadline=None)
 @given(st.lists(st.tuples(IDS_IN_FILES, st.sampled_from(["", "n"]), TOKENS), min_size=1, max_size=8))
 def test_repairing_changes_nothing_but_warnings_and_repeats(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]]

@@ -21,6 +21,7 @@ from bulk_onboard.workbook.new_workbook import ROWS as MOST_ROWS
 from bulk_onboard.workbook.new_workbook import new_workbook
 from bulk_onboard.workbook.save import save
 from tests.support import tables
+from tests.support.properties import scaled
 from tests.workbook.books import HEADER, RED, ROWS, annotate, colours, grower, problems, token, write_workbook
 
 TEXTS = [["" if cell is None else str(cell) for cell in row] for row in ROWS]
@@ -87,7 +88,7 @@ def round_trip(texts: list[str]) -> list[str]:
     return [str(row[0]) for row in rows[1:]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=scaled(40), deadline=None)
 @given(st.lists(tables.cells(), min_size=1, max_size=8))
 def test_every_text_comes_back_as_it_was(texts: list[str]) -> None:
     assert round_trip([*texts, "x"])[: len(texts)] == texts

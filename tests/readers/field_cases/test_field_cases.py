@@ -5,18 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import threading
 import tomllib
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bulk_onboard.cli.main import main
+from tests.support.sandbox import Server, serving
 
 HERE = Path(__file__).parent
 CASES: list[dict[str, Any]] = tomllib.loads((HERE / "cases.toml").read_text("utf-8"))["case"]
@@ -100,73 +97,26 @@ def _codes(problems: Path) -> dict[str, list[int]]:
     return found
 
 
-class _Leaf(BaseHTTPRequestHandler):
-    """A Leaf that stores whatever is posted and remembers it in the server's ``stored``."""
-
-    protocol_version = "HTTP/1.1"
-    server: _LeafServer
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-    def _reply(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_GET(self) -> None:
-        user, _, kind = self.path.partition("?")[0].partition("/users/")[2].partition("/")
-        if not user:
-            self._reply(200, [])
-        elif user in self.server.stored or not kind:
-            self._reply(200, self.server.stored.get(user, {"id": user}))
-        else:
-            self._reply(404, {"title": "Not Found", "status": 404})
-
-    def do_POST(self) -> None:
-        user, _, kind = self.path.partition("/users/")[2].partition("/")
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        created = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        credential = {"id": str(uuid.uuid4()), "createdTime": created, "status": "OK", **body}
-        self.server.stored[user] = credential
-        self.server.posts.append((user, {"kind": kind, **body}))
-        self._reply(201, credential)
-
-
-class _LeafServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Leaf)
-        self.stored: dict[str, dict[str, Any]] = {}
-        self.posts: list[tuple[str, dict[str, str]]] = []
-
-
 @pytest.fixture
-def leaf(monkeypatch: pytest.MonkeyPatch) -> Iterator[_LeafServer]:
+def leaf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A Leaf on this machine that every setting points to."""
-    for name in (*APP.split(), "LEAF_TOKEN"):
-        monkeypatch.setenv(name, "made-up")
-    monkeypatch.setenv("JOHN_DEERE_CLIENT_ENVIRONMENT", "STAGE")
-    with _LeafServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setenv("LEAF_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    with serving() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in APP.split():
+            monkeypatch.setenv(name, "made-up")
+        monkeypatch.setenv("JOHN_DEERE_CLIENT_ENVIRONMENT", "STAGE")
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("case", _parameters("sent", "xfail_run"))
-def test_what_run_sends(case: dict[str, Any], leaf: _LeafServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_run_sends(case: dict[str, Any], leaf: Server, capsys: pytest.CaptureFixture[str]) -> None:
     options = [option for option in case.get("options", ()) if option not in {"--fix", "fixed.csv"}]
     code = main(["run", _copy(case), *options, "--rate", "0", "--no-events", "-q"])
     assert code == case["exit"], capsys.readouterr().err
-    assert len(leaf.posts) == len({user for user, _ in leaf.posts}) == case.get("valid", len(case["sent"]))
-    for user, sent in leaf.posts:
-        expected = case["sent"].get(user[-4:])
+    users = [user for user, _, _ in leaf.bodies]
+    assert len(users) == len(set(users)) == case.get("valid", len(case["sent"]))
+    for user, path, body in leaf.bodies:
+        expected, sent = case["sent"].get(user[-4:]), body | {"kind": path}
         assert expected is None or {key: sent[key] for key in expected} == expected
-    assert case["sent"].keys() <= {user[-4:] for user, _ in leaf.posts}
+    assert case["sent"].keys() <= {user[-4:] for user in users}
