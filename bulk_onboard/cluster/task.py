@@ -37,7 +37,7 @@ from bulk_onboard.ledger.leases import Ask, Beat, Leases
 from bulk_onboard.ledger.ledger import Fence
 from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.pace.slots import SlotPace
-from bulk_onboard.policy.guide import Guide
+from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
@@ -82,7 +82,7 @@ class Part:
     rows: np.ndarray
     known: KnownRows
     policy: Policy
-    guide: Guide
+    plan: PlanRule | None
     limit: int | None
     seen: tuple[bytes, ...] = field(repr=False)
 
@@ -177,7 +177,7 @@ class _Task:
                     leaf=client,
                     keeper=Kept(settings.output.folder / info.run_id / REPLACED_EVENTS),
                     brake=ReplacementBrake(stop),
-                    guide=part.guide,
+                    plan=part.plan,
                 )
                 await context.work_through(rows_to_do(scan, *self._remaining(ledger)), work.onboard)
 

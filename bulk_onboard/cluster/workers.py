@@ -81,8 +81,8 @@ class Workers:
         many = max(1, min(PARTS * self._many, len(wanted) // SMALLEST))
         for rows in np.array_split(wanted, many):
             known = found.known.among(rows.tolist())
-            guide, policy = phases.guided(None), phases.context.policy
-            yield Part(next(self._numbers), rows, known, policy, guide, scan.limit, scan.seen)
+            policy, plan = phases.context.policy, phases.plan
+            yield Part(next(self._numbers), rows, known, policy, plan, scan.limit, scan.seen)
 
     async def _work(self, parts: Sequence[Part]) -> None:
         """Return when all parts are done, or left undone because the run stops."""

@@ -231,6 +231,15 @@ class Event:
     id: str = field(default="", repr=False)
 
 
+# Codes which say that Leaf, or the way to it, is out of order. Nothing is wrong with the row.
+UNAVAILABLE = frozenset(
+    {
+        "connection-refused", "connect-timeout", "dns-failure", "tls-failure", "leaf-unavailable",
+        "server-error", "no-answer", "connection-lost",
+    }
+)  # fmt: skip
+
+
 # --- verdicts: what one answer tells us -------------------------------------------------------------
 
 

@@ -144,7 +144,7 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
 
     def stopped(self, _code: str) -> Findings | None:
         """Return the result of the latest poll."""
-        return self.replies.latest.verdict if self.replies.latest else None
+        return self.replies[-1].verdict if self.replies else None
 
     def settle(self, end: Findings) -> None:
         """Commit the result, and report it."""

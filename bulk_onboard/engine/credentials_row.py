@@ -69,7 +69,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
 
     def is_begun(self) -> bool:
         """Return whether the row is to be completed before others begin."""
-        return self.replies.latest is not None
+        return bool(self.replies)
 
     async def act(self) -> Answer[Any]:
         """Send the request that is next."""

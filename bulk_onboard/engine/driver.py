@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Answer, Transient
 from bulk_onboard.domain.run_events import Observer, Trouble
 from bulk_onboard.domain.timestamps import to_text, utc_now
@@ -65,14 +64,14 @@ class RowContext:
 class RowLife(ABC, Generic[P, E]):
     """One row and how far it is. Mutable, and dropped when the row has ended.
 
-    ``progress`` is the state that decisions are about; ``under_way`` is called when a request goes out.
-    ``on_the_wire``: a request that changes something has gone out and is not answered yet. ``intended``: an
-    intent may be on disk.
+    ``progress`` is the state that decisions are about, ``replies`` are Leaf's answers so far; ``under_way``
+    is called when a request goes out. ``on_the_wire``: a request that changes something has gone out and is
+    not answered yet. ``intended``: an intent may be on disk.
     """
 
     def __init__(self, context: RowContext, progress: P, under_way: Sent) -> None:
         self.context, self.progress, self.under_way = context, progress, under_way
-        self.replies = RowReplies()
+        self.replies: list[Answer[Any]] = []
         self.on_the_wire = self.intended = False
         self.started_at = to_text(context.now())
         self._began: float | None = None
@@ -118,7 +117,7 @@ class RowLife(ABC, Generic[P, E]):
             end = self.stopped("leaf-unavailable")
             raise
         except asyncio.CancelledError:
-            if self.replies.latest or self.intended:
+            if self.replies or self.intended:
                 end = self.stopped("interrupted")
             raise
         finally:
@@ -127,29 +126,28 @@ class RowLife(ABC, Generic[P, E]):
         return end
 
     async def _drive(self) -> E | None:
-        stop = self.context.stop
+        stop, clock = self.context.stop, asyncio.get_running_loop().time
         while True:
             async with self.context.slots:
-                if self._began is None and stop.draining:
-                    return None
-                step = await self._step()
-                while isinstance(step, Next) and not step.after and self.keeps_slot(step.progress):
+                if self._began is None:
+                    if stop.draining:
+                        return None
+                    self._began = clock()
+                while True:
+                    answer = await self.act()
+                    self.replies.append(answer)
+                    if isinstance(answer.verdict, Transient):
+                        problem = answer.verdict.message or answer.verdict.code
+                        self.context.observer(Trouble(f"Leaf cannot be reached: {problem}"))
+                    step = self.decide(answer, Moment(clock() - self._began, self.context.draw()))
+                    if not isinstance(step, Next):
+                        return step
+                    if step.after or not self.keeps_slot(step.progress):
+                        break
                     self.progress = step.progress
-                    step = await self._step()
-            if not isinstance(step, Next):
-                return step
             self.progress = step.progress
             if not (await stop.pause(step.after) if step.after else True) or not await self.admitted():
                 return self.stopped("interrupted")
-
-    async def _step(self) -> Next[P] | E:
-        self._began = self._began or asyncio.get_running_loop().time()
-        answer = await self.act()
-        self.replies.add(answer)
-        if isinstance(answer.verdict, Transient):
-            problem = answer.verdict.message or answer.verdict.code
-            self.context.observer(Trouble(f"Leaf cannot be reached: {problem}"))
-        return self.decide(answer, Moment(self.elapsed, self.context.draw()))
 
     @property
     def elapsed(self) -> float:
@@ -162,36 +160,24 @@ class RowLife(ABC, Generic[P, E]):
         self.on_the_wire = True
         self.under_way()
 
-    def timed(self, entry: Entry) -> Entry:
-        """Return an outcome with the row's times, and with the reply that its code and message come from."""
-        reply = self.replies.deciding(entry.code, entry.message)
-        return entry._replace(
-            http_status=reply.http_status if reply else None,
-            started_at=self.started_at,
-            finished_at=to_text(self.context.now()),
-            latency_ms=round(reply.seconds * 1000, 1) if reply else None,
-        )
+    def times(self, code: str, message: str) -> dict[str, Any]:
+        """Return the times of an outcome's entry, and what it says of the reply that its code comes from."""
+        reply = deciding(self.replies, code, message)
+        return {
+            "http_status": reply.http_status if reply else None,
+            "started_at": self.started_at,
+            "finished_at": to_text(self.context.now()),
+            "latency_ms": round(reply.seconds * 1000, 1) if reply else None,
+        }
 
 
-class RowReplies:
-    """The replies to the requests of one row. ``latest``: the newest, None before the first."""
+def deciding(replies: Sequence[Answer[Any]], code: str, message: str) -> Answer[Any] | None:
+    """Return the latest reply that an outcome with this code and message comes from; None if from none.
 
-    def __init__(self) -> None:
-        self.latest: Answer[Any] | None = None
-        self._by_code: dict[str, Answer[Any]] = {}
-
-    def add(self, answer: Answer[Any]) -> None:
-        """Add the answer to a request."""
-        self.latest = answer
-        if code := getattr(answer.verdict, "code", ""):
-            self._by_code[code] = answer
-
-    def deciding(self, code: str, message: str) -> Answer[Any] | None:
-        """Return the reply that an outcome with this code and message comes from; None if from none.
-
-        A grower that was left without credentials has the code of the reason at the beginning of its message.
-        """
-        reason = message.partition(":")[0] if code == LEFT_WITHOUT else code
-        if reason in _WITHOUT_REPLY:
-            return self._by_code.get(reason)
-        return self._by_code.get(reason, self.latest)
+    A grower that was left without credentials has the code of the reason at the beginning of its message.
+    """
+    reason = message.partition(":")[0] if code == LEFT_WITHOUT else code
+    with_reason = [reply for reply in replies if reason and getattr(reply.verdict, "code", "") == reason]
+    if with_reason or reason in _WITHOUT_REPLY:
+        return with_reason[-1] if with_reason else None
+    return replies[-1] if replies else None

@@ -14,7 +14,6 @@ from bulk_onboard.domain.model import (
     Event,
     Exists,
     IfExists,
-    Log,
     Refused,
     Requests,
     Row,
@@ -33,7 +32,6 @@ from bulk_onboard.errors import InternalError
 from bulk_onboard.policy import user_list
 from bulk_onboard.policy.dry_run import asking, asks, before_change, forecast
 from bulk_onboard.policy.progress import Finish, Progress, Step
-from bulk_onboard.policy.retry import Policy
 from bulk_onboard.threads import in_thread
 
 
@@ -86,18 +84,18 @@ class DryRun(Onboarding):
     mode: IfExists
     other_requests: Counter[str] = field(default_factory=Counter)
 
-    def begin(self, row: Row, policy: Policy) -> Step:
+    def begin(self, row: Row, start: Progress) -> Step:
         """Return the row's first step; its end, if that is known already."""
-        hint = self.listed.hint(row.provider, row.leaf_user_id, row.payload) if self.listed else None
+        hint = self.listed.hint_of(row) if self.listed else None
         if isinstance(hint, Exists) and self.mode is IfExists.OVERWRITE:
             hint = None  # the list does not show when the credentials were created, which a plan has to name
         if isinstance(hint, Absent) and row.open_intent is None:
             # A run asks about the row itself: by the time of its POST a page is too old.
             self.other_requests["of a run"] += 1
             return Finish(Status.WOULD_CREATE)
-        return before_change(row, user_list.begin(row, hint, policy), self.mode)
+        return before_change(row, user_list.begin(row, start, hint, self.context.policy), self.mode)
 
-    def review(self, row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
+    def review(self, row: Row, _before: Progress, step: Step) -> Step:
         """Return the step if it changes nothing, else the row's end."""
         return before_change(row, step, self.mode)
 

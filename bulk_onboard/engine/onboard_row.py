@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bulk_onboard.domain.entry import OTHERS, Entry
-from bulk_onboard.domain.model import Credential, Echo, Log, Row, Status, Verdict
+from bulk_onboard.domain.model import Absent, Credential, Echo, Exists, Log, Row, Status, Verdict
 from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
 from bulk_onboard.engine.ports import Sent
-from bulk_onboard.engine.replacement_brake import ReplacementBrake
+from bulk_onboard.engine.replacement_brake import Replaced, ReplacementBrake, result_of
 from bulk_onboard.policy.credentials import decide, difference
-from bulk_onboard.policy.guide import UNGUIDED, Guide, start
 from bulk_onboard.policy.ownership import Owner, as_recorded, owner_of_shown
-from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, stopped
-from bulk_onboard.policy.replacements import Replaced, result_of
-from bulk_onboard.policy.retry import Moment, Next, Policy
+from bulk_onboard.policy.plan import PlanRule
+from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, first, stopped
+from bulk_onboard.policy.retry import Moment, Next
+from bulk_onboard.policy.user_list import begin
+
+# The answer to a GET as far as it is known beforehand, None if Leaf has to be asked.
+Hint = Callable[[Row], Exists | Absent | None]
+
+
+def no_hint(_row: Row) -> None:
+    """Know nothing beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Onboarding(CredentialsPhase):
     """What all rows share that are onboarded.
 
-    ``brake`` limits the replacements, ``guide`` has the last word on each decision.
+    ``brake`` limits the replacements; ``hint`` returns what Leaf's list of users shows of a row; ``plan``, if
+    there is one, has the last word on each step.
     """
 
     brake: ReplacementBrake
-    guide: Guide = UNGUIDED
+    hint: Hint = no_hint
+    plan: PlanRule | None = None
 
     async def onboard(self, row: Row, under_way: Sent = lambda: None) -> None:
         """Take one row to its outcome, and commit that.
@@ -35,22 +46,23 @@ class Onboarding(CredentialsPhase):
         ``under_way`` is called when a request of the row goes out. Raises LoginRefused, LeafUnavailable,
         LedgerError and OutputError.
         """
-        policy = self.context.policy
-        step = self.begin(row, policy)
-        progress = (step if isinstance(step, Next) else start(row, policy)).progress
-        life = self.life(row, progress, under_way)
+        start = first(self.context.policy, row.open_intent, row.stored_as)
+        step = self.begin(row, start)
+        life = self.life(row, step.progress if isinstance(step, Next) else start, under_way)
         if isinstance(step, Next):
             await life.onboard()
         elif not self.context.stop.draining:
             life.settle(step)
 
-    def begin(self, row: Row, policy: Policy) -> Step:
+    def begin(self, row: Row, start: Progress) -> Step:
         """Return the row's first step, or its end."""
-        return self.guide.begin(row, policy)
+        if self.plan and row.number in self.plan.replaces:
+            return Next(start)  # what is replaced is asked about singly
+        return self.review(row, start, begin(row, start, self.hint(row), self.context.policy))
 
-    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
-        """Return what to do after an answer, given the step that was decided."""
-        return self.guide.review(row, progress, verdict, step)
+    def review(self, row: Row, before: Progress, step: Step) -> Step:
+        """Return what to do, given the step that was decided; ``before``: how far the row was."""
+        return self.plan.kept_to(row, step, before) if self.plan else step
 
     def life(self, row: Row, progress: Progress, under_way: Sent) -> OnboardRow:
         """Return the row with its state."""
@@ -82,11 +94,11 @@ class OnboardRow(CredentialsRow[Row, Finish]):
         return super().is_begun() or self.row.open_intent is not None
 
     def next_step(self, verdict: Verdict | Log, moment: Moment) -> Step:
-        """Return what `decide` and the guide make of an answer."""
+        """Return what `decide` and the plan make of an answer."""
         if self.progress.action is Action.ASK and not isinstance(verdict, Log):
             verdict = as_recorded(verdict, self.row)
         step = decide(self.progress, verdict, self.context.policy, moment)
-        return self._review(self.row, self.progress, verdict, step)
+        return self._review(self.row, self.progress, step)
 
     def keeps_slot(self, progress: Progress) -> bool:
         """Return whether the next step follows at once: a grower is not without credentials for longer."""
@@ -108,7 +120,10 @@ class OnboardRow(CredentialsRow[Row, Finish]):
     def intent(self) -> Entry:
         """Return what is committed before a DELETE or POST."""
         old = self.progress.old
-        return self._entry(None)._replace(
+        return self._entry(
+            None,
+            self.row.fingerprint,
+            started_at=self.started_at,
             attempts=self.posts_sent + 1,
             deleting=old.id if old else "",
             deleting_created=old.created_time if old else "",
@@ -119,7 +134,15 @@ class OnboardRow(CredentialsRow[Row, Finish]):
         """Commit the outcome, and report it."""
         self._finish = end
         credential, deleted = end.credential, self._deleted(end)
-        entry = self._entry(end.status)._replace(
+        fingerprint = self.row.fingerprint
+        # What is or may be stored has other secrets, and must not pass for these the next time.
+        other = end.status is Status.UNRESOLVED and not self._is_of_these_secrets()
+        if other or (credential and self._is_of_others(end.status, credential)):
+            shown = credential is not None and difference(credential) != "already-connected"
+            fingerprint = OTHERS if shown else ""
+        entry = self._entry(
+            end.status,
+            fingerprint,
             code=end.code,
             message=end.message,
             attempts=self.posts_sent,
@@ -130,16 +153,12 @@ class OnboardRow(CredentialsRow[Row, Finish]):
             deleting_created=deleted.created_time if deleted else "",
             app=self._stored_app(end),
             unproven=int(end.unproven),
+            **self.times(end.code, end.message),
         )
-        # What is or may be stored has other secrets, and must not pass for these the next time.
-        other = end.status is Status.UNRESOLVED and not self._is_of_these_secrets()
-        if other or (credential and self._is_of_others(end.status, credential)):
-            shown = credential is not None and difference(credential) != "already-connected"
-            entry = entry._replace(fingerprint=OTHERS if shown else "")
-        self.context.journal.settle(self.timed(entry))
+        self.context.journal.settle(entry)
         self.context.observer(RowFinished(self.row.number, end.status, end.code))
 
-    def _entry(self, status: Status | None) -> Entry:
+    def _entry(self, status: Status | None, fingerprint: str, **values: Any) -> Entry:
         """The next run counts from the latest POST how long Leaf may still be at work on it."""
         row, intent = self.row, self.row.open_intent
         posted = self.progress.posted or (intent.at if intent else None)
@@ -147,10 +166,10 @@ class OnboardRow(CredentialsRow[Row, Finish]):
             row=row.number,
             status=status.value if status else None,
             leaf_user_id=row.leaf_user_id,
-            fingerprint=row.fingerprint,
+            fingerprint=fingerprint,
             intended_at=to_text(posted),
-            started_at=self.started_at,
             provider=row.provider,
+            **values,
         )
 
     def _is_of_these_secrets(self) -> bool:

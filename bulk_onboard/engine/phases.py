@@ -20,7 +20,7 @@ from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.check_events import EventsCheck, Recall
 from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.onboard_row import Onboarding
+from bulk_onboard.engine.onboard_row import Onboarding, no_hint
 from bulk_onboard.engine.plan import rows_planned
 from bulk_onboard.engine.ports import Connection, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
@@ -31,7 +31,7 @@ from bulk_onboard.engine.survey import Memory, Survey, rows_to_do, store_input
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import Work
 from bulk_onboard.policy.checks import Check
-from bulk_onboard.policy.guide import UNGUIDED, Guide
+from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.policy.stop_rules import canary_reason
 from bulk_onboard.policy.user_list import FEWEST, due_before
 from bulk_onboard.settings import Settings
@@ -69,7 +69,7 @@ class Phases:
     """What the phases of one run work with.
 
     ``workspace`` has the rows of the run. ``users``: the calls for the list of users; ``listed``: that list,
-    if it was read; ``guided`` returns what guides the rows, given it. ``user_sources``: where users are found
+    if it was read; ``plan``: what the rows are kept to. ``user_sources``: where users are found
     and created, None if rows need a leafUserId. ``recall``: the newest event that an earlier run saw.
     ``workers``: the processes that post, if this one does not alone.
     """
@@ -85,7 +85,7 @@ class Phases:
     users: Users | None = None
     listed: ListedUsers | None = None
     user_sources: UserSources | None = None
-    guided: Callable[[ListedUsers | None], Guide] = lambda listed: listed or UNGUIDED
+    plan: PlanRule | None = None
     recall: Recall = lambda _entry: None
     workers: Workers | None = None
 
@@ -199,7 +199,8 @@ class Phases:
             self.context.observer(PhaseStarted("onboard", len(wanted)))
             await self.workers.post(self, scan, found, wanted)
             return
-        work = Onboarding(self.context, self.leaf, self.keeper, self.brake, self.guided(self.listed))
+        hint = self.listed.hint_of if self.listed else no_hint
+        work = Onboarding(self.context, self.leaf, self.keeper, self.brake, hint, self.plan)
         await self.work(rows_to_do(scan, found.known, wanted), work.onboard, "onboard", len(wanted))
 
     async def work(self, items: Iterator[T], work: Work[T], phase: Phase, count: int) -> None:

@@ -22,7 +22,7 @@ from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.policy.checks import Check
-from bulk_onboard.policy.guide import OUTDATED, outdated
+from bulk_onboard.policy.plan import OUTDATED, outdated
 from bulk_onboard.validation.columns import normal
 
 # The columns of plan.csv, and those that are read again. They state the Leaf and the API owner.

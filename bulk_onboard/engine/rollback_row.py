@@ -58,8 +58,10 @@ class _RollbackRow(CredentialsRow[Removal, Ended]):
 
     def settle(self, end: Ended) -> None:
         """Commit the end, and report it."""
-        entry = self._entry(end.status)._replace(code=end.code, message=end.message)
-        self.context.journal.settle(self.timed(entry))
+        entry = self._entry(end.status)._replace(
+            code=end.code, message=end.message, **self.times(end.code, end.message)
+        )
+        self.context.journal.settle(entry)
         self.context.observer(RowRolledBack(self.row.number, end.status, end.code))
 
     def _entry(self, status: Undone | None) -> Entry:

@@ -54,7 +54,7 @@ from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.users import LedgerUsers
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.dry_run import asking
-from bulk_onboard.policy.guide import UNGUIDED, PlanGuide
+from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.reports import results
 from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
@@ -280,7 +280,7 @@ class _Run:
         return replace(
             phases,
             context=replace(phases.context, policy=asking(phases.context.policy)),
-            guided=lambda listed: PlanGuide(listed or UNGUIDED, replaces, mode),
+            plan=PlanRule(replaces, mode),
         )
 
     def has_questions(self, found: Survey) -> bool:

@@ -19,7 +19,6 @@ from bulk_onboard.domain.model import (
     Answer,
     Credential,
     Exists,
-    Log,
     Payload,
     Refused,
     Row,
@@ -31,9 +30,8 @@ from bulk_onboard.domain.user_list import ListedCredential, Page, Prints
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Connection, ListedFields, Users
 from bulk_onboard.engine.worker_pool import work_through
-from bulk_onboard.policy.progress import Progress, Step
-from bulk_onboard.policy.retry import Moment, Policy
-from bulk_onboard.policy.user_list import FEWEST, PAGE, SAMPLE, Spot, begin, choice, pays, sized
+from bulk_onboard.policy.retry import Moment
+from bulk_onboard.policy.user_list import FEWEST, PAGE, SAMPLE, Spot, choice, pays, sized
 from bulk_onboard.threads import in_thread
 
 T = TypeVar("T")
@@ -133,7 +131,7 @@ class UserList:
 
 
 class ListedUsers:
-    """Guides rows by the list, until something contradicts it.
+    """Knows what the list shows of each row, until something contradicts it.
 
     ``denied``: rows of growers that are listed as connected, but are not.
     """
@@ -161,13 +159,9 @@ class ListedUsers:
         """Return whether the grower is a user, by the list."""
         return not self.contradicted and self.users.lists(leaf_user_id)
 
-    def begin(self, row: Row, policy: Policy) -> Step:
-        """Return the row's first step, or its end."""
-        return begin(row, self.hint(row.provider, row.leaf_user_id, row.payload), policy)
-
-    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
-        """Return the step as decided: whatever changes something was asked about."""
-        return step
+    def hint_of(self, row: Row) -> Exists | Absent | None:
+        """Return the probable answer of a GET for a row; None if Leaf has to be asked."""
+        return self.hint(row.provider, row.leaf_user_id, row.payload)
 
     def deny(self, row: int, leaf_user_id: str) -> None:
         """Note that the list is wrong about a row: its grower is not connected and has to be onboarded."""

@@ -135,5 +135,5 @@ class _UserRow(RowLife[UserProgress, Known | Ended]):
 
     def _entry(self, row: int, end: Ended) -> Entry:
         """Return an entry without a grower: the ledger has no leafUserId to know it by."""
-        attempts = self.progress.posts
-        return self.timed(Entry(row, end.status.value, code=end.code, message=end.message, attempts=attempts))
+        status, attempts, times = end.status.value, self.progress.posts, self.times(end.code, end.message)
+        return Entry(row, status, code=end.code, message=end.message, attempts=attempts, **times)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from time import monotonic
 from typing import TypeVar
 
@@ -31,18 +31,13 @@ async def work_through(
     not under way, at most ``in_hand`` not done. ``items`` is advanced in a thread. An error that ends the
     run (a BulkOnboardError) drains the others. When `StopSignal.abort` is called, work is cancelled.
     """
-    everything = asyncio.ensure_future(_work_through(items, work, stop, starts, in_hand))
-    aborted = asyncio.ensure_future(stop.aborted())
     try:
-        await asyncio.wait({everything, aborted}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        aborted.cancel()
-        everything.cancel()
-        (ended,) = await asyncio.gather(everything, return_exceptions=True)
-    while isinstance(ended, ExceptionGroup):
-        ended = ended.exceptions[0]
-    if isinstance(ended, Exception):
-        raise ended
+        await stop.cut_short(_work_through(items, work, stop, starts, in_hand), at_once=True)
+    except ExceptionGroup as group:
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 async def _work_through(
@@ -51,12 +46,18 @@ async def _work_through(
     started, unfinished = asyncio.Semaphore(starts), asyncio.Semaphore(in_hand)
 
     async def do(item: T) -> None:
+        waiting = [started]
+
+        def under_way() -> None:
+            if waiting:
+                waiting.pop().release()
+
         try:
-            with _released_once(started) as under_way:
-                await work(item, under_way)
+            await work(item, under_way)
         except BulkOnboardError as error:
             stop.drain(str(error), error.exit_code)
         finally:
+            under_way()
             stop.in_flight -= 1
             unfinished.release()
 
@@ -70,21 +71,6 @@ async def _work_through(
                     return
                 stop.in_flight += 1
                 group.create_task(do(item))
-
-
-@contextmanager
-def _released_once(semaphore: asyncio.Semaphore) -> Iterator[Callable[[], None]]:
-    """Yield a function that releases the semaphore when first called; at the end it is released anyway."""
-    pending = [semaphore.release]
-
-    def release() -> None:
-        if pending:
-            pending.pop()()
-
-    try:
-        yield release
-    finally:
-        release()
 
 
 async def _batches(items: Iterator[T], stop: StopSignal) -> AsyncGenerator[list[T]]:

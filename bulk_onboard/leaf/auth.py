@@ -7,12 +7,11 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from hashlib import blake2b
 from time import monotonic
 
 from bulk_onboard.domain.api_owner import unknown_owner
-from bulk_onboard.domain.model import Secret
+from bulk_onboard.domain.model import Refused, Secret, Transient
 from bulk_onboard.errors import BulkOnboardError, LoginRefused, UsageError
 from bulk_onboard.leaf.scrub import scrub
 from bulk_onboard.settings import Login
@@ -30,12 +29,7 @@ class Bearer:
     generation: int
 
 
-class Refusal(Enum):
-    """What a 401 came to."""
-
-    RENEWED = auto()  # the token had ended; there is another one
-    OF_THE_ROW = auto()  # Leaf serves other requests with the same token
-    UNCLEAR = auto()  # Leaf did not say which
+_OF_THE_ROW = Refused("login-forbidden", "HTTP 401, though Leaf serves other requests with the same login")
 
 
 class Auth:
@@ -72,28 +66,28 @@ class Auth:
         """Record that Leaf accepted this token: a later 401 means that it expired, and a new login helps."""
         self._accepted = max(self._accepted, bearer.generation)
 
-    async def after_refusal(self, refused: Bearer) -> Refusal:
-        """After a 401: whether it is this request's alone, or there is another token now.
+    async def after_refusal(self, refused: Bearer) -> Refused | Transient | None:
+        """Return what a 401 means for the request that got it; None if there is another token now.
 
-        Only a request that is sent after the refusal can tell: one that was sent before may have been served
-        just before the token ended. Raises LoginRefused.
+        Whether other requests are served shows only a request that is sent after the refusal: an earlier one
+        may have been served just before the token ended. Raises LoginRefused.
         """
         at = monotonic()
         async with self._lock:
             if self._bearer is not None and self._bearer.generation > refused.generation:
-                return Refusal.RENEWED
+                return None
             if self._served[0] == refused.generation and self._served[1] > at:
-                return Refusal.OF_THE_ROW
+                return _OF_THE_ROW
             if refused.generation <= self._accepted and not self._failure:
                 asked_at = monotonic()
                 served = await self._serves(refused.token)
                 if served is None:
-                    return Refusal.UNCLEAR
+                    return Transient("leaf-unavailable", "HTTP 401")
                 if served:
                     self._served = refused.generation, asked_at
-                    return Refusal.OF_THE_ROW
+                    return _OF_THE_ROW
             await self._renew(refused)
-            return Refusal.RENEWED
+            return None
 
     async def renew(self, refused: Bearer) -> None:
         """After a 401: log in again, once for all that were refused with the same token.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Self, TypeVar
@@ -36,13 +35,12 @@ from bulk_onboard.domain.user_list import PageVerdict, Prints
 from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.leaf import replies, user_replies
-from bulk_onboard.leaf.auth import Auth, Bearer, Refusal
-from bulk_onboard.leaf.availability import Availability
+from bulk_onboard.leaf.auth import Auth, Bearer
+from bulk_onboard.leaf.availability import Availability, is_failure
 from bulk_onboard.leaf.comparison import RecentSecrets, fields_of
 from bulk_onboard.leaf.contact import Contact
 from bulk_onboard.leaf.http import API, LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.leaf.replies import Reply
-from bulk_onboard.policy.outage import is_failure
 from bulk_onboard.settings import LeafSettings
 
 # Seconds without an answer to the first request until a message says so.
@@ -59,10 +57,6 @@ SORT = {"sort": "name,asc"}
 _OF_ANOTHER_GROWER = Ambiguous("stray-reply", "the reply shows the credentials of another grower")
 
 V = TypeVar("V")
-
-
-class _OutdatedError(Exception):
-    """While a request waited for its turn, its token was refused for others; the request was not sent."""
 
 
 class LeafClient:
@@ -174,59 +168,45 @@ class LeafClient:
         return answer
 
     async def call(self, request: Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
-        """One request, when Leaf is available. A GET that fails because it is not is sent again later.
+        """Send a request when Leaf is available, and again each time the login had to be renewed.
 
-        Raises LoginRefused, LeafUnavailable, and NotValidError if it was not sent.
+        A GET that fails because Leaf is not available is sent again later. Raises LoginRefused,
+        LeafUnavailable, and NotValidError if it was not sent.
         """
-        while True:
+        renewals = 0
+        while renewals <= RENEWALS:
             tries = await self._availability.wait()
             try:
-                answer = await self._call(request)
+                bearer = await self._auth.bearer()
+                try:
+                    answer = await self._send(request, bearer.token, bearer)
+                except NotValidError:
+                    if not request.still_valid():
+                        raise
+                    await asyncio.sleep(0)  # the token is in doubt: lets the task that checks it run
+                    continue
+                if isinstance(answer.verdict, Unauthorised):
+                    refusal = await self._auth.after_refusal(bearer)
+                    if refusal is None:
+                        renewals += 1
+                        continue
+                    answer = Answer(refusal, answer.http_status, answer.seconds)
+                elif answer.http_status is not None:
+                    self._auth.accept(bearer)
                 self._availability.heard(request.target.removesuffix("/events"), answer.verdict)
             finally:
                 if tries:
                     self._availability.end_try()
-            failed = is_failure(answer.verdict) and self._availability.is_out
-            if not failed or request.method != "GET":
+            if request.method != "GET" or not (self._availability.is_out and is_failure(answer.verdict)):
                 return answer
-
-    async def _call(self, request: Request[V]) -> Answer[V | Transient | Ambiguous | Refused]:
-        """Send a request, and send it again each time the login had to be renewed.
-
-        A 401 while Leaf serves other requests with the same token is the row's refusal. Raises
-        LoginRefused, and NotValidError if it was not sent.
-        """
-        for _ in range(RENEWALS + 1):
-            bearer, answer = await self._send_with_login(request)
-            if not isinstance(answer.verdict, Unauthorised):
-                if answer.http_status is not None:
-                    self._auth.accept(bearer)
-                return answer
-            match await self._auth.after_refusal(bearer):
-                case Refusal.OF_THE_ROW:
-                    message = "HTTP 401, though Leaf serves other requests with the same login"
-                    refused = Refused("login-forbidden", message)
-                    return Answer(refused, answer.http_status, answer.seconds)
-                case Refusal.UNCLEAR:
-                    unclear = Transient("leaf-unavailable", "HTTP 401")
-                    return Answer(unclear, answer.http_status, answer.seconds)
         raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
-
-    async def _send_with_login(
-        self, request: Request[V]
-    ) -> tuple[Bearer, Answer[V | Transient | Ambiguous | Refused]]:
-        while True:
-            bearer = await self._auth.bearer()
-            with suppress(_OutdatedError):
-                return bearer, await self._send(request, bearer.token, bearer)
-            await asyncio.sleep(0)  # lets the task that checks the token run
 
     async def _send(
         self, request: Request[V], token: Secret | None, bearer: Bearer | None = None
     ) -> Answer[V | Transient | Ambiguous | Refused]:
         """Send it when its turn has come.
 
-        Raises _OutdatedError if ``bearer`` is in doubt by then, NotValidError if the request is not valid.
+        Raises NotValidError if the request is not valid by then, or ``bearer`` is in doubt.
         """
 
         def still_valid() -> bool:
@@ -235,7 +215,7 @@ class LeafClient:
         async with self._connections:
             turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
             if turn is None:
-                raise _OutdatedError if request.still_valid() else NotValidError
+                raise NotValidError
             request.sent()
             self._sent[request.method] += 1
             answer = await self._http.exchange(request, token.reveal() if token else "")

@@ -321,7 +321,7 @@ def _credential(reply: Reply, ours: Payload, fields: Fields) -> Credential | Non
         status=word(status, ours.values()) if isinstance(status, str) else "",
         created=_on_our_clock(created, reply),
         echo=compare_secrets(data, ours, fields),
-        created_time=created.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if created else "",
+        created_time=created.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z" if created else "",
         app=app,
         environment=environment,
         other_account=is_other_account(data, ours, fields),
@@ -335,23 +335,26 @@ def _listed_events(reply: Reply) -> list[dict[str, Any]] | None:
     return [] if reply.body.strip() in {b"", b"null"} else event_log.listed(parsed(reply))
 
 
-# What comes after the microseconds.
-_NANOSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
+# What comes after the microseconds, in a time that is longer than with these and "Z".
+_NANOSECONDS, _MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+"), len("2026-01-15T12:00:00.123456Z")
 
 
 def _timestamp(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(_NANOSECONDS.sub("", value))
+        moment = datetime.fromisoformat(_NANOSECONDS.sub("", value) if len(value) > _MICROSECONDS else value)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def _on_our_clock(theirs: datetime | None, reply: Reply) -> datetime | None:
+    their_now = _their_now(reply)
+    if theirs is None or their_now is reply.at:
+        return theirs
     try:
-        return theirs + (reply.at - _their_now(reply)) if theirs else None
+        return theirs + (reply.at - their_now)
     except OverflowError:  # the year 1, or 9999: a placeholder
         return None
 

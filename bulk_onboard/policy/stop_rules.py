@@ -17,7 +17,7 @@ from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
 from bulk_onboard.domain.entry import Entry
-from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.model import UNAVAILABLE, Status
 from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.settings import Safety
 
@@ -26,13 +26,7 @@ _NAMED = 3
 # The number of rows that stop the run: the first ones if all end for one reason, or consecutive ones of which
 # Leaf is unavailable.
 ALIKE = 20
-# Codes of rows that end because Leaf, or the way to it, is out of order. Nothing is wrong with the row.
-UNAVAILABLE = frozenset(
-    {
-        "connection-refused", "connect-timeout", "dns-failure", "tls-failure", "leaf-unavailable",
-        "server-error", "no-answer", "connection-lost", "throttled-too-long",
-    }
-)  # fmt: skip
+_UNAVAILABLE = UNAVAILABLE | {"throttled-too-long"}
 
 
 class EarlierAttempt(Enum):
@@ -64,7 +58,7 @@ class StopRules:
     def reason_to_stop(self, fact: RowFinished) -> str | None:
         """Return why to stop after this row; None to go on."""
         bad = fact.status.needs_attention
-        self._unavailable = self._unavailable + 1 if bad and fact.code in UNAVAILABLE else 0
+        self._unavailable = self._unavailable + 1 if bad and fact.code in _UNAVAILABLE else 0
         if self._read_only or fact.row in self._tried:
             return self._leaf_is_down(fact)
         self._finished += 1

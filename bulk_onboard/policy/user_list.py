@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from bulk_onboard.domain.model import Absent, Exists, Health, Row, Verdict
 from bulk_onboard.domain.user_list import Page
 from bulk_onboard.policy.credentials import decide
-from bulk_onboard.policy.progress import Action, Finish, Step, first
+from bulk_onboard.policy.progress import Action, Finish, Progress, Step
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
 PAGE = 100
@@ -92,13 +92,12 @@ class Spot:
                 return None
 
 
-def begin(row: Row, hint: Exists | Absent | None, policy: Policy) -> Step:
-    """Return the first step of a row, given what the list shows of it.
+def begin(row: Row, start: Progress, hint: Exists | Absent | None, policy: Policy) -> Step:
+    """Return the first step of a row that starts at ``start``, given what the list shows of it.
 
     The hint replaces the answer to the first request, if that ends the row. Everything else has to be asked
     about, and so does a row with a POST that may have been stored.
     """
-    start = first(policy, row.open_intent, row.stored_as)
     if hint is None or row.open_intent is not None or start.action is not Action.ASK:
         return Next(start)
     step = decide(start, hint, policy, Moment(0.0, 0.0))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bulk_onboard.domain.model import Absent, Answer, IfExists, Intent, Refused, Row, Status, Transient
 from bulk_onboard.domain.run_events import RowFinished, Trouble
 from bulk_onboard.domain.timestamps import to_text
-from bulk_onboard.engine.driver import RowReplies
+from bulk_onboard.engine.driver import deciding
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.policy.credentials import BARE_LOOKS
@@ -115,20 +115,18 @@ def test_code_and_http_status_are_of_the_same_reply(
 
 
 def test_the_reply_of_an_outcome_is_the_one_with_its_code() -> None:
-    replies = RowReplies()
     refused, absent, down = (
         Answer(Refused("taken"), 409),
         Answer(Absent(), 200),
         Answer(Transient("down"), 503),
     )
-    for reply in (refused, absent, down):
-        replies.add(reply)
-    assert replies.deciding("taken", "") is refused
-    assert replies.deciding("down", "") is down
-    assert replies.deciding("", "") is down
-    assert replies.deciding("interrupted", "") is None
-    assert replies.deciding("left-without-credentials", "taken: a message") is refused
-    assert replies.deciding("left-without-credentials", "interrupted") is None
+    replies = (refused, absent, down)
+    assert deciding(replies, "taken", "") is refused
+    assert deciding(replies, "down", "") is down
+    assert deciding(replies, "", "") is down
+    assert deciding(replies, "interrupted", "") is None
+    assert deciding(replies, "left-without-credentials", "taken: a message") is refused
+    assert deciding(replies, "left-without-credentials", "interrupted") is None
 
 
 def test_credentials_are_recorded_with_their_id_and_created_time() -> None:

@@ -15,7 +15,7 @@ from bulk_onboard.domain.chunk import Chunk, make_chunk
 from bulk_onboard.domain.model import Credential, Echo, IfExists, Intent, Recorded, Status
 from bulk_onboard.engine.plan import COLUMNS, Plan, plan_of
 from bulk_onboard.errors import InputError, UsageError
-from bulk_onboard.policy.guide import kept_to
+from bulk_onboard.policy.plan import kept_to
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step
 from bulk_onboard.policy.retry import Next
 from bulk_onboard.workspace import Workspace

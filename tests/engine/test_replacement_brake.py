@@ -12,11 +12,11 @@ import pytest
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Credential, Echo, IfExists, Status
+from bulk_onboard.engine.replacement_brake import Replaced, ReplacementBrake, result_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.progress import LEFT_WITHOUT, Action, Finish, Progress
-from bulk_onboard.policy.replacements import Replaced, Replacements, result_of
 from bulk_onboard.policy.retry import Policy
 from tests.engine.support import Life, PacedWorld
 from tests.support.fakes import FakeLeaf, FakeWorld, Fault, row
@@ -113,20 +113,19 @@ def test_with_one_request_at_a_time_rows_that_wait_are_not_in_the_way_of_the_one
     [(0, 0, True), (0, 1, False), (1, 2, True), (1, 3, False), (9, 3, False), (10, 9, True), (10, 10, False)],
 )
 def test_how_many_may_be_under_way(succeeded: int, under_way: int, more: bool) -> None:
-    assert Replacements(under_way, succeeded).may_start is more
+    brake = ReplacementBrake(StopSignal())
+    brake.under_way, brake.succeeded = under_way, succeeded
+    assert brake.may_start is more
 
 
 @pytest.mark.parametrize(
-    ("state", "stops"),
-    [
-        (Replacements(succeeded=200, lost=1), True),
-        (Replacements(unusable=2), False),
-        (Replacements(unusable=3), True),
-        (Replacements(succeeded=1, unusable=30), False),
-    ],
+    ("succeeded", "unusable", "lost", "stops"),
+    [(200, 0, 1, True), (0, 2, 0, False), (0, 3, 0, True), (1, 30, 0, False)],
 )
-def test_when_no_more_may_be_deleted(state: Replacements, stops: bool) -> None:
-    assert bool(state.reason_to_stop) is stops
+def test_when_no_more_may_be_deleted(succeeded: int, unusable: int, lost: int, stops: bool) -> None:
+    brake = ReplacementBrake(StopSignal())
+    brake.succeeded, brake.unusable, brake.lost = succeeded, unusable, lost
+    assert bool(brake.reason_to_stop) is stops
 
 
 @pytest.mark.parametrize(

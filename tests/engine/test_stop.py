@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from bulk_onboard.domain.model import Status
+from bulk_onboard.domain.model import UNAVAILABLE, Status
 from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, LoginRefused
-from bulk_onboard.policy.stop_rules import ALIKE, UNAVAILABLE, StopRules
+from bulk_onboard.policy.stop_rules import ALIKE, StopRules
 from bulk_onboard.settings import MaxFailures, Safety
 from tests.support.virtual_time import warp
 
@@ -53,7 +53,7 @@ def test_the_reason_names_what_they_all_ended_with() -> None:
     assert reasons[-1] == "the first 20 rows all ended rejected for the same reason (leaf:no)"
 
 
-@pytest.mark.parametrize("code", sorted(UNAVAILABLE))
+@pytest.mark.parametrize("code", sorted({*UNAVAILABLE, "throttled-too-long"}))
 def test_leaf_being_down_for_twenty_rows_in_a_row_stops_the_run_at_any_time(code: str) -> None:
     down = RowFinished(2, Status.FAILED, code)
     assert stops_after([GOOD] * 50 + [down] * 30) == 70

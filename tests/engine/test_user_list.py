@@ -30,8 +30,7 @@ from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.user_list import ATTEMPTS, ListedUsers, ListReader, UserList
 from bulk_onboard.errors import ExitCode, LoginRefused
-from bulk_onboard.policy.progress import Action, Progress
-from bulk_onboard.policy.retry import Next, Policy
+from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.user_list import SAMPLE, Spot
 from tests.support.fakes import FakeJournal, FakeLeaf, FakeWorld, row, unheard
 from tests.support.virtual_time import warp
@@ -226,7 +225,7 @@ def test_a_contradiction_makes_an_end_of_all_hints(listed: ListedUsers) -> None:
     listed.deny(5, grower(3))
     assert listed.denied == [5]
     assert listed.hint("raven", grower(3), Payload({})) is None
-    assert listed.begin(row(grower=grower(3)), Policy()) == Next(Progress(Action.ASK))
+    assert listed.hint_of(row(grower=grower(3))) is None
 
 
 # --- what is kept of the pages ----------------------------------------------------------------------------

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from bulk_onboard.domain.model import Absent, Ambiguous
+from bulk_onboard.domain.model import Absent, Ambiguous, Refused, Throttled, Transient
 from bulk_onboard.errors import LeafUnavailable
-from bulk_onboard.leaf.availability import Availability
+from bulk_onboard.leaf.availability import Availability, is_failure
 from tests.support.virtual_time import warp
 
 
-def requests(lasts: float, rows: int = 300) -> tuple[list[float], list[str], int]:
+def requests(lasts: float, rows: int = 300, asked: float | None = None) -> tuple[list[float], list[str], int]:
     """So many rows ask a Leaf that is out of order for so long: the times of all requests, the messages, and
     how many rows were given up.
     """
@@ -29,7 +29,8 @@ def requests(lasts: float, rows: int = 300) -> tuple[list[float], list[str], int
                     times.append(clock() - began)
                     await asyncio.sleep(0.05)
                     out = clock() - began < lasts
-                    availability.heard(f"g-{number}", Ambiguous("server-error") if out else Absent())
+                    lost = Ambiguous("server-error", after=asked)
+                    availability.heard(f"g-{number}", lost if out else Absent())
                 finally:
                     if tries:
                         availability.end_try()
@@ -62,6 +63,43 @@ def test_an_outage_that_lasts_ends_all_that_wait_for_it() -> None:
     assert 55 <= max(times) <= 60.1
     assert len(times) <= 60
     assert len(messages) == 1
+
+
+@pytest.mark.parametrize(("asked", "lasts"), [(120.0, 180), (1e6, 660)])
+def test_an_outage_is_waited_out_for_longer_if_leaf_asks_for_that(asked: float, lasts: int) -> None:
+    times, _, given_up = requests(1e9, asked=asked)
+    assert given_up == 300
+    assert lasts - 5 <= max(times) <= lasts + 0.1
+
+
+@pytest.mark.parametrize(
+    ("growers", "is_out"),
+    [("abc" * 4, True), ("a" * 40, False), ("ab" * 20, False), ("abcdefghi", False), ("aaaaaaaabc", True)],
+)
+def test_ten_failures_in_a_row_of_three_growers_are_an_outage(growers: str, is_out: bool) -> None:
+    async def main() -> bool:
+        availability = Availability(lambda _message: None)
+        for grower in growers:
+            availability.heard(grower, Ambiguous("server-error"))
+        return availability.is_out
+
+    assert warp(main()) is is_out
+
+
+@pytest.mark.parametrize(
+    ("verdict", "failure"),
+    [
+        (Transient("connection-refused"), True),
+        (Ambiguous("server-error", "HTTP 503"), True),
+        (Ambiguous("no-answer"), True),
+        (Ambiguous("unreadable-reply"), False),
+        (Throttled(1.0), False),
+        (Refused("leaf:no"), False),
+        (Absent(), False),
+    ],
+)
+def test_what_says_that_leaf_is_out_of_order(verdict: object, failure: bool) -> None:
+    assert is_failure(verdict) is failure
 
 
 def test_a_request_that_is_cancelled_while_it_tries_leaves_the_try_to_the_next() -> None:

@@ -36,7 +36,11 @@ ANSWERS = st.sampled_from([Absent(), *map(Exists, CREDENTIALS), Refused("no-such
 def ends(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> Step:
     """What a dry run comes to for a row, given these answers to its questions."""
     policy, given_row = asking(Policy(if_exists=mode)), row(intent=intent)
-    step = before_change(given_row, begin(given_row, None, policy), mode)
+    step = before_change(
+        given_row,
+        begin(given_row, first(policy, given_row.open_intent, given_row.stored_as), None, policy),
+        mode,
+    )
     for answer in answers:
         if not isinstance(step, Next):
             break

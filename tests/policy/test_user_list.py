@@ -101,14 +101,14 @@ def test_a_row_whose_post_may_have_been_stored_is_asked_for_whatever_is_listed(
     hint: Exists | Absent | None, policy: Policy
 ) -> None:
     intent = Intent(BEGINNING)
-    assert begin(row(intent=intent), hint, policy) == Next(first(policy, intent))
+    assert begin(row(intent=intent), first(policy, intent), hint, policy) == Next(first(policy, intent))
 
 
 @given(HINTS, POLICIES)
 def test_a_hint_ends_a_row_or_nothing_is_done_on_its_word(
     hint: Exists | Absent | None, policy: Policy
 ) -> None:
-    match begin(row(), hint, policy):
+    match begin(row(), first(policy, None), hint, policy):
         case Finish(status):
             assert isinstance(hint, Exists)
             assert status in {Status.EXISTING, Status.REJECTED}
@@ -121,7 +121,7 @@ def test_a_hint_ends_a_row_or_nothing_is_done_on_its_word(
     ("echo", "code"), [(Echo.SAME, "already-connected"), (Echo.DIFFERENT, "token-changed")]
 )
 def test_a_grower_who_is_listed_as_connected_is_existing(echo: Echo, code: str) -> None:
-    step = begin(row(), Exists(Credential("c-1", "OK", None, echo)), Policy())
+    step = begin(row(), first(Policy(), None), Exists(Credential("c-1", "OK", None, echo)), Policy())
     assert isinstance(step, Finish)
     assert (step.status, step.code, step.message) == (Status.EXISTING, code, "as Leaf's list of users shows")
 

@@ -1,81 +1,35 @@
-"""What else decides about rows beside `decide`: a plan, or Leaf's list of users. Pure."""
+"""Keep the rows of a run to its plan: what is done to a row is what the plan says, or nothing. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple
 
-from bulk_onboard.domain.model import Credential, IfExists, Log, Recorded, Row, Status, Verdict
+from bulk_onboard.domain.model import Credential, IfExists, Recorded, Row, Status
 from bulk_onboard.policy.ownership import is_same
-from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
-from bulk_onboard.policy.retry import Next, Policy
+from bulk_onboard.policy.progress import Action, Finish, Progress, Step
+from bulk_onboard.policy.retry import Next
 
 # The code of a row that has changed since its plan was made.
 OUTDATED = "plan-outdated"
 
 
-def start(row: Row, policy: Policy) -> Next[Progress]:
-    """Return the first step of a row of which nothing is known beforehand."""
-    return Next(first(policy, row.open_intent, row.stored_as))
+class PlanRule(NamedTuple):
+    """What a plan allows. ``replaces``: by row, the credentials that the plan says are replaced."""
 
-
-class Guide(Protocol):
-    """Knows more about rows than Leaf's answers to them."""
-
-    def begin(self, row: Row, policy: Policy) -> Step:
-        """Return the row's first step, or its end."""
-
-    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
-        """Return what to do after an answer, given the step that was decided."""
-
-
-class Unguided:
-    """Knows nothing more, and agrees with each decision."""
-
-    def begin(self, row: Row, policy: Policy) -> Step:
-        """Return the first step by the policy."""
-        return start(row, policy)
-
-    def review(self, _row: Row, _progress: Progress, _verdict: Verdict | Log, step: Step) -> Step:
-        """Return the step as decided."""
-        return step
-
-
-UNGUIDED = Unguided()
-
-
-@dataclass(frozen=True, slots=True)
-class PlanGuide:
-    """Guides rows as ``inner`` does, but no further than the plan goes.
-
-    ``replaces``: by row, the credentials that the plan says are replaced.
-    """
-
-    inner: Guide
     replaces: Mapping[int, Recorded]
     mode: IfExists
 
-    def begin(self, row: Row, policy: Policy) -> Step:
-        """Return the first step of a row; its end, if Leaf is known to hold something else."""
-        start = first(policy, row.open_intent, row.stored_as)
-        if row.number in self.replaces:
-            return Next(start)  # what is replaced is asked about singly
-        return self._kept_to(row, self.inner.begin(row, policy), start)
-
-    def review(self, row: Row, progress: Progress, verdict: Verdict | Log, step: Step) -> Step:
-        """Return the step, or the row's end if it is not in the plan."""
-        return self._kept_to(row, self.inner.review(row, progress, verdict, step), progress)
-
-    def _kept_to(self, row: Row, step: Step, before: Progress) -> Step:
+    def kept_to(self, row: Row, step: Step, before: Progress) -> Step:
+        """Return the step if it is in the plan, else the row's end; ``before``: how far the row was."""
         return kept_to(row, step, before, replaces=self.replaces.get(row.number), mode=self.mode)
 
 
 def kept_to(row: Row, step: Step, before: Progress, *, replaces: Recorded | None, mode: IfExists) -> Step:
     """Return the step if it is in the plan, else the row's end, with nothing done.
 
-    ``before``: how far the row was. ``replaces``: the credentials that the plan says `would_replace` of; None
-    if it says `would_create`.
+    ``replaces``: the credentials that the plan says `would_replace` of; None if it says `would_create`.
     """
     # Once something was sent the row goes to its end: a grower must not stay between old and new credentials.
     begun = before.posts or before.deletes or before.unsure or row.open_intent is not None
