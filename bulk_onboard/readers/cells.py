@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.domain.chunk import Chunk, text_column
+from bulk_onboard.domain.chunk import Chunk, constant_column
 from bulk_onboard.validation.columns import normal
 
 # For each column of all tables its position in one of them, None if it is not there.
@@ -58,16 +58,13 @@ def _places(names: Sequence[str], header: Sequence[str]) -> Places:
     return places
 
 
-def spread(chunk: Chunk, values: Sequence[str | None]) -> Chunk:
-    """Return a chunk with more columns: of one value where there is one, else the chunk's own in turn."""
-    if values.count(None) == len(values):
+def placed(chunk: Chunk, places: Sequence[int | str]) -> Chunk:
+    """Return a chunk with a column for each place: its own at that position, or one of a constant text."""
+    if list(places) == list(range(chunk.kinds.shape[1])):
         return chunk
-    cells, kinds = {}, np.zeros((len(chunk.numbers), len(values)), np.uint8)
-    own = iter(range(len(chunk.cells.columns)))
-    for i, value in enumerate(values):
-        if value is not None:
-            cells[i] = text_column([value] * len(chunk.numbers))
-        else:
-            column = next(own)
-            cells[i], kinds[:, i] = chunk.cells[column], chunk.kinds[:, column]
-    return replace(chunk, cells=pd.DataFrame(cells), kinds=kinds)
+    size = len(chunk.numbers)
+    columns = [chunk.cells[at] if isinstance(at, int) else constant_column(at, size) for at in places]
+    kinds = np.zeros((size, len(places)), np.uint8)
+    own = {i: at for i, at in enumerate(places) if isinstance(at, int)}
+    kinds[:, list(own)] = chunk.kinds[:, list(own.values())]
+    return replace(chunk, cells=pd.DataFrame(dict(enumerate(columns)), index=chunk.cells.index), kinds=kinds)

@@ -16,7 +16,7 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, text_column
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart
 from bulk_onboard.domain.input_name import shown, steps
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
-from bulk_onboard.readers.cells import Places, aligned, spread
+from bulk_onboard.readers.cells import Places, aligned, placed
 from bulk_onboard.readers.files import Files, path_columns
 from bulk_onboard.readers.header_row import require_alike, wanted_names
 from bulk_onboard.readers.input_file import FileSource, Version, was_changed
@@ -49,11 +49,13 @@ class _Member:
         """Yield the rows of the opened file, only the columns at these places of `header`."""
         width = len(self.header) - len(self.added)
         own = [at for at in places if at is not None and at < width]
-        values = ["" if at is None else None if at < width else self.added[at - width] for at in places]
+        values = [
+            "" if at is None else own.index(at) if at < width else self.added[at - width] for at in places
+        ]
         for i, chunk in enumerate(source.chunks(own, size)):
             filled = self._filled(chunk, own, source.header) if self.fixed else chunk
             numbers = chunk.numbers + self.shift
-            yield replace(spread(filled, values), numbers=numbers, top=chunk.top or i == 0)
+            yield replace(placed(filled, values), numbers=numbers, top=chunk.top or i == 0)
 
     def _filled(self, chunk: Chunk, own: Sequence[int], header: Sequence[str]) -> Chunk:
         """Return the chunk with the path's values in blank cells. Raises InputError for another value."""

@@ -44,9 +44,11 @@ def parse(part: IO[bytes], *events: Literal["start", "end"]) -> Iterator[tuple[s
 
 def completed(part: IO[bytes], name: str) -> Iterator[Element]:
     """Yield the elements of this local name, each when it is complete, then free its content."""
-    suffix = f"}}{name}"
+    wanted: dict[str, bool] = {}  # by tag: faster than a look at the text of each
     for _, element in parse(part, "end"):
-        if element.tag.endswith(suffix) or element.tag == name:
+        if (is_wanted := wanted.get(element.tag)) is None:
+            is_wanted = wanted[element.tag] = local(element) == name
+        if is_wanted:
             yield element
             element.clear()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import BinaryIO
 from xml.etree.ElementTree import ParseError
 from xml.parsers import expat
@@ -17,7 +17,7 @@ import numpy as np
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import BulkOnboardError, InputError
-from bulk_onboard.readers.cells import aligned, spread
+from bulk_onboard.readers.cells import aligned, placed
 from bulk_onboard.readers.detect import OLE_MAGIC
 from bulk_onboard.readers.first_rows import FirstRows, Line, first_rows_of
 from bulk_onboard.readers.header_row import (
@@ -61,6 +61,28 @@ class Table:
     skipped: list[SkippedLine] = field(default_factory=list)
     hidden: list[int] = field(default_factory=list)
     struck: list[int] = field(default_factory=list)
+
+    def add(self, rows: Sequence[SheetRow], width: int) -> int:
+        """Add rows with at least this many columns; return how many they have.
+
+        Notes beside the table are kept, though not those far from it.
+        """
+        if not rows:
+            return width
+        last = len(self.header) + _MOST_NOTES
+        for texts in (row.texts[:last] for row in rows if len(row.texts) > width):
+            width = max([width, *(i + 1 for i, text in enumerate(texts) if text)])
+        columns = [*islice(zip_longest(*(row.texts for row in rows), fillvalue=""), width)]
+        columns += [("",) * len(rows)] * (width - len(columns))
+        kinds = np.zeros((len(rows), width), np.uint8)
+        for line, row in enumerate(rows):
+            for column, kind in row.kinds.items():
+                if column < width:
+                    kinds[line, column] = kind
+        numbers = np.array([row.number for row in rows], np.int64) + self.shift
+        self.chunks.append(make_chunk(numbers, columns, kinds=kinds))
+        self.last = int(numbers[-1])
+        return width
 
 
 class Workbook(FileSource):
@@ -114,13 +136,11 @@ class Workbook(FileSource):
         Cells beyond the header are not a fault: people write notes beside a table.
         """
         for table, at in zip(self.tables, self.places, strict=True):
-            places = [at[i] for i in columns]
             for piece in table.chunks:
-                there = [i is not None and i < piece.kinds.shape[1] for i in places]
-                own = [i for i, is_there in zip(places, there, strict=True) if i is not None and is_there]
+                width = piece.kinds.shape[1]
+                places = [i if (i := at[column]) is not None and i < width else "" for column in columns]
                 for start in range(0, len(piece.numbers), size):
-                    chunk = piece.taken(slice(start, start + size), own)
-                    yield spread(chunk, [None if is_there else "" for is_there in there])
+                    yield placed(piece.taken(slice(start, start + size)), places)
 
 
 def first_rows(file: InputFile, _encoding: str | None = None) -> list[FirstRows]:
@@ -272,29 +292,25 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
     """Return the sheets with their rows. Raises InputError."""
     tables: list[Table] = []
     cells = 0
-
-    def counted(rows: Iterable[SheetRow], width: int) -> Iterator[SheetRow]:
-        nonlocal cells
-        for row in rows:
+    for sheet in sheets:
+        rows = (row for row in book.rows(sheet) if not row.blank)
+        top = list(islice(rows, LOOKED_AT))
+        at = _header_of(name, sheet, top, options)
+        header, before = spelled(top[at].texts), tables[-1].last if tables else top[at].number
+        table = Table(sheet, header, top[at].number, before - top[at].number, before)
+        below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
+        width, taken = len(header), list[SheetRow]()
+        for row in below:
+            taken.append(row)
             cells += max(row.filled, width)
             if cells > MOST_CELLS:
                 raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
-            yield row
-
-    for sheet in sheets:
-        rows = counted((row for row in book.rows(sheet) if not row.blank), 0)
-        top = list(islice(rows, LOOKED_AT))
-        at = _header_of(name, sheet, top, options)
-        before = tables[-1].last if tables else top[at].number
-        table = Table(sheet, spelled(top[at].texts), top[at].number, before - top[at].number, before)
-        below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
-        width = len(table.header)
-        while taken := list(islice(counted(below, width), CHUNK_ROWS)):
-            width = max(width, *(_width(row, len(table.header)) for row in taken))
-            table.chunks.append(_chunk(taken, width, table.shift))
-            table.last = taken[-1].number + table.shift
+            if len(taken) == CHUNK_ROWS:
+                width = table.add(taken, width)
+                taken = []
+        width = table.add(taken, width)
         # Columns with values but without a name have a place in the header too.
-        table.header = (*table.header, *[""] * (width - len(table.header)))
+        table.header = (*header, *[""] * (width - len(header)))
         tables.append(table)
     return tables
 
@@ -314,12 +330,6 @@ def _header_of(name: str, sheet: str, top: Sequence[SheetRow], options: ReadOpti
     return at
 
 
-def _width(row: SheetRow, header: int) -> int:
-    """Return how many columns a row needs: notes beside a table are kept, though not those far from it."""
-    last = header + _MOST_NOTES
-    return next((i + 1 for i in range(min(len(row.texts), last) - 1, header - 1, -1) if row.texts[i]), header)
-
-
 def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iterator[SheetRow]:
     """Yield the rows that count, while the table notes what is said about them."""
     before = table.header_row
@@ -337,14 +347,3 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
         if row.struck:
             table.struck.append(number)
         yield row
-
-
-def _chunk(rows: Sequence[SheetRow], width: int, shift: int) -> Chunk:
-    numbers = np.array([row.number for row in rows], np.int64) + shift
-    texts = [[row.texts[i] if i < len(row.texts) else "" for row in rows] for i in range(width)]
-    kinds = np.zeros((len(rows), width), np.uint8)
-    for line, row in enumerate(rows):
-        for column, kind in row.kinds.items():
-            if column < width:
-                kinds[line, column] = kind
-    return make_chunk(numbers, texts, kinds=kinds)

@@ -12,7 +12,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string
 
 from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.office_xml import Package, attribute, children, completed, is_true, local, namespace
+from bulk_onboard.readers.office_xml import Package, attribute, children, completed, is_true, namespace
 from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_text
 
 # Row and column, both from 1, -> the type and the text of a formula's stored result, as the XML has them.
@@ -51,8 +51,9 @@ class Xlsx:
         """Yield the rows of a sheet that have cells, from the top."""
         for number, element in self._elements(sheet):
             height = element.get("ht")
-            hidden = is_true(element.get("hidden")) or (height is not None and float(height) == 0)
-            row = SheetRow(number, hidden)
+            row = SheetRow(
+                number, is_true(element.get("hidden")) or (height is not None and not float(height))
+            )
             for column, cell in _cells(element):
                 self._put(row, column, cell)
             yield row
@@ -81,15 +82,15 @@ class Xlsx:
         stored, inline, formula = _content(cell)
         if stored is None and inline is None and not formula:
             return
-        kind, style = cell.get("t", "n"), int(cell.get("s", "0"))
-        number_format, struck = self._styles[style] if style < len(self._styles) else ("General", False)
+        kind = cell.get("t", "n")
+        number_format, struck = self._styles.get(cell.get("s", "0"), ("General", False))
         text, cell_kind, partly = stored or "", CellKind.TEXT, False
-        if kind == "inlineStr" and inline is not None:
+        if kind == "s" and text.strip():
+            text, partly = self._shared_string(int(text))
+        elif kind == "inlineStr" and inline is not None:
             text, partly = _rich_text(inline)
         elif kind == "str" and stored is not None:
             text = unescaped(text)
-        elif kind == "s" and text.strip():
-            text, partly = self._shared_string(int(text))
         else:
             text, cell_kind = self._value(text.strip(), kind, number_format, formula=formula)
         row.put(column, text, cell_kind, formula=formula)
@@ -122,18 +123,18 @@ class Xlsx:
             return [_rich_text(item) for item in completed(part, "si")]
 
     @cached_property
-    def _styles(self) -> list[tuple[str, bool]]:
-        """By style number: the number format, and whether the font is struck through."""
+    def _styles(self) -> dict[str, tuple[str, bool]]:
+        """Style number -> the number format, and whether the font is struck through."""
         root = self._package.root(self._parts.get("styles", ""))
         formats = dict(BUILTIN_FORMATS)
         for node in children(root, "numFmts", "numFmt"):
             formats[int(node.get("numFmtId", "0"))] = node.get("formatCode", "")
         fonts = [_is_struck(font) for font in children(root, "fonts", "font")]
-        styles = []
-        for node in children(root, "cellXfs", "xf"):
+        styles = {}
+        for i, node in enumerate(children(root, "cellXfs", "xf")):
             font = int(node.get("fontId", "0"))
             number_format = formats.get(int(node.get("numFmtId", "0")), "General")
-            styles.append((number_format, font < len(fonts) and fonts[font]))
+            styles[str(i)] = number_format, font < len(fonts) and fonts[font]
         return styles
 
 
@@ -151,13 +152,13 @@ def _content(cell: Element) -> tuple[str | None, Element | None, bool]:
     """Return the stored value of a cell, its inline text, and whether there is a formula."""
     stored, inline, formula = None, None, False
     for part in cell:
-        match part.tag.rpartition("}")[2]:
-            case "v":
+        match part.tag[-2:]:  # the end of {namespace}v, {namespace}f or {namespace}is
+            case "}v" | "v":
                 stored = part.text or ""
+            case "}f" | "f":
+                formula = True
             case "is":
                 inline = part
-            case "f":
-                formula = True
     return stored, inline, formula
 
 
@@ -169,7 +170,7 @@ def _column(letters: str) -> int:
 
 def _rich_text(item: Element) -> tuple[str, bool]:
     """Return the text of all runs, without phonetic hints, and whether some of it is struck through."""
-    if len(item) == 1 and local(item[0]) == "t":
+    if len(item) == 1 and item[0].tag[-2:] in {"}t", "t"}:
         return unescaped(item[0].text or ""), False
     prefix = namespace(item)
     runs = item.findall(f"{prefix}r")

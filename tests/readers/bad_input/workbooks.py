@@ -286,7 +286,7 @@ DAMAGED = [
     refused("flipped.xlsx", data(lambda: rewritten(xlsx(*GOOD), SHEET, lambda text: text[:200])), "damaged"),
     refused("no-sheet.xlsx", data(lambda: zipped({"xl/workbook.xml": "<workbook/>"})), "damaged"),
     refused("no-xml.xlsx", data(lambda: zipped({"xl/workbook.xml": b"\xff\x00<"})), "damaged"),
-    refused("cut.xls", data(lambda: xls(GOOD)[:2000]), "without a workbook in it, or cut off"),
+    refused("cut.xls", data(lambda: xls(GOOD)[:2000]), "an old Office file without a workbook"),
     refused("cut-later.xls", data(lambda: xls(GOOD * 99)[:-3000]), "or cut off"),
     refused("cut.ods", data(lambda: ods(GOOD)[:-200]), "damaged or cut off"),
     refused("empty.zip", data(lambda: zipped({})), "ZIP archive"),
