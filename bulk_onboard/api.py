@@ -6,16 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_name import shown
-from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.run_events import Observer, ignore
 from bulk_onboard.errors import UsageError
-from bulk_onboard.settings import AppFields, Login, Settings
+from bulk_onboard.settings import Login, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,51 +22,11 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.closing import RunResult
     from bulk_onboard.engine.stop import Confirm, StopSignal
     from bulk_onboard.engine.validation import Validation
+    from bulk_onboard.settings.load import App
 
 
 _LOG = logging.getLogger("bulk_onboard")
-App = Mapping[str, str | Mapping[str, str]]
 Where: TypeAlias = "str | Path | pd.DataFrame | Source"
-
-
-class Options(TypedDict, total=False):
-    """The options of ``bulk-onboard run``, spelled with ``_``; what is left out comes from the settings."""
-
-    rate: float | str
-    max_in_flight: int
-    timeout: float | str
-    if_exists: str
-    replace_healthy: bool
-    strict: bool
-    limit: int
-    keep: tuple[str, ...]
-    map: Mapping[str, str]
-    sheet: str | tuple[str, ...]
-    hidden: str
-    header_row: int
-    encoding: str
-    canary: int
-    max_failures: int | str
-    min_rows: int
-    max_new: int | str
-    events: bool
-    events_wait: float | str
-    recheck: str
-    output: str | Path
-    ledger: str | Path
-    format: tuple[str, ...]
-    notify: str | tuple[str, ...]
-    notify_when: str
-    ping: str
-    metrics: str | Path
-    sandbox: bool
-    sandbox_reset: bool
-    sandbox_faults: str
-    allow_shared_tokens: bool
-    create_users: bool
-    dry_run: bool
-    plan: str | Path
-    fail_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +54,7 @@ async def onboard(
     observer: Observer = ignore,
     stop: StopSignal | None = None,
     confirm: Confirm | None = None,
-    **options: Unpack[Options],
+    **options: Any,
 ) -> Result:
     """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the outcome.
 
@@ -130,7 +89,7 @@ async def check_events(
     provider: str | None = None,
     login: Login | None = None,
     observer: Observer = ignore,
-    **options: Unpack[Options],
+    **options: Any,
 ) -> Result:
     """Check the events of growers again, as ``bulk-onboard events`` does. Nothing is stored at Leaf.
 
@@ -192,7 +151,7 @@ async def _with_after_run(
     return Result(rows, dict(result.summary["counts"]), result.summary, result.exit_code, result.files)
 
 
-def validate(where: Where, *, provider: str | None = None, **options: Unpack[Options]) -> Validation:
+def validate(where: Where, *, provider: str | None = None, **options: Any) -> Validation:
     """Check a file without sending anything, as ``bulk-onboard validate`` does.
 
     The result has ``.table`` (a DataFrame of problems), ``.counts`` and ``.exit_code``. Writes no file.
@@ -209,47 +168,11 @@ def _settings(
     provider: str | None,
     login: Login | None,
     app: App | None,
-    options: Options,
+    options: Mapping[str, Any],
     *,
     offline: bool = False,
 ) -> Settings:
     from bulk_onboard.settings.load import load  # noqa: PLC0415
 
-    _require_types(login, app)
-    settings = load({"provider": provider, **options}, offline=offline, is_command_line=False)
-    if login is not None and settings.sandbox is None:
-        settings = replace(settings, leaf=replace(settings.leaf, login=login))
-    if app is not None:
-        given, loaded = _app(settings.provider, app), settings.app_of
-        names = dict.fromkeys([*settings.app, *given])
-        merged = AppFields(names, lambda name: {**loaded(name), **given.get(name, {})})
-        settings = replace(settings, app=merged)
-    return settings
-
-
-def _require_types(login: object, app: object) -> None:
-    """Raise UsageError unless these are what `onboard` says. No value is shown: it may be a secret."""
-    if login is not None and not (
-        isinstance(login, Login)
-        and isinstance(login.username, str)
-        and all(isinstance(secret, Secret | None) for secret in (login.token, login.password))
-    ):
-        raise UsageError("login is not a Login of a user name (text), a token and a password (Secret)")
-    if app is not None and not _is_app(app):
-        raise UsageError("app is not a mapping of names of fields to texts, or of providers to such mappings")
-
-
-def _is_app(app: object, *, of_providers: bool = True) -> bool:
-    return isinstance(app, Mapping) and all(
-        isinstance(name, str)
-        and (isinstance(value, str) or (of_providers and _is_app(value, of_providers=False)))
-        for name, value in app.items()
-    )
-
-
-def _app(provider: str, given: App) -> dict[str, Mapping[str, Secret]]:
-    """App fields from the caller by provider; those without a provider's name are of ``provider``."""
-    own = {name: value for name, value in given.items() if isinstance(value, str)}
-    others = {name: value for name, value in given.items() if not isinstance(value, str)}
-    fields = ({provider: own} if own else {}) | others
-    return {name: {field: Secret(text) for field, text in values.items()} for name, values in fields.items()}
+    given = {"provider": provider, **options}
+    return load(given, login=login, app=app, offline=offline, is_command_line=False)

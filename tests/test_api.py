@@ -16,8 +16,7 @@ import pytest
 from sqlalchemy import func, select
 
 import bulk_onboard
-from bulk_onboard import errors
-from bulk_onboard.api import Options
+from bulk_onboard import errors, settings
 from bulk_onboard.domain.chunk import CHUNK_ROWS
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.run_events import About, Begun, Fact, Reading, RowFinished
@@ -115,6 +114,7 @@ async def test_validate_works_inside_a_running_loop_sends_nothing_and_writes_not
     assert is_empty(here)
 
 
+OPTIONS = [setting.option for setting in settings.SETTINGS if setting.option and setting.option != "provider"]
 ODD = [
     object(),
     3.5,
@@ -134,7 +134,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("name", ["where", "provider", "login", "app", "observer", *Options.__annotations__])
+@pytest.mark.parametrize("name", ["where", "provider", "login", "app", "observer", *OPTIONS])
 async def test_a_value_of_a_wrong_type_is_an_error_of_ours(name: str, server: Server) -> None:
     for value in ODD:
         arguments: dict[str, Any] = {"where": frame([]), name: value}
@@ -147,13 +147,13 @@ async def test_a_value_of_a_wrong_type_is_an_error_of_ours(name: str, server: Se
     "app", [{"clientId": 1}, {"raven": {"clientId": None}}, {"raven": {"a": {"b": "c"}}}]
 )
 async def test_app_fields_of_a_wrong_type_are_refused(app: Any) -> None:
-    with pytest.raises(errors.UsageError, match="app is not a mapping"):
+    with pytest.raises(errors.UsageError, match="app"):
         await bulk_onboard.onboard(frame(growers(1)), app=app)
 
 
-@pytest.mark.parametrize("login", [Login("text"), Login(None, 3), Login(None, "me", "text")])  # type: ignore[arg-type]
+@pytest.mark.parametrize("login", [Login(3), Login(None, 3), Login(None, "me", 3)])  # type: ignore[arg-type]
 async def test_a_login_of_a_wrong_type_is_refused(login: Login) -> None:
-    with pytest.raises(errors.UsageError, match="login is not a Login"):
+    with pytest.raises(errors.UsageError, match=r"login.*not a text"):
         await bulk_onboard.onboard(frame(growers(1)), login=login)
 
 

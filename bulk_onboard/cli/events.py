@@ -23,17 +23,11 @@ Examples:
 """
 
 
-@click.command("events", epilog=_EPILOG)
+@click.command("events", cls=options.Command, epilog=_EPILOG)
 @click.argument("run_or_file", shell_complete=suggest.runs_or_files)
-@options.provider
-@options.sandbox
-@options.reading
-@options.create_users
-@options.strict
-@options.pace
-@options.events_wait
-@options.output
-@options.night
+@options.settings(
+    "Input", "rate", "max_in_flight", "timeout", "events_wait", "Reports", "After the run", "Sandbox"
+)
 @options.config
 @options.showing
 def command(

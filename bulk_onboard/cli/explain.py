@@ -17,7 +17,7 @@ Examples:
 """
 
 
-@click.command("explain", epilog=_EPILOG)
+@click.command("explain", cls=options.Command, epilog=_EPILOG)
 @click.argument("code", shell_complete=suggest.codes)
 @options.plain_json
 def command(code: str, *, as_json: bool) -> int:

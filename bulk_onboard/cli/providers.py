@@ -32,13 +32,13 @@ Your own, for what is not built in, in bulk-onboard.toml:
 """
 
 
-@click.command("providers", epilog=_EPILOG)
+@click.command("providers", cls=options.Command, epilog=_EPILOG)
 @click.argument("name", required=False, shell_complete=suggest.providers)
 @options.config
 @options.plain_json
 def command(name: str | None, config: Path | None, *, as_json: bool) -> int:
     """Show the providers, or the columns and the settings of one."""
-    providers = config_file.read(config, None).providers
+    providers = config_file.read(config).providers
     if as_json:
         one = providers[_named(name, providers)] if name else None
         data = as_data(one) if one else [as_data(provider) for provider in providers.values()]

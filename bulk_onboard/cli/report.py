@@ -17,9 +17,9 @@ Examples:
 """
 
 
-@click.command("report", epilog=_EPILOG)
+@click.command("report", cls=options.Command, epilog=_EPILOG)
 @click.argument("run", required=False, shell_complete=suggest.runs)
-@options.output
+@options.settings("Reports")
 @options.config
 @options.as_json
 def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -> int:

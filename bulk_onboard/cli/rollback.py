@@ -31,21 +31,23 @@ never kept. Running the same command again does only what is left.
 MOST_NAMED = 5  # growers in a line
 
 
-@click.command("rollback", epilog=_EPILOG)
+@click.command("rollback", cls=options.Command, epilog=_EPILOG)
 @click.argument("run", shell_complete=suggest.runs)
-@click.option("--dry-run", is_flag=True, help="Only ask Leaf what would be deleted.")
-@click.option("--only", metavar="FILE", help="Roll back only the growers in the column leafUserId of FILE.")
-@options.sheet
-@options.hidden
-@click.option(
+@options.option(
+    "--only",
+    metavar="FILE",
+    group="Input",
+    help="Roll back only the growers in the column leafUserId of FILE.",
+)
+@options.settings("sheet", "hidden", "rate", "max_in_flight", "timeout", "Reports", "Sandbox")
+@options.option("--dry-run", is_flag=True, group="Safety", help="Only ask Leaf what would be deleted.")
+@options.option(
     "--include-unproven",
     is_flag=True,
+    group="Safety",
     help="Also delete credentials that only their time links to the run (code settled-by-time).",
 )
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@options.sandbox
-@options.pace
-@options.output
+@options.option("--yes", is_flag=True, group="Safety", help="Do not ask for confirmation.")
 @options.config
 @options.showing
 def command(

@@ -38,23 +38,12 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 """
 
 
-@click.command("run", epilog=_EPILOG)
+@click.command("run", cls=options.Command, epilog=_EPILOG)
 @click.argument("file", shell_complete=suggest.files)
-@options.provider
-@options.sandbox
-@options.reading
-@options.create_users
-@options.strict
-@options.pace
-@options.cluster
-@options.if_exists
-@options.plan
-@options.safety
-@options.guards
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation before writing to a real Leaf.")
-@options.events
-@options.output
-@options.night
+@options.settings()
+@options.option(
+    "--yes", is_flag=True, group="Safety", help="Do not ask for confirmation before writing to a real Leaf."
+)
 @options.config
 @options.showing
 def command(

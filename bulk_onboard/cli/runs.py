@@ -30,9 +30,9 @@ _HEAD = ("started (UTC)", "run", "rows", "created", "existing", "attention", "ex
 _DONE = {Status.CREATED.value, Status.EXISTING.value, Status.DUPLICATE.value}
 
 
-@click.command("runs", epilog=_EPILOG)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the latest N.  [default: 20]")
-@options.place
+@click.command("runs", cls=options.Command, epilog=_EPILOG)
+@options.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the latest N.  [default: 20]")
+@options.settings("output", "ledger")
 @options.config
 @options.as_json
 def command(limit: int | None, config: Path | None, as_json: bool, **given: Any) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bulk_onboard.cli import options
-from bulk_onboard.settings import parse
+from bulk_onboard.cli.param_types import LATENCY, SECONDS
 
 if TYPE_CHECKING:
     from bulk_onboard.sandbox import Behaviour, Sandbox
@@ -43,21 +42,6 @@ GET /sandbox/requests and GET /sandbox/state show what was seen and stored; POST
 """
 
 
-def _latency(text: str) -> float:
-    """Return seconds; a number without a unit is in milliseconds, as latencies usually are."""
-    return parse.seconds(f"{text}ms" if re.fullmatch(r"\s*[\d.]+", text) else text)
-
-
-def _by(parser: Callable[[str], float]) -> Callable[[click.Context, click.Parameter, str], float]:
-    def convert(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
-        try:
-            return parser(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-
-    return convert
-
-
 def _answers(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     for text in values:
         if not re.fullmatch(r"[^=]+=.*", text):
@@ -68,44 +52,44 @@ def _answers(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(epilog=_EPILOG)
-@click.option(
+@click.command("sandbox", cls=options.Command, epilog=_EPILOG)
+@options.option(
     "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="Port; 0 for any free one."
 )
-@click.option(
+@options.option(
     "--faults",
     default="none",
     metavar="NAME|FILE",
     help="Simulate faults: none, rainy, storm, throttled, cuts, slow, or a TOML file.  [default: none]",
 )
-@click.option(
+@options.option(
     "--rate-limit",
     type=click.IntRange(min=0),
     metavar="N",
     help="Serve N requests per second and answer the rest with 429.  [default: no limit]",
 )
-@click.option(
+@options.option(
     "--latency",
-    callback=_by(_latency),
+    type=LATENCY,
     default="0",
     metavar="TIME",
     help="Delay every answer: 50ms, 0.2s; a bare number is milliseconds.  [default: 0]",
 )
-@click.option(
+@options.option(
     "--users",
     type=_FILE,
     metavar="FILE",
     help="File of Leaf users: a column leafUserId, or one id per line.  [default: any UUID is a user]",
 )
-@click.option("--seed", type=int, metavar="N", help="Seed, to draw the same faults each time.")
-@click.option(
+@options.option("--seed", type=int, metavar="N", help="Seed, to draw the same faults each time.")
+@options.option(
     "--event-delay",
-    callback=_by(parse.seconds),
+    type=SECONDS,
     default="1",
     metavar="SECONDS",
     help="Time from storing credentials to their first event.  [default: 1]",
 )
-@click.option(
+@options.option(
     "--unknown",
     "unknowns",
     multiple=True,
@@ -113,7 +97,7 @@ _FILE = click.Path(path_type=Path)
     metavar="NAME=VALUE",
     help="Choose open behaviour of Leaf, e.g. get_absent=empty; a wrong name lists all. Repeatable.",
 )
-@click.option(
+@options.option(
     "--store",
     type=_FILE,
     metavar="FILE",
@@ -141,7 +125,7 @@ def command(
     from bulk_onboard.sandbox import Sandbox  # noqa: PLC0415
     from bulk_onboard.settings.config_file import read  # noqa: PLC0415
 
-    providers = read(config, None).providers
+    providers = read(config).providers
     limit = {} if rate_limit is None else {"rate_limit": str(rate_limit)}
     settings = _behaviour(faults, unknowns | limit, users)
     settings = replace(settings, latency=latency, seed=seed, event_delay=event_delay)

@@ -36,16 +36,16 @@ _LISTED = 5
 _WELL = {status.value for status in Status if status.done}
 
 
-@click.command("status", epilog=_EPILOG)
+@click.command("status", cls=options.Command, epilog=_EPILOG)
 @click.argument("grower", required=False, metavar="LEAF_USER_ID")
-@click.option("--run", "run", metavar="RUN", help="The run of --row.  [default: latest]")
-@click.option("--row", type=click.IntRange(min=1), metavar="N", help="The grower of this row of a run.")
-@click.option(
+@options.option("--run", "run", metavar="RUN", help="The run of --row.  [default: latest]")
+@options.option("--row", type=click.IntRange(min=1), metavar="N", help="The grower of this row of a run.")
+@options.option(
     "--dismiss",
     is_flag=True,
     help="Stop reporting the grower as left without credentials by an interrupted replacement.",
 )
-@options.place
+@options.settings("output", "ledger")
 @options.config
 @options.as_json
 def command(

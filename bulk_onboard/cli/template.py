@@ -23,9 +23,9 @@ Examples:
 _FORMS = (".xlsx", ".csv")
 
 
-@click.command("template", epilog=_EPILOG)
+@click.command("template", cls=options.Command, epilog=_EPILOG)
 @click.argument("provider", shell_complete=suggest.providers)
-@click.option(
+@options.option(
     "-o",
     "--output",
     "where",
@@ -34,8 +34,10 @@ _FORMS = (".xlsx", ".csv")
     type=click.Path(path_type=Path, dir_okay=False),
     help="The new file: .xlsx (help and examples as comments, text cells, drop-downs), or .csv.",
 )
-@click.option("--app-fields", is_flag=True, help="Add columns for the application's fields.")
-@click.option("--create-users", is_flag=True, help="Add columns for growers that may have no Leaf user yet.")
+@options.option("--app-fields", is_flag=True, help="Add columns for the application's fields.")
+@options.option(
+    "--create-users", is_flag=True, help="Add columns for growers that may have no Leaf user yet."
+)
 @options.config
 def command(provider: str, where: Path, *, app_fields: bool, create_users: bool, config: Path | None) -> int:
     """Write an empty file to fill in, with the columns that PROVIDER needs.
@@ -43,7 +45,7 @@ def command(provider: str, where: Path, *, app_fields: bool, create_users: bool,
     The fields of your application (such as a client ID) are the same for every grower, so they come from the
     settings; `bulk-onboard providers PROVIDER` lists them.
     """
-    known = config_file.read(config, None).providers
+    known = config_file.read(config).providers
     try:
         chosen = known[parse.provider(provider, known)]
     except ValueError as error:

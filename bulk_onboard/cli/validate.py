@@ -48,28 +48,25 @@ Exit code 0: every row can be sent; 1: some row is invalid; 3: the file cannot b
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("validate", epilog=_EPILOG)
+@click.command("validate", cls=options.Command, epilog=_EPILOG)
 @click.argument("file", shell_complete=suggest.files)
-@options.provider
-@options.reading
-@options.create_users
-@click.option(
+@options.settings(
+    "provider", "sheet", "header_row", "hidden", "encoding", "map", "keep", "limit",
+    "allow_shared_tokens", "create_users", "output",
+)  # fmt: skip
+@options.option(
     "--annotate",
     type=_FILE,
     metavar="OUT.xlsx",
+    group="Reports",
     help="Write the workbook again with every bad cell coloured and commented, and a summary in front.",
 )
-@click.option(
+@options.option(
     "--fix",
     type=_FILE,
     metavar="OUT.csv",
+    group="Reports",
     help="Write the rows again without stray spaces, quotes, invisible characters and exact repeats.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Folder for reports.  [default: reports]",
 )
 @options.config
 @options.as_json

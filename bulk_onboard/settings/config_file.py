@@ -8,35 +8,47 @@ import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bulk_onboard.domain.providers import KEYS, PROVIDERS, Provider, Providers, define_provider
 from bulk_onboard.errors import UsageError
-from bulk_onboard.settings import parse
+from bulk_onboard.settings import SETTINGS, parse
 
 DEFAULT_FILE = Path("bulk-onboard.toml")
-_ADDRESSES = {"notify", "ping"}
-_LEAF_KEYS = ("base_url", "token", "username", "password")
+_PATHS = {setting.key: setting.path for setting in SETTINGS if setting.key}
+_SECRETS = {setting.path for setting in SETTINGS if setting.variable} - {
+    _PATHS["leaf.base_url"], _PATHS["leaf.username"], _PATHS["ledger"]
+}  # fmt: skip
+
+
+class Given(NamedTuple):
+    """A value, and what people call it in the place where it stands."""
+
+    name: str
+    value: Any
+    place: str = ""
+
+    def problem(self, reason: str) -> str:
+        """Return what is wrong with the value, in one line. It must not quote a secret."""
+        return f"{self.place}{': ' if self.place else ''}{self.name}: {reason}"
+
+
+# What one source says, by the path in the tree of settings.
+Layer = dict[tuple[str, ...], Given]
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What the file says: options, and settings by the lower-case names of their environment variables.
+    """What the file says. ``providers`` are those built in and those that the file defines."""
 
-    ``providers`` are those built in and those that the file defines.
-    """
-
-    options: Mapping[str, Any] = field(default_factory=dict)
-    surroundings: Mapping[str, Any] = field(default_factory=dict)
+    layer: Layer = field(default_factory=dict)
     providers: Providers = field(default_factory=lambda: PROVIDERS)
 
 
-def read(
-    config: Path | None, keys: Collection[str] | None, warn: Callable[[str], None] = lambda _text: None
-) -> ConfigFile:
-    """The file that was named, or the default one if there is one.
+def read(config: Path | None, warn: Callable[[str], None] = lambda _text: None) -> ConfigFile:
+    """Read the file that was named, or the default one if there is one. Raises UsageError.
 
-    ``keys`` are the options it may hold; None if they are of no interest.
+    ``warn`` gets a line if others can read a secret in it.
     """
     path = config or DEFAULT_FILE
     if config is None and not path.is_file():
@@ -51,39 +63,34 @@ def read(
         # Of the parser's message only the place: the rest may quote a secret.
         place = re.search(r"\(at .*\)", str(error))
         raise UsageError(f"{path} is not valid TOML {place[0] if place else ''}".rstrip()) from None
-    file = _sorted(table, keys, path)
+    file = _sorted(table, path)
     if _holds_secret(file) and os.name == "posix" and path.stat().st_mode & 0o077:
         warn(f"others can read {path}, which holds a secret; close it with: chmod 600 {path}")
     return file
 
 
-def _sorted(table: Mapping[str, Any], keys: Collection[str] | None, path: Path) -> ConfigFile:
+def _sorted(table: Mapping[str, Any], path: Path) -> ConfigFile:
     table = {_snake(key): value for key, value in table.items()}
     leaf = _table(table.pop("leaf", {}), "[leaf]", path)
     tables = _table(table.pop("providers", {}), "[providers]", path)
-    if keys is not None:
-        _refuse_unknown(table, (*keys, "leaf", "providers"), str(path))
-    _refuse_unknown(leaf, _LEAF_KEYS, f"[leaf] in {path}")
-    surroundings = {f"leaf_{key}": value for key, value in leaf.items()}
-    # Addresses that are secrets: the environment goes before the file, as with all of them.
-    for key in _ADDRESSES & table.keys():
-        surroundings[f"bulk_onboard_{key}"] = _lines(table.pop(key))
+    options = [key for key in _PATHS if "." not in key]
+    _refuse_unknown(table, (*options, "leaf", "providers"), str(path))
+    of_leaf = [key.removeprefix("leaf.") for key in _PATHS if "." in key]
+    _refuse_unknown(leaf, of_leaf, f"[leaf] in {path}")
+    keys = table | {f"leaf.{key}": value for key, value in leaf.items() if value != ""}
+    layer = {_PATHS[key]: Given(key, value, str(path)) for key, value in keys.items()}
     providers = dict(PROVIDERS)
     for name, fields in tables.items():
         where = f"[providers.{name}] in {path}"
         given = _table(fields, f"[providers.{name}]", path)
         provider = _of_table(name, given, providers, where)
         providers[provider.name] = provider
-        surroundings |= _app_settings(provider, given, where)
-    return ConfigFile(table, {key: value for key, value in surroundings.items() if value != ""}, providers)
-
-
-def _lines(value: object) -> object:
-    return "\n".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+        layer |= _app_fields(provider, given, where)
+    return ConfigFile(layer, providers)
 
 
 def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: str) -> Provider:
-    """The provider that a table is of: one of these, or one that it defines."""
+    """Return the provider that a table is of: one of these, or one that it defines."""
     try:
         if any(key in table for key in KEYS):
             return define_provider(name, table, providers)
@@ -92,12 +99,16 @@ def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: 
         raise UsageError(f"{where}: {error}") from None
 
 
-def _app_settings(provider: Provider, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The settings in a provider's table, by the names of their variables."""
-    known = {_snake(field.name): provider.setting(field).lower() for field in provider.app_fields}
+def _app_fields(provider: Provider, table: Mapping[str, Any], where: str) -> Layer:
+    """Return the app fields in a provider's table."""
+    known = {_snake(field.name): field.name for field in provider.app_fields}
     given = {key: value for key, value in table.items() if key not in KEYS}
     _refuse_unknown(given, known, where)
-    return {known[key]: value for key, value in given.items()}
+    return {
+        ("app", provider.name, known[key]): Given(key, value, where)
+        for key, value in given.items()
+        if value != ""
+    }
 
 
 def _snake(name: str) -> str:
@@ -117,5 +128,10 @@ def _refuse_unknown(given: Collection[str], known: Collection[str], where: str) 
 
 
 def _holds_secret(file: ConfigFile) -> bool:
-    public = {p.setting(f).lower() for p in file.providers.values() for f in p.app_fields if not f.secret}
-    return bool(set(file.surroundings) - public - {"leaf_base_url", "leaf_username"})
+    public = {
+        ("app", name, field.name)
+        for name, provider in file.providers.items()
+        for field in provider.app_fields
+        if not field.secret
+    }
+    return any(path in _SECRETS or path[0] == "app" for path in file.layer.keys() - public)

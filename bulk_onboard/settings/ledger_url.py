@@ -1,13 +1,15 @@
-"""The address of a ledger on PostgreSQL: what is passed to libpq, and what people may see of it."""
+"""Where a ledger is: a file of SQLite, or a database on PostgreSQL whose address may hold a password."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from bulk_onboard.domain.model import Secret
-from bulk_onboard.settings import DEFAULT_SCHEMA, PostgresUrl
 
+DEFAULT_SCHEMA = "bulk_onboard"
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%-]*)(?::\d*)?")
 _DATABASE = re.compile(r"[^\s/@:#\x00-\x1f]*")
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
@@ -15,11 +17,69 @@ _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _SHOWN = ("host", "port", "dbname", "service", "schema")
 
 
-def postgres_url(rest: str) -> PostgresUrl:
-    """Parse what follows ``postgresql://``. A ValueError does not repeat the text: it may hold a password.
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """A PostgreSQL database with a ledger in it.
 
-    All parameters of libpq are allowed: several hosts, ``sslmode``, ``service``. ``schema`` is ours.
+    ``url`` is passed to libpq. ``shown`` is the same without secrets, for people. ``schema`` belongs to the
+    ledger alone.
     """
+
+    url: Secret
+    shown: str
+    schema: str = DEFAULT_SCHEMA
+
+    @property
+    def address(self) -> Secret:
+        """The value of ``--ledger`` that names this ledger."""
+        text = self.url.reveal()
+        return Secret(f"{text}{'&' if '?' in text else '?'}schema={self.schema}")
+
+    @property
+    def holds_password(self) -> bool:
+        """Whether the address contains a password."""
+        before, _, query = self.url.reveal().removeprefix("postgresql://").partition("?")
+        return ":" in before.partition("/")[0].rpartition("@")[0] or "password" in query.lower()
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+# A file of SQLite, or a database on a server. Both can be shown: their text holds no password.
+LedgerPlace = Path | PostgresUrl
+
+
+def ledger(value: str | Path | PostgresUrl) -> LedgerPlace:
+    """Return the place that a path, ``sqlite:///PATH`` or ``postgresql://USER@HOST/DATABASE`` names.
+
+    Raises ValueError; the message never repeats an address, which may hold a password.
+    """
+    if isinstance(value, PostgresUrl):
+        return value
+    text = str(value).strip()
+    scheme, marker, rest = text.partition("://")
+    if not marker:
+        return _file(text, text)
+    match scheme.lower():
+        case "sqlite":
+            return _file(rest.removeprefix("/"), text)
+        case "postgresql" | "postgresql+psycopg" | "postgres":
+            return _postgres_url(rest)
+        case other:
+            raise ValueError(
+                f"a ledger at {other}:// is not possible; it is a file (PATH or sqlite:///PATH)"
+                " or a database on PostgreSQL (postgresql+psycopg://USER@HOST/DATABASE)"
+            )
+
+
+def _file(path: str, text: str) -> Path:
+    if path in ("", "/", ":memory:"):
+        raise ValueError(f"{text!r} does not name a file; the ledger is what makes running again safe")
+    return Path(path).expanduser()
+
+
+def _postgres_url(rest: str) -> PostgresUrl:
+    """Parse what follows ``postgresql://``: all that libpq allows, and the parameter ``schema``."""
     before, _, query = rest.partition("?")
     authority, _, database = before.partition("/")
     login, _, hosts = authority.rpartition("@")
@@ -38,12 +98,6 @@ def postgres_url(rest: str) -> PostgresUrl:
         f"postgresql://{user}{'@' if user else ''}{hosts}/{database}{_query(shown)}",
         schema,
     )
-
-
-def holds_password(place: PostgresUrl) -> bool:
-    """Return whether the address contains a password."""
-    before, _, query = place.url.reveal().removeprefix("postgresql://").partition("?")
-    return ":" in before.partition("/")[0].rpartition("@")[0] or "password" in query.lower()
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

@@ -1,148 +1,48 @@
-"""Where settings come from: option, environment, the file that ``NAME_FILE`` leads to, ``.env``,
-``bulk-onboard.toml``, the keyring, default, in this order.
+"""Load the settings: option, environment, the file that ``NAME_FILE`` names, ``.env``, ``bulk-onboard.toml``,
+the system's keyring, default; the first of these that has a setting decides.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    InstanceOf,
-    SecretStr,
-    StrictBool,
-    StrictInt,
-    ValidationError,
-    create_model,
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bulk_onboard import settings as s
 from bulk_onboard.domain.model import IfExists, Secret
 from bulk_onboard.domain.providers import Provider, Providers
 from bulk_onboard.errors import UsageError
-from bulk_onboard.settings import after_run, config_file, parse, secret_sources
-from bulk_onboard.settings.proxy import proxy_for
+from bulk_onboard.settings import DEFAULT_PROVIDER, SETTINGS, Login, PostgresUrl, Settings, parse
+from bulk_onboard.settings.config_file import ConfigFile, Given, Layer, read
+from bulk_onboard.settings.secret_sources import AppFields, Keyring, content
 
-M = TypeVar("M", bound=BaseModel)
-
-Rate = Annotated[float, BeforeValidator(parse.rate)]
-Seconds = Annotated[float, BeforeValidator(parse.seconds)]
-Encoding = Annotated[str, BeforeValidator(parse.encoding)]
-Timeout = Annotated[float, BeforeValidator(parse.timeout)]
-FileName = Annotated[Path, BeforeValidator(parse.file_name)]
-Names = Annotated[tuple[str, ...], BeforeValidator(parse.names)]
-# `engine/run` puts the address of the sandbox it starts in place of this one, which leads nowhere.
+App = Mapping[str, str | Mapping[str, str]]
+# `engine/opening` puts the address of the sandbox that it starts in place of this one, which leads nowhere.
 SANDBOX_URL = "http://127.0.0.1:9"
-SANDBOX_LOGIN = s.Login(Secret("practice"), "practice", Secret("practice"))
-
-Positive = Annotated[StrictInt, Field(ge=1)]
-NotNegative = Annotated[StrictInt, Field(ge=0)]
-
-
-class Options(BaseModel):
-    """What an option or a key of the TOML file can say, with the defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    provider: str | None = None
-    rate: Rate | None = None
-    max_in_flight: Positive | None = None
-    timeout: Timeout = 30.0
-    if_exists: IfExists = IfExists.SKIP
-    replace_healthy: StrictBool = False
-    strict: StrictBool = False
-    limit: Positive | None = None
-    keep: Names = ()
-    map: Annotated[dict[str, str], BeforeValidator(parse.mapping)] = {}
-    sheet: Annotated[tuple[str, ...], BeforeValidator(parse.sheets)] = ()
-    header_row: Positive | None = None
-    hidden: Literal["include", "skip"] | None = None
-    encoding: Encoding | None = None
-    canary: NotNegative = 0
-    max_failures: Annotated[s.MaxFailures | None, BeforeValidator(parse.max_failures)] = None
-    events: StrictBool = True
-    events_wait: Seconds = 60.0
-    recheck: Annotated[timedelta | None, BeforeValidator(parse.age)] = None
-    output: Annotated[Path, BeforeValidator(parse.possible_path)] = Path("reports")
-    ledger: Annotated[Path | InstanceOf[s.PostgresUrl] | None, BeforeValidator(parse.ledger)] = None
-    format: Annotated[tuple[str, ...], BeforeValidator(parse.formats)] = ("csv", "html")
-    sandbox: StrictBool = False
-    sandbox_reset: StrictBool = False
-    sandbox_faults: str = "none"
-    allow_shared_tokens: StrictBool = False
-    create_users: StrictBool = False
-    min_rows: NotNegative = 0
-    max_new: Annotated[s.MaxNew | None, BeforeValidator(parse.max_new)] = None
-    notify: Annotated[tuple[str, ...], BeforeValidator(parse.urls)] = ()
-    notify_when: s.NotifyWhen = s.NotifyWhen.CHANGE
-    fail_on: s.FailOn = s.FailOn.PROBLEMS
-    ping: str | None = None
-    metrics: FileName | None = None
-    cluster: Annotated[s.Local | s.Remote | None, BeforeValidator(parse.cluster)] = None
-    dry_run: StrictBool = False
-    plan: FileName | None = None
-
-
-# These are said for one run at a time, not in a file for every run to come.
-_ONE_RUN = {"sandbox_reset", "dry_run", "plan"}
-_LEDGER = "bulk_onboard_ledger"
-_ADDRESSES = ("bulk_onboard_notify", "bulk_onboard_ping")
-_LOGIN = ("leaf_token", "leaf_username", "leaf_password")
-_TOML_KEYS = tuple(name for name in Options.model_fields if name not in _ONE_RUN)
-
-
-class _Surroundings(BaseSettings):
-    """Login and app fields. What is passed in comes from the TOML file, so it ranks last."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8-sig",
-        env_ignore_empty=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-    )
-
-    leaf_base_url: str = s.DEFAULT_BASE_URL
-    leaf_token: SecretStr | None = None
-    leaf_username: str = ""
-    leaf_password: SecretStr | None = None
-    bulk_onboard_ledger: SecretStr | None = None
-    bulk_onboard_notify: SecretStr | None = None
-    bulk_onboard_ping: SecretStr | None = None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The order of the module's first line."""
-        return env_settings, dotenv_settings, init_settings
-
-
-@cache
-def _with_settings(names: tuple[str, ...]) -> type[_Surroundings]:
-    """Return the model with an optional setting for each of these names of variables."""
-    fields: dict[str, Any] = {name.lower(): (SecretStr | None, None) for name in names}
-    return create_model("Surroundings", __base__=_Surroundings, **fields)
-
-
-def _surroundings(providers: Providers) -> type[_Surroundings]:
-    return _with_settings(tuple(p.setting(f) for p in providers.values() for f in p.app_fields))
+SANDBOX_RATE = 100.0
+_OPTIONS = {setting.option: setting for setting in SETTINGS if setting.option}
+_VARIABLES = {setting.variable: setting.path for setting in SETTINGS if setting.variable}
+_LEDGER = _OPTIONS["ledger"].path
+_LOGIN = ("leaf", "login")
+_ADDRESSES = [_OPTIONS[name].path for name in ("notify", "ping")]
+# Messages to these need no secret unless there is a password in the address.
+_OPEN = {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "gnome", "macosx", "windows"}
 
 
 def _warn(text: str) -> None:
@@ -153,216 +53,341 @@ def load(
     given: Mapping[str, Any],
     config: Path | None = None,
     *,
+    login: Login | None = None,
+    app: App | None = None,
     offline: bool = False,
     warn: Callable[[str], None] = _warn,
     is_command_line: bool = True,
-) -> s.Settings:
-    """The settings of one command line: ``given`` holds the options that were given (None: not given).
+) -> Settings:
+    """Return the settings of one command. Raises UsageError, which names every setting that is wrong.
 
-    ``offline`` is for commands that never speak to Leaf: its address and our login are not looked at.
+    ``given`` holds the options by their names (None: not given); ``config`` is the settings file, if one was
+    named. ``login`` and ``app`` take the place of those in the surroundings. ``offline`` is for commands that
+    never speak to Leaf: its address, our login and the addresses of messages are not looked at.
     ``is_command_line``: whether other users of the machine can read ``given`` in the list of processes.
     """
-    file = config_file.read(config, _TOML_KEYS, warn)
-    options_given = {name: value for name, value in given.items() if value is not None}
-    if "map" in options_given and isinstance(columns := file.options.get("map"), Mapping):
-        options_given["map"] = {**columns, **options_given["map"]}
-    options = _validated(Options, {**file.options, **options_given}, config, options_given)
-    _refuse_combinations(options, options_given)
-    try:
-        around = _validated(_surroundings(file.providers), file.surroundings, config, {})
-    except (OSError, UnicodeError) as error:
-        raise UsageError(
-            f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
-        ) from None
-    if "ledger" not in options_given and (place := _ledger(around)):
-        options = options.model_copy(update={"ledger": place})
-    ring = secret_sources.Keyring()
-    if not (offline or options.sandbox):
-        around = _with_stored(around, ring)
-    leaf = s.LeafSettings() if offline else _leaf(options, around)
-    frozen = _frozen(options, around, leaf, file.providers)
-    if offline:
-        return frozen
-    if not options.sandbox:
-        frozen = replace(frozen, app=_app_fields(around, file.providers, ring))
-    return replace(frozen, night=after_run.settings(options, around, warn if is_command_line else None))
-
-
-def _ledger(around: _Surroundings) -> s.LedgerPlace | None:
-    """Return the ledger's place for all commands; not from the keyring, which some commands do not read."""
-    stands = around.bulk_onboard_ledger.get_secret_value() if around.bulk_onboard_ledger else ""
-    text = secret_sources.from_files([_LEDGER]).get(_LEDGER, stands)
-    try:
-        return parse.ledger(text) if text.strip() else None
-    except ValueError as error:
-        raise UsageError(f"{_LEDGER.upper()}: {error}") from None
-
-
-def _with_stored(around: _Surroundings, ring: secret_sources.Keyring) -> _Surroundings:
-    """Add settings from files, which win over ``.env``, and from the keyring those that are still needed.
-
-    An app field is needed only where rows go to its provider, see `_app_fields`.
-    """
-    values = secret_sources.from_files(name for name in type(around).model_fields if name != _LEDGER)
-    known = {name for name in _Surroundings.model_fields if name in values or getattr(around, name)}
-    complete = "leaf_token" in known or {"leaf_username", "leaf_password"} <= known
-    wanted = _ADDRESSES if complete else (*_LOGIN, *_ADDRESSES)
-    values = ring.values(name for name in wanted if name not in known) | values
-    plain = {name for name in values if isinstance(getattr(around, name), str)}
-    return around.model_copy(
-        update={name: text if name in plain else SecretStr(text) for name, text in values.items()}
+    file, problems = read(config, warn), list[str]()
+    options = _options(given, warn if is_command_line else None)
+    merged = file.layer | options
+    provider = _provider(merged, file.providers, problems)
+    options |= _login(login) | _app(provider, app)
+    sources = _Sources(
+        options, file, offline=offline, practice=_is_practice(merged), own_login=login is not None
     )
+    settings = sources.validated(problems)
+    settings = replace(
+        settings,
+        provider=provider,
+        provider_given=_OPTIONS["provider"].path in merged,
+        providers=file.providers,
+    )
+    _refuse_combinations(settings, given)
+    if not sources.is_live:
+        return settings
+    leaf = replace(settings.leaf, proxy=proxy_for(settings.leaf.base_url))
+    return replace(settings, leaf=leaf, app=AppFields(file.providers, settings.app, sources.keyring))
 
 
-def _app_fields(around: _Surroundings, providers: Providers, ring: secret_sources.Keyring) -> s.AppFields:
-    def look_up(name: str) -> dict[str, Secret]:
-        provider = providers[name]
-        known = _app(provider, around)
-        settings = {f.name: provider.setting(f).lower() for f in provider.app_fields if f.name not in known}
-        stored = ring.values(settings.values())
-        secrets = {field: Secret(stored[name].strip()) for field, name in settings.items() if name in stored}
-        return known | secrets
-
-    return s.AppFields(providers, look_up)
+def _provider(given: Layer, providers: Providers, problems: list[str]) -> str:
+    """Return the name of the provider; add to the problems if there is none of this name."""
+    named = given.get(_OPTIONS["provider"].path, Given("provider", DEFAULT_PROVIDER))
+    try:
+        return parse.provider(named.value, providers)
+    except ValueError as error:
+        problems.append(named.problem(str(error)))
+        return DEFAULT_PROVIDER
 
 
-# --- values into frozen settings --------------------------------------------------------------------
+def _is_practice(given: Layer) -> bool:
+    return _OPTIONS["sandbox"].path in given and given[_OPTIONS["sandbox"].path].value is not False
 
 
-def _refuse_combinations(options: Options, options_given: Collection[str]) -> None:
-    for name in () if options.sandbox else ("sandbox_reset", "sandbox_faults"):
-        if name in options_given:
-            raise UsageError(f"--{name.replace('_', '-')} works only with --sandbox")
-    if options.dry_run and options.plan:
+def _refuse_combinations(settings: Settings, given: Mapping[str, Any]) -> None:
+    for name in () if settings.sandbox else ("sandbox_reset", "sandbox_faults"):
+        if given.get(name) is not None:
+            raise UsageError(f"{_OPTIONS[name].flag} works only with --sandbox")
+    if settings.dry_run and settings.plan:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
-    if options.recheck and not options.events:
+    if settings.events.recheck and not settings.events.check:
         raise UsageError("--recheck checks events: leave out --no-events")
-    if options.replace_healthy and options.if_exists is not IfExists.REPLACE:
+    if settings.replace_healthy and settings.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
-    if options.create_users and options.cluster:
+    if settings.input.create_users and settings.cluster:
         raise UsageError(
             "--create-users needs a single process: run without --cluster (or with --no-create-users)"
         )
-    if options.plan and options.create_users:
+    if settings.plan and settings.input.create_users:
         raise UsageError(
             "--plan carries out what is planned for growers with a leafUserId, and --create-users is for"
             " those without; use one of them at a time (--no-create-users)"
         )
 
 
-def _validated(
-    model: type[M], values: Mapping[str, Any], config: Path | None, options_given: Collection[str]
-) -> M:
-    """Build the model; an error names the file, or the option that a caller of the library gave."""
+# --- what a caller or a command line says -----------------------------------------------------------
+
+
+def _options(given: Mapping[str, Any], warn: Callable[[str], None] | None) -> Layer:
+    """Return the options. ``warn`` gets a line about each secret that the list of processes shows."""
+    if unknown := [f"{name}{parse.near(name, _OPTIONS)}" for name in given if name not in _OPTIONS]:
+        raise UsageError(f"there is no option {', '.join(unknown)}")
+    values = {name: value for name, value in given.items() if value is not None}
+    for name in ("notify", "ping"):
+        if name in values:
+            values[name] = _addresses(values[name], _OPTIONS[name].flag, warn)
+    with suppress(ValueError):  # an error is for the validation to find
+        values |= {"map": parse.mapping(values["map"])} if "map" in values else {}
+    if warn and isinstance(ledger := values.get("ledger"), PostgresUrl) and ledger.holds_password:
+        warn(
+            "the password given with --ledger can be read in the list of processes;"
+            " put the address into BULK_ONBOARD_LEDGER, or the password into PGPASSWORD or ~/.pgpass"
+        )
+    return {_OPTIONS[name].path: Given(name, value) for name, value in values.items()}
+
+
+def _addresses(value: object, option: str, warn: Callable[[str], None] | None) -> object:
+    """Return addresses, with the value of a variable in the place of its name."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    found = [_named(word, option, warn) for text in texts for word in text.split()]
+    return "\n".join(found) if found or option == "--notify" else value
+
+
+def _named(text: str, option: str, warn: Callable[[str], None] | None) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        if warn and _shows_secret(text, option):
+            warn(
+                f"the address given to {option} can be read in the list of processes;"
+                f" put it into a variable and name that: {option} NAME"
+            )
+        return text
+    if value := os.environ.get(text, "").strip():
+        return value
+    raise UsageError(f"{option} {text}: this variable is not set in the environment, or is empty")
+
+
+def _shows_secret(url: str, option: str) -> bool:
+    if option == "--ping":
+        return True
     try:
-        return model(**values)
-    except ValidationError as error:
-        wrong = error.errors(include_input=False)
-        reasons = "; ".join(sorted(_wrong(problem["loc"], problem["msg"]) for problem in wrong))
-        if any(problem["loc"][0] in options_given for problem in wrong):
-            raise UsageError(reasons) from None
-        raise UsageError(f"{config or config_file.DEFAULT_FILE}: {reasons}") from None
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    return parts.scheme.lower() not in _OPEN or "@" in parts.netloc
 
 
-def _wrong(keys: tuple[int | str, ...], message: str) -> str:
-    name = ".".join(str(key) for key in keys)
-    return f"{name}: {message.removeprefix('Value error, ')}"
+def _login(login: object) -> Layer:
+    if login is None:
+        return {}
+    if not isinstance(login, Login):
+        raise UsageError("login is not a Login of a user name, a token and a password")
+    values = {name: getattr(login, name) for name in ("token", "username", "password")}
+    return {(*_LOGIN, name): Given(f"login.{name}", value) for name, value in values.items() if value}
 
 
-def _frozen(
-    options: Options, around: _Surroundings, leaf: s.LeafSettings, providers: Providers
-) -> s.Settings:
-    app = {name: _app(provider, around) for name, provider in providers.items()}
-    if options.sandbox:
-        app = {name: stand_ins(providers[name]) | given for name, given in app.items()}
-    return s.Settings(
-        provider=_provider(options.provider, providers),
-        provider_given=options.provider is not None,
-        providers=providers,
-        app={name: given for name, given in app.items() if given},
-        leaf=leaf,
-        sandbox=s.SandboxSettings(options.sandbox_reset, options.sandbox_faults) if options.sandbox else None,
-        input=s.InputSettings(
-            sheets=options.sheet,
-            header_row=options.header_row,
-            hidden=options.hidden,
-            encoding=options.encoding,
-            mapping=options.map,
-            keep=options.keep,
-            limit=options.limit,
-            strict=options.strict,
-            allow_shared_tokens=options.allow_shared_tokens,
-            create_users=options.create_users,
-        ),
-        pace=s.Pace(_rate(options), options.max_in_flight),
-        if_exists=options.if_exists,
-        replace_healthy=options.replace_healthy,
-        safety=s.Safety(options.canary, options.max_failures, options.min_rows, options.max_new),
-        events=s.EventsSettings(options.events, options.events_wait, options.recheck),
-        output=s.OutputSettings(options.output.expanduser(), options.ledger, options.format),
-        cluster=options.cluster,
-        dry_run=options.dry_run,
-        plan=options.plan,
-        fail_on=options.fail_on,
+def _app(provider: str, app: object) -> Layer:
+    """Return app fields from the caller; those without a provider's name are of ``provider``."""
+    if app is None:
+        return {}
+    layer: Layer = {}
+    for name, value in app.items() if isinstance(app, Mapping) else [("", None)]:
+        if not isinstance(name, str) or not isinstance(value, str | Mapping):
+            raise UsageError(
+                "app is not a mapping of names of fields to texts, or of providers to such mappings"
+            )
+        fields = {name: value} if isinstance(value, str) else value
+        owner = provider if isinstance(value, str) else name
+        layer |= {("app", owner, field): Given(f"app.{field}", text) for field, text in fields.items()}
+    return layer
+
+
+# --- the sources, in their order --------------------------------------------------------------------
+
+
+class _Loader(BaseSettings):
+    """Merges the sources and validates what they say, all at once."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
+    settings: Settings
 
-def _provider(given: str | None, providers: Providers) -> str:
-    try:
-        return s.DEFAULT_PROVIDER if given is None else parse.provider(given, providers)
-    except ValueError as error:
-        raise UsageError(f"provider: {error}") from None
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of the module's first line. What is passed in decides what is looked for where."""
+        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101  (tells mypy)
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101
+        assert isinstance(dotenv_settings, EnvSettingsSource)  # noqa: S101
+        sources: _Sources = init_settings.init_kwargs["sources"]
+        return sources.in_order(settings_cls, env_settings.env_vars, dotenv_settings.env_vars)
 
 
-def stand_ins(provider: Provider) -> dict[str, Secret]:
+class _Source(PydanticBaseSettingsSource):
+    """One place where settings are: what it says is looked up when the places before it are known."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], look_up: Callable[[Mapping[str, Any]], Layer]
+    ) -> None:
+        super().__init__(settings_cls)
+        self._look_up = look_up
+        self.layer: Layer = {}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Not used: the source answers as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        self.layer = self._look_up(self.current_state.get("settings", {}))
+        tree: dict[str, Any] = {}
+        for path, given in self.layer.items():
+            place = tree
+            for name in path[:-1]:
+                place = place.setdefault(name, {})
+            place[path[-1]] = given.value
+        return {"settings": tree}
+
+
+class _Sources:
+    """What is looked for where. In practice and offline, the real Leaf and what leads to it is left out."""
+
+    def __init__(
+        self, options: Layer, file: ConfigFile, *, offline: bool, practice: bool, own_login: bool
+    ) -> None:
+        self._file, self._practice = file, practice
+        self.is_live = not (offline or practice)
+        self.keyring = Keyring()
+        self._asked: tuple[_Source, ...] = ()
+        unwanted = set() if practice else {one.path for one in SETTINGS if one.path[0] == "sandbox"}
+        unwanted |= set() if self.is_live else {path for path in _VARIABLES.values() if path[0] == "leaf"}
+        unwanted |= set(_ADDRESSES) if offline else set()
+        self._options = {path: given for path, given in options.items() if path not in unwanted}
+        unwanted |= {path for path in _VARIABLES.values() if path[:2] == _LOGIN} if own_login else set()
+        self._in_file = {path: given for path, given in file.layer.items() if path not in unwanted}
+        fields = {
+            provider.setting(field): ("app", provider.name, field.name)
+            for provider in file.providers.values()
+            for field in provider.app_fields
+        }
+        self._variables = {
+            name: path for name, path in {**_VARIABLES, **fields}.items() if path not in unwanted
+        }
+
+    def in_order(
+        self,
+        settings_cls: type[BaseSettings],
+        environment: Mapping[str, str | None],
+        dotenv: Mapping[str, str | None],
+    ) -> tuple[_Source, ...]:
+        """The sources, the first of which decides."""
+        look_ups: list[Callable[[Mapping[str, Any]], Layer]] = [
+            lambda _state: self._options,
+            lambda _state: self._from_variables(environment),
+            lambda _state: self._from_files(environment),
+            lambda _state: self._from_variables(dotenv),
+            lambda _state: self._in_file,
+            self._from_keyring,
+            lambda _state: self._of_sandbox(),
+        ]
+        self._asked = tuple(_Source(settings_cls, look_up) for look_up in look_ups)
+        return self._asked
+
+    def validated(self, problems: list[str]) -> Settings:
+        """Return the settings. Raises UsageError with these problems and those of the values."""
+        try:
+            loaded = _Loader(sources=self)  # type: ignore[call-arg]
+        except ValidationError as error:
+            wrong = error.errors(include_input=False, include_url=False, include_context=False)
+            problems += [self._given_at(one["loc"][1:]).problem(_reason(one["msg"])) for one in wrong]
+        except (OSError, UnicodeError) as error:
+            raise UsageError(
+                f".env cannot be read ({type(error).__name__}); it is a text file in UTF-8"
+            ) from None
+        if problems:
+            raise UsageError("; ".join(sorted(problems)))
+        return loaded.settings
+
+    def _given_at(self, location: tuple[int | str, ...]) -> Given:
+        """Return the value at a place in the tree, from the source that decided."""
+        for source in self._asked:
+            for path, given in source.layer.items():
+                if location[: len(path)] == path:
+                    return given
+        return Given(".".join(map(str, location)), None)
+
+    def _from_variables(self, values: Mapping[str, str | None]) -> Layer:
+        found = {name: (values.get(name.lower()) or "").strip() for name in self._variables}
+        return {self._variables[name]: Given(name, text) for name, text in found.items() if text}
+
+    def _from_files(self, environment: Mapping[str, str | None]) -> Layer:
+        """What the files say that ``NAME_FILE`` leads to. In practice and offline, only the ledger's."""
+        layer = {}
+        for name, path in self._variables.items():
+            file = (environment.get(f"{name.lower()}_file") or "").strip()
+            is_set = (environment.get(name.lower()) or "").strip()
+            if file and not is_set and (self.is_live or path == _LEDGER):
+                variable = f"{name}_FILE"
+                layer[path] = Given(variable, content(variable, Path(file).expanduser()))
+        return layer
+
+    def _from_keyring(self, state: Mapping[str, Any]) -> Layer:
+        """What is still needed; of app fields see `AppFields`."""
+        if not self.is_live:
+            return {}
+        known, night = state.get("leaf", {}).get("login", {}), state.get("night", {})
+        complete = "token" in known or {"username", "password"} <= known.keys()
+        wanted = {
+            name: path
+            for name, path in self._variables.items()
+            if (path[:2] == _LOGIN and not complete and path[-1] not in known)
+            or (path in _ADDRESSES and path[-1] not in night)
+        }
+        stored = self.keyring.values(wanted)
+        return {wanted[name]: Given(name, text) for name, text in stored.items()}
+
+    def _of_sandbox(self) -> Layer:
+        """What a run in the sandbox has in the place of settings."""
+        if not self._practice:
+            return {}
+        login = Login(Secret("practice"), "practice", Secret("practice"))
+        values: dict[tuple[str, ...], Any] = {
+            ("pace", "rate"): SANDBOX_RATE, ("leaf", "base_url"): SANDBOX_URL, _LOGIN: login
+        }  # fmt: skip
+        for provider in self._file.providers.values():
+            values |= {("app", provider.name, field): text for field, text in stand_ins(provider).items()}
+        return {path: Given(path[-1], value) for path, value in values.items()}
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def stand_ins(provider: Provider) -> dict[str, str]:
     """Return app fields for runs that send nothing to the real Leaf."""
-    return {f.name: Secret(f.allowed[0] if f.allowed else f"sandbox-{f.name}") for f in provider.app_fields}
+    return {f.name: f.allowed[0] if f.allowed else f"sandbox-{f.name}" for f in provider.app_fields}
 
 
-def _rate(options: Options) -> float:
-    if options.rate is not None:
-        return options.rate
-    return s.SANDBOX_RATE if options.sandbox else s.DEFAULT_RATE
+def proxy_for(base_url: str) -> Secret | None:
+    """Return the proxy for Leaf: of HTTPS_PROXY (unless NO_PROXY exempts Leaf), or of the system's settings.
 
-
-def _leaf(options: Options, around: _Surroundings) -> s.LeafSettings:
-    """In the sandbox the real address and login are left out, so that no mistake can send them anywhere."""
-    if options.sandbox:
-        return s.LeafSettings(SANDBOX_URL, SANDBOX_LOGIN, options.timeout)
-    try:
-        url = parse.base_url(around.leaf_base_url)
-    except ValueError as error:
-        raise UsageError(f"LEAF_BASE_URL cannot be used: {error}") from None
-    login = s.Login(
-        _token(around.leaf_token),
-        around.leaf_username.strip(),
-        _secret("LEAF_PASSWORD", around.leaf_password),
-    )
-    password = login.password.reveal() if login.password else ""
-    parse.refuse_placeholder("LEAF_USERNAME", login.username, "login name")
-    parse.refuse_placeholder("LEAF_PASSWORD", password, "login password")
-    return s.LeafSettings(url, login, options.timeout, proxy_for(url))
-
-
-def _app(provider: Provider, around: _Surroundings) -> dict[str, Secret]:
-    """Return the app fields of a provider. `require` reports missing ones: most providers are not used."""
-    fields = {f.name: getattr(around, provider.setting(f).lower()) for f in provider.app_fields}
-    texts = {name: given.get_secret_value().strip() for name, given in fields.items() if given}
-    return {name: Secret(text) for name, text in texts.items() if text}
-
-
-def _token(given: SecretStr | None) -> Secret | None:
-    token = _secret("LEAF_TOKEN", given)
-    if token is None:
+    Plain http is allowed to this machine only, and never goes through a proxy. Raises UsageError.
+    """
+    url = urlsplit(base_url)
+    proxy = getproxies().get("https", "").strip()
+    if url.scheme != "https" or not proxy or proxy_bypass(url.hostname or ""):
         return None
-    text = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", token.reveal(), flags=re.IGNORECASE)
-    if not re.fullmatch(r"[!-~]+", text):
-        raise UsageError("LEAF_TOKEN holds a character that no token contains, such as “; was it cut off?")
-    parse.refuse_placeholder("LEAF_TOKEN", text)
-    return Secret(text)
-
-
-def _secret(name: str, given: SecretStr | None) -> Secret | None:
-    text = given.get_secret_value().strip() if given else ""
-    parse.refuse_control_characters(name, text)
-    return Secret(text) if text else None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if not re.match(r"https?://[^/]", proxy):
+        raise UsageError("HTTPS_PROXY cannot be used: it must be the URL of an HTTP proxy, http://host:port")
+    return Secret(proxy)

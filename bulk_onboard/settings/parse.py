@@ -7,42 +7,91 @@ import csv
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.providers import Providers, find
 from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
-from bulk_onboard.errors import UsageError
-from bulk_onboard.settings import Cluster, LedgerPlace, Local, MaxFailures, MaxNew, PostgresUrl, Remote
-from bulk_onboard.settings.ledger_url import postgres_url
+from bulk_onboard.settings.ledger_url import ledger as ledger  # noqa: PLC0414  (is one of these functions)
 from bulk_onboard.validation.rules import find_problem
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
 # Codecs that are notations rather than encodings of text files.
 _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
-_PER_SECOND = {
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "min": 60.0,
-    "m": 60.0,
-    "minute": 60.0,
-    "h": 3600.0,
-    "hour": 3600.0,
-}
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_PER_SECOND = {"sec": 1.0, "second": 1.0, "minute": 60.0, "hour": 3600.0, "s": 1.0, "m": 60.0}
+_PER_SECOND |= {"min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class RowLimit:
+    """A number of rows, or a share of the rows (0 to 1)."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def passed(self, number: int, rows: int) -> bool:
+        """Return whether ``number`` of ``rows`` rows exceed the limit."""
+        if self.count is not None:
+            return number > self.count
+        return self.share is not None and number > self.share * rows + 1e-9  # 29 % of 100 is 28.99…
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A number of worker processes on this machine."""
+
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A running cluster, by the address of its scheduler: ``tcp://…`` or ``tls://…``."""
+
+    address: str
+
+
+Cluster = Local | Remote
 
 
 def provider(value: str, providers: Providers) -> str:
-    """The name of one of these providers, without regard to case, spaces, ``_`` and ``-``."""
+    """Return the name of one of these providers, without regard to case, spaces, ``_`` and ``-``."""
     if (result := find(providers, str(value))) is None:
         close = near(str(value).strip().lower(), providers)
         raise ValueError(f"{value!r} is not a provider{close}; choose from {', '.join(providers)}")
     return result.name
+
+
+def flag(value: object) -> bool:
+    """Return a truth value; no text or number stands for one."""
+    if not isinstance(value, bool):
+        raise ValueError("it is neither true nor false")
+    return value
+
+
+def number_from(least: int) -> Callable[[object], int]:
+    """Return the parser of whole numbers from ``least`` on."""
+
+    def parse(value: object) -> int:
+        text = str(value).strip()
+        if isinstance(value, bool | float) or not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < least:
+            raise ValueError(f"{str(value)!r} is not a whole number of {least} or more")
+        return int(text)
+
+    return parse
+
+
+def text(value: object) -> str:
+    """Return a text as it is."""
+    if not isinstance(value, str):
+        raise ValueError("it is not a text")
+    return value
 
 
 def rate(value: str | float) -> float:
@@ -63,7 +112,7 @@ def sheets(value: object) -> tuple[str, ...]:
 
 
 def encoding(value: str) -> str:
-    """The name of a text encoding that Python knows, in Python's spelling."""
+    """Return the name of a text encoding, in Python's spelling."""
     name = str(value).strip()
     try:
         codecs.getincrementaldecoder(name)
@@ -81,16 +130,23 @@ def encoding(value: str) -> str:
 
 
 def seconds(value: str | float) -> float:
-    """Parse a length of time in seconds: ``30``, ``30s``, ``2m``, ``500ms``."""
+    """Parse a length of time in seconds, or with a unit: ``30``, ``30s``, ``2m``, ``500ms``."""
     match = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", str(value).strip().lower())
     if isinstance(value, bool) or not match or match[2] not in _SECONDS:
         raise ValueError(f"{str(value)!r} is not a length of time, such as 30, 30s or 2m")
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def age(value: str | timedelta | None) -> timedelta | None:
+def timeout(value: str | float) -> float:
+    """Parse a length of time greater than 0."""
+    if (length := seconds(value)) > 0:
+        return length
+    raise ValueError("a timeout of 0 leaves Leaf no time to answer; try 30")
+
+
+def age(value: str | timedelta) -> timedelta:
     """Parse an age: ``7d``, ``36h``, ``90m``."""
-    if value is None or isinstance(value, timedelta):
+    if isinstance(value, timedelta):
         return value
     match = re.fullmatch(rf"({_NUMBER})\s*([dhm])", str(value).strip().lower())
     if not match or not 0 < (length := float(match[1])) < 10_000:
@@ -98,32 +154,21 @@ def age(value: str | timedelta | None) -> timedelta | None:
     return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[match[2]]: length})
 
 
-def timeout(value: str | float) -> float:
-    """Parse a timeout: `seconds`, greater than 0."""
-    if (length := seconds(value)) > 0:
-        return length
-    raise ValueError("a timeout of 0 leaves Leaf no time to answer; try 30")
-
-
-def max_failures(value: str | int | MaxFailures) -> MaxFailures:
-    """Parse a limit: ``20`` rows, or ``5%`` of the rows to do."""
-    return value if isinstance(value, MaxFailures) else MaxFailures(*_number_or_share(value))
-
-
-def max_new(value: str | int | MaxNew) -> MaxNew:
-    """Parse a limit: ``20`` rows, or ``5%`` of the rows of the file."""
-    return value if isinstance(value, MaxNew) else MaxNew(*_number_or_share(value))
-
-
-def _number_or_share(value: str | int) -> tuple[int | None, float | None]:
+def row_limit(value: str | int | RowLimit) -> RowLimit:
+    """Parse a limit: ``20`` rows, or ``5%`` of the rows."""
+    if isinstance(value, RowLimit):
+        return value
     match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(value).strip())
     if isinstance(value, bool) or not match or (match[2] and float(match[2]) > 100):
         raise ValueError(f"{str(value)!r} is neither a number of rows, such as 20, nor a share, such as 5%")
-    return (int(match[1]), None) if match[1] else (None, float(match[2]) / 100)
+    return RowLimit(int(match[1])) if match[1] else RowLimit(share=float(match[2]) / 100)
 
 
 def names(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Comma-separated names, each once; a name with a comma must be in double quotes. A list is allowed."""
+    """Parse comma-separated names, each once; a name with a comma must be in double quotes.
+
+    The names in a list are taken as they are.
+    """
     _refuse_other_than_texts(value)
     try:
         cells = next(csv.reader([value], skipinitialspace=True), []) if isinstance(value, str) else value
@@ -134,7 +179,7 @@ def names(value: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def formats(value: str | Iterable[str]) -> tuple[str, ...]:
-    """The formats of the results."""
+    """Parse the names of formats of the results."""
     result = tuple(dict.fromkeys(name.lower() for name in names(value)))
     if unknown := [name for name in result if name not in FORMATS]:
         raise ValueError(f"{unknown[0]!r} is not a format; choose from {', '.join(FORMATS)}")
@@ -151,8 +196,9 @@ def urls(value: str | Iterable[str]) -> tuple[str, ...]:
 
 def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
     """Parse ``FIELD=COLUMN`` texts, or a table of the same, as field -> column."""
-    _refuse_other_than_texts(value.values() if isinstance(value, Mapping) else value)
-    pairs = list(value.items()) if isinstance(value, Mapping) else [_pair(text) for text in value]
+    _refuse_other_than_texts([*value, *value.values()] if isinstance(value, Mapping) else value)
+    texts = [value] if isinstance(value, str) else value
+    pairs = list(value.items()) if isinstance(value, Mapping) else [_pair(text) for text in texts]
     result: dict[str, str] = {}
     for field, column in pairs:
         if result.setdefault(field, column) != column:
@@ -173,35 +219,8 @@ def _pair(text: str) -> tuple[str, str]:
     return field.strip(), column.strip()
 
 
-def ledger(value: str | Path | PostgresUrl) -> LedgerPlace:
-    """A path, or the same as ``sqlite:///PATH``; or a database: ``postgresql+psycopg://USER@HOST/DATABASE``."""
-    if isinstance(value, PostgresUrl):
-        return value
-    text = str(value).strip()
-    scheme, marker, rest = text.partition("://")
-    if not marker:
-        return _file(text, text)
-    match scheme.lower():
-        case "sqlite":
-            return _file(rest.removeprefix("/"), text)
-        case "postgresql" | "postgresql+psycopg" | "postgres":
-            return postgres_url(rest)
-        case other:
-            # Not the URL itself: it may hold a password.
-            raise ValueError(
-                f"a ledger at {other}:// is not possible; it is a file (PATH or sqlite:///PATH)"
-                " or a database on PostgreSQL (postgresql+psycopg://USER@HOST/DATABASE)"
-            )
-
-
-def _file(path: str, text: str) -> Path:
-    if path in ("", "/", ":memory:"):
-        raise ValueError(f"{text!r} does not name a file; the ledger is what makes running again safe")
-    return Path(path).expanduser()
-
-
 def cluster(value: str | Cluster) -> Cluster:
-    """``local:4`` for 4 processes on this machine, ``tcp://…`` or ``tls://…`` for a running scheduler."""
+    """Parse ``local:4`` (processes on this machine), ``tcp://…`` or ``tls://…`` (a running scheduler)."""
     if isinstance(value, Local | Remote):
         return value
     text = str(value).strip()
@@ -215,7 +234,12 @@ def cluster(value: str | Cluster) -> Cluster:
 
 
 def base_url(text: str) -> str:
-    """Leaf's base URL in one spelling, so that one Leaf has one name: no trailing slash, lower-case host."""
+    """Return Leaf's base URL in one spelling, so that one Leaf has one name.
+
+    It has no trailing slash and a lower-case host.
+    """
+    if not isinstance(text, str):
+        raise ValueError("it is not a URL, such as https://api.withleaf.io")
     try:
         parts = urlsplit(text.strip())
         host, port = (parts.hostname or "").lower(), parts.port
@@ -238,6 +262,7 @@ def base_url(text: str) -> str:
 
 
 def is_this_machine(host: str) -> bool:
+    """Return whether a host name means this machine."""
     if host == "localhost":
         return True
     try:
@@ -246,32 +271,101 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def file_name(value: object) -> object:
-    """The path of a file to read or to write, not the empty text of an unset variable."""
+def ping_url(value: object) -> Secret:
+    """Parse the URL of a ping. The message does not repeat it: its path is a secret."""
+    url = value.strip() if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(url)
+        host, scheme, _ = parts.hostname or "", parts.scheme.lower(), parts.port
+    except ValueError:
+        host = scheme = ""
+    if scheme not in {"http", "https"} or not host or re.search(r"\s", url):
+        raise ValueError("it is not a URL, such as https://hc-ping.com/your-check")
+    if scheme == "http" and not is_this_machine(host):
+        raise ValueError(f"plain http to {host} would expose the address; use https")
+    return Secret(url)
+
+
+def addresses(value: str | Iterable[str]) -> tuple[Secret, ...]:
+    """Parse the URLs of Apprise. The message does not repeat them: they hold secrets."""
+    try:
+        return tuple(map(Secret, urls(value)))
+    except ValueError:
+        raise ValueError("it is not a text or a list of texts") from None
+
+
+def file_name(value: object) -> Path:
+    """Return the path of a file to read or to write; the empty text of an unset variable is not one."""
     if isinstance(value, str | Path) and not Path(value).name:
         raise ValueError(f"{str(value)!r} is not the name of a file")
-    return possible_path(value)
+    return path(value)
 
 
-def possible_path(value: object) -> object:
-    """Raise for a path that the system cannot have; return other values unchanged."""
-    if isinstance(value, str | Path):
-        try:
-            encoded = os.fsencode(value)
-        except UnicodeEncodeError:
-            encoded = b"\0"
-        if b"\0" in encoded:
-            raise ValueError(f"{str(value)!a} cannot be the name of a file")
-    return value
+def existing_file(value: object) -> Path:
+    """Return the path of a file that exists."""
+    if not (file := file_name(value)).is_file():
+        raise ValueError(f"there is no file {str(file)!r}")
+    return file
 
 
-def refuse_placeholder(name: str, text: str, kind: str = "setting") -> None:
-    """Raise UsageError for a placeholder: it would be sent for every grower. ``kind``: see rules.toml."""
+def path(value: object) -> Path:
+    """Return a path that the system can have."""
+    if not isinstance(value, str | Path):
+        raise ValueError("it is not a path")
+    try:
+        encoded = os.fsencode(value)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise ValueError(f"{str(value)!a} cannot be the name of a file")
+    return Path(value).expanduser()
+
+
+def secret(value: object) -> Secret:
+    """Return a secret without the spaces around it. No message repeats it."""
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("this is not a text")
+    refuse_control_characters(value.strip())
+    return Secret(value.strip())
+
+
+def app_field(value: object) -> Secret:
+    """Return a field of the customer's application; `requirements` checks it when it is needed."""
+    return value if isinstance(value, Secret) else Secret(text(value).strip())
+
+
+def token(value: object) -> Secret:
+    """Return the token of our login, also where it was copied with its scheme."""
+    stripped = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", secret(value).reveal(), flags=re.IGNORECASE)
+    if not re.fullmatch(r"[!-~]+", stripped):
+        raise ValueError("this holds a character that no token contains, such as “; was it cut off?")
+    refuse_placeholder(stripped)
+    return Secret(stripped)
+
+
+def username(value: object) -> str:
+    """Return the user name of our login."""
+    name = secret(value).reveal()
+    refuse_placeholder(name, "login name")
+    return name
+
+
+def password(value: object) -> Secret:
+    """Return the password of our login."""
+    hidden = secret(value)
+    refuse_placeholder(hidden.reveal(), "login password")
+    return hidden
+
+
+def refuse_placeholder(text: str, kind: str = "setting") -> None:
+    """Refuse a placeholder: it would be sent for every grower. ``kind``: see rules.toml."""
     if text and find_problem(text, kind):
-        raise UsageError(f"{name} is a placeholder (such as your-secret or TODO); set the real value")
+        raise ValueError("this is a placeholder (such as your-secret or TODO); set the real value")
 
 
-def refuse_control_characters(name: str, text: str) -> None:
-    """Raises UsageError if the setting of this name holds one."""
+def refuse_control_characters(text: str) -> None:
+    """Refuse a text that cannot be on one line."""
     if any(ord(character) < 32 for character in text):
-        raise UsageError(f"{name} holds a line break or another control character; was it cut off?")
+        raise ValueError("this holds a line break or another control character; was it cut off?")

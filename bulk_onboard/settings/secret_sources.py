@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from bulk_onboard.domain.model import Secret
+from bulk_onboard.domain.providers import Providers
 from bulk_onboard.errors import UsageError
 
 SERVICE = "bulk-onboard"
 _LARGEST = 1 << 16
 
 
-def from_files(names: Iterable[str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What the files say that ``NAME_FILE`` leads to, by name; of names that are not set themselves.
-
-    Raises UsageError for a file that cannot be read or is empty: a secret that was meant to be there is not.
-    """
-    secrets = {}
-    for name in names:
-        path = environment.get(f"{name.upper()}_FILE", "").strip()
-        if path and not environment.get(name.upper(), "").strip():
-            secrets[name] = _content(f"{name.upper()}_FILE", Path(path).expanduser())
-    return secrets
-
-
-def _content(variable: str, path: Path) -> str:
+def content(variable: str, path: Path) -> str:
+    """Return the secret in a file that a variable names. Raises UsageError if there is none to be read."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(_LARGEST).strip()
@@ -54,7 +43,7 @@ class Keyring:
 
     def values(self, names: Iterable[str]) -> dict[str, str]:
         """Return what it holds for the service `SERVICE` under these names. Without a keyring, nothing."""
-        return {name: text for name in names if (text := self._value(name.upper()))}
+        return {name: text for name in names if (text := self._value(name))}
 
     def _value(self, name: str) -> str:
         if name not in self._known and not self._refuses:
@@ -66,3 +55,31 @@ class Keyring:
             except (KeyringError, RuntimeError, OSError):  # locked, or there is none, as under a scheduler
                 self._refuses = True
         return self._known.get(name, "")
+
+
+class AppFields(Mapping[str, Mapping[str, Secret]]):
+    """App fields by provider. The keyring is asked for those of a provider when they are first needed."""
+
+    def __init__(
+        self, providers: Providers, known: Mapping[str, Mapping[str, Secret]], keyring: Keyring
+    ) -> None:
+        self._providers, self._keyring = providers, keyring
+        self._known, self._complete = dict(known), dict[str, Mapping[str, Secret]]()
+
+    def __getitem__(self, name: str) -> Mapping[str, Secret]:
+        """Raises KeyError for an unknown provider."""
+        if name not in self._complete:
+            provider, known = self._providers[name], self._known.get(name, {})
+            missing = {provider.setting(f): f.name for f in provider.app_fields if f.name not in known}
+            stored = self._keyring.values(missing)
+            self._complete[name] = {
+                **known,
+                **{missing[n]: Secret(text.strip()) for n, text in stored.items()},
+            }
+        return self._complete[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._providers)
+
+    def __len__(self) -> int:
+        return len(self._providers)

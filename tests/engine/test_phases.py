@@ -27,7 +27,7 @@ from bulk_onboard.errors import ExitCode, InputError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
-from bulk_onboard.settings import EventsSettings, MaxFailures, Safety, Settings
+from bulk_onboard.settings import EventsSettings, RowLimit, Safety, Settings
 from bulk_onboard.workspace import Workspace
 from tests.engine.support import hurry
 from tests.ledger.support import g
@@ -205,8 +205,8 @@ def test_twenty_rows_that_end_alike_stop_the_run(run: Runs) -> None:
     assert len(ran.statuses) == ran.counts["rejected"]
 
 
-@pytest.mark.parametrize(("limit", "most"), [(MaxFailures(count=3), 4), (MaxFailures(share=0.01), 6)])
-def test_too_many_failures_stop_the_run(run: Runs, limit: MaxFailures, most: int) -> None:
+@pytest.mark.parametrize(("limit", "most"), [(RowLimit(count=3), 4), (RowLimit(share=0.01), 6)])
+def test_too_many_failures_stop_the_run(run: Runs, limit: RowLimit, most: int) -> None:
     def every_fourth(grower: str) -> FakeLeaf:
         return FakeLeaf(iter([F.REFUSED])) if UUID(grower).int % 4 == 0 else FakeLeaf()
 

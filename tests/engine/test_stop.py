@@ -11,7 +11,7 @@ from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.policy.stop_rules import ALIKE, StopRules
-from bulk_onboard.settings import MaxFailures, Safety
+from bulk_onboard.settings import RowLimit, Safety
 from tests.support.virtual_time import warp
 
 GOOD = RowFinished(2, Status.CREATED)
@@ -71,16 +71,16 @@ def test_a_row_that_ended_well_after_trouble_is_no_sign_of_trouble() -> None:
 @pytest.mark.parametrize(
     ("limit", "to_do", "stops"),
     [
-        (MaxFailures(count=0), 100, 1),
-        (MaxFailures(count=3), 100, 4),
-        (MaxFailures(share=0.0), 100, 1),
-        (MaxFailures(share=0.05), 100, 6),
-        (MaxFailures(share=0.29), 100, 30),
-        (MaxFailures(share=1.0), 100, None),
+        (RowLimit(count=0), 100, 1),
+        (RowLimit(count=3), 100, 4),
+        (RowLimit(share=0.0), 100, 1),
+        (RowLimit(share=0.05), 100, 6),
+        (RowLimit(share=0.29), 100, 30),
+        (RowLimit(share=1.0), 100, None),
     ],
 )
 def test_max_failures_lets_so_many_pass_and_not_one_more(
-    limit: MaxFailures, to_do: int, stops: int | None
+    limit: RowLimit, to_do: int, stops: int | None
 ) -> None:
     mixed = [RowFinished(2, Status.REJECTED, f"leaf:{number}") for number in range(to_do)]
     assert stops_after(mixed, Safety(max_failures=limit), to_do) == stops
@@ -88,7 +88,7 @@ def test_max_failures_lets_so_many_pass_and_not_one_more(
 
 @pytest.mark.parametrize("status", Status)
 def test_what_counts_as_a_failure_is_what_needs_attention(status: Status) -> None:
-    stops = stops_after([RowFinished(2, status)], Safety(max_failures=MaxFailures(count=0)))
+    stops = stops_after([RowFinished(2, status)], Safety(max_failures=RowLimit(count=0)))
     assert (stops == 1) is status.needs_attention
 
 

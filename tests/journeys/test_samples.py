@@ -43,7 +43,7 @@ def test_the_provider_that_is_shown_to_be_added_can_be_added(place: str, tmp_pat
     shown = re.search(r"^(?:# )?\[providers\.my-terminal\]$.*?^(?:# )?\]$", text, re.MULTILINE | re.DOTALL)
     assert shown
     (tmp_path / "own.toml").write_text(re.sub(r"^# ?", "", shown[0], flags=re.MULTILINE))
-    found = config_file.read(tmp_path / "own.toml", None).providers["my-terminal"]
+    found = config_file.read(tmp_path / "own.toml").providers["my-terminal"]
     assert (found.path, found.embedded) == ("my-terminal-credentials", "myTerminalCredentials")
     assert [field.name for field in found.grower_fields] == ["refreshToken"]
 

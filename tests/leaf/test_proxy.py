@@ -16,7 +16,7 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import UsageError
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
-from bulk_onboard.settings.proxy import proxy_for
+from bulk_onboard.settings.load import proxy_for
 from tests.journeys.test_hostile_leaf import results
 from tests.leaf.proxy import proxying
 from tests.leaf.test_client import GOOD, Turns

@@ -14,7 +14,6 @@ from psycopg.conninfo import conninfo_to_dict
 from bulk_onboard.cli.main import main
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import PostgresUrl, parse
-from bulk_onboard.settings.ledger_url import holds_password
 from bulk_onboard.settings.load import load
 
 HIDDEN = "planted-hunter2"
@@ -76,7 +75,7 @@ def test_libpq_is_told_all_of_it_and_people_what_is_no_secret(
     assert conninfo_to_dict(found.url.reveal()) == told
     assert str(found) == shown
     assert HIDDEN not in repr(found) + f"{found!s}"
-    assert holds_password(found) == ("password" in told)
+    assert found.holds_password == ("password" in told)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.settings import Local, MaxFailures, Remote, parse
+from bulk_onboard.settings import Local, Remote, RowLimit, parse
 
 _UNITS = {"": 1, "/s": 1, "/min": 60, " / m": 60, "/h": 3600, "/hour": 3600}
 
@@ -49,15 +49,15 @@ def test_a_timeout_of_nothing_is_refused() -> None:
         parse.timeout("0")
 
 
-def test_max_failures_is_a_number_or_a_share() -> None:
-    assert parse.max_failures("20") == MaxFailures(count=20)
-    assert parse.max_failures("2.5 %") == MaxFailures(share=0.025)
+def test_a_limit_of_rows_is_a_number_or_a_share() -> None:
+    assert parse.row_limit("20") == RowLimit(count=20)
+    assert parse.row_limit("2.5 %") == RowLimit(share=0.025)
 
 
 @pytest.mark.parametrize("text", ["101%", "-1", "a few", "1.5", "%", ""])
-def test_other_texts_are_no_number_of_failures(text: str) -> None:
+def test_other_texts_are_not_a_limit_of_rows(text: str) -> None:
     with pytest.raises(ValueError, match="neither a number of rows"):
-        parse.max_failures(text)
+        parse.row_limit(text)
 
 
 def test_names_are_split_at_commas_but_not_in_quotes_and_told_once() -> None:

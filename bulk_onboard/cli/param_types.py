@@ -1,0 +1,63 @@
+"""The types of options: rates, lengths of time, limits and whatever else a parser makes out of a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from bulk_onboard.settings import Setting, parse
+
+_FILES = {"FILE": "file", "FOLDER": "dir", "PATH_OR_URL": "file"}
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # not generic before 8.3
+    """Values that a parser makes out of texts; it raises ValueError with a message for people."""
+
+    def __init__(self, name: str, parser: Callable[[Any], Any]) -> None:
+        self.name, self._parse = name, parser
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value of a text, or of the value itself."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Let the shell complete the names of files."""
+        return [CompletionItem(incomplete, type=_FILES[self.name])] if self.name in _FILES else []
+
+
+def type_of(setting: Setting) -> click.ParamType:  # type: ignore[type-arg]
+    """Return the type of the values of a setting."""
+    if setting.choices:
+        return click.Choice(setting.choices)
+    assert setting.parse  # noqa: S101  (only choices have none)
+    return Parsed(setting.metavar, _each(setting.parse) if setting.repeatable else setting.parse)
+
+
+def _each(parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the parser of one of several values: of a text, the values in it."""
+
+    def parse_one(value: str) -> Any:
+        parsed = parser(value)
+        return (
+            parsed if isinstance(parsed, tuple) and all(isinstance(one, str) for one in parsed) else (value,)
+        )
+
+    return parse_one
+
+
+def _latency(text: str) -> float:
+    """Parse a latency; a number without a unit is in milliseconds, as latencies usually are."""
+    return parse.seconds(f"{text}ms" if re.fullmatch(r"\s*[\d.]+", text) else text)
+
+
+SECONDS = Parsed("SECONDS", parse.seconds)
+LATENCY = Parsed("TIME", _latency)
