@@ -20,7 +20,7 @@ LINES = (
     "  Header:    row 2\n"
     "  Columns:   leafUserId, refreshToken from 'Raven token'\n"
 )
-OPTIONS = ("--map", "refreshToken=Raven token", "--sandbox", "--no-events")
+OPTIONS = ("--map", "refreshToken=Raven token", "--sandbox", "--no-events", "--format", "csv,html")
 
 
 def test_how_a_file_is_read_is_shown_before_and_after(desk: Desk) -> None:

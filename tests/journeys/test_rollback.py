@@ -31,7 +31,7 @@ def test_exactly_what_the_run_created_is_deleted_and_can_be_onboarded_again(desk
     desk.at(server).run(write(growers(2), "others.csv"), "--output", "elsewhere")
     earlier = desk.run(write(growers(1, start=2), "before.csv"), "--no-events")
     file = write(growers(6))
-    ran = desk.run(file, "--no-events")
+    ran = desk.run(file, "--no-events", "--format", "csv,html")
     assert ran.statuses == {"existing": 3, "created": 3}
     undone = undo(desk, ran)
     assert (undone.code, [row[1:] for row in table(undone)]) == (0, [("deleted", "")] * 3)

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
-from bulk_onboard.cli.sandbox import _latency, command
+from bulk_onboard.cli.sandbox import command
 from bulk_onboard.errors import UsageError
-from bulk_onboard.sandbox import PRESETS, Sandbox, read_users
+from bulk_onboard.sandbox import Sandbox, read_users
 from tests.sandbox.support import GROWER, OTHER, RAVEN, address, body, start
 
 
@@ -50,31 +50,12 @@ async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: 
     assert b"Traceback" not in messages
 
 
-def test_its_help_has_an_example():
-    result = CliRunner().invoke(command, ["--help"])
-    assert result.exit_code == 0
-    assert "bulk-onboard sandbox --port 9000" in result.output
-    assert all(name in result.output for name in PRESETS)
-
-
-@pytest.mark.parametrize(
-    "options", [["--unknown", "colour"], ["--latency", "soon"], ["--port", "70000"], ["--rate-limit", "-1"]]
-)
-def test_a_wrong_option_is_wrong_usage(options: list[str]):
-    assert CliRunner().invoke(command, options).exit_code == 2
-
-
 @pytest.mark.parametrize(
     "options", [["--unknown", "colour=red"], ["--faults", "windy"], ["--users", "no-file"]]
 )
 def test_a_wrong_value_is_refused_before_anything_is_served(options: list[str]):
     result = CliRunner().invoke(command, options)
     assert isinstance(result.exception, UsageError)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("50ms", 0.05), ("0.2s", 0.2), ("50", 0.05), ("0", 0.0)])
-def test_a_bare_latency_is_milliseconds(text: str, seconds: float):
-    assert _latency(text) == pytest.approx(seconds)
 
 
 async def test_a_port_that_is_taken_is_a_wrong_setting():

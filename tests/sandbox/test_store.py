@@ -11,7 +11,7 @@ import pytest
 
 from bulk_onboard.errors import UsageError
 from bulk_onboard.sandbox import Behaviour, Sandbox
-from tests.sandbox.support import BASE, GROWER, RAVEN, address, body, serve_sandbox, start
+from tests.sandbox.support import GROWER, RAVEN, address, body, serve_sandbox, start
 
 
 @pytest.fixture
@@ -32,19 +32,6 @@ async def test_a_second_sandbox_remembers_what_the_first_one_stored(store: Path)
         assert (await leaf.state())["posts"] == 2
     assert (after["id"], after["createdTime"]) == (before["id"], before["createdTime"])
     assert after["refreshToken"] == after["clientSecret"] == after["accessToken"] == "***"
-
-
-async def test_deletions_and_users_are_remembered_too(store: Path):
-    async with serve_sandbox(store=store) as leaf:
-        await leaf.post()
-        await leaf.delete()
-        kept, gone = [
-            (await leaf.post({"name": name, "email": "e@x"}, f"{BASE}/users")).json["id"] for name in "ab"
-        ]
-        await leaf.delete(f"{BASE}/users/{gone}")
-    async with serve_sandbox(store=store) as leaf:
-        assert (await leaf.get()).status == 404
-        assert [user["id"] for user in (await leaf.get(f"{BASE}/users")).json] == [GROWER, kept]
 
 
 async def test_the_files_never_hold_a_secret(store: Path):
@@ -97,12 +84,6 @@ async def test_one_sandbox_has_one_identity_whatever_its_port(store: Path):
     assert names.pop().startswith("sandbox:")
 
 
-async def test_the_same_secrets_have_another_fingerprint_in_another_sandbox():
-    async with serve_sandbox() as one, serve_sandbox() as other:
-        assert one.sandbox.fingerprint(body()) == one.sandbox.fingerprint(dict(reversed(body().items())))
-        assert one.sandbox.fingerprint(body()) != other.sandbox.fingerprint(body())
-
-
 async def test_a_store_that_is_in_use_is_refused(store: Path):
     async with serve_sandbox(store=store):
         with pytest.raises(UsageError, match="other sandbox"):
@@ -122,12 +103,6 @@ def test_a_store_of_another_version_is_refused(store: Path):
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(UsageError, match="another version"):
         Sandbox(store=store)
-
-
-def test_a_file_that_cannot_be_created_is_a_wrong_setting(tmp_path: Path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot keep its state"):
-        Sandbox(store=tmp_path / "file" / "store")
 
 
 async def test_what_was_answered_survives_a_kill(store: Path):
