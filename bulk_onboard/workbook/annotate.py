@@ -1,4 +1,4 @@
-"""Findings -> a workbook: the original where it can be preserved, else a new one with the same rows."""
+"""Findings become a workbook: the original where it can be preserved, else a new one with the same rows."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class SheetPlace:
     width: int
 
     def own(self, all_marks: Marks) -> Marks:
-        """The marks of this sheet, by its own rows and columns."""
-        mine = range(self.header_row + self.shift + 1, self.last + 1)
+        """Return the marks of this sheet, by its own rows and columns."""
+        own_rows = range(self.header_row + self.shift + 1, self.last + 1)
         cells = tuple(
             replace(mark, row=mark.row - self.shift, column=column)
             for mark in all_marks.cells
-            if mark.row in mine and (column := self.columns[mark.column]) is not None
+            if mark.row in own_rows and (column := self.columns[mark.column]) is not None
         )
-        rows = {row - self.shift: words for row, words in all_marks.rows.items() if row in mine}
+        rows = {row - self.shift: note for row, note in all_marks.rows.items() if row in own_rows}
         return Marks(cells, rows, all_marks.shortened)
 
 
@@ -54,7 +54,7 @@ class Place:
     results: Callable[[], Mapping[str, Results]]
 
     def locate(self, row: int) -> tuple[str, int]:
-        """The sheet of a row, and its number there."""
+        """Return the sheet of a row, and its number there."""
         sheet = next((sheet for sheet in self.sheets if row <= sheet.last), self.sheets[-1])
         return sheet.name, row - sheet.shift
 
@@ -68,24 +68,38 @@ def annotate(
     commands: Callable[[bool], Sequence[str]],
     macros: bool = False,
 ) -> Annotated:
-    """Write the annotated workbook.
+    """Write the annotated workbook, and return what it lacks of the original.
 
-    ``rows``: every column of the file, from the start; read where a new workbook has to be made;
-    ``commands``: whether it is the original workbook -> how to check and run it next; ``macros``:
-    whether the file may hold the original's macros, as an .xlsm may. Raises UsageError if the rows are more
-    than a sheet holds.
+    Args:
+        out: The open file.
+        validation: What was found.
+        rows: Returns every column of the file, from the start; read where a new workbook has to be made.
+        place: The original workbook, if the file is one.
+        commands: Returns how to check and run the result; its argument: whether it is the original workbook.
+        macros: Whether the file may hold the original's macros, as an .xlsm may.
+
+    Raises:
+        UsageError: The rows are more than a sheet holds.
     """
-    all_marks = marks(validation)
-    if place is None:
-        return _new(out, validation, all_marks, rows, Annotated(commands=commands(False)))
-    try:
-        return _kept(out, validation, all_marks, place, commands(True), macros=macros)
-    except CannotPreserve as why:
-        missing = [f"everything but the rows, because {why}"]
-        return _new(out, validation, all_marks, rows, Annotated(missing, commands(False)))
+    all_marks, missing = marks(validation), []
+    if place is not None:
+        try:
+            return _mark_original(out, validation, all_marks, place, commands(True), macros=macros)
+        except CannotPreserve as reason:
+            missing.append(f"everything but the rows, because {reason}")
+    new = new_workbook(validation.header, validation.fields.values(), rows())
+    mark(new.sheet, all_marks, new.header_row, len(validation.header))
+    if new.cut:
+        missing.append(f"the ends of {new.cut} cells, longer than a sheet's cell can be")
+    if validation.description.hidden == "skip" and validation.description.hidden_rows:
+        missing.append("the hidden rows")
+    result = Annotated(missing, commands(False))
+    add_summary(new.book, lambda row: (new.sheet.title, row), validation, all_marks, result)
+    save(new.book, out)
+    return result
 
 
-def _kept(
+def _mark_original(
     out: BinaryIO,
     validation: Validation,
     all_marks: Marks,
@@ -98,10 +112,10 @@ def _kept(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are for programmers; what is lost is said in words
-            book, losses = open_original(place.file, [sheet.name for sheet in place.sheets], macros=macros)
+            book, lost = open_original(place.file, [sheet.name for sheet in place.sheets], macros=macros)
             for sheet in place.sheets:
                 mark(book[sheet.name], sheet.own(all_marks), sheet.header_row, sheet.width)
-            result = Annotated(losses.words(), commands)
+            result = Annotated(lost, commands)
             add_summary(book, place.locate, validation, all_marks, result)
             save(book, out, place.results())
             return result
@@ -111,22 +125,3 @@ def _kept(
         out.seek(0)
         out.truncate()
         raise CannotPreserve("the workbook's contents cannot be written again") from None
-
-
-def _new(
-    out: BinaryIO,
-    validation: Validation,
-    all_marks: Marks,
-    rows: Callable[[], Iterator[Chunk]],
-    result: Annotated,
-) -> Annotated:
-    made, missing = new_workbook(validation.header, validation.fields.values(), rows()), list(result.missing)
-    mark(made.sheet, all_marks, made.header_row, len(validation.header))
-    if made.cut:
-        missing.append(f"the ends of {made.cut} cells, longer than a sheet's cell can be")
-    if validation.description.hidden == "skip" and validation.description.hidden_rows:
-        missing.append("the hidden rows")
-    result = replace(result, missing=missing)
-    add_summary(made.book, lambda row: (made.sheet.title, row), validation, all_marks, result)
-    save(made.book, out)
-    return result

@@ -1,9 +1,8 @@
-"""Marks -> cells of a sheet: colour, comment, and two columns at the end to filter by."""
+"""Marks become cells of a sheet: colour, comment, and two columns at the end to filter by."""
 
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
 
 from openpyxl.cell.cell import Cell, MergedCell
 from openpyxl.styles import PatternFill
@@ -15,114 +14,100 @@ from openpyxl.worksheet.worksheet import Worksheet
 from bulk_onboard.validation.cell_marks import Marks
 from bulk_onboard.workbook.styles import AUTHOR, FILLS, TOP, comment, escaped
 
-PROBLEM, DETAIL = "problem", "problem detail"
-_NAMES = (PROBLEM, DETAIL)
-_WIDTHS = (30, 90)
-_OURS = "— bulk-onboard —"
+# The columns at the end and their widths.
+_COLUMNS = {"problem": 30, "problem detail": 90}
+_PROBLEM = "problem"
+_SEPARATOR = "— bulk-onboard —"
 _FILTER = (
     "Written by bulk-onboard: filter by this column; correct the red cells. Both columns can be deleted."
 )
-_NO_FILL = PatternFill()
 _COLOURS = frozenset(fill.start_color.rgb for fill in FILLS.values())
 
 
 def mark(sheet: Worksheet, marks: Marks, header_row: int, width: int) -> None:
     """Mark the cells of a sheet with a header of ``width`` columns in ``header_row``."""
-    column = _ours(sheet, header_row)
+    column = _earlier_column(sheet, header_row)
     if column is None:
         column = _free_column(sheet, header_row, width)
     else:
-        _wipe(sheet, header_row, column)
+        _remove_marks(sheet, header_row, column)
     for entry in marks.cells:
-        cell = _anchor(sheet, entry.row, entry.column + 1)
-        _show(sheet, entry.row)
+        cell = _shown_cell(sheet, entry.row, entry.column + 1)
         cell.fill = FILLS[entry.gravity]
         if entry.note:
-            _note(cell, entry.note if cell.row == entry.row else f"Row {entry.row}: {entry.note}")
-    _columns(sheet, marks, header_row, column)
-    _filter(sheet, header_row, width, column)
+            _add_note(cell, entry.note if cell.row == entry.row else f"Row {entry.row}: {entry.note}")
+    _add_columns(sheet, marks, header_row, column)
+    _set_filter(sheet, header_row, width, column)
 
 
-def _show(sheet: Worksheet, row: int) -> None:
-    """Show a marked row that a filter, a group or a height of 0 hides."""
+def _shown_cell(sheet: Worksheet, row: int, column: int) -> Cell:
+    """Return the cell itself, or of merged cells the one that is shown; a hidden row becomes visible."""
     if row in sheet.row_dimensions and (dimensions := sheet.row_dimensions[row]):
         dimensions.hidden = False
         dimensions.height = dimensions.height or None
-
-
-def _anchor(sheet: Worksheet, row: int, column: int) -> Cell:
-    """The cell itself, or of merged ones the one that is shown."""
     cell = sheet.cell(row, column)
-    if not isinstance(cell, MergedCell):
-        return cell
-    area = next(area for area in sheet.merged_cells.ranges if cell.coordinate in area)
-    return sheet.cell(area.min_row, area.min_col)
+    if isinstance(cell, MergedCell):
+        area = next(area for area in sheet.merged_cells.ranges if cell.coordinate in area)
+        return sheet.cell(area.min_row, area.min_col)
+    return cell
 
 
-def _note(cell: Cell, text: str) -> None:
+def _add_note(cell: Cell, text: str) -> None:
     """Add a comment below the one that the owner of the file wrote, if any."""
-    if cell.comment is None:
+    old = cell.comment
+    if old is None:
         cell.comment = comment(text)
-        return
-    both = comment(f"{cell.comment.text}\n{text}")
-    if cell.comment.author != AUTHOR:
-        both = comment(f"{cell.comment.text}\n\n{_OURS}\n{text}")
-        both.author = cell.comment.author
-    cell.comment = both
+    elif old.author == AUTHOR:
+        cell.comment = comment(f"{old.text}\n{text}")
+    else:
+        cell.comment = comment(f"{old.text}\n\n{_SEPARATOR}\n{text}", old.author)
 
 
 # --- the columns at the end ---------------------------------------------------------------------------
 
 
 def _free_column(sheet: Worksheet, header_row: int, width: int) -> int:
-    """The first of two empty columns: beside the header if they are empty, else beyond everything."""
+    """Return the first of two empty columns: beside the header if they are empty, else beyond everything."""
     used = {at for (row, at), cell in sheet._cells.items() if row >= header_row and cell.value is not None}
     used |= {at for area in sheet.merged_cells.ranges for at in range(area.min_col, area.max_col + 1)}
     return width + 1 if not used & {width + 1, width + 2} else max(used) + 1
 
 
-def _columns(sheet: Worksheet, marks: Marks, header_row: int, column: int) -> None:
+def _add_columns(sheet: Worksheet, marks: Marks, header_row: int, column: int) -> None:
     model = sheet.cell(header_row, column - 1)
-    for at, (name, width) in enumerate(zip(_NAMES, _WIDTHS, strict=True), column):
-        head = sheet.cell(header_row, at, name)
+    for number, (name, width) in enumerate(_COLUMNS.items(), column):
+        head = sheet.cell(header_row, number, name)
         head.font, head.fill, head.border = copy(model.font), copy(model.fill), copy(model.border)
         head.alignment = copy(model.alignment)
-        _own_width(sheet, at, width)
+        _set_width(sheet, number, width)
     sheet.cell(header_row, column).comment = comment(_FILTER)
     for row, note in marks.rows.items():
-        for at, text in enumerate((note.problem, note.detail), column):
-            cell = sheet.cell(row, at, escaped(text))
+        for number, text in enumerate((note.problem, note.detail), column):
+            cell = sheet.cell(row, number, escaped(text))
             cell.data_type, cell.alignment = "s", TOP
 
 
-def _own_width(sheet: Worksheet, column: int, width: int) -> None:
-    """Give one column a width of its own; an entry for several columns is split."""
+def _set_width(sheet: Worksheet, column: int, width: int) -> None:
+    """Give one column a width of its own; an entry for several columns is split (Excel refuses overlaps)."""
     dimensions = sheet.column_dimensions
-    for letter, wide in list(dimensions.items()):
-        wide.reindex()
-        first, last = wide.min, wide.max
-        if first < last and first <= column <= last:
+    for letter, group in list(dimensions.items()):
+        group.reindex()
+        if group.min < group.max and group.min <= column <= group.max:
             del dimensions[letter]
-            for low, high in ((first, column - 1), (column + 1, last)):
+            for low, high in ((group.min, column - 1), (column + 1, group.max)):
                 if low <= high:
-                    dimensions[get_column_letter(low)] = _part(sheet, wide, low, high)
-    mine = ColumnDimension(sheet, index=get_column_letter(column), width=width)
-    dimensions[get_column_letter(column)] = mine
-
-
-def _part(sheet: Worksheet, wide: ColumnDimension, low: int, high: int) -> ColumnDimension:
-    part = ColumnDimension(sheet, get_column_letter(low), width=wide.width, bestFit=wide.bestFit,
-                           hidden=wide.hidden, outlineLevel=wide.outlineLevel, collapsed=wide.collapsed,
-                           min=low, max=high)  # fmt: skip
-    part._style = copy(wide._style)
-    return part
+                    part = copy(group)
+                    part.index, part.min, part.max = get_column_letter(low), low, high
+                    dimensions[part.index] = part
+    letter = get_column_letter(column)
+    dimensions[letter] = ColumnDimension(sheet, index=letter, width=width)
 
 
 # --- the filter ---------------------------------------------------------------------------------------
 
 
-def _filter(sheet: Worksheet, header_row: int, width: int, column: int) -> None:
-    """A filter over all columns, ours included; an existing one is widened and keeps its settings."""
+def _set_filter(sheet: Worksheet, header_row: int, width: int, column: int) -> None:
+    """Set a filter over all columns, ours included; an existing one is widened and keeps its settings."""
     last = max(sheet.max_row, header_row + 1)
     for table in sheet.tables.values():
         left, top, right, bottom = range_boundaries(table.ref)
@@ -132,23 +117,17 @@ def _filter(sheet: Worksheet, header_row: int, width: int, column: int) -> None:
             elif right < column and not sheet.auto_filter.ref:
                 sheet.auto_filter.ref = _range(column, header_row, column + 1, last)
             return
-    if sheet.auto_filter.ref:
-        left, top, right, bottom = range_boundaries(sheet.auto_filter.ref)
-        if top == header_row:
-            sheet.auto_filter.ref = _range(left, top, max(right, column + 1), max(bottom, last))
-    else:
-        sheet.auto_filter.ref = _range(1, header_row, column + 1, last)
+    left, top, right, bottom = range_boundaries(sheet.auto_filter.ref or _range(1, header_row, 1, 1))
+    if top == header_row:
+        sheet.auto_filter.ref = _range(left, top, max(right, column + 1), max(bottom, last))
 
 
 def _widen(table: Table, left: int, top: int, bottom: int, column: int) -> None:
     """Extend a table by the columns beside it."""
-    taken = {existing.name.casefold() for existing in table.tableColumns}
-    if taken & set(_NAMES):
+    if {existing.name.casefold() for existing in table.tableColumns} & set(_COLUMNS):
         return
-    for name in _NAMES:
-        table.tableColumns.append(
-            TableColumn(id=max(existing.id for existing in table.tableColumns) + 1, name=name)
-        )
+    free = max(existing.id for existing in table.tableColumns) + 1
+    table.tableColumns += [TableColumn(id=id_, name=name) for id_, name in enumerate(_COLUMNS, free)]
     table.ref = _range(left, top, column + 1, bottom)
     if table.autoFilter:
         end = range_boundaries(table.autoFilter.ref)[3]
@@ -162,31 +141,26 @@ def _range(left: int, top: int, right: int, bottom: int) -> str:
 # --- a workbook that was marked before ----------------------------------------------------------------
 
 
-def _ours(sheet: Worksheet, header_row: int) -> int | None:
+def _earlier_column(sheet: Worksheet, header_row: int) -> int | None:
     """Return the position of the columns that an earlier check wrote."""
     for cell in sheet[header_row]:
-        if cell.value == PROBLEM and cell.comment is not None and cell.comment.author == AUTHOR:
+        if cell.value == _PROBLEM and cell.comment is not None and cell.comment.author == AUTHOR:
             return int(cell.column)
     return None
 
 
-def _wipe(sheet: Worksheet, header_row: int, column: int) -> None:
-    """Marks of an earlier check are out of date: colours, comments and words are taken away."""
-    for (row, at), cell in sheet._cells.items():
+def _remove_marks(sheet: Worksheet, header_row: int, column: int) -> None:
+    """Remove the colours, comments and texts of an earlier check: they are out of date."""
+    for (row, number), cell in sheet._cells.items():
         if isinstance(cell, MergedCell) or row <= header_row:
             continue
-        if at in (column, column + 1):
+        if number in (column, column + 1):
             cell.value = None
         if cell.fill.fill_type == "solid" and cell.fill.start_color.rgb in _COLOURS:
-            cell.fill = _NO_FILL
-        if cell.comment is not None:
-            _unnote(cell)
-
-
-def _unnote(cell: Any) -> None:
-    if cell.comment.author == AUTHOR:
-        cell.comment = None
-    elif _OURS in cell.comment.text:
-        remaining = comment(cell.comment.text.partition(_OURS)[0].rstrip())
-        remaining.author = cell.comment.author
-        cell.comment = remaining
+            cell.fill = PatternFill()
+        if (old := cell.comment) is not None:
+            own, separator, _ = old.text.partition(_SEPARATOR)
+            if old.author == AUTHOR:
+                cell.comment = None
+            elif separator:
+                cell.comment = comment(own.rstrip(), old.author)

@@ -1,4 +1,4 @@
-"""Rows -> a new workbook in which what was text is text, whatever it looks like."""
+"""A new workbook in which what was text is text, whatever it looks like."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from bulk_onboard.workbook.styles import BOLD, HEADER_FILL, TEXT, WRAPPED, escap
 
 ROWS, COLUMNS, LONGEST = 1_048_576, 16_384, 32_767
 _NARROW, _WIDE, _LINES = 10, 44, 5
-_SHEET = "Growers"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -28,11 +27,11 @@ class NewWorkbook:
 
     book: Workbook
     sheet: Worksheet
-    header_row: int
+    header_row: int = 0
     cut: int = 0
 
-    def put(self, row: int, column: int, text: str) -> Any:
-        """A text cell, whatever the text looks like. ``column``: from 0."""
+    def put_text(self, row: int, column: int, text: str) -> Any:
+        """Write a text cell, whatever the text looks like. ``column``: from 0."""
         if len(text) > LONGEST:
             text, self.cut = text[:LONGEST], self.cut + 1
         cell = self.sheet.cell(row, column + 1)
@@ -40,12 +39,12 @@ class NewWorkbook:
         if text:
             # openpyxl takes "=…" for a formula and "#N/A" for an error.
             cell.value, cell.data_type = escaped(text), "s"
-            if "\n" in text:
-                cell.alignment = WRAPPED
-                heighten(self.sheet, row, min(text.count("\n") + 1, _LINES))
+        if "\n" in text:
+            cell.alignment = WRAPPED
+            heighten(self.sheet, row, min(text.count("\n") + 1, _LINES))
         return cell
 
-    def put_other(self, row: int, column: int, text: str) -> None:
+    def put_value(self, row: int, column: int, text: str) -> None:
         """Write a value that the next check must see as such; "" means a formula without a result."""
         cell = self.sheet.cell(row, column + 1)
         if not text:
@@ -58,41 +57,38 @@ class NewWorkbook:
             try:
                 cell.value = datetime.fromisoformat(text)
             except ValueError:  # a time of day or a duration
-                self.put(row, column, text)
+                self.put_text(row, column, text)
 
 
 def new_workbook(header: Sequence[str], fields: Collection[int], chunks: Iterator[Chunk]) -> NewWorkbook:
-    """A workbook with each row at its own number. ``fields``: columns that get a text cell even if empty.
+    """Return a workbook with each row at its own number.
 
-    Raises UsageError if there is more than a sheet can hold.
+    ``fields``: columns that get a text cell even if empty. Raises UsageError if there is more than a sheet
+    can hold.
     """
     book = Workbook()
-    made, widths, needed = NewWorkbook(book, book.active, 0), [len(name) for name in header], set(fields)
-    made.sheet.title = _SHEET
+    new, widths = NewWorkbook(book, book.active), [len(name) for name in header]
+    new.sheet.title = "Growers"
     if len(header) + 2 > COLUMNS:
         raise UsageError(f"a sheet holds {COLUMNS:,} columns, but the file has {len(header):,}")
     for chunk in chunks:
         numbers = chunk.numbers.tolist()
         if numbers and numbers[-1] > ROWS:
             raise UsageError(f"a sheet holds {ROWS:,} rows, but the file has more; see problems.csv instead")
-        made.header_row = made.header_row or max(1, numbers[0] - 1)
-        for at in range(len(header)):
-            texts, kinds = chunk.cells[at].tolist(), chunk.kinds[:, at].tolist()
-            widths[at] = max(widths[at], max(map(len, texts[:100]), default=0))
+        new.header_row = new.header_row or max(1, numbers[0] - 1)
+        for column in range(len(header)):
+            texts, kinds = chunk.cells[column].tolist(), chunk.kinds[:, column].tolist()
+            widths[column] = max(widths[column], max(map(len, texts[:100]), default=0))
             for number, text, kind in zip(numbers, texts, kinds, strict=True):
                 if kind in {CellKind.VALUE, CellKind.FORMULA}:
-                    made.put_other(number, at, text)
-                elif text or at in needed:
-                    made.put(number, at, text)
-    _head(made, header, widths)
-    return made
-
-
-def _head(made: NewWorkbook, header: Sequence[str], widths: Sequence[int]) -> None:
-    for at, (name, width) in enumerate(zip(header, widths, strict=True)):
-        cell = made.put(made.header_row, at, name)
+                    new.put_value(number, column, text)
+                elif text or column in fields:
+                    new.put_text(number, column, text)
+    for column, (name, width) in enumerate(zip(header, widths, strict=True)):
+        cell = new.put_text(new.header_row, column, name)
         cell.font, cell.fill = BOLD, HEADER_FILL
-        column = made.sheet.column_dimensions[get_column_letter(at + 1)]
-        column.width, column.number_format = min(max(width + 2, _NARROW), _WIDE), TEXT
-    fit_page(made.sheet)
-    made.sheet.freeze_panes = made.sheet.cell(made.header_row + 1, 1)
+        dimension = new.sheet.column_dimensions[get_column_letter(column + 1)]
+        dimension.width, dimension.number_format = min(max(width + 2, _NARROW), _WIDE), TEXT
+    fit_page(new.sheet)
+    new.sheet.freeze_panes = new.sheet.cell(new.header_row + 1, 1)
+    return new

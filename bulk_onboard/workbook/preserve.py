@@ -6,7 +6,6 @@ import re
 import warnings
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from openpyxl import Workbook, load_workbook
@@ -14,13 +13,8 @@ from openpyxl import Workbook, load_workbook
 # Beyond that it would take more memory than a machine may have; as a new workbook the rows take a third.
 _LARGEST = 600 << 20
 
-
-class CannotPreserve(Exception):  # noqa: N818
-    """The workbook cannot be marked itself; ``str()`` says why."""
-
-
 # What may be in the archive, and its name for people. openpyxl writes none of these.
-_LOST: Mapping[str, str] = {
+_LOST_PARTS: Mapping[str, str] = {
     r"xl/slicers/": "slicers",
     r"xl/timelines/": "timelines",
     r"xl/(ctrlProps|activeX)/": "form controls",
@@ -30,37 +24,34 @@ _LOST: Mapping[str, str] = {
     r"xl/threadedComments/": "comment threads (their text stays)",
     r"xl/richData/": "rich data types and pictures in cells",
     r"_xmlsignatures/": "the digital signature",
+    r"xl/charts/chart\d+\.xml$": "some of the charts' formatting",
 }
-_EXTENSIONS: Mapping[str, str] = {
-    "Conditional Formatting": "some newer conditional formats",
-    "Data Validation": "drop-downs with a list on another sheet",
-    "Sparkline Group": "sparklines",
-    "Slicer List": "slicers",
-    "Timeline": "timelines",
+# What openpyxl warns of, by the words in its message.
+_LOST_BY_WARNING: Mapping[str, str] = {
+    "Conditional Formatting extension": "some newer conditional formats",
+    "Data Validation extension": "drop-downs with a list on another sheet",
+    "Sparkline Group extension": "sparklines",
+    "Slicer List extension": "slicers",
+    "Timeline extension": "timelines",
+    "Cannot parse header or footer": "headers and footers for printing",
 }
 _SHAPE = re.compile(rb"<xdr:(sp|cxnSp|grpSp)\b")
 _MACROS = "xl/vbaProject.bin"
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """What the marked workbook will not have."""
-
-    found: tuple[str, ...]
-
-    def words(self) -> list[str]:
-        """Return the texts without repetitions."""
-        return list(dict.fromkeys(self.found))
+class CannotPreserve(Exception):  # noqa: N818
+    """The workbook cannot be marked itself; ``str()`` says why."""
 
 
-def open_original(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> tuple[Workbook, Losses]:
-    """The workbook with everything that can be kept. Raises CannotPreserve."""
+def open_original(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> tuple[Workbook, list[str]]:
+    """Return the workbook with all that can be kept, and what cannot, in words. Raises CannotPreserve."""
     try:
         with zipfile.ZipFile(file) as packed:
-            _require_modern(packed)
-            lost = list(_parts(packed, macros=macros))
+            _check(packed)
+            lost = list(_lost_parts(packed, macros=macros))
+            pictures = sum(name.startswith("xl/media/") for name in packed.namelist())
         file.seek(0)
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             book = load_workbook(file, keep_vba=macros, rich_text=True)
     except CannotPreserve:
@@ -69,42 +60,28 @@ def open_original(file: BinaryIO, sheets: Collection[str], *, macros: bool) -> t
         raise CannotPreserve("the workbook cannot be opened for marking") from None
     if not set(sheets) <= set(book.sheetnames):
         raise CannotPreserve("the sheet cannot be opened for marking")
-    lost += [words for one in said for words in _of_warning(str(one.message))]
-    return book, Losses((*lost, *_pictures(book, file)))
+    messages = [str(warning.message) for warning in caught]
+    lost += [lack for words, lack in _LOST_BY_WARNING.items() if any(words in text for text in messages)]
+    if pictures > sum(len(sheet._images) for sheet in book.worksheets):
+        lost.append("pictures (kept if the Python package pillow is installed)")
+    return book, list(dict.fromkeys(lost))
 
 
-def _require_modern(packed: zipfile.ZipFile) -> None:
+def _check(packed: zipfile.ZipFile) -> None:
     if "xl/workbook.xml" not in packed.namelist():
         raise CannotPreserve("only .xlsx and .xlsm can be marked themselves")
-    size = sum(one.file_size for one in packed.infolist() if one.filename.startswith("xl/worksheets/"))
+    size = sum(part.file_size for part in packed.infolist() if part.filename.startswith("xl/worksheets/"))
     if size > _LARGEST:
         raise CannotPreserve("the workbook is too large to be marked itself")
 
 
-def _parts(packed: zipfile.ZipFile, *, macros: bool) -> Iterator[str]:
+def _lost_parts(packed: zipfile.ZipFile, *, macros: bool) -> Iterator[str]:
     names = packed.namelist()
-    for pattern, words in _LOST.items():
+    for pattern, lack in _LOST_PARTS.items():
         if any(re.match(pattern, name) for name in names):
-            yield words
+            yield lack
     if _MACROS in names and not macros:
         yield "macros (give the new file the ending .xlsm to keep them)"
     drawings = [name for name in names if re.match(r"xl/drawings/drawing\d+\.xml$", name)]
     if any(_SHAPE.search(packed.read(name)) for name in drawings):
         yield "shapes and text boxes"
-    if any(re.match(r"xl/charts/chart\d+\.xml$", name) for name in names):
-        yield "some of the charts' formatting"
-
-
-def _of_warning(message: str) -> list[str]:
-    known = [words for name, words in _EXTENSIONS.items() if message.startswith(f"{name} extension")]
-    if "Cannot parse header or footer" in message:
-        known.append("headers and footers for printing")
-    return known
-
-
-def _pictures(book: Workbook, file: BinaryIO) -> list[str]:
-    file.seek(0)
-    with zipfile.ZipFile(file) as packed:
-        had = sum(name.startswith("xl/media/") for name in packed.namelist())
-    count = sum(len(sheet._images) for sheet in book.worksheets)
-    return ["pictures (kept if the Python package pillow is installed)"] if had > count else []

@@ -1,4 +1,4 @@
-"""A workbook into an open file, with no copy of any cell on the disk on the way."""
+"""Write a workbook into an open file; no cell is copied to the disk on the way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from openpyxl.writer.excel import ExcelWriter
 from openpyxl.xml.functions import Element, SubElement
 
 _BUFFER = 1 << 20
-
 
 # Row and column, both from 1, -> the type and the text of a formula's stored result, as in the XML.
 Results = Mapping[tuple[int, int], tuple[str, str]]
@@ -75,25 +74,21 @@ class _SheetWriter(WorksheetWriter):  # type: ignore[misc]
             for cell in row:
                 if cell._comment is not None:
                     self.ws._comments.append(CommentRecord.from_cell(cell))
-                if cell._value is None and not cell.has_style and not cell._comment:
-                    continue
                 result = self._results.get((cell.row, cell.column)) if cell.data_type == "f" else None
-                if result is None:
+                if result:
+                    xf.write(self._formula(cell, *result))
+                elif cell._value is not None or cell.has_style or cell._comment:
                     write_cell(xf, self.ws, cell, cell.has_style)
-                else:
-                    self._write_formula(xf, cell, *result)
 
-    def _write_formula(self, xf: Any, cell: Any, kind: str, stored: str) -> None:
-        """A formula with its stored result (ECMA-376, part 1, 18.3.1.4)."""
+    def _formula(self, cell: Any, kind: str, stored: str) -> Any:
+        """Return a formula with its stored result (ECMA-376, part 1, 18.3.1.4)."""
         if cell.hyperlink:
             self.ws._hyperlinks.append(cell.hyperlink)
         style = {"s": str(cell.style_id)} if cell.has_style else {}
         element = Element("c", {"r": cell.coordinate, **style, "t": kind})
         value = cell._value
-        special = isinstance(value, ArrayFormula | DataTableFormula)
-        formula = SubElement(element, "f", dict(value) if special else {})
-        text = getattr(value, "text", None) if special else value
-        if text:
-            formula.text = text[1:]
+        is_special = isinstance(value, ArrayFormula | DataTableFormula)
+        text = getattr(value, "text", None) if is_special else value
+        SubElement(element, "f", dict(value) if is_special else {}).text = text[1:] if text else None
         SubElement(element, "v").text = stored
-        xf.write(element)
+        return element

@@ -1,4 +1,4 @@
-"""How our marks look, and by what they are known again."""
+"""How our marks look, by what they are recognised, and how a cell holds any text."""
 
 from __future__ import annotations
 
@@ -20,50 +20,38 @@ FILLS: Mapping[Gravity, PatternFill] = {
     Gravity.CLEANED: PatternFill("solid", start_color="FFFFEB9C", end_color="FFFFEB9C"),
 }
 HEADER_FILL = PatternFill("solid", start_color="FFE7EEF7", end_color="FFE7EEF7")
-_FACE = "Calibri"
-BOLD = Font(name=_FACE, size=11, bold=True)
-TITLE = Font(name=_FACE, size=14, bold=True)
-LINK = Font(name=_FACE, size=11, color="FF0563C1", underline="single")
+BOLD = Font(name="Calibri", size=11, bold=True)
+TITLE = Font(name="Calibri", size=14, bold=True)
+LINK = Font(name="Calibri", size=11, color="FF0563C1", underline="single")
 WRAPPED = Alignment(wrap_text=True, vertical="top")
 TOP = Alignment(vertical="top")
 MIDDLE = Alignment(horizontal="center", vertical="top")
-UNDER = Border(bottom=Side("thin", color="FF9AA5B1"))
+UNDERLINED = Border(bottom=Side("thin", color="FF9AA5B1"))
+_LINE_HEIGHT = 15.5
 
-_WIDTH, _LINE, _LETTERS = 340, 18, 46
-
-
-LINE_HEIGHT = 15.5
+# What XML cannot hold, and what a spreadsheet would take for the escape of such a character. openpyxl does
+# not mark a text of spaces alone as one with significant spaces.
+_ESCAPED = re.compile("\\A\\s+\\Z|[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def heighten(sheet: Worksheet, row: int, lines: int) -> None:
     """Make a row high enough for this many lines; not every program does so automatically."""
     dimensions = sheet.row_dimensions[row]
-    dimensions.height = max(dimensions.height or 0, LINE_HEIGHT * lines + 2)
+    dimensions.height = max(dimensions.height or 0, _LINE_HEIGHT * lines + 2)
 
 
 def fit_page(sheet: Worksheet) -> None:
-    """Printed, all columns are on one page."""
+    """Put all columns on one page when the sheet is printed."""
     sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
     sheet.sheet_properties.pageSetUpPr.fitToPage = True
 
 
-def comment(text: str) -> Comment:
-    """Return a comment of ours, large enough for its text."""
-    lines = sum(1 + len(line) // _LETTERS for line in text.split("\n"))
-    return Comment(text, AUTHOR, width=_WIDTH, height=_LINE * (lines + 1))
-
-
-# What XML cannot hold, and what a spreadsheet would take for the escape of such a character.
-_UNHELD = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+def comment(text: str, author: str = AUTHOR) -> Comment:
+    """Return a comment that is large enough for its text."""
+    lines = sum(1 + len(line) // 46 for line in text.split("\n"))
+    return Comment(text, author, width=340, height=18 * (lines + 1))
 
 
 def escaped(text: str) -> str:
-    """The text as a cell holds it (ECMA-376 ST_Xstring), so that every character comes back."""
-    if text.isspace():
-        # openpyxl does not mark such a text as one with significant spaces.
-        return "".join(map(_escape, text))
-    return _UNHELD.sub(lambda found: _escape(found[0]), text)
-
-
-def _escape(character: str) -> str:
-    return f"_x{ord(character):04X}_"
+    """Return a text as a cell holds it (ECMA-376 ST_Xstring), so that every character comes back."""
+    return _ESCAPED.sub(lambda match: "".join(f"_x{ord(sign):04X}_" for sign in match[0]), text)

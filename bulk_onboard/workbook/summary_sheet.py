@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from bulk_onboard.workbook.styles import (
     MIDDLE,
     TITLE,
     TOP,
-    UNDER,
+    UNDERLINED,
     WRAPPED,
     escaped,
     fit_page,
@@ -33,7 +33,10 @@ from bulk_onboard.workbook.styles import (
 TITLE_OF_SHEET = "bulk-onboard"
 _HEADER = ("Problem", "Rows", "What is wrong", "What to do", "First rows")
 _WIDTHS = (28, 9, 46, 50)
-_HEAD_HEIGHT, _LETTERS = 20, 46
+_HEAD_HEIGHT = 20
+
+Locate = Callable[[int], tuple[str, int]]
+"""The number of a row -> its sheet, and its number there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,88 +51,47 @@ class Annotated:
 
 
 def add_summary(
-    book: Workbook,
-    locate: Callable[[int], tuple[str, int]],
-    validation: Validation,
-    marks: Marks,
-    result: Annotated,
+    book: Workbook, locate: Locate, validation: Validation, marks: Marks, result: Annotated
 ) -> None:
-    """Put the summary in front of all sheets, instead of one that an earlier check put there.
-
-    ``locate``: the sheet of a row, and its number there.
-    """
+    """Put the summary in front of all sheets, instead of one that an earlier check put there."""
     for sheet in list(book.worksheets):
         if str(sheet.cell(2, 1).value).startswith(SUMMARY_MARK):
             del book[sheet.title]
     page = book.create_sheet(TITLE_OF_SHEET, 0)
-    _Page(page, locate).write(
-        validation, [*closing(validation, marks, result.missing), *_next(validation, result.commands)]
-    )
+    _text(page, 1, _headline(validation)).font = TITLE
+    _text(page, 2, f"{SUMMARY_MARK}; nothing was sent. This sheet is never read as input.")
+    if validation.problems or validation.repeats or validation.warnings:
+        _add_header(page, 4)
+        for gravity, causes in _groups(validation):
+            for cause in causes:
+                _add_cause(page, page.max_row + 1, cause, gravity, locate)
+    for lines in (
+        list(_closing(validation, marks, result)),
+        [f"{label}: {text}" for label, text in described(validation.description)],
+    ):
+        for row, line in enumerate(lines, page.max_row + 2):
+            _text(page, row, line)
+    for column, width in enumerate((*_WIDTHS, *[12] * FIRST), 1):
+        page.column_dimensions[get_column_letter(column)].width = width
+    page.sheet_view.showGridLines = False
+    fit_page(page)
     # Two selected sheets would be edited as one.
     for other in book.worksheets:
         other.sheet_view.tabSelected = other is page
     book.active = 0
 
 
-class _Page:
-    def __init__(self, page: Worksheet, locate: Callable[[int], tuple[str, int]]) -> None:
-        self._page, self._locate, self._at = page, locate, 1
+def _text(page: Worksheet, row: int, text: str) -> Any:
+    cell = page.cell(row, 1, escaped(text))
+    cell.data_type = "s"
+    return cell
 
-    def write(self, validation: Validation, closing: Sequence[str]) -> None:
-        self._line(headline(validation)).font = TITLE
-        self._line(f"{SUMMARY_MARK}; nothing was sent. This sheet is never read as input.")
-        self._at += 1
-        if validation.problems or validation.repeats or validation.warnings:
-            self._head()
-            for gravity, causes in _groups(validation):
-                for cause in causes:
-                    self._cause(cause, FILLS[gravity])
-            self._at += 1
-        for line in closing:
-            self._line(line)
-        self._at += 1
-        for label, text in described(validation.description):
-            self._line(f"{label}: {text}")
-        self._set_up()
 
-    def _line(self, text: str) -> Any:
-        cell = self._page.cell(self._at, 1, escaped(text))
-        cell.data_type = "s"
-        self._at += 1
-        return cell
-
-    def _head(self) -> None:
-        for at in range(1, len(_WIDTHS) + FIRST + 1):
-            cell = self._page.cell(self._at, at, _HEADER[at - 1] if at <= len(_HEADER) else None)
-            cell.font, cell.border, cell.alignment = BOLD, UNDER, MIDDLE if at == 2 else TOP
-        self._page.row_dimensions[self._at].height = _HEAD_HEIGHT
-        self._at += 1
-
-    def _cause(self, cause: Cause, fill: object) -> None:
-        known = lookup(cause.code)
-        meaning, hint = (known.meaning, known.hint) if known else (cause.message, "")
-        for at, value in enumerate((cause.code, cause.count, meaning, hint), 1):
-            cell = self._page.cell(self._at, at, value)
-            cell.alignment = (TOP, MIDDLE, WRAPPED, WRAPPED)[at - 1]
-        self._page.cell(self._at, 1).fill = fill
-        self._page.cell(self._at, 2).number_format = "#,##0"
-        for at, row in enumerate(cause.rows, len(_WIDTHS) + 1):
-            self._link(at, row)
-        lines = 1 + max(len(meaning), len(hint)) // _LETTERS
-        heighten(self._page, self._at, lines)
-        self._at += 1
-
-    def _link(self, at: int, row: int) -> None:
-        cell = self._page.cell(self._at, at, f"row {row}")
-        sheet, own = self._locate(row)
-        cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(sheet)}!A{own}")
-        cell.font, cell.alignment = LINK, TOP
-
-    def _set_up(self) -> None:
-        for at, width in enumerate((*_WIDTHS, *[12] * FIRST), 1):
-            self._page.column_dimensions[get_column_letter(at)].width = width
-        self._page.sheet_view.showGridLines = False
-        fit_page(self._page)
+def _add_header(page: Worksheet, row: int) -> None:
+    for column in range(1, len(_WIDTHS) + FIRST + 1):
+        cell = page.cell(row, column, _HEADER[column - 1] if column <= len(_HEADER) else None)
+        cell.font, cell.border, cell.alignment = BOLD, UNDERLINED, MIDDLE if column == 2 else TOP
+    page.row_dimensions[row].height = _HEAD_HEIGHT
 
 
 def _groups(validation: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:
@@ -140,8 +102,23 @@ def _groups(validation: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:
     ]
 
 
-def headline(validation: Validation) -> str:
-    """The whole in one line."""
+def _add_cause(page: Worksheet, row: int, cause: Cause, gravity: Gravity, locate: Locate) -> None:
+    known = lookup(cause.code)
+    meaning, hint = (known.meaning, known.hint) if known else (cause.message, "")
+    alignments = (TOP, MIDDLE, WRAPPED, WRAPPED)
+    for column, value in enumerate((cause.code, cause.count, meaning, hint), 1):
+        page.cell(row, column, value).alignment = alignments[column - 1]
+    page.cell(row, 1).fill = FILLS[gravity]
+    page.cell(row, 2).number_format = "#,##0"
+    for column, number in enumerate(cause.rows, len(_WIDTHS) + 1):
+        cell = page.cell(row, column, f"row {number}")
+        sheet, own = locate(number)
+        cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(sheet)}!A{own}")
+        cell.font, cell.alignment = LINK, TOP
+    heighten(page, row, 1 + max(len(meaning), len(hint)) // _WIDTHS[2])
+
+
+def _headline(validation: Validation) -> str:
     if validation.invalid:
         verb = "needs" if validation.invalid == 1 else "need"
         return (
@@ -150,27 +127,22 @@ def headline(validation: Validation) -> str:
     return f"{validation.source}: all of the {validation.rows:,} rows can be sent"
 
 
-def closing(validation: Validation, marks: Marks, missing: Sequence[str]) -> list[str]:
-    """The lines below: sums, what the colours mean, what next."""
-    kinds = f"{validation.valid:,} valid, {validation.invalid:,} invalid, {validation.duplicates:,} duplicate"
-    lines = [
-        f"{validation.rows:,} rows: {kinds}.",
-        "Red: has to be corrected. Grey: repeats an earlier row, and is sent once. Yellow: fine.",
-    ]
+def _closing(validation: Validation, marks: Marks, result: Annotated) -> Iterator[str]:
+    """Yield the lines below the table: sums, what the colours mean, what next."""
+    yield (
+        f"{validation.rows:,} rows: {validation.valid:,} valid, {validation.invalid:,} invalid,"
+        f" {validation.duplicates:,} duplicate."
+    )
+    yield "Red: has to be corrected. Grey: repeats an earlier row, and is sent once. Yellow: fine."
     if validation.invalid:
-        lines.append("Correct the red cells and save; filter by the column `problem` at the end of the rows.")
+        yield "Correct the red cells and save; filter by the column `problem` at the end of the rows."
     if marks.shortened:
         codes = ", ".join(marks.shortened)
-        lines.append(
-            f"Only the first {NOTES_PER_PROBLEM} rows of {codes} have comments; every row is coloured."
-        )
-    return [*lines, f"Unlike the original, this workbook lacks: {'; '.join(missing)}."] if missing else lines
-
-
-def _next(validation: Validation, commands: Sequence[str]) -> list[str]:
-    labels = (
-        ("Then check again", "When every row is valid, onboard")
-        if validation.invalid
-        else ("Check", "Onboard")
-    )
-    return [f"{label}: {command}" for label, command in zip(labels, commands, strict=False)]
+        yield f"Only the first {NOTES_PER_PROBLEM} rows of {codes} have comments; every row is coloured."
+    if result.missing:
+        yield f"Unlike the original, this workbook lacks: {'; '.join(result.missing)}."
+    labels = ("Then check again", "When every row is valid, onboard")
+    for label, command in zip(
+        labels if validation.invalid else ("Check", "Onboard"), result.commands, strict=False
+    ):
+        yield f"{label}: {command}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from openpyxl import Workbook
@@ -23,50 +23,47 @@ _WIDTH, _HELP_WIDTH = 42, 100
 
 
 def write_template(out: BinaryIO, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
-    """Write the workbook; its cells hold nothing but the header."""
+    """Write the workbook; its cells hold only the header."""
     book = Workbook()
     sheet = book.active
     sheet.title = SHEET
-    for at, column in enumerate(columns, 1):
-        _column(sheet, at, column)
+    for number, column in enumerate(columns, 1):
+        _add_column(sheet, number, column)
     fit_page(sheet)
     sheet.freeze_panes = "A2"
-    _help(book.create_sheet(HELP), provider, columns)
+    _add_help(book.create_sheet(HELP), provider, columns)
     save(book, out)
 
 
-def _column(sheet: Worksheet, at: int, column: TemplateColumn) -> None:
-    letter = get_column_letter(at)
-    head = sheet.cell(1, at, column.name)
+def _add_column(sheet: Worksheet, number: int, column: TemplateColumn) -> None:
+    letter = get_column_letter(number)
+    head = sheet.cell(1, number, column.name)
     head.font, head.fill, head.number_format = BOLD, HEADER_FILL, TEXT
     head.comment = comment("\n".join(column.words))
-    wide = sheet.column_dimensions[letter]
-    wide.width, wide.number_format = _WIDTH, TEXT
+    dimension = sheet.column_dimensions[letter]
+    dimension.width, dimension.number_format = _WIDTH, TEXT
     for row in range(2, PREPARED + 2):
-        sheet.cell(row, at).number_format = TEXT
+        sheet.cell(row, number).number_format = TEXT
     if column.allowed:
-        listed = DataValidation("list", formula1=f'"{",".join(column.allowed)}"', allow_blank=True)
-        listed.error, listed.errorTitle = f"One of {', '.join(column.allowed)}", column.name
-        sheet.add_data_validation(listed)
-        listed.add(f"{letter}2:{letter}{ROWS}")
+        choices = DataValidation("list", formula1=f'"{",".join(column.allowed)}"', allow_blank=True)
+        choices.error, choices.errorTitle = f"One of {', '.join(column.allowed)}", column.name
+        sheet.add_data_validation(choices)
+        choices.add(f"{letter}2:{letter}{ROWS}")
 
 
-def _settings(provider: Provider, columns: Collection[str]) -> list[str]:
-    names = [provider.setting(field) for field in provider.app_fields if field.name not in columns]
-    return [f"The same for every grower, and so a setting: {', '.join(names)}"] if names else []
-
-
-def _help(page: Worksheet, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
-    """The same help to read at once, print or see on a telephone, where comments are hidden."""
+def _add_help(page: Worksheet, provider: Provider, columns: Sequence[TemplateColumn]) -> None:
+    """Add the same help to read at once, print or see on a telephone, where comments are hidden."""
     page.cell(1, 1, f"Growers to connect with {provider.title}").font = TITLE
+    names = {column.name for column in columns}
+    settings = [provider.setting(field) for field in provider.app_fields if field.name not in names]
     lines = [
         f"One grower per row on the sheet {SHEET}, below the header. All cells are text: paste values only.",
         *(f"{column.name}: {' '.join(column.words)}" for column in columns),
-        *_settings(provider, {column.name for column in columns}),
+        *([f"The same for every grower, and so a setting: {', '.join(settings)}"] if settings else []),
         f"Then check it: bulk-onboard validate FILE --provider {provider.name}",
     ]
-    for at, line in enumerate(lines, 3):
-        page.cell(at, 1, line).alignment = WRAPPED
-        heighten(page, at, 1 + len(line) // _HELP_WIDTH)
+    for row, line in enumerate(lines, 3):
+        page.cell(row, 1, line).alignment = WRAPPED
+        heighten(page, row, 1 + len(line) // _HELP_WIDTH)
     page.column_dimensions["A"].width = _HELP_WIDTH
     fit_page(page)
