@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulk_onboard.domain.chunk import Source
-from bulk_onboard.domain.input_name import shown
+from bulk_onboard.domain.input_description import shown
 from bulk_onboard.domain.run_events import Observer, ignore
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import Login, Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bulk_onboard.domain.input_name import printable, scheme
+from bulk_onboard.domain.input_description import printable, scheme
 
 _MAP = "--map"
 # The values of these may hold a secret, and messages end up in logs.

@@ -9,7 +9,7 @@ import click
 
 from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
-from bulk_onboard.domain.input_name import shown
+from bulk_onboard.domain.input_description import shown
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulk_onboard.domain.input_name import scheme
+from bulk_onboard.domain.input_description import scheme
 from bulk_onboard.errors import UsageError
 
 if TYPE_CHECKING:

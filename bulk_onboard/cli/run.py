@@ -15,7 +15,7 @@ import click
 from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.running import Showing, driven, is_terminal, opened, warner, with_after_run
-from bulk_onboard.domain.input_name import shown
+from bulk_onboard.domain.input_description import shown
 from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from bulk_onboard.cli import options, suggest
 from bulk_onboard.cli.returned import Wanted, annotated, fixed
 from bulk_onboard.cli.running import opened, print_json, require_named, say
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.domain.input_name import is_pattern, pattern_name, scheme, shown
+from bulk_onboard.domain.input_description import is_pattern, pattern_name, scheme, shown
 from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import OutputError
 from bulk_onboard.reports import progress_text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -56,15 +58,24 @@ class Chunk:
         whole = self.whole_line(i) if self.whole_line else None
         return self.cells.iloc[i].tolist() if whole is None else whole
 
-    def taken(self, lines: np.ndarray | slice, positions: Sequence[int] | None = None) -> Chunk:
-        """Return some lines, and of them the columns at these positions."""
+    def taken(self, lines: np.ndarray | slice) -> Chunk:
+        """Return some of the lines."""
         cells, kinds = self.cells.iloc[lines].reset_index(drop=True), self.kinds[lines]
-        if positions is not None:
-            cells = cells[list(positions)].set_axis(range(len(positions)), axis=1)
-            kinds = kinds[:, positions]
         at = np.arange(len(self.numbers))[lines]
         numbers, ragged, top = self.numbers[lines], self.ragged[lines], self.top and at[:1].tolist() == [0]
         return Chunk(numbers, cells, kinds, ragged, lambda i: self.line(int(at[i])), top)
+
+    def placed(self, places: Sequence[int | str]) -> Chunk:
+        """Return the chunk with a column for each place: its own at a position, or one of a constant text."""
+        if list(places) == list(range(self.kinds.shape[1])):
+            return self
+        size = len(self.numbers)
+        columns = [self.cells[at] if isinstance(at, int) else constant_column(at, size) for at in places]
+        kinds = np.zeros((size, len(places)), np.uint8)
+        own = {i: at for i, at in enumerate(places) if isinstance(at, int)}
+        kinds[:, list(own)] = self.kinds[:, list(own.values())]
+        cells = pd.DataFrame(dict(enumerate(columns)), index=self.cells.index)
+        return replace(self, cells=cells, kinds=kinds)
 
     def without(self, numbers: Sequence[int]) -> Chunk:
         """Return the chunk without the lines of these numbers."""
@@ -116,6 +127,24 @@ def text_column(values: Sequence[str] | pa.Array) -> pd.Series[str]:
 def constant_column(text: str, size: int) -> pd.Series[str]:
     """Return a text column with the same text in all of its cells."""
     return text_column(pa.repeat(pa.scalar(text, pa.large_string()), size))
+
+
+def cell_text(value: Any) -> tuple[str, bool]:
+    """Return a cell's value as text, and whether it is not a text, such as a number or a date."""
+    if isinstance(value, str):
+        return value, False
+    if value is None:
+        return "", False
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).upper(), True
+    if isinstance(value, float | np.floating):
+        number = float(value)  # 12345.0 is 12345, and 1.23e+17 has its zeros
+        return (str(int(number)) if number.is_integer() else f"{Decimal(repr(number)):f}"), True
+    if isinstance(value, datetime.datetime):
+        return (value.date() if value.time() == datetime.time.min else value).isoformat(), True
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat(), True
+    return str(value), True
 
 
 class Source(ABC):

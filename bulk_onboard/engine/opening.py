@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.domain.input_name import is_pattern, scheme
+from bulk_onboard.domain.input_description import is_pattern, scheme
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
 from bulk_onboard.domain.run_events import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore

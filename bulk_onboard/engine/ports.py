@@ -18,8 +18,14 @@ from bulk_onboard.domain.model import (
 )
 from bulk_onboard.domain.providers import Field
 from bulk_onboard.domain.turns import StillValid
-from bulk_onboard.domain.user_list import PageVerdict, Prints
-from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey, UserRecord
+from bulk_onboard.domain.users import (
+    CreateUserVerdict,
+    LookUpVerdict,
+    PageVerdict,
+    Prints,
+    UserKey,
+    UserRecord,
+)
 
 Record_contra = TypeVar("Record_contra", contravariant=True)
 # Called when a request gets its turn and goes out; before that, nothing has happened.

@@ -22,7 +22,7 @@ from bulk_onboard.engine.row_choice import attempted_before, both
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.policy.stop_rules import EarlierAttempt
-from bulk_onboard.validation.text_columns import uuid_words
+from bulk_onboard.validation.cells import uuid_words
 from bulk_onboard.workspace import Workspace
 
 # A warning about rows.

@@ -26,7 +26,7 @@ from bulk_onboard.domain.model import (
     Verdict,
 )
 from bulk_onboard.domain.run_events import Asking, Listed, Observer, Trouble
-from bulk_onboard.domain.user_list import ListedCredential, Page, Prints
+from bulk_onboard.domain.users import ListedCredential, Page, Prints
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Connection, ListedFields, Users
 from bulk_onboard.engine.worker_pool import work_through

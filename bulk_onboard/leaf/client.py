@@ -31,8 +31,7 @@ from bulk_onboard.domain.model import (
 )
 from bulk_onboard.domain.providers import Field, Provider
 from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
-from bulk_onboard.domain.user_list import PageVerdict, Prints
-from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, UserKey
+from bulk_onboard.domain.users import CreateUserVerdict, LookUpVerdict, PageVerdict, Prints, UserKey
 from bulk_onboard.errors import LoginRefused
 from bulk_onboard.leaf import replies, user_replies
 from bulk_onboard.leaf.auth import Auth, Bearer

@@ -15,11 +15,15 @@ from uuid import UUID
 
 from bulk_onboard.domain.model import Absent, Ambiguous, Exists, Payload, Refused, Verdict
 from bulk_onboard.domain.providers import Field, Provider
-from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.domain.users import (
     CreateUserVerdict,
     LeafUser,
+    ListedCredential,
+    ListedUser,
     LookUpVerdict,
+    Page,
+    PageVerdict,
+    Prints,
     UserCreated,
     UserExists,
     UserKey,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bulk_onboard.domain.model import Absent, Exists, Health, Row, Verdict
-from bulk_onboard.domain.user_list import Page
+from bulk_onboard.domain.users import Page
 from bulk_onboard.policy.credentials import decide
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step
 from bulk_onboard.policy.retry import Moment, Next, Policy

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, make_chunk
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, cell_text, make_chunk
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.cells import cell_text
 
 FIRST_ROW = 2
 

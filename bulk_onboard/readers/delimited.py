@@ -17,8 +17,10 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers import decode, fast_path
-from bulk_onboard.readers.first_rows import FirstRows, Line, first_rows_of
 from bulk_onboard.readers.header_row import (
+    FirstRows,
+    Line,
+    first_rows_of,
     header_row,
     is_blank,
     matches,

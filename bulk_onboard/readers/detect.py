@@ -14,12 +14,11 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
-from bulk_onboard.domain.input_description import ReadOptions
-from bulk_onboard.domain.input_name import STANDARD_INPUT
+from bulk_onboard.domain.input_description import STANDARD_INPUT, ReadOptions
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import blocks, compression
-from bulk_onboard.readers.first_rows import FirstRows
+from bulk_onboard.readers.header_row import FirstRows
 from bulk_onboard.readers.input_file import FileSource, InputFile
 
 # The container of old Office files ([MS-CFB]).

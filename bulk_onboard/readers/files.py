@@ -15,7 +15,7 @@ from os.path import commonprefix
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from bulk_onboard.domain.input_name import is_pattern, pattern_name, scheme, shown, steps
+from bulk_onboard.domain.input_description import is_pattern, pattern_name, scheme, shown, steps
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.detect import KNOWN, has_known_suffix, is_system_file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import permutations, product
+from typing import NamedTuple
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError
@@ -148,3 +149,67 @@ def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection
                     f"{other} has no column {', '.join(missing)}, but {one} has; all of them need the same"
                     " columns, so give these the same name"
                 )
+
+
+# For each column of all tables its position in one of them, None if it is not there.
+Places = Sequence[int | None]
+
+
+def aligned(headers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[Places]]:
+    """Return the names of all columns, those of the first table first; and where each table has them."""
+    names: list[str] = []
+    for header in headers:
+        taken = _places(names, header)
+        names += [name for i, name in enumerate(header) if i not in taken]
+    return tuple(names), [_places(names, header) for header in headers]
+
+
+def _places(names: Sequence[str], header: Sequence[str]) -> Places:
+    """Return the position of each name in a header; the exact spelling wins."""
+    if list(names) == list(header):
+        return range(len(names))
+    places: list[int | None] = [None] * len(names)
+    for same in (lambda one, other: one == other, lambda one, other: normal(one) == normal(other)):
+        for i, name in enumerate(names):
+            free = (at for at, cell in enumerate(header) if at not in places and same(name, cell))
+            if places[i] is None:
+                places[i] = next(free, None)
+    return places
+
+
+# --- for a person to choose ---------------------------------------------------------------------------
+
+
+# How many rows are shown, and how many below a header that is further down.
+SHOWN, BELOW = 30, 5
+
+
+class Line(NamedTuple):
+    """A row that is not blank: its number as a spreadsheet shows it, its texts, and whether it is hidden."""
+
+    number: int
+    texts: Sequence[str]
+    hidden: bool = False
+
+
+class FirstRows(NamedTuple):
+    """The first rows of one sheet, or of a text file (``sheet`` is "").
+
+    ``has_growers``: whether rows of growers were recognised; ``header_row``: the number of the row that is
+    most like a header, None if all rows are blank.
+    """
+
+    sheet: str
+    is_visible: bool
+    has_growers: bool
+    header_row: int | None
+    lines: Sequence[Line]
+
+
+def first_rows_of(
+    lines: Sequence[Line], sheet: str = "", *, is_visible: bool = True, has_growers: bool = True
+) -> FirstRows:
+    """Return the first of these lines, down to some rows below the header."""
+    at = header_row([line.texts for line in lines], wanted_names())
+    first = lines[: max(SHOWN, (at or 0) + 1 + BELOW)]
+    return FirstRows(sheet, is_visible, has_growers, None if at is None else lines[at].number, first)

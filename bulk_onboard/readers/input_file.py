@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from bulk_onboard.domain.chunk import Source
-from bulk_onboard.domain.input_name import STANDARD_INPUT, printable
+from bulk_onboard.domain.input_description import STANDARD_INPUT, printable
 from bulk_onboard.errors import InputError
 
 # What changes when the content does: size and time of modification, or a digest of what is in memory.

@@ -15,14 +15,12 @@ from typing import BinaryIO
 import pandas as pd
 
 from bulk_onboard.domain.chunk import Source
-from bulk_onboard.domain.input_description import ReadOptions
-from bulk_onboard.domain.input_name import scheme
+from bulk_onboard.domain.input_description import ReadOptions, scheme
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.readers.dataframe import Frame
 from bulk_onboard.readers.detect import first_rows_in, reader_of, unpacked
 from bulk_onboard.readers.files import files_at, path_columns
-from bulk_onboard.readers.first_rows import FirstRows
-from bulk_onboard.readers.header_row import matches, wanted_names
+from bulk_onboard.readers.header_row import FirstRows, matches, wanted_names
 from bulk_onboard.readers.input_file import FileSource, InputFile, open_path, open_standard_input
 from bulk_onboard.readers.multi_file import MultiFile
 from bulk_onboard.validation.columns import holds_data, no_header

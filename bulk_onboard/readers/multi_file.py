@@ -13,12 +13,10 @@ from itertools import chain
 from typing import Any
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, text_column
-from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart
-from bulk_onboard.domain.input_name import shown, steps
+from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, shown, steps
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
-from bulk_onboard.readers.cells import Places, aligned, placed
 from bulk_onboard.readers.files import Files, path_columns
-from bulk_onboard.readers.header_row import require_alike, wanted_names
+from bulk_onboard.readers.header_row import Places, aligned, require_alike, wanted_names
 from bulk_onboard.readers.input_file import FileSource, Version, was_changed
 from bulk_onboard.validation.columns import normal
 
@@ -55,7 +53,7 @@ class _Member:
         for i, chunk in enumerate(source.chunks(own, size)):
             filled = self._filled(chunk, own, source.header) if self.fixed else chunk
             numbers = chunk.numbers + self.shift
-            yield replace(placed(filled, values), numbers=numbers, top=chunk.top or i == 0)
+            yield replace(filled.placed(values), numbers=numbers, top=chunk.top or i == 0)
 
     def _filled(self, chunk: Chunk, own: Sequence[int], header: Sequence[str]) -> Chunk:
         """Return the chunk with the path's values in blank cells. Raises InputError for another value."""

@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
+from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, cell_text, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.cells import cell_text
 from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, normal
 

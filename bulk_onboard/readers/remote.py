@@ -13,7 +13,8 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-from bulk_onboard.domain import input_name
+from bulk_onboard.domain.input_description import scheme as scheme_of
+from bulk_onboard.domain.input_description import shown
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows, UsageError
 from bulk_onboard.readers.input_file import InputFile
 
@@ -77,7 +78,7 @@ def exists(where: str) -> bool:
 
 def _known(where: str) -> tuple[str, str]:
     """Return the scheme of an address, and its name for people. Raises UsageError if it is not supported."""
-    scheme, name = input_name.scheme(where) or "", input_name.shown(where)
+    scheme, name = scheme_of(where) or "", shown(where)
     if scheme not in EXTRAS:
         raise UsageError(
             f"{name}: {scheme}:// is not supported; choose from {', '.join(f'{kind}://' for kind in EXTRAS)}"

@@ -11,8 +11,7 @@ from typing import Protocol
 from openpyxl.styles.numbers import is_date_format, is_timedelta_format
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
-from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.cells import cell_text
+from bulk_onboard.domain.chunk import CellKind, cell_text
 
 # The largest sheet of Excel and of LibreOffice's usual settings.
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384

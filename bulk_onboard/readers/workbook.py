@@ -17,11 +17,13 @@ import numpy as np
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import BulkOnboardError, InputError
-from bulk_onboard.readers.cells import aligned, placed
 from bulk_onboard.readers.detect import OLE_MAGIC
-from bulk_onboard.readers.first_rows import FirstRows, Line, first_rows_of
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,
+    FirstRows,
+    Line,
+    aligned,
+    first_rows_of,
     header_row,
     matches,
     no_such_header,
@@ -140,7 +142,7 @@ class Workbook(FileSource):
                 width = piece.kinds.shape[1]
                 places = [i if (i := at[column]) is not None and i < width else "" for column in columns]
                 for start in range(0, len(piece.numbers), size):
-                    yield placed(piece.taken(slice(start, start + size)), places)
+                    yield piece.taken(slice(start, start + size)).placed(places)
 
 
 def first_rows(file: InputFile, _encoding: str | None = None) -> list[FirstRows]:

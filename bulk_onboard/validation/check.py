@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from bulk_onboard.domain.chunk import Chunk, constant_column, text_column
 from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
 from bulk_onboard.domain.users import UserKey
-from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column
+from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column, uuid_words
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
@@ -27,7 +27,6 @@ from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, shown
 from bulk_onboard.validation.predicates import words_of
 from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name
-from bulk_onboard.validation.text_columns import uuid_words
 from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
 
 _MISSING_ID = Finding(f"missing-{LEAF_USER_ID}", "is empty")

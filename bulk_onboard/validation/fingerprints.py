@@ -11,8 +11,7 @@ from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
-
-from bulk_onboard.validation.text_columns import Texts
+import pyarrow as pa
 
 # A ledger keeps the fingerprint of this row, so that a change of pandas's hash would be noticed.
 VECTOR = ("known", "values")
@@ -32,7 +31,7 @@ class Fingerprints:
             for person in (b"fingerprint 1", b"fingerprint 2")
         ]
 
-    def of_columns(self, columns: Sequence[Texts]) -> np.ndarray:
+    def of_columns(self, columns: Sequence[pa.Array | pa.ChunkedArray | np.ndarray]) -> np.ndarray:
         """Return the fingerprint of each row across these text columns: rows x 2, uint64.
 
         With several columns each value is preceded by its length, so that ("ab", "c") differs from

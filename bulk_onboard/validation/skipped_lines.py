@@ -14,7 +14,6 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import groupby, pairwise
@@ -78,10 +77,7 @@ class LineFilter:
         self.skipped += [SkippedLine(int(chunk.numbers[i]), reason) for i, reason in sorted(reasons.items())]
         if reasons:
             chunk = chunk.taken(np.delete(np.arange(size), list(reasons)))
-        if self._width == len(self.positions):
-            return chunk
-        cells, kinds = chunk.cells.iloc[:, : self._width], chunk.kinds[:, : self._width]
-        return replace(chunk, cells=cells, kinds=kinds)
+        return chunk.placed(range(self._width))
 
     def _suspects(self, chunk: Chunk) -> np.ndarray:
         """The lines without an id or a token in its usual form, and those that begin with ``#``.

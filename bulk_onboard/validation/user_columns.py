@@ -17,12 +17,11 @@ import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
 from bulk_onboard.domain.users import USER_FIELDS, UserKey
-from bulk_onboard.validation.cells import check_cells, cleaned, read_column
+from bulk_onboard.validation.cells import check_cells, cleaned, read_column, uuid_texts
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
 from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.rules import Finding
-from bulk_onboard.validation.text_columns import uuid_texts
 
 _EMAIL = r"^[^@\s]+@[^@\s]+$"
 _KEY = pa.binary(16)

@@ -24,7 +24,7 @@ from bulk_onboard.domain.model import (
 )
 from bulk_onboard.domain.providers import PROVIDERS, Field
 from bulk_onboard.domain.run_events import Asking, Fact, Trouble
-from bulk_onboard.domain.user_list import ListedCredential, ListedUser, Page, PageVerdict, Prints
+from bulk_onboard.domain.users import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.engine.stop import StopSignal

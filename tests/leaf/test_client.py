@@ -32,7 +32,7 @@ from bulk_onboard.domain.model import (
     Verdict,
 )
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.domain.user_list import Page, Prints
+from bulk_onboard.domain.users import Page, Prints
 from bulk_onboard.errors import LoginRefused, StoppedForSafety
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.model import Absent, Ambiguous, Exists, Refused, Throttled, Unauthorised, Verdict
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.domain.user_list import ListedCredential, Page, PageVerdict, Prints
+from bulk_onboard.domain.users import ListedCredential, Page, PageVerdict, Prints
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.leaf.user_replies import after_page, after_user
 

@@ -22,7 +22,7 @@ from bulk_onboard.domain.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.domain.user_list import ListedUser, Page
+from bulk_onboard.domain.users import ListedUser, Page
 from bulk_onboard.policy.progress import Finish, first
 from bulk_onboard.policy.retry import Next, Policy
 from bulk_onboard.policy.user_list import (

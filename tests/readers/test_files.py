@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bulk_onboard.domain.input_name import pattern_name
+from bulk_onboard.domain.input_description import pattern_name
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.files import files_at
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.domain.input_name import scheme, shown
+from bulk_onboard.domain.input_description import scheme, shown
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.validation.text_columns import bytes_of, uuid_texts, uuid_words
+from bulk_onboard.validation.cells import bytes_of, uuid_texts, uuid_words
 
 UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 ids = st.uuids().map(str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bulk_onboard.domain.model import Echo, Payload
 from bulk_onboard.domain.providers import Field, Scope
-from bulk_onboard.domain.user_list import Prints
+from bulk_onboard.domain.users import Prints
 
 PRINTS = Prints(b"key")
 
