@@ -1,4 +1,4 @@
-"""Beats in the ledger's database: they renew a process's lease and bring the slots that it sends in."""
+"""Beats in the ledger's database: they renew a process's lease, and pass on the pauses that Leaf asks for."""
 
 from __future__ import annotations
 
@@ -9,42 +9,77 @@ from contextlib import asynccontextmanager, suppress
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerBusy, LedgerError
-from bulk_onboard.ledger.leases import LEASE, Ask, Beat
+from bulk_onboard.ledger.leases import LEASE, Beat
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.pace.slots import SlotPace
+from bulk_onboard.pace import Pace
 
 # Seconds between two beats if nothing is urgent, and between two that are.
 BEAT, URGENT = 0.25, 0.03
 # A process without a lease for this many seconds gives up.
 LONELY = 30.0
+# Seconds that the answer to a beat may take: no pause is set anew for being longer by less than these.
+DELAY = 0.5
+
+
+class SharedPace(Pace):
+    """The pace of one process; a pause that Leaf asks for holds for all of them."""
+
+    def __init__(
+        self,
+        rate: float,
+        on_hold: Callable[[float], None] = lambda _seconds: None,
+        on_slower: Callable[[float], None] = lambda _rate: None,
+    ) -> None:
+        super().__init__(rate, on_hold, on_slower)
+        self._pause, self.is_urgent = 0.0, asyncio.Event()
+
+    def hold(self, seconds: float) -> None:
+        """Send no request for this many seconds, here or in another process."""
+        super().hold(seconds)
+        self._pause = max(self._pause, seconds)
+        self.is_urgent.set()
+
+    def take_pause(self) -> float:
+        """Return the seconds of a pause that the other processes do not know of yet, 0 for none."""
+        pause, self._pause = self._pause, 0.0
+        self.is_urgent.clear()
+        return pause
+
+    def obey(self, seconds: float) -> None:
+        """Pause for as long as another process was asked to."""
+        if seconds > self.held_for + DELAY:
+            super().hold(seconds)
 
 
 @asynccontextmanager
 async def heartbeat(
-    beat: Callable[[Ask], Beat],
+    beat: Callable[[float], Beat],
     lease: Lock,
-    pace: SlotPace,
+    pace: SharedPace,
     stop: StopSignal,
     on_beat: Callable[[Beat], None],
 ) -> AsyncIterator[None]:
     """Context manager: inside it, ``lease`` is confirmed by beats. When it is lost, all stops at once.
 
-    ``beat`` is called in a thread, ``on_beat`` with what it returned. Raises LedgerBusy, LedgerError.
+    ``beat`` is called in a thread with the seconds of a new pause, ``on_beat`` with what it returned. Raises
+    LedgerBusy, LedgerError.
     """
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="lease")
 
-    async def once(ask: Ask) -> None:
+    async def once() -> None:
         """The lease counts from the beginning of the beat, however long the database takes."""
         began = clock()
-        got = await loop.run_in_executor(thread, beat, ask)
+        got = await loop.run_in_executor(thread, beat, pace.take_pause())
         lease.confirm(began + got.lease_until - got.now - LEASE)
-        pace.take(ask.slots, got.now, got.first, got.paused_until)
+        pace.obey(got.paused_until - got.now)
         on_beat(got)
 
     async def go_on() -> None:
         while lease.lost is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(pace.is_urgent.wait(), BEAT)
             try:
-                await once(Ask(*await pace.next_ask(BEAT)))
+                await once()
                 if lease.age() > LONELY:
                     raise LedgerError("this worker has not heard from the leader for too long")
             except (LedgerBusy, LedgerError) as error:
@@ -53,7 +88,7 @@ async def heartbeat(
                 stop.abort()
             await asyncio.sleep(URGENT)
 
-    await once(Ask())
+    await once()
     beating = asyncio.create_task(go_on())
     try:
         yield

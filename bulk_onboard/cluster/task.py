@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from distributed import get_worker
 
-from bulk_onboard.cluster.heartbeat import heartbeat
+from bulk_onboard.cluster.heartbeat import SharedPace, heartbeat
 from bulk_onboard.domain.model import Intent, Status
 from bulk_onboard.domain.run_events import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.domain.timestamps import from_text
@@ -33,10 +33,9 @@ from bulk_onboard.engine.survey import KnownRows, rows_to_do
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError, place_of
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
-from bulk_onboard.ledger.leases import Ask, Beat, Leases
+from bulk_onboard.ledger.leases import Beat, Leases
 from bulk_onboard.ledger.ledger import Fence
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
@@ -46,8 +45,6 @@ from bulk_onboard.settings.load import load
 LEDGER = "BULK_ONBOARD_LEDGER"
 # Seconds until a part of which another worker has the lease is tried again.
 AGAIN = 0.5
-# Times as many rows as in one process are begun ahead of their first request.
-GROUPS = 4
 
 
 class Command(NamedTuple):
@@ -62,7 +59,7 @@ class Command(NamedTuple):
 class Job:
     """One run. ``ledger`` is the file, None for a database, the address of which workers know.
 
-    ``epoch`` is the run's; its ``info.ceiling`` is that of all processes. ``marks``: see `marks_of`.
+    ``epoch`` is the run's. ``marks``: see `marks_of`.
     """
 
     command: Command
@@ -76,9 +73,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of the rows to do, ascending, what is known of them, and how the input was read (see `Scan`)."""
+    """Some of the rows to do, ascending, what is known of them, and how the input was read (see `Scan`).
+
+    ``rate``: the share of the ceiling that comes with it, in requests per second, 0 for no ceiling.
+    """
 
     number: int
+    rate: float
     rows: np.ndarray
     known: KnownRows
     policy: Policy
@@ -96,7 +97,7 @@ class Done(NamedTuple):
 
 def onboard(job: Job, part: Part) -> Done:
     """Take the rows of a part to their outcomes. An exception would travel with its frames: raises none."""
-    gc.freeze()  # what has been imported stays: going through it again and again would cost many slots
+    gc.freeze()  # what has been imported stays: going through it again and again would take long
     try:
         return asyncio.run(_Task(job, part).work())
     except BulkOnboardError as error:
@@ -115,7 +116,7 @@ class _Task:
     def __init__(self, job: Job, part: Part) -> None:
         self._job, self._part = job, part
         settings = load(job.command.given, job.command.config, warn=lambda _text: None)
-        self._settings = replace(settings, pace=replace(settings.pace, rate=job.info.ceiling))
+        self._settings = replace(settings, pace=replace(settings.pace, rate=part.rate))
         self._stop = StopSignal()
         self._stop.grace = settings.leaf.timeout
         self._facts: list[Fact] = []
@@ -123,10 +124,10 @@ class _Task:
     async def work(self) -> Done:
         job, settings, stop = self._job, self._settings, self._stop
         with self._opened_ledger() as ledger:
-            leases, lease = Leases(ledger, job.run_no, job.info.ceiling), Lock(clock())
+            leases, lease = Leases(ledger, job.run_no), Lock(clock())
             while not (mine := await asyncio.to_thread(leases.claim, self._part.number)):  # noqa: ASYNC110
                 await asyncio.sleep(AGAIN)
-            pace = SlotPace(job.info.ceiling)
+            pace = SharedPace(self._part.rate)
             client = LeafClient(
                 replace(settings.leaf, base_url=job.base_url),
                 providers_of(job.info, settings.providers),
@@ -135,8 +136,8 @@ class _Task:
                 on_trouble=lambda message: self._facts.append(Trouble(message)),
             )
 
-            def beat(ask: Ask) -> Beat:
-                return leases.renew(mine, ask, mine.requests + client.requests)
+            def beat(pause: float) -> Beat:
+                return leases.renew(mine, pause, mine.requests + client.requests)
 
             try:
                 async with heartbeat(beat, lease, pace, stop, self._on_beat), client:
@@ -170,8 +171,6 @@ class _Task:
             scan = Scan(source, replace(reading, limit=part.limit), ledger.key, part.seen)
             async with Journal(ledger, self._job.run_no, scope, scopes, fence) as journal:
                 context = context_of(settings, journal, part.policy, stop, self._facts.append)
-                # Slots come in groups, so more rows are begun ahead than at an even pace.
-                context = replace(context, starts=GROUPS * context.starts)
                 work = Onboarding(
                     context=context,
                     leaf=client,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from itertools import count
 from operator import sub
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bulk_onboard import __version__
-from bulk_onboard.cluster.heartbeat import heartbeat
+from bulk_onboard.cluster.heartbeat import SharedPace, heartbeat
 from bulk_onboard.domain.model import Requests, Status
 from bulk_onboard.domain.run_events import Held, RowFinished, Slowed, Trouble
 from bulk_onboard.engine.observer import StoppingObserver
@@ -25,9 +26,8 @@ from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, UsageError
-from bulk_onboard.ledger.leases import LEASE, Ask, Beat, Leases, Stop
+from bulk_onboard.ledger.leases import LEASE, Beat, Leases, Stop
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.pace.slots import SlotPace
 from bulk_onboard.settings import Cluster, Local, PostgresUrl, Settings
 
 try:
@@ -40,10 +40,13 @@ except ImportError:
 
 # Seconds for a connection, and for workers to start.
 CONNECT, FIRST_WORKER = 10.0, 60.0
-# PARTS parts for each worker, so that a slow or dead one delays little; a part has SMALLEST rows or more.
+# A part has SMALLEST rows or more. Without a ceiling there are PARTS for each worker, so that a slow or dead
+# one delays little.
 PARTS, SMALLEST = 3, 20
 # The share of the ceiling that is used, for requests of several processes may be late at the same time.
-BELOW = 0.985
+BELOW = 0.99
+# Seconds in which requests of one process count against the ceiling of those that come after it.
+WINDOW = 1.0
 # Options that workers have no use for: these may lead to secrets, or are the leader's business.
 _OF_LEADER = {"notify", "ping", "metrics", "notify_when", "cluster", "ledger", "sandbox_reset"}
 
@@ -56,7 +59,8 @@ class Workers:
     def __init__(self, client: Client, many: int, job: Job, leases: Leases, facts: StoppingObserver) -> None:
         self._client, self._many, self._job, self._leases = client, many, job, leases
         self._facts, self._stop = facts, facts.stop
-        self.pace = SlotPace(job.info.ceiling, lambda s: facts(Held(s)), lambda rate: facts(Slowed(rate)))
+        rate = job.info.ceiling
+        self.pace = SharedPace(rate, lambda s: facts(Held(s)), lambda rate: facts(Slowed(rate)))
         self.requests = self._latest = Requests()
         self._numbers, self._heard = count(), set[int]()
 
@@ -72,39 +76,33 @@ class Workers:
     async def post(self, phases: Phases, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
         """Take these rows to their outcomes; return when no worker sends any more."""
         parts = list(self._parts(phases, scan, found, wanted))
+        await self._stop.pause(WINDOW)
         try:
             await self._stop.cut_short(self._work(parts), at_once=True)
         finally:
             await self._quiet()
 
     def _parts(self, phases: Phases, scan: Scan, found: Survey, wanted: np.ndarray) -> Iterator[Part]:
-        many = max(1, min(PARTS * self._many, len(wanted) // SMALLEST))
+        most, ceiling = max(1, len(wanted) // SMALLEST), self._job.info.ceiling
+        many = shares(ceiling, min(self._many, most)) if ceiling else min(PARTS * self._many, most)
+        rate, policy, plan = BELOW * ceiling / many, phases.context.policy, phases.plan
         for rows in np.array_split(wanted, many):
             known = found.known.among(rows.tolist())
-            policy, plan = phases.context.policy, phases.plan
-            yield Part(next(self._numbers), rows, known, policy, plan, scan.limit, scan.seen)
+            yield Part(next(self._numbers), rate, rows, known, policy, plan, scan.limit, scan.seen)
 
     async def _work(self, parts: Sequence[Part]) -> None:
         """Return when all parts are done, or left undone because the run stops."""
-        remaining, tasks, futures = list(parts), dict[Future[Done], Part](), as_completed([])
-        # No more at a time than requests per second, for responses of Leaf are of use for seconds only.
-        most = max(1, int(self._job.info.ceiling)) if self._job.info.ceiling else len(remaining)
-
-        def begin() -> None:
-            while remaining and len(tasks) < most and not self._stop.draining:
-                part = remaining.pop(0)
-                tasks[task := self._submit(part)] = part
-                futures.add(task)
-
-        begin()
+        tasks = {} if self._stop.draining else {self._submit(part): part for part in parts}
+        futures = as_completed(list(tasks))
         async for task in futures:
             part, done = tasks.pop(task), await _result(task)
             if done.exit_code is ExitCode.BUSY:  # its worker has died, or has lost the part
                 await self._stop.pause(AGAIN)
-                remaining.append(part)
+                if not self._stop.draining:
+                    tasks[again := self._submit(part)] = part
+                    futures.add(again)
             elif done.exit_code is not ExitCode.OK:
                 self._stop.drain(done.reason, done.exit_code)
-            begin()
 
     def _submit(self, part: Part) -> Future[Done]:
         key = f"onboard-{self._job.info.run_id}-{part.number}-{next(self._numbers)}"
@@ -118,11 +116,12 @@ class Workers:
                     await asyncio.sleep(0.1)
         self._latest = await asyncio.to_thread(self._leases.requests)
         self._add_requests()
+        await self._stop.pause(WINDOW)
 
-    def _beat(self, ask: Ask) -> Beat:
+    def _beat(self, pause: float) -> Beat:
         stop = self._stop
         order = Stop(stop.reason or "interrupted", int(stop.exit_code or ExitCode.INTERRUPTED), stop.hurrying)
-        beat = self._leases.lead(ask, order if stop.draining else None)
+        beat = self._leases.lead(pause, order if stop.draining else None)
         self._latest = self._leases.requests()
         return beat
 
@@ -140,6 +139,14 @@ class Workers:
                     self._facts(RowFinished(row, Status(status), code))
                 case [message]:
                     self._facts(Trouble(message))
+
+
+def shares(ceiling: float, most: int) -> int:
+    """Return how many processes can share a ceiling: what each sends in a second is a whole number."""
+    allowed = ceiling + max(1.0, 0.05 * ceiling)
+    return next(
+        many for many in range(most, 0, -1) if many == 1 or many * math.ceil(ceiling / many) <= allowed
+    )
 
 
 async def _result(task: Future[Done]) -> Done:
@@ -162,18 +169,17 @@ async def workers(
     for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is worth a message, we say ourselves
     place = settings.output.ledger_place
-    info = replace(opened.info, ceiling=BELOW * opened.info.ceiling)
     if isinstance(place, PostgresUrl):
         os.environ[LEDGER] = place.address.reveal()  # for workers that are started here
     given = {name: v for name, v in command.given.items() if v is not None and name not in _OF_LEADER}
     job = Job(
         command=command._replace(given=given),
-        info=info,
+        info=opened.info,
         run_no=opened.run_no,
         epoch=opened.ledger.epoch or "",
         ledger=place.absolute() if isinstance(place, Path) else None,
         base_url=opened.place.leaf.base_url,
-        marks=marks_of(settings, info, opened.ledger.key),
+        marks=marks_of(settings, opened.info, opened.ledger.key),
     )
     async with AsyncExitStack() as stack:
         try:
@@ -181,14 +187,16 @@ async def workers(
         except UsageError:
             opened.ledger.discard(opened.run_no)
             raise
-        leases = Leases(opened.ledger, opened.run_no, job.info.ceiling)
+        leases = Leases(opened.ledger, opened.run_no)
         yield await stack.enter_async_context(Workers(client, many, job, leases, facts).leading())
 
 
 async def _connect(where: Cluster, stack: AsyncExitStack) -> tuple[Client, int]:
     """Connect to a scheduler that has workers: how many. Raises UsageError."""
-    # If a worker dies, its task is not to blame, and doing it again is safe.
-    stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1_000}))
+    # If a worker dies, its task is not to blame, and doing it again is safe. No worker has a task in reserve.
+    scheduler = {"allowed-failures": 1_000, "worker-saturation": 1.0}
+    options = {f"distributed.scheduler.{name}": value for name, value in scheduler.items()}
+    stack.enter_context(dask.config.set(options))
     if isinstance(where, Local):
         cluster = LocalCluster(
             n_workers=where.workers,

@@ -1,9 +1,8 @@
-"""Processes that work on one run together: the database decides which of them may send, and when.
+"""Processes that work on one run together: the database decides which of them may send.
 
 The leader and its workers renew their leases with every beat. A lease of a worker never outlasts that of its
-leader by more than `LEASE`, and a worker sends nothing when its own is about to end. A beat may take send
-slots along: points in time, `interval` seconds apart, that no other process gets. Such a time is useless when
-it has passed.
+leader by more than `LEASE`, and a worker sends nothing when its own is about to end. Each part of the rows
+comes with a share of the ceiling, and only one process has a lease of it at a time.
 """
 
 from __future__ import annotations
@@ -27,13 +26,6 @@ from bulk_onboard.ledger.ledger import Ledger
 LEASE = 4.0
 
 
-class Ask(NamedTuple):
-    """What a process asks for: a number of ``slots``, and a ``pause`` in seconds that Leaf demanded."""
-
-    slots: int = 0
-    pause: float = 0.0
-
-
 class Stop(NamedTuple):
     """Why the whole run goes no further. ``at_once``: without waiting for the rows in flight."""
 
@@ -45,12 +37,10 @@ class Stop(NamedTuple):
 class Beat(NamedTuple):
     """What the database says, in seconds by its own clock.
 
-    ``first``: the first of the slots that were asked for; ``paused_until``: no slot before this time counts;
-    ``lease_until``: the end of this process's lease.
+    ``paused_until``: nobody sends before this time; ``lease_until``: the end of this process's lease.
     """
 
     now: float
-    first: float
     paused_until: float
     lease_until: float
     stop: Stop | None
@@ -67,33 +57,30 @@ class Claim(NamedTuple):
 class Leases:
     """Those of one run. Every method is one transaction. Raises LedgerError, LedgerBusy.
 
-    ``rate``: requests per second of all processes together, 0 for no ceiling. ``clock``: gives the time that
-    all processes share, in seconds; that of the database if it is not given, of a file that of the machine.
+    ``clock``: gives the time that all processes share, in seconds; that of the database if it is not given,
+    of a file that of the machine. A ``pause``, in seconds, is one that Leaf has just asked this process for.
     """
 
-    def __init__(
-        self, ledger: Ledger, run_no: int, rate: float, clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, ledger: Ledger, run_no: int, clock: Callable[[], float] | None = None) -> None:
         self._ledger, self._run_no, self._clock = ledger, run_no, clock
-        self.interval = 1 / rate if rate else 0.0
         self.retry = ledger.retry
 
     # --- the leader ---------------------------------------------------------------------------------
 
     @retried
     def open(self) -> None:
-        """Create the slots of the run."""
+        """Let workers join the run."""
         with self._ledger.intending() as db:
             now = _now(db, self._clock)
-            values = {"run_no": self._run_no, "next_slot": now, "paused_until": now, "leader_until": now}
-            db.execute(self._ledger.insert(schema.slots).values(values).on_conflict_do_nothing())
+            values = {"run_no": self._run_no, "paused_until": now, "lease_until": now}
+            db.execute(self._ledger.insert(schema.leader).values(values).on_conflict_do_nothing())
 
     @retried
-    def lead(self, ask: Ask, stop: Stop | None) -> Beat:
+    def lead(self, pause: float, stop: Stop | None) -> Beat:
         """The leader's beat: renew its lease, and with it the right of the workers to renew theirs."""
         with self._ledger.intending() as db:
             until = _now(db, self._clock) + LEASE
-            return self._take(db, ask, leader_until=until, stop=json.dumps(stop) if stop else "")
+            return self._beat(db, pause, lease_until=until, stop=json.dumps(stop) if stop else "")
 
     @retried
     def requests(self) -> Requests:
@@ -110,9 +97,9 @@ class Leases:
 
     @retried
     def close(self) -> None:
-        """Delete the slots and all claims of the run."""
+        """Let no worker send any more for this run."""
         with self._ledger.writing() as db:
-            for table in (schema.claim, schema.slots):
+            for table in (schema.claim, schema.leader):
                 db.execute(table.delete().filter_by(run_no=self._run_no))
 
     # --- a worker -----------------------------------------------------------------------------------
@@ -131,7 +118,7 @@ class Leases:
             return Claim(part, row.epoch, _requests(row.requests)) if row else None
 
     @retried
-    def renew(self, mine: Claim, ask: Ask, requests: Requests) -> Beat:
+    def renew(self, mine: Claim, pause: float, requests: Requests) -> Beat:
         """A worker's beat. ``requests``: sent for this part until now.
 
         Raises LedgerBusy if the part is another's by now, or the run has ended.
@@ -139,7 +126,7 @@ class Leases:
         with self._ledger.intending() as db:
             values = {"lease_until": self._lease_until(db), "requests": json.dumps(astuple(requests))}
             self._update(db, mine, **values)
-            return self._take(db, ask)
+            return self._beat(db, pause)
 
     @retried
     def release(self, mine: Claim, requests: Requests) -> None:
@@ -165,29 +152,24 @@ class Leases:
 
     def _lease_until(self, db: Connection) -> Any:
         """When a lease ends that is renewed now: `LEASE` after the last beat of worker and leader."""
-        query = select(schema.slots.c.leader_until).filter_by(run_no=self._run_no)
+        query = select(schema.leader.c.lease_until).filter_by(run_no=self._run_no)
         leader = db.execute(query).scalar_one_or_none() or 0.0
         least = func.least if db.dialect.name == "postgresql" else func.min
         return least(_now(db, self._clock) + LEASE, literal(leader, Float))
 
-    def _take(self, db: Connection, ask: Ask, **values: Any) -> Beat:
-        """GCRA in one statement: each process that asks moves on the time of the next slot."""
-        slots, now = schema.slots.c, _now(db, self._clock)
+    def _beat(self, db: Connection, pause: float, **values: Any) -> Beat:
+        leader, now = schema.leader.c, _now(db, self._clock)
         greatest = func.greatest if db.dialect.name == "postgresql" else func.max
-        length = ask.slots * self.interval
-        if ask.pause:
-            values["paused_until"] = greatest(slots.paused_until, now + ask.pause)
-        values["next_slot"] = greatest(slots.next_slot, slots.paused_until, now, now + ask.pause) + length
-        own = schema.slots.update().filter_by(run_no=self._run_no).values(values)
-        statement = own.returning(
-            now, slots.next_slot - length, slots.paused_until, slots.leader_until, slots.stop
-        )
-        row = db.execute(statement).one_or_none()
+        values["paused_until"] = greatest(leader.paused_until, now + pause)
+        own = schema.leader.update().filter_by(run_no=self._run_no).values(values)
+        row = db.execute(
+            own.returning(now, leader.paused_until, leader.lease_until, leader.stop)
+        ).one_or_none()
         if row is None:
             raise LedgerBusy("the run that this process works for has ended")
-        at, first, paused_until, leader_until, stop = row
+        at, paused_until, leader_until, stop = row
         until = min(at + LEASE, leader_until)
-        return Beat(at, first, paused_until, until, Stop(*json.loads(stop)) if stop else None)
+        return Beat(at, paused_until, until, Stop(*json.loads(stop)) if stop else None)
 
 
 def wait_for_workers(
@@ -203,7 +185,7 @@ def wait_for_workers(
         tell(f"workers of an earlier run may still be sending: waiting for {remaining:.0f} s")
         sleep(remaining)
     with ledger.writing() as db:
-        for table in (schema.claim, schema.slots):
+        for table in (schema.claim, schema.leader):
             db.execute(table.delete())
 
 

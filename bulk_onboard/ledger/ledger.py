@@ -156,7 +156,7 @@ class Ledger:
         """Forget a run that was refused before anything was done."""
         with self.writing() as db:
             self._forget_entries(db, run_no)
-            for table in (schema.block, schema.claim, schema.slots):
+            for table in (schema.block, schema.claim, schema.leader):
                 db.execute(table.delete().filter_by(run_no=run_no))
             db.execute(schema.run.delete().filter_by(no=run_no))
 

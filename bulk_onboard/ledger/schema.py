@@ -9,9 +9,9 @@
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
             `intended_at` is the time of a POST that may have created one. `run_no`: the run that wrote this
-    slots   of a run on several processes: when the next request may go out, until when Leaf wants none, how
-            long the leader's lease lasts, and why all of them stop. Times are seconds since 1970 by the
-            database's clock. A run that has ended has none, and no claims
+    leader  of a run on several processes: until when Leaf wants no requests, how long the leader's lease
+            lasts, and why all of them stop. Times are seconds since 1970 by the database's clock. A run that
+            has ended has none, and no claims
     claim   a part of a run's rows that a worker has in hand: which claim of the part this is (its epoch), how
             long its lease lasts, and what all workers have sent for the part
     entry   what a run did with one row: the intent, then the outcome. Rows without either have none
@@ -110,13 +110,12 @@ leaf_user = Table(
     sqlite_with_rowid=False,
 )
 
-slots = Table(
-    "slots",
+leader = Table(
+    "leader",
     metadata,
     Column("run_no", ForeignKey("run.no"), primary_key=True),
-    Column("next_slot", Float, nullable=False),
     Column("paused_until", Float, nullable=False),
-    Column("leader_until", Float, nullable=False),
+    Column("lease_until", Float, nullable=False),
     Column("stop", Text, nullable=False, server_default=""),
 )
 

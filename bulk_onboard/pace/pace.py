@@ -27,17 +27,20 @@ class Pace:
         rate: float,
         on_hold: Callable[[float], None] = lambda _seconds: None,
         on_slower: Callable[[float], None] = lambda _rate: None,
-        ceiling: Ceiling | None = None,
     ) -> None:
-        """``ceiling``: keeps the rate, if not this process alone."""
         self._on_hold, self._on_slower = on_hold, on_slower
-        self._ceiling, self._adaptive, self._meter = ceiling or Ceiling(rate), Adaptive(rate), Meter()
+        self._ceiling, self._adaptive, self._meter = Ceiling(rate), Adaptive(rate), Meter()
         self._last = -math.inf
 
     @property
     def rate(self) -> float:
         """Requests per second that may go out now, 0 for no ceiling."""
         return self._ceiling.rate
+
+    @property
+    def held_for(self) -> float:
+        """Seconds until the latest pause ends, negative if it has ended."""
+        return self._ceiling.held_until - asyncio.get_running_loop().time()
 
     def traffic(self) -> Traffic:
         """The turns so far, over time."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.ledger.leases import LEASE, Ask, Leases, Stop, wait_for_workers
+from bulk_onboard.ledger.leases import LEASE, Leases, Stop, wait_for_workers
 from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import begin, g, intent, sql
-from tests.support.postgres import Server
-from tests.support.properties import scaled
 
 SENT = Requests(get=2, post=1)
 
@@ -36,11 +30,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def leases_of(ledger: Ledger, clock: Clock, rate: float = 10.0) -> Leases:
+def leases_of(ledger: Ledger, clock: Clock) -> Leases:
     run_no, _ = begin(ledger)
-    leases = Leases(ledger, run_no, rate, clock)
+    leases = Leases(ledger, run_no, clock)
     leases.open()
-    leases.lead(Ask(), None)
+    leases.lead(0.0, None)
     return leases
 
 
@@ -55,17 +49,17 @@ def test_a_part_is_claimed_by_one_worker_until_its_lease_is_over(leases: Leases,
     assert leases.claim(3) is None
     assert leases.claim(4) is not None
     clock.now += LEASE - 1
-    leases.lead(Ask(), None)
-    leases.renew(first, Ask(), SENT)
+    leases.lead(0.0, None)
+    leases.renew(first, 0.0, SENT)
     clock.now += LEASE - 1
     assert leases.claim(3) is None
     clock.now += 1
-    leases.lead(Ask(), None)
+    leases.lead(0.0, None)
     second = leases.claim(3)
     assert second is not None
     assert (second.epoch, second.requests) == (first.epoch + 1, SENT)
     with pytest.raises(LedgerBusy, match="another worker has taken over"):
-        leases.renew(first, Ask(), SENT)
+        leases.renew(first, 0.0, SENT)
 
 
 def test_a_part_that_was_released_can_be_claimed_at_once(leases: Leases) -> None:
@@ -83,24 +77,24 @@ def test_no_lease_lasts_longer_than_that_of_the_leader(leases: Leases, clock: Cl
     mine = leases.claim(0)
     assert mine is not None
     clock.now += 3
-    assert leases.renew(mine, Ask(), SENT).lease_until == clock.now + 1
+    assert leases.renew(mine, 0.0, SENT).lease_until == clock.now + 1
     clock.now += 3
-    assert leases.renew(mine, Ask(), SENT).lease_until < clock.now
+    assert leases.renew(mine, 0.0, SENT).lease_until < clock.now
     assert leases.left() == 0
-    leases.lead(Ask(), None)
-    assert leases.renew(mine, Ask(), SENT).lease_until == clock.now + LEASE
+    leases.lead(0.0, None)
+    assert leases.renew(mine, 0.0, SENT).lease_until == clock.now + LEASE
     assert leases.left() == LEASE
 
 
 def test_workers_hear_why_the_run_stops_and_that_it_has_ended(leases: Leases) -> None:
     mine, stop = leases.claim(0), Stop("interrupted", 130, at_once=True)
     assert mine is not None
-    assert leases.renew(mine, Ask(), SENT).stop is None
-    leases.lead(Ask(), stop)
-    assert leases.renew(mine, Ask(), SENT).stop == stop
+    assert leases.renew(mine, 0.0, SENT).stop is None
+    leases.lead(0.0, stop)
+    assert leases.renew(mine, 0.0, SENT).stop == stop
     leases.close()
     with pytest.raises(LedgerBusy):
-        leases.renew(mine, Ask(), SENT)
+        leases.renew(mine, 0.0, SENT)
 
 
 def test_an_intent_is_not_written_by_a_worker_that_has_lost_its_part(
@@ -112,7 +106,7 @@ def test_an_intent_is_not_written_by_a_worker_that_has_lost_its_part(
     write = partial(ledger.write, run_no, scope, outcomes=[])
     write([intent(2, g(2))], fence=partial(leases.require, mine=first))
     clock.now += LEASE
-    leases.lead(Ask(), None)
+    leases.lead(0.0, None)
     second = leases.claim(0)
     assert second is not None
     with pytest.raises(LedgerBusy):
@@ -125,7 +119,7 @@ def test_a_run_that_has_been_replaced_renews_no_lease(place: LedgerPlace, ledger
     leases = leases_of(ledger, Clock())
     with Ledger(place) as other:
         begin(other, "r-2")
-    for attempt in (lambda: leases.lead(Ask(), None), lambda: leases.claim(0)):
+    for attempt in (lambda: leases.lead(0.0, None), lambda: leases.claim(0)):
         with pytest.raises(LedgerError, match="another run has taken over"):
             attempt()
 
@@ -138,9 +132,9 @@ def test_the_next_run_waits_for_workers_of_a_dead_one_but_not_for_long(
     assert not slept
     assert not told
     run_no, _ = begin(ledger)
-    leases = Leases(ledger, run_no, 10.0)
+    leases = Leases(ledger, run_no)
     leases.open()
-    leases.lead(Ask(), None)
+    leases.lead(0.0, None)
     assert leases.claim(0) is not None
     sql(place, "UPDATE claim SET lease_until = lease_until + 3600")  # the clock was set back since
     wait_for_workers(ledger, told.append, slept.append)
@@ -149,37 +143,11 @@ def test_the_next_run_waits_for_workers_of_a_dead_one_but_not_for_long(
     assert leases.left() == 0
 
 
-# Time passes, then a process asks for slots, or reports that Leaf wants a pause.
-_PASSED = st.floats(0, 0.5)
-_ASKS = st.builds(Ask, st.integers(0, 5), st.sampled_from([0.0, 0.0, 0.0, 0.25, 1.0]))
-
-
-@given(rate=st.sampled_from([0.5, 3.0, 10.0, 333.0]), steps=st.lists(st.tuples(_PASSED, _ASKS), max_size=30))
-@settings(max_examples=scaled(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_slots_keep_the_ceiling_and_the_pauses_whoever_asks(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    database: str,
-    rate: float,
-    steps: list[tuple[float, Ask]],
-) -> None:
-    place: LedgerPlace | Path = tmp_path_factory.mktemp("slots") / "ledger.sqlite3"
-    if database == "postgresql":
-        server: Server = request.getfixturevalue("postgres")
-        place = server.place()
-    clock, slots, pauses = Clock(), list[float](), list[tuple[float, float]]()
-    with Ledger(place) as ledger:
-        leases = leases_of(ledger, clock, rate)
-        for passed, ask in steps:
-            clock.now += passed
-            beat = leases.lead(ask, None)
-            asked = [beat.first + number / rate for number in range(ask.slots)]
-            assert beat.now == clock.now
-            assert all(slot >= clock.now - 1e-6 for slot in asked)
-            if ask.pause:
-                pauses.append((clock.now, clock.now + ask.pause))
-            assert beat.paused_until >= max((until for _, until in pauses), default=0.0)
-            assert not any(slot < beat.paused_until - 1e-6 for slot in asked)
-            slots += asked
-    assert all(after - before >= 1 / rate - 1e-6 for before, after in pairwise(slots))
+def test_the_longest_pause_holds_whoever_was_asked_for_it(leases: Leases, clock: Clock) -> None:
+    mine = leases.claim(0)
+    assert mine is not None
+    assert leases.renew(mine, 3.0, SENT).paused_until == clock.now + 3
+    clock.now += 1
+    assert leases.lead(0.5, None).paused_until == clock.now + 2
+    assert leases.lead(9.0, None).paused_until == clock.now + 9
+    assert leases.renew(mine, 0.0, SENT).paused_until == clock.now + 9
