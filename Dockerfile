@@ -1,5 +1,5 @@
 # docker build -t bulk-onboard .
-# docker run --rm -v "$PWD:/data" --env-file .env bulk-onboard run growers.csv
+# docker run --rm -it -v "$PWD:/data" --user "$(id -u):$(id -g)" bulk-onboard run growers.csv
 
 FROM python:3.13-slim AS build
 WORKDIR /src

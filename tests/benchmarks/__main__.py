@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME ...] [--quick]`: measure, print, and write reports/benchmarks.md."""
+"""`python -m tests.benchmarks [NAME ...] [--quick]`: measure, print, and write docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "growth": scale.growth,
     "start-up": scale.start_up,
 }
+PAGE = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("bulk-onboard", "aiohttp", "aiolimiter", "pandas", "pyarrow", "uvloop", "sqlalchemy")
 
 
@@ -38,20 +39,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if none")
     parser.add_argument("--quick", action="store_true", help="minutes instead of half an hour")
-    parser.add_argument("--output", type=Path, default=ROOT / "reports" / "benchmarks.md")
     asked = parser.parse_args()
     if unknown := [name for name in asked.names if name not in BENCHMARKS]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    sections, missed = [_about(quick=asked.quick)], 0
+    missed = 0
     with served() as server:
         for name in asked.names or BENCHMARKS:
             lines = list(_measured(name, server, quick=asked.quick))
             missed += sum(line.met is False for line in lines)
-            sections.append(markdown((BENCHMARKS[name].__doc__ or name).strip().rstrip("."), lines))
-            asked.output.parent.mkdir(exist_ok=True)
-            asked.output.write_text("\n".join(sections))  # of one that is ended early there is a part
-    print(f"\nWritten: {asked.output}; aims missed: {missed}")
+            _write(name, lines, quick=asked.quick)
+    print(f"\nWritten: {PAGE}; aims missed: {missed}")
     return int(missed > 0)
+
+
+def _write(name: str, lines: list[Line], *, quick: bool) -> None:
+    """Put a benchmark's figures into its section of the page."""
+    title = (BENCHMARKS[name].__doc__ or name).strip().splitlines()[0].rstrip(".")
+    section = f"## {name}\n\n{title}.\n\n{_about(quick=quick)}\n{markdown(lines)}"
+    begin, end = f"<!-- benchmark: {name} -->\n", "<!-- end -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    PAGE.write_text(f"{before}{begin}{section}{rest[rest.index(end) :]}", encoding="utf-8")
 
 
 def _measured(name: str, server: Server, *, quick: bool) -> Iterator[Line]:
@@ -65,10 +72,11 @@ def _measured(name: str, server: Server, *, quick: bool) -> Iterator[Line]:
 
 def _about(*, quick: bool) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    command = f"python -m tests.benchmarks{' --quick' if quick else ''}"
+    how = "with `--quick` " if quick else ""
     return (
-        f"# Benchmarks\n\n`{command}` on {datetime.now(UTC):%Y-%m-%d}: {platform.system()}"
-        f" {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}.\n"
+        f"Measured {how}on {datetime.now(UTC):%Y-%m-%d}: {platform.system()} {platform.machine()},"
+        f" {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, Python {platform.python_version()},"
+        f" {packages}.\n"
     )
 
 

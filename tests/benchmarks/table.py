@@ -30,12 +30,10 @@ def at_least(what: str, figure: float, aim: float, unit: str = "", told: str = "
     )
 
 
-def markdown(title: str, lines: Iterable[Line]) -> str:
-    """A section with a table."""
+def markdown(lines: Iterable[Line]) -> str:
+    """A table."""
     rows = [f"| {line.what} | {line.figure} | {line.aim} | {_mark(line)} |" for line in lines]
-    return "\n".join(
-        [f"### {title}", "", "| measured | figure | aim | met |", "|---|---|---|---|", *rows, ""]
-    )
+    return "\n".join(["| measured | figure | aim | met |", "|---|---|---|---|", *rows, ""])
 
 
 def _mark(line: Line) -> str:

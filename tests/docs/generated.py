@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
 
+import bulk_onboard
 from bulk_onboard.cli.main import COMMANDS, cli
 from bulk_onboard.domain.codes import CODES
 from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports.results import COLUMNS
+from bulk_onboard.settings import SETTINGS
+from bulk_onboard.settings.declare import Setting
 from tests.docs.pages import PAGES, ROOT, SECTION
 
 _CODES = ROOT / "bulk_onboard" / "domain" / "codes.toml"
@@ -127,16 +131,36 @@ def commands() -> str:
     )
 
 
-def options() -> str:
-    """Every option, its default, and the commands that have it."""
+def settings() -> str:
+    """Every setting, in its groups."""
+    groups: dict[str, list[Setting]] = {}
+    for setting in SETTINGS:
+        groups.setdefault(setting.group, []).append(setting)
+    return "\n".join(
+        f"### {title}\n\n" + table(("setting", "default", "meaning"), map(_setting, of_group))
+        for title, of_group in groups.items()
+    )
+
+
+def other_options() -> str:
+    """The options that are not settings, and the commands that have them."""
     rows: dict[str, tuple[str, str, list[str]]] = {}
+    known = {setting.flag for setting in SETTINGS}
     for name, option in _options():
-        spelled = _spelled(option)
-        text, default = _split_default(option)
-        rows.setdefault(spelled, (text, default, []))[2].append(name)
+        if known.isdisjoint(option.opts):
+            text, default = _split_default(option)
+            rows.setdefault(_spelled(option), (text, default, []))[2].append(name)
     return table(
-        ("option", "meaning", "default", "commands"),
-        ((f"`{o}`", text, default, ", ".join(names)) for o, (text, default, names) in rows.items()),
+        ("option", "commands", "default", "meaning"),
+        ((f"`{option}`", ", ".join(names), default, text) for option, (text, default, names) in rows.items()),
+    )
+
+
+def python_api() -> str:
+    """The public functions and their docstrings."""
+    return "\n".join(
+        f"### {function.__name__}\n\n```text\n{_signature(function)}\n```\n\n{inspect.getdoc(function)}\n"
+        for function in (bulk_onboard.onboard, bulk_onboard.check_events, bulk_onboard.validate)
     )
 
 
@@ -149,7 +173,9 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "codes": codes,
     "providers": providers,
     "commands": commands,
-    "options": options,
+    "settings": settings,
+    "python-api": python_api,
+    "other-options": other_options,
 }
 
 
@@ -167,6 +193,19 @@ def write() -> list[Path]:
             page.write_text(after, encoding="utf-8")
             changed.append(page)
     return changed
+
+
+def _signature(function: Callable[..., object]) -> str:
+    """The call of a function, one parameter a line."""
+    parameters = inspect.signature(function).parameters.values()
+    lines = [str(one.replace(annotation=inspect.Parameter.empty)) for one in parameters]
+    at = next(n for n, one in enumerate(parameters) if one.kind is inspect.Parameter.KEYWORD_ONLY)
+    lines.insert(at, "*")
+    start = "await " if inspect.iscoroutinefunction(function) else ""
+    text = ",\n    ".join(lines)
+    return re.sub(
+        r"<function (\w+) at \w+>", r"\1", f"{start}bulk_onboard.{function.__name__}(\n    {text},\n)"
+    )
 
 
 def _of_run(status: Status) -> bool:
@@ -192,6 +231,17 @@ def _options() -> Iterator[tuple[str, click.Option]]:
         for param in command.params:
             if isinstance(param, click.Option) and not param.hidden:
                 yield name, param
+
+
+def _setting(setting: Setting) -> tuple[str, str, str]:
+    option = setting.flag
+    if setting.negatable:
+        option += f", --no-{setting.flag.removeprefix('--')}"
+    elif not setting.is_flag and option:
+        option += f" {setting.metavar or '|'.join(setting.choices)}"
+    names = [option, setting.variable, "" if option else setting.key]
+    where = " Only on the command line." if setting.one_run else ""
+    return ", ".join(f"`{name}`" for name in names if name), setting.shown, setting.help + where
 
 
 def _spelled(option: click.Option) -> str:
