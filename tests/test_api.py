@@ -19,7 +19,7 @@ import bulk_onboard
 from bulk_onboard import errors, settings
 from bulk_onboard.domain.chunk import CHUNK_ROWS
 from bulk_onboard.domain.model import Secret
-from bulk_onboard.domain.run_events import About, Begun, Fact, Reading, RowFinished
+from bulk_onboard.domain.run_events import About, Fact, RowFinished, RowsRead, RunStarted
 from bulk_onboard.engine.past_runs import write_again
 from bulk_onboard.ledger import Ledger, history, hold
 from bulk_onboard.ledger.schema import block, entry, run
@@ -250,7 +250,7 @@ async def test_a_run_cancelled_while_it_reads_the_file_writes_nothing_afterwards
     loop = asyncio.get_running_loop()
 
     def pause(fact: Fact) -> None:
-        if isinstance(fact, Reading):
+        if isinstance(fact, RowsRead):
             read.append(fact.rows)
             loop.call_soon_threadsafe(reached.set)
             go_on.wait(10)
@@ -348,7 +348,7 @@ async def test_a_run_whose_report_cannot_be_written_is_on_record_and_not_said_to
     here: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def obstruct(fact: Fact) -> None:
-        if isinstance(fact, Begun):
+        if isinstance(fact, RunStarted):
             (here / "reports" / fact.run_id / "results.csv").mkdir(parents=True)
 
     with listening() as inbox:

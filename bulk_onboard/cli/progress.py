@@ -17,24 +17,24 @@ from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.run_events import (
     About,
     AboutToDelete,
-    Asking,
-    Begun,
     Fact,
-    Held,
+    FileChecked,
     InputDescribed,
     LeftWithout,
-    Listed,
+    LookupChosen,
     Note,
+    Paused,
     PhaseStarted,
-    Reading,
     RowChecked,
     RowFinished,
     RowRolledBack,
-    Scanned,
+    RowsRead,
+    RunStarted,
     Slowed,
     Stopping,
     Trouble,
     UserKnown,
+    UsersRead,
 )
 from bulk_onboard.reports import progress_text
 
@@ -97,22 +97,22 @@ class Lines:
             case PhaseStarted(phase, total):
                 self._end_phase()
                 self._tally = progress_text.Tally(phase, total, self._clock())
-            case Reading(read):
+            case RowsRead(read):
                 if self._due():
                     self._write(f"reading: {progress_text.rows(read)} so far")
-            case Listed(users):
+            case UsersRead(users):
                 if self._due():
                     self._write(f"asking: {users:,} users listed so far")
-            case Held() | Slowed() | Trouble():
+            case Paused() | Slowed() | Trouble():
                 if self._repeats.news(fact):
                     self._write(progress_text.announcement(fact) or "")
             case (
-                Begun()
-                | Scanned()
+                RunStarted()
+                | FileChecked()
                 | InputDescribed()
                 | About()
                 | AboutToDelete()
-                | Asking()
+                | LookupChosen()
                 | LeftWithout()
                 | Note()
                 | Stopping()
@@ -162,7 +162,7 @@ class _Repeats:
         self._clock = clock
         self._said: dict[object, float] = {}
 
-    def news(self, fact: Held | Slowed | Trouble) -> bool:
+    def news(self, fact: Paused | Slowed | Trouble) -> bool:
         key = fact.message if isinstance(fact, Trouble) else type(fact)
         interval = _SLOW if isinstance(fact, Slowed) else _INTERVAL
         now = self._clock()
@@ -202,11 +202,11 @@ class Bar:
                 self.close()
                 self._tally = progress_text.Tally(phase, total, self._clock())
                 self._bar = self._begun(progress_text.PHASES[phase], total)
-            case Reading(read):
+            case RowsRead(read):
                 self._count("reading", read)
-            case Listed(users):
+            case UsersRead(users):
                 self._count("asking", users)
-            case Held(seconds):
+            case Paused(seconds):
                 self._say_beside(fact, seconds)
             case Slowed():
                 self._say_beside(fact, _INTERVAL)
@@ -214,12 +214,12 @@ class Bar:
                 if self._repeats.news(fact):
                     self._line(fact.message)
             case (
-                Begun()
-                | Scanned()
+                RunStarted()
+                | FileChecked()
                 | InputDescribed()
                 | About()
                 | AboutToDelete()
-                | Asking()
+                | LookupChosen()
                 | LeftWithout()
                 | Note()
                 | Stopping()
@@ -300,7 +300,7 @@ class Bar:
             return counts
         return ("" if width < _WIDE else "{desc} ") + "{percentage:3.0f}%|{bar}| " + counts
 
-    def _say_beside(self, fact: Held | Slowed, seconds: float) -> None:
+    def _say_beside(self, fact: Paused | Slowed, seconds: float) -> None:
         if self._tally is None:
             self._line(progress_text.announcement(fact) or "")
         else:
@@ -343,7 +343,7 @@ class JsonLines:
 
     def __call__(self, fact: Fact) -> None:
         """Write the name of the fact, its fields and the run that it belongs to."""
-        if isinstance(fact, Begun):
+        if isinstance(fact, RunStarted):
             self._run = {"run_id": fact.run_id}
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         data = {field.name: _plain(getattr(fact, field.name)) for field in dataclasses.fields(fact)}

@@ -12,8 +12,8 @@ import click
 
 from bulk_onboard.cli import options
 from bulk_onboard.cli.running import say_trouble
-from bulk_onboard.domain.model import Health, Status, Undone
-from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.model import Health, RollbackStatus, Status
+from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.reports import progress_text
 
@@ -143,8 +143,8 @@ def undone_by(past: Past, past_runs: Sequence[Past]) -> list[str]:
     deleted = [
         past_run.info.run_id
         for past_run in past_runs
-        if (past_run.info.kind, past_run.info.input) == (Kind.ROLLBACK, past.info.run_id)
-        and past_run.counts.get(Undone.DELETED)
+        if (past_run.info.kind, past_run.info.input) == (RunKind.ROLLBACK, past.info.run_id)
+        and past_run.counts.get(RollbackStatus.DELETED)
     ]
     return deleted[::-1]
 

@@ -19,7 +19,7 @@ import numpy as np
 from bulk_onboard import __version__
 from bulk_onboard.cluster.heartbeat import SharedPace, heartbeat
 from bulk_onboard.domain.model import Requests, Status
-from bulk_onboard.domain.run_events import Held, RowFinished, Slowed, Trouble
+from bulk_onboard.domain.run_events import Paused, RowFinished, Slowed, Trouble
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened, marks_of
 from bulk_onboard.engine.phases import Phases
@@ -60,7 +60,7 @@ class Workers:
         self._client, self._many, self._job, self._leases = client, many, job, leases
         self._facts, self._stop = facts, facts.stop
         rate = job.info.ceiling
-        self.pace = SharedPace(rate, lambda s: facts(Held(s)), lambda rate: facts(Slowed(rate)))
+        self.pace = SharedPace(rate, lambda s: facts(Paused(s)), lambda rate: facts(Slowed(rate)))
         self.requests = self._latest = Requests()
         self._numbers, self._heard = count(), set[int]()
 

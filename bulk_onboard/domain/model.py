@@ -47,14 +47,14 @@ _DONE = frozenset({Status.CREATED, Status.EXISTING, Status.DUPLICATE})
 _ATTENTION = frozenset(
     {Status.INVALID, Status.REJECTED, Status.FAILED, Status.UNRESOLVED, Status.NO_SUCH_USER}
 )
-FORESEEN = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
+DRY_RUN_STATUSES = (Status.WOULD_CREATE, Status.WOULD_REPLACE, Status.NO_SUCH_USER)
 
 
 # Codes of existing rows with credentials of another environment or application than the row asks for.
 NOT_AS_ASKED = ENVIRONMENT_CHANGED, APP_CHANGED = ("environment-changed", "app-changed")
 
 
-class Undone(StrEnum):
+class RollbackStatus(StrEnum):
     """What became of a row in a rollback. Exactly one for every row; stored as these words."""
 
     DELETED = "deleted"
@@ -68,7 +68,7 @@ class Undone(StrEnum):
     @property
     def needs_attention(self) -> bool:
         """Whether a person should look at the row."""
-        return self in {Undone.FAILED, Undone.UNRESOLVED}
+        return self in {RollbackStatus.FAILED, RollbackStatus.UNRESOLVED}
 
 
 class Health(StrEnum):

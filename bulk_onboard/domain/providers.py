@@ -32,7 +32,7 @@ class Scope(StrEnum):
     GROWER = "grower"
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """How the cells of a field are checked and cleaned.
 
     ``ID``: a UUID. ``TOKEN``: issued by a program, printable ASCII; what surrounds it is removed, and what
@@ -59,7 +59,7 @@ class Field:
     allowed: tuple[str, ...] = ()
     help: str = ""
     example: str = ""
-    kind: Kind = Kind.TOKEN
+    kind: FieldKind = FieldKind.TOKEN
     format: str = ""
 
 
@@ -201,13 +201,13 @@ def _field(table: Mapping[str, Any]) -> Field:
     )
 
 
-def _kind(table: Mapping[str, Any], name: str, *, secret: bool, allowed: bool) -> Kind:
+def _kind(table: Mapping[str, Any], name: str, *, secret: bool, allowed: bool) -> FieldKind:
     """A secret token, key or secret by its name is a token, and so is a fixed value; all else is text."""
     is_token = allowed or (secret and re.search("token|key|secret", name, re.IGNORECASE) is not None)
-    kind = table.get("kind", Kind.TOKEN if is_token else Kind.TEXT)
-    if kind not in list(Kind):
-        raise ValueError(f"the kind of {name} is none of {', '.join(Kind)}")
-    return Kind(kind)
+    kind = table.get("kind", FieldKind.TOKEN if is_token else FieldKind.TEXT)
+    if kind not in list(FieldKind):
+        raise ValueError(f"the kind of {name} is none of {', '.join(FieldKind)}")
+    return FieldKind(kind)
 
 
 def _flag(table: Mapping[str, Any], key: str, name: str, *, default: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What the engine tells while it works. It never prints: an observer gets these facts and shows them."""
+"""Events of a run. The engine never prints: it passes these facts to an observer, which shows them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from enum import StrEnum
 from typing import Literal
 
 from bulk_onboard.domain.input_description import InputDescription
-from bulk_onboard.domain.model import Health, Requests, Status, Traffic, Undone
+from bulk_onboard.domain.model import Health, Requests, RollbackStatus, Status, Traffic
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A run is on the ledger, under this name."""
+class RunStarted:
+    """The run is recorded in the ledger under this id."""
 
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The file is being read: ``rows`` is the number of rows so far."""
+class RowsRead:
+    """Progress of reading the file: the number of rows so far."""
 
     rows: int
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
-    """The whole file has been read and checked. ``warnings``: rows with a warning, by code."""
+class FileChecked:
+    """The whole file has been read and checked. ``warnings``: code -> number of rows with this warning."""
 
     source: str
     rows: int
@@ -39,16 +39,16 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class InputDescribed:
-    """How the file was read: known after all of it has been read, and before anything is sent."""
+    """How the file was read. Reported after all of it has been read and before anything is sent."""
 
     description: InputDescription
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is about to be changed: which Leaf, as which API owner, at which provider (or providers).
+    """What a run is about to change: at which Leaf, as which API owner, for which provider or providers.
 
-    ``environments``: rows by the environment of their provider, where it has several.
+    ``environments``: environment -> number of rows, for providers that have several.
     """
 
     run_id: str
@@ -62,16 +62,16 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """How Leaf is asked which growers are connected: in pages of users, or singly. ``why``: the reason."""
+class LookupChosen:
+    """How Leaf is asked which growers are connected: page by page or one by one. ``why``: the reason."""
 
     way: Literal["pages", "single"]
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """Leaf's list of users is being read: ``users`` is the number of users so far."""
+class UsersRead:
+    """Progress of reading Leaf's list of users: the number of users so far."""
 
     users: int
 
@@ -84,7 +84,7 @@ LEFT_WITHOUT_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class LeftWithout:
-    """Growers that have no credentials, or may have none, because these runs ended amid replacing them."""
+    """Growers that may have no credentials because these runs ended while they replaced them."""
 
     growers: int
     run_ids: tuple[str, ...]
@@ -95,7 +95,7 @@ Phase = Literal["users", "onboard", "events", "dry_run", "rollback"]
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase begins: ``total`` rows get a user, are onboarded, checked, asked about or rolled back."""
+    """A phase with ``total`` rows has started."""
 
     phase: Phase
     total: int
@@ -103,7 +103,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class RowFinished:
-    """A row has its outcome."""
+    """A row has its final status."""
 
     row: int
     status: Status
@@ -112,7 +112,7 @@ class RowFinished:
 
 @dataclass(frozen=True, slots=True)
 class UserKnown:
-    """A row's grower has a Leaf user: one that was there already, or a new one."""
+    """The Leaf user of a row is known. ``created``: it is new."""
 
     row: int
     created: bool
@@ -120,7 +120,7 @@ class UserKnown:
 
 @dataclass(frozen=True, slots=True)
 class AboutToDelete:
-    """What a rollback is about to delete: which run's, at which Leaf, as which API owner."""
+    """What a rollback is about to delete: what run ``rolled_back`` created, at which Leaf, as which owner."""
 
     run_id: str
     rolled_back: str
@@ -133,38 +133,38 @@ class AboutToDelete:
 
 @dataclass(frozen=True, slots=True)
 class RowRolledBack:
-    """A row of a rollback has its end."""
+    """A row of a rollback has its final status."""
 
     row: int
-    status: Undone
+    status: RollbackStatus
     code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RowChecked:
-    """A row's credential has been looked at."""
+    """The events of a row's credentials have been checked."""
 
     row: int
     health: Health | None
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Leaf asks to wait: no request is sent for ``seconds``."""
+class Paused:
+    """No request is sent for ``seconds``, because Leaf asked to wait."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """Leaf refuses requests as too many: fewer are sent, at first ``rate`` per second."""
+    """Leaf refused requests as too many; the rate is reduced to ``rate`` requests per second."""
 
     rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something goes wrong at run level and is being retried, e.g. Leaf cannot be reached."""
+    """A problem of the whole run that is being retried, such as an unreachable Leaf."""
 
     message: str
 
@@ -178,7 +178,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """No new row starts. ``reason`` is in words; ``in_flight`` rows may finish within ``grace`` seconds."""
+    """No new row starts. ``in_flight`` rows may finish within ``grace`` seconds; ``reason``: a sentence."""
 
     reason: str
     in_flight: int = 0
@@ -186,13 +186,13 @@ class Stopping:
 
 
 Fact = (
-    Begun
-    | Reading
-    | Scanned
+    RunStarted
+    | RowsRead
+    | FileChecked
     | InputDescribed
     | About
-    | Asking
-    | Listed
+    | LookupChosen
+    | UsersRead
     | LeftWithout
     | PhaseStarted
     | RowFinished
@@ -200,7 +200,7 @@ Fact = (
     | AboutToDelete
     | RowRolledBack
     | RowChecked
-    | Held
+    | Paused
     | Slowed
     | Trouble
     | Note
@@ -215,7 +215,7 @@ def ignore(_fact: Fact) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Rows that need attention for the same reason. ``rows`` holds the first few row numbers."""
+    """Rows that need attention for the same reason. ``rows``: the first few row numbers."""
 
     status: str
     code: str
@@ -224,8 +224,8 @@ class Cause:
     message: str = ""
 
 
-class Kind(StrEnum):
-    """What a run was for; stored as these words."""
+class RunKind(StrEnum):
+    """The purpose of a run; stored as these words."""
 
     RUN = "run"
     EVENTS = "events"
@@ -235,10 +235,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a run would take, if nothing has to be repeated. ``seconds`` None: no ceiling tells how long.
+class Estimate:
+    """How many requests a run would send if none is repeated, and how long it would take.
 
-    ``users``: how many of the POSTs would create Leaf users.
+    ``seconds``: None without a ceiling; ``users``: how many of the POSTs would create Leaf users.
     """
 
     get: int
@@ -257,12 +257,12 @@ class Forecast:
 class RunInfo:
     """One run as the ledger knows it.
 
-    ``provider`` names all of them, with commas, if the rows went to several. ``leaf`` is the base URL (or the
-    sandbox's identity), ``ceiling`` requests per second (0: none), ``kept`` the headers of the kept columns,
-    ``environments`` valid rows by the environment of their provider, where it has several, ``forecast`` what
-    a dry run came to, ``plan`` the name of the plan that was carried out, ``description`` how the file was
-    read, ``command`` the command line without secrets ("" for a run of the library), ``left_out`` how many
-    rows to do are beyond its limit.
+    ``provider``: several names are separated by commas; ``leaf``: the base URL, or the sandbox's identity;
+    ``ceiling``: requests per second, 0 for none; ``kept``: the headers of the kept columns;
+    ``environments``: environment -> number of valid rows, for providers that have several; ``forecast``: the
+    estimate of a dry run; ``plan``: the name of the plan that was carried out; ``description``: how the file
+    was read; ``command``: the command line without secrets, "" for a run of the library; ``left_out``: how
+    many rows to do are beyond the limit.
     """
 
     run_id: str
@@ -279,10 +279,10 @@ class RunInfo:
     stop_reason: str | None = None
     interrupted: bool = False
     exit_code: int | None = None
-    kind: Kind = Kind.RUN
+    kind: RunKind = RunKind.RUN
     traffic: Traffic = field(default_factory=Traffic)
     environments: Mapping[str, int] = field(default_factory=dict)
-    forecast: Forecast | None = None
+    forecast: Estimate | None = None
     plan: str | None = None
     description: InputDescription | None = None
     command: str = ""

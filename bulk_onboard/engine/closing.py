@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bulk_onboard.domain.model import Requests
-from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text, utc_now
 from bulk_onboard.engine.results import results_of
 from bulk_onboard.engine.stop import StopSignal
@@ -189,7 +189,7 @@ class _Run:
         read, info = self.workspace.read, self.info
         formats = [name for name in self.output.formats if name != PAGE]
         files = read(lambda db: write_results(db, folder, formats, info.kept))
-        if info.kind is Kind.DRY_RUN:
+        if info.kind is RunKind.DRY_RUN:
             files.append(read(lambda db: write_plan(db, folder / "plan.csv", info.leaf, info.owner)))
         return files
 
@@ -204,6 +204,6 @@ class _Run:
         return replace(change, worse={**change.worse, _LEFT: count}) if count else change
 
     def _mark_notified(self, outcome: ExitCode, attention: bytes) -> None:
-        if self.info.kind is not Kind.DRY_RUN:
+        if self.info.kind is not RunKind.DRY_RUN:
             with Ledger(self.output.ledger_place, make=False) as opened:
                 history.record_notified(opened, self.run_no, int(outcome), attention)

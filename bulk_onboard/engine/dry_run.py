@@ -20,7 +20,7 @@ from bulk_onboard.domain.model import (
     Status,
     Verdict,
 )
-from bulk_onboard.domain.run_events import Forecast
+from bulk_onboard.domain.run_events import Estimate
 from bulk_onboard.engine.onboard_row import Onboarding, OnboardRow
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.ports import Journal, Sent, Users
@@ -35,7 +35,7 @@ from bulk_onboard.policy.progress import Finish, Progress, Step
 from bulk_onboard.threads import in_thread
 
 
-async def dry_run(phases: Phases, scan: Scan, found: Survey) -> Forecast | None:
+async def dry_run(phases: Phases, scan: Scan, found: Survey) -> Estimate | None:
     """Find out what would happen to each row to do. None: the run was stopped before all were asked about."""
     assert phases.users is not None  # noqa: S101  (narrows the type)
     mode, journal = phases.context.policy.if_exists, DryRunJournal(phases.context.journal)

@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Collection
 
 from bulk_onboard.domain.model import Status
-from bulk_onboard.domain.run_events import Fact, Held, Observer, RowFinished, RowRolledBack, Stopping, Trouble
+from bulk_onboard.domain.run_events import (
+    Fact,
+    Observer,
+    Paused,
+    RowFinished,
+    RowRolledBack,
+    Stopping,
+    Trouble,
+)
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.policy.stop_rules import StopRules
 from bulk_onboard.settings import Safety
@@ -41,7 +49,7 @@ class StoppingObserver:
         match fact:
             case Trouble(message) if self._is_repeated(message):
                 return
-            case Held(seconds) if seconds > self._patience:
+            case Paused(seconds) if seconds > self._patience:
                 self.stop.drain(f"Leaf asks to wait {seconds:.0f} s, longer than a row's patience")
             case RowRolledBack() if self._rules and (reason := self._rules.reason_to_stop(_as_row(fact))):
                 self.stop.drain(reason)

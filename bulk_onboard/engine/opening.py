@@ -14,7 +14,7 @@ from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.input_description import is_pattern, scheme
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
-from bulk_onboard.domain.run_events import Kind, LeftWithout, Observer, RunInfo, Trouble, ignore
+from bulk_onboard.domain.run_events import LeftWithout, Observer, RunInfo, RunKind, Trouble, ignore
 from bulk_onboard.domain.timestamps import utc_now
 from bulk_onboard.engine.input_columns import columns_of
 from bulk_onboard.engine.plan import Plan, plan_of
@@ -101,7 +101,7 @@ NO_WAIT = LedgerWait()
 async def begin_run(
     name: str,
     settings: Settings,
-    kind: Kind = Kind.RUN,
+    kind: RunKind = RunKind.RUN,
     providers: Sequence[Provider] = (),
     waiting: LedgerWait = NO_WAIT,
 ) -> AsyncIterator[Opened]:
@@ -130,10 +130,10 @@ async def reopen_run(run_id: str, settings: Settings, waiting: LedgerWait = NO_W
     async with AsyncExitStack() as stack:
         ledger, hold = await _acquire(settings, waiting, stack)
         run_no, info = find_run(ledger, run_id)
-        if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
+        if info.kind in {RunKind.ROLLBACK, RunKind.ROLLBACK_DRY_RUN}:
             raise UsageError(f"{run_id} is a rollback: it connected no growers to check")
         require_blocks(ledger, run_no, info)
-        if info.kind is Kind.DRY_RUN:
+        if info.kind is RunKind.DRY_RUN:
             raise UsageError(f"run {run_id} was a dry run: it stored nothing, so there is nothing to check")
         place = await _place(settings, ledger, stack)
         _require_same_owner(info, place)
@@ -143,7 +143,7 @@ async def reopen_run(run_id: str, settings: Settings, waiting: LedgerWait = NO_W
 
 @asynccontextmanager
 async def begin_rollback(
-    run_id: str, settings: Settings, kind: Kind, waiting: LedgerWait = NO_WAIT
+    run_id: str, settings: Settings, kind: RunKind, waiting: LedgerWait = NO_WAIT
 ) -> AsyncIterator[Opened]:
     """Context manager: a new run that undoes another one; its ``input`` is the id of that run.
 
@@ -300,7 +300,7 @@ def find_run(ledger: Ledger, run_id: str | None) -> tuple[int, RunInfo]:
 
 def require_stored(info: RunInfo) -> None:
     """Raise UsageError if the run does not store credentials at Leaf."""
-    if info.kind is not Kind.RUN:
+    if info.kind is not RunKind.RUN:
         raise UsageError(
             f"{info.run_id} is not a run that stores credentials ({info.kind.value}); name another"
         )

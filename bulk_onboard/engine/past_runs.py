@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulk_onboard.domain.entry import LeftGrower
-from bulk_onboard.domain.run_events import Kind, Observer, ignore
+from bulk_onboard.domain.run_events import Observer, RunKind, ignore
 from bulk_onboard.engine import closing, rollback
 from bulk_onboard.engine.closing import RunResult
 from bulk_onboard.engine.opening import find_run, open_ledger, require_blocks
@@ -119,7 +119,7 @@ def write_again(run_id: str | None, settings: Settings, observer: Observer = ign
     """
     with open_ledger(settings, observer) as ledger, hold(settings.output.ledger_place, ledger.retry):
         run_no, info = find_run(ledger, run_id)
-        if info.kind in {Kind.ROLLBACK, Kind.ROLLBACK_DRY_RUN}:
+        if info.kind in {RunKind.ROLLBACK, RunKind.ROLLBACK_DRY_RUN}:
             return rollback.write(ledger, run_no, info, settings.output)
         require_blocks(ledger, run_no, info)
         return closing.write(ledger, run_no, info, settings.output, again=True)

@@ -14,7 +14,15 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Payload
 from bulk_onboard.domain.providers import ENVIRONMENT
-from bulk_onboard.domain.run_events import AboutToDelete, Held, Kind, Observer, PhaseStarted, RunInfo, ignore
+from bulk_onboard.domain.run_events import (
+    AboutToDelete,
+    Observer,
+    Paused,
+    PhaseStarted,
+    RunInfo,
+    RunKind,
+    ignore,
+)
 from bulk_onboard.engine import closing
 from bulk_onboard.engine.closing import RunResult, ended
 from bulk_onboard.engine.observer import StoppingObserver
@@ -126,7 +134,7 @@ async def rollback(
     Raises UsageError if there is no such run or it was made at another Leaf or as another API owner,
     LedgerBusy, LedgerError, OutputError. What stops it later is the result's exit code.
     """
-    kind = Kind.ROLLBACK_DRY_RUN if dry_run else Kind.ROLLBACK
+    kind = RunKind.ROLLBACK_DRY_RUN if dry_run else RunKind.ROLLBACK
     async with begin_rollback(run_id, settings, kind, LedgerWait(observer, stop)) as opened:
         work = _Rollback(settings, opened, observer, stop, dry_run=dry_run)
         removals = await in_thread(partial(work.plan, run_id, only, include_unproven=include_unproven))
@@ -233,7 +241,7 @@ class _Rollback:
         if not to_do:
             return
         self._facts.watch(self._settings.safety, to_do)
-        pace = Pace(rate, on_hold=lambda seconds: self._facts(Held(seconds)))
+        pace = Pace(rate, on_hold=lambda seconds: self._facts(Paused(seconds)))
         providers = [self._settings.providers[name] for name in self._scopes]
         run = (self._opened, self._settings, providers, self._facts)
         async with connected(*run, policy=self._policy, turns=pace) as (client, context):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bulk_onboard.domain.entry import Entry
-from bulk_onboard.domain.model import Log, Undone, Verdict
+from bulk_onboard.domain.model import Log, RollbackStatus, Verdict
 from bulk_onboard.domain.run_events import RowRolledBack
 from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
 from bulk_onboard.engine.ports import Sent
@@ -14,7 +14,7 @@ from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.rollback import Ended, Removal, first, stopped, undo
 
 # The ledger's knowledge of a row that stays as it was does not change.
-_UNTOUCHED = frozenset({Undone.FAILED, Undone.NOT_ATTEMPTED, Undone.WOULD_DELETE})
+_UNTOUCHED = frozenset({RollbackStatus.FAILED, RollbackStatus.NOT_ATTEMPTED, RollbackStatus.WOULD_DELETE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _RollbackRow(CredentialsRow[Removal, Ended]):
 
     def stopped(self, code: str) -> Ended:
         """Return the end of a row that was stopped in the middle. What is on the wire may be carried out."""
-        return Ended(Undone.UNRESOLVED, code) if self.on_the_wire else stopped(self.progress, code)
+        return Ended(RollbackStatus.UNRESOLVED, code) if self.on_the_wire else stopped(self.progress, code)
 
     def intent(self) -> Entry:
         """Return what is committed before a DELETE."""
@@ -64,10 +64,10 @@ class _RollbackRow(CredentialsRow[Removal, Ended]):
         self.context.journal.settle(entry)
         self.context.observer(RowRolledBack(self.row.number, end.status, end.code))
 
-    def _entry(self, status: Undone | None) -> Entry:
+    def _entry(self, status: RollbackStatus | None) -> Entry:
         removal = self.row
         untouched = status in _UNTOUCHED or self._dry_run
-        is_deleted = status in {None, Undone.UNRESOLVED, Undone.DELETED}
+        is_deleted = status in {None, RollbackStatus.UNRESOLVED, RollbackStatus.DELETED}
         return Entry(
             row=removal.number,
             status=status.value if status else None,

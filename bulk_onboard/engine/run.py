@@ -14,13 +14,13 @@ from bulk_onboard.domain.input_description import require_decision
 from bulk_onboard.domain.model import Recorded, Requests
 from bulk_onboard.domain.run_events import (
     About,
-    Begun,
-    Held,
+    FileChecked,
     InputDescribed,
-    Kind,
     Note,
     Observer,
-    Scanned,
+    Paused,
+    RunKind,
+    RunStarted,
     Slowed,
 )
 from bulk_onboard.engine.closing import RunResult, checked_again, ended, write
@@ -98,7 +98,7 @@ async def onboard(
     if reading is None:
         reading = await asyncio.to_thread(reading_of, source, settings)
     plan = await asyncio.to_thread(plan_in, settings)
-    kind = Kind.DRY_RUN if settings.dry_run else Kind.RUN
+    kind = RunKind.DRY_RUN if settings.dry_run else RunKind.RUN
     waiting = LedgerWait(observer, stop)
     async with begin_run(source.name, settings, kind, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
@@ -128,7 +128,7 @@ async def check_events(
                 await run.work(Phases.check_connected, 0)
                 return await run.report()
     reading = await asyncio.to_thread(reading_of, what, settings)
-    async with begin_run(what.name, settings, Kind.EVENTS, reading.providers, waiting) as opened:
+    async with begin_run(what.name, settings, RunKind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
             scan, found = await run.survey(what, reading)
@@ -168,7 +168,7 @@ class _Run:
         self._comparison = Comparison(
             self._ledger, self._scopes, settings.if_exists, settings.input.allow_shared_tokens
         )
-        self.facts(Begun(self._info.run_id))
+        self.facts(RunStarted(self._info.run_id))
         report_left_without(self._ledger, self._info, self.facts)
         self._replaces: Mapping[int, Recorded] = {}
         self.workers: Workers | None = None
@@ -208,7 +208,7 @@ class _Run:
         tried, dry = attempted(found).tolist(), self._settings.dry_run
         self.facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
         self.facts(InputDescribed(scan.description))
-        self.facts(Scanned(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
+        self.facts(FileChecked(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in filter(None, [row_ranges(source), *notes, tokens_of_others(found)]):
             self.facts(Note(note))
         return scan, found
@@ -316,7 +316,7 @@ class _Run:
         self.facts(self._about(to_do))
         if self._stop.draining:
             return
-        changes = (lambda s: self.facts(Held(s)), lambda rate: self.facts(Slowed(rate)))
+        changes = (lambda s: self.facts(Paused(s)), lambda rate: self.facts(Slowed(rate)))
         pace = self.workers.pace if self.workers else Pace(self._settings.pace.rate, *changes)
         policy, run = policy_of(self._settings), (self._opened, self._settings, self._providers, self.facts)
         async with (

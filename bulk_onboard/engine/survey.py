@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import IfExists, Intent, Recorded, Row, Status
-from bulk_onboard.domain.run_events import Observer, Reading
+from bulk_onboard.domain.run_events import Observer, RowsRead
 from bulk_onboard.domain.timestamps import from_text
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.row_choice import attempted_before, both
@@ -209,7 +209,7 @@ def read_rows(
             workspace.load("user_keys", checked.users.table())
         rows += len(checked.frame)
         warnings.update(checked.warnings.drop_duplicates(["row", "code"])["code"])
-        observer(Reading(rows))
+        observer(RowsRead(rows))
         if stopped():
             raise Interrupted("interrupted while the file was being read; nothing was sent")
         del checked  # not to be held with the next two

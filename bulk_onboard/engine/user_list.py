@@ -25,7 +25,7 @@ from bulk_onboard.domain.model import (
     Throttled,
     Verdict,
 )
-from bulk_onboard.domain.run_events import Asking, Listed, Observer, Trouble
+from bulk_onboard.domain.run_events import LookupChosen, Observer, Trouble, UsersRead
 from bulk_onboard.domain.users import ListedCredential, Page, Prints
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Connection, ListedFields, Users
@@ -200,7 +200,7 @@ class ListReader:
         if size is None or not pays(count, size):
             self._report_single(choice(count, size))
             return None
-        self._context.observer(Asking("pages", choice(count, size)))
+        self._context.observer(LookupChosen("pages", choice(count, size)))
         await self._each(range(1, size.pages), partial(self._page, size=size.page))
         if self._broken:
             self._report_single("Leaf's list of users cannot be read to its end: asking one by one")
@@ -209,7 +209,7 @@ class ListReader:
 
     def _report_single(self, why: str) -> None:
         if not self._context.stop.draining:
-            self._context.observer(Asking("single", why))
+            self._context.observer(LookupChosen("single", why))
 
     async def _page(self, number: int, size: int) -> Page | None:
         """Read a page and add it. Return None if Leaf does not give it."""
@@ -221,7 +221,7 @@ class ListReader:
         self._list.add(verdict)
         self._users_read, self._pages_read = self._users_read + len(verdict.users), self._pages_read + 1
         if not self._pages_read % REPORTED_EVERY:
-            self._context.observer(Listed(self._users_read))
+            self._context.observer(UsersRead(self._users_read))
         return verdict
 
     async def _compared(self, sample: list[Spot]) -> ListedUsers | None:

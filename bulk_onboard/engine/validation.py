@@ -8,8 +8,7 @@ from dataclasses import replace
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.model import Secret, Status
 from bulk_onboard.domain.providers import Provider
-from bulk_onboard.domain.run_events import Observer, ignore
-from bulk_onboard.domain.run_events import Reading as RowsRead
+from bulk_onboard.domain.run_events import Observer, RowsRead, ignore
 from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.scan import Scan, reading_of
 from bulk_onboard.engine.survey import compare_rows

@@ -11,8 +11,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, fun
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.entry import Entry
-from bulk_onboard.domain.model import Status, Undone
-from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.model import RollbackStatus, Status
+from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger, run_info
@@ -20,7 +20,7 @@ from bulk_onboard.ledger.state import kin
 from bulk_onboard.policy.attention import RecordedAttention
 
 # The kinds of runs with reports about what happened at Leaf; a dry run only estimates.
-_REPORTING = (Kind.RUN.value, Kind.EVENTS.value)
+_REPORTING = (RunKind.RUN.value, RunKind.EVENTS.value)
 
 
 class Past(NamedTuple):
@@ -286,7 +286,7 @@ def deleted_since(ledger: Ledger, run_id: str) -> RolledBack | None:
     """What rollbacks have deleted of what a run created; None if nothing."""
     run_ids = _rollbacks(ledger, run_id)
     entries = rolled_back(ledger, run_id).values() if run_ids else ()
-    count = sum(entry.status == Undone.DELETED.value for entry in entries)
+    count = sum(entry.status == RollbackStatus.DELETED.value for entry in entries)
     return RolledBack(tuple(run_ids.values()), count) if count else None
 
 
@@ -294,6 +294,6 @@ def deleted_since(ledger: Ledger, run_id: str) -> RolledBack | None:
 def _rollbacks(ledger: Ledger, run_id: str) -> dict[int, str]:
     """The rollbacks of a run by their numbers, the oldest first."""
     run = schema.run
-    query = select(run.c.no, run.c.run_id).filter_by(input=run_id, kind=Kind.ROLLBACK.value)
+    query = select(run.c.no, run.c.run_id).filter_by(input=run_id, kind=RunKind.ROLLBACK.value)
     with ledger.reading() as db:
         return {row.no: row.run_id for row in db.execute(query.order_by(run.c.no))}

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from bulk_onboard.domain.api_owner import may_be_same_owner
 from bulk_onboard.domain.entry import LeftGrower
 from bulk_onboard.domain.model import Status
-from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.ledger import schema
 from bulk_onboard.ledger.database import retried
 from bulk_onboard.ledger.ledger import Ledger
@@ -24,7 +24,7 @@ from bulk_onboard.ledger.state import batches
 # A POST or a DELETE without an outcome leaves it open whether the grower has credentials.
 _OPEN = (None, Status.UNRESOLVED.value)
 _WITHOUT = frozenset({*_OPEN, Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
-_ROLLBACKS = frozenset({Kind.ROLLBACK.value, Kind.ROLLBACK_DRY_RUN.value})
+_ROLLBACKS = frozenset({RunKind.ROLLBACK.value, RunKind.ROLLBACK_DRY_RUN.value})
 _Owner = tuple[str, str]  # Leaf and API owner
 _Line = Any  # a row of the database
 

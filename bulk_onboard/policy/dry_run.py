@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bulk_onboard.domain.model import IfExists, Requests, Row, Status
-from bulk_onboard.domain.run_events import Forecast
+from bulk_onboard.domain.run_events import Estimate
 from bulk_onboard.policy.progress import Action, Finish, Step
 from bulk_onboard.policy.retry import Next, Policy
 
@@ -58,7 +58,7 @@ def forecast(
     events: bool,
     rate: float,
     for_users: Requests = Requests(),  # noqa: B008  (frozen)
-) -> Forecast:
+) -> Estimate:
     """What a run of these rows would take.
 
     ``for_users``: the requests that look up or create the Leaf users of growers without a leafUserId.
@@ -73,5 +73,5 @@ def forecast(
         gets += CHECK * (created + replaced + unchecked)
         gets += counts.get(Status.EXISTING, 0) * (1 if listed else CHECK)
     posts = created + replaced + for_users.post
-    known = Forecast(gets + for_users.get, posts, deletes, users=for_users.post)
+    known = Estimate(gets + for_users.get, posts, deletes, users=for_users.post)
     return replace(known, seconds=round(known.total / rate, 1)) if rate else known

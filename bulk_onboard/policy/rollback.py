@@ -17,8 +17,8 @@ from bulk_onboard.domain.model import (
     IfExists,
     Log,
     Payload,
+    RollbackStatus,
     Status,
-    Undone,
     Verdict,
 )
 from bulk_onboard.policy.credentials import BARE_LOOKS, decide
@@ -54,7 +54,7 @@ class Removal:
 class Ended:
     """The row has its end."""
 
-    status: Undone
+    status: RollbackStatus
     code: str = ""
     message: str = ""
 
@@ -70,12 +70,12 @@ def known_outcome(created: Entry, earlier: Entry | None, *, include_unproven: bo
     ``earlier``: what an earlier rollback did with the row. An id alone identifies nothing across runs, and a
     time alone does not prove that this run stored them, so such rows are skipped unless ``include_unproven``.
     """
-    if earlier is not None and earlier.status == Undone.DELETED.value:
-        return Ended(Undone.DELETED, "already-rolled-back")
+    if earlier is not None and earlier.status == RollbackStatus.DELETED.value:
+        return Ended(RollbackStatus.DELETED, "already-rolled-back")
     if not created.credential_id:
-        return Ended(Undone.FAILED, "no-credential-id")
+        return Ended(RollbackStatus.FAILED, "no-credential-id")
     proved = created.credential_created and not created.unproven
-    return None if proved or include_unproven else Ended(Undone.NOT_ATTEMPTED, "unproven")
+    return None if proved or include_unproven else Ended(RollbackStatus.NOT_ATTEMPTED, "unproven")
 
 
 def removal_of(created: Entry, earlier: Entry | None, app: Payload | None) -> Removal:
@@ -85,7 +85,7 @@ def removal_of(created: Entry, earlier: Entry | None, app: Payload | None) -> Re
         created.provider,
         created.leaf_user_id,
         created.credential_id,
-        earlier is not None and earlier.status in {None, Undone.UNRESOLVED.value},
+        earlier is not None and earlier.status in {None, RollbackStatus.UNRESOLVED.value},
         created.credential_created,
         app,
     )
@@ -98,7 +98,8 @@ def entry_before(removal: Removal, known: Ended | None) -> Entry:
     unknown outcome stays on record.
     """
     maybe_deleted = known is None and removal.maybe_deleted
-    status = Undone.UNRESOLVED if maybe_deleted else known.status if known else Undone.NOT_ATTEMPTED
+    ended = known.status if known else RollbackStatus.NOT_ATTEMPTED
+    status = RollbackStatus.UNRESOLVED if maybe_deleted else ended
     return Entry(
         removal.number,
         status.value,
@@ -140,7 +141,7 @@ def undo(
         case Next(then) if then.action is Action.POST:
             return _nothing_left(progress, then)
         case Next(then) if dry_run and then.action in {Action.SAVE_LOG, Action.DELETE}:
-            return Ended(Undone.WOULD_DELETE)
+            return Ended(RollbackStatus.WOULD_DELETE)
         case Next() as step:
             return step
         case never:
@@ -157,18 +158,18 @@ def ended(finish: Finish) -> Ended:
     match finish.status:
         case Status.EXISTING:
             return Ended(
-                Undone.CHANGED,
+                RollbackStatus.CHANGED,
                 "credentials-changed",
                 "Leaf now holds other credentials; they stay",
             )
         case Status.UNRESOLVED | Status.NOT_ATTEMPTED:
-            return Ended(Undone(finish.status), finish.code, finish.message)
+            return Ended(RollbackStatus(finish.status), finish.code, finish.message)
         case _:
-            return Ended(Undone.FAILED, finish.code, finish.message)
+            return Ended(RollbackStatus.FAILED, finish.code, finish.message)
 
 
 def _nothing_left(before: Progress, then: Progress) -> Ended:
     """The end of a row where nothing is there: a replacement would POST now."""
     if then.gone is not Gone.YES:
-        return Ended(Undone.GONE, "already-gone")
-    return Ended(Undone.DELETED, "" if before.action is Action.DELETE else "settled-by-asking")
+        return Ended(RollbackStatus.GONE, "already-gone")
+    return Ended(RollbackStatus.DELETED, "" if before.action is Action.DELETE else "settled-by-asking")

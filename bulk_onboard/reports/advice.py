@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bulk_onboard.domain.model import Health, Status
-from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports.counts import Counts
 from bulk_onboard.reports.formatting import growers, rows
@@ -25,7 +25,7 @@ class Advice(NamedTuple):
 def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
     """Yield what to do after a run that ended with ``code``, the most urgent first; at least one advice."""
     pending = counts.health[Health.PENDING]
-    if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
+    if info.kind is RunKind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         again = "run the same command with --plan and that plan.csv in place of --dry-run"
         if info.forecast and info.forecast.users:
             again = "run the same command without --dry-run; a plan is for growers that have a leafUserId"
@@ -65,7 +65,7 @@ def _what_to_do(info: RunInfo, code: ExitCode, counts: Counts) -> str:
                 "Do what each hint says. The same plan leaves out the same rows: make a new one with"
                 f" --dry-run, or run the file without --plan; {_ONLY}."
             )
-        case ExitCode.ATTENTION if info.kind is Kind.EVENTS:
+        case ExitCode.ATTENTION if info.kind is RunKind.EVENTS:
             return "Do what each hint says, then run the file; the same command checks the events again."
         case ExitCode.ATTENTION if _cure_themselves(counts):
             return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."

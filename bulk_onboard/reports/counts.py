@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from bulk_onboard.domain.entry import LeftGrower
-from bulk_onboard.domain.model import FORESEEN, Health, Status
+from bulk_onboard.domain.model import DRY_RUN_STATUSES, Health, Status
 from bulk_onboard.domain.run_events import Cause, RunInfo
 from bulk_onboard.errors import ExitCode
 
@@ -196,4 +196,4 @@ def exit_code(counts: Counts, info: RunInfo) -> ExitCode:
 
 def _in_order(statuses: Mapping[str, int]) -> Mapping[str, int]:
     counted = {status.value: statuses.get(status, 0) for status in Status}
-    return {status: count for status, count in counted.items() if count or status not in FORESEEN}
+    return {status: count for status, count in counted.items() if count or status not in DRY_RUN_STATUSES}

@@ -20,7 +20,7 @@ import bulk_onboard
 from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.domain.input_description import described
 from bulk_onboard.domain.model import Health, Status
-from bulk_onboard.domain.run_events import Cause, Kind, RunInfo
+from bulk_onboard.domain.run_events import Cause, RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports import formatting
@@ -79,7 +79,7 @@ def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str]
         info=info,
         counts=counts,
         planned=_planned(counts),
-        dry=info.kind is Kind.DRY_RUN,
+        dry=info.kind is RunKind.DRY_RUN,
         practice=not info.leaf.startswith("http"),
         tone=_tone(code),
         verdict=verdict(info, counts, code),

@@ -9,30 +9,30 @@ from typing import assert_never
 
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.input_description import described as input_described
-from bulk_onboard.domain.model import Health, Status, Undone
+from bulk_onboard.domain.model import Health, RollbackStatus, Status
 from bulk_onboard.domain.run_events import (
     LEFT_WITHOUT_HINT,
     About,
     AboutToDelete,
-    Asking,
-    Begun,
     Fact,
-    Held,
+    FileChecked,
     InputDescribed,
     LeftWithout,
-    Listed,
+    LookupChosen,
     Note,
+    Paused,
     Phase,
     PhaseStarted,
-    Reading,
     RowChecked,
     RowFinished,
     RowRolledBack,
-    Scanned,
+    RowsRead,
+    RunStarted,
     Slowed,
     Stopping,
     Trouble,
     UserKnown,
+    UsersRead,
 )
 
 PHASES: Mapping[str, str] = {
@@ -69,7 +69,7 @@ def length(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def scanned(fact: Scanned) -> str:
+def scanned(fact: FileChecked) -> str:
     """Return what is in the file."""
     counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
     counts += [f"{rows(count)} with {code}" for code, count in fact.warnings.items() if count]
@@ -123,7 +123,7 @@ def about_to_delete(fact: AboutToDelete) -> str:
 def announcement(fact: Fact) -> str | None:
     """The line for a fact that deserves one of its own; None for those that only move the progress."""
     match fact:
-        case Scanned():
+        case FileChecked():
             return scanned(fact)
         case InputDescribed(description):
             return described(description)
@@ -136,9 +136,9 @@ def announcement(fact: Fact) -> str | None:
             more = f" and {len(run_ids) - 1:,} others" if len(run_ids) > 1 else ""
             said = f"{count:,} {growers} may have been left without credentials by run {run_ids[0]}{more}"
             return f"{said}; {LEFT_WITHOUT_HINT}"
-        case Asking(_, why):
+        case LookupChosen(_, why):
             return why
-        case Held(seconds):
+        case Paused(seconds):
             return f"Leaf asks to wait {length(seconds)}"
         case Slowed(rate_now):
             return f"Leaf asks to slow down; now at {number(rate_now)} requests per second"
@@ -147,9 +147,9 @@ def announcement(fact: Fact) -> str | None:
         case Stopping():
             return stopping(fact)
         case (
-            Begun()
-            | Reading()
-            | Listed()
+            RunStarted()
+            | RowsRead()
+            | UsersRead()
             | PhaseStarted()
             | RowFinished()
             | RowChecked()
@@ -170,9 +170,11 @@ def stopping(fact: Stopping) -> str:
     return f"{begin} Waiting for {rows(fact.in_flight)} in flight{wait}; interrupt again to stop at once."
 
 
-def note(fact: Held | Slowed) -> str:
+def note(fact: Paused | Slowed) -> str:
     """The same in short, for beside a bar."""
-    return f"Leaf asks to wait {length(fact.seconds)}" if isinstance(fact, Held) else "Leaf asks to slow down"
+    return (
+        f"Leaf asks to wait {length(fact.seconds)}" if isinstance(fact, Paused) else "Leaf asks to slow down"
+    )
 
 
 def concern(fact: Row) -> str | None:
@@ -255,5 +257,5 @@ class Tally:
 _ORDER = ("attention", "unhealthy", "created", "existing", "healthy", "pending", "deleted")
 
 
-def _column(status: Status | Undone) -> str:
+def _column(status: Status | RollbackStatus) -> str:
     return "attention" if status.needs_attention else status.value.replace("_", " ")

@@ -12,8 +12,8 @@ import duckdb
 
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.domain.entry import LeftGrower
-from bulk_onboard.domain.model import Undone
-from bulk_onboard.domain.run_events import Kind, RunInfo
+from bulk_onboard.domain.model import RollbackStatus
+from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports.formatting import duration, listed, rows, status, wrapped
 from bulk_onboard.reports.sanitize import plain
@@ -34,7 +34,7 @@ COLUMNS = (
     "finishedAt",
     "latencyMs",
 )
-_REMAINING = frozenset({Undone.FAILED, Undone.UNRESOLVED, Undone.NOT_ATTEMPTED})
+_REMAINING = frozenset({RollbackStatus.FAILED, RollbackStatus.UNRESOLVED, RollbackStatus.NOT_ATTEMPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RollbackCounts:
     @property
     def in_order(self) -> Mapping[str, int]:
         """Rows by status, in the usual order."""
-        return {end.value: self.statuses.get(end, 0) for end in Undone}
+        return {end.value: self.statuses.get(end, 0) for end in RollbackStatus}
 
     @property
     def remaining(self) -> int:
@@ -69,7 +69,7 @@ def count_rollback(db: duckdb.DuckDBPyConnection, left_without: Sequence[LeftGro
     statuses = Counter[str]()
     for end, _, number in rows:
         statuses[end] += number
-    deleted = {Undone.DELETED.value, Undone.WOULD_DELETE.value}
+    deleted = {RollbackStatus.DELETED.value, RollbackStatus.WOULD_DELETE.value}
     causes = {(end, code): number for end, code, number in rows if end not in deleted}
     return RollbackCounts(statuses, causes, left_without)
 
@@ -90,7 +90,7 @@ def summary(info: RunInfo, counts: RollbackCounts) -> dict[str, Any]:
     return {
         "runId": info.run_id,
         "rolledBack": info.input,
-        "dryRun": info.kind is Kind.ROLLBACK_DRY_RUN,
+        "dryRun": info.kind is RunKind.ROLLBACK_DRY_RUN,
         "provider": info.provider,
         "rows": info.rows,
         "counts": dict(counts.in_order),
@@ -123,11 +123,11 @@ def _verdict(info: RunInfo, counts: RollbackCounts, code: ExitCode) -> str:
         )
     if not info.rows:
         return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
-    if info.kind is Kind.ROLLBACK_DRY_RUN:
-        would = counts.in_order[Undone.WOULD_DELETE]
+    if info.kind is RunKind.ROLLBACK_DRY_RUN:
+        would = counts.in_order[RollbackStatus.WOULD_DELETE]
         sentence = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
     else:
-        done = counts.in_order[Undone.DELETED]
+        done = counts.in_order[RollbackStatus.DELETED]
         sentence = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
     begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
     stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
@@ -153,6 +153,6 @@ def _causes(counts: RollbackCounts, width: int) -> Iterator[str]:
 def _next(info: RunInfo, code: ExitCode) -> str:
     if code is not ExitCode.OK:
         return "Next: fix the problems above and run the same command again; it does only what is left."
-    if info.kind is Kind.ROLLBACK_DRY_RUN:
+    if info.kind is RunKind.ROLLBACK_DRY_RUN:
         return "Nothing was changed. To delete them, run the same command without --dry-run."
     return "To onboard these growers again, run their file."

@@ -9,8 +9,8 @@ from typing import Any
 
 from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.domain.entry import LeftGrower
-from bulk_onboard.domain.model import FORESEEN, Status
-from bulk_onboard.domain.run_events import LEFT_WITHOUT_HINT, Cause, Forecast, Kind, RunInfo
+from bulk_onboard.domain.model import DRY_RUN_STATUSES, Status
+from bulk_onboard.domain.run_events import LEFT_WITHOUT_HINT, Cause, Estimate, RunInfo, RunKind
 from bulk_onboard.domain.timestamps import from_text, to_text
 from bulk_onboard.domain.users import UserOrigin
 from bulk_onboard.errors import ExitCode
@@ -80,15 +80,16 @@ def _occasional(info: RunInfo, counts: Counts) -> Iterator[tuple[str, Any]]:
     """The keys of a dry run, of a run that carried out a plan, and of a run that was rolled back."""
     if counts.rolled_back:
         yield "rolledBack", {"growers": counts.rolled_back, "runs": list(counts.rollbacks)}
-    if info.kind is Kind.DRY_RUN:
-        yield "counts", {**counts.statuses, **{status: counts.statuses.get(status, 0) for status in FORESEEN}}
+    if info.kind is RunKind.DRY_RUN:
+        possible = {status: counts.statuses.get(status, 0) for status in DRY_RUN_STATUSES}
+        yield "counts", {**counts.statuses, **possible}
         yield "forecast", _as_json(info.forecast) if info.forecast else None
     if info.plan is not None:
         outdated, left_out = (counts.off_plan[code] for code in OFF_PLAN)
         yield "plan", {"name": info.plan, "outdated": outdated, "notInPlan": left_out}
 
 
-def _as_json(known: Forecast) -> dict[str, Any]:
+def _as_json(known: Estimate) -> dict[str, Any]:
     requests = {"total": known.total, "get": known.get, "post": known.post, "delete": known.delete}
     return {"requests": requests, "seconds": known.seconds, "users": known.users}
 
@@ -137,7 +138,7 @@ def verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
 
 
 def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
-    if info.kind is Kind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
+    if info.kind is RunKind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         return _dry_run_verdict(counts)
     match code:
         case ExitCode.OK:
@@ -245,7 +246,7 @@ def _numbers(info: RunInfo, counts: Counts, users: Mapping[str, int]) -> Iterato
         yield f"Plan:     {', '.join(f'{n:,} {code}' for code, n in counts.off_plan.items())} ({info.plan})"
 
 
-def _taking(known: Forecast, ceiling: float) -> str:
+def _taking(known: Estimate, ceiling: float) -> str:
     kinds = {"GET": known.get, "POST": known.post, "DELETE": known.delete}
     listed = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
     takes = f"would take about {known.total:,} requests{f' ({listed})' if listed else ''}"

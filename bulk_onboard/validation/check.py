@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import Chunk, constant_column, text_column
-from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Providers, Scope, near, plain
+from bulk_onboard.domain.providers import PROVIDERS, Field, FieldKind, Provider, Providers, Scope, near, plain
 from bulk_onboard.domain.users import UserKey
 from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column, uuid_words
 from bulk_onboard.validation.cleaning import clean
@@ -222,7 +222,7 @@ def _check_field(
     is_app, name = field_.scope is Scope.APP, field_.name
     secret = field_.secret and not is_app
     cells = check_cells(findings, column, field_.kind.value, field_.format, secret=secret)
-    if field_.kind is Kind.TEXT:
+    if field_.kind is FieldKind.TEXT:
         _check_encoding(findings, column, field_, context.guessed_encoding)
     blank = column.lines[(cells == "").to_numpy(bool)]
     if field_.required and not (is_app and name in context.set_fields.get(provider.name, ())):
@@ -251,7 +251,7 @@ def _check_encoding(findings: ChunkFindings, column: Column, field_: Field, gues
 
 def _tokens(fields: Iterable[Field], cells: _Cells) -> list[Column]:
     """The columns of tokens among some fields."""
-    return [cells[f.name] for f in fields if f.kind is Kind.TOKEN and f.name in cells]
+    return [cells[f.name] for f in fields if f.kind is FieldKind.TOKEN and f.name in cells]
 
 
 def _compare_with_ids(findings: ChunkFindings, token: Column, ids: pd.Series, *, swappable: bool) -> None:

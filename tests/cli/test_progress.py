@@ -12,12 +12,12 @@ from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.run_events import (
     About,
     Fact,
-    Held,
+    FileChecked,
+    Paused,
     PhaseStarted,
-    Reading,
     RowChecked,
     RowFinished,
-    Scanned,
+    RowsRead,
     Slowed,
     Stopping,
     Trouble,
@@ -25,13 +25,13 @@ from bulk_onboard.domain.run_events import (
 
 ABOUT = About("20261124T000000Z-a", "https://api.withleaf.io", "me", "raven", 3, 10.0)
 EVERY: tuple[Fact, ...] = (
-    Reading(2),
-    Reading(3),
-    Scanned("a.csv", 3, {Status.INVALID: 1}, 2, {}),
+    RowsRead(2),
+    RowsRead(3),
+    FileChecked("a.csv", 3, {Status.INVALID: 1}, 2, {}),
     ABOUT,
     PhaseStarted("onboard", 2),
     RowFinished(2, Status.CREATED),
-    Held(30.0),
+    Paused(30.0),
     Trouble("Leaf cannot be reached"),
     RowFinished(3, Status.REJECTED, "leaf-400"),
     PhaseStarted("events", 1),
@@ -98,7 +98,7 @@ def test_a_run_that_stops_makes_no_promise_of_the_time_left(said: list[str], clo
 def test_a_wait_is_said_once_in_ten_seconds(said: list[str], clock: Clock) -> None:
     lines = progress.Lines(said.append, clock)
     for _ in range(21):
-        lines(Held(1.0))
+        lines(Paused(1.0))
         lines(Trouble("Leaf cannot be reached"))
         clock.now += 1
     assert said.count("Leaf asks to wait 1 s") == 3
@@ -120,7 +120,7 @@ def test_the_bar_never_writes_beyond_the_terminal_and_never_in_colour(width: int
     bar(PhaseStarted("onboard", 100_000))
     for row in range(2000):
         bar(RowFinished(row, Status.CREATED if row % 3 else Status.REJECTED))
-    bar(Held(30.0))
+    bar(Paused(30.0))
     bar.close()
     drawn = stream.getvalue()
     assert max(len(part) for part in drawn.replace("\n", "\r").split("\r")) <= width
@@ -183,7 +183,7 @@ def test_what_leaf_asks_for_stands_beside_the_counts_until_it_is_over(clock: Clo
 
     drawn(PhaseStarted("onboard", 8000))
     drawn(RowFinished(2, Status.CREATED))
-    waiting = drawn(Held(30.0))
+    waiting = drawn(Paused(30.0))
     assert "1/8,000" in waiting
     assert ("Leaf asks to wait 30 s" if width == 160 else "Leaf: wait 30 s") in waiting
     assert "1 created" in waiting

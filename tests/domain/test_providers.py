@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope, define_provider
+from bulk_onboard.domain.providers import PROVIDERS, Field, FieldKind, Provider, Scope, define_provider
 
 TOKEN = {"name": "refreshToken", "scope": "grower"}
 
@@ -106,25 +106,25 @@ def test_an_environment_is_always_demanded() -> None:
 @pytest.mark.parametrize(
     ("field", "kind"),
     [
-        (TOKEN, Kind.TOKEN),
-        (TOKEN | {"name": "AccessTokenClient"}, Kind.TOKEN),
-        (TOKEN | {"secret": False}, Kind.TEXT),
-        (TOKEN | {"name": "password"}, Kind.TEXT),
-        (TOKEN | {"name": "accessKey"}, Kind.TOKEN),
-        (TOKEN | {"name": "password", "kind": "token"}, Kind.TOKEN),
-        (TOKEN | {"kind": "text"}, Kind.TEXT),
-        (TOKEN | {"name": "mode", "allowed": ["A"]}, Kind.TOKEN),
+        (TOKEN, FieldKind.TOKEN),
+        (TOKEN | {"name": "AccessTokenClient"}, FieldKind.TOKEN),
+        (TOKEN | {"secret": False}, FieldKind.TEXT),
+        (TOKEN | {"name": "password"}, FieldKind.TEXT),
+        (TOKEN | {"name": "accessKey"}, FieldKind.TOKEN),
+        (TOKEN | {"name": "password", "kind": "token"}, FieldKind.TOKEN),
+        (TOKEN | {"kind": "text"}, FieldKind.TEXT),
+        (TOKEN | {"name": "mode", "allowed": ["A"]}, FieldKind.TOKEN),
     ],
 )
-def test_a_field_has_the_kind_that_it_declares_or_a_cautious_default(field: dict, kind: Kind) -> None:
+def test_a_field_has_the_kind_that_it_declares_or_a_cautious_default(field: dict, kind: FieldKind) -> None:
     assert define_provider("mine", {"fields": [field]}, PROVIDERS).fields[0].kind is kind
 
 
 def test_every_built_in_user_name_and_password_is_text_and_every_token_a_token() -> None:
     kinds = {(field.name, field.kind) for provider in PROVIDERS.values() for field in provider.grower_fields}
     texts = {"username", "password", "organizationName", "organizationCode", "databaseId"}
-    assert {name for name, kind in kinds if kind is Kind.TEXT} == texts
-    assert {name for name, kind in kinds if kind is Kind.TOKEN} == {
+    assert {name for name, kind in kinds if kind is FieldKind.TEXT} == texts
+    assert {name for name, kind in kinds if kind is FieldKind.TOKEN} == {
         "refreshToken",
         "accessToken",
         "accessTokenClient",

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from bulk_onboard.domain.model import Event, Row
-from bulk_onboard.domain.run_events import Fact, Held, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
+from bulk_onboard.domain.run_events import Fact, Paused, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.phases import Phases
@@ -220,9 +220,9 @@ def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run
     async def main() -> None:
         stop, facts = StopSignal(), list[Fact]()
         observing = StoppingObserver(facts.append, stop, 600.0, asyncio.get_running_loop().time)
-        observing(Held(599.0))
+        observing(Paused(599.0))
         assert not stop.draining
-        observing(Held(601.0))
+        observing(Paused(601.0))
         assert stop.draining
         assert "601 s" in (stop.reason or "")
 

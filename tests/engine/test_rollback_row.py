@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.entry import Entry
-from bulk_onboard.domain.model import Undone
+from bulk_onboard.domain.model import RollbackStatus
 from bulk_onboard.domain.run_events import ignore
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.rollback_row import RollingBack
@@ -40,9 +40,9 @@ class Story:
 
     def removal(self) -> Removal | None:
         known = self.disk.get(GROWER)
-        if known and known.status == Undone.DELETED:
+        if known and known.status == RollbackStatus.DELETED:
             return None
-        begun = known is not None and known.status in {None, Undone.UNRESOLVED}
+        begun = known is not None and known.status in {None, RollbackStatus.UNRESOLVED}
         return Removal(2, "raven", GROWER, self.ours, begun)
 
     async def run(self, how: str, seconds: float) -> None:
@@ -100,15 +100,15 @@ def test_however_rollbacks_die_ours_goes_and_what_is_others_stays(
             assert leaf.held is None
             assert leaf.deleted == [TOKEN]
             assert last is not None
-            assert last.status == Undone.DELETED or (last.status == Undone.GONE and played)
+            assert last.status == RollbackStatus.DELETED or (last.status == RollbackStatus.GONE and played)
             assert story.keeper.kept, "the events were not kept"
         case "others":
             assert (leaf.held, leaf.deleted) == (TOKEN, [])
             assert last is not None
-            assert last.status == Undone.CHANGED
+            assert last.status == RollbackStatus.CHANGED
         case _:
             assert last is not None
-            assert last.status == Undone.GONE
+            assert last.status == RollbackStatus.GONE
 
 
 def test_the_events_are_kept_and_the_intent_is_on_disk_before_the_delete() -> None:

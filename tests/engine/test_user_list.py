@@ -23,7 +23,7 @@ from bulk_onboard.domain.model import (
     Verdict,
 )
 from bulk_onboard.domain.providers import PROVIDERS, Field
-from bulk_onboard.domain.run_events import Asking, Fact, Trouble
+from bulk_onboard.domain.run_events import Fact, LookupChosen, Trouble
 from bulk_onboard.domain.users import ListedCredential, ListedUser, Page, PageVerdict, Prints
 from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.ports import Sent
@@ -98,7 +98,7 @@ class Took:
 
     @property
     def ways(self) -> list[str]:
-        return [fact.way for fact in self.facts if isinstance(fact, Asking)]
+        return [fact.way for fact in self.facts if isinstance(fact, LookupChosen)]
 
 
 def take(users: FakeUsers, rows: int = 900, make: Callable[[str], FakeLeaf] | None = None) -> Took:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bulk_onboard.domain.api_owner import unknown_owner
-from bulk_onboard.domain.run_events import Kind
+from bulk_onboard.domain.run_events import RunKind
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import dismiss, left_without
 from tests.ledger.support import LEAF, OWNER, begin, info, intent, outcome
@@ -70,7 +70,7 @@ def test_of_an_owner_who_may_be_the_same_a_later_run_repairs(ledger: Ledger) -> 
 
 def test_what_a_rollback_deletes_is_meant_to_be_gone(ledger: Ledger) -> None:
     scope = ledger.scope(LEAF, OWNER, "raven")
-    run = ledger.begin(replace(info(), kind=Kind.ROLLBACK), scope, "process 1 on here")
+    run = ledger.begin(replace(info(), kind=RunKind.ROLLBACK), scope, "process 1 on here")
     ledger.write(run, scope, [intent(2, GROWER)._replace(deleting="c-1")], [])
     assert left(ledger) == []
 

@@ -18,7 +18,7 @@ from bulk_onboard.domain.model import (
     Status,
     Verdict,
 )
-from bulk_onboard.domain.run_events import Forecast
+from bulk_onboard.domain.run_events import Estimate
 from bulk_onboard.policy.credentials import decide
 from bulk_onboard.policy.dry_run import asking, before_change, forecast
 from bulk_onboard.policy.progress import Action, Finish, Progress, Step, first
@@ -104,9 +104,9 @@ def test_asking_first_is_what_overwriting_does_not_do() -> None:
 def test_the_forecast_counts_questions_posts_and_the_events_check() -> None:
     counts = {Status.WOULD_CREATE: 100, Status.EXISTING: 50}
     known = forecast(counts, 150, mode=IfExists.SKIP, listed=False, unchecked=7, events=True, rate=10.0)
-    assert known == Forecast(get=150 + 2 * (100 + 50 + 7), post=100, delete=0, seconds=56.4)
+    assert known == Estimate(get=150 + 2 * (100 + 50 + 7), post=100, delete=0, seconds=56.4)
     quick = forecast(counts, 30, mode=IfExists.SKIP, listed=True, unchecked=0, events=False, rate=0.0)
-    assert quick == Forecast(30, 100, 0, None)
+    assert quick == Estimate(30, 100, 0, None)
     blind = forecast(
         {Status.WOULD_REPLACE: 5},
         30,
@@ -116,4 +116,4 @@ def test_the_forecast_counts_questions_posts_and_the_events_check() -> None:
         events=False,
         rate=0.0,
     )
-    assert blind == Forecast(0, 5, 0, None)
+    assert blind == Estimate(0, 5, 0, None)

@@ -17,9 +17,9 @@ from bulk_onboard.domain.model import (
     Log,
     Payload,
     Refused,
+    RollbackStatus,
     Throttled,
     Transient,
-    Undone,
     Verdict,
 )
 from bulk_onboard.policy.progress import Action, Gone, Progress, deleting
@@ -36,8 +36,8 @@ KEEPING = ASKING._replace(action=Action.SAVE_LOG, old=OURS)
 DELETING = deleting(KEEPING._replace(action=Action.DELETE, log_saved=True))
 UNSURE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
 BEGUN = {"asking": ASKING, "keeping": KEEPING, "deleting": DELETING, "unsure": UNSURE}
-A, U = Action, Undone
-TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Undone, str] | Action]] = [
+A, U = Action, RollbackStatus
+TABLE: list[tuple[str, Verdict | Log, Moment, tuple[RollbackStatus, str] | Action]] = [
     ("asking", Exists(OURS), EARLY, A.SAVE_LOG),
     ("asking", Exists(STRANGE), EARLY, (U.CHANGED, "credentials-changed")),
     ("asking", Absent(), EARLY, (U.GONE, "already-gone")),
@@ -62,13 +62,13 @@ TABLE: list[tuple[str, Verdict | Log, Moment, tuple[Undone, str] | Action]] = [
 ]
 
 
-def _next(step: Ended | Next) -> tuple[Undone, str] | Action:
+def _next(step: Ended | Next) -> tuple[RollbackStatus, str] | Action:
     return (step.status, step.code) if isinstance(step, Ended) else step.progress.action
 
 
 @pytest.mark.parametrize(("state", "verdict", "moment", "expected"), TABLE)
 def test_every_verdict_in_every_state_of_a_rollback_has_one_next_step(
-    state: str, verdict: Verdict | Log, moment: Moment, expected: tuple[Undone, str] | Action
+    state: str, verdict: Verdict | Log, moment: Moment, expected: tuple[RollbackStatus, str] | Action
 ) -> None:
     assert _next(undo(BEGUN[state], verdict, POLICY, moment)) == expected
 
@@ -76,15 +76,15 @@ def test_every_verdict_in_every_state_of_a_rollback_has_one_next_step(
 @pytest.mark.parametrize("progress", [ASKING, KEEPING, UNSURE])
 def test_a_dry_run_only_asks(progress: Progress) -> None:
     verdict = Log(()) if progress is KEEPING else Exists(OURS)
-    assert undo(progress, verdict, POLICY, SETTLED, dry_run=True) == Ended(Undone.WOULD_DELETE)
+    assert undo(progress, verdict, POLICY, SETTLED, dry_run=True) == Ended(RollbackStatus.WOULD_DELETE)
 
 
 def test_what_an_earlier_rollback_began_is_settled_by_asking() -> None:
     begun = first(POLICY, Removal(2, "raven", "g-1", "ours", maybe_deleted=True))
     assert _next(undo(begun, Absent(), POLICY, EARLY)) is Action.ASK
-    assert _next(undo(begun, Absent(), POLICY, SETTLED)) == (Undone.DELETED, "settled-by-asking")
-    assert stopped(begun, "interrupted").status is Undone.UNRESOLVED
-    assert stopped(ASKING, "interrupted").status is Undone.NOT_ATTEMPTED
+    assert _next(undo(begun, Absent(), POLICY, SETTLED)) == (RollbackStatus.DELETED, "settled-by-asking")
+    assert stopped(begun, "interrupted").status is RollbackStatus.UNRESOLVED
+    assert stopped(ASKING, "interrupted").status is RollbackStatus.NOT_ATTEMPTED
 
 
 RECORDED = "2026-11-23T12:00:00.000000Z"
@@ -128,7 +128,7 @@ def test_a_rollback_deletes_only_what_has_the_id_and_the_time_that_were_recorded
     assert isinstance(step, Next) is deletes
     if not deletes:
         assert step == Ended(
-            Undone.CHANGED, "credentials-changed", "Leaf now holds other credentials; they stay"
+            RollbackStatus.CHANGED, "credentials-changed", "Leaf now holds other credentials; they stay"
         )
 
 

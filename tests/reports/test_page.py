@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Requests, Traffic
-from bulk_onboard.domain.run_events import Kind
+from bulk_onboard.domain.run_events import RunKind
 from bulk_onboard.reports.page import render, write_page
 from bulk_onboard.reports.page_rows import MOST, MOST_INDEXED, WIDTH, latency
 from tests.reports.pages import grower, run_of, workspace_of
@@ -125,7 +125,7 @@ def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() ->
         Entry(4, "existing", health="healthy"),
         Entry(5, "invalid"),
     )
-    text = render(usual(4, kind=Kind.DRY_RUN), counts, rows)
+    text = render(usual(4, kind=RunKind.DRY_RUN), counts, rows)
     found = Read(text)
     assert "Connected already" in text
     assert "1 connected, 2 would get credentials, 1 need attention" in found.text

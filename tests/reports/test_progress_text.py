@@ -3,7 +3,7 @@
 import pytest
 
 from bulk_onboard.domain.model import Health, Status
-from bulk_onboard.domain.run_events import About, Held, RowChecked, RowFinished, Scanned, Stopping
+from bulk_onboard.domain.run_events import About, FileChecked, Paused, RowChecked, RowFinished, Stopping
 from bulk_onboard.reports import progress_text
 
 
@@ -27,12 +27,12 @@ def test_no_ceiling_is_said_in_words() -> None:
 
 
 def test_what_the_file_holds_is_said_with_its_warnings() -> None:
-    fact = Scanned("a.csv", 5, {Status.INVALID: 1, Status.EXISTING: 0}, 4, {"spaces-removed": 2})
+    fact = FileChecked("a.csv", 5, {Status.INVALID: 1, Status.EXISTING: 0}, 4, {"spaces-removed": 2})
     assert progress_text.scanned(fact) == "a.csv: 5 rows, 1 invalid, 2 rows with spaces-removed; 4 to do"
 
 
 def test_a_wait_and_a_stop_are_said_in_words() -> None:
-    assert progress_text.announcement(Held(30.0)) == "Leaf asks to wait 30 s"
+    assert progress_text.announcement(Paused(30.0)) == "Leaf asks to wait 30 s"
     assert "interrupted" in (progress_text.announcement(Stopping("interrupted")) or "")
     waiting = progress_text.announcement(Stopping("interrupted", in_flight=7, grace=30.0)) or ""
     assert "Waiting for 7 rows in flight, up to 30 s" in waiting

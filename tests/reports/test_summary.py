@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Requests, Status
-from bulk_onboard.domain.run_events import Kind
+from bulk_onboard.domain.run_events import RunKind
 from bulk_onboard.reports.counts import Counts
 from bulk_onboard.reports.summary import summary, words
 from tests.reports.pages import STARTED, counts_of, run_of
@@ -249,7 +249,7 @@ def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_
     ("fields", "entry", "advice"),
     [
         ({"left_out": 3}, Entry(2, "created", health="healthy"), "3 rows are left because of --limit"),
-        ({"kind": Kind.EVENTS}, Entry(2, "existing", health="unhealthy"), "then run the file"),
+        ({"kind": RunKind.EVENTS}, Entry(2, "existing", health="unhealthy"), "then run the file"),
         (
             {"stop_reason": "1 of 1 canary rows is not healthy: row 2 is rejected", "exit_code": 5},
             Entry(2, "rejected"),

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.soak.colleague import Act
 from tests.soak.plan import Fate, Plan
-from tests.soak.truth import Held
+from tests.soak.truth import Paused
 
 ROOT = Path(__file__).parent.parent.parent
 _RAVEN = "/services/usermanagement/api/users/{}/raven-credentials"
@@ -49,12 +49,12 @@ class Leaf:
         """How many POSTs were seen."""
         return sum(grower["posts"] for grower in self._get("/sandbox/state")["growers"])
 
-    def held(self) -> Held:
+    def held(self) -> Paused:
         """All that was seen and is held."""
         state = self._get("/sandbox/state")
         ids = {grower["leafUserId"]: grower["credentialId"] for grower in state["growers"]}
         acts = [Act(**act) for act in self._get("/sandbox/colleague")]
-        return Held(self._get("/sandbox/requests"), ids, self._before, self._prints, acts)
+        return Paused(self._get("/sandbox/requests"), ids, self._before, self._prints, acts)
 
     def _store(self, leaf_user_id: str) -> None:
         body = {"clientId": "other", "clientSecret": "other", "refreshToken": f"other-{leaf_user_id}"}

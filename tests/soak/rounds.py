@@ -266,7 +266,7 @@ class _Round:
             wrong.append(f"files: {name} ended with {code} and wrote no folder")
         self._seen = len(held.requests)
 
-    def _count(self, held: truth.Held) -> None:
+    def _count(self, held: truth.Paused) -> None:
         story = self._story
         story.requests, story.posts = len(held.requests), len(held.posts)
         story.stored = sum(seen["stored"] for seen in held.posts)

@@ -16,7 +16,7 @@ from tests.soak.colleague import Act
 from tests.soak.leaks import leaks, shown
 from tests.soak.plan import MARK, Stop, When, plan
 from tests.soak.rounds import Story, tell
-from tests.soak.truth import Held, about_colleague, about_deletes, about_posts
+from tests.soak.truth import Paused, about_colleague, about_deletes, about_posts
 
 SOAKED = 10.0  # seconds after which no new round begins
 
@@ -95,12 +95,12 @@ def _post(index: int, *, stored: bool, fingerprint: str = "f") -> dict[str, obje
 
 def test_a_post_after_one_that_stored_is_told() -> None:
     never = [_post(0, stored=False), _post(1, stored=False), _post(2, stored=True)]
-    assert not list(about_posts(Held(never, {"a": "1"}, {})))
-    assert list(about_posts(Held([*never, _post(3, stored=False)], {"a": "1"}, {})))
+    assert not list(about_posts(Paused(never, {"a": "1"}, {})))
+    assert list(about_posts(Paused([*never, _post(3, stored=False)], {"a": "1"}, {})))
 
 
 def test_a_post_for_who_was_connected_before_is_told() -> None:
-    mine = Held([_post(0, stored=False)], {"a": "1"}, {"a": "1"}, frozenset({"theirs"}))
+    mine = Paused([_post(0, stored=False)], {"a": "1"}, {"a": "1"}, frozenset({"theirs"}))
     assert "touched" in next(about_posts(mine))
 
 
@@ -137,7 +137,7 @@ def test_a_post_that_may_touch_what_a_colleague_stored_is_told(
     requests: list[dict[str, object]], acts: list[Act], held: str | None, is_wrong: bool
 ) -> None:
     calm = replace(plan(1, 5, stops=0), at_work=0.0, timeout=1.0)
-    assert bool(list(about_colleague(calm, Held(requests, {"a": held}, {}, acts=acts)))) is is_wrong
+    assert bool(list(about_colleague(calm, Paused(requests, {"a": held}, {}, acts=acts)))) is is_wrong
 
 
 @pytest.mark.parametrize(
@@ -147,5 +147,5 @@ def test_a_post_that_may_touch_what_a_colleague_stored_is_told(
 def test_a_delete_of_anything_but_what_is_to_be_replaced_is_told(
     replaces: bool, before: dict[str, str | None], is_wrong: bool
 ) -> None:
-    held = Held([_request(0, "DELETE", 1.0)], {}, before)
+    held = Paused([_request(0, "DELETE", 1.0)], {}, before)
     assert bool(list(about_deletes(held, replaces=replaces))) is is_wrong

@@ -28,7 +28,7 @@ FRESH, ON_ITS_WAY = 5.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Paused:
     """What Leaf says: its requests, credential ids by grower, and the growers that had some from the start.
 
     ``acts``: what a colleague did meanwhile.
@@ -68,7 +68,7 @@ def results(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def about_posts(held: Held, *, replaces: bool = False) -> Iterator[str]:
+def about_posts(held: Paused, *, replaces: bool = False) -> Iterator[str]:
     """Nothing is sent again once it is stored, and existing credentials are left alone unless replaced."""
     stored: dict[tuple[str, str], int] = {}
     for seen in held.posts:
@@ -86,7 +86,7 @@ def about_posts(held: Held, *, replaces: bool = False) -> Iterator[str]:
             yield f"touched: the credentials that {leaf_user_id} had before were replaced"
 
 
-def about_deletes(held: Held, *, replaces: bool) -> Iterator[str]:
+def about_deletes(held: Paused, *, replaces: bool) -> Iterator[str]:
     """Only what is to be replaced is deleted: what was there from the start, and nothing that we stored."""
     ours: set[str] = set()
     for seen in held.requests:
@@ -97,7 +97,7 @@ def about_deletes(held: Held, *, replaces: bool) -> Iterator[str]:
             ours.add(grower)
 
 
-def about_colleague(plan: Plan, held: Held) -> Iterator[str]:
+def about_colleague(plan: Plan, held: Paused) -> Iterator[str]:
     """What the colleague stored stays, and no POST is sent once it could be known.
 
     Between the last look and the POST it cannot be known; a Leaf that then overwrites is beyond us.
@@ -116,7 +116,7 @@ def about_colleague(plan: Plan, held: Held) -> Iterator[str]:
                 yield f"touched: the credentials that a colleague stored for {grower} are gone"
 
 
-def _known(plan: Plan, act: Act, post: Mapping[str, Any], held: Held) -> str:
+def _known(plan: Plan, act: Act, post: Mapping[str, Any], held: Paused) -> str:
     """Why the sender of a POST knew, or had to know, what the colleague had stored; "" if it did not."""
     sent = post["monotonic"] - plan.at_work - ON_ITS_WAY
     shows = act.monotonic + plan.unknowns.credential_lag
@@ -127,7 +127,7 @@ def _known(plan: Plan, act: Act, post: Mapping[str, Any], held: Held) -> str:
     return ""
 
 
-def about_run(plan: Plan, folder: Path, held: Held, code: int, since: int = 0) -> Iterator[str]:
+def about_run(plan: Plan, folder: Path, held: Paused, code: int, since: int = 0) -> Iterator[str]:
     """A run that ended by itself tells the truth, whatever the weather was.
 
     ``since``: the index of its first request.
@@ -170,7 +170,7 @@ def _about_counts(
         yield "order: the rows are not those of the file in their order"
 
 
-def _is_later(acts: list[Act], held: Held, since: int, lag: float) -> bool:
+def _is_later(acts: list[Act], held: Paused, since: int, lag: float) -> bool:
     """Whether the colleague acted so late that none of the run's looks at the grower could show it."""
     if not acts:
         return False
@@ -179,7 +179,7 @@ def _is_later(acts: list[Act], held: Held, since: int, lag: float) -> bool:
     return not looks or looks[-1]["monotonic"] <= act.monotonic + lag
 
 
-def _about_claim(row: Mapping[str, str], held: Held, acts: list[Act]) -> str:
+def _about_claim(row: Mapping[str, str], held: Paused, acts: list[Act]) -> str:
     """A colleague's credentials are not called ours, unless they have our app and we sent a POST."""
     posts = [seen for seen in held.posts if seen["leafUserId"] == row["leafUserId"]]
     if not acts or row["status"] != "created" or any(seen["stored"] for seen in posts):
@@ -189,7 +189,7 @@ def _about_claim(row: Mapping[str, str], held: Held, acts: list[Act]) -> str:
     return f"is created/{row['code']}, but only a colleague stored credentials"
 
 
-def _about_row(line: Line, row: Mapping[str, str], held: Held, *, replaces: bool) -> str:
+def _about_row(line: Line, row: Mapping[str, str], held: Paused, *, replaces: bool) -> str:
     status, there = row["status"], held.ids.get(line.leaf_user_id)
     if status not in STATUSES:
         return f"has no status ({status!r})"
@@ -208,7 +208,7 @@ def _about_row(line: Line, row: Mapping[str, str], held: Held, *, replaces: bool
     return ""
 
 
-def about_end(plan: Plan, folder: Path, held: Held, ledger: Store) -> Iterator[str]:
+def about_end(plan: Plan, folder: Path, held: Paused, ledger: Store) -> Iterator[str]:
     """After the last run every row is where it belongs, and nothing is open."""
     for line, row in zip(plan.lines, results(folder), strict=True):
         if row["status"] not in _wanted(plan, line, held):
@@ -237,7 +237,7 @@ _WANTED: Mapping[Fate, frozenset[str]] = {
 }
 
 
-def _wanted(plan: Plan, line: Line, held: Held) -> frozenset[str]:
+def _wanted(plan: Plan, line: Line, held: Paused) -> frozenset[str]:
     """The statuses that a row may have in the end."""
     if line.fate is Fate.HELD and plan.replaces:
         return frozenset(CONNECTED)
@@ -245,7 +245,7 @@ def _wanted(plan: Plan, line: Line, held: Held) -> frozenset[str]:
     return _WANTED[line.fate] | CONNECTED if visited else _WANTED[line.fate]
 
 
-def is_over(plan: Plan, folder: Path, held: Held) -> bool:
+def is_over(plan: Plan, folder: Path, held: Paused) -> bool:
     """Whether nothing is left to do."""
     rows = zip(plan.lines, results(folder), strict=True)
     return all(row["status"] in _wanted(plan, line, held) for line, row in rows)

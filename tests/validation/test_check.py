@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
-from bulk_onboard.domain.providers import PROVIDERS, Field, Kind, Provider, Scope
+from bulk_onboard.domain.providers import PROVIDERS, Field, FieldKind, Provider, Scope
 from bulk_onboard.engine.survey import mark_ids_as_tokens
 from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
@@ -32,9 +32,9 @@ MIXED_KINDS = Provider(
     (
         Field("refreshToken", Scope.GROWER),
         Field("clientEnvironment", Scope.GROWER, secret=False, allowed=("STAGE", "PRODUCTION")),
-        Field("note", Scope.GROWER, secret=False, required=False, kind=Kind.TEXT),
+        Field("note", Scope.GROWER, secret=False, required=False, kind=FieldKind.TEXT),
         Field("clientId", Scope.APP, secret=False),
-        Field("farmId", Scope.GROWER, required=False, secret=False, kind=Kind.ID),
+        Field("farmId", Scope.GROWER, required=False, secret=False, kind=FieldKind.ID),
     ),
 )
 IDS = [str(uuid.UUID(int=n + 10**30)) for n in range(200)]
