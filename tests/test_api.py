@@ -272,6 +272,22 @@ async def test_a_run_cancelled_while_it_reads_the_file_writes_nothing_afterwards
     assert again.counts["created"] == 2
 
 
+async def test_of_a_file_that_changes_after_it_was_checked_nothing_is_sent(
+    here: Path, server: Server
+) -> None:
+    path = here / write(growers(20))
+
+    def change(fact: Fact) -> None:
+        if isinstance(fact, About):
+            text = path.read_text().replace("planted-", "another-")
+            with path.open("r+") as file:
+                file.write(text)
+
+    result = await bulk_onboard.onboard(path, rate=0, observer=change)
+    assert (result.exit_code, result.counts["not_attempted"], server.posts) == (5, 20, 0)
+    assert "changed while it was being read" in result.summary["stopReason"]
+
+
 async def test_a_caller_who_has_no_more_time_is_the_same(server: Server) -> None:
     file = write(growers(60))
     with pytest.raises(TimeoutError):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.chunk import Chunk, make_chunk
@@ -20,6 +20,7 @@ from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step
 from bulk_onboard.policy.retry import Next
 from bulk_onboard.workspace import Workspace
 from tests.support.fakes import row
+from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING
 
 IDS = st.integers(0, 2**128 - 1).map(lambda n: str(UUID(int=n)))
@@ -79,10 +80,13 @@ def says(known: Plan, provider: str, grower: str, fingerprint: str) -> str:
 
 
 @given(
-    st.dictionaries(st.tuples(IDS, st.sampled_from(["raven", "cnhi"])), st.tuples(ACTIONS, PRINTS)),
+    st.dictionaries(
+        st.tuples(IDS, st.sampled_from(["raven", "cnhi"])), st.tuples(ACTIONS, PRINTS), max_size=4
+    ),
     IDS,
     PRINTS,
 )
+@settings(max_examples=scaled(25))
 def test_every_row_is_found_as_planned_and_nobody_else(
     lines: dict[tuple[str, str], tuple[str, str]], other: str, another: str
 ) -> None:

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.leaf.hostile_replies import GOOD, HOSTILE, MEGA
-from tests.support.command import Ended, environment, grower, start, write_growers
-from tests.support.raw_server import Answer, Request, Server, http, serving
+from tests.support.cli import APP, PLANTED, Desk, Ran
+from tests.support.command import environment, grower, start, write_growers
+from tests.support.raw_server import Answer, Request, Server, http, serving, serving_aside
 
 FEW = "--rate=0", "--timeout=1", "--events-wait=0", "-v"
 # The interpreter with pandas and Arrow takes two thirds of it.
 ALLOWED = 400 * MEGA
 
 
-@asynccontextmanager
-async def ended(
-    answer: Answer, folder: Path, *options: str, afresh: bool = False
-) -> AsyncIterator[tuple[Ended, Server]]:
-    """The command against a server of ours; ``afresh``: so that its memory can be measured."""
-    async with serving(answer) as server:
-        env = environment(server.url)
-        started = start("run", "growers.csv", *options, cwd=folder, env=env, afresh=afresh)
-        yield await asyncio.to_thread(started.wait), server
+@pytest.fixture
+def planted(desk: Desk) -> Desk:
+    """A desk with a login and an application."""
+    for name, value in {"LEAF_TOKEN": f"{PLANTED}bearer", **APP}.items():
+        desk.set(name, value)
+    return desk
 
 
-def results(folder: Path) -> list[dict[str, str]]:
-    [path] = folder.glob("reports/*/results.csv")
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-
-
-def assert_clean(run: Ended) -> None:
-    """Nothing for a terminal to run, no secret, no traceback."""
-    told = (run.err + run.out).decode()
-    assert all(c.isprintable() or c in "\n\r" for c in told), ascii(told)
-    assert "planted" not in told
-    assert "Traceback" not in told
+def run(planted: Desk, server: Server, *options: str) -> Ran:
+    planted.set("LEAF_BASE_URL", server.url)
+    ran = planted("run", "growers.csv", *FEW, *options)
+    assert all(c.isprintable() or c in "\n\r" for c in ran.err + ran.out), ascii(ran.err + ran.out)
+    return ran
 
 
 def owner_of(request: Request) -> str:
@@ -81,13 +72,18 @@ class Enemy:
             writer.write(http(404))
 
 
-async def test_every_post_that_an_enemy_answers_is_settled_by_asking_and_sent_once(tmp_path: Path) -> None:
+async def test_every_post_that_an_enemy_answers_is_settled_by_asking_and_sent_once(here: Path) -> None:
     # Floods keep two cores busy; what the client does about them does not depend on the run.
     ways = {way: answer for way, answer in HOSTILE.items() if "flood" not in way and "extension" not in way}
     enemy = Enemy(list(ways.values()))
-    ids = write_growers(tmp_path / "growers.csv", len(ways))
-    async with ended(enemy, tmp_path, *FEW, afresh=True) as (run, server):
-        told = {row["leafUserId"]: (row["status"], row["code"]) for row in results(tmp_path)}
+    ids = write_growers(here / "growers.csv", len(ways))
+    async with serving(enemy) as server:
+        started = start(
+            "run", "growers.csv", *FEW, "--format=csv", cwd=here, env=environment(server.url), afresh=True
+        )
+        run = await asyncio.to_thread(started.wait)
+        ran = Ran(run.code, run.out.decode(), run.told)
+        told = {row["leafUserId"]: (row["status"], row["code"]) for row in ran.rows}
         for who, way in zip(ids, ways, strict=True):
             assert told[who] == ("created", "settled-by-time"), way
             assert enemy.sequence[who].count("P") == 1, way
@@ -95,14 +91,13 @@ async def test_every_post_that_an_enemy_answers_is_settled_by_asking_and_sent_on
         assert server.count("POST") == len(ids)
     assert run.code == 0, run.told
     assert run.peak < ALLOWED, f"{run.peak / MEGA:.0f} MB"
-    assert_clean(run)
 
 
 NASTY = "\x1b]0;owned\x07\x1b[2J<script>alert(1)</script>\u202e=HYPERLINK('http://evil')\r\nthe end"
 COOKIE = "Set-Cookie: \x1b[31mbad[]=\x1b]0;t\x07; expires=never"
 
 
-async def test_what_an_enemy_says_is_harmless_on_a_terminal_and_in_a_spreadsheet(tmp_path: Path) -> None:
+def test_what_an_enemy_says_is_harmless_on_a_terminal_and_in_a_spreadsheet(here: Path, planted: Desk) -> None:
     said = {"title": f"={NASTY}", "message": f"@{NASTY}", "errorKey": f"=cmd|{NASTY}", "id": f"={NASTY}"}
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -122,36 +117,32 @@ async def test_what_an_enemy_says_is_harmless_on_a_terminal_and_in_a_spreadsheet
                 http([201, 400, 422, 403][odd], body, COOKIE).replace(b" X\r\n", b" \x1b[31mX\r\n", 1)
             )
 
-    write_growers(tmp_path / "growers.csv", 8)
-    async with ended(answer, tmp_path, *FEW, "--format=csv,jsonl", "--json") as (run, _):
-        pass
-    assert run.code == 1, run.told
-    assert_clean(run)
-    assert Counter(row["status"] for row in results(tmp_path)) == {"created": 2, "rejected": 6}
-    for row in results(tmp_path):
+    write_growers(here / "growers.csv", 8)
+    with serving_aside(answer) as server:
+        ran = run(planted, server, "--format=csv,jsonl", "--json")
+    assert ran.code == 1, ran.err
+    assert ran.statuses == {"created": 2, "rejected": 6}
+    for row in ran.rows:
         for cell in row.values():
             assert cell.isprintable()
             assert not cell.startswith(("=", "+", "-", "@"))
-            assert "planted" not in cell
-    for path in (tmp_path / "reports").glob("*/*"):
-        assert b"\x1b" not in path.read_bytes()
-        assert b"planted" not in path.read_bytes()
+            assert PLANTED not in cell
+    assert not [path for path in here.glob("reports/*/*") if b"\x1b" in path.read_bytes()]
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_leaf_that_asks_to_wait_for_thirty_years_ends_the_run_and_is_not_waited_for(
-    tmp_path: Path, status: int
+def test_a_leaf_that_asks_to_wait_for_thirty_years_ends_the_run_and_is_not_waited_for(
+    here: Path, planted: Desk, status: int
 ) -> None:
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(http(status, b"", "Retry-After: 999999999"))
 
-    write_growers(tmp_path / "growers.csv", 5)
-    async with ended(answer, tmp_path, *FEW) as (run, _):
-        pass
-    assert run.code == 5, run.told
-    assert "999999999 s" in run.told
-    assert run.seconds < 10
-    assert_clean(run)
+    write_growers(here / "growers.csv", 5)
+    began = time.monotonic()
+    with serving_aside(answer) as server:
+        ran = run(planted, server, "--format=csv")
+    assert (ran.code, "999999999 s" in ran.err) == (5, True), ran.err
+    assert time.monotonic() - began < 10
 
 
 TRICKS = [
@@ -163,21 +154,20 @@ TRICKS = [
 ]  # fmt: skip
 
 
-async def test_a_leaf_user_id_that_is_a_path_or_a_url_never_reaches_the_wire(tmp_path: Path) -> None:
+def test_a_leaf_user_id_that_is_a_path_or_a_url_never_reaches_the_wire(here: Path, planted: Desk) -> None:
     enemy = Enemy([HOSTILE["answers a list"]])
     lines = [json.dumps(each) + f",planted-token-of-{n}-x" for n, each in enumerate(TRICKS)]
-    (tmp_path / "growers.csv").write_text(
+    (here / "growers.csv").write_text(
         "\n".join(["leafUserId,refreshToken", *lines, f"{grower(0)},planted-good-one-x"]), encoding="utf-8"
     )
-    async with ended(enemy, tmp_path, *FEW) as (run, server):
+    with serving_aside(enemy) as server:
+        ran = run(planted, server, "--format=csv")
         first, *others = server.requests
-        assert first.path.endswith("/users?page=0&size=1")
-        assert {owner_of(request) for request in others} == {grower(0)}
-        assert all(request.path.isascii() for request in server.requests)
-    *tricks, good = results(tmp_path)
+    assert first.path.endswith("/users?page=0&size=1")
+    assert {owner_of(request) for request in others} == {grower(0)}
+    assert all(request.path.isascii() for request in server.requests)
+    *tricks, good = ran.rows
     assert {row["status"] for row in tricks} == {"invalid"}
     # ${…} is a template variable that was not replaced.
     assert {row["code"] for row in tricks} == {"bad-leaf-user-id", "placeholder-value"}
-    assert good["status"] == "created"
-    assert run.code == 1
-    assert_clean(run)
+    assert (ran.code, good["status"]) == (1, "created")

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from bulk_onboard.sandbox import Fault
-from tests.support.command import Ended, Started, grower, start
-from tests.support.raw_server import Answer, Request, http, serving
+from tests.support.cli import Desk, Ran
+from tests.support.command import Ended, grower, start
+from tests.support.raw_server import Answer, Request, http, serving, serving_aside
 from tests.support.secrets import (
     ACCESS,
     ALL,
@@ -24,6 +24,7 @@ from tests.support.secrets import (
     EVENT,
     INPUT,
     PASSWORD,
+    SETTINGS_OF_A_RUN,
     SEVERAL,
     TOKENS,
     Canary,
@@ -109,31 +110,51 @@ def echo(status: int) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize(("status", "log"), [(200, "text"), (201, "json"), (400, "json")])
-async def test_what_leaf_echoes_is_written_nowhere(tmp_path: Path, status: int, log: str) -> None:
+def shown(run: Ended) -> tuple[bytes, ...]:
+    """All that a process has shown, to those who list processes too."""
+    return run.out, run.err, *run.cmdlines
+
+
+async def test_what_leaf_echoes_is_written_nowhere_and_no_process_list_shows_a_secret(tmp_path: Path) -> None:
     write_input(tmp_path)
-    async with serving(echo(status)) as server:
-        env, argv = environment(tmp_path, server.url), ("run", INPUT, *LOUD, f"--log-format={log}", "--json")
-        run = await asyncio.to_thread(start(*argv, cwd=tmp_path, env=env, afresh=log == "json").wait)
+    async with serving(echo(201)) as server:
+        env, argv = environment(tmp_path, server.url), ("run", INPUT, *LOUD, "--log-format=json", "--json")
+        run = await asyncio.to_thread(start(*argv, cwd=tmp_path, env=env, afresh=True).wait)
         assert server.count("GET") >= len(TOKENS)
     assert run.code in {0, 1, 5}, run.told
     assert len(list((tmp_path / "reports").glob("*/results.parquet"))) == 1
     assert len(list((tmp_path / "reports").glob("*/report.html"))) == 1
-    assert found(tmp_path, run) == []
+    assert found(tmp_path, *shown(run)) == []
     assert open_to_others(tmp_path / "reports") == []
 
 
-@pytest.mark.parametrize("status", [201, 400])
-async def test_what_leaf_echoes_of_several_providers_is_written_nowhere(tmp_path: Path, status: int) -> None:
-    write_mixed_input(tmp_path)
-    async with serving(echo(status)) as server:
-        env = environment(tmp_path, server.url, **app_settings(*SEVERAL))
-        run = await asyncio.to_thread(start("run", INPUT, *LOUD, "--json", cwd=tmp_path, env=env).wait)
+@pytest.fixture
+def planted(desk: Desk) -> Desk:
+    """A desk whose settings are canaries."""
+    for name, value in SETTINGS_OF_A_RUN.items():
+        desk.set(name, value)
+    return desk
+
+
+def assert_nothing_shows(here: Path, ran: Ran) -> None:
+    assert found(here, ran.out.encode(), ran.err.encode()) == []
+    assert open_to_others(here / "reports") == []
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_what_leaf_echoes_of_several_providers_is_written_nowhere(
+    here: Path, planted: Desk, status: int
+) -> None:
+    write_mixed_input(here)
+    for name, value in app_settings(*SEVERAL).items():
+        planted.set(name, value)
+    with serving_aside(echo(status)) as server:
+        planted.set("LEAF_BASE_URL", server.url)
+        ran = planted("run", INPUT, *LOUD)
         posted = {request.path.split("/")[-1] for request in server.requests if request.method == "POST"}
-    assert run.code in {0, 1, 5}, run.told
-    assert {f"{name}-credentials" for name in SEVERAL} <= posted
-    assert found(tmp_path, run) == []
-    assert open_to_others(tmp_path / "reports") == []
+    assert ran.code in {0, 1, 5}, ran.err
+    assert status == 200 or {f"{name}-credentials" for name in SEVERAL} <= posted
+    assert_nothing_shows(here, ran)
 
 
 # All of a storm but what makes it long: throttling and hanging.
@@ -142,82 +163,66 @@ STORM = "[faults]\n" + "\n".join(
 )
 
 
-def test_no_storm_brings_a_secret_to_light(tmp_path: Path) -> None:
-    write_input(tmp_path)
-    (tmp_path / "storm.toml").write_text(STORM)
-    options = (
-        "--sandbox",
-        "--sandbox-faults=storm.toml",
-        "--no-events",
-        "--limit=12",
-        "--ledger=new/deep/ledger.db",
-    )
-    run = start("run", INPUT, *LOUD, *options, cwd=tmp_path, env=environment(tmp_path)).wait()
-    assert run.code in {0, 1, 4, 5}, run.told
-    assert found(tmp_path, run) == []
-    [folder] = (tmp_path / "reports").glob("2*")
-    assert open_to_others(folder) == open_to_others(tmp_path / "new") == []
+def test_no_storm_brings_a_secret_to_light(here: Path, planted: Desk) -> None:
+    write_input(here)
+    Path("storm.toml").write_text(STORM)
+    options = ("--sandbox-faults=storm.toml", "--no-events", "--limit=12", "--ledger=new/deep/ledger.db")
+    ran = planted("run", INPUT, *LOUD, "--sandbox", *options)
+    assert ran.code in {0, 1, 4, 5}, ran.err
+    assert found(here, ran.out.encode(), ran.err.encode()) == []
+    [folder] = here.glob("reports/2*")
+    assert open_to_others(folder) == open_to_others(here / "new") == []
 
 
 @pytest.mark.parametrize("command", ["run", "validate"])
-def test_secrets_in_the_wrong_column_are_written_nowhere(tmp_path: Path, command: str) -> None:
-    write_input(tmp_path, swapped=True)
-    options = ("--sandbox", *LOUD) if command == "run" else ()
-    run = start(command, INPUT, *options, cwd=tmp_path, env=environment(tmp_path)).wait()
-    assert run.code in {1, 3}, run.told
-    assert found(tmp_path, run) == []
+def test_secrets_in_the_wrong_column_are_written_nowhere(here: Path, planted: Desk, command: str) -> None:
+    write_input(here, swapped=True)
+    ran = planted(command, INPUT, *(("--sandbox", *LOUD) if command == "run" else ()))
+    assert ran.code in {1, 3}, ran.err
+    assert_nothing_shows(here, ran)
 
 
-def test_what_is_given_back_holds_secrets_in_its_cells_and_nowhere_else(tmp_path: Path) -> None:
-    write_input(tmp_path)
-    lines = (tmp_path / INPUT).read_text(encoding="utf-8").splitlines()
+def test_what_is_given_back_holds_secrets_in_its_cells_and_nowhere_else(here: Path, planted: Desk) -> None:
+    write_input(here)
+    lines = Path(INPUT).read_text(encoding="utf-8").splitlines()
     # Repeats and a shared token, so that there is something to say of cells that hold a secret.
     shared = grower(99) + lines[5][36:]
-    (tmp_path / INPUT).write_text("\n".join([*lines, *lines[1:4], shared]), encoding="utf-8")
-    options = ("--annotate", "new/out.xlsx", "--fix", "new/fixed.csv")
-    run = start("validate", INPUT, *options, cwd=tmp_path, env=environment(tmp_path)).wait()
-    assert run.code in {0, 1}, run.told
-    assert open_to_others(tmp_path / "new") == open_to_others(tmp_path / "reports") == []
-    (tmp_path / "new" / "fixed.csv").unlink()
-    with zipfile.ZipFile(tmp_path / "new" / "out.xlsx") as packed:
-        packed.extractall(tmp_path / "parts")
-    (tmp_path / "new" / "out.xlsx").unlink()
-    told = found(tmp_path, run)
-    assert {line.split(" in ")[-1] for line in told} == {"parts/xl/worksheets/sheet2.xml"}
+    Path(INPUT).write_text("\n".join([*lines, *lines[1:4], shared]), encoding="utf-8")
+    ran = planted("validate", INPUT, "--annotate", "new/out.xlsx", "--fix", "new/fixed.csv")
+    assert ran.code in {0, 1}, ran.err
+    assert open_to_others(here / "new") == open_to_others(here / "reports") == []
+    Path("new/fixed.csv").unlink()
+    with zipfile.ZipFile("new/out.xlsx") as packed:
+        packed.extractall("parts")
+    Path("new/out.xlsx").unlink()
+    places = {line.split(" in ")[-1] for line in found(here, ran.out.encode(), ran.err.encode())}
+    assert places == {"parts/xl/worksheets/sheet2.xml"}
 
 
 CRASHES = {
-    "in a request": "from bulk_onboard.leaf.http import Http as P; P._url",
-    "in a reply": "import bulk_onboard.leaf.replies as P; P.after_post",
-    "in a thread": "from bulk_onboard.engine.scan import Scan as P; P._payload",
-    "in the ledger": "from bulk_onboard.ledger.ledger import Ledger as P; P.write",
-    "in a report": "import bulk_onboard.engine.closing as P; P.count_rows",
+    "in a request": "bulk_onboard.leaf.http.Http._url",
+    "in a reply": "bulk_onboard.leaf.replies.after_post",
+    "in a thread": "bulk_onboard.engine.scan.Scan._payload",
+    "in the ledger": "bulk_onboard.ledger.ledger.Ledger.write",
+    "in a report": "bulk_onboard.engine.closing.count_rows",
 }
 
 
-def crashing(place: str, folder: Path) -> Started:
-    """The command with a part that breaks, and says all it knows in its last words."""
-    code = f"""
-import sys
-import zipfile
-from bulk_onboard.cli.main import main
-def broken(*args, **named):
-    secrets = [str(dict(a)) for a in args if isinstance(a, dict)] + [repr(args), open({INPUT!r}).read()]
-    raise RuntimeError("broken with " + " ".join(secrets))
-{place} = broken
-sys.exit(main(["run", {INPUT!r}, "--sandbox", *{LOUD!r}]))
-"""
-    return Started([sys.executable, "-X", "dev", "-W", "ignore", "-c", code], folder, environment(folder))
-
-
 @pytest.mark.parametrize("place", CRASHES.values(), ids=CRASHES)
-def test_a_crash_tells_its_place_and_no_secret(tmp_path: Path, place: str) -> None:
-    write_input(tmp_path)
-    run: Ended = crashing(place, tmp_path).wait()
-    assert "Traceback" not in run.told
-    assert run.code in {5, 70}, run.told
-    assert found(tmp_path, run) == []
-    assert open_to_others(tmp_path / "reports") == []
+def test_a_crash_tells_its_place_and_no_secret(
+    here: Path, planted: Desk, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The part that breaks says all it knows in its last words."""
+
+    def broken(*args: object, **named: object) -> None:
+        secrets = [str(dict(a)) for a in args if isinstance(a, dict)] + [repr(args), Path(INPUT).read_text()]
+        raise RuntimeError("broken with " + " ".join(secrets))
+
+    write_input(here)
+    monkeypatch.setattr(place, broken)
+    ran = planted("run", INPUT, "--sandbox", *LOUD)
+    assert ran.code in {5, 70}, ran.err
+    assert_nothing_shows(here, ran)
 
 
 async def test_a_run_that_is_killed_leaves_no_secret_behind(tmp_path: Path) -> None:
@@ -240,7 +245,7 @@ async def test_a_run_that_is_killed_leaves_no_secret_behind(tmp_path: Path) -> N
             await asyncio.sleep(0.02)
         run = started.kill()
     assert (tmp_path / "reports" / "ledger.sqlite3-wal").stat().st_size > 0
-    assert found(tmp_path, run) == []
+    assert found(tmp_path, *shown(run)) == []
     assert open_to_others(tmp_path / "reports") == []
 
 

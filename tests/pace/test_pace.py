@@ -13,6 +13,7 @@ import pytest
 
 from bulk_onboard.pace import Pace
 from tests.pace.test_ceiling import clock, fullest
+from tests.support.properties import THOROUGH
 from tests.support.virtual_time import warp
 
 LATENCY = 0.05
@@ -115,7 +116,7 @@ def ran(rate: float, server: Server, rows: int, **way: float) -> float:
     return warp(main())
 
 
-@pytest.mark.parametrize("limit", [5, 20, 100, 400])
+@pytest.mark.parametrize("limit", [5, 100])
 @pytest.mark.parametrize("after", [None, 1.0])
 def test_the_rate_settles_just_below_a_limit_that_nobody_told(limit: int, after: float | None) -> None:
     server = Server(lambda _at: limit, after=after)
@@ -124,8 +125,7 @@ def test_the_rate_settles_just_below_a_limit_that_nobody_told(limit: int, after:
     assert len(server.refused) <= 0.03 * 30 * limit + 3
 
 
-@pytest.mark.parametrize("limit", [20, 100])
-@pytest.mark.parametrize(("longest", "most"), [(0.03, 1.12), (0.1, 1.25)])
+@pytest.mark.parametrize(("limit", "longest", "most"), [(20, 0.03, 1.12), (100, 0.1, 1.25)])
 def test_pauses_are_few_even_where_requests_arrive_in_crowds(limit: int, longest: float, most: float) -> None:
     server = Server(lambda _at: limit, after=1.0)
     assert ran(5 * limit, server, 60 * limit, stalls=1.5, longest=longest, late=0.003) <= most * 60
@@ -160,15 +160,15 @@ def test_the_rate_follows_a_limit_that_rises_and_one_that_falls() -> None:
 
 
 @pytest.mark.parametrize("after", [None, 1.0])
-@pytest.mark.parametrize(("limit", "times"), [(20, 2), (100, 2), (100, 5)])
+@pytest.mark.parametrize(("limit", "times"), [(20, 2), (100, 5)])
 def test_a_bucket_of_tokens_is_not_taken_for_chance(limit: int, times: int, after: float | None) -> None:
     server = Bucket(lambda _at: limit, after=after)
     assert ran(times * limit, server, 60 * limit) <= 1.15 * 60
     assert len(server.refused) <= 0.05 * 60 * limit
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("share", [0.05, 0.1, 0.25])
+@pytest.mark.parametrize("seed", range(3 if THOROUGH else 1))
+@pytest.mark.parametrize("share", [0.05, 0.25])
 @pytest.mark.parametrize(("rate", "most"), [(10, 1.7), (100, 1.3)])
 def test_refusals_that_have_nothing_to_do_with_our_rate_do_not_starve_the_run(
     rate: float, most: float, share: float, seed: int
@@ -187,7 +187,7 @@ def test_refusals_by_chance_cost_their_pauses_and_no_more(rate: float, share: fl
     assert server.passed[1800] - server.passed[0] <= 1800 * (1 / rate + share) * 1.3
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(5 if THOROUGH else 1))
 @pytest.mark.parametrize("share", [0.1, 0.25])
 @pytest.mark.parametrize(("rate", "latency", "most"), [(500, 0.05, 10), (500, 0.002, 15), (10, 0.01, 60)])
 def test_refusals_by_chance_do_not_keep_all_rows_waiting_where_each_asks_for_a_pause(

@@ -27,6 +27,7 @@ def _told(story: Story) -> str:
     )
 
 
+@pytest.mark.soak(10)
 def test_what_is_killed_and_run_again_has_every_grower_once(tmp_path: Path) -> None:
     drawn = plan(1, 40, stops=0)
     small = replace(

@@ -7,8 +7,9 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,6 +86,29 @@ async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIte
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def serving_aside(answer: Answer) -> Iterator[Server]:
+    """The same in a thread of its own, for a command in this one."""
+    loop, ready, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    servers: list[Server] = []
+
+    async def serve() -> None:
+        async with serving(answer) as server:
+            servers.append(server)
+            ready.set()
+            await end.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    ready.wait(5)
+    try:
+        yield servers[0]
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join(5)
+        loop.close()
 
 
 def http(status: int, body: object = b"", *lines: str) -> bytes:

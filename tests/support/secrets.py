@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bulk_onboard.domain.providers import PROVIDERS
-from tests.support.command import Ended, grower
+from tests.support.command import grower
 
 
 @dataclass(frozen=True)
@@ -101,34 +101,31 @@ def app_settings(*providers: str) -> dict[str, str]:
     return {p.setting(f): f.allowed[0] if f.allowed else CLIENT_SECRET.secret for p, f in fields}
 
 
+SETTINGS_OF_A_RUN = {
+    "LEAF_USERNAME": "me@example.com",
+    "LEAF_PASSWORD": PASSWORD.secret,
+    "RAVEN_CLIENT_ID": CLIENT_ID.secret,
+    "RAVEN_CLIENT_SECRET": CLIENT_SECRET.secret,
+}
+
+
 def environment(folder: Path, url: str = "", **more: str) -> dict[str, str]:
     """With a place for temporary files that can be searched, and every check of Python's switched on."""
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    planted = {
-        "LEAF_USERNAME": "me@example.com",
-        "LEAF_PASSWORD": PASSWORD.secret,
-        "RAVEN_CLIENT_ID": CLIENT_ID.secret,
-        "RAVEN_CLIENT_SECRET": CLIENT_SECRET.secret,
-        "TMPDIR": str(scratch),
-        "PYTHONFAULTHANDLER": "1",
-        "PYTHONASYNCIODEBUG": "1",
-    }
-    if url:
-        planted["LEAF_BASE_URL"] = url
-    return {**os.environ, **planted, **more}
+    checks = {"TMPDIR": str(scratch), "PYTHONFAULTHANDLER": "1", "PYTHONASYNCIODEBUG": "1"}
+    leaf = {"LEAF_BASE_URL": url} if url else {}
+    return {**os.environ, **SETTINGS_OF_A_RUN, **checks, **leaf, **more}
 
 
-def found(folder: Path, run: Ended | None = None) -> list[str]:
-    """Where a canary can be read: in every file but the input, and in what the process showed."""
+def found(folder: Path, *shown: bytes) -> list[str]:
+    """Where a canary can be read: in every file but the input, and in what a command has ``shown``."""
     places = [
         (str(path.relative_to(folder)), path.read_bytes())
         for path in folder.rglob("*")
         if path.is_file() and path.name != INPUT
     ]
-    if run:
-        places += [("standard output", run.out), ("standard error", run.err)]
-        places += [("the process list", line) for line in run.cmdlines]
+    places += [("what was shown", each) for each in shown]
     return [f"{kind} of {each.core} in {place}" for place, data in places for each, kind in _in(data)]
 
 

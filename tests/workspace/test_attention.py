@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.entry import Entry
@@ -14,6 +14,7 @@ from bulk_onboard.policy.attention import Change, RecordedAttention
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import attention_after, change_since, create_results, load_attention
 from tests.reports.pages import grower, workspace_of
+from tests.support.properties import scaled
 
 BAD = {"invalid", "rejected", "failed", "unresolved", "unhealthy"}
 WELL = {"created", "existing"}
@@ -74,6 +75,7 @@ nights = st.lists(
 
 
 @given(nights)
+@settings(max_examples=scaled(20))
 def test_a_grower_fails_since_the_first_of_the_runs_in_which_it_failed_without_a_break(
     nights: list[list[tuple[str, str]]],
 ) -> None:
