@@ -18,7 +18,7 @@ LINES = 400
 # Package -> the modules (or folders) that may import it.
 CONFINED = {
     "duckdb": {"workspace", "reports"},
-    "aiohttp": {"leaf", "sandbox", "notify", "readers"},
+    "aiohttp": {"leaf", "sandbox", "notify", "readers", "ui"},
     "apprise": {"notify"},
     "fsspec": {"readers"},
     "keyring": {"settings"},

@@ -28,6 +28,7 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, HeaderError, place_o
 COMMANDS = {
     "run": ("run", "Onboard every row of a file that is not onboarded yet."),
     "validate": ("validate", "Check a file offline; nothing is sent."),
+    "ui": ("ui", "Open a page to check, mend and onboard a file."),
     "events": ("events", "Check the events of a run's or a file's growers again."),
     "report": ("report", "Rewrite a run's files from the ledger."),
     "rollback": ("rollback", "Delete credentials that a run created and that are unchanged."),

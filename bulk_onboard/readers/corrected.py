@@ -21,14 +21,21 @@ class Corrected(Source):
     """Another source, corrected. Both readings of a run see the same corrections."""
 
     def __init__(
-        self, source: Source, cells: Mapping[tuple[int, int], str], left_out: Collection[int] = ()
+        self,
+        source: Source,
+        cells: Mapping[tuple[int, int], str],
+        left_out: Collection[int] = (),
+        header: Sequence[str] = (),
     ) -> None:
-        """``cells``: (row number, position of the column) -> text; ``left_out``: numbers of rows."""
+        """``cells``: (row number, position of the column) -> text; ``left_out``: numbers of rows.
+
+        ``header``: other names of the columns, such as those that a person needs to tell them apart.
+        """
         self._source, self._left_out = source, sorted(left_out)
         self._columns: dict[int, dict[int, str]] = defaultdict(dict)
         for (row, column), text in cells.items():
             self._columns[column][row] = text
-        self.name, self.header = source.name, source.header
+        self.name, self.header = source.name, tuple(header) or source.header
         lines = (SkippedLine(number, LEFT_OUT) for number in self._left_out)
         self.description = source.description.with_skipped(lines)
 

@@ -73,6 +73,7 @@ def _sorted(table: Mapping[str, Any], path: Path) -> ConfigFile:
     table = {_snake(key): value for key, value in table.items()}
     leaf = _table(table.pop("leaf", {}), "[leaf]", path)
     tables = _table(table.pop("providers", {}), "[providers]", path)
+    table.pop("partners", None)  # mappings that the page saved
     options = [key for key in _PATHS if "." not in key]
     _refuse_unknown(table, (*options, "leaf", "providers"), str(path))
     of_leaf = [key.removeprefix("leaf.") for key in _PATHS if "." in key]

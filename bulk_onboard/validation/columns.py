@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulk_onboard.domain.providers import Field, Provider
@@ -191,6 +191,11 @@ def _places(header: Sequence[str], field: str, asked: Mapping[str, str]) -> list
 
 def _of_name(header: Sequence[str], wanted: str) -> list[int]:
     return [i for i, name in enumerate(header) if name and normal(name) == normal(wanted)]
+
+
+def columns_by_name(header: Sequence[str], fields: Iterable[str]) -> dict[str, int]:
+    """Return, by field, the position of the only column that has its name."""
+    return {field: places[0] for field in fields if len(places := _of_name(header, field)) == 1}
 
 
 def _exact(header: Sequence[str], wanted: str) -> list[int]:

@@ -63,6 +63,35 @@ def likely_columns(
     return likely
 
 
+def why_likely(field: str, name: str, cells: Sequence[str], id_field: str) -> str:
+    """Return in words why a column of this name and these cells may hold the field."""
+    if (
+        field == id_field
+        and _share([[cell] for cell in cells], 0, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5
+    ):
+        return "its cells are UUIDs"
+    match _likeness(field, name):
+        case 3 | 2:
+            return f"{field} is often called that"
+        case 1:
+            return f"its name has a word of {field}"
+        case _:
+            return "its cells look like tokens"
+
+
+def may_hold_secret(name: str, cells: Sequence[str], fields: Collection[str]) -> bool:
+    """Return whether a column is named like one of these fields, or has many cells that may be secrets."""
+    rows = [[cell] for cell in cells]
+    return any(_likeness(field, name) > 0 for field in fields) or _share(rows, 0, may_be_secret) > 0.2
+
+
+def may_be_secret(cell: str) -> bool:
+    """Return whether a cell is a long text without spaces that is not an id, an address or a number."""
+    text = cell.strip()
+    is_long = len(text) >= _LONG and not text.isdigit() and not any(map(str.isspace, text))
+    return is_long and not (_ANY_UUID.fullmatch(text) or _EMAIL.fullmatch(text))
+
+
 def resembles_field(name: str) -> bool:
     """Return whether a header is nearly the name of a field, or another name of one in some language."""
     text, fields = letters(name), _fields()

@@ -36,12 +36,12 @@ class Browser:
         self.driver = driver
         self._ours: set[str] = set()
 
-    def open(self, path: Path, *, width: int = 1280, scheme: str = "light") -> None:
-        """Load a page; ``scheme``: what its reader prefers, light or dark."""
+    def open(self, path: Path | str, *, width: int = 1280, scheme: str = "light") -> None:
+        """Load a page by its file or address; ``scheme``: what its reader prefers, light or dark."""
         self.told("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.told("Emulation.setDeviceMetricsOverride", **size)
-        self.driver.get(path.as_uri())
+        self.driver.get(path if isinstance(path, str) else path.as_uri())
 
     def told(self, command: str, **options: Any) -> Any:
         """A command of the DevTools protocol."""

@@ -1,0 +1,122 @@
+"""``bulk-onboard ui [FILE]``: the page for the person with the spreadsheet."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import os
+import tempfile
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bulk_onboard.cli import suggest
+from bulk_onboard.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bulk_onboard.ui.server import Server
+
+_EPILOG = """\b
+Examples:
+  bulk-onboard ui
+  bulk-onboard ui growers.xlsx
+  bulk-onboard ui growers.xlsx --no-browser --port 8790
+
+The page is served to this machine only. Ctrl-C ends it, and so does closing it for a minute; a run that is in
+progress comes to its end first.
+"""
+
+
+@click.command("ui", epilog=_EPILOG)
+@click.argument("file", required=False, shell_complete=suggest.files)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1.  [default: any free one]"
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.  [default: yes]")
+def command(file: str | None, *, port: int, browser: bool) -> int:
+    """Open a page to check, mend and onboard a file by pointing at things.
+
+    FILE can also be dropped on the page, or pasted from a spreadsheet. Nothing leaves this machine except the
+    requests to Leaf of a run that you confirm.
+    """
+    from bulk_onboard.cli import interrupt  # noqa: PLC0415
+    from bulk_onboard.ui.server import Server  # noqa: PLC0415
+    from bulk_onboard.ui.session import Session  # noqa: PLC0415
+
+    ending = _Ending()
+
+    async def serve() -> int:
+        ending.server = server = Server(Session())
+        async with server.serve(port):
+            if file is not None:
+                await server.session.open(file, Path(file).name)
+            with _opened(server, browser=browser):
+                await ending.wait(server)
+        return ExitCode.OK
+
+    return int(interrupt.run(serve, ending))
+
+
+class _Ending:
+    """Ends the server: once its run, if any, has come to its end; at once the second time."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self._interrupted = asyncio.Event()
+
+    def drain(self, _reason: str, _exit_code: ExitCode) -> None:
+        """Start no new row; end when those in flight have ended."""
+        self._interrupted.set()
+        self.abort()
+
+    def abort(self) -> None:
+        """Stop the run at once if it is stopping already."""
+        if self.server is not None:
+            for live in (self.server.session.run, self.server.session.dry):
+                if live is not None and not live.ended:
+                    live.end("interrupted")
+
+    async def wait(self, server: Server) -> None:
+        """Return when the page was closed for a while, or after Ctrl-C."""
+        waiting = [asyncio.ensure_future(server.closed()), asyncio.ensure_future(self._interrupted.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await server.session.finish()
+
+
+@contextmanager
+def _opened(server: Server, *, browser: bool) -> Iterator[None]:
+    """Show the address, and open it in a browser by way of a file that only the user can read.
+
+    An address on a command line would show the token to the other users of the machine.
+    """
+    click.echo(f"The page: {server.address}\nThis address works once. Ctrl-C ends the page.", err=True)
+    page = _private_page(server.address) if browser else None
+
+    def opened() -> None:
+        if page:
+            page.unlink(missing_ok=True)
+        click.echo(f"To open the page in another browser: {server.address}", err=True)
+
+    server.on_opened = opened
+    try:
+        if page:
+            webbrowser.open(page.as_uri())
+        yield
+    finally:
+        if page:
+            page.unlink(missing_ok=True)
+
+
+def _private_page(address: str) -> Path:
+    """Return a file that leads to an address: in the working folder, as some browsers may not read others."""
+    folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else None
+    descriptor, name = tempfile.mkstemp(".html", "bulk-onboard-", folder)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(address)}">')
+    return Path(name)

@@ -1,0 +1,175 @@
+"""Who may ask the page, and what it answers others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, CookieJar
+
+from bulk_onboard.ui.server import CLOSED_FOR, NEVER_OPENED_FOR, Server
+from bulk_onboard.ui.session import Session
+from tests.ui.support import SAMPLES, client
+
+PATHS = [
+    ("GET", ""),
+    ("GET", "page.js"),
+    ("GET", "events"),
+    ("GET", "report"),
+    ("GET", "download/marked"),
+    ("POST", "file"),
+    ("POST", "api/rows"),
+    ("POST", "api/cell"),
+]
+ELSEWHERE = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "null"},
+    {"Host": "evil.example"},
+    {"Host": "localhost"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+async def test_the_token_in_the_address_works_once() -> None:
+    server = Server(Session())
+    async with server.serve(), ClientSession(cookie_jar=CookieJar(unsafe=True)) as http:
+        first = server.address
+        async with http.get(first) as response:
+            assert response.status == 200
+            cookie = response.cookies["bulk_onboard"]
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Strict"
+        assert len(cookie["path"]) > 20
+        assert cookie.value not in first
+        async with http.get(first) as response:
+            assert response.status == 403
+            assert "used already" in await response.text()
+        assert server.address != first
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+async def test_without_the_cookie_nothing_is_answered(method: str, path: str) -> None:
+    async with client() as known, ClientSession() as stranger:
+        origin = {"Origin": known.server.origin}
+        async with stranger.request(method, known.page + path, headers=origin, json={}) as response:
+            assert response.status == 403
+        async with stranger.get(f"{known.server.origin}/?token=guess") as response:
+            assert response.status == 403
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+@pytest.mark.parametrize("headers", ELSEWHERE)
+async def test_with_the_cookie_another_site_is_not_answered(
+    method: str, path: str, headers: dict[str, str]
+) -> None:
+    async with client() as known:
+        if method == "POST" and "Sec-Fetch-Site" in headers:
+            headers = {**headers, "Origin": "https://evil.example"}
+        status, content = await known.ask(method, path, headers=headers)
+        assert (status, content) == (403, b"This page answers only itself.\n")
+
+
+async def test_a_post_without_an_origin_is_refused() -> None:
+    async with client() as known, known.http.post(known.page + "api/repair", json={}) as response:
+        assert response.status == 403
+
+
+async def test_every_answer_has_a_policy_that_lets_nothing_out() -> None:
+    async with client() as known:
+        for path in ("", "page.js", "page.css", "nothing"):
+            async with known.http.get(known.page + path) as response:
+                policy = response.headers["Content-Security-Policy"]
+                assert "default-src 'none'" in policy
+                assert "unsafe" not in policy
+                assert response.headers["Cache-Control"] == "no-store"
+                assert response.headers["Referrer-Policy"] == "no-referrer"
+        async with known.http.get(known.page) as response:
+            assert "http" not in (await response.text()).replace("http-equiv", "")
+
+
+async def test_it_listens_on_this_machine_only() -> None:
+    async with client() as known:
+        port = int(known.server.origin.rpartition(":")[2])
+        for address in ("127.0.0.2", socket.gethostbyname("localhost").replace("127.0.0.1", "127.1.1.1")):
+            with pytest.raises(OSError, match=r"refused|unreachable"):
+                socket.create_connection((address, port), timeout=2).close()
+
+
+async def test_secrets_leave_the_server_only_when_one_is_asked_for() -> None:
+    async with client() as known:
+        for name in ("messy.xlsx",):
+            await known.upload(name, (SAMPLES / name).read_bytes())
+            await known.post("rows", start=0, count=400)
+            await known.post("rows", start=0, count=400, code="!")
+            await known.post("repair")
+            await known.post("edit", cells=[{"row": 5, "column": 1, "text": "planted-token-77-abcdef"}])
+            await known.post("rows", start=0, count=400, search="demo-rt")
+            await known.post("start", dry=True)
+            await known.wait("dry")
+            await known.post("results", start=0, count=400, dry=True)
+            await known.ask("GET", "download/plan")
+        everything = b"\n".join(known.seen)
+        for secret in (b"demo-rt-", b"planted-token", b"rt-"):
+            assert secret not in everything.lower()
+        found = await known.post("cell", row=5, column=1)
+        assert found["text"] == "planted-token-77-abcdef"
+
+
+async def test_a_search_does_not_look_into_secrets() -> None:
+    async with client() as known:
+        await known.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
+        found = await known.post("rows", start=0, count=400, search="demo-rt-85")
+        assert found["total"] == 0
+        assert (await known.post("rows", start=0, count=400, search="anna"))["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [("cell", {"row": 1, "column": 1}), ("edit", {"cells": [{"row": 4, "column": 99, "text": "x"}]})],
+)
+async def test_a_cell_that_is_not_there_is_an_error(action: str, body: dict[str, Any]) -> None:
+    async with client() as known:
+        await known.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
+        status, content = await known.ask("POST", f"api/{action}", json=body)
+        said = json.loads(content).get("error") or known.state()["error"]
+        assert status in {200, 422}
+        assert "there is no cell" in said
+
+
+async def test_nonsense_is_refused_without_quoting_it() -> None:
+    async with client() as known:
+        for body in ({"start": "planted-x"}, {"start": None}, []):
+            status, content = await known.ask("POST", "api/rows", json=body)
+            assert status == 400
+            assert b"planted" not in content
+        status, _ = await known.ask("POST", "api/nothing", json={})
+        assert status == 404
+
+
+async def test_it_ends_when_the_page_has_been_closed_for_a_while() -> None:
+    now = [0.0]
+    server = Server(Session(), clock=lambda: now[0])
+    async with server.serve(), ClientSession(cookie_jar=CookieJar(unsafe=True)) as http:
+        closing = asyncio.create_task(server.closed())
+        now[0] = NEVER_OPENED_FOR - 1
+        async with http.get(server.address) as response:
+            page = server.origin + (await response.text()).partition("url=")[2].partition('"')[0]
+        async with http.get(page + "events") as events:
+            assert (await events.content.readline()).startswith(b"data: ")
+            now[0] += 10 * NEVER_OPENED_FOR
+            await asyncio.sleep(0.5)
+            assert not closing.done()
+        await asyncio.sleep(0.5)
+        now[0] += CLOSED_FOR + 1
+        await asyncio.wait_for(closing, 5)
