@@ -38,6 +38,7 @@ class Xlsx:
         if not listed:
             raise DamagedWorkbook("it lists no sheets")
         self._mac_dates = any(is_true(node.get("date1904")) for node in children(content, "workbookPr"))
+        self._struck: set[int] = set()
         self.sheets: dict[str, bool] = {}
         self._targets: dict[str, str] = {}
         for sheet in listed:
@@ -86,7 +87,8 @@ class Xlsx:
         number_format, struck = self._styles.get(cell.get("s", "0"), ("General", False))
         text, cell_kind, partly = stored or "", CellKind.TEXT, False
         if kind == "s" and text.strip():
-            text, partly = self._shared_string(int(text))
+            number = int(text)
+            text, partly = self._shared_string(number), number in self._struck
         elif kind == "inlineStr" and inline is not None:
             text, partly = _rich_text(inline)
         elif kind == "str" and stored is not None:
@@ -108,19 +110,23 @@ class Xlsx:
             return stored, CellKind.VALUE
         return number_text(stored, number_format, mac_dates=self._mac_dates), CellKind.VALUE
 
-    def _shared_string(self, number: int) -> tuple[str, bool]:
+    def _shared_string(self, number: int) -> str:
         if not 0 <= number < len(self._shared):
             raise DamagedWorkbook("a cell refers to a shared string that does not exist")
         return self._shared[number]
 
     @cached_property
-    def _shared(self) -> list[tuple[str, bool]]:
-        """Each shared string, and whether some of it is struck through."""
-        name = self._parts.get("sharedStrings", "")
-        if name not in self._package:
-            return []
-        with self._package.open(name) as part:
-            return [_rich_text(item) for item in completed(part, "si")]
+    def _shared(self) -> list[str]:
+        """The shared strings; the numbers of those that are struck through, in part, are noted."""
+        texts: list[str] = []
+        if (name := self._parts.get("sharedStrings", "")) in self._package:
+            with self._package.open(name) as part:
+                for item in completed(part, "si"):
+                    text, is_struck = _rich_text(item)
+                    if is_struck:
+                        self._struck.add(len(texts))
+                    texts.append(text)
+        return texts
 
     @cached_property
     def _styles(self) -> dict[str, tuple[str, bool]]:
