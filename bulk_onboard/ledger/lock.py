@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BEAT = 1.0  # seconds between two questions to the session
 # Seconds since the last question that was answered: after more than these nothing is sent.
 SURE = 3.0
+# Seconds for which what was seen of the ledger's file counts: to look again for each row is expensive.
+SEEN = 0.02
 
 
 def clock() -> float:
@@ -51,13 +53,13 @@ class Lock:
         """``confirmed``: when it was taken, by `clock`; None for one that does not expire."""
         self.missing: Callable[[], LedgerError | None] = lambda: None
         self._lost: LedgerBusy | LedgerError | None = None
-        self._confirmed = confirmed
+        self._confirmed, self._seen_at = confirmed, float("-inf")
 
     @property
     def lost(self) -> LedgerBusy | LedgerError | None:
         """The reason why the lock is lost, None while it is held."""
-        if self._lost is None:
-            self._lost = self.missing()
+        if self._lost is None and (now := clock()) - self._seen_at > SEEN:
+            self._lost, self._seen_at = self.missing(), now
         return self._lost
 
     def lose(self, reason: LedgerBusy | LedgerError) -> None:

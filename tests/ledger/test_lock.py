@@ -146,7 +146,8 @@ def test_without_a_recent_answer_of_the_server_a_lock_is_not_sure(monkeypatch: p
     assert not held.is_sure()
 
 
-def test_the_lock_of_a_file_is_sure_as_long_as_the_file_is_there() -> None:
+def test_the_lock_of_a_file_is_sure_as_long_as_the_file_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SEEN", -1.0)
     held = lock.Lock()
     assert held.is_sure()
     held.missing = lambda: LedgerError("deleted")
