@@ -13,7 +13,6 @@ from bulk_onboard.cli.running import say
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import config_file, parse
-from bulk_onboard.validation.template import template_columns
 
 _EPILOG = """\b
 Examples:
@@ -66,7 +65,7 @@ def write(provider: Provider, where: Path, *, app_fields: bool, users: bool = Fa
         raise UsageError(f"{where} already exists and may be filled in; name another file")
     from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
 
-    columns = template_columns(provider, app_fields=app_fields, users=users)
+    columns = provider.template(app_fields=app_fields, users=users)
     with drafts([where], "the same command") as (draft,), draft.writing():
         if where.suffix.lower() == ".csv":
             line = io.StringIO()

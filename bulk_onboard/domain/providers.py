@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -91,6 +92,32 @@ class Provider:
         """Name of the environment variable of an app field, e.g. ``RAVEN_CLIENT_ID``."""
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field.name)
         return f"{self.name.replace('-', '_')}_{words}".upper()
+
+    def instructions(self, field: Field) -> tuple[str, ...]:
+        """Return sentences for a person who fills in a column of the field."""
+        parts = [f"{field.help[:1].upper()}{field.help[1:]}."] if field.help else []
+        if field.allowed:
+            parts.append(f"One of {', '.join(field.allowed)}.")
+        if field.scope is Scope.APP:
+            parts.append(f"May stay empty if {self.setting(field)} is set.")
+        elif not field.required:
+            parts.append("May stay empty.")
+        if field.example:
+            parts.append(f"For example {field.example}")
+        return tuple(parts)
+
+    def template(self, *, app_fields: bool = False, users: bool = False) -> tuple[Field, ...]:
+        """Return the columns of a file to fill in.
+
+        ``app_fields``: with those that usually come from the settings; ``users``: with those for growers that
+        may not have a Leaf user yet.
+        """
+        columns = _table()["user"]["columns"]
+        first = [
+            Field(**column, scope=Scope.GROWER, secret=False, required=not users)
+            for column in (columns if users else columns[:1])
+        ]
+        return (*first, *self.grower_fields, *(self.app_fields if app_fields else ()))
 
     @property
     def environment(self) -> Field | None:
@@ -232,10 +259,14 @@ def _settings(provider: Provider) -> set[str]:
     return {provider.setting(field) for field in provider.app_fields}
 
 
+@cache
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
 def _built_in() -> Providers:
-    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
     providers: dict[str, Provider] = {}
-    for name, table in tomllib.loads(text)["providers"].items():
+    for name, table in _table()["providers"].items():
         providers[name] = define_provider(name, table, providers)
     return MappingProxyType(providers)
 

@@ -94,7 +94,7 @@ def encoding(file: InputFile, stated: str | None = None) -> str:
         return _stated(file, marked, stated)
     if name := marked or _utf_16_without_mark(head):
         if fault := _fault(file, name):
-            raise InputError(f"{fault.place}: not {TITLES[name]}, though the file begins like it")
+            raise InputError(f"{fault.place}: not {TITLES[name]}, although the file begins like it")
         return name
     if len(_UNPRINTABLE.findall(head)) > len(head) // 20:
         raise InputError(f"{file.name} is not text; expected CSV, Parquet or a workbook")
@@ -105,7 +105,7 @@ def _stated(file: InputFile, marked: str, stated: str) -> str:
     family = marked.removesuffix("-sig")
     if family and not stated.startswith((family, family.replace("-", "_"))):
         raise InputError(
-            f"{file.name} begins with the mark of {family.upper()}, so its encoding is not"
+            f"{file.name} begins with the byte order mark of {family.upper()}, so its encoding is not"
             f" {TITLES.get(stated, stated)}; leave out --encoding"
         )
     name = marked if marked == "utf-8-sig" else stated
@@ -130,7 +130,7 @@ def _utf_8_or_windows(file: InputFile) -> str:
         return "utf-8"
     if fault.foreign:
         raise InputError(
-            f"{fault.place}: not UTF-8, though lines before it are; save the file again as UTF-8,"
+            f"{fault.place}: not UTF-8, although the lines before it are; save the file again as UTF-8,"
             " or state its encoding with --encoding NAME"
         )
     if (fault := _fault(file, "cp1252")) and fault.line == 1:

@@ -48,7 +48,7 @@ _MISREAD = {
     "unexpected end of data": "a quote is opened there and never closed",
     "field larger than field limit": f"a cell has more than {decode.LONGEST_LINE:,} characters;"
     " perhaps a quote is never closed",
-    "expected after": "a cell goes on after its closing quote; double the quotes inside it",
+    "expected after": "a cell goes on after its closing quote; double the quotes inside the cell",
 }
 
 
@@ -177,10 +177,10 @@ class _Layout:
     head_lines: int
 
 
-def _layout(file: InputFile, wanted: frozenset[str], encoding: str, asked: int | None = None) -> _Layout:
+def _layout(file: InputFile, wanted: frozenset[str], encoding: str, stated_row: int | None = None) -> _Layout:
     """Return the layout of a file. Raises InputError if it has no header, or is not the usual CSV.
 
-    ``asked``: the number of the row that is the header; None to find it.
+    ``stated_row``: the number of the row that is the header; None to find it.
     """
     content = decode.lines(decode.utf_8(file, encoding), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
@@ -195,12 +195,12 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str, asked: int |
         delimiter, rows, at = _divided(sample, wanted, stated)
     if at is None:
         raise InputError(f"{file.name} has only blank lines; expected a header and rows")
-    if asked is not None:
-        if asked > len(rows) or is_blank(rows[asked - 1]):
-            raise InputError(no_such_header(file.name, asked))
-        at = asked - 1
+    if stated_row is not None:
+        if stated_row > len(rows) or is_blank(rows[stated_row - 1]):
+            raise InputError(no_such_header(file.name, stated_row))
+        at = stated_row - 1
     _require_cells(file.name, [row for row in rows[at:] if not is_blank(row)], delimiter, wanted)
-    if asked is None:
+    if stated_row is None:
         require_one_row(file.name, rows, at, wanted)
     reader = csv.reader(sample, delimiter=delimiter)
     deque(islice(reader, at + 1), maxlen=0)

@@ -75,9 +75,9 @@ def _entries(where: str, *, matched: bool) -> _Entries:
 
 def _is_note(path: str, where: str) -> bool:
     """Return whether a step of it is a file of the system or of a program, which the user has not named."""
-    named, asked = steps(where), where.rpartition("/")[2][:1]
+    named, first_letter = steps(where), where.rpartition("/")[2][:1]
     own = [step for step in steps(path) if step not in named]
-    return any(is_system_file(step) and not (is_pattern(where) and step[0] == asked) for step in own)
+    return any(is_system_file(step) and not (is_pattern(where) and step[0] == first_letter) for step in own)
 
 
 def _matched(where: str, entries: _Entries) -> Files:

@@ -142,12 +142,12 @@ def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection
         if holds_data(header) and not matches(header, wanted):
             raise InputError(no_header(name))
     for pair in product(heads[:1], heads[1:]):
-        for (one, has), (other, lacks) in permutations(pair):
-            names = {normal(cell) for cell in lacks}
-            if missing := [cell for cell in has if normal(cell) in known - names]:
+        for (with_column, header), (without, names) in permutations(pair):
+            present = set(map(normal, names))
+            if missing := [cell for cell in header if normal(cell) in known - present]:
                 raise InputError(
-                    f"{other} has no column {', '.join(missing)}, but {one} has; all of them need the same"
-                    " columns, so give these the same name"
+                    f"{without} has no column {', '.join(missing)}, but {with_column} has; use the same"
+                    " column names in all of them"
                 )
 
 
@@ -169,9 +169,9 @@ def _places(names: Sequence[str], header: Sequence[str]) -> Places:
     if list(names) == list(header):
         return range(len(names))
     places: list[int | None] = [None] * len(names)
-    for same in (lambda one, other: one == other, lambda one, other: normal(one) == normal(other)):
+    for form in (str, normal):
         for i, name in enumerate(names):
-            free = (at for at, cell in enumerate(header) if at not in places and same(name, cell))
+            free = (at for at, cell in enumerate(header) if at not in places and form(name) == form(cell))
             if places[i] is None:
                 places[i] = next(free, None)
     return places

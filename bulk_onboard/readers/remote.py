@@ -52,8 +52,9 @@ def open_address(where: str, most: int = LARGEST) -> InputFile:
 
 
 def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
-    """Return the addresses that a pattern matches or a folder contains, or that of the one file; and which
-    of them are folders. Raises UsageError, or InputError if there is nothing.
+    """Return what a pattern matches or a folder contains, or the one file: address, and whether a folder.
+
+    Raises UsageError, or InputError if there is nothing.
     """
     scheme, name = _known(where)
     with _translated(name, scheme):

@@ -264,15 +264,15 @@ def _candidates(
     return growers or (known or others)[:1]
 
 
-def _find(name: str, book: Book, asked: str) -> str:
+def _find(name: str, book: Book, requested: str) -> str:
     """Return the sheet of this name; case and spaces around it do not matter if that is unambiguous."""
-    folded = [sheet for sheet in book.sheets if sheet.strip().casefold() == asked.strip().casefold()]
-    if asked in book.sheets:
-        return asked
+    folded = [sheet for sheet in book.sheets if sheet.strip().casefold() == requested.strip().casefold()]
+    if requested in book.sheets:
+        return requested
     if len(folded) == 1:
         return folded[0]
     visible = [sheet for sheet in book.sheets if book.sheets[sheet]]
-    raise InputError(f"{name} has no sheet {asked!r}; it has {_listed(visible) or 'none'}")
+    raise InputError(f"{name} has no sheet {requested!r}; it has {_listed(visible) or 'none'}")
 
 
 def _top(book: Book, sheet: str) -> list[SheetRow]:

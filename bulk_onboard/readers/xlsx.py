@@ -190,4 +190,4 @@ def _is_struck(font: Element) -> bool:
 
 def unescaped(text: str) -> str:
     """Put back the characters that XML cannot hold, which ST_Xstring writes as ``_xHHHH_``."""
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text

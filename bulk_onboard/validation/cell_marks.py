@@ -82,10 +82,10 @@ def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
 def words(code: str, message: str, column: str = "") -> str:
     """One problem in one line: what is wrong, what to do. ``column`` keeps its spelling at the beginning."""
     known = lookup(code)
-    said = (message or (known.meaning if known else code)).rstrip(".")
-    if not (column and said.startswith(column)):
-        said = said[:1].upper() + said[1:]
-    return f"{said}. {known.hint}" if known else f"{said}."
+    sentence = (message or (known.meaning if known else code)).rstrip(".")
+    if not (column and sentence.startswith(column)):
+        sentence = sentence[:1].upper() + sentence[1:]
+    return f"{sentence}. {known.hint}" if known else f"{sentence}."
 
 
 _WARNING = "warning"

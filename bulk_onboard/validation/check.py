@@ -228,12 +228,12 @@ def _check_field(
     if field_.required and not (is_app and name in context.set_fields.get(provider.name, ())):
         findings.add(blank, Finding(f"missing-{name}", "is empty"), column.header)
     if name in context.assumed.get(provider.name, ()):
-        said = f"is blank, and {provider.setting(field_)} is not set"
-        findings.warn(blank, Finding("blank-setting", said), column.header)
+        message = f"is blank, and {provider.setting(field_)} is not set"
+        findings.warn(blank, Finding("blank-setting", message), column.header)
     if field_.allowed:
         wrong = column.lines[~cells.isin(["", *field_.allowed]).to_numpy(bool)]
-        said = f"is not {' or '.join(field_.allowed)}"
-        findings.add(wrong, Finding("bad-environment", said), column.header)
+        message = f"is not {' or '.join(field_.allowed)}"
+        findings.add(wrong, Finding("bad-environment", message), column.header)
     return cells
 
 
@@ -241,9 +241,9 @@ def _check_encoding(findings: ChunkFindings, column: Column, field_: Field, gues
     """Find texts that depend on an encoding that was only guessed."""
     if guessed:
         odd = column.lines[~pc.string_is_ascii(arrow(column.cells)).to_numpy(zero_copy_only=False)]
-        said = f"has letters that depend on the encoding, and {guessed} was only guessed"
+        message = f"has letters that depend on the encoding, and {guessed} was only guessed"
         record = findings.add if field_.secret else findings.warn
-        record(odd, Finding("guessed-encoding", said), column.header)
+        record(odd, Finding("guessed-encoding", message), column.header)
 
 
 # --- tokens -------------------------------------------------------------------------------------------
@@ -298,9 +298,9 @@ def columns_of_names(counts: NameCounts, row: int) -> pd.DataFrame:
 
     ``row``: the place of the warning.
     """
-    said = "holds mostly names or plain words, not tokens; check that it is the right column"
+    message = "holds mostly names or plain words, not tokens; check that it is the right column"
     columns = [
-        (row, "looks-like-a-name", column, f"{column} {said}")
+        (row, "looks-like-a-name", column, f"{column} {message}")
         for column in dict.fromkeys(column for column, _ in counts)
         if counts[column, True] > max(counts[column, False], 1)
     ]

@@ -47,23 +47,23 @@ class Columns:
 
 
 def normal(header: str) -> str:
-    """A header without spaces, case, punctuation and invisible characters, for comparison."""
+    """Return a header without spaces, case, punctuation and invisible characters, for comparison."""
     return _IGNORED.sub("", header).casefold()
 
 
 def provider_column(header: Sequence[str], mapping: Mapping[str, str], name: str = "the file") -> int | None:
-    """The position of the column with the provider of each row. Raises InputError if there are two."""
-    asked = _mapped(PROVIDER, mapping)
-    places = _places(header, PROVIDER, asked)
+    """Return the position of the column with the provider of each row. Raises InputError if there are two."""
+    mapped = _mapped(PROVIDER, mapping)
+    places = _places(header, PROVIDER, mapped)
     if len(places) > 1:
         raise InputError(f"{name}: {_ambiguous(PROVIDER, header, places)}")
-    if asked and not places:
-        raise InputError(f"{name}: --map {PROVIDER}={asked[PROVIDER]}: the file has no such column")
+    if mapped and not places:
+        raise InputError(f"{name}: --map {PROVIDER}={mapped[PROVIDER]}: the file has no such column")
     return places[0] if places else None
 
 
 def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
-    """The position of the column with the growers' ids; None if there is none, or several."""
+    """Return the position of the column with the growers' ids; None if there is none, or several."""
     places = _places(header, LEAF_USER_ID, _mapped(LEAF_USER_ID, mapping))
     return places[0] if len(places) == 1 else None
 
@@ -94,9 +94,9 @@ def match_header(
     Raises InputError with all that is wrong with the header, UsageError for an option that cannot be meant.
     """
     own = list({field.name: field for provider in providers for field in provider.fields})
-    asked, by_provider = _asked(providers, own, mapping), provider_column(header, mapping, name)
-    places = {field: _places(header, field, asked) for field in [LEAF_USER_ID, *own]}
-    user_places = {field: _places(header, field, asked) for field in USER_FIELDS} if users else {}
+    mapped, by_provider = _mapped_fields(providers, own, mapping), provider_column(header, mapping, name)
+    places = {field: _places(header, field, mapped) for field in [LEAF_USER_ID, *own]}
+    user_places = {field: _places(header, field, mapped) for field in USER_FIELDS} if users else {}
     fields, user_fields = (
         {field: at[0] for field, at in positions.items() if len(at) == 1}
         for positions in (places, user_places)
@@ -108,13 +108,13 @@ def match_header(
     problems = [
         _missing(field, header, needed[field] if len(providers) > 1 else (), users=users)
         for field in missing
-        if field not in asked
+        if field not in mapped
     ]
     for field, at in [*user_places.items(), *places.items()]:
         if len(at) > 1:
             problems.append(_ambiguous(field, header, at))
-        elif not at and field in asked:
-            problems.append(f"--map {field}={asked[field]}: the file has no such column")
+        elif not at and field in mapped:
+            problems.append(f"--map {field}={mapped[field]}: the file has no such column")
     provider_field = {} if by_provider is None else {PROVIDER: by_provider}
     problems += _mapped_twice(header, fields | provider_field)
     extra = _keep(header, [f for provider in providers for f in provider.fields], fields, keep, problems)
@@ -138,7 +138,7 @@ def _header_error(
     missing: Sequence[str],
     likely: Mapping[str, int],
 ) -> HeaderError:
-    """What is wrong with a header, which columns it has, and which of them the missing fields may be in."""
+    """Return what is wrong with a header, its columns, and which of them the missing fields may be in."""
     suggested = {f: visible(header[at]) for f, at in likely.items()}
     # A name that --map cannot find again is not suggested.
     suggested = {f: column for f, column in suggested.items() if _exact(header, column) == [likely[f]]}
@@ -154,7 +154,7 @@ def _header_error(
 
 
 def holds_data(header: Sequence[str]) -> bool:
-    """Whether a row contains a UUID, so that it is a row of growers rather than of names."""
+    """Return whether a row contains a UUID, so that it is a row of growers rather than of names."""
     return any(UUID.search(cell) for cell in header)
 
 
@@ -166,12 +166,12 @@ def _is_nameless(header: Sequence[str]) -> bool:
 
 
 def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
-    """The message for a file that begins with a grower."""
+    """Return the message for a file that begins with a grower."""
     listed = ", ".join(fields)
     return f"{name} has no header: its first row holds data. Add a row with column names above it: {listed}"
 
 
-def _asked(
+def _mapped_fields(
     providers: Sequence[Provider], fields: Sequence[str], mapping: Mapping[str, str]
 ) -> dict[str, str]:
     names = {normal(name): name for name in (*USER_FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
@@ -184,9 +184,9 @@ def _asked(
     return {names[normal(field)]: column for field, column in mapping.items()}
 
 
-def _places(header: Sequence[str], field: str, asked: Mapping[str, str]) -> list[int]:
+def _places(header: Sequence[str], field: str, mapped: Mapping[str, str]) -> list[int]:
     """The columns of a field: of the name that --map gives for it, or else of its own."""
-    return _exact(header, asked[field]) if field in asked else _of_name(header, field)
+    return _exact(header, mapped[field]) if field in mapped else _of_name(header, field)
 
 
 def _of_name(header: Sequence[str], wanted: str) -> list[int]:
@@ -278,5 +278,5 @@ def _shown(name: str, number: int, *, known: bool) -> str:
 
 
 def visible(name: str) -> str:
-    """A name without control and invisible characters, on one line."""
+    """Return a name without control and invisible characters, on one line."""
     return " ".join("".join(" " if c < " " else _INVISIBLE.sub("", c) for c in name).split())

@@ -25,6 +25,7 @@ class Fingerprints:
     """Fingerprints under one key (up to 64 bytes)."""
 
     def __init__(self, key: bytes) -> None:
+        """``key``: of the ledger."""
         self._app_key = blake2b(key=key, digest_size=32, person=b"application").digest()
         self._keys = [
             blake2b(key=key, digest_size=_KEY_CHARACTERS // 2, person=person).hexdigest()

@@ -66,17 +66,17 @@ def not_a_uuid(text: str) -> str:
         return ""
     if re.sub(r"[\W_]", "", text).casefold() == "leafuserid":
         return "is not a UUID (this looks like a repeated header row)"
-    said, seen, inside = "is not a UUID", shown(text), re.findall(UUID_PATTERN.strip("^$"), text)
+    message, shown_text, inside = "is not a UUID", shown(text), re.findall(UUID_PATTERN.strip("^$"), text)
     if len(text) == UUID_LENGTH and text.count("-") == 4 and (odd := re.search("[^0-9A-Fa-f-]", text)):
-        return f"{said}: it has {character(odd[0])} at position {odd.start() + 1}"
+        return f"{message}: it has {character(odd[0])} at position {odd.start() + 1}"
     if inside:
-        return f"{said}: it has {'several UUIDs' if len(inside) > 1 else 'other text around a UUID'}"
+        return f"{message}: it has {'several UUIDs' if len(inside) > 1 else 'other text around a UUID'}"
     digits = text.replace("-", "")
     if re.fullmatch(r"[0-9A-Fa-f-]{20,}", text) and len(digits) != 32:
-        return f"{said}: it has {len(digits)} hexadecimal digits instead of 32" + (
-            f" ({seen})" if seen else ""
+        return f"{message}: it has {len(digits)} hexadecimal digits instead of 32" + (
+            f" ({shown_text})" if shown_text else ""
         )
-    return f"{said}: {seen}" if seen else said
+    return f"{message}: {shown_text}" if shown_text else message
 
 
 def shown(text: str) -> str:

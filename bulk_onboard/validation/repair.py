@@ -40,7 +40,7 @@ class Repair:
     def __init__(self, validation: Validation, chunks: Iterator[Chunk]) -> None:
         """``chunks``: the file, read once from the start to see which rows are the same in every column."""
         self.repairs: list[Entry] = []
-        self._found = validation
+        self._validation = validation
         self._dirty = self._cells(validation.cleaned[validation.cleaned["code"].isin(REMOVED)])
         self._ids = self._cells(validation.table[validation.table["code"] == "bad-leaf-user-id"])
         self._guessed = self._cells(validation.table[validation.table["code"] == "guessed-encoding"])
@@ -62,8 +62,8 @@ class Repair:
 
     def header(self) -> Line:
         """Return the header with the fields' own names, unless another column could then be the field."""
-        header, renamed = list(self._found.header), []
-        for field, at in self._found.fields.items():
+        header, renamed = list(self._validation.header), []
+        for field, at in self._validation.fields.items():
             others = (name for i, name in enumerate(header) if i != at)
             if header[at] != field and normal(field) not in map(normal, others):
                 renamed.append(f"{header[at]!r} is now {field}")
@@ -92,7 +92,7 @@ class Repair:
 
     def _cells(self, lines: pd.DataFrame) -> Mapping[int, np.ndarray]:
         """Return position -> the numbers of the rows with a line for the cell there."""
-        places = {self._found.header[place]: place for place in self._found.fields.values()}
+        places = {self._validation.header[place]: place for place in self._validation.fields.values()}
         groups = lines.groupby("column")["row"]
         cells = ((str(name), np.unique(rows.to_numpy(np.int64))) for name, rows in groups)
         return {places[name]: rows for name, rows in cells if name in places}
@@ -111,23 +111,23 @@ class Repair:
                 yield place, i, other.usual, {REWRITTEN: f"it {other.differences}"}
 
     def _repaired(self, chunk: Chunk) -> list[Line]:
-        columns = [chunk.cells[place].tolist() for place in range(len(self._found.header))]
+        columns = [chunk.cells[place].tolist() for place in range(len(self._validation.header))]
         for place, i, text, done in self._corrected(chunk):
             columns[place][i] = text
-            for code, said in done.items():
-                self._note(chunk, i, code, place, said)
+            for code, action in done.items():
+                self._note(chunk, i, code, place, action)
         # Cells that would pass as text although it is not known what they should hold are emptied.
-        for place in self._found.fields.values():
+        for place in self._validation.fields.values():
             guessed = np.isin(chunk.numbers, self._guessed.get(place, ()))
             for i in np.flatnonzero((chunk.kinds[:, place] != CellKind.TEXT) | guessed).tolist():
                 if columns[place][i]:
-                    code, said = _EMPTIED[CellKind(chunk.kinds[i, place])]
-                    self._note(chunk, i, code, place, said)
+                    code, action = _EMPTIED[CellKind(chunk.kinds[i, place])]
+                    self._note(chunk, i, code, place, action)
                     columns[place][i] = ""
         return list(zip(*columns, strict=True))
 
-    def _note(self, chunk: Chunk, i: int, code: str, place: int, said: str) -> None:
-        self.repairs.append((int(chunk.numbers[i]), code, self._found.header[place], said))
+    def _note(self, chunk: Chunk, i: int, code: str, place: int, action: str) -> None:
+        self.repairs.append((int(chunk.numbers[i]), code, self._validation.header[place], action))
 
 
 def _where(chunk: Chunk, cells: Mapping[int, np.ndarray]) -> Iterator[tuple[int, int]]:

@@ -100,8 +100,8 @@ def rules_of(kind: str, format_: str = "") -> tuple[Rule, ...]:
 def find_problem(text: str, kind: str, format_: str = "") -> Finding | None:
     """Return what makes a clean text unusable as a value of this kind."""
     for rule in rules_of(kind, format_):
-        if not rule.warning and (said := rule.find(text)):
-            return Finding(rule.code, said)
+        if not rule.warning and (words := rule.find(text)):
+            return Finding(rule.code, words)
     return None
 
 
@@ -121,11 +121,11 @@ def check_cell(text: str, kind: str, format_: str = "", *, secret: bool = True) 
     if problem and kind != "text":
         return Cell(value, problem, cleaned)
     hits = ((rule.code, rule.find(value)) for rule in rules_of(kind, format_) if rule.warning)
-    warnings = [Finding(code, said) for code, said in hits if said]
+    warnings = [Finding(code, words) for code, words in hits if words]
     if kind != "text":
         return Cell(value, None, (*cleaned, *warnings))
     problems = [problem, *warnings] if problem else warnings
-    return Cell(value, None, tuple(Finding(code, f"{said}; {SENT_AS_TYPED}") for code, said in problems))
+    return Cell(value, None, tuple(Finding(code, f"{words}; {SENT_AS_TYPED}") for code, words in problems))
 
 
 class Plain(NamedTuple):
@@ -143,8 +143,8 @@ class Plain(NamedTuple):
 
 def _plain_pattern(rule: Rule) -> str:
     """The expression for plain texts, or else the pattern without verbose spaces and comments."""
-    given = re.sub(r"\s+(?:#.*)?", "", rule.pattern) if rule.plain is None else rule.plain
-    return f"(?:{_with_parts(given)})" if given else ""
+    pattern = re.sub(r"\s+(?:#.*)?", "", rule.pattern) if rule.plain is None else rule.plain
+    return f"(?:{_with_parts(pattern)})" if pattern else ""
 
 
 @cache

@@ -54,8 +54,11 @@ class LineFilter:
     """
 
     def __init__(self, header: Sequence[str], id_column: int | None, wanted: Sequence[int]) -> None:
-        """``id_column``: position of the leafUserId in the header, None if the file has none; ``wanted``:
-        positions of the columns that the chunks are to have in the end."""
+        """Prepare for a file with this header.
+
+        ``id_column``: position of the leafUserId, None if the file has none; ``wanted``: positions of the
+        columns that the chunks are to have in the end.
+        """
         needed = (column for column in (id_column, 0) if column is not None and column not in wanted)
         self.positions = [*wanted, *dict.fromkeys(needed)]
         self.skipped: list[SkippedLine] = []

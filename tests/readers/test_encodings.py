@@ -62,8 +62,16 @@ def test_a_byte_order_mark_is_not_part_of_the_first_header(tmp_path: Path) -> No
     [
         (TEXT.encode("cp1250"), "utf-8", "growers.csv, line 2: not UTF-8, as --encoding states"),
         (b"a;b\n1;\x9d\n", "cp1252", "growers.csv, line 2: not Windows-1252, as --encoding states"),
-        (TEXT.encode("utf-8-sig"), "cp1251", "begins with the mark of UTF-8, so its encoding is not cp1251"),
-        (TEXT.encode("utf-16"), "utf-8", "begins with the mark of UTF-16, so its encoding is not UTF-8"),
+        (
+            TEXT.encode("utf-8-sig"),
+            "cp1251",
+            "begins with the byte order mark of UTF-8, so its encoding is not cp1251",
+        ),
+        (
+            TEXT.encode("utf-16"),
+            "utf-8",
+            "begins with the byte order mark of UTF-16, so its encoding is not UTF-8",
+        ),
         (b"a;\x9d\n1;2\n", None, "state its encoding with --encoding NAME"),
     ],
 )

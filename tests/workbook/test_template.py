@@ -10,7 +10,6 @@ import pytest
 
 from bulk_onboard.cli.main import main
 from bulk_onboard.domain.providers import PROVIDERS, Field, Provider, Scope
-from bulk_onboard.validation.template import template_columns
 from tests.workbook.books import grower
 
 
@@ -82,8 +81,9 @@ def test_cells_are_text_so_that_digits_are_kept(tmp_path: Path) -> None:
 def test_app_fields_have_columns_if_asked_for_and_come_from_the_settings_else(tmp_path: Path) -> None:
     path = template(tmp_path, "raven", "--app-fields", ending=".csv")
     assert path.read_text() == "leafUserId,refreshToken,clientId,clientSecret\n"
-    column = template_columns(PROVIDERS["raven"], app_fields=True)[2]
-    assert "May stay empty if RAVEN_CLIENT_ID is set." in column.words
+    raven = PROVIDERS["raven"]
+    column = raven.template(app_fields=True)[2]
+    assert "May stay empty if RAVEN_CLIENT_ID is set." in raven.instructions(column)
 
 
 @FEW
@@ -93,7 +93,7 @@ def test_values_to_choose_from_are_a_drop_down(tmp_path: Path) -> None:
     field = Field("place", Scope.GROWER, allowed=("STAGE", "PRODUCTION"), help="where")
     provider = Provider("x", "X", "x", "x", (field,))
     with (tmp_path / "x.xlsx").open("wb") as file:
-        write_template(file, provider, template_columns(provider))
+        write_template(file, provider, provider.template())
     [listed] = openpyxl.load_workbook(tmp_path / "x.xlsx")["Growers"].data_validations.dataValidation
     assert (listed.formula1, str(listed.sqref)) == ('"STAGE,PRODUCTION"', "B2:B1048576")
 

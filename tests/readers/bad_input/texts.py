@@ -26,7 +26,7 @@ ENCODINGS = [
     refused(
         "mixed.csv",
         data((GOOD + UMLAUT).encode() + b"\xe9\xfc,\xf6\n"),
-        "line 6: not UTF-8, though lines before it are",
+        "line 6: not UTF-8, although the lines before it are",
         "save the file again as UTF-8",
     ),
     faulty("undefined.csv", data(GOOD.encode() + IDS[3].encode() + b",x\x81\x8d\n"), control_character=[5]),
