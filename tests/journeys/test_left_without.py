@@ -44,7 +44,6 @@ def test_every_run_says_so_whatever_its_file_and_provider(bench: Desk) -> None:
     bench.set("SENTERA_NOTHING", "")
     assert_said(bench.run("growers.csv"))
     assert_said(bench.run("growers.csv", "--dry-run"))
-    assert_said(bench.run("growers.csv", "--limit", "1", "--if-exists", "replace"))
     assert_said(bench("events", "growers.csv"))
     Path("other.csv").write_text(
         f"leafUserId,username,password,organizationName\n{grower(1)},u,planted-p,o\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,13 +173,6 @@ def test_the_message_has_what_changed_the_summary_and_the_causes_with_their_hint
     assert PLANTED not in message.replace(f"{PLANTED}inbox", "")
 
 
-@pytest.mark.parametrize(("when", "count"), [("always", 3), ("problems", 1)])
-def test_who_wants_to_know_more_or_less_says_so(night: Desk, inbox: Listener, when: str, count: int) -> None:
-    for rows in ([*growers(2), *refused(1, 2)], growers(3), growers(3)):
-        night.run(write(rows), "--notify-when", when)
-    assert len(titles(inbox)) == count
-
-
 def test_a_run_that_cannot_begin_is_told(night: Desk, inbox: Listener) -> None:
     assert night.run("absent.csv").code == 3
     assert night.run(write(growers(1)), "--min-rows", "2").code == 5
@@ -306,19 +298,3 @@ def test_the_json_log_tells_errors_and_warnings_as_objects_too(desk: Desk, leaf:
 
 
 # --- what is remembered -------------------------------------------------------------------------------
-
-
-def test_what_the_oldest_runs_needed_attention_for_is_forgotten_with_their_input(
-    desk: Desk, leaf: Leaf
-) -> None:
-    desk.at(leaf())
-    for _ in range(3):
-        desk.run(write(refused(1)))
-    db = sqlite3.connect(LEDGER)
-    with db:
-        db.execute("DELETE FROM block WHERE run_no < 3")
-    ran = desk.run("growers.csv")
-    kept = [row[0] for row in db.execute("SELECT run_no FROM ending WHERE attention IS NOT NULL ORDER BY 1")]
-    db.close()
-    assert kept == [3, 4]
-    assert ran.rows[0]["failedRuns"] == "4"

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns
 from tests.support.cli import Desk, Rows, Server, end, grower, growers, start, write
 
@@ -56,11 +54,8 @@ def test_healthy_credentials_with_another_token_stay_and_a_dry_run_counts_them(
     assert len((ran.folder / "replaced-events.jsonl").read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("rotation", ["before", "later"])
-def test_tokens_that_leaf_exchanges_are_reported_and_never_posted_again(
-    desk: Desk, leaf: Leaf, rotation: str
-) -> None:
-    server = leaf(Behaviour(event_delay=0, unknowns=Unknowns(rotation=rotation)))
+def test_tokens_that_leaf_exchanges_are_reported_and_never_posted_again(desk: Desk, leaf: Leaf) -> None:
+    server = leaf(Behaviour(event_delay=0, unknowns=Unknowns(rotation="later")))
     file = write(growers(3))
     ran = desk.at(server).run(file)
     assert (ran.statuses, ran.code, {row["health"] for row in ran.rows}) == ({"created": 3}, 0, {"healthy"})
@@ -77,14 +72,10 @@ def test_tokens_that_leaf_exchanges_are_reported_and_never_posted_again(
     assert not connected(server)
 
 
-LEAVES = [Unknowns(), Unknowns(delete_absent="204", events_absent="list")]
-
-
-@pytest.mark.parametrize("unknowns", LEAVES)
 def test_replace_deletes_what_differs_keeps_its_events_and_leaves_what_is_the_same(
-    desk: Desk, leaf: Leaf, unknowns: Unknowns
+    desk: Desk, leaf: Leaf
 ) -> None:
-    server = leaf(Behaviour(event_delay=0, unknowns=unknowns))
+    server = leaf()
     old = growers(3)
     connected_elsewhere(desk.at(server), old)
     before = server.held

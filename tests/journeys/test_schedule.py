@@ -18,6 +18,7 @@ import yaml
 
 from bulk_onboard import api
 from bulk_onboard.cli.main import cli
+from bulk_onboard.settings import SETTINGS
 from tests.conftest import INSTALL
 
 FOLDER = Path(__file__).parents[2] / "samples" / "schedule"
@@ -200,7 +201,7 @@ def test_the_dag_calls_the_library_with_options_that_it_has() -> None:
     ]
     assert ast.literal_eval(call.args[0]) == "/exports/growers.parquet"
     given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    assert given.keys() <= {"provider", "login", "app", "observer", *api.Options.__annotations__}
+    assert given.keys() <= {"provider", "login", "app", "observer", *(setting.option for setting in SETTINGS)}
     # What the options say is checked where they are read.
     settings = api._settings(given.pop("provider"), None, None, given)
     assert (settings.safety.min_rows, settings.safety.max_new.share) == (1000, 0.05)

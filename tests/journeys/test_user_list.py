@@ -98,22 +98,6 @@ def test_a_few_lies_that_no_sample_finds_change_no_outcome(desk: Desk, leaf: Lea
     assert len(server.held) == ROWS
 
 
-def test_a_token_that_the_list_echoes_is_compared(desk: Desk, leaf: Leaf) -> None:
-    server = _leaf(leaf)
-    _connect(desk.at(server))
-    rows = growers(ROWS)
-    rows[0] = (rows[0][0], "planted-another")
-    ran = desk.run(write(rows), "--no-events")
-    assert ran.rows[0]["code"] == "token-changed"
-    assert {row["code"] for row in ran.rows[3::3]} == {"already-connected"}
-
-
-def test_growers_that_are_not_listed_are_asked_for(desk: Desk, leaf: Leaf) -> None:
-    server = _leaf(leaf)
-    before = desk.at(server).run(write(growers(ROWS) + growers(50, start=LISTED)), "--no-events")
-    assert Counter(row["code"] for row in before.rows if row["status"] == "rejected") == {"no-such-user": 50}
-
-
 def test_a_short_list_is_not_worth_it(desk: Desk, leaf: Leaf) -> None:
     ran, asked = _run(desk.at(server := leaf()), server, "--no-events")
     assert asked == {"pages": 1, "single": ROWS, "POST": ROWS}
