@@ -84,9 +84,9 @@ class Grid {
       }, column.name, column.field ? h("em", {}, ` ${column.field}`) : null)));
     this.element.ariaColCount = String(columns.length + 1);
     const widths = columns.map((column) => `minmax(${column.width || 150}px, 1fr)`).join(" ");
-    this.element.style.setProperty("--grid-columns", `64px ${widths}`);
+    this.element.style.setProperty("--grid-columns", `76px ${widths}`);
     this.element.style.setProperty("--grid-width",
-      `${64 + columns.reduce((sum, column) => sum + (column.width || 150), 0)}px`);
+      `${76 + columns.reduce((sum, column) => sum + (column.width || 150), 0)}px`);
   }
 
   // Read everything again. `first`: from the top, as after another filter.
@@ -121,6 +121,7 @@ class Grid {
   draw() {
     if (this.editing) return;
     this.body.style.height = `${this.total * ROW_HEIGHT}px`;
+    this.element.style.setProperty("--grid-rows", Math.max(2, Math.min(this.total, 999)));
     const first = Math.max(0, Math.floor(this.element.scrollTop / ROW_HEIGHT) - 5);
     const last = Math.min(this.total, first + Math.ceil(this.element.clientHeight / ROW_HEIGHT) + 10);
     const rows = [];

@@ -213,7 +213,7 @@ function problemStep() {
   const { check, columns } = state;
   grid.setColumns(columns.header.map((name, i) => ({ name, field: fieldOf(i), width: columns.widths[i] })));
   if (gridVersion !== state.version) { gridVersion = state.version; grid.refresh().then(again); }
-  const bad = check.invalid ? `${count(check.invalid, "row")} cannot be sent as they are.` : "Every row can be sent.";
+  const bad = check.invalid ? `${count(check.invalid, "row")} cannot be sent as ${check.invalid === 1 ? "it is" : "they are"}.` : "Every row can be sent.";
   return [...heading(bad, "Mend cells here: double-click or press Enter. Your own file is never changed; download a repaired copy to keep the changes."),
     h("div", { className: "tiles" }, tile(check.valid, "can be sent", "ok"), tile(check.invalid, "invalid", check.invalid ? "bad" : ""),
       tile(check.duplicate, "repeats", check.duplicate ? "warn" : ""), check.corrected ? tile(check.corrected, "cells mended", "ok") : null,
@@ -322,7 +322,7 @@ function outcome(live) {
   const { counts, health, causes, stopReason, meaning } = live.outcome;
   const shown = `${live.id} ${resultFilter}`;
   if (resultsOf !== shown) { resultsOf = shown; results.refresh(true); }
-  const choice = ([name, number]) => h("button", { type: "button", id: `status-${name}`, className: `tile ${GOOD.has(name) ? "ok" : "bad"}`, ariaPressed: String(resultFilter === name),
+  const choice = ([name, number]) => h("button", { type: "button", id: `status-${name}`, className: `tile ${GOOD.has(name) ? "ok" : name === "not_attempted" || name === "pending" ? "" : "bad"}`, ariaPressed: String(resultFilter === name),
     onclick: () => { resultFilter = resultFilter === name ? "" : name; draw(true); } }, h("b", {}, number.toLocaleString("en")), words(name));
   return [stopReason ? h("p", { className: "notice warn" }, `Stopped: ${stopReason}.`) : h("p", { className: "notice" }, `${meaning[0].toUpperCase()}${meaning.slice(1)}.`),
     h("div", { className: "tiles" }, Object.entries({ ...counts, ...health }).map(choice)),
@@ -335,7 +335,7 @@ function progress(live) {
   return h("section", { className: "card" }, h("h2", {}, live.phase ? `${live.phase[0].toUpperCase()}${live.phase.slice(1)}` : live.read ? `Reading: ${count(live.read, "row")} so far` : "Beginning"),
     h("progress", { className: "bar", max: Math.max(live.total, 1), ...(live.total ? { value: live.done } : {}), ariaLabel: "Progress" }),
     h("p", { id: "line" }, live.line || " "), h("p", { className: "soft fine" }, [live.rate, live.held ? `Leaf asks to wait: ${live.held} s` : "", live.paused ? "Paused: no new row starts." : "", live.stopping ? "Stopping: rows in flight finish." : ""].filter(Boolean).join(" · ") || " "),
-    live.failed.length ? h("div", {}, h("h2", {}, `${count(live.failures, "row")} so far need attention`), h("ul", { className: "log", tabIndex: 0, ariaLabel: "Rows that need attention" }, [...live.failed].reverse().map((row) => h("li", {}, h("strong", {}, row.text), ` ${row.hint}`)))) : null,
+    live.failed.length ? h("div", {}, h("h2", {}, `${count(live.failures, "row needs", "rows need")} attention so far`), h("ul", { className: "log", tabIndex: 0, ariaLabel: "Rows that need attention" }, [...live.failed].reverse().map((row) => h("li", {}, h("strong", {}, row.text), ` ${row.hint}`)))) : null,
     h("details", {}, h("summary", {}, "What happened"), h("ul", { className: "log" }, [...live.lines].reverse().map((text) => h("li", {}, text)))));
 }
 
@@ -356,7 +356,7 @@ function runStep() {
   const live = state.run;
   if (!live || (live.ended && !live.outcome)) {
     return [...heading("Ready to run", `${count(state.check.valid, "row")} can be sent. Rows that are done already are left alone, so running again is always safe.`),
-      live && failure(live), button("Prepare the run", () => { resultFilter = ""; post("start", { dry: false }); }, "primary", { id: "prepare" })];
+      live && failure(live), button("Prepare the run", () => { resultFilter = ""; post("start", { dry: false }); }, "primary", { id: "prepare", disabled: Boolean(state.dry && !state.dry.ended) })];
   }
   if (live.asking) return confirmation(live);
   if (!live.ended) {

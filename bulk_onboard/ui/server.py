@@ -244,7 +244,7 @@ class Server:
             case "resume":
                 live.stop.resume()
             case _:
-                live.end("stopped on the page")
+                live.end("the Stop button was pressed")
 
     async def _download(self, request: web.Request) -> web.Response:
         name, content = await self.session.download(request.match_info["kind"])
