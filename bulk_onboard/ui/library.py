@@ -24,7 +24,7 @@ from bulk_onboard.settings.load import load
 from bulk_onboard.settings.requirements import missing_settings
 from bulk_onboard.ui.live_run import LiveRun
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, columns_by_name
-from bulk_onboard.validation.likely_columns import likely_columns, why_likely
+from bulk_onboard.validation.likely_columns import column_of, likely_columns, why_likely
 from bulk_onboard.validation.repair import Repair
 
 # What a person may enter on the page for as long as it is open, besides the app fields of the provider.
@@ -126,7 +126,7 @@ def guesses(header: Sequence[str], rows: Sequence[Sequence[str]], fields: Sequen
     likely = likely_columns(missing, header, named.values(), rows, LEAF_USER_ID)
     found = {name: Guess(at, "") for name, at in named.items()}
     for name, at in likely.items():
-        found[name] = Guess(at, why_likely(name, header[at], [row[at] for row in rows], LEAF_USER_ID))
+        found[name] = Guess(at, why_likely(name, header[at], column_of(rows, at), LEAF_USER_ID))
     return found
 
 

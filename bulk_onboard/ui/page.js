@@ -78,7 +78,7 @@ function draw(force = false) {
 function drawCommand() {
   const command = state.commands[["check", "check", "check", "run", "dry", "run"][step]];
   morph($("command"), command ? [
-    h("span", { className: "fine" }, "The same on the command line:"), h("code", { title: command, tabIndex: 0 }, command),
+    h("span", { className: "fine" }, "On the command line:"), h("code", { title: command, tabIndex: 0 }, command),
     button("Copy", async (event) => {
       await navigator.clipboard.writeText(command);
       event.target.textContent = "Copied";
@@ -290,7 +290,7 @@ function settingStep() {
     settings.error ? h("p", { className: "notice bad" }, settings.error) : null,
     h("section", { className: "card" }, h("fieldset", {}, h("legend", {}, "Leaf"),
       place(true, "Practise in the sandbox", "Sends nothing to Leaf, and needs no settings."),
-      place(false, "The real Leaf", choices.sandbox ? "Asks once more before anything is stored." : `${settings.host}, as ${settings.login || "?"}`)),
+      place(false, "The real Leaf", choices.sandbox ? "Asks once more before anything is stored." : `${settings.host}${settings.login ? `, as ${settings.login}` : ""}`)),
     settings.enter.length ? missing(settings) : null),
     h("section", { className: "card" }, h("div", { className: "fields" },
       pick("provider", "Provider", settings.providers, settings.provider, (value) => choose({ provider: value })),
@@ -301,12 +301,17 @@ function settingStep() {
 }
 
 function missing(settings) {
-  const inputs = settings.enter.map((name) => [name, h("input", { id: `enter-${name}`, type: /SECRET|PASSWORD|TOKEN|KEY/.test(name) ? "password" : "text", autocomplete: "off",
+  const inputs = settings.enter.map((name) => [name, h("input", { id: `enter-${name}`, className: /SECRET|PASSWORD|TOKEN|KEY/.test(name) ? "secret" : "", autocomplete: "off", spellcheck: false,
     placeholder: settings.entered.includes(name) ? "entered" : "", ariaLabel: name })]);
-  const keep = () => choose({ entered: Object.fromEntries(settings.enter.map((name) => [name, $(`enter-${name}`).value]).filter(([, text]) => text)) });
-  return h("div", {}, settings.missing.length ? h("p", { className: "notice warn" }, `Still missing: ${settings.missing.join(", ")}.`) : null,
+  const keep = () => {
+    const entered = Object.fromEntries(settings.enter.map((name) => [name, $(`enter-${name}`).value]).filter(([, text]) => text));
+    for (const name of settings.enter) $(`enter-${name}`).value = "";
+    choose({ entered });
+  };
+  // Not passwords to the browser, which would offer to keep them.
+  return h("form", { onsubmit: (event) => { event.preventDefault(); keep(); } }, settings.missing.length ? h("p", { className: "notice warn" }, `Still missing: ${settings.missing.join(", ")}.`) : null,
     h("p", { className: "soft fine" }, "Kept in memory until this page ends. To keep them, put them into .env or the system's keyring."),
-    h("dl", { className: "facts" }, inputs.flatMap(([name, input]) => [h("dt", {}, name), h("dd", {}, input)])), button("Use these", keep, "primary", { id: "use" }));
+    h("dl", { className: "facts" }, inputs.flatMap(([name, input]) => [h("dt", {}, name), h("dd", {}, input)])), h("button", { className: "primary", id: "use" }, "Use these"));
 }
 
 /* --- 5 and 6: dry run and run -------------------------------------------------------------------------- */
@@ -314,7 +319,7 @@ function missing(settings) {
 const results = new Grid("Outcome of each row", {
   id: "results", columns: [["leafUserId", 320], ["status", 130], ["health", 100], ["code", 170], ["message", 380], ["hint", 420]].map(([name, width]) => ({ name, width })),
   fetch: (start, number) => post("results", { start, count: number, status: resultFilter, dry: step === 4 }),
-  look: (line, column) => ({ text: String(line[results.columns[column].name] ?? ""), kind: column === 1 && !GOOD.has(line.status) && line.status !== "not_attempted" ? "bad" : "" }),
+  look: (line, column) => ({ text: column === 1 ? words(line.status) : String(line[results.columns[column].name] ?? ""), kind: column === 1 && !GOOD.has(line.status) && line.status !== "not_attempted" ? "bad" : "" }),
 });
 let resultsOf = "";
 

@@ -135,7 +135,9 @@ def _settings_state(session: Session) -> dict[str, Any]:
         "provider": settings.provider,
         "providers": [[p.name, p.title] for p in settings.providers.values()],
         "host": "the sandbox on this machine" if session.choices.sandbox else settings.leaf.base_url,
-        "login": "" if session.choices.sandbox else settings.leaf.login.username or "a token",
+        "login": ""
+        if session.choices.sandbox
+        else settings.leaf.login.username or ("a token" if settings.leaf.login.token else ""),
         "rate": settings.pace.rate,
         "missing": library.missing_of(settings, session.providers, named),
         "enter": _to_enter(session, settings),

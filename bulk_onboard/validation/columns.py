@@ -14,10 +14,12 @@ from bulk_onboard.validation.likely_columns import (
     MOST,
     UUID,
     Rows,
+    column_of,
     is_plain_name,
     likely_columns,
     may_be_value,
     resembles_field,
+    why_likely,
 )
 
 LEAF_USER_ID = "leafUserId"
@@ -123,8 +125,9 @@ def match_header(
         raise InputError(no_header(name, [LEAF_USER_ID, *grower_fields]))
     if problems:
         taken = [*fields.values(), *user_fields.values(), *provider_field.values()]
-        likely = likely_columns(missing, header, taken, sample() if missing else (), LEAF_USER_ID)
-        raise _header_error(name, place, header, problems=problems, missing=missing, likely=likely)
+        rows = sample() if missing else ()
+        likely = likely_columns(missing, header, taken, rows, LEAF_USER_ID)
+        raise _header_error(name, place, header, problems=problems, missing=missing, likely=likely, rows=rows)
     names, user_names = ({field: header[at] for field, at in f.items()} for f in (fields, user_fields))
     return Columns(fields, names, extra, by_provider, user_fields, user_names)
 
@@ -137,6 +140,7 @@ def _header_error(
     problems: Sequence[str],
     missing: Sequence[str],
     likely: Mapping[str, int],
+    rows: Rows,
 ) -> HeaderError:
     """Return what is wrong with a header, its columns, and which of them the missing fields may be in."""
     suggested = {f: visible(header[at]) for f, at in likely.items()}
@@ -144,11 +148,13 @@ def _header_error(
     suggested = {f: column for f, column in suggested.items() if _exact(header, column) == [likely[f]]}
     columns = "The columns are"
     if place:
-        columns = f"{place[:1].upper()}{place[1:]} was taken as the header; its columns are"
+        other = " (--header-row N takes another)" if missing else ""
+        columns = f"{place[:1].upper()}{place[1:]} was taken as the header{other}; its columns are"
     known = bool(likely) or any(map(resembles_field, header[:MOST]))
     sentences = ["; ".join(problems), f"{columns}: {_listed(header, known=known)}"]
     if suggested:
-        sentences.append(", ".join(f"{column!r} may be {field}" for field, column in suggested.items()))
+        why = {f: why_likely(f, header[at], column_of(rows, at), LEAF_USER_ID) for f, at in likely.items()}
+        sentences.append(", ".join(f"{column!r} may be {f} ({why[f]})" for f, column in suggested.items()))
     solved = len(suggested) == len(missing) == len(problems)
     return HeaderError(f"{name}: {'. '.join(sentences)}", suggested if solved else {})
 

@@ -43,7 +43,7 @@ def likely_columns(
     free = [
         i for i, name in enumerate(header[:MOST]) if name.strip() and i not in taken and not UUID.search(name)
     ]
-    ids = [i for i in free if _share(rows, i, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5]
+    ids = [i for i in free if _share(column_of(rows, i), lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5]
     others, likely = [i for i in free if i not in ids], dict[str, int]()
     for field in missing:
         candidates = others if field != id_field else ids or free
@@ -58,31 +58,34 @@ def likely_columns(
     columns = [i for i in others if i not in likely.values()]
     if len(remaining) == len(columns) == 1 and remaining != [id_field]:
         is_called_otherwise = _likeness(remaining[0], header[columns[0]]) < 0
-        if not is_called_otherwise and _share(rows, columns[0], _is_like_token) > 0.5:
+        if not is_called_otherwise and _share(column_of(rows, columns[0]), _is_like_token) > 0.5:
             likely[remaining[0]] = columns[0]
     return likely
 
 
 def why_likely(field: str, name: str, cells: Sequence[str], id_field: str) -> str:
     """Return in words why a column of this name and these cells may hold the field."""
-    if (
-        field == id_field
-        and _share([[cell] for cell in cells], 0, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5
-    ):
+    if field == id_field and _share(cells, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5:
         return "its cells are UUIDs"
     match _likeness(field, name):
-        case 3 | 2:
-            return f"{field} is often called that"
+        case 3:
+            return "a usual name for it"
+        case 2:
+            return "nearly the same name"
         case 1:
-            return f"its name has a word of {field}"
+            return "it has a word of that name"
         case _:
             return "its cells look like tokens"
 
 
+def column_of(rows: Rows, at: int) -> list[str]:
+    """Return the cells at a position of the rows that have it."""
+    return [row[at] for row in rows if at < len(row)]
+
+
 def may_hold_secret(name: str, cells: Sequence[str], fields: Collection[str]) -> bool:
     """Return whether a column is named like one of these fields, or has many cells that may be secrets."""
-    rows = [[cell] for cell in cells]
-    return any(_likeness(field, name) > 0 for field in fields) or _share(rows, 0, may_be_secret) > 0.2
+    return any(_likeness(field, name) > 0 for field in fields) or _share(cells, may_be_secret) > 0.2
 
 
 def may_be_secret(cell: str) -> bool:
@@ -148,10 +151,10 @@ def _words(name: str) -> list[str]:
     return [letters(word) for word in re.split(r"[\W_]+", _CASES.sub(" ", name)) if word]
 
 
-def _share(rows: Rows, column: int, test: Callable[[str], bool]) -> float:
-    """Which share of the cells of a column that are not blank pass a test; 0 if all are blank."""
-    cells = [row[column].strip() for row in rows if column < len(row) and row[column].strip()]
-    return sum(map(test, cells)) / len(cells) if cells else 0
+def _share(cells: Sequence[str], test: Callable[[str], bool]) -> float:
+    """Return which share of the cells that are not blank pass a test; 0 if all are blank."""
+    filled = [text for cell in cells if (text := cell.strip())]
+    return sum(map(test, filled)) / len(filled) if filled else 0
 
 
 def _is_like_token(text: str) -> bool:

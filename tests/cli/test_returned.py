@@ -126,7 +126,8 @@ def test_a_near_miss_of_a_header_is_suggested(growers: Path, capsys: pytest.Capt
     growers.write_text(f"leafUserId,refreshtokn\n{ID},planted-1\n")
     assert main(["validate", "growers.csv"]) == ExitCode.INPUT
     assert capsys.readouterr().err.endswith(
-        "'refreshtokn' may be refreshToken; if so, run: bulk-onboard validate growers.csv --map"
+        "'refreshtokn' may be refreshToken (nearly the same name); if so, run: bulk-onboard validate"
+        " growers.csv --map"
         " refreshToken=refreshtokn\n"
     )
 

@@ -147,7 +147,7 @@ def test_the_place_of_the_header_and_all_names_in_full_are_said() -> None:
             place="row 3 of sheet 'G'",
         )
     assert (
-        f"Row 3 of sheet 'G' was taken as the header; its columns are: leafUserId, {long}, raven_grower"
+        f"Row 3 of sheet 'G' was taken as the header (--header-row N takes another); its columns are: leafUserId, {long}, raven_grower"
         in str(caught.value)
     )
     assert caught.value.suggested == {"refreshToken": long}

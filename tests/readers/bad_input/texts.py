@@ -87,7 +87,8 @@ SHAPES = [
     refused(
         "near-misses.csv",
         data(f"leafUserIds,refresh tokn\n{IDS[0]},t\n"),
-        "'leafUserIds' may be leafUserId, 'refresh tokn' may be refreshToken; if so, run: bulk-onboard"
+        "'leafUserIds' may be leafUserId (its cells are UUIDs), 'refresh tokn' may be refreshToken"
+        " (nearly the same name); if so, run: bulk-onboard"
         " validate near-misses.csv --json --map leafUserId=leafUserIds --map 'refreshToken=refresh tokn'",
     ),
     refused("no-header.csv", data(good()), "no header", "column names", "leafUserId, refreshToken"),
