@@ -112,7 +112,7 @@ def next_commands(path: Path, settings: Settings, *, own: bool) -> tuple[str, st
         options += ["--map", f"{field}={column}"]
     for sheet in given.sheets if own else ():
         options += ["--sheet", sheet]
-    if own and given.header_row:
+    if own and given.header_row is not None:
         options += ["--header-row", str(given.header_row)]
     if own and given.hidden:
         options += ["--hidden", given.hidden]

@@ -20,7 +20,7 @@ class ReadOptions:
     ``skip`` hidden rows, None to refuse them; ``encoding``: the name of a Python text codec, None to detect
     it; ``mapped``: column names given by --map, which also identify a header row;
     ``id_column``: the one that --map gives for leafUserId; ``header_row``: the number of the row with the
-    names of the columns as a spreadsheet shows it, None to detect it.
+    names of the columns as a spreadsheet shows it, 0 if there is none, None to detect it.
     """
 
     sheets: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class InputDescription:
     def header_place(self) -> str:
         """Where the header is, such as ``row 2 of sheet 'Growers'``; "" if it is not in a row."""
         sheet = f" of sheet {self.sheets[0]!r}" if self.sheets else ""
-        return "" if self.header_row is None else f"row {self.header_row}{sheet}"
+        return f"row {self.header_row}{sheet}" if self.header_row else ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the description in JSON types, with keys in camelCase: ``input`` in summary.json."""
@@ -129,7 +129,7 @@ def described(description: InputDescription) -> list[tuple[str, str]]:
         ("Sheets" if len(description.sheets) > 1 else "Sheet", _listed(description.sheets)),
         ("Rows", _listed([f"{sheet} from row {row:,}" for row, sheet in description.sheet_starts])),
         ("Not read", _listed(description.unread_sheets)),
-        ("Header", "" if description.header_row is None else f"row {description.header_row}"),
+        ("Header", _header(description.header_row)),
         ("Columns", _listed(_columns(description.columns))),
         ("From the path", _listed(description.path_columns)),
         ("Skipped", _skipped(description.skipped_lines)),
@@ -164,6 +164,10 @@ def require_decision(description: InputDescription) -> None:
             f"{description.name}: {hidden} hidden by a filter or a collapsed group; run again with --hidden"
             " include to use hidden rows too, or --hidden skip to leave them out"
         )
+
+
+def _header(row: int | None) -> str:
+    return "" if row is None else f"row {row}" if row else "none; the columns are called as in a spreadsheet"
 
 
 def _camel(name: str) -> str:

@@ -23,6 +23,7 @@ from bulk_onboard.readers.header_row import (
     first_rows_of,
     header_row,
     is_blank,
+    lettered,
     matches,
     no_such_header,
     require_one_row,
@@ -180,7 +181,7 @@ class _Layout:
 def _layout(file: InputFile, wanted: frozenset[str], encoding: str, stated_row: int | None = None) -> _Layout:
     """Return the layout of a file. Raises InputError if it has no header, or is not the usual CSV.
 
-    ``stated_row``: the number of the row that is the header; None to find it.
+    ``stated_row``: the number of the row that is the header, 0 for none; None to find it.
     """
     content = decode.lines(decode.utf_8(file, encoding), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
@@ -195,6 +196,9 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str, stated_row: 
         delimiter, rows, at = _divided(sample, wanted, stated)
     if at is None:
         raise InputError(f"{file.name} has only blank lines; expected a header and rows")
+    if stated_row == 0:
+        names = tuple(map(lettered, range(max(map(len, rows)))))
+        return _Layout(delimiter, bool(stated), -1, names, head_lines=1 + bool(stated))
     if stated_row is not None:
         if stated_row > len(rows) or is_blank(rows[stated_row - 1]):
             raise InputError(no_such_header(file.name, stated_row))

@@ -45,6 +45,15 @@ def spelled(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
     return tuple(cells)
 
 
+def lettered(position: int) -> str:
+    """Return a name for a column without any: ``column A`` and so on, as spreadsheets call them."""
+    letters, number = "", position + 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return f"column {letters}"
+
+
 def no_such_header(place: str, number: int) -> str:
     """Return the message for --header-row with a row that has no names."""
     return f"{place}: row {number}, which --header-row names, is blank or too far down; name another row"

@@ -26,6 +26,7 @@ from bulk_onboard.readers.header_row import (
     aligned,
     first_rows_of,
     header_row,
+    lettered,
     matches,
     no_such_header,
     require_alike,
@@ -311,8 +312,12 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
         rows = (row for row in book.rows(sheet) if not row.blank)
         top = list(islice(rows, LOOKED_AT))
         at = _header_of(name, sheet, top, options)
-        header, before = spelled(top[at].texts), tables[-1].last if tables else top[at].number
-        table = Table(sheet, header, top[at].number, before - top[at].number, before)
+        if at < 0:
+            number, header = 0, tuple(map(lettered, range(max(len(row.texts) for row in top))))
+        else:
+            number, header = top[at].number, spelled(top[at].texts)
+        before = tables[-1].last if tables else number
+        table = Table(sheet, header, number, before - number, before)
         below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
         width, taken = len(header), list[SheetRow]()
         for row in below:
@@ -333,6 +338,8 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
 def _header_of(name: str, sheet: str, top: Sequence[SheetRow], options: ReadOptions) -> int:
     """Return the position of the header. Raises InputError if there is none, or it has several rows."""
     texts, wanted = [row.texts for row in top], wanted_names(options.mapped)
+    if options.header_row == 0 and top:
+        return -1
     if options.header_row is not None:
         numbers = [row.number for row in top]
         if options.header_row not in numbers:

@@ -126,9 +126,9 @@ class InputSettings:
         metavar="NAME",
         repeatable=True,
     )
-    header_row: Positive | None = setting(
+    header_row: NotNegative | None = setting(
         None,
-        "Row with the names of the columns, as a spreadsheet numbers it.",
+        "Row with the names of the columns, as a spreadsheet numbers it; 0 if there is none.",
         metavar="N",
         shown="detected",
     )

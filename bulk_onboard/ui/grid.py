@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.readers.header_row import Line
+from bulk_onboard.readers.header_row import Line, lettered
 from bulk_onboard.validation.cell_marks import marks
 from bulk_onboard.validation.findings import Validation
-from bulk_onboard.validation.likely_columns import is_plain_name, may_be_secret, may_hold_secret
+from bulk_onboard.validation.likely_columns import (
+    is_plain_name,
+    may_be_secret,
+    may_be_value,
+    may_hold_secret,
+)
 
 # Rows that are looked at to see which columns may hold secrets, and rows of one window at most.
 SAMPLED, WINDOW = 200, 400
+# A name of a column that is longer, with digits, above secrets, may be one of them.
+_SHORT = 12
 _SECRET_FIELDS = frozenset(f.name for p in PROVIDERS.values() for f in p.fields if f.secret)
 # What stands in place of a secret: its length says nothing.
 MASKED = None
@@ -37,43 +45,38 @@ def column_names(header: Sequence[str], secret: Collection[int]) -> tuple[str, .
     ``secret``: positions of columns with secrets. A header that is rather one of their values is not shown.
     """
     shown = [
-        "" if may_be_secret(name) or (at in secret and not is_plain_name(name)) else name
+        ""
+        if may_be_value(name) or (at in secret and len(name) > _SHORT and not is_plain_name(name))
+        else name
         for at, name in enumerate(header)
     ]
     return tuple(
-        name if name and shown.count(name) == 1 else f"{name} (column {_letter(i)})".strip()
+        name if name and shown.count(name) == 1 else f"{name} ({lettered(i)})".strip()
         for i, name in enumerate(shown)
     )
 
 
-def _letter(position: int) -> str:
-    letters = ""
-    position += 1
-    while position:
-        position, rest = divmod(position - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
 def masked_lines(lines: Sequence[Line], header_row: int | None) -> list[dict[str, Any]]:
     """Return the first rows of a file without what may be secret. ``header_row``: the likely one."""
-    below = [line.texts for line in lines if line.number > (header_row or 0)]
-    names = next((line.texts for line in lines if line.number == header_row), ())
-    secret = set[int]()
-    for at in range(max((len(line.texts) for line in lines), default=0)):
-        name = names[at] if at < len(names) else ""
-        if may_hold_secret(name, [texts[at] for texts in below if at < len(texts)], _SECRET_FIELDS):
-            secret.add(at)
+    header = header_row or 0
+    names = next((line.texts for line in lines if line.number == header), ())
+    below = [line.texts for line in lines if line.number > header]
+    secret = {
+        at
+        for at, cells in enumerate(zip_longest(*below, fillvalue=""))
+        if may_hold_secret(names[at] if at < len(names) else "", cells, _SECRET_FIELDS)
+    }
+
+    def shown(number: int, at: int, text: str) -> str | None:
+        if number <= header:
+            return MASKED if may_be_value(text) else text
+        return MASKED if text and (at in secret or may_be_secret(text)) else text
+
     return [
         {
             "row": line.number,
             "hidden": line.hidden,
-            "cells": [
-                MASKED
-                if text and (may_be_secret(text) or (at in secret and line.number > (header_row or 0)))
-                else text
-                for at, text in enumerate(line.texts)
-            ],
+            "cells": [shown(line.number, at, text) for at, text in enumerate(line.texts)],
         }
         for line in lines
     ]

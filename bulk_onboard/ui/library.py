@@ -119,10 +119,15 @@ def _app(settings: Settings, choices: Choices) -> dict[str, dict[str, str]]:
     return fields
 
 
-def guesses(header: Sequence[str], rows: Sequence[Sequence[str]], fields: Sequence[str]) -> dict[str, Guess]:
-    """Return where the fields probably are. ``rows``: some rows of the file."""
+def guesses(
+    header: Sequence[str], rows: Sequence[Sequence[str]], fields: Sequence[str], needed: Sequence[str]
+) -> dict[str, Guess]:
+    """Return where the fields probably are: all by their own name, and the needed ones by a guess.
+
+    ``rows``: some rows of the file.
+    """
     named = columns_by_name(header, [*fields, PROVIDER])
-    missing = [name for name in fields if name not in named]
+    missing = [name for name in needed if name not in named]
     likely = likely_columns(missing, header, named.values(), rows, LEAF_USER_ID)
     found = {name: Guess(at, "") for name, at in named.items()}
     for name, at in likely.items():
@@ -179,7 +184,8 @@ def command(verb: str, file: str, choices: Choices, *more: str) -> str:
     options += ["--provider", choices.provider] if choices.provider else []
     for sheet in choices.sheets:
         options += ["--sheet", sheet]
-    options += ["--header-row", str(choices.header_row)] if choices.header_row else []
+    if choices.header_row is not None:
+        options += ["--header-row", str(choices.header_row)]
     options += ["--hidden", choices.hidden] if choices.hidden else []
     for name, column in choices.mapping.items():
         options += ["--map", f"{name}={column}"]

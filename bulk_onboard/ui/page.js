@@ -141,7 +141,8 @@ function headerChoice(sheet) {
     ariaPressed: String(line.row === sheet.headerRow), ariaLabel: `Row ${line.row} has the column names`, id: `header-${line.row}`,
   })), Array.from({ length: width }, (_, i) => h("td", {}, line.cells[i] === null ? MASK : line.cells[i] ?? ""))));
   return h("section", { className: "card" }, h("h2", {}, "Which row has the column names?"),
-    h("p", { className: "soft" }, `Row ${sheet.headerRow ?? "?"} was recognised. Click another row if that is wrong. Secrets are hidden.`),
+    h("p", { className: "soft" }, sheet.headerRow === 0 ? "None: the columns are called as in a spreadsheet. Click a row if it has the names." : `Row ${sheet.headerRow ?? "?"} was recognised. Click another row if that is wrong. Secrets are hidden.`,
+      " ", sheet.headerRow === 0 ? null : button("There is no such row", () => pick({ row: 0 }), "small", { id: "header-0" })),
     h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "The first rows" }, h("table", { className: "first" }, h("tbody", {}, rows))));
 }
 

@@ -25,7 +25,7 @@ from bulk_onboard.ui import library, saved
 from bulk_onboard.ui.grid import SAMPLED, WINDOW, Corrections, Grid
 from bulk_onboard.ui.library import Choices, Guess
 from bulk_onboard.ui.live_run import LiveRun
-from bulk_onboard.validation.columns import LEAF_USER_ID, columns_by_name
+from bulk_onboard.validation.columns import LEAF_USER_ID, columns_by_name, holds_data
 from bulk_onboard.validation.findings import Validation
 
 T = TypeVar("T")
@@ -84,6 +84,10 @@ class Session:
         if self.file is None:
             return
         self.source = await asyncio.to_thread(library.opened, self.file, self.choices)
+        if self.choices.header_row is None and holds_data(self.source.header):
+            self.close()
+            self.choices = replace(self.choices, header_row=0)
+            self.source = await asyncio.to_thread(library.opened, self.file, self.choices)
         self.grid = await asyncio.to_thread(Grid, self.source)
         await self._map()
         await self._check()
@@ -97,7 +101,8 @@ class Session:
         self.providers = reading.providers
         rows = list(zip(*(grid.sample(at) for at in range(len(grid.header))), strict=True))[:SAMPLED]
         fields = [field["name"] for field in self.fields()]
-        found: Mapping[str, Guess] = library.guesses(grid.header, rows, fields)
+        needed = [field["name"] for field in self.fields() if field["required"]]
+        found: Mapping[str, Guess] = library.guesses(grid.header, rows, fields, needed)
         if known := saved.find(self.source.header):
             self.partner = known.partner
             places = {name: grid.header.index(c) for name, c in known.mapping.items() if c in grid.header}

@@ -62,7 +62,7 @@ def _sheets(session: Session) -> list[dict[str, Any]]:
     result = []
     for sheet in session.first:
         is_read = sheet.sheet in read or not sheet.sheet
-        header = row if is_read and row else sheet.header_row
+        header = row if is_read and row is not None else sheet.header_row
         result.append(
             {
                 "name": sheet.sheet,

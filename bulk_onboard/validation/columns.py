@@ -174,7 +174,10 @@ def _is_nameless(header: Sequence[str]) -> bool:
 def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
     """Return the message for a file that begins with a grower."""
     listed = ", ".join(fields)
-    return f"{name} has no header: its first row holds data. Add a row with column names above it: {listed}"
+    return (
+        f"{name} has no header: its first row holds data. Add a row with column names above it: {listed};"
+        " or use --header-row 0, which calls the columns 'column A', 'column B' and so on"
+    )
 
 
 def _mapped_fields(

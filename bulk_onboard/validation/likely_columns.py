@@ -51,14 +51,17 @@ def likely_columns(
             likeness = {i: _likeness(field, header[i]) for i in candidates}
             best = max([1, *likeness.values()])
             candidates = [i for i in candidates if likeness[i] == best]
+        if len(candidates) > 1 and field != id_field:
+            candidates = [i for i in candidates if _share(column_of(rows, i), _is_like_token) > 0.5]
         if len(candidates) == 1 and candidates[0] not in likely.values():
             likely[field] = candidates[0]
-    # The last field may be in the last column if nothing speaks against it.
+    # The last field may be in the only column of tokens if nothing speaks against it.
     remaining = [field for field in missing if field not in likely]
     columns = [i for i in others if i not in likely.values()]
-    if len(remaining) == len(columns) == 1 and remaining != [id_field]:
-        is_called_otherwise = _likeness(remaining[0], header[columns[0]]) < 0
-        if not is_called_otherwise and _share(column_of(rows, columns[0]), _is_like_token) > 0.5:
+    if len(remaining) == 1 and remaining != [id_field]:
+        test = _is_like_token if len(columns) == 1 else may_be_secret
+        columns = [i for i in columns if _share(column_of(rows, i), test) > 0.5]
+        if len(columns) == 1 and _likeness(remaining[0], header[columns[0]]) >= 0:
             likely[remaining[0]] = columns[0]
     return likely
 

@@ -12,6 +12,7 @@ from bulk_onboard.domain.chunk import CellKind
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.corrected import LEFT_OUT, Corrected
+from bulk_onboard.readers.header_row import lettered
 from bulk_onboard.readers.input_file import InputFile
 from bulk_onboard.readers.inputs import first_rows, open_source
 
@@ -72,6 +73,22 @@ def test_the_first_rows_of_each_sheet_are_shown_with_the_likely_header() -> None
     (only,) = first_rows(csv_file("Growers of 2027\n\n" + TEXT.replace(",", ";")))
     assert (only.header_row, only.lines[1].number, len(only.lines[1].texts)) == (3, 3, 3)
     assert first_rows("samples/growers.parquet") == []
+
+
+def test_a_file_without_a_header_has_columns_with_letters() -> None:
+    rows = "".join(ROWS)
+    for text in (rows, f"sep=,\n{rows}"):
+        with open_source(csv_file(text), ReadOptions(header_row=0)) as source:
+            assert source.header == ("column A", "column B", "column C")
+            found = validate(source, map={"leafUserId": "column A", "refreshToken": "column B"})
+            assert (found.rows, found.valid) == (4, 4)
+            assert [n for chunk in source.chunks([0]) for n in chunk.numbers.tolist()] == [1, 2, 3, 4]
+    with open_source("samples/messy.xlsx", ReadOptions(header_row=0)) as source:
+        assert source.header == ("column A", "column B", "column C", "column D")
+        assert next(source.chunks([0])).numbers[:3].tolist() == [1, 3, 4]
+    assert [lettered(at) for at in (0, 25, 26, 701, 702)] == [
+        "column A", "column Z", "column AA", "column ZZ", "column AAA"
+    ]  # fmt: skip
 
 
 def test_a_workbook_can_be_read_from_another_header_row() -> None:

@@ -147,7 +147,8 @@ def test_the_place_of_the_header_and_all_names_in_full_are_said() -> None:
             place="row 3 of sheet 'G'",
         )
     assert (
-        f"Row 3 of sheet 'G' was taken as the header (--header-row N takes another); its columns are: leafUserId, {long}, raven_grower"
+        "Row 3 of sheet 'G' was taken as the header (--header-row N takes another);"
+        f" its columns are: leafUserId, {long}, raven_grower"
         in str(caught.value)
     )
     assert caught.value.suggested == {"refreshToken": long}
@@ -181,7 +182,8 @@ def test_a_file_that_begins_with_a_grower_has_no_header(first: str) -> None:
     told = refusal(first, "planted-token-1")
     assert told == (
         "growers.csv has no header: its first row holds data."
-        " Add a row with column names above it: leafUserId, refreshToken"
+        " Add a row with column names above it: leafUserId, refreshToken; or use --header-row 0, which calls"
+        " the columns 'column A', 'column B' and so on"
     )
 
 
