@@ -37,7 +37,7 @@ def _examples() -> list[str]:
 
 
 EXAMPLES = _examples()
-SERVING = [line for line in EXAMPLES if line.startswith("bulk-onboard sandbox")]
+SERVING = [line for line in EXAMPLES if line.startswith(("bulk-onboard sandbox", "bulk-onboard ui"))]
 # Works after an interrupted replacement only, which is in test_left_without.py.
 DISMISSING = [line for line in EXAMPLES if line.endswith("--dismiss")]
 
@@ -82,7 +82,7 @@ def test_an_example_works_as_it_stands(
     assert ran.code == 0, ran.err
 
 
-# Those of the sandbox serve until Ctrl-C, which tests/sandbox looks at.
+# Those serve until Ctrl-C, which tests/sandbox and tests/ui look at.
 @pytest.mark.parametrize("line", [*SERVING, *DISMISSING])
 def test_an_example_is_understood(line: str) -> None:
     name, *arguments = _words(line)
