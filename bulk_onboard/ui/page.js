@@ -385,7 +385,7 @@ function confirmation(live) {
 /* --- the beginning ------------------------------------------------------------------------------------- */
 
 document.addEventListener("paste", (event) => {
-  if (step !== 0 || event.target.matches("input, textarea")) return;
+  if (step !== 0 || event.target.closest?.("input, textarea")) return;
   const file = event.clipboardData.files[0], text = event.clipboardData.getData("text/plain");
   if (file) open(file.name, file); else if (text.trim()) open("pasted.tsv", text);
 });

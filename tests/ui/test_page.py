@@ -17,6 +17,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from bulk_onboard.cli.ui import _private_page
 from bulk_onboard.ui.server import Server
 from tests.reports.browser import Browser, browsing
 from tests.ui.support import SAMPLES, served
@@ -337,3 +338,22 @@ def test_the_keyboard_is_enough(page: Page, tmp_path: Path) -> None:
     for name in ("next", "prepare", "confirm"):
         press(name)
     page.shows("The report", "created")
+
+
+def test_the_page_opens_from_a_private_file_and_takes_what_is_dropped_or_pasted(page: Page) -> None:
+    opened = _private_page(page.server.address)
+    page.driver.get(opened.as_uri())
+    page.until(lambda: page.driver.current_url == page.server.inside and page.has("choose"))
+    rows = f"leafUserId\trefreshToken\n{UUID(int=7, version=4)}\trt-k2j8s9fkq02mfn77x\n"
+    paste = """const data = new DataTransfer();
+        data.setData("text/plain", arguments[0]);
+        document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true}));"""
+    page.browser.ask(paste, rows)
+    page.shows("pasted.tsv", "delimiter tab")
+    drop = """const data = new DataTransfer();
+        data.items.add(new File([arguments[0]], "Höfe & <b>.csv"));
+        const dropped = new DragEvent("drop", {dataTransfer: data, bubbles: true});
+        document.querySelector(".drop").dispatchEvent(dropped);"""
+    page.browser.ask(drop, rows.replace("\t", ";"))
+    page.shows("Höfe & <b>.csv", "delimiter semicolon")
+    assert page.browser.complaints() == []

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from openpyxl import Workbook, load_workbook
 
+from bulk_onboard.sandbox import Behaviour, Sandbox
 from bulk_onboard.ui import saved
 from tests.ui.support import SAMPLES, client
 
@@ -184,3 +185,35 @@ async def test_a_file_that_cannot_be_used_is_explained() -> None:
         assert state["columns"] is None
         state = await page.upload("empty.csv", b"")
         assert "is empty" in state["error"]
+
+
+async def test_the_lock_of_the_ledger_holds_against_another_run() -> None:
+    async with client() as page, client() as other:
+        for each in (page, other):
+            await each.upload("partner.csv", partner_file())
+        await page.post("start", dry=False)
+        await page.wait("run", "asking")
+        await other.post("start", dry=False)
+        refused = await other.wait("run")
+        assert "is held by process" in refused["error"]
+        await page.post("control", what="stop")
+        await page.wait("run")
+
+
+async def test_a_run_at_a_leaf_that_is_not_the_sandbox_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaf = Sandbox(behaviour=Behaviour(event_delay=0.05))
+    async with leaf.serve() as url, client() as page:
+        monkeypatch.setenv("LEAF_BASE_URL", url)
+        await page.upload("partner.csv", partner_file())
+        await page.post("choose", sandbox=False, rate="500")
+        names = ("LEAF_USERNAME", "LEAF_PASSWORD", "RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET")
+        await page.post("choose", entered={name: f"planted-{name}" for name in names})
+        assert page.state()["settings"]["host"] == url
+        await page.post("start", dry=False)
+        asking = await page.wait("run", "asking")
+        assert (asking["about"]["host"], asking["about"]["login"]) == (url, "planted-LEAF_USERNAME")
+        await page.post("control", what="confirm")
+        done = await page.wait("run")
+        assert done["outcome"]["counts"] == {"created": len(IDS)}
+        everything = b"".join(page.seen).replace(b"planted-LEAF_USERNAME", b"")
+        assert b"planted-" not in everything

@@ -148,8 +148,7 @@ def test_the_place_of_the_header_and_all_names_in_full_are_said() -> None:
         )
     assert (
         "Row 3 of sheet 'G' was taken as the header (--header-row N takes another);"
-        f" its columns are: leafUserId, {long}, raven_grower"
-        in str(caught.value)
+        f" its columns are: leafUserId, {long}, raven_grower" in str(caught.value)
     )
     assert caught.value.suggested == {"refreshToken": long}
 
