@@ -34,10 +34,10 @@ _FIELD = "(the name of the field)"
 class Setting:
     """A setting: what people are told about it, and its names outside.
 
-    ``option`` is its name on the command line and in the library, by default that of its field, and
-    ``variable`` that in the environment; "" for none. ``shown`` is the default as people read it. ``one_run``: the file of settings cannot set it.
-    ``repeatable`` and ``negatable`` are about the option. `declared` fills in the rest: ``path`` is the place
-    in the tree of settings, ``parse`` makes values, see `Parsed`.
+    ``option`` is its name on the command line and in the library, by default that of its field; ``variable``
+    is that in the environment; "" for none. ``shown`` is the default as people read it. ``one_run``: the file
+    of settings cannot set it. ``repeatable`` and ``negatable`` are about the option. `declared` fills in the
+    rest: ``path`` is the place in the tree of settings, ``parse`` makes values, see `Parsed`.
     """
 
     help: str
