@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from bulk_onboard.settings.load import App
 
 
-_LOG = logging.getLogger("bulk_onboard")
 Where: TypeAlias = "str | Path | pd.DataFrame | Source"
 
 
@@ -140,7 +138,7 @@ async def _with_after_run(
 
     name = where.name if isinstance(where, Source) else "a DataFrame"
     name = shown(str(where)) if isinstance(where, str | Path) else name
-    after = AfterRun(settings.night, name, _LOG.warning)
+    after = AfterRun(settings.night, name)
     try:
         result = await work(after.watching(observer))
     except BaseException as error:

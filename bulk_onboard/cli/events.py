@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, driven, opened, warner, with_after_run
+from bulk_onboard.cli import completion, options
+from bulk_onboard.cli.runner import Showing, driven, load_settings, opened, with_after_run
 from bulk_onboard.domain.input_description import shown
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Examples:
 
 
 @click.command("events", cls=options.Command, epilog=_EPILOG)
-@click.argument("run_or_file", shell_complete=suggest.runs_or_files)
+@click.argument("run_or_file", shell_complete=completion.runs_or_files)
 @options.settings(
     "Input", "rate", "max_in_flight", "timeout", "events_wait", "Reports", "After the run", "Sandbox"
 )
@@ -44,10 +44,8 @@ def command(
 
     RUN_OR_FILE is a run's id, its folder, or a file of growers; - is CSV on standard input.
     """
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
-
     showing = Showing(as_json, log_format, verbose, quiet)
-    return check(run_or_file, load(given, config, warn=warner(showing)), showing)
+    return check(run_or_file, load_settings(given, config, showing), showing)
 
 
 def check(run_or_file: str, settings: Settings, showing: Showing) -> int:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from bulk_onboard.cli import options, suggest
+from bulk_onboard.cli import completion, options
 from bulk_onboard.domain import codes
 from bulk_onboard.errors import UsageError
 
@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command("explain", cls=options.Command, epilog=_EPILOG)
-@click.argument("code", shell_complete=suggest.codes)
+@click.argument("code", shell_complete=completion.codes)
 @options.plain_json
 def command(code: str, *, as_json: bool) -> int:
     """Explain CODE, a value of the results' column `code`, and what to do about it."""

@@ -102,6 +102,16 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101  (tells mypy what the table promises)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the one that was probably meant."""
+        if args[0] not in COMMANDS and args[0][:1].isalpha() and not ctx.resilient_parsing:
+            from bulk_onboard.domain.providers import near  # noqa: PLC0415  (only a mistyped word needs it)
+
+            ctx.fail(f"No such command {args[0]!r}{near(args[0], COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return what the shell offers, from the table alone."""
         items = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bulk_onboard.cli import suggest
+from bulk_onboard.cli import completion
 from bulk_onboard.cli.param_types import type_of
 from bulk_onboard.settings import SETTINGS, Setting
 
@@ -59,7 +59,7 @@ def settings(*names: str) -> Callable[[F], F]:
 def _option(setting: Setting) -> Callable[[F], F]:
     """Return the option of a setting. If it is not given, its value is None, and another source decides."""
     text = setting.help + (f"  [default: {setting.shown}]" if setting.shown else "")
-    completion = suggest.providers if setting.option == "provider" else None
+    complete = completion.providers if setting.option == "provider" else None
     flags = f"{setting.flag}/--no-{setting.flag[2:]}" if setting.negatable else setting.flag
     if setting.is_flag:
         return option(flags, setting.option, is_flag=True, default=None, help=text, group=setting.group)
@@ -70,7 +70,7 @@ def _option(setting: Setting) -> Callable[[F], F]:
         metavar=setting.metavar or None,
         multiple=setting.repeatable,
         callback=_joined if setting.repeatable else None,
-        shell_complete=completion,
+        shell_complete=complete,
         help=text,
         group=setting.group,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from bulk_onboard.cli import options, suggest
+from bulk_onboard.cli import completion, options
 from bulk_onboard.domain.providers import Field, Provider, Providers
 from bulk_onboard.settings import config_file, parse
 
@@ -33,7 +33,7 @@ Your own, for what is not built in, in bulk-onboard.toml:
 
 
 @click.command("providers", cls=options.Command, epilog=_EPILOG)
-@click.argument("name", required=False, shell_complete=suggest.providers)
+@click.argument("name", required=False, shell_complete=completion.providers)
 @options.config
 @options.plain_json
 def command(name: str | None, config: Path | None, *, as_json: bool) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, say_trouble, tell
+from bulk_onboard.cli import completion, options
+from bulk_onboard.cli.messages import say_trouble
+from bulk_onboard.cli.runner import Showing, load_settings, print_result
 
 _EPILOG = """\b
 Examples:
@@ -18,7 +19,7 @@ Examples:
 
 
 @click.command("report", cls=options.Command, epilog=_EPILOG)
-@click.argument("run", required=False, shell_complete=suggest.runs)
+@click.argument("run", required=False, shell_complete=completion.runs)
 @options.settings("Reports")
 @options.config
 @options.as_json
@@ -28,11 +29,10 @@ def command(run: str | None, config: Path | None, as_json: bool, **given: Any) -
     The exit code is that of the run.
     """
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
-    settings = load(given, config, offline=True)
+    settings = load_settings(given, config, offline=True)
     run_id = run_named(run) if run else None
     require_ledger(settings)
     from bulk_onboard.engine.past_runs import write_again  # noqa: PLC0415
 
-    return tell(write_again(run_id, settings, say_trouble), Showing(as_json=as_json))
+    return print_result(write_again(run_id, settings, say_trouble), Showing(as_json=as_json))

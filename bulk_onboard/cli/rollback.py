@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import Showing, drive, is_terminal, opened, say, say_trouble, warner
+from bulk_onboard.cli import completion, options
+from bulk_onboard.cli.messages import is_terminal, say, say_trouble
+from bulk_onboard.cli.runner import Showing, drive, load_settings, opened
 from bulk_onboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ MOST_NAMED = 5  # growers in a line
 
 
 @click.command("rollback", cls=options.Command, epilog=_EPILOG)
-@click.argument("run", shell_complete=suggest.runs)
+@click.argument("run", shell_complete=completion.runs)
 @options.option(
     "--only",
     metavar="FILE",
@@ -69,11 +70,10 @@ def command(
     RUN is a run's id or its folder. The events of deleted credentials are kept in the rollback's folder.
     """
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
     from bulk_onboard.settings.requirements import require  # noqa: PLC0415
 
     showing = Showing(as_json, log_format, verbose, quiet)
-    settings = load(given, config, warn=warner(showing))
+    settings = load_settings(given, config, showing)
     require(settings)
     require_ledger(settings)
     run_id = run_named(run)

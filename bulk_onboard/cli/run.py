@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from bulk_onboard.cli import options, suggest
+from bulk_onboard.cli import completion, options
 from bulk_onboard.cli.command_line import without_secrets
-from bulk_onboard.cli.running import Showing, driven, is_terminal, opened, warner, with_after_run
+from bulk_onboard.cli.messages import is_terminal
+from bulk_onboard.cli.runner import Showing, driven, load_settings, opened, with_after_run
 from bulk_onboard.domain.input_description import shown
 from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
 
@@ -39,7 +40,7 @@ LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
 
 
 @click.command("run", cls=options.Command, epilog=_EPILOG)
-@click.argument("file", shell_complete=suggest.files)
+@click.argument("file", shell_complete=completion.files)
 @options.settings()
 @options.option(
     "--yes", is_flag=True, group="Safety", help="Do not ask for confirmation before writing to a real Leaf."
@@ -63,10 +64,8 @@ def command(
     az://), a folder of such files or a pattern in quotes ('exports/*.csv'); - is CSV on standard input.
     Running the same command again is always safe, and does only what is left.
     """
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
-
     showing = Showing(as_json, log_format, verbose, quiet)
-    settings = load(given, config, warn=warner(showing)).of_rows_to_do
+    settings = load_settings(given, config, showing).of_rows_to_do
     settings = replace(settings, command=without_secrets(click.get_current_context().find_root().obj or []))
     confirm = None if yes else confirmation(settings)
     shared = _workers(file, settings, given, config) if settings.cluster and not settings.dry_run else None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options
-from bulk_onboard.cli.running import say_trouble
+from bulk_onboard.cli.messages import say_trouble
+from bulk_onboard.cli.runner import load_settings
 from bulk_onboard.domain.model import Health, RollbackStatus, Status
 from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text
@@ -41,9 +42,8 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
     Works while a run is under way.
     """
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
-    settings = load(given, config, offline=True)
+    settings = load_settings(given, config, offline=True)
     require_ledger(settings)
     from bulk_onboard.engine.past_runs import runs  # noqa: PLC0415
     from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulk_onboard.cli import options
-from bulk_onboard.cli.running import say_trouble
+from bulk_onboard.cli.messages import say_trouble
+from bulk_onboard.cli.runner import load_settings
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.timestamps import to_text
@@ -64,11 +65,10 @@ def command(
     use --row. Reads only the ledger, not Leaf. Works while a run is under way.
     """
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
 
     if (grower is None) == (row is None) or (run is not None and row is None):
         raise UsageError("name one grower: by its LEAF_USER_ID, by a value of a kept column, or with --row N")
-    settings = load(given, config, offline=True)
+    settings = load_settings(given, config, offline=True)
     require_ledger(settings)
     grower = _of_row(settings, run, row) if row is not None else _named(settings, grower or "")
     from bulk_onboard.engine import past_runs  # noqa: PLC0415

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.running import say
+from bulk_onboard.cli import completion, options
+from bulk_onboard.cli.messages import say
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import config_file, parse
@@ -23,7 +23,7 @@ _FORMS = (".xlsx", ".csv")
 
 
 @click.command("template", cls=options.Command, epilog=_EPILOG)
-@click.argument("provider", shell_complete=suggest.providers)
+@click.argument("provider", shell_complete=completion.providers)
 @options.option(
     "-o",
     "--output",

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulk_onboard.cli import options, suggest
-from bulk_onboard.cli.returned import Wanted, annotated, fixed
-from bulk_onboard.cli.running import opened, print_json, require_named, say
+from bulk_onboard.cli import completion, options
+from bulk_onboard.cli.corrections import Wanted, annotated, fixed
+from bulk_onboard.cli.messages import print_json, say
+from bulk_onboard.cli.runner import Showing, displayed, load_settings, opened, require_named
 from bulk_onboard.domain.codes import hint
 from bulk_onboard.domain.input_description import is_pattern, pattern_name, scheme, shown
 from bulk_onboard.domain.run_events import Cause
@@ -49,7 +50,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("validate", cls=options.Command, epilog=_EPILOG)
-@click.argument("file", shell_complete=suggest.files)
+@click.argument("file", shell_complete=completion.files)
 @options.settings(
     "provider", "sheet", "header_row", "hidden", "encoding", "map", "keep", "limit",
     "allow_shared_tokens", "create_users", "output",
@@ -83,9 +84,7 @@ def command(
     become a new workbook. --fix changes nothing that needs a guess. Both outputs hold the secrets of FILE.
     FILE itself is never changed.
     """
-    from bulk_onboard.settings.load import load  # noqa: PLC0415
-
-    return check(file, load(given, config, offline=True), Wanted(annotate, fix), as_json=as_json)
+    return check(file, load_settings(given, config, offline=True), Wanted(annotate, fix), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +109,15 @@ class Written:
 
 def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> int:
     """Check one file, write its problems and what is wanted of it, tell them."""
-    from bulk_onboard.cli import progress  # noqa: PLC0415
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
     from bulk_onboard.readers.multi_file import row_ranges  # noqa: PLC0415
 
     require_named(file)
     path = problems_path(file, settings.output.folder)
     wanted.require_new(file, (path, path.with_name("repairs.csv")))
-    display = progress.display(log_format="text", verbose=False, quiet=False)
     with opened(file, settings.input) as source:
-        try:
+        with displayed(Showing()) as display:
             validation = validate_file(source, settings, display)
-        finally:
-            display.close()
         unwritten = _write_problems(file, validation, path)
         written = _write(source, validation, wanted, None if unwritten else path, settings)
         written = replace(written, unwritten=unwritten)

@@ -115,7 +115,7 @@ class _Task:
 
     def __init__(self, job: Job, part: Part) -> None:
         self._job, self._part = job, part
-        settings = load(job.command.given, job.command.config, warn=lambda _text: None)
+        settings = load(job.command.given, job.command.config, is_command_line=False)
         self._settings = replace(settings, pace=replace(settings.pace, rate=part.rate))
         self._stop = StopSignal()
         self._stop.grace = settings.leaf.timeout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.closing import RunResult
     from bulk_onboard.notify.message import Messenger
 
+LOG = logging.getLogger("bulk_onboard")
 _WIDTH = 80  # columns of the closing text in a message
 
 
@@ -29,12 +31,9 @@ class AfterRun:
     sends, and must not be called in a thread with a running event loop.
     """
 
-    def __init__(self, settings: NightSettings, name: str, warn: Callable[[str], None]) -> None:
-        """``name``: the file's, for people. ``warn`` gets a line about each part that failed.
-
-        Raises UsageError, see `Messenger`.
-        """
-        self._settings, self._name, self._warn = settings, name, warn
+    def __init__(self, settings: NightSettings, name: str) -> None:
+        """``name``: the file's, for people. Raises UsageError, see `Messenger`."""
+        self._settings, self._name = settings, name
         self._messenger = _messenger(settings)
         self._run_id = ""
 
@@ -87,7 +86,7 @@ class AfterRun:
         try:
             result.mark_notified()
         except BulkOnboardError as error:
-            self._warn(f"the next message will say the same again: {error}")
+            LOG.warning(f"the next message will say the same again: {error}")
 
     def _message(self, end: End, title: str, body: Callable[[], str]) -> bool:
         """Send the message if somebody wants it. Return whether nothing is left to be sent about this run."""
@@ -97,7 +96,7 @@ class AfterRun:
             return True
         if self._messenger.send(title, body(), urgent=end.code is not ExitCode.OK):
             return True
-        self._warn("the message (--notify) could not be sent")
+        LOG.warning("the message (--notify) could not be sent")
         return False
 
     def _export(self, code: ExitCode, summary: dict[str, Any] | None) -> None:
@@ -107,7 +106,7 @@ class AfterRun:
         try:
             metrics.write_exported(path, text)
         except OSError as error:
-            self._warn(f"{path} (--metrics) cannot be written: {error.strerror or error}")
+            LOG.warning(f"{path} (--metrics) cannot be written: {error.strerror or error}")
 
     def _ping(self, code: ExitCode) -> None:
         """Ping, except when another run is at work: that run pings, and if it hangs, silence is the alarm."""
@@ -116,7 +115,7 @@ class AfterRun:
         from bulk_onboard.notify.ping import ping  # noqa: PLC0415  (imports aiohttp)
 
         if reason := asyncio.run(ping(self._settings.ping, well=code is ExitCode.OK)):
-            self._warn(f"the ping (--ping) did not get through: {reason}")
+            LOG.warning(f"the ping (--ping) did not get through: {reason}")
 
 
 def _explained(error: BaseException) -> tuple[ExitCode, str]:

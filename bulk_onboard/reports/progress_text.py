@@ -233,17 +233,6 @@ class Tally:
         begin = f"{PHASES[self.phase]}: {self.done:,} of {rows(self.total)}"
         return ", ".join(filter(None, (begin, self._speed(now), self.shown(), self._left(now))))
 
-    def beside_the_bar(self, now: float, note: str, *, narrow: bool) -> str:
-        """The same in short, with what is going on just now. A narrow terminal cuts off the end."""
-        done, remaining = f"{self.done:,}/{self.total:,}", self._left(now).removeprefix("about ")
-        if not narrow:
-            parts = [done, self._speed(now), remaining, note, self.shown()]
-        else:
-            speed = self._speed(now).replace(" rows", "")
-            short = note.replace("Leaf asks to ", "Leaf: ")
-            parts = [" ".join(filter(None, (done, speed, remaining))), short, self.shown()]
-        return ", ".join(filter(None, parts))
-
     def _speed(self, now: float) -> str:
         return f"{number(self.done / (now - self.begun))} rows/s" if self.done and now > self.begun else ""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from bulk_onboard.domain.providers import KEYS, PROVIDERS, Provider, Providers, 
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import SETTINGS, parse
 
+LOG = logging.getLogger("bulk_onboard")
 DEFAULT_FILE = Path("bulk-onboard.toml")
 _PATHS = {setting.key: setting.path for setting in SETTINGS if setting.key}
 _SECRETS = {setting.path for setting in SETTINGS if setting.variable} - {
@@ -45,10 +47,10 @@ class ConfigFile:
     providers: Providers = field(default_factory=lambda: PROVIDERS)
 
 
-def read(config: Path | None, warn: Callable[[str], None] = lambda _text: None) -> ConfigFile:
+def read(config: Path | None) -> ConfigFile:
     """Read the file that was named, or the default one if there is one. Raises UsageError.
 
-    ``warn`` gets a line if others can read a secret in it.
+    Warn if others can read a secret in it.
     """
     path = config or DEFAULT_FILE
     if config is None and not path.is_file():
@@ -65,7 +67,7 @@ def read(config: Path | None, warn: Callable[[str], None] = lambda _text: None) 
         raise UsageError(f"{path} is not valid TOML {place[0] if place else ''}".rstrip()) from None
     file = _sorted(table, path)
     if _holds_secret(file) and os.name == "posix" and path.stat().st_mode & 0o077:
-        warn(f"others can read {path}, which holds a secret; close it with: chmod 600 {path}")
+        LOG.warning(f"others can read {path}, which holds a secret; close it with: chmod 600 {path}")
     return file
 
 

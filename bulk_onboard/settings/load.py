@@ -4,9 +4,9 @@ the system's keyring, default; the first of these that has a setting decides.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -32,6 +32,8 @@ from bulk_onboard.settings import DEFAULT_PROVIDER, SETTINGS, Login, PostgresUrl
 from bulk_onboard.settings.config_file import ConfigFile, Given, Layer, read
 from bulk_onboard.settings.secret_sources import AppFields, Keyring, content
 
+LOG = logging.getLogger("bulk_onboard")
+LOG.addHandler(logging.NullHandler())  # for programs that use the library and keep no log
 App = Mapping[str, str | Mapping[str, str]]
 # `engine/opening` puts the address of the sandbox that it starts in place of this one, which leads nowhere.
 SANDBOX_URL = "http://127.0.0.1:9"
@@ -45,10 +47,6 @@ _ADDRESSES = [_OPTIONS[name].path for name in ("notify", "ping")]
 _OPEN = {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "gnome", "macosx", "windows"}
 
 
-def _warn(text: str) -> None:
-    sys.stderr.write(f"bulk-onboard: warning: {text}\n")
-
-
 def load(
     given: Mapping[str, Any],
     config: Path | None = None,
@@ -56,7 +54,6 @@ def load(
     login: Login | None = None,
     app: App | None = None,
     offline: bool = False,
-    warn: Callable[[str], None] = _warn,
     is_command_line: bool = True,
 ) -> Settings:
     """Return the settings of one command. Raises UsageError, which names every setting that is wrong.
@@ -66,8 +63,8 @@ def load(
     never speak to Leaf: its address, our login and the addresses of messages are not looked at.
     ``is_command_line``: whether other users of the machine can read ``given`` in the list of processes.
     """
-    file, problems = read(config, warn), list[str]()
-    options = _options(given, warn if is_command_line else None)
+    file, problems = read(config), list[str]()
+    options = _options(given, is_command_line=is_command_line)
     merged = file.layer | options
     provider = _provider(merged, file.providers, problems)
     options |= _login(login) | _app(provider, app)
@@ -126,37 +123,37 @@ def _refuse_combinations(settings: Settings, given: Mapping[str, Any]) -> None:
 # --- what a caller or a command line says -----------------------------------------------------------
 
 
-def _options(given: Mapping[str, Any], warn: Callable[[str], None] | None) -> Layer:
-    """Return the options. ``warn`` gets a line about each secret that the list of processes shows."""
+def _options(given: Mapping[str, Any], *, is_command_line: bool) -> Layer:
+    """Return the options. Warn of each secret that the list of processes shows."""
     if unknown := [f"{name}{parse.near(name, _OPTIONS)}" for name in given if name not in _OPTIONS]:
         raise UsageError(f"there is no option {', '.join(unknown)}")
     values = {name: value for name, value in given.items() if value is not None}
     for name in ("notify", "ping"):
         if name in values:
-            values[name] = _addresses(values[name], _OPTIONS[name].flag, warn)
+            values[name] = _addresses(values[name], _OPTIONS[name].flag, is_public=is_command_line)
     with suppress(ValueError):  # an error is for the validation to find
         values |= {"map": parse.mapping(values["map"])} if "map" in values else {}
-    if warn and isinstance(ledger := values.get("ledger"), PostgresUrl) and ledger.holds_password:
-        warn(
+    if is_command_line and isinstance(ledger := values.get("ledger"), PostgresUrl) and ledger.holds_password:
+        LOG.warning(
             "the password given with --ledger can be read in the list of processes;"
             " put the address into BULK_ONBOARD_LEDGER, or the password into PGPASSWORD or ~/.pgpass"
         )
     return {_OPTIONS[name].path: Given(name, value) for name, value in values.items()}
 
 
-def _addresses(value: object, option: str, warn: Callable[[str], None] | None) -> object:
+def _addresses(value: object, option: str, *, is_public: bool) -> object:
     """Return addresses, with the value of a variable in the place of its name."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return value
-    found = [_named(word, option, warn) for text in texts for word in text.split()]
+    found = [_named(word, option, is_public=is_public) for text in texts for word in text.split()]
     return "\n".join(found) if found or option == "--notify" else value
 
 
-def _named(text: str, option: str, warn: Callable[[str], None] | None) -> str:
+def _named(text: str, option: str, *, is_public: bool) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
-        if warn and _shows_secret(text, option):
-            warn(
+        if is_public and _shows_secret(text, option):
+            LOG.warning(
                 f"the address given to {option} can be read in the list of processes;"
                 f" put it into a variable and name that: {option} NAME"
             )

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_onboard.cli.returned import fixed
+from bulk_onboard.cli.corrections import fixed
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.engine.validation import Validation, validate_file

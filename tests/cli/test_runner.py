@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from bulk_onboard.cli.running import Showing, drive
+from bulk_onboard.cli.messages import log_to_stderr
+from bulk_onboard.cli.runner import Showing, drive
 from bulk_onboard.domain.run_events import About, Observer
 from bulk_onboard.engine.opening import run_named
 from bulk_onboard.errors import LedgerBusy, UsageError
@@ -36,6 +37,7 @@ async def work(observer: Observer, _stop: object) -> RunResult:
 def test_progress_and_last_words_go_to_standard_error_and_the_result_is_the_exit_code(
     capsys: Capture,
 ) -> None:
+    log_to_stderr()
     assert drive(work, Showing()) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -56,6 +58,7 @@ def test_quiet_leaves_the_last_words(capsys: Capture) -> None:
 
 
 def test_in_the_json_log_every_line_is_json_to_the_last(capsys: Capture) -> None:
+    log_to_stderr(as_json=True)
     drive(work, Showing(log_format="json"))
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [each["fact"] for each in told] == ["About", "Summary"]

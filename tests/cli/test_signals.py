@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bulk_onboard.cli import interrupt
+from bulk_onboard.cli import signals
 from bulk_onboard.errors import ExitCode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself these signals")
@@ -39,7 +39,7 @@ def test_the_first_signal_drains_and_the_second_aborts(number: signal.Signals) -
         await asyncio.wait_for(stop.aborted.wait(), 5)
         return "done"
 
-    assert interrupt.run(work, stop) == "done"
+    assert signals.run(work, stop) == "done"
     assert stop.heard == ["drain: interrupted 130", "abort"]
 
 
@@ -49,7 +49,7 @@ def test_the_handlers_are_as_before_when_the_work_is_done() -> None:
     async def work() -> None:
         assert signal.getsignal(signal.SIGTERM) != before[1]
 
-    interrupt.run(work, Stop())
+    signals.run(work, Stop())
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -63,8 +63,8 @@ def test_the_fallback_for_loops_without_signals_hears_them_too(monkeypatch: pyte
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(stop.drained.wait(), 5)
 
-    monkeypatch.setattr(interrupt, "_loop_factory", lambda: None)
+    monkeypatch.setattr(signals, "_loop_factory", lambda: None)
     monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", refuse)
     monkeypatch.setattr(asyncio.SelectorEventLoop, "remove_signal_handler", refuse)
-    interrupt.run(work, stop)
+    signals.run(work, stop)
     assert stop.heard == ["drain: interrupted 130"]
