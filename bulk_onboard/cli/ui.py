@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulk_onboard.cli import suggest
+from bulk_onboard.cli import completion, options
 from bulk_onboard.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -31,19 +31,19 @@ progress comes to its end first.
 """
 
 
-@click.command("ui", epilog=_EPILOG)
-@click.argument("file", required=False, shell_complete=suggest.files)
-@click.option(
+@click.command("ui", cls=options.Command, epilog=_EPILOG)
+@click.argument("file", required=False, shell_complete=completion.files)
+@options.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1.  [default: any free one]"
 )
-@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.  [default: yes]")
+@options.option("--browser/--no-browser", default=True, help="Open the page in a browser.  [default: yes]")
 def command(file: str | None, *, port: int, browser: bool) -> int:
     """Open a page to check, mend and onboard a file by pointing at things.
 
     FILE can also be dropped on the page, or pasted from a spreadsheet. Nothing leaves this machine except the
     requests to Leaf of a run that you confirm.
     """
-    from bulk_onboard.cli import interrupt  # noqa: PLC0415
+    from bulk_onboard.cli import signals  # noqa: PLC0415
     from bulk_onboard.ui.server import Server  # noqa: PLC0415
     from bulk_onboard.ui.session import Session  # noqa: PLC0415
 
@@ -58,7 +58,7 @@ def command(file: str | None, *, port: int, browser: bool) -> int:
                 await ending.wait(server)
         return ExitCode.OK
 
-    return int(interrupt.run(serve, ending))
+    return int(signals.run(serve, ending))
 
 
 class _Ending:

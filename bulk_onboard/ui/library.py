@@ -85,15 +85,11 @@ def opened(file: InputFile | str, choices: Choices) -> Source:
 def settings_of(choices: Choices, *, offline: bool = False) -> Settings:
     """Return the settings of this folder with the choices. Raises UsageError."""
     given = {"provider": choices.provider, **choices.running()}
-    settings = load(given, offline=offline, warn=_ignore, is_command_line=False)
+    settings = load(given, offline=offline, is_command_line=False)
     if choices.sandbox or offline or not choices.entered:
         return settings
     login, app = _login(settings, choices), _app(settings, choices)
-    return load(given, login=login, app=app, warn=_ignore, is_command_line=False)
-
-
-def _ignore(_text: str) -> None:
-    """Show no warning: the page has no place for those of the settings."""
+    return load(given, login=login, app=app, is_command_line=False)
 
 
 def missing_of(settings: Settings, providers: Sequence[Provider], columns: Sequence[str]) -> list[str]:
