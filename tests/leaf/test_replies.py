@@ -13,6 +13,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from bulk_onboard.domain.model import (
     Absent,
@@ -36,6 +37,7 @@ from bulk_onboard.leaf.contact import Misdirected, after_login
 from bulk_onboard.leaf.replies import (
     Reply,
     TooLarge,
+    Unreadable,
     after_delete,
     after_events,
     after_get,
@@ -398,15 +400,26 @@ def test_a_delete_that_leaf_took_without_saying_that_it_is_done_is_asked_about(
 ) -> None:
     verdict = after_delete(reply(status, body))
     assert isinstance(verdict, Ambiguous)
-    assert verdict.accepted
+    assert (verdict.accepted, verdict.code) == (True, "not-confirmed")
+    assert f"HTTP {status}" in verdict.message
 
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, b"<html>"), (404, b"<html>"), (404, b""), (404, b"404 page not found"), (410, b"gone")],
+    [
+        (200, b"<html>"),
+        (404, b" \n<html>"),
+        (410, b"<html>"),
+        (404, b""),
+        (404, b"404 page not found"),
+        (410, b"gone"),
+    ],
 )
 def test_a_delete_answered_in_words_that_may_not_be_leaf_s_proves_nothing(status: int, body: bytes) -> None:
-    assert isinstance(after_delete(reply(status, body)), Ambiguous)
+    verdict = after_delete(reply(status, body))
+    assert isinstance(verdict, Ambiguous)
+    assert (verdict.accepted, verdict.code) == (False, "unreadable-reply")
+    assert f"HTTP {status}" in verdict.message
 
 
 def at(text: str) -> datetime:
@@ -479,20 +492,27 @@ KEY = ConnectionKey("leaf.example", 443, True, True, None, None, None)
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "words"),
     [
-        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "dns-failure"),
-        (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "bad")), "tls-failure"),
-        (aiohttp.ClientConnectorCertificateError(KEY, ValueError("bad")), "tls-failure"),
-        (TimeoutError(), "connect-timeout"),
-        (aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")), "connection-refused"),
-        (aiohttp.ServerDisconnectedError(), "connection-refused"),
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "unknown")), "dns-failure", "leaf.example is not"),
+        (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "bad")), "tls-failure", "SSLError"),
+        (aiohttp.ClientConnectorCertificateError(KEY, ValueError()), "tls-failure", "unknown authority"),
+        (TimeoutError(), "connect-timeout", "in time"),
+        (
+            aiohttp.ClientHttpProxyError(aiohttp.RequestInfo(URL("x"), "CONNECT", {}), (), status=407),  # type: ignore[arg-type]
+            "connection-refused",
+            "the proxy answered HTTP 407",
+        ),
+        (aiohttp.ClientProxyConnectionError(KEY, OSError(111, "no")), "connection-refused", "HTTPS_PROXY"),
+        (aiohttp.ClientConnectorError(KEY, OSError(111, "refused it")), "connection-refused", "refused it"),
+        (aiohttp.ServerDisconnectedError(), "connection-refused", "no connection"),
     ],
 )
-def test_a_request_that_surely_never_went_out_is_transient(error: Exception, code: str) -> None:
+def test_a_request_that_surely_never_went_out_is_transient(error: Exception, code: str, words: str) -> None:
     verdict = unsent(error)
     assert isinstance(verdict, Transient)
     assert verdict.code == code
+    assert words in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -510,11 +530,36 @@ def test_a_request_that_surely_never_went_out_is_transient(error: Exception, cod
         ConnectionResetError(),
         OSError(),
         TooLarge(),
+        Unreadable(),
         Exception(),
     ],
 )
 def test_whatever_may_have_gone_out_is_ambiguous(error: Exception) -> None:
-    assert isinstance(unanswered(error), Ambiguous)
+    verdict = unanswered(error)
+    assert isinstance(verdict, Ambiguous)
+    codes = {TooLarge: "response-too-large", TimeoutError: "no-answer", Unreadable: "unreadable-reply"}
+    kinds = [code for kind, code in codes.items() if isinstance(error, kind)]
+    assert verdict.code == (kinds[0] if kinds else "connection-lost")
+    assert verdict.message
+
+
+def test_leaf_s_own_names_never_repeat_what_was_sent() -> None:
+    shown = get(200, GOOD | {"id": TOKEN, "status": TOKEN})
+    assert isinstance(shown, Exists)
+    assert "planted" not in repr(shown)
+
+
+@pytest.mark.parametrize("text", ["2026-11-23T14:00:00", "2026-11-23T16:00:00+02:00", "2026-11-23T14:00:00Z"])
+def test_a_time_without_a_zone_is_utc_and_any_other_is_converted(text: str) -> None:
+    shown = get(200, GOOD | {"createdTime": text})
+    assert isinstance(shown, Exists)
+    assert shown.credential
+    assert shown.credential.created == datetime(2026, 11, 23, 14, tzinfo=UTC)
+
+
+def test_a_token_that_was_used_up_is_not_taken_for_credentials_that_exist() -> None:
+    assert isinstance(post(409, {"message": "Refresh token was already used"}), Refused)
+    assert post(503, b"", Retry_After="3") == Ambiguous("server-error", "HTTP 503", 3.0)
 
 
 # --- anything at all --------------------------------------------------------------------------------

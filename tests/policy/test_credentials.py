@@ -18,6 +18,7 @@ from bulk_onboard.domain.model import (
     Exists,
     IfExists,
     Intent,
+    NotSent,
     Refused,
     Status,
     Throttled,
@@ -106,6 +107,35 @@ def test_every_verdict_in_every_state_has_one_next_step(
     step = decide(BEGUN[state], verdict, POLICY, moment)
     found = (step.status, step.code) if isinstance(step, Finish) else step.progress.action
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("progress", "before"), [(ASKING, True), (SUSPECT._replace(absent_before=False), False)]
+)
+def test_only_a_look_before_any_post_without_an_answer_shows_that_there_was_nothing(
+    progress: Progress, before: bool
+) -> None:
+    step = decide(progress, Absent(), POLICY, SETTLED)
+    assert isinstance(step, Next)
+    assert step.progress.action is Action.POST
+    assert (step.progress.absent_before, step.progress.claimed, step.progress.looks) == (before, None, 0)
+    sent = posting(step.progress, NOW)
+    assert (sent.posted, sent.posts) == (NOW, progress.posts + 1)
+
+
+def test_a_post_that_was_held_back_is_decided_anew_by_asking() -> None:
+    step = decide(POSTING, NotSent(), POLICY, EARLY)
+    assert isinstance(step, Next)
+    assert (step.progress.action, step.progress.in_vain) == (Action.ASK, POSTING.in_vain + 1)
+
+
+@pytest.mark.parametrize("echo", [Echo.SAME, Echo.DIFFERENT, Echo.UNKNOWN])
+def test_an_end_shows_the_credentials_that_it_is_about_and_says_what_leaf_does_not_show(echo: Echo) -> None:
+    shown = credential(echo, NOW)
+    step = decide(SUSPECT, Exists(shown), POLICY, EARLY)
+    assert isinstance(step, Finish)
+    assert (step.status, step.credential) == (Status.CREATED, shown)
+    assert ("does not show the token" in step.message) is (echo is Echo.UNKNOWN)
 
 
 @pytest.mark.parametrize("progress", BEGUN.values(), ids=BEGUN)

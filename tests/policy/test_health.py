@@ -40,6 +40,7 @@ def ago(hours: float) -> datetime:
         ([(200, None), (401, ago(1))], 401),
         ([(200, None), (401, None), (200, None)], 401),
         ([(401, ago(1)), (200, ago(1))], 401),
+        ([(400, ago(1)), (200, ago(1))], 400),
         ([(200, ago(2)), (0, ago(1))], 0),
         ([(0, ago(2)), (200, ago(1))], 200),
         ([(401, ago(2)), (0, ago(1))], 401),
@@ -92,6 +93,11 @@ def test_an_event_that_may_be_the_newest_and_is_an_error_is_never_overruled(log:
         (held("TEMPORARILY_UNAVAILABLE"), 503, "pending", "provider-unavailable"),
         (held("TEMPORARILY_UNAVAILABLE"), 429, "pending", "provider-unavailable"),
         (held("TEMPORARILY_UNAVAILABLE"), 401, "unhealthy", "provider-refused"),
+        *((held("TEMPORARILY_UNAVAILABLE"), code, "pending", "provider-unavailable") for code in (408, 500)),
+        *(
+            (held("TEMPORARILY_UNAVAILABLE"), code, "unhealthy", "provider-refused")
+            for code in (400, 409, 499)
+        ),
         (held("NEW_WORD"), 200, "unhealthy", "bad-status"),
         (held("NEW_WORD"), None, "unhealthy", "bad-status"),
         (held("NEW_WORD"), 401, "unhealthy", "provider-refused"),
@@ -102,6 +108,15 @@ def test_what_status_and_event_say_together(
 ) -> None:
     found = diagnose(credential, None if code is None else Event(code, NOW))
     assert (found.health.value, found.code) == (health, expected)
+
+
+@pytest.mark.parametrize("status", ["OK", "UNAUTHENTICATED", "TEMPORARILY_UNAVAILABLE", "NEW_WORD", ""])
+@pytest.mark.parametrize("code", [0, 200, 401, None])
+def test_a_diagnosis_names_the_status_and_the_event_that_it_goes_by(status: str, code: int | None) -> None:
+    found = diagnose(held(status), None if code is None else Event(code, NOW))
+    if found.health is not Health.HEALTHY:
+        assert (f"status {status}" if status else "no status shown") in found.message
+        assert (str(code) in found.message) is bool(code)
 
 
 def test_a_provider_without_event_logs_is_named_as_the_reason() -> None:

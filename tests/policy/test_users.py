@@ -162,6 +162,39 @@ def test_after_a_lost_reply_absence_is_believed_late_and_after_several_lookups()
     assert elapsed >= 2 * POLICY.settle
 
 
+@pytest.mark.parametrize(
+    ("looks", "elapsed", "posts", "expected"),
+    [
+        (LOOKS - 1, 900.0, 1, UserAction.LOOK),
+        (LOOKS, 0.0, 1, UserAction.LOOK),
+        (LOOKS, 2 * POLICY.settle, 1, UserAction.POST),
+        (LOOKS, 2 * POLICY.settle, POLICY.attempts, (Status.FAILED, "no-answer")),
+        (LOOKS, POLICY.patience + 1, 1, (Status.FAILED, "no-answer")),
+    ],
+)
+def test_absence_takes_both_its_time_and_its_lookups_and_not_all_posts_are_repeated(
+    looks: int, elapsed: float, posts: int, expected: UserAction | tuple[Status, str]
+) -> None:
+    lost = replace(begin(ADA, POLICY), suspect=True, look=1, settles_at=POLICY.settle, failures=3)
+    step = decide(replace(lost, looks=looks - 1, posts=posts), page(), ADA, POLICY, Moment(elapsed, 0.5))
+    if isinstance(step, Next):
+        assert step.progress.action is expected
+        assert (step.progress.failures, step.progress.seen, step.progress.entries) == (0, frozenset(), 0)
+        assert step.progress.suspect is (expected is UserAction.LOOK)
+        assert posting(step.progress).posts == posts + 1
+    else:
+        assert isinstance(step, Ended)
+        assert (step.status, step.code) == expected
+
+
+def test_each_page_is_read_from_the_first_and_forgets_earlier_failures() -> None:
+    other = change(HERS, external_id="G-1x")
+    step = next_step(answered(ADA, Transient("dns-failure"), page(other, total=2)))
+    assert (step.progress.page, step.progress.failures) == (1, 0)
+    step = next_step(answered(ADA, page(other, total=2), page(other, total=2)))
+    assert (step.progress.look, step.progress.page, step.progress.entries) == (1, 0, 0)
+
+
 def test_a_user_that_appears_after_a_lost_reply_counts_as_created() -> None:
     found = answered(ADA, page(), page(), Ambiguous("no-answer"), page(), page(), page(HERS))
     assert isinstance(found, Known)
