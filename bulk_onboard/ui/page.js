@@ -27,15 +27,20 @@ function button(text, act, className = "", extra = {}) {
 
 /* --- the frame ----------------------------------------------------------------------------------------- */
 
-function reachable(number) {
-  if (number === 0 || state.run) return true;
-  if (!state.file || !state.file.read || !state.columns) return false;
-  if (number === 1) return true;
-  if (!state.check) return false;
-  if (number <= 3) return true;
-  const isDecided = !state.columns.hidden || state.choices.hidden;
-  return state.check.valid > 0 && isDecided && !state.settings.missing.length && !state.settings.error;
+// Why a step cannot be taken yet, "" if it can.
+function blocked(number) {
+  if (number === 0 || state.run) return "";
+  const { file, columns, check, choices, settings } = state;
+  if (!file) return "Choose a file first";
+  if (!columns) return "Choose a sheet and the row with the column names";
+  if (number === 1) return "";
+  if (!check) return columns.unmapped.length ? `Choose a column for ${columns.unmapped.join(" and ")}` : "The file cannot be used yet";
+  if (number <= 3) return "";
+  if (!check.valid) return "No row can be sent yet";
+  if (columns.hidden && !choices.hidden) return "Decide about the hidden rows";
+  return settings.error || settings.missing.length ? "Settings are missing" : "";
 }
+const reachable = (number) => !blocked(number);
 
 function go(number) {
   step = number;
@@ -70,6 +75,7 @@ function draw(force = false) {
   drawCommand();
   const next = step + 1;
   morph($("moves"), [
+    h("span", { className: "soft fine" }, next < STEPS.length && state.file && !state.busy ? blocked(next) : ""),
     step > 0 && button("Back", () => go(step - 1), "", { id: "back" }),
     next < STEPS.length && button(`Next: ${STEPS[next]}`, () => go(next), "primary", { id: "next", disabled: !reachable(next) }),
   ].filter(Boolean));
@@ -111,7 +117,8 @@ function dropZone() {
       if (file) open(file.name, file);
     } },
   h("strong", {}, state.file ? "Another file?" : "Drop a file here"),
-  h("div", { className: "row" }, button("Choose a file", () => $("file").click(), state.file ? "" : "primary", { id: "choose" }), input),
+  h("div", { className: "row" }, button("Choose a file", () => $("file").click(), state.file ? "" : "primary", { id: "choose" }), input,
+    state.file?.isOnDisk ? button("Read it again", () => choose({ sheets: state.choices.sheets, header_row: state.choices.headerRow }), "", { id: "again" }) : null),
   h("span", { className: "soft fine" }, "or copy rows in your spreadsheet and paste them here with Ctrl+V"));
 }
 
@@ -125,7 +132,8 @@ function fileStep() {
     parts.push(h("h2", { id: "sheets" }, asking ? "Which sheet? Several have growers." : "Sheet"),
       h("div", { className: "tabs", role: "group", "aria-labelledby": "sheets" }, sheets.map((sheet, i) => button(
         `${sheet.name}${sheet.visible ? "" : " (hidden)"}${sheet.growers ? "" : " – no growers seen"}`,
-        () => choose({ sheets: [sheet.name], header_row: null }), "", { ariaPressed: String(sheet.read), id: `sheet-${i}` }))));
+        () => choose({ sheets: [sheet.name], header_row: null }), "", { ariaPressed: String(sheet.read), id: `sheet-${i}` })),
+      sheets.filter((sheet) => sheet.growers && sheet.visible).length > 1 ? button("All with growers", () => choose({ sheets: ["*"], header_row: null }), "", { id: "all-sheets" }) : null));
   }
   if (shown && (!asking || sheets.length === 1)) parts.push(headerChoice(shown));
   if (columns) parts.push(inputFacts(columns));
@@ -134,7 +142,7 @@ function fileStep() {
 
 function headerChoice(sheet) {
   const width = Math.max(...sheet.lines.map((line) => line.cells.length), 1);
-  const pick = (line) => choose({ sheets: sheet.name ? [sheet.name] : [], header_row: line.row });
+  const pick = (line) => choose({ sheets: state.choices.sheets.length ? state.choices.sheets : sheet.name ? [sheet.name] : [], header_row: line.row });
   const rows = sheet.lines.map((line) => h("tr", {
     className: line.row === sheet.headerRow ? "header" : line.row < (sheet.headerRow || 0) ? "above" : "", onclick: () => pick(line),
   }, h("th", { scope: "row" }, button(String(line.row), (event) => { event.stopPropagation(); pick(line); }, "small", {
@@ -170,7 +178,7 @@ function columnStep() {
   const fields = columns.fields.filter((field) => field.required || field.column !== null || field.scope === "grower");
   const others = columns.fields.filter((field) => !fields.includes(field));
   const parts = heading("Which column is which?", "Guesses are made by the names and the values of the columns. Check them: a wrong column sends wrong data.");
-  if (columns.partner) parts.push(h("p", { className: "notice" }, `The columns of ${columns.partner} are known from an earlier file.`));
+  if (columns.partner) parts.push(h("p", { className: "notice" }, `The columns of ${columns.partner} are saved.`));
   parts.push(h("section", { className: "card fields" }, fields.map(fieldRow)));
   if (others.length) parts.push(h("details", { className: "card" }, h("summary", {}, "Application fields that differ from row to row (rare)"), others.map(fieldRow)));
   const name = h("input", { id: "partner", placeholder: "Partner's name", value: columns.partner, ariaLabel: "Partner's name" });

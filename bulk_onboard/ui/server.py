@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bulk_onboard.domain.input_description import printable
 from bulk_onboard.errors import BulkOnboardError, UsageError, place_of
 from bulk_onboard.readers.input_file import InputFile
 from bulk_onboard.ui.session import Session
@@ -153,8 +154,10 @@ class Server:
             return await handler(request)
         except BulkOnboardError as error:
             return web.json_response({"error": str(error)}, status=422)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            where = f"{type(error).__name__} at {place_of(error)}"  # not its message, which may quote a cell
+        except web.HTTPException:
+            raise
+        except Exception as error:  # neither shown nor logged in full: its message may quote a cell
+            where = f"{type(error).__name__} at {place_of(error)}"
             return web.json_response({"error": f"a bug in bulk-onboard: {where}"}, status=400)
 
     def _is_from_here(self, request: web.Request) -> bool:
@@ -203,7 +206,7 @@ class Server:
         return response
 
     async def _open(self, request: web.Request) -> web.Response:
-        name = PurePath(unquote(request.headers.get("X-File-Name", ""))).name or "pasted.tsv"
+        name = printable(PurePath(unquote(request.headers.get("X-File-Name", ""))).name) or "pasted.tsv"
         await self.session.open(InputFile(name, await request.read()), name)
         return web.json_response({})
 
@@ -226,7 +229,7 @@ class Server:
         return {"text": self.session.cell(int(body["row"]), int(body["column"]))}
 
     async def _results(self, body: dict[str, Any]) -> dict[str, Any]:
-        start, count, status = int(body["start"]), int(body["count"]), str(body.get("status", ""))
+        start, count, status = max(0, int(body["start"])), int(body["count"]), str(body.get("status", ""))
         return self.session.results(start, count, status, dry=bool(body["dry"]))
 
     async def _start(self, body: dict[str, Any]) -> None:

@@ -241,7 +241,9 @@ class Session:
         if not code or self.validation is None:
             return None
         if code == "changed":
-            return np.array([row for row, _ in self.corrections.cells] + list(self.corrections.left_out))
+            return np.array(
+                [row for row, _ in list(self.corrections.cells)] + list(self.corrections.left_out)
+            )
         if code == "skipped":
             return np.array([line.row for line in self.validation.description.skipped_lines])
         table, cleaned = self.validation.table, self.validation.cleaned

@@ -37,7 +37,12 @@ def _state(session: Session) -> dict[str, Any]:
         "version": session.version,
         "busy": session.busy,
         "error": session.error,
-        "file": {"name": session.name, "read": session.grid is not None} if session.file else None,
+        "file": session.file
+        and {
+            "name": session.name,
+            "read": session.grid is not None,
+            "isOnDisk": isinstance(session.file, str),
+        },
         "sheets": _sheets(session),
         "columns": _column_state(session),
         "check": _check_state(session),
