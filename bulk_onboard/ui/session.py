@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,6 @@ from bulk_onboard.ui.live_run import LiveRun
 from bulk_onboard.validation.columns import LEAF_USER_ID, columns_by_name, holds_data
 from bulk_onboard.validation.findings import Validation
 
-T = TypeVar("T")
 _RESULT_COLUMNS = ["row", "leafUserId", "status", "health", "code", "message", "hint"]
 # Choices by what they need: the file read again, its rows checked again, or neither.
 _READING = {"sheets", "header_row", "hidden"}
@@ -103,10 +103,11 @@ class Session:
         fields = [field["name"] for field in self.fields()]
         needed = [field["name"] for field in self.fields() if field["required"]]
         found: Mapping[str, Guess] = library.guesses(grid.header, rows, fields, needed)
-        if known := saved.find(self.source.header):
+        if self.choices.header_row != 0 and (known := saved.find(self.source.header)):
             self.partner = known.partner
-            places = {name: grid.header.index(c) for name, c in known.mapping.items() if c in grid.header}
-            found = {**found, **{n: Guess(at, f"saved for {known.partner}") for n, at in places.items()}}
+            places = columns_by_name(grid.header, known.mapping.values())
+            why = f"saved for {known.partner}"
+            found = {**found, **{n: Guess(places[c], why) for n, c in known.mapping.items() if c in places}}
         self.columns = {**found, **{name: at for name, at in self.columns.items() if name in fields}}
         self._use_columns()
 
@@ -115,6 +116,8 @@ class Session:
             return
         header = self.grid.header
         own = columns_by_name(header, self.columns)
+        # A column with the name of a field is that field, unless another one is chosen for it.
+        self.columns |= {name: Guess(at, "") for name, at in own.items() if not self.columns[name]}
         chosen = {name: guess.column for name, guess in self.columns.items() if guess}
         mapping = {name: header[at] for name, at in chosen.items() if own.get(name) != at}
         self.choices = replace(self.choices, mapping=mapping)
@@ -210,16 +213,29 @@ class Session:
     async def save_mapping(self, partner: str) -> None:
         """Save the mapping for files with this header."""
         async with self._changing("Saving"):
+            if self.choices.header_row == 0:
+                raise UsageError("a file without column names cannot be recognised again")
             if self.source is not None:
                 header = self.grid.header if self.grid else ()
                 mapping = {name: header[guess.column] for name, guess in self.columns.items() if guess}
                 saved.save(saved.Saved(partner.strip(), tuple(self.source.header), mapping))
                 self.partner = partner.strip()
 
-    def _changing(self, what: str) -> _Changing:
+    @asynccontextmanager
+    async def _changing(self, what: str) -> AsyncIterator[None]:
+        """Context manager of a change: one at a time, none during a run; an error is shown on the page."""
         if self.running:
             raise UsageError("a run is in progress; wait for its end, or stop it")
-        return _Changing(self, what)
+        async with self._lock:
+            self.busy, self.error, self.dry = what, "", None
+            self.version += 1
+            try:
+                yield
+            except BulkOnboardError as error:
+                self.error = str(error)
+            finally:
+                self.busy = ""
+                self.version += 1
 
     # --- what is seen of the cells ------------------------------------------------------------------
 
@@ -267,8 +283,8 @@ class Session:
 
     def start(self, *, dry: bool) -> None:
         """Start a run or a dry run."""
-        if self.running:
-            raise UsageError("a run is in progress already")
+        if self.running or self._lock.locked():
+            raise UsageError("a run or a check is in progress already")
         if self.validation is None:
             raise UsageError("the file cannot be used yet; choose its columns first")
         live = LiveRun(StopSignal(), dry=dry)
@@ -331,26 +347,6 @@ class Session:
         if self.source is not None:
             self.source.close()
         self.source = None
-
-
-class _Changing:
-    """Context manager of a change: one at a time; an error of the library is shown, and the change kept."""
-
-    def __init__(self, session: Session, what: str) -> None:
-        self._session, self._what = session, what
-
-    async def __aenter__(self) -> None:
-        await self._session._lock.acquire()
-        self._session.busy, self._session.error, self._session.dry = self._what, "", None
-        self._session.version += 1
-
-    async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
-        self._session.busy = ""
-        if isinstance(error, BulkOnboardError):
-            self._session.error = str(error)
-        self._session.version += 1
-        self._session._lock.release()
-        return isinstance(error, BulkOnboardError)
 
 
 _SIMPLE = _READING | _CHECKING | {"sandbox", "if_exists", "rate"}
