@@ -88,10 +88,11 @@ class Delimited(FileSource):
                 numbers = np.arange(number, number + len(plain[0]), dtype=np.int64)
                 yield make_chunk(numbers, plain, whole_line=_whole_lines(piece, delimiter))
                 number += len(numbers)
+                line += len(numbers)
             else:
                 lines = decode.lines([piece] if whole else chain([piece], content.left()), self.name, line)
                 number = yield from self._by_csv(lines, columns, size, number)
-            line += decode.line_count(piece)
+                line += decode.line_count(piece)
 
     def _by_csv(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
