@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulk_onboard.domain.chunk import Source
-from bulk_onboard.domain.input_description import shown
+from bulk_onboard.domain.input_description import display_name
 from bulk_onboard.domain.run_events import Observer, ignore
 from bulk_onboard.errors import UsageError
 from bulk_onboard.settings import Login, Settings
@@ -137,7 +137,7 @@ async def _with_after_run(
     from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
 
     name = where.name if isinstance(where, Source) else "a DataFrame"
-    name = shown(str(where)) if isinstance(where, str | Path) else name
+    name = display_name(str(where)) if isinstance(where, str | Path) else name
     after = AfterRun(settings.night, name)
     try:
         result = await work(after.watching(observer))

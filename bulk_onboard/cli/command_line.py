@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from bulk_onboard.domain.input_description import printable, scheme
+from bulk_onboard.domain.input_description import printable, url_scheme
 
 _MAP = "--map"
 # The values of these may hold a secret, and messages end up in logs.
@@ -31,8 +31,8 @@ def without_secrets(arguments: Sequence[str]) -> str:
 
 
 def _shown(option: str, value: str) -> str:
-    is_path = option == "--ledger" and scheme(value) is None
-    is_hidden = scheme(value) is not None or (option in _SECRET and not is_path)
+    is_path = option == "--ledger" and url_scheme(value) is None
+    is_hidden = url_scheme(value) is not None or (option in _SECRET and not is_path)
     return _HIDDEN if is_hidden else shlex.quote(printable(value))
 
 
@@ -44,14 +44,14 @@ def with_columns(arguments: Sequence[str], columns: Mapping[str, str]) -> str:
     added = [text for field, column in columns.items() for text in (_MAP, f"{field}={column}")]
     if any(text.startswith(_SECRET) for text in arguments):
         return f"add: {shlex.join(added)}"
-    from bulk_onboard.validation.columns import normal  # noqa: PLC0415  (pandas comes with it)
+    from bulk_onboard.validation.columns import normalize  # noqa: PLC0415  (pandas comes with it)
 
-    fields, others = {normal(field) for field in columns}, []
+    fields, others = {normalize(field) for field in columns}, []
     remaining = iter(arguments)
     for text in remaining:
         option = [text, next(remaining, "")] if text == _MAP else [text]
         value = option[-1].removeprefix(f"{_MAP}=") if text.startswith(_MAP) else ""
-        if normal(value.partition("=")[0]) not in fields:
+        if normalize(value.partition("=")[0]) not in fields:
             others += option
     end = others.index("--") if "--" in others else len(others)
     return f"run: {shlex.join(['bulk-onboard', *others[:end], *added, *others[end:]])}"

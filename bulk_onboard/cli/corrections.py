@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulk_onboard.domain.input_description import scheme
+from bulk_onboard.domain.input_description import url_scheme
 from bulk_onboard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _read(where: str) -> list[Path]:
     """The files of this machine that are read. Raises InputError if there are none of a pattern."""
     from bulk_onboard.readers.files import files_at  # noqa: PLC0415
 
-    if where == "-" or scheme(where) is not None:
+    if where == "-" or url_scheme(where) is not None:
         return []
     return [Path(path) for path in files_at(where).paths]
 

@@ -9,7 +9,7 @@ import click
 
 from bulk_onboard.cli import completion, options
 from bulk_onboard.cli.runner import Showing, driven, load_settings, opened, with_after_run
-from bulk_onboard.domain.input_description import shown
+from bulk_onboard.domain.input_description import display_name
 
 if TYPE_CHECKING:
     from bulk_onboard.engine.run import RunResult
@@ -65,4 +65,4 @@ def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
         with opened(run_or_file, settings.input) as source:
             return driven(lambda observer, stop: check_events(source, settings, observer, stop), showing)
 
-    return with_after_run(shown(run_or_file), settings, showing, checked)
+    return with_after_run(display_name(run_or_file), settings, showing, checked)

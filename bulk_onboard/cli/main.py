@@ -107,9 +107,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or name the one that was probably meant."""
         if args[0] not in COMMANDS and args[0][:1].isalpha() and not ctx.resilient_parsing:
-            from bulk_onboard.domain.providers import near  # noqa: PLC0415  (only a mistyped word needs it)
+            from bulk_onboard.domain.providers import did_you_mean  # noqa: PLC0415  (only a mistyped word needs it)
 
-            ctx.fail(f"No such command {args[0]!r}{near(args[0], COMMANDS)}.")
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -16,7 +16,7 @@ from bulk_onboard.cli import completion, options
 from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.messages import is_terminal
 from bulk_onboard.cli.runner import Showing, driven, load_settings, opened, with_after_run
-from bulk_onboard.domain.input_description import shown
+from bulk_onboard.domain.input_description import display_name
 from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ def run_file(file: str, settings: Settings, showing: Showing, onboarding: Onboar
     """
     work = onboarding or _onboarded
     return with_after_run(
-        shown(file), settings, showing, lambda showing: _with_enough_rows(work, file, settings, showing)
+        display_name(file),
+        settings,
+        showing,
+        lambda showing: _with_enough_rows(work, file, settings, showing),
     )
 
 

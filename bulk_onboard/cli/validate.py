@@ -19,7 +19,7 @@ from bulk_onboard.cli.corrections import Wanted, annotated, fixed
 from bulk_onboard.cli.messages import print_json, say
 from bulk_onboard.cli.runner import Showing, displayed, load_settings, opened, require_named
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.domain.input_description import is_pattern, pattern_name, scheme, shown
+from bulk_onboard.domain.input_description import display_name, is_pattern, pattern_name, url_scheme
 from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import OutputError
 from bulk_onboard.reports import progress_text
@@ -147,7 +147,7 @@ def _write(
     source: Source, validation: Validation, wanted: Wanted, problems: Path | None, settings: Settings
 ) -> Written:
     from bulk_onboard.reports.writers import write_problems  # noqa: PLC0415
-    from bulk_onboard.validation.findings import causes  # noqa: PLC0415
+    from bulk_onboard.validation.findings import group_causes  # noqa: PLC0415
     from bulk_onboard.validation.repair import still_invalid  # noqa: PLC0415
 
     missing: Sequence[str] = ()
@@ -162,7 +162,7 @@ def _write(
         missing, following = made.missing, made.commands[0 if validation.invalid else 1]
     if wanted.fix:
         table: pd.DataFrame = fixed(source, validation, wanted.fix)
-        repairs, invalid = tuple(causes(table, "repaired")), still_invalid(validation, table)
+        repairs, invalid = tuple(group_causes(table, "repaired")), still_invalid(validation, table)
         if problems:
             beside = write_problems(problems.with_name("repairs.csv"), table)
     return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, invalid, beside)
@@ -177,7 +177,7 @@ def problems_path(file: str, folder: Path) -> Path:
 
     Another input of the same name gets a place of its own.
     """
-    stem = "stdin" if file == "-" else Path(shown(file)).stem
+    stem = "stdin" if file == "-" else Path(display_name(file)).stem
     if is_pattern(file):
         # Wildcards do not belong in the name of a folder.
         stem = re.sub(r"[*?[\]/\\]+", "-", pattern_name(file).partition(".")[0]).strip("-")
@@ -197,7 +197,7 @@ def _is_free(place: Path, file: str) -> bool:
 
 def _identity(file: str) -> str:
     """A digest of where an input is: its address may be signed."""
-    where = file if file == "-" or scheme(file) is not None else str(Path(file).absolute())
+    where = file if file == "-" or url_scheme(file) is not None else str(Path(file).absolute())
     return blake2b(where.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 

@@ -119,7 +119,7 @@ class InputDescription:
         return cls(**values, skipped_lines=lines, sheet_starts=starts)
 
 
-def described(description: InputDescription) -> list[tuple[str, str]]:
+def describe(description: InputDescription) -> list[tuple[str, str]]:
     """Return the description for people: pairs of a label and a text, without what does not apply."""
     encoding = f"{description.encoding} (guessed)" if description.encoding_guessed else description.encoding
     count = f"{description.files:,} files" if description.files > 1 else ""
@@ -223,7 +223,7 @@ _PATTERN = re.compile(r"[*?[]")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def scheme(where: str) -> str | None:
+def url_scheme(where: str) -> str | None:
     """Return ``s3`` for ``s3://bucket/growers.csv``, None for a path and for ``-``."""
     match = _ADDRESS.match(where)
     return match[1].lower() if match else None
@@ -243,27 +243,27 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def shown(where: str) -> str:
+def display_name(where: str) -> str:
     """Return its name for people, without folders, and without a query, which may hold a signature."""
     if where == "-":
         return STANDARD_INPUT
-    if scheme(where) is None:
+    if url_scheme(where) is None:
         return printable(PurePath(where).name or where)
     try:
         path = unquote(urlsplit(where).path)
     except ValueError:
         path = ""
-    return path.rstrip("/").rpartition("/")[2] or f"{scheme(where)} address"
+    return path.rstrip("/").rpartition("/")[2] or f"{url_scheme(where)} address"
 
 
 def pattern_name(where: str) -> str:
     """Return a pattern from its last fixed folder on: ``2026/day-*/*.csv`` for ``/srv/2026/day-*/*.csv``."""
-    parts = steps(where)
+    parts = path_parts(where)
     first = next((i for i, step in enumerate(parts) if is_pattern(step)), len(parts))
-    root = 2 if scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
+    root = 2 if url_scheme(where) is not None else len(PurePath(PurePath(where).anchor).parts)
     return "/".join(parts[max(root, first - 1) :])
 
 
-def steps(where: str) -> tuple[str, ...]:
+def path_parts(where: str) -> tuple[str, ...]:
     """Return the folders of a path or address, and the file."""
-    return PurePath(where).parts if scheme(where) is None else tuple(where.rstrip("/").split("/"))
+    return PurePath(where).parts if url_scheme(where) is None else tuple(where.rstrip("/").split("/"))

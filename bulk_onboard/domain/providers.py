@@ -128,17 +128,19 @@ class Provider:
 Providers = Mapping[str, Provider]
 
 
-def plain(name: str) -> str:
+def normal_name(name: str) -> str:
     """Return a provider's name without case and separators: ``John_Deere`` is ``johndeere``."""
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
-def find(providers: Providers, spelled: str) -> Provider | None:
+def find_provider(providers: Providers, spelled: str) -> Provider | None:
     """The provider of this name, however it is spelled; None if there is none."""
-    return next((provider for name, provider in providers.items() if plain(name) == plain(spelled)), None)
+    return next(
+        (provider for name, provider in providers.items() if normal_name(name) == normal_name(spelled)), None
+    )
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean X?)`` where one of the known words is close, else nothing."""
     import difflib  # noqa: PLC0415  (only a mistyped word needs it)
 
@@ -162,7 +164,7 @@ def define_provider(name: str, table: Mapping[str, Any], known: Providers) -> Pr
     Omitted keys are derived from the name. Raises ValueError with the first fault of the definition.
     """
     name = re.sub(r"[\s_]+", "-", name.strip().lower())
-    if (other := find(known, name)) is not None:
+    if (other := find_provider(known, name)) is not None:
         raise ValueError(f"there is a provider {other.name} already; give yours another name")
     if not _NAME.fullmatch(name) or name in _RESERVED_NAMES:
         raise ValueError("this name cannot be used; use letters, digits and hyphens, such as my-terminal")

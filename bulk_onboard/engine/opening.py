@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.domain.input_description import is_pattern, scheme
+from bulk_onboard.domain.input_description import is_pattern, url_scheme
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
 from bulk_onboard.domain.run_events import LeftWithout, Observer, RunInfo, RunKind, Trouble, ignore
@@ -279,7 +279,7 @@ def require_ledger(settings: Settings) -> None:
 def run_named(text: str) -> str | None:
     """Return the run id in a text or a folder's path; None for a file. Raises UsageError if it is neither."""
     path = Path(text)
-    if text == "-" or scheme(text) is not None or path.is_file():
+    if text == "-" or url_scheme(text) is not None or path.is_file():
         return None
     if _RUN_ID.fullmatch(path.name) and (path.is_dir() or path.name == text):
         return path.name

@@ -23,7 +23,7 @@ from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.plan import OUTDATED, outdated
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.columns import normalize
 
 # The columns of plan.csv, and those that are read again. They state the Leaf and the API owner.
 COLUMNS = (
@@ -85,14 +85,14 @@ class Plan:
 
 def plan_of(source: Source) -> Plan:
     """The plan in a file. Raises InputError if it is none."""
-    named = {normal(name): position for position, name in enumerate(source.header)}
-    missing = [name for name in READ if normal(name) not in named]
+    named = {normalize(name): position for position, name in enumerate(source.header)}
+    missing = [name for name in READ if normalize(name) not in named]
     if missing:
         raise InputError(
             f"{source.name} is not a plan: it has no column {', '.join(missing)};"
             " `bulk-onboard run FILE --dry-run` writes one"
         )
-    positions = [named[normal(name)] for name in READ]
+    positions = [named[normalize(name)] for name in READ]
     parts, unknown = [], list[int]()
     for chunk in source.chunks(positions):
         table = chunk.cells.set_axis(list(READ), axis=1).apply(lambda column: column.str.strip())

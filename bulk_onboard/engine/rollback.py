@@ -50,7 +50,7 @@ from bulk_onboard.reports.kept import Kept
 from bulk_onboard.reports.writers import write_json, write_results
 from bulk_onboard.settings import OutputSettings, Settings
 from bulk_onboard.threads import in_thread
-from bulk_onboard.validation.columns import LEAF_USER_ID, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, normalize
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.workspace import Workspace
@@ -103,7 +103,7 @@ def outlook(
 
 def growers_listed(source: Source) -> frozenset[str]:
     """The growers in a file's column leafUserId, whatever else it has. Raises InputError."""
-    columns = [i for i, name in enumerate(source.header) if normal(name) == normal(LEAF_USER_ID)]
+    columns = [i for i, name in enumerate(source.header) if normalize(name) == normalize(LEAF_USER_ID)]
     if len(columns) != 1:
         count = f"{len(columns) or 'no'} column{'s' * (len(columns) != 0)}"
         raise InputError(f"{source.name} has {count} {LEAF_USER_ID}; expected one")

@@ -14,7 +14,7 @@ from bulk_onboard.engine.scan import Scan, reading_of
 from bulk_onboard.engine.survey import compare_rows
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.columns import PROVIDER
-from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, combined
+from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, combine_tables
 from bulk_onboard.workspace import Workspace
 
 __all__ = ["COLUMNS", "Validation", "validate_file"]
@@ -51,8 +51,8 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     return Validation(
         scan.description,
         rows,
-        combined(problems, COLUMNS),
-        combined(warnings, CLEANED),
+        combine_tables(problems, COLUMNS),
+        combine_tables(warnings, CLEANED),
         header=source.header,
         fields=fields,
         credentials=tuple(dict.fromkeys(name for name in grower if name in fields)),

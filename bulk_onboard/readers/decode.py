@@ -54,12 +54,12 @@ _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # --- bytes ------------------------------------------------------------------------------------------
 
 
-def compression(head: bytes) -> str:
+def find_compression(head: bytes) -> str:
     """Return how a file that begins with these bytes is compressed, "" if it is not."""
     return next((title for magic, (title, _) in _COMPRESSED.items() if head.startswith(magic)), "")
 
 
-def blocks(file: InputFile) -> Iterator[bytes]:
+def read_blocks(file: InputFile) -> Iterator[bytes]:
     """Yield the content, decompressed. Raises InputError if the file is damaged."""
     head = file.head(8)
     opener = next((o for magic, (_, o) in _COMPRESSED.items() if head.startswith(magic)), None)
@@ -80,12 +80,12 @@ def blocks(file: InputFile) -> Iterator[bytes]:
 # --- encodings --------------------------------------------------------------------------------------
 
 
-def encoding(file: InputFile, stated: str | None = None) -> str:
+def find_encoding(file: InputFile, stated: str | None = None) -> str:
     """Return the encoding of a file: the ``stated`` one, or the detected one.
 
     All of the file is checked. Raises InputError if none fits.
     """
-    head = next(blocks(file), b"")[:_HEAD]
+    head = next(read_blocks(file), b"")[:_HEAD]
     mark = next((mark for mark in _BOMS if head.startswith(mark)), b"")
     if head == mark:
         raise InputError(f"{file.name} is empty; expected a header and rows")
@@ -152,7 +152,7 @@ class _Fault(NamedTuple):
 def _fault(file: InputFile, name: str) -> _Fault | None:
     """Return the first place that the encoding does not allow. Raises InputError for a cut character."""
     decoder, line, foreign = _decoder(name), 1, False
-    for block in chain(blocks(file), [b""]):
+    for block in chain(read_blocks(file), [b""]):
         pending = decoder.getstate()[0]
         if name in _ASCII_IS_ITSELF and block and not pending and block.isascii():
             line += block.count(b"\n")
@@ -190,14 +190,14 @@ codecs.register_error(_UNDEFINED, _as_controls)
 # --- text -------------------------------------------------------------------------------------------
 
 
-def utf_8(file: InputFile, name: str) -> Iterator[bytes]:
+def read_utf_8(file: InputFile, name: str) -> Iterator[bytes]:
     """Yield the content as UTF-8, in blocks of whole characters, without a byte order mark.
 
-    ``name``: an encoding that `encoding` has returned. Raises InputError if the file was changed since.
+    ``name``: an encoding that `find_encoding` has returned. Raises InputError if the file was changed since.
     """
     decoder, mark = _decoder(name), "\ufeff" if name.startswith(("utf-16-", "utf-32-")) else ""
     try:
-        for block in blocks(file):
+        for block in read_blocks(file):
             if name in _ASCII_IS_ITSELF and block.isascii() and not decoder.getstate()[0]:
                 yield block
             else:
@@ -212,7 +212,7 @@ class Pieces:
     r"""Content that is taken in pieces of many lines. A line ends with ``\n`` here."""
 
     def __init__(self, content: Iterator[bytes]) -> None:
-        """``content``: see `utf_8`."""
+        """``content``: see `read_utf_8`."""
         self._content, self._rest = filter(None, content), b""
 
     def piece(self, count: int) -> bytes:
@@ -235,7 +235,7 @@ class Pieces:
         return chain([rest], self._content)
 
 
-def line_count(piece: bytes) -> int:
+def count_lines(piece: bytes) -> int:
     r"""Return how many lines there are, of which the last one may lack its ``\n``."""
     return piece.count(b"\n") + (not piece.endswith(b"\n"))
 
@@ -245,10 +245,11 @@ def is_unended(piece: bytes) -> bool:
     return len(piece) - piece.rfind(b"\n") > LONGEST_LINE
 
 
-def lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[str]:
+def split_lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator[str]:
     r"""Yield lines with their ends (\n, \r\n or \r). Raises InputError for a line without end.
 
-    ``content``: see `utf_8`; ``what``: its name, and ``first``: the number of its first line, for messages.
+    ``content``: see `read_utf_8`; ``what`` and ``first``: for messages, its name and the number of its
+    first line.
     """
     rest, line = "", first
     for block in content:

@@ -20,18 +20,18 @@ from bulk_onboard.readers import decode, fast_path
 from bulk_onboard.readers.header_row import (
     FirstRows,
     Line,
+    count_wanted,
     first_rows_of,
+    header_names,
     header_row,
     is_blank,
     lettered,
-    matches,
     no_such_header,
     require_one_row,
-    spelled,
     wanted_names,
 )
 from bulk_onboard.readers.input_file import FileSource, InputFile
-from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normalize
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 # Delimiters of R, Hive and other programs, which are recognised in order to be refused.
@@ -58,7 +58,7 @@ class Delimited(FileSource):
 
     def __init__(self, file: InputFile, options: ReadOptions) -> None:
         """Raises InputError if it is not text or has no header."""
-        self._file, self._encoding = file, decode.encoding(file, options.encoding)
+        self._file, self._encoding = file, decode.find_encoding(file, options.encoding)
         self._layout = layout = _layout(
             file, wanted_names(options.mapped), self._encoding, options.header_row
         )
@@ -66,7 +66,7 @@ class Delimited(FileSource):
         self.description = InputDescription(
             file.name,
             "CSV",
-            compression=file.packing or decode.compression(file.head(8)),
+            compression=file.packing or decode.find_compression(file.head(8)),
             encoding=decode.TITLES.get(self._encoding, self._encoding),
             encoding_guessed=self._encoding == decode.GUESS,
             delimiter=_DELIMITERS.get(layout.delimiter, repr(layout.delimiter)),
@@ -76,7 +76,7 @@ class Delimited(FileSource):
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows from the start. Raises InputError for a quote that is never closed and the like."""
         delimiter, width = self._layout.delimiter, len(self.header)
-        content = decode.Pieces(decode.utf_8(self._file, self._encoding))
+        content = decode.Pieces(decode.read_utf_8(self._file, self._encoding))
         number, line = 1, 1
         while piece := content.piece(self._layout.head_lines if line == 1 else size):
             # The lines down to the header end with a record. In others a cell in quotes may go on in the
@@ -90,9 +90,11 @@ class Delimited(FileSource):
                 number += len(numbers)
                 line += len(numbers)
             else:
-                lines = decode.lines([piece] if whole else chain([piece], content.left()), self.name, line)
+                lines = decode.split_lines(
+                    [piece] if whole else chain([piece], content.left()), self.name, line
+                )
                 number = yield from self._by_csv(lines, columns, size, number)
-                line += decode.line_count(piece)
+                line += decode.count_lines(piece)
 
     def _by_csv(
         self, lines: Iterator[str], columns: Sequence[int], size: int, number: int
@@ -123,7 +125,7 @@ class Delimited(FileSource):
 
 def first_rows(file: InputFile, encoding: str | None = None) -> list[FirstRows]:
     """Return the first rows of the text."""
-    content = decode.lines(decode.utf_8(file, decode.encoding(file, encoding)), file.name)
+    content = decode.split_lines(decode.read_utf_8(file, decode.find_encoding(file, encoding)), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
     sep_line = _SEP_LINE.match(sample[0]) if sample else None
     _, rows, _ = _divided(sample[1:] if sep_line else sample, wanted_names(), sep_line[1] if sep_line else "")
@@ -184,14 +186,14 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str, stated_row: 
 
     ``stated_row``: the number of the row that is the header, 0 for none; None to find it.
     """
-    content = decode.lines(decode.utf_8(file, encoding), file.name)
+    content = decode.split_lines(decode.read_utf_8(file, encoding), file.name)
     sample = list(islice(content, _SAMPLE_ROWS))
     sep_line = _SEP_LINE.match(sample[0]) if sample else None
     stated = sep_line[1] if sep_line else ""
     if stated:
         del sample[0]
     delimiter, rows, at = _divided(sample, wanted, stated)
-    if at is None or not matches(rows[at], wanted):
+    if at is None or not count_wanted(rows[at], wanted):
         # A report may have a long preamble.
         sample += islice(content, 9 * _SAMPLE_ROWS)
         delimiter, rows, at = _divided(sample, wanted, stated)
@@ -213,7 +215,7 @@ def _layout(file: InputFile, wanted: frozenset[str], encoding: str, stated_row: 
         delimiter,
         sep_line=bool(stated),
         header_at=at,
-        header=spelled(rows[at], _used_width(rows[at], rows[at + 1 :])),
+        header=header_names(rows[at], _used_width(rows[at], rows[at + 1 :])),
         head_lines=bool(stated) + reader.line_num,
     )
 
@@ -231,7 +233,7 @@ def _divided(
         rows = [row for row in _split(sample, delimiter) if not is_blank(row)]
         widths = [len(row) for row in rows if len(row) > 1]
         usual = max(set(widths), key=widths.count, default=0)
-        known = max((matches(row, wanted) for row in rows), default=0)
+        known = max((count_wanted(row, wanted) for row in rows), default=0)
         return known, delimiter == stated, widths.count(usual) / max(1, len(rows)), usual
 
     best: str = max([*_DELIMITERS, *stated], key=fitness)
@@ -253,7 +255,7 @@ def _used_width(header: list[str], below: list[list[str]]) -> int:
     Most rows must have as many cells; else a delimiter inside a cell could pass as the end of a column.
     """
     rows = [row for row in below if not is_blank(row)]
-    named, width = len(spelled(header)), len(header)
+    named, width = len(header_names(header)), len(header)
     used = any(not is_blank(row[named:width]) for row in rows)
     return width if used and _are_most([len(row) == width for row in rows]) else named
 
@@ -282,9 +284,9 @@ def _is_quoted_as_a_whole(
     header: list[str], below: list[list[str]], delimiter: str, wanted: frozenset[str]
 ) -> bool:
     """Return whether the header, or most of the rows below it, has all of its cells in the first one."""
-    if not matches(header, wanted):
+    if not count_wanted(header, wanted):
         inner = [row for separator in _DELIMITERS for row in _split(header[:1], separator)[:1]]
-        return is_blank(header[1:]) and any(matches(row, wanted) > 1 for row in inner)
+        return is_blank(header[1:]) and any(count_wanted(row, wanted) > 1 for row in inner)
     return _are_most(
         [
             is_blank(row[1:]) and holds_data(row[:1]) and row[0].count(delimiter) >= len(header) - 1 > 0
@@ -296,12 +298,12 @@ def _is_quoted_as_a_whole(
 def _other_delimiter(line: str, wanted: frozenset[str]) -> str:
     """Return a delimiter that is not supported and divides two wanted names, "" if there is none."""
     divided = ((delimiter, row) for delimiter in _OTHER_DELIMITERS for row in _split([line], delimiter))
-    return next((delimiter for delimiter, row in divided if matches(row, wanted) > 1), "")
+    return next((delimiter for delimiter, row in divided if count_wanted(row, wanted) > 1), "")
 
 
 def _has_row_names(header: list[str], below: list[list[str]]) -> bool:
     """Return whether most rows have one cell more than the header, and their leafUserId further right."""
-    at = next((i for i, name in enumerate(header) if normal(name) == normal(LEAF_USER_ID)), None)
+    at = next((i for i, name in enumerate(header) if normalize(name) == normalize(LEAF_USER_ID)), None)
     if at is None:
         return False
     return _are_most(

@@ -17,7 +17,7 @@ from typing import Any
 from bulk_onboard.domain.input_description import STANDARD_INPUT, ReadOptions
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
-from bulk_onboard.readers.decode import blocks, compression
+from bulk_onboard.readers.decode import find_compression, read_blocks
 from bulk_onboard.readers.header_row import FirstRows
 from bulk_onboard.readers.input_file import FileSource, InputFile
 
@@ -53,7 +53,7 @@ class Format:
         return import_module(f"bulk_onboard.readers.{self.reader.partition(':')[0]}")
 
 
-def reader_of(file: InputFile, options: ReadOptions) -> FileSource:
+def open_reader(file: InputFile, options: ReadOptions) -> FileSource:
     """Return the reader of the file's content. Raises InputError: what the file is and how to export it."""
     known = _format_of(file)
     if options.sheets and not known.has_sheets:
@@ -93,9 +93,9 @@ def is_system_file(name: str) -> bool:
 
 def _is_text(file: InputFile, head: bytes) -> bool:
     """Return True. Raises InputError for content that is not a table of text."""
-    packed = compression(head)
+    packed = find_compression(head)
     if packed:
-        head = next(blocks(file), b"")[:_HEAD]
+        head = next(read_blocks(file), b"")[:_HEAD]
     text, markup = head.decode("latin-1"), _as_markup(head)
     for foreign in _foreign_files():
         begins = any(re.match(begin, text, re.ASCII | re.DOTALL) for begin in foreign.get("begins", ()))
@@ -201,7 +201,7 @@ def _foreign_archive(paths: dict[str, zipfile.ZipInfo]) -> dict[str, Any] | None
     return next((f for f in _foreign_files() if paths.keys() & set(f.get("member", ()))), None)
 
 
-def unpacked(file: InputFile) -> InputFile:
+def unpack(file: InputFile) -> InputFile:
     """Return the table in a ZIP archive that has exactly one, in memory; any other file as it is.
 
     Raises InputError for an archive with another number of tables, or a password.

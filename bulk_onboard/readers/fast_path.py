@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from bulk_onboard.readers.decode import line_count
+from bulk_onboard.readers.decode import count_lines
 
 _LARGEST = 1 << 28
 _QUOTE = ord('"')
@@ -63,7 +63,7 @@ def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) 
     except pa.ArrowInvalid:
         return None
     # A lone \r ends a line too, so that there are more rows than lines; where a cell has a line break, fewer.
-    if table.num_rows != line_count(data) or _may_be_blank(table.column(names[columns[0]])):
+    if table.num_rows != count_lines(data) or _may_be_blank(table.column(names[columns[0]])):
         return None
     return [table.column(names[i]).combine_chunks() for i in columns]
 

@@ -15,11 +15,17 @@ from os.path import commonprefix
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from bulk_onboard.domain.input_description import is_pattern, pattern_name, scheme, shown, steps
+from bulk_onboard.domain.input_description import (
+    display_name,
+    is_pattern,
+    path_parts,
+    pattern_name,
+    url_scheme,
+)
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.detect import KNOWN, has_known_suffix, is_system_file
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.columns import normalize
 
 _WEB = {"http", "https"}
 # A path, and whether it is a folder.
@@ -37,19 +43,19 @@ class Files:
 
 def files_at(where: str) -> Files:
     """Return the files to be read. Raises InputError if there are none, UsageError."""
-    kind = scheme(where)
+    kind = url_scheme(where)
     if kind in _WEB:
-        return Files(shown(where), (where,), is_one=True)
+        return Files(display_name(where), (where,), is_one=True)
     if kind is None and _is_one_file(where):
         require_no_table(where, [])
-        return Files(shown(where), (_absolute(where),), is_one=True)
+        return Files(display_name(where), (_absolute(where),), is_one=True)
     matched = is_pattern(where) and not (kind is None and Path(where).is_dir())
     entries = [entry for entry in _entries(where, matched=matched) if not _is_note(entry[0], where)]
-    entries.sort(key=lambda entry: steps(entry[0]))
+    entries.sort(key=lambda entry: path_parts(entry[0]))
     paths = [path for path, is_folder in entries if not is_folder]
     require_no_table(where, paths)
     if kind is not None and paths == [where]:
-        return Files(shown(where), (where,), is_one=True)
+        return Files(display_name(where), (where,), is_one=True)
     return _matched(where, entries) if matched else _in_folder(where, entries)
 
 
@@ -62,7 +68,7 @@ def _is_one_file(where: str) -> bool:
 
 
 def _entries(where: str, *, matched: bool) -> _Entries:
-    if scheme(where) is not None:
+    if url_scheme(where) is not None:
         from bulk_onboard.readers.remote import listed  # noqa: PLC0415  (loaded when used)
 
         return listed(where, is_pattern=matched)
@@ -75,15 +81,15 @@ def _entries(where: str, *, matched: bool) -> _Entries:
 
 def _is_note(path: str, where: str) -> bool:
     """Return whether a step of it is a file of the system or of a program, which the user has not named."""
-    named, first_letter = steps(where), where.rpartition("/")[2][:1]
-    own = [step for step in steps(path) if step not in named]
+    named, first_letter = path_parts(where), where.rpartition("/")[2][:1]
+    own = [step for step in path_parts(path) if step not in named]
     return any(is_system_file(step) and not (is_pattern(where) and step[0] == first_letter) for step in own)
 
 
 def _matched(where: str, entries: _Entries) -> Files:
     """Return the files of a pattern. Folders are refused, unless the pattern reaches into folders."""
     name = pattern_name(where)
-    folders = [steps(path)[-1] for path, is_folder in entries if is_folder]
+    folders = [path_parts(path)[-1] for path, is_folder in entries if is_folder]
     if folders and "**" not in where:
         raise InputError(f"{name} matches the folder {folders[0]}; for the files in such folders, add /*")
     files = tuple(path for path, is_folder in entries if not is_folder)
@@ -94,8 +100,8 @@ def _matched(where: str, entries: _Entries) -> Files:
 
 def _in_folder(where: str, entries: _Entries) -> Files:
     """Return the files in a folder. What cannot be read is refused: growers may be in it."""
-    name = shown(where)
-    unknown = [steps(path)[-1] for path, is_folder in entries if is_folder or not has_known_suffix(path)]
+    name = display_name(where)
+    unknown = [path_parts(path)[-1] for path, is_folder in entries if is_folder or not has_known_suffix(path)]
     if unknown:
         suggested = _suggestion(where, entries)
         what = f"give a pattern, such as '{suggested}'" if suggested else f"expected {KNOWN}"
@@ -113,12 +119,12 @@ _MOST_SEARCHED = 10_000
 def _suggestion(where: str, entries: _Entries) -> str:
     """Return a pattern that matches the most files in a folder that could be read, "" if there are none."""
     files = (path for path, is_folder in entries if not is_folder)
-    if scheme(where) is None:
+    if url_scheme(where) is None:
         files = (str(path) for path in islice(Path(where).rglob("*"), _MOST_SEARCHED) if path.is_file())
-    base = steps(where)
+    base = path_parts(where)
     by_suffix: dict[str, list[tuple[str, ...]]] = {}
     for path in files:
-        own = steps(path)[len(base) :]
+        own = path_parts(path)[len(base) :]
         suffixes = "".join(PurePath(path).suffixes[-2 if PurePath(path).suffix in PACKED else -1 :])
         if not any(map(is_system_file, own)) and (has_known_suffix(path) or not suffixes):
             by_suffix.setdefault(suffixes, []).append(own)
@@ -150,8 +156,8 @@ def require_no_table(where: str, paths: Sequence[str]) -> None:
         for sign, what in _TABLES.items():
             if _exists(folder, sign):
                 raise InputError(
-                    f"{shown(folder)} is {what}: its files also hold rows that were changed or deleted;"
-                    " export its current rows as one CSV or Parquet file"
+                    f"{display_name(folder)} is {what}: its files also hold rows that were changed or"
+                    " deleted; export its current rows as one CSV or Parquet file"
                 )
 
 
@@ -159,7 +165,7 @@ def _possible_roots(folder: str) -> Iterator[str]:
     """Yield the folder and those above it, up to one that is neither ``data`` nor a partition of a table."""
     while True:
         yield folder
-        above, name = _above(folder), shown(folder)
+        above, name = _above(folder), display_name(folder)
         if above == folder or not (name == "data" or _PARTITION.fullmatch(name)):
             return
         folder = above
@@ -167,13 +173,13 @@ def _possible_roots(folder: str) -> Iterator[str]:
 
 def _above(path: str) -> str:
     """Return the folder that a file or folder is in."""
-    if scheme(path) is None:
+    if url_scheme(path) is None:
         return str(Path(path).absolute().parent)
-    return path.rstrip("/").rpartition("/")[0] if len(steps(path)) > 3 else path
+    return path.rstrip("/").rpartition("/")[0] if len(path_parts(path)) > 3 else path
 
 
 def _exists(folder: str, sign: str) -> bool:
-    if scheme(folder) is None:
+    if url_scheme(folder) is None:
         with suppress(OSError, ValueError):  # a name that no file can have
             return next(Path(folder).glob(sign), None) is not None
         return False
@@ -193,17 +199,19 @@ _MISSING = "__HIVE_DEFAULT_PARTITION__"
 def path_columns(path: str) -> dict[str, str]:
     """Return the columns that folders named ``name=value`` add. Raises InputError if two contradict."""
     columns: dict[str, str] = {}
-    if scheme(path) in _WEB:
+    if url_scheme(path) in _WEB:
         return columns
-    for step in steps(path)[:-1]:
+    for step in path_parts(path)[:-1]:
         if partition := _PARTITION.fullmatch(step):
             name, value = unquote(partition[1]), "" if partition[2] == _MISSING else unquote(partition[2])
-            same = next((known for known in columns if normal(known) == normal(name)), name)
+            same = next((known for known in columns if normalize(known) == normalize(name)), name)
             if columns.setdefault(same, value) != value:
-                raise InputError(f"{shown(path)}: two folders of its path give different values for {name}")
+                raise InputError(
+                    f"{display_name(path)}: two folders of its path give different values for {name}"
+                )
     return columns
 
 
 def _absolute(path: str) -> str:
     """Return the same path from any folder: it may be read after a change of the working folder."""
-    return path if scheme(path) is not None else str(Path(path).absolute())
+    return path if url_scheme(path) is not None else str(Path(path).absolute())

@@ -8,20 +8,20 @@ from typing import NamedTuple
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import InputError
-from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, holds_data, no_header, normal, visible
+from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, holds_data, no_header, normalize, visible
 from bulk_onboard.validation.likely_columns import MOST, resembles_field
 
 # Rows above the first grower that are compared in detail.
 LOOKED_AT = 200
 _MOST_ROWS = 3  # that one header may be spread over
 _ENOUGH = 2  # score of a header with an id and nothing else
-_ID = normal(LEAF_USER_ID)
-_FIELDS = frozenset({_ID, *(normal(f.name) for p in PROVIDERS.values() for f in p.fields)})
+_ID = normalize(LEAF_USER_ID)
+_FIELDS = frozenset({_ID, *(normalize(f.name) for p in PROVIDERS.values() for f in p.fields)})
 
 
 def wanted_names(more: Collection[str] = ()) -> frozenset[str]:
     """Return the names that make a row a header, in their normal form: all fields, and what --map names."""
-    return _FIELDS | {normal(name) for name in more}
+    return _FIELDS | {normalize(name) for name in more}
 
 
 def is_blank(row: Sequence[str]) -> bool:
@@ -29,12 +29,12 @@ def is_blank(row: Sequence[str]) -> bool:
     return not any(cell and not cell.isspace() for cell in row)
 
 
-def matches(row: Sequence[str], wanted: Collection[str]) -> int:
+def count_wanted(row: Sequence[str], wanted: Collection[str]) -> int:
     """Return how many cells are wanted names."""
-    return sum(normal(cell) in wanted for cell in row if cell)
+    return sum(normalize(cell) in wanted for cell in row if cell)
 
 
-def spelled(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
+def header_names(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
     """Return the header as people read it: each cell on one line, without empty cells at the end.
 
     ``width``: number of cells that are kept anyway.
@@ -83,7 +83,7 @@ def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | N
 
 def _score(row: Sequence[str], wanted: Collection[str]) -> int:
     """Return how many of the wanted names a row has; the id counts twice."""
-    names = {normal(cell) for cell in {*row} if cell} & {*wanted}
+    names = {normalize(cell) for cell in {*row} if cell} & {*wanted}
     return len(names) + (_ID in names)
 
 
@@ -113,7 +113,7 @@ def require_one_row(
     for count in range(2, _MOST_ROWS + 1):
         for first in range(len(above) - count + 1):
             block = above[first : first + count]
-            names = {normal(name) for name in _joined([rows[i][:MOST] for i in block])}
+            names = {normalize(name) for name in _joined([rows[i][:MOST] for i in block])}
             if _score(list(names), wanted) > max(usual, 1):
                 *others, last = [str(number(i)) for i in block]
                 raise InputError(
@@ -146,14 +146,14 @@ def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection
 
     Columns of other names, and their order, may differ.
     """
-    known = {*wanted, normal(PROVIDER)}
+    known = {*wanted, normalize(PROVIDER)}
     for name, header in heads:
-        if holds_data(header) and not matches(header, wanted):
+        if holds_data(header) and not count_wanted(header, wanted):
             raise InputError(no_header(name))
     for pair in product(heads[:1], heads[1:]):
         for (with_column, header), (without, names) in permutations(pair):
-            present = set(map(normal, names))
-            if missing := [cell for cell in header if normal(cell) in known - present]:
+            present = set(map(normalize, names))
+            if missing := [cell for cell in header if normalize(cell) in known - present]:
                 raise InputError(
                     f"{without} has no column {', '.join(missing)}, but {with_column} has; use the same"
                     " column names in all of them"
@@ -178,7 +178,7 @@ def _places(names: Sequence[str], header: Sequence[str]) -> Places:
     if list(names) == list(header):
         return range(len(names))
     places: list[int | None] = [None] * len(names)
-    for form in (str, normal):
+    for form in (str, normalize):
         for i, name in enumerate(names):
             free = (at for at, cell in enumerate(header) if at not in places and form(name) == form(cell))
             if places[i] is None:

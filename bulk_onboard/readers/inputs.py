@@ -15,12 +15,12 @@ from typing import BinaryIO
 import pandas as pd
 
 from bulk_onboard.domain.chunk import Source
-from bulk_onboard.domain.input_description import ReadOptions, scheme
+from bulk_onboard.domain.input_description import ReadOptions, url_scheme
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
 from bulk_onboard.readers.dataframe import Frame
-from bulk_onboard.readers.detect import first_rows_in, reader_of, unpacked
+from bulk_onboard.readers.detect import first_rows_in, open_reader, unpack
 from bulk_onboard.readers.files import files_at, path_columns
-from bulk_onboard.readers.header_row import FirstRows, matches, wanted_names
+from bulk_onboard.readers.header_row import FirstRows, count_wanted, wanted_names
 from bulk_onboard.readers.input_file import FileSource, InputFile, open_path, open_standard_input
 from bulk_onboard.readers.multi_file import MultiFile
 from bulk_onboard.validation.columns import holds_data, no_header
@@ -46,10 +46,10 @@ def open_source(
         _require_rows(frame := Frame(where), options)
         return frame
     if isinstance(where, InputFile):
-        return _source_of(unpacked(where), options)
+        return _source_of(unpack(where), options)
     _require_path(where)
     if str(where) == "-":
-        return _source_of(unpacked(open_standard_input(stdin)), options)
+        return _source_of(unpack(open_standard_input(stdin)), options)
     files = files_at(str(where))
     if files.is_one and not path_columns(files.paths[0]):
         return _open_file(files.paths[0], options)
@@ -62,11 +62,11 @@ def first_rows(where: str | Path | InputFile, encoding: str | None = None) -> li
     Other formats have no rows above the names of their columns: nothing is returned. Raises InputError.
     """
     if isinstance(where, InputFile):
-        return first_rows_in(unpacked(where), encoding)
+        return first_rows_in(unpack(where), encoding)
     files = files_at(str(where))
-    if not files.is_one or scheme(files.paths[0]) is not None:
+    if not files.is_one or url_scheme(files.paths[0]) is not None:
         return []
-    file = unpacked(open_path(files.paths[0]))
+    file = unpack(open_path(files.paths[0]))
     try:
         return first_rows_in(file, encoding)
     finally:
@@ -85,17 +85,17 @@ def _require_path(where: object) -> None:
 
 def _open_file(where: str, options: ReadOptions) -> FileSource:
     """Open a path or address; of a ZIP archive, the only table in it."""
-    if scheme(where) is None:
-        return _source_of(unpacked(open_path(where)), options)
+    if url_scheme(where) is None:
+        return _source_of(unpack(open_path(where)), options)
     from bulk_onboard.readers.remote import open_address  # noqa: PLC0415  (loaded when used)
 
-    return _source_of(unpacked(open_address(where)), options)
+    return _source_of(unpack(open_address(where)), options)
 
 
 def _source_of(file: InputFile, options: ReadOptions) -> FileSource:
     """Return the rows of a file, which is closed with the source, or if it cannot be used."""
     try:
-        source = reader_of(file, options)
+        source = open_reader(file, options)
         _require_rows(source, options)
     except BaseException:
         file.close()
@@ -114,6 +114,6 @@ def _require_rows(source: Source, options: ReadOptions) -> None:
     left_out += len(description.hidden_rows) if description.hidden == "skip" else 0
     message = f"{source.name} has a header but no rows below it"
     message += f", apart from {left_out:,} skipped or hidden ones" if left_out else ""
-    if matches(source.header, wanted_names(options.mapped)):
+    if count_wanted(source.header, wanted_names(options.mapped)):
         raise HeaderWithoutRows(message)
     raise NoRows(f"{source.name} has one line, and it names none of the columns that are needed")

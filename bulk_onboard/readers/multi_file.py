@@ -13,12 +13,18 @@ from itertools import chain
 from typing import Any
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source, text_column
-from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, shown, steps
+from bulk_onboard.domain.input_description import (
+    InputDescription,
+    ReadOptions,
+    SheetStart,
+    display_name,
+    path_parts,
+)
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows
 from bulk_onboard.readers.files import Files, path_columns
 from bulk_onboard.readers.header_row import Places, aligned, require_alike, wanted_names
 from bulk_onboard.readers.input_file import FileSource, Version, was_changed
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.columns import normalize
 
 _LISTED, _FEW_LISTED = 20, 5
 
@@ -62,7 +68,7 @@ class _Member:
             if not (value := self.fixed.get(at, "")):
                 continue
             for number, cell in zip(chunk.numbers, cells[i], strict=True):
-                if cell.strip() and normal(cell) != normal(value):
+                if cell.strip() and normalize(cell) != normalize(value):
                     raise InputError(
                         f"{self.name}, row {number}: the column {header[at]} contradicts the folder"
                         f" {header[at]}={value} that the file is in; move the file, or correct the column"
@@ -91,7 +97,7 @@ class MultiFile(Source):
                 # Programs that write many files at once leave some of them without rows.
                 if not isinstance(error, HeaderWithoutRows):
                     raise NoRows(f"{error}; delete it, or name the other files with a pattern") from None
-                without_rows.append(shown(path))
+                without_rows.append(display_name(path))
         if not self._members:
             raise NoRows(f"{files.name}: none of its files has rows")
         headers = [(member.name, member.header) for member in self._members]
@@ -104,9 +110,9 @@ class MultiFile(Source):
     def _member(self, path: str) -> _Member:
         with self._open_file(path) as source:
             columns = path_columns(path)
-            own = {normal(name): at for at, name in enumerate(source.header)}
-            fixed = {own[normal(name)]: value for name, value in columns.items() if normal(name) in own}
-            added = {name: value for name, value in columns.items() if normal(name) not in own}
+            own = {normalize(name): at for at, name in enumerate(source.header)}
+            fixed = {own[normalize(name)]: value for name, value in columns.items() if normalize(name) in own}
+            added = {name: value for name, value in columns.items() if normalize(name) not in own}
             before = source.description.header_row or 1
             shift = self._members[-1].last - before if self._members else 0
             last = shift + max(int(chunk.numbers[-1]) for chunk in source.chunks([0]))
@@ -150,7 +156,9 @@ class MultiFile(Source):
         if len(members := self._members) == 1:
             return ""
         same = len({member.name for member in members}) < len(members)
-        names = ["/".join(steps(member.path)[-2:]) if same else member.name for member in members[:_LISTED]]
+        names = [
+            "/".join(path_parts(member.path)[-2:]) if same else member.name for member in members[:_LISTED]
+        ]
         ranges = [f"{name} from row {member.first:,}" for name, member in zip(names, members, strict=False)]
         more = f", … and {len(members) - _LISTED} more files" if len(members) > _LISTED else ""
         return f"Rows are numbered across {len(members)} files: {', '.join(ranges)}{more}"

@@ -15,7 +15,7 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, cell_text, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.input_file import FileSource, InputFile
-from bulk_onboard.validation.columns import LEAF_USER_ID, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, normalize
 
 FIRST_ROW = 2
 _BINARY = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
@@ -28,7 +28,7 @@ class Parquet(FileSource):
     def __init__(self, file: InputFile, options: ReadOptions) -> None:
         """Raises InputError if the file is damaged, encrypted or without columns."""
         self._file = file
-        self._id_columns = {normal(LEAF_USER_ID), normal(options.id_column)}
+        self._id_columns = {normalize(LEAF_USER_ID), normalize(options.id_column)}
         try:
             # Not the path: the file that was opened is read, even if another one has its name now.
             self._parquet = pq.ParquetFile(file.reader(), buffer_size=1 << 20, pre_buffer=False)
@@ -84,7 +84,7 @@ class Parquet(FileSource):
         """Return the column as text. Raises InputError if there is no plain text for it."""
         kind = column.type
         # 16 bytes are a UUID in a column of leafUserIds, and in any column of the UUID type.
-        is_id = normal(name) in self._id_columns or getattr(kind, "extension_name", "") == "arrow.uuid"
+        is_id = normalize(name) in self._id_columns or getattr(kind, "extension_name", "") == "arrow.uuid"
         try:
             return pc.fill_null(_as_text(_stored(column), is_id=is_id), "")
         except (pa.ArrowException, UnicodeDecodeError):

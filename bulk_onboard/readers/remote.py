@@ -13,8 +13,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-from bulk_onboard.domain.input_description import scheme as scheme_of
-from bulk_onboard.domain.input_description import shown
+from bulk_onboard.domain.input_description import display_name, url_scheme
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows, UsageError
 from bulk_onboard.readers.input_file import InputFile
 
@@ -79,7 +78,7 @@ def exists(where: str) -> bool:
 
 def _known(where: str) -> tuple[str, str]:
     """Return the scheme of an address, and its name for people. Raises UsageError if it is not supported."""
-    scheme, name = scheme_of(where) or "", shown(where)
+    scheme, name = url_scheme(where) or "", display_name(where)
     if scheme not in EXTRAS:
         raise UsageError(
             f"{name}: {scheme}:// is not supported; choose from {', '.join(f'{kind}://' for kind in EXTRAS)}"

@@ -24,20 +24,20 @@ from bulk_onboard.readers.header_row import (
     FirstRows,
     Line,
     aligned,
+    count_wanted,
     first_rows_of,
+    header_names,
     header_row,
     lettered,
-    matches,
     no_such_header,
     require_alike,
     require_one_row,
-    spelled,
     wanted_names,
 )
 from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.readers.sheet_rows import Book, DamagedWorkbook, EncryptedWorkbook, SheetRow
 from bulk_onboard.validation.cell_marks import SUMMARY_MARK
-from bulk_onboard.validation.columns import LEAF_USER_ID, normal
+from bulk_onboard.validation.columns import LEAF_USER_ID, normalize
 
 # More would not fit in memory: 100 bytes a cell.
 MOST_CELLS = 40_000_000
@@ -254,7 +254,7 @@ def _candidates(
         )
     others = [sheet for sheet in tops if sheet in visible]
     wanted = wanted_names(options.mapped)
-    known = [sheet for sheet in others if any(matches(row.texts, wanted) for row in tops[sheet])]
+    known = [sheet for sheet in others if any(count_wanted(row.texts, wanted) for row in tops[sheet])]
     if with_growers and not growers and not known and not options.sheets:
         raise InputError(
             f"{name}: only hidden sheets contain growers: {_listed(with_growers)}; to read one, name it with"
@@ -286,8 +286,8 @@ def _has_growers(top: Sequence[SheetRow], wanted: frozenset[str]) -> bool:
     texts = [row.texts for row in top]
     at = header_row(texts, wanted)
     if at is not None and at + 1 < len(top):
-        own = wanted - wanted_names() | {normal(LEAF_USER_ID)}
-        if matches(texts[at], own) or matches(texts[at], wanted) > 1:
+        own = wanted - wanted_names() | {normalize(LEAF_USER_ID)}
+        if count_wanted(texts[at], own) or count_wanted(texts[at], wanted) > 1:
             return True
     return any(_UUID.fullmatch(text.strip()) for row in texts for text in row)
 
@@ -315,7 +315,7 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
         if at < 0:
             number, header = 0, tuple(map(lettered, range(max(len(row.texts) for row in top))))
         else:
-            number, header = top[at].number, spelled(top[at].texts)
+            number, header = top[at].number, header_names(top[at].texts)
         before = tables[-1].last if tables else number
         table = Table(sheet, header, number, before - number, before)
         below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import bulk_onboard
 from bulk_onboard.domain.codes import hint, lookup
-from bulk_onboard.domain.input_description import described
+from bulk_onboard.domain.input_description import describe
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.run_events import Cause, RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text
@@ -207,7 +207,7 @@ def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
     if info.command:
         yield "Command", info.command
     yield "File", info.input
-    yield from described(info.description) if info.description else ()
+    yield from describe(info.description) if info.description else ()
     yield "Provider", info.provider.replace(",", ", ")
     if info.environments:
         yield "Environment", ", ".join(f"{count:,} {name}" for name, count in info.environments.items())

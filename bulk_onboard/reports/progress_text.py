@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import assert_never
 
 from bulk_onboard.domain.input_description import InputDescription
-from bulk_onboard.domain.input_description import described as input_described
+from bulk_onboard.domain.input_description import describe as input_described
 from bulk_onboard.domain.model import Health, RollbackStatus, Status
 from bulk_onboard.domain.run_events import (
     LEFT_WITHOUT_HINT,

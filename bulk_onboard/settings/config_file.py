@@ -126,7 +126,7 @@ def _table(value: object, where: str, path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown(given: Collection[str], known: Collection[str], where: str) -> None:
-    if unknown := [f"{key}{parse.near(key, known)}" for key in given if key not in known]:
+    if unknown := [f"{key}{parse.did_you_mean(key, known)}" for key in given if key not in known]:
         raise UsageError(f"{where} has an unknown key: {', '.join(unknown)}")
 
 

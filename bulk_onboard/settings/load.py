@@ -125,7 +125,7 @@ def _refuse_combinations(settings: Settings, given: Mapping[str, Any]) -> None:
 
 def _options(given: Mapping[str, Any], *, is_command_line: bool) -> Layer:
     """Return the options. Warn of each secret that the list of processes shows."""
-    if unknown := [f"{name}{parse.near(name, _OPTIONS)}" for name in given if name not in _OPTIONS]:
+    if unknown := [f"{name}{parse.did_you_mean(name, _OPTIONS)}" for name in given if name not in _OPTIONS]:
         raise UsageError(f"there is no option {', '.join(unknown)}")
     values = {name: value for name, value in given.items() if value is not None}
     for name in ("notify", "ping"):

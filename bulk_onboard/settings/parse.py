@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulk_onboard.domain.model import Secret
-from bulk_onboard.domain.providers import Providers, find
-from bulk_onboard.domain.providers import near as near  # noqa: PLC0414  (for mistyped words of all kinds)
+from bulk_onboard.domain.providers import Providers, find_provider
+from bulk_onboard.domain.providers import did_you_mean as did_you_mean  # noqa: PLC0414  (for other modules)
 from bulk_onboard.settings.ledger_url import ledger as ledger  # noqa: PLC0414  (is one of these functions)
 from bulk_onboard.validation.rules import find_problem
 
@@ -62,8 +62,8 @@ Cluster = Local | Remote
 
 def provider(value: str, providers: Providers) -> str:
     """Return the name of one of these providers, without regard to case, spaces, ``_`` and ``-``."""
-    if (result := find(providers, str(value))) is None:
-        close = near(str(value).strip().lower(), providers)
+    if (result := find_provider(providers, str(value))) is None:
+        close = did_you_mean(str(value).strip().lower(), providers)
         raise ValueError(f"{value!r} is not a provider{close}; choose from {', '.join(providers)}")
     return result.name
 

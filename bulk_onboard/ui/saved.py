@@ -14,7 +14,7 @@ from typing import Any
 from bulk_onboard.errors import UsageError
 from bulk_onboard.reports.draft import drafts
 from bulk_onboard.settings.config_file import DEFAULT_FILE
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.columns import normalize
 
 KEY = "partners"
 
@@ -30,7 +30,7 @@ class Saved:
     @property
     def signature(self) -> frozenset[str]:
         """What is the same in all headers that the mapping is for."""
-        return frozenset(normal(name) for name in self.columns if name)
+        return frozenset(normalize(name) for name in self.columns if name)
 
 
 def find(header: Sequence[str], path: Path = DEFAULT_FILE) -> Saved | None:

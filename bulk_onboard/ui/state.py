@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bulk_onboard.domain.codes import hint, lookup
-from bulk_onboard.domain.input_description import described
+from bulk_onboard.domain.input_description import describe
 from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.settings import Settings
@@ -100,7 +100,7 @@ def _column_state(session: Session) -> dict[str, Any] | None:
         "fields": fields,
         "unmapped": session.unmapped(),
         "partner": session.partner,
-        "input": described(description),
+        "input": describe(description),
         "hidden": len(description.hidden_rows),
         "skipped": [[line.row, line.reason] for line in description.skipped_lines[:SAMPLED]],
     }

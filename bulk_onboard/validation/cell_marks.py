@@ -62,7 +62,7 @@ def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
     wanted = _columns(validation)
     for row, status, code, column, message in _lines(validation):
         gravity = _GRAVITY[status]
-        text = words(code, message, column)
+        text = problem_text(code, message, column)
         used[code] += 1
         for i, at in enumerate(wanted(code, column)):
             before, texts = drawn.get((row, at), (gravity, []))
@@ -79,7 +79,7 @@ def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
     return Marks(tuple(cells), {row: _row_note(lines) for row, lines in sorted(rows.items())}, shortened)
 
 
-def words(code: str, message: str, column: str = "") -> str:
+def problem_text(code: str, message: str, column: str = "") -> str:
     """One problem in one line: what is wrong, what to do. ``column`` keeps its spelling at the beginning."""
     known = lookup(code)
     sentence = (message or (known.meaning if known else code)).rstrip(".")

@@ -40,7 +40,7 @@ class Column(NamedTuple):
 
 def read_column(findings: ChunkFindings, chunk: Chunk, place: int, lines: np.ndarray, header: str) -> Column:
     """Return the cells of the column at this place; cells that are not text become problems."""
-    column, kinds = Column(cells_at(chunk.cells[place], lines), lines, header), chunk.kinds[lines, place]
+    column, kinds = Column(take_cells(chunk.cells[place], lines), lines, header), chunk.kinds[lines, place]
     if kinds.any():
         filled = (column.cells != "").to_numpy(bool)
         for kind, finding in _NOT_TEXT.items():
@@ -53,7 +53,7 @@ def check_cells(
     findings: ChunkFindings, column: Column, kind: str, format_: str = "", *, secret: bool = True
 ) -> pd.Series:
     """Return the cells as they are sent. The parameters are those of `check_cell`."""
-    at = np.flatnonzero(suspects(column.cells, kind, format_))
+    at = np.flatnonzero(find_suspects(column.cells, kind, format_))
     if not len(at):
         return column.cells
     texts = column.cells.iloc[at].tolist()
@@ -74,9 +74,9 @@ def check_cells(
     return text_column(values)
 
 
-def suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:
+def find_suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:
     """Return a mask of the cells that a rule may apply to: those that are not plain."""
-    known, texts = plain(kind, format_), arrow(cells)
+    known, texts = plain(kind, format_), to_arrow(cells)
     is_suspect = _matches(texts, known.exceptions) | np.isin(pc.binary_length(texts), known.lengths)
     others = np.flatnonzero(~are_simple(texts)) if kind != "id" else np.arange(len(texts))
     if len(others):
@@ -109,9 +109,9 @@ def are_simple(texts: pa.Array) -> np.ndarray:
     return simple
 
 
-def cleaned(cells: pd.Series) -> pd.Series:
+def clean_cells(cells: pd.Series) -> pd.Series:
     """Return a column without what surrounds its values."""
-    at = np.flatnonzero(suspects(cells, "text") & (cells != "").to_numpy(bool))
+    at = np.flatnonzero(find_suspects(cells, "text") & (cells != "").to_numpy(bool))
     if not len(at):
         return cells
     values = cells.to_numpy(object, copy=True)
@@ -119,12 +119,12 @@ def cleaned(cells: pd.Series) -> pd.Series:
     return text_column(values)
 
 
-def cells_at(cells: pd.Series, lines: np.ndarray) -> pd.Series:
+def take_cells(cells: pd.Series, lines: np.ndarray) -> pd.Series:
     """Return the cells at these lines."""
     return cells if len(lines) == len(cells) else cells.iloc[lines].reset_index(drop=True)
 
 
-def arrow(cells: pd.Series) -> pa.Array:
+def to_arrow(cells: pd.Series) -> pa.Array:
     """Return the cells for functions of Arrow."""
     return pa.array(cells, pa.large_string())
 

@@ -17,14 +17,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import Chunk, constant_column, text_column
-from bulk_onboard.domain.providers import PROVIDERS, Field, FieldKind, Provider, Providers, Scope, near, plain
+from bulk_onboard.domain.providers import (
+    PROVIDERS,
+    Field,
+    FieldKind,
+    Provider,
+    Providers,
+    Scope,
+    did_you_mean,
+    normal_name,
+)
 from bulk_onboard.domain.users import UserKey
-from bulk_onboard.validation.cells import Column, arrow, cells_at, check_cells, read_column, uuid_words
+from bulk_onboard.validation.cells import Column, check_cells, read_column, take_cells, to_arrow, uuid_words
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, shown
+from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, showable
 from bulk_onboard.validation.predicates import words_of
 from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name
 from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
@@ -122,7 +131,7 @@ def check(
     for name, lines in lines_of.items():
         parts[name] = _check_fields(findings, chunk, columns, providers[name], lines, context)
         for token in _tokens(providers[name].fields, parts[name]):
-            _compare_with_ids(findings, token, cells_at(ids, lines), swappable=words is None)
+            _compare_with_ids(findings, token, take_cells(ids, lines), swappable=words is None)
     valid = findings.valid
     prints, digests = _fingerprints(parts, providers, valid, fingerprints)
     frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid, users)}
@@ -154,10 +163,10 @@ def provider_names(cells: pd.Series, providers: Collection[str], default: str = 
 
     ``default``: the provider of a blank cell.
     """
-    known = {plain(name): name for name in providers}
+    known = {normal_name(name): name for name in providers}
     at, spelled = pd.factorize(cells)
     texts = (clean(text)[0] for text in spelled)
-    names = [known.get(plain(text), "") if text else default for text in texts]
+    names = [known.get(normal_name(text), "") if text else default for text in texts]
     return np.array(names, object)[at]
 
 
@@ -173,7 +182,7 @@ def _check_providers(
     names = provider_names(cells, providers, context.default_provider)
     for cell, lines in cells[names == ""].groupby(cells, sort=False).groups.items():
         text = clean(str(cell))[0]
-        unknown = f"is not the name of a provider{near(text.lower(), context.known_providers)}"
+        unknown = f"is not the name of a provider{did_you_mean(text.lower(), context.known_providers)}"
         finding = Finding("unknown-provider", unknown) if text else Finding("missing-provider", "is empty")
         findings.add(lines, finding, PROVIDER)
     lines_of = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names) if name}
@@ -240,7 +249,7 @@ def _check_field(
 def _check_encoding(findings: ChunkFindings, column: Column, field_: Field, guessed: str) -> None:
     """Find texts that depend on an encoding that was only guessed."""
     if guessed:
-        odd = column.lines[~pc.string_is_ascii(arrow(column.cells)).to_numpy(zero_copy_only=False)]
+        odd = column.lines[~pc.string_is_ascii(to_arrow(column.cells)).to_numpy(zero_copy_only=False)]
         message = f"has letters that depend on the encoding, and {guessed} was only guessed"
         record = findings.add if field_.secret else findings.warn
         record(odd, Finding("guessed-encoding", message), column.header)
@@ -256,7 +265,7 @@ def _tokens(fields: Iterable[Field], cells: _Cells) -> list[Column]:
 
 def _compare_with_ids(findings: ChunkFindings, token: Column, ids: pd.Series, *, swappable: bool) -> None:
     """Find tokens that are the id of their row, or swapped with it. ``swappable``: some id is not a UUID."""
-    lengths, id_lengths = (np.asarray(pc.binary_length(arrow(cells))) for cells in (token.cells, ids))
+    lengths, id_lengths = (np.asarray(pc.binary_length(to_arrow(cells))) for cells in (token.cells, ids))
     similar = (lengths == id_lengths) | ((lengths == _HEX_DIGITS) & (id_lengths == UUID_LENGTH))
     few = np.flatnonzero(similar & (lengths > 0))
     plain_texts = (cells.iloc[few].str.lower().str.replace("-", "") for cells in (token.cells, ids))
@@ -268,7 +277,7 @@ def _compare_with_ids(findings: ChunkFindings, token: Column, ids: pd.Series, *,
 
 
 def _are_uuids(cells: pd.Series) -> np.ndarray:
-    has_length: np.ndarray = np.asarray(pc.binary_length(arrow(cells))) == UUID_LENGTH
+    has_length: np.ndarray = np.asarray(pc.binary_length(to_arrow(cells))) == UUID_LENGTH
     if has_length.any():
         has_length[has_length] = cells[has_length].str.contains(UUID_PATTERN, regex=True)
     return has_length
@@ -312,7 +321,7 @@ def columns_of_names(counts: NameCounts, row: int) -> pd.DataFrame:
 
 def id_words(ids: pd.Series) -> np.ndarray | None:
     """Return ids as two numbers each; None if some are not UUIDs in the usual spelling."""
-    return uuid_words(arrow(ids))
+    return uuid_words(to_arrow(ids))
 
 
 @cache
@@ -352,10 +361,12 @@ def _fingerprints(
         lines = next(iter(cells.values())).lines
         own = valid[lines]
         at = np.flatnonzero(own)
-        texts = {name: arrow(cells_at(column.cells, at)) for name, column in cells.items()}
+        texts = {name: to_arrow(take_cells(column.cells, at)) for name, column in cells.items()}
         names = [f.name for f in providers[provider].grower_fields]
         # An optional field without a column is the same as one that is left empty.
-        of_grower = [texts[name] if name in texts else arrow(constant_column("", len(at))) for name in names]
+        of_grower = [
+            texts[name] if name in texts else to_arrow(constant_column("", len(at))) for name in names
+        ]
         prints[lines[own]] = fingerprints.of_columns(of_grower)
         if texts.keys() - set(names):
             digests = prints.copy() if digests is prints else digests
@@ -368,11 +379,11 @@ def _fingerprints(
 
 def _shown_ids(ids: pd.Series, valid: np.ndarray, users: UserRows | None) -> pd.Series:
     """The ids in lower case, and of what is not a UUID only what may be shown; no stand-ins."""
-    lower = text_column(pc.ascii_lower(arrow(ids)))
+    lower = text_column(pc.ascii_lower(to_arrow(ids)))
     if users:
         lower = lower.mask(users.unresolved, "")
     if valid.all():
         return lower
     texts = lower.to_numpy(object, copy=True)
-    texts[~valid] = [shown(text) for text in texts[~valid]]
+    texts[~valid] = [showable(text) for text in texts[~valid]]
     return text_column(texts)

@@ -48,7 +48,7 @@ class Columns:
     user_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def normal(header: str) -> str:
+def normalize(header: str) -> str:
     """Return a header without spaces, case, punctuation and invisible characters, for comparison."""
     return _IGNORED.sub("", header).casefold()
 
@@ -72,7 +72,9 @@ def id_column(header: Sequence[str], mapping: Mapping[str, str]) -> int | None:
 
 def _mapped(field: str, mapping: Mapping[str, str]) -> dict[str, str]:
     """Return the part of the mapping for one field."""
-    return next(({field: column} for name, column in mapping.items() if normal(name) == normal(field)), {})
+    return next(
+        ({field: column} for name, column in mapping.items() if normalize(name) == normalize(field)), {}
+    )
 
 
 def match_header(
@@ -183,14 +185,14 @@ def no_header(name: str, fields: Sequence[str] = (LEAF_USER_ID,)) -> str:
 def _mapped_fields(
     providers: Sequence[Provider], fields: Sequence[str], mapping: Mapping[str, str]
 ) -> dict[str, str]:
-    names = {normal(name): name for name in (*USER_FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
-    unknown = [field for field in mapping if normal(field) not in names]
+    names = {normalize(name): name for name in (*USER_FIELDS, LEAF_USER_ID, *fields, PROVIDER)}
+    unknown = [field for field in mapping if normalize(field) not in names]
     if unknown:
         listed = ", ".join((LEAF_USER_ID, *fields, PROVIDER))
         named = ", ".join(provider.name for provider in providers)
         have, their = ("have", "their") if len(providers) > 1 else ("has", "its")
         raise UsageError(f"--map {unknown[0]}=…: {named} {have} no such field; {their} fields are {listed}")
-    return {names[normal(field)]: column for field, column in mapping.items()}
+    return {names[normalize(field)]: column for field, column in mapping.items()}
 
 
 def _places(header: Sequence[str], field: str, mapped: Mapping[str, str]) -> list[int]:
@@ -199,7 +201,7 @@ def _places(header: Sequence[str], field: str, mapped: Mapping[str, str]) -> lis
 
 
 def _of_name(header: Sequence[str], wanted: str) -> list[int]:
-    return [i for i, name in enumerate(header) if name and normal(name) == normal(wanted)]
+    return [i for i, name in enumerate(header) if name and normalize(name) == normalize(wanted)]
 
 
 def columns_by_name(header: Sequence[str], fields: Iterable[str]) -> dict[str, int]:
@@ -225,8 +227,8 @@ def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: boo
     text = f"the column {field} is missing" + (f", which {' and '.join(by)} {need}" if by else "")
     if field != LEAF_USER_ID:
         return text
-    names = {normal(name) for name in header if name}
-    ways = [by.value for by in UserKey if normal(by) in names]
+    names = {normalize(name) for name in header if name}
+    ways = [by.value for by in UserKey if normalize(by) in names]
     if users:
         return f"{text}, and so are {' and '.join(UserKey)}, which --create-users looks growers up by"
     return f"{text}; to have growers looked up by {' or '.join(ways)}, add --create-users" if ways else text

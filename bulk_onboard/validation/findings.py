@@ -108,17 +108,17 @@ class Validation:
     @cached_property
     def problems(self) -> tuple[Cause, ...]:
         """The reasons why rows are invalid, by code."""
-        return tuple(causes(self._of(Status.INVALID), Status.INVALID.value))
+        return tuple(group_causes(self._of(Status.INVALID), Status.INVALID.value))
 
     @cached_property
     def repeats(self) -> tuple[Cause, ...]:
         """Rows that repeat others."""
-        return tuple(causes(self._of(Status.DUPLICATE), Status.DUPLICATE.value))
+        return tuple(group_causes(self._of(Status.DUPLICATE), Status.DUPLICATE.value))
 
     @cached_property
     def warnings(self) -> tuple[Cause, ...]:
         """Warnings, by code."""
-        return tuple(causes(self.cleaned, "warning"))
+        return tuple(group_causes(self.cleaned, "warning"))
 
     @cached_property
     def invalid(self) -> int:
@@ -149,7 +149,7 @@ class Validation:
         return self.table[self.table["status"] == status.value]
 
 
-def combined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+def combine_tables(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """Return the lines of tables with these columns as one table, by row."""
     filled = [table for table in tables if len(table)]
     if not filled:
@@ -158,7 +158,7 @@ def combined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataF
     return table[list(columns)]
 
 
-def causes(table: pd.DataFrame, status: str) -> Iterator[Cause]:
+def group_causes(table: pd.DataFrame, status: str) -> Iterator[Cause]:
     """Yield a cause for each code of a table with row, code and message, the most frequent first."""
     groups = sorted(table.groupby("code", sort=True), key=lambda group: -group[1]["row"].nunique())
     for code, group in groups:

@@ -57,7 +57,7 @@ def _between(text: str, between: Sequence[str]) -> list[str]:
         return ["has several hyphens in a row"]
     # The sign as the file has it, which may be another form of the same character.
     odd = next((c for c in text if c != "-" and unicodedata.normalize("NFKC", c) in "".join(signs)), "")
-    return [f"has {character(odd or ''.join(signs)[0])} instead of a hyphen (dash)"]
+    return [f"has {describe_character(odd or ''.join(signs)[0])} instead of a hyphen (dash)"]
 
 
 def not_a_uuid(text: str) -> str:
@@ -66,9 +66,9 @@ def not_a_uuid(text: str) -> str:
         return ""
     if re.sub(r"[\W_]", "", text).casefold() == "leafuserid":
         return "is not a UUID (this looks like a repeated header row)"
-    message, shown_text, inside = "is not a UUID", shown(text), re.findall(UUID_PATTERN.strip("^$"), text)
+    message, shown_text, inside = "is not a UUID", showable(text), re.findall(UUID_PATTERN.strip("^$"), text)
     if len(text) == UUID_LENGTH and text.count("-") == 4 and (odd := re.search("[^0-9A-Fa-f-]", text)):
-        return f"{message}: it has {character(odd[0])} at position {odd.start() + 1}"
+        return f"{message}: it has {describe_character(odd[0])} at position {odd.start() + 1}"
     if inside:
         return f"{message}: it has {'several UUIDs' if len(inside) > 1 else 'other text around a UUID'}"
     digits = text.replace("-", "")
@@ -79,7 +79,7 @@ def not_a_uuid(text: str) -> str:
     return f"{message}: {shown_text}" if shown_text else message
 
 
-def shown(text: str) -> str:
+def showable(text: str) -> str:
     """Return a value from the column of ids if it may be shown, else "".
 
     A number or something similar to a UUID may be; anything else may be a token in a shifted column.
@@ -87,6 +87,6 @@ def shown(text: str) -> str:
     return text if _NUMBER_LIKE.fullmatch(text) or _UUID_LIKE.fullmatch(text) or _UUID.fullmatch(text) else ""
 
 
-def character(c: str) -> str:
+def describe_character(c: str) -> str:
     """Return a character as its code point and its Unicode name."""
     return f"U+{ord(c):04X} {unicodedata.name(c, 'without a name')}"

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from bulk_onboard.validation.cleaning import clean
-from bulk_onboard.validation.ids import character, not_a_uuid, other_spelling
+from bulk_onboard.validation.ids import describe_character, not_a_uuid, other_spelling
 
 __all__ = ["not_a_uuid"]  # named by rules.toml
 
@@ -151,7 +151,7 @@ def odd_character(text: str) -> str:
         return ""
     at, first = odd[0]
     more = f" and {len(odd) - 1} more like it" if len(odd) > 1 else ""
-    return f"has {character(first)} at position {at}{more}, which no token contains"
+    return f"has {describe_character(first)} at position {at}{more}, which no token contains"
 
 
 def misread(text: str) -> bool:

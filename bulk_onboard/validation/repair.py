@@ -10,7 +10,7 @@ import pandas as pd
 from bulk_onboard.domain.chunk import CellKind, Chunk
 from bulk_onboard.domain.model import Status
 from bulk_onboard.validation.cleaning import REMOVED, clean
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.columns import normalize
 from bulk_onboard.validation.findings import Validation
 from bulk_onboard.validation.ids import other_spelling
 
@@ -65,7 +65,7 @@ class Repair:
         header, renamed = list(self._validation.header), []
         for field, at in self._validation.fields.items():
             others = (name for i, name in enumerate(header) if i != at)
-            if header[at] != field and normal(field) not in map(normal, others):
+            if header[at] != field and normalize(field) not in map(normalize, others):
                 renamed.append(f"{header[at]!r} is now {field}")
                 header[at] = field
         if renamed:

@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
-from bulk_onboard.validation.cells import are_simple, arrow
-from bulk_onboard.validation.columns import normal
+from bulk_onboard.validation.cells import are_simple, to_arrow
+from bulk_onboard.validation.columns import normalize
 from bulk_onboard.validation.ids import UUID_LENGTH
 from bulk_onboard.validation.rules import find_problem
 
@@ -63,7 +63,7 @@ class LineFilter:
         self.positions = [*wanted, *dict.fromkeys(needed)]
         self.skipped: list[SkippedLine] = []
         self._width = len(wanted)
-        self._names = frozenset(normal(name) for name in header if name)
+        self._names = frozenset(normalize(name) for name in header if name)
         self._id_place = None if id_column is None else self.positions.index(id_column)
         self._first_place = self.positions.index(0)
         self._below_header, self._last = True, 0
@@ -87,11 +87,11 @@ class LineFilter:
 
         Where most rows begin with ``#`` in another column than the id's, it is part of a number.
         """
-        first = pc.starts_with(arrow(chunk.cells[self._first_place]), "#")
+        first = pc.starts_with(to_arrow(chunk.cells[self._first_place]), "#")
         hashes: np.ndarray = first.to_numpy(zero_copy_only=False)
         suspect = np.ones(len(hashes), bool)
         if self._id_place is not None:
-            ids = arrow(chunk.cells[self._id_place])
+            ids = to_arrow(chunk.cells[self._id_place])
             first_hyphens, lengths = (
                 np.asarray(pc.find_substring(ids, "-")),
                 np.asarray(pc.binary_length(ids)),
@@ -103,7 +103,7 @@ class LineFilter:
         for place in range(self._width):
             # In a file without ids every line is a suspect, and nearly all of them have a token.
             lines = np.flatnonzero(suspect)
-            suspect[lines] = ~are_simple(arrow(chunk.cells[place].iloc[lines]))
+            suspect[lines] = ~are_simple(to_arrow(chunk.cells[place].iloc[lines]))
         return np.flatnonzero(suspect | hashes)
 
     def _reasons(self, chunk: Chunk, suspects: np.ndarray) -> dict[int, str]:
@@ -139,7 +139,7 @@ class LineFilter:
             return None if problem and problem.code == "formula-error" else "comment"
         if all(map(_RULER.fullmatch, filled)):
             return "line of dashes"
-        if several and all(normal(cell) in self._names for cell in filled):
+        if several and all(normalize(cell) in self._names for cell in filled):
             return "repeated header"
         if _is_total(first) and all(map(_is_of_total, filled)):
             return "total or number of rows"

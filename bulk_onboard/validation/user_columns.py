@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
 from bulk_onboard.domain.users import USER_FIELDS, UserKey
-from bulk_onboard.validation.cells import check_cells, cleaned, read_column, uuid_texts
+from bulk_onboard.validation.cells import check_cells, clean_cells, read_column, uuid_texts
 from bulk_onboard.validation.columns import LEAF_USER_ID, Columns
 from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.fingerprints import Fingerprints
@@ -86,7 +86,7 @@ def read_users(chunk: Chunk, columns: Columns, fingerprints: Fingerprints) -> Us
         first = ~key.any(axis=1) & keys[by].any(axis=1)
         key[first] = keys[by][first]
         is_text[first] = by not in places or chunk.kinds[first, places[by]] == CellKind.TEXT
-    unresolved = (cleaned(ids) == "").to_numpy(bool) & key.any(axis=1)
+    unresolved = (clean_cells(ids) == "").to_numpy(bool) & key.any(axis=1)
     if unresolved.any():
         cells = ids.to_numpy(object, copy=True)
         cells[unresolved] = uuid_texts(key[unresolved]).to_numpy(zero_copy_only=False)
@@ -136,7 +136,7 @@ def user_places(chunk: Chunk, columns: Columns) -> dict[str, int]:
 
 def _keys(by: UserKey, cells: pd.Series, fingerprints: Fingerprints) -> np.ndarray:
     """Return the fingerprints of a column; letter case does not matter in an email."""
-    texts = cleaned(cells)
+    texts = clean_cells(cells)
     if by is UserKey.EMAIL:
         texts = texts.str.lower()
     keys = fingerprints.of_columns([pa.array(f"{by}=" + texts, pa.large_string())])

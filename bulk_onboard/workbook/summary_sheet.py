@@ -12,7 +12,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bulk_onboard.domain.codes import lookup
-from bulk_onboard.domain.input_description import described
+from bulk_onboard.domain.input_description import describe
 from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.validation.cell_marks import NOTES_PER_PROBLEM, SUMMARY_MARK, Gravity, Marks
 from bulk_onboard.validation.findings import FIRST, Validation
@@ -67,7 +67,7 @@ def add_summary(
                 _add_cause(page, page.max_row + 1, cause, gravity, locate)
     for lines in (
         list(_closing(validation, marks, result)),
-        [f"{label}: {text}" for label, text in described(validation.description)],
+        [f"{label}: {text}" for label, text in describe(validation.description)],
     ):
         for row, line in enumerate(lines, page.max_row + 2):
             _text(page, row, line)

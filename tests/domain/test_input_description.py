@@ -1,6 +1,6 @@
 import json
 
-from bulk_onboard.domain.input_description import InputDescription, SheetStart, SkippedLine, described
+from bulk_onboard.domain.input_description import InputDescription, SheetStart, SkippedLine, describe
 
 FOUND = InputDescription(
     "growers.csv",
@@ -29,7 +29,7 @@ def test_a_description_without_some_keys_is_read() -> None:
 
 
 def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
-    assert dict(described(FOUND)) == {
+    assert dict(describe(FOUND)) == {
         "File type": "CSV, 2 files, Windows-1252 (guessed), delimiter semicolon",
         "Header": "row 3",
         "Columns": "leafUserId, refreshToken from 'Raven token'",
@@ -40,4 +40,4 @@ def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
         "Struck": "2 rows (rows 8, 9) struck through; delete rows that must not be sent",
         "Note": "A note.",
     }
-    assert described(InputDescription("a", "DataFrame")) == [("File type", "DataFrame")]
+    assert describe(InputDescription("a", "DataFrame")) == [("File type", "DataFrame")]

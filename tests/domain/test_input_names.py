@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.domain.input_description import scheme, shown
+from bulk_onboard.domain.input_description import display_name, url_scheme
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from bulk_onboard.domain.input_description import scheme, shown
      r"\\server\share\growers.csv", "a:b.csv", "./s3:/growers.csv", "~/growers.csv"],
 )  # fmt: skip
 def test_a_path_of_linux_macos_or_windows_is_no_address(path: str) -> None:
-    assert scheme(path) is None
+    assert url_scheme(path) is None
 
 
 @pytest.mark.parametrize(
@@ -29,15 +29,15 @@ def test_a_path_of_linux_macos_or_windows_is_no_address(path: str) -> None:
     ],
 )
 def test_an_address_is_shown_by_the_name_of_its_file_alone(address: str, name: str) -> None:
-    assert shown(address) == name
+    assert display_name(address) == name
 
 
 @given(st.text())
 def test_every_word_has_a_name_or_is_empty(word: str) -> None:
-    assert shown(word) or not word.strip("/\\ .")
+    assert display_name(word) or not word.strip("/\\ .")
 
 
 def test_a_name_is_shown_with_escapes_for_what_no_terminal_should_see() -> None:
-    assert shown("folder/caf\udce9.csv") == "caf\\xe9.csv"
-    assert shown("a\x1b[31m.csv") == "a\\x1b[31m.csv"
-    assert shown("größe 1.csv") == "größe 1.csv"
+    assert display_name("folder/caf\udce9.csv") == "caf\\xe9.csv"
+    assert display_name("a\x1b[31m.csv") == "a\\x1b[31m.csv"
+    assert display_name("größe 1.csv") == "größe 1.csv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.header_row import header_row, require_one_row, spelled, wanted_names
+from bulk_onboard.readers.header_row import header_names, header_row, require_one_row, wanted_names
 
 ID = "0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a10"
 DATA = [ID, "rt-1"]
@@ -66,4 +66,4 @@ def test_a_header_in_one_row_is_not_questioned(rows: list[list[str]]) -> None:
 
 
 def test_invisible_characters_are_not_part_of_a_name() -> None:
-    assert spelled(["\u202brefreshToken\u202c", " a\n b ", "\u200b", ""]) == ("refreshToken", "a b")
+    assert header_names(["\u202brefreshToken\u202c", " a\n b ", "\u200b", ""]) == ("refreshToken", "a b")

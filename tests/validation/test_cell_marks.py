@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.validation.cell_marks import Gravity, marks, words
+from bulk_onboard.validation.cell_marks import Gravity, marks, problem_text
 from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation
 
 Lines = Sequence[tuple[object, ...]]
@@ -80,10 +80,10 @@ def test_what_was_only_cleaned_is_no_problem_of_the_row() -> None:
 
 
 def test_words_say_what_is_wrong_and_what_to_do_and_spell_a_column_as_the_file_does() -> None:
-    assert words("missing-refreshToken", "token is empty", "token") == (
+    assert problem_text("missing-refreshToken", "token is empty", "token") == (
         "token is empty. Fill in refreshToken and run again."
     )
-    assert words("duplicate", "repeats row 2") == "Repeats row 2. Nothing to do."
+    assert problem_text("duplicate", "repeats row 2") == "Repeats row 2. Nothing to do."
 
 
 @given(st.lists(st.sampled_from([2, 3, 4]), min_size=1), st.integers(0, 5))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.errors import HeaderError, InputError, UsageError
-from bulk_onboard.validation.columns import Columns, match_header, normal
+from bulk_onboard.validation.columns import Columns, match_header, normalize
 
 RAVEN = PROVIDERS["raven"]
 GOOD = ("leafUserId", "refreshToken")
@@ -60,7 +60,7 @@ def test_no_way_to_space_and_case_a_name_hides_it(gaps: list[str], upper: list[b
 
 @given(st.text())
 def test_what_is_normal_stays_so(text: str) -> None:
-    assert normal(normal(text)) == normal(text)
+    assert normalize(normalize(text)) == normalize(text)
 
 
 @pytest.mark.parametrize("other", ["leafUserIds", "userId", "Leaf User", "refresh.token", "Refresh Token 2"])
@@ -125,7 +125,7 @@ def test_likely_columns_are_suggested(
     header: tuple[str, ...], row: tuple[str, ...], expected: set[int]
 ) -> None:
     found = suggested(*header, rows=[row] if row else [])
-    missing = [field for field in GOOD if normal(field) not in map(normal, header)]
+    missing = [field for field in GOOD if normalize(field) not in map(normalize, header)]
     assert set(found) == (set(missing) if expected else set())
     assert set(found.values()) == {header[i] for i in expected}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import bulk_onboard
 from bulk_onboard.domain.chunk import text_column
-from bulk_onboard.validation.cells import suspects
+from bulk_onboard.validation.cells import find_suspects
 from bulk_onboard.validation.rules import check_cell, rules_of
 
 PACKAGE = Path(bulk_onboard.__file__).parent
@@ -99,5 +99,5 @@ def test_every_rule_that_applies_to_a_plain_text_says_so() -> None:
     ]  # fmt: skip
     for kind in ("token", "text", "user", "id"):
         assert rules_of(kind)
-        for text, suspect in zip(texts, suspects(text_column(texts), kind), strict=True):
+        for text, suspect in zip(texts, find_suspects(text_column(texts), kind), strict=True):
             assert suspect or check_cell(text, kind) == (text, None, ()), (kind, text)
