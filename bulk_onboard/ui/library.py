@@ -42,6 +42,7 @@ class Choices:
     sheets: tuple[str, ...] = ()
     header_row: int | None = None
     hidden: str | None = None
+    encoding: str | None = None
     provider: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     sandbox: bool = True
@@ -53,7 +54,9 @@ class Choices:
 
     def reading(self) -> ReadOptions:
         """Return how the file is opened."""
-        return ReadOptions(sheets=self.sheets, hidden=self.hidden, header_row=self.header_row)
+        return ReadOptions(
+            sheets=self.sheets, hidden=self.hidden, encoding=self.encoding, header_row=self.header_row
+        )
 
     def checking(self) -> dict[str, Any]:
         """Return the options of `validate`."""
@@ -183,6 +186,7 @@ def command(verb: str, file: str, choices: Choices, *more: str) -> str:
     if choices.header_row is not None:
         options += ["--header-row", str(choices.header_row)]
     options += ["--hidden", choices.hidden] if choices.hidden else []
+    options += ["--encoding", choices.encoding] if choices.encoding else []
     for name, column in choices.mapping.items():
         options += ["--map", f"{name}={column}"]
     options += ["--create-users"] if choices.create_users else []

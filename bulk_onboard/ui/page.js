@@ -84,7 +84,7 @@ function draw(force = false) {
 function drawCommand() {
   const command = state.commands[["check", "check", "check", "run", "dry", "run"][step]];
   morph($("command"), command ? [
-    h("span", { className: "fine" }, "On the command line:"), h("code", { title: command, tabIndex: 0 }, command),
+    h("span", { className: "fine" }, state.commands.repaired ? "With the repaired CSV:" : "On the command line:"), h("code", { title: command, tabIndex: 0 }, command),
     button("Copy", async (event) => {
       await navigator.clipboard.writeText(command);
       event.target.textContent = "Copied";
@@ -156,10 +156,17 @@ function headerChoice(sheet) {
 
 function inputFacts(columns) {
   const facts = columns.input.flatMap(([label, text]) => [h("dt", {}, label), h("dd", {}, text)]);
-  return h("section", { className: "card" }, h("h2", {}, "How it is read"), h("dl", { className: "facts" }, facts), hiddenChoice(columns),
+  return h("section", { className: "card" }, h("h2", {}, "How it is read"), h("dl", { className: "facts" }, facts), columns.isText ? encodingChoice() : null, hiddenChoice(columns),
     columns.skipped.length ? h("label", { className: "choice" }, h("input", { type: "checkbox", id: "skipped", checked: filter === "skipped",
       onchange: (event) => { filter = event.target.checked ? "skipped" : ""; if (filter && reachable(2)) go(2); } }),
     `Show the ${count(columns.skipped.length, "line")} that are not rows, such as totals. Fill in a missing cell to make one a row.`) : null);
+}
+
+function encodingChoice() {
+  const names = [["", "detected"], ["utf-8", "UTF-8"], ["cp1252", "Windows-1252 (Western Europe)"], ["cp1250", "Windows-1250 (Central Europe)"],
+    ["cp1251", "Windows-1251 (Cyrillic)"], ["cp850", "DOS 850"], ["mac_roman", "Macintosh"], ["utf-16", "UTF-16"]];
+  return h("label", { className: "row" }, "Letters look wrong? Encoding:", h("select", { id: "encoding", onchange: ({ target }) => choose({ encoding: target.value || null }) },
+    names.map(([name, text]) => h("option", { value: name, selected: name === state.choices.encoding }, text))));
 }
 
 function hiddenChoice(columns) {

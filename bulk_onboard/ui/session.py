@@ -31,7 +31,7 @@ from bulk_onboard.validation.findings import Validation
 
 _RESULT_COLUMNS = ["row", "leafUserId", "status", "health", "code", "message", "hint"]
 # Choices by what they need: the file read again, its rows checked again, or neither.
-_READING = {"sheets", "header_row", "hidden"}
+_READING = {"sheets", "header_row", "hidden", "encoding"}
 _CHECKING = {"provider", "allow_shared_tokens", "create_users"}
 
 
@@ -70,7 +70,9 @@ class Session:
             self.close()
             self._forget()
             self.run = None
-            self.choices = replace(self.choices, sheets=(), header_row=None, hidden=None, mapping={})
+            self.choices = replace(
+                self.choices, sheets=(), header_row=None, hidden=None, encoding=None, mapping={}
+            )
             self.file, self.name = file, name
             self.first = await asyncio.to_thread(first_rows, file)
             growers = [sheet for sheet in self.first if sheet.is_visible and sheet.has_growers]
@@ -83,6 +85,7 @@ class Session:
         self.grid = self.validation = None
         if self.file is None:
             return
+        self.first = await asyncio.to_thread(first_rows, self.file, self.choices.encoding)
         self.source = await asyncio.to_thread(library.opened, self.file, self.choices)
         if self.choices.header_row is None and holds_data(self.source.header):
             self.close()

@@ -50,6 +50,7 @@ def _state(session: Session) -> dict[str, Any]:
             "sheets": choices.sheets,
             "headerRow": choices.header_row,
             "hidden": choices.hidden,
+            "encoding": choices.encoding or "",
             "sandbox": choices.sandbox,
             "allowSharedTokens": choices.allow_shared_tokens,
             "createUsers": choices.create_users,
@@ -84,8 +85,7 @@ def _sheets(session: Session) -> list[dict[str, Any]]:
 def _column_state(session: Session) -> dict[str, Any] | None:
     if (grid := session.grid) is None or session.source is None:
         return None
-    secret, described_as = session.secret_columns(), session.validation or session.source
-    description = described_as.description
+    description = (session.validation or session.source).description
     fields = [
         {**field, "column": guess.column if guess else None, "why": guess.why if guess else ""}
         for field in session.fields()
@@ -93,15 +93,14 @@ def _column_state(session: Session) -> dict[str, Any] | None:
     ]
     return {
         "header": grid.header,
-        "rows": len(grid),
         "samples": _samples(session),
         "widths": [grid.width(at) for at in range(len(grid.header))],
-        "secret": secret,
         "fields": fields,
         "unmapped": session.unmapped(),
         "partner": session.partner,
         "input": describe(description),
         "hidden": len(description.hidden_rows),
+        "isText": bool(description.encoding),
         "skipped": [[line.row, line.reason] for line in description.skipped_lines[:SAMPLED]],
     }
 
@@ -171,7 +170,7 @@ def _commands(session: Session) -> dict[str, str]:
     file, choices = session.file if isinstance(session.file, str) else session.name, session.choices
     if corrected:  # the rows are then in a file of their own, with the fields' own names
         file = library.repaired_name(session.name)
-        choices = replace(choices, sheets=(), header_row=None, hidden=None, mapping={})
+        choices = replace(choices, sheets=(), header_row=None, hidden=None, encoding=None, mapping={})
     return {
         "check": library.command("validate", file, choices),
         "dry": library.command("run", file, choices, "--dry-run"),

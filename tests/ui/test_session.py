@@ -217,3 +217,15 @@ async def test_a_run_at_a_leaf_that_is_not_the_sandbox_of_the_page(monkeypatch: 
         assert done["outcome"]["counts"] == {"created": len(IDS)}
         everything = b"".join(page.seen).replace(b"planted-LEAF_USERNAME", b"")
         assert b"planted-" not in everything
+
+
+async def test_the_encoding_of_a_text_is_a_choice() -> None:
+    content = "leafUserId;refreshToken;Name\n" + f"{IDS[0]};rt-k2j8s9fkq02mfn77x;Мюллер\n"
+    async with client() as page:
+        state = await page.upload("cyrillic.csv", content.encode("cp1251"))
+        assert state["columns"]["isText"]
+        await page.post("choose", encoding="cp1251")
+        lines = (await page.post("rows", start=0, count=1))["lines"]
+        assert lines[0]["cells"][2] == "Мюллер"
+        assert page.state()["sheets"][0]["lines"][1]["cells"][2] == "Мюллер"
+        assert page.state()["commands"]["check"].endswith("--encoding cp1251")
