@@ -100,7 +100,8 @@ class Workbook(FileSource):
         """Raises InputError if it is damaged, encrypted or too large, or if the sheet is not certain."""
         self._file, self.name = file, file.name
         with _named_errors(file.name), _uncollected(), closing(_open_book(file)) as book:
-            chosen, unread = _choose(file.name, book, options)
+            self._tops, self._visible = _tops(book), book.sheets
+            chosen, unread = _choose(file.name, book, self._tops, options)
             self.tables = tables = _read(file.name, book, chosen, options)
         if len(tables) > 1:
             heads = [(f"sheet {table.sheet!r}", table.header) for table in tables]
@@ -122,6 +123,10 @@ class Workbook(FileSource):
             struck_rows=tuple(chain.from_iterable(table.struck for table in tables)),
             sheet_starts=tuple(starts) if len(tables) > 1 else (),
         )
+
+    def first_rows(self) -> list[FirstRows]:
+        """Return the first rows of each sheet that has any."""
+        return _first_rows(self._tops, self._visible)
 
     def bytes(self) -> BinaryIO:
         """Return the workbook as it is stored, from the start."""
@@ -150,16 +155,19 @@ class Workbook(FileSource):
 def first_rows(file: InputFile, _encoding: str | None = None) -> list[FirstRows]:
     """Return the first rows of each sheet that has any. Raises InputError if the workbook is damaged."""
     with _named_errors(file.name), closing(_open_book(file)) as book:
-        tops = {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
-        return [
-            first_rows_of(
-                [Line(row.number, row.texts, row.hidden) for row in top],
-                sheet,
-                is_visible=book.sheets[sheet],
-                has_growers=_has_growers(top, wanted_names()),
-            )
-            for sheet, top in tops.items()
-        ]
+        return _first_rows(_tops(book), book.sheets)
+
+
+def _first_rows(tops: Mapping[str, Sequence[SheetRow]], visible: Mapping[str, bool]) -> list[FirstRows]:
+    return [
+        first_rows_of(
+            [Line(row.number, row.texts, row.hidden) for row in top],
+            sheet,
+            is_visible=visible[sheet],
+            has_growers=_has_growers(top, wanted_names()),
+        )
+        for sheet, top in tops.items()
+    ]
 
 
 def _open_book(file: InputFile) -> Book:
@@ -218,14 +226,20 @@ def _named_errors(name: str) -> Iterator[None]:
 # --- which sheets ---------------------------------------------------------------------------------------
 
 
-def _choose(name: str, book: Book, options: ReadOptions) -> tuple[list[str], list[str]]:
+def _tops(book: Book) -> dict[str, list[SheetRow]]:
+    """Return the first rows of each sheet that has any, without the summary that we put in front."""
+    return {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
+
+
+def _choose(
+    name: str, book: Book, tops: Mapping[str, Sequence[SheetRow]], options: ReadOptions
+) -> tuple[list[str], list[str]]:
     """Return the sheets to read, and unread ones: visible ones with content, hidden ones with growers.
 
     Raises InputError if it is not certain which to read.
     """
     wanted, visible = wanted_names(options.mapped), [sheet for sheet in book.sheets if book.sheets[sheet]]
     named = [_find(name, book, sheet) for sheet in options.sheets if sheet != _ALL]
-    tops = {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
     with_growers = [sheet for sheet, top in tops.items() if _has_growers(top, wanted)]
     if named and _ALL not in options.sheets:
         chosen = named

@@ -17,7 +17,7 @@ from bulk_onboard.domain.providers import Provider
 from bulk_onboard.domain.users import UserKey
 from bulk_onboard.engine.scan import reading_of
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.errors import BulkOnboardError, UsageError, place_of
+from bulk_onboard.errors import BulkOnboardError, InputError, UsageError, place_of
 from bulk_onboard.readers.corrected import Corrected
 from bulk_onboard.readers.header_row import FirstRows
 from bulk_onboard.readers.input_file import InputFile
@@ -74,10 +74,12 @@ class Session:
                 self.choices, sheets=(), header_row=None, hidden=None, encoding=None, mapping={}
             )
             self.file, self.name = file, name
-            self.first = await asyncio.to_thread(first_rows, file)
-            growers = [sheet for sheet in self.first if sheet.is_visible and sheet.has_growers]
-            if len(growers) < 2:  # otherwise a person has to choose the sheet
+            try:
                 await self._read()
+            except InputError:  # without a table yet, a person can still choose sheet and header
+                self.first = await asyncio.to_thread(first_rows, file, None)
+                if not self._has_several_sheets():
+                    raise
 
     async def _read(self) -> None:
         """Read the file by the choices, find its columns and check it."""
@@ -85,8 +87,8 @@ class Session:
         self.grid = self.validation = None
         if self.file is None:
             return
-        self.first = await asyncio.to_thread(first_rows, self.file, self.choices.encoding)
         self.source = await asyncio.to_thread(library.opened, self.file, self.choices)
+        self.first = await asyncio.to_thread(library.first_lines, self.source, self.file, self.choices)
         if self.choices.header_row is None and holds_data(self.source.header):
             self.close()
             self.choices = replace(self.choices, header_row=0)
@@ -94,6 +96,9 @@ class Session:
         self.grid = await asyncio.to_thread(Grid, self.source)
         await self._map()
         await self._check()
+
+    def _has_several_sheets(self) -> bool:
+        return sum(sheet.is_visible and sheet.has_growers for sheet in self.first) > 1
 
     async def _map(self) -> None:
         """Find the columns of the fields: as saved for this header, else by name, else a guess."""
