@@ -86,6 +86,8 @@ class _Ending:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
+        if not self._interrupted.is_set():
+            self.abort()  # a run that waits for an answer
         await server.session.finish()
 
 

@@ -37,7 +37,8 @@ FAILED, LINES = 200, 40
 class LiveRun:
     """What a run, or a dry run, has said so far. Its events may come from a thread.
 
-    ``result``: None until it has ended well; ``error``: why it could not, "" otherwise.
+    ``result``: None until it has ended well; ``error``: why it could not, "" otherwise; ``asking``: it waits
+    for the answer to `confirm`.
     """
 
     def __init__(self, stop: StopSignal, *, dry: bool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +52,7 @@ class LiveRun:
         self._lines: deque[str] = deque(maxlen=LINES)
         self._failed: deque[dict[str, Any]] = deque(maxlen=FAILED)
         self._failures = 0
-        self._asking = self._agreed = False
+        self.asking = self._agreed = False
         self._answered = threading.Event()
 
     @property
@@ -91,9 +92,9 @@ class LiveRun:
 
     def confirm(self, about: About) -> bool:
         """Wait in a thread for the person's answer to what is about to be stored."""
-        self._about, self._asking = about, True
+        self._about, self.asking = about, True
         self._answered.wait()
-        self._asking = False
+        self.asking = False
         return self._agreed
 
     def answer(self, agreed: bool) -> None:
@@ -124,7 +125,7 @@ class LiveRun:
                 "environments": progress_text.environments(about.environments) if about.environments else "",
                 "growers": about.to_do,
             },
-            "asking": self._asking,
+            "asking": self.asking,
             "phase": tally and progress_text.PHASES[tally.phase],
             "done": tally.done if tally else 0,
             "total": tally.total if tally else 0,

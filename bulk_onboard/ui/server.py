@@ -123,10 +123,16 @@ class Server:
             self.session.close()
 
     async def closed(self) -> None:
-        """Return when the page has been closed for a while and no run is in progress."""
-        while self._pages or self.session.running or self._clock() - self._closed_at < self._limit:
-            if self._pages or self.session.running:
+        """Return when the page has been closed for a while, and no run is at work.
+
+        A run that waits for an answer is not: it holds the ledger, and nobody is there to give the answer.
+        """
+        while True:
+            run = self.session.run
+            if self._pages or (self.session.running and not (run and run.asking)):
                 self._closed_at = self._clock()
+            elif self._clock() - self._closed_at >= self._limit:
+                return
             await asyncio.sleep(_TICK)
 
     # --- who may ask --------------------------------------------------------------------------------

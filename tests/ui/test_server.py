@@ -13,7 +13,7 @@ from aiohttp import ClientSession, CookieJar
 
 from bulk_onboard.ui.server import CLOSED_FOR, NEVER_OPENED_FOR, Server
 from bulk_onboard.ui.session import Session
-from tests.ui.support import SAMPLES, client
+from tests.ui.support import SAMPLES, Client, client
 
 PATHS = [
     ("GET", ""),
@@ -155,6 +155,22 @@ async def test_nonsense_is_refused_without_quoting_it() -> None:
             assert b"planted" not in content
         status, _ = await known.ask("POST", "api/nothing", json={})
         assert status == 404
+
+
+async def test_it_does_not_wait_for_an_answer_that_nobody_gives() -> None:
+    now = [0.0]
+    server = Server(Session(), clock=lambda: now[0])
+    async with server.serve(), ClientSession(cookie_jar=CookieJar(unsafe=True)) as http:
+        known = Client(server, http)
+        await known.enter()
+        await known.upload("growers.csv", (SAMPLES / "growers.csv").read_bytes())
+        closing = asyncio.create_task(server.closed())
+        await known.post("start", dry=False)
+        await known.wait("run", "asking")
+        now[0] += NEVER_OPENED_FOR + 1
+        await asyncio.wait_for(closing, 5)
+        await known.post("control", what="stop")
+        assert (await known.wait("run"))["outcome"]["counts"] == {"not_attempted": 200}
 
 
 async def test_it_ends_when_the_page_has_been_closed_for_a_while() -> None:
