@@ -263,7 +263,7 @@ class Exists:
 class Absent:
     """Leaf was asked and holds no credentials for the grower.
 
-    ``bare``: it said so by a reply with nothing in it, which a broken one can look like too.
+    ``bare``: the reply was empty, as a broken reply may be.
     ``plain``: it said "not found", but not in a problem of its own. ``usual``: this Leaf has been seen to say
     "none" in this way. ``form``: which way that is.
     """
@@ -276,7 +276,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A definite no. Nothing was stored."""
+    """Leaf definitively refused the request. Nothing was stored."""
 
     code: str
     message: str = ""
@@ -284,14 +284,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """429: nothing was stored; come back after that many seconds, if Leaf said so."""
+    """429: nothing was stored. ``after``: seconds until the next request is welcome, None if not stated."""
 
     after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transient:
-    """It went wrong before it could be stored, e.g. the connection was refused."""
+    """The request failed before it could be carried out, for example because of a refused connection."""
 
     code: str
     message: str = ""
@@ -299,7 +299,7 @@ class Transient:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """No readable answer after the request went out: it may or may not have been carried out.
+    """No readable reply came after the request was sent: it may or may not have been carried out.
 
     ``accepted``: Leaf took the request, but did not say that it is done (202, or an empty 200 to a DELETE).
     """
@@ -347,7 +347,7 @@ V = TypeVar("V")
 
 
 class Answer(NamedTuple, Generic[V]):
-    """What one call came to: its verdict, the HTTP status (None: no reply) and how many seconds it took."""
+    """The result of one call: its verdict, the HTTP status (None: no reply) and how many seconds it took."""
 
     verdict: V
     http_status: int | None = None

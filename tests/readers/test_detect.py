@@ -171,6 +171,7 @@ READ = {
     "gz in.zip": zipped(growers_csv_gz=gzip.compress(CSV)),
     "orc.csv": b"ORCID,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
     "parent.csv": b"PARENT,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
+    "primary key.csv": b"PK,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
     "gif.csv": b"GIF8,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
     "rdx.csv": b"RDX,leafUserId,refreshToken\n1," + ROW.encode() + b"\n",
     "title.csv": b"[2026-11-30 15:36] Export\nleafUserId,refreshToken\n" + ROW.encode() + b"\n",

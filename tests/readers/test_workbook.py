@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import openpyxl
@@ -264,3 +266,12 @@ def test_a_hidden_sheet_that_alone_has_growers_is_named(tmp_path: Path) -> None:
         open_source(tmp_path / "own.xlsx")
     with open_source(tmp_path / "own.xlsx", ReadOptions(sheets=("Old list",))) as source:
         assert source.header == tuple(HEADER)
+
+
+@pytest.mark.parametrize("cut", [0, 300])
+def test_the_garbage_collector_runs_again_after_a_workbook_was_opened(tmp_path: Path, cut: int) -> None:
+    content = (FILES / "libreoffice.xlsx").read_bytes()
+    (tmp_path / "growers.xlsx").write_bytes(content[: len(content) - cut])
+    with suppress(InputError):
+        open_source(tmp_path / "growers.xlsx").close()
+    assert gc.isenabled()
