@@ -27,7 +27,7 @@ Examples:
   bulk-onboard ui growers.xlsx --no-browser --port 8790
 
 The page is served to this machine only. Ctrl-C ends it, and so does closing it for a minute; a run that is in
-progress comes to its end first.
+progress ends first.
 """
 
 

@@ -26,7 +26,7 @@ SAMPLED, WINDOW = 200, 400
 # A name of a column that is longer, with digits, above secrets, may be one of them.
 _SHORT = 12
 _SECRET_FIELDS = frozenset(f.name for p in PROVIDERS.values() for f in p.fields if f.secret)
-# What stands in place of a secret: its length says nothing.
+# What is shown in place of a secret: its length says nothing.
 MASKED = None
 
 Cells = Mapping[tuple[int, int], str]
@@ -131,14 +131,14 @@ class Grid:
         if search.strip():
             shown = [at for at in range(len(self.header)) if at not in self._likely and at not in fields]
             wanted = search.strip()
-            found = [
+            hits = [
                 np.logical_or.reduce(
                     [c.cells[at].str.contains(wanted, case=False, regex=False).to_numpy(bool) for at in shown]
                     or [np.zeros(len(c.numbers), bool)]
                 )
                 for c in self._chunks
             ]
-            among &= np.concatenate(found) | (self.numbers.astype(str) == wanted)
+            among &= np.concatenate(hits) | (self.numbers.astype(str) == wanted)
         return np.flatnonzero(among)
 
     def window(
@@ -180,10 +180,10 @@ def _marks(validation: Validation, numbers: np.ndarray) -> dict[int, list[dict[s
     """By row, the cells with something wrong: the same marks as in the annotated workbook."""
     tables = (table[table["row"].isin(numbers)] for table in (validation.table, validation.cleaned))
     table, cleaned = tables
-    found = marks(replace(validation, table=table, cleaned=cleaned), notes=len(numbers) * 10)
+    all_marks = marks(replace(validation, table=table, cleaned=cleaned), notes=len(numbers) * 10)
     result: dict[int, list[dict[str, Any]]] = {}
-    for mark in found.cells:
-        said = mark.note or (found.rows[mark.row].detail if mark.row in found.rows else "")
+    for mark in all_marks.cells:
+        said = mark.note or (all_marks.rows[mark.row].detail if mark.row in all_marks.rows else "")
         entry = {"column": mark.column, "gravity": int(mark.gravity), "note": said}
         result.setdefault(mark.row, []).append(entry)
     return result

@@ -70,9 +70,8 @@ class Choices:
 
     def running(self) -> dict[str, Any]:
         """Return the options of `run`."""
-        rate = {"rate": self.rate} if self.rate else {}
-        kept = {"if_exists": self.if_exists} if self.if_exists else {}
-        return {**self.checking(), **rate, **kept, "sandbox": self.sandbox}
+        options = {"rate": self.rate, "if_exists": self.if_exists}
+        return {**self.checking(), **{n: v for n, v in options.items() if v}, "sandbox": self.sandbox}
 
 
 class Guess(NamedTuple):
@@ -108,10 +107,10 @@ def missing_of(settings: Settings, providers: Sequence[Provider], columns: Seque
 
 
 def _login(settings: Settings, choices: Choices) -> Login:
-    entered, known = choices.entered, settings.leaf.login
-    username = entered["LEAF_USERNAME"].reveal() if "LEAF_USERNAME" in entered else known.username
+    entered, login = choices.entered, settings.leaf.login
+    username = entered["LEAF_USERNAME"].reveal() if "LEAF_USERNAME" in entered else login.username
     return Login(
-        entered.get("LEAF_TOKEN", known.token), username, entered.get("LEAF_PASSWORD", known.password)
+        entered.get("LEAF_TOKEN", login.token), username, entered.get("LEAF_PASSWORD", login.password)
     )
 
 
@@ -135,10 +134,10 @@ def guesses(
     named = columns_by_name(header, [*fields, PROVIDER])
     missing = [name for name in needed if name not in named]
     likely = likely_columns(missing, header, named.values(), rows, LEAF_USER_ID)
-    found = {name: Guess(at, "") for name, at in named.items()}
+    columns = {name: Guess(at, "") for name, at in named.items()}
     for name, at in likely.items():
-        found[name] = Guess(at, why_likely(name, header[at], column_of(rows, at), LEAF_USER_ID))
-    return found
+        columns[name] = Guess(at, why_likely(name, header[at], column_of(rows, at), LEAF_USER_ID))
+    return columns
 
 
 def checked(source: Source, choices: Choices) -> Validation:

@@ -38,8 +38,8 @@ def find(header: Sequence[str], path: Path = DEFAULT_FILE) -> Saved | None:
     wanted = Saved("", header, {}).signature
     with suppress(OSError, UnicodeError, tomllib.TOMLDecodeError):
         entries = tomllib.loads(path.read_text(encoding="utf-8-sig")).get(KEY, [])
-        known = [saved for entry in entries if (saved := _of(entry))]
-        return next((saved for saved in reversed(known) if saved.signature == wanted), None)
+        mappings = [saved for entry in entries if (saved := _of(entry))]
+        return next((saved for saved in reversed(mappings) if saved.signature == wanted), None)
     return None
 
 
@@ -55,8 +55,8 @@ def save(saved: Saved, path: Path = DEFAULT_FILE) -> None:
         tomllib.loads(text)
     except (OSError, UnicodeError, tomllib.TOMLDecodeError):
         raise UsageError(f"{path} cannot be read as TOML, so nothing was saved") from None
-    kept = [block for block in _blocks(text) if not _is_for(block, saved.signature)]
-    before = "".join(kept).rstrip()
+    others = [block for block in _blocks(text) if not _is_for(block, saved.signature)]
+    before = "".join(others).rstrip()
     added = "\n".join(
         [
             f"[[{KEY}]]",

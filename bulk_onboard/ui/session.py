@@ -110,13 +110,13 @@ class Session:
         rows = list(zip(*(grid.sample(at) for at in range(len(grid.header))), strict=True))[:SAMPLED]
         fields = [field["name"] for field in self.fields()]
         needed = [field["name"] for field in self.fields() if field["required"]]
-        found: Mapping[str, Guess] = library.guesses(grid.header, rows, fields, needed)
-        if self.choices.header_row != 0 and (known := saved.find(self.source.header)):
-            self.partner = known.partner
-            places = columns_by_name(grid.header, known.mapping.values())
-            why = f"saved for {known.partner}"
-            found = {**found, **{n: Guess(places[c], why) for n, c in known.mapping.items() if c in places}}
-        self.columns = {**found, **{name: at for name, at in self.columns.items() if name in fields}}
+        columns: dict[str, Guess | None] = {**library.guesses(grid.header, rows, fields, needed)}
+        if self.choices.header_row != 0 and (earlier := saved.find(self.source.header)):
+            self.partner = earlier.partner
+            places = columns_by_name(grid.header, earlier.mapping.values())
+            why = f"saved for {earlier.partner}"
+            columns |= {n: Guess(places[c], why) for n, c in earlier.mapping.items() if c in places}
+        self.columns = columns | {name: at for name, at in self.columns.items() if name in fields}
         self._use_columns()
 
     def _use_columns(self) -> None:
@@ -136,12 +136,12 @@ class Session:
             return
         source = self._corrected()
         try:
-            found = await asyncio.to_thread(library.checked, source, self.choices)
+            validation = await asyncio.to_thread(library.checked, source, self.choices)
         except BulkOnboardError:
             self.validation, self.repairs = None, {}
             raise
-        repairs = await asyncio.to_thread(library.certain_repairs, source, found)
-        self.validation, self.repairs = found, repairs
+        repairs = await asyncio.to_thread(library.certain_repairs, source, validation)
+        self.validation, self.repairs = validation, repairs
 
     def _corrected(self) -> Source:
         """Return the source as the person left it: a copy of the corrections, which may go on changing."""
@@ -153,11 +153,11 @@ class Session:
         return Corrected(self.source, dict(cells), set(left_out), self.grid.header)
 
     def fields(self) -> list[dict[str, Any]]:
-        """What the file may have columns for, in the order of the providers' tables."""
+        """Return what the file may have columns for, in the order of the providers' tables."""
         fields = {LEAF_USER_ID: ("the grower's id at Leaf", not self.choices.create_users, False, "grower")}
         if self.choices.create_users:
-            known = ("finds the grower's Leaf user", False, False, "grower")
-            fields |= dict.fromkeys(map(str, UserKey), known)
+            optional = ("finds the grower's Leaf user", False, False, "grower")
+            fields |= dict.fromkeys(map(str, UserKey), optional)
         for provider in self.providers:
             for item in provider.fields:
                 required = item.required and item.scope.value == "grower"
@@ -168,6 +168,7 @@ class Session:
         ]
 
     def unmapped(self) -> list[str]:
+        """Return the fields that need a column and have none."""
         return [f["name"] for f in self.fields() if f["required"] and not self.columns.get(f["name"])]
 
     # --- choices and corrections --------------------------------------------------------------------
@@ -258,6 +259,7 @@ class Session:
         return {"total": len(positions), "lines": lines}
 
     def secret_columns(self) -> list[int]:
+        """Return the positions of the columns that hold secret fields."""
         secret = {f["name"] for f in self.fields() if f["secret"]}
         return [guess.column for name, guess in self.columns.items() if guess and name in secret]
 
@@ -273,8 +275,8 @@ class Session:
         table, cleaned = self.validation.table, self.validation.cleaned
         if code == "!":
             return table["row"].to_numpy(np.int64)
-        found = [each.loc[each["code"] == code, "row"].to_numpy(np.int64) for each in (table, cleaned)]
-        return np.concatenate(found)
+        with_code = [lines.loc[lines["code"] == code, "row"] for lines in (table, cleaned)]
+        return np.concatenate([rows.to_numpy(np.int64) for rows in with_code])
 
     def cell(self, row: int, column: int) -> str:
         """Return one cell in full, also a secret: a person asked to see it."""
@@ -334,13 +336,13 @@ class Session:
             changed = any(self.corrections)
             # The original workbook can be kept where only marks are added to it.
             source = self._corrected() if changed or self.source is None else self.source
-            found, stem = self.validation, Path(self.name).stem
+            validation, stem = self.validation, Path(self.name).stem
             if kind == "repaired":
                 name = library.repaired_name(self.name)
-                return name, await asyncio.to_thread(library.repaired_csv, source, found)
+                return name, await asyncio.to_thread(library.repaired_csv, source, validation)
             name = f"{stem}-marked.xlsx"
             commands = [library.command(verb, name, self.choices) for verb in ("validate", "run")]
-            return name, await asyncio.to_thread(library.marked_workbook, source, found, commands)
+            return name, await asyncio.to_thread(library.marked_workbook, source, validation, commands)
         live = self.dry if kind == "plan" else self.run or self.dry
         files = live.result.files if live and live.result else ()
         path = next((file for file in files if file.stem == kind), None)

@@ -115,12 +115,12 @@ def _samples(session: Session) -> list[list[str | None]]:
 
 
 def _check_state(session: Session) -> dict[str, Any] | None:
-    if (found := session.validation) is None:
+    if (validation := session.validation) is None:
         return None
-    groups = [*found.problems, *found.repeats, *found.warnings]
+    groups = [*validation.problems, *validation.repeats, *validation.warnings]
     return {
-        "rows": found.rows,
-        **found.counts,
+        "rows": validation.rows,
+        **validation.counts,
         "groups": [_group(cause) for cause in groups],
         "repairable": len(session.repairs),
         "corrected": len(session.corrections.cells),
@@ -180,13 +180,13 @@ def _commands(session: Session) -> dict[str, str]:
 
 
 def _group(cause: Cause) -> dict[str, Any]:
-    known = lookup(cause.code)
+    code = lookup(cause.code)
     return {
         "status": cause.status,
         "code": cause.code,
         "count": cause.count,
         "rows": list(cause.rows),
         "message": cause.message,
-        "meaning": known.meaning if known else cause.message,
+        "meaning": code.meaning if code else cause.message,
         "hint": hint(cause.code),
     }
