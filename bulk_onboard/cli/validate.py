@@ -110,7 +110,6 @@ class Written:
 def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> int:
     """Check one file, write its problems and what is wanted of it, tell them."""
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
-    from bulk_onboard.readers.multi_file import row_ranges  # noqa: PLC0415
 
     require_named(file)
     path = problems_path(file, settings.output.folder)
@@ -121,7 +120,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
         unwritten = _write_problems(file, validation, path)
         written = _write(source, validation, wanted, None if unwritten else path, settings)
         written = replace(written, unwritten=unwritten)
-        ranges = row_ranges(source)
+        ranges = source.row_ranges()
     if as_json:
         print_json(as_data(validation, written))
     else:

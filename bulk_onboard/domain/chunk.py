@@ -169,6 +169,10 @@ class Source(ABC):
         """Return whether the input has been written to since it was opened."""
         return False
 
+    def row_ranges(self) -> str:
+        """Return in words which rows are of which file; "" if there is only one."""
+        return ""
+
     def close(self) -> None:  # noqa: B027  (some hold no file open)
         """Release the file."""
 

@@ -55,7 +55,6 @@ from bulk_onboard.ledger.users import LedgerUsers
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.dry_run import asking
 from bulk_onboard.policy.plan import PlanRule
-from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.reports import results
 from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
 from bulk_onboard.settings import Settings
@@ -209,7 +208,7 @@ class _Run:
         self.facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
         self.facts(InputDescribed(scan.description))
         self.facts(FileChecked(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
-        for note in filter(None, [row_ranges(source), *notes, tokens_of_others(found)]):
+        for note in filter(None, [source.row_ranges(), *notes, tokens_of_others(found)]):
             self.facts(Note(note))
         return scan, found
 

@@ -171,11 +171,6 @@ class MultiFile(Source):
         return source
 
 
-def row_ranges(source: Source) -> str:
-    """Return in words which rows are of which file; "" if there is only one."""
-    return source.row_ranges() if isinstance(source, MultiFile) else ""
-
-
 # --- descriptions -----------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.model import Status
 from bulk_onboard.validation.columns import LEAF_USER_ID
-from bulk_onboard.validation.findings import Validation
+from bulk_onboard.validation.findings import COLUMNS, Validation
 
 # How the summary sheet of an annotated workbook begins, by which readers know it and leave it out.
 SUMMARY_MARK = "Summary by bulk-onboard"
@@ -59,12 +59,12 @@ def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
     drawn: dict[tuple[int, int], tuple[Gravity, list[str]]] = {}
     rows: dict[int, list[tuple[str, str]]] = {}
     used: Counter[str] = Counter()
-    wanted = _columns(validation)
+    columns, all_columns = _columns_by_cause(validation), list(validation.fields.values())
     for row, status, code, column, message in _lines(validation):
         gravity = _GRAVITY[status]
         text = problem_text(code, message, column)
         used[code] += 1
-        for i, at in enumerate(wanted(code, column)):
+        for i, at in enumerate(columns.get(column or code, all_columns)):
             before, texts = drawn.get((row, at), (gravity, []))
             if not i and used[code] <= notes:
                 texts.append(text)
@@ -73,7 +73,7 @@ def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
             rows.setdefault(row, []).append((code, text))
     cells = (
         Mark(row, at, gravity, "\n".join(texts))
-        for (row, at), (gravity, texts) in sorted(drawn.items(), key=_place)
+        for (row, at), (gravity, texts) in sorted(drawn.items(), key=lambda item: item[0])
     )
     shortened = tuple(code for code, count in used.items() if count > notes)
     return Marks(tuple(cells), {row: _row_note(lines) for row, lines in sorted(rows.items())}, shortened)
@@ -96,40 +96,23 @@ _GRAVITY: Mapping[str, Gravity] = {
 }
 
 
-def _place(item: tuple[tuple[int, int], object]) -> tuple[int, int]:
-    return item[0]
-
-
 def _lines(validation: Validation) -> list[tuple[int, str, str, str, str]]:
     """Return row, status, code, column and message of all findings, problems first."""
     table, cleaned = validation.table, validation.cleaned
-    lines = [table[name].tolist() for name in ("row", "status", "code", "column", "message")]
-    warned = [cleaned[name].tolist() for name in ("row", "code", "column", "message")]
-    warned.insert(1, [_WARNING] * len(cleaned))
-    return [*zip(*lines, strict=True), *zip(*warned, strict=True)]
+    both = (table, cleaned.assign(status=_WARNING))
+    return [line for lines in both for line in lines[list(COLUMNS)].itertuples(index=False, name=None)]
 
 
-class _columns:  # noqa: N801  (a function that remembers the positions)
-    """Code and column header -> the positions that are concerned; the first of them gets the comment."""
-
-    def __init__(self, validation: Validation) -> None:
-        fields = validation.fields
-        user = [fields[LEAF_USER_ID]] if LEAF_USER_ID in fields else []
-        secret = [fields[name] for name in validation.credentials]
-        # A problem names the column as the file does, that of providers by its field.
-        self._by_name = {name: (at,) for name, at in fields.items()}
-        self._by_name |= {validation.header[at]: (at,) for at in fields.values()}
-        self._all = tuple(fields.values())
-        self._by_code: dict[str, Sequence[int]] = {
-            "conflicting-rows": [*secret, *user],
-            "duplicate": [*user, *secret],
-            "shared-token": secret,
-        }
-
-    def __call__(self, code: str, column: str) -> Sequence[int]:
-        if column:
-            return self._by_name.get(column, self._all)
-        return self._by_code.get(code, self._all)
+def _columns_by_cause(validation: Validation) -> Mapping[str, Sequence[int]]:
+    """Return column, or code of a problem without one -> the positions; the first gets the comment."""
+    fields = validation.fields
+    user = [fields[LEAF_USER_ID]] if LEAF_USER_ID in fields else []
+    secret = [fields[name] for name in validation.credentials]
+    # A problem names the column as the file does, that of providers by its field.
+    by_name = {name: [at] for name, at in fields.items()}
+    by_name |= {validation.header[at]: [at] for at in fields.values()}
+    by_code = {"conflicting-rows": [*secret, *user], "duplicate": [*user, *secret], "shared-token": secret}
+    return by_code | by_name
 
 
 def _row_note(lines: Sequence[tuple[str, str]]) -> RowNote:

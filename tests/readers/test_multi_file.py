@@ -15,7 +15,6 @@ from bulk_onboard.engine.scan import Reading, Scan
 from bulk_onboard.engine.survey import read_rows
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.readers.multi_file import row_ranges
 from bulk_onboard.workspace import Workspace
 from tests.support.tables import as_csv, as_rows, as_xlsx
 
@@ -63,7 +62,7 @@ def test_it_is_stated_which_rows_are_of_which_file(tmp_path: Path) -> None:
     )
     with open_source(where) as source:
         ranges = "a.csv from row 3, b.csv from row 5, c.csv from row 7"
-        assert row_ranges(source) == f"Rows are numbered across 3 files: {ranges}"
+        assert source.row_ranges() == f"Rows are numbered across 3 files: {ranges}"
     assert [number for number, _ in rows(where)] == [3, 4, 5, 6, 7]
 
 

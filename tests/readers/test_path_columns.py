@@ -11,7 +11,6 @@ import pytest
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.files import path_columns
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.readers.multi_file import row_ranges
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +145,7 @@ def test_files_of_the_same_name_are_listed_with_their_folders() -> None:
     put("in/provider=raven/part-0.csv")
     put("in/provider=lindsay/part-0.csv")
     with open_source("in/*/*.csv") as source:
-        assert "provider=lindsay/part-0.csv from row 2, provider=raven/part-0.csv from row 4" in row_ranges(
-            source
+        assert (
+            "provider=lindsay/part-0.csv from row 2, provider=raven/part-0.csv from row 4"
+            in source.row_ranges()
         )
