@@ -38,10 +38,14 @@ class Browser:
 
     def open(self, path: Path | str, *, width: int = 1280, scheme: str = "light") -> None:
         """Load a page by its file or address; ``scheme``: what its reader prefers, light or dark."""
+        self.prefer(width=width, scheme=scheme)
+        self.driver.get(path if isinstance(path, str) else path.as_uri())
+
+    def prefer(self, *, width: int, scheme: str) -> None:
+        """Set the width of the window and the colours that its reader prefers."""
         self.told("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.told("Emulation.setDeviceMetricsOverride", **size)
-        self.driver.get(path if isinstance(path, str) else path.as_uri())
 
     def told(self, command: str, **options: Any) -> Any:
         """A command of the DevTools protocol."""
