@@ -6,6 +6,7 @@ import asyncio
 import html
 import os
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bulk_onboard.cli import completion, options
-from bulk_onboard.errors import ExitCode
+from bulk_onboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from bulk_onboard.ui.server import Server
@@ -47,6 +48,8 @@ def command(file: str | None, *, port: int, browser: bool) -> int:
     from bulk_onboard.ui.server import Server  # noqa: PLC0415
     from bulk_onboard.ui.session import Session  # noqa: PLC0415
 
+    if file == "-":
+        raise UsageError("standard input can be read only once; name a file, or paste its text into the page")
     ending = _Ending()
 
     async def serve() -> int:
@@ -108,7 +111,8 @@ def _opened(server: Server, *, browser: bool) -> Iterator[None]:
     server.on_opened = opened
     try:
         if page:
-            webbrowser.open(page.as_uri())
+            # Some browsers, in a terminal, return only when they end.
+            threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
         yield
     finally:
         if page:
