@@ -39,7 +39,11 @@ def type_of(setting: Setting) -> click.ParamType:  # type: ignore[type-arg]
     if setting.choices:
         return click.Choice(setting.choices)
     assert setting.parse  # noqa: S101  (only choices have none)
-    return Parsed(setting.metavar, _each(setting.parse) if setting.repeatable else setting.parse)
+    if setting.repeatable:
+        return Parsed(setting.metavar, _each(setting.parse))
+    if setting.metavar == "NAME|URL":
+        return click.STRING  # may be the name of a variable, which `load` looks up
+    return Parsed(setting.metavar, setting.parse)
 
 
 def _each(parser: Callable[[Any], Any]) -> Callable[[Any], Any]:

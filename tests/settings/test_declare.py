@@ -9,6 +9,7 @@ import click
 import pytest
 
 from bulk_onboard.cli.run import command
+from bulk_onboard.domain.model import Secret
 from bulk_onboard.settings import SETTINGS, Setting, Settings
 from bulk_onboard.settings.load import load
 
@@ -61,3 +62,13 @@ def test_the_command_line_has_each_option_with_its_help_and_default(setting: Set
 
 def test_the_file_of_settings_takes_all_but_what_is_said_for_one_run() -> None:
     assert {setting.option for setting in SETTINGS if not setting.key} == {"sandbox_reset", "dry_run", "plan"}
+
+
+def test_an_address_may_be_given_by_the_name_of_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHT_PING", "https://hc-ping.com/planted")
+    monkeypatch.setenv("NIGHT_MAIL", "json://one json://two")
+    given = ["growers.csv", "--ping", "NIGHT_PING", "--notify", "NIGHT_MAIL", "--notify", "xml://three"]
+    params = command.make_context("run", given).params
+    night = load({name: params[name] for name in ("ping", "notify")}).night
+    assert night.ping == Secret("https://hc-ping.com/planted")
+    assert night.notify == (Secret("json://one"), Secret("json://two"), Secret("xml://three"))
