@@ -138,7 +138,10 @@ def _options(given: Mapping[str, Any], *, is_command_line: bool) -> Layer:
             "the password given with --ledger can be read in the list of processes;"
             " put the address into BULK_ONBOARD_LEDGER, or the password into PGPASSWORD or ~/.pgpass"
         )
-    return {_OPTIONS[name].path: Given(name, value) for name, value in values.items()}
+    return {
+        _OPTIONS[name].path: Given(_OPTIONS[name].flag if is_command_line else name, value)
+        for name, value in values.items()
+    }
 
 
 def _addresses(value: object, option: str, *, is_public: bool) -> object:

@@ -144,7 +144,7 @@ def test_a_toml_file_that_cannot_be_parsed_is_told_by_place_and_not_by_content()
 
 def test_a_wrong_option_from_a_caller_is_not_laid_to_the_toml_file() -> None:
     with pytest.raises(UsageError, match=r"^rate: 'fast' is not a rate"):
-        load({"rate": "fast"})
+        load({"rate": "fast"}, is_command_line=False)
     assert load({"rate": "600/min", "output": "out", "timeout": "1m"}).leaf.timeout == 60
 
 
@@ -350,8 +350,8 @@ def test_all_that_is_wrong_is_told_at_once_each_by_the_name_it_has_where_it_stan
         "[providers.raven] in bulk-onboard.toml: client_id: it is not a text",
         "LEAF_PASSWORD: this is a placeholder",
         "LEAF_BASE_URL: plain http to leaf.example",
-        "rate: 'slow' is not",
-        "provider: 'ravne' is not a provider (did you mean raven?)",
+        "--rate: 'slow' is not",
+        "--provider: 'ravne' is not a provider (did you mean raven?)",
     ):
         assert text in str(refused.value)
     assert "'fast'" not in str(refused.value), "the option decides"
