@@ -136,7 +136,7 @@ def describe(description: InputDescription) -> list[tuple[str, str]]:
         ("Hidden", _hidden(description)),
         (
             "Struck",
-            f"{rows_in_words(description.struck_rows)} struck through; delete rows that must not be sent"
+            f"{_rows_in_words(description.struck_rows)} struck through; delete rows that must not be sent"
             if description.struck_rows
             else "",
         ),
@@ -148,18 +148,16 @@ def describe(description: InputDescription) -> list[tuple[str, str]]:
 _SHOWN = 5
 
 
-def rows_in_words(numbers: Sequence[int]) -> str:
-    """``1 row (row 3)``, or ``3 rows (rows 3, 9, 12)``."""
-    if len(numbers) == 1:
-        return f"1 row (row {numbers[0]})"
-    more = ", …" if len(numbers) > _SHOWN else ""
-    return f"{len(numbers):,} rows (rows {', '.join(map(str, numbers[:_SHOWN]))}{more})"
+def _rows_in_words(numbers: Sequence[int]) -> str:
+    """Return ``1 row (row 3)``, or ``4 rows (rows 3, 5 to 7)``."""
+    plural = "s" * (len(numbers) > 1)
+    return f"{len(numbers):,} row{plural} (row{plural} {_runs(numbers)})"
 
 
 def require_decision(description: InputDescription) -> None:
     """Raise InputError if rows are hidden and the user has not decided whether to read them."""
     if description.hidden_rows and description.hidden is None:
-        hidden = rows_in_words(description.hidden_rows)
+        hidden = _rows_in_words(description.hidden_rows)
         raise InputError(
             f"{description.name}: {hidden} hidden by a filter or a collapsed group; run again with --hidden"
             " include to use hidden rows too, or --hidden skip to leave them out"
@@ -210,7 +208,7 @@ def _hidden(description: InputDescription) -> str:
     if not description.hidden_rows:
         return ""
     fates = {"include": "read too", "skip": "not read", None: "a run needs --hidden include or skip"}
-    return f"{rows_in_words(description.hidden_rows)}; {fates[description.hidden]}"
+    return f"{_rows_in_words(description.hidden_rows)}; {fates[description.hidden]}"
 
 
 # --- names of inputs -------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def check(
     frame |= findings.first_problems()
     for i, (header, _) in enumerate(columns.keep, start=len(columns.fields)):
         frame[KEPT_PREFIX + header] = chunk.cells[i]
-    words = id_words(ids[valid]) if words is None else words[valid]
+    words = uuid_words(to_arrow(ids[valid])) if words is None else words[valid]
     assert words is not None  # noqa: S101  (the ids of valid rows are UUIDs)
     tokens = [t for name, cells in parts.items() for t in _tokens(providers[name].grower_fields, cells)]
     return Checked(
@@ -200,7 +200,7 @@ def _check_ids(
     else:
         header = next(columns.user_names[by] for by in UserKey if by in columns.users)
     cells = users.ids if users else column.cells
-    words = id_words(cells)
+    words = uuid_words(to_arrow(cells))
     if words is not None and not np.isin(words[:, 0], _example_words()).any():
         return cells, words
     cells = check_cells(findings, Column(cells, lines, header), "id")
@@ -317,11 +317,6 @@ def columns_of_names(counts: NameCounts, row: int) -> pd.DataFrame:
 
 
 # --- what is kept of a row ----------------------------------------------------------------------------
-
-
-def id_words(ids: pd.Series) -> np.ndarray | None:
-    """Return ids as two numbers each; None if some are not UUIDs in the usual spelling."""
-    return uuid_words(to_arrow(ids))
 
 
 @cache

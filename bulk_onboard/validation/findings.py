@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from bulk_onboard.domain.chunk import constant_column
+from bulk_onboard.domain.chunk import constant_column, text_column
 from bulk_onboard.domain.input_description import InputDescription
 from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.run_events import Cause
@@ -49,12 +49,11 @@ class ChunkFindings:
         """Return code, column and message of each row's first problem, "" where nothing is wrong."""
         if not self._problems:
             return dict.fromkeys(_DETAILS, constant_column("", len(self.valid)))
-        first: dict[int, _Entry] = {}
-        for entry in self._problems:
-            first.setdefault(entry[0], entry)
-        texts = np.full((len(_DETAILS), len(self.valid)), "", object)
-        texts[:, list(first)] = np.array([entry[1:] for entry in first.values()], object).T
-        return {name: pd.Series(column, dtype="str") for name, column in zip(_DETAILS, texts, strict=True)}
+        columns = [[""] * len(self.valid) for _ in _DETAILS]
+        for line, *texts in reversed(self._problems):  # so that the first one stays
+            for column, text in zip(columns, texts, strict=True):
+                column[line] = text
+        return dict(zip(_DETAILS, map(text_column, columns), strict=True))
 
     def problems(self) -> pd.DataFrame:
         """Return row, code, column, message: the first problem of each cell, by row."""

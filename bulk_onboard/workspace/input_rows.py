@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.model import Status
-from bulk_onboard.validation.check import KEPT_PREFIX, Checked, id_words
+from bulk_onboard.validation.cells import to_arrow, uuid_words
+from bulk_onboard.validation.check import KEPT_PREFIX, Checked
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER
 from bulk_onboard.validation.ids import UUID_PATTERN
 from bulk_onboard.workspace.workspace import KEPT_COLUMN
@@ -57,7 +58,7 @@ def _grower_ids(checked: Checked) -> pa.Array:
     words[valid] = checked.ids
     texts = checked.frame[LEAF_USER_ID][~valid]
     is_uuid = texts.str.fullmatch(UUID_PATTERN).to_numpy(bool)
-    others = id_words(texts[is_uuid])
+    others = uuid_words(to_arrow(texts[is_uuid]))
     assert others is not None  # noqa: S101  (the pattern is that of a UUID)
     named = np.flatnonzero(~valid)[is_uuid]
     words[named] = others
