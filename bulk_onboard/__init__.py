@@ -21,7 +21,9 @@ The map of the package, from the bottom to the top; a layer imports only from th
     sandbox/       an imitation of Leaf, with faults
     engine/        the run: first and second pass over the file, the driver of rows; run.py wires it all
     cluster/       the same run on several processes, with dask; nothing else needs it
-    api cli/       the library and the command line
+    api            the library
+    ui/            a page on the user's own machine, which asks the library for everything
+    cli/           the command line
 
 The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare in the workspace) ->
 ``engine.scan`` again, for rows to do -> ``engine.onboard_row`` (intent, turn, POST, `decide`, outcome) ->

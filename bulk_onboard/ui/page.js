@@ -141,7 +141,7 @@ function fileStep() {
 }
 
 function headerChoice(sheet) {
-  const width = Math.max(...sheet.lines.map((line) => line.cells.length), 1);
+  const width = Math.min(60, Math.max(...sheet.lines.map((line) => line.cells.length), 1));
   const pick = (line) => choose({ sheets: state.choices.sheets.length ? state.choices.sheets : sheet.name ? [sheet.name] : [], header_row: line.row });
   const rows = sheet.lines.map((line) => h("tr", {
     className: line.row === sheet.headerRow ? "header" : line.row < (sheet.headerRow || 0) ? "above" : "", onclick: () => pick(line),

@@ -86,9 +86,14 @@ def column_of(rows: Rows, at: int) -> list[str]:
     return [row[at] for row in rows if at < len(row)]
 
 
-def may_hold_secret(name: str, cells: Sequence[str], fields: Collection[str]) -> bool:
+def may_hold_secret(name: str, cells: Sequence[str], fields: frozenset[str]) -> bool:
     """Return whether a column is named like one of these fields, or has many cells that may be secrets."""
-    return any(_likeness(field, name) > 0 for field in fields) or _share(cells, may_be_secret) > 0.2
+    return _is_like_any(name, fields) or _share(cells, may_be_secret) > 0.2
+
+
+@lru_cache(4096)
+def _is_like_any(name: str, fields: frozenset[str]) -> bool:
+    return any(_likeness(field, name) > 0 for field in fields)
 
 
 def may_be_secret(cell: str) -> bool:
