@@ -84,7 +84,8 @@ def executed(line: str) -> int:
     """The exit code of a line; a run id stands for the latest run of growers."""
     found = sorted(Path("reports").glob("2*Z-growers"))
     run_id = found[-1].name if found else RUN_ID
-    return main([argument.replace(RUN_ID, run_id) for argument in arguments(line)])
+    # The pages speak of a million growers; here are six.
+    return main([argument.replace(RUN_ID, run_id).replace("900000", "1") for argument in arguments(line)])
 
 
 PAGES_WITH_COMMANDS = [page for page in PAGES if shell_lines(page, runnable=True)]
