@@ -89,9 +89,9 @@ def _brief(provider: Provider, width: int) -> Iterator[str]:
 def described(provider: Provider) -> str:
     """Return the full description of a provider."""
     user = "  leafUserId: the ID of the grower's Leaf user, a UUID"
-    columns = [user, *(f"  {_told(field, field.name)}" for field in provider.grower_fields)]
+    columns = [user, *(f"  {_explained(field, field.name)}" for field in provider.grower_fields)]
     settings = [
-        f"  {_told(field, provider.setting(field))} (or a column {field.name})"
+        f"  {_explained(field, provider.setting(field))} (or a column {field.name})"
         for field in provider.app_fields
     ]
     return "\n".join(
@@ -103,7 +103,7 @@ def described(provider: Provider) -> str:
     )
 
 
-def _told(field: Field, name: str) -> str:
+def _explained(field: Field, name: str) -> str:
     parts = [field.help] if field.help else []
     parts += [] if field.required else ["optional"]
     parts += [f"{' or '.join(field.allowed)}"] if field.allowed else []

@@ -34,7 +34,7 @@ Exit code 0: the grower is connected; 1: it needs attention; 2: the ledger does 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Growers that are listed where a value names several.
 _LISTED = 5
-_WELL = {status.value for status in Status if status.done}
+_DONE = {status.value for status in Status if status.done}
 
 
 @click.command("status", cls=options.Command, epilog=_EPILOG)
@@ -83,7 +83,7 @@ def command(
     if not (history.chapters or history.latest):
         raise UsageError(f"the ledger {settings.output.ledger_place} has no record of {grower}")
     click.echo(json.dumps(as_data(history), indent=2) if as_json else in_words(history))
-    return ExitCode.OK if dismiss or is_well(history) else ExitCode.ATTENTION
+    return ExitCode.OK if dismiss or is_healthy(history) else ExitCode.ATTENTION
 
 
 def _of_row(settings: Settings, run: str | None, row: int) -> str:
@@ -112,11 +112,11 @@ def _named(settings: Settings, text: str) -> str:
     raise UsageError(f"{len(growers):,} growers have this value: {listed}{more}. Name one by its leafUserId")
 
 
-def is_well(history: Story) -> bool:
-    """Whether the grower is connected, wherever it was last looked at."""
+def is_healthy(history: Story) -> bool:
+    """Return whether the grower is connected at every Leaf and provider where it was last checked."""
     ends = [(line["status"], line["health"]) for line in history.latest]
     ends = ends or [(chapter.entry.status, chapter.entry.health) for chapter in history.chapters[-1:]]
-    return not history.left and all(status in _WELL and health != Health.UNHEALTHY for status, health in ends)
+    return not history.left and all(status in _DONE and health != Health.UNHEALTHY for status, health in ends)
 
 
 def as_data(history: Story) -> dict[str, Any]:
@@ -167,16 +167,16 @@ def in_words(history: Story) -> str:
     for chapter in history.chapters:
         info = chapter.info
         where = f"row {chapter.entry.row} of {info.input}, {chapter.provider} at {info.leaf}"
-        lines += ["", f"{info.kind.value} {info.run_id}", f"  {where}", *_told(chapter)]
+        lines += ["", f"{info.kind.value} {info.run_id}", f"  {where}", *_chapter_lines(chapter)]
     lines += ["", "In the latest run's file:"] if history.latest else []
     for line in history.latest:
-        lines += _now(line)
+        lines += _latest_lines(line)
     if history.left:
         lines += ["", *without_credentials(history.left, 110)]
     return "\n".join(lines)
 
 
-def _told(chapter: Chapter) -> Iterator[str]:
+def _chapter_lines(chapter: Chapter) -> Iterator[str]:
     """Intent, outcome and event, at their times."""
     entry = chapter.entry
     if entry.intended_at:
@@ -205,13 +205,13 @@ def _outcome(chapter: Chapter) -> str:
     return f"{entry.status}{code}{': ' if parts else ''}{', '.join(parts)}"
 
 
-def _now(line: dict[str, Any]) -> Iterator[str]:
+def _latest_lines(line: dict[str, Any]) -> Iterator[str]:
     code = f" ({line['code']})" if line["code"] else ""
     health = f", {line['health']}" if line["health"] else ""
     yield f"  row {line['row']} in {line['runId']}: {line['status']}{code}{health}"
     if line["message"]:
         yield f"      {line['message']}"
-    if line["hint"] and line["status"] not in _WELL:
+    if line["hint"] and line["status"] not in _DONE:
         yield f"      -> {line['hint']}"
 
 

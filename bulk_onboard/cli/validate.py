@@ -266,7 +266,7 @@ def _left(count: int) -> str:
 
 def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = None) -> list[str]:
     """``table``: row, code and message of each finding, of which a few that differ are shown."""
-    lines = [line for cause in causes for line in _told(cause, _examples(cause, table))]
+    lines = [line for cause in causes for line in _cause_lines(cause, _examples(cause, table))]
     return ["", f"{title}:", *lines] if causes else []
 
 
@@ -278,7 +278,7 @@ def _examples(cause: Cause, table: pd.DataFrame | None) -> list[tuple[int, str]]
     return list(zip(own["row"].tolist(), own["message"].tolist(), strict=True))
 
 
-def _told(cause: Cause, examples: Sequence[tuple[int, str]]) -> Iterator[str]:
+def _cause_lines(cause: Cause, examples: Sequence[tuple[int, str]]) -> Iterator[str]:
     """How many, what, where; examples of it; what to do."""
     numbers = ", ".join(str(row) for row in cause.rows)
     more = ", …" if cause.count > len(cause.rows) else ""

@@ -1,4 +1,4 @@
-"""What follows a run: message, ping and metrics. None of them changes how the run ended."""
+"""Report the end of a run: message, ping and metrics. A failure here does not change how the run ended."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulk_onboard.domain.run_events import About, Fact, Observer
 from bulk_onboard.errors import BulkOnboardError, ExitCode, OutputError
-from bulk_onboard.notify import notification_text as letter
-from bulk_onboard.notify import prometheus as metrics
+from bulk_onboard.notify import notification_text, prometheus
 from bulk_onboard.policy.attention import End
 from bulk_onboard.settings import NightSettings
 
@@ -63,10 +62,10 @@ class AfterRun:
         """Report a run that raised this error."""
         code, reason = _explained(error)
         end = End(code, began=bool(self._run_id), reported=not isinstance(error, OutputError))
-        title = letter.title(self._name, end)
+        title = notification_text.title(self._name, end)
         self._export(code, None)
         self._ping(code)
-        self._message(end, title, lambda: letter.failed(end, reason, self._run_id))
+        self._message(end, title, lambda: notification_text.failed(end, reason, self._run_id))
 
     def ended(self, result: RunResult) -> None:
         """Report a run that came to its end, early or not."""
@@ -74,11 +73,15 @@ class AfterRun:
         before = None if last is None or last.exit_code is None else ExitCode(last.exit_code)
         end = End(result.outcome, result.news, before)
         run_id = result.info.run_id
-        title = letter.title(self._name, end, _attention(result.summary), _token_changed(result.summary))
+        title = notification_text.title(
+            self._name, end, _attention(result.summary), _token_changed(result.summary)
+        )
         self._export(result.code, result.summary)
         self._ping(result.code)
         if self._message(
-            end, title, lambda: letter.body(end, result.words(_WIDTH), run_id, last.run_id if last else None)
+            end,
+            title,
+            lambda: notification_text.body(end, result.words(_WIDTH), run_id, last.run_id if last else None),
         ):
             self._mark_notified(result)
 
@@ -102,9 +105,9 @@ class AfterRun:
     def _export(self, code: ExitCode, summary: dict[str, Any] | None) -> None:
         if (path := self._settings.metrics) is None:
             return
-        text = metrics.text(path.stem, code, datetime.now(UTC), summary, metrics.read_exported(path))
+        text = prometheus.text(path.stem, code, datetime.now(UTC), summary, prometheus.read_exported(path))
         try:
-            metrics.write_exported(path, text)
+            prometheus.write_exported(path, text)
         except OSError as error:
             LOG.warning(f"{path} (--metrics) cannot be written: {error.strerror or error}")
 
@@ -114,7 +117,7 @@ class AfterRun:
             return
         from bulk_onboard.notify.ping import ping  # noqa: PLC0415  (imports aiohttp)
 
-        if reason := asyncio.run(ping(self._settings.ping, well=code is ExitCode.OK)):
+        if reason := asyncio.run(ping(self._settings.ping, success=code is ExitCode.OK)):
             LOG.warning(f"the ping (--ping) did not get through: {reason}")
 
 

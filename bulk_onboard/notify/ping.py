@@ -1,4 +1,4 @@
-"""The ping for a dead man's switch, in the manner of healthchecks.io: URL for well, URL/fail for not."""
+"""The ping for a dead man's switch, as of healthchecks.io: URL after success, otherwise URL/fail."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TRIES = 3
 PAUSE = 1.0  # seconds
 
 
-async def ping(url: Secret, *, well: bool, timeout: float = TIMEOUT, pause: float = PAUSE) -> str | None:  # noqa: ASYNC109
+async def ping(url: Secret, *, success: bool, timeout: float = TIMEOUT, pause: float = PAUSE) -> str | None:  # noqa: ASYNC109
     """Ping once; return None, or the reason why it failed. Raises nothing, and never shows the URL."""
     try:
         where, reason = URL(url.reveal()), None
     except ValueError:
         return "the address is not a URL"
-    if not well:
+    if not success:
         where = where.with_path(f"{where.path.rstrip('/')}/fail").with_query(where.query)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(timeout)) as session:
         for attempt in range(TRIES):

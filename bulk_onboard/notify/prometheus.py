@@ -20,10 +20,10 @@ Samples = list[tuple[Mapping[str, str], float]]
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One metric: its name, what it means, and its values by labels."""
+    """One metric: its name, its help text, and its values by labels."""
 
     name: str
-    told: str
+    help: str
     samples: Samples = field(default_factory=list)
 
 
@@ -86,7 +86,7 @@ def _by(label: str, counts: Mapping[str, int]) -> Samples:
 
 
 def _written(gauge: Gauge, job: str) -> str:
-    lines = [f"# HELP {gauge.name} {gauge.told}", f"# TYPE {gauge.name} gauge"]
+    lines = [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
     for labels, value in gauge.samples:
         pairs = ",".join(f'{name}="{_escaped(text)}"' for name, text in {"job_name": job, **labels}.items())
         lines.append(f"{gauge.name}{{{pairs}}} {_number(value)}")

@@ -10,7 +10,7 @@ from tests.support.listener import listening
 
 
 @pytest.mark.parametrize(
-    ("path", "well", "asked"),
+    ("path", "success", "asked"),
     [
         ("/check", True, "/check"),
         ("/check", False, "/check/fail"),
@@ -20,25 +20,25 @@ from tests.support.listener import listening
     ],
 )
 async def test_success_asks_for_the_address_and_failure_for_what_is_below_it(
-    path: str, well: bool, asked: str
+    path: str, success: bool, asked: str
 ) -> None:
     with listening() as server:
-        assert await ping(Secret(f"http://{server.address}{path}"), well=well) is None
+        assert await ping(Secret(f"http://{server.address}{path}"), success=success) is None
     assert [(method, path) for method, path, _ in server.requests] == [("GET", asked)]
 
 
 async def test_a_server_in_trouble_is_asked_again_a_few_times_and_its_trouble_is_told() -> None:
     with listening(503) as server:
-        assert await ping(Secret(f"http://{server.address}/check"), well=True, pause=0) == "HTTP 503"
+        assert await ping(Secret(f"http://{server.address}/check"), success=True, pause=0) == "HTTP 503"
     assert len(server.requests) == TRIES
 
 
 async def test_where_nobody_listens_the_reason_does_not_show_the_address() -> None:
-    reason = await ping(Secret("http://127.0.0.1:9/planted-check"), well=True, pause=0)
+    reason = await ping(Secret("http://127.0.0.1:9/planted-check"), success=True, pause=0)
     assert reason
     assert "127" not in reason
 
 
 async def test_a_redirect_is_not_followed() -> None:
     with listening(302) as server:
-        assert await ping(Secret(f"http://{server.address}/check"), well=True, pause=0) == "HTTP 302"
+        assert await ping(Secret(f"http://{server.address}/check"), success=True, pause=0) == "HTTP 302"
