@@ -60,7 +60,8 @@ async def onboard(
     (the provider's app fields by Leaf's names, or such by the names of several providers) come from the
     environment, ``.env`` and ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every
     `bulk_onboard.domain.run_events.Fact`. ``stop`` ends the run early; ``confirm`` is asked, in a thread,
-    before anything is written to Leaf.
+    before anything is written to Leaf. ``options`` are those of the command, spelled with ``_``;
+    `bulk_onboard.settings.SETTINGS` lists them, and what is left out comes from the settings.
 
     Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
     LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early does not

@@ -32,7 +32,7 @@ _FIELD = "(the name of the field)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A setting: what people are told about it, and its names outside.
+    """A setting: its help, and its names outside.
 
     ``option`` is its name on the command line and in the library, by default that of its field; ``variable``
     is that in the environment; "" for none. ``shown`` is the default as people read it. ``one_run``: the file
@@ -94,22 +94,22 @@ def declared(tree: type, title: str = "", path: tuple[str, ...] = ()) -> Iterato
         if "group" in one.metadata and isinstance(hint, type) and is_dataclass(hint):
             yield from declared(hint, one.metadata["group"] or title, place)
         elif "setting" in one.metadata:
-            told: Setting = one.metadata["setting"]
+            declaration: Setting = one.metadata["setting"]
             default = one.default if one.default_factory is MISSING else one.default_factory()
             yield replace(
-                told,
+                declaration,
                 path=place,
-                option=one.name if told.option == _FIELD else told.option,
+                option=one.name if declaration.option == _FIELD else declaration.option,
                 default=default,
-                group=told.group or title,
-                shown=told.shown or _shown(default),
+                group=declaration.group or title,
+                shown=declaration.shown or _shown(default),
                 parse=next((mark.parse for mark in get_args(hint)[1:] if isinstance(mark, Parsed)), None),
                 choices=_choices(hint),
             )
 
 
 def _without_none(hint: Any) -> Any:
-    """Return X of ``X | None``; a union of other types stands in ``Annotated``."""
+    """Return X of ``X | None``; a union of other types is wrapped in ``Annotated``."""
     kinds = get_args(hint)
     return kinds[0] if type(None) in kinds else hint
 
