@@ -46,6 +46,7 @@ class StoppingObserver:
         self._rules = StopRules(safety, to_do, read_only=read_only, tried=tried)
 
     def __call__(self, fact: Fact) -> None:
+        """Take in a fact of the run, and stop the run if a rule says so."""
         match fact:
             case Trouble(message) if self._is_repeated(message):
                 return

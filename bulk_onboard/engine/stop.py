@@ -128,8 +128,12 @@ class Lock(Protocol):
     """What holds the ledger for this process."""
 
     @property
-    def lost(self) -> BulkOnboardError | None: ...
-    def is_sure(self) -> bool: ...
+    def lost(self) -> BulkOnboardError | None:
+        """The error that ended the lock; None while it is held."""
+
+    def is_sure(self) -> bool:
+        """Return whether the lock was confirmed a moment ago. Raises the error if it is lost."""
+        ...
 
 
 class LockedTurns:

@@ -45,8 +45,9 @@ HEADERS = ("Date", "Retry-After", "X-Total-Count")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply as it came, of its headers only `HEADERS`: ``body`` is complete; ``at`` is our UTC time
-    when it was read.
+    """An HTTP reply as it came, of its headers only `HEADERS`.
+
+    ``body`` is complete; ``at`` is our UTC time when it was read.
     """
 
     status: int

@@ -75,7 +75,9 @@ class Retrying(Protocol):
     """An object that has a `Retry`."""
 
     @property
-    def retry(self) -> Retry: ...
+    def retry(self) -> Retry:
+        """The rule by which its operations are repeated."""
+        ...
 
 
 R = TypeVar("R", bound=Retrying)
@@ -205,6 +207,7 @@ class Sqlite(Database):
 
     @contextmanager
     def translated(self, done: str, opened: Opened[T]) -> Iterator[T]:
+        """As for other databases, one thread at a time."""
         with self._lock, super().translated(done, opened) as db:
             yield db
 
@@ -230,10 +233,12 @@ class Sqlite(Database):
             self._is_read_by_adbc = False
 
     def cause(self, error: BaseException) -> str:
+        """Return what SQLite or the system says went wrong."""
         origin = getattr(error, "orig", None) or error
         return str(origin) if isinstance(origin, OSError | sqlite3.Error) else type(origin).__name__
 
     def is_transient(self, error: BaseException) -> bool:
+        """Return whether another process only held the file for a moment."""
         code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
         return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 

@@ -78,6 +78,7 @@ class Postgres(Database):
         return int.from_bytes(digest[:8], "big", signed=True)
 
     def is_transient(self, error: BaseException) -> bool:
+        """Return whether the server was reached before and may be reached again."""
         if isinstance(error, DBAPIError):
             if error.connection_invalidated:
                 return True
@@ -88,6 +89,7 @@ class Postgres(Database):
         return self._was_reached or PGconn.ping(self._conninfo.encode()) in {Ping.NO_RESPONSE, Ping.REJECT}
 
     def cause(self, error: BaseException) -> str:
+        """Return the first line of what the server says went wrong."""
         origin = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(origin, psycopg.Error) and origin.diag.message_primary:
             return origin.diag.message_primary

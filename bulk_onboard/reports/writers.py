@@ -93,7 +93,7 @@ def write_problems(path: Path, table: pd.DataFrame) -> Path:
 def _write_csv(
     db: duckdb.DuckDBPyConnection, draft: Draft, source: str, columns: Mapping[str, str], order: str = "row"
 ) -> None:
-    """Write columns of a table or a query in parentheses under their headers: UTF-8, commas, "\\n"."""
+    """Write columns of a table or a query in parentheses under their headers: UTF-8, commas, line feeds."""
     titles = db.execute("SELECT not_a_formula(one_line(unnest($1)))", [list(columns.values())]).fetchall()
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(title for (title,) in titles)

@@ -1,5 +1,7 @@
-"""Load the settings: option, environment, the file that ``NAME_FILE`` names, ``.env``, ``bulk-onboard.toml``,
-the system's keyring, default; the first of these that has a setting decides.
+"""Load the settings from all sources; the first source that has a setting decides.
+
+Their order: option, environment, the file that ``NAME_FILE`` names, ``.env``, ``bulk-onboard.toml``, the
+system's keyring, default.
 """
 
 from __future__ import annotations
