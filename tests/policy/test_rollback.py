@@ -14,6 +14,7 @@ from bulk_onboard.domain.model import (
     Credential,
     Echo,
     Exists,
+    IfExists,
     Log,
     Payload,
     Refused,
@@ -109,6 +110,16 @@ def test_what_is_not_proved_to_be_the_run_s_is_left_unless_a_person_says_so(
     included = known_outcome(entry, earlier, include_unproven=True)
     assert (known.code if known else "") == code
     assert (included.code if included else "") == ("" if code == "unproven" else code)
+    statuses = {
+        "already-rolled-back": RollbackStatus.DELETED,
+        "no-credential-id": RollbackStatus.FAILED,
+        "unproven": RollbackStatus.NOT_ATTEMPTED,
+    }
+    assert (known.status if known else None) == statuses.get(code)
+
+
+def test_a_rollback_deletes_also_what_is_healthy() -> None:
+    assert (POLICY.if_exists, POLICY.replace_healthy) == (IfExists.REPLACE, True)
 
 
 @pytest.mark.parametrize(
