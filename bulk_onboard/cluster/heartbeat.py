@@ -11,44 +11,12 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerBusy, LedgerError
 from bulk_onboard.ledger.leases import LEASE, Beat
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.pace import Pace
+from bulk_onboard.pace.shared import SharedPace
 
 # Seconds between two beats if nothing is urgent, and between two that are.
 BEAT, URGENT = 0.25, 0.03
 # A process without a lease for this many seconds gives up.
 LONELY = 30.0
-# Seconds that the answer to a beat may take: no pause is set anew for being longer by less than these.
-DELAY = 0.5
-
-
-class SharedPace(Pace):
-    """The pace of one process; a pause that Leaf asks for holds for all of them."""
-
-    def __init__(
-        self,
-        rate: float,
-        on_hold: Callable[[float], None] = lambda _seconds: None,
-        on_slower: Callable[[float], None] = lambda _rate: None,
-    ) -> None:
-        super().__init__(rate, on_hold, on_slower)
-        self._pause, self.is_urgent = 0.0, asyncio.Event()
-
-    def hold(self, seconds: float) -> None:
-        """Send no request for this many seconds, here or in another process."""
-        super().hold(seconds)
-        self._pause = max(self._pause, seconds)
-        self.is_urgent.set()
-
-    def take_pause(self) -> float:
-        """Return the seconds of a pause that the other processes do not know of yet, 0 for none."""
-        pause, self._pause = self._pause, 0.0
-        self.is_urgent.clear()
-        return pause
-
-    def obey(self, seconds: float) -> None:
-        """Pause for as long as another process was asked to."""
-        if seconds > self.held_for + DELAY:
-            super().hold(seconds)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from distributed import get_worker
 
-from bulk_onboard.cluster.heartbeat import SharedPace, heartbeat
+from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Intent, Status
 from bulk_onboard.domain.run_events import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.domain.timestamps import from_text
@@ -36,6 +36,7 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.leases import Beat, Leases
 from bulk_onboard.ledger.ledger import Fence
 from bulk_onboard.ledger.lock import Lock, clock
+from bulk_onboard.pace.shared import SharedPace
 from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source

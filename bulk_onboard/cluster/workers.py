@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bulk_onboard import __version__
-from bulk_onboard.cluster.heartbeat import SharedPace, heartbeat
+from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Requests, Status
 from bulk_onboard.domain.run_events import Paused, RowFinished, Slowed, Trouble
 from bulk_onboard.engine.observer import StoppingObserver
@@ -28,6 +28,7 @@ from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.ledger.leases import LEASE, Beat, Leases, Stop
 from bulk_onboard.ledger.lock import Lock, clock
+from bulk_onboard.pace.shared import SharedPace
 from bulk_onboard.settings import Cluster, Local, PostgresUrl, Settings
 
 try:

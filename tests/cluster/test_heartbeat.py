@@ -8,13 +8,14 @@ from functools import partial
 
 import pytest
 
-from bulk_onboard.cluster.heartbeat import SharedPace, heartbeat
+from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Requests
 from bulk_onboard.engine.stop import LockedTurns, StopSignal
 from bulk_onboard.errors import BulkOnboardError, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.leases import LEASE, Beat, Claim, Leases
 from bulk_onboard.ledger.lock import Lock, clock
+from bulk_onboard.pace.shared import SharedPace
 from tests.ledger.support import begin
 from tests.pace.test_ceiling import fullest
 from tests.support.postgres import Server
