@@ -177,7 +177,7 @@ def _results(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[Workspace]:
                 {e.row: e for e in ledger.entries(run_no, created[0].row, created[-1].row)} if created else {}
             )
             rows = [entry for entry in created if entry.row in entries]
-            workspace.load("rows", pa.table({
+            workspace.load_rows(pa.table({
                 "row": pa.array([entry.row for entry in rows], pa.int64()),
                 "provider": pa.array([entry.provider or info.provider for entry in rows], pa.string()),
                 "id": pa.array([entry.leaf_user_id for entry in rows], pa.string()),

@@ -114,7 +114,7 @@ class Survey:
     @property
     def unresolved(self) -> np.ndarray:
         """Of the rows wanted, those of a grower without a leafUserId, ascending."""
-        return both(self.wanted, self.workspace.numbers("SELECT row FROM rows WHERE unresolved"))
+        return both(self.wanted, self.workspace.numbers("SELECT row FROM input_rows WHERE unresolved"))
 
     @property
     def invalid(self) -> int:
@@ -204,7 +204,7 @@ def read_rows(
     rows, warnings = 0, Counter[str]()
     # numpy, Arrow and DuckDB do most of both halves, and release Python's lock meanwhile.
     for checked in ahead(scan.chunks(known_users["key"] if known_users else None)):
-        workspace.load("rows", scan.table(checked))
+        workspace.load_rows(scan.table(checked))
         if checked.users is not None:
             workspace.load("user_keys", checked.users.table())
         rows += len(checked.frame)

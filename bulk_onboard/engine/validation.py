@@ -35,7 +35,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     rows, problems, warnings = 0, [], []
     with Workspace() as workspace:
         for checked in ahead(scan.chunks()):
-            workspace.load("rows", scan.table(checked, kept=False))
+            workspace.load_rows(scan.table(checked, kept=False))
             if checked.users is not None:
                 workspace.load("user_keys", checked.users.table())
             rows += len(checked.frame)

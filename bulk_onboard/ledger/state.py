@@ -42,13 +42,11 @@ SCHEMA = pa.schema(
         ("id", pa.uuid()),
         ("status", pa.string()),  # null: an intent without an outcome
         ("code", pa.string()),
-        ("fingerprint", pa.binary(16)),  # null: it is not known which secrets Leaf holds
+        ("fingerprint", pa.uuid()),  # of 16 bytes as well; null: it is not known which secrets Leaf holds
         ("app", pa.int64()),  # 0: not known
         ("health", pa.string()),
         ("health_checked_at", pa.string()),
         ("credential_id", pa.string()),
-        ("intended_at", pa.string()),
-        ("deleting", pa.string()),
     ]
 )
 
@@ -210,12 +208,12 @@ def current(scopes: Sequence[int], scope: int) -> Select[Any]:
 
 def typed(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return what `current` selects as `SCHEMA` has it."""
-    columns = [batch[name] for name in SCHEMA.names]
+    columns = {name: batch[name] for name in SCHEMA.names}
     for name, nothing in (("status", ""), ("fingerprint", b"")):
-        at = SCHEMA.get_field_index(name)
-        columns[at] = pc.if_else(pc.equal(columns[at], nothing), None, columns[at])
-    columns[0] = pa.ExtensionArray.from_storage(pa.uuid(), columns[0].cast(pa.binary(16)))
-    arrays = [column.cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        columns[name] = pc.if_else(pc.equal(columns[name], nothing), None, columns[name])
+    for name in ("id", "fingerprint"):
+        columns[name] = pa.ExtensionArray.from_storage(pa.uuid(), columns[name].cast(pa.binary(16)))
+    arrays = [column.cast(field.type) for column, field in zip(columns.values(), SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bulk_onboard.reports.draft import PRIVATE_FILE, Draft, drafts, keep_out_of_git
+from bulk_onboard.reports.draft import Draft, drafts, keep_out_of_git
 from bulk_onboard.reports.results import COLUMNS, NUMBERS, headers
 from bulk_onboard.reports.sanitize import add_macros, quoted
 
@@ -28,14 +29,11 @@ _PLAN = """
 """
 # Texts that bulk-onboard writes itself need no cleaning, which takes time.
 _TIMES = ("eventAt", "startedAt", "finishedAt", "failingSince", "healthCheckedAt")
-_OWN = frozenset({"status", "health", "hint", "fingerprint", *_TIMES})
-# COMMENT '': a cell that begins with # is like any other. USE_TMP_FILE: DuckDB writes to the very file.
-_CSV = "FORMAT csv, HEADER false, COMMENT '', USE_TMP_FILE false"
-_JSON = "FORMAT json, USE_TMP_FILE false"
+_OWN = frozenset({"status", "health", "fingerprint", *_TIMES})
+# USE_TMP_FILE: DuckDB writes to the very file.
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
-# How many rows are sorted at a time: DuckDB needs no temporary file for them.
+# Rows whose lines are in memory at a time.
 _PORTION = 100_000
-_BUFFER = 1 << 20
 
 
 def write_results(
@@ -59,12 +57,12 @@ def write_results(
                 _write_csv(db, draft, "results", dict(zip(names, [*columns, *headers(kept)], strict=True)))
                 continue
             titles = [*columns, *headers(kept, str.casefold)]  # most readers take these for the same
-            cells = zip(map(_cleaned, names), titles, strict=True)
-            select = ", ".join(f"{cell} AS {_name(title)}" for cell, title in cells)
+            cells = dict(zip(map(_name, titles), map(_cleaned, names), strict=True))
             if name == "jsonl":
-                _append(db, draft, select, "results", order="row", options=_JSON)
+                fields = ", ".join(f"{title} := {cell}" for title, cell in cells.items())
+                _append(db, draft, f"to_json(struct_pack({fields})) || chr(10)", "results")
             else:
-                _copy(db, draft, draft.place, f"SELECT {select} FROM results ORDER BY row", _PARQUET)  # noqa: S608
+                _write_parquet(db, draft, ", ".join(f"{cell} AS {title}" for title, cell in cells.items()))
     keep_out_of_git(folder.parent)
     return [draft.path for draft in opened]
 
@@ -99,46 +97,54 @@ def _write_csv(
     csv.writer(line, lineterminator="\n").writerow(title for (title,) in titles)
     with draft.writing():
         draft.file.write(line.getvalue().encode())
-    _append(db, draft, ", ".join(map(_cell, columns)), source, order=order, options=_CSV)
+    cells = ", ',', ".join(map(_cell, columns))
+    _append(db, draft, f"concat({cells}, chr(10))", source, order=order)
 
 
 def _append(
-    db: duckdb.DuckDBPyConnection, draft: Draft, cells: str, source: str, *, order: str, options: str
+    db: duckdb.DuckDBPyConnection, draft: Draft, line: str, source: str, *, order: str = "row"
 ) -> None:
-    """Append the cells of a table or query to a draft, in the order of an integer column."""
+    """Append a text for each line of a table or query to a draft, in the order of an integer column."""
     ((first, last),) = db.execute(f"SELECT min({order}), max({order}) FROM {source}").fetchall()  # noqa: S608
-    part = draft.place.with_suffix(".rows")
     for start in () if first is None else range(first, last + 1, _PORTION):
         within = f"{order} BETWEEN {start} AND {start + _PORTION - 1}"
+        query = f"SELECT {order} AS place, {line} AS line FROM {source} WHERE {within}"  # noqa: S608
+        lines = db.sql(query).to_arrow_table()
+        if np.any(np.diff(lines["place"].to_numpy()) < 0):
+            lines = lines.take(pc.sort_indices(lines["place"]))
         with draft.writing():
-            part.touch(PRIVATE_FILE, exist_ok=False)
-            try:
-                query = f"SELECT {cells} FROM {source} WHERE {within} ORDER BY {order}"  # noqa: S608
-                _copy(db, draft, part, query, options)
-                with part.open("rb") as rows:
-                    shutil.copyfileobj(rows, draft.file, _BUFFER)
-            finally:
-                part.unlink()
+            for chunk in lines["line"].cast(pa.large_string()).chunks:
+                draft.file.write(_joined(chunk))
 
 
-def _copy(db: duckdb.DuckDBPyConnection, draft: Draft, path: Path, query: str, options: str) -> None:
+def _joined(texts: pa.LargeStringArray) -> memoryview:
+    """Return all texts of an array, one after the other, as they are in its memory."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(data)[ends[0] : ends[-1]] if data else memoryview(b"")
+
+
+def _write_parquet(db: duckdb.DuckDBPyConnection, draft: Draft, cells: str) -> None:
+    query = f"SELECT {cells} FROM results ORDER BY row"  # noqa: S608
     with draft.writing():
-        db.execute(f"COPY ({query}) TO {quoted(str(path.absolute()))} ({options})")
+        db.execute(f"COPY ({query}) TO {quoted(str(draft.place.absolute()))} ({_PARQUET})")
 
 
 def _cell(column: str) -> str:
-    """What a cell of a CSV file holds: nothing for an empty text, and whole numbers without ``.0``."""
+    """What a cell of a CSV file holds: nothing for NULL, and whole numbers without ``.0``."""
+    name = _name(column)
     if column == "latencyMs":
-        return """regexp_replace("latencyMs"::VARCHAR, '[.]0$', '')"""
-    if column in NUMBERS:
-        return _name(column)
-    cell = _cleaned(column)
-    return f"nullif({cell if column in _OWN else f'not_a_formula({cell})'}, '')"
+        return f"regexp_replace({name}::VARCHAR, '[.]0$', '')"
+    if column in NUMBERS or column in _OWN:
+        return name
+    if column == "hint":
+        return f"csv_quoted({name})"
+    return f"{'csv_lines' if column.startswith('kept_') else 'csv_line'}({name})"
 
 
 def _cleaned(column: str) -> str:
     """A column without control characters; kept columns may have several lines."""
-    if column in NUMBERS or column in _OWN:
+    if column in NUMBERS or column in _OWN or column == "hint":
         return _name(column)
     return f"{'some_lines' if column.startswith('kept_') else 'one_line'}({_name(column)})"
 

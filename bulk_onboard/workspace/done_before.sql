@@ -1,7 +1,7 @@
 -- Rows that were connected before this run, from $first to $last: those whose last check was not good, or was
 -- before $due ('' for no such time). NULL as $due: all of them. Not those of another application, which are not
 -- as the file asks, nor those that a plan leaves out.
-SELECT row, provider, id::VARCHAR, coalesce(lower(hex(fingerprint)), ''), code, message,
+SELECT row, provider, id::VARCHAR, coalesce(replace(fingerprint::VARCHAR, '-', ''), ''), code, message,
     health, health_checked_at, credential_id, app
 FROM rows
 WHERE row BETWEEN $first AND $last AND status = 'existing' AND id IS NOT NULL

@@ -1,4 +1,4 @@
-"""Checked rows of the input as lines of the workspace's table ``rows``."""
+"""Checked rows of the input for `Workspace.load_rows`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bulk_onboard.workspace.workspace import KEPT_COLUMN
 
 
 def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> pa.Table:
-    """Return the rows of a checked chunk as lines of the workspace's table ``rows``.
+    """Return the rows of a checked chunk for `Workspace.load_rows`.
 
     ``apps``: the mark of each row's application (uint64). ``kept``: headers of columns that the results keep.
     """
@@ -27,7 +27,6 @@ def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> 
         "row": pa.array(frame["row"]),
         "provider": pa.array(frame[PROVIDER]),
         "id": pa.ExtensionArray.from_storage(pa.uuid(), _grower_ids(checked)),
-        "leaf_user_id": pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID])),
         "fingerprint": _blobs(checked.prints).take(at),
         "app": pa.array(apps.view(np.int64)),
     }
@@ -36,6 +35,7 @@ def rows_table(checked: Checked, apps: np.ndarray, kept: Sequence[str] = ()) -> 
     if checked.users is not None:
         columns["unresolved"] = pa.array(checked.users.unresolved)
     if not valid.all():
+        columns["leaf_user_id"] = pc.if_else(pa.array(valid), "", pa.array(frame[LEAF_USER_ID]))
         columns["status"] = pc.if_else(pa.array(valid), "", Status.INVALID.value)
         columns |= {name: pa.array(frame[name]) for name in ("code", "message")}
     for position, name in enumerate(kept):

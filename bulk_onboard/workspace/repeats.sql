@@ -1,8 +1,9 @@
--- Rows to do that repeat or contradict other rows of the same provider: row, status, code, message.
+-- Outcomes of the rows to do that repeat or contradict other rows of the same provider.
 -- The gravest finding of a row counts: conflicting-rows, then shared-token, then duplicate.
--- They are compared with all rows that passed the check, also with those that have another status by now.
+-- They are compared with all rows that passed the check, also with those that have an outcome by now.
+INSERT INTO outcomes (row, status, code, message)
 WITH valid AS (
-    SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content, status = '' AS to_do
+    SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content
     FROM rows WHERE fingerprint IS NOT NULL AND id IS NOT NULL
 ),
 -- Almost every grower and every token occurs once, so the details are computed for the others only.
@@ -22,19 +23,19 @@ same_token AS (
     FROM valid JOIN repeated_tokens USING (provider, fingerprint)
     GROUP BY provider, fingerprint HAVING count(DISTINCT id) > 1
 ),
-found AS (
+repeats AS (
     SELECT row, 1 AS rank, 'invalid' AS status, 'conflicting-rows' AS code, first_rows, number
-    FROM valid JOIN same_grower USING (provider, id) WHERE to_do AND contents > 1
+    FROM valid JOIN same_grower USING (provider, id) WHERE contents > 1
     UNION ALL
     SELECT row, 2, 'invalid', 'shared-token', first_rows, number
-    FROM valid JOIN same_token USING (provider, fingerprint) WHERE to_do
+    FROM valid JOIN same_token USING (provider, fingerprint)
     UNION ALL
     SELECT row, 3, 'duplicate', 'duplicate', first_rows, number
-    FROM valid JOIN same_grower USING (provider, id) WHERE to_do AND contents = 1 AND row > first_rows[1]
+    FROM valid JOIN same_grower USING (provider, id) WHERE contents = 1 AND row > first_rows[1]
 ),
 gravest AS (
     SELECT *, list_filter(first_rows, lambda other: other != row)[:5] AS others
-    FROM found QUALIFY row_number() OVER (PARTITION BY row ORDER BY rank) = 1
+    FROM repeats SEMI JOIN to_do USING (row) QUALIFY row_number() OVER (PARTITION BY row ORDER BY rank) = 1
 ),
 named AS (
     SELECT row, status, code, first_rows, name_rows(others, number - 1) AS others FROM gravest

@@ -76,7 +76,7 @@ SELECT
     coalesce(started, '') AS "startedAt",
     coalesce(finished_at, '') AS "finishedAt",
     round_even(latency_ms, 1) AS "latencyMs",  -- more digits would only be noise
-    coalesce(lower(hex(m.fingerprint)), '') AS fingerprint,
+    coalesce(replace(m.fingerprint::VARCHAR, '-', ''), '') AS fingerprint,
     CASE WHEN cause IS NULL OR known_id IS NULL THEN ''
         ELSE coalesce(attention.since, getvariable('began')) END AS "failingSince",
     CASE WHEN cause IS NOT NULL AND known_id IS NOT NULL

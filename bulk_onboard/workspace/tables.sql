@@ -1,27 +1,34 @@
--- One line per row of the input. status = '' is a row that is still to do; every other row has its final status
--- unless the run records something else for it.
+-- One line per row of the input that an earlier run has not done.
 -- id: the grower's UUID, NULL if the row has none; leaf_user_id: what may be shown of the cell then.
 -- fingerprint: of the grower's secrets; content: of every provider field, NULL where that is the same thing;
--- app: the mark of the application's fields. health_checked_at: when the health of a known grower was checked.
--- fingerprint is NULL exactly for the rows in which the check found a problem.
+-- app: the mark of the application's fields. fingerprint is NULL exactly for the rows in which the check found a problem.
 -- unresolved: the row has no leafUserId but an externalId or an email, and its Leaf user is not known yet;
 -- id is then a stand-in that is the same for all rows of the grower, and must never be sent.
-CREATE TABLE rows (
+-- The kept columns follow: kept_0, kept_1, ...
+CREATE TABLE input_rows (
     row BIGINT NOT NULL,
     provider VARCHAR NOT NULL,
     id UUID,
     unresolved BOOLEAN NOT NULL DEFAULT FALSE,
     leaf_user_id VARCHAR NOT NULL DEFAULT '',
-    fingerprint BLOB,
-    content BLOB,
-    app BIGINT NOT NULL DEFAULT 0,
-    status VARCHAR NOT NULL DEFAULT '',
-    code VARCHAR NOT NULL DEFAULT '',
-    message VARCHAR NOT NULL DEFAULT '',
-    health VARCHAR NOT NULL DEFAULT '',
-    health_checked_at VARCHAR NOT NULL DEFAULT '',
-    credential_id VARCHAR NOT NULL DEFAULT ''
+    fingerprint UUID,
+    content UUID,
+    app BIGINT NOT NULL DEFAULT 0
 );
+
+-- The final status of each of these rows that has one; the others are to do.
+CREATE TABLE outcomes (
+    row BIGINT NOT NULL,
+    status VARCHAR NOT NULL,
+    code VARCHAR NOT NULL DEFAULT '',
+    message VARCHAR NOT NULL DEFAULT ''
+);
+
+-- The rows that an earlier run has done, with what the ledger knows of them: app and health_checked_at too.
+-- The comparison with the ledger moves them here. They have the kept columns as well.
+CREATE TABLE done AS
+SELECT *, '' AS status, '' AS code, '' AS message, '' AS health, '' AS health_checked_at, '' AS credential_id
+FROM input_rows;
 
 -- What the ledger knows of the growers: the current state of each.
 CREATE TABLE known (
@@ -29,7 +36,7 @@ CREATE TABLE known (
     id UUID NOT NULL,
     status VARCHAR,              -- NULL: an intent without an outcome
     code VARCHAR NOT NULL,
-    fingerprint BLOB,            -- NULL: it is not known which secrets Leaf holds
+    fingerprint UUID,            -- NULL: it is not known which secrets Leaf holds
     app BIGINT NOT NULL,         -- 0: it is not known which application they were stored with
     health VARCHAR NOT NULL,
     health_checked_at VARCHAR NOT NULL,
@@ -41,7 +48,7 @@ CREATE TABLE plan (
     provider VARCHAR NOT NULL,
     id UUID NOT NULL,
     action VARCHAR NOT NULL,
-    fingerprint BLOB NOT NULL,
+    fingerprint UUID NOT NULL,
     credential_id VARCHAR NOT NULL,
     credential_created VARCHAR NOT NULL
 );

@@ -1,8 +1,12 @@
 -- Rows whose token an earlier run onboarded for another grower, and not for the row's own.
-WITH new_tokens AS (
-    SELECT rows.row, rows.provider, rows.id, rows.fingerprint
-    FROM rows LEFT JOIN known USING (provider, id)
-    WHERE (rows.status = '' OR rows.code = 'token-changed') AND known.fingerprint IS DISTINCT FROM rows.fingerprint
+WITH candidates AS (
+    SELECT row, provider, id, fingerprint FROM to_do
+    UNION ALL
+    SELECT row, provider, id, fingerprint FROM rows WHERE code = 'token-changed'
+),
+new_tokens AS (
+    SELECT candidates.* FROM candidates LEFT JOIN known USING (provider, id)
+    WHERE known.fingerprint IS DISTINCT FROM candidates.fingerprint
 )
 SELECT row FROM new_tokens AS new
 WHERE EXISTS (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from importlib import resources
-from pathlib import Path
+from itertools import product
 from threading import RLock
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.timestamps import to_text
@@ -23,16 +25,18 @@ from bulk_onboard.domain.timestamps import to_text
 Result = TypeVar("Result")
 # Bytes; DuckDB moves what does not fit to its temporary folder.
 MEMORY_LIMIT = 150 << 20
-# Rows that are updated in place at most.
-MOST_UPDATES = 50_000
 _MOST_DOUBLINGS = 5
-# Rows of the input that the ledger stores as one Parquet file.
+# Rows of the input that the ledger stores as one block.
 BLOCK_ROWS = 200_000
+# The tables with the rows of the input, see tables.sql.
+TABLES = ("input_rows", "outcomes", "done")
+_ZSTD = pa.ipc.IpcWriteOptions(compression="zstd")
+_FEW_TEXTS = ("provider", "leaf_user_id", "status", "code", "message", "health", "health_checked_at")
 # What the comparison needs of the current state of a grower.
 KNOWN_COLUMNS = ("status", "code", "fingerprint", "app", "health", "health_checked_at", "credential_id")
 # Rows that are fetched at a time.
 BATCH_ROWS = 50_000
-# The kept columns in the table ``rows``: kept_0, kept_1, …
+# The kept columns in the table ``input_rows``: kept_0, kept_1, …
 KEPT_COLUMN = "kept_"
 
 
@@ -40,7 +44,7 @@ class Workspace:
     """Tables of the rows of one run, in a database of their own. A context manager.
 
     ``kept``: the headers of the input columns that the results keep. They are the columns ``kept_0``, … of
-    the table ``rows`` (see tables.sql). No table ever holds a secret.
+    the table ``input_rows`` (see tables.sql). No table ever holds a secret.
     """
 
     def __init__(self, kept: Sequence[str] = (), *, memory_limit: int = MEMORY_LIMIT) -> None:
@@ -65,12 +69,13 @@ class Workspace:
     def keep(self, headers: Sequence[str]) -> None:
         """Add columns of the input that the results keep, before any row is loaded."""
         self.kept += tuple(headers)
-        for column in self.kept_columns:
-            self.db.execute(f"ALTER TABLE rows ADD COLUMN IF NOT EXISTS {column} VARCHAR DEFAULT ''")
+        for table, column in product(("input_rows", "done"), self.kept_columns):
+            self.db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} VARCHAR DEFAULT ''")
+        self.db.execute(sql("rows"))
 
     @property
     def kept_columns(self) -> list[str]:
-        """The names of the kept columns in the table ``rows``, in the order of ``kept``."""
+        """The names of the kept columns in the table ``input_rows``, in the order of ``kept``."""
         return [f"{KEPT_COLUMN}{position}" for position in range(len(self.kept))]
 
     def __enter__(self) -> Self:
@@ -136,30 +141,16 @@ class Workspace:
         with self.given(values):
             self.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM given")  # noqa: S608
 
-    def update_rows(self, query: str, columns: str, **parameters: Any) -> None:
-        """Set ``columns`` of rows to do: the query returns their number, once, as ``row`` and these columns.
-
-        What DuckDB updates in place stays in memory, so many rows are written into a new table instead.
-        """
-        names = columns.split()
-        self.execute(f"CREATE OR REPLACE TABLE found AS {query}", **parameters)
-        if self.count("SELECT count(*) FROM found") <= MOST_UPDATES:
-            values = ", ".join(f"{name} = found.{name}" for name in names)
-            self.execute(
-                f"UPDATE rows SET {values} FROM found WHERE rows.row = found.row AND rows.status = ''"  # noqa: S608
-            )
-        else:
-            values = ", ".join(
-                f"CASE WHEN found.row IS NULL THEN rows.{name} ELSE found.{name} END AS {name}"
-                for name in names
-            )
-            self.execute(
-                f"CREATE TABLE updated AS SELECT rows.* REPLACE ({values})"  # noqa: S608
-                " FROM rows LEFT JOIN found ON rows.row = found.row AND rows.status = ''"
-            )
-            self.execute("DROP TABLE rows")
-            self.execute("ALTER TABLE updated RENAME TO rows")
-        self.execute("DROP TABLE found")
+    def load_rows(self, values: pa.Table) -> None:
+        """Add rows of the input, with the columns of the view ``rows``; status, code and message are optional."""
+        for name in {"fingerprint", "content"}.intersection(values.schema.names):
+            values = values.set_column(values.schema.get_field_index(name), name, as_uuids(values[name]))
+        if "status" in values.schema.names:
+            names = [name for name in ("status", "code", "message") if name in values.schema.names]
+            ended = values.filter(pc.not_equal(values["status"], ""))
+            self.load("outcomes", ended.select(["row", *names]))
+            values = values.drop_columns(names)
+        self.load("input_rows", values)
 
     def load_known(self, provider: str, growers: pa.RecordBatchReader | pa.Table) -> None:
         """Add the current states of a provider's growers, as the ledger returns them.
@@ -178,12 +169,18 @@ class Workspace:
         """Give those of these rows that are to do a status, code and message."""
         status, code, message = outcome
         with self.given(pa.table({"row": np.unique(np.asarray(rows, np.int64))})):
-            query = "SELECT row, $status AS status, $code AS code, $message AS message FROM given"
-            self.update_rows(query, "status code message", status=status, code=code, message=message)
+            self.execute(
+                "INSERT INTO outcomes (row, status, code, message)"
+                " SELECT row, $status, $code, $message FROM to_do SEMI JOIN given USING (row)",
+                status=status,
+                code=code,
+                message=message,
+            )
 
     def remove_rows_after(self, last: int) -> None:
         """Forget the rows with a higher number than ``last``."""
-        self.execute("DELETE FROM rows WHERE row > $last", last=last)
+        for table in TABLES:
+            self.execute(f"DELETE FROM {table} WHERE row > $last", last=last)  # noqa: S608
 
     def environments(self, marks: Mapping[str, int]) -> dict[str, int]:
         """Return how many valid rows are of each environment. ``marks``: the low half of ``app``, by name."""
@@ -198,16 +195,17 @@ class Workspace:
 
         It is repeated when ids become known: then some rows turn out to be of the same grower.
         """
-        self.update_rows(sql("repeats"), "status code message", allow_shared_tokens=allow_shared_tokens)
+        self.execute(sql("repeats"), allow_shared_tokens=allow_shared_tokens)
 
     def compare(self, if_exists: IfExists) -> None:
         """Give rows of already connected growers their status, code, health and credentials."""
-        self.update_rows(
-            sql("compare"),
-            "status code app health health_checked_at credential_id",
-            redo=if_exists in {IfExists.REPLACE, IfExists.OVERWRITE},
-            refuse=if_exists is IfExists.FAIL,
-        )
+        move, *rest = sql("compare").split(";\n")
+        redo, refuse = if_exists in {IfExists.REPLACE, IfExists.OVERWRITE}, if_exists is IfExists.FAIL
+        done = self.count("SELECT count(*) FROM done")
+        self.execute(move, redo=redo, refuse=refuse)
+        if self.count("SELECT count(*) FROM done") > done:
+            for statement in rest:
+                self.execute(statement)
 
     def met_before(self) -> pd.DataFrame:
         """Return rows to do of growers that the ledger knows: row, provider, leafUserId, fingerprint, app."""
@@ -233,15 +231,11 @@ class Workspace:
             before=to_text(checked_before),
         )
 
-    def ranges(self, size: int) -> list[tuple[int, int]]:
-        """Return the first and last row number of every ``size`` rows, in input order."""
-        result = self.query(
-            "SELECT min(row), max(row) FROM"
-            " (SELECT row, (row_number() OVER (ORDER BY row) - 1) // $size AS part FROM rows)"
-            " GROUP BY part ORDER BY part",
-            size=size,
-        )
-        return [(first, last) for first, last in result]
+    def ranges(self, size: int) -> Iterator[tuple[int, int]]:
+        """Yield the first and last row number of every ``size`` numbers, in input order."""
+        ((first, last),) = self.query("SELECT min(row), max(row) FROM rows")
+        for start in range(first, last + 1, size) if last is not None else ():
+            yield start, min(last, start + size - 1)
 
     def done_before(self, first_row: int, last_row: int, due: str | None) -> list[tuple[Any, ...]]:
         """Return rows that were done before this run, for the check of events; see done_before.sql.
@@ -273,7 +267,7 @@ class Workspace:
 
     def to_do(self) -> np.ndarray:
         """Return the numbers of the rows that are to do, ascending (int64)."""
-        return self.numbers("SELECT row FROM rows WHERE status = '' ORDER BY row")
+        return self.numbers("SELECT row FROM to_do ORDER BY row")
 
     def growers(self, rows: np.ndarray) -> Iterator[tuple[str, str]]:
         """Yield provider and leafUserId of those of these rows (int64, ascending) that have one."""
@@ -287,13 +281,14 @@ class Workspace:
 
     def planned(self, plan: pa.Table) -> pa.Table:
         """Return what a plan (lines of the table ``plan``) says of each row to do; see planned.sql."""
-        self.load("plan", plan)
+        at = plan.schema.get_field_index("fingerprint")
+        self.load("plan", plan.set_column(at, "fingerprint", as_uuids(plan["fingerprint"])))
         return self.arrow(sql("planned"))
 
     def new_growers(self) -> int:
         """Return how many growers of rows to do the ledger does not know in any state."""
         return self.count(
-            "SELECT count(*) FROM (SELECT DISTINCT provider, id FROM rows WHERE status = '') AS wanted"
+            "SELECT count(*) FROM (SELECT DISTINCT provider, id FROM to_do) AS wanted"
             " ANTI JOIN known USING (provider, id)"
         )
 
@@ -305,8 +300,7 @@ class Workspace:
                 " SELECT id FROM given WHERE status IN ('created', 'existing')"
             )
         return self.count(
-            "SELECT count(*) FROM rows JOIN others USING (id)"
-            " WHERE rows.status = '' AND provider = $provider",
+            "SELECT count(*) FROM to_do JOIN others USING (id) WHERE provider = $provider",
             provider=provider,
         )
 
@@ -316,7 +310,7 @@ class Workspace:
         """Give unresolved rows the ids of ``known`` Leaf users (key and id): by externalId, else by email."""
         with self.given(known):
             self.execute(
-                "UPDATE rows SET id = given.id::UUID, unresolved = FALSE FROM user_keys"
+                "UPDATE input_rows AS rows SET id = given.id::UUID, unresolved = FALSE FROM user_keys"
                 " JOIN given ON given.key = coalesce(user_keys.external, user_keys.email)"
                 " WHERE rows.unresolved AND rows.row = user_keys.row"
             )
@@ -326,18 +320,14 @@ class Workspace:
 
         Call it once, after `resolve_users` and before `mark_repeats`.
         """
-        self.update_rows(
-            "SELECT row, 'invalid' AS status, 'conflicting-users' AS code, message"  # noqa: S608
-            f" FROM ({sql('user_conflicts')})",
-            "status code message",
-        )
+        self.execute(sql("user_conflicts"))
 
     def unresolved_growers(self, rows: np.ndarray) -> dict[UUID, tuple[int, ...]]:
         """Return the unresolved growers of these rows (int64): stand-in -> all rows to do, ascending."""
         with self.given(pa.table({"row": rows})):
             result = self.query(
-                "SELECT id, row FROM rows SEMI JOIN (SELECT id FROM rows JOIN given USING (row)) USING (id)"
-                " WHERE unresolved AND status = '' ORDER BY row"
+                "SELECT id, row FROM to_do SEMI JOIN (SELECT id FROM rows JOIN given USING (row)) USING (id)"
+                " WHERE unresolved ORDER BY row"
             )
         growers: dict[UUID, tuple[int, ...]] = {}
         for stand_in, row in result:
@@ -349,7 +339,7 @@ class Workspace:
         stand_ins, users = pa.array(map(str, ids), pa.string()), pa.array(ids.values(), pa.string())
         with self.given(pa.table({"stand_in": stand_ins, "id": users})):
             self.execute(
-                "UPDATE rows SET id = given.id::UUID, unresolved = FALSE FROM given"
+                "UPDATE input_rows AS rows SET id = given.id::UUID, unresolved = FALSE FROM given"
                 " WHERE rows.unresolved AND rows.fingerprint IS NOT NULL AND rows.id = given.stand_in::UUID"
             )
 
@@ -357,31 +347,47 @@ class Workspace:
         """Return the leafUserIds of rows to do that may name their grower by an externalId or an email."""
         return dict(
             self.query(
-                "SELECT row, id::VARCHAR FROM rows SEMI JOIN user_keys USING (row)"
-                " WHERE status = '' AND NOT unresolved"
+                "SELECT row, id::VARCHAR FROM to_do SEMI JOIN user_keys USING (row) WHERE NOT unresolved"
             )
         )
 
     # --- what the ledger stores of the input -----------------------------------------------------------
 
     def blocks(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield the table ``rows`` as Parquet files of `BLOCK_ROWS` rows: first row, last row, content."""
-        path = Path(self._folder.name, "block.parquet")
+        """Yield the rows and their outcomes as blocks: first row, last row, content.
+
+        The content is a stream of Arrow for each of `TABLES`, one after the other.
+        """
         for first, last in self.ranges(BLOCK_ROWS):
-            self.execute(
-                f"COPY (SELECT * EXCLUDE (content) FROM rows WHERE row BETWEEN {first} AND {last}"  # noqa: S608
-                f" ORDER BY row) TO '{path}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-            )
-            yield first, last, path.read_bytes()
-            path.unlink()
+            sink = io.BytesIO()
+            for table in TABLES:
+                query = f"SELECT * FROM {table} WHERE row BETWEEN {first} AND {last}"  # noqa: S608
+                values = _encoded(self.arrow(query))
+                with pa.ipc.new_stream(sink, values.schema, options=_ZSTD) as stream:
+                    stream.write_table(values)
+            yield first, last, sink.getvalue()
 
     def load_blocks(self, blocks: Iterable[bytes]) -> None:
-        """Fill the table ``rows`` with what `blocks` gave."""
-        path = Path(self._folder.name, "block.parquet")
+        """Fill the tables with what `blocks` gave."""
         for block in blocks:
-            path.write_bytes(block)
-            self.execute(f"INSERT INTO rows BY NAME SELECT * FROM '{path}'")  # noqa: S608
-            path.unlink()
+            source = pa.BufferReader(block)
+            for table in TABLES:
+                with pa.ipc.open_stream(source) as stream:
+                    self.load(table, stream.read_all())
+
+
+def as_uuids(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return 16 bytes each as UUIDs, which are faster for DuckDB than other bytes."""
+    chunks = (chunk.cast(pa.binary(16)) for chunk in values.chunks)
+    return pa.chunked_array([pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in chunks], pa.uuid())
+
+
+def _encoded(values: pa.Table) -> pa.Table:
+    """Return a table with dictionaries for the columns in which few texts occur many times."""
+    for at, name in enumerate(values.schema.names):
+        if name in _FEW_TEXTS:
+            values = values.set_column(at, name, values[at].dictionary_encode())
+    return values
 
 
 def sql(name: str) -> str:

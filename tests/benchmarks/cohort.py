@@ -18,6 +18,8 @@ import pandas as pd
 from tests.benchmarks.server import ROOT
 
 HEADER = "leafUserId,refreshToken\n"
+TOKEN = "benchmark"
+APP_FIELDS = {"clientId": "benchmark", "clientSecret": "benchmark"}
 
 
 def write_csv(path: Path, rows: int, seed: int = 1) -> Path:
@@ -57,12 +59,15 @@ def command(
     *arguments: str,
     url: str = "",
     folder: Path | None = None,
-    token: str = "benchmark",
+    token: str = TOKEN,
     cores: int | None = None,
 ) -> Ran:
     """Run bulk-onboard as a process of its own and measure it. ``cores``: how many it may use; None: all."""
     environment = {**os.environ, "LEAF_BASE_URL": url, "LEAF_TOKEN": token}
-    environment |= {"RAVEN_CLIENT_ID": "benchmark", "RAVEN_CLIENT_SECRET": "benchmark"}
+    environment |= {
+        "RAVEN_CLIENT_ID": APP_FIELDS["clientId"],
+        "RAVEN_CLIENT_SECRET": APP_FIELDS["clientSecret"],
+    }
     with TemporaryFile() as out, TemporaryFile() as err, NamedTemporaryFile() as report:
         weighed = [sys.executable, "-m", "tests.benchmarks.weigh", report.name, str(cores or 0)]
         subprocess.run(
@@ -80,9 +85,7 @@ def command(
         return Ran(**found, summary=json.load(out) if "--json" in arguments else {})
 
 
-def run(
-    file: Path, url: str, folder: Path, *more: str, token: str = "benchmark", cores: int | None = None
-) -> Ran:
+def run(file: Path, url: str, folder: Path, *more: str, token: str = TOKEN, cores: int | None = None) -> Ran:
     """Onboard a file, with a ledger and reports in the folder."""
     said = ("run", str(file), "--json", "-q", "--output", str(folder), *more)
     return command(*said, url=url, token=token, cores=cores)

@@ -53,8 +53,7 @@ class FakeScan:
 
     def survey(self, workspace: Workspace) -> Survey:
         numbers = range(2, 2 + self.count)
-        workspace.load(
-            "rows",
+        workspace.load_rows(
             pa.table({
                 "row": pa.array(numbers, pa.int64()),
                 "provider": pa.repeat("raven", self.count),

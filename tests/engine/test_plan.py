@@ -75,7 +75,7 @@ def says(known: Plan, provider: str, grower: str, fingerprint: str) -> str:
             "id": [grower],
             "fingerprint": [bytes.fromhex(fingerprint)],
         }
-        workspace.load("rows", pa.table(row))
+        workspace.load_rows(pa.table(row))
         return str(workspace.planned(known.lines)["says"][0])
 
 

@@ -20,9 +20,9 @@ def test_the_current_states_are_a_table_with_a_line_for_each_grower(ledger: Ledg
     assert found.schema == state.SCHEMA
     lines = sorted((tuple(line.values()) for line in found.to_pylist()), key=itemgetter(0))
     assert lines == [
-        (UUID(g(1)), None, "", bytes.fromhex(FINGERPRINT), 0, "", "", "", AT, "c-1"),
-        (UUID(g(2)), "existing", "", state.OTHER_SECRETS, -7, "healthy", AT, "", AT, ""),
-        (UUID(g(3)), "existing", "", None, 0, "", "", "c-3", AT, ""),
+        (UUID(g(1)), None, "", UUID(FINGERPRINT), 0, "", "", ""),
+        (UUID(g(2)), "existing", "", UUID(bytes=state.OTHER_SECRETS), -7, "healthy", AT, ""),
+        (UUID(g(3)), "existing", "", None, 0, "", "", "c-3"),
     ]
 
 

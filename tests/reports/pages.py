@@ -16,6 +16,7 @@ from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.reports.counts import Counts, count_rows
 from bulk_onboard.workspace import Workspace
 from bulk_onboard.workspace.results import add_entries, add_hints, create_results
+from bulk_onboard.workspace.workspace import as_uuids
 
 STARTED = datetime(2026, 11, 23, 15, 45, tzinfo=UTC)
 
@@ -53,19 +54,27 @@ def workspace_of(
         **columns,
         **dict(zip(workspace.kept_columns, (kept or {}).values(), strict=True)),
     }
-    workspace.load(
-        "rows",
-        pa.table({
-            name: pa.array([value] * len(rows) if isinstance(value, str) else value, _KINDS.get(name))
-            for name, value in values.items()
-        }),
-    )  # fmt: skip
+    table = pa.table({
+        name: pa.array([value] * len(rows) if isinstance(value, str) else value, _KINDS.get(name))
+        for name, value in values.items()
+    })  # fmt: skip
+    if _OF_DONE & columns.keys():
+        texts = {name: pa.repeat("", len(rows)) for name in {*_OF_DONE, "leaf_user_id", "code", "message"}}
+        of_all = {"unresolved": pa.repeat(False, len(rows)), "app": pa.repeat(0, len(rows)), **texts}
+        for name in of_all.keys() - set(table.schema.names):
+            table = table.append_column(name, of_all[name])
+        at = table.schema.get_field_index("fingerprint")
+        workspace.load("done", table.set_column(at, "fingerprint", as_uuids(table["fingerprint"])))
+    else:
+        workspace.load_rows(table)
     create_results(workspace, began)
     add_entries(workspace, list(entries))
     add_hints(workspace)
     return workspace
 
 
+# Columns that only rows have that were done before.
+_OF_DONE = frozenset({"health", "health_checked_at", "credential_id"})
 _KINDS = {"row": pa.int64(), "fingerprint": pa.binary(), "id": pa.string(), "status": pa.string()}
 
 

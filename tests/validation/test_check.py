@@ -83,7 +83,7 @@ def judge(
     with Workspace() as workspace:
         for piece in pieces([[row[i] for i in order] for row in rows], size, kinds):
             checked = check(piece, columns, {provider.name: provider}, context or CheckContext(), prints)
-            workspace.load("rows", rows_table(checked, np.zeros(len(checked.frame), np.uint64)))
+            workspace.load_rows(rows_table(checked, np.zeros(len(checked.frame), np.uint64)))
             tokens.update(checked.uuid_tokens)
             _take(found, checked)
         mark_ids_as_tokens(workspace, tokens)

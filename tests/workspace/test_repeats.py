@@ -17,8 +17,7 @@ tables = st.lists(st.tuples(st.sampled_from(["raven", "stara"]), *[st.integers(0
 
 
 def loaded(workspace: Workspace, table: list[Row]) -> None:
-    workspace.load(
-        "rows",
+    workspace.load_rows(
         pa.table({
             "row": pa.array(range(2, len(table) + 2), pa.int64()),
             "provider": pa.array([provider for provider, *_ in table], pa.string()),

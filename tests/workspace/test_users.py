@@ -61,7 +61,7 @@ def load(workspace: Workspace, table: Sequence[Row]) -> None:
         "external": pa.array([key_bytes(row.external) for row in table], pa.binary()),
         "email": pa.array([key_bytes(row.email) for row in table], pa.binary()),
     }
-    workspace.load("rows", pa.table(rows))
+    workspace.load_rows(pa.table(rows))
     workspace.load("user_keys", pa.table(keys))
 
 
@@ -163,7 +163,7 @@ def test_two_names_that_turn_out_to_be_one_grower_are_compared_again() -> None:
     """Rows that have a status by then keep it, but the others are compared with them too."""
     with Workspace() as workspace:
         load(workspace, [Row(0, "G1", ""), Row(0, "", "a@"), Row(0, "G2", "")])
-        workspace.query("UPDATE rows SET status = 'existing', code = 'already-onboarded' WHERE row = 2")
+        workspace.mark([2], ("existing", "already-onboarded", ""))
         stand_ins = [*workspace.unresolved_growers(workspace.to_do()), stand_in(Row(0, "G1", ""))]
         workspace.set_user_ids(dict.fromkeys(stand_ins, USER))
         workspace.mark_repeats(allow_shared_tokens=True)
