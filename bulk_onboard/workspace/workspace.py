@@ -142,7 +142,7 @@ class Workspace:
             self.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM given")  # noqa: S608
 
     def load_rows(self, values: pa.Table) -> None:
-        """Add rows of the input, with the columns of the view ``rows``; status, code and message are optional."""
+        """Add rows of the input, with the columns of the view ``rows``; those of an outcome are optional."""
         for name in {"fingerprint", "content"}.intersection(values.schema.names):
             values = values.set_column(values.schema.get_field_index(name), name, as_uuids(values[name]))
         if "status" in values.schema.names:

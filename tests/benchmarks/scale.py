@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tests.benchmarks.cohort import Ran, command, run, write_csv, write_parquet
+from tests.benchmarks.known import write_known_growers
 from tests.benchmarks.pacing import POST_ONLY
 from tests.benchmarks.server import ROOT, Server
 from tests.benchmarks.table import Line, at_most
@@ -39,11 +40,10 @@ def night(server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
     """The night: a file whose rows are all done but for none or fifty."""
     rows = 200_000 if quick else 1_000_000
     file, place = write_csv(folder / "night.csv", rows), folder / "night"
-    server.begin()
-    run(file, server.url, place, *FLAT_OUT)
+    write_known_growers(file, server.url, place)
     server.begin()
     ran, bare = _paired(lambda: run(file, server.url, place, "--no-events"), file)
-    told = f"{ran.seconds:.1f} s for {rows:,} rows, bare read {bare:.1f} s"
+    told = f"{ran.seconds:.1f} s for {rows:,} rows, bare read {bare:.1f} s, {ran.peak:.0f} MiB"
     yield at_most("nothing new: wall time ÷ pandas.read_csv", ran.seconds / bare, 4, told=told)
     # Every run contacts Leaf once, also with nothing to do; there were three runs.
     yield at_most("nothing new: requests of three runs", len(server.seen()), 3)
@@ -82,7 +82,7 @@ def validation(_server: Server, folder: Path, *, quick: bool) -> Iterator[Line]:
     file = write_csv(folder / "validate.csv", rows)
     ran, bare = _paired(lambda: _validated(file, folder), file)
     told = f"{ran.seconds:.1f} s for {rows:,} rows, bare read {bare:.1f} s"
-    yield at_most("validate: wall time ÷ pandas.read_csv", ran.seconds / bare, 3, told=told)
+    yield at_most("validate: wall time ÷ pandas.read_csv", ran.seconds / bare, 2.5, told=told)
 
 
 def _validated(file: Path, folder: Path) -> Ran:
