@@ -12,6 +12,7 @@ import click
 from bulk_onboard.cli import completion, options
 from bulk_onboard.cli.messages import is_terminal, say, say_trouble
 from bulk_onboard.cli.runner import Showing, drive, load_settings, opened
+from bulk_onboard.domain.formatting import n_growers
 from bulk_onboard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -114,14 +115,14 @@ def _listed(file: str, settings: Settings) -> Collection[str]:
 def _unmatched(preview: Outlook) -> str:
     """Return a line that names growers of the list that are not the run's: it may be of another run."""
     count, some = len(preview.unmatched), ", ".join(preview.unmatched[:MOST_NAMED])
-    were = "1 grower of the list was" if count == 1 else f"{count:,} growers of the list were"
+    were = f"{n_growers(count)} of the list {'was' if count == 1 else 'were'}"
     more = ", …" if count > MOST_NAMED else ""
     return f"{were} not connected by run {preview.run_id} and will be left alone: {some}{more}"
 
 
 def _confirmed(preview: Outlook, settings: Settings) -> bool:
     """Ask a person to confirm; return the answer. Raises UsageError without a terminal."""
-    growers = "1 grower" if preview.to_do == 1 else f"{preview.to_do:,} growers"
+    growers = n_growers(preview.to_do)
     where = "the sandbox" if settings.sandbox else preview.leaf
     if not is_terminal(sys.stdin):
         raise UsageError(

@@ -16,6 +16,7 @@ from bulk_onboard.cli import completion, options
 from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.messages import is_terminal
 from bulk_onboard.cli.runner import Showing, driven, load_settings, opened, with_after_run
+from bulk_onboard.domain.formatting import n_growers
 from bulk_onboard.domain.input_description import display_name
 from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
 
@@ -123,7 +124,7 @@ def confirmation(settings: Settings) -> Callable[[About], bool] | None:
 
 
 def _agrees(about: About) -> bool:
-    growers = "1 grower" if about.to_do == 1 else f"{about.to_do:,} growers"
+    growers = n_growers(about.to_do)
     environment = f" ({', '.join(sorted(about.environments))})" if about.environments else ""
     what = f"Store credentials of {growers} at {about.leaf} as {about.owner}"
     try:

@@ -13,10 +13,10 @@ import click
 from bulk_onboard.cli import options
 from bulk_onboard.cli.messages import say_trouble
 from bulk_onboard.cli.runner import load_settings
+from bulk_onboard.domain.formatting import duration, table
 from bulk_onboard.domain.model import Health, RollbackStatus, Status
 from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text
-from bulk_onboard.reports import progress_text
 
 if TYPE_CHECKING:
     from bulk_onboard.domain.entry import LeftGrower
@@ -92,19 +92,11 @@ def _seconds(began: datetime, ended: datetime | None) -> float | None:
 
 def in_words(past_runs: Sequence[Past]) -> str:
     """Return a table of the runs, with the reason of an early end below its run."""
-    lines = [_HEAD, *(_cells(past) for past in past_runs)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
-    output = [_line(_HEAD, widths)]
-    for past, cells in zip(past_runs, lines[1:], strict=True):
-        output += [_line(cells, widths), *_remarks(past, past_runs)]
+    head, *lines = table([_HEAD, *map(_cells, past_runs)], left=2)
+    output = [head]
+    for past, line in zip(past_runs, lines, strict=True):
+        output += [line, *_remarks(past, past_runs)]
     return "\n".join(output) if past_runs else "This ledger has no runs yet."
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Return a line of the table: texts aligned left, numbers right."""
-    pairs = enumerate(zip(cells, widths, strict=True))
-    aligned = (cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in pairs)
-    return "  ".join(aligned).rstrip()
 
 
 def _cells(past: Past) -> tuple[str, ...]:
@@ -123,7 +115,7 @@ def _cells(past: Past) -> tuple[str, ...]:
         f"{info.rows:,}",
         *numbers,
         "" if info.exit_code is None else str(info.exit_code),
-        "" if seconds is None else progress_text.length(seconds),
+        "" if seconds is None else duration(seconds),
     )
 
 

@@ -14,6 +14,7 @@ from bulk_onboard.cli import options
 from bulk_onboard.cli.messages import say_trouble
 from bulk_onboard.cli.runner import load_settings
 from bulk_onboard.domain.codes import hint
+from bulk_onboard.domain.formatting import counted
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import ExitCode, UsageError
@@ -199,7 +200,7 @@ def _chapter_lines(chapter: Chapter) -> Iterator[str]:
 def _outcome(chapter: Chapter) -> str:
     entry = chapter.entry
     parts = [f"HTTP {entry.http_status}"] if entry.http_status else []
-    parts += [f"{entry.attempts} attempt{'' if entry.attempts == 1 else 's'}"] if entry.attempts else []
+    parts += [counted(entry.attempts, "attempt")] if entry.attempts else []
     parts += [f"credential {entry.credential_id}"] if entry.credential_id else []
     code = f" ({entry.code})" if entry.code else ""
     return f"{entry.status}{code}{': ' if parts else ''}{', '.join(parts)}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, count
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +18,10 @@ from bulk_onboard.cli.corrections import Wanted, annotated, fixed
 from bulk_onboard.cli.messages import print_json, say
 from bulk_onboard.cli.runner import Showing, displayed, load_settings, opened, require_named
 from bulk_onboard.domain.codes import hint
-from bulk_onboard.domain.input_description import display_name, is_pattern, pattern_name, url_scheme
+from bulk_onboard.domain.formatting import counted, labelled, n_rows, row_numbers, wrapped
+from bulk_onboard.domain.input_description import describe, display_name, is_pattern, pattern_name, url_scheme
 from bulk_onboard.domain.run_events import Cause
 from bulk_onboard.errors import OutputError
-from bulk_onboard.reports import progress_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.validation import Validation
     from bulk_onboard.settings import Settings
 
-_LINE = 80
 # How many different messages of one code are shown; of some codes, only the first, as the
 # others say the same about other rows.
 _EXAMPLES = 8
@@ -126,7 +124,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
     else:
         say(in_words(validation, written))
     if ranges:
-        say("\n".join(wrap(ranges, _LINE, break_long_words=False)), err=True)
+        say("\n".join(wrapped(ranges)), err=True)
     return validation.exit_code
 
 
@@ -231,11 +229,11 @@ def _group(cause: Cause) -> dict[str, Any]:
 
 def in_words(validation: Validation, written: Written) -> str:
     """The problems grouped by code, for people, in lines of 80 letters; only a file's name may be longer."""
-    repeats = f", {progress_text.number(validation.duplicates)} duplicate" if validation.duplicates else ""
+    repeats = f", {validation.duplicates:,} duplicate" if validation.duplicates else ""
     valid = f"{validation.valid:,} valid, {validation.invalid:,} invalid"
-    counts = f"{progress_text.rows(validation.rows)}, {valid}{repeats}"
-    lines = wrap(f"{validation.source}: {counts}", _LINE, break_long_words=False)
-    lines.append(progress_text.described(validation.description))
+    counts = f"{n_rows(validation.rows)}, {valid}{repeats}"
+    lines = wrapped(f"{validation.source}: {counts}")
+    lines.append(labelled(describe(validation.description)))
     lines += _section("Invalid", validation.problems, validation.table)
     lines += _section("Repeats of earlier rows, sent once", validation.repeats)
     lines += _section("Warnings", validation.warnings, validation.cleaned)
@@ -246,14 +244,14 @@ def in_words(validation: Validation, written: Written) -> str:
     if written.problems:
         lines += ["", f"Row by row: {written.problems}"]
     else:
-        lines += ["", *wrap(f"Note: {written.unwritten}", _LINE, break_long_words=False)]
+        lines += ["", *wrapped(f"Note: {written.unwritten}")]
     if written.annotated:
         lines += [f"With marks: {written.annotated}", f"Then:       {written.next}"]
-        lines += _wrapped(f"It lacks: {'; '.join(written.missing)}." if written.missing else "", 2)
+        lines += wrapped(f"It lacks: {'; '.join(written.missing)}." if written.missing else "", indent=2)
     if written.fixed:
         repairs = f" (each repair: {written.repairs_file})" if written.repairs_file else ""
         lines.append(f"Repaired:   {written.fixed}{repairs}")
-        lines += _wrapped(_left(written.left), 2)
+        lines += wrapped(_left(written.left), indent=2)
     return "\n".join(lines)
 
 
@@ -261,7 +259,7 @@ def _left(count: int) -> str:
     if not count:
         return ""
     verb, them = ("is", "it") if count == 1 else ("are", "them")
-    return f"{progress_text.rows(count)} of it {verb} still invalid: correct {them} and check the file again."
+    return f"{n_rows(count)} of it {verb} still invalid: correct {them} and check the file again."
 
 
 def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = None) -> list[str]:
@@ -280,23 +278,12 @@ def _examples(cause: Cause, table: pd.DataFrame | None) -> list[tuple[int, str]]
 
 def _cause_lines(cause: Cause, examples: Sequence[tuple[int, str]]) -> Iterator[str]:
     """How many, what, where; examples of it; what to do."""
-    numbers = ", ".join(str(row) for row in cause.rows)
-    more = ", …" if cause.count > len(cause.rows) else ""
-    which = "row" if cause.count == 1 else "rows"
-    place = f"({which} {numbers}{more})"
+    place = f"({row_numbers(cause.rows, cause.count)})"
     if cause.code == "looks-like-a-name":  # about a column, not about a row
-        yield from _wrapped(f"{cause.count} column{'s' * (cause.count > 1)}  {cause.code}", 2)
+        yield from wrapped(f"{counted(cause.count, 'column')}  {cause.code}", indent=2)
     else:
-        yield from _wrapped(f"{progress_text.rows(cause.count)}  {cause.code}  {place}", 2)
+        yield from wrapped(f"{n_rows(cause.count)}  {cause.code}  {place}", indent=2)
     for row, message in examples:
         where = f"row {row}: " if cause.count > 1 else ""
-        yield from _wrapped(f"{where}{message}" if message else "", 6)
-    yield from _wrapped(hint(cause.code), 6)
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
-    space = " " * indent
-    return wrap(
-        text, _LINE, initial_indent=space, subsequent_indent=space,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        yield from wrapped(f"{where}{message}" if message else "", indent=6)
+    yield from wrapped(hint(cause.code), indent=6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bulk_onboard.domain.formatting import n_growers, n_rows, with_code
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.policy.attention import Change, End, Turn
 
@@ -13,7 +14,7 @@ def title(name: str, end: End, attention: int = 0, token_changed: int = 0) -> st
 
     ``token_changed``: for how many rows Leaf holds another token than the file.
     """
-    rotated = f", {_rows(token_changed)} with another token at Leaf" if token_changed else ""
+    rotated = f", {n_rows(token_changed)} with another token at Leaf" if token_changed else ""
     return f"bulk-onboard: {_headline(end, attention)}{rotated} ({name})"
 
 
@@ -26,8 +27,8 @@ def _headline(end: End, attention: int) -> str:
     if end.code not in {ExitCode.OK, ExitCode.ATTENTION}:
         return "interrupted" if end.code is ExitCode.INTERRUPTED else "stopped early"
     if new:
-        return f"{_rows(new)} newly need{'s' if new == 1 else ''} attention"
-    still = f", {_rows(attention)} still need{'s' if attention == 1 else ''} attention" if attention else ""
+        return f"{n_rows(new)} newly need{'s' if new == 1 else ''} attention"
+    still = f", {n_rows(attention)} still need{'s' if attention == 1 else ''} attention" if attention else ""
     if end.turn is Turn.BETTER:
         return f"recovered{still}"
     return still.removeprefix(", ") or "all is well"
@@ -57,19 +58,11 @@ def _changes(change: Change, last_run_id: str | None) -> Iterator[str]:
         return  # the first run: all of it is new
     yield f"Since run {last_run_id}:"
     for (status, code), count in sorted(change.worse.items(), key=lambda item: (-item[1], item[0])):
-        cause = f"{status.replace('_', ' ')}{f' ({code})' if code else ''}"
-        yield f"  new: {_rows(count)} {cause}"
+        cause = with_code(status, code)
+        yield f"  new: {n_rows(count)} {cause}"
     if change.recovered:
-        yield f"  recovered: {_growers(change.recovered)}"
+        yield f"  recovered: {n_growers(change.recovered)}"
     if change.lasting:
-        yield f"  as before: {_growers(change.lasting)} need{'s' if change.lasting == 1 else ''} attention"
+        yield f"  as before: {n_growers(change.lasting)} need{'s' if change.lasting == 1 else ''} attention"
     if not (change.worse or change.recovered or change.lasting):
         yield "  nothing that needs attention has changed"
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _growers(count: int) -> str:
-    return f"{count:,} grower{'' if count == 1 else 's'}"

@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
 from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.formatting import n_rows, with_code, words_of
 from bulk_onboard.domain.model import UNAVAILABLE, Status
 from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.settings import Safety
@@ -81,9 +82,10 @@ class StopRules:
         limit = self._safety.max_failures
         if limit is None or not limit.passed(self._failures, self._to_do):
             return None
-        rows = "1 row" if self._failures == 1 else f"{self._failures} rows"
-        latest = f"row {fact.row}, {fact.status}{f' ({fact.code})' if fact.code else ''}"
-        return f"{rows} did not succeed, more than --max-failures allows; the latest: {latest}"
+        latest = f"row {fact.row}, {with_code(fact.status, fact.code)}"
+        return (
+            f"{n_rows(self._failures)} did not succeed, more than --max-failures allows; the latest: {latest}"
+        )
 
 
 def earlier_attempt(
@@ -113,7 +115,7 @@ def canary_reason(rows: int, sick: Sequence[Entry]) -> str:
 def _described(entry: Entry) -> str:
     status = Status(entry.status) if entry.status else Status.UNRESOLVED
     connected = status in {Status.CREATED, Status.EXISTING}
-    what = (entry.health or "not checked") if connected else status.value.replace("_", " ")
+    what = (entry.health or "not checked") if connected else words_of(status.value)
     grower = f" ({entry.leaf_user_id})" if entry.leaf_user_id else ""
     return f"row {entry.row}{grower} is {what}{f', {entry.code}' if entry.code else ''}"
 
@@ -123,7 +125,7 @@ def too_few(name: str, rows: int, safety: Safety) -> str | None:
     if rows >= safety.min_rows:
         return None
     return (
-        f"{name} has {_rows(rows)}, but --min-rows expects {safety.min_rows:,} or more. Nothing was sent."
+        f"{name} has {n_rows(rows)}, but --min-rows expects {safety.min_rows:,} or more. Nothing was sent."
         " If the export is complete, run again with a lower --min-rows"
     )
 
@@ -135,10 +137,6 @@ def too_many_new(name: str, new: int, rows: int, safety: Safety) -> str | None:
         return None
     allowed = f"{limit.count:,}" if limit.count is not None else f"{(limit.share or 0) * 100:g}%"
     return (
-        f"{name}: {new:,} of {_rows(rows)} are of growers that are not in the ledger, but --max-new allows"
+        f"{name}: {new:,} of {n_rows(rows)} are of growers that are not in the ledger, but --max-new allows"
         f" {allowed}. Nothing was sent. If they are new growers, run again with a higher --max-new"
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"

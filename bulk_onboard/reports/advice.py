@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from bulk_onboard.domain.formatting import n_growers, n_rows
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports.counts import Counts
-from bulk_onboard.reports.formatting import growers, rows
 
 _ONLY = "it does only what is left"
 _TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
@@ -24,21 +24,15 @@ class Advice(NamedTuple):
 
 def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
     """Yield what to do after a run that ended with ``code``, the most urgent first; at least one advice."""
-    pending = counts.health[Health.PENDING]
     if info.kind is RunKind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
-        again = "run the same command with --plan and that plan.csv in place of --dry-run"
-        if info.forecast and info.forecast.users:
-            again = "run the same command without --dry-run; a plan is for growers that have a leafUserId"
-            yield Advice(f"To create these users and connect them, {again}.")
-            return
-        yield Advice(f"To do exactly this and nothing else, {again}.")
+        yield Advice(_after_dry_run(info))
         return
     if code is not ExitCode.OK:
-        yield Advice(_what_to_do(info, code, counts))
-    if pending:
+        yield Advice(_after_trouble(info, code, counts))
+    if pending := counts.health[Health.PENDING]:
         have = "has" if pending == 1 else "have"
         yield Advice(
-            f"{growers(pending)} {have} no provider event yet. Check again later:",
+            f"{n_growers(pending)} {have} no provider event yet. Check again later:",
             f"bulk-onboard events {info.run_id}",
         )
     if counts.rolled_back:
@@ -46,14 +40,26 @@ def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
     elif info.left_out:
         are = "is" if info.left_out == 1 else "are"
         yield Advice(
-            f"{rows(info.left_out)} {are} left because of --limit: the same command takes the next ones,"
+            f"{n_rows(info.left_out)} {are} left because of --limit: the same command takes the next ones,"
             " and without --limit it takes all."
         )
     elif code is ExitCode.OK and not pending:
         yield Advice("Nothing is left to do.")
 
 
-def _what_to_do(info: RunInfo, code: ExitCode, counts: Counts) -> str:
+def _after_dry_run(info: RunInfo) -> str:
+    if info.forecast and info.forecast.users:
+        return (
+            "To create these users and connect them, run the same command without --dry-run; a plan is for"
+            " growers that have a leafUserId."
+        )
+    return (
+        "To do exactly this and nothing else, run the same command with --plan and that plan.csv in place of"
+        " --dry-run."
+    )
+
+
+def _after_trouble(info: RunInfo, code: ExitCode, counts: Counts) -> str:
     match code:
         case ExitCode.INTERRUPTED:
             return f"Run the same command again; {_ONLY}."
@@ -67,7 +73,7 @@ def _what_to_do(info: RunInfo, code: ExitCode, counts: Counts) -> str:
             )
         case ExitCode.ATTENTION if info.kind is RunKind.EVENTS:
             return "Do what each hint says, then run the file; the same command checks the events again."
-        case ExitCode.ATTENTION if _cure_themselves(counts):
+        case ExitCode.ATTENTION if {cause.status for cause in counts.causes} <= _TRY_AGAIN:
             return f"Run the same command again; {_ONLY}, and Leaf is asked before anything is sent twice."
         case ExitCode.ATTENTION:
             return f"Do what each hint says, then run the same command again; {_ONLY}."
@@ -80,8 +86,3 @@ def _what_to_do(info: RunInfo, code: ExitCode, counts: Counts) -> str:
             )
         case _:
             return f"Fix what stopped it, and run the same command again; {_ONLY}."
-
-
-def _cure_themselves(counts: Counts) -> bool:
-    """Whether running again may be enough for all rows that need attention."""
-    return {cause.status for cause in counts.causes} <= _TRY_AGAIN

@@ -1,39 +1,5 @@
 "use strict";
 // Only a convenience: without it the page says the same. It reads the table and writes texts, never markup.
-// What became of a grower: its id is hashed and looked up in an index that holds no ids.
-(() => {
-  const section = document.getElementById("find");
-  if (!section || !globalThis.crypto?.subtle) return;
-  const { outcomes, rows, lines } = JSON.parse(document.getElementById("growers").content.textContent);
-  const input = document.getElementById("grower");
-  const found = document.getElementById("grower-found");
-  const signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const rowAt = (place) => {
-    for (const [row, count] of rows) {
-      if (place < count) return row + place;
-      place -= count;
-    }
-  };
-  const find = async () => {
-    const id = input.value.trim().replace(/^\{|\}$/g, "").toLowerCase();
-    if (id.length < 36) return "";
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(id)));
-    const key = btoa(String.fromCharCode(...digest.slice(0, 6)));
-    const hits = [];
-    for (let at = lines.indexOf(key); at >= 0; at = lines.indexOf(key, at + 1)) {
-      if (at % 10) continue;
-      const outcome = outcomes[signs.indexOf(lines[at + 8]) * 64 + signs.indexOf(lines[at + 9])];
-      hits.push(`row ${rowAt(at / 10)}: ${outcome}`);
-    }
-    return hits.join("; ") || "not found here";
-  };
-  input.addEventListener("input", async () => {
-    const asked = input.value;
-    const text = await find();
-    if (input.value === asked) found.textContent = text;
-  });
-  section.hidden = false;
-})();
 (() => {
   const table = document.getElementById("attention");
   if (!table) return;

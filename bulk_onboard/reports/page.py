@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bulk_onboard
+from bulk_onboard.domain import formatting
 from bulk_onboard.domain.codes import hint, lookup
+from bulk_onboard.domain.formatting import counts_by, duration, number, plain, words_of
 from bulk_onboard.domain.input_description import describe
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.run_events import Cause, RunInfo, RunKind
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.reports import formatting
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.chart import over_time
 from bulk_onboard.reports.counts import Counts, exit_code
 from bulk_onboard.reports.draft import drafts
 from bulk_onboard.reports.page_rows import Latency, PageRows
-from bulk_onboard.reports.sanitize import FORMULA_IN_JAVASCRIPT, plain
+from bulk_onboard.reports.sanitize import FORMULA_IN_JAVASCRIPT
 from bulk_onboard.reports.summary import seconds_of, verdict
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ _TONES: Mapping[str, str] = {
     Health.HEALTHY: "good",
     Health.PENDING: "wait",
 }
+_TONES_OF_RUNS = {ExitCode.OK: "good", ExitCode.ATTENTION: "wait", ExitCode.INTERRUPTED: "wait"}
 
 
 def write_page(
@@ -68,9 +69,9 @@ def write_page(
 def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str] = ()) -> str:
     """Return the page: a function of what the ledger holds, and of this version."""
     code = exit_code(counts, info)
-    environment = _environment()
     style, script = _part("page.css"), _part("page.js")
-    return environment.get_template("page.html").render(
+    template = _environment().get_template("page.html")
+    return template.render(
         style=style,
         script=script,
         style_hash=_hash(style),
@@ -81,7 +82,7 @@ def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str]
         planned=_planned(counts),
         dry=info.kind is RunKind.DRY_RUN,
         practice=not info.leaf.startswith("http"),
-        tone=_tone(code),
+        tone=_TONES_OF_RUNS.get(code, "bad"),
         verdict=verdict(info, counts, code),
         advice=list(advice(info, counts, code)),
         causes=[_cause(cause) for cause in counts.causes[:CAUSES]],
@@ -91,12 +92,10 @@ def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str]
         statuses=list(_bars(counts.statuses, counts.rows)),
         healths=list(_healths(counts)),
         rows=rows,
-        index=json.dumps(rows.growers, ensure_ascii=True, separators=(",", ":")),
         formula=FORMULA_IN_JAVASCRIPT,
         results=results,
         chart=over_time(info.traffic, info.ceiling),
-        latencies=list(_latencies(rows.latency)),
-        facts=list(_facts(info, code)),
+        facts=list(_facts(info, code, rows.latency)),
     )
 
 
@@ -119,7 +118,7 @@ class CauseText:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A line of a chart of bars. ``share``: percent of the longest."""
+    """A line of a chart of bars, or a part of one bar. ``share``: percent; ``since``: where it begins."""
 
     name: str
     count: int
@@ -129,12 +128,12 @@ class Bar:
 
 
 def _planned(counts: Counts) -> int:
-    """Growers that would have got credentials instead of a dry run."""
+    """Return how many growers would have got credentials instead of a dry run."""
     return counts.statuses.get(Status.WOULD_CREATE, 0) + counts.statuses.get(Status.WOULD_REPLACE, 0)
 
 
 def _parts(counts: Counts) -> Iterator[Bar]:
-    """Return all growers as parts of one bar."""
+    """Yield all growers as parts of one bar."""
     parts = {
         ("connected", "good"): counts.connected,
         ("would get credentials", "planned"): _planned(counts),
@@ -151,41 +150,31 @@ def _parts(counts: Counts) -> Iterator[Bar]:
             since += share
 
 
-def _tone(code: ExitCode) -> str:
-    match code:
-        case ExitCode.OK:
-            return "good"
-        case ExitCode.ATTENTION | ExitCode.INTERRUPTED:
-            return "wait"
-        case _:
-            return "bad"
-
-
 def _cause(cause: Cause) -> CauseText:
     known = lookup(cause.code or cause.status)
     example = cause.message
     if example and cause.count > 1 and cause.rows:
         example = f"row {cause.rows[0]}: {example}"
     return CauseText(
-        status=formatting.status(cause.status),
+        status=words_of(cause.status),
         code=cause.code,
         count=cause.count,
         meaning=known.meaning if known else "",
         example=example,
         hint=hint(cause.code or cause.status),
-        rows=formatting.row_numbers(cause).replace("...", "…"),
+        rows=formatting.row_numbers(cause.rows, cause.count),
         tone=_TONES.get(cause.status, "bad"),
     )
 
 
-def _bars(counts: Any, total: int) -> Iterator[Bar]:
+def _bars(counts: Mapping[str, int], total: int) -> Iterator[Bar]:
     for name, count in counts.items():
         if count:
-            yield Bar(formatting.status(name), count, 100 * count / total, _TONES.get(name, "bad"))
+            yield Bar(words_of(name), count, 100 * count / total, _TONES.get(name, "bad"))
 
 
 def _healths(counts: Counts) -> Iterator[Bar]:
-    """Return rows by health, none if nothing was checked."""
+    """Yield rows by health, none if nothing was checked."""
     connected = counts.statuses[Status.CREATED] + counts.statuses[Status.EXISTING]
     if checked := sum(counts.health.values()):
         total = max(connected, checked)
@@ -194,14 +183,8 @@ def _healths(counts: Counts) -> Iterator[Bar]:
             yield Bar("not checked", rest, 100 * rest / total)
 
 
-def _latencies(latency: Latency) -> Iterator[Bar]:
-    most = max((count for _, _, count in latency.bins), default=1)
-    for since, until, count in latency.bins:
-        yield Bar(formatting.span(since, until), count, 100 * count / most)
-
-
-def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
-    """Return names and values of what identifies the run."""
+def _facts(info: RunInfo, code: ExitCode, latency: Latency | None) -> Iterator[tuple[str, str]]:
+    """Yield names and values of what identifies the run and how it went."""
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
     if info.command:
@@ -210,21 +193,23 @@ def _facts(info: RunInfo, code: ExitCode) -> Iterator[tuple[str, str]]:
     yield from describe(info.description) if info.description else ()
     yield "Provider", info.provider.replace(",", ", ")
     if info.environments:
-        yield "Environment", ", ".join(f"{count:,} {name}" for name, count in info.environments.items())
+        yield "Environment", counts_by(info.environments)
     yield "Leaf", info.leaf
     yield "API owner", info.owner
     yield "Started", to_text(info.started_at)
     yield "Ended", to_text(info.finished_at) or "not recorded: the run was cut off"
     if seconds:
-        yield "Took", formatting.duration(seconds)
+        yield "Took", duration(seconds)
     yield "Rows", f"{info.rows:,}"
-    kinds = {"GET": requests.get, "POST": requests.post, "DELETE": requests.delete}
-    by_kind = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
-    yield "Requests", f"{requests.total:,}{f' ({by_kind})' if by_kind else ''}"
+    methods = counts_by({"GET": requests.get, "POST": requests.post, "DELETE": requests.delete})
+    yield "Requests", f"{requests.total:,} ({methods})" if requests.total else "0"
     if seconds and requests.total:
-        yield "On average", f"{formatting.number(requests.total / seconds)} per second"
-    yield "Ceiling", f"{formatting.number(info.ceiling)} per second" if info.ceiling else "none"
+        yield "On average", f"{number(requests.total / seconds)} per second"
+    yield "Ceiling", f"{number(info.ceiling)} per second" if info.ceiling else "none"
     yield "Throttled", f"{requests.throttled:,}"
+    if latency:
+        median, percentile_95, slowest = (duration(value / 1000) for value in latency)
+        yield "Answers", f"half within {median}, 95 % within {percentile_95}, the slowest {slowest}"
     yield "Exit code", f"{int(code)}: {code.meaning}"
 
 
@@ -245,24 +230,21 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "options": _options,
-        "rows": formatting.rows,
-        "duration": formatting.duration,
-        "moment": formatting.moment,
-        "number": formatting.number,
-        "ms": formatting.milliseconds,
-        "status": formatting.status,
+        "rows": formatting.n_rows,
+        "duration": duration,
+        "number": number,
         "times": formatting.times,
     }
     return environment
 
 
 def _plain(value: Any) -> Any:
-    """A value of the template without control characters."""
+    """Return a value of the template without control characters."""
     return plain(value) if type(value) is str else value
 
 
 def _options(text: str) -> Markup:
-    """The text with the names of options kept in one line: a browser breaks lines behind any hyphen."""
+    """Return a text with the names of options in one line: a browser breaks lines behind any hyphen."""
     from markupsafe import Markup, escape  # noqa: PLC0415  (comes with Jinja)
 
     return Markup(_OPTION.sub(r'<span class="option">\1</span>', str(escape(plain(text)))))  # noqa: S704  (escaped)
@@ -273,11 +255,11 @@ _OPTION = re.compile(r"(--[a-z][a-z-]*)")
 
 @cache
 def _part(name: str) -> str:
-    """A file beside this module. A checkout may have turned its line ends, which a browser turns back."""
+    """Return a file beside this module; a checkout may have changed its line ends, as a browser does."""
     text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 
 def _hash(text: str) -> str:
-    """How a Content-Security-Policy names a style or a script."""
+    """Return how a Content-Security-Policy names a style or a script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from textwrap import fill
 from typing import assert_never
 
-from bulk_onboard.domain.input_description import InputDescription
-from bulk_onboard.domain.input_description import describe as input_described
+from bulk_onboard.domain.formatting import duration, labelled, n_growers, n_rows, number, with_code, words_of
+from bulk_onboard.domain.input_description import describe
 from bulk_onboard.domain.model import Health, RollbackStatus, Status
 from bulk_onboard.domain.run_events import (
     LEFT_WITHOUT_HINT,
@@ -46,66 +45,32 @@ PHASES: Mapping[str, str] = {
 Row = RowFinished | RowChecked | RowRolledBack | UserKnown
 
 
-def rows(count: int) -> str:
-    """``1 row``, ``1,200 rows``."""
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def number(value: float) -> str:
-    """A number without digits that say nothing: ``10``, ``2.5``, ``0.017``."""
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
-
-
 def rate(per_second: float) -> str:
     """Return a ceiling in words."""
     return f"at most {number(per_second)} requests per second" if per_second else "without a rate ceiling"
 
 
-def length(seconds: float) -> str:
-    """A length of time as people say it: ``40 s``, ``5 min``, ``2 h 10 min``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def scanned(fact: FileChecked) -> str:
     """Return what is in the file."""
     counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
-    counts += [f"{rows(count)} with {code}" for code, count in fact.warnings.items() if count]
+    counts += [f"{n_rows(count)} with {code}" for code, count in fact.warnings.items() if count]
     listed = "".join(f", {text}" for text in counts)
-    return f"{fact.source}: {rows(fact.rows)}{listed}; {fact.to_do:,} to do"
-
-
-def described(description: InputDescription, width: int = 80) -> str:
-    """How a file was read: a label and a text per line, aligned."""
-    pairs = input_described(description)
-    margin = max(len(label) for label, _ in pairs) + 4
-    return "\n".join(
-        fill(
-            f"{f'  {label}: ':<{margin}}{text}",
-            width,
-            subsequent_indent=" " * margin,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for label, text in pairs
-    )
+    return f"{fact.source}: {n_rows(fact.rows)}{listed}; {fact.to_do:,} to do"
 
 
 def environments(counts: Mapping[str, int]) -> str:
     """``PRODUCTION``, or how many rows are for which."""
     if len(counts) == 1:
         return next(iter(counts))
-    return " and ".join(f"{name} ({rows(count)})" for name, count in sorted(counts.items()))
+    return " and ".join(f"{name} ({n_rows(count)})" for name, count in sorted(counts.items()))
 
 
 def about(fact: About) -> str:
     """Return what is about to be changed."""
     if fact.dry_run:
-        what = f"Dry run, nothing is changed: about to check {rows(fact.to_do)}"
+        what = f"Dry run, nothing is changed: about to check {n_rows(fact.to_do)}"
         return f"{what} at {fact.leaf} as {fact.owner}, {rate(fact.rate)} (run {fact.run_id})"
-    what = f"About to store credentials of {rows(fact.to_do)}" if fact.to_do else "Nothing to store"
+    what = f"About to store credentials of {n_rows(fact.to_do)}" if fact.to_do else "Nothing to store"
     several = "s" if "," in fact.provider else ""
     where = f"{what} at {fact.leaf} as {fact.owner}, provider{several} {fact.provider.replace(',', ', ')}"
     if fact.environments:
@@ -116,7 +81,7 @@ def about(fact: About) -> str:
 def about_to_delete(fact: AboutToDelete) -> str:
     """Return what a rollback is about to delete."""
     what = "Dry run, nothing is deleted: about to check" if fact.dry_run else "About to delete credentials of"
-    where = f"{what} {rows(fact.to_do)} of run {fact.rolled_back} at {fact.leaf} as {fact.owner}"
+    where = f"{what} {n_rows(fact.to_do)} of run {fact.rolled_back} at {fact.leaf} as {fact.owner}"
     return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
 
 
@@ -126,20 +91,19 @@ def announcement(fact: Fact) -> str | None:
         case FileChecked():
             return scanned(fact)
         case InputDescribed(description):
-            return described(description)
+            return labelled(describe(description))
         case About():
             return about(fact)
         case AboutToDelete():
             return about_to_delete(fact)
         case LeftWithout(count, run_ids):
-            growers = "grower" if count == 1 else "growers"
             more = f" and {len(run_ids) - 1:,} others" if len(run_ids) > 1 else ""
-            said = f"{count:,} {growers} may have been left without credentials by run {run_ids[0]}{more}"
+            said = f"{n_growers(count)} may have been left without credentials by run {run_ids[0]}{more}"
             return f"{said}; {LEFT_WITHOUT_HINT}"
         case LookupChosen(_, why):
             return why
         case Paused(seconds):
-            return f"Leaf asks to wait {length(seconds)}"
+            return f"Leaf asks to wait {duration(seconds)}"
         case Slowed(rate_now):
             return f"Leaf asks to slow down; now at {number(rate_now)} requests per second"
         case Trouble(message) | Note(message):
@@ -166,14 +130,16 @@ def stopping(fact: Stopping) -> str:
     begin = f"Stopping: {fact.reason}."
     if not fact.in_flight:
         return f"{begin} Rows in flight finish; interrupt again to stop at once."
-    wait = f", up to {length(fact.grace)}" if fact.grace else ""
-    return f"{begin} Waiting for {rows(fact.in_flight)} in flight{wait}; interrupt again to stop at once."
+    wait = f", up to {duration(fact.grace)}" if fact.grace else ""
+    return f"{begin} Waiting for {n_rows(fact.in_flight)} in flight{wait}; interrupt again to stop at once."
 
 
 def note(fact: Paused | Slowed) -> str:
     """The same in short, for beside a bar."""
     return (
-        f"Leaf asks to wait {length(fact.seconds)}" if isinstance(fact, Paused) else "Leaf asks to slow down"
+        f"Leaf asks to wait {duration(fact.seconds)}"
+        if isinstance(fact, Paused)
+        else "Leaf asks to slow down"
     )
 
 
@@ -181,9 +147,7 @@ def concern(fact: Row) -> str | None:
     """The line of one row that needs attention, for ``--verbose``."""
     match fact:
         case RowFinished(row, status, code) | RowRolledBack(row, status, code):
-            return (
-                f"row {row}: {status.value}{f' ({code})' if code else ''}" if status.needs_attention else None
-            )
+            return f"row {row}: {with_code(status.value, code)}" if status.needs_attention else None
         case RowChecked(row, health):
             return f"row {row}: {Health.UNHEALTHY.value}" if health is Health.UNHEALTHY else None
         case UserKnown():
@@ -230,7 +194,7 @@ class Tally:
 
     def line(self, now: float) -> str:
         """The progress in one line."""
-        begin = f"{PHASES[self.phase]}: {self.done:,} of {rows(self.total)}"
+        begin = f"{PHASES[self.phase]}: {self.done:,} of {n_rows(self.total)}"
         return ", ".join(filter(None, (begin, self._speed(now), self.shown(), self._left(now))))
 
     def _speed(self, now: float) -> str:
@@ -239,7 +203,7 @@ class Tally:
     def _left(self, now: float) -> str:
         if not self.done or self.done >= self.total or self.stopping or now <= self.begun:
             return ""
-        return f"about {length((now - self.begun) * (self.total - self.done) / self.done)} left"
+        return f"about {duration((now - self.begun) * (self.total - self.done) / self.done)} left"
 
 
 # What needs a person comes first: a narrow terminal cuts off the end.
@@ -247,4 +211,4 @@ _ORDER = ("attention", "unhealthy", "created", "existing", "healthy", "pending",
 
 
 def _column(status: Status | RollbackStatus) -> str:
-    return "attention" if status.needs_attention else status.value.replace("_", " ")
+    return "attention" if status.needs_attention else words_of(status.value)

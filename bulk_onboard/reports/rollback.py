@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from bulk_onboard.domain.codes import hint
 from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.formatting import counts_by, wrapped
 from bulk_onboard.domain.model import RollbackStatus
-from bulk_onboard.domain.run_events import RunInfo, RunKind
+from bulk_onboard.domain.run_events import Cause, RunInfo, RunKind
 from bulk_onboard.errors import ExitCode
-from bulk_onboard.reports.formatting import duration, listed, rows, status, wrapped
-from bulk_onboard.reports.sanitize import plain
-from bulk_onboard.reports.summary import seconds_of, sent, without_credentials
+from bulk_onboard.reports.summary import (
+    bug,
+    cause_lines,
+    paragraphs,
+    requests_line,
+    sent,
+    without_credentials,
+    written,
+)
 
 COLUMNS = (
     "row",
@@ -35,14 +40,18 @@ COLUMNS = (
     "latencyMs",
 )
 _REMAINING = frozenset({RollbackStatus.FAILED, RollbackStatus.UNRESOLVED, RollbackStatus.NOT_ATTEMPTED})
+_CAUSES = """
+SELECT status, code, count(*) AS number, min(row, 5) AS rows, arg_min(message, row) FROM results
+WHERE status NOT IN ('deleted', 'would_delete') GROUP BY ALL ORDER BY number DESC, rows
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackCounts:
-    """Rows by status, and those that were not deleted by status and code, the most frequent first."""
+    """Rows by status, and the reasons of those that were not deleted, the most frequent first."""
 
     statuses: Mapping[str, int] = field(default_factory=dict)
-    causes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    causes: Sequence[Cause] = ()
     left_without: Sequence[LeftGrower] = ()
 
     @property
@@ -53,25 +62,22 @@ class RollbackCounts:
     @property
     def in_order(self) -> Mapping[str, int]:
         """Rows by status, in the usual order."""
-        return {end.value: self.statuses.get(end, 0) for end in RollbackStatus}
+        return {status.value: self.statuses.get(status, 0) for status in RollbackStatus}
 
     @property
     def remaining(self) -> int:
         """How many rows still have credentials, or may have."""
-        return sum(self.statuses.get(end, 0) for end in _REMAINING)
+        return sum(self.statuses.get(status, 0) for status in _REMAINING)
 
 
 def count_rollback(db: duckdb.DuckDBPyConnection, left_without: Sequence[LeftGrower]) -> RollbackCounts:
     """Count the results of a rollback."""
-    rows = db.execute(
-        "SELECT status, code, count(*) FROM results GROUP BY ALL ORDER BY count(*) DESC, min(row)"
-    ).fetchall()
-    statuses = Counter[str]()
-    for end, _, number in rows:
-        statuses[end] += number
-    deleted = {RollbackStatus.DELETED.value, RollbackStatus.WOULD_DELETE.value}
-    causes = {(end, code): number for end, code, number in rows if end not in deleted}
-    return RollbackCounts(statuses, causes, left_without)
+    statuses = db.execute("SELECT status, count(*) FROM results GROUP BY ALL").fetchall()
+    causes = [
+        Cause(status, code, number, tuple(rows), message)
+        for status, code, number, rows, message in db.execute(_CAUSES).fetchall()
+    ]
+    return RollbackCounts(dict(statuses), causes, left_without)
 
 
 def exit_code(counts: RollbackCounts, info: RunInfo) -> ExitCode:
@@ -104,50 +110,34 @@ def summary(info: RunInfo, counts: RollbackCounts) -> dict[str, Any]:
 def words(info: RunInfo, counts: RollbackCounts, files: Sequence[Path], width: int = 80) -> str:
     """Return the closing text: what was deleted, what was not and why, and what to do next."""
     code = exit_code(counts, info)
-    paragraphs = [
+    numbers = (f"Rows:     {counts_by(counts.in_order)}", requests_line(info))
+    return paragraphs(
         wrapped(_verdict(info, counts, code), width),
-        [line for part in _numbers(info, counts) for line in wrapped(part, width, "  ")],
-        list(without_credentials(counts.left_without, width)),
-        list(_causes(counts, width)),
-        ["Written:", *(f"  {plain(str(file))}" for file in files)],
+        [line for text in numbers for line in wrapped(text, width, 2, 2)],
+        without_credentials(counts.left_without, width),
+        cause_lines("Not deleted:", counts.causes, width),
+        written(files),
         wrapped(_next(info, code), width),
-    ]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+    )
 
 
 def _verdict(info: RunInfo, counts: RollbackCounts, code: ExitCode) -> str:
     if code is ExitCode.BUG:
-        return (
-            f"This is a bug in bulk-onboard: {info.rows:,} rows were to be rolled back, but the report counts"
-            f" {counts.rows:,}. Please report it; running again is safe."
-        )
+        return bug(info.rows, counts.rows)
     if not info.rows:
         return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
     if info.kind is RunKind.ROLLBACK_DRY_RUN:
-        would = counts.in_order[RollbackStatus.WOULD_DELETE]
-        sentence = f"A rollback would delete the credentials of {would:,} of {info.rows:,} growers"
+        number, what = counts.in_order[RollbackStatus.WOULD_DELETE], "A rollback would delete"
     else:
-        done = counts.in_order[RollbackStatus.DELETED]
-        sentence = f"Deleted the credentials of {done:,} of {info.rows:,} growers"
-    begun = {ExitCode.OK: "", ExitCode.ATTENTION: "", ExitCode.INTERRUPTED: "Interrupted: "}
-    stopped = f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. "
-    return f"{begun.get(code, stopped)}{sentence} of run {info.input}."
-
-
-def _numbers(info: RunInfo, counts: RollbackCounts) -> Iterator[str]:
-    yield f"Rows:     {listed(counts.in_order)}"
-    seconds, requests = seconds_of(info), info.requests
-    in_all = f" in {duration(seconds)}" if requests.total else ""
-    yield f"Requests: {requests.total:,} to Leaf{in_all}"
-
-
-def _causes(counts: RollbackCounts, width: int) -> Iterator[str]:
-    if counts.causes:
-        yield "Not deleted:"
-    for (end, code), number in counts.causes.items():
-        yield from wrapped(f"{rows(number)} {status(end)} ({plain(code)})", width, "  ")
-        if action := hint(code):
-            yield from wrapped(f"-> {action}", width, "      ")
+        number, what = counts.in_order[RollbackStatus.DELETED], "Deleted"
+    sentence = f"{what} the credentials of {number:,} of {info.rows:,} growers of run {info.input}."
+    match code:
+        case ExitCode.OK | ExitCode.ATTENTION:
+            return sentence
+        case ExitCode.INTERRUPTED:
+            return f"Interrupted: {sentence}"
+        case _:
+            return f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. {sentence}"
 
 
 def _next(info: RunInfo, code: ExitCode) -> str:

@@ -1,6 +1,6 @@
 """Make text from elsewhere harmless: for terminals, for readers of CSV, for spreadsheets.
 
-The patterns are RE2's, which DuckDB works with; `plain` is the same as ``one_line`` for a single text.
+The patterns are RE2's, which DuckDB works with; `formatting.plain` is ``one_line`` for a single text.
 """
 
 from __future__ import annotations
@@ -9,11 +9,7 @@ import re
 
 import duckdb
 
-# Escape sequences as a whole (colours, window titles), then every other control character, the line
-# separators of Unicode and the marks that turn the direction of text around. "\n" is treated apart.
-_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"
-_CONTROLS = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
-_UNWANTED = f"{_ESCAPES}|{_CONTROLS}"
+from bulk_onboard.domain.formatting import UNWANTED
 
 # https://owasp.org/www-community/attacks/CSV_Injection, also behind what a spreadsheet may skip: spaces,
 # invisible characters and quotes of any kind. The last four signs are the full-width = + - @.
@@ -35,9 +31,9 @@ def quoted(text: str) -> str:
 # csv_line, csv_lines: the same one after the other; most texts need none of it, which a single look shows.
 MACROS = f"""
 CREATE OR REPLACE MACRO one_line(t) AS CASE WHEN regexp_full_match(t, '[ -~]*') THEN t
-    ELSE replace(regexp_replace(t, {quoted(_UNWANTED)}, ' ', 'g'), chr(10), ' ') END;
+    ELSE replace(regexp_replace(t, {quoted(UNWANTED)}, ' ', 'g'), chr(10), ' ') END;
 CREATE OR REPLACE MACRO some_lines(t) AS CASE WHEN regexp_full_match(t, '[ -~]*') THEN t
-    ELSE regexp_replace(replace(t, chr(13) || chr(10), chr(10)), {quoted(_UNWANTED)}, ' ', 'g') END;
+    ELSE regexp_replace(replace(t, chr(13) || chr(10), chr(10)), {quoted(UNWANTED)}, ' ', 'g') END;
 CREATE OR REPLACE MACRO not_a_formula(t) AS CASE WHEN regexp_matches(t, {quoted(_FORMULA)})
     THEN '''' || t ELSE t END;
 CREATE OR REPLACE MACRO csv_quoted(t) AS CASE WHEN regexp_matches(t, '[",\\n\\r]')
@@ -52,11 +48,3 @@ CREATE OR REPLACE MACRO csv_lines(t) AS CASE WHEN regexp_full_match(t, '{_PLAIN_
 def add_macros(db: duckdb.DuckDBPyConnection) -> None:
     """Add the macros above to a database."""
     db.execute(MACROS)
-
-
-def plain(text: str) -> str:
-    """Return one text in one line without control characters."""
-    return _PLAIN.sub(" ", text)
-
-
-_PLAIN = re.compile(re.sub(r"\\x\{(\w+)\}", r"\\u\1", _UNWANTED) + "|\n")

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bulk_onboard.domain.codes import hint, lookup
 from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.formatting import (
+    counted,
+    counts_by,
+    duration,
+    n_growers,
+    n_rows,
+    number,
+    plain,
+    row_numbers,
+    times,
+    with_code,
+    wrapped,
+)
 from bulk_onboard.domain.model import DRY_RUN_STATUSES, Status
 from bulk_onboard.domain.run_events import LEFT_WITHOUT_HINT, Cause, Estimate, RunInfo, RunKind
 from bulk_onboard.domain.timestamps import from_text, to_text
@@ -16,18 +29,6 @@ from bulk_onboard.domain.users import UserOrigin
 from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.counts import OFF_PLAN, ROTATED, Counts, exit_code
-from bulk_onboard.reports.formatting import (
-    duration,
-    growers,
-    listed,
-    number,
-    row_numbers,
-    rows,
-    status,
-    times,
-    wrapped,
-)
-from bulk_onboard.reports.sanitize import plain
 
 # More causes than this are not listed; the rest is in the results.
 SHOWN = 10
@@ -58,7 +59,7 @@ def summary(info: RunInfo, counts: Counts, users: Mapping[str, int] | None = Non
             {"code": cause.code, "count": cause.count, "rows": list(cause.rows)}
             for cause in counts.waiting_for
         ],
-    } | dict(_occasional(info, counts))
+    } | dict(_optional_keys(info, counts))
 
 
 def sent(info: RunInfo) -> dict[str, Any]:
@@ -76,22 +77,38 @@ def sent(info: RunInfo) -> dict[str, Any]:
     }
 
 
-def _occasional(info: RunInfo, counts: Counts) -> Iterator[tuple[str, Any]]:
-    """The keys of a dry run, of a run that carried out a plan, and of a run that was rolled back."""
+def seconds_of(info: RunInfo) -> float:
+    """Return how long a run took, in seconds.
+
+    Computed from times as the ledger stores them, so that a report that is written again says the same.
+    """
+    started, finished = from_text(to_text(info.started_at)), from_text(to_text(info.finished_at))
+    return max(0.0, (finished - started).total_seconds()) if started and finished else 0.0
+
+
+def _optional_keys(info: RunInfo, counts: Counts) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a dry run, of a run that carried out a plan, and of a run that was rolled back."""
     if counts.rolled_back:
         yield "rolledBack", {"growers": counts.rolled_back, "runs": list(counts.rollbacks)}
     if info.kind is RunKind.DRY_RUN:
-        possible = {status: counts.statuses.get(status, 0) for status in DRY_RUN_STATUSES}
-        yield "counts", {**counts.statuses, **possible}
-        yield "forecast", _as_json(info.forecast) if info.forecast else None
+        yield (
+            "counts",
+            {**counts.statuses, **{status: counts.statuses.get(status, 0) for status in DRY_RUN_STATUSES}},
+        )
+        estimate = info.forecast
+        requests = {name: getattr(estimate, name) for name in ("total", "get", "post", "delete") if estimate}
+        yield (
+            "forecast",
+            {"requests": requests, "seconds": estimate.seconds, "users": estimate.users}
+            if estimate
+            else None,
+        )
     if info.plan is not None:
         outdated, left_out = (counts.off_plan[code] for code in OFF_PLAN)
         yield "plan", {"name": info.plan, "outdated": outdated, "notInPlan": left_out}
 
 
-def _as_json(known: Estimate) -> dict[str, Any]:
-    requests = {"total": known.total, "get": known.get, "post": known.post, "delete": known.delete}
-    return {"requests": requests, "seconds": known.seconds, "users": known.users}
+# --- the closing text -------------------------------------------------------------------------------
 
 
 def words(
@@ -104,37 +121,32 @@ def words(
 ) -> str:
     """Return the closing text: whether it worked, what needs attention, and what to do next."""
     code = exit_code(counts, info)
-    paragraphs: list[list[str]] = [
+    return paragraphs(
         wrapped(verdict(info, counts, code), width),
-        [line for part in _numbers(info, counts, users or {}) for line in wrapped(part, width, "  ")],
-        list(without_credentials(counts.left_without, width)),
-        list(_causes(counts, width)),
-        list(_notes(counts, width)),
-        list(_places(files)),
-        list(_next_steps(info, counts, code, width)),
-    ]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+        [line for text in _numbers(info, counts, users or {}) for line in wrapped(text, width, 2, 2)],
+        without_credentials(counts.left_without, width),
+        cause_lines("What needs attention:", counts.causes, width),
+        cause_lines("For information:", counts.notes, width, explained=True),
+        # The page comes first.
+        written(sorted(files, key=lambda file: file.suffix != ".html")),
+        _next_steps(info, counts, code, width),
+    )
 
 
-def seconds_of(info: RunInfo) -> float:
-    """Return how long a run took, in seconds.
-
-    Computed from times as the ledger stores them, so that a report that is written again says the same.
-    """
-    begun, ended = from_text(to_text(info.started_at)), from_text(to_text(info.finished_at))
-    return max(0.0, (ended - begun).total_seconds()) if begun and ended else 0.0
-
-
-# --- did it work ------------------------------------------------------------------------------------
+def paragraphs(*parts: Iterable[str]) -> str:
+    """Return lines as paragraphs, without empty ones."""
+    return "\n\n".join(text for part in parts if (text := "\n".join(part)))
 
 
 def verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
     """Return a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
-    said = _verdict(info, counts, code)
+    sentence = _verdict(info, counts, code)
     if not counts.rolled_back:
-        return said
-    deleted = f"the credentials of {growers(counts.rolled_back)} were deleted ({', '.join(counts.rollbacks)})"
-    return f"Rolled back: {deleted}. Before that: {said}"
+        return sentence
+    deleted = (
+        f"the credentials of {n_growers(counts.rolled_back)} were deleted ({', '.join(counts.rollbacks)})"
+    )
+    return f"Rolled back: {deleted}. Before that: {sentence}"
 
 
 def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
@@ -142,12 +154,9 @@ def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
         return _dry_run_verdict(counts)
     match code:
         case ExitCode.OK:
-            return _all_well(counts) + _as_of(counts) + _rotated(counts)
+            return _all_connected(counts) + _as_of(counts) + _rotated(counts)
         case ExitCode.BUG:
-            return (
-                f"This is a bug in bulk-onboard: {info.rows:,} rows were read, but the report counts"
-                f" {sum(counts.statuses.values()):,}. Please report it; running again is safe."
-            )
+            return bug(info.rows, sum(counts.statuses.values()))
         case ExitCode.INTERRUPTED:
             return f"Interrupted: {_so_far(counts)}.{_rotated(counts)}"
         case ExitCode.ATTENTION:
@@ -156,39 +165,44 @@ def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
             return f"Stopped: {(info.stop_reason or code.meaning).rstrip('.')}. {_so_far(counts)}."
 
 
-def _all_well(counts: Counts) -> str:
-    repeats = counts.statuses[Status.DUPLICATE]
-    total = counts.growers
-    more = f" {rows(repeats)} only repeated an earlier one." if repeats else ""
+def bug(read: int, reported: int) -> str:
+    """Return the verdict on a run with counts that do not add up."""
+    return (
+        f"This is a bug in bulk-onboard: {read:,} rows were read, but the report counts {reported:,}. Please"
+        " report it; running again is safe."
+    )
+
+
+def _all_connected(counts: Counts) -> str:
+    repeats, total = counts.statuses[Status.DUPLICATE], counts.growers
+    more = f" {n_rows(repeats)} only repeated an earlier one." if repeats else ""
     if counts.unchecked == total:
         stored = "The one grower has" if total == 1 else f"All {total:,} growers have"
         return f"{stored} credentials at Leaf; whether they work was not checked.{more}"
     if counts.waiting or counts.unchecked:
         return f"{_so_far(counts)}.{more}"
-    if total == 1:
-        return f"The one grower is connected.{more}"
-    return f"All {total:,} growers are connected.{more}"
+    return f"{'The one grower is' if total == 1 else f'All {total:,} growers are'} connected.{more}"
 
 
 def _as_of(counts: Counts) -> str:
-    """Growers that only earlier runs checked."""
-    if not counts.checked_earlier:
+    """Return the sentence about growers that only earlier runs checked."""
+    if not (count := counts.checked_earlier):
         return ""
-    was = "was" if counts.checked_earlier == 1 else "were"
     return (
-        f" {growers(counts.checked_earlier)} {was} last checked by earlier runs, since {counts.oldest_check}."
+        f" {n_growers(count)} {'was' if count == 1 else 'were'} last checked by earlier runs, since"
+        f" {counts.oldest_check}."
     )
 
 
 def _rotated(counts: Counts) -> str:
     """Return the sentence about tokens that Leaf has refreshed: not a reason to act, but always reported."""
     count = counts.noted(ROTATED)
-    return f" Leaf holds another token than the file for {growers(count)} ({ROTATED})." if count else ""
+    return f" Leaf holds another token than the file for {n_growers(count)} ({ROTATED})." if count else ""
 
 
 def _dry_run_verdict(counts: Counts) -> str:
     statuses = counts.statuses
-    parts = [f"{growers(statuses.get(Status.WOULD_CREATE, 0))} would be connected"]
+    parts = [f"{n_growers(statuses.get(Status.WOULD_CREATE, 0))} would be connected"]
     if replaced := statuses.get(Status.WOULD_REPLACE, 0):
         healthy = counts.noted("replaces-healthy")
         at_stake = f" ({healthy:,} of them healthy)" if healthy else ""
@@ -200,121 +214,107 @@ def _dry_run_verdict(counts: Counts) -> str:
 
 
 def _so_far(counts: Counts) -> str:
-    connected, total = counts.connected, counts.growers
-    are = "is" if total == 1 else "are"
+    are = "is" if counts.growers == 1 else "are"
     waiting = f", {counts.waiting:,} not confirmed yet" if counts.waiting else ""
     unchecked = f", {counts.unchecked:,} stored but not checked" if counts.unchecked else ""
-    return f"{connected:,} of {growers(total)} {are} connected{waiting}{unchecked}"
+    return f"{counts.connected:,} of {n_growers(counts.growers)} {are} connected{waiting}{unchecked}"
 
 
 def _attention(counts: Counts) -> str:
     parts = []
     if counts.attention or not counts.left_without:
-        parts.append(f"{rows(counts.attention)} need{'s' if counts.attention == 1 else ''} attention")
-    if left_count := len(counts.left_without):
-        parts.append(f"{growers(left_count)} may have been left without credentials")
+        parts.append(f"{n_rows(counts.attention)} need{'s' if counts.attention == 1 else ''} attention")
+    if count := len(counts.left_without):
+        parts.append(f"{n_growers(count)} may have been left without credentials")
     return ", and ".join(parts)
 
 
-# --- the numbers ------------------------------------------------------------------------------------
-
-
 def _numbers(info: RunInfo, counts: Counts, users: Mapping[str, int]) -> Iterator[str]:
-    yield f"Rows:     {listed(counts.statuses)}"
+    yield f"Rows:     {counts_by(counts.statuses)}"
     if len(counts.providers) > 1:
         for name, statuses in counts.providers.items():
-            yield f"  {name or 'of no provider'}: {listed(statuses)}"
+            yield f"  {name or 'of no provider'}: {counts_by(statuses)}"
     if info.environments:
-        environments = ", ".join(f"{count:,} {name}" for name, count in sorted(info.environments.items()))
-        yield f"For environment: {environments}"
+        yield f"For environment: {counts_by(dict(sorted(info.environments.items())))}"
     if users:
-        yield f"Users:    {listed(users)}"
+        yield f"Users:    {counts_by(users)}"
     if any(counts.health.values()):
-        yield f"Health:   {listed(counts.health)}"
+        yield f"Health:   {counts_by(counts.health)}"
     for cause in counts.waiting_for:
-        yield f"Waiting:  {cause.count:,} {cause.code or 'pending'}: {row_numbers(cause)}"
-    requests = info.requests
-    sent = f"{requests.total:,} to Leaf"
-    if (seconds := seconds_of(info)) and requests.total:
-        sent += f" in {duration(seconds)}, {requests.total / seconds:,.1f} per second"
-    if requests.throttled:
-        sent += f"; Leaf asked to slow down {times(requests.throttled)}"
-    yield f"Requests: {sent}"
+        place = row_numbers(cause.rows, cause.count)
+        yield f"Waiting:  {cause.count:,} {cause.code or 'pending'}: {place}"
+    yield requests_line(info)
     if info.forecast:
-        yield f"A run:    {_taking(info.forecast, info.ceiling)}"
+        yield f"A run:    {_estimate(info.forecast, info.ceiling)}"
     if counts.off_plan:
         yield f"Plan:     {', '.join(f'{n:,} {code}' for code, n in counts.off_plan.items())} ({info.plan})"
 
 
-def _taking(known: Estimate, ceiling: float) -> str:
-    kinds = {"GET": known.get, "POST": known.post, "DELETE": known.delete}
-    listed = ", ".join(f"{count:,} {name}" for name, count in kinds.items() if count)
-    takes = f"would take about {known.total:,} requests{f' ({listed})' if listed else ''}"
-    if known.users:
-        takes += f", create {known.users:,} Leaf user{'' if known.users == 1 else 's'}"
-    if known.seconds is None:
-        return takes
-    return f"{takes}, {duration(known.seconds)} at {number(ceiling)} per second"
+def requests_line(info: RunInfo) -> str:
+    """Return how many requests a run or rollback sent, and how fast."""
+    requests, seconds = info.requests, seconds_of(info)
+    text = f"Requests: {requests.total:,} to Leaf"
+    if seconds and requests.total:
+        text += f" in {duration(seconds)}, {requests.total / seconds:,.1f} per second"
+    if requests.throttled:
+        text += f"; Leaf asked to slow down {times(requests.throttled)}"
+    return text
 
 
-# --- what needs attention ---------------------------------------------------------------------------
+def _estimate(estimate: Estimate, ceiling: float) -> str:
+    methods = counts_by({"GET": estimate.get, "POST": estimate.post, "DELETE": estimate.delete})
+    text = f"would take about {estimate.total:,} requests{f' ({methods})' if estimate.total else ''}"
+    if estimate.users:
+        text += f", create {counted(estimate.users, 'Leaf user')}"
+    if estimate.seconds is None:
+        return text
+    return f"{text}, {duration(estimate.seconds)} at {number(ceiling)} per second"
 
 
 def without_credentials(left_growers: Sequence[LeftGrower], width: int) -> Iterator[str]:
-    """The growers that interrupted replacements left without credentials, and what to do about them."""
+    """Yield which growers interrupted replacements left without credentials, and what to do about them."""
     if not left_growers:
         return
-    said = (
-        f"{growers(len(left_growers))} may have been left without credentials by an interrupted replacement:"
+    count = n_growers(len(left_growers))
+    yield from wrapped(
+        f"{count} may have been left without credentials by an interrupted replacement:", width
     )
-    yield from wrapped(said, width)
     for grower in left_growers[:SHOWN]:
         yield f"  {plain(grower.leaf_user_id)} ({grower.provider}, run {grower.run_id})"
     if len(left_growers) > SHOWN:
         yield f"  and {len(left_growers) - SHOWN:,} more"
-    yield from wrapped(f"-> {LEFT_WITHOUT_HINT}", width, "      ")
+    yield from wrapped(f"-> {LEFT_WITHOUT_HINT}", width, 6, 2)
 
 
-def _causes(counts: Counts, width: int) -> Iterator[str]:
-    if not counts.causes:
-        return
-    yield "What needs attention:"
-    for cause in counts.causes[:SHOWN]:
-        yield from _cause(cause, width)
-    if rest := counts.causes[SHOWN:]:
-        others = rows(sum(cause.count for cause in rest))
-        yield from wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, "  ")
+def cause_lines(title: str, causes: Sequence[Cause], width: int, *, explained: bool = False) -> Iterator[str]:
+    """Yield how many rows there are for each reason, which, an example, and what to do.
+
+    ``explained``: with the meaning of each code.
+    """
+    if causes:
+        yield title
+    for cause in causes[:SHOWN]:
+        place = row_numbers(cause.rows, cause.count)
+        yield from wrapped(
+            f"{n_rows(cause.count)} {with_code(cause.status, cause.code)}: {place}", width, 2, 2
+        )
+        if cause.message:
+            # One row's message need not be true of the others, but it shows what it is about.
+            example = f"row {cause.rows[0]}: " if cause.count > 1 and cause.rows else ""
+            yield from wrapped(example + cause.message, width, 6, 2)
+        if action := hint(cause.code or cause.status):
+            yield from wrapped(f"-> {action}", width, 6, 2)
+        if explained and (known := lookup(cause.code)):
+            yield from wrapped(known.meaning, width, 6, 2)
+    if rest := causes[SHOWN:]:
+        others = n_rows(sum(cause.count for cause in rest))
+        yield from wrapped(f"and {others} for {len(rest)} other reasons, in the results", width, 2, 2)
 
 
-def _notes(counts: Counts, width: int) -> Iterator[str]:
-    if counts.notes:
-        yield "For information:"
-    for cause in counts.notes:
-        yield from _cause(cause, width)
-        if known := lookup(cause.code):
-            yield from wrapped(known.meaning, width, "      ")
-
-
-def _cause(cause: Cause, width: int) -> Iterator[str]:
-    code = f" ({plain(cause.code)})" if cause.code else ""
-    yield from wrapped(f"{rows(cause.count)} {status(cause.status)}{code}: {row_numbers(cause)}", width, "  ")
-    if cause.message:
-        # One row's message need not be true of the others, but it shows what it is about.
-        example = f"row {cause.rows[0]}: " if cause.count > 1 and cause.rows else ""
-        yield from wrapped(example + plain(cause.message), width, "      ")
-    if action := hint(cause.code or cause.status):
-        yield from wrapped(f"-> {action}", width, "      ")
-
-
-# --- where, and what next ---------------------------------------------------------------------------
-
-
-def _places(files: Sequence[Path]) -> Iterator[str]:
-    """Paths stay on one line, so that they can be copied; the page comes first."""
-    if files:
-        yield "Written:"
-    for file in sorted(files, key=lambda file: file.suffix != ".html"):
-        yield f"  {plain(str(file))}"
+def written(files: Iterable[Path]) -> Iterator[str]:
+    """Yield where the files are. A path stays on one line, so that it can be copied."""
+    lines = [f"  {plain(str(file))}" for file in files]
+    yield from ["Written:", *lines] if lines else []
 
 
 def _next_steps(info: RunInfo, counts: Counts, code: ExitCode, width: int) -> Iterator[str]:

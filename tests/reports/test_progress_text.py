@@ -1,7 +1,5 @@
 """Facts in words."""
 
-import pytest
-
 from bulk_onboard.domain.model import Health, Status
 from bulk_onboard.domain.run_events import About, FileChecked, Paused, RowChecked, RowFinished, Stopping
 from bulk_onboard.reports import progress_text
@@ -36,13 +34,6 @@ def test_a_wait_and_a_stop_are_said_in_words() -> None:
     assert "interrupted" in (progress_text.announcement(Stopping("interrupted")) or "")
     waiting = progress_text.announcement(Stopping("interrupted", in_flight=7, grace=30.0)) or ""
     assert "Waiting for 7 rows in flight, up to 30 s" in waiting
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(0.2, "1 s"), (40, "40 s"), (300, "5 min"), (7800, "2 h 10 min")]
-)
-def test_lengths_of_time_are_said_as_people_say_them(seconds: float, told: str) -> None:
-    assert progress_text.length(seconds) == told
 
 
 def test_only_rows_that_need_attention_concern_anyone() -> None:

@@ -164,7 +164,7 @@ def test_counts_that_do_not_add_up_are_called_a_bug() -> None:
 def test_causes_are_told_with_their_rows_and_what_to_do() -> None:
     entries = [Entry(row, "failed", code="no-answer", message="no answer in time") for row in range(2, 9)]
     text = told(counts_of(*entries))
-    assert "7 rows failed (no-answer): rows 2, 3, 4, 5, 6, ..." in text
+    assert "7 rows failed (no-answer): rows 2, 3, 4, 5, 6, …" in text
     assert "no answer in time" in text
     assert "-> Run the same command again" in text
 
@@ -178,14 +178,14 @@ def test_numbers_requests_and_files_are_told() -> None:
     text = told(counts_of(Entry(2, "created", health="pending")), requests=Requests(1000, 234, 0, 3))
     assert "Rows:     1 created" in text
     assert "Health:   1 pending" in text
-    assert "1,234 to Leaf in 10.0 s, 123.4 per second; Leaf asked to slow down 3 times" in " ".join(
+    assert "1,234 to Leaf in 10 s, 123.4 per second; Leaf asked to slow down 3 times" in " ".join(
         text.split()
     )
     assert str(FILES[0]) in text
     assert "  bulk-onboard events 20261123T154500Z-growers" in text.split("\n")
 
 
-@pytest.mark.parametrize(("seconds", "length"), [(12.0, "12.0 s"), (600.0, "10 min"), (7800.0, "2 h 10 min")])
+@pytest.mark.parametrize(("seconds", "length"), [(12.0, "12 s"), (600.0, "10 min"), (7800.0, "2 h 10 min")])
 def test_a_length_of_time_is_told_as_people_do(seconds: float, length: str) -> None:
     text = told(counts_of(Entry(2, "created")), finished_at=STARTED + timedelta(seconds=seconds))
     assert f"in {length}," in text
