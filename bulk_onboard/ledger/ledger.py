@@ -183,7 +183,7 @@ class Ledger:
 
     @retried
     def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None:
-        """Store some rows of a run's input, as Parquet, in place of an older block of this number."""
+        """Store some rows of a run's input (see the workspace), in place of an older block of this number."""
         values = {"run_no": run_no, "seq": seq, "first_row": first_row, "last_row": last_row, "data": data}
         insert = self.insert(schema.block).values(values)
         with self.writing() as db:

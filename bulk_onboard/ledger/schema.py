@@ -5,7 +5,7 @@
     run     one run; `details` is its `RunInfo` as JSON, the other columns are what queries look for
     ending  the counts of a run, made of its blocks and entries when its files are written. `content` is a
             digest of its input, `attention` the growers that need attention, as Parquet
-    block   some rows of a run's input, as Parquet
+    block   some rows of a run's input, as streams of Arrow
     leaf_user  the user that an externalId or email belongs to: `key` is a keyed fingerprint of that,
             `leaf_user_id` the user that was found or created, and `origin` which of both. While it is "",
             `intended_at` is the time of a POST that may have created one. `run_no`: the run that wrote this

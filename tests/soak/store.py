@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from tests.support.postgres import Server
 
@@ -77,4 +76,12 @@ def contents(store: Store) -> Iterator[bytes]:
             yield from (bytes(value) for value in line if isinstance(value, bytes | memoryview))
     if "block" in store.tables():
         for (data,) in store.ask("SELECT data FROM block"):
-            yield pq.read_table(io.BytesIO(bytes(data))).to_pandas().to_csv().encode()
+            yield from _unpacked(bytes(data))
+
+
+def _unpacked(block: bytes) -> Iterator[bytes]:
+    """The tables of a block, which are streams of Arrow one after the other."""
+    source = pa.BufferReader(block)
+    while source.tell() < len(block):
+        with pa.ipc.open_stream(source) as stream:
+            yield stream.read_all().to_pandas().to_csv().encode()
