@@ -273,7 +273,8 @@ def is_this_machine(host: str) -> bool:
 
 def ping_url(value: object) -> Secret:
     """Parse the URL of a ping. The message does not repeat it: its path is a secret."""
-    url = value.strip() if isinstance(value, str) else ""
+    text = value.reveal() if isinstance(value, Secret) else value
+    url = text.strip() if isinstance(text, str) else ""
     try:
         parts = urlsplit(url)
         host, scheme, _ = parts.hostname or "", parts.scheme.lower(), parts.port
@@ -286,10 +287,11 @@ def ping_url(value: object) -> Secret:
     return Secret(url)
 
 
-def addresses(value: str | Iterable[str]) -> tuple[Secret, ...]:
+def addresses(value: str | Iterable[str | Secret]) -> tuple[Secret, ...]:
     """Parse the URLs of Apprise. The message does not repeat them: they hold secrets."""
+    texts = [value] if isinstance(value, str) else value
     try:
-        return tuple(map(Secret, urls(value)))
+        return tuple(map(Secret, urls([t.reveal() if isinstance(t, Secret) else t for t in texts])))
     except ValueError:
         raise ValueError("it is not a text or a list of texts") from None
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.settings import Local, Remote, RowLimit, parse
+from bulk_onboard.settings import SETTINGS, Local, Remote, RowLimit, Setting, parse
 
 _UNITS = {"": 1, "/s": 1, "/min": 60, " / m": 60, "/h": 3600, "/hour": 3600}
 
@@ -185,3 +185,21 @@ def test_a_cluster_is_so_many_processes_here_or_the_scheduler_of_one_elsewhere()
 def test_what_is_no_cluster_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected local:N, tcp://HOST:PORT or tls://HOST:PORT"):
         parse.cluster(text)
+
+
+_EXAMPLES = {
+    "provider": "raven", "sheets": "Growers", "header_row": "3", "encoding": "utf-8", "mapping": ["a=b"],
+    "keep": "name,region", "limit": "5", "rate": "600/min", "max_in_flight": "8",
+    "base_url": "https://leaf.example", "token": "abc", "username": "me", "password": "swordfish",
+    "timeout": "30s", "cluster": "local:2", "plan": __file__, "canary": "5", "max_failures": "2%",
+    "min_rows": "10", "max_new": "50", "wait": "1m", "recheck": "7d", "folder": "reports",
+    "ledger": "postgresql://me@db.example/growers", "formats": "csv", "notify": "json://a.example json://b.example",
+    "ping": "https://hc-ping.com/check", "metrics": "growers.prom", "faults": "rainy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", [one for one in SETTINGS if one.parse], ids=lambda one: one.path[-1])
+def test_a_parser_takes_its_own_results(setting: Setting) -> None:
+    assert setting.parse
+    parsed = setting.parse(True if setting.is_flag else _EXAMPLES[setting.path[-1]])
+    assert setting.parse(parsed) == parsed
