@@ -11,7 +11,9 @@ function h(tag, properties = {}, ...children) {
     } else if (name in element && name !== "list") element[name] = value;
     else if (value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   element.given = element.value;
   return element;
 }
@@ -19,28 +21,40 @@ function h(tag, properties = {}, ...children) {
 /* Make the children of an element like these. What is the same stays where it is, so that nothing is lost
    under the mouse, the cursor or a screen reader while the state of a run arrives. */
 function morph(parent, fresh) {
-  fresh.map((node) => (typeof node === "string" ? new Text(node) : node)).forEach((node, i) => {
-    const old = parent.childNodes[i];
-    if (!old) parent.append(node);
-    else if (old.nodeName !== node.nodeName || (old.id || "") !== (node.id || "")) old.replaceWith(node);
-    else if (node.nodeType === Node.TEXT_NODE) { if (old.data !== node.data) old.data = node.data; } else patch(old, node);
-  });
+  fresh
+    .map((node) => (typeof node === "string" ? new Text(node) : node))
+    .forEach((node, i) => {
+      const old = parent.childNodes[i];
+      if (!old) parent.append(node);
+      else if (old.nodeName !== node.nodeName || (old.id || "") !== (node.id || "")) old.replaceWith(node);
+      else if (node.nodeType === Node.TEXT_NODE) {
+        if (old.data !== node.data) old.data = node.data;
+      } else patch(old, node);
+    });
   while (parent.childNodes.length > fresh.length) parent.lastChild.remove();
 }
 
 function patch(old, node) {
-  for (const { name } of [...old.attributes]) if (!node.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  for (const { name, value } of node.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes])
+    if (!node.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  for (const { name, value } of node.attributes)
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   old.handlers = node.handlers;
   if (!node.hasAttribute("data-slot")) morph(old, [...node.childNodes]);
   if (old.checked !== node.checked) old.checked = node.checked;
-  if (node.given !== old.given || old.nodeName === "SELECT") { old.value = node.value; old.given = node.given; }
+  if (node.given !== old.given || old.nodeName === "SELECT") {
+    old.value = node.value;
+    old.given = node.given;
+  }
 }
 
 // The place of a table that stays the same one.
 const slot = (table) => h("div", { "data-slot": table.id });
 
-const ROW_HEIGHT = 34, BLOCK = 100, MOST_BLOCKS = 12, MOST_ROWS = 880000;
+const ROW_HEIGHT = 34,
+  BLOCK = 100,
+  MOST_BLOCKS = 12,
+  MOST_ROWS = 880000;
 const MASK = "••••••••";
 
 /* A table of any number of rows, of which only those in sight exist. It holds no more blocks of rows than it
@@ -52,15 +66,31 @@ const MASK = "••••••••";
 class Grid {
   constructor(label, options) {
     Object.assign(this, options);
-    this.total = 0; this.blocks = new Map(); this.active = { at: 0, column: 0 }; this.shown = null;
+    this.total = 0;
+    this.blocks = new Map();
+    this.active = { at: 0, column: 0 };
+    this.shown = null;
     this.turn = this.top = 0;
     this.head = h("div", { className: "grid-row grid-head", role: "row", ariaRowIndex: "1" });
     this.body = h("div", { className: "grid-body", role: "rowgroup" });
-    this.element = h("div", {
-      id: this.id, className: "grid", role: "grid", tabIndex: 0, ariaLabel: label,
-      onscroll: () => { this.top = this.element.scrollTop; this.draw(); }, onkeydown: (event) => this.key(event),
-      onfocus: () => this.draw(),
-    }, h("div", { role: "rowgroup", className: "grid-top" }, this.head), this.body);
+    this.element = h(
+      "div",
+      {
+        id: this.id,
+        className: "grid",
+        role: "grid",
+        tabIndex: 0,
+        ariaLabel: label,
+        onscroll: () => {
+          this.top = this.element.scrollTop;
+          this.draw();
+        },
+        onkeydown: (event) => this.key(event),
+        onfocus: () => this.draw(),
+      },
+      h("div", { role: "rowgroup", className: "grid-top" }, this.head),
+      this.body,
+    );
     this.setColumns(this.columns);
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
@@ -79,21 +109,33 @@ class Grid {
     this.columns = columns;
     this.head.replaceChildren(
       h("span", { className: "grid-cell grid-number", role: "columnheader", ariaColIndex: "1" }, "Row"),
-      ...columns.map((column, i) => h("span", {
-        className: "grid-cell", role: "columnheader", title: column.name, ariaColIndex: String(i + 2),
-      }, column.name, column.field ? h("em", {}, ` ${column.field}`) : null)));
+      ...columns.map((column, i) =>
+        h(
+          "span",
+          { className: "grid-cell", role: "columnheader", title: column.name, ariaColIndex: String(i + 2) },
+          column.name,
+          column.field ? h("em", {}, ` ${column.field}`) : null,
+        ),
+      ),
+    );
     this.element.ariaColCount = String(columns.length + 1);
     const widths = columns.map((column) => `minmax(${column.width || 150}px, 1fr)`).join(" ");
     this.element.style.setProperty("--grid-columns", `76px ${widths}`);
-    this.element.style.setProperty("--grid-width",
-      `${76 + columns.reduce((sum, column) => sum + (column.width || 150), 0)}px`);
+    this.element.style.setProperty(
+      "--grid-width",
+      `${76 + columns.reduce((sum, column) => sum + (column.width || 150), 0)}px`,
+    );
   }
 
   // Read everything again. `first`: from the top, as after another filter.
   async refresh(first = false) {
     this.turn += 1;
     this.blocks.clear();
-    if (first) { this.active = { at: 0, column: this.active.column }; this.element.scrollTop = 0; this.shown = null; }
+    if (first) {
+      this.active = { at: 0, column: this.active.column };
+      this.element.scrollTop = 0;
+      this.shown = null;
+    }
     await this.load(Math.floor(this.element.scrollTop / ROW_HEIGHT / BLOCK));
     this.draw();
   }
@@ -132,8 +174,14 @@ class Grid {
     }
     this.body.replaceChildren(...rows);
     this.mark();
-    if (!this.total) this.body.replaceChildren(h("div", { className: "grid-empty", role: "row" },
-      h("span", { role: "gridcell" }, "No rows to show")));
+    if (!this.total)
+      this.body.replaceChildren(
+        h(
+          "div",
+          { className: "grid-empty", role: "row" },
+          h("span", { role: "gridcell" }, "No rows to show"),
+        ),
+      );
   }
 
   // Show which cell is the active one.
@@ -143,16 +191,29 @@ class Grid {
       old.ariaSelected = "false";
     }
     const cell = document.getElementById(`${this.id}-${this.active.at}-${this.active.column}`);
-    if (!cell) { this.element.removeAttribute("aria-activedescendant"); return; }
+    if (!cell) {
+      this.element.removeAttribute("aria-activedescendant");
+      return;
+    }
     cell.classList.add("is-active");
     cell.ariaSelected = "true";
     this.element.setAttribute("aria-activedescendant", cell.id);
   }
 
   row(at, line) {
-    const element = h("div", {
-      className: `grid-row${line.leftOut || line.skipped ? " grid-out" : ""}`, role: "row", ariaRowIndex: String(at + 2),
-    }, h("span", { className: "grid-cell grid-number", role: "rowheader", ariaColIndex: "1" }, String(line.row)));
+    const element = h(
+      "div",
+      {
+        className: `grid-row${line.leftOut || line.skipped ? " grid-out" : ""}`,
+        role: "row",
+        ariaRowIndex: String(at + 2),
+      },
+      h(
+        "span",
+        { className: "grid-cell grid-number", role: "rowheader", ariaColIndex: "1" },
+        String(line.row),
+      ),
+    );
     element.style.transform = `translateY(${at * ROW_HEIGHT}px)`;
     this.columns.forEach((_, column) => element.append(this.cell(at, line, column)));
     return element;
@@ -162,15 +223,24 @@ class Grid {
     const look = this.look(line, column);
     const revealed = this.shown && this.shown.row === line.row && this.shown.column === column;
     const text = revealed ? this.shown.text : look.masked ? MASK : look.text;
-    return h("span", {
-      id: `${this.id}-${at}-${column}`, role: "gridcell", ariaColIndex: String(column + 2),
-      className: `grid-cell${look.kind ? ` is-${look.kind}` : ""}${look.masked && !revealed ? " is-masked" : ""}`,
-      ariaSelected: "false", title: look.note || "",
-      onmousedown: () => { this.go(at, column); },
-      ondblclick: () => this.begin(),
-    }, look.masked && !revealed ? h("span", { ariaHidden: "true" }, text) : text,
-    look.masked && !revealed ? h("span", { className: "unseen" }, "hidden secret") : null,
-    look.note ? h("span", { className: "unseen" }, ` ${look.note}`) : null);
+    return h(
+      "span",
+      {
+        id: `${this.id}-${at}-${column}`,
+        role: "gridcell",
+        ariaColIndex: String(column + 2),
+        className: `grid-cell${look.kind ? ` is-${look.kind}` : ""}${look.masked && !revealed ? " is-masked" : ""}`,
+        ariaSelected: "false",
+        title: look.note || "",
+        onmousedown: () => {
+          this.go(at, column);
+        },
+        ondblclick: () => this.begin(),
+      },
+      look.masked && !revealed ? h("span", { ariaHidden: "true" }, text) : text,
+      look.masked && !revealed ? h("span", { className: "unseen" }, "hidden secret") : null,
+      look.note ? h("span", { className: "unseen" }, ` ${look.note}`) : null,
+    );
   }
 
   go(at, column) {
@@ -181,7 +251,8 @@ class Grid {
     };
     const wasShown = this.shown;
     this.shown = null;
-    const top = this.active.at * ROW_HEIGHT, height = this.element.clientHeight - 2 * ROW_HEIGHT;
+    const top = this.active.at * ROW_HEIGHT,
+      height = this.element.clientHeight - 2 * ROW_HEIGHT;
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (top > this.element.scrollTop + height) this.element.scrollTop = top - height;
     const id = `${this.id}-${this.active.at}-${this.active.column}`;
@@ -195,40 +266,63 @@ class Grid {
 
   key(event) {
     if (this.editing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { at, column } = this.active, page = Math.floor(this.element.clientHeight / ROW_HEIGHT) - 2;
+    const { at, column } = this.active,
+      page = Math.floor(this.element.clientHeight / ROW_HEIGHT) - 2;
     const moves = {
-      ArrowDown: [at + 1, column], ArrowUp: [at - 1, column], ArrowLeft: [at, column - 1],
-      ArrowRight: [at, column + 1], PageDown: [at + page, column], PageUp: [at - page, column],
-      Home: [0, column], End: [this.total - 1, column],
+      ArrowDown: [at + 1, column],
+      ArrowUp: [at - 1, column],
+      ArrowLeft: [at, column - 1],
+      ArrowRight: [at, column + 1],
+      PageDown: [at + page, column],
+      PageUp: [at - page, column],
+      Home: [0, column],
+      End: [this.total - 1, column],
     };
-    if (moves[event.key]) { event.preventDefault(); this.go(...moves[event.key]); }
-    else if (event.key === "Enter" || event.key === "F2") { event.preventDefault(); this.begin(); }
-    else if (this.edit && event.key.length === 1 && event.key !== " ") { event.preventDefault(); this.begin(event.key); }
+    if (moves[event.key]) {
+      event.preventDefault();
+      this.go(...moves[event.key]);
+    } else if (event.key === "Enter" || event.key === "F2") {
+      event.preventDefault();
+      this.begin();
+    } else if (this.edit && event.key.length === 1 && event.key !== " ") {
+      event.preventDefault();
+      this.begin(event.key);
+    }
   }
 
   async show() {
-    const line = this.line(this.active.at), { column } = this.active;
+    const line = this.line(this.active.at),
+      { column } = this.active;
     if (!line) return;
     this.shown = { row: line.row, column, text: await this.reveal(line, column) };
     this.draw();
   }
 
-  hide() { this.shown = null; this.draw(); }
+  hide() {
+    this.shown = null;
+    this.draw();
+  }
 
   // Edit the active cell in place. `typed`: what was typed over it. A secret is not filled in unless shown.
   begin(typed) {
-    const { at, column } = this.active, line = this.line(at);
+    const { at, column } = this.active,
+      line = this.line(at);
     const cell = document.getElementById(`${this.id}-${at}-${column}`);
     if (!this.edit || !line || !cell) return;
     const look = this.look(line, column);
     const value = typed ?? (this.shown ? this.shown.text : look.masked ? "" : look.text);
     const input = h("input", {
-      className: "grid-input", value, ariaLabel: `${this.columns[column].name}, row ${line.row}`,
-      autocomplete: "off", spellcheck: false, placeholder: look.masked ? "new value" : "",
+      className: "grid-input",
+      value,
+      ariaLabel: `${this.columns[column].name}, row ${line.row}`,
+      autocomplete: "off",
+      spellcheck: false,
+      placeholder: look.masked ? "new value" : "",
     });
     const end = (save, move) => {
       if (this.editing !== input) return;
-      this.editing = null; this.shown = null;
+      this.editing = null;
+      this.shown = null;
       this.element.focus({ preventScroll: true });
       const isNew = input.value !== value || typed !== undefined;
       if (save && isNew && !(look.masked && !input.value)) this.edit(line, column, input.value);
@@ -238,8 +332,10 @@ class Grid {
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (event.key === "Enter") end(true, [1, 0]);
-      else if (event.key === "Tab") { event.preventDefault(); end(true, [0, event.shiftKey ? -1 : 1]); }
-      else if (event.key === "Escape") end(false);
+      else if (event.key === "Tab") {
+        event.preventDefault();
+        end(true, [0, event.shiftKey ? -1 : 1]);
+      } else if (event.key === "Escape") end(false);
     });
     input.addEventListener("blur", () => end(true));
     this.editing = input;

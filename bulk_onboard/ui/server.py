@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,7 +35,7 @@ LARGEST_FILE = 1 << 31
 # Seconds without a page after which the server ends; longer before the first one.
 CLOSED_FOR, NEVER_OPENED_FOR = 60.0, 900.0
 _TICK, _KEEP_ALIVE = 0.2, 15.0
-_ASSETS = {"": "page.html", "page.css": "page.css", "page.js": "page.js", "grid.js": "grid.js"}
+_ASSETS = ("page.css", "grid.js", "page.js", "file_steps.js", "problem_step.js", "run_steps.js")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -102,7 +103,7 @@ class Server:
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_FILE)
         application.router.add_get("/", self._enter)
         inside = f"/{self._path}"
-        for name in _ASSETS:
+        for name in ("", *_ASSETS):
             application.router.add_get(f"{inside}/{name}", self._asset)
         application.router.add_get(f"{inside}/events", self._events)
         application.router.add_get(f"{inside}/download/{{kind}}", self._download)
@@ -125,7 +126,7 @@ class Server:
     async def closed(self) -> None:
         """Return when the page has been closed for a while, and no run is at work.
 
-        A run that waits for an answer is not: it holds the ledger, and nobody is there to give the answer.
+        A run that waits for an answer does not count: it holds the ledger, and no page is open to answer it.
         """
         while True:
             run = self.session.run
@@ -135,7 +136,7 @@ class Server:
                 return
             await asyncio.sleep(_TICK)
 
-    # --- who may ask --------------------------------------------------------------------------------
+    # --- which requests are answered ----------------------------------------------------------------
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -187,7 +188,7 @@ class Server:
     # --- what is answered ---------------------------------------------------------------------------
 
     async def _asset(self, request: web.Request) -> web.Response:
-        name = _ASSETS[request.path.rpartition("/")[2]]
+        name = request.path.rpartition("/")[2] or "page.html"
         text = files(__package__).joinpath(name).read_text("utf-8")
         return web.Response(text=text, content_type=_TYPES[PurePath(name).suffix])
 
@@ -263,5 +264,7 @@ class Server:
 
     async def _report(self, _request: web.Request) -> web.Response:
         _, content = await self.session.download("report")
+        # From its sandbox a link would lead nowhere; the page has a button for each of these files.
+        content = re.sub(rb'<a href="[^":]+">(.*?)</a>', rb"\1", content)
         headers = {"Content-Security-Policy": _REPORT_POLICY}
         return web.Response(body=content, content_type="text/html", charset="utf-8", headers=headers)
