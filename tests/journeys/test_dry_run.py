@@ -98,7 +98,9 @@ def test_the_time_is_told_where_there_is_a_ceiling(desk: Desk, leaf: Leaf) -> No
     ran = desk("run", write(growers(3)), "--dry-run", "--rate", "200")
     known = ran.summary["forecast"]
     assert known == {"requests": {"total": 13, "get": 10, "post": 3, "delete": 0}, "seconds": 0.1, "users": 0}
-    assert "would take about 13 requests (10 GET, 3 POST)" in " ".join(ran.err.split())
+    assert "would take about 13 requests (10 GET, 3 POST), 100 ms at 200 per second" in " ".join(
+        ran.err.split()
+    )
 
 
 def test_a_password_login_is_the_only_post_of_a_dry_run(desk: Desk, leaf: Leaf) -> None:
