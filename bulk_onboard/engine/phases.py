@@ -44,22 +44,29 @@ T = TypeVar("T")
 class MeteredTurns(Turns, Protocol):
     """Turns that count their requests over time."""
 
-    def traffic(self) -> Traffic: ...
+    def traffic(self) -> Traffic:
+        """Return the requests so far."""
+        ...
 
 
 class Workers(Protocol):
-    """Other processes that take rows of this run to their outcomes, under one ceiling with this one.
-
-    ``fewest``: how many rows are worth it; ``pace``: that of this process; ``requests``: what the others have
-    sent.
-    """
+    """Other processes that take rows of this run to their outcomes, under one ceiling with this one."""
 
     @property
-    def fewest(self) -> int: ...
+    def fewest(self) -> int:
+        """How many rows are worth it."""
+        ...
+
     @property
-    def pace(self) -> MeteredTurns: ...
+    def pace(self) -> MeteredTurns:
+        """The pace of this process."""
+        ...
+
     @property
-    def requests(self) -> Requests: ...
+    def requests(self) -> Requests:
+        """What the other processes have sent."""
+        ...
+
     async def post(self, phases: Phases, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
         """Return when all of these rows have their outcomes, or no process works on one of them any more."""
 

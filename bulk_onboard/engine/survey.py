@@ -32,30 +32,59 @@ _NOT_CONNECTED = frozenset({Status.REJECTED.value, Status.FAILED.value, Status.N
 
 
 class KnownEntry(Protocol):
-    """An intent that may be open."""
+    """An intent that may be open; see `Entry` for its fields."""
 
     @property
-    def status(self) -> str | None: ...
+    def status(self) -> str | None:
+        """None for an intent without an outcome."""
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Of the grower's secrets."""
+        ...
+
     @property
-    def intended_at(self) -> str: ...
+    def intended_at(self) -> str:
+        """When the POST was about to be sent."""
+        ...
+
     @property
-    def deleting(self) -> str: ...
+    def deleting(self) -> str:
+        """The id of the credentials to be replaced."""
+        ...
+
     @property
-    def deleting_created(self) -> str: ...
+    def deleting_created(self) -> str:
+        """Their createdTime."""
+        ...
+
     @property
-    def app(self) -> int: ...
+    def app(self) -> int:
+        """The mark of the application's fields."""
+        ...
 
 
 class Memory(Protocol):
     """The part of the ledger that the phases of a run need."""
 
-    def current(self, scope: int) -> AbstractContextManager[pa.RecordBatchReader]: ...
-    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]: ...
-    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[Recorded, str, int]]: ...
-    def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None: ...
-    def entries(self, run_no: int, first_row: int, last_row: int) -> list[Entry]: ...
+    def current(self, scope: int) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Open the current state of all growers of a scope."""
+        ...
+
+    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]:
+        """Return the newest entries of these growers."""
+        ...
+
+    def stored(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, tuple[Recorded, str, int]]:
+        """Return what was stored of these growers: the credentials, their fingerprint and application."""
+        ...
+
+    def add_block(self, run_no: int, seq: int, first_row: int, last_row: int, data: bytes) -> None:
+        """Store some rows of a run's input."""
+
+    def entries(self, run_no: int, first_row: int, last_row: int) -> list[Entry]:
+        """Return the entries of these rows of a run."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Stop(NamedTuple):
 class Beat(NamedTuple):
     """What the database says, in seconds by its own clock.
 
-    ``paused_until``: nobody sends before this time; ``lease_until``: the end of this process's lease.
+    ``paused_until``: no process sends before this time; ``lease_until``: the end of this process's lease.
     """
 
     now: float

@@ -40,7 +40,7 @@ class Meter:
             return Traffic()
         # The end of a run may come before that of a pause.
         pauses = [(max(since, self._began), min(until, now)) for since, until in self._pauses]
-        last = max(self._place(max((until for _, until in pauses), default=0.0)), *self._sent)
+        last = max((self._place(max((until for _, until in pauses), default=0.0)), *self._sent))
         held = [0.0] * (last + 1)
         for since, until in pauses:
             for place in range(self._place(since), last + 1):

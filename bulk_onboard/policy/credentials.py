@@ -185,7 +185,7 @@ def _on_log(progress: Progress, log: Log, policy: Policy) -> Step:
 
 
 def stays(progress: Progress, log: Log | Absent, policy: Policy) -> bool:
-    """Return whether credentials are left as they are: they work, and another token alone is no reason.
+    """Return whether credentials are left as they are: they work, and another token alone is not a reason.
 
     Leaf refreshes tokens itself: the grant may be the same, and the token in the file used up.
     """

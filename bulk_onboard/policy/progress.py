@@ -91,7 +91,7 @@ Step = Finish | Next[Progress]
 def first(policy: Policy, intent: Intent | None, stored_as: Recorded | None = None) -> Progress:
     """Where a row starts. An intent without an outcome, or a careful mode, asks first.
 
-    The age of an intent is no reason to believe anything sooner: the request may have gone out long after
+    An old intent is not a reason to believe anything sooner: the request may have gone out long after
     it, when Leaf had asked everybody to wait, and just before the earlier run died.
     """
     if intent is None:
