@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bulk_onboard.domain.model import Secret
@@ -287,9 +288,9 @@ def ping_url(value: object) -> Secret:
     return Secret(url)
 
 
-def addresses(value: str | Iterable[str | Secret]) -> tuple[Secret, ...]:
-    """Parse the URLs of Apprise. The message does not repeat them: they hold secrets."""
-    texts = [value] if isinstance(value, str) else value
+def addresses(value: object) -> tuple[Secret, ...]:
+    """Parse the URLs of Apprise, a text or a list. The message does not repeat them: they hold secrets."""
+    texts: Iterable[Any] = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
     try:
         return tuple(map(Secret, urls([t.reveal() if isinstance(t, Secret) else t for t in texts])))
     except ValueError:

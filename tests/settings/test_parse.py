@@ -203,3 +203,11 @@ def test_a_parser_takes_its_own_results(setting: Setting) -> None:
     assert setting.parse
     parsed = setting.parse(True if setting.is_flag else _EXAMPLES[setting.path[-1]])
     assert setting.parse(parsed) == parsed
+
+
+@pytest.mark.parametrize("setting", [one for one in SETTINGS if one.parse], ids=lambda one: one.path[-1])
+def test_a_value_of_another_type_is_refused_or_understood(setting: Setting) -> None:
+    assert setting.parse
+    for value in (object(), 3.5, -1, [object()], {1: "a"}, b"x", float("nan"), (None,), "\ud800", None):
+        with suppress(ValueError):  # anything else would be a traceback for the user
+            setting.parse(value)
