@@ -1,4 +1,9 @@
-"""An entry of the ledger: what a run did with one row, as plain values."""
+"""An entry of the ledger: what a run did with one row, as plain values; and the names of API owners.
+
+An API owner is the account at Leaf that a login belongs to. What one owner has stored says nothing about
+another's growers. A token need not state its owner; then a digest of the token is the name, and it may belong
+to any owner.
+"""
 
 from __future__ import annotations
 
@@ -66,3 +71,23 @@ class RecordedEvent(NamedTuple):
     credential_id: str
     event_status: int
     event_at: str
+
+
+# --- API owners ------------------------------------------------------------------------------------
+
+_UNKNOWN = "unknown (token "
+
+
+def unknown_owner(digest: str) -> str:
+    """Return the name for the unknown owner of a token with this keyed digest."""
+    return f"{_UNKNOWN}{digest})"
+
+
+def is_known_owner(owner: str) -> bool:
+    """Whether the name is an owner's, not the digest of a token."""
+    return not owner.startswith(_UNKNOWN)
+
+
+def may_be_same_owner(owner: str, other: str) -> bool:
+    """Whether nothing says that these are two owners."""
+    return owner == other or not (is_known_owner(owner) and is_known_owner(other))

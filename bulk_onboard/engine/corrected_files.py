@@ -52,7 +52,7 @@ def write_repaired(write: Callable[[bytes], object], source: Source, validation:
 
 
 def _place(source: Source) -> Place | None:
-    from bulk_onboard.readers.workbook import Workbook  # noqa: PLC0415
+    from bulk_onboard.readers.formats.workbook import Workbook  # noqa: PLC0415
     from bulk_onboard.workbook import Place, SheetPlace  # noqa: PLC0415
 
     if not isinstance(source, Workbook):

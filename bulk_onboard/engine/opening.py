@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bulk_onboard.domain.api_owner import may_be_same_owner
+from bulk_onboard.domain.entry import may_be_same_owner
 from bulk_onboard.domain.input_description import is_pattern, url_scheme
 from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers

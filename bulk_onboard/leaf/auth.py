@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from time import monotonic
 
-from bulk_onboard.domain.api_owner import unknown_owner
+from bulk_onboard.domain.entry import unknown_owner
 from bulk_onboard.domain.model import Refused, Secret, Transient
 from bulk_onboard.errors import BulkOnboardError, LoginRefused, UsageError
 from bulk_onboard.leaf.scrub import scrub

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
-from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.entry import Entry, may_be_same_owner
 from bulk_onboard.domain.model import RollbackStatus, Status
 from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.ledger import schema

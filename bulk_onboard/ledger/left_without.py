@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select
 
-from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.domain.entry import LeftGrower
+from bulk_onboard.domain.entry import LeftGrower, may_be_same_owner
 from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.run_events import RunInfo, RunKind
 from bulk_onboard.ledger import schema

@@ -25,8 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from bulk_onboard.domain.api_owner import may_be_same_owner
-from bulk_onboard.domain.entry import OTHERS, Entry
+from bulk_onboard.domain.entry import OTHERS, Entry, may_be_same_owner
 from bulk_onboard.domain.model import Status
 from bulk_onboard.ledger import schema
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path, PurePosixPath
-from types import ModuleType
+from pkgutil import iter_modules
 from typing import Any
 
 from bulk_onboard.domain.input_description import STANDARD_INPUT, ReadOptions
 from bulk_onboard.errors import BulkOnboardError, InputError, NoRows
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
 from bulk_onboard.readers.decode import find_compression, read_blocks
+from bulk_onboard.readers.delimited import Delimited, first_rows
 from bulk_onboard.readers.header_row import FirstRows
 from bulk_onboard.readers.input_file import FileSource, InputFile
 
@@ -25,6 +26,7 @@ from bulk_onboard.readers.input_file import FileSource, InputFile
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _HEAD = 4096
+TEXT = (".csv", ".tsv", ".txt")
 _UNPACK = "unpack it first"
 # Notes about the table beside them in an archive.
 _NOTE = re.compile(r"(readme|read me|license|liesmich|lisezmoi).*\.txt")
@@ -36,43 +38,40 @@ _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format that can be read. A new one needs its module in this package and a line in `FORMATS`.
+    """A format that can be read. A new one needs a module in `formats` with its `FORMAT`, and nothing else.
 
-    ``reader``: module and class, a `FileSource` made of an `InputFile` and `ReadOptions`; ``suffixes``: of
-    its files; ``is_it``: whether a file with these first bytes is one; it may raise InputError.
+    ``suffixes``: of its files; ``is_it``: whether a file with these first bytes is one; it may raise
+    InputError. ``first_rows``: reads some rows as they stand, None if its columns have names of their own.
     """
 
-    reader: str
     suffixes: tuple[str, ...]
     is_it: Callable[[InputFile, bytes], bool]
+    reader: Callable[[InputFile, ReadOptions], FileSource]
+    first_rows: Callable[[InputFile, str | None], list[FirstRows]] | None = None
     has_sheets: bool = False
 
-    @property
-    def module(self) -> ModuleType:
-        """The module of the reader, loaded when it is used."""
-        return import_module(f"bulk_onboard.readers.{self.reader.partition(':')[0]}")
+
+@cache
+def known_formats() -> tuple[Format, ...]:
+    """Return all formats. The first that fits a file is used; text, which anything may be, is the last."""
+    from bulk_onboard.readers import formats  # noqa: PLC0415  (its modules import this one)
+
+    names = [f"{formats.__name__}.{module.name}" for module in iter_modules(formats.__path__)]
+    return *(import_module(name).FORMAT for name in names), Format(TEXT, _is_text, Delimited, first_rows)
 
 
-def open_reader(file: InputFile, options: ReadOptions) -> FileSource:
-    """Return the reader of the file's content. Raises InputError: what the file is and how to export it."""
-    known = _format_of(file)
-    if options.sheets and not known.has_sheets:
-        raise InputError(f"{file.name} has no sheets; leave out --sheet {options.sheets[0]}")
-    source: FileSource = getattr(known.module, known.reader.partition(":")[2])(file, options)
-    return source
+def expected_formats() -> str:
+    """Return for people what can be read."""
+    others = " ".join(suffix for known in known_formats()[:-1] for suffix in known.suffixes)
+    return f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}, or one such file in a .zip), {others}"
 
 
-def first_rows_in(file: InputFile, encoding: str | None = None) -> list[FirstRows]:
-    """Return the first rows of each sheet; nothing for a format whose columns have names of their own."""
-    read = getattr(_format_of(file).module, "first_rows", None)
-    return read(file, encoding) if read else []
-
-
-def _format_of(file: InputFile) -> Format:
+def format_of(file: InputFile) -> Format:
+    """Return the format of a file's content. Raises InputError: what the file is and how to export it."""
     head = file.head(_HEAD)
     if not head:
         raise NoRows(f"{file.name} is empty; expected a header and rows")
-    return next(known for known in FORMATS if known.is_it(file, head))
+    return next(known for known in known_formats() if known.is_it(file, head))
 
 
 def has_known_suffix(name: str) -> bool:
@@ -80,7 +79,11 @@ def has_known_suffix(name: str) -> bool:
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     while suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in {*_SUFFIXES, ".zip"}
+    return bool(suffixes) and suffixes[-1] in {*_suffixes(), ".zip"}
+
+
+def _suffixes() -> set[str]:
+    return {suffix for known in known_formats() for suffix in known.suffixes}
 
 
 def is_system_file(name: str) -> bool:
@@ -101,12 +104,12 @@ def _is_text(file: InputFile, head: bytes) -> bool:
         begins = any(re.match(begin, text, re.ASCII | re.DOTALL) for begin in foreign.get("begins", ()))
         contains = markup and any(re.search(part, markup, re.ASCII) for part in foreign.get("contains", ()))
         if begins or contains or file.suffixes[-1:] in [(suffix,) for suffix in foreign.get("suffix", ())]:
-            raise InputError(f"{file.name} is {_described(foreign)}. Expected one of {KNOWN}")
+            raise _refusal(file, foreign)
     suffixes = [suffix for suffix in file.suffixes if not (packed and suffix in PACKED)]
-    if file.name != STANDARD_INPUT and suffixes and suffixes[-1] not in _SUFFIXES:
+    if file.name != STANDARD_INPUT and suffixes and suffixes[-1] not in _suffixes():
         raise InputError(
-            f"{file.name}: unknown suffix {suffixes[-1]}; expected one of {KNOWN}; if it is CSV, rename it"
-            " to .csv"
+            f"{file.name}: unknown suffix {suffixes[-1]}; expected one of {expected_formats()};"
+            " if it is CSV, rename it to .csv"
         )
     return True
 
@@ -126,14 +129,15 @@ def _foreign_files() -> Sequence[dict[str, Any]]:
     return files
 
 
-def _described(foreign: dict[str, Any]) -> str:
-    return f"{foreign['is']}; {foreign['advice']}"
+def _refusal(file: InputFile, foreign: dict[str, Any] | None, otherwise: str = "") -> InputError:
+    what = f"{foreign['is']}; {foreign['advice']}" if foreign else otherwise
+    return InputError(f"{file.name} is {what}. Expected one of {expected_formats()}")
 
 
 # --- workbooks and archives -----------------------------------------------------------------------------
 
 
-def _is_workbook(file: InputFile, head: bytes) -> bool:
+def is_workbook(file: InputFile, head: bytes) -> bool:
     """Return whether it is a workbook. Raises InputError for another file in the same containers."""
     if head.startswith(OLE_MAGIC):
         _require_workbook_in_ole(file)
@@ -157,7 +161,7 @@ def _require_workbook_in_ole(file: InputFile) -> None:
     if not has("Workbook", "Book"):
         other = next((foreign for foreign in _foreign_files() if has(*foreign.get("stream", ()))), None)
         what = "damaged or cut off, or an old Office file without a workbook; save it as .xlsx"
-        raise InputError(f"{file.name} is {_described(other) if other else what}. Expected one of {KNOWN}")
+        raise _refusal(file, other, what)
 
 
 @contextmanager
@@ -193,7 +197,7 @@ def _require_workbook_in_zip(file: InputFile) -> None:
     if b"opendocument.spreadsheet" not in mime and not any(path.startswith("xl/") for path in members):
         other = _foreign_archive(members)
         what = "an Office document without a sheet; open it in a spreadsheet program and save it as .xlsx"
-        raise InputError(f"{file.name} is {_described(other) if other else what}. Expected one of {KNOWN}")
+        raise _refusal(file, other, what)
 
 
 def _foreign_archive(paths: dict[str, zipfile.ZipInfo]) -> dict[str, Any] | None:
@@ -239,20 +243,3 @@ def _only_table(name: str, members: dict[str, zipfile.ZipInfo]) -> str:
     if (size := members[tables[0]].file_size) > _LARGEST_MEMBER:
         raise InputError(f"{name} would unpack to {size >> 20:,} MiB in memory; {_UNPACK}")
     return tables[0]
-
-
-# --- formats ----------------------------------------------------------------------------------------
-
-
-TEXT = (".csv", ".tsv", ".txt")
-# The first that fits is used. Anything else is text, or refused.
-FORMATS = (
-    Format("parquet:Parquet", (".parquet",), lambda _, head: head.startswith(b"PAR1")),
-    Format("workbook:Workbook", (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), _is_workbook, has_sheets=True),
-    Format("delimited:Delimited", TEXT, _is_text),
-)
-_SUFFIXES = [suffix for known in FORMATS for suffix in known.suffixes]
-KNOWN = (
-    f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}, or one such file in a .zip),"
-    f" {' '.join(suffix for suffix in _SUFFIXES if suffix not in TEXT)}"
-)

@@ -23,8 +23,9 @@ from bulk_onboard.domain.input_description import (
     url_scheme,
 )
 from bulk_onboard.errors import InputError
+from bulk_onboard.readers import remote
 from bulk_onboard.readers.decode import SUFFIXES as PACKED
-from bulk_onboard.readers.detect import KNOWN, has_known_suffix, is_system_file
+from bulk_onboard.readers.detect import expected_formats, has_known_suffix, is_system_file
 from bulk_onboard.validation.columns import normalize
 
 _WEB = {"http", "https"}
@@ -69,9 +70,7 @@ def _is_one_file(where: str) -> bool:
 
 def _entries(where: str, *, matched: bool) -> _Entries:
     if url_scheme(where) is not None:
-        from bulk_onboard.readers.remote import listed  # noqa: PLC0415  (loaded when used)
-
-        return listed(where, is_pattern=matched)
+        return remote.listed(where, is_pattern=matched)
     try:
         paths = map(Path, glob.glob(where, recursive=True)) if matched else Path(where).iterdir()  # noqa: PTH207
         return [(str(path), path.is_dir()) for path in paths]
@@ -104,7 +103,7 @@ def _in_folder(where: str, entries: _Entries) -> Files:
     unknown = [path_parts(path)[-1] for path, is_folder in entries if is_folder or not has_known_suffix(path)]
     if unknown:
         suggested = _suggestion(where, entries)
-        what = f"give a pattern, such as '{suggested}'" if suggested else f"expected {KNOWN}"
+        what = f"give a pattern, such as '{suggested}'" if suggested else f"expected {expected_formats()}"
         listed = f"{', '.join(unknown[:3])}{', …' if unknown[3:] else ''}"
         raise InputError(f"{name} contains {listed}, which cannot be read; {what}")
     if not entries:
@@ -183,9 +182,7 @@ def _exists(folder: str, sign: str) -> bool:
         with suppress(OSError, ValueError):  # a name that no file can have
             return next(Path(folder).glob(sign), None) is not None
         return False
-    from bulk_onboard.readers.remote import exists  # noqa: PLC0415  (loaded when used)
-
-    return exists(f"{folder.rstrip('/')}/{sign}")
+    return remote.exists(f"{folder.rstrip('/')}/{sign}")
 
 
 # --- columns in the path ------------------------------------------------------------------------------

@@ -6,10 +6,8 @@ import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
-
-from openpyxl.styles.numbers import is_date_format, is_timedelta_format
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
 from bulk_onboard.domain.chunk import CellKind, cell_text
 
@@ -94,17 +92,29 @@ def number_text(stored: str | float, number_format: str = "General", *, mac_date
 
     ``stored``: as the file holds it; ``mac_dates``: days are counted from 1904.
     """
-    is_date = is_date_format(number_format)
-    if isinstance(stored, str) and not is_date and _DIGITS.match(stored):
+    is_date = number_format != "General" and _is_date(number_format)
+    if not is_date and isinstance(stored, str) and _DIGITS.match(stored):
         return stored
     value = float(stored)
     if not value:
         return "0"  # also as a date: a reference to an empty cell shows the day before the calendar
-    if is_date:
-        epoch = CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900
-        try:
-            date = from_excel(value, epoch, timedelta=is_timedelta_format(number_format))
-        except (OverflowError, ValueError):
-            return cell_text(value)[0]
-        return str(date) if isinstance(date, datetime.timedelta) else cell_text(date)[0]
-    return cell_text(value)[0]
+    return _date_text(value, number_format, mac_dates=mac_dates) if is_date else cell_text(value)[0]
+
+
+@cache
+def _is_date(number_format: str) -> bool:
+    from openpyxl.styles.numbers import is_date_format  # noqa: PLC0415  (loaded when a sheet has formats)
+
+    return bool(is_date_format(number_format))
+
+
+def _date_text(value: float, number_format: str, *, mac_dates: bool) -> str:
+    from openpyxl.styles.numbers import is_timedelta_format  # noqa: PLC0415
+    from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel  # noqa: PLC0415
+
+    epoch = CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900
+    try:
+        date = from_excel(value, epoch, timedelta=is_timedelta_format(number_format))
+    except (OverflowError, ValueError):
+        return cell_text(value)[0]
+    return str(date) if isinstance(date, datetime.timedelta) else cell_text(date)[0]

@@ -17,10 +17,10 @@ from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.engine.corrected_files import write_marked, write_repaired
 from bulk_onboard.engine.validation import Validation
+from bulk_onboard.readers.formats.workbook import Workbook
 from bulk_onboard.readers.header_row import FirstRows
 from bulk_onboard.readers.input_file import InputFile
 from bulk_onboard.readers.inputs import first_rows, open_source
-from bulk_onboard.readers.workbook import Workbook
 from bulk_onboard.settings import Login, Settings
 from bulk_onboard.settings.load import load
 from bulk_onboard.settings.requirements import missing_settings

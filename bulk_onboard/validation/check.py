@@ -34,8 +34,7 @@ from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
 from bulk_onboard.validation.fingerprints import Fingerprints
 from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, showable
-from bulk_onboard.validation.predicates import words_of
-from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name
+from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name, words_of
 from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
 
 _MISSING_ID = Finding(f"missing-{LEAF_USER_ID}", "is empty")

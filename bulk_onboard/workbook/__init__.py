@@ -4,7 +4,7 @@ They are written to an open file; the caller decides about its name, permissions
 """
 
 from bulk_onboard.workbook.annotate import Place, SheetPlace, annotate
+from bulk_onboard.workbook.new_workbook import write_template
 from bulk_onboard.workbook.summary_sheet import Annotated
-from bulk_onboard.workbook.template import write_template
 
 __all__ = ["Annotated", "Place", "SheetPlace", "annotate", "write_template"]

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from bulk_onboard.domain.api_owner import is_known_owner, may_be_same_owner
+from bulk_onboard.domain.entry import is_known_owner, may_be_same_owner
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import LoginRefused, StoppedForSafety, UsageError
 from bulk_onboard.leaf.auth import Auth, Bearer, owner_of

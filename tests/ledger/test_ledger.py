@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from bulk_onboard.domain.api_owner import unknown_owner
-from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.entry import Entry, unknown_owner
 from bulk_onboard.domain.model import Requests
 from bulk_onboard.errors import LedgerError, UsageError
 from bulk_onboard.ledger import Ledger

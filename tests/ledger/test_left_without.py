@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bulk_onboard.domain.api_owner import unknown_owner
+from bulk_onboard.domain.entry import unknown_owner
 from bulk_onboard.domain.run_events import RunKind
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import dismiss, left_without

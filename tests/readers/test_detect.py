@@ -5,14 +5,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import json
 import re
 import sqlite3
-import sys
 import tarfile
-import types
 import zipfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,11 +18,7 @@ import pyarrow.feather
 import pyarrow.orc
 import pytest
 
-from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
-from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers import detect
-from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.readers.inputs import open_source
 
 ROW = "0b9cd8d6-52a3-4c4c-8ae6-0f2d4f6d7b01,rt-aaabbbccc1"
@@ -216,33 +208,3 @@ def test_a_suffix_helps_where_the_content_does_not(tmp_path: Path) -> None:
         path.write_bytes(CSV)
         with pytest.raises(InputError, match=re.escape(what)):
             open_source(path)
-
-
-class JsonLines(FileSource):
-    """A reader of JSON lines, as a maintainer may add one."""
-
-    def __init__(self, file: InputFile, options: ReadOptions) -> None:
-        self._file, self.name = file, file.name
-        with file.reader() as reader:
-            self._rows = [json.loads(line) for line in reader]
-        self.header = tuple(self._rows[0])
-        self.description = InputDescription(file.name, "JSON lines")
-
-    def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
-        texts = [[row[self.header[at]] for row in self._rows] for at in columns]
-        yield make_chunk(range(1, len(self._rows) + 1), texts)
-
-
-def test_a_new_format_needs_a_module_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("bulk_onboard.readers.json_lines")
-    monkeypatch.setattr(module, "JsonLines", JsonLines, raising=False)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    added = detect.Format("json_lines:JsonLines", (".jsonl",), lambda _, head: head.startswith(b"{"))
-    monkeypatch.setattr(detect, "FORMATS", (added, *detect.FORMATS))
-    path = tmp_path / "growers.jsonl"
-    path.write_text('{"leafUserId": "a", "refreshToken": "b"}\n{"leafUserId": "c", "refreshToken": "d"}\n')
-    with open_source(path) as source:
-        assert [chunk.cells[0].tolist() for chunk in source.chunks([1])] == [["b", "d"]]
-        assert source.description.file_type == "JSON lines"
-    with pytest.raises(InputError, match=r"growers\.jsonl has no sheets"):
-        open_source(path, ReadOptions(sheets=("Growers",)))

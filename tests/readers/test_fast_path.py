@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers import fast_path
+from bulk_onboard.readers import delimited
 from tests.support.properties import scaled
 from tests.support.tables import HEADER, as_rows, opened
 
@@ -63,29 +63,29 @@ def test_lines_are_read_as_the_thorough_reader_reads_them(lines: list[tuple[str,
     content = HEAD + "".join(line + end for line, end in lines)
     fast = rows_of(content.encode(), size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_path, "is_tidy", lambda *_: False)
+        patch.setattr(delimited, "is_tidy", lambda *_: False)
         assert fast == rows_of(content.encode(), size)
 
 
 def test_plain_lines_are_read_the_fast_way() -> None:
-    found = fast_path.columns_of(b"a,b,c\r\n007,,NA", ",", 3, [0, 1, 0])
+    found = delimited.columns_of(b"a,b,c\r\n007,,NA", ",", 3, [0, 1, 0])
     assert found is not None
     assert [column.to_pylist() for column in found] == [["a", "007"], ["b", ""], ["a", "007"]]
 
 
 def test_tidy_quotes_are_read_the_fast_way() -> None:
     content = b'"a","b, ""c""",\r\n"","x",y\n'
-    assert fast_path.is_tidy(content, ",")
-    found = fast_path.columns_of(content, ",", 3, [2, 1])
+    assert delimited.is_tidy(content, ",")
+    found = delimited.columns_of(content, ",", 3, [2, 1])
     assert found is None  # an empty cell to begin with: the row may be blank
-    found = fast_path.columns_of(content, ",", 3, [1, 0])
+    found = delimited.columns_of(content, ",", 3, [1, 0])
     assert found is not None
     assert [column.to_pylist() for column in found] == [['b, "c"', "x"], ["a", ""]]
 
 
 @pytest.mark.parametrize("lines", ['"a\n', 'a"b"\n', ' "a"\n', '"a" \n', '"a"b\n', '"""a\n', 'a,b"\n'])
 def test_quotes_that_are_not_tidy_are_left_alone(lines: str) -> None:
-    assert not fast_path.is_tidy(lines.encode(), ",")
+    assert not delimited.is_tidy(lines.encode(), ",")
 
 
 def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() -> None:
@@ -98,9 +98,9 @@ def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() ->
         plain.append(columns is not None)
         return columns
 
-    original = fast_path.columns_of
+    original = delimited.columns_of
     with opened(content.encode()) as source, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_path, "columns_of", columns_of)
+        patch.setattr(delimited, "columns_of", columns_of)
         chunks = list(source.chunks([0, 1], 4))
     assert [row[0] for row in as_rows(chunks)] == [3, *range(4, 16)]
     assert plain == [True, False, True, True]
@@ -108,4 +108,4 @@ def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() ->
 
 @pytest.mark.parametrize("line", ["a,b", "a,b,c,d", "", ",,", " a,b,c", "\ufeffa,b,c", "a,b,c\ra,b,c"])
 def test_lines_that_are_not_plain_are_left_alone(line: str) -> None:
-    assert fast_path.columns_of(f"{line}\na,b,c\n".encode(), ",", 3, [0]) is None
+    assert delimited.columns_of(f"{line}\na,b,c\n".encode(), ",", 3, [0]) is None

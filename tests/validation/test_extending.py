@@ -1,4 +1,4 @@
-"""One file is enough for a new rule, provider or code: appended to its table, it works everywhere."""
+"""One file is enough for a new rule, provider, code or input format; it works everywhere."""
 
 from __future__ import annotations
 
@@ -38,6 +38,31 @@ CODE = """
 [vault-entry]
 meaning = "The cell holds the number of an entry in the vault."
 hint = "Look the token up in the vault, enter it, and run again."
+"""
+
+
+FORMAT = """
+import json
+
+from bulk_onboard.domain.input_description import InputDescription
+from bulk_onboard.domain.chunk import make_chunk
+from bulk_onboard.readers.detect import Format
+from bulk_onboard.readers.input_file import FileSource
+
+
+class JsonLines(FileSource):
+    def __init__(self, file, options):
+        self._file, self.name = file, file.name
+        self._rows = [json.loads(line) for line in file.reader()]
+        self.header = tuple(self._rows[0])
+        self.description = InputDescription(file.name, "JSON lines")
+
+    def chunks(self, columns, size=1000):
+        texts = [[row[self.header[at]] for row in self._rows] for at in columns]
+        yield make_chunk(range(2, 2 + len(self._rows)), texts)
+
+
+FORMAT = Format((".jsonl",), lambda _, head: head.startswith(b"{"), JsonLines)
 """
 
 
@@ -87,6 +112,18 @@ def test_a_provider_of_the_user_is_added_in_the_same_format(tmp_path: Path) -> N
 def test_a_code_is_added_in_codes_toml(tmp_path: Path) -> None:
     done = run(tmp_path, "domain/codes.toml", CODE, "explain", "vault-entry")
     assert "Look the token up in the vault" in done.stdout
+
+
+def test_an_input_format_is_added_as_a_module(tmp_path: Path) -> None:
+    (tmp_path / "growers.jsonl").write_text(json.dumps({"leafUserId": ID, "refreshToken": "rt-4f1c-9a"}))
+    table = "readers/formats/json_lines.py"
+    data = json.loads(run(tmp_path, table, FORMAT, "validate", "growers.jsonl", "--json").stdout)
+    assert (data["valid"], data["input"]["fileType"]) == (1, "JSON lines")
+    (tmp_path / "folder").mkdir()
+    shutil.copy(tmp_path / "growers.jsonl", tmp_path / "folder")
+    command = [sys.executable, "-m", "bulk_onboard", "validate", "folder"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
 
 
 def test_every_rule_that_applies_to_a_plain_text_says_so() -> None:

@@ -16,7 +16,7 @@ from tests.workbook.books import grower
 @pytest.fixture
 def _few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many empty cells make no difference to most of these tests but that they take long."""
-    monkeypatch.setattr("bulk_onboard.workbook.template.PREPARED", 5)
+    monkeypatch.setattr("bulk_onboard.workbook.new_workbook.PREPARED", 5)
 
 
 FEW = pytest.mark.usefixtures("_few_rows")

@@ -14,6 +14,7 @@ from pyarrow import types
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, cell_text, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions
 from bulk_onboard.errors import InputError
+from bulk_onboard.readers.detect import Format
 from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, normalize
 
@@ -146,3 +147,6 @@ def _damaged(what: str, error: BaseException) -> str:
     if "encrypt" in text.lower():
         return f"{what} is encrypted; decrypt it first"
     return f"{what}: the Parquet file is damaged or cut off ({text[:120]})"
+
+
+FORMAT = Format((".parquet",), lambda _, head: head.startswith(b"PAR1"), Parquet)

@@ -18,7 +18,7 @@ import numpy as np
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, make_chunk
 from bulk_onboard.domain.input_description import InputDescription, ReadOptions, SheetStart, SkippedLine
 from bulk_onboard.errors import BulkOnboardError, InputError
-from bulk_onboard.readers.detect import OLE_MAGIC
+from bulk_onboard.readers.detect import OLE_MAGIC, Format, is_workbook
 from bulk_onboard.readers.header_row import (
     LOOKED_AT,
     FirstRows,
@@ -383,3 +383,8 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
         if row.struck:
             table.struck.append(number)
         yield row
+
+
+FORMAT = Format(
+    (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), is_workbook, Workbook, first_rows, has_sheets=True
+)
