@@ -9,7 +9,18 @@ from functools import partial
 from typing import Any
 
 from bulk_onboard.domain.entry import Entry, RecordedEvent
-from bulk_onboard.domain.model import Absent, Answer, Credential, Events, Exists, Health, Payload, Status
+from bulk_onboard.domain.model import (
+    Absent,
+    Ambiguous,
+    Answer,
+    Credential,
+    Events,
+    Exists,
+    Health,
+    Payload,
+    Status,
+    Verdict,
+)
 from bulk_onboard.domain.run_events import RowChecked
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.driver import RowContext, RowLife
@@ -25,7 +36,9 @@ from bulk_onboard.policy.checks import (
     decide,
     still_on_record,
 )
+from bulk_onboard.policy.credentials import STRAY
 from bulk_onboard.policy.health import GOOD_STATUSES
+from bulk_onboard.policy.ownership import is_attributed
 from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.user_list import page_is_enough
 from bulk_onboard.threads import in_thread
@@ -184,7 +197,7 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
             return NO_EVENT_YET._replace(log=log)
         if event is not None and (listed := self._shared.credential_in_list(self._check)):
             return Findings(listed, event, log=log)
-        shown = await self._leaf.ask(leaf_user_id, self._check.payload)
+        shown = await self._ask()
         match shown.verdict:
             case Exists(credential):
                 if isinstance(verdict, Absent):
@@ -195,6 +208,18 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
                 return Findings(None, None, log=log, shown=shown)
             case _:
                 return UNANSWERED._replace(log=log, shown=shown)
+
+    async def _ask(self) -> Answer[Verdict]:
+        """Ask what Leaf holds, twice if the first reply may be about another grower."""
+        entry, seen = self._check.entry, ""
+        while True:
+            answer = await self._leaf.ask(entry.leaf_user_id, self._check.payload)
+            shown = answer.verdict.credential if isinstance(answer.verdict, Exists) else None
+            if shown is None or is_attributed(shown, entry.credential_id, seen):
+                return answer
+            if seen:
+                return answer._replace(verdict=Ambiguous(STRAY, "Leaf shows other credentials each time"))
+            seen = shown.id
 
 
 def _is_only_listed(entry: Entry) -> bool:

@@ -264,12 +264,10 @@ class ProviderCalls:
         self, leaf_user_id: str, ours: Payload, sent: Sent = ignore_sent, *, urgent: bool = False
     ) -> Answer[Verdict]:
         """GET the grower's credentials and compare them with ours. Raises LoginRefused."""
-        target, body = self._path_of(leaf_user_id), ours.reveal()
-        self._client.recent.add(target, self._fields, body)
+        target = self._path_of(leaf_user_id)
+        self._client.recent.add(target, self._fields, ours.reveal())
 
-        def verdict(reply: Reply) -> Verdict:
-            return self._if_ours(replies.after_get(reply, ours, self._fields), target, body, reply)
-
+        verdict = partial(replies.after_get, ours=ours, fields=self._fields)
         urgency = Urgency.CONTINUE if urgent else Urgency.BEGIN
         request = Request("GET", target, verdict, sent, urgency=urgency)
         answer = await self._client.call(request)
@@ -288,7 +286,13 @@ class ProviderCalls:
         self._client.recent.add(target, self._fields, body)
 
         def verdict(reply: Reply) -> Verdict:
-            return self._if_ours(replies.after_post(reply, payload, self._fields), target, body, reply)
+            shown = replies.after_post(reply, payload, self._fields)
+            # Nearly all replies show the row's own token, and so belong to this request.
+            if not isinstance(shown, Created) or shown.credential.echo is Echo.SAME:
+                return shown
+            data = replies.parsed(reply)
+            is_stray = self._client.recent.is_stray(target, self._fields, body, data, reply.at)
+            return _OF_ANOTHER_GROWER if is_stray else shown
 
         complete = Urgency.COMPLETE
         request = Request("POST", target, verdict, sent, body, urgency=complete, still_valid=still_valid)
@@ -321,17 +325,6 @@ class ProviderCalls:
         target = self._path_of(leaf_user_id, "/events")
         request = Request("GET", target, replies.after_log, sent, event_log=True, urgency=Urgency.CONTINUE)
         return await self._client.call(request)
-
-    def _if_ours(self, verdict: Verdict, target: str, body: Mapping[str, str], reply: Reply) -> Verdict:
-        """The verdict, unless the reply shows the credentials of another grower."""
-        shown = verdict.credential if isinstance(verdict, Created | Exists) else None
-        # Nearly all replies show the row's own token, and so belong to this request.
-        if shown is None or shown.echo is Echo.SAME:
-            return verdict
-        data = replies.parsed(reply)
-        once = isinstance(verdict, Exists)
-        is_stray = self._client.recent.is_stray(target, self._fields, body, data, reply.at, once=once)
-        return _OF_ANOTHER_GROWER if is_stray else verdict
 
     def _path_of(self, leaf_user_id: str, more: str = "") -> str:
         return f"{API}/users/{leaf_user_id}/{self._path}{more}"

@@ -113,20 +113,12 @@ class RecentSecrets:
                 self._note(hash(body[name]), target)
 
     def is_stray(
-        self,
-        target: str,
-        fields: Fields,
-        body: Mapping[str, str],
-        shown: object,
-        at: datetime,
-        *,
-        once: bool = False,
+        self, target: str, fields: Fields, body: Mapping[str, str], shown: object, at: datetime
     ) -> bool:
-        """Return whether a reply about this grower shows another one's secret, or its credentials.
+        """Return whether the reply to a POST shows another grower's secret, or its credentials.
 
-        ``shown``: the reply's JSON, ``at``: when it came (UTC). ``once``: the same reply is believed the next
-        time, for Leaf may hold another grower's token. The row's own secret says that it is ours, also if
-        others share it. An id counts only with a createdTime of today, for a server may always show the
+        ``shown``: the reply's JSON, ``at``: when it came (UTC). The row's own secret says that it is ours,
+        also if others share it. An id counts only with a createdTime of today: a server may always show the
         same ones.
         """
         if not isinstance(shown, dict):
@@ -139,10 +131,7 @@ class RecentSecrets:
             keys.append(identity := hash((str(shown["id"]), shown["createdTime"])))
             if identity not in self._targets:
                 self._note(identity, target)
-        others = [key for key in keys if self._targets.get(key, target) != target]
-        for key in others if once else ():
-            self._note(key, target)
-        return bool(others)
+        return any(self._targets.get(key, target) != target for key in keys)
 
     def _note(self, key: int, target: str) -> None:
         self._targets[key] = target

@@ -35,13 +35,21 @@ from bulk_onboard.domain.model import (
     Verdict,
 )
 from bulk_onboard.policy.health import diagnose
-from bulk_onboard.policy.ownership import Owner, is_old, is_same, owner_of_reply, owner_of_shown
+from bulk_onboard.policy.ownership import (
+    Owner,
+    is_attributed,
+    is_old,
+    is_same,
+    owner_of_reply,
+    owner_of_shown,
+)
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, ended, give_up
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
 # Credentials are there, and nothing shows whether our POST stored them.
 OWNERSHIP_UNCLEAR = "ownership-unclear"
 HEALTHY_STAYS = "the credentials work, so they stay without --replace-healthy"
+STRAY = "stray-reply"
 # A 200 with nothing in it may be Leaf's way of saying "none", or a broken reply: look more than once.
 BARE_LOOKS = 3
 # The same where this Leaf does not usually say "none" like that: then it is most likely a broken reply.
@@ -96,6 +104,9 @@ def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment
             return _settled_by_time(credential)
         case Owner.UNCLEAR:
             return _unclear(credential, policy)
+        case Owner.NOT_OURS if not _is_attributed(credential, progress):
+            stray = progress._replace(seen=credential.id)
+            return _on_lost(stray, Ambiguous(STRAY), policy, moment)
         case Owner.NOT_OURS:
             step = _on_shown(progress, credential, policy, moment)
             if isinstance(step, Next) and step.progress.action is Action.DELETE:
@@ -122,7 +133,9 @@ def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Mome
 def _on_shown(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.gone is Gone.MAYBE and moment.elapsed < progress.settles_at:
         # The DELETE may yet arrive, whatever is there to be hit by it.
-        return _look_later(progress, policy, moment)
+        return _look_later(progress._replace(seen=credential.id), policy, moment)
+    if not _is_attributed(credential, progress):
+        return _look_again(progress, credential, policy, moment)
     match owner_of_shown(credential, progress):
         case Owner.OURS:
             return Finish(Status.CREATED, "settled-by-asking", credential=credential)
@@ -134,6 +147,19 @@ def _on_shown(progress: Progress, credential: Credential, policy: Policy, moment
             if policy.if_exists is IfExists.REPLACE and _is_to_go(credential, progress):
                 return _replacing(progress, credential, policy, moment)
             return _left(credential, policy)
+
+
+def _is_attributed(credential: Credential, progress: Progress) -> bool:
+    recorded = [known.id for known in (progress.stored_as, progress.old) if known]
+    return is_attributed(credential, progress.seen, *recorded)
+
+
+def _look_again(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
+    """Ask once more, at once; later if Leaf shows other credentials each time."""
+    asking = progress._replace(action=Action.ASK, seen=credential.id)
+    if not progress.seen:
+        return Next(asking)
+    return _again(asking, Ambiguous(STRAY, "Leaf shows other credentials each time"), policy, moment)
 
 
 def _settled_by_time(credential: Credential) -> Finish:

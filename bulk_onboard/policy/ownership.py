@@ -30,6 +30,9 @@ What a 2xx reply to our POST shows:
 | any        | different or hidden | otherwise             | ours: Leaf refreshes tokens             |
 
 Without a POST of ours, nothing that Leaf shows is ours.
+
+Before that, credentials have to be known as this grower's: a reply may be stray (sent late to another
+request, or mixed up by a proxy or a cache). See `is_attributed`.
 """
 
 from __future__ import annotations
@@ -54,6 +57,15 @@ class Owner(Enum):
     PROBABLY_OURS = auto()
     UNCLEAR = auto()
     NOT_OURS = auto()
+
+
+def is_attributed(shown: Credential, *ids: str) -> bool:
+    """Return whether it is certain that a reply about a grower shows this grower's credentials.
+
+    That is so if it shows the row's own secrets, or one of the ``ids``: of credentials on record as this
+    grower's, or of those that the reply before showed.
+    """
+    return shown.echo is Echo.SAME or shown.id in ids
 
 
 def owner_of_shown(shown: Credential, progress: Progress) -> Owner:

@@ -43,7 +43,8 @@ class Progress(NamedTuple):
     replaced; no others are ever deleted. ``recalled``: they are of an earlier run, which recorded their id
     and createdTime. ``log_saved``: their event log has been saved; ``no_log``: there is none; ``works``: it
     says that they are healthy. ``stored_as``: see `Row`. ``in_vain``: how often Leaf was asked again because
-    its response had become too old to act on.
+    its response had become too old to act on. ``seen``: the id of credentials that one reply has shown, of
+    which it is not proved that they are this grower's.
     """
 
     action: Action
@@ -67,6 +68,7 @@ class Progress(NamedTuple):
     works: bool = False
     stored_as: Recorded | None = None
     in_vain: int = 0
+    seen: str = ""
 
     @property
     def unsure(self) -> bool:

@@ -96,10 +96,13 @@ def begin(row: Row, start: Progress, hint: Exists | Absent | None, policy: Polic
     """Return the first step of a row that starts at ``start``, given what the list shows of it.
 
     The hint replaces the answer to the first request, if that ends the row. Everything else has to be asked
-    about, and so does a row with a POST that may have been stored.
+    about, and so does a row with a POST that may have been stored. A page says which users it is about, so
+    credentials that it shows are not of another grower.
     """
     if hint is None or row.open_intent is not None or start.action is not Action.ASK:
         return Next(start)
+    if isinstance(hint, Exists) and hint.credential:
+        start = start._replace(seen=hint.credential.id)
     step = decide(start, hint, policy, Moment(0.0, 0.0))
     if isinstance(step, Finish):
         return replace(step, message=step.message or "as Leaf's list of users shows")

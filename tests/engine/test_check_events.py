@@ -25,7 +25,7 @@ from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
 
 WAIT = 60.0
-CREATED = Entry(2, "created", ID, "fp", credential_id="c-0", provider="raven")
+CREATED = Entry(2, "created", ID, "fp", credential_id="c-1", provider="raven")
 OK, GOOD, BAD = "OK", Event(200, BEGINNING), Event(401, BEGINNING)
 F = Fault
 
@@ -98,7 +98,7 @@ def test_what_a_check_says_is_recorded_with_the_reply_that_says_it() -> None:
 
 def test_a_good_event_makes_a_row_healthy_and_is_put_down() -> None:
     looking = Looking().at(0, latest=GOOD)
-    entry = looking.run()
+    entry = looking.run(Check(CREATED._replace(credential_id="c-0"), BEGINNING))
     assert (entry.status, entry.health, entry.code) == ("created", "healthy", "")
     assert (entry.event_status, entry.event_at) == (200, "2026-11-23T12:00:00.000Z")
     # What the row stored is what a rollback may delete; others in its place do not pass for it.
@@ -211,10 +211,20 @@ def test_an_event_that_was_seen_outlives_an_empty_answer_which_is_asked_again() 
 
 
 def test_an_event_of_other_credentials_or_one_that_left_the_log_is_not_waited_for() -> None:
-    for old in (SEEN, SEEN._replace(credential_id="", event_at="2026-10-01T00:00:00.000Z")):
+    for old in (
+        SEEN._replace(credential_id="c-0"),
+        SEEN._replace(credential_id="", event_at="2026-10-01T00:00:00.000Z"),
+    ):
         looking = Looking()
         assert looking.run(Check(old)).health == "pending"
         assert looking.lasted < 1
+
+
+def test_credentials_that_are_not_on_record_are_asked_about_twice_and_others_once() -> None:
+    for recorded, asked in (("c-0", 2), ("c-1", 1)):
+        looking = Looking(FakeLeaf(held="planted-other", latest=GOOD, shows=False))
+        assert looking.run(Check(CREATED._replace(credential_id=recorded))).health == "healthy"
+        assert looking.leaf.log.count("GET") == asked
 
 
 def test_a_check_without_an_answer_keeps_what_was_seen_and_says_as_of_when() -> None:

@@ -46,19 +46,6 @@ def test_a_reply_of_another_post_is_recognised_by_its_token_or_by_id_and_time(
     assert posts.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW) is stray
 
 
-def test_a_look_that_shows_another_growers_token_twice_is_believed() -> None:
-    recent = RecentSecrets()
-    recent.add(ANN, FIELDS, body("planted-ann"))
-    recent.add(BOB, FIELDS, body("planted-bob"))
-    shown = {"id": "c-bob", "createdTime": TIME, "refreshToken": "planted-bob"}
-    looks = [
-        recent.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW, once=True),
-        recent.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW, once=True),
-        recent.is_stray(BOB, FIELDS, body("planted-bob"), shown, NOW, once=True),
-    ]
-    assert looks == [True, False, False]
-
-
 def test_growers_who_share_a_token_are_not_taken_for_each_other() -> None:
     posts = RecentSecrets()
     for target in (ANN, BOB):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -19,6 +20,7 @@ from bulk_onboard.domain.model import (
     IfExists,
     Intent,
     NotSent,
+    Recorded,
     Refused,
     Status,
     Throttled,
@@ -27,7 +29,7 @@ from bulk_onboard.domain.model import (
     Verdict,
 )
 from bulk_onboard.domain.timestamps import to_text
-from bulk_onboard.policy.credentials import BARE_LOOKS, OWNERSHIP_UNCLEAR, UNUSUAL_LOOKS, decide
+from bulk_onboard.policy.credentials import BARE_LOOKS, OWNERSHIP_UNCLEAR, STRAY, UNUSUAL_LOOKS, decide
 from bulk_onboard.policy.progress import Action, Finish, Progress, first, give_up, posting
 from bulk_onboard.policy.retry import Moment, Next, Policy
 from tests.support.properties import scaled
@@ -45,10 +47,11 @@ def credential(
     return Credential("c-1", "OK", created, echo, to_text(created), app)
 
 
-ASKING = Progress(Action.ASK)
-POSTING = posting(Progress(Action.POST, absent_before=True), NOW)
-SUSPECT = Progress(
-    Action.ASK, suspect=True, settles_at=30.0, posted=NOW, unanswered=NOW, absent_before=True, posts=1
+# The reply before showed the same credentials, so they are this grower's.
+ASKING = Progress(Action.ASK, seen="c-1")
+POSTING = posting(Progress(Action.POST, absent_before=True, seen="c-1"), NOW)
+SUSPECT = ASKING._replace(
+    suspect=True, settles_at=30.0, posted=NOW, unanswered=NOW, absent_before=True, posts=1
 )
 BEGUN = {"asking": ASKING, "posting": POSTING, "suspect": SUSPECT}
 
@@ -253,6 +256,76 @@ def test_come_back_in_no_seconds_is_no_licence_to_hammer(progress: Progress) -> 
     step = decide(progress, Throttled(0.0), POLICY, EARLY)
     assert isinstance(step, Next)
     assert step.after > 0
+
+
+# --- a stray reply ----------------------------------------------------------------------------------
+
+NOT_PROVED = [credential(), credential(Echo.DIFFERENT, NOW), credential(app=Echo.DIFFERENT)]
+
+
+@pytest.mark.parametrize("shown", NOT_PROVED)
+@pytest.mark.parametrize("begun", [ASKING, SUSPECT])
+def test_credentials_with_another_token_or_a_hidden_one_have_to_be_seen_twice(
+    begun: Progress, shown: Credential
+) -> None:
+    first_look = decide(begun._replace(seen=""), Exists(shown), POLICY, EARLY)
+    assert first_look == Next(begun._replace(seen="c-1"))
+    assert isinstance(decide(first_look.progress, Exists(shown), POLICY, EARLY), Finish)
+
+
+@pytest.mark.parametrize("shown", NOT_PROVED)
+def test_credentials_on_record_as_the_growers_are_believed_at_once(shown: Credential) -> None:
+    recorded = first(POLICY, None, stored_as=Recorded("c-1", to_text(NOW)))
+    assert isinstance(decide(recorded, Exists(shown), POLICY, EARLY), Finish)
+
+
+def test_a_post_is_not_answered_by_a_reply_that_shows_what_another_client_stored() -> None:
+    shown = credential(app=Echo.DIFFERENT)
+    step = decide(POSTING._replace(seen=""), Created(shown), POLICY, EARLY)
+    assert isinstance(step, Next)
+    assert (step.progress.action, step.progress.suspect, step.progress.unanswered) == (Action.ASK, True, NOW)
+    ours = decide(step.progress, Exists(credential(Echo.SAME)), POLICY, EARLY)
+    assert isinstance(ours, Finish)
+    assert (ours.status, ours.code) == (Status.CREATED, "settled-by-asking")
+
+
+@pytest.mark.parametrize(("begun", "status"), [(ASKING, Status.FAILED), (SUSPECT, Status.UNRESOLVED)])
+def test_a_leaf_that_shows_other_credentials_each_time_is_given_up(begun: Progress, status: Status) -> None:
+    progress = begun._replace(seen="")
+    for number in range(POLICY.attempts):
+        step = decide(progress, Exists(replace(credential(), id=f"c-{number}")), POLICY, EARLY)
+        assert isinstance(step, Next)
+        progress = step.progress
+    step = decide(progress, Exists(replace(credential(), id="c-last")), POLICY, EARLY)
+    assert isinstance(step, Finish)
+    assert (step.status, step.code) == (status, STRAY)
+
+
+@settings(max_examples=scaled(250))
+@given(
+    st.lists(st.sampled_from(["c-1", "c-2", "c-3"]), max_size=20),
+    st.sampled_from([Echo.DIFFERENT, Echo.UNKNOWN]),
+    st.sampled_from(IfExists),
+    st.booleans(),
+)
+def test_nothing_follows_from_credentials_that_one_reply_alone_has_shown(
+    strays: list[str], echo: Echo, mode: IfExists, lost: bool
+) -> None:
+    """What Leaf really holds comes in the end, and costs one more GET than with a token that is ours."""
+    policy = Policy(if_exists=mode)
+    progress = (SUSPECT if lost else ASKING)._replace(seen="")
+    shown = [*strays, "own", "own"]
+    asked = 0
+    while progress.action is Action.ASK:
+        answer = Exists(replace(credential(echo, NOW), id=shown[asked]))
+        step = decide(progress, answer, policy, Moment(1000.0 * lost, 0.5))
+        asked += 1
+        if isinstance(step, Finish):
+            break
+        progress = step.progress
+    if not (isinstance(step, Finish) and step.code == STRAY):
+        assert asked >= 2, "believed at first sight"
+        assert shown[asked - 2] == shown[asked - 1], "another id than before"
 
 
 # --- any sequence of verdicts -----------------------------------------------------------------------

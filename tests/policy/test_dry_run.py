@@ -74,7 +74,7 @@ def test_a_dry_run_only_asks_and_never_says_that_it_stored(
     ],
 )
 def test_each_answer_has_its_end(mode: IfExists, answer: Verdict, status: Status) -> None:
-    step = ends(mode, None, [answer])
+    step = ends(mode, None, [answer, answer])  # credentials have to be seen twice
     assert isinstance(step, Finish)
     assert step.status is status
 

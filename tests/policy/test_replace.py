@@ -35,6 +35,7 @@ from bulk_onboard.policy.progress import (
     Finish,
     Gone,
     Progress,
+    Step,
     deleting,
     first,
     give_up,
@@ -154,11 +155,17 @@ def _next(step: Finish | Next) -> tuple[Status, str] | Action:
     return (step.status, step.code) if isinstance(step, Finish) else step.progress.action
 
 
+def decide_seen(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: Moment) -> Step:
+    """Return what `decide` says if the reply before showed the same credentials."""
+    shown = verdict.credential if isinstance(verdict, Created | Exists) else None
+    return decide(progress._replace(seen=shown.id if shown else ""), verdict, policy, moment)
+
+
 @pytest.mark.parametrize(("state", "verdict", "moment", "expected"), TABLE)
 def test_every_verdict_in_every_state_of_a_replacement_has_one_next_step(
     state: str, verdict: Verdict | Log, moment: Moment, expected: tuple[Status, str] | Action
 ) -> None:
-    assert _next(decide(BEGUN[state], verdict, REPLACE, moment)) == expected
+    assert _next(decide_seen(BEGUN[state], verdict, REPLACE, moment)) == expected
 
 
 @pytest.mark.parametrize("mode", [each for each in IfExists if each is not IfExists.REPLACE])
@@ -175,11 +182,13 @@ def test_only_replace_deletes_also_after_a_run_that_died_over_it(mode: IfExists)
 @pytest.mark.parametrize("echo", Echo)
 def test_fail_rejects_whoever_has_credentials_unless_they_are_ours(echo: Echo) -> None:
     policy = Policy(if_exists=IfExists.FAIL)
-    assert _next(decide(first(policy, None), Exists(credential(echo=echo)), policy, EARLY)) == (
+    assert _next(decide_seen(first(policy, None), Exists(credential(echo=echo)), policy, EARLY)) == (
         Status.REJECTED,
         "already-exists",
     )
-    ours = decide(first(policy, Intent(LONG_AGO)), Exists(credential(echo=echo, created=NOW)), policy, EARLY)
+    ours = decide_seen(
+        first(policy, Intent(LONG_AGO)), Exists(credential(echo=echo, created=NOW)), policy, EARLY
+    )
     assert _next(ours) == (
         Status.CREATED,
         "settled-by-asking" if echo is Echo.SAME else "settled-by-time",
@@ -188,29 +197,29 @@ def test_fail_rejects_whoever_has_credentials_unless_they_are_ours(echo: Echo) -
 
 def test_credentials_in_which_these_very_secrets_are_known_to_be_are_not_replaced() -> None:
     begun = first(REPLACE, None, stored_as=Recorded("old", to_text(LONG_AGO)))
-    step = decide(begun, Exists(credential(echo=Echo.UNKNOWN)), REPLACE, EARLY)
+    step = decide_seen(begun, Exists(credential(echo=Echo.UNKNOWN)), REPLACE, EARLY)
     assert _next(step) == (Status.EXISTING, "already-connected")
-    reused = decide(begun, Exists(credential(echo=Echo.UNKNOWN, created=NOW)), REPLACE, EARLY)
+    reused = decide_seen(begun, Exists(credential(echo=Echo.UNKNOWN, created=NOW)), REPLACE, EARLY)
     assert _next(reused) is Action.SAVE_LOG, "an id alone proves nothing"
 
 
 @pytest.mark.parametrize("echo", [Echo.UNKNOWN, Echo.DIFFERENT])
 def test_what_may_have_come_of_a_lost_post_of_ours_is_not_replaced_by_the_same_token(echo: Echo) -> None:
     begun = first(REPLACE, Intent(NOW))
-    step = decide(begun, Exists(credential(echo=echo, created=None)), REPLACE, SETTLED)
+    step = decide_seen(begun, Exists(credential(echo=echo, created=None)), REPLACE, SETTLED)
     assert _next(step) == (Status.EXISTING, "ownership-unclear")
 
 
 def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> None:
     died_before_the_post = first(REPLACE, Intent(None, True, "old", to_text(LONG_AGO)))
-    assert _next(decide(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.SAVE_LOG
+    assert _next(decide_seen(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.SAVE_LOG
     assert _next(decide(died_before_the_post, Absent(), REPLACE, SETTLED)) is Action.POST
     strange = [credential("strange", created=NOW), credential(created=NOW), credential(created=None)]
     for other in strange:
-        step = decide(died_before_the_post, Exists(other), REPLACE, SETTLED)
+        step = decide_seen(died_before_the_post, Exists(other), REPLACE, SETTLED)
         assert _next(step) == (Status.EXISTING, "token-changed")
     died_after_it = first(REPLACE, Intent(NOW, True, "old", to_text(LONG_AGO)))
-    new = decide(died_after_it, Exists(credential("new", Echo.SAME, NOW)), REPLACE, SETTLED)
+    new = decide_seen(died_after_it, Exists(credential("new", Echo.SAME, NOW)), REPLACE, SETTLED)
     assert _next(new) == (Status.CREATED, "settled-by-asking")
 
 

@@ -32,7 +32,8 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EARLY, SETTLED, LATE = Moment(0.5, 0.5), Moment(100.0, 0.5), Moment(700.0, 0.5)
 OURS, STRANGE = (Credential(name, "OK", NOW, Echo.UNKNOWN) for name in ("ours", "strange"))
 LOST = Ambiguous("connection-lost")
-ASKING = first(POLICY, Removal(2, "raven", "g-1", "ours"))
+# The reply before showed other credentials, too.
+ASKING = first(POLICY, Removal(2, "raven", "g-1", "ours"))._replace(seen="strange")
 KEEPING = ASKING._replace(action=Action.SAVE_LOG, old=OURS)
 DELETING = deleting(KEEPING._replace(action=Action.DELETE, log_saved=True))
 UNSURE = DELETING._replace(action=Action.ASK, gone=Gone.MAYBE, settles_at=30.0)
@@ -135,7 +136,7 @@ def test_a_rollback_deletes_only_what_has_the_id_and_the_time_that_were_recorded
     shown: Credential, deletes: bool
 ) -> None:
     begun = first(POLICY, Removal(2, "raven", "g-1", "ours", credential_created=RECORDED))
-    step = undo(begun, Exists(shown), POLICY, EARLY)
+    step = undo(begun._replace(seen=shown.id), Exists(shown), POLICY, EARLY)
     assert isinstance(step, Next) is deletes
     if not deletes:
         assert step == Ended(

@@ -114,7 +114,8 @@ def test_a_hint_ends_a_row_or_nothing_is_done_on_its_word(
             assert status in {Status.EXISTING, Status.REJECTED}
         case Next(progress, after):
             assert after == 0.0
-            assert progress == first(policy, None)
+            # The single GET that confirms what the list shows of a grower is enough.
+            assert progress._replace(seen="") == first(policy, None)
 
 
 @pytest.mark.parametrize(
