@@ -93,6 +93,17 @@ def test_what_was_foretold_is_what_then_happens(desk: Desk, leaf: Leaf) -> None:
     assert foreseen["total"] == foreseen["get"] + foreseen["post"]
 
 
+def test_the_second_look_at_growers_with_other_tokens_is_in_the_estimate(desk: Desk, leaf: Leaf) -> None:
+    server = _leaf(leaf)
+    _connect(desk.at(server), [(name, f"{token}-other") for name, token in growers(5)])
+    file = write(growers(9))
+    estimate = desk.run(file, "--dry-run").summary["forecast"]["requests"]
+    requests = desk.run(file).summary["requests"]
+    # One to begin with; five growers are asked about twice, four once; then events and credentials of all.
+    assert (estimate["get"], estimate["post"]) == (1 + 5 * 2 + 4 + 9 * 2, 4)
+    assert (requests["get"], requests["post"]) == (estimate["get"], estimate["post"])
+
+
 def test_the_time_is_told_where_there_is_a_ceiling(desk: Desk, leaf: Leaf) -> None:
     desk.at(_leaf(leaf))
     ran = desk("run", write(growers(3)), "--dry-run", "--rate", "200")
