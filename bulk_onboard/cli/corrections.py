@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulk_onboard.domain.input_description import url_scheme
 from bulk_onboard.errors import UsageError
+from bulk_onboard.settings.command_line import check_and_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +81,7 @@ def annotated(source: Source, validation: Validation, path: Path, settings: Sett
             draft.file,
             source,
             validation,
-            lambda own: next_commands(path, settings, own=own),
+            lambda own: check_and_run(str(path), _options(settings), same_form=own),
             macros=macros,
         )
 
@@ -101,29 +100,15 @@ def fixed(source: Source, validation: Validation, path: Path) -> pd.DataFrame:
         return write_repaired(write, source, validation)
 
 
-def next_commands(path: Path, settings: Settings, *, own: bool) -> tuple[str, str]:
-    """How to check an annotated workbook again and how to run it, with the options that it needs.
-
-    ``own``: it has the sheets of the original.
-    """
+def _options(settings: Settings) -> dict[str, object]:
+    """Return the options with which a copy of the file is to be read."""
     given = settings.input
-    options = ["--provider", settings.provider] if settings.provider_given else []
-    for field, column in given.mapping.items():
-        options += ["--map", f"{field}={column}"]
-    for sheet in given.sheets if own else ():
-        options += ["--sheet", sheet]
-    if own and given.header_row is not None:
-        options += ["--header-row", str(given.header_row)]
-    if own and given.hidden:
-        options += ["--hidden", given.hidden]
-    options += ["--create-users"] if given.create_users else []
-    options += ["--allow-shared-tokens"] if given.allow_shared_tokens else []
-    words = " ".join(map(_quoted, [str(path), *options]))
-    return f"bulk-onboard validate {words}", f"bulk-onboard run {words}"
-
-
-def _quoted(word: str) -> str:
-    """The word as a shell takes it; double quotes work in all shells, also of Windows."""
-    if re.fullmatch(r"[\w@%+=:,./\\-]+", word):
-        return word
-    return f'"{word}"' if not set(word) & set('"$`\\!') else shlex.quote(word)
+    return {
+        "provider": settings.provider if settings.provider_given else None,
+        "sheet": given.sheets,
+        "header_row": given.header_row,
+        "hidden": given.hidden,
+        "map": given.mapping,
+        "allow_shared_tokens": given.allow_shared_tokens,
+        "create_users": given.create_users,
+    }

@@ -186,7 +186,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, HeaderError) and error.suggested:
-        from bulk_onboard.cli.command_line import with_columns  # noqa: PLC0415
+        from bulk_onboard.settings.command_line import with_columns  # noqa: PLC0415
 
         return _complain(
             f"{error}; if so, {with_columns(argv, error.suggested)}", error.exit_code, argv, end=""

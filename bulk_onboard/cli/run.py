@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import click
 
 from bulk_onboard.cli import completion, options
-from bulk_onboard.cli.command_line import without_secrets
 from bulk_onboard.cli.messages import is_terminal
 from bulk_onboard.cli.runner import Showing, driven, load_settings, opened, with_after_run
 from bulk_onboard.domain.formatting import n_growers
 from bulk_onboard.domain.input_description import display_name
 from bulk_onboard.errors import NoRows, StoppedForSafety, UsageError
+from bulk_onboard.settings.command_line import without_secrets
 
 if TYPE_CHECKING:
     from bulk_onboard.domain.run_events import About

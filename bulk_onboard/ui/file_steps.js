@@ -146,7 +146,7 @@ function headerChoice(sheet) {
       " ",
       sheet.headerRow === 0
         ? null
-        : button("There is no such row", () => pick({ row: 0 }), "small", { id: "header-0" }),
+        : button("No row has them", () => pick({ row: 0 }), "small", { id: "header-0" }),
     ),
     h(
       "div",
@@ -178,7 +178,7 @@ function inputFacts(columns) {
               if (filter && reachable(2)) go(2);
             },
           }),
-          `Show the ${count(columns.skipped.length, "line")} that are not rows, such as totals. Fill in a missing cell to make one a row.`,
+          `Show ${count(columns.skipped.length, "line that is not a row", "lines that are not rows")}, such as totals. Fill in a missing cell to make one a row.`,
         )
       : null,
   );
@@ -251,7 +251,9 @@ function columnStep() {
   );
   if (columns.partner)
     parts.push(h("p", { className: "notice" }, `The columns of ${columns.partner} are saved.`));
-  parts.push(h("section", { className: "card fields" }, fields.map(fieldRow)));
+  parts.push(
+    h("section", { className: "card fields" }, providerChoice(), userChoice(), fields.map(fieldRow)),
+  );
   if (others.length)
     parts.push(
       h(
@@ -283,6 +285,27 @@ function columnStep() {
     ),
   );
   return parts;
+}
+
+// What the fields depend on, so that a file for another provider, or without ids, does not end the way here.
+function providerChoice() {
+  const { providers, provider, error } = state.settings;
+  if (error) return h("p", { className: "notice bad" }, error);
+  return pick("provider", "Provider", providers, provider, (value) => choose({ provider: value }));
+}
+
+function userChoice() {
+  return h(
+    "label",
+    { className: "choice" },
+    h("input", {
+      type: "checkbox",
+      id: "create-users",
+      checked: state.choices.createUsers,
+      onchange: (event) => choose({ create_users: event.target.checked }),
+    }),
+    "Rows without leafUserId: find growers by externalId or email, and create missing Leaf users",
+  );
 }
 
 function fieldRow(field) {

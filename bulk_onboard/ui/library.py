@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +19,7 @@ from bulk_onboard.readers.formats.workbook import Workbook
 from bulk_onboard.readers.header_row import FirstRows
 from bulk_onboard.readers.input_file import InputFile
 from bulk_onboard.readers.inputs import first_rows, open_source
-from bulk_onboard.settings import Login, Settings
+from bulk_onboard.settings import Login, Settings, command_line
 from bulk_onboard.settings.load import load
 from bulk_onboard.settings.requirements import missing_settings
 from bulk_onboard.ui.live_run import LiveRun
@@ -63,6 +61,7 @@ class Choices:
     def checking(self) -> dict[str, Any]:
         """Return the options of `validate`."""
         return {
+            "provider": self.provider,
             "map": dict(self.mapping),
             "allow_shared_tokens": self.allow_shared_tokens,
             "create_users": self.create_users,
@@ -72,6 +71,20 @@ class Choices:
         """Return the options of `run`."""
         options = {"rate": self.rate, "if_exists": self.if_exists}
         return {**self.checking(), **{n: v for n, v in options.items() if v}, "sandbox": self.sandbox}
+
+    def form(self) -> dict[str, Any]:
+        """Return the options that are about the form of the file."""
+        return {
+            "sheet": self.sheets,
+            "header_row": self.header_row,
+            "hidden": self.hidden,
+            "encoding": self.encoding,
+        }
+
+    def command(self, verb: str, file: str, *more: str) -> str:
+        """Return the command line that does the same; ``more``: options as they are typed."""
+        options = self.running() if verb == "run" else self.checking()
+        return command_line.command(verb, file, {**self.form(), **options}, *more)
 
 
 class Guess(NamedTuple):
@@ -93,7 +106,7 @@ def first_lines(source: Source, file: InputFile | str, choices: Choices) -> list
 
 def settings_of(choices: Choices, *, offline: bool = False) -> Settings:
     """Return the settings of this folder with the choices. Raises UsageError."""
-    given = {"provider": choices.provider, **choices.running()}
+    given = choices.running()
     settings = load(given, offline=offline, is_command_line=False)
     if choices.sandbox or offline or not choices.entered:
         return settings
@@ -142,7 +155,7 @@ def guesses(
 
 def checked(source: Source, choices: Choices) -> Validation:
     """Check every row offline. Raises InputError, UsageError."""
-    return api.validate(source, provider=choices.provider, **choices.checking())
+    return api.validate(source, **choices.checking())
 
 
 def certain_repairs(source: Source, validation: Validation) -> dict[tuple[int, int], str]:
@@ -153,10 +166,12 @@ def certain_repairs(source: Source, validation: Validation) -> dict[tuple[int, i
     return cells
 
 
-def marked_workbook(source: Source, validation: Validation, commands: Sequence[str]) -> bytes:
+def marked_workbook(source: Source, validation: Validation, name: str, choices: Choices) -> bytes:
     """Return the workbook with every bad cell marked; nothing is written to the disk."""
-    out = io.BytesIO()
-    write_marked(out, source, validation, lambda _own: commands)
+    out, options = io.BytesIO(), {**choices.form(), **choices.checking()}
+    write_marked(
+        out, source, validation, lambda own: command_line.check_and_run(name, options, same_form=own)
+    )
     return out.getvalue()
 
 
@@ -172,7 +187,6 @@ async def run(source: Source, choices: Choices, live: LiveRun) -> api.Result:
     settings = settings_of(choices)
     return await api.onboard(
         source,
-        provider=choices.provider,
         login=None if choices.sandbox else settings.leaf.login,
         app=None if choices.sandbox else _app(settings, choices),
         observer=live.observe,
@@ -181,34 +195,6 @@ async def run(source: Source, choices: Choices, live: LiveRun) -> api.Result:
         dry_run=live.dry,
         **choices.running(),
     )
-
-
-def command(verb: str, file: str, choices: Choices, *more: str) -> str:
-    """Return the command line that does the same."""
-    options: list[str] = []
-    options += ["--provider", choices.provider] if choices.provider else []
-    for sheet in choices.sheets:
-        options += ["--sheet", sheet]
-    if choices.header_row is not None:
-        options += ["--header-row", str(choices.header_row)]
-    options += ["--hidden", choices.hidden] if choices.hidden else []
-    options += ["--encoding", choices.encoding] if choices.encoding else []
-    for name, column in choices.mapping.items():
-        options += ["--map", f"{name}={column}"]
-    options += ["--create-users"] if choices.create_users else []
-    options += ["--allow-shared-tokens"] if choices.allow_shared_tokens else []
-    if verb == "run":
-        options += ["--rate", choices.rate] if choices.rate else []
-        options += ["--if-exists", choices.if_exists] if choices.if_exists else []
-        options += ["--sandbox"] if choices.sandbox else []
-    return " ".join(["bulk-onboard", verb, *map(_quoted, [file, *options, *more])])
-
-
-def _quoted(word: str) -> str:
-    """Return a word as a shell takes it; double quotes work in all shells, also of Windows."""
-    if re.fullmatch(r"[\w@%+=:,./\\-]+", word):
-        return word
-    return f'"{word}"' if not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 def repaired_name(name: str) -> str:

@@ -40,6 +40,19 @@ function button(text, act, className = "", extra = {}) {
   return h("button", { type: "button", className, onclick: act, ...extra }, text);
 }
 
+function pick(id, label, options, value, change) {
+  return h(
+    "label",
+    { className: "row" },
+    h("span", {}, label),
+    h(
+      "select",
+      { id, onchange: (event) => change(event.target.value) },
+      options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)),
+    ),
+  );
+}
+
 /* --- the frame ----------------------------------------------------------------------------------------- */
 
 // Why a step cannot be taken yet, "" if it can.

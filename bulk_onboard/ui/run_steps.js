@@ -18,17 +18,6 @@ function settingStep() {
       }),
       h("span", {}, h("strong", {}, title), h("div", { className: "soft fine" }, text)),
     );
-  const pick = (id, label, options, value, change) =>
-    h(
-      "label",
-      { className: "row" },
-      h("span", {}, label),
-      h(
-        "select",
-        { id, onchange: (event) => change(event.target.value) },
-        options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)),
-      ),
-    );
   return [
     ...heading(
       "Where does it go?",
@@ -59,9 +48,7 @@ function settingStep() {
       h(
         "div",
         { className: "fields" },
-        pick("provider", "Provider", settings.providers, settings.provider, (value) =>
-          choose({ provider: value }),
-        ),
+        providerChoice(),
         pick(
           "if-exists",
           "Growers that Leaf has already",
@@ -85,17 +72,6 @@ function settingStep() {
             size: 8,
             onchange: (event) => choose({ rate: event.target.value.trim() }),
           }),
-        ),
-        h(
-          "label",
-          { className: "choice" },
-          h("input", {
-            type: "checkbox",
-            id: "create-users",
-            checked: choices.createUsers,
-            onchange: (event) => choose({ create_users: event.target.checked }),
-          }),
-          "Rows without leafUserId: find growers by externalId or email, and create missing Leaf users",
         ),
       ),
     ),

@@ -341,8 +341,8 @@ class Session:
                 name = library.repaired_name(self.name)
                 return name, await asyncio.to_thread(library.repaired_csv, source, validation)
             name = f"{stem}-marked.xlsx"
-            commands = [library.command(verb, name, self.choices) for verb in ("validate", "run")]
-            return name, await asyncio.to_thread(library.marked_workbook, source, validation, commands)
+            parts = source, validation, name, self.choices
+            return name, await asyncio.to_thread(library.marked_workbook, *parts)
         live = self.dry if kind == "plan" else self.run or self.dry
         files = live.result.files if live and live.result else ()
         path = next((file for file in files if file.stem == kind), None)

@@ -172,9 +172,9 @@ def _commands(session: Session) -> dict[str, str]:
         file = library.repaired_name(session.name)
         choices = replace(choices, sheets=(), header_row=None, hidden=None, encoding=None, mapping={})
     return {
-        "check": library.command("validate", file, choices),
-        "dry": library.command("run", file, choices, "--dry-run"),
-        "run": library.command("run", file, choices),
+        "check": choices.command("validate", file),
+        "dry": choices.command("run", file, "--dry-run"),
+        "run": choices.command("run", file),
         "repaired": file if corrected else "",
     }
 

@@ -65,9 +65,12 @@ class Forked:
     def communicate(self, timeout: float | None = None) -> tuple[str, ...]:
         """What it has written to either, once it has ended; as text."""
         self.wait(timeout)
+        texts = []
         for each in self._outputs:
-            each.seek(0)
-        return tuple(each.read().decode() for each in self._outputs)
+            with each:  # closed here: in a cycle, the collector may finalize the file before `__del__`
+                each.seek(0)
+                texts.append(each.read().decode())
+        return tuple(texts)
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

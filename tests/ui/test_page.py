@@ -16,6 +16,7 @@ from openpyxl import Workbook
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 from bulk_onboard.cli.ui import _private_page
 from bulk_onboard.ui.server import Server
@@ -182,6 +183,19 @@ def test_a_workbook_with_two_sheets_title_rows_and_hidden_rows(page: Page, tmp_p
     page.click("next")
     page.click("next")
     page.shows("Every row can be sent", "5\ncan be sent")
+
+
+def test_a_file_for_another_provider_and_without_ids_finds_its_fields(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "partner.csv"
+    path.write_text("Email,Farm,accessToken\nann@farm.example,Hill,at-k2j8s9fkq02mfn\n", encoding="utf-8")
+    page.upload(path)
+    page.click("next")
+    page.shows("Choose a column for leafUserId and refreshToken")
+    Select(page.driver.find_element("id", "provider")).select_by_visible_text("Agrimatics")
+    page.click("create-users")
+    page.until(lambda: "validate partner.csv --provider agrimatics --create-users" in page.text())
+    page.click("next")
+    page.shows("Every row can be sent")
 
 
 def test_a_hundred_thousand_rows_take_no_step_over_two_seconds(page: Page, tmp_path: Path) -> None:

@@ -351,7 +351,7 @@ def test_every_sheet_that_was_read_is_marked_and_the_next_command_reads_them(
     assert colours(back.book["South side"]) == {"B3": RED}
     assert problems(back.book["South side"]) == {3: "bad-leaf-user-id"}
     assert sorted(problems(back.book["Growers"])) == [4, 6, 7, 8, 9]
-    command = f'validate {back.path} --map refreshToken=Token --sheet Growers --sheet "South side"'
+    command = f'validate {back.path} --sheet Growers --sheet "South side" --map refreshToken=Token'
     assert f"bulk-onboard {command}" in capsys.readouterr().out
     assert any(command in text for text in back.summary)
     assert any(text.startswith("Sheets: Growers, South side") for text in back.summary)

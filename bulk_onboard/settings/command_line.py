@@ -1,16 +1,59 @@
-"""Command lines as people may see them: the one that ran, and the one to run instead of one that failed."""
+"""Command lines as people may see them: the one that ran, and others that they can run."""
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bulk_onboard.domain.input_description import printable, url_scheme
+from bulk_onboard.settings import SETTINGS
 
 _MAP = "--map"
 # The values of these may hold a secret, and messages end up in logs.
 _SECRET = ("--notify", "--ping", "--ledger")
 _HIDDEN = "..."
+# About the form of a file, which a copy of it in another form does not have.
+_OF_FORM = ("sheet", "header_row", "hidden", "encoding")
+
+
+def command(verb: str, file: str, options: Mapping[str, object], *more: str) -> str:
+    """Return a command for a file. ``options``: values of settings by the names of their options.
+
+    Empty values are left out. ``more``: options as they are typed.
+    """
+    return " ".join(["bulk-onboard", verb, *map(_quoted, [file, *_words(options), *more])])
+
+
+def check_and_run(file: str, options: Mapping[str, object], *, same_form: bool) -> tuple[str, str]:
+    """Return how to check and how to run an annotated copy of a file.
+
+    ``same_form``: the copy has the sheets of the original.
+    """
+    kept = {name: value for name, value in options.items() if same_form or name not in _OF_FORM}
+    return command("validate", file, kept), command("run", file, kept)
+
+
+def _words(options: Mapping[str, object]) -> Iterator[str]:
+    for setting in SETTINGS:
+        match options.get(setting.option):
+            case None | False | "":
+                pass
+            case True:
+                yield setting.flag
+            case Mapping() as pairs:
+                yield from (word for name, text in pairs.items() for word in (setting.flag, f"{name}={text}"))
+            case tuple() as several:
+                yield from (word for text in several for word in (setting.flag, text))
+            case value:
+                yield from (setting.flag, str(value))
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a shell takes it; double quotes work in all shells, also of Windows."""
+    if re.fullmatch(r"[\w@%+=:,./\\-]+", word):
+        return word
+    return f'"{word}"' if not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 def without_secrets(arguments: Sequence[str]) -> str:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.cli.command_line import with_columns, without_secrets
 from bulk_onboard.cli.main import main
+from bulk_onboard.settings.command_line import check_and_run, command, with_columns, without_secrets
 
 ID = "0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a10"
 
@@ -53,6 +53,31 @@ def test_any_text_is_quoted(texts: list[str], column: str) -> None:
     arguments = ["validate", *(text for text in texts if not text.startswith("-"))]
     command = with_columns(arguments, {"refreshToken": f"T{column}"}).removeprefix("run: ")
     assert shlex.split(command) == ["bulk-onboard", *arguments, "--map", f"refreshToken=T{column}"]
+
+
+def test_a_command_is_made_of_values_of_settings() -> None:
+    options = {
+        "rate": "5/s", "map": {"refreshToken": "Ann's $token"}, "header_row": 0,
+        "sheet": ("North", "South East"), "hidden": None,
+        "encoding": "", "create_users": True, "strict": False, "keep": (),
+    }  # fmt: skip
+    words = _in_shell(command("run", "my file.csv", options, "--dry-run"))
+    assert words == [
+        "run", "my file.csv", "--sheet", "North", "--sheet", "South East", "--header-row", "0",
+        "--map", "refreshToken=Ann's $token", "--create-users", "--rate", "5/s", "--dry-run",
+    ]  # fmt: skip
+
+
+def test_a_copy_in_another_form_is_read_without_the_options_of_the_original_form() -> None:
+    options = {"sheet": ("North",), "header_row": 3, "encoding": "cp850", "provider": "claas"}
+    same = "out.xlsx --provider claas --sheet North --header-row 3 --encoding cp850"
+    assert check_and_run("out.xlsx", options, same_form=True) == (
+        f"bulk-onboard validate {same}",
+        f"bulk-onboard run {same}",
+    )
+    assert (
+        check_and_run("out.xlsx", options, same_form=False)[1] == "bulk-onboard run out.xlsx --provider claas"
+    )
 
 
 @pytest.mark.parametrize(
