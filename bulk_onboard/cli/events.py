@@ -34,17 +34,13 @@ def command(
     run_or_file: str,
     *,
     config: Path | None,
-    as_json: bool,
-    log_format: str,
-    verbose: bool,
-    quiet: bool,
+    showing: Showing,
     **given: Any,
 ) -> int:
     """Check the events of growers again, e.g. the next morning. Nothing is stored at Leaf.
 
     RUN_OR_FILE is a run's id, its folder, or a file of growers; - is CSV on standard input.
     """
-    showing = Showing(as_json, log_format, verbose, quiet)
     return check(run_or_file, load_settings(given, config, showing), showing)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import reduce, wraps
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import click
 
 from bulk_onboard.cli import completion
 from bulk_onboard.cli.param_types import type_of
+from bulk_onboard.cli.runner import Showing
 from bulk_onboard.settings import SETTINGS, Setting
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +99,7 @@ as_json = option(
     help="Print the summary as JSON on standard output, everything else on standard error.",
 )
 plain_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
-showing = together(
+_showing = together(
     as_json,
     option(
         "--log-format",
@@ -109,3 +110,14 @@ showing = together(
     option("-v", "--verbose", is_flag=True, help="Also list each row that needs attention."),
     option("-q", "--quiet", is_flag=True, help="Print only errors and the final summary."),
 )
+
+
+def showing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the display, which the command gets as ``showing``."""
+
+    @_showing
+    @wraps(function)
+    def command(*, as_json: bool, log_format: str, verbose: bool, quiet: bool, **given: Any) -> Any:
+        return function(showing=Showing(as_json, log_format, verbose, quiet), **given)
+
+    return command

@@ -60,10 +60,7 @@ def command(
     include_unproven: bool,
     yes: bool,
     config: Path | None,
-    as_json: bool,
-    log_format: str,
-    verbose: bool,
-    quiet: bool,
+    showing: Showing,
     **given: Any,
 ) -> int:
     """Delete at Leaf the credentials that RUN created and that are unchanged.
@@ -73,7 +70,6 @@ def command(
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
     from bulk_onboard.settings.requirements import require  # noqa: PLC0415
 
-    showing = Showing(as_json, log_format, verbose, quiet)
     settings = load_settings(given, config, showing)
     require(settings)
     require_ledger(settings)

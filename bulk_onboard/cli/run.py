@@ -53,10 +53,7 @@ def command(
     *,
     yes: bool,
     config: Path | None,
-    as_json: bool,
-    log_format: str,
-    verbose: bool,
-    quiet: bool,
+    showing: Showing,
     **given: Any,
 ) -> int:
     """Onboard every row of FILE that is not onboarded yet, check events, write the report.
@@ -65,7 +62,6 @@ def command(
     az://), a folder of such files or a pattern in quotes ('exports/*.csv'); - is CSV on standard input.
     Running the same command again is always safe, and does only what is left.
     """
-    showing = Showing(as_json, log_format, verbose, quiet)
     settings = load_settings(given, config, showing).of_rows_to_do
     settings = replace(settings, command=without_secrets(click.get_current_context().find_root().obj or []))
     confirm = None if yes else confirmation(settings)
