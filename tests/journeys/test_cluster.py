@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tests.support.cli import (
     COMMAND,
     PLANTED,
     Desk,
+    Leaf,
     Process,
     Ran,
     Rows,
@@ -32,6 +33,7 @@ from tests.support.cli import (
     grower,
     growers,
     start,
+    wait_for_posts,
     write,
 )
 from tests.support.postgres import Server as Postgres
@@ -42,8 +44,8 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 
-Leaf = Callable[..., Server]
 LOCAL = ("--cluster", "local:2")
+REPLACE_ALL = ("--if-exists", "replace", "--replace-healthy")
 COUNT = 300
 
 
@@ -83,21 +85,8 @@ def workers_of(process: Process) -> list[int]:
     return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def under_way(server: Server, process: Process, posts: int = 5) -> None:
-    deadline = time.monotonic() + 90
-    while server.posts < posts:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def everybody_is_stored_once(server: Server, count: int = COUNT) -> None:
-    assert len(server.held) == count
-    assert all(each["posts"] == 1 for each in server.held.values()), "somebody was posted twice"
-
-
 @pytest.mark.soak(15)
-def test_results_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
+def test_results_equal_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
     write(rows_of_all_kinds())
     alone = desk.at(leaf()).run("growers.csv", "--keep", "region", "--output", "alone")
     server = leaf()
@@ -115,7 +104,7 @@ def test_results_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
 
 
 @pytest.mark.soak(13)
-def test_leaf_is_contacted_and_a_person_asked_before_workers_send(
+def test_confirmation_and_login_come_before_the_workers(
     desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = leaf(Behaviour(event_delay=0))
@@ -132,7 +121,7 @@ def test_leaf_is_contacted_and_a_person_asked_before_workers_send(
 
 
 @pytest.mark.soak(40)
-def test_a_dry_run_its_plan_and_a_limit_are_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
+def test_dry_run_plan_and_limit_equal_those_of_one_process(desk: Desk, leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0))
     dry = desk.at(server).run("growers.csv", *LOCAL, "--rate", "0", "--dry-run")
@@ -143,59 +132,48 @@ def test_a_dry_run_its_plan_and_a_limit_are_those_of_one_process(desk: Desk, lea
     assert (ran.code, ran.statuses, server.posts) == (0, {"created": 100}, 100)
     rest = end(start_on(server, *LOCAL, "--plan", str(plan), "--rate", "0", "--no-events"), 120)
     assert (rest.code, rest.statuses) == (0, {"created": COUNT - 100, "existing": 100})
-    everybody_is_stored_once(server)
+    server.assert_stored_once(COUNT)
 
 
 @pytest.mark.soak(40)
-def test_a_worker_that_dies_is_replaced_and_nothing_is_sent_twice(leaf: Leaf) -> None:
+def test_a_dead_worker_is_replaced(leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0, latency=0.05))
     process = start_on(server, "--cluster", "local:3", "--rate", "100", "--timeout", "2", "--no-events")
-    under_way(server, process)
+    wait_for_posts(server, process)
     for _ in range(2):
         os.kill(workers_of(process)[0], signal.SIGKILL)
         time.sleep(1)
     ran = end(process, 150)
     assert (ran.code, ran.statuses) == (0, {"created": COUNT})
-    everybody_is_stored_once(server)
+    server.assert_stored_once(COUNT)
 
 
 @pytest.mark.soak(50)
-def test_when_the_leader_dies_the_same_command_goes_on(desk: Desk, leaf: Leaf) -> None:
+def test_the_same_command_continues_after_the_leader_died(desk: Desk, leaf: Leaf) -> None:
     write(rows_of_all_kinds())
     server = leaf(Behaviour(event_delay=0, latency=0.05))
     process = start_on(server, *LOCAL, "--rate", "100", "--timeout", "2", "--no-events")
-    under_way(server, process, 20)
+    wait_for_posts(server, process, 20)
     process.kill()
     process.communicate()
     ran = end(start_on(server, *LOCAL, "--rate", "100", "--timeout", "2", "--no-events"), 150)
     assert ran.code == 1
     assert set(ran.statuses) <= {"created", "existing", "duplicate", "invalid"}
-    everybody_is_stored_once(server, COUNT - 2)
+    server.assert_stored_once(COUNT - 2)
     assert desk.at(server).run("growers.csv", "--no-events").statuses == KNOWN  # also alone
 
 
 @pytest.mark.soak(60)
-def test_what_is_put_aside_ends_up_in_files_also_when_the_leader_dies(desk: Desk, leaf: Leaf) -> None:
+def test_saved_events_reach_the_files_after_the_leader_died(desk: Desk, leaf: Leaf) -> None:
     server, rows = leaf(Behaviour(event_delay=0, latency=0.05)), growers(COUNT)
     others = desk.at(server).run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere")
     assert others.code == 0
     write([(user, f"{token}-new") for user, token in rows])
-    replacing = (
-        "--if-exists",
-        "replace",
-        "--replace-healthy",
-        "--rate",
-        "150",
-        "--timeout",
-        "2",
-        "--no-events",
-    )
+    replacing = (*REPLACE_ALL, "--rate", "150", "--timeout", "2", "--no-events")
     process = start_on(server, *LOCAL, *replacing)
-    deadline = time.monotonic() + 90
     while len(server.seen("DELETE")) < 20:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     process.kill()
     process.communicate()
@@ -206,27 +184,27 @@ def test_what_is_put_aside_ends_up_in_files_also_when_the_leader_dies(desk: Desk
     assert len(kept) == 2  # in the folder of either run
     told = [json.loads(line)["leafUserId"] for lines in kept for line in lines]
     assert set(told) == {grower(number) for number in range(COUNT)}
-    assert {user for user, each in server.held.items() if each["credentialId"]} == set(told)
+    assert server.connected == set(told)
 
 
 @pytest.mark.soak(33)
-def test_one_signal_lets_rows_in_flight_finish_on_all_workers(desk: Desk, leaf: Leaf) -> None:
+def test_the_first_signal_lets_rows_in_flight_finish_on_all_workers(desk: Desk, leaf: Leaf) -> None:
     write(growers(COUNT))
     server = leaf(Behaviour(event_delay=0, latency=0.1))
     process = start_on(server, *LOCAL, "--rate", "30", "--no-events")
-    under_way(server, process)
+    wait_for_posts(server, process)
     process.send_signal(signal.SIGINT)
     ran = end(process, 120)
     assert ran.code == ran.summary["exitCode"] == 130
     assert set(ran.statuses) == {"created", "not_attempted"}
-    stored = {user for user, each in server.held.items() if each["credentialId"]}
-    assert {row["leafUserId"] for row in ran.rows if row["status"] == "created"} == stored
+    created = {row["leafUserId"] for row in ran.rows if row["status"] == "created"}
+    assert created == server.connected
     assert desk.at(server).run("growers.csv", "--no-events").code == 0
-    everybody_is_stored_once(server)
+    server.assert_stored_once(COUNT)
 
 
 @pytest.mark.soak(27)
-def test_the_canary_is_that_of_the_whole_file(leaf: Leaf) -> None:
+def test_the_canary_counts_rows_of_the_whole_file(leaf: Leaf) -> None:
     write([*growers(1, "expired-", 5_000), *growers(COUNT)])
     server = leaf()
     ran = end(start_on(server, *LOCAL, "--rate", "0", "--canary", "2", "--events-wait", "0"), 120)
@@ -287,7 +265,7 @@ def _address(place: Path) -> str:
 
 
 @pytest.mark.soak(15)
-def test_workers_read_settings_and_rows_by_themselves_and_leave_no_secret(
+def test_workers_read_their_own_settings_and_leave_no_secret(
     here: Path, leaf: Leaf, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write(growers(COUNT))
@@ -295,13 +273,13 @@ def test_workers_read_settings_and_rows_by_themselves_and_leave_no_secret(
     with cluster(folder, server.environment, server.environment) as (address, _):
         ran = end(start_on(server, "--cluster", address, "--rate", "0", "--events-wait", "0"), 120)
         assert (ran.code, ran.statuses) == (0, {"created": COUNT})
-        everybody_is_stored_once(server)
+        server.assert_stored_once(COUNT)
     for path in folder.rglob("*"):
         assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
 
 
 @pytest.mark.soak(50)
-def test_when_the_scheduler_dies_nothing_more_is_sent_and_the_same_command_goes_on(
+def test_nothing_is_sent_after_the_scheduler_died(
     leaf: Leaf, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write(growers(COUNT))
@@ -310,7 +288,7 @@ def test_when_the_scheduler_dies_nothing_more_is_sent_and_the_same_command_goes_
     some = ("run", "growers.csv", "--rate", "60", "--timeout", "2", "--no-events")
     with cluster(folder / "first", env, env) as (address, scheduler):
         process = start(*some, "--cluster", address, env=env)
-        under_way(server, process, 20)
+        wait_for_posts(server, process, 20)
         scheduler.kill()
         ran = end(process, 120)
         sent = len(server.seen())
@@ -320,11 +298,11 @@ def test_when_the_scheduler_dies_nothing_more_is_sent_and_the_same_command_goes_
     with cluster(folder / "second", env, env) as (address, _):
         again = end(start(*some, "--cluster", address, env=env), 120)
     assert (again.code, set(again.statuses)) == (0, {"created", "existing"})
-    everybody_is_stored_once(server)
+    server.assert_stored_once(COUNT)
 
 
 @pytest.mark.soak(17)
-def test_a_worker_for_another_application_does_not_work(
+def test_a_worker_with_other_settings_is_refused(
     leaf: Leaf, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write(growers(COUNT))
@@ -338,14 +316,14 @@ def test_a_worker_for_another_application_does_not_work(
 
 
 @pytest.mark.soak(11)
-def test_a_cluster_that_is_not_there_is_told_and_no_run_is_left_behind(desk: Desk, leaf: Leaf) -> None:
+def test_a_missing_scheduler_is_reported_and_no_run_begins(desk: Desk, leaf: Leaf) -> None:
     write(growers(3))
     ran = desk.at(leaf()).run("growers.csv", "--cluster", "tcp://127.0.0.1:9")
     assert (ran.code, "no scheduler with workers answers at tcp://127.0.0.1:9" in ran.err) == (2, True)
     assert "there is no run" in desk("report").err
 
 
-def test_without_dask_it_is_told_what_to_install(
+def test_without_dask_the_message_names_the_extra(
     desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(growers(3))
@@ -356,7 +334,7 @@ def test_without_dask_it_is_told_what_to_install(
     assert (ran.code, "pip install 'bulk-onboard[dask]'" in ran.err) == (2, True)
 
 
-def test_deleting_this_part_breaks_nothing_else(here: Path, leaf: Leaf) -> None:
+def test_the_package_works_without_the_cluster_folder(here: Path, leaf: Leaf) -> None:
     package = here / "elsewhere" / "bulk_onboard"
     shutil.copytree(Path(bulk_onboard.__file__).parent, package)
     shutil.rmtree(package / "cluster")

@@ -8,7 +8,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from bulk_onboard.sandbox import Area, Behaviour, Fault, Faults, Unknowns, User
-from tests.support.cli import PLANTED, Desk, Ran, Server, grower, start
+from tests.support.cli import PLANTED, Desk, Leaf, Ran, Server, grower, start
 
-Leaf = Callable[..., Server]
 # externalId, email, name, leafUserId; the token goes by the row.
 Who = tuple[str, str, str, str]
 HEADER = ["leafUserId", "externalId", "email", "name", "refreshToken"]
@@ -78,7 +77,7 @@ def ids(ran: Ran) -> dict[int, str]:
     return {int(row["row"]): row["leafUserId"] for row in ran.rows}
 
 
-def test_users_are_found_or_created_and_the_results_have_their_ids(desk: Desk, leaf: Leaf) -> None:
+def test_users_are_found_or_created(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA, BEN, CYD)
     rows = [who("G-1"), who("", "BEN@example.com"), who(leaf_user_id=CYD.id), *new(2)]
     ran = run(desk, server, write(rows))
@@ -97,7 +96,7 @@ def test_users_are_found_or_created_and_the_results_have_their_ids(desk: Desk, l
     assert not [name for name in (b"n-100", b"n100@", b"ben@example", b"g-1") if name in stored]
 
 
-def test_the_same_file_again_looks_no_user_up_and_changes_nothing(desk: Desk, leaf: Leaf) -> None:
+def test_the_second_run_looks_up_no_user(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     file = write([who("G-1"), *new(3)])
     first = run(desk, server, file)
@@ -127,7 +126,7 @@ def test_without_the_option_the_message_suggests_it(desk: Desk, leaf: Leaf) -> N
     assert desk.at(server)("validate", "no-ids.csv", "--create-users").code == 0
 
 
-def test_an_unclear_row_has_a_problem_and_no_user_is_created(desk: Desk, leaf: Leaf) -> None:
+def test_unclear_rows_create_no_user(desk: Desk, leaf: Leaf) -> None:
     twin = ADA._replace(id=grower(9), email="other@example.com")
     server = leaf_of(leaf, ADA, twin, BEN)
     rows = [
@@ -151,7 +150,7 @@ def test_an_unclear_row_has_a_problem_and_no_user_is_created(desk: Desk, leaf: L
     assert not server.held
 
 
-def test_rows_that_repeat_or_contradict_each_other_are_not_sent(desk: Desk, leaf: Leaf) -> None:
+def test_repeated_and_contradicting_rows_are_not_sent(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA, BEN, CYD)
     rows = [
         who("N-1", "n1@example.com"),
@@ -179,7 +178,7 @@ def test_rows_that_repeat_or_contradict_each_other_are_not_sent(desk: Desk, leaf
     assert posted(server) == 1
 
 
-def test_two_rows_that_only_leaf_shows_to_be_one_grower_are_sent_once(desk: Desk, leaf: Leaf) -> None:
+def test_rows_that_resolve_to_one_user_are_sent_once(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA, BEN)
     same = [who("G-1"), who("", "ada@example.com"), who(leaf_user_id=BEN.id), who("", "ben@example.com")]
     file = write(same, tokens=[f"{PLANTED}{n}" for n in (1, 1, 2, 22)])
@@ -193,9 +192,7 @@ def test_two_rows_that_only_leaf_shows_to_be_one_grower_are_sent_once(desk: Desk
     assert [each["posts"] for each in server.held.values()] == [1]
 
 
-def test_a_grower_onboarded_by_its_id_is_not_onboarded_again_by_external_id_or_email(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_a_grower_onboarded_by_id_is_recognised_by_external_id_or_email(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf, ADA)
     tokens = [f"{PLANTED}1"]
     desk.at(server).run(write([who(leaf_user_id=ADA.id)], tokens=tokens))
@@ -256,7 +253,7 @@ def test_after_a_healthy_canary_no_user_is_created_twice(desk: Desk, leaf: Leaf)
     check_uniqueness(server)
 
 
-def test_a_user_that_leaf_has_lost_is_looked_up_again_by_the_next_run(desk: Desk, leaf: Leaf) -> None:
+def test_a_deleted_user_is_resolved_again_by_the_next_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     file = write(new(1))
     first = ids(run(desk, server, file))[2]
@@ -269,7 +266,7 @@ def test_a_user_that_leaf_has_lost_is_looked_up_again_by_the_next_run(desk: Desk
     assert ids(ran)[2] != first
 
 
-def test_rollback_deletes_credentials_but_no_users(desk: Desk, leaf: Leaf) -> None:
+def test_a_rollback_deletes_no_users(desk: Desk, leaf: Leaf) -> None:
     server = leaf_of(leaf)
     file = write(new(2))
     ran = run(desk, server, file)
@@ -301,14 +298,6 @@ def test_a_plan_is_refused_with_create_users(desk: Desk, leaf: Leaf) -> None:
     ran = run(desk, server, file, "--plan", str(plan))
     assert ran.code == 2
     assert "--no-create-users" in ran.err
-
-
-def test_a_cluster_is_refused_with_create_users(desk: Desk, leaf: Leaf) -> None:
-    server = leaf_of(leaf, ADA)
-    ran = run(desk, server, write([who("G-1")]), "--cluster", "local:2")
-    assert ran.code == 2
-    assert "--no-create-users" in ran.err
-    assert not server.seen()
 
 
 # --- a Leaf with faults ------------------------------------------------------------------------------

@@ -22,11 +22,10 @@ from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import Ledger, hold
 from bulk_onboard.ledger.schema import VERSION
 from bulk_onboard.sandbox import Behaviour
-from tests.support.cli import Desk, Ran, Server, grower, growers, write
+from tests.support.cli import Desk, Leaf, Ran, Server, grower, growers, write
 from tests.support.command import environment
 from tests.support.command import start as start_here
 
-Leaf = Callable[..., Server]
 ROWS = 60
 ON_DISK = "--output=disk/reports"
 INFO = RunInfo(
@@ -161,9 +160,7 @@ def test_reports_on_a_full_disk_are_written_later_and_nothing_is_sent_again(
 
 
 @pytest.mark.parametrize("option", ["--annotate=disk/out.xlsx", "--fix=disk/out.csv"])
-def test_what_validation_gives_back_is_not_left_half_on_a_full_disk(
-    desk: Desk, disk: Disk, option: str
-) -> None:
+def test_a_full_disk_leaves_no_partial_corrected_file(desk: Desk, disk: Disk, option: str) -> None:
     lines = [f"{grower(n)},{secrets.token_urlsafe(60)}" for n in range(6_000)]
     Path("growers.csv").write_text("\n".join(["leafUserId,refreshToken", *lines]))
     disk.fill()
@@ -177,7 +174,7 @@ def test_what_validation_gives_back_is_not_left_half_on_a_full_disk(
 # --- not to be written ------------------------------------------------------------------------------
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_in_a_line(desk: Desk, leaf: Leaf, disk: Disk) -> None:
+def test_a_read_only_output_folder_is_one_line(desk: Desk, leaf: Leaf, disk: Disk) -> None:
     desk.at(server := leaf())
     disk.protect()
     assert_told_in_a_line(run(desk, "--output=disk/r", "--ledger=ledger.db"), 5, "Read-only")
@@ -185,7 +182,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_in_a_line(desk: Desk, leaf: 
     assert posted(server) == IDS
 
 
-def test_a_ledger_that_cannot_be_written_to_any_more_ends_the_run(desk: Desk, leaf: Leaf, disk: Disk) -> None:
+def test_a_ledger_that_becomes_read_only_ends_the_run(desk: Desk, leaf: Leaf, disk: Disk) -> None:
     desk.at(server := leaf())
     run(desk, ON_DISK, "--limit=5")
     disk.protect()
@@ -194,7 +191,7 @@ def test_a_ledger_that_cannot_be_written_to_any_more_ends_the_run(desk: Desk, le
 
 
 @pytest.mark.soak(5)
-def test_an_interrupt_leaves_no_half_of_a_workbook(here: Path) -> None:
+def test_an_interrupt_leaves_no_partial_workbook(here: Path) -> None:
     write(growers(25_000))
     started = start_here("validate", "growers.csv", "--annotate=new/out.xlsx", cwd=here, env=environment(""))
     while b"writing new/out.xlsx" not in started.err() or not list((here / "new").glob(".*.part")):
@@ -251,7 +248,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_a_ledger_that_cannot_be_used_is_refused_untouched(
+def test_an_unusable_ledger_is_refused_and_left_unchanged(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "ledger.db"
@@ -264,7 +261,7 @@ def test_a_ledger_that_cannot_be_used_is_refused_untouched(
     assert path.read_bytes() == before
 
 
-def test_nothing_is_sent_with_a_ledger_that_cannot_be_used(desk: Desk, leaf: Leaf, tmp_path: Path) -> None:
+def test_nothing_is_sent_with_an_unusable_ledger(desk: Desk, leaf: Leaf, tmp_path: Path) -> None:
     desk.at(server := leaf())
     Ledger(tmp_path / "ledger.db").__exit__()
     is_newer(tmp_path / "ledger.db")
@@ -274,7 +271,7 @@ def test_nothing_is_sent_with_a_ledger_that_cannot_be_used(desk: Desk, leaf: Lea
     assert server.posts == 0
 
 
-def test_fingerprints_computed_differently_are_noticed(tmp_path: Path) -> None:
+def test_a_change_of_the_fingerprint_algorithm_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with Ledger(path) as ledger:
         ledger.require_same_fingerprints()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns, User
-from tests.support.cli import PLANTED, Desk, Ran, Rows, Server, grower, growers, write
+from tests.support.cli import PLANTED, Desk, Leaf, Ran, Rows, Server, grower, growers, write
 
-Leaf = Callable[..., Server]
 ROWS, LISTED, CONNECTED = 180, 400, 60
 
 
@@ -53,7 +51,7 @@ def _mixed() -> list[tuple[str, str]]:
     return [*rows, rows[0], (grower(LISTED + 1), ""), (grower(LISTED + 2), f"{PLANTED}nobody")]
 
 
-def test_a_dry_run_tells_what_becomes_of_each_row_and_only_asks(desk: Desk, leaf: Leaf) -> None:
+def test_a_dry_run_predicts_each_row_and_only_reads(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     _connect(desk.at(server), growers(ROWS)[::3])
     before, held = len(server.seen()), server.held
@@ -74,7 +72,7 @@ def test_a_dry_run_tells_what_becomes_of_each_row_and_only_asks(desk: Desk, leaf
     assert "to do exactly this" in text
 
 
-def test_what_was_foretold_is_what_then_happens(desk: Desk, leaf: Leaf) -> None:
+def test_the_run_does_what_the_dry_run_predicted(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     _connect(desk.at(server), growers(ROWS)[::3])
     file = write(_mixed())
@@ -104,16 +102,6 @@ def test_the_second_look_at_growers_with_other_tokens_is_in_the_estimate(desk: D
     assert (requests["get"], requests["post"]) == (estimate["get"], estimate["post"])
 
 
-def test_the_time_is_told_where_there_is_a_ceiling(desk: Desk, leaf: Leaf) -> None:
-    desk.at(_leaf(leaf))
-    ran = desk("run", write(growers(3)), "--dry-run", "--rate", "200")
-    known = ran.summary["forecast"]
-    assert known == {"requests": {"total": 13, "get": 10, "post": 3, "delete": 0}, "seconds": 0.1, "users": 0}
-    assert "would take about 13 requests (10 GET, 3 POST), 100 ms at 200 per second" in " ".join(
-        ran.err.split()
-    )
-
-
 def test_a_password_login_is_the_only_post_of_a_dry_run(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     desk.at(server).set("LEAF_TOKEN", None)
@@ -124,14 +112,7 @@ def test_a_password_login_is_the_only_post_of_a_dry_run(desk: Desk, leaf: Leaf) 
     assert changes == ["/api/authenticate"]
 
 
-def test_a_dry_run_of_overwriting_asks_all_the_same(desk: Desk, leaf: Leaf) -> None:
-    server = _leaf(leaf)
-    _connect(desk.at(server), growers(2))
-    ran = desk.run(write(growers(3)), "--dry-run", "--if-exists", "overwrite")
-    assert [row["status"] for row in ran.rows] == ["would_replace", "would_replace", "would_create"]
-
-
-def test_later_runs_learn_nothing_from_a_dry_run(desk: Desk, leaf: Leaf) -> None:
+def test_a_dry_run_changes_nothing_for_later_runs(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     _connect(desk.at(server), growers(1))
     file = write(growers(4))
@@ -170,7 +151,7 @@ def test_an_open_intent_stays_open(desk: Desk, leaf: Leaf) -> None:
 # --- the plan -------------------------------------------------------------------------------------------
 
 
-def test_a_plan_is_carried_out_and_nothing_else(desk: Desk, leaf: Leaf) -> None:
+def test_a_run_with_a_plan_does_exactly_that(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     _connect(desk.at(server), growers(ROWS)[::3])
     file = write(growers(ROWS))
@@ -187,9 +168,7 @@ def test_a_plan_is_carried_out_and_nothing_else(desk: Desk, leaf: Leaf) -> None:
     assert desk.run(file).statuses == {"created": 6, "existing": ROWS - 6}
 
 
-def test_who_was_connected_when_the_plan_was_made_and_is_no_more_is_told_and_not_posted(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_a_grower_that_is_no_longer_connected_is_reported_as_outdated(desk: Desk, leaf: Leaf) -> None:
     count = 6
     server = _leaf(leaf)
     _connect(desk.at(server), growers(2))
@@ -208,7 +187,7 @@ def test_who_was_connected_when_the_plan_was_made_and_is_no_more_is_told_and_not
     assert desk.run(file).statuses == {"existing": count - 1, "created": 1}
 
 
-def test_where_the_world_has_changed_nothing_is_done_and_it_is_said(desk: Desk, leaf: Leaf) -> None:
+def test_rows_that_changed_since_the_plan_are_reported_as_outdated(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     rows = growers(6)
     desk.at(server)
@@ -226,7 +205,7 @@ def test_where_the_world_has_changed_nothing_is_done_and_it_is_said(desk: Desk, 
     assert again.rows[2]["status"] == "created"
 
 
-def test_credentials_that_are_newer_than_the_plan_stay(desk: Desk, leaf: Leaf) -> None:
+def test_credentials_newer_than_the_plan_are_not_replaced(desk: Desk, leaf: Leaf) -> None:
     mode, more = "replace", "--replace-healthy"
     server, rows = _leaf(leaf, post_existing="overwrite"), growers(3)
     _connect(desk.at(server), rows)
@@ -242,9 +221,7 @@ def test_credentials_that_are_newer_than_the_plan_stay(desk: Desk, leaf: Leaf) -
     assert server.held[rows[0][0]] == newer
 
 
-def test_a_planned_replacement_is_carried_out_also_if_the_answer_to_the_delete_is_lost(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_a_planned_replacement_survives_lost_replies_to_deletes(desk: Desk, leaf: Leaf) -> None:
     faults = Faults({Fault.CUT_AFTER: 0.5}, methods=frozenset({"DELETE"}))
     known = tuple(User(grower(n)) for n in range(LISTED))
     told = Behaviour(unknowns=Unknowns(users="listed"), faults=faults, seed=4, event_delay=0, users=known)
@@ -263,7 +240,7 @@ def test_a_planned_replacement_is_carried_out_also_if_the_answer_to_the_delete_i
     assert ran.summary["plan"]["outdated"] == 0
 
 
-def test_a_plan_of_an_interrupted_run_goes_on(desk: Desk, leaf: Leaf) -> None:
+def test_a_plan_can_be_continued(desk: Desk, leaf: Leaf) -> None:
     desk.at(_leaf(leaf))
     file = write(growers(4))
     plan = _plan(desk.run(file, "--dry-run"))
@@ -273,7 +250,7 @@ def test_a_plan_of_an_interrupted_run_goes_on(desk: Desk, leaf: Leaf) -> None:
     assert ran.code == 0
 
 
-def test_a_file_that_is_no_plan_is_refused_before_anything_is_sent(desk: Desk, leaf: Leaf) -> None:
+def test_a_damaged_plan_is_refused(desk: Desk, leaf: Leaf) -> None:
     desk.at(server := _leaf(leaf))
     file = write(growers(2))
     ran = desk.run(file, "--plan", file)
@@ -287,9 +264,3 @@ def test_a_file_that_is_no_plan_is_refused_before_anything_is_sent(desk: Desk, l
     assert ran.code == 3
     assert "was damaged: " in ran.err
     assert server.posts == 0
-
-
-def test_a_dry_run_of_a_plan_is_refused(desk: Desk, leaf: Leaf) -> None:
-    desk.at(_leaf(leaf))
-    file = write(growers(1))
-    assert desk.run(file, "--dry-run", "--plan", file).code == 2

@@ -7,15 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from tests.support.cli import PLANTED, Desk, Server, as_csv, growers
+from tests.support.cli import PLANTED, Desk, Leaf, Server, as_csv, growers
 
-Leaf = Callable[..., Server]
 COMMAND = f"{sys.executable} -m bulk_onboard run - --rate 0 --no-events"
 gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg: apt-get install gnupg")
 
@@ -28,24 +27,12 @@ def stored() -> Iterator[str]:
     files.store.clear()
 
 
-def test_a_run_of_an_address_is_named_after_its_file_and_can_be_repeated(
-    desk: Desk, leaf: Leaf, stored: str
-) -> None:
+def test_a_run_of_an_address_is_named_after_its_file(desk: Desk, leaf: Leaf, stored: str) -> None:
     first = desk.at(leaf()).run(stored)
     assert (first.code, first.statuses, first.summary["input"]["name"]) == (0, {"created": 3}, "growers.csv")
     assert first.folder.name.endswith("Z-growers")
     assert desk.run(stored).statuses == {"existing": 3}
     assert desk("events", stored, "--rate", "0").code == 0
-
-
-def test_secrets_in_files_are_enough_to_run_with(desk: Desk, leaf: Leaf, stored: str) -> None:
-    for name, value in leaf().environment.items():
-        if name == "LEAF_BASE_URL":
-            desk.set(name, value)
-        else:
-            Path(name).write_text(f"{value}\n")
-            desk.set(f"{name}_FILE", name)
-    assert desk.run(stored).code == 0
 
 
 # --- a decrypting program -----------------------------------------------------------------------------
@@ -81,9 +68,7 @@ def _piped(passphrase: str, environment: dict[str, str], server: Server) -> subp
 
 
 @gpg
-def test_a_decrypting_program_feeds_a_run_and_no_clear_text_touches_the_disk(
-    here: Path, leaf: Leaf, encrypted: dict[str, str]
-) -> None:
+def test_piped_decrypted_rows_never_touch_the_disk(here: Path, leaf: Leaf, encrypted: dict[str, str]) -> None:
     server = leaf()
     ran = _piped("right", encrypted, server)
     assert (ran.returncode, server.posts) == (0, 3), ran.stderr
@@ -93,7 +78,7 @@ def test_a_decrypting_program_feeds_a_run_and_no_clear_text_touches_the_disk(
 
 
 @gpg
-def test_a_decrypting_program_that_fails_ends_the_run_before_anything_is_sent(
+def test_a_failed_decryption_ends_the_run_before_anything_is_sent(
     leaf: Leaf, encrypted: dict[str, str]
 ) -> None:
     server = leaf()
@@ -128,9 +113,7 @@ def test_a_folder_is_one_run_and_so_is_a_pattern(desk: Desk, leaf: Leaf, exports
     assert desk("events", "exports/*.csv", "--rate", "0").code == 0
 
 
-def test_validate_of_a_pattern_tells_rows_and_writes_over_none_of_its_files(
-    desk: Desk, exports: Path
-) -> None:
+def test_validate_of_a_pattern_never_overwrites_its_files(desk: Desk, exports: Path) -> None:
     (exports / "b.csv").write_text(as_csv(growers(6)[3:]) + "no-uuid,planted-x\n")
     told = desk("validate", "exports/*.csv")
     assert told.code == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,21 @@ import pytest
 from bulk_onboard.leaf import contact
 from bulk_onboard.ledger import hold
 from bulk_onboard.sandbox import Account, Behaviour, Fault, Faults
-from tests.support.cli import APP, PLANTED, Desk, Server, end, grower, growers, open_intents, start, write
+from tests.support.cli import (
+    APP,
+    PLANTED,
+    Desk,
+    Leaf,
+    Server,
+    end,
+    grower,
+    growers,
+    open_intents,
+    start,
+    wait_for_posts,
+    write,
+)
 
-Leaf = Callable[..., Server]
 # The seed makes the 84th request, and no other of the next 500, meet a login that has run out.
 ONE_401 = Behaviour(event_delay=0, faults=Faults({Fault.EXPIRED_LOGIN: 0.01}), seed=350)
 
@@ -27,7 +38,7 @@ FEW = ("--max-in-flight", str(IN_FLIGHT))
 # --- 0 and 1 ----------------------------------------------------------------------------------------
 
 
-def test_0_when_every_grower_is_connected_and_well(desk: Desk, leaf: Leaf) -> None:
+def test_0_when_all_growers_are_connected_and_healthy(desk: Desk, leaf: Leaf) -> None:
     rows = growers(3)
     ran = desk.at(leaf()).run(write([*rows, rows[0]]))
     assert (ran.code, ran.statuses) == (0, {"created": 3, "duplicate": 1})
@@ -35,9 +46,7 @@ def test_0_when_every_grower_is_connected_and_well(desk: Desk, leaf: Leaf) -> No
 
 
 @pytest.mark.parametrize(("kind", "status"), [("refused-", "rejected"), ("expired-", "created")])
-def test_1_when_a_row_is_refused_or_unwell_and_the_last_words_name_it(
-    desk: Desk, leaf: Leaf, kind: str, status: str
-) -> None:
+def test_1_when_a_row_needs_attention(desk: Desk, leaf: Leaf, kind: str, status: str) -> None:
     ran = desk.at(leaf()).run(write([*growers(3), *growers(1, kind, start=3)]))
     assert ran.code == ran.summary["exitCode"] == 1
     assert ran.rows[3]["status"] == status
@@ -60,9 +69,7 @@ def test_1_when_a_row_is_refused_or_unwell_and_the_last_words_name_it(
         ("growers.pdf", b"%PDF-1.7", "growers.pdf"),
     ],
 )
-def test_3_when_the_file_cannot_be_used_and_nothing_is_sent_or_kept(
-    desk: Desk, leaf: Leaf, name: str, content: bytes, told: str
-) -> None:
+def test_3_when_the_file_cannot_be_used(desk: Desk, leaf: Leaf, name: str, content: bytes, told: str) -> None:
     server = leaf()
     Path(name).write_bytes(content)
     ran = desk.at(server).run(name)
@@ -74,7 +81,7 @@ def test_3_when_the_file_cannot_be_used_and_nothing_is_sent_or_kept(
     assert not list(Path().glob("reports/2*"))
 
 
-def test_3_when_a_row_is_invalid_and_strict_allows_none(desk: Desk, leaf: Leaf) -> None:
+def test_3_when_strict_finds_an_invalid_row(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server).run(write([*growers(2), (grower(3), "TODO")]), "--strict")
     assert ran.code == 3
@@ -92,9 +99,7 @@ def _logs_in(desk: Desk, server: Server, password: str) -> None:
     desk.set("LEAF_PASSWORD", password)
 
 
-def test_4_when_leaf_refuses_the_login_at_the_start_with_one_question_and_every_row_in_the_results(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_4_when_leaf_refuses_the_login_at_the_start(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(account=Account(username="ann@example.com", password=f"{PLANTED}right")))
     _logs_in(desk, server, f"{PLANTED}wrong")
     ran = desk.run(write(growers(30)))
@@ -106,7 +111,7 @@ def test_4_when_leaf_refuses_the_login_at_the_start_with_one_question_and_every_
     assert not open_intents()
 
 
-def test_4_when_the_token_is_refused_mid_run_and_not_once_for_every_row(desk: Desk, leaf: Leaf) -> None:
+def test_4_when_the_token_expires_during_the_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf(ONE_401)
     ran = desk.at(server)("run", write(growers(200)), "--rate", "200")
     assert ran.code == 4
@@ -117,13 +122,13 @@ def test_4_when_the_token_is_refused_mid_run_and_not_once_for_every_row(desk: De
     assert len(refused) < 80, "those in flight, not one for every row"
     assert "LEAF_TOKEN" in ran.err
     assert not open_intents()
-    stored = {user for user, each in server.held.items() if each["credentialId"]}
+    stored = server.connected
     assert {row["leafUserId"] for row in ran.rows if row["status"] == "created"} == stored
     desk.set("LEAF_TOKEN", f"practice-{PLANTED}renewed")
     assert desk.run("growers.csv").statuses == {"created": 200 - len(stored), "existing": len(stored)}
 
 
-def test_a_password_renews_a_token_that_runs_out_mid_run(desk: Desk, leaf: Leaf) -> None:
+def test_a_password_renews_a_token_that_expires_during_the_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf(ONE_401)
     _logs_in(desk, server, f"{PLANTED}any")
     ran = desk("run", write(growers(60)), "--rate", "300")
@@ -134,7 +139,7 @@ def test_a_password_renews_a_token_that_runs_out_mid_run(desk: Desk, leaf: Leaf)
 # --- 5 ----------------------------------------------------------------------------------------------
 
 
-def test_5_when_the_first_20_rows_end_badly_for_one_reason(desk: Desk, leaf: Leaf) -> None:
+def test_5_when_the_first_20_rows_fail_for_the_same_reason(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server)("run", write(growers(300, "refused-")), "--rate", "200", *FEW)
     assert ran.code == ran.summary["exitCode"] == 5
@@ -145,7 +150,7 @@ def test_5_when_the_first_20_rows_end_badly_for_one_reason(desk: Desk, leaf: Lea
     assert not open_intents()
 
 
-def test_5_when_more_rows_end_badly_than_max_failures_allows(desk: Desk, leaf: Leaf) -> None:
+def test_5_when_max_failures_is_exceeded(desk: Desk, leaf: Leaf) -> None:
     limit, most = "10%", 6
     rows = [row for n in range(0, 60, 2) for row in (*growers(1, "refused-", n), *growers(1, start=n + 1))]
     ran = desk.at(leaf())("run", write(rows), "--max-failures", limit, "--rate", "50", *FEW)
@@ -155,27 +160,15 @@ def test_5_when_more_rows_end_badly_than_max_failures_allows(desk: Desk, leaf: L
     assert ran.statuses["not_attempted"] > 0
 
 
-def test_5_when_the_canary_is_not_well_and_nobody_else_is_touched(desk: Desk, leaf: Leaf) -> None:
-    server = leaf()
-    ran = desk.at(server).run(write([*growers(2, "expired-"), *growers(20, start=2)]), "--canary", "2")
-    assert ran.code == 5
-    assert ran.statuses == {"created": 2, "not_attempted": 20}
-    assert server.posts == 2
-    assert "canary" in ran.err
-
-
 # --- 6 ----------------------------------------------------------------------------------------------
 
 
-def test_6_for_a_second_run_on_one_ledger_which_names_who_holds_it_and_since_when(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_6_for_a_second_run_on_one_ledger(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
-    file = write(growers(400))
-    first = start("run", file, "--rate", "40", env=server.environment)
+    file = write(growers(100))
+    first = start("run", file, "--rate", "40", "--no-events", env=server.environment)
     try:
-        while server.posts < 3:
-            assert first.poll() is None
+        wait_for_posts(server, first, 3)
         second = desk.at(server).run(file)
     finally:
         first.terminate()
@@ -188,7 +181,7 @@ def test_6_for_a_second_run_on_one_ledger_which_names_who_holds_it_and_since_whe
     assert after.code == 130
 
 
-def test_a_lock_that_a_dead_run_left_behind_holds_nobody_up(desk: Desk, leaf: Leaf) -> None:
+def test_a_lock_file_without_a_holder_is_ignored(desk: Desk, leaf: Leaf) -> None:
     server, file = leaf(), write(growers(2))
     Path("reports").mkdir()
     with hold(Path("reports/ledger.sqlite3")):
@@ -197,7 +190,7 @@ def test_a_lock_that_a_dead_run_left_behind_holds_nobody_up(desk: Desk, leaf: Le
     assert desk.run(file).code == 0
 
 
-def test_6_for_a_report_while_a_run_is_at_work_which_leaves_its_files_alone(desk: Desk, leaf: Leaf) -> None:
+def test_6_for_a_report_during_a_run(desk: Desk, leaf: Leaf) -> None:
     ran = desk.at(leaf()).run(write(growers(2)))
     before = (ran.folder / "results.csv").read_bytes()
     with hold(Path("reports/ledger.sqlite3")):
@@ -211,9 +204,7 @@ def test_6_for_a_report_while_a_run_is_at_work_which_leaves_its_files_alone(desk
 # --- 70 ---------------------------------------------------------------------------------------------
 
 
-def test_70_for_a_bug_of_ours_which_is_told_in_one_line_and_leaves_the_ledger_safe(
-    desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_70_for_a_bug(desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch) -> None:
     from bulk_onboard.engine.onboard_row import Onboarding
 
     server, file = leaf(), write(growers(3))
@@ -232,9 +223,7 @@ def test_70_for_a_bug_of_ours_which_is_told_in_one_line_and_leaves_the_ledger_sa
 # --- down -------------------------------------------------------------------------------------------
 
 
-def test_5_when_nobody_listens_at_leafs_address_with_bounded_patience(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_5_when_leaf_cannot_be_reached(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -1,21 +1,15 @@
-"""Every example in a help text can be typed as it stands."""
+"""The examples in the help texts; the commands of the docs are executed in tests/docs."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
-import pandas as pd
 import pytest
 
 from bulk_onboard.cli.main import COMMANDS, cli
-from bulk_onboard.engine import opening
-from tests.support.cli import PLANTED, Desk, Server, grower
 
-Leaf = Callable[..., Server]
 RUN_ID = "20261123T154500Z-growers"
 
 
@@ -37,9 +31,6 @@ def _examples() -> list[str]:
 
 
 EXAMPLES = _examples()
-SERVING = [line for line in EXAMPLES if line.startswith(("bulk-onboard sandbox", "bulk-onboard ui"))]
-# Works after an interrupted replacement only, which is in test_left_without.py.
-DISMISSING = [line for line in EXAMPLES if line.endswith("--dismiss")]
 
 
 def _words(line: str) -> list[str]:
@@ -56,35 +47,10 @@ def test_every_command_has_examples() -> None:
     assert told == set(COMMANDS)
 
 
-@pytest.fixture
-def files(here: Path) -> None:
-    """The files that the examples speak of."""
-    rows = {"refreshToken": [f"{PLANTED}1"], "name": ["Ann"], "region": ["North"]}
-    growers = pd.DataFrame({"leafUserId": [grower(1)], **rows})
-    growers.to_csv("growers.csv", index=False)
-    renamed = growers.rename(columns={"refreshToken": "Raven token"})
-    renamed.to_excel("growers.xlsx", sheet_name="Growers", index=False)
-
-
-@pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in SERVING + DISMISSING])
-def test_an_example_works_as_it_stands(
-    desk: Desk, leaf: Leaf, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
-    desk.at(leaf())
-    arguments = _words(line)
-    if arguments[0] in ("events", "report", "rollback", "runs", "status"):
-        with monkeypatch.context() as patch:
-            patch.setattr(opening, "_claimed_run_id", lambda *_: nullcontext(RUN_ID))
-            assert desk.run("growers.csv").code == 0
-    Path("these.csv").write_text(f"leafUserId\n{grower(1)}\n")
-    ran = desk(*arguments, stdin=Path("growers.csv").read_bytes() if " - " in line else None)
-    assert ran.code == 0, ran.err
-
-
-# Those serve until Ctrl-C, which tests/sandbox and tests/ui look at.
-@pytest.mark.parametrize("line", [*SERVING, *DISMISSING])
-def test_an_example_is_understood(line: str) -> None:
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_each_example_is_valid(line: str, here: Path) -> None:
+    for file in ("growers.csv", "growers.xlsx", "these.csv"):
+        (here / file).touch()
     name, *arguments = _words(line)
     context = click.Context(cli, info_name="bulk-onboard")
     command = cli.get_command(context, name)

@@ -1,4 +1,4 @@
-"""The server as an enemy of the real command: every row gets its true outcome, and nobody is harmed."""
+"""The whole command against a server with hostile replies."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ class Enemy:
             writer.write(http(404))
 
 
-async def test_every_post_that_an_enemy_answers_is_settled_by_asking_and_sent_once(here: Path) -> None:
+@pytest.mark.soak(8)
+async def test_hostile_replies_to_posts_are_verified_and_posts_are_sent_once(here: Path) -> None:
     # Floods keep two cores busy; what the client does about them does not depend on the run.
     ways = {way: answer for way, answer in HOSTILE.items() if "flood" not in way and "extension" not in way}
     enemy = Enemy(list(ways.values()))
@@ -97,7 +98,7 @@ NASTY = "\x1b]0;owned\x07\x1b[2J<script>alert(1)</script>\u202e=HYPERLINK('http:
 COOKIE = "Set-Cookie: \x1b[31mbad[]=\x1b]0;t\x07; expires=never"
 
 
-def test_what_an_enemy_says_is_harmless_on_a_terminal_and_in_a_spreadsheet(here: Path, planted: Desk) -> None:
+def test_hostile_texts_are_harmless_on_a_terminal_and_in_a_spreadsheet(here: Path, planted: Desk) -> None:
     said = {"title": f"={NASTY}", "message": f"@{NASTY}", "errorKey": f"=cmd|{NASTY}", "id": f"={NASTY}"}
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -131,9 +132,7 @@ def test_what_an_enemy_says_is_harmless_on_a_terminal_and_in_a_spreadsheet(here:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_leaf_that_asks_to_wait_for_thirty_years_ends_the_run_and_is_not_waited_for(
-    here: Path, planted: Desk, status: int
-) -> None:
+def test_an_absurd_retry_after_ends_the_run(here: Path, planted: Desk, status: int) -> None:
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(http(status, b"", "Retry-After: 999999999"))
 
@@ -154,7 +153,7 @@ TRICKS = [
 ]  # fmt: skip
 
 
-def test_a_leaf_user_id_that_is_a_path_or_a_url_never_reaches_the_wire(here: Path, planted: Desk) -> None:
+def test_a_path_or_url_as_leaf_user_id_is_never_sent(here: Path, planted: Desk) -> None:
     enemy = Enemy([HOSTILE["answers a list"]])
     lines = [json.dumps(each) + f",planted-token-of-{n}-x" for n, each in enumerate(TRICKS)]
     (here / "growers.csv").write_text(

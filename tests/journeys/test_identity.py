@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import PLANTED, Desk, Server, growers, write
-
-Leaf = Callable[..., Server]
+from tests.support.cli import PLANTED, Desk, Leaf, growers, write
 
 
-def test_another_api_owner_starts_from_nothing_and_is_warned(desk: Desk, leaf: Leaf) -> None:
+def test_another_api_owner_starts_from_nothing_with_a_warning(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     desk.at(server).set("LEAF_USERNAME", "Test@example.com")
     file = write(growers(3))
@@ -32,7 +29,7 @@ DEERE = {"JOHN_DEERE_CLIENT_KEY": "k", "JOHN_DEERE_CLIENT_SECRET": f"{PLANTED}se
     ("setting", "code"),
     [("JOHN_DEERE_CLIENT_ENVIRONMENT", "environment-changed"), ("JOHN_DEERE_CLIENT_SECRET", "app-changed")],
 )
-def test_growers_of_another_application_are_not_done_and_replace_mends_it(
+def test_a_changed_application_is_reported_and_replace_fixes_it(
     desk: Desk, leaf: Leaf, setting: str, code: str
 ) -> None:
     for name, value in (DEERE | {"JOHN_DEERE_CLIENT_ENVIRONMENT": "STAGE"}).items():
@@ -52,7 +49,7 @@ def test_growers_of_another_application_are_not_done_and_replace_mends_it(
     assert desk.run(file, *provider).code == 0
 
 
-def test_the_application_of_a_row_is_that_of_its_column_or_of_the_settings(desk: Desk, leaf: Leaf) -> None:
+def test_the_application_comes_from_the_row_or_the_settings(desk: Desk, leaf: Leaf) -> None:
     for name, value in (DEERE | {"JOHN_DEERE_CLIENT_ENVIRONMENT": "STAGE"}).items():
         desk.at(leaf()).set(name, value)
     rows, provider = growers(3), ("--provider", "john-deere")

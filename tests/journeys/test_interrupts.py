@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -17,7 +17,7 @@ from bulk_onboard.sandbox import Behaviour, Fault, Faults
 from tests.support.cli import (
     COMMAND,
     Desk,
-    Process,
+    Leaf,
     Ran,
     Server,
     end,
@@ -25,48 +25,29 @@ from tests.support.cli import (
     growers,
     open_intents,
     start,
+    wait_for_posts,
     write,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
-Leaf = Callable[..., Server]
 # Slow enough that there is always something in flight, and an end far away.
 BUSY = Behaviour(event_delay=0, latency=0.1)
 COUNT = 60
 
 
-def under_way(server: Server, process: Process, posts: int = 3) -> None:
-    """Wait until some rows are stored."""
-    deadline = time.monotonic() + 15
-    while server.posts < posts:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def nothing_is_lost(ran: Ran, server: Server) -> None:
+def assert_results_equal_leaf(ran: Ran, server: Server) -> None:
     """The rows that the results call created are those that Leaf holds, and nobody is in doubt."""
     assert sum(ran.statuses.values()) == COUNT
     assert ran.statuses["not_attempted"] > 0
-    stored = {user for user, each in server.held.items() if each["credentialId"]}
-    assert {row["leafUserId"] for row in ran.rows if row["status"] == "created"} == stored
+    created = {row["leafUserId"] for row in ran.rows if row["status"] == "created"}
+    assert created == server.connected
 
 
-def the_next_run_does_the_rest(desk: Desk, server: Server) -> None:
-    again = desk.at(server).run("growers.csv", "--no-events")
-    assert again.code == 0
-    assert sum(again.statuses.values()) == COUNT
-    assert all(each["posts"] == 1 for each in server.held.values()), "somebody was posted twice"
-    assert len(server.held) == COUNT
-
-
-def test_one_signal_lets_rows_in_flight_finish_writes_the_files_and_leaves_no_doubt(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_the_first_signal_lets_rows_in_flight_finish(desk: Desk, leaf: Leaf) -> None:
     server = leaf(BUSY)
     process = start("run", write(growers(COUNT)), "--rate", "60", env=server.environment)
-    under_way(server, process)
+    wait_for_posts(server, process, 3)
     process.send_signal(signal.SIGTERM)
     ran = end(process)
     assert ran.code == ran.summary["exitCode"] == 130
@@ -75,16 +56,17 @@ def test_one_signal_lets_rows_in_flight_finish_writes_the_files_and_leaves_no_do
     assert "Interrupted:" in ran.err
     assert "run the same command again" in ran.err
     assert not open_intents()
-    nothing_is_lost(ran, server)
-    the_next_run_does_the_rest(desk, server)
+    assert_results_equal_leaf(ran, server)
+    assert desk.at(server).run("growers.csv", "--no-events").code == 0
+    server.assert_stored_once(COUNT)
 
 
-def test_a_second_signal_ends_at_once_and_the_next_run_asks_before_it_posts(desk: Desk, leaf: Leaf) -> None:
+def test_the_second_signal_ends_at_once_and_the_next_run_verifies(desk: Desk, leaf: Leaf) -> None:
     # Every fifth POST is stored and never answered: only a second signal ends this soon.
     faults = Faults({Fault.HANG_AFTER: 0.2}, methods=frozenset({"POST"}))
     server = leaf(Behaviour(event_delay=0, faults=faults, seed=1))
     process = start("run", write(growers(60)), "--rate", "60", env=server.environment)
-    under_way(server, process, posts=10)
+    wait_for_posts(server, process, 10)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None, "rows in flight are waited for"
@@ -103,10 +85,10 @@ def test_a_second_signal_ends_at_once_and_the_next_run_asks_before_it_posts(desk
     assert all(each["posts"] == 1 for each in server.held.values()), "somebody was posted twice"
 
 
-def test_a_kill_is_no_worse(desk: Desk, leaf: Leaf) -> None:
+def test_after_a_kill_the_next_run_verifies_open_intents(desk: Desk, leaf: Leaf) -> None:
     server = leaf(BUSY)
     process = start("run", write(growers(COUNT)), "--rate", "60", env=server.environment)
-    under_way(server, process)
+    wait_for_posts(server, process, 3)
     process.kill()
     end(process)
     assert open_intents(), "rows were in flight"
@@ -115,9 +97,7 @@ def test_a_kill_is_no_worse(desk: Desk, leaf: Leaf) -> None:
     assert told.statuses["unresolved"] == len(open_intents())
     again = desk.run("growers.csv", "--no-events", "--timeout", "1")
     assert again.code == 0
-    stored_twice = [each for each in server.held.values() if each["postsStored"] > 1]
-    assert not stored_twice
-    assert sum(again.statuses.values()) == COUNT == len(server.held)
+    server.assert_stored_once(COUNT)
 
 
 # --- in a real terminal -----------------------------------------------------------------------------
@@ -166,7 +146,7 @@ def terminal(
         os.close(ours)
 
 
-def test_ctrl_c_in_a_terminal_shows_a_bar_that_fits_and_the_last_words(leaf: Leaf) -> None:
+def test_ctrl_c_in_a_terminal(leaf: Leaf) -> None:
     columns = 60
     server = leaf(BUSY)
     file = write(growers(COUNT))
@@ -175,7 +155,7 @@ def test_ctrl_c_in_a_terminal_shows_a_bar_that_fits_and_the_last_words(leaf: Lea
         shown,
         keys,
     ):
-        under_way(server, process)
+        wait_for_posts(server, process, 3)
         time.sleep(0.3)
         os.write(keys, b"\x03")
         assert process.wait(20) == 130

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +11,9 @@ import pytest
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.ledger import Ledger
-from tests.support.cli import Desk, Ran, Server, grower, growers, write
+from tests.support.cli import Desk, Leaf, Ran, grower, growers, write
 from tests.support.listener import listening
 
-Leaf = Callable[..., Server]
 LEFT = grower(50)
 
 
@@ -40,22 +38,23 @@ def assert_said(ran: Ran, count: int = 1) -> None:
     assert f"{LEFT} (raven, run " in closing
 
 
-def test_every_run_says_so_whatever_its_file_and_provider(bench: Desk) -> None:
+def test_every_command_reports_growers_left_without_credentials(bench: Desk) -> None:
     bench.set("SENTERA_NOTHING", "")
-    assert_said(bench.run("growers.csv"))
-    assert_said(bench.run("growers.csv", "--dry-run"))
+    ran = bench.run("growers.csv", "--dry-run")
+    assert_said(ran)
     assert_said(bench("events", "growers.csv"))
+    runs = json.loads(bench("runs", "--json").out)
     Path("other.csv").write_text(
         f"leafUserId,username,password,organizationName\n{grower(1)},u,planted-p,o\n"
     )
     assert_said(bench.run("other.csv", "--provider", "sentera"))
-    other = bench("rollback", bench.run("growers.csv").folder.name, "--yes")
+    other = bench("rollback", runs[-1]["runId"], "--yes")
     assert "left without credentials" in other.err
     bench.set("LEAF_USERNAME", "another@example.com")
     assert "left without" not in bench.run("growers.csv").err
 
 
-def test_runs_status_and_metrics_say_so_until_it_is_dismissed(bench: Desk) -> None:
+def test_runs_status_and_metrics_report_it_until_it_is_dismissed(bench: Desk) -> None:
     ran = bench.run("growers.csv", "--metrics", "m.prom")
     assert "bulk_onboard_growers_left_without" in Path("m.prom").read_text()
     assert LEFT in bench("runs").out
@@ -73,23 +72,18 @@ def test_runs_status_and_metrics_say_so_until_it_is_dismissed(bench: Desk) -> No
     assert "left without" not in bench("report", ran.folder.name).err
 
 
-def test_a_run_that_has_the_grower_in_its_file_repairs_it(bench: Desk) -> None:
-    repaired = bench.run(write([*growers(1), *growers(1, start=50)]), "--timeout", "0.3")
+def test_a_run_repairs_the_grower_first(bench: Desk) -> None:
+    file = write([*growers(3), *growers(1, start=50)])
+    repaired = bench.run(file, "--timeout", "0.3", "--limit", "1")
     assert "1 grower may have been left without credentials by run " in repaired.err
-    assert (repaired.code, repaired.summary["leftWithout"]) == (0, [])
+    assert (repaired.statuses["created"], repaired.summary["leftWithout"]) == (1, [])
     assert "left without" not in bench.run("growers.csv").err
 
 
-def test_a_limit_takes_the_grower_before_all_others(bench: Desk) -> None:
-    file = write([*growers(3), *growers(1, start=50)])
-    repaired = bench.run(file, "--limit", "1", "--timeout", "0.3")
-    assert (repaired.summary["leftWithout"], repaired.statuses["created"]) == ([], 1)
-
-
-def test_a_message_says_so_once_and_then_as_before(bench: Desk) -> None:
+def test_a_message_reports_it_once(bench: Desk) -> None:
     with listening() as inbox:
         bench.set("BULK_ONBOARD_NOTIFY", f"json://{inbox.address}/inbox")
-        for when in ("change", "change", "problems"):
+        for when in ("change", "problems"):
             bench.run("growers.csv", "--notify-when", when)
     first, second = (json.loads(body) for _, _, body in inbox.requests)
     assert "1 row newly needs attention" in first["title"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,10 @@ import pytest
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.database import Retry
 from bulk_onboard.sandbox import Behaviour
-from tests.support.cli import Desk, Process, Server, end, grower, growers, start, write
+from tests.support.cli import Desk, Leaf, Process, Server, end, grower, growers, start, wait_for_posts, write
 from tests.support.postgres import Server as Postgres
 from tests.support.postgres import served
 
-Leaf = Callable[..., Server]
 # Slow enough that there is always something in flight.
 BUSY = Behaviour(event_delay=0, latency=0.05)
 COUNT = 40
@@ -32,27 +31,12 @@ def url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
     return found
 
 
-def under_way(server: Server, process: Process, posts: int = 5) -> None:
-    """Wait until some rows are stored."""
-    until = time.monotonic() + 30
-    while server.posts < posts:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def nobody_twice(server: Server, count: int = COUNT) -> None:
-    """Each grower is stored, by one POST."""
-    assert len(server.held) == count
-    assert all(each["postsStored"] == 1 for each in server.held.values()), "somebody was stored twice"
-
-
 def started(server: Server, *argv: str) -> Process:
     """A run in a process of its own, which takes some seconds."""
     return start("run", write(growers(COUNT)), "--rate", "30", *QUICK, *argv, env=server.environment)
 
 
-def test_what_one_machine_did_another_one_tells_repeats_checks_and_takes_back(
+def test_machines_share_a_ledger_on_a_server(
     desk: Desk, leaf: Leaf, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = desk.at(leaf()).run(write([*growers(3), *growers(1, "refused-", start=3)]))
@@ -73,9 +57,7 @@ def test_what_one_machine_did_another_one_tells_repeats_checks_and_takes_back(
     assert desk.run("growers.csv").statuses == {"created": 3}
 
 
-def test_where_no_run_was_made_nothing_is_told_and_nothing_is_made(
-    desk: Desk, url: str, postgres: Postgres
-) -> None:
+def test_commands_that_read_create_no_schema(desk: Desk, url: str, postgres: Postgres) -> None:
     for argv in (
         ["runs"],
         ["status", grower(0)],
@@ -88,27 +70,27 @@ def test_where_no_run_was_made_nothing_is_told_and_nothing_is_made(
     assert not postgres.sql("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema)
 
 
-def test_a_second_run_is_told_at_once_who_is_at_work(desk: Desk, leaf: Leaf, url: str) -> None:
+def test_a_second_run_is_refused_and_names_the_holder(desk: Desk, leaf: Leaf, url: str) -> None:
     server = leaf(BUSY)
     process = started(server)
-    under_way(server, process)
+    wait_for_posts(server, process)
     second = desk.at(server).run("growers.csv")
     assert (second.code, f"held by process {process.pid} on " in second.err) == (6, True), second.err
     assert desk("runs").code == 0
     assert end(process, 40).code == 0
-    nobody_twice(server)
+    server.assert_stored_once(COUNT)
 
 
-def test_after_a_kill_the_next_run_does_what_is_left_and_asks_first(desk: Desk, leaf: Leaf, url: str) -> None:
+def test_after_a_kill_the_next_run_completes_the_file(desk: Desk, leaf: Leaf, url: str) -> None:
     server = leaf(BUSY)
     process = started(server)
-    under_way(server, process)
+    wait_for_posts(server, process)
     process.kill()
     end(process, 40)
     again = desk.at(server).run("growers.csv", *QUICK)
     assert again.code == 0
     assert sum(again.statuses.values()) == COUNT
-    nobody_twice(server)
+    server.assert_stored_once(COUNT)
 
 
 # --- the server's own troubles ------------------------------------------------------------------------
@@ -131,38 +113,34 @@ def cut_all(postgres: Postgres) -> None:
 
 
 @pytest.mark.soak(8)
-def test_a_run_that_loses_its_lock_stops_and_the_next_one_does_the_rest(
-    desk: Desk, leaf: Leaf, own: Postgres
-) -> None:
+def test_a_run_that_loses_its_lock_stops(desk: Desk, leaf: Leaf, own: Postgres) -> None:
     server = leaf(BUSY)
     process = started(server)
-    under_way(server, process)
+    wait_for_posts(server, process)
     cut_all(own)
     ran = end(process, 40)
     assert (ran.code, "the lock of the ledger is lost" in ran.err) == (5, True), ran.err
     assert len(server.held) < COUNT
     again = desk.at(server).run("growers.csv", *QUICK)
     assert again.code == 0, again.err
-    nobody_twice(server)
+    server.assert_stored_once(COUNT)
 
 
 @pytest.mark.soak(8)
-def test_a_run_whose_server_goes_for_good_ends_as_stopped_not_as_interrupted(
-    desk: Desk, leaf: Leaf, own: Postgres
-) -> None:
+def test_a_run_stops_when_the_server_stays_away(desk: Desk, leaf: Leaf, own: Postgres) -> None:
     server = leaf(BUSY)
     process = started(server, "--timeout", "1")
-    under_way(server, process)
+    wait_for_posts(server, process)
     own.stop()
     ran = end(process, 40)
     own.start()
     assert (ran.code, "run the same command again" in ran.err) == (5, True), ran.err
     again = desk.at(server).run("growers.csv", *QUICK)
     assert again.code == 0, again.err
-    nobody_twice(server)
+    server.assert_stored_once(COUNT)
 
 
-def test_a_server_that_is_away_when_a_run_begins_is_waited_for(
+def test_a_run_waits_for_a_server_that_is_starting(
     desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own.stop()
@@ -180,7 +158,7 @@ def test_a_server_that_is_away_when_a_run_begins_is_waited_for(
     assert (ran.code, "; waiting" in ran.err) == (0, True), ran.err
 
 
-def test_a_server_that_answers_no_is_not_waited_for(
+def test_a_run_does_not_wait_for_a_server_that_refuses(
     desk: Desk, leaf: Leaf, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
@@ -193,13 +171,13 @@ def test_a_server_that_answers_no_is_not_waited_for(
 
 
 @pytest.mark.soak(16)
-def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
+def test_a_suspended_run_sends_nothing_after_another_run_took_over(
     desk: Desk, leaf: Leaf, own: Postgres
 ) -> None:
     """Also not what it had written down before: the other run has asked for that, and sent it."""
     server = leaf(Behaviour(event_delay=0))
     process = started(server)
-    under_way(server, process)
+    wait_for_posts(server, process)
     process.send_signal(signal.SIGSTOP)
     cut_all(own)
     again = desk.at(server).run("growers.csv", *QUICK)
@@ -210,7 +188,7 @@ def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
     assert ran.code == 5
     assert "the lock of the ledger is lost" in ran.err
     assert server.posts == posts
-    nobody_twice(server)
+    server.assert_stored_once(COUNT)
     with Ledger(own.place("mine")) as ledger:
         found = ledger.find(None)
     assert found
@@ -218,12 +196,12 @@ def test_who_sleeps_while_another_run_takes_over_sends_nothing_when_it_wakes(
 
 
 @pytest.mark.soak(8)
-def test_intents_alone_are_fenced_while_the_other_run_is_still_at_work(
+def test_a_suspended_run_writes_no_intent_while_another_run_works(
     desk: Desk, leaf: Leaf, own: Postgres
 ) -> None:
     server = leaf(BUSY)
     first = started(server)
-    under_way(server, first)
+    wait_for_posts(server, first)
     first.send_signal(signal.SIGSTOP)
     cut_all(own)
     second = started(server)
@@ -234,7 +212,7 @@ def test_intents_alone_are_fenced_while_the_other_run_is_still_at_work(
     first.send_signal(signal.SIGCONT)
     assert end(first, 40).code == 5
     assert end(second, 40).code == 0
-    nobody_twice(server)
+    server.assert_stored_once(COUNT)
 
 
 def _begun_again(own: Postgres) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 
 import pytest
 
-from tests.support.cli import Desk, Server, grower, growers, write
-
-Leaf = Callable[..., Server]
+from tests.support.cli import Desk, Leaf, grower, growers, write
 
 
 def age_checks(days: int) -> None:

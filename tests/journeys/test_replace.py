@@ -1,23 +1,16 @@
-"""Growers who have credentials already: replaced, refused or left, at a Leaf that fails in between."""
+"""Growers with existing credentials: replaced, rejected or left alone, also when Leaf fails in between."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns
-from tests.support.cli import Desk, Rows, Server, end, grower, growers, start, write
+from tests.support.cli import Desk, Leaf, Rows, end, grower, growers, start, write
 
-Leaf = Callable[..., Server]
 # The sandbox's credentials are healthy unless their token says otherwise.
 REPLACE_ALL = ("--if-exists", "replace", "--replace-healthy")
-
-
-def connected(server: Server) -> set[str]:
-    """Who has credentials at Leaf."""
-    return {user for user, known in server.held.items() if known["credentialId"]}
 
 
 def renewed(rows: Rows, kind: str = "") -> list[tuple[str, str]]:
@@ -30,9 +23,7 @@ def connected_elsewhere(desk: Desk, rows: Rows) -> None:
     assert desk.run(write(rows, "others.csv"), "--no-events", "--output", "elsewhere").code == 0
 
 
-def test_healthy_credentials_with_another_token_stay_and_a_dry_run_counts_them(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_healthy_credentials_with_another_token_stay(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0))
     old = [*growers(2), *[(user, f"expired-{token}") for user, token in growers(1, start=2)]]
     connected_elsewhere(desk.at(server), old)
@@ -54,7 +45,7 @@ def test_healthy_credentials_with_another_token_stay_and_a_dry_run_counts_them(
     assert len((ran.folder / "replaced-events.jsonl").read_text().splitlines()) == 1
 
 
-def test_tokens_that_leaf_exchanges_are_reported_and_never_posted_again(desk: Desk, leaf: Leaf) -> None:
+def test_rotated_tokens_are_reported_and_never_posted_again(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0, unknowns=Unknowns(rotation="later")))
     file = write(growers(3))
     ran = desk.at(server).run(file)
@@ -69,12 +60,10 @@ def test_tokens_that_leaf_exchanges_are_reported_and_never_posted_again(desk: De
     ]
     assert server.posts == 3
     assert desk("rollback", ran.folder.name, "--rate", "0", "--yes").code == 0
-    assert not connected(server)
+    assert not server.connected
 
 
-def test_replace_deletes_what_differs_keeps_its_events_and_leaves_what_is_the_same(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_replace_deletes_credentials_that_differ_and_saves_their_events(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     old = growers(3)
     connected_elsewhere(desk.at(server), old)
@@ -99,9 +88,7 @@ def test_replace_deletes_what_differs_keeps_its_events_and_leaves_what_is_the_sa
     assert (len(server.seen("DELETE")), server.posts) == (2, 6)
 
 
-def test_a_leaf_that_shows_no_tokens_is_replaced_once_and_then_the_ledger_knows(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_credentials_without_a_visible_token_are_replaced_once(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0, unknowns=Unknowns(secrets="masked")))
     connected_elsewhere(desk.at(server), growers(2))
     assert desk.run(write(growers(2))).statuses == {"existing": 2}
@@ -111,7 +98,7 @@ def test_a_leaf_that_shows_no_tokens_is_replaced_once_and_then_the_ledger_knows(
     assert {row["code"] for row in ran.rows} == {"already-onboarded"}
 
 
-def test_fail_refuses_who_is_connected_and_not_who_was_onboarded_before(desk: Desk, leaf: Leaf) -> None:
+def test_fail_rejects_existing_credentials_of_others(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     connected_elsewhere(desk.at(server), growers(1))
     file = write(growers(3))
@@ -122,9 +109,7 @@ def test_fail_refuses_who_is_connected_and_not_who_was_onboarded_before(desk: De
     assert (server.posts, len(server.seen("DELETE"))) == (3, 0)
 
 
-def test_whom_a_refused_token_leaves_without_credentials_is_said_to_be_and_goes_first(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_a_grower_left_without_credentials_by_a_refused_token_goes_first(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     connected_elsewhere(desk.at(server), growers(2))
     bad = [*renewed(growers(1), "refused-"), growers(2)[1]]
@@ -137,12 +122,10 @@ def test_whom_a_refused_token_leaves_without_credentials_is_said_to_be_and_goes_
     assert "1 grower may have been left without credentials by run " in second.err
     assert second.code == 0
     assert grower(0) in server.seen()[since + 1]["path"]  # after the first contact
-    assert len(connected(server)) == 5
+    assert len(server.connected) == 5
 
 
-def test_whose_credentials_somebody_deleted_is_told_and_can_be_onboarded_again(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_deleted_credentials_are_reported_and_can_be_replaced(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0))
     file = write(growers(3))
     assert desk.at(server).run(file).code == 0
@@ -154,10 +137,10 @@ def test_whose_credentials_somebody_deleted_is_told_and_can_be_onboarded_again(
     assert desk.run(file).statuses == {"existing": 3}
     again = desk.run(file, "--if-exists", "replace")
     assert again.statuses == {"created": 1, "existing": 2}
-    assert (again.code, server.posts, len(connected(server))) == (0, 4, 3)
+    assert (again.code, server.posts, len(server.connected)) == (0, 4, 3)
 
 
-def test_deletes_that_get_no_readable_answer_are_settled_by_asking(desk: Desk, leaf: Leaf) -> None:
+def test_deletes_with_unknown_outcome_are_verified(desk: Desk, leaf: Leaf) -> None:
     faults = Faults({Fault.E502_AFTER: 0.4}, methods=frozenset({"DELETE"}))
     server = leaf(Behaviour(event_delay=0, faults=faults, seed=3))
     old = growers(6)
@@ -167,9 +150,7 @@ def test_deletes_that_get_no_readable_answer_are_settled_by_asking(desk: Desk, l
     assert server.posts == 12
 
 
-def test_a_kill_between_delete_and_post_leaves_nobody_without_credentials_after_the_next_run(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_the_next_run_repairs_a_replacement_killed_after_its_delete(desk: Desk, leaf: Leaf) -> None:
     """Killed while the answer to the DELETE is awaited, after Leaf has carried it out."""
     server = leaf(
         Behaviour(event_delay=0, faults=Faults({Fault.HANG_AFTER: 1.0}, methods=frozenset({"DELETE"})))
@@ -178,19 +159,19 @@ def test_a_kill_between_delete_and_post_leaves_nobody_without_credentials_after_
     connected_elsewhere(desk.at(server), old)
     file = write(renewed(old))
     process = start("run", file, *REPLACE_ALL, "--rate", "0", env=server.environment)
-    while connected(server):
+    while server.connected:
         time.sleep(0.02)
     process.kill()
     end(process)
-    assert connected(server) == set()
+    assert server.connected == set()
     again = desk.run(file, "--timeout", "1", "--no-events")
     assert "1 grower may have been left without credentials by run " in again.err
     assert (again.statuses, again.code) == ({"created": 1}, 0)
-    assert connected(server) == {user for user, _ in old}
+    assert server.connected == {user for user, _ in old}
     assert server.posts == 2
 
 
-def test_the_folder_that_cannot_be_written_keeps_everything_at_leaf(desk: Desk, leaf: Leaf) -> None:
+def test_nothing_is_deleted_when_events_cannot_be_saved(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     connected_elsewhere(desk.at(server), growers(2))
     Path("there").mkdir()

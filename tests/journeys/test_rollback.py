@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bulk_onboard.sandbox import Behaviour, Fault, Faults
-from tests.journeys.test_replace import connected, renewed
-from tests.support.cli import PLANTED, Desk, Ran, Server, end, grower, growers, start, write
-
-Leaf = Callable[..., Server]
+from tests.journeys.test_replace import renewed
+from tests.support.cli import PLANTED, Desk, Leaf, Ran, end, grower, growers, start, write
 
 
 def table(ran: Ran) -> list[tuple[str, str, str]]:
@@ -26,7 +23,7 @@ def undo(desk: Desk, run: Ran, *more: str) -> Ran:
     return desk("rollback", run.folder.name, "--yes", "--rate", "0", *more)
 
 
-def test_exactly_what_the_run_created_is_deleted_and_can_be_onboarded_again(desk: Desk, leaf: Leaf) -> None:
+def test_a_rollback_deletes_what_the_run_created_and_nothing_else(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     desk.at(server).run(write(growers(2), "others.csv"), "--output", "elsewhere")
     earlier = desk.run(write(growers(1, start=2), "before.csv"), "--no-events")
@@ -35,7 +32,7 @@ def test_exactly_what_the_run_created_is_deleted_and_can_be_onboarded_again(desk
     assert ran.statuses == {"existing": 3, "created": 3}
     undone = undo(desk, ran)
     assert (undone.code, [row[1:] for row in table(undone)]) == (0, [("deleted", "")] * 3)
-    assert connected(server) == {grower(n) for n in range(3)}
+    assert server.connected == {grower(n) for n in range(3)}
     kept = [json.loads(line) for line in (undone.folder / "deleted-events.jsonl").read_text().splitlines()]
     assert {line["leafUserId"] for line in kept} == {grower(n) for n in range(3, 6)}
     assert undone.summary["counts"]["deleted"] == 3
@@ -47,13 +44,13 @@ def test_exactly_what_the_run_created_is_deleted_and_can_be_onboarded_again(desk
     assert f"bulk-onboard run {file}" in page
     again = desk.run(file, "--no-events")
     assert again.statuses == {"existing": 3, "created": 3}
-    assert len(connected(server)) == 6
+    assert len(server.connected) == 6
     assert undo(desk, ran).summary["counts"]["deleted"] == 3, "of what it deleted before"
-    assert len(connected(server)) == 6, "what was onboarded since is left alone"
+    assert len(server.connected) == 6, "what was onboarded since is left alone"
     assert undo(desk, earlier).summary["counts"]["deleted"] == 1
 
 
-def test_a_dry_run_sends_gets_only_and_changes_no_knowledge(desk: Desk, leaf: Leaf) -> None:
+def test_a_dry_run_of_a_rollback_only_reads(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     file = write(growers(3))
     ran = desk.at(server).run(file, "--no-events")
@@ -66,7 +63,7 @@ def test_a_dry_run_sends_gets_only_and_changes_no_knowledge(desk: Desk, leaf: Le
     assert server.posts == 3
 
 
-def test_what_somebody_changed_since_stays_also_when_its_events_were_checked(desk: Desk, leaf: Leaf) -> None:
+def test_credentials_that_changed_since_the_run_stay(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server).run(write(growers(3)), "--no-events")
     rows = [*renewed(growers(1)), *growers(3)[1:]]
@@ -83,10 +80,10 @@ def test_what_somebody_changed_since_stays_also_when_its_events_were_checked(des
     undone = undo(desk, ran)
     assert [row[1] for row in table(undone)] == ["changed", "deleted", "deleted"]
     assert undone.code == 0
-    assert connected(server) == {grower(0)}
+    assert server.connected == {grower(0)}
 
 
-def test_only_those_that_are_listed(desk: Desk, leaf: Leaf) -> None:
+def test_only_deletes_the_listed_growers(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server).run(write(growers(4)), "--no-events")
     Path("these.csv").write_text(f"region,Leaf User ID\nx,{grower(1).upper()}\ny,{grower(77)}\n")
@@ -94,12 +91,12 @@ def test_only_those_that_are_listed(desk: Desk, leaf: Leaf) -> None:
     assert table(undone) == [(grower(1), "deleted", "")]
     assert f"1 grower of the list was not connected by run {ran.folder.name} and" in undone.err
     assert f"will be left alone: {grower(77)}" in undone.err
-    assert connected(server) == {grower(n) for n in (0, 2, 3)}
+    assert server.connected == {grower(n) for n in (0, 2, 3)}
     Path("those.csv").write_text("name\nx\n")
     assert undo(desk, ran, "--only", "those.csv").code == 3
 
 
-def test_a_rollback_of_a_provider_that_is_not_defined_any_more_names_it(desk: Desk) -> None:
+def test_a_rollback_names_a_provider_that_is_no_longer_defined(desk: Desk) -> None:
     Path("bulk-onboard.toml").write_text(
         '[providers.my-terminal]\npath = "my-terminal-credentials"\n'
         'fields = [{ name = "accessKey", scope = "grower" }]\n'
@@ -116,19 +113,17 @@ def test_a_rollback_of_a_provider_that_is_not_defined_any_more_names_it(desk: De
     assert desk("runs", "--json").out.count("runId") == 1
 
 
-def test_without_a_terminal_nobody_can_say_yes_so_it_has_to_be_an_option(desk: Desk, leaf: Leaf) -> None:
+def test_without_a_terminal_a_rollback_needs_yes(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server).run(write(growers(2)), "--no-events")
     refused = desk("rollback", ran.folder.name, stdin=b"")
     assert refused.code == 2
     assert "2 growers" in refused.err
     assert "--yes" in refused.err
-    assert len(connected(server)) == 2
+    assert len(server.connected) == 2
 
 
-def test_a_rollback_is_refused_at_another_leaf_as_somebody_else_and_of_what_stored_nothing(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_a_rollback_needs_the_leaf_and_the_owner_of_the_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     desk.at(server).set("LEAF_USERNAME", "me")
     ran = desk.run(write(growers(1)), "--no-events")
@@ -142,27 +137,27 @@ def test_a_rollback_is_refused_at_another_leaf_as_somebody_else_and_of_what_stor
     assert undo(desk, ran).code == 2
 
 
-def test_lost_answers_are_settled_and_refusals_reported(desk: Desk, leaf: Leaf) -> None:
+def test_lost_replies_to_deletes_are_verified(desk: Desk, leaf: Leaf) -> None:
     server = leaf(
         Behaviour(faults=Faults({Fault.CUT_AFTER: 0.4}, methods=frozenset({"DELETE"})), seed=5, event_delay=0)
     )
     ran = desk.at(server).run(write(growers(6)), "--no-events")
     assert undo(desk, ran).code == 0
-    assert connected(server) == set()
+    assert server.connected == set()
 
 
-def test_after_a_kill_the_same_command_does_what_is_left(desk: Desk, leaf: Leaf) -> None:
+def test_a_killed_rollback_is_completed_by_the_same_command(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0, latency=0.02))
     ran = desk.at(server).run(write(growers(40)), "--no-events")
     options: Any = ("rollback", ran.folder.name, "--yes", "--rate", "100")
     process = start(*options, env=server.environment)
-    while len(connected(server)) > 30:
+    while len(server.connected) > 30:
         time.sleep(0.01)
     process.kill()
     end(process)
-    left = len(connected(server))
+    left = len(server.connected)
     assert left > 0
     again = desk(*options, "--timeout", "1")
     assert again.code == 0
     assert {row[1] for row in table(again)} <= {"deleted", "gone"}
-    assert connected(server) == set()
+    assert server.connected == set()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from bulk_onboard.reports.results import COLUMNS
 from bulk_onboard.sandbox import Behaviour, Sandbox
-from tests.support.cli import PLANTED, Desk, Ran, Server, as_csv, grower, growers, held, newest, write
+from tests.support.cli import PLANTED, Desk, Leaf, Ran, Server, grower, growers, held, write
 
-Leaf = Callable[..., Server]
 SAMPLES = Path(__file__).parents[2] / "samples"
 SUMMARY_KEYS = [
     "runId", "provider", "input", "rows", "counts", "health", "causes", "requests", "rate",
@@ -36,7 +33,7 @@ def agree(ran: Ran, server: Server) -> None:
 # --- again and again --------------------------------------------------------------------------------
 
 
-def test_practice_is_remembered_so_the_second_run_posts_nothing_and_a_reset_forgets(desk: Desk) -> None:
+def test_the_sandbox_keeps_its_state_until_it_is_reset(desk: Desk) -> None:
     file = write(growers(8))
     first = desk.run(file, "--sandbox")
     assert (first.code, first.statuses) == (0, {"created": 8})
@@ -50,7 +47,7 @@ def test_practice_is_remembered_so_the_second_run_posts_nothing_and_a_reset_forg
     assert fresh.statuses == {"created": 8}
 
 
-def test_the_second_run_sends_leaf_not_a_single_post(desk: Desk, leaf: Leaf) -> None:
+def test_the_second_run_sends_no_post(desk: Desk, leaf: Leaf) -> None:
     server, file = leaf(), write(growers(30))
     first = desk.at(server).run(file)
     assert (first.code, first.statuses) == (0, {"created": 30})
@@ -62,16 +59,6 @@ def test_the_second_run_sends_leaf_not_a_single_post(desk: Desk, leaf: Leaf) -> 
     assert server.posts == 30
     assert len(server.seen()) == seen + 1, "what the ledger knows is not asked, but Leaf is contacted"
     agree(again, server)
-
-
-def test_a_lost_ledger_costs_questions_but_no_post(desk: Desk, leaf: Leaf) -> None:
-    server, file = leaf(), write(growers(10))
-    desk.at(server).run(file)
-    again = desk.run(file, "--output", "elsewhere")
-    assert again.code == 0
-    assert server.posts == 10
-    again.folder = newest("elsewhere")
-    assert again.statuses == {"existing": 10}
 
 
 def test_an_edited_and_reordered_file_sends_only_what_is_new(desk: Desk, leaf: Leaf) -> None:
@@ -92,9 +79,7 @@ def test_an_edited_and_reordered_file_sends_only_what_is_new(desk: Desk, leaf: L
 # --- the file ---------------------------------------------------------------------------------------
 
 
-def test_a_messy_file_has_a_line_for_every_row_in_its_order_and_says_what_is_wrong(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_results_of_a_messy_file_have_each_row_in_input_order_with_its_code(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     ran = desk.at(server).run(str(SAMPLES / "messy.csv"))
     assert ran.code == 1
@@ -112,9 +97,7 @@ def test_a_messy_file_has_a_line_for_every_row_in_its_order_and_says_what_is_wro
     agree(ran, server)
 
 
-def test_results_have_exactly_the_columns_that_were_promised_and_then_the_kept_ones(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_results_have_the_columns_of_the_contract_then_the_kept_columns(desk: Desk, leaf: Leaf) -> None:
     ran = desk.at(leaf()).run(write(growers(2)), "--keep", "region")
     with (ran.folder / "results.csv").open() as file:
         assert next(csv.reader(file)) == [*COLUMNS, "region"]
@@ -128,9 +111,7 @@ def test_results_have_exactly_the_columns_that_were_promised_and_then_the_kept_o
     assert float(first["latencyMs"]) >= 0
 
 
-def test_the_summary_has_the_promised_keys_and_is_what_json_prints_alone_on_standard_output(
-    desk: Desk, leaf: Leaf
-) -> None:
+def test_json_prints_only_the_summary_on_standard_output(desk: Desk, leaf: Leaf) -> None:
     ran = desk.at(leaf()).run(write(growers(3)), "--json")
     assert json.loads(ran.out) == ran.summary
     assert list(ran.summary) == SUMMARY_KEYS
@@ -141,54 +122,10 @@ def test_the_summary_has_the_promised_keys_and_is_what_json_prints_alone_on_stan
     assert "All 3 growers are connected" in ran.err
 
 
-def test_every_format_has_the_same_rows(desk: Desk, leaf: Leaf) -> None:
-    ran = desk.at(leaf()).run(write(growers(3)), "--format", "csv,parquet,jsonl")
-    users = [grower(n) for n in range(3)]
-    assert [row["leafUserId"] for row in ran.rows] == users
-    assert pd.read_parquet(ran.folder / "results.parquet")["leafUserId"].tolist() == users
-    lines = (ran.folder / "results.jsonl").read_text().splitlines()
-    assert [json.loads(line)["leafUserId"] for line in lines] == users
-    assert all(str(ran.folder / f"results.{name}") in ran.err for name in ("csv", "parquet", "jsonl"))
-
-
-def test_what_is_about_to_be_changed_is_said_before_anything_is_sent(desk: Desk, leaf: Leaf) -> None:
-    server = leaf()
-    desk.at(server)
-    for name, value in (("LEAF_TOKEN", None), ("LEAF_USERNAME", "ann@x"), ("LEAF_PASSWORD", f"{PLANTED}pw")):
-        desk.set(name, value)
-    ran = desk.run(write(growers(2)))
-    assert ran.code == 0
-    about = next(line for line in ran.err.splitlines() if line.startswith("About to store"))
-    for word in ("2 rows", server.url, "ann@x", "raven", ran.folder.name):
-        assert word in about
-    assert ran.err.index(about) < ran.err.index("onboarding:")
-
-
-def test_columns_of_other_names_are_mapped(desk: Desk, leaf: Leaf) -> None:
-    server = leaf()
-    text = as_csv(growers(2)).replace("refreshToken", "Raven token").replace("leafUserId", "Kunde")
-    Path("partner.csv").write_text(text)
-    unmapped = desk.at(server).run("partner.csv")
-    assert unmapped.code == 3
-    assert "Raven token" in unmapped.err
-    assert not server.seen()
-    ran = desk.run("partner.csv", "--map", "refreshToken=Raven token", "--map", "leafUserId=Kunde")
-    assert (ran.code, ran.statuses) == (0, {"created": 2})
-
-
-def test_standard_input_and_compressed_files_are_read(desk: Desk, leaf: Leaf) -> None:
-    server = leaf()
-    piped = desk.at(server).run("-", stdin=as_csv(growers(2)).encode())
-    assert (piped.code, piped.statuses) == (0, {"created": 2})
-    Path("growers.csv.gz").write_bytes(gzip.compress(as_csv(growers(4)).encode()))
-    packed = desk.run("growers.csv.gz")
-    assert (packed.code, packed.statuses) == (0, {"created": 2, "existing": 2})
-
-
 # --- afterwards -------------------------------------------------------------------------------------
 
 
-def test_a_report_written_again_is_the_same_to_the_last_byte(desk: Desk, leaf: Leaf) -> None:
+def test_a_rewritten_report_is_identical(desk: Desk, leaf: Leaf) -> None:
     ran = desk.at(leaf()).run(
         write([*growers(3), *growers(1, "refused-", start=3)]),
         "--format",
@@ -207,7 +144,7 @@ def test_a_report_written_again_is_the_same_to_the_last_byte(desk: Desk, leaf: L
     assert {path.name: path.read_bytes() for path in ran.folder.iterdir()} == before
 
 
-def test_events_the_next_morning_by_run_by_folder_and_by_file(desk: Desk, leaf: Leaf) -> None:
+def test_events_can_be_checked_by_run_folder_or_file(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0.6))
     file = write([*growers(2), *growers(1, "expired-", start=2)])
     evening = desk.at(server).run(file, "--events-wait", "0")
@@ -225,7 +162,7 @@ def test_events_the_next_morning_by_run_by_folder_and_by_file(desk: Desk, leaf: 
     assert server.posts == 3, "a check stores nothing"
 
 
-def test_a_check_the_next_morning_does_not_change_how_the_run_ended(desk: Desk, leaf: Leaf) -> None:
+def test_an_events_check_keeps_the_exit_code_and_times_of_the_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     evening = desk.at(server).run(write(growers(2, "refused-")), "--max-failures", "0", "--rate", "5")
     assert evening.code == 5
@@ -236,24 +173,7 @@ def test_a_check_the_next_morning_does_not_change_how_the_run_ended(desk: Desk, 
         assert after[name] == before[name]
 
 
-def test_events_can_be_left_out(desk: Desk, leaf: Leaf) -> None:
-    server = leaf()
-    ran = desk.at(server).run(write(growers(2)), "--no-events")
-    assert ran.code == 0
-    assert {row["health"] for row in ran.rows} == {""}
-    assert not [each for each in server.seen() if each["path"].endswith("/events")]
-
-
-def test_validate_sends_nothing_and_needs_no_setting(desk: Desk) -> None:
-    messy = desk("validate", str(SAMPLES / "messy.csv"))
-    assert messy.code == 1
-    assert "bad-leaf-user-id" in messy.out
-    with Path("reports/validate-messy/problems.csv").open(newline="") as file:
-        assert {"row", "code"} <= set(next(csv.DictReader(file)))
-    assert desk("validate", str(SAMPLES / "growers.csv")).code == 0
-
-
-def test_that_leaf_holds_another_token_stays_known_from_run_to_run(desk: Desk, leaf: Leaf) -> None:
+def test_a_changed_token_is_reported_by_every_run(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     desk.at(server).run(write(growers(2)), "--no-events", "--output", "elsewhere")
     file = write([(user, f"{token}-new") for user, token in growers(2)])
@@ -265,17 +185,19 @@ def test_that_leaf_holds_another_token_stays_known_from_run_to_run(desk: Desk, l
     assert server.posts == 2
 
 
-def test_what_a_run_without_events_stored_is_looked_at_by_the_next_run(desk: Desk, leaf: Leaf) -> None:
+def test_a_run_checks_growers_that_an_earlier_run_without_events_stored(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0.5))
     file = write(growers(2, "expired-"))
-    assert desk.at(server).run(file, "--no-events").code == 0
+    first = desk.at(server).run(file, "--no-events")
+    assert (first.code, {row["health"] for row in first.rows}) == (0, {""})
+    assert not [each for each in server.seen() if each["path"].endswith("/events")]
     again = desk.run(file, "--events-wait", "5")
     assert again.code == 1
     assert {row["health"] for row in again.rows} == {"unhealthy"}
     assert server.posts == 2
 
 
-def test_another_token_stays_known_also_when_its_health_had_more_to_say(desk: Desk, leaf: Leaf) -> None:
+def test_a_changed_token_is_reported_after_an_unhealthy_check(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0))
     desk.at(server).run(write(growers(2, "expired-")), "--no-events", "--output", "elsewhere")
     file = write(growers(2))

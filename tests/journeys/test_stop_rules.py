@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tests.support.cli import Desk, Server, growers, write
-
-Leaf = Callable[..., Server]
+from tests.support.cli import Desk, Leaf, growers, write
 
 
-def test_the_migration_command_finishes_when_it_is_run_again(desk: Desk, leaf: Leaf) -> None:
+def test_a_row_that_stopped_the_canary_does_not_stop_the_next_run(desk: Desk, leaf: Leaf) -> None:
     """A rejected row stops the canary once; from then on it comes last, and counts for nothing."""
     server = leaf()
     file = write([*growers(1, "refused-"), *growers(40, start=1)])
@@ -32,7 +28,7 @@ def test_a_new_token_for_a_row_that_failed_counts_as_never_tried(desk: Desk, lea
     assert (ran.code, ran.statuses) == (5, {"rejected": 1, "existing": 3})
 
 
-def test_known_failures_alone_do_not_stop_a_run(desk: Desk, leaf: Leaf) -> None:
+def test_known_failures_do_not_stop_a_run(desk: Desk, leaf: Leaf) -> None:
     """25 rows that Leaf refuses for one reason stop the first runs, and then are only reported."""
     file = write([*growers(25, "refused-"), *growers(30, start=25)])
     first = desk.at(leaf()).run(file)
@@ -44,7 +40,7 @@ def test_known_failures_alone_do_not_stop_a_run(desk: Desk, leaf: Leaf) -> None:
     assert (last.code, last.statuses) == (1, {"rejected": 25, "existing": 30})
 
 
-def test_limit_counts_the_rows_that_are_still_to_do(desk: Desk, leaf: Leaf) -> None:
+def test_limit_counts_remaining_rows(desk: Desk, leaf: Leaf) -> None:
     server = leaf()
     file = write([*growers(2, "refused-"), *growers(10, start=2)])
     desk.at(server).run(file, "--limit", "4")

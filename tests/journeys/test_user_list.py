@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from bulk_onboard.sandbox import Behaviour, Unknowns, User
-from tests.support.cli import Desk, Ran, Server, grower, growers, write
+from tests.support.cli import Desk, Leaf, Ran, Server, grower, growers, write
 
-Leaf = Callable[..., Server]
-ROWS, LISTED, CONNECTED = 360, 1000, 120
+ROWS, LISTED, CONNECTED = 180, 500, 60
 
 
 def _leaf(leaf: Leaf, **answers: Any) -> Server:
-    """A Leaf with a thousand users."""
+    """A Leaf with more users than the file has rows."""
     known = tuple(User(grower(n)) for n in range(LISTED))
     return leaf(Behaviour(unknowns=Unknowns(**{"users": "listed", **answers}), event_delay=0, users=known))
 
@@ -41,7 +39,7 @@ def _run(desk: Desk, server: Server, *options: str) -> tuple[Ran, Counter[str]]:
     return ran, _asked(server, before)
 
 
-def test_many_growers_are_known_after_a_few_pages(desk: Desk, leaf: Leaf) -> None:
+def test_user_pages_take_the_place_of_single_requests(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     _connect(desk.at(server))
     ran, asked = _run(desk, server, "--no-events")
@@ -49,11 +47,11 @@ def test_many_growers_are_known_after_a_few_pages(desk: Desk, leaf: Leaf) -> Non
     assert ran.statuses == {"existing": CONNECTED, "created": ROWS - CONNECTED}
     new = ROWS - CONNECTED
     assert asked == {"pages": LISTED // 100, "single": 40 + new, "POST": new}
-    assert "Leaf lists 1,000 users: reading 10 pages first" in " ".join(ran.err.split())
+    assert "Leaf lists 500 users: reading 5 pages first" in " ".join(ran.err.split())
     assert {row["code"] for row in ran.rows if row["status"] == "existing"} == {"already-connected"}
 
 
-def test_the_events_check_takes_the_status_of_existing_growers_from_the_pages(desk: Desk, leaf: Leaf) -> None:
+def test_the_events_check_uses_the_pages(desk: Desk, leaf: Leaf) -> None:
     server = _leaf(leaf)
     _connect(desk.at(server))
     ran, asked = _run(desk, server)
@@ -64,21 +62,11 @@ def test_the_events_check_takes_the_status_of_existing_growers_from_the_pages(de
     before = len(server.seen())
     checked = desk("events", ran.folder.name, "--rate", "0")
     assert checked.summary["health"] == ran.summary["health"]
-    assert _asked(server, before) == {"pages": 10, "single": 20, "events": ROWS}
+    assert _asked(server, before) == {"pages": LISTED // 100, "single": 20, "events": ROWS}
 
 
-def test_a_list_that_changes_while_it_is_read_tells_as_much(desk: Desk, leaf: Leaf) -> None:
-    server = _leaf(leaf, list_drift="gone")
-    _connect(desk.at(server))
-    ran, asked = _run(desk, server, "--no-events")
-    assert ran.statuses == {"existing": CONNECTED, "created": ROWS - CONNECTED}
-    assert asked["pages"] <= 10
-    assert asked["single"] < 60 + ROWS - CONNECTED
-    assert asked["POST"] == ROWS - CONNECTED
-
-
-def test_a_list_that_lies_is_found_out_and_everybody_is_asked_for(desk: Desk, leaf: Leaf) -> None:
-    server = _leaf(leaf, list_lies=500)
+def test_a_wrong_list_is_detected_by_samples(desk: Desk, leaf: Leaf) -> None:
+    server = _leaf(leaf, list_lies=250)
     _connect(desk.at(server))
     ran, asked = _run(desk, server, "--no-events")
     assert ran.statuses == {"existing": CONNECTED, "created": ROWS - CONNECTED}
@@ -87,18 +75,12 @@ def test_a_list_that_lies_is_found_out_and_everybody_is_asked_for(desk: Desk, le
     assert asked["POST"] == ROWS - CONNECTED
 
 
-def test_a_few_lies_that_no_sample_finds_change_no_outcome(desk: Desk, leaf: Leaf) -> None:
-    server = _leaf(leaf, list_lies=10, post_existing="keep")
+def test_undetected_errors_in_the_list_change_no_outcome(desk: Desk, leaf: Leaf) -> None:
+    server = _leaf(leaf, list_lies=5, post_existing="keep")
     _connect(desk.at(server))
     ran, asked = _run(desk, server)
     assert ran.code == 0
     assert ran.statuses == {"existing": CONNECTED, "created": ROWS - CONNECTED}
     assert ran.summary["health"]["healthy"] == ROWS
-    assert asked["pages"] == 10
+    assert asked["pages"] == LISTED // 100
     assert len(server.held) == ROWS
-
-
-def test_a_short_list_is_not_worth_it(desk: Desk, leaf: Leaf) -> None:
-    ran, asked = _run(desk.at(server := leaf()), server, "--no-events")
-    assert asked == {"pages": 1, "single": ROWS, "POST": ROWS}
-    assert "Leaf lists no users: asking about 360 growers one at a time" in " ".join(ran.err.split())

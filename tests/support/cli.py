@@ -8,12 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bulk_onboard.ledger import Ledger
 from tests.support import forked
@@ -22,8 +23,9 @@ from tests.support.sandbox import APP, CLIENT_SECRET, PLANTED, Server, held, ser
 __all__ = ["APP", "CLIENT_SECRET", "PLANTED", "Server", "held", "serving"]
 
 COMMAND = (sys.executable, "-m", "bulk_onboard")
-T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
+# Starts a sandbox for the test; the argument is its behaviour.
+Leaf = Callable[..., Server]
 
 
 def grower(number: int) -> str:
@@ -139,6 +141,15 @@ def end(process: Process, seconds: float = 20) -> Ran:
         process.communicate()
         raise
     return Ran(process.returncode, out, err)
+
+
+def wait_for_posts(server: Server, process: Process, count: int = 5, seconds: float = 30) -> None:
+    """Wait until the sandbox has received ``count`` POSTs from a running process."""
+    deadline = time.monotonic() + seconds
+    while server.posts < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 # --- the ledger -------------------------------------------------------------------------------------

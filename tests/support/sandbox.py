@@ -59,6 +59,16 @@ class Server:
         self._asked(lambda: self.sandbox.stored.delete_credentials((leaf_user_id, "raven")))
 
     @property
+    def connected(self) -> set[str]:
+        """The growers that have credentials."""
+        return {user for user, known in self.held.items() if known["credentialId"]}
+
+    def assert_stored_once(self, count: int) -> None:
+        """Check that ``count`` growers have credentials, each stored by a single POST."""
+        assert len(self.connected) == count
+        assert all(known["postsStored"] == 1 for known in self.held.values()), "a token was stored twice"
+
+    @property
     def held(self) -> dict[str, dict[str, Any]]:
         """What the sandbox holds, by grower."""
         return self._asked(lambda: held(self.sandbox))
