@@ -32,14 +32,17 @@ class Fingerprints:
             for person in (b"fingerprint 1", b"fingerprint 2")
         ]
 
-    def of_columns(self, columns: Sequence[pa.Array | pa.ChunkedArray | np.ndarray]) -> np.ndarray:
+    def of_columns(self, columns: Sequence[pa.Array | pa.ChunkedArray]) -> np.ndarray:
         """Return the fingerprint of each row across these text columns: rows x 2, uint64.
 
         With several columns each value is preceded by its length, so that ("ab", "c") differs from
         ("a", "bc").
         """
-        texts = [np.asarray(column, dtype=object) for column in columns]
-        values = texts[0] if len(texts) == 1 else _joined(texts)
+        # pandas hashes a text in UTF-8: as bytes, it is encoded once for both keys.
+        if len(columns) == 1:
+            values = np.asarray(columns[0].cast(pa.large_binary()), object)
+        else:
+            values = _joined(columns)
         hashes = [pd.util.hash_array(values, hash_key=key, categorize=False) for key in self._keys]
         return np.stack(hashes, axis=1)
 
@@ -70,9 +73,9 @@ class Fingerprints:
 
     def of_row(self, values: Sequence[str]) -> bytes:
         """Return the fingerprint of a single row, 16 bytes."""
-        return self.of_columns([np.array([value], object) for value in values]).tobytes()
+        return self.of_columns([pa.array([value], pa.large_string()) for value in values]).tobytes()
 
 
-def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return np.array(["".join(f"{len(value)}:{value}" for value in row) for row in rows], object)
+def _joined(columns: Sequence[pa.Array | pa.ChunkedArray]) -> np.ndarray:
+    rows = zip(*(np.asarray(column, object).tolist() for column in columns), strict=True)
+    return np.array(["".join(f"{len(value)}:{value}" for value in row).encode() for row in rows], object)

@@ -1,18 +1,17 @@
 -- Outcomes of the rows to do that repeat or contradict other rows of the same provider.
 -- The gravest finding of a row counts: conflicting-rows, then shared-token, then duplicate.
 -- They are compared with all rows that passed the check, also with those that have an outcome by now.
+-- Almost every grower and every token occurs once, so the details are computed for the others only, if there are any.
+CREATE OR REPLACE TEMP TABLE repeated_growers AS
+SELECT provider, id FROM rows WHERE fingerprint IS NOT NULL AND id IS NOT NULL
+GROUP BY provider, id HAVING count(*) > 1;
+CREATE OR REPLACE TEMP TABLE repeated_tokens AS
+SELECT provider, fingerprint FROM rows WHERE NOT $allow_shared_tokens AND fingerprint IS NOT NULL AND id IS NOT NULL
+GROUP BY provider, fingerprint HAVING count(*) > 1;
 INSERT INTO outcomes (row, status, code, message)
 WITH valid AS (
     SELECT row, provider, id, fingerprint, coalesce(content, fingerprint) AS content
     FROM rows WHERE fingerprint IS NOT NULL AND id IS NOT NULL
-),
--- Almost every grower and every token occurs once, so the details are computed for the others only.
-repeated_growers AS MATERIALIZED (
-    SELECT provider, id FROM valid GROUP BY provider, id HAVING count(*) > 1
-),
-repeated_tokens AS MATERIALIZED (
-    SELECT provider, fingerprint FROM valid WHERE NOT $allow_shared_tokens
-    GROUP BY provider, fingerprint HAVING count(*) > 1
 ),
 same_grower AS (
     SELECT provider, id, min(row, 6) AS first_rows, count(*) AS number, count(DISTINCT content) AS contents

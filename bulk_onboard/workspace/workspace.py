@@ -195,7 +195,13 @@ class Workspace:
 
         It is repeated when ids become known: then some rows turn out to be of the same grower.
         """
-        self.execute(sql("repeats"), allow_shared_tokens=allow_shared_tokens)
+        growers, tokens, outcomes = sql("repeats").split(";\n")
+        self.execute(growers)
+        self.execute(tokens, allow_shared_tokens=allow_shared_tokens)
+        if self.count("SELECT count(*) FROM repeated_growers") + self.count(
+            "SELECT count(*) FROM repeated_tokens"
+        ):
+            self.execute(outcomes)
 
     def compare(self, if_exists: IfExists) -> None:
         """Give rows of already connected growers their status, code, health and credentials."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Health, Secret, Status
@@ -32,7 +33,7 @@ def write_known_growers(file: Path, url: str, folder: Path) -> Path:
         info = RunInfo("20260101T000000Z-known", "raven", file.name, url, owner, utc_now())
         run_no, first = ledger.begin(info, scope, "benchmark"), 2
         for cells in pd.read_csv(file, dtype=str, chunksize=_ROWS_AT_A_TIME):
-            tokens = prints.of_columns([cells["refreshToken"].to_numpy(object)])
+            tokens = prints.of_columns([pa.array(cells["refreshToken"], pa.large_string())])
             entries = (
                 Entry(
                     row,
