@@ -81,7 +81,7 @@ def write_problems(path: Path, table: pd.DataFrame) -> Path:
     """Write the problems of a file as CSV. Raises OutputError."""
     if table.empty:  # most files; a database would take a tenth of a second
         with drafts([path], "`bulk-onboard validate`") as (draft,), draft.writing():
-            draft.file.write(f"{','.join(table)}\n".encode())
+            draft.file.write(f"{','.join(map(str, table))}\n".encode())
         return path
     problems = pa.Table.from_pandas(table, preserve_index=False)
     with duckdb.connect(":memory:") as db, drafts([path], "`bulk-onboard validate`") as (draft,):
