@@ -198,9 +198,7 @@ class Workspace:
         growers, tokens, outcomes = sql("repeats").split(";\n")
         self.execute(growers)
         self.execute(tokens, allow_shared_tokens=allow_shared_tokens)
-        if self.count("SELECT count(*) FROM repeated_growers") + self.count(
-            "SELECT count(*) FROM repeated_tokens"
-        ):
+        if self.count("SELECT count(*) FROM (FROM repeated_growers UNION ALL FROM repeated_tokens)"):
             self.execute(outcomes)
 
     def compare(self, if_exists: IfExists) -> None:
