@@ -1,9 +1,10 @@
-"""Blocking work in a thread that never outlives its caller."""
+"""Blocking work in a thread that never outlives its caller, and slots that limit what runs at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -11,6 +12,49 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Slots:
+    """Like `asyncio.Semaphore`, but in constant time however many wait; those that came first are first."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take(self) -> bool:
+        """Take a slot without waiting. Return False if none is free."""
+        if self._free:
+            self._free -= 1
+            return True
+        return False
+
+    async def acquire(self) -> None:
+        """Return when there is a slot."""
+        if self.take():
+            return
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
+        try:
+            await slot
+        except asyncio.CancelledError:
+            if not slot.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a slot back: to the first that waits, if any."""
+        while self._waiting:
+            slot = self._waiting.popleft()
+            if not slot.done():
+                slot.set_result(None)
+                return
+        self._free += 1
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.release()
 
 
 def _nothing() -> None:

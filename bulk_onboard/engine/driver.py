@@ -23,6 +23,7 @@ from bulk_onboard.engine.worker_pool import Work, work_through
 from bulk_onboard.errors import LeafUnavailable, LoginRefused
 from bulk_onboard.policy.progress import LEFT_WITHOUT
 from bulk_onboard.policy.retry import Moment, Next, Policy
+from bulk_onboard.threads import Slots
 
 P = TypeVar("P")
 E = TypeVar("E")
@@ -47,7 +48,7 @@ class RowContext:
     policy: Policy
     stop: StopSignal
     observer: Observer
-    slots: asyncio.Semaphore
+    slots: Slots
     draw: Callable[[], float] = random.random
     now: Callable[[], datetime] = utc_now
     starts: int = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -22,6 +21,7 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.ledger import Journal
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import PostgresUrl, Settings
+from bulk_onboard.threads import Slots
 
 if TYPE_CHECKING:
     from bulk_onboard.leaf.client import LeafClient
@@ -90,7 +90,7 @@ def context_of(
     (connections, in_flight), rate = in_flight_of(settings), settings.pace.rate
     # Without a ceiling they fill the slots with those under way, so none is begun only to wait for a slot.
     starts = min(in_flight, 2 + math.ceil(rate * AHEAD)) if rate else in_flight - connections or in_flight
-    return RowContext(journal, policy, stop, observer, asyncio.Semaphore(in_flight), starts=starts)
+    return RowContext(journal, policy, stop, observer, Slots(in_flight), starts=starts)
 
 
 class Session(NamedTuple):

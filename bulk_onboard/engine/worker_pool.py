@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, ExitCode, InputError
+from bulk_onboard.threads import Slots
 
 T = TypeVar("T")
 Work = Callable[[T, Callable[[], None]], Awaitable[None]]
@@ -43,7 +44,7 @@ async def work_through(
 async def _work_through(
     items: Iterator[T], work: Work[T], stop: StopSignal, starts: int, in_hand: int
 ) -> None:
-    started, unfinished = asyncio.Semaphore(starts), asyncio.Semaphore(in_hand)
+    started, unfinished = Slots(starts), Slots(in_hand)
 
     async def do(item: T) -> None:
         waiting = [started]
@@ -64,9 +65,11 @@ async def _work_through(
     async with aclosing(_batches(items, stop)) as batches, asyncio.TaskGroup() as group:
         async for batch in batches:
             for item in batch:
-                await started.acquire()
-                await unfinished.acquire()
-                await stop.resumed()
+                for slots in (started, unfinished):
+                    if not slots.take():
+                        await slots.acquire()
+                if stop.suspended:
+                    await stop.resumed()
                 if stop.draining:
                     return
                 stop.in_flight += 1

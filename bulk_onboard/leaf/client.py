@@ -41,6 +41,7 @@ from bulk_onboard.leaf.contact import Contact
 from bulk_onboard.leaf.http import API, LARGEST_PAGE, Http, NotValidError, Request, Sent, ignore_sent
 from bulk_onboard.leaf.replies import Reply
 from bulk_onboard.settings import LeafSettings
+from bulk_onboard.threads import Slots
 
 # Seconds without an answer to the first request until a message says so.
 SILENCE = 5.0
@@ -80,7 +81,7 @@ class LeafClient:
         self._on_trouble = on_trouble
         self._http = Http(settings, connections)
         # Taken before the turn: a request that had its turn would go out during a pause that came meanwhile.
-        self._connections = asyncio.Semaphore(connections)
+        self._connections = Slots(connections)
         self._providers = tuple(providers)
         self._calls = {provider.name: ProviderCalls(self, provider) for provider in self._providers}
         self._contact = Contact(settings, self._send, on_trouble)

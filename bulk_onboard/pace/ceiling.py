@@ -51,15 +51,6 @@ class Ceiling:
         self._window = self._window.at(rate)
         self._buckets = None  # aiolimiter's rate is fixed when it is made
 
-    @property
-    def waiting(self) -> int:
-        """How many requests wait in the queue."""
-        return len(self._queue)
-
-    def is_open(self, now: float) -> bool:
-        """Whether requests need not queue: no ceiling is set, and no pause is in effect."""
-        return not self.rate and now >= self.held_until
-
     async def turn(
         self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
     ) -> float | None:
@@ -68,15 +59,12 @@ class Ceiling:
         The most urgent requests are first, and of these those that came first. ``still_valid`` is asked when
         the turn has come. If it says no, the result is None, and the turn goes to the next request.
         """
-        clock = asyncio.get_running_loop().time
-        if self.rate:
-            turn = self._queue.join(urgency, still_valid)
-            if self._serving is None or self._serving.done():
-                self._serving = asyncio.create_task(self._serve())
-            return await turn
-        while (seconds := self.held_until - clock()) > 0:  # noqa: ASYNC110  (the clock advances without an event)
-            await asyncio.sleep(seconds)
-        return clock() if still_valid() else None
+        if not self.rate and (now := asyncio.get_running_loop().time()) >= self.held_until:
+            return now if still_valid() else None
+        turn = self._queue.join(urgency, still_valid)
+        if self._serving is None or self._serving.done():
+            self._serving = asyncio.create_task(self._serve())
+        return await turn
 
     async def _serve(self) -> None:
         """Give turns to those in the queue until it is empty."""

@@ -28,6 +28,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.support.fakes import FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, row, unheard
 from tests.support.virtual_time import now, warp
 
@@ -73,7 +74,7 @@ class Life:
     def shared(
         self,
         stop: StopSignal | None = None,
-        slots: asyncio.Semaphore | None = None,
+        slots: Slots | None = None,
         leaf: Connection | None = None,
         clock: Callable[[], datetime] = now,
         brake: ReplacementBrake | None = None,
@@ -86,7 +87,7 @@ class Life:
                 self.policy,
                 stop,
                 self.facts.append,
-                slots or asyncio.Semaphore(8),
+                slots or Slots(8),
                 draw=lambda: 0.5,
                 now=clock,
             ),

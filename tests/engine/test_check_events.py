@@ -20,6 +20,7 @@ from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.support.fakes import ID, PAYLOAD, TOKEN, FakeJournal, FakeLeaf, Fault
 from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
@@ -67,16 +68,14 @@ class Looking:
         (entry,) = self.journal.outcomes
         return entry
 
-    def checking(
-        self, stop: StopSignal, slots: asyncio.Semaphore | None = None, wait: float = WAIT
-    ) -> EventsCheck:
+    def checking(self, stop: StopSignal, slots: Slots | None = None, wait: float = WAIT) -> EventsCheck:
         return EventsCheck(
             RowContext(
                 self.journal,
                 Policy(),
                 stop,
                 self.facts.append,
-                slots or asyncio.Semaphore(8),
+                slots or Slots(8),
                 lambda: 0.5,
                 now,
             ),
@@ -326,7 +325,7 @@ def test_a_row_that_waits_for_its_event_holds_no_slot() -> None:
     waits, goes = Looking(), Looking().at(0, latest=GOOD)
 
     async def main() -> float:
-        loop, stop, slots = asyncio.get_running_loop(), StopSignal(), asyncio.Semaphore(1)
+        loop, stop, slots = asyncio.get_running_loop(), StopSignal(), Slots(1)
         goes.leaf.latest = GOOD
         waiting = asyncio.ensure_future(waits.checking(stop, slots).check(Check(CREATED, now())))
         await asyncio.sleep(0.01)

@@ -23,6 +23,7 @@ from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.support.fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
 from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
@@ -112,7 +113,7 @@ class Story:
         stop = StopSignal()
         journal = FakeJournal(disk=self.disk)
         shared = Onboarding(
-            RowContext(journal, self.policy, stop, ignore, asyncio.Semaphore(3), draw, now),
+            RowContext(journal, self.policy, stop, ignore, Slots(3), draw, now),
             leaf=self.world,
             keeper=FakeKeeper(),
             brake=ReplacementBrake(stop),

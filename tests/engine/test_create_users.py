@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from bulk_onboard.errors import InternalError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
+from bulk_onboard.threads import Slots
 from bulk_onboard.workspace import Workspace
 from tests.engine.support import hurry
 from tests.engine.test_user_row import FakeUserCalls, FakeUserJournal
@@ -65,7 +65,7 @@ class Run:
         """Resolve the growers of these rows, of all rows to do if there are none."""
 
         async def step() -> Survey:
-            slots = asyncio.Semaphore(2)
+            slots = Slots(2)
             context = RowContext(self.journal, Policy(), StopSignal(), ignore, slots, lambda: 0.5, now)
             wanted = np.array(rows or self.found.wanted, np.int64)
             return await create_users(self.sources, context, self.scan, self.found, wanted)

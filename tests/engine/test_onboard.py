@@ -20,6 +20,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerError, LoginRefused
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.engine.support import Life
 from tests.support.fakes import ID, TOKEN, FakeJournal, FakeLeaf, FakeWorld, Fault, row
 from tests.support.properties import scaled
@@ -358,7 +359,7 @@ def test_a_row_that_waits_holds_no_slot(fault: Fault) -> None:
     waits, goes = leaf(fault), leaf()
 
     async def main() -> dict[int, float]:
-        life, slots = Life(), asyncio.Semaphore(1)
+        life, slots = Life(), Slots(1)
         clock = asyncio.get_running_loop().time
         began, ends = clock(), dict[int, float]()
 
@@ -380,7 +381,7 @@ def test_no_other_row_gets_the_slot_between_delete_and_post() -> None:
     world.make = lambda _grower: leaf(held=OTHER)
 
     async def main() -> None:
-        slots, stop = asyncio.Semaphore(1), StopSignal()
+        slots, stop = Slots(1), StopSignal()
         shared = life.shared(stop, slots, world)
         await asyncio.gather(*(shared.onboard(row(n, grower=f"g-{n}")) for n in range(2, 6)))
 
@@ -434,7 +435,7 @@ def test_a_row_that_waits_for_its_slot_when_the_run_drains_is_not_begun() -> Non
 
     async def main() -> None:
         stop = StopSignal()
-        shared = life.shared(stop, asyncio.Semaphore(1))
+        shared = life.shared(stop, Slots(1))
         rows = [asyncio.ensure_future(shared.onboard(row(number))) for number in (2, 3)]
         await asyncio.sleep(0.01)
         stop.drain("enough")

@@ -12,6 +12,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.engine.support import Life, PacedWorld
 from tests.support.fakes import FakeLeaf, FakeWorld, row
 from tests.support.virtual_time import BEGINNING, warp
@@ -26,7 +27,7 @@ def onboarded(
     async def main() -> Counter[str]:
         world = FakeWorld(make=lambda _: FakeLeaf(held=held, created=BEGINNING, seconds=seconds))
         paced, life, stop = PacedWorld(Pace(rate), world), Life(policy=Policy(if_exists=mode)), StopSignal()
-        work = life.shared(stop, asyncio.Semaphore(1000), paced)
+        work = life.shared(stop, Slots(1000), paced)
         if pause:
             asyncio.get_running_loop().call_later(rows / rate, paced.pace.hold, pause)
         growers = (row(number, grower=f"g-{number}") for number in range(2, 2 + rows))

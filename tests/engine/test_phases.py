@@ -28,6 +28,7 @@ from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.settings import EventsSettings, RowLimit, Safety, Settings
+from bulk_onboard.threads import Slots
 from bulk_onboard.workspace import Workspace
 from tests.engine.support import hurry
 from tests.ledger.support import g
@@ -115,7 +116,7 @@ class Stage:
         began = loop.time()
         async with Journal(ledger, run_no, scope) as journal:
             found = scan.survey(workspace)
-            slots = asyncio.Semaphore(self.slots)
+            slots = Slots(self.slots)
             context = RowContext(journal, Policy(), stop, observing, slots, now=now, starts=self.slots)
             phases = Phases(
                 settings=Settings(safety=self.safety, events=EventsSettings(check=self.events)),

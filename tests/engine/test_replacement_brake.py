@@ -18,6 +18,7 @@ from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.progress import LEFT_WITHOUT, Action, Finish, Progress
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.engine.support import Life, PacedWorld
 from tests.support.fakes import FakeLeaf, FakeWorld, Fault, row
 from tests.support.virtual_time import BEGINNING, warp
@@ -44,7 +45,7 @@ class Replacing:
         stop.grace = 1e6
         if self.stops_at is not None:
             asyncio.get_running_loop().call_later(self.stops_at, stop.drain, "Ctrl-C")
-        shared = life.shared(stop, asyncio.Semaphore(self.slots), PacedWorld(Pace(self.rate), world))
+        shared = life.shared(stop, Slots(self.slots), PacedWorld(Pace(self.rate), world))
         rows = (row(number, grower=f"g-{number}") for number in range(2, 2 + self.rows))
         await work_through(rows, shared.onboard, stop, starts=3 + int(self.rate / 10), in_hand=10_000)
         return world, life.journal.outcomes, stop

@@ -19,6 +19,7 @@ from bulk_onboard.engine.survey import open_intents
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.engine.support import hurry
 from tests.support.fakes import ID, TOKEN, FakeKeeper, FakeLeaf, row
 from tests.support.virtual_time import BEGINNING, now, warp
@@ -68,9 +69,7 @@ async def replace_credentials(
 ) -> None:
     stop = StopSignal()
     shared = Onboarding(
-        RowContext(
-            journal, Policy(if_exists=IfExists.REPLACE), stop, ignore, asyncio.Semaphore(1), lambda: 0.5, now
-        ),
+        RowContext(journal, Policy(if_exists=IfExists.REPLACE), stop, ignore, Slots(1), lambda: 0.5, now),
         leaf=leaf,
         keeper=FakeKeeper(),
         brake=ReplacementBrake(stop),

@@ -18,6 +18,7 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.policy.credentials import BARE_LOOKS
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.rollback import Removal, rollback_policy
+from bulk_onboard.threads import Slots
 from tests.support.fakes import TOKEN, FakeJournal, FakeKeeper, FakeLeaf, Fault
 from tests.support.properties import scaled
 from tests.support.virtual_time import BEGINNING, now, warp
@@ -49,7 +50,7 @@ class Story:
         if (removal := self.removal()) is None:
             return
         stop, journal = StopSignal(), FakeJournal(log=self.leaf.log, disk=self.disk)
-        policy, slots = rollback_policy(Policy()), asyncio.Semaphore(1)
+        policy, slots = rollback_policy(Policy()), Slots(1)
         context = RowContext(journal, policy, stop, ignore, slots, self.draw.random, now)
         removing = RollingBack(context, self.leaf, self.keeper)
         running = asyncio.ensure_future(removing.remove(removal))

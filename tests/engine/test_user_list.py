@@ -32,6 +32,7 @@ from bulk_onboard.engine.user_list import ATTEMPTS, ListedUsers, ListReader, Use
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.policy.user_list import SAMPLE, Spot
+from bulk_onboard.threads import Slots
 from tests.support.fakes import FakeJournal, FakeLeaf, FakeWorld, row, unheard
 from tests.support.virtual_time import warp
 
@@ -110,9 +111,7 @@ def take(users: FakeUsers, rows: int = 900, make: Callable[[str], FakeLeaf] | No
     async def main() -> Took:
         stop, facts, world = StopSignal(), list[Fact](), FakeWorld(make=make or truth)
         stop.grace = 0.5
-        context = RowContext(
-            FakeJournal(), Policy(), stop, facts.append, asyncio.Semaphore(64), draw=lambda: 0.5
-        )
+        context = RowContext(FakeJournal(), Policy(), stop, facts.append, Slots(64), draw=lambda: 0.5)
         reader = ListReader(context, world, users, seed=1)
         listed = await reader.read(rows, lambda: [("raven", grower(n)) for n in range(rows)])
         return Took(listed, facts, world, stop)

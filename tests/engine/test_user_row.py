@@ -33,6 +33,7 @@ from bulk_onboard.engine.user_row import UserCreation
 from bulk_onboard.engine.worker_pool import work_through
 from bulk_onboard.errors import LedgerError
 from bulk_onboard.policy.retry import Policy
+from bulk_onboard.threads import Slots
 from tests.support.fakes import FakeJournal, Fault, unheard
 from tests.support.virtual_time import now, warp
 
@@ -177,7 +178,7 @@ class Story:
                 POLICY,
                 stop,
                 self.facts.append,
-                asyncio.Semaphore(3),
+                Slots(3),
                 random.Random(1).random,
                 now,
             ),
