@@ -9,13 +9,13 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("code", [*codes.CODES, "missing-refreshToken"])
-def test_every_code_is_explained_with_what_to_do(code: str, capsys: Capture) -> None:
+def test_each_code_is_explained(code: str, capsys: Capture) -> None:
     assert main(["explain", code]) == 0
     told = codes.lookup(code)
     assert told is not None
     assert capsys.readouterr().out == f"{code}: {told.meaning}\n{told.hint}\n"
 
 
-def test_a_mistyped_code_is_wrong_usage_and_told_with_its_neighbours(capsys: Capture) -> None:
+def test_a_mistyped_code_is_wrong_usage_with_a_suggestion(capsys: Capture) -> None:
     assert main(["explain", "tokn-changed"]) == 2
     assert "did you mean token-changed" in capsys.readouterr().err

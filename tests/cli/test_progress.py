@@ -84,17 +84,6 @@ def lines(clock: Clock, *, verbose: bool = False) -> Progress:
     return Progress(Lines(clock), clock, verbose=verbose)
 
 
-def test_what_is_about_to_be_changed_is_the_first_message_after_the_file(
-    logged: list[str], clock: Clock
-) -> None:
-    with lines(clock) as progress:
-        for fact in EVERY:
-            progress(fact)
-    assert logged[0].startswith("a.csv: 3 rows")
-    assert logged[1].startswith("About to store credentials of 3 rows at https://api.withleaf.io as me")
-    assert logged[-1] == "checking events: 1 of 1 row, 1 healthy"
-
-
 def test_lines_come_every_ten_seconds_and_at_the_end_of_a_phase(logged: list[str], clock: Clock) -> None:
     with lines(clock) as progress:
         progress(PhaseStarted("onboard", 100))
@@ -109,7 +98,7 @@ def test_lines_come_every_ten_seconds_and_at_the_end_of_a_phase(logged: list[str
     assert "4 rows/s, 40 created, about 15 s left" in logged[0]
 
 
-def test_reading_and_listing_are_logged_now_and_then(logged: list[str], clock: Clock) -> None:
+def test_reading_is_logged_every_ten_seconds(logged: list[str], clock: Clock) -> None:
     progress = lines(clock)
     for done in range(4):
         clock.now += 5
@@ -117,7 +106,7 @@ def test_reading_and_listing_are_logged_now_and_then(logged: list[str], clock: C
     assert logged == ["reading: 1,000 rows so far", "reading: 3,000 rows so far"]
 
 
-def test_a_run_that_stops_makes_no_promise_of_the_time_left(logged: list[str], clock: Clock) -> None:
+def test_a_stopping_run_shows_no_remaining_time(logged: list[str], clock: Clock) -> None:
     progress = lines(clock)
     progress(PhaseStarted("onboard", 100))
     progress(Stopping("interrupted"))
@@ -137,7 +126,7 @@ def test_a_wait_is_announced_once_in_ten_seconds(logged: list[str], clock: Clock
     assert logged.count("Leaf cannot be reached") == 3
 
 
-def test_it_is_announced_once_a_minute_that_leaf_is_slow(logged: list[str], clock: Clock) -> None:
+def test_a_slow_leaf_is_announced_once_a_minute(logged: list[str], clock: Clock) -> None:
     progress = lines(clock)
     for _ in range(13):
         progress(Slowed(38.0))
@@ -155,7 +144,7 @@ def test_verbose_lines_name_each_row_that_needs_attention(logged: list[str], clo
 
 @pytest.mark.usefixtures("logged")
 @pytest.mark.parametrize("width", [20, 60, 80, 200])
-def test_the_bar_never_writes_beyond_the_terminal_and_never_in_colour(width: int) -> None:
+def test_the_bar_fits_the_terminal_and_has_no_colour(width: int) -> None:
     stream = io.StringIO()
     with Progress(Bar(stream, width)) as progress:
         progress(PhaseStarted("onboard", 100_000))
@@ -168,9 +157,7 @@ def test_the_bar_never_writes_beyond_the_terminal_and_never_in_colour(width: int
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_the_bar_shows_counts_and_what_leaf_asks_for_until_the_next_row(
-    logged: list[str], width: int
-) -> None:
+def test_the_bar_shows_counts_and_waits(logged: list[str], width: int) -> None:
     stream = io.StringIO()
     with Progress(Bar(stream, width)) as progress:
         for fact in EVERY:
@@ -186,7 +173,7 @@ def test_the_bar_shows_counts_and_what_leaf_asks_for_until_the_next_row(
     assert "Leaf cannot be reached" in logged
 
 
-def test_each_json_line_is_one_fact_with_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_json_line_is_one_fact(capsys: pytest.CaptureFixture[str]) -> None:
     messages.log_to_stderr(as_json=True)
     facts = Facts()
     for fact in EVERY:
@@ -199,7 +186,7 @@ def test_each_json_line_is_one_fact_with_its_time(capsys: pytest.CaptureFixture[
     assert told[5] == {"fact": "RowFinished", "row": 2, "status": "created", "code": ""}
 
 
-def test_quiet_shows_nothing_but_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_shows_only_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     messages.log_to_stderr(quiet=True)
     with displayed(Showing(quiet=True)) as display:
         for fact in EVERY:
@@ -215,7 +202,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_lines_above_the_bar_break_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_above_the_bar_are_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "columns", lambda _stream: 60)
     monkeypatch.setattr(sys, "stderr", stream := Terminal())
     messages.log_to_stderr()
@@ -229,7 +216,7 @@ def test_lines_above_the_bar_break_between_words(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_terminal_that_goes_away_does_not_end_the_run(
+def test_a_closed_terminal_does_not_end_the_run(
     monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
 ) -> None:
     class Gone(io.StringIO):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import LEAF, NOW, OWNER, begin, current, g, info, intent, outcome, sql, tables
 
 
-def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_or_none(
+def test_tables_are_created_all_or_none(
     place: LedgerPlace,
 ) -> None:
     _make_folder(place)
@@ -44,29 +45,24 @@ def test_a_ledger_whose_making_was_cut_short_has_all_of_its_tables_or_none(
 # --- what is known of a grower ----------------------------------------------------------------------
 
 
-def test_an_intent_is_known_as_one_without_a_status_and_with_its_time(ledger: Ledger) -> None:
+def test_intents_and_outcomes_of_a_row_replace_each_other(ledger: Ledger) -> None:
     run, scope = begin(ledger)
-    ledger.write(run, scope, [intent(2, g(1))], [])
-    known = ledger.known(scope, [g(1), g(2)])
-    assert list(known) == [g(1)]
-    assert (known[g(1)].status, known[g(1)].intended_at) == (None, intent(2, g(1)).intended_at)
 
+    def status(*intents: Entry, outcomes: Sequence[Entry] = ()) -> str | None:
+        ledger.write(run, scope, intents, outcomes)
+        return ledger.known(scope, [g(1)])[g(1)].status
 
-def test_the_outcome_replaces_its_intent(ledger: Ledger) -> None:
-    run, scope = begin(ledger)
-    ledger.write(run, scope, [intent(2, g(1))], [])
-    ledger.write(run, scope, [], [outcome(2, g(1))])
+    assert status(intent(2, g(1))) is None
+    assert ledger.known(scope, [g(1), g(2)])[g(1)].intended_at == intent(2, g(1)).intended_at
+    assert status(outcomes=[outcome(2, g(1), "failed")]) == "failed"
+    assert ledger.entries(run) == [outcome(2, g(1), "failed")]
+    assert status(intent(2, g(1))) is None
+    # In one commit the intent is older than the outcome, and the last line of a row counts.
+    assert status(intent(2, g(1)), outcomes=[outcome(2, g(1), "failed"), outcome(2, g(1))]) == "created"
     assert ledger.entries(run) == [outcome(2, g(1))]
 
 
-def test_an_intent_after_an_outcome_of_the_same_run_opens_the_row_again(ledger: Ledger) -> None:
-    run, scope = begin(ledger)
-    ledger.write(run, scope, [], [outcome(2, g(1), "failed")])
-    ledger.write(run, scope, [intent(2, g(1))], [])
-    assert ledger.known(scope, [g(1)])[g(1)].status is None
-
-
-def test_a_row_that_gets_its_user_late_is_that_users_from_the_intent_on(ledger: Ledger) -> None:
+def test_a_row_whose_user_is_known_late_belongs_to_that_user(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     ledger.write(run, scope, [], [outcome(2, "", "failed")])
     ledger.write(run, scope, [intent(2, g(1))], [])
@@ -84,45 +80,35 @@ def test_an_entry_belongs_to_the_provider_that_it_names(ledger: Ledger) -> None:
     assert [len(ledger.known(each, [g(1)])) for each in (scope, *scopes.values())] == [0, 1, 1]
 
 
-def test_of_one_group_the_intent_is_older_than_the_outcome(ledger: Ledger) -> None:
-    run, scope = begin(ledger)
-    ledger.write(run, scope, [intent(2, g(1))], [outcome(2, g(1))])
-    assert ledger.known(scope, [g(1)])[g(1)].status == "created"
-
-
-def test_the_newest_run_s_entry_of_a_grower_wins_whatever_row_it_was_in(ledger: Ledger) -> None:
+def test_the_entry_of_the_newest_run_counts(ledger: Ledger) -> None:
     for number, (row, status) in enumerate([(900, "rejected"), (5, "created"), (70, "existing")]):
         run, scope = begin(ledger, f"r-{number}")
         ledger.write(run, scope, [], [outcome(row, g(1), status)])
     assert ledger.known(scope, [g(1)])[g(1)].status == "existing"
 
 
-@pytest.mark.parametrize(
-    ("before", "is_done"),
-    [
-        (["created"], True),
-        (["failed", "existing", "already-exists"], True),
-        (["created", "unresolved"], False),
-        (["created", "failed"], False),
-        ([], False),
-    ],
-)
-def test_a_row_that_was_rejected_because_credentials_exist_changes_nothing_that_is_done(
-    ledger: Ledger, before: list[str], is_done: bool
-) -> None:
-    grower = "00000000-0000-0000-0000-000000000001"
-    for number, status in enumerate([*before, "already-exists"]):
-        run, scope = begin(ledger, f"r-{number}")
-        entry = outcome(2, grower, status, "a" * 32)
-        if status == "already-exists":
-            entry = outcome(2, grower, "rejected", "b" * 32)._replace(code=status)
-        ledger.write(run, scope, [], [entry])
-    lines = current(ledger, scope).to_pylist()
-    done = [line for line in lines if line["status"] in {"created", "existing"}]
-    assert [line["fingerprint"].hex for line in done] == ["a" * 32] * is_done
+def test_a_rejection_because_credentials_exist_changes_nothing_that_is_done(ledger: Ledger) -> None:
+    for case, (statuses, is_done) in enumerate(
+        [
+            (["created"], True),
+            (["failed", "existing", "already-exists"], True),
+            (["created", "unresolved"], False),
+            (["created", "failed"], False),
+            ([], False),
+        ]
+    ):
+        for number, status in enumerate([*statuses, "already-exists"]):
+            run, scope = begin(ledger, f"r-{case}-{number}", f"https://{case}.example")
+            entry = outcome(2, g(1), status, "a" * 32)
+            if status == "already-exists":
+                entry = outcome(2, g(1), "rejected", "b" * 32)._replace(code=status)
+            ledger.write(run, scope, [], [entry])
+        lines = current(ledger, scope).to_pylist()
+        done = [line for line in lines if line["status"] in {"created", "existing"}]
+        assert [line["fingerprint"].hex for line in done] == ["a" * 32] * is_done, statuses
 
 
-def test_what_one_leaf_or_provider_holds_says_nothing_of_another(ledger: Ledger) -> None:
+def test_scopes_are_independent(ledger: Ledger) -> None:
     places = [
         (LEAF, "raven", OWNER),
         (LEAF, "cnhi", OWNER),
@@ -141,34 +127,30 @@ def test_what_one_leaf_or_provider_holds_says_nothing_of_another(ledger: Ledger)
     assert ledger.scope(LEAF, OWNER, "cnhi") == scopes[1]
 
 
-@pytest.mark.parametrize(
-    "owners",
-    [(OWNER, unknown_owner("1")), (unknown_owner("1"), OWNER), (unknown_owner("1"), unknown_owner("2"))],
-)
-@pytest.mark.parametrize(
-    ("status", "expected"), [("created", []), (None, [None]), ("unresolved", ["unresolved"])]
-)
-def test_of_an_owner_who_may_be_the_same_only_what_must_be_asked_about_counts(
-    ledger: Ledger, owners: tuple[str, str], status: str | None, expected: list[str | None]
-) -> None:
-    grower = "00000000-0000-0000-0000-000000000001"
-    run, scope = begin(ledger, owner=owners[0])
-    entry = outcome(2, grower)._replace(status=status)
-    ledger.write(run, scope, [entry] if status is None else [], [entry] if status else [])
-    _, other = begin(ledger, "r-2", owner=owners[1])
-    assert current(ledger, other)["status"].to_pylist() == expected
-    assert current(ledger, scope)["status"].to_pylist() == [status]
-    assert ledger.known(other, [grower])[grower].status == status
+def test_of_an_owner_that_may_be_the_same_only_unknown_outcomes_count(ledger: Ledger) -> None:
+    unknown = unknown_owner("1")
+    owners = [(OWNER, unknown), (unknown, OWNER), (unknown, unknown_owner("2"))]
+    states: list[tuple[str | None, list[str | None]]]
+    states = [("created", []), (None, [None]), ("unresolved", ["unresolved"])]
+    for case, ((first, second), (status, expected)) in enumerate(product(owners, states)):
+        leaf = f"https://{case}.example"
+        run, scope = begin(ledger, f"r-{case}", leaf, owner=first)
+        entry = outcome(2, g(1))._replace(status=status)
+        ledger.write(run, scope, [entry] if status is None else [], [entry] if status else [])
+        _, other = begin(ledger, f"s-{case}", leaf, owner=second)
+        assert current(ledger, other)["status"].to_pylist() == expected
+        assert current(ledger, scope)["status"].to_pylist() == [status]
+        assert ledger.known(other, [g(1)])[g(1)].status == status
 
 
-def test_rows_without_a_grower_are_nobody_s_history(ledger: Ledger) -> None:
+def test_rows_without_a_grower_are_no_history(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     ledger.write(run, scope, [], [Entry(2, "invalid", code="bad-leaf-user-id"), Entry(3, "duplicate")])
     assert ledger.known(scope, [""]) == {}
     assert [entry.row for entry in ledger.entries(run)] == [2, 3]
 
 
-def test_many_growers_are_asked_about_at_once(ledger: Ledger) -> None:
+def test_many_growers_are_looked_up_at_once(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     growers = [g(number) for number in range(40_000)]
     ledger.write(run, scope, [], [outcome(i, g) for i, g in enumerate(growers[:100])])
@@ -187,7 +169,7 @@ def test_a_run_is_found_by_its_id_and_the_latest_without_one(ledger: Ledger) -> 
     assert ledger.find("r-3") is None
 
 
-def test_all_that_is_told_of_a_run_is_kept(ledger: Ledger, place: LedgerPlace) -> None:
+def test_all_facts_of_a_run_are_stored(ledger: Ledger, place: LedgerPlace) -> None:
     run, _ = begin(ledger)
     ended = replace(
         info(),
@@ -205,7 +187,7 @@ def test_all_that_is_told_of_a_run_is_kept(ledger: Ledger, place: LedgerPlace) -
         assert again.find("r-1") == (run, ended)
 
 
-def test_a_run_that_was_refused_leaves_nothing(ledger: Ledger) -> None:
+def test_a_discarded_run_leaves_nothing(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     ledger.write(run, scope, [], [outcome(2, g(1))])
     ledger.add_block(run, 0, 2, 2, b"x")
@@ -213,7 +195,7 @@ def test_a_run_that_was_refused_leaves_nothing(ledger: Ledger) -> None:
     assert (ledger.find(None), ledger.known(scope, [g(1)]), list(ledger.blocks(run))) == (None, {}, [])
 
 
-def test_a_run_s_input_comes_back_in_its_order(ledger: Ledger) -> None:
+def test_blocks_of_a_run_come_back_in_order(ledger: Ledger) -> None:
     run, _ = begin(ledger)
     other, _ = begin(ledger, "r-2")
     for seq in (1, 0, 2):
@@ -222,7 +204,7 @@ def test_a_run_s_input_comes_back_in_its_order(ledger: Ledger) -> None:
     assert list(ledger.blocks(run)) == [(0, 9, b"0"), (10, 19, b"1"), (20, 29, b"2")]
 
 
-def test_entries_are_a_run_s_own_in_row_order_both_ends_included(ledger: Ledger) -> None:
+def test_entries_of_a_range_come_in_row_order(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     other, _ = begin(ledger, "r-2")
     ledger.write(run, scope, [], [outcome(row, g(row)) for row in (5, 3, 4, 2, 6)])
@@ -230,14 +212,14 @@ def test_entries_are_a_run_s_own_in_row_order_both_ends_included(ledger: Ledger)
     assert [entry.row for entry in ledger.entries(run, 3, 5)] == [3, 4, 5]
 
 
-def test_who_holds_the_ledger_is_the_latest_run_that_has_not_ended(ledger: Ledger) -> None:
+def test_the_holder_is_the_latest_run_that_has_not_ended(ledger: Ledger) -> None:
     begin(ledger)
     assert ledger.holder() == "process 1 on here since 2026-11-23T12:00:00.000Z"
     ledger.amend(replace(info(), finished_at=NOW))
     assert ledger.holder() == "another process"
 
 
-def test_what_was_stored_last_for_a_grower_is_known_whatever_came_of_later_runs(ledger: Ledger) -> None:
+def test_the_last_stored_credentials_stay_known(ledger: Ledger) -> None:
     for run_id, status, held, fingerprint in [
         ("r-1", "created", "c-1", "01" * 16),
         ("r-2", "created", "c-2", "02" * 16),
@@ -285,14 +267,14 @@ def test_tables_of_another_program_are_left_as_they_are(place: LedgerPlace) -> N
     assert sql(place, "SELECT * FROM run") == [(42,)]
 
 
-def test_where_none_is_to_be_made_none_is(place: LedgerPlace) -> None:
+def test_opening_without_make_creates_nothing(place: LedgerPlace) -> None:
     _make_folder(place)
     with pytest.raises(UsageError, match="there is no ledger at"):
         Ledger(place, make=False)
     assert tables(place) == set()
 
 
-def test_many_who_open_a_new_ledger_at_one_time_open_one_and_the_same(place: LedgerPlace) -> None:
+def test_concurrent_opening_creates_one_ledger(place: LedgerPlace) -> None:
     together = threading.Barrier(6)
 
     def opened() -> bytes:
@@ -305,7 +287,7 @@ def test_many_who_open_a_new_ledger_at_one_time_open_one_and_the_same(place: Led
     assert len(keys) == 1
 
 
-def test_what_is_done_twice_comes_to_the_same(ledger: Ledger) -> None:
+def test_repeated_commits_change_nothing(ledger: Ledger) -> None:
     """A commit whose answer was lost is repeated."""
     runs = {begin(ledger) for _ in range(2)}
     assert len(runs) == 1
@@ -321,12 +303,6 @@ def test_two_runs_cannot_have_one_name(ledger: Ledger) -> None:
     begin(ledger)
     with pytest.raises(LedgerError):
         ledger.begin(info(), ledger.scope(LEAF, OWNER, "raven"), "process 2 elsewhere")
-
-
-def test_of_two_lines_of_one_row_in_one_group_the_last_one_counts(ledger: Ledger) -> None:
-    run, scope = begin(ledger)
-    ledger.write(run, scope, [], [outcome(2, g(1), "failed"), outcome(2, g(1))])
-    assert ledger.entries(run) == [outcome(2, g(1))]
 
 
 def test_an_error_of_the_ledger_contains_no_parameter(place: LedgerPlace, ledger: Ledger) -> None:
@@ -346,7 +322,7 @@ def test_an_intent_without_a_grower_s_uuid_is_refused(ledger: Ledger) -> None:
     assert ledger.entries(run) == []
 
 
-def test_what_cannot_be_stored_undoes_its_whole_group(ledger: Ledger) -> None:
+def test_a_failed_commit_stores_nothing(ledger: Ledger) -> None:
     run, scope = begin(ledger)
     bad = outcome(3, g(2))._replace(http_status=1 << 70)
     with pytest.raises(LedgerError):

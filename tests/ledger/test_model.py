@@ -27,7 +27,7 @@ from bulk_onboard.ledger import Known, Ledger, schema
 from bulk_onboard.ledger.left_without import dismiss, left_without
 from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import OWNER, begin, current, g, intent, outcome, sql
-from tests.support.properties import scaled
+from tests.support.properties import THOROUGH, scaled
 
 GROWERS = [*map(g, range(5)), ""]
 PLACES = [
@@ -277,7 +277,7 @@ def test_the_ledger_is_what_the_model_says(places: Callable[[], LedgerPlace]) ->
     # Each step on a server takes several times as long.
     few = settings(
         max_examples=scaled(12) if isinstance(places(), Path) else scaled(4) // 4,
-        stateful_step_count=25,
+        stateful_step_count=25 if isinstance(places(), Path) or THOROUGH else 12,
         deadline=None,
     )
     run_state_machine_as_test(lambda: LedgerMachine(places()), settings=few)

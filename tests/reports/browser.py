@@ -34,7 +34,6 @@ class Browser:
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
-        self._ours: set[str] = set()
 
     def open(self, path: Path | str, *, width: int = 1280, scheme: str = "light") -> None:
         """Load a page by its file or address; ``scheme``: what its reader prefers, light or dark."""

@@ -45,7 +45,7 @@ def column(browser: Browser, at: int) -> list[str]:
     return found
 
 
-def test_it_opens_without_a_complaint_and_asks_for_nothing_else(browser: Browser, page: Path) -> None:
+def test_the_report_opens_without_errors_or_requests(browser: Browser, page: Path) -> None:
     browser.complaints(), browser.requests()
     browser.open(page)
     browser.ask("document.getElementById('search').focus()")
@@ -56,15 +56,13 @@ def test_it_opens_without_a_complaint_and_asks_for_nothing_else(browser: Browser
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(
-    browser: Browser, page: Path, width: int, scheme: str
-) -> None:
+def test_axe_finds_no_serious_fault(browser: Browser, page: Path, width: int, scheme: str) -> None:
     browser.open(page, width=width, scheme=scheme)
     assert browser.faults() == []
     assert browser.ask("return document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_dark_and_light_follow_the_reader(browser: Browser, page: Path) -> None:
+def test_colours_follow_the_preferred_scheme(browser: Browser, page: Path) -> None:
     seen = set()
     for scheme in ("light", "dark"):
         browser.open(page, scheme=scheme)
@@ -87,7 +85,7 @@ def test_a_cause_shows_its_rows(browser: Browser, page: Path) -> None:
     assert set(column(browser, 3)) == {"no-answer"}
 
 
-def test_a_header_sorts_up_and_then_down_also_by_keyboard(browser: Browser, page: Path) -> None:
+def test_headers_sort_by_click_and_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page)
     first, _, status = browser.driver.find_elements("css selector", "#attention th button")[:3]
     first.click()
@@ -100,9 +98,7 @@ def test_a_header_sorts_up_and_then_down_also_by_keyboard(browser: Browser, page
     assert browser.ask("return document.querySelectorAll('[aria-sort]').length") == 1
 
 
-def test_what_is_shown_is_copied_as_csv_and_a_spreadsheet_runs_none_of_it(
-    browser: Browser, page: Path
-) -> None:
+def test_visible_rows_are_copied_as_escaped_csv(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.told("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     browser.driver.find_element("id", "search").send_keys("server-error")
@@ -116,7 +112,7 @@ def test_what_is_shown_is_copied_as_csv_and_a_spreadsheet_runs_none_of_it(
     assert browser.driver.find_element("id", "found").text == "7 rows copied"
 
 
-def test_where_a_page_may_not_copy_the_csv_is_there_to_be_taken(browser: Browser, page: Path) -> None:
+def test_without_clipboard_the_csv_is_shown(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.ask("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     browser.driver.find_element("id", "copy").click()
@@ -137,7 +133,7 @@ def test_everything_can_be_reached_by_keyboard(browser: Browser, page: Path) -> 
     assert {"search", "copy", "scroll", "BUTTON"} <= set(reached)
 
 
-def test_without_script_it_says_the_same_in_plain_tables(browser: Browser, page: Path) -> None:
+def test_without_javascript_tables_are_complete(browser: Browser, page: Path) -> None:
     browser.told("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(page)
@@ -205,7 +201,7 @@ def test_cells_are_escaped_as_in_results_csv(browser: Browser, tmp_path: Path) -
     assert len(both[0]) == len(CELLS)
 
 
-def test_what_strangers_wrote_runs_nowhere(browser: Browser, tmp_path: Path) -> None:
+def test_hostile_texts_never_run(browser: Browser, tmp_path: Path) -> None:
     entries = [Entry(at, "rejected", code=text, message=text) for at, text in enumerate(HOSTILE, 2)]
     path = tmp_path / "report.html"
     text = render(usual(len(HOSTILE)), *rows_of_page(*entries, **{HOSTILE[0]: HOSTILE[1]}))

@@ -16,22 +16,14 @@ from bulk_onboard.reports.counts import count_rows, exit_code
 from tests.reports.pages import counts_of, run_of, workspace_of
 
 
-def test_every_status_is_counted_also_when_there_is_none_and_health_only_where_it_was_checked() -> None:
+def test_statuses_and_health_are_counted() -> None:
     counts = counts_of(Entry(2, "created", health="healthy"), Entry(3, "created"))
-    assert counts.statuses == {
-        "created": 2,
-        "existing": 0,
-        "duplicate": 0,
-        "invalid": 0,
-        "rejected": 0,
-        "failed": 0,
-        "unresolved": 0,
-        "not_attempted": 0,
-    }
+    others = ("existing", "duplicate", "invalid", "rejected", "failed", "unresolved", "not_attempted")
+    assert counts.statuses == {"created": 2} | dict.fromkeys(others, 0)
     assert counts.health == {"healthy": 1, "unhealthy": 0, "pending": 0}
 
 
-def test_rows_for_one_reason_are_one_cause_with_its_first_rows_the_most_frequent_first() -> None:
+def test_causes_are_grouped_and_sorted_by_frequency() -> None:
     entries = [Entry(row, "failed", code="no-answer", message=f"{row}") for row in range(2, 9)]
     counts = counts_of(Entry(9, "rejected"), *reversed(entries), Entry(10, "created"))
     assert counts.causes == (
@@ -48,13 +40,13 @@ def test_a_cause_is_one_for_all_providers() -> None:
     assert list(counts.providers) == ["", "a", "b"]
 
 
-def test_a_connected_row_that_does_not_work_is_a_cause_of_its_own() -> None:
+def test_an_unhealthy_row_is_a_cause() -> None:
     counts = counts_of(Entry(2, "created", code="provider-refused", health="unhealthy"), Entry(3, "created"))
     assert [(cause.status, cause.rows) for cause in counts.causes] == [("unhealthy", (2,))]
     assert counts.statuses["created"] == 2
 
 
-def test_two_invalid_rows_of_a_grower_are_one_grower() -> None:
+def test_invalid_rows_of_one_grower_count_as_one_grower() -> None:
     ids = ["00000000-0000-0000-0000-00000000000a"] * 2 + [None] * 2
     with workspace_of(["invalid"] * 4, id=ids) as workspace:
         assert count_rows(workspace.db).growers == 3
@@ -84,23 +76,14 @@ def test_one_row_decides_the_exit_code(entry: Entry, code: int) -> None:
     assert exit_code(counts_of(Entry(2, "created"), entry), run_of(2)) == code
 
 
-def test_rows_that_are_missing_from_the_report_are_a_bug_whatever_else_happened() -> None:
-    assert exit_code(counts_of(Entry(2, "created")), run_of(2, interrupted=True)) is ExitCode.BUG
-
-
-def test_an_interrupted_run_says_so_whatever_became_of_its_rows() -> None:
-    info = run_of(1, interrupted=True, stop_reason="Ctrl-C", exit_code=None)
-    assert exit_code(counts_of(Entry(2, "created")), info) is ExitCode.INTERRUPTED
-
-
-@pytest.mark.parametrize("code", [ExitCode.LOGIN, ExitCode.STOPPED, ExitCode.BUG])
-def test_what_stopped_the_run_decides_its_code(code: ExitCode) -> None:
-    info = run_of(1, stop_reason="Leaf refused our login", exit_code=int(code))
-    assert exit_code(counts_of(Entry(2, None)), info) is code
-
-
-def test_the_code_of_an_earlier_report_does_not_outlive_its_reason() -> None:
-    assert exit_code(counts_of(Entry(2, "created")), run_of(1, exit_code=1)) is ExitCode.OK
+def test_what_decides_the_exit_code_besides_rows() -> None:
+    stored, unknown = counts_of(Entry(2, "created")), counts_of(Entry(2, None))
+    assert exit_code(stored, run_of(2, interrupted=True)) is ExitCode.BUG  # a row is missing
+    interrupted = run_of(1, interrupted=True, stop_reason="Ctrl-C", exit_code=None)
+    assert exit_code(stored, interrupted) is ExitCode.INTERRUPTED
+    for code in (ExitCode.LOGIN, ExitCode.STOPPED, ExitCode.BUG):
+        assert exit_code(unknown, run_of(1, stop_reason="Leaf refused", exit_code=int(code))) is code
+    assert exit_code(stored, run_of(1, exit_code=1)) is ExitCode.OK  # of an earlier report
 
 
 words = st.sampled_from([None, *(status.value for status in Status)])

@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD = Credential("c-1", "OK", NOW, Echo.DIFFERENT)
 
 
-def test_each_credential_is_a_line_with_its_events_and_lines_are_only_added(tmp_path: Path) -> None:
+def test_each_credential_is_a_line_with_its_events(tmp_path: Path) -> None:
     path = tmp_path / "run" / "replaced-events.jsonl"
 
     async def keep(grower: str) -> None:
@@ -43,9 +43,7 @@ def test_each_credential_is_a_line_with_its_events_and_lines_are_only_added(tmp_
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_it_is_flushed_to_disk_before_anybody_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_are_on_disk_before_deletes_go_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_size))
 
@@ -57,7 +55,7 @@ def test_it_is_flushed_to_disk_before_anybody_goes_on(
     asyncio.run(main())
 
 
-def test_nobody_whose_line_was_lost_with_another_s_believes_it_kept(tmp_path: Path) -> None:
+def test_a_failed_flush_fails_all_lines_in_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     async def main() -> list[BaseException | None]:

@@ -62,7 +62,7 @@ def rows_of(text: str) -> int:
 # --- what it says -----------------------------------------------------------------------------------
 
 
-def test_what_happened_why_and_what_to_do_come_before_anything_else() -> None:
+def test_headline_causes_and_next_steps_come_first() -> None:
     text = page_of(300, 12)
     places = [
         text.index(part)
@@ -72,7 +72,7 @@ def test_what_happened_why_and_what_to_do_come_before_anything_else() -> None:
     assert max(places) < text.index("How the run went")
 
 
-def test_every_cause_has_its_count_its_meaning_its_hint_and_its_first_rows() -> None:
+def test_each_cause_has_count_meaning_hint_and_rows() -> None:
     found = Read(page_of(300, 12)).text
     for part in (
         "7 rows",
@@ -83,7 +83,7 @@ def test_every_cause_has_its_count_its_meaning_its_hint_and_its_first_rows() -> 
         assert part in found
 
 
-def test_a_run_without_trouble_has_no_table_of_trouble() -> None:
+def test_a_clean_run_has_no_table_of_rows() -> None:
     text = page_of(300, 0)
     assert "All 300 growers are connected." in text
     assert "Nothing is left to do." in text
@@ -91,7 +91,7 @@ def test_a_run_without_trouble_has_no_table_of_trouble() -> None:
     assert "Rows that need attention" not in text
 
 
-def test_rows_that_had_no_turn_are_counted_but_not_listed() -> None:
+def test_rows_not_attempted_are_counted_but_not_listed() -> None:
     counts, rows = rows_of_page(
         Entry(2, "created"), Entry(3, "rejected"), Entry(4, "not_attempted"), Entry(5, "not_attempted")
     )
@@ -101,23 +101,21 @@ def test_rows_that_had_no_turn_are_counted_but_not_listed() -> None:
     assert rows_of(text) == counts.concern == 1
 
 
-def test_without_a_series_of_requests_there_is_no_chart_and_no_claim_of_one() -> None:
+def test_without_traffic_there_is_no_chart() -> None:
     text = page_of(30, 0, info=usual(30, traffic=Traffic(), requests=Requests(), finished_at=None))
     assert "Requests per second" not in text
     assert "the run was cut off" in text
 
 
-def test_without_a_ceiling_none_is_drawn() -> None:
-    assert 'class="ceiling"' in page_of(30, 0)
+def test_what_does_not_apply_is_not_on_the_page() -> None:
+    text = page_of(30, 0)
+    assert 'class="ceiling"' in text
+    assert "This was practice" not in text
     assert 'class="ceiling"' not in page_of(30, 0, info=usual(30, ceiling=0.0))
-
-
-def test_practice_says_that_it_was_practice() -> None:
     assert "This was practice" in page_of(30, 0, info=usual(30, leaf="sandbox:1"))
-    assert "This was practice" not in page_of(30, 0)
 
 
-def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() -> None:
+def test_the_page_of_a_dry_run() -> None:
     counts, rows = rows_of_page(
         Entry(2, "would_create"),
         Entry(3, "would_replace"),
@@ -131,7 +129,7 @@ def test_a_dry_run_says_what_would_be_and_calls_none_of_it_connected_or_bad() ->
     assert rows_of(text) == 1
 
 
-def test_growers_without_an_event_are_listed_apart() -> None:
+def test_growers_without_an_event_have_their_own_table() -> None:
     counts, rows = rows_of_page(
         Entry(2, "created", health="pending"), Entry(3, "created", health="healthy"), Entry(4, "rejected")
     )
@@ -145,21 +143,16 @@ def test_growers_without_an_event_are_listed_apart() -> None:
 # --- how large it gets ------------------------------------------------------------------------------
 
 
-def test_twenty_thousand_rows_of_which_five_thousand_need_attention_are_less_than_a_megabyte() -> None:
-    text = page_of(20_000, 4, region="Nord & West")
+def test_the_page_shows_the_first_rows_and_is_less_than_a_megabyte() -> None:
+    text = page_of(6_000, 1, region="Nord & West")
     assert rows_of(text) == MOST
+    assert "The first 5,000 rows of 6,000; all of them are in the results." in text
     assert "Nord &amp; West" in text
     assert len(text.encode()) < MEGABYTE
 
 
-def test_more_rows_than_that_are_the_first_of_them_and_it_says_so() -> None:
-    text = page_of(6000, 1)
-    assert rows_of(text) == MOST
-    assert "The first 5,000 rows of 6,000; all of them are in the results." in text
-
-
 @pytest.mark.parametrize("name", ["x" * 2000, "&" * 300])
-def test_the_longest_texts_in_most_columns_do_not_make_it_larger(name: str) -> None:
+def test_long_texts_do_not_exceed_the_size_limit(name: str) -> None:
     kept = {f"column {number}": name for number in range(8)}
     text = page_of(5000, 1, **kept)
     assert len(text.encode()) < MEGABYTE
@@ -180,7 +173,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_strangers_wrote_stays_text_wherever_it_stands(text: str) -> None:
+def test_hostile_texts_stay_text(text: str) -> None:
     counts, rows = rows_of_page(
         Entry(2, "rejected", code=text, message=text), Entry(3, "failed", code="no-answer"), **{text: text}
     )
@@ -194,7 +187,7 @@ def test_what_strangers_wrote_stays_text_wherever_it_stands(text: str) -> None:
     assert not set("\u202e\x1b\x00") & set(page)
 
 
-def test_only_its_own_style_and_script_are_allowed_and_nothing_is_loaded() -> None:
+def test_the_policy_allows_only_the_inline_style_and_script() -> None:
     text = page_of()
     found = Read(text)
     policy = next(
@@ -213,7 +206,7 @@ def test_only_its_own_style_and_script_are_allowed_and_nothing_is_loaded() -> No
     assert links == ["results.csv"]  # a file beside the page
 
 
-def test_written_again_it_is_the_same_to_the_byte(tmp_path: Path) -> None:
+def test_a_rewritten_page_is_identical(tmp_path: Path) -> None:
     entries = [entry(row, 12) for row in range(2, 302)]
     path = write_page(tmp_path / "a" / "report.html", usual(300), *rows_of_page(*entries))
     before = path.read_bytes()

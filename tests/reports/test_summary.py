@@ -30,7 +30,7 @@ def first_line(counts: Counts, **fields: Any) -> str:
 # --- for programs -----------------------------------------------------------------------------------
 
 
-def test_the_summary_is_that_of_the_contract() -> None:
+def test_the_summary_follows_the_contract() -> None:
     counts = counts_of(Entry(2, "created", health="healthy"), Entry(3, "failed"))
     found = summary(run_of(2), counts)
     assert found == {
@@ -55,126 +55,84 @@ def test_the_summary_is_that_of_the_contract() -> None:
         "environment": {},
         "users": {"created": 0, "found": 0},
     }
-    assert list(found) == [
-        "runId",
-        "provider",
-        "input",
-        "rows",
-        "counts",
-        "health",
-        "causes",
-        "requests",
-        "rate",
-        "startedAt",
-        "finishedAt",
-        "seconds",
-        "exitCode",
-        "stopReason",
-        "providers",
-        "environment",
-        "users",
-        "earlierChecks",
-        "leftWithout",
-        "waiting",
-    ]
+    order = (
+        "runId provider input rows counts health causes requests rate startedAt finishedAt seconds"
+        " exitCode stopReason providers environment users earlierChecks leftWithout waiting"
+    )
+    assert " ".join(found) == order
     assert list(found["requests"]) == ["total", "get", "post", "delete", "throttled"]
     assert json.loads(json.dumps(found)) == found
 
 
-def test_no_ceiling_is_null() -> None:
+def test_unknown_values_of_the_summary_are_null() -> None:
     assert summary(run_of(0, ceiling=0.0), counts_of())["rate"]["ceiling"] is None
-
-
-def test_a_run_that_never_finished_or_took_no_time_has_no_rate() -> None:
-    assert summary(run_of(0, finished_at=None), counts_of())["rate"]["achieved"] == 0.0
     assert summary(run_of(0, finished_at=None), counts_of())["finishedAt"] is None
-    assert summary(run_of(0, finished_at=STARTED), counts_of())["rate"]["achieved"] == 0.0
+    for finished_at in (None, STARTED):
+        assert summary(run_of(0, finished_at=finished_at), counts_of())["rate"]["achieved"] == 0.0
 
 
 # --- for people: did it work ------------------------------------------------------------------------
 
 
-def test_success_is_said_first() -> None:
-    entries = [Entry(row, "created", health="healthy") for row in range(2, 202)]
-    assert first_line(counts_of(*entries)) == "All 200 growers are connected."
+WAITS = {"health": "pending", "code": "no-event-yet"}
+STORED = Entry(2, "created")
+NOT_CHECKED = "credentials at Leaf; whether they work was not checked."
 
 
-def test_one_grower_is_not_all_growers() -> None:
-    assert first_line(counts_of(CONNECTED)) == "The one grower is connected."
+@pytest.mark.parametrize(
+    ("entries", "headline"),
+    [
+        ([CONNECTED._replace(row=row) for row in range(2, 202)], "All 200 growers are connected."),
+        ([CONNECTED], "The one grower is connected."),
+        ([CONNECTED, Entry(3, "created", **WAITS), Entry(4, "existing", **WAITS)],
+         "1 of 3 growers are connected, 2 not confirmed yet."),
+        ([STORED], f"The one grower has {NOT_CHECKED}"),
+        ([STORED, STORED._replace(row=3)], f"All 2 growers have {NOT_CHECKED}"),
+        ([STORED, CONNECTED._replace(row=3), Entry(4, "existing", code="app-changed")],
+         "1 of 3 growers are connected, 1 stored but not checked, 1 row needs attention."),
+        ([*(CONNECTED._replace(row=row) for row in (2, 3)), *(Entry(row, "failed") for row in (4, 5, 6))],
+         "2 of 5 growers are connected, 3 rows need attention."),
+        ([Entry(2, "created", code="bad-status", health="unhealthy"), CONNECTED._replace(row=3)],
+         "1 of 2 growers are connected, 1 row needs attention."),
+        ([CONNECTED, CONNECTED._replace(row=3), Entry(4, "duplicate", code="duplicate")],
+         "All 2 growers are connected. 1 row only repeated an earlier one."),
+    ],
+)  # fmt: skip
+def test_the_headline_counts_confirmed_growers_only(entries: list[Entry], headline: str) -> None:
+    assert first_line(counts_of(*entries)) == headline
 
 
-def test_growers_that_wait_for_a_first_event_are_not_called_connected() -> None:
-    waits = {"health": "pending", "code": "no-event-yet"}
-    counts = counts_of(
-        Entry(2, "created", health="healthy"), Entry(3, "created", **waits), Entry(4, "existing", **waits)
-    )
-    assert first_line(counts) == "1 of 3 growers are connected, 2 not confirmed yet."
-    assert (counts.connected, counts.waiting) == (1, 2)
-    assert {row for cause in counts.waiting_for for row in cause.rows} == {3, 4}
-
-
-def test_growers_that_nothing_checked_are_not_called_connected() -> None:
-    stored = Entry(2, "created")
-    said = "credentials at Leaf; whether they work was not checked."
-    assert first_line(counts_of(stored)) == f"The one grower has {said}"
-    assert first_line(counts_of(stored, stored._replace(row=3))) == f"All 2 growers have {said}"
-    counts = counts_of(stored, CONNECTED._replace(row=3), Entry(4, "existing", code="app-changed"))
-    assert first_line(counts).startswith(
-        "1 of 3 growers are connected, 1 stored but not checked, 1 row needs"
-    )
-    assert (counts.connected, counts.unchecked) == (1, 1)
-
-
-def test_rows_that_need_attention_are_said_first() -> None:
-    entries = [CONNECTED._replace(row=row) for row in range(2, 199)]
-    entries += [Entry(row, "failed", code="no-answer") for row in range(199, 202)]
-    assert first_line(counts_of(*entries)) == "197 of 200 growers are connected, 3 rows need attention."
-
-
-def test_an_unhealthy_grower_is_not_connected() -> None:
-    counts = counts_of(Entry(2, "created", code="bad-status", health="unhealthy"), CONNECTED._replace(row=3))
-    assert first_line(counts) == "1 of 2 growers are connected, 1 row needs attention."
-
-
-def test_a_repeated_row_is_no_grower() -> None:
-    counts = counts_of(CONNECTED, CONNECTED._replace(row=3), Entry(4, "duplicate", code="duplicate"))
-    assert first_line(counts) == "All 2 growers are connected. 1 row only repeated an earlier one."
-
-
-def test_why_a_run_stopped_is_said_first() -> None:
+def test_the_reason_to_stop_comes_first() -> None:
     counts = counts_of(CONNECTED, rows=3)
     text = told(counts, stop_reason="Leaf refused our login", exit_code=4)
     assert text.startswith("Stopped: Leaf refused our login. 1 of 3 growers are connected.")
     assert "LEAF_TOKEN" in text
 
 
-def test_an_interrupted_run_says_that_going_on_is_one_command() -> None:
+def test_an_interrupted_run_names_the_command_to_continue() -> None:
     text = told(counts_of(CONNECTED, rows=2), interrupted=True)
     assert text.startswith("Interrupted: 1 of 2 growers are connected.")
     assert "run the same command again" in text
 
 
-def test_counts_that_do_not_add_up_are_called_a_bug() -> None:
+def test_counts_that_do_not_add_up_are_a_bug() -> None:
     assert words(run_of(3), counts_of(Entry(2, "created")), FILES).startswith("This is a bug in bulk-onboard")
 
 
 # --- for people: the rest ---------------------------------------------------------------------------
 
 
-def test_causes_are_told_with_their_rows_and_what_to_do() -> None:
+def test_causes_are_shown_with_rows_and_hints() -> None:
     entries = [Entry(row, "failed", code="no-answer", message="no answer in time") for row in range(2, 9)]
     text = told(counts_of(*entries))
     assert "7 rows failed (no-answer): rows 2, 3, 4, 5, 6, …" in text
     assert "no answer in time" in text
     assert "-> Run the same command again" in text
-
-
-def test_many_causes_are_cut_short() -> None:
     entries = [Entry(row, "rejected", code=f"leaf:key{row}") for row in range(2, 20)]
     assert "and 8 rows for 8 other reasons" in told(counts_of(*entries))
 
 
-def test_numbers_requests_and_files_are_told() -> None:
+def test_numbers_requests_and_files_are_shown() -> None:
     text = told(counts_of(Entry(2, "created", health="pending")), requests=Requests(1000, 234, 0, 3))
     assert "Rows:     1 created" in text
     assert "Health:   1 pending" in text
@@ -186,12 +144,12 @@ def test_numbers_requests_and_files_are_told() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "length"), [(12.0, "12 s"), (600.0, "10 min"), (7800.0, "2 h 10 min")])
-def test_a_length_of_time_is_told_as_people_do(seconds: float, length: str) -> None:
+def test_durations_are_readable(seconds: float, length: str) -> None:
     text = told(counts_of(Entry(2, "created")), finished_at=STARTED + timedelta(seconds=seconds))
     assert f"in {length}," in text
 
 
-def test_what_strangers_wrote_does_not_reach_the_terminal_raw() -> None:
+def test_hostile_texts_reach_the_terminal_without_control_characters() -> None:
     entry = Entry(2, "rejected", code="leaf:\x1b[2J", message="a\x1b]0;title\x07b\nc\u202e")
     text = told(counts_of(entry), stop_reason="said \x1b[31mno", exit_code=5)
     assert not any((ord(sign) < 32 and sign != "\n") or sign == "\u202e" for sign in text)
@@ -206,7 +164,7 @@ rows = st.tuples(
 
 
 @given(st.lists(rows, max_size=15), st.booleans())
-def test_the_text_fits_a_terminal_and_always_says_what_next(
+def test_the_text_fits_80_columns_and_names_the_next_step(
     outcomes: list[tuple[str | None, str, str, str]], stopped: bool
 ) -> None:
     entries = [
@@ -219,14 +177,14 @@ def test_the_text_fits_a_terminal_and_always_says_what_next(
     assert "Next: " in text or "bulk-onboard events" in text or "Nothing is left to do." in text
 
 
-def test_lengths_of_time_are_those_of_the_times_that_the_ledger_keeps() -> None:
+def test_durations_equal_the_times_in_the_ledger() -> None:
     counts = counts_of(Entry(2, "created"))
     run = run_of(1, finished_at=STARTED + timedelta(microseconds=100_900))
     again = run_of(1, finished_at=STARTED + timedelta(milliseconds=100))
     assert summary(run, counts) == summary(again, counts)
 
 
-def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_no_attention() -> None:
+def test_rotated_tokens_are_in_headline_and_causes() -> None:
     healthy = {"health": "healthy", "code": "token-changed"}
     rotated = [Entry(row, "existing", **healthy) for row in (3, 4)]
     counts = counts_of(CONNECTED, *rotated, Entry(5, "created", **healthy))
@@ -257,15 +215,13 @@ def test_tokens_that_leaf_refreshed_are_in_the_headline_and_the_causes_and_need_
         ),
     ],
 )
-def test_the_advice_is_true_for_the_command_that_ran(
-    fields: dict[str, Any], entry: Entry, advice: str
-) -> None:
+def test_the_advice_fits_the_command(fields: dict[str, Any], entry: Entry, advice: str) -> None:
     text = " ".join(told(counts_of(entry), **fields).split())
     assert advice in text
     assert "Nothing is left to do" not in text
 
 
-def test_a_plan_is_not_recommended_for_the_rows_that_it_leaves_out() -> None:
+def test_the_advice_for_rows_outside_a_plan() -> None:
     counts = counts_of(Entry(2, "not_attempted", code="not-in-plan"), planned=True)
     text = " ".join(told(counts, plan="plan.csv").split())
     assert "run the file without --plan" in text

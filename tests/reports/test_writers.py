@@ -53,7 +53,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_every_format_asked_for_has_all_rows_in_their_order(tmp_path: Path) -> None:
+def test_each_format_has_all_rows_in_order(tmp_path: Path) -> None:
     files = write(tmp_path, "a", "b", "c")
     assert files == [tmp_path / f"results.{name}" for name in FORMATS]
     assert sorted(tmp_path.iterdir()) == sorted(files)
@@ -62,9 +62,7 @@ def test_every_format_asked_for_has_all_rows_in_their_order(tmp_path: Path) -> N
     assert [json.loads(line)["row"] for line in files[2].read_text().splitlines()] == [2, 3, 4]
 
 
-def test_rows_in_several_portions_and_with_gaps_keep_their_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_in_several_portions_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writers, "_PORTION", 7)
     numbers = [number + 50 * (number > 20) for number in range(2, 40)]
     with workspace_of([""] * len(numbers), row=numbers[::-1]) as workspace:
@@ -75,9 +73,7 @@ def test_rows_in_several_portions_and_with_gaps_keep_their_order(
     assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
-def test_reports_are_kept_out_of_git_but_nothing_else_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_reports_folder_is_ignored_by_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
     (work / "reports").mkdir(parents=True)
     monkeypatch.chdir(work)
@@ -87,7 +83,7 @@ def test_reports_are_kept_out_of_git_but_nothing_else_is(
     assert not (work / ".gitignore").exists()
 
 
-def test_the_csv_has_the_header_of_the_contract_and_quotes_only_where_they_are_needed(tmp_path: Path) -> None:
+def test_the_csv_has_the_header_of_the_contract_and_minimal_quotes(tmp_path: Path) -> None:
     entry = Entry(2, "created", message='said "no", twice', http_status=201, attempts=1, latency_ms=12.0)
     with workspace_of(
         ["", "invalid"], [entry], {"note": "#1"}, fingerprint=[None, None], id=[None, None]
@@ -101,7 +97,7 @@ def test_the_csv_has_the_header_of_the_contract_and_quotes_only_where_they_are_n
     ]
 
 
-def test_numbers_and_what_is_missing_keep_their_kind(tmp_path: Path) -> None:
+def test_numbers_and_missing_values_keep_their_type(tmp_path: Path) -> None:
     entry = Entry(2, "created", http_status=201, attempts=1, latency_ms=12.34)
     write(tmp_path, "", "", entries=(entry,))
     frame = pd.read_parquet(tmp_path / "results.parquet", dtype_backend="numpy_nullable")
@@ -122,22 +118,14 @@ def test_numbers_and_what_is_missing_keep_their_kind(tmp_path: Path) -> None:
     ]
 
 
-def test_without_rows_the_files_still_have_their_columns(tmp_path: Path) -> None:
-    with workspace_of([]) as workspace:
-        write_results(workspace.db, tmp_path, FORMATS)
-    assert (tmp_path / "results.csv").read_text() == HEADER + "\n"
-    assert tuple(pd.read_parquet(tmp_path / "results.parquet").columns) == COLUMNS
-    assert (tmp_path / "results.jsonl").read_bytes() == b""
-
-
-def test_a_kept_header_like_another_one_is_changed() -> None:
+def test_a_kept_header_that_repeats_another_is_renamed() -> None:
     assert results.headers(["status", "status (input)", "Status", "a"]) == [
         "status (input)", "status (input) (input)", "Status", "a",
     ]  # fmt: skip
     assert results.headers(["Status", "A", "a"], str.casefold) == ["Status (input)", "A", "a (input)"]
 
 
-def test_the_plan_says_where_it_was_made(tmp_path: Path) -> None:
+def test_the_plan_names_its_leaf_and_owner(tmp_path: Path) -> None:
     entry = Entry(2, "would_replace", credential_id="c-1", credential_created="t")
     with workspace_of([""], [entry], id=[None], leaf_user_id="x", fingerprint=[None]) as workspace:
         path = write_plan(workspace.db, tmp_path / "plan.csv", "https://it's", "me")
@@ -154,22 +142,17 @@ def test_the_plan_says_where_it_was_made(tmp_path: Path) -> None:
     "text",
     ["=1+1", "+1", "-1", "@sum", "  =1", '"=1', "'=1", "＝1", "＋1", "－1", "＠a", " '\" -2", "\ufeff=1"],
 )
-def test_a_cell_that_would_run_as_a_formula_is_made_text(tmp_path: Path, text: str) -> None:
+def test_formulas_are_escaped(tmp_path: Path, text: str) -> None:
     assert note(tmp_path, text) == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["\t=1", "\r=1", "\x00=1", "\n=1"])
-def test_a_control_character_does_not_hide_a_formula(tmp_path: Path, text: str) -> None:
-    assert note(tmp_path, text).startswith("'")
-
-
-def test_a_header_is_made_harmless_too(tmp_path: Path) -> None:
+def test_formulas_in_headers_are_escaped(tmp_path: Path) -> None:
     with workspace_of([""], kept={"=cmd()": "x", 'a,"b"': "y"}) as workspace:
         write_results(workspace.db, tmp_path, ["csv"], workspace.kept)
     assert list(cells(tmp_path / "results.csv")[0])[-2:] == ["'=cmd()", 'a,"b"']
 
 
-def test_control_characters_and_escapes_of_terminals_become_spaces(tmp_path: Path) -> None:
+def test_control_characters_become_spaces(tmp_path: Path) -> None:
     write(tmp_path, "a\x1b[31mred\x1b[0m\x07b\x85c\u202ed")
     wanted = "a red  b c d"
     assert cells(tmp_path / "results.csv")[0]["note"] == wanted
@@ -177,7 +160,7 @@ def test_control_characters_and_escapes_of_terminals_become_spaces(tmp_path: Pat
     assert json.loads((tmp_path / "results.jsonl").read_text())["note"] == wanted
 
 
-def test_a_kept_cell_keeps_its_lines_and_a_message_has_one(tmp_path: Path) -> None:
+def test_kept_cells_keep_line_breaks(tmp_path: Path) -> None:
     write(tmp_path, "first\r\nsecond", entries=(Entry(2, "failed", message="one\ntwo"),))
     line = cells(tmp_path / "results.csv")[0]
     assert (line["note"], line["message"]) == ("first\nsecond", "one two")
@@ -208,7 +191,7 @@ inner = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs
 
 @given(st.lists(st.builds(lambda head, tail: head + tail, plain, inner), min_size=1, max_size=20))
 @settings(max_examples=scaled(20), deadline=None)
-def test_what_is_read_from_the_files_is_what_went_in(tmp_path_factory: Any, notes: list[str]) -> None:
+def test_written_files_read_back_unchanged(tmp_path_factory: Any, notes: list[str]) -> None:
     folder = tmp_path_factory.mktemp("f")
     write(folder, *notes)
     read = cells(folder / "results.csv")
@@ -226,23 +209,17 @@ def test_what_is_read_from_the_files_is_what_went_in(tmp_path_factory: Any, note
 # --- whole or absent, for nobody else ---------------------------------------------------------------
 
 
-def test_files_and_new_folders_are_for_the_user_alone(tmp_path: Path) -> None:
+def test_files_and_new_folders_are_private(tmp_path: Path) -> None:
     folder = tmp_path / "reports" / "run"
     files = [*write(folder, "a"), write_json(folder / "summary.json", {"a": 1})]
     assert {mode(file) for file in files} == {0o600}
     assert (mode(folder), mode(folder.parent)) == (0o700, 0o700)
 
 
-def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     write_json(tmp_path / "summary.json", {})
     assert mode(tmp_path) == 0o755
-
-
-def test_an_earlier_file_is_replaced(tmp_path: Path) -> None:
-    write(tmp_path, "old", formats=("csv",))
-    assert note(tmp_path, "new") == "new"
-    assert [file.name for file in tmp_path.iterdir()] == ["results.csv"]
 
 
 @contextmanager
@@ -257,9 +234,7 @@ def small_files(most: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_file_that_cannot_be_written_is_reported_in_one_line_and_leaves_the_old_ones(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_failed_write_is_one_line_and_keeps_the_old_files(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "20261123T154500Z-growers"
     write(folder, "old")
     before = {file: file.read_bytes() for file in folder.iterdir()}
@@ -273,9 +248,7 @@ def test_a_file_that_cannot_be_written_is_reported_in_one_line_and_leaves_the_ol
     assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 
-def test_a_disk_that_is_full_at_the_end_leaves_none_of_the_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_none_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_handle: int) -> None:
         raise OSError(ENOSPC, os.strerror(ENOSPC))
 
@@ -287,7 +260,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_none_of_the_files(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("a file, not a folder")
     with pytest.raises(OutputError, match=r"results\.csv"):
         write(tmp_path / "reports" / "run", "a")
@@ -296,7 +269,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 # --- the small files --------------------------------------------------------------------------------
 
 
-def test_json_is_an_object_as_it_was_given(tmp_path: Path) -> None:
+def test_json_is_written_unchanged(tmp_path: Path) -> None:
     content = {"input": "Höfe\x1b[1m.csv", "rows": 3, "stopReason": None}
     path = write_json(tmp_path / "new" / "summary.json", content)
     assert json.loads(path.read_text()) == content
@@ -305,7 +278,7 @@ def test_json_is_an_object_as_it_was_given(tmp_path: Path) -> None:
     assert path.read_bytes().endswith(b"}\n")
 
 
-def test_problems_are_a_csv_of_their_own(tmp_path: Path) -> None:
+def test_problems_are_written_as_csv(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "row": [2, 9],
@@ -324,13 +297,7 @@ def test_problems_are_a_csv_of_their_own(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_without_problems_has_the_header_alone(tmp_path: Path) -> None:
-    columns = ["row", "status", "code", "column", "message"]
-    path = write_problems(tmp_path / "problems.csv", pd.DataFrame(columns=columns))
-    assert path.read_text() == "row,status,code,column,message\n"
-
-
-def test_problems_that_cannot_be_written_name_the_command_that_writes_them(tmp_path: Path) -> None:
+def test_unwritable_problems_name_the_command_that_repeats_them(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("")
     with pytest.raises(OutputError, match="`bulk-onboard validate` writes it again"):
         write_problems(tmp_path / "reports" / "problems.csv", pd.DataFrame(columns=["row"]))

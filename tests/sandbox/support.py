@@ -19,7 +19,6 @@ from bulk_onboard.sandbox import Behaviour, Clock, Fault, Faults, Sandbox, Unkno
 BASE = "/services/usermanagement/api"
 GROWER = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d01"
 OTHER = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d02"
-THIRD = "0b5e7f0a-6a5c-4a53-9f6e-0d5a3b1c2d03"
 RAVEN = f"{BASE}/users/{GROWER}/raven-credentials"
 
 

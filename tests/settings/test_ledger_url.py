@@ -68,9 +68,7 @@ def address(text: str) -> PostgresUrl:
         ("postgresql://?service=leaf", {"service": "leaf"}, "postgresql:///?service=leaf"),
     ],
 )
-def test_libpq_is_told_all_of_it_and_people_what_is_no_secret(
-    text: str, told: dict[str, str], shown: str
-) -> None:
+def test_the_address_is_shown_without_its_password(text: str, told: dict[str, str], shown: str) -> None:
     found = address(text)
     assert conninfo_to_dict(found.url.reveal()) == told
     assert str(found) == shown
@@ -91,14 +89,14 @@ def test_libpq_is_told_all_of_it_and_people_what_is_no_secret(
         "postgresql://db/a b",
     ],
 )
-def test_what_is_no_address_is_refused_in_words_that_repeat_none_of_it(text: str) -> None:
+def test_an_invalid_address_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(ValueError, match=r"schema|special characters") as refused:
         parse.ledger(text)
     assert HIDDEN not in str(refused.value)
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=6))
-def test_no_password_however_it_is_written_is_shown(text: str) -> None:
+def test_a_password_is_never_shown(text: str) -> None:
     told = f"postgresql://me:{HIDDEN}{text}@db/g"
     with suppress(ValueError):
         assert HIDDEN not in str(address(told))
@@ -116,40 +114,21 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_ledger_comes_from_option_then_environment_then_file_then_dotenv_then_toml(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def found(**given: str) -> str:
-        return str(load(given, offline=True).output.ledger_place)
-
-    assert found() == "reports/ledger.sqlite3"
-    Path("bulk-onboard.toml").write_text('ledger = "toml.db"')
-    assert found() == "toml.db"
-    Path(".env").write_text("BULK_ONBOARD_LEDGER=postgresql://dotenv/g\n")
-    assert found() == "postgresql://dotenv/g"
-    Path("secret").write_text("postgresql://file/g\n")
-    monkeypatch.setenv("BULK_ONBOARD_LEDGER_FILE", "secret")
-    assert found() == "postgresql://file/g"
-    monkeypatch.setenv("BULK_ONBOARD_LEDGER", "postgresql+psycopg://environment/g")
-    assert found() == "postgresql://environment/g"
-    assert found(ledger="option.db") == "option.db"
-
-
-def test_a_wrong_address_in_the_environment_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_address_in_the_environment_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULK_ONBOARD_LEDGER", f"mysql://me:{HIDDEN}@db/g")
     with pytest.raises(UsageError, match=r"BULK_ONBOARD_LEDGER: a ledger at mysql://") as refused:
         load({}, offline=True)
     assert HIDDEN not in str(refused.value)
 
 
-def test_a_password_on_the_command_line_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_on_the_command_line_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--ledger", f"postgresql://me:{HIDDEN}@db/g?no-such-parameter=1"]) == 2
     told = capsys.readouterr().err
     assert "can be read in the list of processes" in told
     assert HIDDEN not in told
 
 
-def test_without_the_driver_one_line_says_what_to_install(
+def test_without_the_driver_the_message_names_the_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)

@@ -67,7 +67,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.leaf.base_url == "https://api.withleaf.io"
 
 
-def test_a_dotenv_file_may_hold_other_programs_settings_and_a_byte_order_mark() -> None:
+def test_a_dotenv_file_may_have_other_settings_and_a_byte_order_mark() -> None:
     Path(".env").write_bytes(b"\xef\xbb\xbfLEAF_TOKEN=tok-1\nOTHER=1\n")
     assert load({}).leaf.login.token == Secret("tok-1")
 
@@ -129,26 +129,26 @@ def test_toml_keys_are_the_options_in_either_case() -> None:
         ("output = 5", "output: "),
     ],
 )
-def test_what_is_wrong_in_the_toml_file_is_told_by_its_key(text: str, told: str) -> None:
+def test_an_error_in_the_toml_file_names_its_key(text: str, told: str) -> None:
     write("bulk-onboard.toml", text)
     with pytest.raises(UsageError, match=told):
         load({})
 
 
-def test_a_toml_file_that_cannot_be_parsed_is_told_by_place_and_not_by_content() -> None:
+def test_a_syntax_error_in_the_toml_file_names_its_place_only() -> None:
     write("mine.toml", "[leaf]\ntoken = hunter2")
     with pytest.raises(UsageError, match=r"mine\.toml is not valid TOML \(at line 2") as refused:
         load({}, Path("mine.toml"))
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_wrong_option_from_a_caller_is_not_laid_to_the_toml_file() -> None:
+def test_a_wrong_option_of_the_library_is_not_attributed_to_the_toml_file() -> None:
     with pytest.raises(UsageError, match=r"^rate: 'fast' is not a rate"):
         load({"rate": "fast"}, is_command_line=False)
     assert load({"rate": "600/min", "output": "out", "timeout": "1m"}).leaf.timeout == 60
 
 
-def test_a_secret_of_the_wrong_type_is_told_without_its_value() -> None:
+def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
     write("bulk-onboard.toml", "[leaf]\ntoken = 987654321")
     with pytest.raises(UsageError, match=r"leaf\.token") as refused:
         load({})
@@ -156,7 +156,7 @@ def test_a_secret_of_the_wrong_type_is_told_without_its_value() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
-def test_a_toml_file_with_a_secret_that_others_can_read_is_warned_about(
+def test_a_readable_toml_file_with_a_secret_is_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = write("bulk-onboard.toml", "[leaf]\nusername = 'me'\n[providers.raven]\nclient_id = 'public'\n")
@@ -171,7 +171,7 @@ def test_a_toml_file_with_a_secret_that_others_can_read_is_warned_about(
     assert len(caplog.messages) == 1
 
 
-def test_everything_that_is_missing_is_told_at_once() -> None:
+def test_all_missing_settings_are_listed() -> None:
     with pytest.raises(UsageError) as refused:
         require(load({}), [RAVEN], {"leafUserId", "refreshToken"})
     for name in (
@@ -262,7 +262,7 @@ def test_a_token_copied_with_its_scheme_is_recognised(token: str, monkeypatch: p
         ("LEAF_PASSWORD", "${LEAF_PASSWORD}"),
     ],
 )
-def test_a_stand_in_for_a_setting_is_refused_by_name(
+def test_a_placeholder_in_a_setting_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -280,7 +280,7 @@ def test_a_stand_in_for_a_setting_is_refused_by_name(
         ("demo@farm.example", "<3 tractors>"),
     ],
 )
-def test_what_may_be_a_user_name_or_a_password_is_accepted(
+def test_unusual_user_names_and_passwords_are_accepted(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAF_USERNAME", name)
@@ -288,13 +288,13 @@ def test_what_may_be_a_user_name_or_a_password_is_accepted(
     assert load({}).leaf.login == Login(None, name, Secret(value))
 
 
-def test_what_never_speaks_to_leaf_does_not_mind_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_commands_ignore_settings_of_leaf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_BASE_URL", "http://api.withleaf.io")
     assert load({}, offline=True).leaf == Settings().leaf
 
 
 @pytest.mark.parametrize("token", ["\u201cplanted\u201d", "plant\u00e9d", "planted\udcff"])
-def test_a_token_that_no_request_can_carry_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_cannot_be_a_header_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_TOKEN", token)
     with pytest.raises(
         UsageError, match="LEAF_TOKEN: this holds a character that no token contains"
@@ -303,7 +303,7 @@ def test_a_token_that_no_request_can_carry_is_refused(token: str, monkeypatch: p
     assert "plant" not in str(refused.value)
 
 
-def test_a_secret_with_a_line_break_is_refused_and_spaces_around_it_are_taken_off(
+def test_a_secret_is_stripped_and_line_breaks_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LEAF_TOKEN", " tok-1\n")
@@ -337,7 +337,7 @@ def test_a_cluster_does_not_create_users() -> None:
         load({"create_users": True})
 
 
-def test_all_that_is_wrong_is_told_at_once_each_by_the_name_it_has_where_it_stands(
+def test_all_errors_are_reported_at_once_by_the_name_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write("bulk-onboard.toml", "events-wait = 'soon'\nrate = 'fast'\n[providers.raven]\nclient_id = 5\n")
@@ -357,7 +357,7 @@ def test_all_that_is_wrong_is_told_at_once_each_by_the_name_it_has_where_it_stan
     assert "'fast'" not in str(refused.value), "the option decides"
 
 
-def test_what_pydantic_says_of_a_wrong_setting_quotes_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_pydantic_quote_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LEAF_TOKEN", "LEAF_PASSWORD", "BULK_ONBOARD_PING", "BULK_ONBOARD_NOTIFY"):
         monkeypatch.setenv(name, "planted hunter2\u201c")
     write(

@@ -31,7 +31,7 @@ def test_any_text_is_a_finite_rate_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "10/furlong", "ten", "", "10/", "1e3", "5/0"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="600/min"):
         parse.rate(text)
 
@@ -44,7 +44,7 @@ def test_seconds_may_have_a_unit(text: str | float, length: float) -> None:
     assert parse.seconds(text) == length
 
 
-def test_a_timeout_of_nothing_is_refused() -> None:
+def test_a_timeout_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="no time to answer"):
         parse.timeout("0")
 
@@ -60,12 +60,12 @@ def test_other_texts_are_not_a_limit_of_rows(text: str) -> None:
         parse.row_limit(text)
 
 
-def test_names_are_split_at_commas_but_not_in_quotes_and_told_once() -> None:
+def test_names_are_split_at_commas_outside_quotes() -> None:
     assert parse.names('name, region ,"a, b",name,') == ("name", "region", "a, b")
     assert parse.names(["a, b"]) == ("a, b",)
 
 
-def test_an_unknown_format_is_told_with_those_there_are() -> None:
+def test_an_unknown_format_is_reported_with_the_known_ones() -> None:
     assert parse.formats("CSV,jsonl,csv") == ("csv", "jsonl")
     with pytest.raises(ValueError, match="'xml' is not a format; choose from csv, html, parquet, jsonl"):
         parse.formats("csv,xml")
@@ -97,7 +97,7 @@ def test_a_ledger_is_a_path_or_a_url_of_sqlite(text: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["mysql+pymysql", "postgresql+asyncpg", "oracle"])
-def test_a_ledger_elsewhere_is_refused_without_showing_its_password(scheme: str) -> None:
+def test_an_unsupported_ledger_is_refused_without_showing_its_password(scheme: str) -> None:
     with pytest.raises(
         ValueError, match=r"is not possible; it is a file .* or a database on Post"
     ) as refused:
@@ -106,7 +106,7 @@ def test_a_ledger_elsewhere_is_refused_without_showing_its_password(scheme: str)
 
 
 @pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:", ":memory:", ""])
-def test_a_ledger_that_would_be_forgotten_is_refused(text: str) -> None:
+def test_a_ledger_in_memory_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="does not name a file"):
         parse.ledger(text)
 
@@ -123,7 +123,7 @@ def test_a_ledger_that_would_be_forgotten_is_refused(text: str) -> None:
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ],
 )
-def test_one_leaf_has_one_spelling(text: str, url: str) -> None:
+def test_spellings_of_one_leaf_are_equal(text: str, url: str) -> None:
     assert parse.base_url(text) == url
 
 
@@ -160,19 +160,19 @@ def test_plain_http_is_refused_except_to_this_machine(text: str) -> None:
         f"https://{'a' * 64}.io",
     ],
 )
-def test_what_is_no_plain_address_is_refused(text: str) -> None:
+def test_an_address_with_extra_parts_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"it (is not a URL|holds)") as refused:
         parse.base_url(text)
     assert "pw@" not in str(refused.value)
 
 
-def test_a_mistyped_provider_is_told_with_the_one_that_was_meant() -> None:
+def test_a_mistyped_provider_gets_a_suggestion() -> None:
     assert parse.provider("Raven_Slingshot", PROVIDERS) == "raven-slingshot"
     with pytest.raises(ValueError, match="did you mean raven-slingshot"):
         parse.provider("raven-slingshoot", PROVIDERS)
 
 
-def test_a_cluster_is_so_many_processes_here_or_the_scheduler_of_one_elsewhere() -> None:
+def test_a_cluster_is_local_or_the_address_of_a_scheduler() -> None:
     assert parse.cluster("local:3") == Local(3)
     for address in ("tcp://scheduler:8786", "tls://10.0.0.7:8786"):
         assert parse.cluster(address) == parse.cluster(parse.cluster(address)) == Remote(address)
@@ -182,7 +182,7 @@ def test_a_cluster_is_so_many_processes_here_or_the_scheduler_of_one_elsewhere()
     "text",
     ["", "local", "local:", "local:0", "local:-1", "local:many", "tcp://", "http://x", "tcp://me:pw@x"],
 )
-def test_what_is_no_cluster_is_refused(text: str) -> None:
+def test_an_invalid_cluster_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected local:N, tcp://HOST:PORT or tls://HOST:PORT"):
         parse.cluster(text)
 

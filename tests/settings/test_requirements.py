@@ -28,7 +28,7 @@ def test_a_column_of_the_file_takes_the_place_of_a_setting() -> None:
     assert asked(frame, map={"refreshToken": "Token"}) == ["RAVEN_CLIENT_SECRET"]
 
 
-def test_of_all_providers_that_occur_and_of_no_others_the_settings_are_asked_at_once() -> None:
+def test_settings_of_all_providers_in_the_file_are_required() -> None:
     frame = {"leafUserId": ["u"] * 4, "refreshToken": ["t"] * 4, "username": ["n"] * 4, "password": ["p"] * 4}
     frame |= {"provider": ["Raven ", "valley", "", "RAVEN"]}
     assert asked(frame) == [
@@ -43,7 +43,7 @@ def test_of_all_providers_that_occur_and_of_no_others_the_settings_are_asked_at_
         asked(frame, provider="stara")
 
 
-def test_a_setting_that_could_never_be_sent_is_told_without_its_value(
+def test_an_unusable_app_field_is_reported_without_its_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     frame = {"leafUserId": ["u"], "refreshToken": ["t"]}

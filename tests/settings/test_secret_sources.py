@@ -72,7 +72,7 @@ def test_the_order_is_environment_file_dotenv_toml_keyring(
     assert token() == Secret("environment")
 
 
-def test_every_setting_may_come_from_a_file_and_a_line_break_at_its_end_does_not_matter(
+def test_each_setting_may_come_from_a_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = {
@@ -102,9 +102,7 @@ def test_every_setting_may_come_from_a_file_and_a_line_break_at_its_end_does_not
         (lambda path: path.write_bytes(b"\xff\xfe\xfaplanted"), "is not text"),
     ],
 )
-def test_a_file_that_holds_no_secret_is_an_error_that_names_variable_and_file(
-    monkeypatch: pytest.MonkeyPatch, make: object, told: str
-) -> None:
+def test_an_unusable_secret_file_is_named(monkeypatch: pytest.MonkeyPatch, make: object, told: str) -> None:
     make(Path("secret"))  # type: ignore[operator]
     monkeypatch.setenv("LEAF_PASSWORD_FILE", "secret")
     with pytest.raises(UsageError, match=f"LEAF_PASSWORD_FILE: secret {told}") as error:
@@ -112,7 +110,7 @@ def test_a_file_that_holds_no_secret_is_an_error_that_names_variable_and_file(
     assert "planted" not in str(error.value)
 
 
-def test_what_speaks_to_no_leaf_looks_into_no_file_and_no_keyring(
+def test_offline_and_sandbox_read_no_secret_files_and_no_keyring(
     monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
     monkeypatch.setenv("LEAF_PASSWORD_FILE", "absent")
@@ -138,7 +136,7 @@ def test_the_keyring_is_asked_once_for_each_needed_secret(
     assert sorted(ring.asked) == sorted([*login, *addresses, "RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET"])
 
 
-def test_the_keyring_is_not_asked_for_what_is_set(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
+def test_the_keyring_is_not_asked_for_known_settings(monkeypatch: pytest.MonkeyPatch, ring: Ring) -> None:
     monkeypatch.setenv("LEAF_TOKEN", "environment")
     monkeypatch.setenv("RAVEN_CLIENT_ID", "id")
     monkeypatch.setenv("RAVEN_CLIENT_SECRET_FILE", secret_file("secret", "file"))
@@ -147,7 +145,7 @@ def test_the_keyring_is_not_asked_for_what_is_set(monkeypatch: pytest.MonkeyPatc
     assert ring.asked == ["BULK_ONBOARD_PING"]
 
 
-def test_a_locked_keyring_is_as_good_as_none(ring: Ring) -> None:
+def test_a_locked_keyring_is_ignored(ring: Ring) -> None:
     ring.set_password("bulk-onboard", "LEAF_TOKEN", "keyring")
     ring.locked = True
     settings = load({})
@@ -155,6 +153,6 @@ def test_a_locked_keyring_is_as_good_as_none(ring: Ring) -> None:
     assert len(ring.asked) == 1
 
 
-def test_without_the_extra_nothing_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_keyring_installed_settings_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert load({}).leaf.login.token is None
