@@ -77,16 +77,6 @@ def test_piped_decrypted_rows_never_touch_the_disk(here: Path, leaf: Leaf, encry
         assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
 
 
-@gpg
-def test_a_failed_decryption_ends_the_run_before_anything_is_sent(
-    leaf: Leaf, encrypted: dict[str, str]
-) -> None:
-    server = leaf()
-    ran = _piped("wrong", encrypted, server)
-    assert (ran.returncode, server.seen()) == (3, [])
-    assert "standard input is empty" in ran.stderr
-
-
 # --- several files ------------------------------------------------------------------------------------
 
 

@@ -9,20 +9,18 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.leaf import contact
-from bulk_onboard.ledger import hold
+from bulk_onboard.ledger import Ledger, hold
 from bulk_onboard.sandbox import Account, Behaviour, Fault, Faults
+from tests.ledger.support import begin
 from tests.support.cli import (
     APP,
     PLANTED,
     Desk,
     Leaf,
     Server,
-    end,
     grower,
     growers,
     open_intents,
-    start,
-    wait_for_posts,
     write,
 )
 
@@ -30,6 +28,7 @@ from tests.support.cli import (
 ONE_401 = Behaviour(event_delay=0, faults=Faults({Fault.EXPIRED_LOGIN: 0.01}), seed=350)
 
 
+LEDGER = Path("reports/ledger.sqlite3")
 # Rows that have begun finish in peace: so many, however busy the machine is.
 IN_FLIGHT = 8
 FEW = ("--max-in-flight", str(IN_FLIGHT))
@@ -164,28 +163,14 @@ def test_5_when_max_failures_is_exceeded(desk: Desk, leaf: Leaf) -> None:
 
 
 def test_6_for_a_second_run_on_one_ledger(desk: Desk, leaf: Leaf) -> None:
-    server = leaf()
-    file = write(growers(100))
-    first = start("run", file, "--rate", "40", "--no-events", env=server.environment)
-    try:
-        wait_for_posts(server, first, 3)
-        second = desk.at(server).run(file)
-    finally:
-        first.terminate()
-        ended = end(first)
-    assert second.code == 6
-    assert f"process {first.pid}" in second.err
-    assert "since" in second.err
-    assert ended.code == 130
-    after = desk("report")
-    assert after.code == 130
-
-
-def test_a_lock_file_without_a_holder_is_ignored(desk: Desk, leaf: Leaf) -> None:
     server, file = leaf(), write(growers(2))
     Path("reports").mkdir()
-    with hold(Path("reports/ledger.sqlite3")):
-        assert desk.at(server).run(file).code == 6
+    with hold(LEDGER), Ledger(LEDGER) as ledger:
+        begin(ledger)
+        second = desk.at(server).run(file)
+    assert (second.code, server.seen()) == (6, [])
+    assert "held by process 1 on here since 2026-11-23" in second.err
+    # The lock file of a dead run holds nothing up.
     assert Path("reports/ledger.sqlite3.lock").exists()
     assert desk.run(file).code == 0
 

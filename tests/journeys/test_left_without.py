@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bulk_onboard.domain.entry import Entry
-from bulk_onboard.engine.opening import find_run, scopes_of
 from bulk_onboard.ledger import Ledger
+from tests.ledger.support import begin
 from tests.support.cli import Desk, Leaf, Ran, grower, growers, write
 from tests.support.listener import listening
 
@@ -20,12 +19,10 @@ LEFT = grower(50)
 @pytest.fixture
 def bench(desk: Desk, leaf: Leaf) -> Desk:
     """A desk whose ledger says that a run was killed between the DELETE and the POST of a grower."""
-    desk.at(leaf()).set("LEAF_USERNAME", "me@example.com")
-    assert desk.run(write(growers(1))).code == 0
+    desk.at(server := leaf()).set("LEAF_USERNAME", "me@example.com")
+    write(growers(1))
     with Ledger(Path("reports/ledger.sqlite3")) as ledger:
-        _, info = find_run(ledger, None)
-        scope = scopes_of(ledger, info)["raven"]
-        run_no = ledger.begin(replace(info, run_id="r-killed", finished_at=None), scope, "a process")
+        run_no, scope = begin(ledger, "r-killed", server.url, owner="me@example.com")
         intent = Entry(9, None, LEFT, intended_at="2026-11-23T00:00:00.000Z", deleting="c-1")
         ledger.write(run_no, scope, [intent], [])
     return desk
@@ -40,15 +37,14 @@ def assert_said(ran: Ran, count: int = 1) -> None:
 
 def test_every_command_reports_growers_left_without_credentials(bench: Desk) -> None:
     bench.set("SENTERA_NOTHING", "")
-    ran = bench.run("growers.csv", "--dry-run")
-    assert_said(ran)
+    assert_said(bench.run("growers.csv", "--dry-run"))
     assert_said(bench("events", "growers.csv"))
-    runs = json.loads(bench("runs", "--json").out)
     Path("other.csv").write_text(
         f"leafUserId,username,password,organizationName\n{grower(1)},u,planted-p,o\n"
     )
-    assert_said(bench.run("other.csv", "--provider", "sentera"))
-    other = bench("rollback", runs[-1]["runId"], "--yes")
+    stored = bench.run("other.csv", "--provider", "sentera")
+    assert_said(stored)
+    other = bench("rollback", stored.folder.name, "--yes")
     assert "left without credentials" in other.err
     bench.set("LEAF_USERNAME", "another@example.com")
     assert "left without" not in bench.run("growers.csv").err

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bulk_onboard.ledger import Ledger
-from bulk_onboard.ledger.database import Retry
 from bulk_onboard.sandbox import Behaviour
 from tests.support.cli import Desk, Leaf, Process, Server, end, grower, growers, start, wait_for_posts, write
 from tests.support.postgres import Server as Postgres
@@ -70,17 +69,7 @@ def test_commands_that_read_create_no_schema(desk: Desk, url: str, postgres: Pos
     assert not postgres.sql("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema)
 
 
-def test_a_second_run_is_refused_and_names_the_holder(desk: Desk, leaf: Leaf, url: str) -> None:
-    server = leaf(BUSY)
-    process = started(server)
-    wait_for_posts(server, process)
-    second = desk.at(server).run("growers.csv")
-    assert (second.code, f"held by process {process.pid} on " in second.err) == (6, True), second.err
-    assert desk("runs").code == 0
-    assert end(process, 40).code == 0
-    server.assert_stored_once(COUNT)
-
-
+@pytest.mark.soak(5)
 def test_after_a_kill_the_next_run_completes_the_file(desk: Desk, leaf: Leaf, url: str) -> None:
     server = leaf(BUSY)
     process = started(server)
@@ -138,36 +127,6 @@ def test_a_run_stops_when_the_server_stays_away(desk: Desk, leaf: Leaf, own: Pos
     again = desk.at(server).run("growers.csv", *QUICK)
     assert again.code == 0, again.err
     server.assert_stored_once(COUNT)
-
-
-def test_a_run_waits_for_a_server_that_is_starting(
-    desk: Desk, leaf: Leaf, own: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own.stop()
-    is_worth_it, failures = Retry._is_worth_it, list[Exception]()
-
-    def start_and_answer(self: Retry, error: Exception) -> bool:
-        answer = is_worth_it(self, error)
-        if not failures:
-            own.start()
-        failures.append(error)
-        return answer
-
-    monkeypatch.setattr(Retry, "_is_worth_it", start_and_answer)
-    ran = desk.at(leaf()).run(write(growers(2)))
-    assert (ran.code, "; waiting" in ran.err) == (0, True), ran.err
-
-
-def test_a_run_does_not_wait_for_a_server_that_refuses(
-    desk: Desk, leaf: Leaf, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(
-        "BULK_ONBOARD_LEDGER", postgres.url("mine").replace("/postgres?", "/no_such_database?")
-    )
-    began = time.monotonic()
-    ran = desk.at(leaf()).run(write(growers(2)))
-    assert (ran.code, "does not exist" in ran.err) == (5, True), ran.err
-    assert time.monotonic() - began < 20
 
 
 @pytest.mark.soak(16)

@@ -6,6 +6,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from bulk_onboard.sandbox import Behaviour, Fault, Faults, Unknowns
 from tests.support.cli import Desk, Leaf, Rows, end, grower, growers, start, write
 
@@ -140,6 +142,7 @@ def test_deleted_credentials_are_reported_and_can_be_replaced(desk: Desk, leaf: 
     assert (again.code, server.posts, len(server.connected)) == (0, 4, 3)
 
 
+@pytest.mark.soak(5)
 def test_deletes_with_unknown_outcome_are_verified(desk: Desk, leaf: Leaf) -> None:
     faults = Faults({Fault.E502_AFTER: 0.4}, methods=frozenset({"DELETE"}))
     server = leaf(Behaviour(event_delay=0, faults=faults, seed=3))
