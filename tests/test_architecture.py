@@ -99,18 +99,18 @@ def test_a_package_is_imported_only_where_it_belongs() -> None:
     assert not wrong
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_no_module_has_a_vague_name() -> None:
     assert not [module for module in MODULES if VAGUE & set(module.split("."))]
 
 
-def test_no_module_is_too_long_to_read() -> None:
+def test_no_module_is_too_long() -> None:
     long = {
         name: lines for name, path in MODULES.items() if (lines := len(path.read_text().splitlines())) > LINES
     }
     assert not long
 
 
-def test_no_imports_run_in_a_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     graph = {name: ours(name) & MODULES.keys() - {""} for name in MODULES}
     done: set[str] = set()
 
@@ -148,7 +148,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("argv", ["--help", "--version", "providers"])
-def test_what_tells_only_is_quick_because_nothing_heavy_is_loaded(argv: str) -> None:
+def test_informative_commands_load_no_heavy_package(argv: str) -> None:
     program = f"from bulk_onboard.cli.main import main; main(['{argv}'])"
     assert not _loaded_by(program) & HEAVY
 
@@ -157,7 +157,7 @@ def test_the_entry_loads_nothing_heavy() -> None:
     assert not _loaded_by("import bulk_onboard.cli.main") & HEAVY
 
 
-def test_the_wording_of_commands_help_loads_no_data_frame() -> None:
+def test_the_help_of_run_loads_no_data_frame() -> None:
     program = "from bulk_onboard.cli.main import main; main(['run', '--help'])"
     assert not _loaded_by(program) & {"pandas", "aiohttp", "sqlalchemy", "pydantic"}
 
@@ -171,6 +171,6 @@ def test_no_module_has_the_name_of_a_public_function() -> None:
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios", "tty", "uvloop"}
 
 
-def test_nothing_that_windows_lacks_is_needed_to_import_a_module() -> None:
+def test_modules_import_on_windows() -> None:
     for module in MODULES.keys() - {""}:
         assert not {name.split(".")[0] for name in imported(module, lazy=False)} & POSIX_ONLY, module

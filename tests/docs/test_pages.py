@@ -38,7 +38,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for link in _LINK.findall(page.read_text()):
         if link.startswith("https://"):
             continue
@@ -49,7 +49,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_files_that_are_named_exist(page: Path) -> None:
+def test_named_files_exist(page: Path) -> None:
     for path in _PATH.findall(page.read_text()):
         assert (ROOT / path).exists(), path
 
@@ -63,14 +63,14 @@ def test_every_page_is_in_the_table_of_contents() -> None:
 
 
 @pytest.mark.parametrize("marker", ["run-command", "test-command"])
-def test_a_marked_command_of_readme_is_one_line_that_does_all_of_its_set_up(marker: str) -> None:
+def test_a_marked_command_of_the_readme_is_one_line(marker: str) -> None:
     [block] = [block for block in blocks(README) if block.note == marker]
     assert block.text.count("\n") == 1
     assert block.text.startswith("python3 -m venv .venv && .venv/bin/pip install")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_toml_can_be_read(page: Path) -> None:
+def test_toml_blocks_are_valid(page: Path) -> None:
     for block in blocks(page):
         if block.language == "toml":
             tomllib.loads(block.text)

@@ -14,7 +14,7 @@ from tests.sandbox.support import BASE, GROWER, OTHER, RAVEN, FakeClock, body, r
 LOGIN = "/api/authenticate"
 
 
-async def test_posted_credentials_are_stored_and_echoed_and_found_again():
+async def test_posted_credentials_are_stored_and_echoed():
     async with serve_sandbox() as leaf:
         posted, found = await leaf.post(), await leaf.get()
     assert posted.status == 201
@@ -44,7 +44,7 @@ async def test_every_provider_of_the_table_has_the_same_four_calls(provider: Pro
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda p: p.name)
-async def test_a_body_that_is_not_exactly_the_providers_is_refused_and_nothing_is_stored(provider: Provider):
+async def test_a_body_with_wrong_fields_is_refused(provider: Provider):
     path = f"{BASE}/users/{GROWER}/{provider.path}"
     whole = {f.name: (f.allowed or (f"x-{f.name}",))[0] for f in provider.fields if f.required}
     wrong = [({k: v for k, v in whole.items() if k != name}, "missingfield") for name in whole]
@@ -60,7 +60,7 @@ async def test_a_body_that_is_not_exactly_the_providers_is_refused_and_nothing_i
         assert (await leaf.post(whole, path)).status == 201
 
 
-async def test_without_a_good_token_everything_is_401():
+async def test_requests_without_a_valid_token_are_401():
     async with serve_sandbox() as leaf:
         for token in ("", "wrong"):
             leaf.token = token

@@ -32,7 +32,7 @@ async def test_a_wrong_password_is_refused(monkeypatch: pytest.MonkeyPatch):
     assert b"right" not in messages
 
 
-async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: Path):
+async def test_the_command_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path):
     users = tmp_path / "users.txt"
     users.write_text(f"{GROWER}\n")
     server = await start("--users", str(users))
@@ -53,12 +53,12 @@ async def test_it_prints_its_address_serves_and_ends_with_0_on_ctrl_c(tmp_path: 
 @pytest.mark.parametrize(
     "options", [["--unknown", "colour=red"], ["--faults", "windy"], ["--users", "no-file"]]
 )
-def test_a_wrong_value_is_refused_before_anything_is_served(options: list[str]):
+def test_a_wrong_option_is_refused(options: list[str]):
     result = CliRunner().invoke(command, options)
     assert isinstance(result.exception, UsageError)
 
 
-async def test_a_port_that_is_taken_is_a_wrong_setting():
+async def test_a_used_port_is_refused():
     async with Sandbox().serve() as url:
         with pytest.raises(UsageError, match="cannot listen"):
             async with Sandbox().serve(int(url.rpartition(":")[2])):
@@ -73,13 +73,13 @@ async def test_a_port_that_is_taken_is_a_wrong_setting():
         f'leaf_user_id;email\n"{GROWER}";a@x\n{OTHER};b@x\n',
     ],
 )
-def test_users_come_from_a_column_or_one_a_line(tmp_path: Path, text: str):
+def test_users_are_read_from_a_column_or_lines(tmp_path: Path, text: str):
     path = tmp_path / "users"
     path.write_text(text, encoding="utf-8")
     assert [user.id for user in read_users(path)] == [GROWER, OTHER]
 
 
-def test_names_and_addresses_of_users_are_read_where_there_are_any(tmp_path: Path):
+def test_names_and_emails_of_users_are_read(tmp_path: Path):
     path = tmp_path / "users"
     path.write_text(f"leafUserId,name,email,externalId\n{GROWER},Ann,a@x,7\n")
     [user] = read_users(path)
@@ -96,7 +96,7 @@ def test_names_and_addresses_of_users_are_read_where_there_are_any(tmp_path: Pat
         (b"\xff\xfe\xfa", "UTF-8"),
     ],
 )
-def test_the_message_about_a_wrong_file_of_users_names_the_line(tmp_path: Path, content: bytes, message: str):
+def test_an_error_in_the_users_file_names_its_line(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "users"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=message):

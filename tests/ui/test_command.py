@@ -35,7 +35,7 @@ def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         process.kill()
 
 
-def test_it_opens_a_browser_without_showing_the_token_and_ends_with_ctrl_c(
+def test_the_command_opens_a_browser_without_showing_the_token(
     started: tuple[subprocess.Popen[str], Path],
 ) -> None:
     process, notes = started

@@ -59,7 +59,7 @@ async def test_the_token_in_the_address_works_once() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
-async def test_without_the_cookie_nothing_is_answered(method: str, path: str) -> None:
+async def test_requests_without_the_cookie_are_refused(method: str, path: str) -> None:
     async with client() as known, ClientSession() as stranger:
         origin = {"Origin": known.server.origin}
         async with stranger.request(method, known.page + path, headers=origin, json={}) as response:
@@ -70,9 +70,7 @@ async def test_without_the_cookie_nothing_is_answered(method: str, path: str) ->
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
 @pytest.mark.parametrize("headers", ELSEWHERE)
-async def test_with_the_cookie_another_site_is_not_answered(
-    method: str, path: str, headers: dict[str, str]
-) -> None:
+async def test_requests_of_another_site_are_refused(method: str, path: str, headers: dict[str, str]) -> None:
     async with client() as known:
         if method == "POST" and "Sec-Fetch-Site" in headers:
             headers = {**headers, "Origin": "https://evil.example"}
@@ -85,7 +83,7 @@ async def test_a_post_without_an_origin_is_refused() -> None:
         assert response.status == 403
 
 
-async def test_every_answer_has_a_policy_that_lets_nothing_out() -> None:
+async def test_each_response_has_a_strict_policy() -> None:
     async with client() as known:
         for path in ("", "page.js", "page.css", "nothing"):
             async with known.http.get(known.page + path) as response:
@@ -98,7 +96,7 @@ async def test_every_answer_has_a_policy_that_lets_nothing_out() -> None:
             assert "http" not in (await response.text()).replace("http-equiv", "")
 
 
-async def test_it_listens_on_this_machine_only() -> None:
+async def test_the_server_listens_on_loopback_only() -> None:
     async with client() as known:
         port = int(known.server.origin.rpartition(":")[2])
         for address in ("127.0.0.2", socket.gethostbyname("localhost").replace("127.0.0.1", "127.1.1.1")):
@@ -106,7 +104,7 @@ async def test_it_listens_on_this_machine_only() -> None:
                 socket.create_connection((address, port), timeout=2).close()
 
 
-async def test_secrets_leave_the_server_only_when_one_is_asked_for() -> None:
+async def test_secrets_are_sent_only_on_request() -> None:
     async with client() as known:
         for name in ("messy.xlsx",):
             await known.upload(name, (SAMPLES / name).read_bytes())
@@ -126,7 +124,7 @@ async def test_secrets_leave_the_server_only_when_one_is_asked_for() -> None:
         assert found["text"] == "planted-token-77-abcdef"
 
 
-async def test_a_search_does_not_look_into_secrets() -> None:
+async def test_a_search_ignores_secrets() -> None:
     async with client() as known:
         await known.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
         found = await known.post("rows", start=0, count=400, search="demo-rt-85")
@@ -138,7 +136,7 @@ async def test_a_search_does_not_look_into_secrets() -> None:
     ("action", "body"),
     [("cell", {"row": 1, "column": 1}), ("edit", {"cells": [{"row": 4, "column": 99, "text": "x"}]})],
 )
-async def test_a_cell_that_is_not_there_is_an_error(action: str, body: dict[str, Any]) -> None:
+async def test_a_missing_cell_is_an_error(action: str, body: dict[str, Any]) -> None:
     async with client() as known:
         await known.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
         status, content = await known.ask("POST", f"api/{action}", json=body)
@@ -147,7 +145,7 @@ async def test_a_cell_that_is_not_there_is_an_error(action: str, body: dict[str,
         assert "there is no cell" in said
 
 
-async def test_nonsense_is_refused_without_quoting_it() -> None:
+async def test_invalid_requests_are_refused_without_quoting_them() -> None:
     async with client() as known:
         for body in ({"start": "planted-x"}, {"start": None}, []):
             status, content = await known.ask("POST", "api/rows", json=body)
@@ -157,7 +155,7 @@ async def test_nonsense_is_refused_without_quoting_it() -> None:
         assert status == 404
 
 
-async def test_it_does_not_wait_for_an_answer_that_nobody_gives() -> None:
+async def test_the_server_does_not_wait_for_an_unanswered_question() -> None:
     now = [0.0]
     server = Server(Session(), clock=lambda: now[0])
     async with server.serve(), ClientSession(cookie_jar=CookieJar(unsafe=True)) as http:
@@ -173,7 +171,7 @@ async def test_it_does_not_wait_for_an_answer_that_nobody_gives() -> None:
         assert (await known.wait("run"))["outcome"]["counts"] == {"not_attempted": 200}
 
 
-async def test_it_ends_when_the_page_has_been_closed_for_a_while() -> None:
+async def test_the_server_ends_after_the_page_was_closed() -> None:
     now = [0.0]
     server = Server(Session(), clock=lambda: now[0])
     async with server.serve(), ClientSession(cookie_jar=CookieJar(unsafe=True)) as http:

@@ -41,7 +41,7 @@ def two_sheets() -> bytes:
     return out.getvalue()
 
 
-async def test_columns_are_guessed_with_a_reason_and_can_be_chosen() -> None:
+async def test_columns_are_suggested_with_a_reason() -> None:
     async with client() as page:
         state = await page.upload("partner.csv", partner_file())
         fields = {field["name"]: field for field in state["columns"]["fields"]}
@@ -56,7 +56,7 @@ async def test_columns_are_guessed_with_a_reason_and_can_be_chosen() -> None:
         assert {group["code"] for group in page.state()["check"]["groups"]} == {"space-inside"}
 
 
-async def test_a_mapping_is_remembered_for_the_partner() -> None:
+async def test_a_mapping_is_saved_for_a_partner() -> None:
     Path("bulk-onboard.toml").write_text('# mine\nprovider = "raven"  # kept\n', encoding="utf-8")
     async with client() as page:
         await page.upload("partner.csv", partner_file("a;b;c"))
@@ -74,7 +74,7 @@ async def test_a_mapping_is_remembered_for_the_partner() -> None:
     assert saved.find(["b", "c"]) is None
 
 
-async def test_the_sheet_the_header_and_hidden_rows_are_choices() -> None:
+async def test_sheet_header_and_hidden_rows_can_be_chosen() -> None:
     async with client() as page:
         state = await page.upload("two.xlsx", two_sheets())
         assert [(s["name"], s["growers"], s["headerRow"]) for s in state["sheets"]] == [
@@ -97,7 +97,7 @@ async def test_the_sheet_the_header_and_hidden_rows_are_choices() -> None:
         assert page.state()["commands"]["check"].endswith("--sheet South --header-row 3 --hidden skip")
 
 
-async def test_cells_are_mended_rows_left_out_and_certain_repairs_made_at_once() -> None:
+async def test_cells_are_edited_rows_excluded_and_repairs_applied() -> None:
     async with client() as page:
         state = await page.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
         assert state["check"]["repairable"] == 2
@@ -116,7 +116,7 @@ async def test_cells_are_mended_rows_left_out_and_certain_repairs_made_at_once()
         assert page.state()["check"]["valid"] == 3
 
 
-async def test_the_files_hold_what_was_mended() -> None:
+async def test_downloads_contain_the_corrections() -> None:
     async with client() as page:
         await page.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
         await page.post("edit", cells=[{"row": 10, "column": 1, "text": "rt-typed-by-hand-11aa22"}])
@@ -131,7 +131,7 @@ async def test_the_files_hold_what_was_mended() -> None:
     assert not [path for path in Path().rglob("*") if path.is_file()]
 
 
-async def test_a_run_asks_first_and_a_second_one_finds_nothing_to_do() -> None:
+async def test_a_run_asks_first() -> None:
     async with client() as page:
         await page.upload("partner.csv", partner_file())
         await page.post("start", dry=True)
@@ -154,7 +154,7 @@ async def test_a_run_asks_first_and_a_second_one_finds_nothing_to_do() -> None:
         assert again["outcome"]["counts"] == {"existing": len(IDS)}
 
 
-async def test_a_run_that_is_not_confirmed_stores_nothing() -> None:
+async def test_an_unconfirmed_run_stores_nothing() -> None:
     async with client() as page:
         await page.upload("partner.csv", partner_file())
         await page.post("start", dry=False)
@@ -164,7 +164,7 @@ async def test_a_run_that_is_not_confirmed_stores_nothing() -> None:
         assert done["outcome"]["counts"] == {"not_attempted": len(IDS)}
 
 
-async def test_missing_settings_are_named_and_may_be_entered_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_settings_can_be_entered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LEAF_TOKEN", "LEAF_USERNAME", "LEAF_PASSWORD", "RAVEN_CLIENT_ID", "RAVEN_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     async with client() as page:
@@ -187,7 +187,7 @@ async def test_a_file_that_cannot_be_used_is_explained() -> None:
         assert "is empty" in state["error"]
 
 
-async def test_the_lock_of_the_ledger_holds_against_another_run() -> None:
+async def test_a_second_run_on_the_ledger_is_refused() -> None:
     async with client() as page, client() as other:
         for each in (page, other):
             await each.upload("partner.csv", partner_file())
@@ -200,7 +200,7 @@ async def test_the_lock_of_the_ledger_holds_against_another_run() -> None:
         await page.wait("run")
 
 
-async def test_a_run_at_a_leaf_that_is_not_the_sandbox_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_with_another_leaf(monkeypatch: pytest.MonkeyPatch) -> None:
     leaf = Sandbox(behaviour=Behaviour(event_delay=0.05))
     async with leaf.serve() as url, client() as page:
         monkeypatch.setenv("LEAF_BASE_URL", url)
@@ -219,7 +219,7 @@ async def test_a_run_at_a_leaf_that_is_not_the_sandbox_of_the_page(monkeypatch: 
         assert b"planted-" not in everything
 
 
-async def test_the_encoding_of_a_text_is_a_choice() -> None:
+async def test_the_encoding_can_be_chosen() -> None:
     content = "leafUserId;refreshToken;Name\n" + f"{IDS[0]};rt-k2j8s9fkq02mfn77x;Мюллер\n"
     async with client() as page:
         state = await page.upload("cyrillic.csv", content.encode("cp1251"))

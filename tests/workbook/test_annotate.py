@@ -277,13 +277,7 @@ SHEET = "xl/worksheets/sheet1.xml"
 FILES = Path(__file__).parents[1] / "readers" / "files"
 
 
-FORMS = ["xlsx", *(f"{name}.xlsx" for name in ("libreoffice", "sheetjs", "xlsxwriter"))]
-FORMS += [
-    "sheetjs.xlsb",
-    *(f"{name}.ods" for name in ("libreoffice", "odfpy")),
-    "libreoffice.xls",
-    "xlwt.xls",
-]
+FORMS = ["xlsx", "libreoffice.xlsx", "sheetjs.xlsb", "libreoffice.ods", "xlwt.xls"]
 
 
 def with_results(path: Path) -> Path:

@@ -46,7 +46,7 @@ def check(case: Case, code: int, out: str, err: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_broken_file_is_refused_in_one_helpful_line(
+def test_a_broken_file_is_refused_in_one_line(
     case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case.make(tmp_path / case.name)
@@ -64,5 +64,5 @@ def test_a_broken_file_in_a_process_of_its_own(tmp_path: Path) -> None:
     check(case, ran.returncode, ran.stdout, ran.stderr)
 
 
-def test_no_two_cases_have_one_name() -> None:
+def test_names_of_cases_are_unique() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 80

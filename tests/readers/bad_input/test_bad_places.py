@@ -54,7 +54,7 @@ def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str]) -
     assert "which cannot be read" in refusal(capsys, ".")
 
 
-def test_a_link_to_nothing_is_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dangling_link_is_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("growers.csv").symlink_to("gone.csv")
     assert "there is no such file" in refusal(capsys, "growers.csv")
 
@@ -71,7 +71,7 @@ def test_a_link_to_a_file_is_that_file() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_is_refused_and_never_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_named_pipe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("growers.csv")
     message = refusal(capsys, "growers.csv")
     assert (
@@ -98,7 +98,7 @@ def test_a_file_without_permission_is_refused(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".csv", "a\0b.csv"], ids=["long", "NUL"])
-def test_a_name_that_cannot_be_one_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(refusal(capsys, name)) < 500
 
 
@@ -113,7 +113,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_a_file_that_vanishes_or_is_replaced_meanwhile_is_read_to_its_end(name: str) -> None:
+def test_a_file_replaced_while_reading_is_read_to_its_end(name: str) -> None:
     Path(name).write_bytes(CONTENTS[name])
     with open_source(name) as source:
         Path(name).unlink()
@@ -122,7 +122,7 @@ def test_a_file_that_vanishes_or_is_replaced_meanwhile_is_read_to_its_end(name: 
         assert [list(chunk.numbers) for chunk in source.chunks([0, 1])] == [[2, 3, 4]]
 
 
-def test_a_file_that_is_written_to_meanwhile_shows_it() -> None:
+def test_a_file_written_while_reading_is_detected() -> None:
     path = Path("growers.csv")
     path.write_text(HEADER + good())
     with open_source(path) as source:
@@ -150,7 +150,7 @@ def scan(where: Path) -> Iterator[Scan]:
     ],
     ids=["token", "grower", "order", "place", "fewer", "quote", "emptied"],
 )
-def test_no_row_of_a_part_that_changed_since_it_was_checked_is_handed_on(later: str) -> None:
+def test_no_row_of_a_changed_part_is_returned(later: str) -> None:
     path = Path("growers.csv")
     path.write_text(HEADER + good(4))
     for one in scan(path):
@@ -165,7 +165,7 @@ def test_no_row_of_a_part_that_changed_since_it_was_checked_is_handed_on(later: 
         assert "planted-" not in str(caught.value)
 
 
-def test_rows_that_were_added_meanwhile_wait_for_the_next_run() -> None:
+def test_appended_rows_wait_for_the_next_run() -> None:
     path = Path("growers.csv")
     path.write_text(HEADER + good(4))
     for one in scan(path):
@@ -215,13 +215,13 @@ def test_unusable_standard_input_is_refused(
     assert message.count("\n") == 1
 
 
-def test_standard_input_may_be_in_any_encoding_or_form(piped: Callable[[bytes], int]) -> None:
+def test_standard_input_may_have_any_encoding_or_format(piped: Callable[[bytes], int]) -> None:
     for encoding in ("utf-8-sig", "utf-16", "cp1252"):
         assert piped(f"leafUserId,refreshToken,Größe\n{IDS[5]},t-4f1c,5\n".encode(encoding)) == 0
     assert piped(xlsx(*GOOD)) == piped(parquet()) == 0
 
 
-def test_a_keyboard_is_not_waited_for(
+def test_a_terminal_as_standard_input_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keyboard = SimpleNamespace(isatty=lambda: True, read=lambda: pytest.fail("it waits"))
