@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from openpyxl.cell.cell import ERROR_CODES
 
 from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.office_xml import Package, attribute, completed, local, parse
+from bulk_onboard.readers.office_xml import Package, attribute, local, parse
 from bulk_onboard.readers.sheet_rows import LAST_COLUMN, LAST_ROW, DamagedWorkbook, SheetRow, number_text
 
 _SPACE = re.compile(r"[ \t\r\n]+")
@@ -82,7 +82,7 @@ class Ods:
         if part not in self._package:
             return
         with self._package.open(part) as stream:
-            for style in completed(stream, "style"):
+            for style in (element for _, element in parse(stream, "end") if local(element) == "style"):
                 name = attribute(style, "name") or ""
                 struck = attribute(style, "parent-style-name") in self._struck
                 for item in style:

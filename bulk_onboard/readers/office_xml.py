@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+from collections import deque
 from collections.abc import Iterator
-from typing import IO, Literal
+from typing import IO, Any, Literal
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, iterparse
+from xml.etree.ElementTree import Element, XMLPullParser, iterparse
 
 from bulk_onboard.readers.sheet_rows import DamagedWorkbook
+
+_BLOCK = 1 << 16
 
 
 def local(element: Element) -> str:
@@ -42,15 +45,24 @@ def parse(part: IO[bytes], *events: Literal["start", "end"]) -> Iterator[tuple[s
     return iterparse(part, events)  # noqa: S314  (expat 2.4.1 and later limit the expansion of entities)
 
 
-def completed(part: IO[bytes], name: str) -> Iterator[Element]:
-    """Yield the elements of this local name, each when it is complete, then free its content."""
-    wanted: dict[str, bool] = {}  # by tag: faster than a look at the text of each
-    for _, element in parse(part, "end"):
-        if (is_wanted := wanted.get(element.tag)) is None:
-            is_wanted = wanted[element.tag] = local(element) == name
-        if is_wanted:
-            yield element
-            element.clear()
+def children_of(part: IO[bytes], name: str) -> Iterator[Element]:
+    """Yield the children of the first element of this local name, each when it is complete.
+
+    Faster than `parse`, by as much as there is in the children: no event of theirs is looked at.
+    """
+    parser: Any = XMLPullParser(("start",))
+    parent: Element | None = None
+    while block := part.read(_BLOCK):
+        parser.feed(block)
+        if parent is None:
+            parent = next((element for _, element in parser.read_events() if local(element) == name), None)
+        deque(parser.read_events(), maxlen=0)
+        if parent is not None:
+            yield from parent[:-1]  # the last one may go on in the next block
+            del parent[:-1]
+    parser.close()
+    deque(parser.read_events(), maxlen=0)
+    yield from () if parent is None else parent
 
 
 class Package:

@@ -68,9 +68,11 @@ class SheetRow:
             return
         if not 0 <= column < LAST_COLUMN:
             raise DamagedWorkbook(f"a cell in column {column + 1}")
-        if column >= len(self.texts):
+        if column == len(self.texts):
+            self.texts.append(text)
+        else:
             self.texts += [""] * (column + 1 - len(self.texts))
-        self.texts[column] = text
+            self.texts[column] = text
         if kind:
             self.kinds[column] = kind
         self.filled += 1

@@ -12,7 +12,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string
 
 from bulk_onboard.domain.chunk import CellKind
-from bulk_onboard.readers.office_xml import Package, attribute, children, completed, is_true, namespace
+from bulk_onboard.readers.office_xml import Package, attribute, children, children_of, is_true, namespace
 from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_text
 
 # Row and column, both from 1, -> the type and the text of a formula's stored result, as the XML has them.
@@ -38,7 +38,6 @@ class Xlsx:
         if not listed:
             raise DamagedWorkbook("it lists no sheets")
         self._mac_dates = any(is_true(node.get("date1904")) for node in children(content, "workbookPr"))
-        self._struck: set[int] = set()
         self.sheets: dict[str, bool] = {}
         self._targets: dict[str, str] = {}
         for sheet in listed:
@@ -55,8 +54,8 @@ class Xlsx:
             row = SheetRow(
                 number, is_true(element.get("hidden")) or (height is not None and not float(height))
             )
-            for column, cell in _cells(element):
-                self._put(row, column, cell)
+            for column, cell, content in _cells(element):
+                self._put(row, column, cell, content)
             yield row
 
     def results(self) -> dict[str, Results]:
@@ -65,8 +64,7 @@ class Xlsx:
 
     def _results(self, sheet: str) -> Iterator[tuple[tuple[int, int], tuple[str, str]]]:
         for number, element in self._elements(sheet):
-            for column, cell in _cells(element):
-                stored, _, formula = _content(cell)
+            for column, cell, (stored, _, formula) in _cells(element):
                 kind = cell.get("t", "n")
                 if formula and (stored or kind == "str") and kind not in {"s", "inlineStr"}:
                     yield (number, column + 1), (kind, stored or "")
@@ -74,59 +72,58 @@ class Xlsx:
     def _elements(self, sheet: str) -> Iterator[tuple[int, Element]]:
         number = 0
         with self._package.open(self._targets[sheet]) as part:
-            for element in completed(part, "row"):
+            for element in children_of(part, "sheetData"):
                 number = int(element.get("r") or number + 1)
                 yield number, element
 
-    def _put(self, row: SheetRow, column: int, cell: Element) -> None:
+    def _put(self, row: SheetRow, column: int, cell: Element, content: _Content) -> None:
         """Add one cell to its row."""
-        stored, inline, formula = _content(cell)
-        if stored is None and inline is None and not formula:
-            return
-        kind = cell.get("t", "n")
+        (stored, inline, formula), kind = content, cell.get("t", "n")
         number_format, struck = self._styles.get(cell.get("s", "0"), ("General", False))
-        text, cell_kind, partly = stored or "", CellKind.TEXT, False
-        if kind == "s" and text.strip():
-            number = int(text)
-            text, partly = self._shared_string(number), number in self._struck
-        elif kind == "inlineStr" and inline is not None:
+        if kind == "inlineStr" and inline is not None:
             text, partly = _rich_text(inline)
-        elif kind == "str" and stored is not None:
-            text = unescaped(text)
+            row.put(column, text, formula=formula)
+        elif kind == "s" and stored and not stored.isspace():
+            text, partly = self._shared_string(int(stored))
+            row.put(column, text, formula=formula)
+        elif stored is not None or formula:
+            partly = False
+            text, cell_kind = self._value(stored, kind, number_format, formula=formula)
+            row.put(column, text, cell_kind, formula=formula)
         else:
-            text, cell_kind = self._value(text.strip(), kind, number_format, formula=formula)
-        row.put(column, text, cell_kind, formula=formula)
-        row.struck = row.struck or struck or partly
+            return
+        if struck or partly:
+            row.struck = True
 
-    def _value(self, stored: str, kind: str, number_format: str, *, formula: bool) -> tuple[str, CellKind]:
-        """Return the text and kind of a cell that is not text."""
-        if kind == "e" and not (formula and not stored):
-            return stored or "#ERROR!", CellKind.ERROR
-        if not stored:
+    def _value(
+        self, stored: str | None, kind: str, number_format: str, *, formula: bool
+    ) -> tuple[str, CellKind]:
+        """Return the text and kind of a cell that is neither a shared string nor an inline one."""
+        if kind == "str" and stored is not None:
+            return unescaped(stored), CellKind.TEXT
+        text = (stored or "").strip()
+        if kind == "e" and not (formula and not text):
+            return text or "#ERROR!", CellKind.ERROR
+        if not text:
             return "", CellKind.FORMULA if formula else CellKind.TEXT
         if kind == "b":
-            return "TRUE" if is_true(stored) else "FALSE", CellKind.VALUE
+            return "TRUE" if is_true(text) else "FALSE", CellKind.VALUE
         if kind == "d":
-            return stored, CellKind.VALUE
-        return number_text(stored, number_format, mac_dates=self._mac_dates), CellKind.VALUE
+            return text, CellKind.VALUE
+        return number_text(text, number_format, mac_dates=self._mac_dates), CellKind.VALUE
 
-    def _shared_string(self, number: int) -> str:
+    def _shared_string(self, number: int) -> tuple[str, bool]:
         if not 0 <= number < len(self._shared):
             raise DamagedWorkbook("a cell refers to a shared string that does not exist")
         return self._shared[number]
 
     @cached_property
-    def _shared(self) -> list[str]:
-        """The shared strings; the numbers of those that are struck through, in part, are noted."""
-        texts: list[str] = []
-        if (name := self._parts.get("sharedStrings", "")) in self._package:
-            with self._package.open(name) as part:
-                for item in completed(part, "si"):
-                    text, is_struck = _rich_text(item)
-                    if is_struck:
-                        self._struck.add(len(texts))
-                    texts.append(text)
-        return texts
+    def _shared(self) -> list[tuple[str, bool]]:
+        """The shared strings, and whether they are struck through, in part."""
+        if (name := self._parts.get("sharedStrings", "")) not in self._package:
+            return []
+        with self._package.open(name) as part:
+            return [_rich_text(item) for item in children_of(part, "sst")]
 
     @cached_property
     def _styles(self) -> dict[str, tuple[str, bool]]:
@@ -144,28 +141,33 @@ class Xlsx:
         return styles
 
 
-def _cells(row: Element) -> Iterator[tuple[int, Element]]:
+# What a cell holds: its stored value, its inline text, and whether there is a formula.
+_Content = tuple[str | None, Element | None, bool]
+
+
+def _cells(row: Element) -> Iterator[tuple[int, Element, _Content]]:
     """Yield the cells of a row, each with its column from 0; one without a reference follows the last one."""
-    column, tag = -1, f"{namespace(row)}c"
+    column, (cell_tag, value_tag, inline_tag, formula_tag) = -1, _tags(namespace(row))
     for cell in row:
-        if cell.tag == tag:
-            reference = cell.get("r")
-            column = _column(reference.rstrip("0123456789")) if reference else column + 1
-            yield column, cell
-
-
-def _content(cell: Element) -> tuple[str | None, Element | None, bool]:
-    """Return the stored value of a cell, its inline text, and whether there is a formula."""
-    stored, inline, formula = None, None, False
-    for part in cell:
-        match part.tag[-2:]:  # the end of {namespace}v, {namespace}f or {namespace}is
-            case "}v" | "v":
+        if cell.tag != cell_tag:
+            continue
+        reference, stored, inline, formula = cell.get("r"), None, None, False
+        column = _column(reference.rstrip("0123456789")) if reference else column + 1
+        for part in cell:
+            tag = part.tag
+            if tag == value_tag:
                 stored = part.text or ""
-            case "}f" | "f":
-                formula = True
-            case "is":
+            elif tag == inline_tag:
                 inline = part
-    return stored, inline, formula
+            elif tag == formula_tag:
+                formula = True
+        yield column, cell, (stored, inline, formula)
+
+
+@cache
+def _tags(namespace: str) -> tuple[str, str, str, str]:
+    """Return the names of cells and of what is in them."""
+    return f"{namespace}c", f"{namespace}v", f"{namespace}is", f"{namespace}f"
 
 
 @cache
@@ -176,8 +178,8 @@ def _column(letters: str) -> int:
 
 def _rich_text(item: Element) -> tuple[str, bool]:
     """Return the text of all runs, without phonetic hints, and whether some of it is struck through."""
-    if len(item) == 1 and item[0].tag[-2:] in {"}t", "t"}:
-        return unescaped(item[0].text or ""), False
+    if len(item) == 1 and (only := item[0]).tag[-2:] in {"}t", "t"}:
+        return unescaped(only.text or ""), False
     prefix = namespace(item)
     runs = item.findall(f"{prefix}r")
     pieces = [text.text or "" for run in (item, *runs) for text in run.iterfind(f"{prefix}t")]
