@@ -334,6 +334,7 @@ def test_without_dask_the_message_names_the_extra(
     assert (ran.code, "pip install 'bulk-onboard[dask]'" in ran.err) == (2, True)
 
 
+@pytest.mark.soak(5)
 def test_the_package_works_without_the_cluster_folder(here: Path, leaf: Leaf) -> None:
     package = here / "elsewhere" / "bulk_onboard"
     shutil.copytree(Path(bulk_onboard.__file__).parent, package)

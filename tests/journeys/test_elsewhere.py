@@ -68,6 +68,7 @@ def _piped(passphrase: str, environment: dict[str, str], server: Server) -> subp
 
 
 @gpg
+@pytest.mark.soak(4)
 def test_piped_decrypted_rows_never_touch_the_disk(here: Path, leaf: Leaf, encrypted: dict[str, str]) -> None:
     server = leaf()
     ran = _piped("right", encrypted, server)

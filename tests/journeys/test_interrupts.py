@@ -61,6 +61,7 @@ def test_the_first_signal_lets_rows_in_flight_finish(desk: Desk, leaf: Leaf) -> 
     server.assert_stored_once(COUNT)
 
 
+@pytest.mark.soak(5)
 def test_the_second_signal_ends_at_once_and_the_next_run_verifies(desk: Desk, leaf: Leaf) -> None:
     # Every fifth POST is stored and never answered: only a second signal ends this soon.
     faults = Faults({Fault.HANG_AFTER: 0.2}, methods=frozenset({"POST"}))
@@ -146,6 +147,7 @@ def terminal(
         os.close(ours)
 
 
+@pytest.mark.soak(5)
 def test_ctrl_c_in_a_terminal(leaf: Leaf) -> None:
     columns = 60
     server = leaf(BUSY)

@@ -17,6 +17,7 @@ LEDGER = Path("reports/ledger.sqlite3")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be deleted there")
+@pytest.mark.soak(4)
 def test_a_ledger_that_is_lost_during_a_run_ends_it(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0))
     process = start("run", write(growers(COUNT)), "--rate", "60", env=server.environment)

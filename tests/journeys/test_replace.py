@@ -153,6 +153,7 @@ def test_deletes_with_unknown_outcome_are_verified(desk: Desk, leaf: Leaf) -> No
     assert server.posts == 12
 
 
+@pytest.mark.soak(4)
 def test_the_next_run_repairs_a_replacement_killed_after_its_delete(desk: Desk, leaf: Leaf) -> None:
     """Killed while the answer to the DELETE is awaited, after Leaf has carried it out."""
     server = leaf(

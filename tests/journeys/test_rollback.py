@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bulk_onboard.sandbox import Behaviour, Fault, Faults
 from tests.journeys.test_replace import renewed
 from tests.support.cli import PLANTED, Desk, Leaf, Ran, end, grower, growers, start, write
@@ -146,6 +148,7 @@ def test_lost_replies_to_deletes_are_verified(desk: Desk, leaf: Leaf) -> None:
     assert server.connected == set()
 
 
+@pytest.mark.soak(4)
 def test_a_killed_rollback_is_completed_by_the_same_command(desk: Desk, leaf: Leaf) -> None:
     server = leaf(Behaviour(event_delay=0, latency=0.02))
     ran = desk.at(server).run(write(growers(40)), "--no-events")

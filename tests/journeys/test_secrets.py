@@ -224,6 +224,7 @@ def test_a_crash_reveals_no_secret(
     assert_nothing_shows(here, ran)
 
 
+@pytest.mark.soak(4)
 async def test_a_killed_run_leaves_no_secret_behind(tmp_path: Path) -> None:
     write_input(tmp_path)
 

@@ -7,7 +7,6 @@ import gzip
 import json
 import re
 import socket
-import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from bulk_onboard.domain.model import (
     Absent,
     Ambiguous,
     Created,
-    Events,
     Exists,
     Payload,
     Refused,
@@ -107,7 +105,6 @@ async def endless(_request: Request, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-ZEROS = b"\0" * (1 << 20)
 GZIP = "Content-Encoding: gzip"
 HUGE = b"HTTP/1.1 201 X\r\nContent-Length: 1099511627776\r\n\r\n{"
 FLOOD = [f"X-{n}: {'y' * 200}" for n in range(5000)]
@@ -145,9 +142,7 @@ if not BOUNDS_HEADERS:
 
 
 @pytest.mark.parametrize(("answer", "code"), BROKEN.values(), ids=BROKEN)
-async def test_a_post_that_is_not_answered_properly_is_ambiguous_and_sent_once(
-    answer: Answer, code: str
-) -> None:
+async def test_a_post_with_a_broken_reply_is_ambiguous_and_sent_once(answer: Answer, code: str) -> None:
     turns = Turns()
     async with talking(answer, timeout=0.3, turns=turns) as (client, server):
         found = await client.of("raven").post(ID, PAYLOAD)
@@ -159,9 +154,7 @@ async def test_a_post_that_is_not_answered_properly_is_ambiguous_and_sent_once(
 
 
 @pytest.mark.parametrize(("answer", "code"), BROKEN.values(), ids=BROKEN)
-async def test_a_get_that_is_not_answered_properly_proves_nothing_and_is_not_repeated_unseen(
-    answer: Answer, code: str
-) -> None:
+async def test_a_get_with_a_broken_reply_is_ambiguous_and_sent_once(answer: Answer, code: str) -> None:
     turns = Turns()
     async with talking(answer, timeout=0.3, turns=turns) as (client, server):
         found = await client.of("raven").ask(ID, PAYLOAD)
@@ -171,21 +164,7 @@ async def test_a_get_that_is_not_answered_properly_proves_nothing_and_is_not_rep
         assert server.count("GET") == len(server.requests) == turns.taken == client.requests.get == 1
 
 
-async def test_a_reply_that_unpacks_to_far_more_than_it_is_does_not_fill_the_memory() -> None:
-    bomb = gzip.compress(ZEROS * 100, 9)
-    async with talking(always(http(200, bomb, GZIP))) as (client, server):
-        tracemalloc.start()
-        try:
-            found = await client.of("raven").post(ID, PAYLOAD)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert isinstance(found.verdict, Ambiguous)
-        assert peak < 50 * len(ZEROS)
-        assert server.count("POST") == 1
-
-
-async def test_a_small_packed_reply_is_read() -> None:
+async def test_a_compressed_reply_is_read() -> None:
     async with talking(always(http(201, gzip.compress(json.dumps(GOOD).encode()), GZIP))) as (client, _):
         assert isinstance((await client.of("raven").post(ID, PAYLOAD)).verdict, Created)
 
@@ -201,23 +180,7 @@ async def test_a_refused_connection_is_transient_and_not_counted_as_lost() -> No
     assert found.http_status is None
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_not_followed_and_no_secret_goes_there(status: int) -> None:
-    async with serving(always(http(201, GOOD))) as other:
-        moved = always(http(status, b"", f"Location: {other.url}/elsewhere"))
-        async with talking(moved) as (client, server):
-            posted, asked = (
-                await client.of("raven").post(ID, PAYLOAD),
-                await client.of("raven").ask(ID, PAYLOAD),
-            )
-            assert isinstance(posted.verdict, Ambiguous)
-            assert isinstance(asked.verdict, Ambiguous)
-            assert posted.verdict.code == asked.verdict.code == "redirected"
-            assert len(server.requests) == 2
-        assert other.connections == 0
-
-
-async def test_the_wire_shows_exactly_what_leaf_documents() -> None:
+async def test_requests_are_as_leaf_documents_them() -> None:
     odd = Payload({**PAYLOAD, "refreshToken": 'ü"\\\n☃/+='})
     async with talking(always(http(201, GOOD))) as (client, server):
         await client.of("raven").post(ID, odd)
@@ -237,13 +200,6 @@ async def test_the_wire_shows_exactly_what_leaf_documents() -> None:
             rf"bulk-onboard/{re.escape(bulk_onboard.__version__)} ", request.headers["user-agent"]
         )
         assert "cookie" not in request.headers
-
-
-async def test_cookies_are_not_kept() -> None:
-    async with talking(always(http(404, b"", "Set-Cookie: a=b; Path=/"))) as (client, server):
-        await client.of("raven").ask(ID, PAYLOAD)
-        await client.of("raven").ask(ID, PAYLOAD)
-        assert "cookie" not in server.requests[1].headers
 
 
 async def test_every_request_takes_a_turn_and_is_counted_by_its_kind() -> None:
@@ -266,22 +222,6 @@ async def test_a_retry_after_of_a_503_holds_everybody_too() -> None:
     assert turns.held == [3.0]
 
 
-async def test_an_idle_connection_that_the_server_closed_does_not_repeat_a_request() -> None:
-    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
-        if len(server.requests) == 1:
-            writer.write(http(404))
-        else:
-            reset(writer)  # the server was about to close when the request came
-
-    async with talking(answer) as (client, server):
-        await client.of("raven").ask(ID, PAYLOAD)
-        for call in (client.of("raven").ask(ID, PAYLOAD), client.of("raven").post(ID, PAYLOAD)):
-            found = await call
-            assert isinstance(found.verdict, Ambiguous)
-        await asyncio.sleep(0.05)
-        assert (server.count("GET"), server.count("POST")) == (2, 1)
-
-
 async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(http(404, {"title": "Not Found"}))
@@ -295,7 +235,7 @@ async def test_a_connection_closed_while_idle_is_not_used_again() -> None:
         assert server.count("GET") == server.connections == 5
 
 
-async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None:
+async def test_the_callback_is_called_when_the_request_goes_out() -> None:
     class Never(Turns):
         async def turn(self, *, urgency: int, still_valid: Callable[[], bool]) -> float | None:
             await asyncio.sleep(60)
@@ -311,7 +251,7 @@ async def test_who_asks_hears_when_the_request_goes_out_and_not_before() -> None
         assert (heard, server.requests, client.requests.total) == ([], [], 0)
 
 
-async def test_a_cancelled_post_on_the_wire_was_heard_of() -> None:
+async def test_the_callback_is_called_before_a_post_can_be_cancelled() -> None:
     heard: list[int] = []
     async with talking(never) as (client, server):
         task = asyncio.create_task(client.of("raven").post(ID, PAYLOAD, lambda: heard.append(1)))
@@ -323,7 +263,7 @@ async def test_a_cancelled_post_on_the_wire_was_heard_of() -> None:
         assert heard == [1]
 
 
-async def test_the_pace_is_told_of_each_turn_whether_it_was_one_too_many() -> None:
+async def test_the_pace_learns_which_turns_were_throttled() -> None:
     turns = Turns()
     async with talking(always(http(201, GOOD)), turns=turns) as (client, _):
         await client.of("raven").post(ID, PAYLOAD)
@@ -420,37 +360,6 @@ async def test_a_login_sends_user_name_and_password_once_and_no_old_token() -> N
     assert json.loads(login.body) == {"username": "me", "password": "planted-password", "rememberMe": "true"}
     assert "authorization" not in login.headers
     assert posted.headers["authorization"] == "Bearer token-1"
-
-
-async def test_a_hundred_requests_refused_at_once_share_one_login_and_are_all_sent_again() -> None:
-    both = Login(Secret("planted-old"), "me", Secret("planted-password"))
-    turns = Turns()
-    async with talking(desk(lambda header: header == "Bearer token-1"), both, turns=turns) as (
-        client,
-        server,
-    ):
-        found = await asyncio.gather(*(client.of("raven").post(ID, PAYLOAD) for _ in range(100)))
-        assert all(isinstance(f.verdict, Created) for f in found)
-        assert server.count("POST", "authenticate") == 1
-        assert turns.taken == client.requests.post == len(server.requests)
-        accepted = [r for r in server.requests if r.headers.get("authorization") == "Bearer token-1"]
-        assert len(accepted) == 100
-
-
-async def test_a_fresh_token_that_is_refused_as_well_ends_the_run_without_more_logins() -> None:
-    async with talking(desk(lambda _: False), PASSWORD) as (client, server):
-        ends = await asyncio.gather(
-            *(client.of("raven").ask(ID, PAYLOAD) for _ in range(20)), return_exceptions=True
-        )
-        assert {type(end) for end in ends} == {LoginRefused}
-        assert server.count("POST", "authenticate") <= 2
-
-
-async def test_a_token_without_a_password_is_refused_after_one_request() -> None:
-    async with talking(desk(lambda _: False)) as (client, server):
-        with pytest.raises(LoginRefused, match="LEAF_TOKEN"):
-            await client.of("raven").post(ID, PAYLOAD)
-        assert len(server.requests) == 1
 
 
 async def test_one_grower_refused_while_others_are_served_is_that_rows_refusal() -> None:
@@ -583,16 +492,6 @@ async def test_no_verdict_repeats_what_a_reply_echoes(status: int) -> None:
         ]
         for call in calls:
             assert "planted" not in repr(await call)
-
-
-async def test_events_are_read_without_what_the_provider_said() -> None:
-    events = [{"id": 1, "statusCode": 401, "createdDate": None, "headers": "x", "body": "planted-body"}]
-    async with talking(always(http(200, events))) as (client, _):
-        found = await client.of("raven").events(ID)
-        assert isinstance(found.verdict, Events)
-        assert found.verdict.latest is not None
-        assert found.verdict.latest.status_code == 401
-        assert "planted" not in repr(found)
 
 
 async def test_a_grower_who_is_there_is_told_apart_from_one_who_is_refused() -> None:

@@ -83,7 +83,7 @@ def begin_peak() -> int:
 
 
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
-async def test_whatever_an_enemy_answers_a_post_is_ambiguous_sent_once_and_costs_little(
+async def test_hostile_replies_to_a_post_are_ambiguous_and_cheap(
     answer: Answer,
 ) -> None:
     async with talking(answer, TIMEOUT) as (client, server):
@@ -102,7 +102,7 @@ LARGE = {way: answer for way, answer in HOSTILE.items() if re.search("gigabyte|b
 
 
 @pytest.mark.parametrize("answer", LARGE.values(), ids=LARGE)
-async def test_whatever_an_enemy_answers_a_look_at_events_costs_little(answer: Answer) -> None:
+async def test_hostile_replies_to_an_events_check_are_cheap(answer: Answer) -> None:
     async with talking(answer, TIMEOUT) as (client, _):
         before = begin_peak()
         await client.of("raven").events(ID)
@@ -114,7 +114,7 @@ async def test_whatever_an_enemy_answers_a_look_at_events_costs_little(answer: A
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
 @pytest.mark.parametrize("header", ["Location", "Refresh", "Content-Location"])
-async def test_no_reply_leads_anywhere_else(status: int, header: str) -> None:
+async def test_redirects_are_not_followed(status: int, header: str) -> None:
     async with serving(always(http(201, GOOD))) as other:
         elsewhere = f"{header}: {'0; url=' if header == 'Refresh' else ''}{other.url}/x"
         async with talking(always(http(status, b"", elsewhere))) as (client, server):
@@ -129,7 +129,7 @@ async def test_no_reply_leads_anywhere_else(status: int, header: str) -> None:
         assert other.connections == 0
 
 
-async def test_a_login_that_is_redirected_takes_the_password_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_redirected_login_sends_the_password_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOGIN_ATTEMPTS", 1)
     password = Login(username="me", password=Secret("planted-password"))
     async with serving(always(http(200, {"id_token": "t"}))) as other:
@@ -142,9 +142,7 @@ async def test_a_login_that_is_redirected_takes_the_password_nowhere(monkeypatch
 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Injected: 1", "a\x00", 7])
-async def test_a_login_that_hands_out_a_strange_token_is_no_login(
-    monkeypatch: pytest.MonkeyPatch, token: object
-) -> None:
+async def test_a_login_with_an_invalid_token_fails(monkeypatch: pytest.MonkeyPatch, token: object) -> None:
     monkeypatch.setattr(module, "LOGIN_ATTEMPTS", 1)
     password = Login(username="me", password=Secret("planted-password"))
     async with talking(always(http(200, {"id_token": token})), login=password) as (client, _):
@@ -164,9 +162,7 @@ COOKIES = [
 
 
 @pytest.mark.parametrize("cookie", COOKIES)
-async def test_a_cookie_is_neither_kept_nor_talked_about(
-    cookie: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_cookies_are_neither_kept_nor_logged(cookie: str, caplog: pytest.LogCaptureFixture) -> None:
     async with talking(always(http(404, b"", f"Set-Cookie: {cookie}"))) as (client, server):
         await client.of("raven").ask(ID, PAYLOAD)
         await client.of("raven").ask(ID, PAYLOAD)
@@ -177,7 +173,7 @@ async def test_a_cookie_is_neither_kept_nor_talked_about(
 # --- whose reply it is ------------------------------------------------------------------------------
 
 
-async def test_bytes_after_a_reply_are_no_reply_to_the_next_request() -> None:
+async def test_bytes_after_a_reply_do_not_answer_the_next_request() -> None:
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         if request.method == "GET":
             writer.write(http(404) + http(201, GOOD))
@@ -291,7 +287,7 @@ DATES += [None, 1e308, -1, [], "2026-02-30T00:00:00Z", "2026-11-23T15:44:59+99:9
 
 @pytest.mark.parametrize("created", DATES, ids=range(len(DATES)))
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "x"])
-async def test_a_date_beyond_all_reason_breaks_nothing(created: object, date: str) -> None:
+async def test_absurd_dates_are_ignored(created: object, date: str) -> None:
     events = [{"statusCode": 200, "createdDate": created}, {"statusCode": 401, "createdDate": "2026-01-01"}]
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -309,7 +305,7 @@ async def test_a_date_beyond_all_reason_breaks_nothing(created: object, date: st
 NASTY = "\x1b]0;owned\x07\x1b[2J<script>alert(1)</script>=HYPERLINK(planted-event)"
 
 
-async def test_what_an_event_says_is_not_passed_on() -> None:
+async def test_texts_of_events_are_not_passed_on() -> None:
     event = {
         "id": NASTY,
         "statusCode": 401,

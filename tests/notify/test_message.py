@@ -27,20 +27,20 @@ def test_a_message_reaches_every_address_with_its_title_and_text() -> None:
         assert (told["title"], told["message"], told["type"]) == ("title", "line 1\nline 2", "warning")
 
 
-def test_one_address_that_does_not_take_it_is_a_failure_and_the_others_still_get_it() -> None:
+def test_a_failing_address_does_not_affect_the_others() -> None:
     with listening(500) as broken, listening() as fine:
         messenger = Messenger([Secret(f"json://{each.address}") for each in (broken, fine)])
         assert not messenger.send("title", "text", urgent=False)
     assert len(fine.requests) == 1
 
 
-def test_a_service_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     messenger = Messenger([Secret("json://127.0.0.1:9")])
     monkeypatch.setattr(messenger, "_taken", lambda *_args, **_more: __import__("time").sleep(0.3))
     assert not messenger.send("title", "text", urgent=False, patience=0.01)
 
 
-def test_an_address_that_apprise_does_not_know_is_refused_without_being_shown() -> None:
+def test_an_unknown_address_is_refused_without_showing_it() -> None:
     with pytest.raises(UsageError) as error:
         Messenger([Secret("json://127.0.0.1"), Secret(f"nonsense://{PLANTED}token")])
     assert "URL 2 of 2" in str(error.value)
@@ -53,7 +53,7 @@ def test_apprise_logs_no_address(caplog: pytest.LogCaptureFixture) -> None:
     assert PLANTED not in caplog.text
 
 
-def test_without_apprise_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_apprise_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(UsageError, match=r"pip install 'bulk-onboard\[notify\]'"):
         Messenger([Secret("json://127.0.0.1")])

@@ -19,21 +19,19 @@ from tests.support.listener import listening
         ("/check?rid=1", False, "/check/fail?rid=1"),
     ],
 )
-async def test_success_asks_for_the_address_and_failure_for_what_is_below_it(
-    path: str, success: bool, asked: str
-) -> None:
+async def test_success_and_failure_request_different_paths(path: str, success: bool, asked: str) -> None:
     with listening() as server:
         assert await ping(Secret(f"http://{server.address}{path}"), success=success) is None
     assert [(method, path) for method, path, _ in server.requests] == [("GET", asked)]
 
 
-async def test_a_server_in_trouble_is_asked_again_a_few_times_and_its_trouble_is_told() -> None:
+async def test_a_failing_server_is_retried() -> None:
     with listening(503) as server:
         assert await ping(Secret(f"http://{server.address}/check"), success=True, pause=0) == "HTTP 503"
     assert len(server.requests) == TRIES
 
 
-async def test_where_nobody_listens_the_reason_does_not_show_the_address() -> None:
+async def test_a_refused_connection_does_not_show_the_address() -> None:
     reason = await ping(Secret("http://127.0.0.1:9/planted-check"), success=True, pause=0)
     assert reason
     assert "127" not in reason

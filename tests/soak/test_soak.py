@@ -28,7 +28,7 @@ def _told(story: Story) -> str:
 
 
 @pytest.mark.soak(10)
-def test_what_is_killed_and_run_again_has_every_grower_once(tmp_path: Path) -> None:
+def test_killed_and_repeated_runs_store_each_grower_once(tmp_path: Path) -> None:
     drawn = plan(1, 40, stops=0)
     small = replace(
         drawn,
@@ -49,7 +49,7 @@ def test_what_is_killed_and_run_again_has_every_grower_once(tmp_path: Path) -> N
 
 @pytest.mark.soak(18)
 @pytest.mark.timeout(400)
-def test_a_minute_or_two_of_faults_and_kills_lose_nothing_and_send_nothing_twice(tmp_path: Path) -> None:
+def test_rounds_of_faults_and_kills(tmp_path: Path) -> None:
     ends, seed = time.monotonic() + SOAKED, 0
     while time.monotonic() < ends:
         story = tell(plan(seed, 100), tmp_path / str(seed))
@@ -73,13 +73,13 @@ def test_the_same_seed_is_the_same_round() -> None:
         base64.urlsafe_b64encode(b"some:" + MARK.encode()).decode(),
     ],
 )
-def test_a_secret_is_found_in_every_dress(dress: str, tmp_path: Path) -> None:
+def test_secrets_are_found_in_every_encoding(dress: str, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "file.txt").write_text(f"before {dress} after")
     assert leaks(tmp_path) == [str(tmp_path / "deep" / "file.txt")]
 
 
-def test_what_is_no_secret_is_not_taken_for_one() -> None:
+def test_harmless_texts_are_not_reported() -> None:
     assert not shown(b"a secret of another kind, s0ak and 4=")
 
 
@@ -94,13 +94,13 @@ def _post(index: int, *, stored: bool, fingerprint: str = "f") -> dict[str, obje
     }
 
 
-def test_a_post_after_one_that_stored_is_told() -> None:
+def test_a_second_post_is_reported() -> None:
     never = [_post(0, stored=False), _post(1, stored=False), _post(2, stored=True)]
     assert not list(about_posts(Paused(never, {"a": "1"}, {})))
     assert list(about_posts(Paused([*never, _post(3, stored=False)], {"a": "1"}, {})))
 
 
-def test_a_post_for_who_was_connected_before_is_told() -> None:
+def test_a_post_for_a_connected_grower_is_reported() -> None:
     mine = Paused([_post(0, stored=False)], {"a": "1"}, {"a": "1"}, frozenset({"theirs"}))
     assert "touched" in next(about_posts(mine))
 
@@ -134,7 +134,7 @@ _LOOK = _request(0, "GET", 9.0)
         pytest.param([_LOOK, _request(1, "POST", 99.0)], [_STORED], "theirs", True, id="an old look"),
     ],
 )
-def test_a_post_that_may_touch_what_a_colleague_stored_is_told(
+def test_a_post_that_may_overwrite_credentials_of_others_is_reported(
     requests: list[dict[str, object]], acts: list[Act], held: str | None, is_wrong: bool
 ) -> None:
     calm = replace(plan(1, 5, stops=0), at_work=0.0, timeout=1.0)
@@ -145,7 +145,7 @@ def test_a_post_that_may_touch_what_a_colleague_stored_is_told(
     ("replaces", "before", "is_wrong"),
     [(False, {"a": "1"}, True), (True, {}, True), (True, {"a": "1"}, False)],
 )
-def test_a_delete_of_anything_but_what_is_to_be_replaced_is_told(
+def test_an_unexpected_delete_is_reported(
     replaces: bool, before: dict[str, str | None], is_wrong: bool
 ) -> None:
     held = Paused([_request(0, "DELETE", 1.0)], {}, before)
