@@ -33,7 +33,7 @@ from bulk_onboard.workspace import Workspace
 from tests.engine.support import hurry
 from tests.ledger.support import g
 from tests.support.fakes import TOKEN, FakeKeeper, FakeLeaf, FakeWorld, Fault, row
-from tests.support.virtual_time import BEGINNING, now, warp
+from tests.support.virtual_time import BEGINNING, in_virtual_time, now, warp
 
 GOOD = Event(200, BEGINNING)
 F = Fault
@@ -216,17 +216,15 @@ def test_too_many_failures_stop_the_run(run: Runs, limit: RowLimit, most: int) -
     assert sum(ran.counts.values()) < 40
 
 
-def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run() -> None:
-    async def main() -> None:
-        stop, facts = StopSignal(), list[Fact]()
-        observing = StoppingObserver(facts.append, stop, 600.0, asyncio.get_running_loop().time)
-        observing(Paused(599.0))
-        assert not stop.draining
-        observing(Paused(601.0))
-        assert stop.draining
-        assert "601 s" in (stop.reason or "")
-
-    warp(main())
+@in_virtual_time
+async def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run() -> None:
+    stop, facts = StopSignal(), list[Fact]()
+    observing = StoppingObserver(facts.append, stop, 600.0, asyncio.get_running_loop().time)
+    observing(Paused(599.0))
+    assert not stop.draining
+    observing(Paused(601.0))
+    assert stop.draining
+    assert "601 s" in (stop.reason or "")
 
 
 def test_the_same_trouble_is_told_once_in_a_while() -> None:

@@ -12,7 +12,7 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, LoginRefused
 from bulk_onboard.policy.stop_rules import ALIKE, StopRules
 from bulk_onboard.settings import RowLimit, Safety
-from tests.support.virtual_time import warp
+from tests.support.virtual_time import in_virtual_time, warp
 
 GOOD = RowFinished(2, Status.CREATED)
 BAD = RowFinished(2, Status.REJECTED, "leaf:no")
@@ -95,17 +95,15 @@ def test_what_counts_as_a_failure_is_what_needs_attention(status: Status) -> Non
 # --- the signal -------------------------------------------------------------------------------------
 
 
-def test_the_first_reason_to_stop_is_the_one_that_counts() -> None:
-    async def main() -> None:
-        stop, told = StopSignal(), []
-        stop.on_drain = told.append
-        assert not stop.draining
-        stop.drain("first", ExitCode.LOGIN)
-        stop.drain("second")
-        assert (stop.draining, stop.reason, stop.exit_code) == (True, "first", ExitCode.LOGIN)
-        assert told == ["first"]
-
-    warp(main())
+@in_virtual_time
+async def test_the_first_reason_to_stop_is_the_one_that_counts() -> None:
+    stop, told = StopSignal(), []
+    stop.on_drain = told.append
+    assert not stop.draining
+    stop.drain("first", ExitCode.LOGIN)
+    stop.drain("second")
+    assert (stop.draining, stop.reason, stop.exit_code) == (True, "first", ExitCode.LOGIN)
+    assert told == ["first"]
 
 
 def test_a_drain_gives_its_grace_and_then_ends_all() -> None:

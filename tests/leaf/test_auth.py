@@ -13,7 +13,7 @@ from bulk_onboard.domain.model import Secret
 from bulk_onboard.errors import LoginRefused, StoppedForSafety, UsageError
 from bulk_onboard.leaf.auth import Auth, Bearer, owner_of
 from bulk_onboard.settings import Login
-from tests.support.virtual_time import warp
+from tests.support.virtual_time import in_virtual_time
 
 PASSWORD = Login(username="me", password=Secret("planted-password"))
 BOTH = Login(Secret("planted-old"), "me", Secret("planted-password"))
@@ -59,124 +59,104 @@ def refusing(serves: bool | None) -> tuple[Auth, Desk, list[str]]:
     ("serves", "means", "logins"),
     [(True, "login-forbidden", 0), (False, None, 1), (None, "leaf-unavailable", 0)],
 )
-def test_a_401_is_the_rows_alone_if_the_token_is_served_afterwards(
+@in_virtual_time
+async def test_a_401_is_the_rows_alone_if_the_token_is_served_afterwards(
     serves: bool | None, means: str | None, logins: int
 ) -> None:
-    async def main() -> None:
-        auth, desk, asked = refusing(serves)
-        verdict = await auth.after_refusal(await auth.bearer())
-        assert (verdict.code if verdict else None) == means
-        assert (desk.logins, asked) == (logins, ["planted-old"])
-
-    warp(main())
+    auth, desk, asked = refusing(serves)
+    verdict = await auth.after_refusal(await auth.bearer())
+    assert (verdict.code if verdict else None) == means
+    assert (desk.logins, asked) == (logins, ["planted-old"])
 
 
-def test_growers_that_are_refused_at_once_share_the_question_and_later_ones_ask_again() -> None:
-    async def main() -> None:
-        auth, desk, asked = refusing(serves=True)
-        bearer = await auth.bearer()
-        found = await asyncio.gather(*(auth.after_refusal(bearer) for _ in range(50)))
-        assert {verdict.code for verdict in found if verdict} == {"login-forbidden"}
-        assert None not in found
-        assert 1 <= len(asked) <= 2
-        await auth.after_refusal(bearer)
-        assert len(asked) <= 3
-        assert desk.logins == 0
-
-    warp(main())
+@in_virtual_time
+async def test_growers_that_are_refused_at_once_share_the_question_and_later_ones_ask_again() -> None:
+    auth, desk, asked = refusing(serves=True)
+    bearer = await auth.bearer()
+    found = await asyncio.gather(*(auth.after_refusal(bearer) for _ in range(50)))
+    assert {verdict.code for verdict in found if verdict} == {"login-forbidden"}
+    assert None not in found
+    assert 1 <= len(asked) <= 2
+    await auth.after_refusal(bearer)
+    assert len(asked) <= 3
+    assert desk.logins == 0
 
 
-def test_a_thousand_requests_at_the_start_log_in_once() -> None:
-    async def main() -> None:
-        desk = Desk()
-        auth = Auth(PASSWORD, desk, nobody_asks)
-        bearers = await asyncio.gather(*(auth.bearer() for _ in range(1000)))
-        assert {b.token.reveal() for b in bearers} == {"token-1"}
-        assert desk.logins == 1
-
-    warp(main())
+@in_virtual_time
+async def test_a_thousand_requests_at_the_start_log_in_once() -> None:
+    desk = Desk()
+    auth = Auth(PASSWORD, desk, nobody_asks)
+    bearers = await asyncio.gather(*(auth.bearer() for _ in range(1000)))
+    assert {b.token.reveal() for b in bearers} == {"token-1"}
+    assert desk.logins == 1
 
 
-def test_a_token_is_used_without_a_login() -> None:
-    async def main() -> None:
-        desk = Desk()
-        assert (await Auth(BOTH, desk, nobody_asks).bearer()).token.reveal() == "planted-old"
-        assert desk.logins == 0
-
-    warp(main())
+@in_virtual_time
+async def test_a_token_is_used_without_a_login() -> None:
+    desk = Desk()
+    assert (await Auth(BOTH, desk, nobody_asks).bearer()).token.reveal() == "planted-old"
+    assert desk.logins == 0
 
 
-def test_all_who_are_refused_with_one_token_share_one_renewal() -> None:
-    async def main() -> None:
-        desk = Desk()
-        auth = Auth(BOTH, desk, nobody_asks)
-        old = await auth.bearer()
-        await asyncio.gather(*(auth.renew(old) for _ in range(100)))
-        await auth.renew(old)  # a straggler
-        assert desk.logins == 1
-        assert (await auth.bearer()).token.reveal() == "token-1"
-
-    warp(main())
+@in_virtual_time
+async def test_all_who_are_refused_with_one_token_share_one_renewal() -> None:
+    desk = Desk()
+    auth = Auth(BOTH, desk, nobody_asks)
+    old = await auth.bearer()
+    await asyncio.gather(*(auth.renew(old) for _ in range(100)))
+    await auth.renew(old)  # a straggler
+    assert desk.logins == 1
+    assert (await auth.bearer()).token.reveal() == "token-1"
 
 
-def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None:
-    async def main() -> None:
-        auth = Auth(PASSWORD, Desk(), nobody_asks)
+@in_virtual_time
+async def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None:
+    auth = Auth(PASSWORD, Desk(), nobody_asks)
+    await auth.renew(await auth.bearer())
+    with pytest.raises(LoginRefused, match="after a new login"):
         await auth.renew(await auth.bearer())
-        with pytest.raises(LoginRefused, match="after a new login"):
-            await auth.renew(await auth.bearer())
-
-    warp(main())
 
 
-def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_again() -> None:
-    async def main() -> None:
-        desk = Desk()
-        auth = Auth(PASSWORD, desk, nobody_asks)
-        for _ in range(5):
-            bearer = await auth.bearer()
-            auth.accept(bearer)
-            await auth.renew(bearer)
-        assert desk.logins == 6
-
-    warp(main())
+@in_virtual_time
+async def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_again() -> None:
+    desk = Desk()
+    auth = Auth(PASSWORD, desk, nobody_asks)
+    for _ in range(5):
+        bearer = await auth.bearer()
+        auth.accept(bearer)
+        await auth.renew(bearer)
+    assert desk.logins == 6
 
 
-def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do() -> None:
-    async def main() -> None:
-        desk = Desk()
-        auth = Auth(ONLY_TOKEN, desk, nobody_asks)
-        with pytest.raises(LoginRefused, match="LEAF_TOKEN") as told:
-            await auth.renew(await auth.bearer())
-        assert "planted" not in str(told.value)
-        assert desk.logins == 0
-
-    warp(main())
+@in_virtual_time
+async def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do() -> None:
+    desk = Desk()
+    auth = Auth(ONLY_TOKEN, desk, nobody_asks)
+    with pytest.raises(LoginRefused, match="LEAF_TOKEN") as told:
+        await auth.renew(await auth.bearer())
+    assert "planted" not in str(told.value)
+    assert desk.logins == 0
 
 
 @pytest.mark.parametrize("error", [LoginRefused("wrong password"), StoppedForSafety("no answer")])
-def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_it(error: Exception) -> None:
-    async def main() -> None:
-        desk = Desk(error)
-        auth = Auth(BOTH, desk, nobody_asks)
-        old = await auth.bearer()
-        ends = await asyncio.gather(*(auth.renew(old) for _ in range(100)), return_exceptions=True)
-        assert {type(end) for end in ends} == {type(error)}
-        assert desk.logins == 1
-
-    warp(main())
+@in_virtual_time
+async def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_it(error: Exception) -> None:
+    desk = Desk(error)
+    auth = Auth(BOTH, desk, nobody_asks)
+    old = await auth.bearer()
+    ends = await asyncio.gather(*(auth.renew(old) for _ in range(100)), return_exceptions=True)
+    assert {type(end) for end in ends} == {type(error)}
+    assert desk.logins == 1
 
 
-def test_a_login_that_is_cancelled_is_tried_by_the_next() -> None:
-    async def main() -> None:
-        desk = Desk()
-        auth = Auth(PASSWORD, desk, nobody_asks)
-        first = asyncio.create_task(auth.bearer())
-        await asyncio.sleep(0.5)
-        first.cancel()
-        assert (await auth.bearer()).token.reveal() == "token-2"
-
-    warp(main())
+@in_virtual_time
+async def test_a_login_that_is_cancelled_is_tried_by_the_next() -> None:
+    desk = Desk()
+    auth = Auth(PASSWORD, desk, nobody_asks)
+    first = asyncio.create_task(auth.bearer())
+    await asyncio.sleep(0.5)
+    first.cancel()
+    assert (await auth.bearer()).token.reveal() == "token-2"
 
 
 def jwt(claims: object) -> Secret:

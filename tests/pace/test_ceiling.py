@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bulk_onboard.domain.turns import Urgency
 from bulk_onboard.pace.ceiling import CATCH_UP, Ceiling, Window
 from tests.support.properties import scaled
-from tests.support.virtual_time import warp
+from tests.support.virtual_time import in_virtual_time, warp
 
 ROUNDING = 1e-6
 RATES = [0.5, 0.75, 1, 1.5, 2.5, 3, 7.3, 10, 16.67, 99.9, 100, 333, 500, 1000, 2000]
@@ -148,40 +148,36 @@ def test_no_ceiling_lets_everybody_through_at_once() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, 0.5, 10, 2000])
-def test_a_hold_stops_everybody_those_who_wait_already_too(rate: float) -> None:
-    async def main() -> None:
-        ceiling, times = Ceiling(rate), []
+@in_virtual_time
+async def test_a_hold_stops_everybody_those_who_wait_already_too(rate: float) -> None:
+    ceiling, times = Ceiling(rate), []
 
-        async def want() -> None:
-            await ceiling.turn()
-            times.append(clock())
+    async def want() -> None:
+        await ceiling.turn()
+        times.append(clock())
 
-        if rate:
-            await ceiling.turn()
-        held_at = clock()
-        tasks = [asyncio.create_task(want()) for _ in range(5)] if rate else []
-        await asyncio.sleep(0)
-        ceiling.hold(30)
-        tasks += [asyncio.create_task(want()) for _ in range(5)]
-        await asyncio.gather(*tasks)
-        assert min(times) >= held_at + 30
-
-    warp(main())
+    if rate:
+        await ceiling.turn()
+    held_at = clock()
+    tasks = [asyncio.create_task(want()) for _ in range(5)] if rate else []
+    await asyncio.sleep(0)
+    ceiling.hold(30)
+    tasks += [asyncio.create_task(want()) for _ in range(5)]
+    await asyncio.gather(*tasks)
+    assert min(times) >= held_at + 30
 
 
-def test_a_longer_hold_is_kept_and_a_shorter_one_changes_nothing() -> None:
-    async def main() -> None:
-        ceiling, began = Ceiling(10), clock()
-        assert ceiling.hold(20)
-        assert not ceiling.hold(5)
-        waiting = asyncio.create_task(ceiling.turn())
-        await asyncio.sleep(10)
-        assert not ceiling.hold(1)
-        assert ceiling.hold(40)  # to 50 s from the beginning, while somebody waits for 20
-        await waiting
-        assert clock() - began == pytest.approx(50)
-
-    warp(main())
+@in_virtual_time
+async def test_a_longer_hold_is_kept_and_a_shorter_one_changes_nothing() -> None:
+    ceiling, began = Ceiling(10), clock()
+    assert ceiling.hold(20)
+    assert not ceiling.hold(5)
+    waiting = asyncio.create_task(ceiling.turn())
+    await asyncio.sleep(10)
+    assert not ceiling.hold(1)
+    assert ceiling.hold(40)  # to 50 s from the beginning, while somebody waits for 20
+    await waiting
+    assert clock() - began == pytest.approx(50)
 
 
 def test_after_a_hold_there_is_no_burst() -> None:
@@ -269,16 +265,14 @@ def test_who_gives_up_waiting_neither_blocks_the_others_nor_lets_more_through(go
 
 
 @given(st.lists(st.tuples(st.floats(1, 2000), st.integers(1, 40)), min_size=1, max_size=12))
-def test_a_change_of_the_rate_is_no_licence_for_an_extra_turn(changes: list[tuple[float, int]]) -> None:
-    async def main() -> None:
-        ceiling, last = Ceiling(100), clock() - 1
-        for rate, turns in changes:
-            ceiling.change(rate)
-            first = await ceiling.turn()
-            assert first - last >= 1 / rate - CATCH_UP - ROUNDING
-            last = [first, *[await ceiling.turn() for _ in range(turns)]][-1]
-
-    warp(main())
+@in_virtual_time
+async def test_a_change_of_the_rate_is_no_licence_for_an_extra_turn(changes: list[tuple[float, int]]) -> None:
+    ceiling, last = Ceiling(100), clock() - 1
+    for rate, turns in changes:
+        ceiling.change(rate)
+        first = await ceiling.turn()
+        assert first - last >= 1 / rate - CATCH_UP - ROUNDING
+        last = [first, *[await ceiling.turn() for _ in range(turns)]][-1]
 
 
 def test_a_lower_rate_counts_the_turns_before_it() -> None:

@@ -6,9 +6,11 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 BEGINNING = datetime(2026, 11, 23, 12, tzinfo=UTC)
 # Smaller steps than this would let the clock stand still for rounding.
@@ -67,6 +69,16 @@ def warp(main: Coroutine[Any, Any, T], late: Callable[[], float] = lambda: 0.0) 
     """Run to the end, in no time."""
     with asyncio.Runner(loop_factory=lambda: WarpLoop(late)) as runner:
         return runner.run(main)
+
+
+def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Decorator: run an asynchronous test in virtual time."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        warp(test(*args, **kwargs))
+
+    return run
 
 
 def now() -> datetime:
