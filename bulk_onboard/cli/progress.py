@@ -14,7 +14,6 @@ from bulk_onboard.domain.run_events import (
     PhaseStarted,
     RowChecked,
     RowFinished,
-    RowRolledBack,
     RowsRead,
     Slowed,
     Stopping,
@@ -75,7 +74,7 @@ class Progress:
 
     def _show(self, fact: Fact) -> None:
         match fact:
-            case RowFinished() | RowChecked() | RowRolledBack() | UserKnown():
+            case RowFinished() | RowChecked() | UserKnown():
                 self._row(fact)
             case PhaseStarted(phase, total):
                 self._end_phase()

@@ -48,7 +48,8 @@ class InputDescribed:
 class About:
     """What a run is about to change: at which Leaf, as which API owner, for which provider or providers.
 
-    ``environments``: environment -> number of rows, for providers that have several.
+    ``environments``: environment -> number of rows, for providers that have several. ``rolled_back``: the run
+    that a rollback deletes the credentials of, "" for a run that stores some.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class About:
     rate: float
     environments: Mapping[str, int] = field(default_factory=dict)
     dry_run: bool = False
+    rolled_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,10 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class RowFinished:
-    """A row has its final status."""
+    """A row of a run or a rollback has its final status."""
 
     row: int
-    status: Status
+    status: Status | RollbackStatus
     code: str = ""
 
 
@@ -116,28 +118,6 @@ class UserKnown:
 
     row: int
     created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AboutToDelete:
-    """What a rollback is about to delete: what run ``rolled_back`` created, at which Leaf, as which owner."""
-
-    run_id: str
-    rolled_back: str
-    leaf: str
-    owner: str
-    to_do: int
-    rate: float
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RowRolledBack:
-    """A row of a rollback has its final status."""
-
-    row: int
-    status: RollbackStatus
-    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +177,6 @@ Fact = (
     | PhaseStarted
     | RowFinished
     | UserKnown
-    | AboutToDelete
-    | RowRolledBack
     | RowChecked
     | Paused
     | Slowed

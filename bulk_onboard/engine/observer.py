@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.run_events import (
     Fact,
     Observer,
     Paused,
     RowFinished,
-    RowRolledBack,
     Stopping,
     Trouble,
 )
@@ -52,8 +50,6 @@ class StoppingObserver:
                 return
             case Paused(seconds) if seconds > self._patience:
                 self.stop.drain(f"Leaf asks to wait {seconds:.0f} s, longer than a row's patience")
-            case RowRolledBack() if self._rules and (reason := self._rules.reason_to_stop(_as_row(fact))):
-                self.stop.drain(reason)
             case RowFinished() if self._rules and (reason := self._rules.reason_to_stop(fact)):
                 self.stop.drain(reason)
             case _:
@@ -66,9 +62,3 @@ class StoppingObserver:
             return True
         self._troubles[message] = now
         return False
-
-
-def _as_row(fact: RowRolledBack) -> RowFinished:
-    """Return a rolled-back row in the form that the stop rules check: only failures matter."""
-    status = Status(fact.status) if fact.status.needs_attention else Status.EXISTING
-    return RowFinished(fact.row, status, fact.code)

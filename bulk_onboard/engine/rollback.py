@@ -15,7 +15,7 @@ from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Payload
 from bulk_onboard.domain.providers import ENVIRONMENT
 from bulk_onboard.domain.run_events import (
-    AboutToDelete,
+    About,
     Observer,
     Paused,
     PhaseStarted,
@@ -236,8 +236,8 @@ class _Rollback:
     async def remove(self, run_id: str, removals: Sequence[Removal]) -> None:
         """Connect to Leaf and take each row to its end. What stops it ends up in the rollback's info."""
         info, rate, to_do = self._info, self._settings.pace.rate, len(removals)
-        shown, dry_run = self._opened.place.shown, self._dry_run
-        self._facts(AboutToDelete(info.run_id, run_id, shown, info.owner, to_do, rate, dry_run=dry_run))
+        about = About(info.run_id, self._opened.place.shown, info.owner, info.provider, to_do, rate)
+        self._facts(replace(about, dry_run=self._dry_run, rolled_back=run_id))
         if not to_do:
             return
         self._facts.watch(self._settings.safety, to_do)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import Log, RollbackStatus, Verdict
-from bulk_onboard.domain.run_events import RowRolledBack
+from bulk_onboard.domain.run_events import RowFinished
 from bulk_onboard.engine.credentials_row import CredentialsPhase, CredentialsRow
 from bulk_onboard.engine.ports import Sent
 from bulk_onboard.policy.progress import Action, Progress
@@ -62,7 +62,7 @@ class _RollbackRow(CredentialsRow[Removal, Ended]):
             code=end.code, message=end.message, **self.times(end.code, end.message)
         )
         self.context.journal.settle(entry)
-        self.context.observer(RowRolledBack(self.row.number, end.status, end.code))
+        self.context.observer(RowFinished(self.row.number, end.status, end.code))
 
     def _entry(self, status: RollbackStatus | None) -> Entry:
         removal = self.row

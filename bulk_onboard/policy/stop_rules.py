@@ -51,7 +51,7 @@ class StopRules:
         self._safety, self._read_only = safety, read_only
         self._tried = frozenset(tried)
         self._to_do = to_do - len(self._tried)
-        self._ends: Counter[tuple[Status, str]] = Counter()
+        self._ends: Counter[tuple[str, str]] = Counter()
         self._finished = 0
         self._failures = 0
         self._unavailable = 0

@@ -12,7 +12,6 @@ from bulk_onboard.domain.model import Health, RollbackStatus, Status
 from bulk_onboard.domain.run_events import (
     LEFT_WITHOUT_HINT,
     About,
-    AboutToDelete,
     Fact,
     FileChecked,
     InputDescribed,
@@ -24,7 +23,6 @@ from bulk_onboard.domain.run_events import (
     PhaseStarted,
     RowChecked,
     RowFinished,
-    RowRolledBack,
     RowsRead,
     RunStarted,
     Slowed,
@@ -42,7 +40,7 @@ PHASES: Mapping[str, str] = {
     "rollback": "rolling back",
 }
 # A row has moved on.
-Row = RowFinished | RowChecked | RowRolledBack | UserKnown
+Row = RowFinished | RowChecked | UserKnown
 
 
 def rate(per_second: float) -> str:
@@ -67,6 +65,14 @@ def environments(counts: Mapping[str, int]) -> str:
 
 def about(fact: About) -> str:
     """Return what is about to be changed."""
+    if fact.rolled_back:
+        do = (
+            "Dry run, nothing is deleted: about to check"
+            if fact.dry_run
+            else "About to delete credentials of"
+        )
+        what = f"{do} {n_rows(fact.to_do)} of run {fact.rolled_back}"
+        return f"{what} at {fact.leaf} as {fact.owner}, {rate(fact.rate)} (run {fact.run_id})"
     if fact.dry_run:
         what = f"Dry run, nothing is changed: about to check {n_rows(fact.to_do)}"
         return f"{what} at {fact.leaf} as {fact.owner}, {rate(fact.rate)} (run {fact.run_id})"
@@ -75,13 +81,6 @@ def about(fact: About) -> str:
     where = f"{what} at {fact.leaf} as {fact.owner}, provider{several} {fact.provider.replace(',', ', ')}"
     if fact.environments:
         where += f", {environments(fact.environments)}"
-    return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
-
-
-def about_to_delete(fact: AboutToDelete) -> str:
-    """Return what a rollback is about to delete."""
-    what = "Dry run, nothing is deleted: about to check" if fact.dry_run else "About to delete credentials of"
-    where = f"{what} {n_rows(fact.to_do)} of run {fact.rolled_back} at {fact.leaf} as {fact.owner}"
     return f"{where}, {rate(fact.rate)} (run {fact.run_id})"
 
 
@@ -94,8 +93,6 @@ def announcement(fact: Fact) -> str | None:
             return labelled(describe(description))
         case About():
             return about(fact)
-        case AboutToDelete():
-            return about_to_delete(fact)
         case LeftWithout(count, run_ids):
             more = f" and {len(run_ids) - 1:,} others" if len(run_ids) > 1 else ""
             said = f"{n_growers(count)} may have been left without credentials by run {run_ids[0]}{more}"
@@ -117,7 +114,6 @@ def announcement(fact: Fact) -> str | None:
             | PhaseStarted()
             | RowFinished()
             | RowChecked()
-            | RowRolledBack()
             | UserKnown()
         ):
             return None
@@ -146,7 +142,7 @@ def note(fact: Paused | Slowed) -> str:
 def concern(fact: Row) -> str | None:
     """The line of one row that needs attention, for ``--verbose``."""
     match fact:
-        case RowFinished(row, status, code) | RowRolledBack(row, status, code):
+        case RowFinished(row, status, code):
             return f"row {row}: {with_code(status.value, code)}" if status.needs_attention else None
         case RowChecked(row, health):
             return f"row {row}: {Health.UNHEALTHY.value}" if health is Health.UNHEALTHY else None
@@ -172,8 +168,6 @@ class Tally:
         match fact:
             case RowFinished(_, status, _):
                 self._count("onboard" if self.phase == "events" else self.phase, _column(status))
-            case RowRolledBack(_, status, _):
-                self._count("rollback", _column(status))
             case RowChecked(_, health):
                 self._count("events", health.value if health else "not checked")
             case UserKnown(_, created):

@@ -17,7 +17,6 @@ from bulk_onboard.domain.run_events import (
     PhaseStarted,
     RowChecked,
     RowFinished,
-    RowRolledBack,
     RowsRead,
     RunStarted,
     Slowed,
@@ -71,7 +70,7 @@ class LiveRun:
                 self._about, self._rate = fact, fact.rate
             case PhaseStarted(phase, total):
                 self._tally = progress_text.Tally(phase, total, self._clock())
-            case RowFinished() | RowChecked() | RowRolledBack() | UserKnown():
+            case RowFinished() | RowChecked() | UserKnown():
                 self._row(fact)
             case Paused(seconds):
                 self._held_until = self._clock() + seconds
