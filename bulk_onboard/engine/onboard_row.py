@@ -80,7 +80,8 @@ class OnboardRow(CredentialsRow[Row, Finish]):
 
     async def onboard(self) -> None:
         """Drive the row to its end, and report the result of a replacement to the brake."""
-        await self._brake.room()
+        if not self._brake.has_room:
+            await self._brake.room()
         try:
             await self.live()
         finally:

@@ -66,6 +66,11 @@ class ReplacementBrake:
             return f"Leaf cannot use the new credentials of the first {self.unusable} growers (wrong app?)"
         return None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a new row may begin."""
+        return self._has_room.is_set()
+
     async def room(self) -> None:
         """Return when a new row may begin."""
         await self._has_room.wait()

@@ -48,6 +48,11 @@ class Auth:
         self._failure: BulkOnboardError | None = None
         self._lock = asyncio.Lock()
 
+    @property
+    def current(self) -> Bearer | None:
+        """The token that requests go out with now; None if there is none, or it is in doubt."""
+        return None if self._failure or self._lock.locked() else self._bearer
+
     async def bearer(self) -> Bearer:
         """The current token; logs in first if there is none yet. Raises LoginRefused."""
         if self._bearer is None or self._lock.locked():  # nothing goes out with a token that is in doubt
@@ -60,7 +65,7 @@ class Auth:
 
     def is_current(self, bearer: Bearer) -> bool:
         """Whether the token is neither replaced nor given up, and no answer is awaited that may do either."""
-        return self._bearer is bearer and self._failure is None and not self._lock.locked()
+        return self.current is bearer
 
     def accept(self, bearer: Bearer) -> None:
         """Record that Leaf accepted this token: a later 401 means that it expired, and a new login helps."""

@@ -47,10 +47,8 @@ class Availability:
     async def wait(self) -> bool:
         """Return when a request may go out. True: it tries whether Leaf is back, and `end_try` must follow.
 
-        Raises LeafUnavailable when that has taken too long.
+        Only while Leaf `is_out`. Raises LeafUnavailable when that has taken too long.
         """
-        if not self.is_out:
-            return False
         await self._trying.acquire()
         tries = False
         try:

@@ -175,9 +175,9 @@ class LeafClient:
         """
         renewals = 0
         while renewals <= RENEWALS:
-            tries = await self._availability.wait()
+            tries = self._availability.is_out and await self._availability.wait()
             try:
-                bearer = await self._auth.bearer()
+                bearer = self._auth.current or await self._auth.bearer()
                 try:
                     answer = await self._send(request, bearer.token, bearer)
                 except NotValidError:
@@ -212,13 +212,17 @@ class LeafClient:
         def still_valid() -> bool:
             return request.still_valid() and (bearer is None or self._auth.is_current(bearer))
 
-        async with self._connections:
+        if not self._connections.take():
+            await self._connections.acquire()
+        try:
             turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
             if turn is None:
                 raise NotValidError
             request.sent()
             self._sent[request.method] += 1
             answer = await self._http.exchange(request, token.reveal() if token else "")
+        finally:
+            self._connections.release()
         if not isinstance(answer.verdict, Reply):
             return Answer(answer.verdict, None, answer.seconds)
         verdict = request.verdict(answer.verdict)

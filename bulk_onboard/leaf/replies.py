@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -43,8 +42,7 @@ from bulk_onboard.policy.health import deciding_event
 HEADERS = ("Date", "Retry-After", "X-Total-Count")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP reply as it came, of its headers only `HEADERS`.
 
     ``body`` is complete; ``at`` is our UTC time when it was read.
@@ -315,14 +313,15 @@ def _credential(reply: Reply, ours: Payload, fields: Fields) -> Credential | Non
     data = parsed(reply)
     if not isinstance(data, dict) or (name := credential_id(data)) is None:
         return None
-    status, created = data.get("status"), _timestamp(data.get("createdTime"))
+    status, shown = data.get("status"), data.get("createdTime")
+    created = _timestamp(shown)
     app, environment = compare_app(data, ours, fields)
     return Credential(
         id=word(name, ours.values()),
         status=word(status, ours.values()) if isinstance(status, str) else "",
         created=_on_our_clock(created, reply),
         echo=compare_secrets(data, ours, fields),
-        created_time=created.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z" if created else "",
+        created_time=_text(created, shown),
         app=app,
         environment=environment,
         other_account=is_other_account(data, ours, fields),
@@ -338,6 +337,18 @@ def _listed_events(reply: Reply) -> list[dict[str, Any]] | None:
 
 # What comes after the microseconds, in a time that is longer than with these and "Z".
 _NANOSECONDS, _MICROSECONDS = re.compile(r"(?<=\.[0-9]{6})[0-9]+"), len("2026-01-15T12:00:00.123456Z")
+
+
+# As Leaf writes it, and as it is recorded.
+_USUAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+
+
+def _text(created: datetime | None, shown: object) -> str:
+    if created is None:
+        return ""
+    if isinstance(shown, str) and _USUAL_TIME.fullmatch(shown):
+        return shown  # in a sixth of the time
+    return created.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def _timestamp(value: object) -> datetime | None:
