@@ -22,7 +22,8 @@ def command(verb: str, file: str, options: Mapping[str, object], *more: str) -> 
 
     Empty values are left out. ``more``: options as they are typed.
     """
-    return " ".join(["bulk-onboard", verb, *map(_quoted, [file, *_words(options), *more])])
+    path = f"./{file}" if file.startswith("-") and file != "-" else file  # not an option
+    return " ".join(["bulk-onboard", verb, *map(_quoted, [path, *_words(options), *more])])
 
 
 def check_and_run(file: str, options: Mapping[str, object], *, same_form: bool) -> tuple[str, str]:

@@ -5,13 +5,9 @@
 
 async function open(name, content) {
   say("");
-  const response = await fetch("file", {
-    method: "POST",
-    headers: { "X-File-Name": encodeURIComponent(name) },
-    body: content,
-  });
-  if (!response.ok) say((await response.json().catch(() => ({}))).error || "The file could not be opened.");
   filter = search = resultFilter = "";
+  picked = null;
+  await send("file", content, { "X-File-Name": encodeURIComponent(name) }).catch(() => {});
 }
 
 function dropZone() {
@@ -21,7 +17,11 @@ function dropZone() {
     id: "file",
     tabIndex: -1,
     ariaLabel: "File",
-    onchange: ({ target }) => target.files[0] && open(target.files[0].name, target.files[0]),
+    onchange: ({ target }) => {
+      const file = target.files[0];
+      target.value = ""; // or the same file, saved anew, would not be a change
+      if (file) open(file.name, file);
+    },
   });
   return h(
     "div",
@@ -289,9 +289,10 @@ function columnStep() {
 
 // What the fields depend on, so that a file for another provider, or without ids, does not end the way here.
 function providerChoice() {
-  const { providers, provider, error } = state.settings;
+  const { providers, provider, providerColumn, error } = state.settings;
   if (error) return h("p", { className: "notice bad" }, error);
-  return pick("provider", "Provider", providers, provider, (value) => choose({ provider: value }));
+  const own = providerColumn ? [["", `as the column ${providerColumn} says`], ...providers] : providers;
+  return pick("provider", "Provider", own, provider, (value) => choose({ provider: value || null }));
 }
 
 function userChoice() {

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 # How many rows that failed and lines of text are kept for the page.
 FAILED, LINES = 200, 40
+_DRY_MEANING = {
+    ExitCode.OK: "nothing was changed, and no row needs attention",
+    ExitCode.ATTENTION: "nothing was changed, and some rows need attention",
+}
 
 
 class LiveRun:
@@ -153,7 +157,7 @@ class LiveRun:
                 "stopReason": self.result.summary.get("stopReason"),
                 "requests": self.result.summary.get("requests", {}),
                 "exitCode": int(code),
-                "meaning": code.meaning,
+                "meaning": _DRY_MEANING.get(code, code.meaning) if self.dry else code.meaning,
                 "files": [str(file) for file in self.result.files],
             }
         }

@@ -17,18 +17,21 @@ const count = (number, one, many = `${one}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 const words = (name) => name.replaceAll("_", " ");
 
-async function post(action, body = {}, where = `api/${action}`) {
-  const response = await fetch(where, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const answer = await response.json();
-  if (!response.ok) {
-    say(answer.error || "The request failed.");
-    throw new Error("refused");
-  }
-  return answer;
+async function post(action, body = {}) {
+  return send(`api/${action}`, JSON.stringify(body), { "Content-Type": "application/json" });
+}
+
+async function send(where, body, headers) {
+  const response = await fetch(where, { method: "POST", headers, body }).catch(() => null);
+  const answer = await response?.json().catch(() => null);
+  if (response?.ok) return answer;
+  say(
+    answer?.error ||
+      (response
+        ? "The request failed."
+        : "Nothing arrived at bulk-onboard. If the file was changed, moved or deleted, choose it again."),
+  );
+  throw new Error("refused");
 }
 const choose = (changes) => post("choose", changes);
 
@@ -57,10 +60,11 @@ function pick(id, label, options, value, change) {
 
 // Why a step cannot be taken yet, "" if it can.
 function blocked(number) {
-  if (number === 0 || state.run) return "";
-  const { file, columns, check, choices, settings } = state;
+  const { file, columns, check, choices, settings, run } = state;
+  if (number === 0 || (run && !run.ended) || (number === 5 && run?.outcome)) return "";
   if (!file) return "Choose a file first";
-  if (!columns) return "Choose a sheet and the row with the column names";
+  if (!columns)
+    return state.sheets.length ? "Choose a sheet and the row with the column names" : "Choose another file";
   if (number === 1) return "";
   if (!check)
     return columns.unmapped.length
@@ -73,7 +77,15 @@ function blocked(number) {
 }
 const reachable = (number) => !blocked(number);
 
+// The step is a part of the address, so that the browser's Back and Reload stay on the page.
 function go(number) {
+  if (location.hash === `#${number + 1}`) arrive(number);
+  else location.hash = number + 1;
+}
+const stepOfAddress = () => Math.min(Math.max(0, Number(location.hash.slice(1)) - 1 || 0), 5);
+window.addEventListener("hashchange", () => arrive(stepOfAddress()));
+
+function arrive(number) {
   step = number;
   say("");
   draw(true);
@@ -188,7 +200,7 @@ function listen() {
     $("lost").hidden = true;
     const isFirst = !state;
     state = JSON.parse(event.data);
-    if (isFirst && state.run) step = 5;
+    if (isFirst) step = state.run ? 5 : stepOfAddress();
     draw();
   };
   events.onerror = () => {

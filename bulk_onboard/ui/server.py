@@ -155,7 +155,7 @@ class Server:
             return web.Response(status=403, text="This page answers only itself.\n")
         if request.path == "/":
             return await handler(request)
-        if not hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._cookie.encode()):
+        if not _is_same(request.cookies.get(COOKIE, ""), self._cookie):
             return web.Response(status=403, text="Open the address that the terminal shows.\n")
         try:
             return await handler(request)
@@ -176,7 +176,7 @@ class Server:
 
     async def _enter(self, request: web.Request) -> web.Response:
         """Exchange the token, once, for the cookie."""
-        if not hmac.compare_digest(request.query.get("token", "").encode(), self.token.encode()):
+        if not _is_same(request.query.get("token", ""), self.token):
             return web.Response(status=403, text=_USED)
         self.token = secrets.token_urlsafe(24)
         # Not a redirection: a browser that comes from a file would not send the cookie along.
@@ -268,3 +268,8 @@ class Server:
         content = re.sub(rb'<a href="[^":]+">(.*?)</a>', rb"\1", content)
         headers = {"Content-Security-Policy": _REPORT_POLICY}
         return web.Response(body=content, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _is_same(given: str, secret: str) -> bool:
+    """Compare in a time that tells nothing; what is given may be any bytes."""
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), secret.encode())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,13 +186,18 @@ class Session:
                 await self._read()
                 return
             if isinstance(column := changes.get("column"), dict):
-                at = column["column"]
-                self.columns[column["field"]] = None if at is None else Guess(int(at), "chosen by you")
-                self._use_columns()
+                self._choose_column(str(column["field"]), column["column"])
             if simple.keys() & {"provider", "create_users"}:
                 await self._map()
             if simple.keys() & _CHECKING or column:
                 await self._check()
+
+    def _choose_column(self, field: str, column: int | None) -> None:
+        header = self.grid.header if self.grid else ()
+        if field not in {f["name"] for f in self.fields()} or column not in {None, *range(len(header))}:
+            raise UsageError("there is no such field or column")
+        self.columns[field] = None if column is None else Guess(column, "chosen by you")
+        self._use_columns()
 
     async def edit(self, cells: Sequence[Mapping[str, Any]]) -> None:
         """Correct cells; a text of None takes a correction back."""
@@ -222,29 +227,39 @@ class Session:
     async def save_mapping(self, partner: str) -> None:
         """Save the mapping for files with this header."""
         async with self._changing("Saving"):
-            if self.choices.header_row == 0:
-                raise UsageError("a file without column names cannot be recognised again")
-            if self.source is not None:
-                header = self.grid.header if self.grid else ()
+            if self.source is not None and self.grid is not None:
+                own, header = self.source.header, self.grid.header
+                # A name that is not shown may be a secret, which is not written to a file.
+                is_hidden = any(not at.startswith(name) for name, at in zip(own, header, strict=True))
+                if self.choices.header_row == 0 or is_hidden:
+                    raise UsageError("a file without column names cannot be recognised again")
                 mapping = {name: header[guess.column] for name, guess in self.columns.items() if guess}
-                saved.save(saved.Saved(partner.strip(), tuple(self.source.header), mapping))
+                saved.save(saved.Saved(partner.strip(), tuple(own), mapping))
                 self.partner = partner.strip()
 
     @asynccontextmanager
     async def _changing(self, what: str) -> AsyncIterator[None]:
         """Context manager of a change: one at a time, none during a run; an error is shown on the page."""
-        if self.running:
-            raise UsageError("a run is in progress; wait for its end, or stop it")
         async with self._lock:
-            self.busy, self.error, self.dry = what, "", None
+            if self.running:
+                raise UsageError("a run is in progress; wait for its end, or stop it")
+            self.error, self.dry = "", None
+            with self._showing(what):
+                try:
+                    yield
+                except BulkOnboardError as error:
+                    self.error = str(error)
+
+    @contextmanager
+    def _showing(self, what: str) -> Iterator[None]:
+        """Show what is being done."""
+        self.busy = what
+        self.version += 1
+        try:
+            yield
+        finally:
+            self.busy = ""
             self.version += 1
-            try:
-                yield
-            except BulkOnboardError as error:
-                self.error = str(error)
-            finally:
-                self.busy = ""
-                self.version += 1
 
     # --- what is seen of the cells ------------------------------------------------------------------
 
@@ -333,16 +348,14 @@ class Session:
         if kind in {"marked", "repaired"}:
             if self.validation is None:
                 raise UsageError("the file has not been checked yet")
-            changed = any(self.corrections)
-            # The original workbook can be kept where only marks are added to it.
-            source = self._corrected() if changed or self.source is None else self.source
-            validation, stem = self.validation, Path(self.name).stem
+            source, validation, stem = self._corrected(), self.validation, Path(self.name).stem
             if kind == "repaired":
                 name = library.repaired_name(self.name)
                 return name, await asyncio.to_thread(library.repaired_csv, source, validation)
             name = f"{stem}-marked.xlsx"
             parts = source, validation, name, self.choices
-            return name, await asyncio.to_thread(library.marked_workbook, *parts)
+            with self._showing("Writing the workbook"):
+                return name, await asyncio.to_thread(library.marked_workbook, *parts)
         live = self.dry if kind == "plan" else self.run or self.dry
         files = live.result.files if live and live.result else ()
         path = next((file for file in files if file.stem == kind), None)

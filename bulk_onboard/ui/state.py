@@ -13,6 +13,7 @@ from bulk_onboard.settings import Settings
 from bulk_onboard.ui import library
 from bulk_onboard.ui.grid import SAMPLED, masked_lines
 from bulk_onboard.ui.session import Session
+from bulk_onboard.validation.columns import PROVIDER
 
 
 class PageState:
@@ -132,11 +133,13 @@ def _settings_state(session: Session) -> dict[str, Any]:
     try:
         settings = library.settings_of(session.choices)
     except BulkOnboardError as error:
-        return {"error": str(error), "providers": [], "missing": [], "enter": []}
+        return {"error": str(error), "providers": [], "missing": [], "enter": [], "host": "", "login": ""}
+    column = session.columns.get(PROVIDER)
     named = [name for name, guess in session.columns.items() if guess]
     return {
         "error": "",
-        "provider": settings.provider,
+        "provider": settings.provider if settings.provider_given or not column else "",
+        "providerColumn": column and session.grid and session.grid.header[column.column],
         "providers": [[p.name, p.title] for p in settings.providers.values()],
         "host": "the sandbox on this machine" if session.choices.sandbox else settings.leaf.base_url,
         "login": ""
@@ -166,7 +169,9 @@ def _to_enter(session: Session, settings: Settings) -> list[str]:
 def _commands(session: Session) -> dict[str, str]:
     if session.file is None:
         return {}
-    corrected = bool(session.corrections.cells or session.corrections.left_out)
+    # Of two columns with one name, and of one without, only the copy tells which is meant.
+    names = session.source.header if session.source else ()
+    corrected = any(session.corrections) or not {*session.choices.mapping.values()} <= {*names}
     file, choices = session.file if isinstance(session.file, str) else session.name, session.choices
     if corrected:  # the rows are then in a file of their own, with the fields' own names
         file = library.repaired_name(session.name)

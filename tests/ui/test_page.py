@@ -199,6 +199,53 @@ def test_a_file_for_another_provider_and_without_ids_finds_its_fields(page: Page
     page.shows("Every row can be sent")
 
 
+def test_back_and_reload_stay_on_the_page_at_the_step(page: Page) -> None:
+    page.upload(SAMPLES / "messy.xlsx")
+    titles = ["Which file?", "Which column is which?", "12 rows cannot be sent", "Where does it go?"]
+    for title in titles[1:]:
+        page.click("next")
+        page.shows(title)
+    page.driver.refresh()
+    for title in reversed(titles):
+        page.shows(title)
+        page.driver.back()
+
+
+def test_a_file_that_cannot_be_read_says_what_to_do(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "growers.csv"
+    path.write_text("")
+    page.upload(path)
+    page.shows("growers.csv is empty", "Choose another file")
+    # The browser reads a file only when it is sent, and then it may have gone.
+    keep = "document.addEventListener('change', (event) => { window.kept = event.target.files[0]; }, true)"
+    page.browser.ask(keep)
+    page.upload(growers(path, 3))
+    path.unlink()
+    page.browser.ask("open('growers.csv', window.kept)")
+    page.shows("Nothing arrived at bulk-onboard. If the file was changed, moved or deleted, choose it again.")
+    page.browser.complaints()
+
+
+def test_after_a_run_the_columns_can_be_chosen_again(page: Page, tmp_path: Path) -> None:
+    path = growers(tmp_path / "few.csv", 3)
+    path.write_text(path.read_text().replace("refreshToken", "token"))
+    page.upload(path)
+    for _ in range(5):
+        page.click("next")
+    page.click("prepare")
+    page.click("confirm")
+    page.shows("The report")
+    page.driver.get(page.server.inside + "#2")
+    page.shows("Which column is which?")
+    Select(page.driver.find_element("id", "field-refreshToken")).select_by_visible_text("Choose a column…")
+    page.shows("Choose a column for refreshToken")
+    page.driver.get(page.server.inside + "#3")
+    page.shows("Which column is which?")
+    page.driver.get(page.server.inside + "#6")
+    page.shows("The report", "created")
+    assert page.browser.complaints() == []
+
+
 def test_each_step_takes_at_most_two_seconds_with_100000_rows(page: Page, tmp_path: Path) -> None:
     path = growers(tmp_path / "many.csv", 100_000)
     path.write_text(path.read_text().replace("4000-8000-00000001869f,rt-", "4,rt-"))

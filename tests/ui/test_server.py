@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, CookieJar
 
+from bulk_onboard.errors import UsageError
 from bulk_onboard.ui.server import CLOSED_FOR, NEVER_OPENED_FOR, Server
 from bulk_onboard.ui.session import Session
 from tests.ui.support import SAMPLES, Client, client
@@ -76,6 +77,16 @@ async def test_requests_of_another_site_are_refused(method: str, path: str, head
             headers = {**headers, "Origin": "https://evil.example"}
         status, content = await known.ask(method, path, headers=headers)
         assert (status, content) == (403, b"This page answers only itself.\n")
+
+
+async def test_a_cookie_of_any_bytes_is_refused() -> None:
+    async with client() as known:
+        host, path = known.server.origin.removeprefix("http://"), known.page.removeprefix(known.server.origin)
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nCookie: bulk_onboard="
+        writer.write(head.encode() + b"\xff\xe9\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
+        writer.close()
 
 
 async def test_a_post_without_an_origin_is_refused() -> None:
@@ -153,6 +164,30 @@ async def test_invalid_requests_are_refused_without_quoting_them() -> None:
             assert b"planted" not in content
         status, _ = await known.ask("POST", "api/nothing", json={})
         assert status == 404
+
+
+async def test_a_column_that_is_not_there_changes_nothing() -> None:
+    async with client() as known:
+        await known.upload("growers.csv", (SAMPLES / "growers.csv").read_bytes())
+        for field, column in (("nothing", 1), ("refreshToken", 99), ("refreshToken", -1)):
+            await known.post("choose", column={"field": field, "column": column})
+            assert known.state()["error"] == "there is no such field or column"
+        await known.post("choose", column={"field": "refreshToken", "column": 1})
+        assert (known.state()["error"], known.state()["check"]["valid"]) == ("", 200)
+
+
+async def test_a_change_that_waited_for_another_does_not_meet_a_run() -> None:
+    async with client() as known:
+        few = (SAMPLES / "growers.csv").read_bytes().splitlines(keepends=True)[:4]
+        await known.upload("growers.csv", b"".join(few))
+        session = known.server.session
+        async with session._lock:
+            waiting = asyncio.create_task(session.repair())
+            await asyncio.sleep(0)
+        session.start(dry=True)
+        with pytest.raises(UsageError, match="a run is in progress"):
+            await waiting
+        await session.finish()
 
 
 async def test_the_server_does_not_wait_for_an_unanswered_question() -> None:

@@ -74,6 +74,46 @@ async def test_a_mapping_is_saved_for_a_partner() -> None:
     assert saved.find(["b", "c"]) is None
 
 
+async def test_a_row_of_data_taken_as_header_is_not_written_to_the_settings() -> None:
+    async with client() as page:
+        await page.upload("partner.csv", partner_file("a;b;c"))
+        await page.post("choose", sheets=[], header_row=3)
+        await page.post("save", partner="Meyer")
+        assert "cannot be recognised again" in page.state()["error"]
+    assert not Path("bulk-onboard.toml").exists()
+
+
+async def test_of_two_columns_with_one_name_the_command_and_the_copies_mean_the_chosen_one() -> None:
+    rows = [f"old-{n}k2j8s9fkq02mfn;new-{n}k2j8s9fkq02mfn;{grower}" for n, grower in enumerate(IDS[:3])]
+    async with client() as page:
+        await page.upload("-twice.csv", "\n".join(["Token;Token;ID", *rows]).encode())
+        await page.post("choose", column={"field": "refreshToken", "column": 1})
+        state = page.state()
+        assert state["commands"]["check"] == "bulk-onboard validate ./-twice-repaired.csv"
+        _, content = await page.ask("GET", "download/repaired")
+        assert [row["refreshToken"][:3] for row in csv.DictReader(io.StringIO(content.decode()))] == [
+            "new"
+        ] * 3
+        _, content = await page.ask("GET", "download/marked")
+        book = load_workbook(io.BytesIO(content))
+        assert [cell.value for cell in book.worksheets[1][1]][:3] == state["columns"]["header"]
+        assert "Token (column B)" in state["columns"]["header"]
+
+
+async def test_the_provider_may_be_a_column() -> None:
+    rows = [
+        f"{name},{grower},rt-{name}k2j8s9fkq02mfn" for name, grower in zip(["Trimble", ""], IDS, strict=False)
+    ]
+    async with client() as page:
+        state = await page.upload("two.csv", "\n".join(["Provider,leafUserId,refreshToken", *rows]).encode())
+        assert (state["settings"]["providerColumn"], state["settings"]["provider"]) == ("Provider", "")
+        assert state["check"]["valid"] == 1
+        await page.post("choose", provider="john-deere")
+        assert (page.state()["settings"]["provider"], page.state()["check"]["valid"]) == ("john-deere", 2)
+        await page.post("choose", provider=None)
+        assert page.state()["check"]["valid"] == 1
+
+
 async def test_sheet_header_and_hidden_rows_can_be_chosen() -> None:
     async with client() as page:
         state = await page.upload("two.xlsx", two_sheets())
@@ -137,6 +177,7 @@ async def test_a_run_asks_first() -> None:
         await page.post("start", dry=True)
         dry = await page.wait("dry")
         assert dry["outcome"]["counts"] == {"would_create": len(IDS)}
+        assert dry["outcome"]["meaning"] == "nothing was changed, and no row needs attention"
         await page.post("start", dry=False)
         asking = await page.wait("run", "asking")
         assert (asking["about"]["growers"], asking["about"]["login"]) == (len(IDS), "practice")
