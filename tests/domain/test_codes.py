@@ -48,7 +48,7 @@ def test_an_error_key_of_leaf_is_named() -> None:
 
 
 @pytest.mark.parametrize("code", ["", "nonsense", "missing-", "leaf:", "missing", "missing-a b"])
-def test_what_is_no_code_has_no_meaning(code: str) -> None:
+def test_unknown_words_have_no_meaning(code: str) -> None:
     assert lookup(code) is None
 
 
@@ -79,5 +79,5 @@ def test_a_near_miss_is_suggested(given_code: str, meant: str) -> None:
     assert meant in suggest(given_code)
 
 
-def test_nothing_is_suggested_for_what_is_like_nothing() -> None:
+def test_nothing_is_suggested_for_unrelated_words() -> None:
     assert suggest("qqqqqq") == []

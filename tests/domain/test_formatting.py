@@ -19,11 +19,11 @@ from bulk_onboard.domain.formatting import duration, labelled, number, plain, ro
         (86400, "24 h"),
     ],
 )
-def test_a_duration_has_as_many_digits_as_matter(seconds: float, text: str) -> None:
+def test_durations_are_rounded(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_number_has_as_many_digits_as_matter() -> None:
+def test_numbers_are_rounded() -> None:
     assert [number(value) for value in (1200, 10.0, 2.5, 0.017)] == ["1,200", "10", "2.5", "0.017"]
 
 

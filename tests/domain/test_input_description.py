@@ -28,7 +28,7 @@ def test_a_description_without_some_keys_is_read() -> None:
     assert InputDescription.from_json({"name": "a.csv", "fileType": "CSV", "later": 1}).name == "a.csv"
 
 
-def test_people_see_what_was_chosen_and_nothing_that_does_not_apply() -> None:
+def test_only_what_applies_is_shown() -> None:
     assert dict(describe(FOUND)) == {
         "File type": "CSV, 2 files, Windows-1252 (guessed), delimiter semicolon",
         "Header": "row 3",

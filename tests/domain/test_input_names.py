@@ -14,7 +14,7 @@ from bulk_onboard.domain.input_description import display_name, url_scheme
     ["-", "growers.csv", "/exports/growers.csv", r"C:\exports\growers.csv", "C:/growers.csv", "c://growers.csv",
      r"\\server\share\growers.csv", "a:b.csv", "./s3:/growers.csv", "~/growers.csv"],
 )  # fmt: skip
-def test_a_path_of_linux_macos_or_windows_is_no_address(path: str) -> None:
+def test_paths_are_not_addresses(path: str) -> None:
     assert url_scheme(path) is None
 
 

@@ -26,7 +26,7 @@ def test_a_table_becomes_a_provider() -> None:
     )
 
 
-def test_what_is_left_out_follows_from_the_name() -> None:
+def test_defaults_follow_from_the_name() -> None:
     found = define_provider("my-terminal", {"fields": [TOKEN]}, PROVIDERS)
     assert (found.path, found.embedded) == ("my-terminal-credentials", "myTerminalCredentials")
 
@@ -76,12 +76,12 @@ def test_what_is_left_out_follows_from_the_name() -> None:
         ),
     ],
 )
-def test_a_definition_that_cannot_be_used_says_why(name: str, table: dict[str, object], told: str) -> None:
+def test_an_unusable_definition_says_why(name: str, table: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         define_provider(name, table, PROVIDERS)
 
 
-def test_those_built_in_keep_apart_what_must_be_apart() -> None:
+def test_built_in_providers_have_distinct_names_and_paths() -> None:
     for what in (
         [p.path for p in PROVIDERS.values()],
         [p.embedded for p in PROVIDERS.values()],
@@ -94,7 +94,7 @@ def test_those_built_in_keep_apart_what_must_be_apart() -> None:
         assert all(field.help and (field.example or field.scope is Scope.APP) for field in provider.fields)
 
 
-def test_an_environment_is_always_demanded() -> None:
+def test_an_environment_is_always_required() -> None:
     having = {name: p.environment for name, p in PROVIDERS.items() if p.environment}
     assert set(having) == {
         *("john-deere", "cnhi", "cnhi-field-ops", "claas", "agvance", "panorama", "lindsay", "agrimatics"),
@@ -120,7 +120,7 @@ def test_a_field_has_the_kind_that_it_declares_or_a_cautious_default(field: dict
     assert define_provider("mine", {"fields": [field]}, PROVIDERS).fields[0].kind is kind
 
 
-def test_every_built_in_user_name_and_password_is_text_and_every_token_a_token() -> None:
+def test_kinds_of_built_in_fields() -> None:
     kinds = {(field.name, field.kind) for provider in PROVIDERS.values() for field in provider.grower_fields}
     texts = {"username", "password", "organizationName", "organizationCode", "databaseId"}
     assert {name for name, kind in kinds if kind is FieldKind.TEXT} == texts

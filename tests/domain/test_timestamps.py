@@ -14,7 +14,7 @@ _MOMENTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=_ZO
 
 
 @given(_MOMENTS)
-def test_a_moment_is_written_as_iso_says_in_utc_and_cut_to_milliseconds(moment: datetime) -> None:
+def test_timestamps_are_iso_8601_in_utc_with_milliseconds(moment: datetime) -> None:
     text = to_text(moment)
     assert text == moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     read = from_text(text)

@@ -9,7 +9,7 @@ from bulk_onboard.domain.users import Prints
 PRINTS = Prints(b"key")
 
 
-def test_echoed_secrets_are_compared_as_far_as_they_are_shown() -> None:
+def test_visible_parts_of_echoed_secrets_are_compared() -> None:
     ours = Payload({"refreshToken": "a", "accessToken": "b"})
     fields = [Field(name, Scope.GROWER) for name in ("refreshToken", "accessToken", "more")]
     same, other = PRINTS.of("a"), PRINTS.of("z")
@@ -44,5 +44,5 @@ def test_another_application_or_environment_is_recognised() -> None:
     assert PRINTS.echo((other, PRINTS.of("z"), PRINTS.of("b")), fields, ours) is Echo.SAME
 
 
-def test_prints_under_another_key_say_nothing() -> None:
+def test_prints_of_another_key_do_not_match() -> None:
     assert PRINTS.of("a") != Prints(b"other").of("a")

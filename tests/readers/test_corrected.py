@@ -34,7 +34,7 @@ def test_a_correction_replaces_a_cell_and_its_kind() -> None:
     assert validate(source).counts["valid"] == 2
 
 
-def test_a_row_that_is_left_out_is_reported_as_a_skipped_line() -> None:
+def test_an_excluded_row_is_a_skipped_line() -> None:
     source = Corrected(open_source(csv_file()), {}, [3])
     found = validate(source)
     assert found.rows == 3
@@ -49,7 +49,7 @@ def test_a_comment_becomes_a_row_when_its_cells_are_filled_in() -> None:
 
 
 @pytest.mark.parametrize("asked", [2, 4])
-def test_the_header_row_that_was_asked_for_is_taken(asked: int) -> None:
+def test_the_chosen_header_row_is_used(asked: int) -> None:
     file = csv_file(f"Growers,x,y\nleafUserId,refreshToken,a\n\nleafUserId,refreshToken,b\n{TEXT}")
     with open_source(file, ReadOptions(header_row=asked)) as source:
         assert source.description.header_row == asked
@@ -62,7 +62,7 @@ def test_a_header_row_without_names_is_refused(asked: int) -> None:
         open_source(csv_file(f"a,b\nleafUserId,refreshToken,a\n\n{TEXT}"), ReadOptions(header_row=asked))
 
 
-def test_the_first_rows_of_each_sheet_are_shown_with_the_likely_header() -> None:
+def test_first_rows_of_each_sheet_come_with_the_likely_header() -> None:
     sheets = first_rows("samples/messy.xlsx")
     assert [(sheet.sheet, sheet.is_visible, sheet.header_row) for sheet in sheets] == [
         ("Growers", True, 3),

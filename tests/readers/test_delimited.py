@@ -37,7 +37,7 @@ def refused(text: str) -> str:
         (f"leafUserId\x01refreshToken\n{IDS[0]}\x01rt-1\n", SEPARATED),
     ],
 )
-def test_it_is_said_how_lines_were_written(text: str, said: str) -> None:
+def test_the_description_names_encoding_and_delimiter(text: str, said: str) -> None:
     message = refused(text)
     assert said in message
     assert "rt-1" not in message
@@ -54,6 +54,6 @@ def test_it_is_said_how_lines_were_written(text: str, said: str) -> None:
         f"Report: growers\nleafUserId,refreshToken\n{IDS[0]},rt-1\n",
     ],
 )
-def test_other_shapes_are_read(text: str) -> None:
+def test_unusual_shapes_are_read(text: str) -> None:
     with open_source("-", stdin=io.BytesIO(text.encode())) as source:
         assert "leafUserId" in source.header

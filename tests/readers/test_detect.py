@@ -131,7 +131,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", ["growers.csv", "growers.xlsx", "growers"])
 @pytest.mark.parametrize("what", FOREIGN)
-def test_a_foreign_file_is_named_whatever_its_name(tmp_path: Path, what: str, name: str) -> None:
+def test_a_foreign_format_is_named_whatever_the_suffix(tmp_path: Path, what: str, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(FOREIGN[what])
     with pytest.raises(InputError) as caught:
@@ -173,7 +173,7 @@ READ = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_a_table_is_read_however_it_is_packed(tmp_path: Path, name: str) -> None:
+def test_compressed_tables_are_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(READ[name])
     with open_source(path) as source:
@@ -182,7 +182,7 @@ def test_a_table_is_read_however_it_is_packed(tmp_path: Path, name: str) -> None
         assert not source.changed()
 
 
-def test_a_zip_archive_that_was_written_to_has_changed(tmp_path: Path) -> None:
+def test_a_changed_zip_archive_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "growers.zip"
     path.write_bytes(zipped(growers_csv=CSV))
     with open_source(path) as source:
@@ -202,7 +202,7 @@ def test_a_workbook_or_a_parquet_file_in_a_zip_archive_is_read(tmp_path: Path) -
             assert [chunk.cells[0].tolist() for chunk in source.chunks([1])] == [["rt-aaabbbccc1"]]
 
 
-def test_a_suffix_helps_where_the_content_does_not(tmp_path: Path) -> None:
+def test_the_suffix_decides_where_the_content_does_not(tmp_path: Path) -> None:
     for name, what in {"growers.csv.gpg": "is encrypted; pipe", "growers.dat": "unknown suffix .dat"}.items():
         path = tmp_path / name
         path.write_bytes(CSV)

@@ -32,7 +32,7 @@ def read(path: Path, encoding: str | None = None) -> tuple[InputDescription, lis
         (b"a;b\n1;2\n", "UTF-8", False),
     ],
 )
-def test_an_encoding_is_detected_and_a_guess_is_called_one(
+def test_the_encoding_is_detected_and_guesses_are_marked(
     tmp_path: Path, content: bytes, title: str, guessed: bool
 ) -> None:
     path = tmp_path / "growers.csv"
@@ -42,7 +42,7 @@ def test_an_encoding_is_detected_and_a_guess_is_called_one(
 
 
 @pytest.mark.parametrize("encoding", ["cp1250", "cp852", "utf-16-le", "utf-32", "iso8859-2", "utf-8"])
-def test_a_stated_encoding_is_used_and_not_called_a_guess(tmp_path: Path, encoding: str) -> None:
+def test_a_stated_encoding_is_not_a_guess(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "growers.csv"
     path.write_bytes(TEXT.encode(encoding))
     found, names = read(path, encoding)
@@ -75,7 +75,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_header(tmp_path: Path) -> No
         (b"a;\x9d\n1;2\n", None, "state its encoding with --encoding NAME"),
     ],
 )
-def test_bytes_that_an_encoding_does_not_have_are_refused(
+def test_bytes_outside_the_encoding_are_refused(
     tmp_path: Path, content: bytes, stated: str | None, said: str
 ) -> None:
     path = tmp_path / "growers.csv"

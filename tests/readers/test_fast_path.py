@@ -59,7 +59,7 @@ def rows_of(content: bytes, size: int) -> list[tuple[object, ...]] | str:
 
 @given(lines=LINES | QUOTED_LINES | UNTIDY_LINES, size=st.integers(1, 5))
 @settings(max_examples=scaled(150))
-def test_lines_are_read_as_the_thorough_reader_reads_them(lines: list[tuple[str, str]], size: int) -> None:
+def test_both_paths_read_the_same(lines: list[tuple[str, str]], size: int) -> None:
     content = HEAD + "".join(line + end for line, end in lines)
     fast = rows_of(content.encode(), size)
     with pytest.MonkeyPatch.context() as patch:
@@ -67,13 +67,13 @@ def test_lines_are_read_as_the_thorough_reader_reads_them(lines: list[tuple[str,
         assert fast == rows_of(content.encode(), size)
 
 
-def test_plain_lines_are_read_the_fast_way() -> None:
+def test_plain_lines_take_the_fast_path() -> None:
     found = delimited.columns_of(b"a,b,c\r\n007,,NA", ",", 3, [0, 1, 0])
     assert found is not None
     assert [column.to_pylist() for column in found] == [["a", "007"], ["b", ""], ["a", "007"]]
 
 
-def test_tidy_quotes_are_read_the_fast_way() -> None:
+def test_simple_quotes_take_the_fast_path() -> None:
     content = b'"a","b, ""c""",\r\n"","x",y\n'
     assert delimited.is_tidy(content, ",")
     found = delimited.columns_of(content, ",", 3, [2, 1])
@@ -84,11 +84,11 @@ def test_tidy_quotes_are_read_the_fast_way() -> None:
 
 
 @pytest.mark.parametrize("lines", ['"a\n', 'a"b"\n', ' "a"\n', '"a" \n', '"a"b\n', '"""a\n', 'a,b"\n'])
-def test_quotes_that_are_not_tidy_are_left_alone(lines: str) -> None:
+def test_other_quotes_take_the_slow_path(lines: str) -> None:
     assert not delimited.is_tidy(lines.encode(), ",")
 
 
-def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() -> None:
+def test_the_fast_path_resumes_after_a_quoted_line_break() -> None:
     content = 'A "title"\n' + HEAD
     content += "".join(f"a{i},{i},x\n" if i != 3 else f'"a\n{i}",{i},x\n' for i in range(12))
     plain: list[bool] = []
@@ -107,5 +107,5 @@ def test_after_a_line_break_within_quotes_lines_are_read_the_fast_way_again() ->
 
 
 @pytest.mark.parametrize("line", ["a,b", "a,b,c,d", "", ",,", " a,b,c", "\ufeffa,b,c", "a,b,c\ra,b,c"])
-def test_lines_that_are_not_plain_are_left_alone(line: str) -> None:
+def test_other_lines_take_the_slow_path(line: str) -> None:
     assert delimited.columns_of(f"{line}\na,b,c\n".encode(), ",", 3, [0]) is None

@@ -39,13 +39,13 @@ def test_a_folder_is_its_files_in_name_order(here: Path) -> None:
         assert files_at(where).name == "exports"
 
 
-def test_notes_of_programs_are_left_out(here: Path) -> None:
+def test_marker_files_are_ignored(here: Path) -> None:
     put(*[f"exports/{name}" for name in ("a.csv", "_SUCCESS", ".a.csv.crc", "~$a.xlsx", "_old.csv")])
     put("exports/_temporary/0/b.csv", "exports/.hidden/c.csv")
     assert names("exports") == names("exports/*") == names("exports/**/*.csv") == ["exports/a.csv"]
 
 
-def test_notes_that_are_asked_for_are_read(here: Path) -> None:
+def test_a_named_marker_file_is_read(here: Path) -> None:
     put("exports/_a.csv", "exports/b.csv", "_days/c.csv")
     assert names("exports/_*.csv") == ["exports/_a.csv"]
     assert names("_days") == names("_days/*") == ["_days/c.csv"]
@@ -73,7 +73,7 @@ def test_a_pattern_matches_in_folders(here: Path) -> None:
         ("empty", "empty is an empty folder; expected files in it"),
     ],
 )
-def test_names_that_cannot_be_read_are_refused(here: Path, where: str, message: str) -> None:
+def test_unreadable_names_are_refused(here: Path, where: str, message: str) -> None:
     put("exports/a.csv", "exports/notes.pdf", "days/01/a.csv", "days/b.csv", "empty/_SUCCESS")
     with pytest.raises(InputError) as caught:
         files_at(where)
@@ -98,10 +98,10 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(here: Path) -> None
         ("s3://bucket/*.csv", "bucket/*.csv"),
     ],
 )
-def test_a_pattern_is_named_from_the_last_folder_on_that_it_names(where: str, name: str) -> None:
+def test_the_name_of_a_pattern_begins_at_its_last_folder(where: str, name: str) -> None:
     assert pattern_name(where) == name
 
 
 @pytest.mark.parametrize("where", ["https://host/a*.csv?x=y", "absent.csv", "a\0b", "a" * 300])
-def test_most_words_mean_one_file(here: Path, where: str) -> None:
+def test_most_names_are_one_file(here: Path, where: str) -> None:
     assert files_at(where).is_one

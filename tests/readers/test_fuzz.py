@@ -125,19 +125,19 @@ def test_a_workbook_with_damage_inside_of_its_archive_is_read_or_refused(
 
 @given(beginning=st.sampled_from(BEGINNINGS), rest=st.binary(max_size=300))
 @settings(max_examples=scaled(EXAMPLES * 2))
-def test_bytes_that_begin_like_something_are_read_or_refused(beginning: bytes, rest: bytes) -> None:
+def test_bytes_with_a_known_signature_are_read_or_refused(beginning: bytes, rest: bytes) -> None:
     survives(beginning + rest)
 
 
 @given(st.text(st.sampled_from('leafUserId,refreshToken;\t|"\r\n \0=sepü'), max_size=80))
 @settings(max_examples=scaled(EXAMPLES * 2))
-def test_text_that_is_nearly_a_table_is_read_or_refused(text: str) -> None:
+def test_malformed_tables_are_read_or_refused(text: str) -> None:
     survives(text.encode())
 
 
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parent / "found").iterdir()), ids=lambda path: path.name
 )
-def test_what_once_ended_the_process_is_read_or_refused(path: Path) -> None:
+def test_files_that_once_crashed_are_read_or_refused(path: Path) -> None:
     """Chains of sectors that run in a circle; a sheet that claims to be huge; negative numbers of rows."""
     survives(path.read_bytes())

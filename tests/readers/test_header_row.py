@@ -43,7 +43,7 @@ def test_the_header_is_found(rows: list[list[str]], expected: int | None) -> Non
         ),
     ],
 )
-def test_a_header_over_several_rows_is_named(rows: list[list[str]], words: str) -> None:
+def test_a_header_over_several_rows_is_reported(rows: list[list[str]], words: str) -> None:
     at = header_row(rows, wanted_names())
     assert at is not None
     with pytest.raises(InputError, match="the names of the columns seem to be in") as caught:
@@ -59,7 +59,7 @@ def test_a_header_over_several_rows_is_named(rows: list[list[str]], words: str) 
         [["leafUserId", "refreshToken"], ["uuid", "string"], DATA],
     ],
 )
-def test_a_header_in_one_row_is_not_questioned(rows: list[list[str]]) -> None:
+def test_a_header_in_one_row_is_accepted(rows: list[list[str]]) -> None:
     at = header_row(rows, wanted_names())
     assert at is not None
     require_one_row("growers.csv", rows, at, wanted_names())

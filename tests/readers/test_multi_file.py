@@ -35,7 +35,7 @@ def rows(where: str, columns: Sequence[int] = (0, 1)) -> list[tuple[int, tuple[s
         return as_rows(list(source.chunks(columns, 2)))
 
 
-def test_the_numbers_go_on_from_file_to_file(tmp_path: Path) -> None:
+def test_row_numbers_continue_across_files(tmp_path: Path) -> None:
     where = put(
         tmp_path,
         # A title and a blank line among the rows count, a blank line below them does not.
@@ -53,7 +53,7 @@ def test_the_numbers_go_on_from_file_to_file(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_it_is_stated_which_rows_are_of_which_file(tmp_path: Path) -> None:
+def test_the_description_names_the_first_row_of_each_file(tmp_path: Path) -> None:
     where = put(
         tmp_path,
         a_csv=as_csv([("Growers",), HEADER, ("1", "a"), ("2", "b")]),
@@ -78,7 +78,7 @@ def test_each_cell_comes_from_the_column_of_its_name(tmp_path: Path) -> None:
     assert [row for _, row in rows(where, [3, 1, 0, 2])] == [("", "a", "1", "x"), ("y", "b", "2", "")]
 
 
-def test_of_two_columns_alike_the_one_spelled_alike_is_the_same(tmp_path: Path) -> None:
+def test_the_column_with_the_same_spelling_is_used(tmp_path: Path) -> None:
     where = put(
         tmp_path,
         a_csv=as_csv([("leafUserId", "refreshToken", "Refresh Token"), ("1", "a", "x")]),
@@ -87,7 +87,7 @@ def test_of_two_columns_alike_the_one_spelled_alike_is_the_same(tmp_path: Path) 
     assert [row for _, row in rows(where, [1, 2])] == [("a", "x"), ("b", "y")]
 
 
-def test_a_column_that_is_needed_has_to_be_in_every_file(tmp_path: Path) -> None:
+def test_a_needed_column_must_be_in_every_file(tmp_path: Path) -> None:
     where = put(
         tmp_path,
         a_csv=as_csv([HEADER, ("1", "a")]),
@@ -103,7 +103,7 @@ def test_a_column_that_is_needed_has_to_be_in_every_file(tmp_path: Path) -> None
         open_source(where)
 
 
-def test_a_column_without_text_is_refused_and_its_file_named(tmp_path: Path) -> None:
+def test_a_column_without_text_is_refused_with_its_file(tmp_path: Path) -> None:
     for name, ids in {"a": ["1"], "b": [1]}.items():
         pq.write_table(pa.table({"leafUserId": ids, "refreshToken": ["t"]}), tmp_path / f"{name}.parquet")
     message = r"^b\.parquet: leafUserId is int64"
@@ -111,7 +111,7 @@ def test_a_column_without_text_is_refused_and_its_file_named(tmp_path: Path) -> 
         source.require_text([0, 1])
 
 
-def test_files_without_rows_are_passed_over_but_not_if_all_are(tmp_path: Path) -> None:
+def test_files_without_rows_are_skipped_unless_all_are_empty(tmp_path: Path) -> None:
     where = put(tmp_path, b_csv=as_csv([HEADER]), c_csv=as_csv([HEADER, ("1", "a")]))
     assert rows(where) == [(2, ("1", "a"))]
     put(tmp_path, c_csv=as_csv([HEADER]))
@@ -135,7 +135,7 @@ def test_a_file_that_was_changed_or_replaced_is_refused(tmp_path: Path) -> None:
             list(source.chunks([0]))
 
 
-def test_a_grower_in_two_files_is_a_repeat_like_one_in_two_rows(tmp_path: Path) -> None:
+def test_a_grower_in_two_files_is_a_repeat(tmp_path: Path) -> None:
     where = put(
         tmp_path,
         a_csv=as_csv([HEADER, (IDS[0], "planted-1"), (IDS[1], "planted-2")]),

@@ -69,7 +69,7 @@ def test_a_kept_column_may_be_of_any_plain_type(tmp_path: Path) -> None:
     ],
     ids=lambda column: str(column.type).split("<")[0],
 )
-def test_text_may_be_stored_in_any_way(tmp_path: Path, column: pa.Array) -> None:
+def test_text_of_any_parquet_type_is_read(tmp_path: Path, column: pa.Array) -> None:
     table = pa.table({"leafUserId": column, "refreshToken": TOKENS})
     rows = scan(tmp_path / "growers.parquet", table)
     assert [(row["row"], row["leafUserId"], row["code"]) for row in rows] == [

@@ -51,7 +51,7 @@ def test_a_value_is_decoded_and_a_missing_one_is_blank() -> None:
         path_columns("provider=raven/Provider=lindsay/x.csv")
 
 
-def test_a_column_of_the_file_that_contradicts_its_path_is_refused() -> None:
+def test_a_column_that_contradicts_the_path_is_refused() -> None:
     put("provider=raven/a.csv", provider=["Raven", ""])
     assert values("provider=*/a.csv", "provider") == ["Raven", "raven"]
     put("provider=raven/a.csv", provider=["raven", "lindsay"])
@@ -69,7 +69,7 @@ def test_a_column_of_the_file_that_contradicts_its_path_is_refused() -> None:
         ("metadata/version-hint.text", "Iceberg"),
     ],
 )
-def test_a_table_of_files_is_refused_however_it_is_named(sign: str, kind: str) -> None:
+def test_table_formats_are_refused_however_they_are_named(sign: str, kind: str) -> None:
     mark = Path("exports/growers", sign)
     mark.parent.mkdir(parents=True)
     mark.touch()
@@ -93,7 +93,7 @@ def test_a_table_of_files_is_refused_however_it_is_named(sign: str, kind: str) -
         (["in/a.csv", "in/more/b.csv"], "in/**/*.csv"),
     ],
 )
-def test_the_pattern_that_is_suggested_matches(files: list[str], pattern: str) -> None:
+def test_the_suggested_pattern_matches(files: list[str], pattern: str) -> None:
     for name in files:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
@@ -103,14 +103,14 @@ def test_the_pattern_that_is_suggested_matches(files: list[str], pattern: str) -
     assert len(list(Path().glob(pattern))) >= len(files) - 1
 
 
-def test_a_folder_without_a_file_that_can_be_read_gets_no_suggestion() -> None:
+def test_a_folder_without_readable_files_gets_no_suggestion() -> None:
     Path("in").mkdir()
     Path("in/notes.pdf").touch()
     with pytest.raises(InputError, match=r"in contains notes\.pdf, which cannot be read; expected \.csv"):
         open_source("in")
 
 
-def test_files_of_the_system_are_left_out() -> None:
+def test_system_files_are_ignored() -> None:
     put("in/a.csv")
     for name in (
         "Thumbs.db",

@@ -151,7 +151,7 @@ def test_a_file_that_is_replaced_after_it_was_opened_is_still_the_one_that_was_o
         assert not source.changed()
 
 
-def test_what_is_not_there_is_said_without_the_address(memory: Any) -> None:
+def test_a_missing_file_is_reported_without_the_address(memory: Any) -> None:
     with pytest.raises(InputError, match="no such file") as error:
         open_address("memory://nowhere/growers.csv")
     assert "nowhere" not in str(error.value)
@@ -175,7 +175,7 @@ def test_an_empty_file_holds_no_rows(memory: Any) -> None:
         open_address("memory://cohorts/growers.csv")
 
 
-def test_what_is_larger_than_memory_should_hold_is_refused(memory: Any) -> None:
+def test_a_file_that_is_too_large_is_refused(memory: Any) -> None:
     memory.pipe("/cohorts/growers.csv", b"x" * 3_000_000)
     with pytest.raises(InputError, match="larger than 1 MiB"):
         open_address("memory://cohorts/growers.csv", most=1 << 20)
@@ -202,7 +202,7 @@ def test_other_kinds_of_addresses_are_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")])
-def test_without_its_extra_it_is_said_how_to_get_it(
+def test_without_the_extra_the_message_names_it(
     monkeypatch: pytest.MonkeyPatch, scheme: str, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -212,7 +212,7 @@ def test_without_its_extra_it_is_said_how_to_get_it(
         open_address(f"{scheme}://bucket/growers.csv")
 
 
-def test_without_fsspec_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fsspec_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(UsageError, match=r"pip install 'bulk-onboard\[https\]'"):
         open_address("https://host/growers.csv")

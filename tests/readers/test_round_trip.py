@@ -65,7 +65,7 @@ LINES += [("\r", csv.QUOTE_ALL)]
     packed=st.sampled_from(list(COMPRESSED)),
 )
 @settings(max_examples=scaled(70))
-def test_any_table_that_csv_can_write_is_read_back(
+def test_csv_round_trip(
     data: st.DataObject, encoding: str, delimiter: str, lines: tuple[str, int], packed: str
 ) -> None:
     rows, size = data.draw(tables(ENCODINGS[encoding])), data.draw(st.integers(1, 9))
@@ -81,7 +81,7 @@ def test_any_table_that_csv_can_write_is_read_back(
     rows=tables(st.text(st.sampled_from('a\r\n",'), max_size=6)), end=st.sampled_from(["\n", "\r\n", "\r"])
 )
 @settings(max_examples=scaled(50))
-def test_line_breaks_in_quotes_stay_what_they_are(rows: Rows, end: str) -> None:
+def test_quoted_line_breaks_are_kept(rows: Rows, end: str) -> None:
     content = as_csv([HEADER, *rows], end=end, quoting=csv.QUOTE_ALL)
     assert as_rows(read(content)) == numbered(rows)
 
@@ -97,9 +97,7 @@ FORMS = {"parquet": as_parquet, "xlsx": as_xlsx, "xls": as_xls, "ods": as_ods}
 @pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
 @given(data=st.data(), size=st.integers(1, 9))
 @settings(max_examples=scaled(20))
-def test_any_table_of_text_is_read_back_from_other_forms(
-    write: Writer, data: st.DataObject, size: int
-) -> None:
+def test_round_trip_of_other_formats(write: Writer, data: st.DataObject, size: int) -> None:
     rows = data.draw(tables())
     chunks = read(write([HEADER, *rows]), size=size)
     expected = list(enumerate(rows, 2)) if write is as_parquet else numbered(rows)
@@ -108,13 +106,13 @@ def test_any_table_of_text_is_read_back_from_other_forms(
 
 
 @pytest.mark.parametrize("write", [as_csv, *FORMS.values()], ids=["csv", *FORMS])
-def test_nothing_is_taken_for_a_number_a_date_or_nothing(write: Writer) -> None:
+def test_texts_are_never_converted(write: Writer) -> None:
     assert as_rows(read(write([HEADER, *ALL_TREACHEROUS]))) == numbered(ALL_TREACHEROUS)
 
 
 @given(rows=tables(), block=st.integers(64, 200), encoding=st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
 @settings(max_examples=scaled(50))
-def test_the_borders_of_what_is_read_at_once_do_not_matter(rows: Rows, block: int, encoding: str) -> None:
+def test_block_boundaries_do_not_matter(rows: Rows, block: int, encoding: str) -> None:
     content = as_csv([HEADER, *rows], encoding=encoding, end="\r\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decode, "BLOCK", block)
@@ -129,7 +127,7 @@ def test_the_borders_of_what_is_read_at_once_do_not_matter(rows: Rows, block: in
         lambda order: st.integers(1, 3).map(lambda count: order[:count])
     ),
 )
-def test_the_size_of_chunks_and_the_order_of_columns_do_not_matter(
+def test_chunk_size_and_column_order_do_not_matter(
     rows: Rows, first: int, second: int, columns: list[int]
 ) -> None:
     content = as_csv([HEADER, *rows])
@@ -151,7 +149,7 @@ def test_a_source_can_be_read_again_and_twice_at_once(rows: Rows) -> None:
         lambda rows: any(map(filled, rows))
     )
 )
-def test_short_rows_are_filled_up_and_long_ones_are_marked(rows: list[list[str]]) -> None:
+def test_short_rows_are_padded_and_long_rows_marked(rows: list[list[str]]) -> None:
     (chunk,) = read(as_csv([HEADER, *rows]))
     expected = [(n, row) for n, row in enumerate(rows, 2) if filled(row)]
     assert chunk.numbers.tolist() == [n for n, _ in expected]

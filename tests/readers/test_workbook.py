@@ -45,7 +45,7 @@ EXPECTED: dict[str, tuple[dict[int, tuple[str, int]], list[int], bool]] = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_workbooks_of_other_programs_are_read_as_they_show_them(name: str) -> None:
+def test_workbooks_of_other_programs_are_read_as_displayed(name: str) -> None:
     cells, hidden, struck = EXPECTED[name]
     with open_source(FILES / name) as source:
         [chunk] = source.chunks([0, 1])
@@ -76,7 +76,7 @@ def test_rows_of_an_ods_are_hidden_by_collapsed_groups_too() -> None:
         assert source.description.hidden_rows == (2, 4, 5, 6)
 
 
-def test_hidden_rows_are_left_out_if_that_is_said() -> None:
+def test_hidden_rows_are_skipped_on_request() -> None:
     with open_source(FILES / "libreoffice.ods", ReadOptions(hidden="skip")) as source:
         [chunk] = source.chunks([0])
         assert not {10, 16} & set(chunk.numbers.tolist())
@@ -238,21 +238,19 @@ REPEATED += "<text:p>x</text:p></table:table-cell></table:table-row>"
         (lambda: xlsx("<row>&b;</row>", **{"../x": ""}), "XML"),
     ],
 )
-def test_what_would_need_all_memory_or_contradicts_itself_is_refused(
-    file: Callable[[], io.BytesIO], said: str
-) -> None:
+def test_oversized_or_inconsistent_workbooks_are_refused(file: Callable[[], io.BytesIO], said: str) -> None:
     with pytest.raises(InputError, match=said):
         tokens(file())
 
 
-def test_entities_that_would_fill_the_memory_are_refused() -> None:
+def test_entity_expansion_is_refused() -> None:
     laughs = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 10))
     content = f'<!DOCTYPE w [<!ENTITY e0 "ha">{laughs}]><workbook><sheets>&e9;</sheets></workbook>'
     with pytest.raises(InputError, match="XML: limit on input amplification factor"):
         tokens(packed({"xl/workbook.xml": content}))
 
 
-def test_a_hidden_sheet_that_alone_has_growers_is_named(tmp_path: Path) -> None:
+def test_a_hidden_sheet_with_the_growers_is_named(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["See the other sheet"])  # type: ignore[union-attr]
     hidden = book.create_sheet("Old list")

@@ -48,12 +48,12 @@ def test_a_problem_of_the_row_marks_the_cells_that_it_is_about() -> None:
     assert {place for place in at if place[0] == 5} == {(5, 1), (5, 2), (5, 3)}
 
 
-def test_one_comment_says_a_problem_of_a_row() -> None:
+def test_a_problem_of_a_row_is_one_comment() -> None:
     told = marks(found([(2, "invalid", "conflicting-rows", "", "x")]))
     assert [bool(each.note) for each in told.cells].count(True) == 1
 
 
-def test_of_several_marks_of_a_cell_the_gravest_gives_the_colour_and_all_give_words() -> None:
+def test_the_gravest_mark_gives_the_colour() -> None:
     told = marks(
         found(
             [(2, "invalid", "control-character", "Token", "Token has a control character")],
@@ -65,7 +65,7 @@ def test_of_several_marks_of_a_cell_the_gravest_gives_the_colour_and_all_give_wo
     assert len(cell.note.split("\n")) == 2
 
 
-def test_only_the_first_rows_of_a_problem_have_comments_and_all_have_colour_and_words() -> None:
+def test_only_the_first_rows_of_a_problem_have_comments() -> None:
     lines = [(row, "invalid", "missing-refreshToken", "Token", "Token is empty") for row in range(2, 12)]
     told = marks(found(lines), notes=3)
     assert [each.row for each in told.cells if each.note] == [2, 3, 4]
@@ -73,13 +73,13 @@ def test_only_the_first_rows_of_a_problem_have_comments_and_all_have_colour_and_
     assert told.shortened == ("missing-refreshToken",)
 
 
-def test_what_was_only_cleaned_is_no_problem_of_the_row() -> None:
+def test_a_cleaned_cell_is_not_a_problem_of_the_row() -> None:
     told = marks(found([], [(2, "quotes-removed", "Token", "quotes around the value were taken off")]))
     assert told.rows == {}
     assert told.cells[0].gravity is Gravity.CLEANED
 
 
-def test_words_say_what_is_wrong_and_what_to_do_and_spell_a_column_as_the_file_does() -> None:
+def test_comments_say_what_is_wrong_and_what_to_do() -> None:
     assert problem_text("missing-refreshToken", "token is empty", "token") == (
         "token is empty. Fill in refreshToken and run again."
     )
@@ -87,7 +87,7 @@ def test_words_say_what_is_wrong_and_what_to_do_and_spell_a_column_as_the_file_d
 
 
 @given(st.lists(st.sampled_from([2, 3, 4]), min_size=1), st.integers(0, 5))
-def test_no_row_that_needs_attention_is_without_words(rows: list[int], notes: int) -> None:
+def test_each_row_that_needs_attention_has_a_comment(rows: list[int], notes: int) -> None:
     lines = [(row, "invalid", "placeholder-value", "Token", "Token is a placeholder") for row in rows]
     told = marks(found(lines), notes=notes)
     assert set(told.rows) == set(rows) == {each.row for each in told.cells}

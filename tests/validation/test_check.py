@@ -112,14 +112,14 @@ def _take(found: Found, checked: Checked) -> None:
 # --- one row ----------------------------------------------------------------------------------------
 
 
-def test_a_good_row_has_no_code_and_is_sent_in_small_letters() -> None:
+def test_a_valid_row_has_no_code_and_a_lower_case_id() -> None:
     found = judge((f' "{IDS[0].upper()}"', "planted-a"))
     assert (found.codes, found.ids) == ({2: ""}, [IDS[0]])
     assert found.warnings == {2: ["spaces-removed", "quotes-removed"]}
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\u00a0", '""', "\u200b", " ' ' "])
-def test_an_empty_cell_is_missing_by_the_name_of_its_field(blank: str) -> None:
+def test_an_empty_cell_is_missing(blank: str) -> None:
     found = judge((blank, "planted-a"), (IDS[0], blank))
     assert found.codes == {2: "missing-leafUserId", 3: "missing-refreshToken"}
 
@@ -132,9 +132,7 @@ def test_an_empty_cell_is_missing_by_the_name_of_its_field(blank: str) -> None:
         (CellKind.FORMULA, "", "formula-without-value"),
     ],
 )
-def test_a_cell_that_is_not_text_makes_the_row_invalid_whatever_the_kind_of_field(
-    kind: CellKind, text: str, code: str
-) -> None:
+def test_a_cell_that_is_not_text_is_invalid(kind: CellKind, text: str, code: str) -> None:
     tokens = judge((text, "a"), (IDS[0], text), (IDS[1], "b"), kinds=[(2, 0, kind), (3, 1, kind)])
     assert tokens.codes == {2: code, 3: code, 4: ""}
     texts = judge((IDS[0], "ann", text), header=LOGIN, provider=VALLEY, kinds=[(2, 2, kind)])
@@ -209,7 +207,7 @@ def test_an_id_of_the_file_is_not_a_token_and_another_uuid_may_be() -> None:
         assert judge(*rows, size=size).codes == {2: "id-as-token", 3: "", 4: "id-as-token", 5: ""}
 
 
-def test_a_secret_that_depends_on_a_guessed_encoding_is_invalid_until_the_encoding_is_stated() -> None:
+def test_a_secret_that_depends_on_a_guessed_encoding_is_invalid() -> None:
     rows = [(IDS[0], "änn", "secret-1"), (IDS[1], "bob", "pässword-1")]
     guessed = judge(
         *rows, header=LOGIN, provider=VALLEY, context=CheckContext(guessed_encoding="Windows-1252")
@@ -228,7 +226,7 @@ def test_a_token_in_the_place_of_an_id_is_shown_nowhere() -> None:
     assert "changeme" not in "".join(found.messages.values())
 
 
-def test_a_column_of_names_is_a_warning_once_and_a_column_of_tokens_is_none() -> None:
+def test_a_token_column_of_plain_words_is_one_warning() -> None:
     names = ["Ann Example", "Bob Miller", "Hill Farm", "rt-4f1c", "cy@example.com"]
     assert judge(*zip(IDS, names, strict=False)).file_warnings == ["looks-like-a-name"]
     tokens = [f"rt-4f1c-{n}" for n in range(5)]
@@ -255,7 +253,7 @@ def test_repeats_conflicts_and_shared_tokens_are_found_across_chunks(size: int) 
     assert found.messages[172] == "another grower has the same token in row 9"
 
 
-def test_of_many_that_contradict_each_other_a_few_are_named() -> None:
+def test_of_many_conflicts_a_few_are_named() -> None:
     found = judge(*((IDS[0], f"planted-{n}") for n in range(9)))
     assert found.messages[2] == "the same grower has different credentials in rows 3, 4, 5, 6, 7 and 3 more"
     assert set(found.codes.values()) == {"conflicting-rows"}
@@ -266,7 +264,7 @@ def test_shared_tokens_can_be_allowed_and_placeholders_are_not_shared_tokens() -
     assert set(judge((IDS[0], "NA"), (IDS[1], "NA")).codes.values()) == {"placeholder-value"}
 
 
-def test_an_invalid_row_neither_repeats_nor_contradicts() -> None:
+def test_an_invalid_row_is_neither_repeat_nor_conflict() -> None:
     found = judge((IDS[0], "a"), (IDS[0], ""), ("x", "a"), (IDS[0], "TODO"))
     assert found.codes[2] == ""
 
@@ -301,15 +299,13 @@ some_rows = st.lists(st.tuples(some_ids, some_tokens), min_size=1, max_size=25)
 
 @given(some_rows, st.integers(1, 26))
 @settings(max_examples=scaled(20))
-def test_each_row_gets_one_verdict_and_the_size_of_chunks_does_not_matter(
-    rows: list[tuple[str, str]], size: int
-) -> None:
+def test_chunk_size_does_not_matter(rows: list[tuple[str, str]], size: int) -> None:
     assert judge(*rows, size=size).codes == _expected(rows)
 
 
 @given(some_rows, st.randoms())
 @settings(max_examples=scaled(20))
-def test_the_order_of_rows_decides_only_which_of_equals_is_the_duplicate(
+def test_row_order_decides_only_which_row_is_the_duplicate(
     rows: list[tuple[str, str]], chance: object
 ) -> None:
     other = list(rows)
@@ -361,7 +357,7 @@ near = st.one_of(
 @settings(max_examples=scaled(60))
 @example(SAMPLES)
 @given(st.lists(near, min_size=1, max_size=6))
-def test_a_token_is_judged_among_others_as_its_rules_judge_it(tokens: list[str]) -> None:
+def test_tokens_in_a_column_follow_the_rules_of_a_single_token(tokens: list[str]) -> None:
     found = judge(*zip(IDS, tokens, strict=False), allow_shared_tokens=True)
     for row, token in enumerate(tokens, 2):
         cell = check_cell(token, "token")
@@ -374,7 +370,7 @@ def test_a_token_is_judged_among_others_as_its_rules_judge_it(tokens: list[str])
 @settings(max_examples=scaled(60))
 @example(SAMPLES)
 @given(st.lists(near, min_size=1, max_size=6))
-def test_a_text_is_judged_among_others_as_its_rules_judge_it_and_never_changed(texts: list[str]) -> None:
+def test_texts_in_a_column_follow_the_rules_and_are_unchanged(texts: list[str]) -> None:
     rows = [(IDS[n], f"user{n}", text) for n, text in enumerate(texts)]
     found = judge(*rows, header=LOGIN, provider=VALLEY, allow_shared_tokens=True)
     for row, text in enumerate(texts, 2):

@@ -50,7 +50,7 @@ def test_case_spaces_and_dashes_of_a_header_do_not_matter(spelling: str) -> None
     st.lists(st.sampled_from(["", " ", "_", "-", "  ", "\u200b"]), min_size=12, max_size=12),
     st.lists(st.booleans(), min_size=12, max_size=12),
 )
-def test_no_way_to_space_and_case_a_name_hides_it(gaps: list[str], upper: list[bool]) -> None:
+def test_any_spacing_and_case_is_matched(gaps: list[str], upper: list[bool]) -> None:
     letters = [
         letter.upper() if up else letter.lower() for letter, up in zip("refreshToken", upper, strict=True)
     ]
@@ -59,7 +59,7 @@ def test_no_way_to_space_and_case_a_name_hides_it(gaps: list[str], upper: list[b
 
 
 @given(st.text())
-def test_what_is_normal_stays_so(text: str) -> None:
+def test_normalizing_is_idempotent(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
 
 
@@ -82,7 +82,7 @@ def test_each_provider_has_its_own_fields() -> None:
 # --- refused ----------------------------------------------------------------------------------------
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     told = refusal("Name", "Acres", keep=("Region",), clientId="App")
     for part in ("leafUserId is missing", "refreshToken is missing", "--keep Region", "--map clientId=App"):
         assert part in told
@@ -136,7 +136,7 @@ def test_fields_of_other_providers_are_suggested_too() -> None:
     assert suggested(*header, provider="valley") == expected
 
 
-def test_the_place_of_the_header_and_all_names_in_full_are_said() -> None:
+def test_the_message_names_the_header_row_and_all_columns() -> None:
     long = "Refresh token of the grower as shown by the console of the provider in 2026"
     with pytest.raises(HeaderError) as caught:
         match_header(
@@ -158,12 +158,12 @@ def test_two_columns_of_one_field_are_refused_with_their_places() -> None:
     assert "'leafUserId' (column 1) and 'Leaf User ID' (column 2) are both leafUserId" in told
 
 
-def test_a_mapping_settles_which_of_two_is_meant() -> None:
+def test_a_mapping_decides_between_two_columns() -> None:
     found = match("Leaf User ID", "leafUserId", "refreshToken", leafUserId="leafUserId")
     assert found.fields["leafUserId"] == 1
 
 
-def test_an_empty_header_cell_is_no_column() -> None:
+def test_empty_header_cells_are_ignored() -> None:
     assert match("", *GOOD, "").fields == {"leafUserId": 1, "refreshToken": 2}
 
 
@@ -186,7 +186,7 @@ def test_a_file_that_begins_with_a_grower_has_no_header(first: str) -> None:
     )
 
 
-def test_of_very_many_columns_the_first_are_listed() -> None:
+def test_only_the_first_of_many_columns_are_listed() -> None:
     told = refusal(*(f"column {n}" for n in range(1000)))
     assert told.endswith("column 199, … and 800 more")
 
@@ -220,7 +220,7 @@ def test_the_exact_spelling_of_a_mapped_column_wins() -> None:
     assert found.fields["refreshToken"] == 1
 
 
-def test_a_mapped_column_must_be_there_even_if_one_of_the_fields_name_is() -> None:
+def test_a_mapped_column_must_exist() -> None:
     assert "--map refreshToken=Token: the file has no such column" in refusal(*GOOD, refreshToken="Token")
 
 
@@ -237,12 +237,12 @@ def test_one_column_cannot_be_two_fields() -> None:
 # --- --keep -----------------------------------------------------------------------------------------
 
 
-def test_kept_columns_are_found_once_each_in_the_order_asked_for() -> None:
+def test_kept_columns_are_in_the_given_order() -> None:
     found = match(*GOOD, "Region", "Acres", keep=("acres", "Region", "ACRES", "leafUserId"))
     assert found.keep == (("Acres", 3), ("Region", 2), ("leafUserId", 0))
 
 
-def test_of_two_columns_of_one_name_neither_is_kept_unseen() -> None:
+def test_an_ambiguous_kept_column_is_refused() -> None:
     told = refusal(*GOOD, "Region", "region", "Region", keep=("Region",))
     assert "--keep Region: columns 3 and 4 and 5 have this name" in told
 

@@ -40,7 +40,7 @@ def test_two_rows_have_the_same_fingerprint_only_if_they_are_equal(
 
 
 @given(keys, st.text(max_size=12), st.integers(0, 12))
-def test_where_one_value_ends_and_the_next_begins_matters(key: bytes, text: str, cut: int) -> None:
+def test_boundaries_between_values_matter(key: bytes, text: str, cut: int) -> None:
     parts = [text[:cut], text[cut:]]
     assert Fingerprints(key).of_row(parts) != Fingerprints(key).of_row([text, ""]) or parts == [text, ""]
 
@@ -72,7 +72,7 @@ apps = st.dictionaries(st.sampled_from(["clientId", "clientSecret", "apiKey"]), 
 
 
 @given(apps, st.text(max_size=4), apps, st.text(max_size=4))
-def test_an_application_s_mark_says_whether_its_fields_and_its_environment_are_the_same(
+def test_the_mark_of_an_application_covers_fields_and_environment(
     app: dict[str, str], environment: str, other: dict[str, str], elsewhere: str
 ) -> None:
     prints = Fingerprints(b"key")

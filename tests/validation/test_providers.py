@@ -53,9 +53,7 @@ def checked_alone(rows: list[Row], name: str, numbers: list[int]) -> Checked:
 
 @settings(max_examples=scaled(15))
 @given(st.lists(_rows, min_size=1, max_size=8), st.sampled_from(["", "valley"]))
-def test_rows_of_several_providers_are_checked_as_in_a_file_of_their_own(
-    rows: list[Row], default: str
-) -> None:
+def test_mixed_rows_are_checked_like_files_of_one_provider(rows: list[Row], default: str) -> None:
     together = checked(rows, default)
     assert together.frame["row"].tolist() == list(range(2, 2 + len(rows)))
     assert len(together.ids) == len(together.prints) == len(together.digests) == together.valid.sum()
@@ -86,9 +84,7 @@ def test_rows_of_several_providers_are_checked_as_in_a_file_of_their_own(
         ("  ", "claas"),
     ],
 )  # fmt: skip
-def test_a_provider_is_recognised_in_any_spelling_and_a_blank_cell_is_the_default(
-    cell: str, name: str
-) -> None:
+def test_providers_are_recognised_in_any_spelling(cell: str, name: str) -> None:
     assert provider_names(pd.Series([cell], dtype="str"), PROVIDERS, "claas").tolist() == [name]
 
 

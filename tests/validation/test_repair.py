@@ -46,7 +46,7 @@ def repaired(
     return lines, list(zip(table["row"], table["code"], strict=True)), before, after
 
 
-def test_spaces_quotes_and_invisible_characters_are_taken_off_the_fields_alone(tmp_path: Path) -> None:
+def test_surrounding_characters_are_removed_from_fields_only(tmp_path: Path) -> None:
     rows = [(f" {IDS[0]}", " Ann ", '"a-token"'), (IDS[1], "Bob", "b-to\u200bken\u00a0")]
     lines, repairs, _, after = repaired(tmp_path, rows)
     assert lines[1:] == [[IDS[0], " Ann ", "a-token"], [IDS[1], "Bob", "b-token"]]
@@ -58,7 +58,7 @@ def test_spaces_quotes_and_invisible_characters_are_taken_off_the_fields_alone(t
     assert after.valid == 2
 
 
-def test_headers_get_the_fields_own_names_and_others_keep_theirs(tmp_path: Path) -> None:
+def test_headers_of_fields_are_renamed(tmp_path: Path) -> None:
     lines, *_ = repaired(
         tmp_path, [("x", IDS[0], "t-1")], ("Größe (ha)", "LEAF-USER-ID", "Raven"), refreshToken="Raven"
     )
@@ -73,7 +73,7 @@ def test_a_header_is_not_renamed_where_two_columns_could_then_be_the_field(tmp_p
     assert (tmp_path / "fixed.csv").read_text().splitlines()[0] == "leafUserId,Raven,refresh token"
 
 
-def test_an_exact_repeat_is_removed_and_one_that_says_more_stays(tmp_path: Path) -> None:
+def test_only_exact_repeats_are_removed(tmp_path: Path) -> None:
     rows = [
         (IDS[0], "Ann", "a"), (IDS[1], "Bob", "b"), (IDS[0], "Ann", "a "), (IDS[0], "Anna", "a"),
         (IDS[0], "Anna", "a"),
@@ -85,13 +85,13 @@ def test_an_exact_repeat_is_removed_and_one_that_says_more_stays(tmp_path: Path)
     assert (after.valid, after.duplicates) == (2, 1)
 
 
-def test_a_line_with_too_many_cells_is_not_made_to_pass_by_cutting_it(tmp_path: Path) -> None:
+def test_ragged_rows_are_not_repaired_by_cutting(tmp_path: Path) -> None:
     _, _, before, after = repaired(tmp_path, [(IDS[0], "Ann", "a", "surplus"), (IDS[1], "Bob", "b")])
     assert [cause.code for cause in before.problems] == ["ragged-row"]
     assert [(cause.code, cause.rows) for cause in after.problems] == [("ragged-row", (2,))]
 
 
-def test_a_number_of_a_spreadsheet_is_not_made_to_pass_by_turning_it_into_text(tmp_path: Path) -> None:
+def test_numeric_cells_are_not_repaired_by_conversion(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for line in (["leafUserId", "refreshToken"], [IDS[0], 12345678901234567], [IDS[1], "b-token"]):
         book.active.append(line)
@@ -124,7 +124,7 @@ def test_repairing_changes_nothing_but_warnings_and_repeats(
     assert [(c.code, c.count) for c in after.problems] == [(c.code, c.count) for c in before.problems]
 
 
-def test_notes_in_a_last_column_without_a_name_are_kept_but_no_half_of_a_token_hides_there(
+def test_notes_in_an_unnamed_last_column_are_kept(
     tmp_path: Path,
 ) -> None:
     header = ("leafUserId", "refreshToken", "")

@@ -29,12 +29,12 @@ def code_of(text: str) -> str:
 
 
 @pytest.mark.parametrize(("code", "texts"), TOKENS.items(), ids=TOKENS)
-def test_what_is_not_a_token_is_refused_and_what_only_contains_it_is_not(code: str, texts: list[str]) -> None:
+def test_values_that_are_not_tokens_are_refused(code: str, texts: list[str]) -> None:
     expected = "" if code == "valid" else code
     assert {text: found for text in texts if (found := code_of(text)) != expected} == {}
 
 
-def test_every_word_of_the_lists_is_refused_however_it_is_decorated() -> None:
+def test_placeholder_words_are_refused_in_any_decoration() -> None:
     for word in set(words_of("missing", "later", "logical", "stand_in")):
         for text in (word, word.upper(), f"({word})", f"<{word}>", f"--{word}--", f"{word}."):
             assert code_of(text), text
@@ -108,7 +108,7 @@ def test_a_token_in_the_format_of_another_provider_is_a_warning() -> None:
         ('"a4","b5"', '"a4","b5"', []),
     ],
 )
-def test_what_surrounds_a_token_is_removed_and_reported(text: str, value: str, codes: list[str]) -> None:
+def test_surrounding_characters_are_removed_and_reported(text: str, value: str, codes: list[str]) -> None:
     assert clean(text) == (value, tuple(codes))
 
 
@@ -129,7 +129,7 @@ def test_cleaning_never_changes_printable_ascii_without_surroundings(text: str) 
 
 
 @given(st.text())
-def test_a_text_that_a_person_chose_is_never_changed_and_never_invalid(text: str) -> None:
+def test_texts_are_never_changed_and_never_invalid(text: str) -> None:
     cell = check_cell(text, "text")
     assert cell.problem is None
     assert cell.value == text or not text.strip()
@@ -171,7 +171,7 @@ def test_names_and_words_are_recognised_and_tokens_are_not() -> None:
     assert [text for text in tokens if looks_like_a_name(text)] == []
 
 
-def test_what_is_not_secret_may_consist_of_digits() -> None:
+def test_values_that_are_not_secret_may_be_numbers() -> None:
     assert check_cell("12345678", "token").problem is not None
     assert check_cell("12345678", "token", secret=False).problem is None
     assert check_cell("1,23E+17", "token", secret=False).problem is not None

@@ -125,7 +125,7 @@ def test_the_user_cells_of_known_users_are_not_checked() -> None:
     assert codes(checked(rows, context=context)) == ["", "bad-email", "bad-email"]
 
 
-def test_a_key_that_is_not_text_does_not_identify_a_user() -> None:
+def test_a_key_that_is_not_text_is_invalid() -> None:
     chunk = make([row("7", "a@b.c"), row("7"), row("7", leaf_user_id=ID)])
     kinds = chunk.kinds.copy()
     kinds[[0, 2], 2] = CellKind.VALUE

@@ -48,7 +48,7 @@ def growers(tmp_path: Path) -> Path:
     return write_workbook(tmp_path / "growers.xlsx")
 
 
-def test_each_bad_cell_is_coloured_by_how_bad_it_is(growers: Path) -> None:
+def test_cells_are_coloured_by_severity(growers: Path) -> None:
     back = annotate(growers)
     assert back.code == 1
     assert colours(back.sheet) == {
@@ -57,7 +57,7 @@ def test_each_bad_cell_is_coloured_by_how_bad_it_is(growers: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_comment_says_what_is_wrong_and_what_to_do(growers: Path) -> None:
+def test_comments_say_what_is_wrong_and_what_to_do(growers: Path) -> None:
     told = comments(annotate(growers).sheet)
     assert told["C4"] == "Refresh Token is empty. Fill in refreshToken and run again."
     assert told["A6"].startswith("Repeats row 2.")
@@ -76,7 +76,7 @@ def test_a_column_named_problem_can_be_filtered(growers: Path) -> None:
     assert sheet.auto_filter.ref == "A1:E9"
 
 
-def test_the_first_sheet_sums_up_and_leads_to_the_rows(growers: Path) -> None:
+def test_the_summary_sheet_links_to_the_rows(growers: Path) -> None:
     back = annotate(growers)
     assert back.summary[0] == "growers.xlsx: 4 of 8 rows need to be corrected"
     for words in (
@@ -92,20 +92,20 @@ def test_the_first_sheet_sums_up_and_leads_to_the_rows(growers: Path) -> None:
     assert links["row 4"] == "'Growers'!A4"
 
 
-def test_only_the_summary_is_selected_for_typing_goes_into_all_selected_sheets(growers: Path) -> None:
+def test_only_the_summary_sheet_is_selected(growers: Path) -> None:
     book = annotate(growers).book
     assert book.active.title == book.sheetnames[0]
     assert [sheet.sheet_view.tabSelected for sheet in book.worksheets] == [True, False]
 
 
-def test_a_good_file_comes_back_with_nothing_marked(tmp_path: Path) -> None:
+def test_a_valid_file_has_no_marks(tmp_path: Path) -> None:
     back = annotate(write_workbook(tmp_path / "good.xlsx", ROWS[:2]))
     assert back.code == 0
     assert colours(back.sheet) == comments(back.sheet) == problems(back.sheet) == {}
     assert back.summary[0] == "good.xlsx: all of the 2 rows can be sent"
 
 
-def test_comments_are_few_enough_to_be_read_and_all_rows_are_coloured(tmp_path: Path) -> None:
+def test_comments_are_limited_and_colours_are_not(tmp_path: Path) -> None:
     rows = [(grower(n), "x", None) for n in range(250)]
     back = annotate(write_workbook(tmp_path / "bad.xlsx", rows))
     sheet = back.sheet
@@ -179,7 +179,7 @@ def test_every_cell_has_the_value_that_it_had(tmp_path: Path) -> None:
             assert after[cell.coordinate].value == cell.value
 
 
-def test_an_owners_comment_stays_above_ours_and_survives_the_next_check(tmp_path: Path) -> None:
+def test_existing_comments_are_kept(tmp_path: Path) -> None:
     def noted(_book: object, sheet: Worksheet) -> None:
         sheet["C4"].comment = Comment("ask Cleo", "Bob")
 
@@ -193,7 +193,7 @@ def test_an_owners_comment_stays_above_ours_and_survives_the_next_check(tmp_path
     assert comments(annotate(tmp_path / "next.xlsx").sheet)["C4"] == "ask Cleo"
 
 
-def test_a_filter_of_the_owner_is_made_wider_and_stays_set(tmp_path: Path) -> None:
+def test_an_existing_filter_is_extended(tmp_path: Path) -> None:
     def filtered(_book: object, sheet: Worksheet) -> None:
         sheet.auto_filter.ref = "A1:C9"
         sheet.auto_filter.add_filter_column(1, ["Ann"])
@@ -203,7 +203,7 @@ def test_a_filter_of_the_owner_is_made_wider_and_stays_set(tmp_path: Path) -> No
     assert sheet.auto_filter.filterColumn[0].filters.filter == ["Ann"]
 
 
-def test_a_table_of_the_owner_takes_in_the_new_columns(tmp_path: Path) -> None:
+def test_an_existing_table_is_extended(tmp_path: Path) -> None:
     def tabled(_book: object, sheet: Worksheet) -> None:
         sheet.add_table(Table(displayName="All", ref="A1:C9"))
 
@@ -218,7 +218,7 @@ def test_a_table_of_the_owner_takes_in_the_new_columns(tmp_path: Path) -> None:
         path = path.with_name("out.xlsx").rename(path.with_name("again.xlsx"))
 
 
-def test_notes_beside_the_rows_are_not_written_over(tmp_path: Path) -> None:
+def test_notes_beside_the_rows_are_kept(tmp_path: Path) -> None:
     def beside(_book: object, sheet: Worksheet) -> None:
         sheet["E5"] = "called on Monday"
 
@@ -227,7 +227,7 @@ def test_notes_beside_the_rows_are_not_written_over(tmp_path: Path) -> None:
     assert (sheet["F1"].value, sheet["G1"].value) == ("problem", "problem detail")
 
 
-def test_no_two_entries_speak_of_the_width_of_one_column_for_excel_calls_that_damage(tmp_path: Path) -> None:
+def test_column_widths_do_not_overlap(tmp_path: Path) -> None:
     def wide(_book: object, sheet: Worksheet) -> None:
         sheet.column_dimensions["B"] = ColumnDimension(sheet, "B", width=14, min=2, max=16384)
 
@@ -238,7 +238,7 @@ def test_no_two_entries_speak_of_the_width_of_one_column_for_excel_calls_that_da
     assert spans[-1][1] == 16384
 
 
-def test_what_comes_back_is_read_like_what_was_sent(
+def test_the_annotated_file_is_read_like_the_original(
     growers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def told(path: Path) -> str:
@@ -249,7 +249,7 @@ def test_what_comes_back_is_read_like_what_was_sent(
     assert told(annotate(growers).path) == told(growers)
 
 
-def test_a_second_check_leaves_no_mark_of_what_was_corrected(growers: Path) -> None:
+def test_a_second_check_removes_old_marks(growers: Path) -> None:
     book = annotate(growers).book
     book["Growers"]["C4"] = token(3)
     book.save(growers.with_name("next.xlsx"))
@@ -265,7 +265,7 @@ def test_a_second_check_leaves_no_mark_of_what_was_corrected(growers: Path) -> N
 # --- what cannot be kept ------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_kept_is_said(growers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lost_parts_are_listed(growers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_parts(growers, lambda _name, data: data, xl__slicers__slicer1=b"<slicer/>", xl__media__a=b"picture")
     back = annotate(growers)
     said = " ".join(capsys.readouterr().out.split())
@@ -296,7 +296,7 @@ def with_results(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_check_of_what_was_annotated_finds_the_same(
+def test_annotated_files_have_the_same_problems(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     """Formulas keep their stored results, and those that have none are not blank."""
@@ -331,9 +331,7 @@ def test_hidden_rows_that_are_marked_are_shown(tmp_path: Path) -> None:
     assert [row for row in range(2, 10) if sheet.row_dimensions[row].hidden] == [2]
 
 
-def test_every_sheet_that_was_read_is_marked_and_the_next_command_reads_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_sheet_that_was_read_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def second(book: openpyxl.Workbook, _sheet: Worksheet) -> None:
         south = book.create_sheet("South side")
         for row in [("a title",), ("Token", "Leaf User ID"), ("w", "bad"), (token(20), grower(20))]:
@@ -357,9 +355,7 @@ def test_every_sheet_that_was_read_is_marked_and_the_next_command_reads_them(
 MACROS = "application/vnd.ms-excel.sheet.macroEnabled.main+xml"
 
 
-def test_macros_are_kept_in_an_xlsm_and_said_to_be_lost_in_an_xlsx(
-    growers: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_macros_are_kept_in_xlsm_only(growers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_parts(growers, lambda _name, data: data, **{"xl__vbaProject.bin": b"macros"})
     own = growers.rename(growers.with_suffix(".xlsm"))
     parts = annotate(own, out="out.xlsm").parts()
@@ -372,7 +368,7 @@ def test_macros_are_kept_in_an_xlsm_and_said_to_be_lost_in_an_xlsx(
     assert "It lacks: macros (give the new file the ending .xlsm" in capsys.readouterr().out
 
 
-def test_a_workbook_that_cannot_be_marked_itself_becomes_a_new_one(
+def test_a_workbook_that_cannot_be_opened_becomes_a_new_one(
     growers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_parts(growers, lambda _name, data: data.replace(b'patternType="gray125"', b'patternType="dots"'))
@@ -417,7 +413,7 @@ def test_secrets_stay_in_their_cells(growers: Path, capsys: pytest.CaptureFixtur
     assert not [path for path in growers.parent.rglob("*.csv") if tokens_in(path.read_text())]
 
 
-def test_no_cell_touches_the_disk_on_its_way(growers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_is_written(growers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_named: object) -> None:
         raise AssertionError("a temporary file")
 

@@ -39,7 +39,7 @@ TABLE = [tuple(HEADER), *map(tuple, TEXTS)]
         ("g.ods", tables.as_ods),
     ],
 )
-def test_every_kind_of_file_becomes_a_workbook_with_the_same_marks(
+def test_each_format_becomes_a_workbook_with_the_same_marks(
     tmp_path: Path, name: str, write: tables.Writer
 ) -> None:
     (tmp_path / name).write_bytes(write(TABLE))
@@ -62,7 +62,7 @@ def test_standard_input_becomes_a_workbook(tmp_path: Path) -> None:
     assert (tmp_path / "out.xlsx").is_file()
 
 
-def test_cells_are_text_so_that_what_is_typed_in_keeps_its_digits(tmp_path: Path) -> None:
+def test_cells_are_text(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_bytes(tables.as_csv(TABLE))
     sheet = annotate(tmp_path / "g.csv").sheet
     assert {sheet.cell(row, at).number_format for row in range(1, 10) for at in (1, 3)} == {"@"}
@@ -90,11 +90,11 @@ def round_trip(texts: list[str]) -> list[str]:
 
 @settings(max_examples=scaled(40), deadline=None)
 @given(st.lists(tables.cells(), min_size=1, max_size=8))
-def test_every_text_comes_back_as_it_was(texts: list[str]) -> None:
+def test_texts_are_unchanged(texts: list[str]) -> None:
     assert round_trip([*texts, "x"])[: len(texts)] == texts
 
 
-def test_what_a_spreadsheet_would_take_for_something_else_comes_back_too() -> None:
+def test_special_texts_are_unchanged() -> None:
     texts = [
         *tables.TREACHEROUS,
         "a\x07b",
@@ -110,7 +110,7 @@ def test_what_a_spreadsheet_would_take_for_something_else_comes_back_too() -> No
     assert round_trip([*texts, "end"])[:-1] == texts
 
 
-def test_what_no_xml_can_hold_does_not_damage_the_workbook() -> None:
+def test_characters_that_xml_forbids_are_replaced() -> None:
     assert round_trip(["a\ufffeb", "next"]) == ["a_xFFFE_b", "next"]
 
 
@@ -119,7 +119,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_with_the_number() -> None:
         new_workbook(["a"], [0], iter([make_chunk([MOST_ROWS, MOST_ROWS + 1], [["x", "y"]])]))
 
 
-def test_a_cell_longer_than_a_sheets_is_cut_and_told_of(
+def test_a_cell_that_is_too_long_is_cut_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "g.csv").write_text(f"leafUserId,refreshToken,shape\n{grower(1)},{token(1)},{'x' * 40_000}\n")
@@ -129,7 +129,7 @@ def test_a_cell_longer_than_a_sheets_is_cut_and_told_of(
 
 
 @pytest.mark.skipif(not shutil.which("soffice"), reason="needs LibreOffice: apt-get install libreoffice-calc")
-def test_libreoffice_opens_what_comes_back(tmp_path: Path) -> None:
+def test_libreoffice_opens_the_workbook(tmp_path: Path) -> None:
     back = annotate(write_workbook(tmp_path / "own.xlsx"))
     subprocess.run(
         ["soffice", "--headless", "--convert-to", "csv",

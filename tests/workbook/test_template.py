@@ -31,7 +31,7 @@ def template(folder: Path, name: str, *options: str, ending: str = ".xlsx") -> P
 
 @FEW
 @EVERY
-def test_its_columns_are_the_providers_in_order(tmp_path: Path, provider: Provider) -> None:
+def test_columns_are_those_of_the_provider_in_order(tmp_path: Path, provider: Provider) -> None:
     wanted = ["leafUserId", *(field.name for field in provider.grower_fields)]
     sheet = openpyxl.load_workbook(template(tmp_path, provider.name))["Growers"]
     assert [cell.value for cell in sheet[1]] == wanted
@@ -53,7 +53,7 @@ def test_help_and_example_are_in_comments_and_no_cell_has_anything_to_send(
 
 @FEW
 @EVERY
-def test_what_is_filled_in_passes_and_what_is_not_is_no_rows(
+def test_a_filled_template_is_valid(
     tmp_path: Path, provider: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = template(tmp_path, provider.name)
@@ -70,7 +70,7 @@ def test_what_is_filled_in_passes_and_what_is_not_is_no_rows(
     assert main(check) == 0, capsys.readouterr()
 
 
-def test_cells_are_text_so_that_digits_are_kept(tmp_path: Path) -> None:
+def test_cells_of_the_template_are_text(tmp_path: Path) -> None:
     sheet = openpyxl.load_workbook(template(tmp_path, "raven"))["Growers"]
     assert {cell.number_format for row in sheet["A2:B3001"] for cell in row} == {"@"}
     assert {sheet.column_dimensions[letter].number_format for letter in "AB"} == {"@"}
@@ -78,7 +78,7 @@ def test_cells_are_text_so_that_digits_are_kept(tmp_path: Path) -> None:
 
 
 @FEW
-def test_app_fields_have_columns_if_asked_for_and_come_from_the_settings_else(tmp_path: Path) -> None:
+def test_app_fields_have_columns_on_request(tmp_path: Path) -> None:
     path = template(tmp_path, "raven", "--app-fields", ending=".csv")
     assert path.read_text() == "leafUserId,refreshToken,clientId,clientSecret\n"
     raven = PROVIDERS["raven"]
@@ -98,9 +98,7 @@ def test_values_to_choose_from_are_a_drop_down(tmp_path: Path) -> None:
     assert (listed.formula1, str(listed.sqref)) == ('"STAGE,PRODUCTION"', "B2:B1048576")
 
 
-def test_a_file_that_may_be_filled_in_is_not_replaced(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "raven.xlsx"
     path.write_text("filled in")
     assert main(["template", "raven", "-o", str(path)]) == 2
@@ -115,5 +113,5 @@ def test_another_ending_is_refused(tmp_path: Path, name: str, capsys: pytest.Cap
     assert not list(tmp_path.iterdir())
 
 
-def test_nobody_else_can_read_what_will_hold_secrets(tmp_path: Path) -> None:
+def test_the_template_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(template(tmp_path, "raven").stat().st_mode) == 0o600
