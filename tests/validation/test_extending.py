@@ -66,64 +66,43 @@ FORMAT = Format((".jsonl",), lambda _, head: head.startswith(b"{"), JsonLines)
 """
 
 
-def run(folder: Path, table: str, addition: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a copy of the package in which one file has an addition."""
-    copy = folder / "bulk_onboard"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    with (copy / table).open("a") as file:
-        file.write(addition)
-    command = [sys.executable, "-m", "bulk_onboard", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def checked(folder: Path, *arguments: str, table: str, addition: str, rows: str) -> dict[str, Any]:
-    """Write a file, validate it with a changed package, and return the result."""
-    (folder / "growers.csv").write_text(rows)
-    done = run(folder, table, addition, "validate", "growers.csv", "--json", *arguments)
-    data: dict[str, Any] = json.loads(done.stdout)
-    return data
-
-
-def test_a_rule_is_added_in_rules_toml(tmp_path: Path) -> None:
-    rows = f"leafUserId,refreshToken\n{ID},vault-0815\n{ID[:-1]}1,rt-4f1c-9a\n"
-    found = checked(tmp_path, table="validation/rules.toml", addition=RULE, rows=rows)
-    (problem,) = found["problems"]
-    assert (problem["code"], problem["rows"], found["valid"]) == ("wrapped-value", [2], 1)
-    assert problem["message"] == "refreshToken is the number of an entry in the vault, not the token"
-
-
-def test_a_provider_is_added_in_providers_toml(tmp_path: Path) -> None:
-    rows = f"leafUserId,Grant Code\n{ID},gc-4f1c-9a\n{ID[:-1]}1,NULL\n"
-    table = "domain/providers.toml"
-    found = checked(tmp_path, "--provider", "combine-hub", table=table, addition=PROVIDER, rows=rows)
-    assert (found["valid"], found["problems"][0]["code"]) == (1, "placeholder-value")
-    assert found["input"]["columns"]["grantCode"] == "Grant Code"
-
-
-def test_a_provider_of_the_user_is_added_in_the_same_format(tmp_path: Path) -> None:
-    (tmp_path / "bulk-onboard.toml").write_text(PROVIDER)
-    rows = f"leafUserId,Grant Code\n{ID},gc-4f1c-9a\n{ID[:-1]}1,NULL\n"
-    table = "domain/providers.toml"
-    found = checked(tmp_path, "--provider", "combine-hub", table=table, addition="", rows=rows)
-    assert (found["valid"], found["problems"][0]["code"]) == (1, "placeholder-value")
-
-
-def test_a_code_is_added_in_codes_toml(tmp_path: Path) -> None:
-    done = run(tmp_path, "domain/codes.toml", CODE, "explain", "vault-entry")
-    assert "Look the token up in the vault" in done.stdout
-
-
-def test_an_input_format_is_added_as_a_module(tmp_path: Path) -> None:
-    (tmp_path / "growers.jsonl").write_text(json.dumps({"leafUserId": ID, "refreshToken": "rt-4f1c-9a"}))
-    table = "readers/formats/json_lines.py"
-    data = json.loads(run(tmp_path, table, FORMAT, "validate", "growers.jsonl", "--json").stdout)
-    assert (data["valid"], data["input"]["fileType"]) == (1, "JSON lines")
+def test_rules_codes_providers_and_formats_are_added_in_one_file_each(tmp_path: Path) -> None:
+    """In a copy of the package, in a process of its own."""
+    shutil.copytree(PACKAGE, tmp_path / "bulk_onboard", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, addition in {
+        "validation/rules.toml": RULE,
+        "domain/providers.toml": PROVIDER,
+        "domain/codes.toml": CODE,
+        "readers/formats/json_lines.py": FORMAT,
+    }.items():
+        with (tmp_path / "bulk_onboard" / name).open("a") as file:
+            file.write(addition)
+    (tmp_path / "rule.csv").write_text(f"leafUserId,refreshToken\n{ID},vault-0815\n{ID[:-1]}1,rt-4f1c-9a\n")
+    (tmp_path / "hub.csv").write_text(f"leafUserId,Grant Code\n{ID},gc-4f1c-9a\n{ID[:-1]}1,NULL\n")
     (tmp_path / "folder").mkdir()
-    shutil.copy(tmp_path / "growers.jsonl", tmp_path / "folder")
-    command = [sys.executable, "-m", "bulk_onboard", "validate", "folder"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+    for name in ("growers.jsonl", "folder/growers.jsonl"):
+        (tmp_path / name).write_text(json.dumps({"leafUserId": ID, "refreshToken": "rt-4f1c-9a"}))
+    commands = ["validate rule.csv", "validate hub.csv --provider combine-hub", "validate growers.jsonl"]
+    commands += ["validate folder", "explain vault-entry"]
+    calls = [f"main({[*command.split(), '--json']})" for command in commands]
+    ran = subprocess.run(
+        [sys.executable, "-c", "\n".join(["from bulk_onboard.cli.main import main", *calls])],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    texts, found, decode = ran.stdout, list[dict[str, Any]](), json.JSONDecoder().raw_decode
+    while texts := texts.lstrip():
+        data, end = decode(texts)
+        found.append(data)
+        texts = texts[end:]
+    rule, hub, lines, folder, code = found
+    (problem,) = rule["problems"]
+    assert (problem["code"], problem["rows"], rule["valid"]) == ("wrapped-value", [2], 1)
+    assert problem["message"] == "refreshToken is the number of an entry in the vault, not the token"
+    assert (hub["valid"], hub["problems"][0]["code"]) == (1, "placeholder-value")
+    assert hub["input"]["columns"]["grantCode"] == "Grant Code"
+    assert (lines["valid"], lines["input"]["fileType"], folder["valid"]) == (1, "JSON lines", 1)
+    assert "Look the token up in the vault" in str(code)
 
 
 def test_every_rule_that_applies_to_a_plain_text_says_so() -> None:

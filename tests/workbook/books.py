@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
@@ -82,7 +83,7 @@ class Returned:
     code: int
     path: Path
 
-    @property
+    @cached_property
     def book(self) -> openpyxl.Workbook:
         return openpyxl.load_workbook(self.path)
 

@@ -48,36 +48,26 @@ def growers(tmp_path: Path) -> Path:
     return write_workbook(tmp_path / "growers.xlsx")
 
 
-def test_cells_are_coloured_by_severity(growers: Path) -> None:
+def test_problems_are_marked_and_summed_up(growers: Path) -> None:
     back = annotate(growers)
     assert back.code == 1
     assert colours(back.sheet) == {
         "C4": RED, "A5": YELLOW, "A6": GREY, "C6": GREY, "A7": RED, "C7": RED,
         "A8": RED, "C8": RED, "A9": RED, "C9": RED,
     }  # fmt: skip
-
-
-def test_comments_say_what_is_wrong_and_what_to_do(growers: Path) -> None:
-    told = comments(annotate(growers).sheet)
+    told = comments(back.sheet)
     assert told["C4"] == "Refresh Token is empty. Fill in refreshToken and run again."
     assert told["A6"].startswith("Repeats row 2.")
     assert told["C8"].startswith("The same grower has different credentials in row 9. Delete the rows")
     # One comment per problem and row is enough.
     assert set(told) == {"C4", "A5", "A6", "A7", "C7", "C8", "C9"}
-
-
-def test_a_column_named_problem_can_be_filtered(growers: Path) -> None:
-    sheet = annotate(growers).sheet
+    sheet = back.sheet
     assert problems(sheet) == {
         4: "missing-refreshToken", 6: "duplicate", 7: "bad-leaf-user-id; placeholder-value",
         8: "conflicting-rows", 9: "conflicting-rows",
     }  # fmt: skip
     assert [cell.value for cell in sheet[1]] == [*HEADER, "problem", "problem detail"]
     assert sheet.auto_filter.ref == "A1:E9"
-
-
-def test_the_summary_sheet_links_to_the_rows(growers: Path) -> None:
-    back = annotate(growers)
     assert back.summary[0] == "growers.xlsx: 4 of 8 rows need to be corrected"
     for words in (
         "conflicting-rows",
@@ -90,12 +80,8 @@ def test_the_summary_sheet_links_to_the_rows(growers: Path) -> None:
         cell.value: cell.hyperlink.location for row in page.iter_rows() for cell in row if cell.hyperlink
     }
     assert links["row 4"] == "'Growers'!A4"
-
-
-def test_only_the_summary_sheet_is_selected(growers: Path) -> None:
-    book = annotate(growers).book
-    assert book.active.title == book.sheetnames[0]
-    assert [sheet.sheet_view.tabSelected for sheet in book.worksheets] == [True, False]
+    # What is typed goes into all selected sheets.
+    assert [each.sheet_view.tabSelected for each in back.book.worksheets] == [True, False]
 
 
 def test_a_valid_file_has_no_marks(tmp_path: Path) -> None:
