@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import permutations, product
+from itertools import chain, permutations, product
 from typing import NamedTuple
 
 from bulk_onboard.domain.providers import PROVIDERS
@@ -113,7 +113,8 @@ def require_one_row(
     for count in range(2, _MOST_ROWS + 1):
         for first in range(len(above) - count + 1):
             block = above[first : first + count]
-            names = {normalize(name) for name in _joined([rows[i][:MOST] for i in block])}
+            texts = [rows[i][:MOST] for i in block]
+            names = set(map(normalize, chain(_joined(texts), *texts)))
             if _score(list(names), wanted) > max(usual, 1):
                 *others, last = [str(number(i)) for i in block]
                 raise InputError(

@@ -7,6 +7,7 @@ the others are looked at one by one.
 from __future__ import annotations
 
 import binascii
+from collections.abc import Sequence
 from string import ascii_letters, digits
 from typing import NamedTuple, TypeAlias
 
@@ -19,7 +20,7 @@ from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.findings import ChunkFindings
 from bulk_onboard.validation.ids import UUID_LENGTH
-from bulk_onboard.validation.rules import Finding, check_cell, plain
+from bulk_onboard.validation.rules import Finding, check_cell, find_problem, plain
 
 _NOT_TEXT = {
     CellKind.VALUE: Finding(
@@ -28,6 +29,7 @@ _NOT_TEXT = {
     CellKind.ERROR: Finding("formula-error", "shows a spreadsheet error"),
     CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
 }
+_CONTINUED = Finding("control-character", "seems to go on in the next line: a line break has cut it")
 
 
 class Column(NamedTuple):
@@ -72,6 +74,31 @@ def check_cells(
     values = column.cells.to_numpy(object, copy=True)
     values[at] = [results[text].value for text in texts]
     return text_column(values)
+
+
+def find_continued(
+    findings: ChunkFindings, chunk: Chunk, secrets: Sequence[Column], lines: np.ndarray
+) -> None:
+    """Find secrets at the end of a line that go on in the next one: a line break in a cell without quotes.
+
+    ``lines``: those that have no grower, of which some may be the rest of the line before.
+    """
+    for i in lines.tolist():
+        is_next = i > 0 and chunk.numbers[i] == chunk.numbers[i - 1] + 1 and findings.valid[i - 1]
+        if not (is_next and _is_rest(chunk.line(i))):
+            continue
+        last = chunk.line(i - 1)[-1]
+        for secret in secrets:
+            own = secret.cells[secret.lines == i - 1]
+            if own.isin([last, clean(last)[0]]).any():
+                findings.add([i - 1], _CONTINUED, secret.header)
+
+
+def _is_rest(line: Sequence[str]) -> bool:
+    """Return whether a line has only a first cell, which may be a piece of a secret."""
+    first, others = clean(line[0])[0], line[1:]
+    is_one_word = bool(first) and not any(map(str.isspace, first)) and not any(map(str.strip, others))
+    return is_one_word and find_problem(first, "token") is None
 
 
 def find_suspects(cells: pd.Series, kind: str, format_: str = "") -> np.ndarray:

@@ -28,7 +28,15 @@ from bulk_onboard.domain.providers import (
     normal_name,
 )
 from bulk_onboard.domain.users import UserKey
-from bulk_onboard.validation.cells import Column, check_cells, read_column, take_cells, to_arrow, uuid_words
+from bulk_onboard.validation.cells import (
+    Column,
+    check_cells,
+    find_continued,
+    read_column,
+    take_cells,
+    to_arrow,
+    uuid_words,
+)
 from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
@@ -131,6 +139,8 @@ def check(
         parts[name] = _check_fields(findings, chunk, columns, providers[name], lines, context)
         for token in _tokens(providers[name].fields, parts[name]):
             _compare_with_ids(findings, token, take_cells(ids, lines), swappable=words is None)
+    secrets = [c for name, cells in parts.items() for c in _secrets(providers[name], cells)]
+    find_continued(findings, chunk, secrets, np.flatnonzero(~findings.valid & ~_are_uuids(ids)))
     valid = findings.valid
     prints, digests = _fingerprints(parts, providers, valid, fingerprints)
     frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid, users)}
@@ -260,6 +270,11 @@ def _check_encoding(findings: ChunkFindings, column: Column, field_: Field, gues
 def _tokens(fields: Iterable[Field], cells: _Cells) -> list[Column]:
     """The columns of tokens among some fields."""
     return [cells[f.name] for f in fields if f.kind is FieldKind.TOKEN and f.name in cells]
+
+
+def _secrets(provider: Provider, cells: _Cells) -> list[Column]:
+    """The columns of the grower's secrets."""
+    return [cells[f.name] for f in provider.grower_fields if f.secret and f.name in cells]
 
 
 def _compare_with_ids(findings: ChunkFindings, token: Column, ids: pd.Series, *, swappable: bool) -> None:

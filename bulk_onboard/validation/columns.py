@@ -236,6 +236,8 @@ def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: boo
 
 def _ambiguous(field: str, header: Sequence[str], positions: Sequence[int]) -> str:
     names = " and ".join(f"{header[i]!r} (column {i + 1})" for i in positions)
+    if len({header[i] for i in positions}) < len(positions):  # --map could not tell them apart
+        return f"{names} are both {field}; remove or rename one"
     return f"{names} are both {field}; remove one, or choose one with --map {field}=COLUMN"
 
 

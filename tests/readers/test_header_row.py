@@ -36,6 +36,7 @@ def test_the_header_is_found(rows: list[list[str]], expected: int | None) -> Non
     [
         ([["Raven", ""], ["Leaf user", "Refresh"], ["ID", "token"], DATA], "rows 2 and 3; write"),
         ([["Leaf", ""], ["User ID", "Refresh token"], DATA], "rows 1 and 2; write"),
+        ([["Leaf", ""], ["leafUserId", "Raven"], ["", "refreshToken"], DATA], "rows 2 and 3; write"),
         ([["Leaf", "Refresh"], ["user", "token"], ["ID", ""], DATA], "rows 1 and 2 and 3; write"),
         (
             [["Leaf User", "", "Raven", ""], ["ID", "Name", "Refresh Token", "Scope"], [ID, "", "", ""]],

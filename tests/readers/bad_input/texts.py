@@ -83,7 +83,7 @@ SHAPES = [
         "'leafUserId' (column 1) and 'Leaf User-ID' (column 2) are both leafUserId",
         "--map leafUserId=COLUMN",
     ),
-    refused("same-header.csv", data(f"leafUserId,refreshToken,refreshToken\n{IDS[0]},t,u\n"), "are both"),
+    refused("same-header.csv", data(f"leafUserId,refreshToken,refreshToken\n{IDS[0]},t,u\n"), "rename one"),
     refused(
         "near-misses.csv",
         data(f"leafUserIds,refresh tokn\n{IDS[0]},t\n"),
