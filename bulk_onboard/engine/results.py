@@ -41,7 +41,7 @@ def results_of(
 @contextmanager
 def stored_rows(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[Workspace]:
     """Yield a workspace with the rows of a run's input, as the ledger stores them. Raises LedgerError."""
-    with Workspace(info.kept) as workspace:
+    with Workspace(info.kept, info.provider.split(",")) as workspace:
         workspace.load_blocks(data for _, _, data in ledger.blocks(run_no))
         yield workspace
 

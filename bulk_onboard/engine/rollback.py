@@ -170,7 +170,7 @@ def write(ledger: Ledger, run_no: int, info: RunInfo, output: OutputSettings) ->
 def _results(ledger: Ledger, run_no: int, info: RunInfo) -> Iterator[Workspace]:
     """Yield a workspace with the results of a rollback: what was created, and what it did with that."""
     created_no, _ = find_run(ledger, info.input)
-    with Workspace() as workspace:
+    with Workspace(providers=info.provider.split(",")) as workspace:
         create_results(workspace)
         for created in history.created(ledger, created_no):
             entries = (

@@ -163,7 +163,7 @@ class _Run:
         self._stop = self.facts.stop
         self._stop.grace = settings.leaf.timeout
         self._content: str | None = None
-        self.workspace = Workspace()
+        self.workspace = Workspace(providers=self._info.provider.split(","))
         self._comparison = Comparison(
             self._ledger, self._scopes, settings.if_exists, settings.input.allow_shared_tokens
         )

@@ -33,7 +33,7 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     # Fingerprints are compared within this file only, so any key will do.
     scan = Scan(source, replace(reading, app=app, assumed=assumed, once=True), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
-    with Workspace() as workspace:
+    with Workspace(providers=[provider.name for provider in reading.providers]) as workspace:
         for checked in ahead(scan.chunks()):
             workspace.load_rows(scan.table(checked, kept=False))
             if checked.users is not None:

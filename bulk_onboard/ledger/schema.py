@@ -48,7 +48,7 @@ from sqlalchemy import (
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 
 # Written into each ledger. There are no migrations: a ledger of another version is refused.
-VERSION = "2"
+VERSION = "3"
 
 metadata = MetaData()
 

@@ -29,7 +29,9 @@ _PLAN = """
 """
 # Texts that bulk-onboard writes itself need no cleaning, which takes time.
 _TIMES = ("eventAt", "startedAt", "finishedAt", "failingSince", "healthCheckedAt")
-_OWN = frozenset({"status", "health", "fingerprint", *_TIMES})
+_OWN = frozenset({"provider", "status", "health", "fingerprint", *_TIMES})
+# In the results: UUIDs that are the same as these texts, or NULL.
+_UUIDS = {"leafUserId": "id", "credentialId": "credential"}
 # USE_TMP_FILE: DuckDB writes to the very file.
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
 # Rows whose lines are in memory at a time.
@@ -101,7 +103,8 @@ def _write_csv(
     csv.writer(line, lineterminator="\n").writerow(title for (title,) in titles)
     with draft.writing():
         draft.file.write(line.getvalue().encode())
-    cells = ", ',', ".join(map(_cell, columns))
+    uuids = _UUIDS if source == "results" else {}
+    cells = ", ',', ".join(_cell(name, uuids.get(name)) for name in columns)
     _append(db, draft, f"concat({cells}, chr(10))", source, order=order)
 
 
@@ -117,14 +120,14 @@ def _append(
         if np.any(np.diff(lines["place"].to_numpy()) < 0):
             lines = lines.take(pc.sort_indices(lines["place"]))
         with draft.writing():
-            for chunk in lines["line"].cast(pa.large_string()).chunks:
+            for chunk in lines["line"].chunks:
                 draft.file.write(_joined(chunk))
 
 
-def _joined(texts: pa.LargeStringArray) -> memoryview:
+def _joined(texts: pa.StringArray) -> memoryview:
     """Return all texts of an array, one after the other, as they are in its memory."""
     _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(data)[ends[0] : ends[-1]] if data else memoryview(b"")
 
 
@@ -134,15 +137,22 @@ def _write_parquet(db: duckdb.DuckDBPyConnection, draft: Draft, cells: str) -> N
         db.execute(f"COPY ({query}) TO {quoted(str(draft.place.absolute()))} ({_PARQUET})")
 
 
-def _cell(column: str) -> str:
-    """What a cell of a CSV file holds: nothing for NULL, and whole numbers without ``.0``."""
+def _cell(column: str, uuid: str | None = None) -> str:
+    """What a cell of a CSV file holds: nothing for NULL, and whole numbers without ``.0``.
+
+    ``uuid``: a column that is NULL unless the text is a UUID.
+    """
     name = _name(column)
+    if uuid:
+        return f"CASE WHEN {uuid} IS NULL THEN csv_line({name}) ELSE {name} END"
     if column == "latencyMs":
         return f"regexp_replace({name}::VARCHAR, '[.]0$', '')"
     if column in NUMBERS or column in _OWN:
         return name
     if column == "hint":
         return f"csv_quoted({name})"
+    if column == "code":
+        return f"CASE WHEN starts_with({name}, 'leaf:') THEN csv_line({name}) ELSE {name} END"
     return f"{'csv_lines' if column.startswith('kept_') else 'csv_line'}({name})"
 
 

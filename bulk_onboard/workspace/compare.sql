@@ -4,7 +4,7 @@
 INSERT INTO done BY NAME
 WITH met AS (
     SELECT to_do.*, known.code AS known_code, known.app AS known_app, known.health, known.health_checked_at,
-        known.credential_id,
+        known.credential, known.credential_id,
         known.code = 'token-changed' AND known.status = 'existing' AS is_changed,
         known.fingerprint IS NULL AS is_unknown,
         known.fingerprint IS DISTINCT FROM to_do.fingerprint AS differs,
@@ -14,25 +14,27 @@ WITH met AS (
     WHERE known.status IN ('created', 'existing') AND known.code NOT IN ('app-changed', 'environment-changed')
 ),
 judged AS (
-    SELECT *, 'existing' AS status, CASE
+    SELECT *, CASE
         WHEN other_app AND other_environment THEN 'environment-changed'
         WHEN other_app THEN 'app-changed'
         WHEN is_unknown AND NOT is_changed AND known_code != 'credentials-gone' THEN 'already-connected'
         WHEN is_changed OR differs THEN 'token-changed'
-        ELSE 'already-onboarded' END AS code, '' AS message
+        ELSE 'already-onboarded' END AS code
     FROM met
 )
 SELECT * EXCLUDE (known_code, known_app, is_changed, is_unknown, differs, other_app, other_environment) REPLACE (
     CASE WHEN other_app THEN app ELSE known_app END AS app,
-    CASE WHEN other_app THEN '' ELSE health END AS health,
-    CASE WHEN other_app THEN '' ELSE health_checked_at END AS health_checked_at,
+    CASE WHEN other_app THEN ''::health ELSE health END AS health,
+    CASE WHEN NOT other_app THEN health_checked_at END AS health_checked_at,
+    CASE WHEN NOT other_app THEN credential END AS credential,
     CASE WHEN other_app THEN '' ELSE credential_id END AS credential_id
 )
 FROM judged
 WHERE CASE
     WHEN $redo THEN code = 'already-onboarded' AND known_code != 'credentials-gone'
     WHEN $refuse THEN code IN ('already-onboarded', 'already-connected')
-    ELSE TRUE END;
+    ELSE TRUE END
+ORDER BY row;
 CREATE TABLE others AS FROM input_rows ANTI JOIN done USING (row);
 DROP TABLE input_rows;
 ALTER TABLE others RENAME TO input_rows

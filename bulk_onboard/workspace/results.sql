@@ -42,14 +42,14 @@ WITH merged AS (
         CASE
             WHEN has_entry THEN coalesce(nullif(e.status, ''), 'unresolved')
             WHEN r.status = '' THEN 'not_attempted'
-            ELSE r.status END AS final_status,
+            ELSE r.status::VARCHAR END AS final_status,
         CASE
             WHEN has_entry AND coalesce(e.status, '') = '' THEN 'open-intent'
             WHEN has_entry THEN e.code
             ELSE r.code END AS known_code,
         CASE WHEN final_status = 'not_attempted' AND known_code = '' THEN 'not-attempted'
             ELSE known_code END AS final_code,
-        coalesce(e.health, r.health) AS final_health,
+        coalesce(e.health, r.health::VARCHAR) AS final_health,
         CASE WHEN NOT r.unresolved THEN r.id END AS known_id,
         CASE
             WHEN final_status IN ('created', 'existing') AND final_health = 'unhealthy' THEN 'unhealthy'
@@ -61,7 +61,7 @@ WITH merged AS (
 SELECT
     m.row AS row,
     CASE WHEN m.leaf_user_id != '' THEN m.leaf_user_id ELSE coalesce(known_id::VARCHAR, '') END AS "leafUserId",
-    m.provider AS provider,
+    m.provider::VARCHAR AS provider,
     final_status AS status,
     final_health AS health,
     final_code AS code,
@@ -69,7 +69,7 @@ SELECT
     coalesce(hints.hint, '') AS hint,
     http_status AS "httpStatus",
     coalesce(attempts, 0) AS attempts,
-    coalesce(entry_credential_id, m.credential_id) AS "credentialId",
+    coalesce(entry_credential_id, m.credential::VARCHAR, m.credential_id) AS "credentialId",
     coalesce(credential_status, '') AS "credentialStatus",
     event_status AS "eventStatusCode",
     coalesce(event_at, '') AS "eventAt",
@@ -81,15 +81,16 @@ SELECT
         ELSE coalesce(attention.since, getvariable('began')) END AS "failingSince",
     CASE WHEN cause IS NOT NULL AND known_id IS NOT NULL
         THEN coalesce(attention.runs + (getvariable('ages_of') = 'last')::INTEGER, 1) END AS "failedRuns",
-    coalesce(entry_health_checked_at, m.health_checked_at) AS "healthCheckedAt",
+    coalesce(entry_health_checked_at, time_text(m.health_checked_at)) AS "healthCheckedAt",
     m.* EXCLUDE (
         row, provider, id, unresolved, leaf_user_id, fingerprint, content, app, status, code, message, health,
-        health_checked_at, credential_id, has_entry, entry_message, entry_health, http_status, attempts,
+        health_checked_at, credential, credential_id, has_entry, entry_message, entry_health, http_status, attempts,
         entry_credential_id, credential_status, event_status, event_at, started, finished_at, latency_ms,
         credential_created, entry_health_checked_at, final_status, known_code, final_code, final_health, known_id,
         cause
     ),
     known_id AS id,
+    CASE WHEN NOT has_entry THEN m.credential END AS credential,
     cause,
     coalesce(credential_created, '') AS credential_created
 FROM merged AS m

@@ -19,7 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bulk_onboard.domain.model import IfExists
+from bulk_onboard.domain.model import Health, IfExists, Status
+from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.timestamps import to_text
 
 Result = TypeVar("Result")
@@ -27,13 +28,11 @@ Result = TypeVar("Result")
 MEMORY_LIMIT = 150 << 20
 _MOST_DOUBLINGS = 5
 # Rows of the input that the ledger stores as one block.
-BLOCK_ROWS = 200_000
+BLOCK_ROWS = 100_000
 # The tables with the rows of the input, see tables.sql.
 TABLES = ("input_rows", "outcomes", "done")
 _ZSTD = pa.ipc.IpcWriteOptions(compression="zstd")
-_FEW_TEXTS = ("provider", "leaf_user_id", "status", "code", "message", "health", "health_checked_at")
-# What the comparison needs of the current state of a grower.
-KNOWN_COLUMNS = ("status", "code", "fingerprint", "app", "health", "health_checked_at", "credential_id")
+_OF_OUTCOMES = ("status", "code", "message", "leaf_user_id")
 # Rows that are fetched at a time.
 BATCH_ROWS = 50_000
 # The kept columns in the table ``input_rows``: kept_0, kept_1, …
@@ -47,8 +46,17 @@ class Workspace:
     the table ``input_rows`` (see tables.sql). No table ever holds a secret.
     """
 
-    def __init__(self, kept: Sequence[str] = (), *, memory_limit: int = MEMORY_LIMIT) -> None:
-        """``memory_limit``: bytes that the tables take in memory before they go to a private folder."""
+    def __init__(
+        self,
+        kept: Sequence[str] = (),
+        providers: Iterable[str] = PROVIDERS,
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> None:
+        """``providers``: of all rows, by name.
+
+        ``memory_limit``: bytes that the tables take in memory before they go to a private folder.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="bulk-onboard-")
         self._memory_limit = memory_limit
         self._lock = RLock()  # a connection is not for several threads at a time
@@ -60,8 +68,12 @@ class Workspace:
                 "threads": 2,
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
+                "arrow_lossless_conversion": True,  # UUIDs as 16 bytes each
             },
         )
+        for name, values in (("provider_name", providers), ("status", Status), ("health", Health)):
+            texts = ", ".join("'{}'".format(value.replace("'", "''")) for value in ("", *values))
+            self.db.execute(f"CREATE TYPE {name} AS ENUM ({texts})")
         self.db.execute(sql("tables"))
         self.kept: tuple[str, ...] = ()
         self.keep(kept)
@@ -146,7 +158,7 @@ class Workspace:
         for name in {"fingerprint", "content"}.intersection(values.schema.names):
             values = values.set_column(values.schema.get_field_index(name), name, as_uuids(values[name]))
         if "status" in values.schema.names:
-            names = [name for name in ("status", "code", "message") if name in values.schema.names]
+            names = [name for name in _OF_OUTCOMES if name in values.schema.names]
             ended = values.filter(pc.not_equal(values["status"], ""))
             self.load("outcomes", ended.select(["row", *names]))
             values = values.drop_columns(names)
@@ -157,13 +169,9 @@ class Workspace:
 
         Rows may be loaded by another thread meanwhile.
         """
-        names = ", ".join(KNOWN_COLUMNS)
         with closing(self.db.cursor()) as db:
             db.register("growers", growers)
-            db.execute(
-                f"INSERT INTO known (provider, id, {names}) SELECT $provider, id, {names} FROM growers",  # noqa: S608
-                {"provider": provider},
-            )
+            db.execute(sql("known"), {"provider": provider})
 
     def mark(self, rows: Sequence[int] | np.ndarray, outcome: tuple[str, str, str]) -> None:
         """Give those of these rows that are to do a status, code and message."""
@@ -231,7 +239,7 @@ class Workspace:
         """Return how many connected growers were healthy when last checked, before this time."""
         return self.count(
             "SELECT count(*) FROM rows WHERE status = 'existing' AND health = 'healthy'"
-            " AND health_checked_at < $before",
+            " AND health_checked_at < $before::TIMESTAMP_MS",
             before=to_text(checked_before),
         )
 
@@ -366,7 +374,7 @@ class Workspace:
             sink = io.BytesIO()
             for table in TABLES:
                 query = f"SELECT * FROM {table} WHERE row BETWEEN {first} AND {last}"  # noqa: S608
-                values = _encoded(self.arrow(query))
+                values = self.arrow(query)
                 with pa.ipc.new_stream(sink, values.schema, options=_ZSTD) as stream:
                     stream.write_table(values)
             yield first, last, sink.getvalue()
@@ -384,14 +392,6 @@ def as_uuids(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return 16 bytes each as UUIDs, which are faster for DuckDB than other bytes."""
     chunks = (chunk.cast(pa.binary(16)) for chunk in values.chunks)
     return pa.chunked_array([pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in chunks], pa.uuid())
-
-
-def _encoded(values: pa.Table) -> pa.Table:
-    """Return a table with dictionaries for the columns in which few texts occur many times."""
-    for at, name in enumerate(values.schema.names):
-        if name in _FEW_TEXTS:
-            values = values.set_column(at, name, values[at].dictionary_encode())
-    return values
 
 
 def sql(name: str) -> str:

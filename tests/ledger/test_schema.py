@@ -20,4 +20,4 @@ def test_a_change_of_what_is_stored_changes_the_version() -> None:
     with Workspace() as workspace:
         blocks = [workspace.db.sql(f"SELECT * FROM {table}").columns for table in TABLES]
     digest = sha256(repr((columns, blocks)).encode()).hexdigest()[:16]
-    assert (schema.VERSION, digest) == ("2", "ea4901104959a0c5")
+    assert (schema.VERSION, digest) == ("3", "21fdbcfbb7f39f5e")

@@ -59,18 +59,23 @@ def workspace_of(
         for name, value in values.items()
     })  # fmt: skip
     if _OF_DONE & columns.keys():
-        texts = {name: pa.repeat("", len(rows)) for name in {*_OF_DONE, "leaf_user_id", "code", "message"}}
-        of_all = {"unresolved": pa.repeat(False, len(rows)), "app": pa.repeat(0, len(rows)), **texts}
-        for name in of_all.keys() - set(table.schema.names):
-            table = table.append_column(name, of_all[name])
-        at = table.schema.get_field_index("fingerprint")
-        workspace.load("done", table.set_column(at, "fingerprint", as_uuids(table["fingerprint"])))
+        _load_done(workspace, table)
     else:
         workspace.load_rows(table)
     create_results(workspace, began)
     add_entries(workspace, list(entries))
     add_hints(workspace)
     return workspace
+
+
+def _load_done(workspace: Workspace, table: pa.Table) -> None:
+    """Add rows that an earlier run has done."""
+    at = table.schema.get_field_index("fingerprint")
+    table = table.set_column(at, "fingerprint", as_uuids(table["fingerprint"])).drop_columns(["status"])
+    rest = [name for name in ("code", "credential_id") if name not in table.schema.names]
+    for name, text in zip(rest, ("already-onboarded", ""), strict=False):
+        table = table.append_column(name, pa.repeat(text, len(table)))
+    workspace.load("done", table.append_column("unresolved", pa.repeat(False, len(table))))
 
 
 # Columns that only rows have that were done before.

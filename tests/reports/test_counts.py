@@ -34,10 +34,10 @@ def test_causes_are_grouped_and_sorted_by_frequency() -> None:
 
 
 def test_a_cause_is_one_for_all_providers() -> None:
-    with workspace_of(["invalid"] * 3, provider=["b", "a", ""], code="shared-token") as workspace:
+    with workspace_of(["invalid"] * 3, provider=["stara", "raven", ""], code="shared-token") as workspace:
         counts = count_rows(workspace.db)
     assert counts.causes == (Cause("invalid", "shared-token", 3, (2, 3, 4), ""),)
-    assert list(counts.providers) == ["", "a", "b"]
+    assert list(counts.providers) == ["", "raven", "stara"]
 
 
 def test_an_unhealthy_row_is_a_cause() -> None:
@@ -53,10 +53,10 @@ def test_invalid_rows_of_one_grower_count_as_one_grower() -> None:
 
 
 def test_health_of_earlier_checks_is_counted_with_the_oldest() -> None:
-    times = ["2026-11-01", "2026-11-02", "2026-12-01", ""]
+    times = [*(f"2026-{day}T00:00:00.000Z" for day in ("11-01", "11-02", "12-01")), None]
     with workspace_of(["existing"] * 4, health_checked_at=times, health="healthy") as workspace:
         counts = count_rows(workspace.db, began="2026-11-23")
-    assert (counts.checked_earlier, counts.oldest_check) == (2, "2026-11-01")
+    assert (counts.checked_earlier, counts.oldest_check) == (2, times[0])
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_a_kept_header_that_repeats_another_is_renamed() -> None:
 
 def test_the_plan_names_its_leaf_and_owner(tmp_path: Path) -> None:
     entry = Entry(2, "would_replace", credential_id="c-1", credential_created="t")
-    with workspace_of([""], [entry], id=[None], leaf_user_id="x", fingerprint=[None]) as workspace:
+    with workspace_of(["invalid"], [entry], id=[None], leaf_user_id="x", fingerprint=[None]) as workspace:
         path = write_plan(workspace.db, tmp_path / "plan.csv", "https://it's", "me")
     assert path.read_text().splitlines() == [
         "row,leaf,apiOwner,leafUserId,provider,action,code,message,fingerprint,credentialId,createdTime",

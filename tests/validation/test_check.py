@@ -80,7 +80,7 @@ def judge(
     columns = match_header(header, [provider], mapping={}, keep=())
     order = list(columns.fields.values())
     found, prints, tokens = Found(), Fingerprints(b"key"), dict[int, bytes]()
-    with Workspace() as workspace:
+    with Workspace(providers=[provider.name]) as workspace:
         for piece in pieces([[row[i] for i in order] for row in rows], size, kinds):
             checked = check(piece, columns, {provider.name: provider}, context or CheckContext(), prints)
             workspace.load_rows(rows_table(checked, np.zeros(len(checked.frame), np.uint64)))
