@@ -1,6 +1,7 @@
 -- Load the current states of a provider's growers, as the ledger returns them.
 INSERT INTO known BY NAME
-SELECT $provider AS provider, id, status, coalesce(try_cast(code AS known_code), '') AS code, fingerprint, app, health,
+SELECT $provider AS provider, id, try_cast(status AS status) AS status,
+    coalesce(try_cast(code AS known_code), '') AS code, fingerprint, app, health,
     nullif(health_checked_at, '')::TIMESTAMP_MS AS health_checked_at, credential,
     CASE WHEN credential IS NULL THEN credential_id ELSE '' END AS credential_id
 FROM (

@@ -44,7 +44,7 @@ FROM input_rows;
 CREATE TABLE known (
     provider provider_name NOT NULL,
     id UUID NOT NULL,
-    status status,               -- NULL: an intent without an outcome
+    status status,               -- NULL: an intent without an outcome, or one of a rollback
     code known_code NOT NULL,    -- '' for any other
     fingerprint UUID,            -- NULL: it is not known which secrets Leaf holds
     app BIGINT NOT NULL,         -- 0: it is not known which application they were stored with
