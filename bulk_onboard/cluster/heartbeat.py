@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import LedgerBusy, LedgerError
 from bulk_onboard.ledger.leases import LEASE, Beat
 from bulk_onboard.ledger.lock import Lock, clock
 from bulk_onboard.pace.shared import SharedPace
+from bulk_onboard.threads import in_thread
 
 # Seconds between two beats if nothing is urgent, and between two that are.
 BEAT, URGENT = 0.25, 0.03
@@ -32,12 +33,11 @@ async def heartbeat(
     ``beat`` is called in a thread with the seconds of a new pause, ``on_beat`` with what it returned. Raises
     LedgerBusy, LedgerError.
     """
-    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="lease")
 
     async def once() -> None:
         """The lease counts from the beginning of the beat, however long the database takes."""
         began = clock()
-        got = await loop.run_in_executor(thread, beat, pace.take_pause())
+        got = await in_thread(partial(beat, pace.take_pause()))
         lease.confirm(began + got.lease_until - got.now - LEASE)
         pace.obey(got.paused_until - got.now)
         on_beat(got)
@@ -64,4 +64,3 @@ async def heartbeat(
         beating.cancel()
         with suppress(asyncio.CancelledError):
             await beating
-        await asyncio.to_thread(thread.shutdown)

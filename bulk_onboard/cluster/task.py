@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,19 +26,19 @@ from bulk_onboard.engine.opening import find_run, marks_of, providers_of, scopes
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.session import context_of, in_flight_of
-from bulk_onboard.engine.stop import LockedTurns, StopSignal
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.engine.survey import KnownRows, rows_to_do
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError, place_of
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.ledger.leases import Beat, Leases
 from bulk_onboard.ledger.ledger import Fence
-from bulk_onboard.ledger.lock import Lock, clock
+from bulk_onboard.ledger.lock import Lock, clock, process_name
 from bulk_onboard.pace.shared import SharedPace
 from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.policy.retry import Policy
 from bulk_onboard.readers.inputs import open_source
-from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
+from bulk_onboard.reports.saved_events import REPLACED_EVENTS, SavedEvents
 from bulk_onboard.settings.load import load
 
 LEDGER = "BULK_ONBOARD_LEDGER"
@@ -107,8 +105,6 @@ def onboard(job: Job, part: Part) -> Done:
         # Not its message: that of another package's exception may quote a row.
         what = f"{type(error).__name__} at {place_of(error)}"
         return Done(f"a bug in bulk-onboard: {what}. Please report this line", ExitCode.BUG)
-    finally:
-        gc.unfreeze()
 
 
 class _Task:
@@ -132,7 +128,8 @@ class _Task:
             client = LeafClient(
                 replace(settings.leaf, base_url=job.base_url),
                 providers_of(job.info, settings.providers),
-                LockedTurns(pace, lease),
+                pace,
+                is_sure=lease.is_sure,
                 connections=in_flight_of(settings)[0],
                 on_trouble=lambda message: self._facts.append(Trouble(message)),
             )
@@ -152,7 +149,7 @@ class _Task:
     def _opened_ledger(self) -> Ledger:
         """The run's ledger. Raises UsageError if this worker has another one, or other settings."""
         job, settings = self._job, self._settings
-        me = f"the worker on {socket.gethostname()} (process {os.getpid()})"
+        me = f"the worker ({process_name()})"
         try:
             ledger = Ledger(job.ledger or settings.output.ledger_place, make=False, epoch=job.epoch)
             find_run(ledger, job.info.run_id)
@@ -175,7 +172,7 @@ class _Task:
                 work = Onboarding(
                     context=context,
                     leaf=client,
-                    keeper=Kept(settings.output.folder / info.run_id / REPLACED_EVENTS),
+                    keeper=SavedEvents(settings.output.folder / info.run_id / REPLACED_EVENTS),
                     brake=ReplacementBrake(stop),
                     plan=part.plan,
                 )

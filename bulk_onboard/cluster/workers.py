@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -28,7 +27,7 @@ from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, UsageError
 from bulk_onboard.ledger.leases import LEASE, Beat, Leases, Stop
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.pace.shared import SharedPace
+from bulk_onboard.pace.shared import SharedPace, shares
 from bulk_onboard.settings import Cluster, Local, PostgresUrl, Settings
 
 try:
@@ -140,14 +139,6 @@ class Workers:
                     self._facts(RowFinished(row, Status(status), code))
                 case [message]:
                     self._facts(Trouble(message))
-
-
-def shares(ceiling: float, most: int) -> int:
-    """Return how many processes can share a ceiling: what each sends in a second is a whole number."""
-    allowed = ceiling + max(1.0, 0.05 * ceiling)
-    return next(
-        many for many in range(most, 0, -1) if many == 1 or many * math.ceil(ceiling / many) <= allowed
-    )
 
 
 async def _result(task: Future[Done]) -> Done:

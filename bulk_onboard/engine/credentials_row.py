@@ -12,8 +12,7 @@ from bulk_onboard.domain.model import Absent, Answer, Log, LogVerdict, NotSent, 
 from bulk_onboard.engine.driver import RowContext, RowLife
 from bulk_onboard.engine.ports import Connection, Keeper, Sent
 from bulk_onboard.policy.credentials import stays
-from bulk_onboard.policy.evidence import Evidence
-from bulk_onboard.policy.progress import Action, Progress, deleting, posting
+from bulk_onboard.policy.progress import Action, Evidence, Progress, deleting, posting
 from bulk_onboard.policy.retry import Moment, Next
 from bulk_onboard.policy.rollback import Removal
 

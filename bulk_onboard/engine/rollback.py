@@ -46,7 +46,7 @@ from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.pace import Pace
 from bulk_onboard.policy.rollback import Removal, entry_before, known_outcome, removal_of, rollback_policy
 from bulk_onboard.reports import rollback as rollback_report
-from bulk_onboard.reports.kept import Kept
+from bulk_onboard.reports.saved_events import SavedEvents
 from bulk_onboard.reports.writers import write_json, write_results
 from bulk_onboard.settings import OutputSettings, Settings
 from bulk_onboard.threads import in_thread
@@ -245,7 +245,7 @@ class _Rollback:
         providers = [self._settings.providers[name] for name in self._scopes]
         run = (self._opened, self._settings, providers, self._facts)
         async with connected(*run, policy=self._policy, turns=pace) as (client, context):
-            keeper = Kept(self._settings.output.folder / info.run_id / DELETED_EVENTS)
+            keeper = SavedEvents(self._settings.output.folder / info.run_id / DELETED_EVENTS)
             await self._stop.cut_short(client.contact())
             self._facts(PhaseStarted("rollback", to_do))
             work = RollingBack(context, client, keeper, self._dry_run)

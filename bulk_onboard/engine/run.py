@@ -56,7 +56,7 @@ from bulk_onboard.pace import Pace
 from bulk_onboard.policy.dry_run import asking
 from bulk_onboard.policy.plan import PlanRule
 from bulk_onboard.reports import results
-from bulk_onboard.reports.kept import REPLACED_EVENTS, Kept
+from bulk_onboard.reports.saved_events import REPLACED_EVENTS, SavedEvents
 from bulk_onboard.settings import Settings
 from bulk_onboard.threads import in_thread
 from bulk_onboard.workspace import Workspace
@@ -330,7 +330,7 @@ class _Run:
                 leaf=session.client,
                 context=session.context,
                 brake=ReplacementBrake(self._stop),
-                keeper=Kept(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
+                keeper=SavedEvents(self._settings.output.folder / info.run_id / REPLACED_EVENTS),
                 users=session.client,
                 user_sources=user_sources,
                 recall=self._recorded_event,

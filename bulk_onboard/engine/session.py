@@ -16,7 +16,7 @@ from bulk_onboard.engine.driver import RowContext
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened, scopes_of
 from bulk_onboard.engine.ports import Journal as RowJournal
-from bulk_onboard.engine.stop import OVERLAP, LockedTurns, StopSignal, stop_when_lost
+from bulk_onboard.engine.stop import OVERLAP, StopSignal, stop_when_lost
 from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.ledger import Journal
 from bulk_onboard.policy.retry import Policy
@@ -121,7 +121,8 @@ async def connected(
     client = LeafClient(
         opened.place.leaf,
         list(providers),
-        LockedTurns(turns, opened.hold),
+        turns,
+        is_sure=opened.hold.is_sure,
         connections=in_flight_of(settings)[0],
         on_trouble=lambda message: facts(Trouble(message)),
     )

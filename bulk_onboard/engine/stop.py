@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from bulk_onboard.domain.run_events import About
-from bulk_onboard.domain.turns import StillValid, Turns, Urgency, always
 from bulk_onboard.errors import BulkOnboardError, ExitCode
 
 # Whether a person agrees to what is about to be written to Leaf.
@@ -134,35 +133,6 @@ class Lock(Protocol):
     def is_sure(self) -> bool:
         """Return whether the lock was confirmed a moment ago. Raises the error if it is lost."""
         ...
-
-
-class LockedTurns:
-    """Turns that are given only while the lock is known to be ours, which is checked last.
-
-    An intent may be on disk long before its request has its turn, and a process may sleep in between.
-    """
-
-    def __init__(self, turns: Turns, lock: Lock) -> None:
-        self._turns, self._lock = turns, lock
-        self.hold, self.passed, self.throttled = turns.hold, turns.passed, turns.throttled
-
-    @property
-    def rate(self) -> float:
-        """Requests per second that may go out now, 0 for no ceiling."""
-        return self._turns.rate
-
-    async def turn(
-        self, *, urgency: Urgency = Urgency.BEGIN, still_valid: StillValid = always
-    ) -> float | None:
-        """Return when the next request may go out, or None if it is not valid any more.
-
-        Raises LedgerBusy, LedgerError if the lock is lost.
-        """
-        while True:
-            turn = await self._turns.turn(urgency=urgency, still_valid=still_valid)
-            if turn is None or self._lock.is_sure():
-                return turn
-            await asyncio.sleep(LOOK)  # and wait for a turn again: all at once would be too many
 
 
 @asynccontextmanager

@@ -47,6 +47,8 @@ from bulk_onboard.threads import Slots
 SILENCE = 5.0
 # For one request. A token with which others are served may be refused for one grower for ever.
 RENEWALS = 3
+# Seconds until a lock that is in doubt is looked at again.
+DOUBT = 0.5
 # How many growers' empty replies may be faults, before it is known how this Leaf says "none".
 RARE = 5
 # Users that a look-up asks for at a time, Leaf's most.
@@ -62,8 +64,10 @@ V = TypeVar("V")
 class LeafClient:
     """Our connection to Leaf: one login, one pace, and the calls `of` each provider. Use as ``async with``.
 
-    ``turns`` gives every single request its turn, logins included. ``connections``: the most requests that
-    may be under way at a time. ``on_trouble`` gets a message when a login has to be tried again, or Leaf is
+    ``turns`` gives every single request its turn, logins included. ``is_sure`` is asked last: whether the
+    ledger is known to be ours; it raises an error if it is lost. An intent may be on disk long before its
+    request has its turn, and a process may sleep in between. ``connections``: the most requests that may be
+    under way at a time. ``on_trouble`` gets a message when a login has to be tried again, or Leaf is
     unavailable.
     """
 
@@ -73,10 +77,11 @@ class LeafClient:
         providers: Iterable[Provider],
         turns: Turns,
         *,
+        is_sure: Callable[[], bool] = lambda: True,
         connections: int = 100,
         on_trouble: Callable[[str], None] = lambda _words: None,
     ) -> None:
-        self._turns = turns
+        self._turns, self._is_sure = turns, is_sure
         self._availability = Availability(on_trouble)
         self._on_trouble = on_trouble
         self._http = Http(settings, connections)
@@ -215,9 +220,13 @@ class LeafClient:
         if not self._connections.take():
             await self._connections.acquire()
         try:
-            turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
-            if turn is None:
-                raise NotValidError
+            while True:
+                turn = await self._turns.turn(urgency=request.urgency, still_valid=still_valid)
+                if turn is None:
+                    raise NotValidError
+                if self._is_sure():
+                    break
+                await asyncio.sleep(DOUBT)  # and wait for a turn again: all at once would be too many
             request.sent()
             self._sent[request.method] += 1
             answer = await self._http.exchange(request, token.reveal() if token else "")

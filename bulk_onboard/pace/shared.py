@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from bulk_onboard.pace.pace import Pace
@@ -39,3 +40,11 @@ class SharedPace(Pace):
         """Pause for as long as another process was asked to."""
         if seconds > self.held_for + DELAY:
             super().hold(seconds)
+
+
+def shares(ceiling: float, most: int) -> int:
+    """Return how many processes can share a ceiling: what each sends in a second is a whole number."""
+    allowed = ceiling + max(1.0, 0.05 * ceiling)
+    return next(
+        many for many in range(most, 0, -1) if many == 1 or many * math.ceil(ceiling / many) <= allowed
+    )

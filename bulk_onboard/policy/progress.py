@@ -14,6 +14,13 @@ from bulk_onboard.policy.retry import Next, Policy
 LEFT_WITHOUT = "left-without-credentials"
 
 
+# Seconds, or turns of the pace where those take longer: from the question to the request that relies on it.
+FRESH_SECONDS, FRESH_TURNS = 5.0, 2.0
+# If Leaf takes that long to answer, no response is fresh by the time of its request. After this many requests
+# in a row without effect, the time of the response counts.
+ASKED_IN_VAIN = 2
+
+
 class Action(Enum):
     """What a row does next. SAVE_LOG saves the events of the old credentials, which a DELETE removes too."""
 
@@ -29,6 +36,23 @@ class Gone(Enum):
     NO = auto()
     MAYBE = auto()  # a DELETE got no readable answer, and nothing has said yes or no since
     YES = auto()
+
+
+class Evidence(NamedTuple):
+    """When Leaf was asked, and when it answered; seconds by a monotonic clock."""
+
+    asked: float
+    answered: float
+
+    def is_fresh(self, now: float, rate: float, in_vain: int = 0) -> bool:
+        """Whether a request that goes out now may rely on it.
+
+        ``rate``: requests per second, 0 for no ceiling; ``in_vain``: how often in a row it was asked again
+        because the response was too old.
+        """
+        limit = max(FRESH_SECONDS, FRESH_TURNS / rate) if rate else FRESH_SECONDS
+        since = self.answered if in_vain >= ASKED_IN_VAIN else self.asked
+        return now - since <= limit
 
 
 class Progress(NamedTuple):

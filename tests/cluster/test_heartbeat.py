@@ -22,7 +22,7 @@ from tests.support.postgres import Server
 from tests.support.virtual_time import warp
 
 pytest.importorskip("distributed", reason="needs distributed: pip install -e '.[integration]'")
-from bulk_onboard.cluster.workers import shares
+from bulk_onboard.pace.shared import shares
 
 RATE, SECONDS = 99.0, 3.0
 

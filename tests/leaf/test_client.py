@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from bulk_onboard.domain.model import (
 )
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.users import Page, Prints
-from bulk_onboard.errors import LoginRefused, StoppedForSafety
+from bulk_onboard.errors import LedgerError, LoginRefused, StoppedForSafety
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.settings import LeafSettings, Login
 from tests.leaf.hostile_replies import BOUNDS_HEADERS
@@ -73,11 +74,16 @@ class Turns:
 
 @asynccontextmanager
 async def talking(
-    answer: Answer, login: Login = BEARER, timeout: float = 5.0, turns: Turns | None = None
+    answer: Answer,
+    login: Login = BEARER,
+    timeout: float = 5.0,
+    turns: Turns | None = None,
+    is_sure: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[tuple[LeafClient, Server]]:
     async with serving(answer) as server:
         settings = LeafSettings(server.url, login, timeout)
-        async with LeafClient(settings, [PROVIDERS["raven"]], turns or Turns()) as client:
+        raven = PROVIDERS["raven"]
+        async with LeafClient(settings, [raven], turns or Turns(), is_sure=is_sure) as client:
             yield client, server
 
 
@@ -284,6 +290,32 @@ async def test_a_reply_that_shows_the_token_of_another_grower_is_ambiguous() -> 
         assert isinstance(found, Ambiguous)
         assert found.code == "stray-reply"
         assert server.count("POST") == 2
+
+
+# --- the lock of the ledger --------------------------------------------------------------------------
+
+
+async def test_no_request_goes_out_while_the_lock_is_in_doubt_and_then_it_takes_a_new_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bulk_onboard.leaf.client.DOUBT", 0.01)
+    turns, answers = Turns(), iter([False, False, True])
+    async with talking(always(http(200, GOOD)), turns=turns, is_sure=partial(next, answers)) as (
+        client,
+        server,
+    ):
+        await client.of("raven").ask(ID, PAYLOAD)
+        assert (turns.taken, server.count("GET")) == (3, 1)
+
+
+async def test_a_request_under_a_lock_that_is_lost_is_not_sent() -> None:
+    def lost() -> bool:
+        raise LedgerError("taken")
+
+    async with talking(always(http(200, GOOD)), is_sure=lost) as (client, server):
+        with pytest.raises(LedgerError, match="taken"):
+            await client.of("raven").ask(ID, PAYLOAD)
+        assert server.count("GET") == 0
 
 
 # --- absence ----------------------------------------------------------------------------------------

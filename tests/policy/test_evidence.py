@@ -2,7 +2,7 @@
 
 import pytest
 
-from bulk_onboard.policy.evidence import Evidence
+from bulk_onboard.policy.progress import Evidence
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bulk_onboard.threads import in_thread
 REPLACED_EVENTS = "replaced-events.jsonl"
 
 
-class Kept:
+class SavedEvents:
     """A file of such lines, created with the first one. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:

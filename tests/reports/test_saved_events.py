@@ -13,7 +13,7 @@ import pytest
 
 from bulk_onboard.domain.model import Credential, Echo, Event
 from bulk_onboard.errors import OutputError
-from bulk_onboard.reports.kept import Kept
+from bulk_onboard.reports.saved_events import SavedEvents
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD = Credential("c-1", "OK", NOW, Echo.DIFFERENT)
@@ -23,7 +23,7 @@ def test_each_credential_is_a_line_with_its_events(tmp_path: Path) -> None:
     path = tmp_path / "run" / "replaced-events.jsonl"
 
     async def keep(grower: str) -> None:
-        kept = Kept(path)
+        kept = SavedEvents(path)
         await asyncio.gather(
             *(kept.keep("raven", f"{grower}-{n}", OLD, [Event(200, NOW, "e-1")]) for n in "ab")
         )
@@ -48,7 +48,7 @@ def test_lines_are_on_disk_before_deletes_go_out(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_size))
 
     async def main() -> None:
-        await Kept(tmp_path / "k.jsonl").keep("raven", "g-1", OLD, [])
+        await SavedEvents(tmp_path / "k.jsonl").keep("raven", "g-1", OLD, [])
         assert flushed
         assert flushed[0] == (tmp_path / "k.jsonl").stat().st_size
 
@@ -59,7 +59,7 @@ def test_a_failed_flush_fails_all_lines_in_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     async def main() -> list[BaseException | None]:
-        kept = Kept(tmp_path / "file" / "k.jsonl")
+        kept = SavedEvents(tmp_path / "file" / "k.jsonl")
         all_of_them = (kept.keep("raven", f"g-{n}", OLD, []) for n in range(3))
         return await asyncio.gather(*all_of_them, return_exceptions=True)
 
