@@ -10,26 +10,29 @@ import pytest
 
 from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Requests
-from bulk_onboard.engine.stop import LockedTurns, StopSignal
+from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, LedgerBusy, LedgerError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.leases import LEASE, Beat, Claim, Leases
 from bulk_onboard.ledger.lock import Lock, clock
-from bulk_onboard.pace.shared import SharedPace
+from bulk_onboard.pace.shared import SharedPace, shares
 from tests.ledger.support import begin
 from tests.pace.test_ceiling import fullest
 from tests.support.postgres import Server
 from tests.support.virtual_time import warp
 
 pytest.importorskip("distributed", reason="needs distributed: pip install -e '.[integration]'")
-from bulk_onboard.pace.shared import shares
 
 RATE, SECONDS = 99.0, 3.0
 
 
-async def send(turns: LockedTurns, sent: list[float]) -> None:
-    while (turn := await turns.turn()) is not None:
-        sent.append(turn)
+async def send(pace: SharedPace, lease: Lock, sent: list[float]) -> None:
+    """Send like a client: at a turn, while the lease is certain."""
+    while (turn := await pace.turn()) is not None:
+        if lease.is_sure():
+            sent.append(turn)
+        else:
+            await asyncio.sleep(0.5)
 
 
 async def _together(ledger: Ledger, run_no: int, seconds: float, leader: float = 1e9) -> list[float]:
@@ -48,7 +51,7 @@ async def _together(ledger: Ledger, run_no: int, seconds: float, leader: float =
             beats = heartbeat(renew, lease, pace, stop, lambda _beat: None)
             await stack.enter_async_context(beats)
             for _ in range(12):
-                task = asyncio.create_task(send(LockedTurns(pace, lease), sent))
+                task = asyncio.create_task(send(pace, lease, sent))
                 stack.callback(task.cancel)
         began = loop.time()
         while loop.time() < began + seconds:
@@ -95,8 +98,7 @@ def test_a_worker_stops_at_once_when_its_part_or_its_ledger_is_anothers(
         mine = leases.claim(0)
         assert mine is not None
         async with heartbeat(partial(_renewed, leases, mine), lease, pace, stop, lambda _beat: None):
-            turns = LockedTurns(pace, lease)
-            assert await turns.turn() is not None
+            assert lease.is_sure()
             if taken == "part":
                 leases.release(mine, Requests())
                 assert leases.claim(0) is not None
@@ -105,7 +107,7 @@ def test_a_worker_stops_at_once_when_its_part_or_its_ledger_is_anothers(
                     begin(other, "r-2")
             await asyncio.wait_for(stop.aborted(), 3)
             with pytest.raises(error):
-                await turns.turn()
+                lease.is_sure()
         return stop
 
     ledger_place = postgres.place()
