@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
@@ -53,9 +54,19 @@ def leaf() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the pages name."""
+    folder = tmp_path_factory.mktemp("files")
+    with contextlib.chdir(folder):
+        write_files()
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaf: Server) -> Path:
-    """A folder with the files that the pages name, and the settings for a Leaf."""
+def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaf: Server) -> None:
+    """Make a copy of the files the current folder, and set a Leaf."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for name, value in leaf.environment.items():
         monkeypatch.setenv(name, value)
@@ -63,6 +74,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaf: Server) -> Pat
             monkeypatch.setenv(name.replace("RAVEN", "CNHI_FIELD_OPS"), value)
     monkeypatch.setenv("CNHI_FIELD_OPS_SUBSCRIPTION_KEY", f"{PLANTED}key")
     monkeypatch.setenv("CNHI_FIELD_OPS_CLIENT_ENVIRONMENT", "PRODUCTION")
+
+
+def write_files() -> None:
+    """Write the files that the pages name to the current folder."""
     Path("bulk-onboard.toml").write_text("rate = 0\nevents-wait = 1\n")
     shutil.copytree(ROOT / "samples", "samples")
     Path("exports").mkdir()
@@ -77,7 +92,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaf: Server) -> Pat
         {"leafUserId": [grower(1), grower(2)], "refreshToken": TOKENS, "growerName": ["S", "I"]}
     )
     cnh.to_csv("cnh.csv", index=False)
-    return tmp_path
 
 
 def executed(line: str) -> int:

@@ -58,10 +58,10 @@ class Client:
         return state
 
     async def wait(self, kind: str, what: str = "ended") -> dict[str, Any]:
-        for _ in range(600):
+        for _ in range(240):
             if (live := self.state()[kind]) and live[what]:
                 return live  # type: ignore[no-any-return]
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
         raise AssertionError(f"{kind} is not {what}: {self.state()[kind]}")
 
 

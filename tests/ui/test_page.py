@@ -46,7 +46,7 @@ class Page:
             except WebDriverException:
                 pass
             assert time.monotonic() < end, self.text()[-1500:]
-            time.sleep(0.03)
+            time.sleep(0.1)
 
     def has(self, name: str) -> bool:
         return bool(self.browser.ask("return document.getElementById(arguments[0]) !== null", name))
