@@ -36,7 +36,7 @@ def test_no_more_than_one_item_waits() -> None:
         assert len(made) <= number + 2
 
 
-def test_what_fails_fails_in_its_turn_after_the_items_before_it() -> None:
+def test_an_error_is_raised_after_the_items_before_it() -> None:
     def failing() -> Iterator[int]:
         yield 1
         raise ValueError("planted")
@@ -47,7 +47,7 @@ def test_what_fails_fails_in_its_turn_after_the_items_before_it() -> None:
         next(found)
 
 
-def test_whoever_stops_early_leaves_no_thread_behind() -> None:
+def test_stopping_early_leaves_no_thread_behind() -> None:
     before = threading.active_count()
     found = ahead(iter(range(10)))
     assert next(found) == 0

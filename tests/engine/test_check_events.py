@@ -85,7 +85,7 @@ class Looking:
         )
 
 
-def test_what_a_check_says_is_recorded_with_the_reply_that_says_it() -> None:
+def test_the_outcome_is_recorded_with_the_response_it_describes() -> None:
     stored = CREATED._replace(http_status=201, latency_ms=7.0)
     assert Looking(FakeLeaf(held=TOKEN, latest=GOOD)).run(Check(stored, BEGINNING)).http_status == 201
     silent = Looking(FakeLeaf(held=TOKEN, has_log=False)).run(Check(stored, BEGINNING))
@@ -95,7 +95,7 @@ def test_what_a_check_says_is_recorded_with_the_reply_that_says_it() -> None:
     assert refused.latency_ms != 7.0
 
 
-def test_a_good_event_makes_a_row_healthy_and_is_put_down() -> None:
+def test_a_good_event_makes_a_row_healthy() -> None:
     looking = Looking().at(0, latest=GOOD)
     entry = looking.run(Check(CREATED._replace(credential_id="c-0"), BEGINNING))
     assert (entry.status, entry.health, entry.code) == ("created", "healthy", "")
@@ -105,13 +105,13 @@ def test_a_good_event_makes_a_row_healthy_and_is_put_down() -> None:
     assert looking.facts == [RowChecked(2, Health.HEALTHY)]
 
 
-def test_an_event_that_comes_later_is_seen_soon_after() -> None:
+def test_a_later_event_is_seen_soon() -> None:
     looking = Looking().at(20, latest=GOOD)
     assert looking.run().health == "healthy"
     assert 20 <= looking.lasted < 30
 
 
-def test_a_provider_that_refuses_makes_a_row_unhealthy_at_once() -> None:
+def test_a_refusing_provider_makes_a_row_unhealthy() -> None:
     looking = Looking().at(0, latest=BAD)
     entry = looking.run()
     assert (entry.health, entry.code) == ("unhealthy", "provider-refused")
@@ -119,7 +119,7 @@ def test_a_provider_that_refuses_makes_a_row_unhealthy_at_once() -> None:
     assert looking.lasted < 1
 
 
-def test_no_event_until_the_wait_is_over_is_pending_and_was_not_asked_for_all_the_time() -> None:
+def test_without_an_event_a_row_is_pending_after_few_polls() -> None:
     looking = Looking()
     entry = looking.run()
     assert (entry.status, entry.health, entry.code) == ("created", "pending", "no-event-yet")
@@ -128,7 +128,7 @@ def test_no_event_until_the_wait_is_over_is_pending_and_was_not_asked_for_all_th
     assert looking.leaf.log.count("GET") == 1
 
 
-def test_a_bad_status_may_become_good_until_the_wait_is_over() -> None:
+def test_a_bad_status_may_improve_within_the_wait() -> None:
     recovers = Looking(FakeLeaf(held=TOKEN, status="PENDING")).at(0, latest=GOOD).at(30, status=OK)
     assert recovers.run().health == "healthy"
     stays = Looking(FakeLeaf(held=TOKEN, status="PENDING")).at(0, latest=GOOD)
@@ -137,12 +137,12 @@ def test_a_bad_status_may_become_good_until_the_wait_is_over() -> None:
     assert stays.lasted >= WAIT
 
 
-def test_credentials_that_are_gone_are_told() -> None:
+def test_deleted_credentials_are_reported() -> None:
     entry = Looking(FakeLeaf()).run(Check(CREATED))
     assert (entry.status, entry.health, entry.code) == ("created", "unhealthy", "credentials-gone")
 
 
-def test_confirmed_credentials_that_a_lagging_get_does_not_show_are_pending() -> None:
+def test_confirmed_credentials_missing_from_a_lagging_get_are_pending() -> None:
     never = Looking(FakeLeaf(latest=GOOD))
     entry = never.run()
     assert (entry.status, entry.health, entry.code) == ("created", "pending", "no-event-yet")
@@ -151,7 +151,7 @@ def test_confirmed_credentials_that_a_lagging_get_does_not_show_are_pending() ->
     assert later.run().health == "healthy"
 
 
-def test_credentials_without_an_event_so_far_are_gone_only_when_the_wait_is_over() -> None:
+def test_missing_credentials_are_gone_only_after_the_wait() -> None:
     # An earlier run stored them a moment ago: the GET of the next run may still lag behind that.
     done_before = Check(CREATED._replace(status="existing", health="pending"))
     later = Looking(FakeLeaf()).at(4, latest=GOOD, held=TOKEN)
@@ -161,7 +161,7 @@ def test_credentials_without_an_event_so_far_are_gone_only_when_the_wait_is_over
     assert WAIT <= never.lasted < WAIT + 1
 
 
-def test_who_was_stored_long_ago_is_looked_at_once() -> None:
+def test_old_credentials_are_checked_once() -> None:
     looking = Looking()
     assert looking.run(Check(CREATED)).health == "pending"
     assert looking.leaf.log == ["EVENTS", "GET"]
@@ -175,7 +175,7 @@ def test_the_wait_counts_from_when_the_row_was_stored() -> None:
 
 @pytest.mark.parametrize("fault", [F.THROTTLED, F.TRANSIENT, F.LOST_BEFORE, F.REFUSED])
 @pytest.mark.parametrize("where", ["looks", "gets"])
-def test_a_leaf_that_does_not_say_leaves_the_row_as_it_was(fault: Fault, where: str) -> None:
+def test_unreadable_replies_leave_the_row_unchanged(fault: Fault, where: str) -> None:
     looking = Looking().at(0, latest=GOOD)
     setattr(looking.leaf, where, repeat(fault))
     entry = looking.run()
@@ -193,7 +193,7 @@ SEEN = CREATED._replace(
 )
 
 
-def test_an_event_that_was_seen_outlives_an_empty_answer_which_is_asked_again() -> None:
+def test_a_seen_event_outlives_an_empty_response() -> None:
     looking = Looking()
     entry = looking.run(Check(SEEN._replace(credential_id="")))
     assert (entry.health, entry.code, entry.event_status, entry.event_at) == (
@@ -209,7 +209,7 @@ def test_an_event_that_was_seen_outlives_an_empty_answer_which_is_asked_again() 
     assert back.lasted < 30
 
 
-def test_an_event_of_other_credentials_or_one_that_left_the_log_is_not_waited_for() -> None:
+def test_an_event_that_left_the_log_is_not_waited_for() -> None:
     for old in (
         SEEN._replace(credential_id="c-0"),
         SEEN._replace(credential_id="", event_at="2026-10-01T00:00:00.000Z"),
@@ -226,7 +226,7 @@ def test_credentials_that_are_not_on_record_are_asked_about_twice_and_others_onc
         assert looking.leaf.log.count("GET") == asked
 
 
-def test_a_check_without_an_answer_keeps_what_was_seen_and_says_as_of_when() -> None:
+def test_a_failed_check_keeps_the_earlier_result_and_its_time() -> None:
     looking = Looking()
     looking.leaf.looks = repeat(F.LOST_BEFORE)
     entry = looking.run(Check(SEEN))
@@ -238,7 +238,7 @@ def test_a_check_without_an_answer_keeps_what_was_seen_and_says_as_of_when() -> 
     assert (entry.code, SEEN.health_checked_at in entry.message) == ("check-failed", True)
 
 
-def test_the_event_on_record_is_that_of_an_earlier_run_where_this_one_has_none() -> None:
+def test_the_recorded_event_of_an_earlier_run_is_used() -> None:
     looking = Looking()
     old = Entry(2, "existing", ID, "fp", health="healthy")
     looking.recall = lambda _entry: RecordedEvent("c-1", 200, SEEN.event_at)
@@ -252,7 +252,7 @@ def test_waiting_for_hours_does_not_overflow() -> None:
     assert looking.leaf.log.count("EVENTS") > 1024
 
 
-def test_a_provider_without_event_logs_is_recognised_and_waited_for_no_longer() -> None:
+def test_a_provider_without_event_logs_is_recognised() -> None:
     looking = Looking(FakeLeaf(held=TOKEN, has_log=False))
 
     async def main() -> list[float]:
@@ -279,14 +279,14 @@ def test_a_poll_that_failed_is_repeated(fault: Fault, where: str) -> None:
     assert looking.run().health == "healthy"
 
 
-def test_a_429_is_asked_again_when_it_says_however_often_it_comes() -> None:
+def test_throttled_polls_are_repeated() -> None:
     looking = Looking().at(0, latest=GOOD)
     looking.leaf.looks = iter([F.THROTTLED] * 20)
     assert looking.run(wait=1.0).health == "healthy"
     assert looking.lasted <= 20 * 2 + 5  # the fake asks for 2 s
 
 
-def test_a_row_that_recovered_no_longer_says_why_it_was_unwell() -> None:
+def test_a_recovered_row_has_no_old_code() -> None:
     unwell = CREATED._replace(health="unhealthy", code="provider-refused")
     entry = Looking().at(0, latest=GOOD).run(Check(unwell))
     assert (entry.health, entry.code) == ("healthy", "")
@@ -304,7 +304,7 @@ def test_a_row_that_recovered_no_longer_says_why_it_was_unwell() -> None:
         (None, Status.UNRESOLVED, "unresolved", "not-connected", ""),
     ],
 )
-def test_a_row_that_nobody_knew_is_what_leaf_says(
+def test_an_unknown_row_is_what_leaf_reports(
     held: str | None, unless_found: Status, status: str, code: str, health: str
 ) -> None:
     unknown = Entry(2, unless_found.value, ID, "fp")
@@ -314,14 +314,14 @@ def test_a_row_that_nobody_knew_is_what_leaf_says(
     assert looking.leaf.log.count("POST") == 0
 
 
-def test_a_drain_ends_the_wait_and_says_what_is_known() -> None:
+def test_a_drain_ends_the_wait_with_the_known_result() -> None:
     looking = Looking()
     entry = looking.run(drain=10)
     assert (entry.health, entry.code) == ("pending", "no-event-yet")
     assert looking.lasted < 16
 
 
-def test_a_row_that_waits_for_its_event_holds_no_slot() -> None:
+def test_a_waiting_row_holds_no_slot() -> None:
     waits, goes = Looking(), Looking().at(0, latest=GOOD)
 
     async def main() -> float:
@@ -340,7 +340,7 @@ def test_a_row_that_waits_for_its_event_holds_no_slot() -> None:
 
 @settings(max_examples=scaled(60))
 @given(st.floats(0, 100), st.lists(st.sampled_from([F.NONE, F.THROTTLED, F.LOST_BEFORE]), max_size=12))
-def test_whatever_goes_wrong_a_check_ends_with_one_word_that_is_true(at: float, faults: list[Fault]) -> None:
+def test_each_check_ends_with_one_true_result(at: float, faults: list[Fault]) -> None:
     looking = Looking().at(at, latest=GOOD)
     looking.leaf.looks = iter(faults)
     entry = looking.run()

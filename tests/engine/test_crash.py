@@ -181,7 +181,7 @@ async def _live(story: Story, played: list[Run], draw: Callable[[], float]) -> N
 )
 @settings(max_examples=scaled(150))
 @given(growers, runs, st.sampled_from(IfExists), st.integers(0, 1000))
-def test_however_runs_die_nothing_is_stored_twice_and_the_last_word_is_the_truth(
+def test_killed_runs_store_nothing_twice_and_report_the_truth(
     told: list[Grower], played: list[Run], if_exists: IfExists, seed: int
 ) -> None:
     names = count(1)

@@ -95,7 +95,7 @@ def workspace() -> Iterator[Workspace]:
         yield workspace
 
 
-def test_rows_are_to_do_with_the_ids_of_their_users(ledger: Ledger, workspace: Workspace) -> None:
+def test_rows_get_the_ids_of_their_users(ledger: Ledger, workspace: Workspace) -> None:
     run = Run(
         ledger,
         workspace,
@@ -116,7 +116,7 @@ def test_rows_are_to_do_with_the_ids_of_their_users(ledger: Ledger, workspace: W
     assert run.codes() == {5: "duplicate"}
 
 
-def test_a_grower_that_the_ledger_knows_by_its_id_is_not_to_do(ledger: Ledger, workspace: Workspace) -> None:
+def test_a_grower_known_by_its_id_is_done(ledger: Ledger, workspace: Workspace) -> None:
     info = RunInfo("r-1", "raven", "growers.csv", "https://leaf.example", "me", BEGINNING)
     scope = ledger.scope("https://leaf.example", "me", "raven")
     run_no = ledger.begin(info, scope, "process 1")
@@ -128,9 +128,7 @@ def test_a_grower_that_the_ledger_knows_by_its_id_is_not_to_do(ledger: Ledger, w
     assert list(found.known.intents) == [3], "the POST of an earlier run may have been stored"
 
 
-def test_rows_after_the_canary_are_compared_with_it_and_do_not_change_it(
-    ledger: Ledger, workspace: Workspace
-) -> None:
+def test_rows_after_the_canary_are_compared_with_it(ledger: Ledger, workspace: Workspace) -> None:
     run = Run(
         ledger,
         workspace,

@@ -81,7 +81,7 @@ LIVES: dict[str, tuple[Callable[[], FakeLeaf], str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", LIVES)
-def test_every_first_answer_has_its_life(name: str) -> None:
+def test_each_first_response_leads_to_its_outcome(name: str) -> None:
     make, status, code, wire = LIVES[name]
     life = Life(make())
     end = life.run()
@@ -91,7 +91,7 @@ def test_every_first_answer_has_its_life(name: str) -> None:
     assert life.facts[-1] == RowFinished(2, Status(status), code)
 
 
-def test_an_outcome_says_when_how_often_and_with_what_answer() -> None:
+def test_an_outcome_has_times_attempts_and_http_status() -> None:
     end = Life(leaf(F.THROTTLED)).run()
     assert (end.row, end.leaf_user_id, end.fingerprint) == (2, ID, row().fingerprint)
     assert (end.http_status, end.attempts, end.credential_id, end.credential_status) == (201, 2, "c-2", "OK")
@@ -107,7 +107,7 @@ def test_an_outcome_says_when_how_often_and_with_what_answer() -> None:
         (lambda: leaf(F.LOST_AFTER), "settled-by-asking", 200),
     ],
 )
-def test_code_and_http_status_are_of_the_same_reply(
+def test_code_and_http_status_describe_the_same_reply(
     make: Callable[[], FakeLeaf], code: str, http_status: int | None
 ) -> None:
     end = Life(make()).run()
@@ -115,7 +115,7 @@ def test_code_and_http_status_are_of_the_same_reply(
     assert (end.latency_ms is None) is (http_status is None)
 
 
-def test_the_reply_of_an_outcome_is_the_one_with_its_code() -> None:
+def test_the_outcome_names_the_reply_of_its_code() -> None:
     refused, absent, down = (
         Answer(Refused("taken"), 409),
         Answer(Absent(), 200),
@@ -145,14 +145,14 @@ def test_the_intent_is_on_disk_before_each_post_and_none_before_a_get() -> None:
     assert life.log == ["GET", "intend", "on disk", "POST", "intend", "on disk", "POST", "settle"]
 
 
-def test_what_cannot_be_put_down_is_not_sent() -> None:
+def test_nothing_is_sent_without_a_committed_intent() -> None:
     life = Life(journal=FakeJournal(broken=True), policy=OVERWRITE)
     with pytest.raises(LedgerError):
         life.run()
     assert life.wire == []
 
 
-def test_overwrite_posts_without_asking_but_settles_by_asking() -> None:
+def test_overwrite_verifies_only_unknown_outcomes() -> None:
     life = Life(leaf(F.LOST_AFTER), policy=OVERWRITE)
     assert (life.run().status, life.wire) == ("created", ["POST", "GET"])
 
@@ -164,7 +164,7 @@ def test_overwrite_replaces_what_is_held() -> None:
     assert (life.run().status, life.wire, held.held) == ("created", ["POST"], TOKEN)
 
 
-def test_credentials_that_leaf_does_not_find_to_delete_stay_and_nobody_is_said_to_be_without() -> None:
+def test_a_delete_that_finds_nothing_leaves_credentials_alone() -> None:
     held = leaf(held=OTHER)
     held.finds = False
     life = Life(held, policy=Policy(if_exists=IfExists.REPLACE))
@@ -173,13 +173,13 @@ def test_credentials_that_leaf_does_not_find_to_delete_stay_and_nobody_is_said_t
     assert life.wire.count("DELETE") == Policy().attempts
 
 
-def test_a_post_that_leaf_refuses_because_something_is_there_is_looked_at() -> None:
+def test_a_post_refused_because_credentials_exist_is_verified() -> None:
     life = Life(leaf(held=OTHER), policy=OVERWRITE)
     end = life.run()
     assert (end.status, end.code, life.wire) == ("existing", "token-changed", ["POST", "GET", "GET"])
 
 
-def test_who_cannot_be_asked_stays_unresolved_and_is_not_posted_again() -> None:
+def test_a_row_that_cannot_be_verified_stays_unresolved() -> None:
     life = Life(FakeLeaf(repeat(F.LOST_AFTER), chain([F.NONE], repeat(F.LOST_BEFORE))))
     end = life.run()
     assert (end.status, end.code, life.wire.count("POST")) == ("unresolved", "connection-lost", 1)
@@ -187,7 +187,7 @@ def test_who_cannot_be_asked_stays_unresolved_and_is_not_posted_again() -> None:
     assert end.intended_at == life.journal.intents[0].intended_at
 
 
-def test_absence_is_not_believed_before_the_post_has_had_its_time() -> None:
+def test_absence_is_accepted_only_late() -> None:
     life = Life(leaf(F.SLOW_LATE))
     life.run()
     _, sent, *looks = life.leaf.times
@@ -195,7 +195,7 @@ def test_absence_is_not_believed_before_the_post_has_had_its_time() -> None:
     assert looks[-1] - sent >= life.policy.settle
 
 
-def test_an_empty_answer_is_believed_after_several_looks_only() -> None:
+def test_an_empty_response_is_accepted_after_several_checks() -> None:
     life = Life(leaf(F.LOST_BEFORE, gets=(F.NONE, *[F.BARE] * 9)))
     end = life.run()
     assert end.status == "created"
@@ -211,9 +211,7 @@ def _intended(seconds: float, *, same: bool = True) -> Callable[[], Row]:
 
 @pytest.mark.parametrize("policy", [Policy(), OVERWRITE])
 @pytest.mark.parametrize("age", [0, 10, 599, -5, -86_400 * 400])
-def test_an_open_intent_asks_first_in_every_mode_and_gives_the_post_its_time_whatever_clocks_say(
-    policy: Policy, age: int
-) -> None:
+def test_an_open_intent_is_verified_first_in_every_mode(policy: Policy, age: int) -> None:
     life = Life(policy=policy)
     assert life.run(_intended(age)).status == "created"
     assert " ".join(life.wire) == f"{LOOKS} POST"
@@ -234,7 +232,7 @@ def test_an_open_intent_asks_first_in_every_mode_and_gives_the_post_its_time_wha
         (OTHER, True, 9, False, "existing"),
     ],
 )
-def test_what_an_earlier_post_may_have_stored_is_ours_by_token_then_by_time(
+def test_credentials_of_an_earlier_post_are_recognised_by_token_or_time(
     held: str, shows: bool, age: float, same: bool, status: str
 ) -> None:
     found = FakeLeaf(held=held, shows=shows, created=BEGINNING + timedelta(seconds=age - 100))
@@ -243,7 +241,7 @@ def test_what_an_earlier_post_may_have_stored_is_ours_by_token_then_by_time(
     assert life.wire == ["GET"] * (1 if held == TOKEN else 2)
 
 
-def test_an_intent_that_cannot_be_asked_for_keeps_its_time() -> None:
+def test_an_unverified_intent_keeps_its_time() -> None:
     life = Life(FakeLeaf(gets=repeat(F.LOST_BEFORE)))
     end = life.run(_intended(100))
     assert (end.status, end.intended_at) == ("unresolved", "2026-11-23T11:58:20.000Z")
@@ -251,9 +249,7 @@ def test_an_intent_that_cannot_be_asked_for_keeps_its_time() -> None:
 
 
 @pytest.mark.parametrize(("given", "looks"), [(row, 6), (_intended(86_400), 10)])
-def test_each_post_is_put_down_with_its_own_time_for_it_may_take_its_own_time_to_arrive(
-    given: Callable[[], Row], looks: int
-) -> None:
+def test_each_post_has_its_own_intent_time(given: Callable[[], Row], looks: int) -> None:
     life = Life(FakeLeaf(iter([F.LOST_BEFORE, F.SLOW_LATE]), chain([F.NONE] * looks, repeat(F.LOST_BEFORE))))
     end = life.run(given)
     first, second = life.journal.intents
@@ -261,7 +257,7 @@ def test_each_post_is_put_down_with_its_own_time_for_it_may_take_its_own_time_to
     assert "2026-11-23T12:00:00" < first.intended_at < second.intended_at == end.intended_at
 
 
-def test_an_unresolved_post_of_other_secrets_does_not_pass_for_one_of_these() -> None:
+def test_an_unresolved_post_of_other_secrets_is_told_apart() -> None:
     end = Life(FakeLeaf(gets=repeat(F.LOST_BEFORE))).run(_intended(100, same=False))
     assert (end.status, end.fingerprint) == ("unresolved", "")
 
@@ -279,15 +275,13 @@ def test_an_unresolved_post_of_other_secrets_does_not_pass_for_one_of_these() ->
         (50.0, [8.0, 8.0, 1.0], "GET GET GET POST"),
     ],
 )
-def test_a_post_whose_turn_comes_late_is_not_sent_before_leaf_was_asked_again(
-    rate: float, waits: list[float], wire: str
-) -> None:
+def test_a_late_post_is_verified_again_before_it_is_sent(rate: float, waits: list[float], wire: str) -> None:
     life = Life(FakeLeaf(rate=rate, waits=iter(waits)))
     end = life.run()
     assert (end.status, end.attempts, " ".join(life.wire)) == ("created", 1, wire)
 
 
-def test_credentials_that_were_stored_while_a_post_waited_for_its_turn_stay() -> None:
+def test_credentials_stored_while_a_post_waited_stay() -> None:
     colleague = FakeLeaf(waits=iter([8.0]))
     life = Life(colleague, policy=OVERWRITE)
     colleague.replaces = True
@@ -301,7 +295,7 @@ def test_credentials_that_were_stored_while_a_post_waited_for_its_turn_stay() ->
     assert (life.end.attempts, life.wire) == (0, ["GET", "GET", "GET"])
 
 
-def test_credentials_that_replaced_the_old_ones_while_a_delete_waited_for_its_turn_stay() -> None:
+def test_credentials_replaced_while_a_delete_waited_stay() -> None:
     colleague = leaf(held=OTHER)
     colleague.waits = iter([8.0])
     life = Life(colleague, policy=Policy(if_exists=IfExists.REPLACE))
@@ -315,7 +309,7 @@ def test_credentials_that_replaced_the_old_ones_while_a_delete_waited_for_its_tu
     assert life.wire == ["GET", "GET", "LOG", "GET", "GET"]
 
 
-def test_a_leaf_that_takes_longer_to_answer_than_a_response_may_be_old_is_not_asked_for_ever() -> None:
+def test_a_slow_leaf_is_not_asked_for_ever() -> None:
     life = Life(FakeLeaf(seconds=6.0))
     assert (life.run().status, life.wire) == ("created", ["GET", "GET", "GET", "POST"])
 
@@ -337,7 +331,7 @@ def test_no_delete_goes_out_after_a_stop() -> None:
     ("fault", "code"),
     [(F.THROTTLED, "throttled-too-long"), (F.TRANSIENT, "connection-refused"), (F.LOST_BEFORE, "no-answer")],
 )
-def test_a_row_that_leaf_never_takes_is_failed_within_its_patience(fault: Fault, code: str) -> None:
+def test_a_row_that_never_succeeds_fails_within_its_patience(fault: Fault, code: str) -> None:
     life = Life(FakeLeaf(repeat(fault)))
     end = life.run()
     assert (end.status, end.code) == ("failed", code)
@@ -346,7 +340,7 @@ def test_a_row_that_leaf_never_takes_is_failed_within_its_patience(fault: Fault,
         assert life.wire.count("POST") == life.policy.attempts
 
 
-def test_trouble_on_the_way_to_leaf_is_told() -> None:
+def test_network_trouble_is_reported() -> None:
     life = Life(leaf(F.TRANSIENT))
     life.run()
     assert [fact for fact in life.facts if isinstance(fact, Trouble)] == [
@@ -355,7 +349,7 @@ def test_trouble_on_the_way_to_leaf_is_told() -> None:
 
 
 @pytest.mark.parametrize("fault", [F.THROTTLED, F.TRANSIENT, F.LOST_BEFORE, F.SLOW_LATE])
-def test_a_row_that_waits_holds_no_slot(fault: Fault) -> None:
+def test_a_waiting_row_releases_its_slot(fault: Fault) -> None:
     waits, goes = leaf(fault), leaf()
 
     async def main() -> dict[int, float]:
@@ -376,7 +370,7 @@ def test_a_row_that_waits_holds_no_slot(fault: Fault) -> None:
     assert ends[2] > ends[3]
 
 
-def test_no_other_row_gets_the_slot_between_delete_and_post() -> None:
+def test_a_replacement_keeps_its_slot_between_delete_and_post() -> None:
     life, world = Life(policy=Policy(if_exists=IfExists.REPLACE)), FakeWorld()
     world.make = lambda _grower: leaf(held=OTHER)
 
@@ -423,14 +417,14 @@ def _kill(_stop: StopSignal, task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def test_a_row_in_flight_is_finished_when_the_run_drains() -> None:
+def test_a_drain_finishes_rows_in_flight() -> None:
     for after in (0.01, 0.055, 0.07, 0.1):
         life = Life()
         _stopped(life, after, _drain)
         assert (life.end.status, life.wire) == ("created", ["GET", "POST"])
 
 
-def test_a_row_that_waits_for_its_slot_when_the_run_drains_is_not_begun() -> None:
+def test_a_drain_begins_no_waiting_row() -> None:
     life = Life()
 
     async def main() -> None:
@@ -445,7 +439,7 @@ def test_a_row_that_waits_for_its_slot_when_the_run_drains_is_not_begun() -> Non
     assert (life.end.row, life.wire) == (2, ["GET", "POST"])
 
 
-def test_a_drain_that_leaves_no_time_ends_a_wait_at_once_and_says_what_is_known() -> None:
+def test_a_short_drain_ends_waits_with_the_known_state() -> None:
     throttled = Life(FakeLeaf(repeat(F.THROTTLED)))
     _stopped(throttled, 0.5, _drain, grace=1.0)
     assert (throttled.end.status, throttled.end.code) == ("not_attempted", "interrupted")
@@ -455,7 +449,7 @@ def test_a_drain_that_leaves_no_time_ends_a_wait_at_once_and_says_what_is_known(
     assert slow.wire == ["GET", "POST", "GET"]
 
 
-def test_a_drain_that_leaves_time_lets_a_lost_post_be_settled() -> None:
+def test_a_long_drain_lets_a_lost_post_be_verified() -> None:
     life = Life(leaf(F.LOST_LATE))
     _stopped(life, 0.2, _drain)
     assert (life.end.status, life.end.code) == ("created", "settled-by-asking")
@@ -470,22 +464,20 @@ def test_a_drain_that_leaves_time_lets_a_lost_post_be_settled() -> None:
         (0.1, ["unresolved"]),  # it was stored, and the answer is under way
     ],
 )
-def test_a_row_that_is_cancelled_is_unresolved_if_anything_was_sent(after: float, ends: list[str]) -> None:
+def test_a_cancelled_row_is_unresolved_if_anything_was_sent(after: float, ends: list[str]) -> None:
     life = Life()
     _stopped(life, after, _kill)
     assert [entry.status for entry in life.journal.outcomes] == ends
 
 
 @pytest.mark.parametrize(("after", "status"), [(0.005, "not_attempted"), (0.02, "unresolved")])
-def test_a_row_that_is_cancelled_in_its_first_request_closes_or_keeps_its_intent(
-    after: float, status: str
-) -> None:
+def test_a_row_cancelled_in_its_first_request_closes_or_keeps_its_intent(after: float, status: str) -> None:
     life = Life(policy=OVERWRITE)
     _stopped(life, after, _kill)
     assert life.end.status == status
 
 
-def test_who_is_cancelled_while_asking_for_an_earlier_post_leaves_that_open() -> None:
+def test_a_cancelled_verification_leaves_the_intent_open() -> None:
     life = Life()
     _stopped(life, 0.01, _kill, _intended(100))
     assert life.journal.outcomes == []
@@ -494,7 +486,7 @@ def test_who_is_cancelled_while_asking_for_an_earlier_post_leaves_that_open() ->
     assert suspect.end.status == "unresolved"
 
 
-def test_a_refused_login_ends_the_run_and_the_row_was_not_attempted() -> None:
+def test_a_refused_login_leaves_the_row_not_attempted() -> None:
     for found in (leaf(gets=(F.LOGIN,)), leaf(F.LOGIN)):
         life = Life(found)
         with pytest.raises(LoginRefused):
@@ -502,14 +494,14 @@ def test_a_refused_login_ends_the_run_and_the_row_was_not_attempted() -> None:
         assert (life.end.status, life.end.code) == ("not_attempted", "login-refused")
 
 
-def test_a_login_refused_while_a_post_is_unsettled_leaves_the_row_unresolved() -> None:
+def test_a_refused_login_leaves_an_unknown_post_unresolved() -> None:
     life = Life(leaf(F.LOST_AFTER, gets=(F.NONE, F.LOGIN)))
     with pytest.raises(LoginRefused):
         life.run()
     assert (life.end.status, life.end.code) == ("unresolved", "login-refused")
 
 
-def test_who_watches_hears_when_each_request_goes_out() -> None:
+def test_the_observer_is_notified_of_each_request() -> None:
     life, heard = Life(leaf(F.THROTTLED)), 0
 
     def hear() -> None:
@@ -536,7 +528,7 @@ policies = st.builds(Policy, st.sampled_from(IfExists), attempts=st.integers(1, 
 @given(post_faults, get_faults, st.booleans(), policies, st.none() | st.just(50))
 # A look that comes too early is no proof, however often broken replies look like it later.
 @example([F.LOST_LATE], [F.NONE, F.BARE, F.BARE], False, Policy(IfExists.OVERWRITE, attempts=2), None)
-def test_whatever_goes_wrong_nothing_is_sent_twice_and_the_end_is_true(
+def test_nothing_is_sent_twice_and_the_outcome_is_true(
     posts: list[Fault], gets: list[Fault], shows: bool, policy: Policy, intended: int | None
 ) -> None:
     found = FakeLeaf(iter(posts), iter(gets), shows=shows)

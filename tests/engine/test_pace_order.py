@@ -42,20 +42,18 @@ def onboarded(
 @pytest.mark.parametrize(
     ("rate", "seconds"), [(0.1, 0.05), (0.1, 8.0), (1.0, 0.05), (10.0, 0.3), (10.0, 3.0), (300.0, 0.05)]
 )
-def test_a_post_follows_its_question_so_closely_that_nothing_is_asked_again(
-    rate: float, seconds: float
-) -> None:
+def test_a_post_follows_its_check_closely(rate: float, seconds: float) -> None:
     rows = max(12, min(300, round(20 * rate)))
     assert onboarded(rows, rate, IfExists.SKIP, seconds=seconds) == {"GET": rows, "POST": rows}
 
 
-def test_a_replacement_costs_at_most_one_question_more_however_low_the_rate() -> None:
+def test_a_replacement_costs_at_most_one_more_check() -> None:
     requests = onboarded(12, 0.1, IfExists.REPLACE)
     assert (requests["DELETE"], requests["POST"]) == (12, 12)
     assert requests["GET"] <= 24
 
 
-def test_after_a_pause_only_the_rows_that_it_kept_waiting_are_asked_about_again() -> None:
+def test_after_a_pause_only_delayed_rows_are_checked_again() -> None:
     requests = onboarded(300, 20.0, IfExists.SKIP, seconds=1.0, pause=30.0)
     assert requests["POST"] == 300
     assert 300 < requests["GET"] <= 300 + 20  # those in flight when it began

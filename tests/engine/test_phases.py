@@ -153,21 +153,21 @@ def run() -> Callable[[Stage], Ran]:
 Runs = Callable[[Stage], Ran]
 
 
-def test_every_row_gets_its_outcome_and_no_more_are_under_way_than_allowed(run: Runs) -> None:
+def test_each_row_gets_an_outcome_within_the_limit_in_flight(run: Runs) -> None:
     ran = run(Stage(600, slots=7))
     assert ran.counts == {"created": 600}
     assert ran.world.most_at_once == 7
     assert (ran.stop.draining, ran.facts[0]) == (False, PhaseStarted("onboard", 600))
 
 
-def test_one_row_that_waits_does_not_keep_the_others_waiting(run: Runs) -> None:
+def test_a_waiting_row_does_not_delay_others(run: Runs) -> None:
     ran = run(Stage(100, each(g_2=FakeLeaf(repeat(F.THROTTLED)), g_3=FakeLeaf(iter([F.SLOW_LATE]))), slots=1))
     assert ran.counts == {"created": 99, "failed": 1}
     ends = [fact.row for fact in ran.facts if isinstance(fact, RowFinished)]
     assert ends[-2:] == [3, 2]
 
 
-def test_a_drain_finishes_what_is_in_flight_and_begins_nothing_new(run: Runs) -> None:
+def test_a_drain_finishes_rows_in_flight_and_begins_none(run: Runs) -> None:
     ran = run(Stage(500, at={0.2: lambda stop: stop.drain("interrupted", ExitCode.INTERRUPTED)}, slots=10))
     assert set(ran.statuses.values()) == {"created"}
     assert 0 < len(ran.statuses) < 60
@@ -175,20 +175,20 @@ def test_a_drain_finishes_what_is_in_flight_and_begins_nothing_new(run: Runs) ->
     assert ran.seconds < 1
 
 
-def test_an_abort_ends_at_once_and_leaves_what_was_sent_to_be_asked_about(run: Runs) -> None:
+def test_an_abort_leaves_sent_rows_unresolved(run: Runs) -> None:
     ran = run(Stage(500, at={0.1: StopSignal.abort}, slots=10))
     assert ran.seconds == pytest.approx(0.1, abs=0.03)
     for grower in ran.posted:
         assert ran.statuses[UUID(grower).int] in {"created", "unresolved"}
 
 
-def test_a_drain_ends_by_itself_when_its_grace_is_over(run: Runs) -> None:
+def test_a_drain_ends_after_its_grace(run: Runs) -> None:
     stage = Stage(5, lambda _: FakeLeaf(seconds=1000.0), at={1.0: lambda stop: stop.drain("enough")})
     ran = run(stage)
     assert ran.seconds == pytest.approx(31.0, abs=0.1)
 
 
-def test_a_refused_login_stops_the_run_at_once_and_the_rest_is_not_attempted(run: Runs) -> None:
+def test_a_refused_login_stops_the_run(run: Runs) -> None:
     ran = run(Stage(500, each(g_40=FakeLeaf(iter([F.LOGIN]))), slots=4))
     assert (ran.stop.exit_code, ran.stop.reason) == (ExitCode.LOGIN, "Leaf refuses our login")
     assert ran.counts["not_attempted"] == 1
@@ -198,7 +198,7 @@ def test_a_refused_login_stops_the_run_at_once_and_the_rest_is_not_attempted(run
     assert 0 < stopping.in_flight <= 60
 
 
-def test_twenty_rows_that_end_alike_stop_the_run(run: Runs) -> None:
+def test_twenty_equal_failures_stop_the_run(run: Runs) -> None:
     ran = run(Stage(500, lambda _: FakeLeaf(iter([F.REFUSED])), slots=1))
     assert ran.stop.exit_code is ExitCode.STOPPED
     assert 20 <= ran.counts["rejected"] <= 24
@@ -217,7 +217,7 @@ def test_too_many_failures_stop_the_run(run: Runs, limit: RowLimit, most: int) -
 
 
 @in_virtual_time
-async def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_the_run() -> None:
+async def test_a_pause_beyond_the_patience_stops_the_run() -> None:
     stop, facts = StopSignal(), list[Fact]()
     observing = StoppingObserver(facts.append, stop, 600.0, asyncio.get_running_loop().time)
     observing(Paused(599.0))
@@ -227,7 +227,7 @@ async def test_a_leaf_that_asks_to_wait_longer_than_anybody_has_patience_stops_t
     assert "601 s" in (stop.reason or "")
 
 
-def test_the_same_trouble_is_told_once_in_a_while() -> None:
+def test_repeated_trouble_is_reported_now_and_then() -> None:
     async def main() -> list[Fact]:
         facts = list[Fact]()
         observing = StoppingObserver(facts.append, StopSignal(), 600.0, asyncio.get_running_loop().time)
@@ -240,7 +240,7 @@ def test_the_same_trouble_is_told_once_in_a_while() -> None:
     assert Counter(str(fact) for fact in warp(main())).most_common(1)[0][1] == 3
 
 
-def test_a_file_that_was_changed_stops_the_run_where_it_was_changed(run: Runs) -> None:
+def test_a_changed_file_stops_the_run(run: Runs) -> None:
     ran = run(Stage(1500, breaks_at=1002))
     assert ran.stop.exit_code is ExitCode.STOPPED
     assert ran.stop.reason == "growers.csv was changed while it was being read"
@@ -251,7 +251,7 @@ def test_a_file_that_was_changed_stops_the_run_where_it_was_changed(run: Runs) -
 # --- the canary -------------------------------------------------------------------------------------
 
 
-def test_a_healthy_canary_goes_first_and_then_all_the_others(run: Runs) -> None:
+def test_a_healthy_canary_goes_first(run: Runs) -> None:
     ran = run(Stage(50, safety=Safety(canary=3), events=True))
     assert ran.counts == {"created": 50}
     assert set(ran.healths.values()) == {"healthy"}
@@ -264,7 +264,7 @@ def test_a_healthy_canary_goes_first_and_then_all_the_others(run: Runs) -> None:
     "sick", [FakeLeaf(latest=Event(401, BEGINNING)), FakeLeaf(), FakeLeaf(iter([F.REFUSED]), latest=GOOD)]
 )
 @pytest.mark.parametrize("events", [True, False])
-def test_a_canary_that_is_not_healthy_is_the_last_thing_sent(run: Runs, sick: FakeLeaf, events: bool) -> None:
+def test_nothing_is_sent_after_an_unhealthy_canary(run: Runs, sick: FakeLeaf, events: bool) -> None:
     sick = replace(sick, log=[], times=[], posts=iter([F.REFUSED]) if sick.latest == GOOD else iter(()))
     ran = run(Stage(50, each(g_3=sick), Safety(canary=3), events=events))
     assert ran.posted == {g(2), g(3), g(4)}
@@ -287,7 +287,7 @@ def test_a_canary_waits_for_its_event_before_others_start(run: Runs) -> None:
 # --- Leaf asks to wait ------------------------------------------------------------------------------
 
 
-def test_whoever_is_asked_to_wait_is_all_of_us() -> None:
+def test_a_pause_holds_all_requests() -> None:
     async def main() -> list[float]:
         pace, times = Pace(100.0), list[float]()
         loop = asyncio.get_running_loop()

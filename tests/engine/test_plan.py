@@ -87,7 +87,7 @@ def says(known: Plan, provider: str, grower: str, fingerprint: str) -> str:
     PRINTS,
 )
 @settings(max_examples=scaled(25))
-def test_every_row_is_found_as_planned_and_nobody_else(
+def test_each_row_is_matched_with_its_line(
     lines: dict[tuple[str, str], tuple[str, str]], other: str, another: str
 ) -> None:
     known = plan(*((i, p, action, f) for (i, p), (action, f) in lines.items()))
@@ -118,7 +118,7 @@ def test_a_plan_without_a_line_plans_nothing() -> None:
 
 
 @pytest.mark.parametrize(("grower", "fingerprint"), [("x", "0" * 32), (str(UUID(int=1)), ""), ("", "1e33")])
-def test_a_line_that_was_damaged_makes_it_no_plan(grower: str, fingerprint: str) -> None:
+def test_a_damaged_line_is_refused(grower: str, fingerprint: str) -> None:
     with pytest.raises(InputError, match="1 lines have no complete leafUserId"):
         plan((grower, "raven", "would_create", fingerprint))
 
@@ -138,21 +138,21 @@ def kept(
     return kept_to(row(), step, before, replaces=replaces, mode=mode)
 
 
-def test_what_was_planned_is_done() -> None:
+def test_planned_actions_are_carried_out() -> None:
     assert kept(Next(ASK)) == Next(ASK)
     assert kept(Next(POST)) == Next(POST)
     assert kept(Finish(Status.CREATED)) == Finish(Status.CREATED)
     assert kept(EXISTING, replaces=PLANNED, mode=IfExists.OVERWRITE) == Next(POST)
 
 
-def test_who_is_connected_by_now_is_left_as_is() -> None:
+def test_a_connected_grower_is_left_alone() -> None:
     end = kept(EXISTING)
     assert isinstance(end, Finish)
     assert (end.status, end.code, end.credential) == (Status.EXISTING, "plan-outdated", HELD)
     assert end.message == "planned as would_create, but Leaf now holds credentials"
 
 
-def test_nobody_is_deleted_who_was_to_be_created() -> None:
+def test_a_planned_creation_never_deletes() -> None:
     end = kept(KEEP)
     assert isinstance(end, Finish)
     assert (end.status, end.code) == (Status.EXISTING, "plan-outdated")
@@ -186,7 +186,7 @@ def test_only_the_credentials_that_the_plan_names_are_replaced(
     assert is_replaced or (isinstance(end, Finish) and end.code == "plan-outdated")
 
 
-def test_an_unknown_action_makes_it_no_plan_and_its_rows_are_named() -> None:
+def test_an_unknown_action_is_refused_with_its_rows() -> None:
     lines = [
         (str(UUID(int=n)), "raven", action, "0" * 32)
         for n, action in enumerate(["would_create", "delete", ""])
@@ -195,19 +195,19 @@ def test_an_unknown_action_makes_it_no_plan_and_its_rows_are_named() -> None:
         plan(*lines)
 
 
-def test_a_replacement_that_names_no_credentials_makes_it_no_plan() -> None:
+def test_a_replacement_without_credentials_is_refused() -> None:
     line = ("2", *HERE, str(UUID(int=1)), "raven", "would_replace", "", "", "0" * 32, "", "")
     with pytest.raises(InputError, match="1 lines have no complete"):
         _of([line])
 
 
-def test_who_has_nothing_by_now_is_not_replaced() -> None:
+def test_deleted_credentials_are_not_replaced() -> None:
     end = kept(Next(POST), replaces=PLANNED)
     assert isinstance(end, Finish)
     assert (end.status, end.code) == (Status.NOT_ATTEMPTED, "plan-outdated")
 
 
-def test_what_was_sent_is_brought_to_its_end_whatever_is_planned() -> None:
+def test_sent_requests_are_completed_whatever_is_planned() -> None:
     for sent in (Progress(Action.ASK, posts=1), Progress(Action.ASK, deletes=1, gone=Gone.MAYBE)):
         assert kept(Next(POST), replaces=PLANNED, before=sent) == Next(POST)
         assert kept(EXISTING, replaces=PLANNED, before=sent) == EXISTING

@@ -56,7 +56,7 @@ class Replacing:
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 10.0, 500.0])
-def test_where_every_post_is_refused_one_grower_loses_the_credentials(rate: float) -> None:
+def test_if_all_posts_are_refused_one_grower_loses_credentials(rate: float) -> None:
     world, outcomes, stop = Replacing(lambda _: repeat(F.REFUSED), rate).run()
     assert sum(leaf.held is None for leaf in world.growers.values()) == 1
     assert Counter(kind for kind, _ in world.log)["DELETE"] == 1
@@ -99,7 +99,7 @@ def test_after_a_stop_no_grower_is_left_between_old_and_new_credentials(rate: fl
     assert {entry.status for entry in outcomes} <= {"created", "not_attempted"}
 
 
-def test_with_one_request_at_a_time_rows_that_wait_are_not_in_the_way_of_the_one_that_does_not() -> None:
+def test_waiting_rows_do_not_block_a_single_slot() -> None:
     replacing = Replacing(lambda n: iter([F.THROTTLED] if n % 3 else [F.LOST_BEFORE]), slots=1, rows=12)
     world, outcomes, _ = replacing.run()
     assert Counter(entry.status for entry in outcomes) == {"created": 12}

@@ -82,7 +82,7 @@ async def _live(story: Story, played: list[tuple[str, float, float]]) -> None:
     st.sampled_from(["ours", "others", "none"]),
     st.integers(0, 99),
 )
-def test_however_rollbacks_die_ours_goes_and_what_is_others_stays(
+def test_killed_rollbacks_delete_only_credentials_of_the_run(
     faults: tuple[list[Fault], list[Fault], list[Fault]],
     played: list[tuple[str, float, float]],
     there: str,
@@ -112,7 +112,7 @@ def test_however_rollbacks_die_ours_goes_and_what_is_others_stays(
             assert last.status == RollbackStatus.GONE
 
 
-def test_the_events_are_kept_and_the_intent_is_on_disk_before_the_delete() -> None:
+def test_events_and_intent_are_saved_before_the_delete() -> None:
     leaf = FakeLeaf(held=TOKEN, created=BEGINNING)
     story = Story(leaf, "c-1", random.Random(0))
     warp(_live(story, []))

@@ -41,7 +41,7 @@ def stops_after(ends: list[RowFinished], safety: Safety | None = None, to_do: in
         ([RowFinished(2, Status.UNRESOLVED, "x")] * 20, 20),
     ],
 )
-def test_the_first_twenty_rows_stop_the_run_if_all_end_badly_for_one_reason(
+def test_the_first_twenty_rows_stop_the_run_if_all_fail_alike(
     ends: list[RowFinished], stops: int | None
 ) -> None:
     assert stops_after(ends) == stops
@@ -54,17 +54,17 @@ def test_the_reason_names_what_they_all_ended_with() -> None:
 
 
 @pytest.mark.parametrize("code", sorted({*UNAVAILABLE, "throttled-too-long"}))
-def test_leaf_being_down_for_twenty_rows_in_a_row_stops_the_run_at_any_time(code: str) -> None:
+def test_twenty_consecutive_outages_stop_the_run(code: str) -> None:
     down = RowFinished(2, Status.FAILED, code)
     assert stops_after([GOOD] * 50 + [down] * 30) == 70
     assert stops_after(([GOOD] + [down] * 19) * 5) is None
 
 
-def test_rows_that_are_refused_one_by_one_do_not_mean_that_leaf_is_down() -> None:
+def test_refused_rows_are_not_an_outage() -> None:
     assert stops_after([GOOD] * 50 + [BAD] * 100) is None
 
 
-def test_a_row_that_ended_well_after_trouble_is_no_sign_of_trouble() -> None:
+def test_a_success_after_retries_is_not_an_outage() -> None:
     assert stops_after([RowFinished(2, Status.CREATED, "server-error")] * 100) is None
 
 
@@ -79,15 +79,13 @@ def test_a_row_that_ended_well_after_trouble_is_no_sign_of_trouble() -> None:
         (RowLimit(share=1.0), 100, None),
     ],
 )
-def test_max_failures_lets_so_many_pass_and_not_one_more(
-    limit: RowLimit, to_do: int, stops: int | None
-) -> None:
+def test_max_failures_is_exact(limit: RowLimit, to_do: int, stops: int | None) -> None:
     mixed = [RowFinished(2, Status.REJECTED, f"leaf:{number}") for number in range(to_do)]
     assert stops_after(mixed, Safety(max_failures=limit), to_do) == stops
 
 
 @pytest.mark.parametrize("status", Status)
-def test_what_counts_as_a_failure_is_what_needs_attention(status: Status) -> None:
+def test_failures_are_rows_that_need_attention(status: Status) -> None:
     stops = stops_after([RowFinished(2, status)], Safety(max_failures=RowLimit(count=0)))
     assert (stops == 1) is status.needs_attention
 
@@ -96,7 +94,7 @@ def test_what_counts_as_a_failure_is_what_needs_attention(status: Status) -> Non
 
 
 @in_virtual_time
-async def test_the_first_reason_to_stop_is_the_one_that_counts() -> None:
+async def test_the_first_reason_to_stop_counts() -> None:
     stop, told = StopSignal(), []
     stop.on_drain = told.append
     assert not stop.draining
@@ -106,7 +104,7 @@ async def test_the_first_reason_to_stop_is_the_one_that_counts() -> None:
     assert told == ["first"]
 
 
-def test_a_drain_gives_its_grace_and_then_ends_all() -> None:
+def test_a_drain_ends_all_after_its_grace() -> None:
     async def main() -> float:
         stop = StopSignal()
         stop.grace = 12.0
@@ -145,7 +143,7 @@ def test_an_abort_ends_all_at_once() -> None:
         (0, None, True, 0),
     ],
 )
-def test_a_wait_is_ended_by_a_drain_only_if_the_grace_is_too_short_for_it(
+def test_a_drain_ends_only_waits_longer_than_its_grace(
     seconds: float, drained_at: float | None, goes_on: bool, lasts: float
 ) -> None:
     async def main() -> tuple[bool, float]:
@@ -164,7 +162,7 @@ def test_a_wait_is_ended_by_a_drain_only_if_the_grace_is_too_short_for_it(
     assert lasted == pytest.approx(lasts, abs=0.01)
 
 
-def test_work_that_waits_is_cut_short_by_a_drain() -> None:
+def test_a_drain_cuts_waiting_work_short() -> None:
     async def main() -> list[str]:
         stop, seen = StopSignal(), []
 

@@ -112,7 +112,7 @@ def to_do(scan: Scan, found: Survey) -> list[Row]:
     return list(rows_to_do(scan, found.known, found.wanted))
 
 
-def test_of_a_new_file_every_row_is_to_do_with_its_secrets(desk: Desk) -> None:
+def test_all_rows_of_a_new_file_are_to_do(desk: Desk) -> None:
     scan, found = desk.survey(tokens(10))
     rows = to_do(scan, found)
     assert (found.rows, [row.number for row in rows]) == (10, list(range(2, 12)))
@@ -120,7 +120,7 @@ def test_of_a_new_file_every_row_is_to_do_with_its_secrets(desk: Desk) -> None:
     assert {row.open_intent for row in rows} == {None}
 
 
-def test_the_next_run_does_what_is_left_and_asks_about_what_may_have_been_sent(desk: Desk) -> None:
+def test_the_next_run_does_the_rest_and_verifies_open_intents(desk: Desk) -> None:
     ends = ["created", "existing", None, "unresolved", "failed", "rejected", "not_attempted"]
     for row, status in zip(to_do(*desk.survey(tokens(8))), ends, strict=False):
         desk.end(row, status)
@@ -133,7 +133,7 @@ def test_the_next_run_does_what_is_left_and_asks_about_what_may_have_been_sent(d
     assert all((intent.at, intent.same) == (BEGINNING, True) for intent in intents)
 
 
-def test_an_open_intent_of_other_secrets_is_told_apart(desk: Desk) -> None:
+def test_an_open_intent_of_other_secrets_is_recognised(desk: Desk) -> None:
     (row,) = to_do(*desk.survey(tokens(1, "planted-old")))
     desk.end(row, None)
     (again,) = to_do(*desk.survey(tokens(1, "planted-new")))
@@ -141,7 +141,7 @@ def test_an_open_intent_of_other_secrets_is_told_apart(desk: Desk) -> None:
     assert not again.open_intent.same
 
 
-def test_what_one_place_holds_says_nothing_of_another(desk: Desk) -> None:
+def test_scopes_do_not_share_states(desk: Desk) -> None:
     (row,) = to_do(*desk.survey(tokens(1)))
     desk.end(row, "created")
     desk.scope = desk.ledger.scope("https://other.example", "me", "raven")
@@ -166,7 +166,7 @@ def test_rows_of_a_file_that_has_changed_since_are_not_sent(desk: Desk) -> None:
     assert all(number < 2 + 2 * CHUNK for number in sent)
 
 
-def test_the_events_check_looks_at_the_connected_and_of_earlier_ones_at_the_unwell(desk: Desk) -> None:
+def test_the_events_check_covers_new_and_unhealthy_growers(desk: Desk) -> None:
     healths = ["healthy", "unhealthy", "pending", ""]
     for row, health in zip(to_do(*desk.survey(tokens(4))), healths, strict=True):
         desk.end(row, "created", health=health)
@@ -189,7 +189,7 @@ def test_the_events_check_looks_at_the_connected_and_of_earlier_ones_at_the_unwe
     assert [check.entry.row for check in some] == [3, 8]
 
 
-def test_a_look_at_rows_that_nobody_knows_keeps_what_an_open_intent_says(desk: Desk) -> None:
+def test_checking_unknown_rows_keeps_open_intents(desk: Desk) -> None:
     for row, status in zip(to_do(*desk.survey(tokens(2))), [None, "failed"], strict=True):
         desk.end(row, status)
     checks = list(rows_unknown(*desk.survey(tokens(3))))
@@ -201,7 +201,7 @@ def test_a_look_at_rows_that_nobody_knows_keeps_what_an_open_intent_says(desk: D
     ]
 
 
-def test_who_is_connected_but_not_known_to_be_well_is_counted(desk: Desk) -> None:
+def test_connected_growers_without_good_health_are_counted(desk: Desk) -> None:
     for row, health in zip(
         to_do(*desk.survey(tokens(4))), ["healthy", "unhealthy", "", "healthy"], strict=True
     ):
@@ -216,7 +216,7 @@ histories = st.lists(st.tuples(st.integers(2, 10), statuses, st.booleans()), max
 
 @settings(max_examples=scaled(6))
 @given(histories, st.sampled_from(IfExists))
-def test_every_row_is_either_counted_or_to_do_and_done_ones_come_again_only_if_asked_for(
+def test_each_row_is_either_done_or_to_do(
     history: list[tuple[int, str | None, bool]], if_exists: IfExists
 ) -> None:
     new, old = tokens(9), tokens(9, "planted-old")

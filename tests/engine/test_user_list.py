@@ -134,7 +134,7 @@ def test_pages_are_read_several_at_a_time_and_each_once() -> None:
     assert (took.listed.lists(grower(4)), took.listed.lists(grower(5000))) == (True, False)
 
 
-def test_few_rows_are_not_worth_a_look_at_the_list() -> None:
+def test_few_rows_need_no_list() -> None:
     users = FakeUsers()
     took = take(users, rows=99)
     assert (took.listed, users.pages, took.facts) == (None, [], [])
@@ -152,7 +152,7 @@ def test_a_list_without_a_total_is_left_after_its_first_page() -> None:
     assert (took.listed, users.pages, took.ways) == (None, [(0, 100)], ["single"])
 
 
-def test_pages_that_are_smaller_than_asked_for_are_asked_for_as_they_are() -> None:
+def test_smaller_pages_are_accepted() -> None:
     users = FakeUsers(most=40)
     took = take(users)
     assert took.listed is not None
@@ -160,7 +160,7 @@ def test_pages_that_are_smaller_than_asked_for_are_asked_for_as_they_are() -> No
     assert users.pages[1:] == [(n, 40) for n in range(1, 25)]
 
 
-def test_a_page_that_fails_is_asked_for_again() -> None:
+def test_a_failed_page_is_requested_again() -> None:
     lost: list[PageVerdict | Exception] = [Throttled(3.0), Ambiguous("no-answer")]
     took = take(users := FakeUsers(first=iter(lost)))
     assert took.listed is not None
@@ -174,7 +174,7 @@ def test_no_list_means_single_requests(verdict: PageVerdict) -> None:
     assert len(users.pages) <= ATTEMPTS
 
 
-def test_a_list_that_breaks_off_means_single_requests_and_no_further_pages() -> None:
+def test_an_interrupted_list_means_single_requests() -> None:
     broken = FakeUsers(count=10_000)
     broken.first = iter([broken._page(0, 100, Prints(b"key")), *repeat(Ambiguous("unreadable-reply"), 1000)])
     took = take(broken, rows=9000)
@@ -183,7 +183,7 @@ def test_a_list_that_breaks_off_means_single_requests_and_no_further_pages() -> 
 
 
 @pytest.mark.parametrize("lies", [range(0, 1000, 3), [n for n in range(1000) if n % 3]])
-def test_one_contradiction_in_either_direction_means_single_requests(lies: range | list[int]) -> None:
+def test_a_contradiction_means_single_requests(lies: range | list[int]) -> None:
     took = take(FakeUsers(lies=frozenset(lies)))
     assert took.listed is None
     (trouble,) = [fact for fact in took.facts if isinstance(fact, Trouble)]
@@ -191,7 +191,7 @@ def test_one_contradiction_in_either_direction_means_single_requests(lies: range
     assert "one by one" in trouble.message
 
 
-def test_a_sample_that_says_nothing_means_single_requests() -> None:
+def test_an_unreadable_sample_means_single_requests() -> None:
     def silent(_grower: str) -> FakeLeaf:
         from tests.support.fakes import Fault
 
@@ -219,7 +219,7 @@ def listed() -> ListedUsers:
     return took.listed
 
 
-def test_a_contradiction_makes_an_end_of_all_hints(listed: ListedUsers) -> None:
+def test_a_contradiction_ends_all_hints(listed: ListedUsers) -> None:
     assert isinstance(listed.hint("raven", grower(3), Payload({})), Exists)
     listed.deny(5, grower(3))
     assert listed.denied == [5]
@@ -247,7 +247,7 @@ def listing(connected: range, unconnected: range) -> UserList:
 
 
 @given(st.dictionaries(IDS, st.none() | CREDENTIALS, max_size=30), IDS, st.integers(1, 9))
-def test_each_user_is_found_as_listed_and_no_other(
+def test_users_are_found_as_listed(
     known: dict[str, ListedCredential | None], other: str, per_page: int
 ) -> None:
     users = [ListedUser(each, {"raven": shown} if shown else {}) for each, shown in known.items()]
@@ -276,7 +276,7 @@ def test_the_sample_has_growers_of_the_file_with_and_without_credentials() -> No
     assert found != listing(range(300), range(300, 600)).sample(growers, seed=2)
 
 
-def test_if_no_grower_is_listed_as_connected_other_users_show_whether_the_list_shows_any() -> None:
+def test_without_connected_growers_the_sample_has_other_users() -> None:
     growers = [("raven", grower(n)) for n in range(300, 600)]
     found = listing(range(300), range(300, 600)).sample(growers, seed=1)
     assert counted(found) == (SAMPLE, SAMPLE)

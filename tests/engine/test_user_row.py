@@ -213,7 +213,7 @@ faults = st.lists(st.sampled_from(FAULTS), max_size=12)
 
 
 @given(st.integers(1, 5), runs, st.tuples(faults, faults), st.floats(0, 29), st.booleans())
-def test_a_grower_never_gets_two_users_and_has_one_in_the_end(
+def test_a_grower_gets_exactly_one_user(
     count: int,
     history: list[tuple[str, float, float]],
     wrong: tuple[list[Fault], list[Fault]],
@@ -242,7 +242,7 @@ def test_a_grower_never_gets_two_users_and_has_one_in_the_end(
     )
 
 
-def test_the_intent_is_on_disk_before_anything_is_posted() -> None:
+def test_the_intent_is_committed_before_a_user_is_posted() -> None:
     story = Story(FakeUserCalls(), 1)
     shared = warp(story.run())
     assert story.leaf.log == ["GET", "GET", "on disk", "POST"]
@@ -250,7 +250,7 @@ def test_the_intent_is_on_disk_before_anything_is_posted() -> None:
     assert story.facts == [UserKnown(0, created=True)]
 
 
-def test_without_an_intent_on_disk_nothing_is_posted() -> None:
+def test_no_user_is_posted_without_a_committed_intent() -> None:
     story = Story(FakeUserCalls(), 1)
     warp(story.run(users_journal=FakeUserJournal({}, broken=True)))
     assert story.leaf.log == ["GET", "GET"]
@@ -275,7 +275,7 @@ def test_a_refused_user_leaves_an_outcome_for_each_row_and_no_open_intent() -> N
     assert not any(each.intended_at for each in story.disk.values())
 
 
-def test_a_grower_whose_post_was_not_answered_when_the_run_was_aborted_is_unresolved() -> None:
+def test_an_aborted_post_of_a_user_is_unresolved() -> None:
     story = Story(FakeUserCalls(posts=iter([Fault.SLOW_LATE])), 1)
     warp(story.run("abort", 5.0))
     (outcome,) = story.journal.outcomes
@@ -284,7 +284,7 @@ def test_a_grower_whose_post_was_not_answered_when_the_run_was_aborted_is_unreso
 
 
 @pytest.mark.parametrize("seconds", [0.11, 0.13, 0.16])
-def test_after_a_run_was_killed_around_a_post_the_next_run_finds_the_user(seconds: float) -> None:
+def test_the_next_run_finds_the_user_of_a_killed_post(seconds: float) -> None:
     story = Story(FakeUserCalls(lag=10.0), 1)
 
     async def live() -> None:

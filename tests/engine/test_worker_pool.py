@@ -86,27 +86,27 @@ def test_every_item_is_worked_on_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(("starts", "in_hand", "in_hand_seen"), [(3, 1000, 33), (3, 10, 10), (50, 7, 7)])
-def test_no_more_are_begun_or_in_hand_than_told(starts: int, in_hand: int, in_hand_seen: int) -> None:
+def test_the_limit_in_flight_is_kept(starts: int, in_hand: int, in_hand_seen: int) -> None:
     works = Works()
     works.run(300, starts, in_hand)
     assert works.most_waiting == min(starts, in_hand)
     assert works.most_in_hand == in_hand_seen
 
 
-def test_nothing_at_all_is_no_trouble() -> None:
+def test_no_items_is_fine() -> None:
     works = Works()
     assert not works.run(0).draining
     assert works.begun == []
 
 
-def test_reading_runs_ahead_by_a_few_batches_and_no_more() -> None:
+def test_reading_is_ahead_by_a_few_batches() -> None:
     works = Works(rest=10.0)
     works.run(100_000, stop_at=1.0, how="abort", in_hand=5)
     assert len(works.begun) == 5
     assert works.read <= 3 * BATCH
 
 
-def test_after_a_drain_nothing_is_begun_and_what_was_begun_is_finished() -> None:
+def test_a_drain_finishes_begun_items_only() -> None:
     works = Works()
     works.run(100_000, stop_at=1.05)
     assert sorted(works.done) == works.begun
@@ -121,7 +121,7 @@ def test_an_abort_cancels_what_is_under_way() -> None:
     assert (works.done, works.under_way) == ([], 0)
 
 
-def test_an_error_that_ends_the_run_drains_it_and_is_told_by_its_exit_code() -> None:
+def test_an_error_drains_the_run_with_its_exit_code() -> None:
     works = Works(error={3: LoginRefused("Leaf refused"), 5: LedgerError("later")})
     stop = works.run(1000)
     assert (stop.reason, stop.exit_code) == ("Leaf refused", ExitCode.LOGIN)
@@ -129,14 +129,14 @@ def test_an_error_that_ends_the_run_drains_it_and_is_told_by_its_exit_code() -> 
     assert len(works.begun) < 100
 
 
-def test_a_bug_ends_everything_and_comes_out_as_it_is() -> None:
+def test_a_bug_is_raised_unchanged() -> None:
     works = Works(error={3: ZeroDivisionError("bug")})
     with pytest.raises(ZeroDivisionError):
         works.run(1000)
     assert works.under_way == 0
 
 
-def test_a_bug_in_what_is_read_comes_out_as_it_is() -> None:
+def test_a_bug_in_the_reader_is_raised_unchanged() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ZeroDivisionError
@@ -150,9 +150,7 @@ def test_a_bug_in_what_is_read_comes_out_as_it_is() -> None:
 
 @settings(max_examples=scaled(40))
 @given(st.integers(0, 700), st.integers(1, 9), st.integers(1, 9), st.none() | st.floats(0, 20))
-def test_whenever_it_stops_what_was_begun_is_ended(
-    count: int, starts: int, in_hand: int, stop_at: float | None
-) -> None:
+def test_begun_items_always_end(count: int, starts: int, in_hand: int, stop_at: float | None) -> None:
     works = Works()
     works.run(count, starts, in_hand, stop_at=stop_at)
     assert sorted(works.done) == works.begun == list(range(len(works.begun)))
@@ -160,7 +158,7 @@ def test_whenever_it_stops_what_was_begun_is_ended(
     assert len(works.begun) == count or stop_at is not None
 
 
-def test_a_suspended_run_starts_nothing_and_goes_on_when_resumed() -> None:
+def test_a_suspended_run_resumes() -> None:
     works = Works()
 
     async def work() -> None:

@@ -13,7 +13,7 @@ from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import begin, g, intent, outcome
 
 
-def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(place: LedgerPlace) -> None:
+def test_a_replaced_run_writes_outcomes_but_no_intents(place: LedgerPlace) -> None:
     with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
         mine.write(run, scope, [intent(2, g(1))], [])
@@ -26,7 +26,7 @@ def test_after_another_run_has_begun_no_intent_is_written_but_an_outcome_is(plac
         assert mine.entries(run) == [outcome(2, g(1))]
 
 
-def test_a_run_that_is_taken_up_again_fences_off_the_one_that_was_under_way(place: LedgerPlace) -> None:
+def test_a_reopened_run_fences_off_its_predecessor(place: LedgerPlace) -> None:
     with Ledger(place) as mine, Ledger(place) as theirs:
         run, scope = begin(mine)
         theirs.take_up()
@@ -45,7 +45,7 @@ def test_several_processes_may_work_on_the_run_that_one_of_them_began(place: Led
                 hand.write(run, scope, [intent(3, g(2))], [])
 
 
-def test_what_a_fence_refuses_is_not_written_and_whoever_waits_for_it_is_told(place: LedgerPlace) -> None:
+def test_a_refused_intent_is_not_written_and_raises(place: LedgerPlace) -> None:
     asked: list[bool] = []
 
     def fence(db: Connection) -> None:

@@ -83,7 +83,7 @@ async def _turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_not_before(
+async def test_waiting_for_an_intent_ends_with_its_commit(
     place: LedgerPlace,
 ) -> None:
     async with _desk(place, slow=True) as desk:
@@ -96,7 +96,7 @@ async def test_an_intent_is_on_disk_when_the_wait_for_it_ends_not_before(
         assert desk.entries() == {2: None}
 
 
-async def test_many_who_wait_share_few_commits(place: LedgerPlace) -> None:
+async def test_many_waiters_share_few_commits(place: LedgerPlace) -> None:
     async with _desk(place, slow=True) as desk:
         first = asyncio.ensure_future(desk.journal.intend(intent(0, g(0))))
         await asyncio.sleep(0.02)
@@ -108,7 +108,7 @@ async def test_many_who_wait_share_few_commits(place: LedgerPlace) -> None:
         assert len(desk.entries()) == 200
 
 
-def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(place: LedgerPlace) -> None:
+def test_intents_do_not_wait_for_outcomes(place: LedgerPlace) -> None:
     async def waited() -> float:
         async with _desk(place) as desk:
             desk.journal.settle(outcome(2, g(1)))
@@ -120,7 +120,7 @@ def test_who_waits_for_an_intent_does_not_wait_for_outcomes_to_gather(place: Led
     assert warp(waited()) < LINGER / 10
 
 
-async def test_outcomes_nobody_waits_for_are_committed_together_soon(place: LedgerPlace) -> None:
+async def test_outcomes_are_committed_together_soon(place: LedgerPlace) -> None:
     async with _desk(place) as desk:
         for row in range(50):
             desk.journal.settle(outcome(row, g(row)))
@@ -142,7 +142,7 @@ async def test_the_loop_goes_on_while_the_disk_is_slow(place: LedgerPlace) -> No
         assert all(name.startswith("ledger") for name in desk.disk.threads)
 
 
-async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_others(
+async def test_a_cancelled_wait_loses_no_intent(
     place: LedgerPlace,
 ) -> None:
     async with _desk(place, slow=True) as desk:
@@ -159,7 +159,7 @@ async def test_who_stops_waiting_for_an_intent_loses_neither_it_nor_others(
         assert desk.entries() == {2: "failed", 3: None}
 
 
-async def test_leaving_commits_what_is_left_also_when_the_run_fails(place: LedgerPlace) -> None:
+async def test_closing_commits_the_rest(place: LedgerPlace) -> None:
     async def failing_run() -> None:
         async with _desk(place) as desk:
             desk.journal.settle(outcome(2, g(1)))
@@ -171,7 +171,7 @@ async def test_leaving_commits_what_is_left_also_when_the_run_fails(place: Ledge
         assert [entry.status for entry in ledger.entries(1)] == ["created"]
 
 
-async def test_a_flush_waits_for_all_that_was_handed_in_before(place: LedgerPlace) -> None:
+async def test_a_flush_waits_for_earlier_entries(place: LedgerPlace) -> None:
     async with _desk(place) as desk:
         await desk.journal.flush()
         desk.journal.settle(outcome(2, g(1)))
@@ -180,9 +180,7 @@ async def test_a_flush_waits_for_all_that_was_handed_in_before(place: LedgerPlac
 
 
 @pytest.mark.parametrize("error", [LedgerError("disk full"), RuntimeError("bug"), ValueError("planted-x")])
-async def test_when_the_disk_is_full_everybody_who_waits_is_told_and_so_is_who_comes_later(
-    place: LedgerPlace, error: Exception
-) -> None:
+async def test_a_full_disk_fails_all_waiters(place: LedgerPlace, error: Exception) -> None:
     async def run() -> None:
         async with _desk(place, slow=True) as desk:
             desk.disk.error = error
@@ -228,7 +226,7 @@ asyncio.run(main())
 """
 
 
-def test_whoever_is_killed_after_an_intent_finds_it_again_and_no_outcome_that_was_not_flushed(
+def test_committed_intents_survive_a_kill(
     place: LedgerPlace,
 ) -> None:
     here = str(Path(__file__).parents[2])

@@ -47,7 +47,7 @@ def test_a_grower_is_left_without_unless_it_is_connected(
     assert [each.certain for each in left_without(ledger)] == ([] if certain is None else [certain])
 
 
-def test_every_run_of_the_owner_says_so_until_a_run_has_connected_the_grower(ledger: Ledger) -> None:
+def test_left_growers_are_reported_until_connected(ledger: Ledger) -> None:
     first = leave(ledger)
     assert left(ledger) == left(ledger, unknown_owner("1")) == ["r-1"]
     assert left(ledger, "another@example.com") == left(ledger, leaf="https://other.example") == []
@@ -60,7 +60,7 @@ def test_every_run_of_the_owner_says_so_until_a_run_has_connected_the_grower(led
     assert left(ledger, until=first) == ["r-1"]
 
 
-def test_of_an_owner_who_may_be_the_same_a_later_run_repairs(ledger: Ledger) -> None:
+def test_a_run_of_a_possibly_equal_owner_repairs(ledger: Ledger) -> None:
     leave(ledger, owner=unknown_owner("1"))
     run, scope = begin(ledger, "r-2")
     assert left(ledger) == ["r-1"]
@@ -68,7 +68,7 @@ def test_of_an_owner_who_may_be_the_same_a_later_run_repairs(ledger: Ledger) -> 
     assert left(ledger) == left_without(ledger) == []
 
 
-def test_what_a_rollback_deletes_is_meant_to_be_gone(ledger: Ledger) -> None:
+def test_rolled_back_growers_are_not_left_without(ledger: Ledger) -> None:
     scope = ledger.scope(LEAF, OWNER, "raven")
     run = ledger.begin(replace(info(), kind=RunKind.ROLLBACK), scope, "process 1 on here")
     ledger.write(run, scope, [intent(2, GROWER)._replace(deleting="c-1")], [])

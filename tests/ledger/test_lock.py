@@ -32,7 +32,7 @@ with hold(parse.ledger(sys.argv[1])):
 """
 
 
-def test_who_comes_second_is_refused_at_once_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_and_told_the_holder(tmp_path: Path) -> None:
     path = tmp_path / "new" / "ledger.sqlite3"
     with hold(path), Ledger(path) as ledger:
         begin(ledger)
@@ -41,7 +41,7 @@ def test_who_comes_second_is_refused_at_once_and_told_who_holds_it(tmp_path: Pat
     assert busy.value.exit_code is ExitCode.BUSY
 
 
-def test_who_holds_a_ledger_on_a_server_is_told_before_it_has_begun_a_run(postgres: Server) -> None:
+def test_the_holder_on_a_server_is_known_before_its_run_begins(postgres: Server) -> None:
     place = postgres.place()
     held = rf"held by process {os.getpid()} on {socket.gethostname()[:20]}.* since 20\d\d-\d\d-\d\dT"
     with hold(place), pytest.raises(LedgerBusy, match=held) as busy, hold(place):
@@ -49,14 +49,14 @@ def test_who_holds_a_ledger_on_a_server_is_told_before_it_has_begun_a_run(postgr
     assert busy.value.exit_code is ExitCode.BUSY
 
 
-def test_a_ledger_is_free_again_when_its_holder_is_done_or_fails(place: LedgerPlace) -> None:
+def test_a_lock_ends_with_its_block(place: LedgerPlace) -> None:
     with pytest.raises(ZeroDivisionError), hold(place):
         raise ZeroDivisionError
     with hold(place):
         pass
 
 
-def test_two_ledgers_do_not_hold_each_other(places: Callable[[], LedgerPlace]) -> None:
+def test_ledgers_have_separate_locks(places: Callable[[], LedgerPlace]) -> None:
     with hold(places()), hold(places()):
         pass
 
@@ -71,7 +71,7 @@ def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
         pytest.fail("held twice")
 
 
-def test_the_lock_s_file_is_for_the_owner_alone(tmp_path: Path) -> None:
+def test_the_lock_file_is_private(tmp_path: Path) -> None:
     with hold(tmp_path / "ledger.sqlite3"):
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
@@ -82,7 +82,7 @@ def test_a_ledger_may_be_read_while_it_is_held(place: LedgerPlace) -> None:
         assert other.find("r-1")
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match="cannot be locked"), hold(tmp_path / "file" / "ledger.sqlite3"):
         pass
@@ -114,7 +114,7 @@ def _soon_free(place: LedgerPlace) -> None:
 # --- a connection that is lost ------------------------------------------------------------------------
 
 
-def test_a_lock_is_lost_with_its_session_and_free_for_the_next_run(postgres: Server) -> None:
+def test_a_lost_session_frees_the_lock(postgres: Server) -> None:
     place = postgres.place()
     with hold(place) as mine:
         assert mine.is_sure()
@@ -127,7 +127,7 @@ def test_a_lock_is_lost_with_its_session_and_free_for_the_next_run(postgres: Ser
             assert theirs.is_sure()
 
 
-def test_without_a_recent_answer_of_the_server_a_lock_is_not_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_recent_contact_a_lock_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(lock, "clock", lambda: now)
     held, over, answers = lock.Lock(now), threading.Event(), iter([None, None])
@@ -146,7 +146,7 @@ def test_without_a_recent_answer_of_the_server_a_lock_is_not_sure(monkeypatch: p
     assert not held.is_sure()
 
 
-def test_the_lock_of_a_file_is_sure_as_long_as_the_file_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_of_a_file_is_certain_while_the_file_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "SEEN", -1.0)
     held = lock.Lock()
     assert held.is_sure()

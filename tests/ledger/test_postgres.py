@@ -27,18 +27,14 @@ def ledger(place: PostgresUrl) -> Iterator[Ledger]:
         yield opened
 
 
-def test_a_commit_is_on_the_disk_when_it_returns_whatever_the_server_is_used_to(
-    postgres: Server, ledger: Ledger
-) -> None:
+def test_commits_are_synchronous_whatever_the_server_is_set_to(postgres: Server, ledger: Ledger) -> None:
     assert postgres.sql("SHOW synchronous_commit") == [("off",)]
     for opened in (ledger.reading, ledger.writing, ledger._database.locking):
         with opened() as db:
             assert db.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
 
 
-def test_a_commit_whose_answer_is_lost_is_repeated_and_comes_to_the_same(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_with_a_lost_reply_is_repeated(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     run, scope = begin(ledger)
     commit, lost = psycopg.Connection.commit, []
 
@@ -58,9 +54,7 @@ def test_a_commit_whose_answer_is_lost_is_repeated_and_comes_to_the_same(
     assert len(history.runs(ledger)) == 2
 
 
-def test_a_connection_that_is_cut_between_two_statements_is_made_again(
-    postgres: Server, ledger: Ledger
-) -> None:
+def test_a_cut_connection_is_reopened(postgres: Server, ledger: Ledger) -> None:
     run, scope = begin(ledger)
     for row in range(5):
         with ledger.reading() as db:
@@ -70,7 +64,7 @@ def test_a_connection_that_is_cut_between_two_statements_is_made_again(
     assert len(ledger.entries(run)) == 5
 
 
-def test_reads_and_writes_wait_for_a_server_that_starts_again() -> None:
+def test_reads_and_writes_wait_for_a_restarting_server() -> None:
     told: list[str] = []
     with served() as server, Ledger(server.place(), retry=Retry(told.append)) as ledger:
         run, scope = begin(ledger)
@@ -86,7 +80,7 @@ def test_reads_and_writes_wait_for_a_server_that_starts_again() -> None:
     assert all(words.endswith("; waiting") for words in told)
 
 
-def test_a_server_that_stays_away_is_an_error_in_a_line() -> None:
+def test_a_server_that_stays_away_is_one_line() -> None:
     with served() as server:
         place = server.place()
         server.stop()
@@ -111,9 +105,7 @@ def _as(place: PostgresUrl, role: str) -> PostgresUrl:
     return PostgresUrl(type(place.url)(url), place.shown, place.schema)
 
 
-def test_who_may_make_no_schema_is_told_what_its_owner_can_say_and_that_is_enough(
-    postgres: Server, place: PostgresUrl, guest: str
-) -> None:
+def test_missing_rights_are_reported_with_the_grant(postgres: Server, place: PostgresUrl, guest: str) -> None:
     with pytest.raises(LedgerError, match=f"permission denied .* CREATE SCHEMA {place.schema} AUTHORIZATION"):
         Ledger(_as(place, guest))
     postgres.sql(f"CREATE SCHEMA {place.schema} AUTHORIZATION {guest}")
@@ -122,7 +114,7 @@ def test_who_may_make_no_schema_is_told_what_its_owner_can_say_and_that_is_enoug
         ledger.write(run, scope, [intent(2, g(1))], [])
 
 
-def test_who_may_only_read_is_told_of_runs(postgres: Server, place: PostgresUrl, guest: str) -> None:
+def test_read_only_access_can_list_runs(postgres: Server, place: PostgresUrl, guest: str) -> None:
     with Ledger(place) as ledger:
         begin(ledger)
     postgres.sql(f"GRANT USAGE ON SCHEMA {place.schema} TO {guest}")

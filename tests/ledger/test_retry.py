@@ -23,7 +23,7 @@ def failing(times: int, kind: type[LedgerError] = Transient) -> tuple[Callable[[
     return work, attempts
 
 
-def test_an_operation_is_tried_again_until_it_succeeds_and_a_line_says_so_now_and_then() -> None:
+def test_an_operation_is_retried_until_it_succeeds() -> None:
     messages: list[str] = []
     work, attempts = failing(2)
     assert Retry(messages.append).run(work) == "done"
@@ -31,7 +31,7 @@ def test_an_operation_is_tried_again_until_it_succeeds_and_a_line_says_so_now_an
     assert messages == ["the ledger db cannot be read: connection refused; waiting"]
 
 
-def test_it_is_given_up_after_the_timeout() -> None:
+def test_retries_end_after_the_timeout() -> None:
     work, attempts = failing(1_000)
     with pytest.raises(LedgerError, match=r"connection refused; gave up after 0\.3 s") as failed:
         Retry(timeout=0.3).run(work)
@@ -47,7 +47,7 @@ def test_the_end_of_the_run_ends_the_wait(error: type[LedgerError | Interrupted]
     assert len(attempts) == 2
 
 
-def test_other_errors_are_not_tried_again() -> None:
+def test_other_errors_are_not_retried() -> None:
     work, attempts = failing(1, LedgerError)
     with pytest.raises(LedgerError, match="connection refused"):
         Retry().run(work)

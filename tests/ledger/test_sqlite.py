@@ -24,9 +24,7 @@ def ledger(path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_the_owner_alone(
-    path: Path, ledger: Ledger
-) -> None:
+def test_the_files_of_the_ledger_are_private(path: Path, ledger: Ledger) -> None:
     run, scope = begin(ledger)
     ledger.write(run, scope, [intent(2, g(1))], [])
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
@@ -34,18 +32,18 @@ def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_the_owner_alone(
     assert set(modes.values()) == {0o600}
 
 
-def test_a_commit_is_on_the_disk_when_it_returns(path: Path, ledger: Ledger) -> None:
+def test_commits_are_synchronous(path: Path, ledger: Ledger) -> None:
     with ledger.reading() as db:
         assert db.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert db.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
 
 
-def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_ledger(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         Ledger(tmp_path)
 
 
-def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+def test_another_file_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "growers.csv"
     path.write_bytes(b"leafUserId,refreshToken\n" * 100)
     with pytest.raises(LedgerError, match=r"growers\.csv cannot be opened"):

@@ -100,14 +100,14 @@ def test_no_second_holds_more_when_waiters_come_in_bursts(
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("late", [0.0, 0.001, 0.005])
-def test_at_least_99_percent_of_the_rate_are_reached_when_always_wanted(rate: float, late: float) -> None:
+def test_at_least_99_percent_of_the_rate_are_reached(rate: float, late: float) -> None:
     random = Random(7)
     times = warp(taken(Ceiling(rate), count_for(rate), 50), lambda: random.random() * late)
     reached = (len(times) - 1) / (times[-1] - times[0])
     assert reached >= 0.99 * rate or (late and rate < 1)
 
 
-def test_what_was_missed_because_the_machine_was_busy_is_caught_up() -> None:
+def test_missed_turns_are_made_up() -> None:
     random = Random(7)
     # Every fiftieth wake-up comes up to 40 ms late: a third of the time nothing can be done.
     times = warp(taken(Ceiling(2000), 20_000, 50), lambda: 0.04 * random.random() * (random.random() < 0.02))
@@ -115,7 +115,7 @@ def test_what_was_missed_because_the_machine_was_busy_is_caught_up() -> None:
     assert_kept(times, 2000)
 
 
-def test_it_is_caught_up_by_going_faster_and_not_all_at_once() -> None:
+def test_missed_turns_are_made_up_gradually() -> None:
     stalls = iter([0.0] * 100 + [CATCH_UP - 0.02])
     times = warp(taken(Ceiling(1000), 1500, 50), lambda: next(stalls, 0.0))
     assert max(b - a for a, b in pairwise(times)) > CATCH_UP - 0.03
@@ -124,7 +124,7 @@ def test_it_is_caught_up_by_going_faster_and_not_all_at_once() -> None:
         assert fullest(times, window) <= 1000 * 1.5 * (window + 0.01) + 2
 
 
-def test_at_a_rate_that_was_learnt_next_to_nothing_is_caught_up() -> None:
+def test_at_a_learnt_rate_missed_turns_are_forfeited() -> None:
     ceiling = Ceiling(5000)
     ceiling.change(1000)
     stalls = iter([0.0] * 100 + [0.08])
@@ -142,14 +142,14 @@ def test_the_first_turn_is_at_once_and_the_next_are_evenly_spaced() -> None:
     assert all(0.08 < b - a < 0.12 for a, b in pairwise(times[1:]))
 
 
-def test_no_ceiling_lets_everybody_through_at_once() -> None:
+def test_without_a_ceiling_nobody_waits() -> None:
     times = warp(taken(Ceiling(0), 1000, 100))
     assert times[-1] - times[0] < ROUNDING
 
 
 @pytest.mark.parametrize("rate", [0, 0.5, 10, 2000])
 @in_virtual_time
-async def test_a_hold_stops_everybody_those_who_wait_already_too(rate: float) -> None:
+async def test_a_hold_stops_all_waiting_turns(rate: float) -> None:
     ceiling, times = Ceiling(rate), []
 
     async def want() -> None:
@@ -244,7 +244,7 @@ def test_a_request_that_is_not_valid_when_its_turn_comes_leaves_the_turn_to_the_
 
 
 @given(st.sets(st.integers(0, 29), max_size=20))
-def test_who_gives_up_waiting_neither_blocks_the_others_nor_lets_more_through(gone: set[int]) -> None:
+def test_a_cancelled_wait_changes_nothing_for_others(gone: set[int]) -> None:
     async def main() -> list[float]:
         ceiling, times = Ceiling(5), []
 
@@ -266,7 +266,7 @@ def test_who_gives_up_waiting_neither_blocks_the_others_nor_lets_more_through(go
 
 @given(st.lists(st.tuples(st.floats(1, 2000), st.integers(1, 40)), min_size=1, max_size=12))
 @in_virtual_time
-async def test_a_change_of_the_rate_is_no_licence_for_an_extra_turn(changes: list[tuple[float, int]]) -> None:
+async def test_a_change_of_the_rate_gives_no_extra_turn(changes: list[tuple[float, int]]) -> None:
     ceiling, last = Ceiling(100), clock() - 1
     for rate, turns in changes:
         ceiling.change(rate)
@@ -287,7 +287,7 @@ def test_a_lower_rate_counts_the_turns_before_it() -> None:
     assert warp(main()) >= 1.0
 
 
-def test_a_ceiling_that_goes_while_turns_stand_in_line_lets_them_all_through() -> None:
+def test_removing_the_ceiling_releases_all_turns() -> None:
     async def scene() -> list[float]:
         ceiling = Ceiling(2)
         waiting = [asyncio.create_task(ceiling.turn()) for _ in range(6)]

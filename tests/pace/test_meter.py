@@ -47,7 +47,7 @@ moments = st.lists(st.tuples(st.floats(0, 1e6), st.booleans()), min_size=1, max_
 
 
 @given(moments, st.lists(st.tuples(st.floats(0, 1e6), st.floats(0.1, 1e4)), max_size=5))
-def test_however_long_a_run_takes_nothing_is_lost_and_memory_is_bounded(
+def test_long_runs_lose_nothing_in_bounded_memory(
     told: list[tuple[float, bool]], pauses: list[tuple[float, float]]
 ) -> None:
     meter = Meter()
@@ -78,7 +78,7 @@ def test_the_pace_knows_what_went_out_when_and_what_leaf_refused() -> None:
     assert sum(found.held) == pytest.approx(3.0, abs=0.2)
 
 
-def test_who_watches_is_told_each_time_the_pace_falls() -> None:
+def test_the_observer_is_notified_when_the_pace_falls() -> None:
     told: list[float] = []
 
     async def main() -> None:
@@ -93,7 +93,7 @@ def test_who_watches_is_told_each_time_the_pace_falls() -> None:
     assert all(0 < rate < 50 for rate in told)
 
 
-def test_counting_costs_next_to_nothing() -> None:
+def test_counting_is_cheap() -> None:
     async def main() -> float:
         meter, clock = Meter(), asyncio.get_running_loop().time
         began = clock()

@@ -118,7 +118,7 @@ def ran(rate: float, server: Server, rows: int, **way: float) -> float:
 
 @pytest.mark.parametrize("limit", [5, 100])
 @pytest.mark.parametrize("after", [None, 1.0])
-def test_the_rate_settles_just_below_a_limit_that_nobody_told(limit: int, after: float | None) -> None:
+def test_the_rate_settles_just_below_an_unknown_limit(limit: int, after: float | None) -> None:
     server = Server(lambda _at: limit, after=after)
     # Trying one more per second is a fifth too much where five are allowed.
     assert ran(5 * limit, server, 30 * limit) <= (1.15 if limit > 5 else 1.3) * 30
@@ -126,14 +126,14 @@ def test_the_rate_settles_just_below_a_limit_that_nobody_told(limit: int, after:
 
 
 @pytest.mark.parametrize(("limit", "longest", "most"), [(20, 0.03, 1.12), (100, 0.1, 1.25)])
-def test_pauses_are_few_even_where_requests_arrive_in_crowds(limit: int, longest: float, most: float) -> None:
+def test_pauses_are_few_with_bursty_arrivals(limit: int, longest: float, most: float) -> None:
     server = Server(lambda _at: limit, after=1.0)
     assert ran(5 * limit, server, 60 * limit, stalls=1.5, longest=longest, late=0.003) <= most * 60
     assert len(server.refused) <= 0.03 * 60 * limit
 
 
 @pytest.mark.parametrize("after", [None, 1.0])
-def test_a_leaf_that_refuses_at_once_and_takes_its_time_for_the_others_is_not_taken_for_a_slow_one(
+def test_fast_refusals_and_slow_replies_do_not_lower_the_rate(
     after: float | None,
 ) -> None:
     server = Server(lambda _at: 100, work=0.8, after=after)
@@ -141,7 +141,7 @@ def test_a_leaf_that_refuses_at_once_and_takes_its_time_for_the_others_is_not_ta
     assert len(server.refused) <= 0.03 * 30 * 100
 
 
-def test_a_limit_that_falls_is_followed_also_where_each_refusal_costs_a_pause() -> None:
+def test_a_falling_limit_is_followed() -> None:
     server = Server(lambda at: 200 if at < 10 else 140 if at < 40 else 50, after=1.0)
     ran(500, server, 200 * 10 + 140 * 30 + 50 * 30)
     first = server.passed[0]
@@ -150,7 +150,7 @@ def test_a_limit_that_falls_is_followed_also_where_each_refusal_costs_a_pause() 
     assert len(server.refused) <= 0.03 * (len(server.passed) + len(server.refused))
 
 
-def test_the_rate_follows_a_limit_that_rises_and_one_that_falls() -> None:
+def test_the_rate_follows_a_changing_limit() -> None:
     server = Server(lambda at: 200 if 20 <= at < 50 else 50)
     ran(500, server, 50 * 20 + 200 * 25 + 50 * 20)
     first = server.passed[0]
@@ -161,7 +161,7 @@ def test_the_rate_follows_a_limit_that_rises_and_one_that_falls() -> None:
 
 @pytest.mark.parametrize("after", [None, 1.0])
 @pytest.mark.parametrize(("limit", "times"), [(20, 2), (100, 5)])
-def test_a_bucket_of_tokens_is_not_taken_for_chance(limit: int, times: int, after: float | None) -> None:
+def test_a_token_bucket_is_recognised_as_a_limit(limit: int, times: int, after: float | None) -> None:
     server = Bucket(lambda _at: limit, after=after)
     assert ran(times * limit, server, 60 * limit) <= 1.15 * 60
     assert len(server.refused) <= 0.05 * 60 * limit
@@ -170,9 +170,7 @@ def test_a_bucket_of_tokens_is_not_taken_for_chance(limit: int, times: int, afte
 @pytest.mark.parametrize("seed", range(3 if THOROUGH else 1))
 @pytest.mark.parametrize("share", [0.05, 0.25])
 @pytest.mark.parametrize(("rate", "most"), [(10, 1.7), (100, 1.3)])
-def test_refusals_that_have_nothing_to_do_with_our_rate_do_not_starve_the_run(
-    rate: float, most: float, share: float, seed: int
-) -> None:
+def test_random_refusals_do_not_starve_the_run(rate: float, most: float, share: float, seed: int) -> None:
     server = Server(lambda _at: 1e9, random_share=share, draw=Random(seed))
     ran(rate, server, 30 * rate)
     # Not the last ones: they have waited longer and longer, as unlucky rows do.
@@ -181,7 +179,7 @@ def test_refusals_that_have_nothing_to_do_with_our_rate_do_not_starve_the_run(
 
 @pytest.mark.parametrize("rate", [10, 100])
 @pytest.mark.parametrize("share", [0.005, 0.02])
-def test_refusals_by_chance_cost_their_pauses_and_no_more(rate: float, share: float) -> None:
+def test_random_refusals_cost_only_their_pauses(rate: float, share: float) -> None:
     server = Server(lambda _at: 1e9, random_share=share, after=1.0)
     ran(rate, server, 2000)
     assert server.passed[1800] - server.passed[0] <= 1800 * (1 / rate + share) * 1.3
@@ -190,7 +188,7 @@ def test_refusals_by_chance_cost_their_pauses_and_no_more(rate: float, share: fl
 @pytest.mark.parametrize("seed", range(5 if THOROUGH else 1))
 @pytest.mark.parametrize("share", [0.1, 0.25])
 @pytest.mark.parametrize(("rate", "latency", "most"), [(500, 0.05, 10), (500, 0.002, 15), (10, 0.01, 60)])
-def test_refusals_by_chance_do_not_keep_all_rows_waiting_where_each_asks_for_a_pause(
+def test_random_pauses_do_not_hold_all_rows(
     rate: float, latency: float, most: float, share: float, seed: int
 ) -> None:
     rows = 900 if rate > 10 else 200
@@ -201,7 +199,7 @@ def test_refusals_by_chance_do_not_keep_all_rows_waiting_where_each_asks_for_a_p
     assert server.passed[int(0.96 * rows)] - server.passed[0] <= most
 
 
-def test_a_limit_that_comes_while_refusals_come_by_chance_is_found() -> None:
+def test_a_limit_among_random_refusals_is_found() -> None:
     server = Server(lambda at: 1e9 if at < 5 else 50, random_share=0.1, after=1.0)
     ran(300, server, 300 * 5 + 50 * 30)
     late = [at for at in server.refused if at - server.passed[0] >= 10]
@@ -214,7 +212,7 @@ def test_a_limit_per_hour_that_names_no_pause_is_obeyed() -> None:
     assert len(server.refused) <= 0.6 * 890 + 30
 
 
-def test_a_leaf_that_refuses_everything_for_a_while_is_not_hammered() -> None:
+def test_an_outage_of_429s_is_not_hammered() -> None:
     server = Server(lambda at: 0 if 5 <= at < 35 else 1000)
     ran(100, server, 2000)
     assert len(server.refused) <= 0.1 * 30 * 100
@@ -233,7 +231,7 @@ def test_the_ceiling_is_never_exceeded_whatever_is_refused() -> None:
     assert fullest(sorted(server.passed + server.refused), 1.0) <= 80
 
 
-def test_a_pause_is_told_once_however_many_ask_for_it() -> None:
+def test_a_pause_is_reported_once() -> None:
     async def main() -> list[float]:
         told: list[float] = []
         pace = Pace(10, told.append)
