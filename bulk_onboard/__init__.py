@@ -3,26 +3,26 @@
     result = await bulk_onboard.onboard("growers.csv", provider="raven")
     result.table, result.counts, result.exit_code
 
-The map of the package, from the bottom to the top; a layer imports only from those below it (lint-imports):
+The map of the package, from the bottom to the top; a layer imports only from layers below it (lint-imports):
 
     errors threads the exceptions; blocking work in a thread
-    domain/        values and tables without actions: rows, entries, events of a run, providers, result codes
+    domain/        plain values and tables: rows, entries, events of a run, providers, result codes
     validation/    text -> valid rows and problems: columns, rules for cells, fingerprints, repair
-    settings/      frozen settings, and where they come from
+    settings/      frozen settings, and the sources they come from
     policy/        (state, answer) -> next step: credentials, users, rollback, retry, stop rules, health
     readers/       CSV, Parquet, workbook, many files -> chunks of text cells
     workspace/     the rows of a run in DuckDB: repeats, comparison, plan, results, attention
     leaf/          the calls to Leaf, the login, what each answer means
-    pace/          the ceiling over all requests; the limit that Leaf does not tell
+    pace/          the ceiling for all requests; the search for Leaf's own limit
     ledger/        intents, outcomes and current states, in SQLite or PostgreSQL; locks and leases
     reports/       counts, page and files of a run, from the view ``results``
-    workbook/      the owner's workbook with the problems marked in it; the empty one to fill in
+    workbook/      the owner's workbook with the problems marked; an empty workbook to fill in
     notify/        messages, pings and metrics about how a run ended
     sandbox/       an imitation of Leaf, with faults
     engine/        the run: first and second pass over the file, the driver of rows; run.py wires it all
-    cluster/       the same run on several processes, with dask; nothing else needs it
+    cluster/       the same run on several processes, with dask; optional
     api            the library
-    ui/            a page on the user's own machine, which asks the library for everything
+    ui/            a page on the user's own machine, which uses the library for everything
     cli/           the command line
 
 The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare in the workspace) ->

@@ -29,11 +29,10 @@ Where: TypeAlias = "str | Path | pd.DataFrame | Source"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
-    ``table`` is results.csv as a DataFrame, a line per row in input order; ``counts`` rows by status;
-    ``summary`` what summary.json holds; ``exit_code`` what the command would have ended with; ``files`` what
-    was written.
+    ``table``: results.csv as a DataFrame, in input order; ``counts``: rows by status; ``summary``: the
+    content of summary.json; ``exit_code``: that of the command; ``files``: the files written.
     """
 
     table: pd.DataFrame
@@ -54,18 +53,19 @@ async def onboard(
     confirm: Confirm | None = None,
     **options: Any,
 ) -> Result:
-    """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the outcome.
+    """Onboard every row that is not onboarded yet, as ``bulk-onboard run`` does, and return the result.
 
-    ``where`` is a file, a DataFrame with the columns of the file, or an open source. ``login`` and ``app``
-    (the provider's app fields by Leaf's names, or such by the names of several providers) come from the
-    environment, ``.env`` and ``bulk-onboard.toml`` if they are not given; ``observer`` is called with every
-    `bulk_onboard.domain.run_events.Fact`. ``stop`` ends the run early; ``confirm`` is asked, in a thread,
-    before anything is written to Leaf. ``options`` are those of the command, spelled with ``_``;
-    `bulk_onboard.settings.SETTINGS` lists them, and what is left out comes from the settings.
+    ``where`` is a file, a DataFrame with the columns of a file, or an open source. ``login`` and ``app`` come
+    from the environment, ``.env`` and ``bulk-onboard.toml`` if they are not given; ``app`` has the provider's
+    app fields by Leaf's names, or a mapping from providers to such fields. ``observer`` is called with every
+    `bulk_onboard.domain.run_events.Fact`. ``stop`` ends the run early. ``confirm`` is called in a thread
+    before anything is written to Leaf. ``options`` are those of the command, with ``_`` for ``-``, including
+    ``notify``, ``ping`` and ``metrics``; `bulk_onboard.settings.SETTINGS` lists them, and omitted options
+    come from the other sources.
 
-    Raises a `bulk_onboard.errors.BulkOnboardError` where nothing could be started: UsageError, InputError,
-    LedgerBusy, LedgerError; and OutputError if the files cannot be written. A run that stops early does not
-    raise: it has an exit code. ``notify``, ``ping`` and ``metrics`` do what the command's options do.
+    Raises a `bulk_onboard.errors.BulkOnboardError` if the run cannot start (UsageError, InputError,
+    LedgerBusy, LedgerError) or its files cannot be written (OutputError). A run that stops early does not
+    raise: it has an exit code.
     """
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.engine.opening import reading_with_settings  # noqa: PLC0415
@@ -92,7 +92,7 @@ async def check_events(
 ) -> Result:
     """Check the events of growers again, as ``bulk-onboard events`` does. Nothing is stored at Leaf.
 
-    ``where`` is a run's id, its folder, a file or a DataFrame; all else is as for `onboard`.
+    ``where`` is a run's id, its folder, a file or a DataFrame; the other arguments are those of `onboard`.
     """
     from bulk_onboard.engine import run  # noqa: PLC0415
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
@@ -117,7 +117,7 @@ async def check_events(
 
 @contextmanager
 def _opened(where: Where, settings: Settings) -> Iterator[Source]:
-    """Open an input; a source that is open already stays open."""
+    """Open an input; a source that is already open stays open."""
     from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 
     if isinstance(where, Source):
@@ -133,7 +133,7 @@ async def _with_after_run(
     settings: Settings,
     observer: Observer,
 ) -> Result:
-    """Run the work; notify, ping and export metrics, whatever its end."""
+    """Await the work; then notify, ping and export metrics, even after an error."""
     from bulk_onboard.engine.run import table  # noqa: PLC0415
     from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
 
@@ -154,7 +154,7 @@ def validate(where: Where, *, provider: str | None = None, **options: Any) -> Va
     """Check a file without sending anything, as ``bulk-onboard validate`` does.
 
     The result has ``.table`` (a DataFrame of problems), ``.counts`` and ``.exit_code``. Writes no file.
-    Raises InputError if the file cannot be used at all, UsageError.
+    Raises InputError if the file cannot be used at all, and UsageError.
     """
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
 

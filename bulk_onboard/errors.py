@@ -9,12 +9,12 @@ A bad row is never an exception: it is an outcome. An exception means that the r
     │   └── NoRows          3    there is nothing in it
     │       └── HeaderWithoutRows  3    there is nothing but its header
     ├── LoginRefused        4    Leaf refused our own login
-    ├── StoppedForSafety    5    going on would do harm or is pointless
-    │   └── LeafUnavailable 5    Leaf has been unavailable for everybody, for too long
-    ├── LedgerBusy          6    another run holds this ledger
+    ├── StoppedForSafety    5    continuing would do harm or is pointless
+    │   └── LeafUnavailable 5    Leaf has been unavailable for all growers, for too long
+    ├── LedgerBusy          6    another run is using this ledger
     ├── LedgerError         5    the ledger cannot be read or written
     ├── OutputError         5    a report file cannot be written
-    ├── Interrupted       130    told to stop before anything was sent
+    ├── Interrupted       130    stopped before anything was sent
     └── InternalError      70    a bug in bulk-onboard
 """
 
@@ -27,7 +27,7 @@ from pathlib import Path
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller. Scripts depend on these numbers."""
+    """The exit codes of the command. Scripts depend on these numbers."""
 
     OK = 0
     ATTENTION = 1
@@ -47,20 +47,23 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.OK: "every row is created, existing or duplicate, and none is unhealthy",
-    ExitCode.ATTENTION: "finished, and some row needs attention"
+    ExitCode.ATTENTION: "finished, but some rows need attention"
     " (invalid, rejected, failed, unresolved, unhealthy)",
     ExitCode.USAGE: "wrong usage or missing setting",
     ExitCode.INPUT: "the file cannot be used; nothing was sent",
     ExitCode.LOGIN: "Leaf refused our login",
     ExitCode.STOPPED: "stopped early for safety",
-    ExitCode.BUSY: "another run holds this ledger",
+    ExitCode.BUSY: "another run is using this ledger",
     ExitCode.BUG: "a bug in bulk-onboard",
     ExitCode.INTERRUPTED: "interrupted; run it again to continue",
 }
 
 
 class BulkOnboardError(Exception):
-    """Any reason why a run cannot start or go on. ``str(error)`` is one line for people, free of secrets."""
+    """The base of all reasons why a run cannot start or continue.
+
+    ``str(error)`` is one line without secrets.
+    """
 
     exit_code = ExitCode.BUG
 
@@ -80,7 +83,7 @@ class InputError(BulkOnboardError):
 class HeaderError(InputError):
     """The header cannot be used as it is.
 
-    ``suggested``: field -> the column that it is probably in, for --map; empty if that would not be enough.
+    ``suggested``: field -> its probable column, for --map; empty if --map would not be enough.
     """
 
     def __init__(self, message: str, suggested: Mapping[str, str]) -> None:
@@ -96,24 +99,24 @@ class HeaderWithoutRows(NoRows):
     """The file has the header of a file of growers, and no rows below it."""
 
 
-class LoginRefused(BulkOnboardError):  # noqa: N818  (a fact, told in the past tense)
-    """Leaf answered 401 to our login, also after one renewal."""
+class LoginRefused(BulkOnboardError):  # noqa: N818  (an event, in the past tense)
+    """Leaf answered 401 to our login, even after one renewal."""
 
     exit_code = ExitCode.LOGIN
 
 
 class StoppedForSafety(BulkOnboardError):  # noqa: N818
-    """Going on would do harm or is pointless, e.g. Leaf has been down for too long."""
+    """Continuing would do harm or is pointless, e.g. Leaf has been down for too long."""
 
     exit_code = ExitCode.STOPPED
 
 
 class LeafUnavailable(StoppedForSafety):
-    """Leaf has been unavailable for everybody, for longer than that is waited out."""
+    """Leaf has been unavailable for all growers, for longer than a run waits."""
 
 
 class LedgerBusy(BulkOnboardError):  # noqa: N818
-    """Another living run holds the ledger."""
+    """Another run is using the ledger."""
 
     exit_code = ExitCode.BUSY
 
@@ -125,25 +128,25 @@ class LedgerError(BulkOnboardError):
 
 
 class OutputError(BulkOnboardError):
-    """A report file cannot be written. The ledger has it all: ``bulk-onboard report`` writes it again."""
+    """A report file cannot be written. Its data is in the ledger: ``bulk-onboard report`` writes it again."""
 
     exit_code = ExitCode.STOPPED
 
 
 class Interrupted(BulkOnboardError):  # noqa: N818
-    """Told to stop while the file was still being read, or a ledger was waited for."""
+    """The run was stopped while it was reading the file or waiting for the ledger."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 class InternalError(BulkOnboardError):
-    """Something that cannot happen did, e.g. the counts do not add up to the rows."""
+    """A bug: something impossible happened, e.g. the counts do not add up to the rows."""
 
     exit_code = ExitCode.BUG
 
 
 def place_of(error: BaseException) -> str:
-    """File and line of the innermost frame of our own code."""
+    """Return file and line of the innermost frame of our own code."""
     home = Path(__file__).parent
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)

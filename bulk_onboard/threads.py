@@ -1,4 +1,4 @@
-"""Blocking work in a thread that never outlives its caller, and slots that limit what runs at a time."""
+"""Blocking work in a thread that never outlives its caller, and slots that limit concurrency."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 
 class Slots:
-    """Like `asyncio.Semaphore`, but in constant time however many wait; those that came first are first."""
+    """A fair semaphore like `asyncio.Semaphore`, in constant time however many tasks are waiting."""
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def take(self) -> bool:
-        """Take a slot without waiting. Return False if none is free."""
+        """Acquire a slot without waiting. Return False if none is free."""
         if self._free:
             self._free -= 1
             return True
         return False
 
     async def acquire(self) -> None:
-        """Return when there is a slot."""
+        """Wait for a slot and acquire it."""
         if self.take():
             return
         slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -42,7 +42,7 @@ class Slots:
             raise
 
     def release(self) -> None:
-        """Give a slot back: to the first that waits, if any."""
+        """Release a slot, to the first waiting task if there is one."""
         while self._waiting:
             slot = self._waiting.popleft()
             if not slot.done():
@@ -64,8 +64,8 @@ def _nothing() -> None:
 async def in_thread(function: Callable[[], T], on_cancel: Callable[[], None] = _nothing) -> T:
     """Return the function's result, like `asyncio.to_thread`; a cancellation waits for the end of the thread.
 
-    `asyncio.to_thread` would leave the thread behind, which might go on writing to a ledger that by then
-    another run holds. ``on_cancel``: called at once, to end the work soon.
+    With `asyncio.to_thread` the thread would continue, and might write to a ledger that another run is using
+    by then. ``on_cancel`` is called at once on cancellation, to end the work soon.
     """
     context = contextvars.copy_context()
     work = asyncio.get_running_loop().run_in_executor(None, partial(context.run, function))

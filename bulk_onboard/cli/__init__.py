@@ -1,1 +1,1 @@
-"""The door: options, environment and files become frozen settings; facts become lines and a bar."""
+"""The command line: options become frozen settings; events of a run become log lines and a bar."""

@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed. Quick: nothing heavy is loaded, and no ledger is opened."""
+"""Completions for the shell. They are fast: no heavy import, no open ledger."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MOST = 50
 
 
 def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The shell's own files."""
+    """Complete file names, as the shell does."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The built-in providers."""
+    """Complete the names of the built-in providers."""
     from bulk_onboard.domain.providers import PROVIDERS  # noqa: PLC0415
 
     known = PROVIDERS.values()
@@ -29,19 +29,19 @@ def providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 
 def codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The codes in the results."""
+    """Complete result codes."""
     from bulk_onboard.domain.codes import CODES  # noqa: PLC0415
 
     return [CompletionItem(name) for name in CODES if name.startswith(incomplete)]
 
 
 def runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The runs that have a report, the latest first."""
+    """Complete the ids of runs that have a report, the latest first."""
     folder = ctx.params.get("output") or _DEFAULT
     run_ids = sorted((path.parent.name for path in folder.glob("*/summary.json")), reverse=True)
     return [CompletionItem(name) for name in run_ids if name.startswith(incomplete)][:_MOST]
 
 
 def runs_or_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The runs, and files where no run begins like that."""
+    """Complete run ids, or file names if no run id begins with the text."""
     return runs(ctx, param, incomplete) or files(ctx, param, incomplete)

@@ -1,4 +1,4 @@
-"""What goes back to the owner of a file: it with its problems marked, or with its slips repaired."""
+"""Copies of a file for its owner: one with the problems marked, one with the certain repairs made."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _AGAIN = "`bulk-onboard validate`"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The files asked for: ``annotate`` a workbook, ``fix`` a CSV."""
+    """The copies to write: ``annotate`` is a workbook, ``fix`` a CSV file; None means not requested."""
 
     annotate: Path | None = None
     fix: Path | None = None
 
     def require_new(self, file: str, others: tuple[Path, ...]) -> None:
-        """Raises UsageError if a name is the input's, or another's, or says another form."""
+        """Raises UsageError if a name is that of the input or of another output, or has the wrong ending."""
         targets = {"--annotate": (self.annotate, (".xlsx", _MACROS)), "--fix": (self.fix, (".csv",))}
         taken = {_same(other): str(other) for other in others}
         for source in _read(file):
@@ -43,12 +43,12 @@ class Wanted:
                 raise UsageError(f"{option} {path}: the name has to end in {' or '.join(endings)}")
             if (other := taken.setdefault(_same(path), option)) != option:
                 raise UsageError(
-                    f"{option} {path}: that is {other}, which is never overwritten; choose another"
+                    f"{option} {path}: this is {other}, which is never overwritten; choose another name"
                 )
 
 
 def _read(where: str) -> list[Path]:
-    """The files of this machine that are read. Raises InputError if there are none of a pattern."""
+    """Return the local files that are read. Raises InputError if no file matches a pattern."""
     from bulk_onboard.readers.files import files_at  # noqa: PLC0415
 
     if where == "-" or url_scheme(where) is not None:
@@ -57,7 +57,7 @@ def _read(where: str) -> list[Path]:
 
 
 def _same(path: Path) -> tuple[int, int] | str:
-    """Return a key that is equal for two names of one file, also for links and for new files."""
+    """Return a key that is equal for two names of the same file, including links and new files."""
     with suppress(OSError, ValueError):
         status = path.stat()
         return status.st_dev, status.st_ino
@@ -87,7 +87,7 @@ def annotated(source: Source, validation: Validation, path: Path, settings: Sett
 
 
 def fixed(source: Source, validation: Validation, path: Path) -> pd.DataFrame:
-    """Write the repaired CSV; a line per repair. Raises OutputError."""
+    """Write the repaired CSV and a list of the repairs. Raises OutputError."""
     from bulk_onboard.engine.corrected_files import write_repaired  # noqa: PLC0415
     from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def fixed(source: Source, validation: Validation, path: Path) -> pd.DataFrame:
 
 
 def _options(settings: Settings) -> dict[str, object]:
-    """Return the options with which a copy of the file is to be read."""
+    """Return the options that are needed to read a copy of the file."""
     given = settings.input
     return {
         "provider": settings.provider if settings.provider_given else None,

@@ -45,7 +45,7 @@ def command(
 
 
 def check(run_or_file: str, settings: Settings, showing: Showing) -> int:
-    """Check a run's growers, or a file's."""
+    """Check the growers of a run or of a file."""
 
     def checked(showing: Showing) -> RunResult:
         from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415

@@ -37,7 +37,7 @@ def looked_up(code: str) -> codes.Code:
 
 
 def explained(code: str) -> str:
-    """The meaning and the hint of a code."""
+    """Return the meaning and the hint of a code."""
     entry = looked_up(code)
     return f"{code}: {entry.meaning}\n{entry.hint}"
 

@@ -1,4 +1,4 @@
-"""The command line's entry: finds the command, runs it, and turns every way to end into an exit code.
+"""The entry point: find the command, run it, and turn its result or exception into an exit code.
 
 Nothing is imported here that ``--help`` does not need; a command's module is imported when it is called.
 """
@@ -28,8 +28,8 @@ from bulk_onboard.errors import BulkOnboardError, ExitCode, HeaderError, place_o
 COMMANDS = {
     "run": ("run", "Onboard every row of a file that is not onboarded yet."),
     "validate": ("validate", "Check a file offline; nothing is sent."),
-    "ui": ("ui", "Open a page to check, mend and onboard a file."),
-    "events": ("events", "Check the events of a run's or a file's growers again."),
+    "ui": ("ui", "Open a page to check, correct and onboard a file."),
+    "events": ("events", "Check the events of the growers of a run or file again."),
     "report": ("report", "Rewrite a run's files from the ledger."),
     "rollback": ("rollback", "Delete credentials that a run created and that are unchanged."),
     "runs": ("runs", "List the past runs."),
@@ -52,7 +52,7 @@ Examples:
 Exit codes:
 {_EXIT_CODES}
 
-Running the same command again is always safe, and does only what is left.
+Running the same command again is always safe: it does only what is left to do.
 """
 
 
@@ -66,7 +66,7 @@ class _OutputLost(Exception):  # noqa: N818  (a fact about standard output)
 
 @contextmanager
 def _output_watched() -> Iterator[None]:
-    """Raise _OutputLost for an OSError of printing inside, not for one of another file."""
+    """Turn an OSError from standard output into _OutputLost; other OSErrors pass."""
     try:
         yield
     except OSError as error:
@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 
     @_output_watched()
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """As click does; this is where the group's own ``--help`` is printed."""
+        """Parse as click does; the group's own ``--help`` is printed here."""
         return super().make_context(*args, **kwargs)
 
     @_output_watched()
@@ -90,11 +90,11 @@ class LazyGroup(click.Group):
         return super().invoke(ctx)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Return the commands in the order of the table, in which people need them."""
+        """Return the commands in the order of the table, which is the order of a user's work."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command object, imported now; None for an unknown name."""
+        """Import and return the command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"bulk_onboard.cli.{COMMANDS[cmd_name][0]}")
@@ -113,13 +113,13 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return what the shell offers, from the table alone."""
+        """Return the completions, from the table alone."""
         items = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
         own = [item for item in items if item.value.startswith(incomplete)]
         return own + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in ``--help``, from the table alone."""
+        """Write the list of commands in ``--help``, from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -134,18 +134,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Never raises, never shows a traceback."""
     _open_closed_streams()
     _never_fail_on_a_character()
-    # Chunks come and go in threads, and the allocators that Arrow brings along hold on to what each has used:
-    # a million rows take a tenth less time and memory with the system's. Read when Arrow is imported.
+    # Arrow's own allocators keep the memory of every thread. With the system's allocator a million rows take
+    # a tenth less time and memory. Arrow reads this variable when it is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # What is imported stays, and rows leave no circles behind: the usual threshold would start the collector
-    # all the time, which took a seventh of the start.
+    # Imported modules stay, and rows create no reference cycles. With the default threshold the garbage
+    # collector took a seventh of the start-up time.
     gc.set_threshold(20_000)
     try:
         with _terminated_as_interrupted():
             code = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output has left, as in `bulk-onboard providers | head -1`: no reason to complain.
+        # The reader has closed the pipe, as in `bulk-onboard providers | head -1`: this is not an error.
         _discard_output()
         code = ExitCode.OK
     except OSError as error:
@@ -156,9 +156,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does, also before a run has begun to listen for either."""
+    """Make SIGTERM end the command as Ctrl-C does, even before a run has installed its own handlers."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say so
+        yield  # only the main thread can set handlers
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -179,7 +179,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return _wrong_usage(error, argv)
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted; run it again to continue", ExitCode.INTERRUPTED, argv)
-    except BaseException as error:  # the one place that turns any end into a code
+    except BaseException as error:  # the only place that turns exceptions into exit codes
         return _ended_by(_root(error), argv)
     return result if isinstance(result, int) else ExitCode.OK
 
@@ -195,18 +195,18 @@ def _ended_by(error: BaseException, argv: Sequence[str]) -> int:
         return _complain(str(error), error.exit_code, argv)
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return _complain("interrupted; run it again to continue", ExitCode.INTERRUPTED, argv)
-    # Not the message of a foreign exception: it may quote a row. Type and place are enough.
+    # The message of a foreign exception may quote a row, so only its type and place are shown.
     message = str(error) if isinstance(error, BulkOnboardError) else type(error).__name__
     return _complain(
         f"a bug in bulk-onboard: {message} at {place_of(error)}. Please report this line. "
-        "What was done is in the ledger; running the same command again is safe",
+        "All finished work is in the ledger; running the same command again is safe",
         ExitCode.BUG,
         argv,
     )
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the cause that a task group wrapped: our first error, else the first of all."""
+    """Return the error inside an exception group: the first of ours, otherwise the first one."""
     while isinstance(error, BaseExceptionGroup):
         inside: tuple[BaseException, ...] = error.exceptions
         error = next((failure for failure in inside if isinstance(failure, BulkOnboardError)), inside[0])
@@ -225,7 +225,7 @@ def _wrong_usage(error: click.ClickException, argv: Sequence[str]) -> int:
 
 
 def _complain(text: str, code: ExitCode, argv: Sequence[str] = (), end: str = ".") -> int:
-    """Print an error in the form that the command line asks for, also where that cannot be understood.
+    """Print an error as text or JSON, as the arguments request, even if they cannot be parsed.
 
     ``end``: "" for a text that ends with a command to be copied.
     """
@@ -246,29 +246,29 @@ def _wants_json_log(argv: Sequence[str]) -> bool:
 
 
 def _open_closed_streams() -> None:
-    """Point standard streams that are closed at nothing.
+    """Redirect closed standard streams to the null device.
 
-    Otherwise the next file that is opened, such as the ledger, would take the place of standard error.
-    `sys.stdin` stays None, so that a command that reads it can say that it is closed.
+    Otherwise the next opened file, such as the ledger, would get the number of standard error.
+    `sys.stdin` stays None, so that a command that reads it can report that it is closed.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     for number, name in enumerate(("stdout", "stderr"), 1):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w", closefd=False))
 
 
 def _never_fail_on_a_character() -> None:
-    """A terminal that cannot show a character shows an escape; a run does not end over it."""
+    """Print an escape for a character that the terminal cannot show, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def _discard_output() -> None:
-    """Point standard output at nothing, or the interpreter complains when it closes it."""
+    """Redirect standard output to the null device, so that the interpreter can close it."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What a command prints: its log on standard error, as text or as JSON, and its result."""
+"""The output of a command: its log on standard error, as text or JSON, and its result on standard output."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bulk_onboard.domain.run_events import Fact, RunStarted, Trouble
 from bulk_onboard.errors import OutputError
 
 LOG = logging.getLogger("bulk_onboard")
-_USUAL = 80  # columns of a terminal that does not tell
+_USUAL = 80  # columns of a terminal of unknown width
 
 
 def log_to_stderr(*, as_json: bool = False, quiet: bool = False) -> None:
-    """Send the log to standard error. ``quiet``: warnings only."""
-    logging.raiseExceptions = False  # a terminal that has gone away does not end a run
+    """Send the log to standard error; with ``quiet`` only warnings."""
+    logging.raiseExceptions = False  # a closed terminal does not end a run
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if as_json else _Text())
     LOG.handlers = [handler]
@@ -45,7 +45,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """An object on a line: an event of a run with its fields, or a warning."""
+    """Formats a log record as one line of JSON: an event of a run with its fields, or a warning."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -54,7 +54,7 @@ class _Json(logging.Formatter):
 
 
 class Facts:
-    """Observer of a run that logs every event with its fields and the run that it belongs to."""
+    """An observer that logs every event with its fields and the id of its run."""
 
     def __init__(self) -> None:
         self._run: dict[str, str] = {}
@@ -80,7 +80,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def columns(stream: TextIO) -> int:
-    """Return the columns of the terminal of a stream, which need not be that of standard output."""
+    """Return the width of the terminal of a stream, in columns."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or _USUAL
     except (OSError, ValueError):
@@ -88,18 +88,18 @@ def columns(stream: TextIO) -> int:
 
 
 def print_json(content: object) -> None:
-    """Print JSON on standard output. Raises OutputError: without it the program that asked has nothing."""
+    """Print JSON on standard output. Raises OutputError, because the calling program needs the JSON."""
     try:
         click.echo(json.dumps(content, indent=2))
     except BrokenPipeError:
-        return  # the reader has left
+        return  # the reader has closed the pipe
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"standard output cannot be written (--json): {reason}") from None
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print; a closed output does not change how the run ended."""
+    """Print a text; a closed output does not change the exit code."""
     try:
         click.echo(text, err=err)
     except OSError:
@@ -107,6 +107,6 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def say_trouble(fact: Fact) -> None:
-    """Print problems: the observer of commands that show no progress."""
+    """Print warnings: the observer of commands that do not show progress."""
     if isinstance(fact, Trouble):
         say(f"bulk-onboard: {fact.message}", err=True)

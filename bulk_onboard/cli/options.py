@@ -1,4 +1,4 @@
-"""The options of commands: those of settings, made from their declaration, and those of the display."""
+"""Options of the commands: those of settings, generated from their declaration, and those of the display."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LAST = "General"
 
 
 class Option(click.Option):
-    """An option with the title of the group in which ``--help`` shows it."""
+    """An option with the title of its group in ``--help``."""
 
     def __init__(self, *args: Any, group: str = _LAST, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,10 +28,10 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose ``--help`` shows its options in groups."""
+    """A command that shows its options in groups in ``--help``."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each group, the general one last."""
+        """Write a section for each group, the general group last."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)):
@@ -42,14 +42,14 @@ class Command(click.Command):
 
 
 def option(*names: str, group: str = _LAST, **attributes: Any) -> Callable[[F], F]:
-    """Return the decorator of an option that is not a setting."""
+    """Return the decorator for an option that is not a setting."""
     return click.option(*names, cls=Option, group=group, **attributes)
 
 
 def settings(*names: str) -> Callable[[F], F]:
-    """Return the decorator of the options of settings, named by themselves or by the titles of groups.
+    """Return the decorator for options of settings, given by name or by the title of their group.
 
-    Without names: of all settings.
+    Without names, the decorator adds the options of all settings.
     """
     known = {name for setting in SETTINGS for name in (setting.option, setting.group)}
     assert known.issuperset(names), names  # noqa: S101
@@ -58,7 +58,7 @@ def settings(*names: str) -> Callable[[F], F]:
 
 
 def _option(setting: Setting) -> Callable[[F], F]:
-    """Return the option of a setting. If it is not given, its value is None, and another source decides."""
+    """Return the option of a setting. It is None unless given, so that another source decides."""
     text = setting.help + (f"  [default: {setting.shown}]" if setting.shown else "")
     complete = completion.providers if setting.option == "provider" else None
     flags = f"{setting.flag}/--no-{setting.flag[2:]}" if setting.negatable else setting.flag
@@ -82,7 +82,7 @@ def _joined(_ctx: click.Context, _param: click.Parameter, given: tuple[tuple[str
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Combine decorators into one, applied so that ``--help`` lists them in this order."""
+    """Combine decorators into one; ``--help`` lists the options in this order."""
     return lambda function: reduce(lambda made, decorator: decorator(made), reversed(decorators), function)
 
 
@@ -96,7 +96,7 @@ as_json = option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the summary as JSON on standard output, everything else on standard error.",
+    help="Print the summary as JSON on standard output; everything else goes to standard error.",
 )
 plain_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
 _showing = together(
@@ -113,7 +113,7 @@ _showing = together(
 
 
 def showing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the display, which the command gets as ``showing``."""
+    """Add the options of the display; the command receives them as ``showing``."""
 
     @_showing
     @wraps(function)

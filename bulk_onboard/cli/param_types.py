@@ -1,4 +1,4 @@
-"""The types of options: rates, lengths of time, limits and whatever else a parser makes out of a text."""
+"""Types of options, such as rates, durations and limits: each wraps a parser of the settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FILES = {"FILE": "file", "FOLDER": "dir", "PATH_OR_URL": "file"}
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # not generic before 8.3
-    """Values that a parser makes out of texts; it raises ValueError with a message for people."""
+    """A click type for a parser that raises ValueError with a message for people."""
 
     def __init__(self, name: str, parser: Callable[[Any], Any]) -> None:
         self.name, self._parse = name, parser
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value of a text, or of the value itself."""
+        """Return the parsed value of a text; other values are passed to the parser, too."""
         try:
             return self._parse(value)
         except ValueError as error:
@@ -30,12 +30,12 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # not generic before 8
     def shell_complete(
         self, _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Let the shell complete the names of files."""
+        """Complete the names of files."""
         return [CompletionItem(incomplete, type=_FILES[self.name])] if self.name in _FILES else []
 
 
 def type_of(setting: Setting) -> click.ParamType:  # type: ignore[type-arg]
-    """Return the type of the values of a setting."""
+    """Return the click type for a setting."""
     if setting.choices:
         return click.Choice(setting.choices)
     assert setting.parse  # noqa: S101  (only choices have none)
@@ -47,7 +47,7 @@ def type_of(setting: Setting) -> click.ParamType:  # type: ignore[type-arg]
 
 
 def _each(parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return the parser of one of several values: of a text, the values in it."""
+    """Return the parser for one value of a repeatable option; a text may contain several."""
 
     def parse_one(value: str) -> Any:
         parsed = parser(value)
@@ -59,7 +59,7 @@ def _each(parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _latency(text: str) -> float:
-    """Parse a latency; a number without a unit is in milliseconds, as latencies usually are."""
+    """Parse a latency; a number without a unit is in milliseconds."""
     return parse.seconds(f"{text}ms" if re.fullmatch(r"\s*[\d.]+", text) else text)
 
 

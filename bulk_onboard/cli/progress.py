@@ -1,4 +1,4 @@
-"""How far a run is: a tqdm bar on a terminal, a line now and then elsewhere; announcements go to the log."""
+"""The progress of a run: a tqdm bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Clock = Callable[[], float]
 
 
 class Meter(Protocol):
-    """Shows how far the current phase is. ``shows_notes``: also what Leaf asks for just now."""
+    """Shows the progress of the current phase; with ``shows_notes`` also pauses and limits of Leaf."""
 
     shows_notes: bool
 
     def count(self, name: str, unit: str, done: int) -> None:
-        """Show how many are done of an unknown total."""
+        """Show how many items of an unknown total are done."""
 
     def show(self, tally: Tally, note: str = "") -> None:
         """Show the counts of a phase, and a note."""
@@ -49,7 +49,7 @@ class Meter(Protocol):
 
 
 class Progress:
-    """Observer of a run: announces what deserves a line, counts the rest."""
+    """An observer that logs important events and counts the others."""
 
     def __init__(self, meter: Meter, clock: Clock = time.monotonic, *, verbose: bool = False) -> None:
         self._meter, self._clock, self._verbose = meter, clock, verbose
@@ -65,7 +65,7 @@ class Progress:
             self._end_phase()
 
     def __call__(self, fact: Fact) -> None:
-        """Announce an event, or count it. A terminal may go away: the run goes on without it."""
+        """Log an event or count it. The run continues if the terminal is closed."""
         if not self._is_gone:
             try:
                 self._show(fact)
@@ -107,7 +107,7 @@ class Progress:
             self._meter.show(self._tally)
 
     def _recurring(self, fact: Paused | Slowed | Trouble) -> None:
-        """Announce what may happen many times in ten seconds, but not each time."""
+        """Log a frequent event, but not every time."""
         if self._tally and self._meter.shows_notes and not isinstance(fact, Trouble):
             self._meter.show(self._tally, progress_text.note(fact))
             return
@@ -119,7 +119,7 @@ class Progress:
 
 
 class Lines:
-    """A line every ten seconds or so, and one at the end of a phase."""
+    """Logs a line about every ten seconds, and a line at the end of each phase."""
 
     shows_notes = False
 
@@ -128,7 +128,7 @@ class Lines:
         self._last, self._shown = clock(), -1
 
     def count(self, name: str, unit: str, done: int) -> None:
-        """Log how many are done of an unknown total."""
+        """Log how many items of an unknown total are done."""
         if self._is_due():
             LOG.info(f"{name}: {done:,} {unit} so far")
 
@@ -156,7 +156,7 @@ class Lines:
 
 
 class Bar:
-    """A tqdm bar with rate, time left and counts. ``columns``: of the terminal; None: those it has."""
+    """A tqdm bar with rate, remaining time and counts. ``columns``: its width; None: that of the terminal."""
 
     shows_notes = True
 
@@ -165,7 +165,7 @@ class Bar:
         self._bar: tqdm[Any] | None = None
 
     def count(self, name: str, unit: str, done: int) -> None:
-        """Show how many are done of an unknown total."""
+        """Show how many items of an unknown total are done."""
         bar = self._opened(name, unit, None)
         bar.update(done - bar.n)
 
@@ -176,7 +176,7 @@ class Bar:
         bar.update(tally.done - bar.n)
 
     def end(self, tally: Tally | None) -> None:  # noqa: ARG002
-        """Leave the bar as it is and continue below it; a bar without a total disappears."""
+        """Leave the bar on the terminal and continue below it; remove a bar without a total."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
@@ -191,11 +191,11 @@ class Bar:
                 desc=name,
                 unit=f" {unit}",
                 file=self._stream,
-                nrows=2,  # tqdm hides a bar where the terminal says that it has no rows, as some do
+                nrows=2,  # some terminals report a height of 0, and tqdm would hide the bar there
                 ncols=self._columns or columns(self._stream) - 3,
                 leave=total is not None,
                 bar_format=_FORMAT if total is not None else None,
             )
-        # A bar in the last column makes some terminals wrap, and so would the ^C of an interrupt behind it.
+        # Some terminals wrap a bar that uses the last column, or the ^C that is printed behind it.
         self._bar.ncols = self._columns or columns(self._stream) - 3
         return self._bar

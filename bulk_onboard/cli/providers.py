@@ -21,8 +21,8 @@ Examples:
   bulk-onboard providers
   bulk-onboard providers john-deere
 
-Your own, for what is not built in, in bulk-onboard.toml:
 \b
+Define a provider that is not built in, in bulk-onboard.toml:
   [providers.my-terminal]
   path = "my-terminal-credentials"
   fields = [

@@ -26,7 +26,7 @@ Examples:
 
 \b
 Credentials that the run replaced do not come back: their secrets were
-never kept. Running the same command again does only what is left.
+never stored. Running the same command again does only what is left to do.
 """
 
 
@@ -65,7 +65,7 @@ def command(
 ) -> int:
     """Delete at Leaf the credentials that RUN created and that are unchanged.
 
-    RUN is a run's id or its folder. The events of deleted credentials are kept in the rollback's folder.
+    RUN is a run's id or its folder. The events of deleted credentials are saved in the rollback's folder.
     """
     from bulk_onboard.engine.opening import require_ledger, run_named  # noqa: PLC0415
     from bulk_onboard.settings.requirements import require  # noqa: PLC0415
@@ -109,7 +109,7 @@ def _listed(file: str, settings: Settings) -> Collection[str]:
 
 
 def _unmatched(preview: Outlook) -> str:
-    """Return a line that names growers of the list that are not the run's: it may be of another run."""
+    """Return a line about growers in the list that the run did not connect, which may be a mistake."""
     count, some = len(preview.unmatched), ", ".join(preview.unmatched[:MOST_NAMED])
     were = f"{n_growers(count)} of the list {'was' if count == 1 else 'were'}"
     more = ", …" if count > MOST_NAMED else ""

@@ -36,7 +36,7 @@ Examples:
 
 \b
 Settings come from the environment, .env or bulk-onboard.toml: LEAF_TOKEN, or
-LEAF_USERNAME and LEAF_PASSWORD, and those `bulk-onboard providers NAME` lists.
+LEAF_USERNAME and LEAF_PASSWORD, and those that `bulk-onboard providers NAME` lists.
 """
 
 
@@ -56,11 +56,11 @@ def command(
     showing: Showing,
     **given: Any,
 ) -> int:
-    """Onboard every row of FILE that is not onboarded yet, check events, write the report.
+    """Onboard every row of FILE that is not onboarded yet, check the events and write the report.
 
-    FILE is a CSV or TSV file, a workbook or a Parquet file, or an address of one (https://, s3://, gs://,
+    FILE is a CSV or TSV file, a workbook or a Parquet file, the address of one (https://, s3://, gs://,
     az://), a folder of such files or a pattern in quotes ('exports/*.csv'); - is CSV on standard input.
-    Running the same command again is always safe, and does only what is left.
+    Running the same command again is always safe: it does only what is left to do.
     """
     settings = load_settings(given, config, showing).of_rows_to_do
     settings = replace(settings, command=without_secrets(click.get_current_context().find_root().obj or []))
@@ -70,9 +70,9 @@ def command(
 
 
 def _workers(file: str, settings: Settings, given: Mapping[str, Any], config: Path | None) -> OpenWorkers:
-    """What starts the workers that the settings name, which read the file again. Raises UsageError."""
+    """Return a function that starts the workers of --cluster, or None without it. Raises UsageError."""
     if file == "-":
-        raise UsageError("standard input can be read by one process only: save it as a file for --cluster")
+        raise UsageError("only one process can read standard input: with --cluster, save it as a file first")
     try:
         from bulk_onboard.cluster.workers import workers  # noqa: PLC0415  (only with --cluster)
     except ModuleNotFoundError:
@@ -111,7 +111,7 @@ def _with_enough_rows(onboarding: Onboarding, file: str, settings: Settings, sho
 
 
 def confirmation(settings: Settings) -> Callable[[About], bool] | None:
-    """Return the function that asks a person before the first write to a real Leaf, None to not ask."""
+    """Return the function that asks for confirmation before the first write to a real Leaf, or None."""
     from bulk_onboard.settings.parse import is_this_machine  # noqa: PLC0415
 
     host = urlsplit(settings.leaf.base_url).hostname or ""

@@ -1,4 +1,4 @@
-"""What the commands share: load the settings, drive a coroutine, show its events, print its result."""
+"""Shared by the commands: load the settings, run a coroutine, show its events, print its result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Work = Callable[[Observer, "StopSignal"], Coroutine[Any, Any, "RunResult"]]
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """How much is shown, and in which form. ``watched`` wraps the observer of a run."""
+    """The options of the display. ``watched`` wraps the observer of a run."""
 
     as_json: bool = False
     log_format: str = "text"
@@ -43,7 +43,7 @@ class Showing:
 def load_settings(
     given: Mapping[str, Any], config: Path | None, showing: Showing | None = None, *, offline: bool = False
 ) -> Settings:
-    """Load the settings of a command; warnings go where `Showing` says. For ``offline`` see `load`."""
+    """Load the settings of a command and print its warnings. For ``offline`` see `load`."""
     from bulk_onboard.settings.load import load  # noqa: PLC0415  (not for --help)
 
     showing = showing or Showing()
@@ -53,7 +53,7 @@ def load_settings(
 
 @contextmanager
 def displayed(showing: Showing) -> Iterator[Observer]:
-    """Give the observer that fits the options and where standard error leads."""
+    """Yield the observer that fits the options and the kind of standard error."""
     from bulk_onboard.cli.progress import Bar, Lines, Progress  # noqa: PLC0415
 
     if showing.quiet or showing.log_format == "json":
@@ -69,16 +69,16 @@ def displayed(showing: Showing) -> Iterator[Observer]:
 
 
 def drive(work: Work, showing: Showing) -> int:
-    """Drive a run to its end, show it, print its result, and return its exit code."""
+    """Run a coroutine to its end, show its events, print its result, and return its exit code."""
     return print_result(driven(work, showing), showing)
 
 
 def driven(work: Work, showing: Showing) -> RunResult:
-    """Drive a run to its end and show it."""
+    """Run a coroutine to its end and show its events."""
     from bulk_onboard.cli import signals  # noqa: PLC0415
     from bulk_onboard.engine.stop import StopSignal  # noqa: PLC0415
 
-    # What has been imported stays; going through it again and again would cost a tenth of the time.
+    # Imported modules stay; if the collector looked at them again and again, a run would take a tenth longer.
     gc.freeze()
     stop = StopSignal()
     with displayed(showing) as display:
@@ -88,7 +88,7 @@ def driven(work: Work, showing: Showing) -> RunResult:
 def with_after_run(
     name: str, settings: Settings, showing: Showing, run: Callable[[Showing], RunResult]
 ) -> int:
-    """Run, show the result, send message, ping and metrics; return the exit code. ``name``: the input's."""
+    """Run, show the result, send message, ping and metrics. Return the exit code. ``name``: the input's."""
     from bulk_onboard.notify.after_run import AfterRun  # noqa: PLC0415
 
     after = AfterRun(settings.night, name)
@@ -101,7 +101,7 @@ def with_after_run(
 
 
 def print_result(result: RunResult, showing: Showing) -> int:
-    """Print the closing text, and the summary as JSON if it is asked for; return the exit code."""
+    """Print the final text, and with --json the summary. Return the exit code."""
     if showing.log_format == "json":
         say(json.dumps({"fact": "Summary", **result.summary}), err=True)
     else:
@@ -119,7 +119,10 @@ def require_named(where: str) -> None:
 
 @contextmanager
 def opened(where: str, options: InputSettings) -> Iterator[Source]:
-    """The file, or standard input for ``-``. Raises UsageError for the empty name of an unset variable."""
+    """Return the file, or standard input for ``-``.
+
+    Raises UsageError for an empty name (an unset variable).
+    """
     require_named(where)
     from bulk_onboard.readers.inputs import open_source  # noqa: PLC0415
 

@@ -32,14 +32,16 @@ _DONE = {Status.CREATED.value, Status.EXISTING.value, Status.DUPLICATE.value}
 
 
 @click.command("runs", cls=options.Command, epilog=_EPILOG)
-@options.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the latest N.  [default: 20]")
+@options.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="List only the latest N runs.  [default: 20]"
+)
 @options.settings("output", "ledger")
 @options.config
 @options.as_json
 def command(limit: int | None, config: Path | None, as_json: bool, **given: Any) -> int:
-    """List the past runs, the latest first: when, what for, how many rows, how it ended.
+    """List the past runs, the latest first, with start, input, number of rows and result.
 
-    Works while a run is under way.
+    Works during a run.
     """
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
 
@@ -61,9 +63,9 @@ def command(limit: int | None, config: Path | None, as_json: bool, **given: Any)
 
 
 def as_data(past: Past, past_runs: Sequence[Past], left_growers: Sequence[LeftGrower]) -> dict[str, Any]:
-    """Return what ``--json`` prints about a run; null where the run has not ended.
+    """Return what ``--json`` prints about a run; null for values that a run gets when it ends.
 
-    ``past_runs``: all runs that are listed, the latest first.
+    ``past_runs``: all listed runs, the latest first.
     """
     info = past.info
     return {
@@ -91,7 +93,7 @@ def _seconds(began: datetime, ended: datetime | None) -> float | None:
 
 
 def in_words(past_runs: Sequence[Past]) -> str:
-    """Return a table of the runs, with the reason of an early end below its run."""
+    """Return a table of the runs; the reason for an early end is below its run."""
     head, *lines = table([_HEAD, *map(_cells, past_runs)], left=2)
     output = [head]
     for past, line in zip(past_runs, lines, strict=True):
@@ -120,7 +122,7 @@ def _cells(past: Past) -> tuple[str, ...]:
 
 
 def superseded_by(past: Past, past_runs: Sequence[Past]) -> str | None:
-    """Return the next run of the same file at the same Leaf, for a run that was killed; else None.
+    """Return the next run of the same file at the same Leaf after a killed run, or None.
 
     ``past_runs``: the runs, the latest first.
     """
@@ -131,7 +133,7 @@ def superseded_by(past: Past, past_runs: Sequence[Past]) -> str | None:
 
 
 def undone_by(past: Past, past_runs: Sequence[Past]) -> list[str]:
-    """Return the rollbacks of a run that have deleted something, the oldest first."""
+    """Return the rollbacks of a run that deleted credentials, the oldest first."""
     deleted = [
         past_run.info.run_id
         for past_run in past_runs
@@ -155,7 +157,7 @@ def _repeats(later: RunInfo, info: RunInfo) -> bool:
 
 def _remarks(past: Past, past_runs: Sequence[Past]) -> Iterator[str]:
     info = past.info
-    # The run's name tells most of the file's, but not where two files would have one name.
+    # The run id contains most of the file's name, but two files may have the same name.
     yield f"    {info.kind.value} of {info.input}, {info.provider}, {info.leaf}"
     if undone := undone_by(past, past_runs):
         yield f"    rolled back by {', '.join(undone)}"
@@ -165,6 +167,6 @@ def _remarks(past: Past, past_runs: Sequence[Past]) -> Iterator[str]:
     elif following := superseded_by(past, past_runs):
         yield f"    was killed; a later run of this file replaced it: {following}"
     elif any(_later(past, past_runs)):
-        yield "    was killed; running its command again is safe, and does what is left"
+        yield "    was killed; running its command again is safe, and does only what is left"
     else:
-        yield "    has not ended: it is under way, or was killed; running again is safe"
+        yield "    has not ended: it is still running or was killed; running it again is safe"

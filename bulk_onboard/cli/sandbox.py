@@ -21,7 +21,7 @@ Examples:
   bulk-onboard sandbox --rate-limit 50 --latency 50ms --unknown post_existing=conflict
 
 \b
-A grower's secret can select what happens to it:
+A grower's secret can select what happens to the grower:
   expired-…   stored, but its first event is a 401 and its status FAILED
   silent-…    stored, but never gets an event
   refused-…   refused with HTTP 400, nothing is stored
@@ -38,7 +38,7 @@ A file of faults holds shares of requests, from 0 to 1:
 
 \b
 With SANDBOX_PASSWORD (and SANDBOX_USERNAME) in the environment, any other login is refused.
-GET /sandbox/requests and GET /sandbox/state show what was seen and stored; POST /sandbox/reset clears it.
+GET /sandbox/requests and GET /sandbox/state show requests and stored data; POST /sandbox/reset clears both.
 """
 
 
@@ -81,7 +81,9 @@ _FILE = click.Path(path_type=Path)
     metavar="FILE",
     help="File of Leaf users: a column leafUserId, or one id per line.  [default: any UUID is a user]",
 )
-@options.option("--seed", type=int, metavar="N", help="Seed, to draw the same faults each time.")
+@options.option(
+    "--seed", type=int, metavar="N", help="Seed of the faults; the same seed gives the same faults."
+)
 @options.option(
     "--event-delay",
     type=SECONDS,
@@ -95,13 +97,14 @@ _FILE = click.Path(path_type=Path)
     multiple=True,
     callback=_answers,
     metavar="NAME=VALUE",
-    help="Choose open behaviour of Leaf, e.g. get_absent=empty; a wrong name lists all. Repeatable.",
+    help="Choose a behaviour that Leaf's documentation leaves open, e.g. get_absent=empty; a wrong name"
+    " lists all. Repeatable.",
 )
 @options.option(
     "--store",
     type=_FILE,
     metavar="FILE",
-    help="Keep state in this file, without secrets.  [default: in memory]",
+    help="Store the state in this file, without secrets.  [default: in memory]",
 )
 @options.config
 def command(
@@ -117,7 +120,7 @@ def command(
     unknowns: dict[str, str],
     store: Path | None,
 ) -> None:
-    """Serve a local imitation of Leaf to practise on, with chosen faults."""
+    """Serve a local imitation of Leaf to practise on, with simulated faults."""
     import asyncio  # noqa: PLC0415  (this and the sandbox are not needed for --help)
     from contextlib import suppress  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
@@ -129,7 +132,7 @@ def command(
     limit = {} if rate_limit is None else {"rate_limit": str(rate_limit)}
     settings = _behaviour(faults, unknowns | limit, users)
     settings = replace(settings, latency=latency, seed=seed, event_delay=event_delay)
-    with suppress(KeyboardInterrupt):  # where signals cannot be handled, Ctrl-C arrives as this
+    with suppress(KeyboardInterrupt):  # where signals cannot be handled, Ctrl-C raises this
         asyncio.run(_serve(Sandbox(providers, settings, store), port, settings))
 
 
@@ -169,7 +172,7 @@ def _introduction(identity: str, url: str, settings: Behaviour) -> str:
         (
             f"Sandbox at {url} ({identity}). Press Ctrl-C to stop it.",
             "To use it, in another terminal:",
-            # Not LEAF_TOKEN: a login that expires is one of the faults, and only a password renews it.
+            # Not LEAF_TOKEN: the login expires as one of the faults, and only a password can renew it.
             f"  export LEAF_BASE_URL={url} LEAF_USERNAME={username} LEAF_PASSWORD={password}",
             "  export RAVEN_CLIENT_ID=practice RAVEN_CLIENT_SECRET=practice",
             f"Faults: {settings.faults.total:.1%} of requests, seed:"

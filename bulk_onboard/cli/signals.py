@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once, and no new row starts; twice, and the run ends at once."""
+"""Ctrl-C and SIGTERM: after the first, no new row starts; the second ends the run at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop(Protocol):
-    """What a run listens to."""
+    """The stop requests that a run accepts."""
 
     def drain(self, reason: str, exit_code: ExitCode) -> None:
         """Start no new row; let rows in flight finish."""
@@ -28,14 +28,14 @@ class Stop(Protocol):
 
 
 class Interrupts:
-    """Counts the signals and passes them on."""
+    """Turns the first signal into a stop of new rows, and the second into a stop at once."""
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
         self._count = 0
 
     def __call__(self) -> None:
-        """Handle one more signal."""
+        """Handle a signal."""
         self._count += 1
         if self._count == 1:
             self._stop.drain("interrupted", ExitCode.INTERRUPTED)
@@ -45,10 +45,10 @@ class Interrupts:
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]], stop: Stop) -> T:
-    """Run a coroutine to its end, on uvloop where there is one, with signals turned into a stop."""
+    """Run a coroutine to its end, on uvloop if it is installed; signals stop it gracefully."""
 
     async def watched() -> T:
-        # In debug mode asyncio logs slow tasks with all that they hold, exceptions' texts included.
+        # In debug mode asyncio logs slow tasks with all their values, including texts of exceptions.
         asyncio.get_running_loop().slow_callback_duration = math.inf
         with _listening(Interrupts(stop)):
             return await work()
@@ -69,14 +69,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 @contextmanager
 def _listening(heard: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals come to the main thread only
+        yield  # only the main thread receives signals
         return
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         for number in _SIGNALS:
             loop.add_signal_handler(number, heard)
-    except NotImplementedError:  # Windows: the loop knows no signals, so it is woken from a plain handler
+    except NotImplementedError:  # Windows: the loop does not support signals, so a plain handler wakes it
         for number in _SIGNALS:
             signal.signal(number, _waking(loop, heard))
     try:

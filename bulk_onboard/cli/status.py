@@ -30,18 +30,20 @@ Examples:
   bulk-onboard status --row 2
   bulk-onboard status abcd0000-0000-4000-8000-000000000001 --dismiss
 
-Exit code 0: the grower is connected; 1: it needs attention; 2: the ledger does not know it.
+Exit code 0: the grower is connected; 1: it needs attention; 2: it is not in the ledger.
 """
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# Growers that are listed where a value names several.
+# How many growers are listed if a value belongs to several.
 _LISTED = 5
 _DONE = {status.value for status in Status if status.done}
 
 
 @click.command("status", cls=options.Command, epilog=_EPILOG)
 @click.argument("grower", required=False, metavar="LEAF_USER_ID")
-@options.option("--run", "run", metavar="RUN", help="The run of --row.  [default: latest]")
-@options.option("--row", type=click.IntRange(min=1), metavar="N", help="The grower of this row of a run.")
+@options.option("--run", "run", metavar="RUN", help="The run that --row refers to.  [default: latest]")
+@options.option(
+    "--row", type=click.IntRange(min=1), metavar="N", help="Show the grower in this row of a run."
+)
 @options.option(
     "--dismiss",
     is_flag=True,
@@ -60,10 +62,10 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Show what was done with one grower: intents, outcomes and events of all runs, in order.
+    """Show the history of one grower: intents, outcomes and events of all runs, in order.
 
-    Instead of LEAF_USER_ID, give a value of a kept column (--keep), such as a name or an email address, or
-    use --row. Reads only the ledger, not Leaf. Works while a run is under way.
+    Instead of LEAF_USER_ID, give a value of a column that was copied with --keep, such as a name or an email
+    address, or use --row. Reads only the ledger, not Leaf. Works during a run.
     """
     from bulk_onboard.engine.opening import require_ledger  # noqa: PLC0415
 
@@ -97,7 +99,7 @@ def _of_row(settings: Settings, run: str | None, row: int) -> str:
 
 
 def _named(settings: Settings, text: str) -> str:
-    """Return the leafUserId that a text is, or that has it in a kept column. Raises UsageError."""
+    """Return the leafUserId that the text is or belongs to, by a column of --keep. Raises UsageError."""
     from bulk_onboard.engine.past_runs import growers_with  # noqa: PLC0415
 
     if _UUID.fullmatch(named := text.strip().strip("{}").lower()):
@@ -161,7 +163,7 @@ def _code(chapter: Chapter) -> str:
 
 
 def in_words(history: Story) -> str:
-    """The story, a paragraph for each run."""
+    """Return the history as text, with a paragraph for each run."""
     from bulk_onboard.reports.summary import without_credentials  # noqa: PLC0415
 
     lines = [f"Grower {history.leaf_user_id}"]
@@ -178,7 +180,7 @@ def in_words(history: Story) -> str:
 
 
 def _chapter_lines(chapter: Chapter) -> Iterator[str]:
-    """Intent, outcome and event, at their times."""
+    """Return the lines for intent, outcome and event, with their times."""
     entry = chapter.entry
     if entry.intended_at:
         yield _at(entry.intended_at, "intent: the credentials are about to be sent")
@@ -217,5 +219,5 @@ def _latest_lines(line: dict[str, Any]) -> Iterator[str]:
 
 
 def _at(moment: str, text: str) -> str:
-    """Return a line with a time as people read it, or without one."""
+    """Return a line with a readable time, or without a time."""
     return f"  {moment[:19].replace('T', ' '):19}  {text}"

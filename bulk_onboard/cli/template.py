@@ -39,7 +39,7 @@ _FORMS = (".xlsx", ".csv")
 )
 @options.config
 def command(provider: str, where: Path, *, app_fields: bool, create_users: bool, config: Path | None) -> int:
-    """Write an empty file to fill in, with the columns that PROVIDER needs.
+    """Write an empty file to fill in, with the columns for PROVIDER.
 
     The fields of your application (such as a client ID) are the same for every grower, so they come from the
     settings; `bulk-onboard providers PROVIDER` lists them.
@@ -56,13 +56,13 @@ def command(provider: str, where: Path, *, app_fields: bool, create_users: bool,
 
 
 def write(provider: Provider, where: Path, *, app_fields: bool, users: bool = False) -> None:
-    """Write the file. Raises UsageError rather than replace one that somebody may have filled in."""
+    """Write the file. Raises UsageError if it exists, because it may have been filled in."""
     if where.suffix.lower() not in _FORMS:
         raise UsageError(
             f"{where}: a template is one of {' '.join(_FORMS)}; give the file one of these endings"
         )
     if where.exists():
-        raise UsageError(f"{where} already exists and may be filled in; name another file")
+        raise UsageError(f"{where} already exists and may have been filled in; choose another name")
     from bulk_onboard.reports.draft import drafts  # noqa: PLC0415
 
     columns = provider.template(app_fields=app_fields, users=users)

@@ -27,8 +27,8 @@ Examples:
   bulk-onboard ui growers.xlsx
   bulk-onboard ui growers.xlsx --no-browser --port 8790
 
-The page is served to this machine only. Ctrl-C ends it, and so does closing it for a minute; a run that is in
-progress ends first.
+The page is served to this machine only. It ends when you press Ctrl-C, or a minute after you close it; a run
+in progress finishes first.
 """
 
 
@@ -39,9 +39,9 @@ progress ends first.
 )
 @options.option("--browser/--no-browser", default=True, help="Open the page in a browser.  [default: yes]")
 def command(file: str | None, *, port: int, browser: bool) -> int:
-    """Open a page to check, mend and onboard a file by pointing at things.
+    """Open a page in the browser to check, correct and onboard a file.
 
-    FILE can also be dropped on the page, or pasted from a spreadsheet. Nothing leaves this machine except the
+    You can also drop FILE on the page, or paste it from a spreadsheet. This machine sends nothing except the
     requests to Leaf of a run that you confirm.
     """
     from bulk_onboard.cli import signals  # noqa: PLC0415
@@ -65,14 +65,14 @@ def command(file: str | None, *, port: int, browser: bool) -> int:
 
 
 class _Ending:
-    """Ends the server: once its run, if any, has come to its end; at once the second time."""
+    """Ends the server: after its run, if there is one, has finished; the second time at once."""
 
     def __init__(self) -> None:
         self.server: Server | None = None
         self._interrupted = asyncio.Event()
 
     def drain(self, _reason: str, _exit_code: ExitCode) -> None:
-        """Start no new row; end when those in flight have ended."""
+        """Start no new row; end when the rows in flight have finished."""
         self._interrupted.set()
         self.abort()
 
@@ -84,7 +84,7 @@ class _Ending:
                     live.end("interrupted")
 
     async def wait(self, server: Server) -> None:
-        """Return when the page was closed for a while, or after Ctrl-C."""
+        """Return after Ctrl-C, or when the page has been closed for a while."""
         waiting = [asyncio.ensure_future(server.closed()), asyncio.ensure_future(self._interrupted.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
@@ -96,7 +96,7 @@ class _Ending:
 
 @contextmanager
 def _opened(server: Server, *, browser: bool) -> Iterator[None]:
-    """Show the address, and open it in a browser by way of a file that only the user can read.
+    """Show the address, and open it in a browser through a file that only the user can read.
 
     An address on a command line would show the token to the other users of the machine.
     """
@@ -111,7 +111,7 @@ def _opened(server: Server, *, browser: bool) -> Iterator[None]:
     server.on_opened = opened
     try:
         if page:
-            # Some browsers, in a terminal, return only when they end.
+            # Some browsers that run in a terminal return only when they end.
             threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
         yield
     finally:
@@ -120,7 +120,10 @@ def _opened(server: Server, *, browser: bool) -> Iterator[None]:
 
 
 def _private_page(address: str) -> Path:
-    """Return a file that leads to an address: in the working folder, as some browsers may not read others."""
+    """Return a file that redirects to an address.
+
+    It is in the working folder: some browsers cannot read other folders.
+    """
     folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else None
     descriptor, name = tempfile.mkstemp(".html", "bulk-onboard-", folder)
     with os.fdopen(descriptor, "w") as file:

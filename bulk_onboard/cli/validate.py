@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from bulk_onboard.engine.validation import Validation
     from bulk_onboard.settings import Settings
 
-# How many different messages of one code are shown; of some codes, only the first, as the
-# others say the same about other rows.
+# How many different messages are shown for one code. For some codes only the first is shown, because
+# the others say the same about other rows.
 _EXAMPLES = 8
 _OF_SEVERAL_ROWS = {"conflicting-rows", "shared-token", "duplicate"}
-# From this many rows on, writing a workbook takes long enough to be announced.
+# Writing a workbook with this many rows or more takes so long that it is announced.
 _MANY = 20_000
 _EPILOG = """\b
 Examples:
@@ -42,7 +42,7 @@ Examples:
   bulk-onboard validate growers.xlsx --map "refreshToken=Raven token" --annotate marked.xlsx
   bulk-onboard validate growers.csv --fix repaired.csv
 
-Exit code 0: every row can be sent; 1: some row is invalid; 3: the file cannot be used.
+Exit code 0: every row can be sent; 1: some rows are invalid; 3: the file cannot be used.
 """
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -58,14 +58,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=_FILE,
     metavar="OUT.xlsx",
     group="Reports",
-    help="Write the workbook again with every bad cell coloured and commented, and a summary in front.",
+    help="Write a copy of the workbook with every bad cell coloured and commented, and a summary sheet in"
+    " front.",
 )
 @options.option(
     "--fix",
     type=_FILE,
     metavar="OUT.csv",
     group="Reports",
-    help="Write the rows again without stray spaces, quotes, invisible characters and exact repeats.",
+    help="Write a copy of the rows without stray spaces, quotes, invisible characters and exact repeats.",
 )
 @options.config
 @options.as_json
@@ -78,8 +79,8 @@ def command(
     ('exports/*.csv'); - is CSV on standard input.
     The problems are listed by code, and row by row in problems.csv.
 
-    --annotate keeps everything in your own .xlsx or .xlsm where possible, and lists what is lost; other files
-    become a new workbook. --fix changes nothing that needs a guess. Both outputs hold the secrets of FILE.
+    --annotate preserves the contents of an .xlsx or .xlsm where possible, and lists what is lost; other files
+    become a new workbook. --fix changes nothing that needs a guess. Both outputs contain the secrets of FILE.
     FILE itself is never changed.
     """
     return check(file, load_settings(given, config, offline=True), Wanted(annotate, fix), as_json=as_json)
@@ -89,8 +90,8 @@ def command(
 class Written:
     """The files of one check.
 
-    ``problems`` is None if it cannot be written, for the reason ``unwritten``; ``missing``: what the workbook
-    lacks of the original; ``next``: the command for it; ``repairs``: by code;
+    ``problems`` is None if it could not be written, for the reason ``unwritten``; ``missing``: parts of the
+    original that the workbook lacks; ``next``: the command for the workbook; ``repairs``: counts by code;
     ``left``: rows of the repaired file that are still invalid.
     """
 
@@ -106,7 +107,7 @@ class Written:
 
 
 def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> int:
-    """Check one file, write its problems and what is wanted of it, tell them."""
+    """Check one file, write its problems and the requested copies, and print the result."""
     from bulk_onboard.engine.validation import validate_file  # noqa: PLC0415
 
     require_named(file)
@@ -129,7 +130,7 @@ def check(file: str, settings: Settings, wanted: Wanted, *, as_json: bool) -> in
 
 
 def _write_problems(file: str, validation: Validation, path: Path) -> str:
-    """Write problems.csv, and beside it which input it is about; why that is impossible, "" if it is done."""
+    """Write problems.csv and the name of its input. Return the reason if that is impossible, otherwise ""."""
     from bulk_onboard.reports.writers import write_json, write_problems  # noqa: PLC0415
 
     try:
@@ -165,14 +166,14 @@ def _write(
     return Written(problems, wanted.annotate, missing, following, wanted.fix, repairs, invalid, beside)
 
 
-# Beside problems.csv: which input it is about.
+# The file beside problems.csv that identifies its input.
 _OWNER = "input.json"
 
 
 def problems_path(file: str, folder: Path) -> Path:
-    """One place per input, so that checking again after a correction replaces what is out of date.
+    """Return the folder of an input, so that another check of the same input replaces the old files.
 
-    Another input of the same name gets a place of its own.
+    Another input of the same name gets another folder.
     """
     stem = "stdin" if file == "-" else Path(display_name(file)).stem
     if is_pattern(file):
@@ -184,7 +185,7 @@ def problems_path(file: str, folder: Path) -> Path:
 
 
 def _is_free(place: Path, file: str) -> bool:
-    """Whether no other input has its problems there."""
+    """Return whether the folder does not belong to another input."""
     try:
         owner = json.loads((place / _OWNER).read_bytes())
     except (OSError, ValueError):
@@ -193,7 +194,7 @@ def _is_free(place: Path, file: str) -> bool:
 
 
 def _identity(file: str) -> str:
-    """A digest of where an input is: its address may be signed."""
+    """Return a digest of the place of an input: its address may contain a signature."""
     where = file if file == "-" or url_scheme(file) is not None else str(Path(file).absolute())
     return blake2b(where.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -228,7 +229,7 @@ def _group(cause: Cause) -> dict[str, Any]:
 
 
 def in_words(validation: Validation, written: Written) -> str:
-    """The problems grouped by code, for people, in lines of 80 letters; only a file's name may be longer."""
+    """Return the problems by code, in lines of 80 characters; only a file name may be longer."""
     repeats = f", {validation.duplicates:,} duplicate" if validation.duplicates else ""
     valid = f"{validation.valid:,} valid, {validation.invalid:,} invalid"
     counts = f"{n_rows(validation.rows)}, {valid}{repeats}"
@@ -263,7 +264,7 @@ def _left(count: int) -> str:
 
 
 def _section(title: str, causes: Sequence[Cause], table: pd.DataFrame | None = None) -> list[str]:
-    """``table``: row, code and message of each finding, of which a few that differ are shown."""
+    """``table``: row, code and message of each finding; a few different messages are shown."""
     lines = [line for cause in causes for line in _cause_lines(cause, _examples(cause, table))]
     return ["", f"{title}:", *lines] if causes else []
 
@@ -277,7 +278,7 @@ def _examples(cause: Cause, table: pd.DataFrame | None) -> list[tuple[int, str]]
 
 
 def _cause_lines(cause: Cause, examples: Sequence[tuple[int, str]]) -> Iterator[str]:
-    """How many, what, where; examples of it; what to do."""
+    """Return the paragraph for a cause: number, code and place; examples; what to do."""
     place = f"({row_numbers(cause.rows, cause.count)})"
     if cause.code == "looks-like-a-name":  # about a column, not about a row
         yield from wrapped(f"{counted(cause.count, 'column')}  {cause.code}", indent=2)

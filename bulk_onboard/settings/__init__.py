@@ -1,7 +1,7 @@
 """Every setting, declared once: name, type, default, help, option and environment variable.
 
 The options of the command line and of the library, the environment, ``.env``, ``bulk-onboard.toml``, files
-and the keyring all lead into this tree, see `load`. `SETTINGS` lists it. To add a setting, add a field.
+and the keyring are all sources for this tree, see `load`. `SETTINGS` lists it. To add a setting, add a field.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AppField = Annotated[Secret, Parsed(parse.app_field)]
 
 
 class NotifyWhen(StrEnum):
-    """When a message is sent: after each run, if the exit code is not 0, or if something changed."""
+    """When to send a message: after each run, if the exit code is not 0, or if something has changed."""
 
     ALWAYS = "always"
     PROBLEMS = "problems"
@@ -47,9 +47,9 @@ class NotifyWhen(StrEnum):
 
 
 class FailOn(StrEnum):
-    """When rows that need attention make a run that came to its end fail (exit code 1).
+    """When rows that need attention make a finished run fail (exit code 1).
 
-    Always, only if they need it since this run, or never.
+    Always, only if a grower newly needs attention, or never.
     """
 
     PROBLEMS = "problems"
@@ -76,13 +76,13 @@ class Login:
 
     @property
     def complete(self) -> bool:
-        """Whether there is enough to log in with."""
+        """Whether the login is complete."""
         return bool(self.token) or bool(self.username and self.password)
 
 
 @dataclass(frozen=True, slots=True)
 class LeafSettings:
-    """Leaf's address and the login. ``timeout``: seconds per request. ``proxy``: a URL, None for none."""
+    """Leaf's address and the login. ``timeout``: seconds per request; ``proxy``: a URL or None."""
 
     base_url: Annotated[str, Parsed(parse.base_url)] = setting(
         "https://api.withleaf.io", "Address of Leaf's API.", variable="LEAF_BASE_URL", option=""
@@ -99,7 +99,7 @@ class LeafSettings:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """The built-in imitation of Leaf. ``faults`` is a preset's name or a TOML file."""
+    """The built-in imitation of Leaf. ``faults``: the name of a preset, or a TOML file."""
 
     use: Flag = setting(False, "Practise on a local imitation of Leaf; needs no settings.", option="sandbox")
     reset: Flag = setting(False, "Empty the sandbox first.", option="sandbox_reset", one_run=True)
@@ -116,7 +116,7 @@ class InputSettings:
     """How the file is read. ``mapping`` is field -> column header; ``limit``: only this many rows.
 
     ``header_row``: the row with the names of the columns; None: it is detected.
-    ``create_users``: rows may name growers by an externalId or an email; missing Leaf users are created.
+    ``create_users``: rows may identify growers by externalId or email; missing Leaf users are created.
     """
 
     sheets: Annotated[tuple[str, ...], Parsed(parse.sheets)] = setting(
@@ -155,7 +155,7 @@ class InputSettings:
     )
     limit: Positive | None = setting(
         None,
-        "Process only the first N rows; `run` counts only rows that are still to do.",
+        "Process only the first N rows; for `run`, the first N rows that are still to do.",
         metavar="N",
     )
     strict: Flag = setting(False, "Refuse a file with an invalid row.")
@@ -183,7 +183,10 @@ class InputSettings:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast. ``rate``: requests per second, 0 for no ceiling; ``max_in_flight`` None: automatic."""
+    """Limits on requests.
+
+    ``rate``: requests per second, 0 for no ceiling; ``max_in_flight`` None: automatic.
+    """
 
     rate: Annotated[float, Parsed(parse.rate)] = setting(
         10.0,
@@ -198,7 +201,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """When a run stops early, or does not begin: ``min_rows`` and ``max_new`` are about the file."""
+    """When a run stops early or does not start; ``min_rows`` and ``max_new`` refuse a file."""
 
     canary: NotNegative = setting(
         0,
@@ -211,16 +214,16 @@ class Safety:
     min_rows: NotNegative = setting(0, "Send nothing if the file has fewer rows.", metavar="N")
     max_new: Limit | None = setting(
         None,
-        "Send nothing if more rows than this are of growers that are not in the ledger.",
+        "Send nothing if more rows than this belong to growers that are not in the ledger.",
         metavar="N|N%",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class EventsSettings:
-    """The follow-up check. ``wait`` is seconds from storing until a credential without event is pending.
+    """The events check. ``wait``: seconds after which stored credentials without an event are pending.
 
-    ``recheck``: the age of a check from which on connected growers are checked again; None: never.
+    ``recheck``: connected growers are checked again if their last check is older; None: never.
     """
 
     check: Flag = setting(
@@ -231,8 +234,8 @@ class EventsSettings:
     )
     recheck: Annotated[timedelta, Parsed(parse.age)] | None = setting(
         None,
-        "Check connected growers again if their last check is older than this, such as 7d or 36h; uses Leaf's"
-        " list of users where that is enough.",
+        "Check connected growers again if their last check is older than this, such as 7d or 36h; uses"
+        " Leaf's list of users where possible.",
         metavar="AGE",
         shown="never",
     )
@@ -240,7 +243,7 @@ class EventsSettings:
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """Where files go. ``ledger`` None: ``ledger.sqlite3`` in the folder of the reports."""
+    """Where files are written. ``ledger`` None: ``ledger.sqlite3`` in the folder of the reports."""
 
     folder: Annotated[Path, Parsed(parse.path)] = setting(
         Path("reports"), "Folder for reports.", option="output", metavar="FOLDER"
@@ -267,7 +270,7 @@ class OutputSettings:
 
 @dataclass(frozen=True, slots=True)
 class NightSettings:
-    """Where to report the end of an unattended run. ``notify`` are URLs of Apprise."""
+    """Where to report the end of an unattended run. ``notify``: Apprise URLs."""
 
     notify: Annotated[tuple[Secret, ...], Parsed(parse.addresses)] = setting(
         (),
@@ -300,13 +303,12 @@ class NightSettings:
 class Settings:
     """All settings of a run.
 
-    ``providers``: all known providers. ``provider``: that of rows that do not name one; in a file with a
-    column of providers such rows are invalid unless ``provider_given``, so that a default does not send them
-    to the wrong place. ``cluster``: the processes that do the work; None: this process. A ``dry_run`` only
-    asks; ``plan`` is the file of a dry run that is to be carried out. ``limit``: how many of the rows to do
-    are done; None: all of them.
-    ``app`` holds app fields by their provider's name and then Leaf's. ``command`` is the command line as the
-    report shows it, without secrets.
+    ``providers``: all known providers. ``provider``: the provider of rows that do not name one. In a file
+    with a column ``provider``, such rows are invalid unless ``provider_given``, so that the default cannot
+    send them to the wrong place. ``cluster``: the processes that do the work; None: this process. ``dry_run``:
+    only ask Leaf. ``plan``: the plan of a dry run to carry out. ``limit``: the largest number of rows to do;
+    None: all. ``app``: app fields by provider and then by Leaf's name. ``command``: the command line for the
+    report, without secrets.
     """
 
     provider: Annotated[str, Parsed(parse.text)] = setting(
@@ -328,14 +330,15 @@ class Settings:
     )
     if_exists: IfExists = setting(
         IfExists.SKIP,
-        "skip: ask first, never touch what exists; replace: ask, delete what differs and is not healthy,"
-        " post; overwrite: post without asking; fail: reject growers that have credentials.",
+        "skip: leave existing credentials alone; replace: delete credentials that differ and are not"
+        " healthy, then post; overwrite: post without asking Leaf first; fail: reject growers that have"
+        " credentials.",
         group="Existing credentials",
     )
     replace_healthy: Flag = setting(
         False,
         "With --if-exists replace: also delete healthy credentials with another token. Leaf refreshes tokens"
-        " itself, so the token in the file may be used up: a dry run counts the growers at stake.",
+        " itself, so the token in the file may be used up; a dry run counts the growers at risk.",
         group="Existing credentials",
     )
     dry_run: Flag = setting(
@@ -370,12 +373,12 @@ class Settings:
 
     @property
     def chosen(self) -> Provider:
-        """The provider of a file that names none."""
+        """The provider of rows that do not name one."""
         return self.providers[self.provider]
 
     @property
     def of_rows_to_do(self) -> Settings:
-        """The same for a run: the limit counts the rows to do, not the rows of the file."""
+        """The settings of a run, whose limit counts the rows to do, not the rows of the file."""
         return replace(self, input=replace(self.input, limit=None), limit=self.input.limit)
 
     def app_of(self, provider: str) -> Mapping[str, Secret]:

@@ -1,4 +1,4 @@
-"""Command lines as people may see them: the one that ran, and others that they can run."""
+"""Command lines to show to people, without secrets: the one that ran, and suggested ones."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bulk_onboard.domain.input_description import printable, url_scheme
 from bulk_onboard.settings import SETTINGS
 
 _MAP = "--map"
-# The values of these may hold a secret, and messages end up in logs.
+# The values of these options may contain a secret, and messages end up in logs.
 _SECRET = ("--notify", "--ping", "--ledger")
 _HIDDEN = "..."
-# About the form of a file, which a copy of it in another form does not have.
+# Options about the form of a file; a copy in another form does not need them.
 _OF_FORM = ("sheet", "header_row", "hidden", "encoding")
 
 
 def command(verb: str, file: str, options: Mapping[str, object], *more: str) -> str:
-    """Return a command for a file. ``options``: values of settings by the names of their options.
+    """Return a command for a file. ``options``: option name -> value.
 
     Empty values are left out. ``more``: options as they are typed.
     """
@@ -27,7 +27,7 @@ def command(verb: str, file: str, options: Mapping[str, object], *more: str) -> 
 
 
 def check_and_run(file: str, options: Mapping[str, object], *, same_form: bool) -> tuple[str, str]:
-    """Return how to check and how to run an annotated copy of a file.
+    """Return the commands that check and run an annotated copy of a file.
 
     ``same_form``: the copy has the sheets of the original.
     """
@@ -51,16 +51,16 @@ def _words(options: Mapping[str, object]) -> Iterator[str]:
 
 
 def _quoted(word: str) -> str:
-    """Return a word as a shell takes it; double quotes work in all shells, also of Windows."""
+    """Return a word quoted for a shell; double quotes work in all shells, including those of Windows."""
     if re.fullmatch(r"[\w@%+=:,./\\-]+", word):
         return word
     return f'"{word}"' if not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 def without_secrets(arguments: Sequence[str]) -> str:
-    """Return a command line as it was typed, with ``...`` for what may hold a secret.
+    """Return a command line as it was typed, with ``...`` for values that may contain a secret.
 
-    An address may hold a password, a key or a signature.
+    An address may contain a password, a key or a signature.
     """
     words, option = ["bulk-onboard"], ""
     for text in arguments:
@@ -81,7 +81,7 @@ def _shown(option: str, value: str) -> str:
 
 
 def with_columns(arguments: Sequence[str], columns: Mapping[str, str]) -> str:
-    """What to do to have ``columns`` (field -> column) used: run a command, or add options to it.
+    """Return the advice for using ``columns`` (field -> column): a command to run, or options to add.
 
     ``arguments``: those of the command that failed. A --map of the same fields is replaced.
     """

@@ -24,7 +24,7 @@ _SECRETS = {setting.path for setting in SETTINGS if setting.variable} - {
 
 
 class Given(NamedTuple):
-    """A value, and what people call it in the place where it stands."""
+    """A value with its name and its place, for messages."""
 
     name: str
     value: Any
@@ -35,22 +35,22 @@ class Given(NamedTuple):
         return f"{self.place}{': ' if self.place else ''}{self.name}: {reason}"
 
 
-# What one source says, by the path in the tree of settings.
+# The settings of one source, by their path in the tree of settings.
 Layer = dict[tuple[str, ...], Given]
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What the file says. ``providers`` are those built in and those that the file defines."""
+    """The content of the file. ``providers``: the built-in ones and those that the file defines."""
 
     layer: Layer = field(default_factory=dict)
     providers: Providers = field(default_factory=lambda: PROVIDERS)
 
 
 def read(config: Path | None) -> ConfigFile:
-    """Read the file that was named, or the default one if there is one. Raises UsageError.
+    """Read the given file, or the default file if it exists. Raises UsageError.
 
-    Warn if others can read a secret in it.
+    Warn if the file contains a secret and others can read it.
     """
     path = config or DEFAULT_FILE
     if config is None and not path.is_file():
@@ -62,12 +62,12 @@ def read(config: Path | None) -> ConfigFile:
     except UnicodeError:
         raise UsageError(f"{path} is not text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        # Of the parser's message only the place: the rest may quote a secret.
+        # Use only the place from the parser's message: the rest may quote a secret.
         place = re.search(r"\(at .*\)", str(error))
         raise UsageError(f"{path} is not valid TOML {place[0] if place else ''}".rstrip()) from None
     file = _sorted(table, path)
     if _holds_secret(file) and os.name == "posix" and path.stat().st_mode & 0o077:
-        LOG.warning(f"others can read {path}, which holds a secret; close it with: chmod 600 {path}")
+        LOG.warning(f"others can read {path}, which contains a secret; protect it with: chmod 600 {path}")
     return file
 
 
@@ -93,7 +93,7 @@ def _sorted(table: Mapping[str, Any], path: Path) -> ConfigFile:
 
 
 def _of_table(name: str, table: Mapping[str, Any], providers: Providers, where: str) -> Provider:
-    """Return the provider that a table is of: one of these, or one that it defines."""
+    """Return the provider of a table: one of these, or a new one that the table defines."""
     try:
         if any(key in table for key in KEYS):
             return define_provider(name, table, providers)

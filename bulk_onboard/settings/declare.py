@@ -1,7 +1,7 @@
-"""How a setting is declared: as a field of a frozen dataclass, with its help and its names outside.
+"""Declaring a setting: a field of a frozen dataclass, with its help, its option and its variable.
 
-The declaration is plain, so that ``--help`` and the completion of words need no pydantic. `load` hands the
-same classes to pydantic-settings, which calls the parsers.
+The declarations use no pydantic, so that ``--help`` and shell completion are fast. `load` passes the same
+classes to pydantic-settings, which calls the parsers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Marks a type, in ``Annotated``: this function makes its values, or raises ValueError.
+    """Annotation of a type: ``parse`` makes its values, or raises ValueError.
 
-    The function takes texts as people write them, and its own results.
+    The function accepts texts as people write them, and also its own results.
     """
 
     parse: Callable[[Any], Any]
@@ -32,12 +32,13 @@ _FIELD = "(the name of the field)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A setting: its help, and its names outside.
+    """A setting: its help, and its names for users.
 
-    ``option`` is its name on the command line and in the library, by default that of its field; ``variable``
-    is that in the environment; "" for none. ``shown`` is the default as people read it. ``one_run``: the file
-    of settings cannot set it. ``repeatable`` and ``negatable`` are about the option. `declared` fills in the
-    rest: ``path`` is the place in the tree of settings, ``parse`` makes values, see `Parsed`.
+    ``option`` is its name on the command line and in the library, by default the name of its field;
+    ``variable`` is its name in the environment; "" for none. ``shown`` is the default as text for people.
+    ``one_run``: the settings file cannot set it. ``repeatable`` and ``negatable`` describe the option.
+    `declared` fills in the rest: ``path`` is the place in the tree of settings, ``parse`` makes values, see
+    `Parsed`.
     """
 
     help: str
@@ -56,7 +57,7 @@ class Setting:
 
     @property
     def is_flag(self) -> bool:
-        """Whether the setting is true or false."""
+        """Whether the setting is a boolean."""
         return isinstance(self.default, bool)
 
     @property
@@ -79,9 +80,9 @@ def setting(default: Any, help: str, **about: Any) -> Any:
 
 
 def group(title: str, kind: type | None) -> Any:
-    """Declare a group of settings, as the value of a field whose type is this dataclass.
+    """Declare a group of settings, as the default of a field of this dataclass type.
 
-    ``kind`` None: the group is left out unless it is chosen.
+    ``kind`` None: the field is None unless the group is chosen.
     """
     return field(default_factory=kind or (lambda: None), metadata={"group": title})
 

@@ -1,4 +1,4 @@
-"""Where a ledger is: a file of SQLite, or a database on PostgreSQL whose address may hold a password."""
+"""The place of a ledger: an SQLite file, or a PostgreSQL database (its address may contain a password)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_SCHEMA = "bulk_onboard"
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%-]*)(?::\d*)?")
 _DATABASE = re.compile(r"[^\s/@:#\x00-\x1f]*")
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
-# Of the parameters, what tells one place from another.
+# The parameters that distinguish one place from another.
 _SHOWN = ("host", "port", "dbname", "service", "schema")
 
 
@@ -21,8 +21,8 @@ _SHOWN = ("host", "port", "dbname", "service", "schema")
 class PostgresUrl:
     """A PostgreSQL database with a ledger in it.
 
-    ``url`` is passed to libpq. ``shown`` is the same without secrets, for people. ``schema`` belongs to the
-    ledger alone.
+    ``url`` is passed to libpq. ``shown`` is the URL without secrets, for people. ``schema`` contains only the
+    ledger.
     """
 
     url: Secret
@@ -45,7 +45,7 @@ class PostgresUrl:
         return self.shown
 
 
-# A file of SQLite, or a database on a server. Both can be shown: their text holds no password.
+# An SQLite file, or a database on a server. The text of both can be shown: it contains no password.
 LedgerPlace = Path | PostgresUrl
 
 
@@ -67,19 +67,19 @@ def ledger(value: str | Path | PostgresUrl) -> LedgerPlace:
             return _postgres_url(rest)
         case other:
             raise ValueError(
-                f"a ledger at {other}:// is not possible; it is a file (PATH or sqlite:///PATH)"
+                f"a ledger cannot be at {other}://; it is a file (PATH or sqlite:///PATH)"
                 " or a database on PostgreSQL (postgresql+psycopg://USER@HOST/DATABASE)"
             )
 
 
 def _file(path: str, text: str) -> Path:
     if path in ("", "/", ":memory:"):
-        raise ValueError(f"{text!r} does not name a file; the ledger is what makes running again safe")
+        raise ValueError(f"{text!r} does not name a file; without a ledger, running again is not safe")
     return Path(path).expanduser()
 
 
 def _postgres_url(rest: str) -> PostgresUrl:
-    """Parse what follows ``postgresql://``: all that libpq allows, and the parameter ``schema``."""
+    """Parse the text after ``postgresql://``: everything that libpq allows, and the parameter ``schema``."""
     before, _, query = rest.partition("?")
     authority, _, database = before.partition("/")
     login, _, hosts = authority.rpartition("@")
@@ -88,7 +88,7 @@ def _postgres_url(rest: str) -> PostgresUrl:
         raise _unreadable()
     schema = parameters.pop("schema", DEFAULT_SCHEMA)
     if not _SCHEMA.fullmatch(schema):
-        raise ValueError("the schema of a ledger has a name of small letters, digits and _")
+        raise ValueError("the name of a ledger's schema consists of lower-case letters, digits and _")
     user = login.partition(":")[0]
     shown = {name: value for name, value in {**parameters, "schema": schema}.items() if name in _SHOWN}
     if schema == DEFAULT_SCHEMA:
@@ -108,7 +108,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 
 def _query(parameters: dict[str, str]) -> str:
-    # As a whole it is read by libpq, for which a plus is a plus.
+    # libpq reads the whole URL and does not decode a plus sign.
     return f"?{urlencode(parameters, safe='/,:').replace('+', '%20')}" if parameters else ""
 
 

@@ -35,9 +35,9 @@ from bulk_onboard.settings.config_file import ConfigFile, Given, Layer, read
 from bulk_onboard.settings.secret_sources import AppFields, Keyring, content
 
 LOG = logging.getLogger("bulk_onboard")
-LOG.addHandler(logging.NullHandler())  # for programs that use the library and keep no log
+LOG.addHandler(logging.NullHandler())  # for programs that use the library without logging
 App = Mapping[str, str | Mapping[str, str]]
-# `engine/opening` puts the address of the sandbox that it starts in place of this one, which leads nowhere.
+# `engine/opening` replaces this dummy address with the address of the sandbox that it starts.
 SANDBOX_URL = "http://127.0.0.1:9"
 SANDBOX_RATE = 100.0
 _OPTIONS = {setting.option: setting for setting in SETTINGS if setting.option}
@@ -45,7 +45,7 @@ _VARIABLES = {setting.variable: setting.path for setting in SETTINGS if setting.
 _LEDGER = _OPTIONS["ledger"].path
 _LOGIN = ("leaf", "login")
 _ADDRESSES = [_OPTIONS[name].path for name in ("notify", "ping")]
-# Messages to these need no secret unless there is a password in the address.
+# For these, an address contains no secret unless it contains a password.
 _OPEN = {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "gnome", "macosx", "windows"}
 
 
@@ -60,10 +60,10 @@ def load(
 ) -> Settings:
     """Return the settings of one command. Raises UsageError, which names every setting that is wrong.
 
-    ``given`` holds the options by their names (None: not given); ``config`` is the settings file, if one was
-    named. ``login`` and ``app`` take the place of those in the surroundings. ``offline`` is for commands that
-    never speak to Leaf: its address, our login and the addresses of messages are not looked at.
-    ``is_command_line``: whether other users of the machine can read ``given`` in the list of processes.
+    ``given``: options by name (None: not given). ``config``: the settings file, if one was given. ``login``
+    and ``app`` replace those from the other sources. ``offline``: for commands that never connect to Leaf;
+    Leaf's address, the login and the addresses for messages are ignored. ``is_command_line``: whether other users of
+    the machine can read ``given`` in the list of processes.
     """
     file, problems = read(config), list[str]()
     options = _options(given, is_command_line=is_command_line)
@@ -88,7 +88,7 @@ def load(
 
 
 def _provider(given: Layer, providers: Providers, problems: list[str]) -> str:
-    """Return the name of the provider; add to the problems if there is none of this name."""
+    """Return the name of the provider; an unknown name is added to the problems."""
     named = given.get(_OPTIONS["provider"].path, Given("provider", DEFAULT_PROVIDER))
     try:
         return parse.provider(named.value, providers)
@@ -108,7 +108,7 @@ def _refuse_combinations(settings: Settings, given: Mapping[str, Any]) -> None:
     if settings.dry_run and settings.plan:
         raise UsageError("--dry-run makes a plan and --plan carries one out; use one of them at a time")
     if settings.events.recheck and not settings.events.check:
-        raise UsageError("--recheck checks events: leave out --no-events")
+        raise UsageError("--recheck checks events; leave out --no-events")
     if settings.replace_healthy and settings.if_exists is not IfExists.REPLACE:
         raise UsageError("--replace-healthy works only with --if-exists replace")
     if settings.input.create_users and settings.cluster:
@@ -117,23 +117,23 @@ def _refuse_combinations(settings: Settings, given: Mapping[str, Any]) -> None:
         )
     if settings.plan and settings.input.create_users:
         raise UsageError(
-            "--plan carries out what is planned for growers with a leafUserId, and --create-users is for"
-            " those without; use one of them at a time (--no-create-users)"
+            "--plan works only for growers with a leafUserId, and --create-users is for growers without"
+            " one; use one of them at a time (--no-create-users)"
         )
 
 
-# --- what a caller or a command line says -----------------------------------------------------------
+# --- options from a caller or a command line -----------------------------------------------------------
 
 
 def _options(given: Mapping[str, Any], *, is_command_line: bool) -> Layer:
-    """Return the options. Warn of each secret that the list of processes shows."""
+    """Return the options. Warn of each secret that is visible in the list of processes."""
     if unknown := [f"{name}{parse.did_you_mean(name, _OPTIONS)}" for name in given if name not in _OPTIONS]:
         raise UsageError(f"there is no option {', '.join(unknown)}")
     values = {name: value for name, value in given.items() if value is not None}
     for name in ("notify", "ping"):
         if name in values:
             values[name] = _addresses(values[name], _OPTIONS[name].flag, is_public=is_command_line)
-    with suppress(ValueError):  # an error is for the validation to find
+    with suppress(ValueError):  # validation reports the error
         values |= {"map": parse.mapping(values["map"])} if "map" in values else {}
     if is_command_line and isinstance(ledger := values.get("ledger"), PostgresUrl) and ledger.holds_password:
         LOG.warning(
@@ -147,7 +147,7 @@ def _options(given: Mapping[str, Any], *, is_command_line: bool) -> Layer:
 
 
 def _addresses(value: object, option: str, *, is_public: bool) -> object:
-    """Return addresses, with the value of a variable in the place of its name."""
+    """Return addresses; the name of a variable is replaced by its value."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return value
@@ -160,7 +160,7 @@ def _named(text: str, option: str, *, is_public: bool) -> str:
         if is_public and _shows_secret(text, option):
             LOG.warning(
                 f"the address given to {option} can be read in the list of processes;"
-                f" put it into a variable and name that: {option} NAME"
+                f" put it into a variable and give its name: {option} NAME"
             )
         return text
     if value := os.environ.get(text, "").strip():
@@ -188,14 +188,14 @@ def _login(login: object) -> Layer:
 
 
 def _app(provider: str, app: object) -> Layer:
-    """Return app fields from the caller; those without a provider's name are of ``provider``."""
+    """Return app fields from the caller; fields without a provider's name belong to ``provider``."""
     if app is None:
         return {}
     layer: Layer = {}
     for name, value in app.items() if isinstance(app, Mapping) else [("", None)]:
         if not isinstance(name, str) or not isinstance(value, str | Mapping):
             raise UsageError(
-                "app is not a mapping of names of fields to texts, or of providers to such mappings"
+                "app is neither a mapping of field names to texts nor a mapping of providers to such mappings"
             )
         fields = {name: value} if isinstance(value, str) else value
         owner = provider if isinstance(value, str) else name
@@ -207,7 +207,7 @@ def _app(provider: str, app: object) -> Layer:
 
 
 class _Loader(BaseSettings):
-    """Merges the sources and validates what they say, all at once."""
+    """Merges the sources and validates all values at once."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -227,7 +227,7 @@ class _Loader(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The order of the module's first line. What is passed in decides what is looked for where."""
+        """Return the sources in the order that the module's docstring gives."""
         assert isinstance(init_settings, InitSettingsSource)  # noqa: S101  (tells mypy)
         assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101
         assert isinstance(dotenv_settings, EnvSettingsSource)  # noqa: S101
@@ -236,7 +236,7 @@ class _Loader(BaseSettings):
 
 
 class _Source(PydanticBaseSettingsSource):
-    """One place where settings are: what it says is looked up when the places before it are known."""
+    """A source of settings, read after the sources before it."""
 
     def __init__(
         self, settings_cls: type[BaseSettings], look_up: Callable[[Mapping[str, Any]], Layer]
@@ -246,7 +246,7 @@ class _Source(PydanticBaseSettingsSource):
         self.layer: Layer = {}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        """Not used: the source answers as a whole."""
+        """Not used: the source returns all of its settings at once."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -261,7 +261,10 @@ class _Source(PydanticBaseSettingsSource):
 
 
 class _Sources:
-    """What is looked for where. In practice and offline, the real Leaf and what leads to it is left out."""
+    """Describes which settings each source may have.
+
+    In the sandbox and offline, those of the real Leaf are left out.
+    """
 
     def __init__(
         self, options: Layer, file: ConfigFile, *, offline: bool, practice: bool, own_login: bool
@@ -291,7 +294,7 @@ class _Sources:
         environment: Mapping[str, str | None],
         dotenv: Mapping[str, str | None],
     ) -> tuple[_Source, ...]:
-        """The sources, the first of which decides."""
+        """Return the sources; the first one that has a setting decides."""
         look_ups: list[Callable[[Mapping[str, Any]], Layer]] = [
             lambda _state: self._options,
             lambda _state: self._from_variables(environment),
@@ -320,7 +323,7 @@ class _Sources:
         return loaded.settings
 
     def _given_at(self, location: tuple[int | str, ...]) -> Given:
-        """Return the value at a place in the tree, from the source that decided."""
+        """Return the value at a place in the tree, from the first source that has it."""
         for source in self._asked:
             for path, given in source.layer.items():
                 if location[: len(path)] == path:
@@ -332,7 +335,10 @@ class _Sources:
         return {self._variables[name]: Given(name, text) for name, text in found.items() if text}
 
     def _from_files(self, environment: Mapping[str, str | None]) -> Layer:
-        """What the files say that ``NAME_FILE`` leads to. In practice and offline, only the ledger's."""
+        """Return the settings in files of ``NAME_FILE``.
+
+        In the sandbox and offline, only the ledger's file is read.
+        """
         layer = {}
         for name, path in self._variables.items():
             file = (environment.get(f"{name.lower()}_file") or "").strip()
@@ -343,7 +349,7 @@ class _Sources:
         return layer
 
     def _from_keyring(self, state: Mapping[str, Any]) -> Layer:
-        """What is still needed; of app fields see `AppFields`."""
+        """Return the settings that are still needed; for app fields see `AppFields`."""
         if not self.is_live:
             return {}
         known, night = state.get("leaf", {}).get("login", {}), state.get("night", {})
@@ -358,7 +364,7 @@ class _Sources:
         return {wanted[name]: Given(name, text) for name, text in stored.items()}
 
     def _of_sandbox(self) -> Layer:
-        """What a run in the sandbox has in the place of settings."""
+        """Return the fixed settings of a sandbox run."""
         if not self._practice:
             return {}
         login = Login(Secret("practice"), "practice", Secret("practice"))
@@ -380,9 +386,9 @@ def stand_ins(provider: Provider) -> dict[str, str]:
 
 
 def proxy_for(base_url: str) -> Secret | None:
-    """Return the proxy for Leaf: of HTTPS_PROXY (unless NO_PROXY exempts Leaf), or of the system's settings.
+    """Return the proxy for Leaf, from HTTPS_PROXY (unless NO_PROXY exempts Leaf) or the system's settings.
 
-    Plain http is allowed to this machine only, and never goes through a proxy. Raises UsageError.
+    Plain http is allowed only to this machine, and never uses a proxy. Raises UsageError.
     """
     url = urlsplit(base_url)
     proxy = getproxies().get("https", "").strip()

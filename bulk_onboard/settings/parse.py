@@ -1,4 +1,4 @@
-"""Texts of options and settings into values. Every function raises ValueError with a message for people."""
+"""Parsers for the texts of options and settings. Every parser raises ValueError with a message for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bulk_onboard.settings.ledger_url import ledger as ledger  # noqa: PLC0414  
 from bulk_onboard.validation.rules import find_problem
 
 FORMATS = ("csv", "html", "parquet", "jsonl")
-# Codecs that are notations rather than encodings of text files.
+# Python codecs that are not encodings of text files.
 _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -70,14 +70,14 @@ def provider(value: str, providers: Providers) -> str:
 
 
 def flag(value: object) -> bool:
-    """Return a truth value; no text or number stands for one."""
+    """Return a boolean as it is; texts and numbers are refused."""
     if not isinstance(value, bool):
         raise ValueError("it is neither true nor false")
     return value
 
 
 def number_from(least: int) -> Callable[[object], int]:
-    """Return the parser of whole numbers from ``least`` on."""
+    """Return a parser for whole numbers of at least ``least``."""
 
     def parse(value: object) -> int:
         text = str(value).strip()
@@ -89,7 +89,7 @@ def number_from(least: int) -> Callable[[object], int]:
 
 
 def text(value: object) -> str:
-    """Return a text as it is."""
+    """Return a text unchanged."""
     if not isinstance(value, str):
         raise ValueError("it is not a text")
     return value
@@ -105,10 +105,10 @@ def rate(value: str | float) -> float:
 
 
 def sheets(value: object) -> tuple[str, ...]:
-    """Parse one name of a sheet or several; ``*`` means all."""
+    """Parse one sheet name or several; ``*`` means all sheets."""
     names = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(isinstance(name, str) and name.strip() for name in names):
-        raise ValueError("a sheet is named by a text, such as Growers, or '*' for all")
+        raise ValueError("the name of a sheet is a text, such as Growers, or '*' for all sheets")
     return names
 
 
@@ -124,25 +124,25 @@ def encoding(value: str) -> str:
             b"a".decode(codec)
     except (LookupError, ValueError):
         raise ValueError(
-            f"{name!r} is not a text encoding; name one that Python knows, such as utf-8, cp1252, cp1251 or"
+            f"{name!r} is not a text encoding; use one that Python supports, such as utf-8, cp1252, cp1251 or"
             " cp850"
         ) from None
     return codec
 
 
 def seconds(value: str | float) -> float:
-    """Parse a length of time in seconds, or with a unit: ``30``, ``30s``, ``2m``, ``500ms``."""
+    """Parse a duration in seconds, or with a unit: ``30``, ``30s``, ``2m``, ``500ms``."""
     match = re.fullmatch(rf"({_NUMBER})\s*([a-z]*)", str(value).strip().lower())
     if isinstance(value, bool) or not match or match[2] not in _SECONDS:
-        raise ValueError(f"{str(value)!r} is not a length of time, such as 30, 30s or 2m")
+        raise ValueError(f"{str(value)!r} is not a duration, such as 30, 30s or 2m")
     return float(match[1]) * _SECONDS[match[2]]
 
 
 def timeout(value: str | float) -> float:
-    """Parse a length of time greater than 0."""
+    """Parse a duration greater than 0."""
     if (length := seconds(value)) > 0:
         return length
-    raise ValueError("a timeout of 0 leaves Leaf no time to answer; try 30")
+    raise ValueError("a timeout of 0 gives Leaf no time to answer; try 30")
 
 
 def age(value: str | timedelta) -> timedelta:
@@ -166,9 +166,9 @@ def row_limit(value: str | int | RowLimit) -> RowLimit:
 
 
 def names(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Parse comma-separated names, each once; a name with a comma must be in double quotes.
+    """Parse comma-separated names without repeats; a name with a comma must be in double quotes.
 
-    The names in a list are taken as they are.
+    Names in a list are used unchanged.
     """
     _refuse_other_than_texts(value)
     try:
@@ -208,7 +208,7 @@ def mapping(value: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse_other_than_texts(value: object) -> None:
-    """Raise if a TOML file has another type, such as a number, where a text belongs."""
+    """Raise ValueError if a TOML file has another type, such as a number, in place of a text."""
     if not isinstance(value, Iterable) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{value!r} is not a text or a list of texts")
 
@@ -230,12 +230,12 @@ def cluster(value: str | Cluster) -> Cluster:
         return Local(int(rest))
     if scheme in {"tcp", "tls"} and rest.startswith("//") and urlsplit(text).hostname and "@" not in rest:
         return Remote(text)
-    # Not the text itself: it may hold a password.
+    # The message does not quote the text: it may contain a password.
     raise ValueError("it is not a cluster; expected local:N, tcp://HOST:PORT or tls://HOST:PORT")
 
 
 def base_url(text: str) -> str:
-    """Return Leaf's base URL in one spelling, so that one Leaf has one name.
+    """Return Leaf's base URL in its normal form, so that the same Leaf always has the same URL.
 
     It has no trailing slash and a lower-case host.
     """
@@ -251,9 +251,9 @@ def base_url(text: str) -> str:
     if any(not 0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
         raise ValueError("it is not a URL: no server can have such a name")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("it holds a user name or password; these go into LEAF_USERNAME and LEAF_PASSWORD")
+        raise ValueError("it contains a user name or a password; set LEAF_USERNAME and LEAF_PASSWORD instead")
     if "?" in text or "#" in text:
-        raise ValueError("it holds a query or a fragment (? or #); the plain address is wanted")
+        raise ValueError("it contains a query or a fragment (? or #); use the address without them")
     if parts.scheme == "http" and not is_this_machine(host):
         raise ValueError(f"plain http to {host} would expose every secret; use https")
     shown = f"[{host}]" if ":" in host else host
@@ -263,7 +263,7 @@ def base_url(text: str) -> str:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a host name means this machine."""
+    """Return whether a host name refers to this machine."""
     if host == "localhost":
         return True
     try:
@@ -273,7 +273,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def ping_url(value: object) -> Secret:
-    """Parse the URL of a ping. The message does not repeat it: its path is a secret."""
+    """Parse the URL of a ping. The error message does not repeat it: its path is a secret."""
     text = value.reveal() if isinstance(value, Secret) else value
     url = text.strip() if isinstance(text, str) else ""
     try:
@@ -289,7 +289,10 @@ def ping_url(value: object) -> Secret:
 
 
 def addresses(value: object) -> tuple[Secret, ...]:
-    """Parse the URLs of Apprise, a text or a list. The message does not repeat them: they hold secrets."""
+    """Parse Apprise URLs, from a text or a list.
+
+    The error message does not repeat them: they contain secrets.
+    """
     texts: Iterable[Any] = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
     try:
         return tuple(map(Secret, urls([t.reveal() if isinstance(t, Secret) else t for t in texts])))
@@ -298,7 +301,7 @@ def addresses(value: object) -> tuple[Secret, ...]:
 
 
 def file_name(value: object) -> Path:
-    """Return the path of a file to read or to write; the empty text of an unset variable is not one."""
+    """Return the path of a file to read or to write; an empty text (an unset variable) is refused."""
     if isinstance(value, str | Path) and not Path(value).name:
         raise ValueError(f"{str(value)!r} is not the name of a file")
     return path(value)
@@ -312,7 +315,7 @@ def existing_file(value: object) -> Path:
 
 
 def path(value: object) -> Path:
-    """Return a path that the system can have."""
+    """Return a path that the operating system allows."""
     if not isinstance(value, str | Path):
         raise ValueError("it is not a path")
     try:
@@ -325,7 +328,7 @@ def path(value: object) -> Path:
 
 
 def secret(value: object) -> Secret:
-    """Return a secret without the spaces around it. No message repeats it."""
+    """Return a secret without surrounding spaces. No message repeats it."""
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):
@@ -335,15 +338,15 @@ def secret(value: object) -> Secret:
 
 
 def app_field(value: object) -> Secret:
-    """Return a field of the customer's application; `requirements` checks it when it is needed."""
+    """Return an app field unchanged; `requirements` checks it when it is needed."""
     return value if isinstance(value, Secret) else Secret(text(value).strip())
 
 
 def token(value: object) -> Secret:
-    """Return the token of our login, also where it was copied with its scheme."""
+    """Return the token of our login, without a scheme such as "Bearer"."""
     stripped = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", secret(value).reveal(), flags=re.IGNORECASE)
     if not re.fullmatch(r"[!-~]+", stripped):
-        raise ValueError("this holds a character that no token contains, such as “; was it cut off?")
+        raise ValueError("this contains a character that no token contains, such as “; was it cut off?")
     refuse_placeholder(stripped)
     return Secret(stripped)
 
@@ -363,12 +366,12 @@ def password(value: object) -> Secret:
 
 
 def refuse_placeholder(text: str, kind: str = "setting") -> None:
-    """Refuse a placeholder: it would be sent for every grower. ``kind``: see rules.toml."""
+    """Refuse a placeholder, which would be sent for every grower. ``kind``: see rules.toml."""
     if text and find_problem(text, kind):
         raise ValueError("this is a placeholder (such as your-secret or TODO); set the real value")
 
 
 def refuse_control_characters(text: str) -> None:
-    """Refuse a text that cannot be on one line."""
+    """Refuse a text with a line break or another control character."""
     if any(ord(character) < 32 for character in text):
-        raise ValueError("this holds a line break or another control character; was it cut off?")
+        raise ValueError("this contains a line break or another control character; was it cut off?")

@@ -1,4 +1,4 @@
-"""Which settings a run needs: all that are missing or unusable are named before it starts."""
+"""The settings that a run needs: an error before the start names all that are missing or unusable."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bulk_onboard.settings import Login, Settings, config_file, parse
 def require(
     settings: Settings, providers: Sequence[Provider] = (), header_fields: Collection[str] = ()
 ) -> None:
-    """Refuse to start with settings missing or unusable. Raises UsageError, which names them all.
+    """Raise a UsageError that names all missing and unusable settings, if there are any.
 
-    ``providers``: those that rows are sent to; ``header_fields`` have a column in the file.
+    ``providers``: the providers of the rows; ``header_fields``: fields that have a column in the file.
     """
     problems = [problem for provider in providers for problem in _unusable(settings, provider)]
     if missing := missing_settings(settings, providers, header_fields):
@@ -28,7 +28,7 @@ def require(
 
 
 def _unusable(settings: Settings, provider: Provider) -> Iterator[str]:
-    """Yield what is wrong with app fields. No value is shown: it may be a secret in the wrong place."""
+    """Yield problems of app fields. No value is shown: it may be a secret in the wrong place."""
     for field in provider.app_fields:
         name = provider.setting(field)
         text = secret.reveal() if (secret := settings.app_of(provider.name).get(field.name)) else ""

@@ -1,4 +1,4 @@
-"""Settings kept elsewhere: in files, as Docker and Kubernetes hand them over, and in the system's keyring."""
+"""Settings in files, as Docker and Kubernetes provide them, and in the system's keyring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _LARGEST = 1 << 16
 
 
 def content(variable: str, path: Path) -> str:
-    """Return the secret in a file that a variable names. Raises UsageError if there is none to be read."""
+    """Return the secret in a file that a variable names.
+
+    Raises UsageError if it cannot be read or is empty.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(_LARGEST).strip()
@@ -30,10 +33,10 @@ def content(variable: str, path: Path) -> str:
 
 
 class Keyring:
-    """The system's keyring, for one loading of the settings.
+    """The system's keyring.
 
-    It is asked once for each name in the life of the process, and no more once it refuses: each question may
-    open a dialog.
+    Each name is looked up once per process, and no name after a refusal, because each lookup may open a
+    dialog.
     """
 
     _known: ClassVar[dict[str, str]] = {}
@@ -42,7 +45,7 @@ class Keyring:
         self._refuses = importlib.util.find_spec("keyring") is None
 
     def values(self, names: Iterable[str]) -> dict[str, str]:
-        """Return what it holds for the service `SERVICE` under these names. Without a keyring, nothing."""
+        """Return the secrets with these names in the service `SERVICE`; none if there is no keyring."""
         return {name: text for name in names if (text := self._value(name))}
 
     def _value(self, name: str) -> str:
@@ -58,7 +61,10 @@ class Keyring:
 
 
 class AppFields(Mapping[str, Mapping[str, Secret]]):
-    """App fields by provider. The keyring is asked for those of a provider when they are first needed."""
+    """App fields by provider.
+
+    The fields of a provider are looked up in the keyring when they are first needed.
+    """
 
     def __init__(
         self, providers: Providers, known: Mapping[str, Mapping[str, Secret]], keyring: Keyring

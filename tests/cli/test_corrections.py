@@ -40,7 +40,7 @@ def test_the_input_is_never_overwritten(
     os.link(own, link)
     for name in (own.name, f"./{own.name}", link.name):
         assert validate(option, name, file=own.name) == ExitCode.USAGE
-        assert "that is the file that is read, which is never overwritten" in capsys.readouterr().err
+        assert "this is the file that is read, which is never overwritten" in capsys.readouterr().err
     assert own.read_text() == CONTENT
 
 

@@ -116,7 +116,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wrong_address_in_the_environment_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULK_ONBOARD_LEDGER", f"mysql://me:{HIDDEN}@db/g")
-    with pytest.raises(UsageError, match=r"BULK_ONBOARD_LEDGER: a ledger at mysql://") as refused:
+    with pytest.raises(UsageError, match=r"BULK_ONBOARD_LEDGER: a ledger cannot be at mysql://") as refused:
         load({}, offline=True)
     assert HIDDEN not in str(refused.value)
 

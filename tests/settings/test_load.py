@@ -297,7 +297,7 @@ def test_offline_commands_ignore_settings_of_leaf(monkeypatch: pytest.MonkeyPatc
 def test_a_token_that_cannot_be_a_header_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_TOKEN", token)
     with pytest.raises(
-        UsageError, match="LEAF_TOKEN: this holds a character that no token contains"
+        UsageError, match="LEAF_TOKEN: this contains a character that no token contains"
     ) as refused:
         load({})
     assert "plant" not in str(refused.value)
@@ -309,7 +309,7 @@ def test_a_secret_is_stripped_and_line_breaks_are_refused(
     monkeypatch.setenv("LEAF_TOKEN", " tok-1\n")
     assert load({}).leaf.login.token == Secret("tok-1")
     monkeypatch.setenv("LEAF_TOKEN", "to\nken")
-    with pytest.raises(UsageError, match="LEAF_TOKEN: this holds a line break") as refused:
+    with pytest.raises(UsageError, match="LEAF_TOKEN: this contains a line break") as refused:
         load({})
     assert "ken\n" not in str(refused.value)
 

@@ -58,5 +58,5 @@ def test_an_unusable_app_field_is_reported_without_its_value(
     assert "hunter2" not in str(told.value)
     monkeypatch.setenv("LINDSAY_CLIENT_SECRET", "hunter2\nand more")
     assert load({}).provider == "raven"  # what is not used may be as it likes
-    with pytest.raises(UsageError, match="LINDSAY_CLIENT_SECRET: this holds a line break"):
+    with pytest.raises(UsageError, match="LINDSAY_CLIENT_SECRET: this contains a line break"):
         reading_with_settings(open_source(pd.DataFrame(frame)), load({"provider": "lindsay"}))
