@@ -305,7 +305,7 @@ async def test_onboard_notifies_pings_and_exports_metrics(
     titles = [json.loads(body)["title"] for _, _, body in inbox.requests if body]
     assert titles == [
         "bulk-onboard: 1 row newly needs attention (growers.csv)",
-        "bulk-onboard: the run could not begin (absent.csv)",
+        "bulk-onboard: the run could not start (absent.csv)",
     ]
     assert inbox.paths == ["/check/fail", "/inbox", "/check/fail", "/inbox"]
     assert "bulk_onboard_exit_code" in here.joinpath("raven.prom").read_text()
@@ -325,7 +325,7 @@ async def test_check_events_notifies(server: Server, monkeypatch: pytest.MonkeyP
             await bulk_onboard.check_events("20260101T000000Z-absent")
     titles = [json.loads(body)["title"] for _, _, body in inbox.requests]
     assert len(titles) == 3
-    assert "could not begin" in titles[2]
+    assert "could not start" in titles[2]
     assert server.posts == 2
 
 

@@ -1,1 +1,1 @@
-"""Telling others how a run ended: messages through Apprise, and a ping for a dead man's switch."""
+"""Notifications about the end of a run: messages through Apprise, and a ping for a dead man's switch."""

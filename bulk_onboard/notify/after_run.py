@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from bulk_onboard.notify.message import Messenger
 
 LOG = logging.getLogger("bulk_onboard")
-_WIDTH = 80  # columns of the closing text in a message
+_WIDTH = 80  # columns of the final text in a message
 
 
 class AfterRun:
     """Sends the message, the ping and the metrics of one run.
 
-    Creating it finds the mistakes in the settings that can be found before the run begins. It blocks while it
-    sends, and must not be called in a thread with a running event loop.
+    The constructor checks the settings, so that mistakes show before the run starts. Sending blocks, and must
+    not happen in a thread with a running event loop.
     """
 
     def __init__(self, settings: NightSettings, name: str) -> None:
-        """``name``: the file's, for people. Raises UsageError, see `Messenger`."""
+        """Check the settings. ``name``: that of the file, for people. Raises UsageError, see `Messenger`."""
         self._settings, self._name = settings, name
         self._messenger = _messenger(settings)
         self._run_id = ""
 
     def watching(self, observer: Observer) -> Observer:
-        """Return the observer for the run: learns that the run has begun, and passes every fact on."""
+        """Return an observer that notes the start of the run and passes on every event."""
 
         def observe(fact: Fact) -> None:
             if isinstance(fact, About):
@@ -48,7 +48,7 @@ class AfterRun:
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """Report a run that does not begin, or that ends with an exception."""
+        """Report a run that does not start, or that ends with an exception."""
         try:
             yield
         except Exception as error:
@@ -68,7 +68,7 @@ class AfterRun:
         self._message(end, title, lambda: notification_text.failed(end, reason, self._run_id))
 
     def ended(self, result: RunResult) -> None:
-        """Report a run that came to its end, early or not."""
+        """Report a run that ended, early or not."""
         last = result.notified
         before = None if last is None or last.exit_code is None else ExitCode(last.exit_code)
         end = End(result.outcome, result.news, before)
@@ -92,7 +92,7 @@ class AfterRun:
             LOG.warning(f"the next message will say the same again: {error}")
 
     def _message(self, end: End, title: str, body: Callable[[], str]) -> bool:
-        """Send the message if somebody wants it. Return whether nothing is left to be sent about this run."""
+        """Send the message if one is due. Return whether nothing remains to be sent about this run."""
         if self._messenger is None:
             return False
         if not end.is_told(self._settings.when):
@@ -112,7 +112,7 @@ class AfterRun:
             LOG.warning(f"{path} (--metrics) cannot be written: {error.strerror or error}")
 
     def _ping(self, code: ExitCode) -> None:
-        """Ping, except when another run is at work: that run pings, and if it hangs, silence is the alarm."""
+        """Ping, except while another run is active: that run pings, and a missing ping is the alarm."""
         if not self._settings.ping or code is ExitCode.BUSY:
             return
         from bulk_onboard.notify.ping import ping  # noqa: PLC0415  (imports aiohttp)
@@ -122,7 +122,7 @@ class AfterRun:
 
 
 def _explained(error: BaseException) -> tuple[ExitCode, str]:
-    """The exit code and the reason of an exception, without a foreign message: it may hold a secret."""
+    """Return the exit code and the reason of an exception; a foreign message may contain secrets."""
     if isinstance(error, BulkOnboardError):
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Messages through Apprise: mail, Slack, Teams and a hundred more. Apprise is an extra."""
+"""Messages through Apprise: mail, Slack, Teams and a hundred other services. Apprise is an extra."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from bulk_onboard.errors import UsageError
 if TYPE_CHECKING:
     from apprise import Apprise
 
-PATIENCE = 60.0  # seconds for all of them together
+PATIENCE = 60.0  # seconds for all services together
 
 
 class Messenger:
-    """Where messages go. Made before anything is sent to Leaf, so that a mistake shows in time."""
+    """Sends messages to services.
+
+    It is created before anything is sent to Leaf, so that mistakes show in time.
+    """
 
     def __init__(self, urls: Sequence[Secret]) -> None:
-        """Raises UsageError if Apprise is missing, or does not understand a URL; never shows one."""
+        """Load Apprise.
+
+        Raises UsageError if it is missing or does not understand a URL; never shows a URL.
+        """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what its plugins import is none of our users' business
+            warnings.simplefilter("ignore")  # warnings from imports of plugins do not concern our users
             self._apprise = _apprise()
             refused = [number for number, url in enumerate(urls, 1) if not self._apprise.add(url.reveal())]
         if refused:
@@ -34,13 +40,16 @@ class Messenger:
             )
 
     def send(self, title: str, body: str, *, urgent: bool, patience: float = PATIENCE) -> bool:
-        """Send to all; whether every one of them took it. Raises nothing, and gives up after ``patience``."""
+        """Send to all services; return whether all accepted it.
+
+        Never raises; gives up after ``patience`` seconds.
+        """
         taken: list[bool] = []
 
         def work() -> None:
             taken.append(self._taken(title, body, urgent=urgent))
 
-        # A service may hang for longer than anybody wants to wait for the end of a run.
+        # A service may hang for too long at the end of a run.
         thread = Thread(target=work, name="notify", daemon=True)
         thread.start()
         thread.join(patience)
@@ -49,7 +58,7 @@ class Messenger:
     def _taken(self, title: str, body: str, *, urgent: bool) -> bool:
         try:
             return bool(self._apprise.notify(body, title, notify_type="warning" if urgent else "success"))
-        except Exception:  # a plugin of somebody else's; its message may quote the URL
+        except Exception:  # the message of a third-party plugin may quote the URL
             return False
 
 
@@ -60,6 +69,6 @@ def _apprise() -> Apprise:
         raise UsageError(
             "--notify needs Apprise, which is not installed: pip install 'bulk-onboard[notify]'"
         ) from None
-    # It logs what it sends and where to, and where to is a secret.
+    # Apprise logs the text and the address of a message, and the address is a secret.
     logging.getLogger("apprise").disabled = True
     return apprise.Apprise()

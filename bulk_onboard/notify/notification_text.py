@@ -1,4 +1,4 @@
-"""The message about a run: what changed, then what the terminal said. Pure; it contains no secrets."""
+"""The message about a run: the changes, then the final text of the terminal. Pure; without secrets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from bulk_onboard.policy.attention import Change, End, Turn
 
 
 def title(name: str, end: End, attention: int = 0, token_changed: int = 0) -> str:
-    """Return the title: one line with the name of the file. ``attention``: how many rows need it.
+    """Return the title: one line with the name of the file.
 
-    ``token_changed``: for how many rows Leaf holds another token than the file.
+    ``attention``: how many rows need attention. ``token_changed``: for how many rows Leaf holds a different
+    token from the file's.
     """
-    rotated = f", {n_rows(token_changed)} with another token at Leaf" if token_changed else ""
+    rotated = f", {n_rows(token_changed)} with a different token at Leaf" if token_changed else ""
     return f"bulk-onboard: {_headline(end, attention)}{rotated} ({name})"
 
 
 def _headline(end: End, attention: int) -> str:
     new = sum(end.change.worse.values())
     if not end.began:
-        return "the run could not begin"
+        return "the run could not start"
     if not end.reported:
         return "the run ended, but its report could not be written"
     if end.code not in {ExitCode.OK, ExitCode.ATTENTION}:
@@ -35,7 +36,7 @@ def _headline(end: End, attention: int) -> str:
 
 
 def body(end: End, closing: str, run_id: str, last_run_id: str | None) -> str:
-    """Return the changes since the previous run, and the closing text of this one."""
+    """Return the changes since the previous run, and the final text of this run."""
     changes = "\n".join(_changes(end.change, last_run_id))
     return "\n\n".join(
         part for part in (changes, closing, f"Run {run_id}, exit code {int(end.code)}.") if part
@@ -43,19 +44,21 @@ def body(end: End, closing: str, run_id: str, last_run_id: str | None) -> str:
 
 
 def failed(end: End, reason: str, run_id: str) -> str:
-    """The whole message about a run that ended with an error. ``run_id``: "" if it did not begin."""
+    """Return the message about a run that ended with an error. ``run_id``: "" if it did not start."""
     lines = [reason]
     if run_id and not end.reported:
-        lines.append(f"What was done is on record; `bulk-onboard report {run_id}` writes the report again.")
+        lines.append(
+            f"All finished work is in the ledger; write the report again: `bulk-onboard report {run_id}`"
+        )
     elif run_id:
-        lines.append("What was done is on record; running the same command again is safe.")
+        lines.append("All finished work is in the ledger; running the same command again is safe.")
     run = f"Run {run_id}, exit code" if run_id else "Exit code"
     return "\n\n".join([*lines, f"{run} {int(end.code)}: {end.code.meaning}."])
 
 
 def _changes(change: Change, last_run_id: str | None) -> Iterator[str]:
     if last_run_id is None:
-        return  # the first run: all of it is new
+        return  # the first run: everything is new
     yield f"Since run {last_run_id}:"
     for (status, code), count in sorted(change.worse.items(), key=lambda item: (-item[1], item[0])):
         cause = with_code(status, code)
@@ -63,6 +66,6 @@ def _changes(change: Change, last_run_id: str | None) -> Iterator[str]:
     if change.recovered:
         yield f"  recovered: {n_growers(change.recovered)}"
     if change.lasting:
-        yield f"  as before: {n_growers(change.lasting)} need{'s' if change.lasting == 1 else ''} attention"
+        yield f"  unchanged: {n_growers(change.lasting)} need{'s' if change.lasting == 1 else ''} attention"
     if not (change.worse or change.recovered or change.lasting):
         yield "  nothing that needs attention has changed"

@@ -1,4 +1,4 @@
-"""The ping for a dead man's switch, as of healthchecks.io: URL after success, otherwise URL/fail."""
+"""The ping for a dead man's switch such as healthchecks.io: URL after success, otherwise URL/fail."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from yarl import URL
 
 from bulk_onboard.domain.model import Secret
 
-TIMEOUT = 5.0  # seconds for one try
+TIMEOUT = 5.0  # seconds for one attempt
 TRIES = 3
 PAUSE = 1.0  # seconds
 
 
 async def ping(url: Secret, *, success: bool, timeout: float = TIMEOUT, pause: float = PAUSE) -> str | None:  # noqa: ASYNC109
-    """Ping once; return None, or the reason why it failed. Raises nothing, and never shows the URL."""
+    """Ping once; return None, or the reason for a failure. Never raises, and never shows the URL."""
     try:
         where, reason = URL(url.reveal()), None
     except ValueError:
@@ -39,4 +39,4 @@ async def _tried(session: aiohttp.ClientSession, where: URL) -> str | None:
     except TimeoutError:
         return "no answer in time"
     except (aiohttp.ClientError, OSError) as error:
-        return type(error).__name__  # not its text, which names the address
+        return type(error).__name__  # the text of the error contains the address

@@ -28,10 +28,10 @@ class Gauge:
 
 
 def text(job: str, code: ExitCode, ended: datetime, summary: Mapping[str, Any] | None, before: str) -> str:
-    """The file's whole content.
+    """Return the content of the file.
 
-    ``job`` tells the metrics of several files apart. ``summary`` is what summary.json holds; None for a run
-    that did not begin. ``before`` is what the file held, for the time of the last success is kept.
+    ``job`` distinguishes the metrics of several files. ``summary``: the content of summary.json; None for a
+    run that did not start. ``before``: the previous content of the file, with the time of the last success.
     """
     gauges = list(_gauges(code, ended, before))
     if summary is not None:
@@ -58,10 +58,10 @@ def _last_success(before: str) -> float | None:
 def _of_run(summary: Mapping[str, Any]) -> Iterator[Gauge]:
     requests = summary["requests"]
     started = from_text(summary["startedAt"])
-    yield Gauge("bulk_onboard_duration_seconds", "How long it took.", [({}, summary["seconds"])])
+    yield Gauge("bulk_onboard_duration_seconds", "Duration of the last run.", [({}, summary["seconds"])])
     if started is not None:
         began = started.timestamp()
-        yield Gauge("bulk_onboard_start_timestamp_seconds", "When it began.", [({}, began)])
+        yield Gauge("bulk_onboard_start_timestamp_seconds", "When the last run started.", [({}, began)])
     yield Gauge("bulk_onboard_rows", "Rows of the file by status.", _by("status", summary["counts"]))
     yield Gauge("bulk_onboard_checked_rows", "Connected rows by health.", _by("health", summary["health"]))
     causes = summary.get("causes", ())

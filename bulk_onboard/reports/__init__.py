@@ -1,1 +1,1 @@
-"""A run's files: the rows, the sums and the closing words, all from what the ledger holds."""
+"""The files of a run: rows, counts and final text, all from the content of the ledger."""

@@ -1,4 +1,4 @@
-"""What to do after a run, correct for its command: with a plan, a canary, a limit, or for a check."""
+"""What to do after a run, depending on its command: with a plan, a canary, a limit, or for a check."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TRY_AGAIN = {Status.FAILED, Status.UNRESOLVED, Status.NOT_ATTEMPTED}
 
 
 class Advice(NamedTuple):
-    """What to do next, and the complete command for it if it is known."""
+    """Advice on what to do next, with the complete command if it is known."""
 
     text: str
     command: str = ""
 
 
 def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
-    """Yield what to do after a run that ended with ``code``, the most urgent first; at least one advice."""
+    """Yield advice after a run that ended with ``code``, the most urgent first; at least one item."""
     if info.kind is RunKind.DRY_RUN and code in {ExitCode.OK, ExitCode.ATTENTION}:
         yield Advice(_after_dry_run(info))
         return
@@ -40,8 +40,9 @@ def advice(info: RunInfo, counts: Counts, code: ExitCode) -> Iterator[Advice]:
     elif info.left_out:
         are = "is" if info.left_out == 1 else "are"
         yield Advice(
-            f"{n_rows(info.left_out)} {are} left because of --limit: the same command takes the next ones,"
-            " and without --limit it takes all."
+            f"{n_rows(info.left_out)} {are} left because of --limit: the same command processes the next"
+            f" ones,"
+            " and without --limit it processes all of them."
         )
     elif code is ExitCode.OK and not pending:
         yield Advice("Nothing is left to do.")
@@ -53,10 +54,7 @@ def _after_dry_run(info: RunInfo) -> str:
             "To create these users and connect them, run the same command without --dry-run; a plan is for"
             " growers that have a leafUserId."
         )
-    return (
-        "To do exactly this and nothing else, run the same command with --plan and that plan.csv in place of"
-        " --dry-run."
-    )
+    return "To do exactly this, run the same command with --plan and that plan.csv in place of --dry-run."
 
 
 def _after_trouble(info: RunInfo, code: ExitCode, counts: Counts) -> str:

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from bulk_onboard.domain.model import Traffic
 
 HIGH = 100
-# The chart is a little higher than what it shows.
+# The chart is a little higher than its highest value.
 SPARE = 1.05
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Requests over time. Areas are SVG paths, "" for an area without anything in it.
+    """Requests over time. Areas are SVG paths, "" for an empty area.
 
-    ``top``: requests per second at its upper edge; ``ceiling``: how far below it the ceiling runs, None
-    without one; ``fastest``: the highest rate of a stretch; ``seconds``: how long it all is; ``waited``: how
-    many of them requests were paused.
+    ``top``: requests per second at the upper edge; ``ceiling``: distance of the ceiling below that edge, None
+    without a ceiling; ``fastest``: the highest rate of an interval; ``seconds``: the duration; ``waited``:
+    the seconds during which requests were paused.
     """
 
     columns: int
@@ -56,7 +56,7 @@ def over_time(traffic: Traffic, ceiling: float) -> Chart | None:
 
 
 def area(shares: Sequence[float]) -> str:
-    """Return a stepped area, a column for each share (0 to 1) of the height; columns of 0 are left out."""
+    """Return a stepped area with a column for each share (0 to 1) of the height; a share of 0 has none."""
     path, is_open = "", False
     for at, share in enumerate(shares):
         if share <= 0:
@@ -70,11 +70,11 @@ def area(shares: Sequence[float]) -> str:
 
 
 def _visible(share: float) -> float:
-    """Return a share of the height; what is not 0 can be seen."""
+    """Return a share of the height, large enough to be visible unless it is 0."""
     return max(0.25, share) if share else 0.0
 
 
 def _round_up(value: float) -> float:
-    """Return a number, not less than this, that reads well on an axis."""
+    """Return a round number for an axis, not less than this number."""
     power = 10.0 ** math.floor(math.log10(value))
     return float(next(digit * power for digit in _ROUND if digit * power >= value))

@@ -14,14 +14,14 @@ from bulk_onboard.domain.model import DRY_RUN_STATUSES, Health, Status
 from bulk_onboard.domain.run_events import Cause, RunInfo
 from bulk_onboard.errors import ExitCode
 
-# Codes of rows that need no attention, and are reported all the same.
+# Codes of rows that are reported although they need no attention.
 ROTATED = "token-changed"
 NOTED = (ROTATED, "settled-by-time", "ownership-unclear", "replaces-healthy")
-# What keeps a row from being carried out as planned.
+# Codes of rows that were not carried out as planned.
 OFF_PLAN = ("plan-outdated", "not-in-plan")
 _CONNECTED = (Status.CREATED.value, Status.EXISTING.value)
 
-# Everything that follows is computed from these few lines, however many rows there are.
+# Everything below is computed from these few lines, regardless of the number of rows.
 _GROUPS = """
 CREATE OR REPLACE TABLE counted AS
 SELECT provider, status, health, code, cause, count(*) AS number, min(row, 5) AS first_rows,
@@ -37,7 +37,7 @@ FROM counted WHERE {condition} GROUP BY ALL ORDER BY number DESC, rows
 """
 _WAITING = "health = 'pending' AND code NOT IN ('environment-changed', 'app-changed')"
 _UNCHECKED = "health = '' AND status IN ('created', 'existing') AND cause IS NULL"
-# Invalid rows of a grower that has another one, such as two rows with different tokens.
+# Invalid rows of growers that have another invalid row, such as two rows with different tokens.
 _INVALID_AGAIN = """
 SELECT count(*) - count(DISTINCT (provider, "leafUserId")) FROM results
 WHERE status = 'invalid' AND "leafUserId" != ''
@@ -46,15 +46,15 @@ WHERE status = 'invalid' AND "leafUserId" != ''
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What a run came to.
+    """The counts of a run.
 
     ``by_provider``: rows by provider and status ("" for rows that name no provider). ``notes``: rows that
-    need no attention but are reported (`NOTED`). ``waiting_for``: connected rows that nothing has confirmed
-    yet. ``unchecked``: connected rows that no run has checked. ``invalid_again``: invalid rows of growers
-    that have another one. ``checked_earlier``: rows with the health of an earlier check; the oldest was at
-    ``oldest_check``. ``off_plan``: rows that were not carried out as planned, by code. ``left_without``:
-    growers, of whatever file, that an interrupted replacement left without credentials. ``rolled_back``:
-    growers of the run that the rollbacks ``rollbacks`` have deleted.
+    need no attention but are reported (`NOTED`). ``waiting_for``: connected rows without a confirmation yet.
+    ``unchecked``: connected rows that no run has checked. ``invalid_again``: invalid rows of growers that
+    have another invalid row. ``checked_earlier``: rows with the health of an earlier check; the oldest check
+    was at ``oldest_check``. ``off_plan``: rows that were not carried out as planned, by code.
+    ``left_without``: growers, of any file, that an interrupted replacement left without credentials.
+    ``rolled_back``: growers of the run whose credentials the rollbacks ``rollbacks`` have deleted.
     """
 
     rows: int = 0
@@ -74,7 +74,7 @@ class Counts:
 
     @property
     def statuses(self) -> Mapping[str, int]:
-        """Rows by status: every status, in its usual order; those of a dry run where it gave any."""
+        """Rows by status, in the usual order; the statuses of a dry run only if there are any."""
         return _in_order(sum(map(Counter, self.by_provider.values()), Counter()))
 
     @property
@@ -84,7 +84,7 @@ class Counts:
 
     @property
     def health(self) -> Mapping[str, int]:
-        """Rows by health; rows that were not checked are in none."""
+        """Rows by health; rows that were not checked are not counted."""
         return {health.value: self.by_health.get(health, 0) for health in Health}
 
     def noted(self, code: str) -> int:
@@ -98,17 +98,20 @@ class Counts:
 
     @property
     def growers(self) -> int:
-        """Growers, one at each provider counted as one. An invalid row without an id counts as a grower."""
+        """The number of growers, counted once per provider.
+
+        An invalid row without an id counts as a grower.
+        """
         return self.rows - self.statuses[Status.DUPLICATE] - self.invalid_again
 
     @property
     def waiting(self) -> int:
-        """How many connected rows nothing has confirmed yet."""
+        """How many connected rows are not confirmed yet."""
         return sum(cause.count for cause in self.waiting_for)
 
     @property
     def connected(self) -> int:
-        """Growers with a confirmed connection that matches their rows."""
+        """How many growers have a confirmed connection that matches their row."""
         wrong = {Health.UNHEALTHY.value, *_CONNECTED}
         others = sum(cause.count for cause in self.causes if cause.status in wrong)
         stored = sum(self.statuses[status] for status in _CONNECTED)
@@ -116,12 +119,12 @@ class Counts:
 
     @property
     def attention(self) -> int:
-        """How many rows need attention or had no turn."""
+        """How many rows need attention or were not attempted."""
         return sum(cause.count for cause in self.causes)
 
     @property
     def concern(self) -> int:
-        """How many rows need a person: not those that only had no turn."""
+        """How many rows need a person; rows that were only not attempted do not count."""
         return self.attention - self.statuses[Status.NOT_ATTEMPTED]
 
 
@@ -134,7 +137,7 @@ def count_rows(
     rolled_back: int = 0,
     rollbacks: Sequence[str] = (),
 ) -> Counts:
-    """Count the results. ``began``: when the run began, UTC as text; ``planned``: it carried out a plan."""
+    """Count the results. ``began``: start of the run, as text in UTC; ``planned``: it carried out a plan."""
     db.execute(_GROUPS, {"began": began})
     by_provider: dict[str, dict[str, int]] = {}
     for provider, status, number in _all(
@@ -164,7 +167,7 @@ def count_rows(
 
 
 def _causes(db: duckdb.DuckDBPyConnection, condition: str, status: str = "status") -> tuple[Cause, ...]:
-    """Rows by reason, the most frequent first, with the first of them."""
+    """Return rows by reason, the most frequent first, with the numbers of the first rows."""
     return tuple(
         Cause(status, code, number, tuple(rows), message)
         for status, code, number, rows, message in _all(
@@ -183,12 +186,12 @@ def _number(db: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def exit_code(counts: Counts, info: RunInfo) -> ExitCode:
-    """Return what the process tells its caller."""
+    """Return the exit code of the process."""
     if counts.unknown or counts.rows != info.rows:
         return ExitCode.BUG
     if info.interrupted:
         return ExitCode.INTERRUPTED
-    # Without a reason to stop, the code is that of an earlier report of this run, not of its end.
+    # Without a stop reason, the code comes from an earlier report of this run, not from its end.
     if info.stop_reason and info.exit_code:
         return ExitCode(info.exit_code)
     return ExitCode.ATTENTION if counts.attention or counts.left_without else ExitCode.OK

@@ -20,7 +20,7 @@ PRIVATE_FOLDER = 0o700
 
 
 class Draft:
-    """A file that is written at ``place`` and then moved to ``path``. Only the user can ever read it."""
+    """A file that is written at ``place`` and then moved to ``path``. Only the user can read it."""
 
     def __init__(self, path: Path, again: str) -> None:
         self.path, self._again = path, again
@@ -52,7 +52,7 @@ class Draft:
             ) from error
 
     def seal(self) -> None:
-        """Flush all of it to disk. Raises OutputError."""
+        """Flush the file to disk. Raises OutputError."""
         with self.writing():
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -68,14 +68,14 @@ class Draft:
         try:
             self.file.close()
         except OSError:
-            pass  # the buffer could not be flushed; it is unwanted anyway
+            pass  # the buffer could not be flushed, but the file is discarded anyway
         finally:
             if self._may_be_there:
                 self.place.unlink(missing_ok=True)
 
 
 def _reason(error: OSError | duckdb.IOException) -> str:
-    """The system's reason, also where DuckDB puts it into a message of its own."""
+    """Return the system's reason, even from inside a message of DuckDB."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     number = re.search(r'"errno":"(\d+)"', str(error))
@@ -90,7 +90,7 @@ def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
     """
     all_of_them = [Draft(path, again) for path in paths]
     try:
-        # An interrupt may come as soon as a file is there: it is to be discarded from then on.
+        # An interrupt may come as soon as a file exists, so it must be discarded from then on.
         for draft in all_of_them:
             draft.open()
         yield all_of_them
@@ -104,14 +104,14 @@ def drafts(paths: Sequence[Path], again: str) -> Iterator[list[Draft]]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and its missing parents, readable by the user alone."""
+    """Create the folder and its missing parents, readable only by the user."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
 def claim_folder(folder: Path) -> bool:
-    """Create a folder; return False if there is one of this name. Raises OutputError."""
+    """Create a folder; return False if it already exists. Raises OutputError."""
     try:
         make_folder(folder.parent)
         folder.mkdir(mode=PRIVATE_FOLDER)
@@ -126,9 +126,9 @@ def claim_folder(folder: Path) -> bool:
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """Give a folder of reports a .gitignore, so that growers' results do not end up in a repository.
+    """Write a .gitignore into a folder of reports, so that growers' results do not end up in a repository.
 
-    Not the working directory or a repository itself: there it would hide other files.
+    It is not written into the working directory or a repository's root, where it would hide other files.
     """
     if folder.resolve() == Path.cwd() or (folder / ".git").exists():
         return

@@ -1,6 +1,6 @@
-"""A run as one page for people: opens offline, holds no secret, and runs nothing but its own script.
+"""The HTML page of a run: it works offline, contains no secrets, and runs only its own script.
 
-The template is made into text with everything escaped; style and script are allowed by their hashes alone.
+The template escapes every value; the content security policy allows only the hashes of style and script.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-# More causes than this are not read; the rest is in the results.
+# The largest number of causes on the page; the others are in the results.
 CAUSES = 40
 
 _TONES: Mapping[str, str] = {
@@ -67,7 +67,7 @@ def write_page(
 
 
 def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str] = ()) -> str:
-    """Return the page: a function of what the ledger holds, and of this version."""
+    """Return the page, which depends only on the ledger and on this version."""
     code = exit_code(counts, info)
     style, script = _part("page.css"), _part("page.js")
     template = _environment().get_template("page.html")
@@ -104,7 +104,7 @@ def render(info: RunInfo, counts: Counts, rows: PageRows, results: Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class CauseText:
-    """A cause as text. ``rows``: the numbers of the first rows."""
+    """A cause in text form. ``rows``: the numbers of the first rows."""
 
     status: str
     code: str
@@ -118,7 +118,10 @@ class CauseText:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A line of a chart of bars, or a part of one bar. ``share``: percent; ``since``: where it begins."""
+    """A bar of a bar chart, or a part of one bar.
+
+    ``share``: percent; ``since``: where it starts, in percent.
+    """
 
     name: str
     count: int
@@ -128,12 +131,12 @@ class Bar:
 
 
 def _planned(counts: Counts) -> int:
-    """Return how many growers would have got credentials instead of a dry run."""
+    """Return how many growers would have received credentials in a real run."""
     return counts.statuses.get(Status.WOULD_CREATE, 0) + counts.statuses.get(Status.WOULD_REPLACE, 0)
 
 
 def _parts(counts: Counts) -> Iterator[Bar]:
-    """Yield all growers as parts of one bar."""
+    """Yield the parts of the bar that shows all growers."""
     parts = {
         ("connected", "good"): counts.connected,
         ("would get credentials", "planned"): _planned(counts),
@@ -174,7 +177,7 @@ def _bars(counts: Mapping[str, int], total: int) -> Iterator[Bar]:
 
 
 def _healths(counts: Counts) -> Iterator[Bar]:
-    """Yield rows by health, none if nothing was checked."""
+    """Yield rows by health; nothing if no row was checked."""
     connected = counts.statuses[Status.CREATED] + counts.statuses[Status.EXISTING]
     if checked := sum(counts.health.values()):
         total = max(connected, checked)
@@ -184,7 +187,7 @@ def _healths(counts: Counts) -> Iterator[Bar]:
 
 
 def _facts(info: RunInfo, code: ExitCode, latency: Latency | None) -> Iterator[tuple[str, str]]:
-    """Yield names and values of what identifies the run and how it went."""
+    """Yield names and values of the details of a run: its identity and its figures."""
     requests, seconds = info.requests, seconds_of(info)
     yield "Run", info.run_id
     if info.command:
@@ -197,7 +200,7 @@ def _facts(info: RunInfo, code: ExitCode, latency: Latency | None) -> Iterator[t
     yield "Leaf", info.leaf
     yield "API owner", info.owner
     yield "Started", to_text(info.started_at)
-    yield "Ended", to_text(info.finished_at) or "not recorded: the run was cut off"
+    yield "Ended", to_text(info.finished_at) or "not recorded: the run was killed"
     if seconds:
         yield "Took", duration(seconds)
     yield "Rows", f"{info.rows:,}"
@@ -218,7 +221,7 @@ def _facts(info: RunInfo, code: ExitCode, latency: Latency | None) -> Iterator[t
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415  (only a page needs it)
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415  (only the page needs it)
 
     environment = Environment(
         loader=FunctionLoader(_part),
@@ -244,7 +247,7 @@ def _plain(value: Any) -> Any:
 
 
 def _options(text: str) -> Markup:
-    """Return a text with the names of options in one line: a browser breaks lines behind any hyphen."""
+    """Return a text as HTML in which options are not wrapped: a browser may break lines after a hyphen."""
     from markupsafe import Markup, escape  # noqa: PLC0415  (comes with Jinja)
 
     return Markup(_OPTION.sub(r'<span class="option">\1</span>', str(escape(plain(text)))))  # noqa: S704  (escaped)
@@ -255,11 +258,11 @@ _OPTION = re.compile(r"(--[a-z][a-z-]*)")
 
 @cache
 def _part(name: str) -> str:
-    """Return a file beside this module; a checkout may have changed its line ends, as a browser does."""
+    """Return a file beside this module, with the line ends that a browser uses for hashes."""
     text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 
 def _hash(text: str) -> str:
-    """Return how a Content-Security-Policy names a style or a script."""
+    """Return the hash of a style or script in the form that a Content-Security-Policy uses."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""What the page shows of the rows: those that need attention, those that wait, and answer times."""
+"""The rows on the page: rows that need attention, rows that wait for an event, and response times."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import duckdb
 
 from bulk_onboard.reports.results import headers
 
-# Rows on the page that need attention or wait for an event; results.csv has all.
+# The largest number of rows on the page that need attention or wait for an event; results.csv has all.
 MOST = 5_000
 MOST_WAITING = 1_000
-# Characters of a cell. The message is the last of `_SHOWN`; kept columns follow it.
+# The largest number of characters of a cell. The message is the last of `_SHOWN`; kept columns follow it.
 LONGEST = 300
 _LONGEST_ID = 80
 _SHOWN = ("row", "leafUserId", "status", "code", "message")
-# Bytes that the rows may take, so that the page can be mailed.
+# The largest size of the rows in bytes, so that the page can be mailed.
 ROOM = 850_000
 _MARKUP = len("<td>")
 
@@ -27,7 +27,7 @@ _LATENCY = 'SELECT quantile_disc("latencyMs", [0.5, 0.95]), max("latencyMs") FRO
 
 
 class Shown(NamedTuple):
-    """Rows as the page has them, a tuple of cells each. ``more``: how many rows are in the results only."""
+    """Rows of the page, as tuples of cells. ``more``: how many rows are only in the results."""
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -35,7 +35,7 @@ class Shown(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """How long answers took, in milliseconds."""
+    """The response times, in milliseconds."""
 
     median: float
     percentile_95: float
@@ -43,7 +43,7 @@ class Latency(NamedTuple):
 
 
 class PageRows(NamedTuple):
-    """All of it. ``latency``: None if no answer was timed."""
+    """All rows of the page. ``latency``: None if no response was timed."""
 
     attention: Shown
     waiting: Shown
@@ -51,7 +51,7 @@ class PageRows(NamedTuple):
 
 
 def page_rows(db: duckdb.DuckDBPyConnection, kept: Sequence[str] = ()) -> PageRows:
-    """Return what fits onto the page. ``kept``: the headers of the kept columns."""
+    """Return the rows that fit onto the page. ``kept``: the headers of the kept columns."""
     ((percentiles, slowest),) = db.execute(_LATENCY).fetchall()
     return PageRows(
         _shown(db, _ATTENTION, kept, status="cause", most=MOST, room=ROOM),
@@ -63,7 +63,7 @@ def page_rows(db: duckdb.DuckDBPyConnection, kept: Sequence[str] = ()) -> PageRo
 def _shown(
     db: duckdb.DuckDBPyConnection, condition: str, kept: Sequence[str], *, status: str, most: int, room: int
 ) -> Shown:
-    """Return the first rows that meet a condition, in no more than ``room`` bytes."""
+    """Return the first rows that meet a condition, in at most ``room`` bytes."""
     columns = ["row::VARCHAR", '"leafUserId"', status, "code", "message"]
     columns += [f"kept_{number}" for number in range(len(kept))]
     cells = ", ".join(f"left({column}, {LONGEST + 1})" for column in columns)
@@ -81,7 +81,7 @@ def _shown(
 
 
 def _weight(row: tuple[str, ...]) -> int:
-    """Return the bytes of a row in HTML, where four signs take up to six."""
+    """Return the size of a row in HTML, where escaped characters take up to six bytes."""
     text = "".join(row)
     special = sum(text.count(sign) for sign in "<>&\"'")
     return len(text.encode(errors="replace")) + 5 * special + _MARKUP * (len(row) + 1)

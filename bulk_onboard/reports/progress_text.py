@@ -1,4 +1,4 @@
-"""The events of a run in words, for a terminal or a page. Pure; numbers and one notion of progress."""
+"""The events of a run as text for a terminal or a page, and the progress of a phase. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PHASES: Mapping[str, str] = {
     "dry_run": "asking",
     "rollback": "rolling back",
 }
-# A row has moved on.
+# Events that advance a row.
 Row = RowFinished | RowChecked | UserKnown
 
 
@@ -49,7 +49,7 @@ def rate(per_second: float) -> str:
 
 
 def scanned(fact: FileChecked) -> str:
-    """Return what is in the file."""
+    """Return the line about the rows of the file."""
     counts = [f"{count:,} {status.value}" for status, count in fact.statuses.items() if count]
     counts += [f"{n_rows(count)} with {code}" for code, count in fact.warnings.items() if count]
     listed = "".join(f", {text}" for text in counts)
@@ -57,14 +57,14 @@ def scanned(fact: FileChecked) -> str:
 
 
 def environments(counts: Mapping[str, int]) -> str:
-    """``PRODUCTION``, or how many rows are for which."""
+    """Return ``PRODUCTION``, or the number of rows for each environment."""
     if len(counts) == 1:
         return next(iter(counts))
     return " and ".join(f"{name} ({n_rows(count)})" for name, count in sorted(counts.items()))
 
 
 def about(fact: About) -> str:
-    """Return what is about to be changed."""
+    """Return the line about what the run is about to change."""
     if fact.rolled_back:
         do = (
             "Dry run, nothing is deleted: about to check"
@@ -85,7 +85,7 @@ def about(fact: About) -> str:
 
 
 def announcement(fact: Fact) -> str | None:
-    """The line for a fact that deserves one of its own; None for those that only move the progress."""
+    """Return the line for an event; None for events that only advance the progress."""
     match fact:
         case FileChecked():
             return scanned(fact)
@@ -122,7 +122,7 @@ def announcement(fact: Fact) -> str | None:
 
 
 def stopping(fact: Stopping) -> str:
-    """Say what a run that stops still waits for."""
+    """Return what a stopping run is still waiting for."""
     begin = f"Stopping: {fact.reason}."
     if not fact.in_flight:
         return f"{begin} Rows in flight finish; interrupt again to stop at once."
@@ -131,7 +131,7 @@ def stopping(fact: Stopping) -> str:
 
 
 def note(fact: Paused | Slowed) -> str:
-    """The same in short, for beside a bar."""
+    """Return the short form, for the end of a progress bar."""
     return (
         f"Leaf asks to wait {duration(fact.seconds)}"
         if isinstance(fact, Paused)
@@ -140,7 +140,7 @@ def note(fact: Paused | Slowed) -> str:
 
 
 def concern(fact: Row) -> str | None:
-    """The line of one row that needs attention, for ``--verbose``."""
+    """Return the line of a row that needs attention, for ``--verbose``."""
     match fact:
         case RowFinished(row, status, code):
             return f"row {row}: {with_code(status.value, code)}" if status.needs_attention else None
@@ -154,7 +154,7 @@ def concern(fact: Row) -> str | None:
 
 @dataclass(slots=True)
 class Tally:
-    """How far the current phase is."""
+    """The progress of the current phase."""
 
     phase: Phase
     total: int
@@ -164,7 +164,7 @@ class Tally:
     stopping: bool = False
 
     def add(self, fact: Row) -> None:
-        """Count one row. A follow-up that runs beside onboarding does not count as a row onboarded."""
+        """Count one row. An events check during onboarding does not count as an onboarded row."""
         match fact:
             case RowFinished(_, status, _):
                 self._count("onboard" if self.phase == "events" else self.phase, _column(status))
@@ -181,13 +181,13 @@ class Tally:
             self.counts[column] = self.counts.get(column, 0) + 1
 
     def shown(self) -> str:
-        """The counts: ``100 attention, 44,000 created, 900 existing``."""
+        """Return the counts, such as ``100 attention, 44,000 created, 900 existing``."""
         known = [column for column in _ORDER if column in self.counts]
         others = sorted(self.counts.keys() - set(_ORDER))
         return ", ".join(f"{self.counts[column]:,} {column}" for column in known + others)
 
     def line(self, now: float) -> str:
-        """The progress in one line."""
+        """Return the progress in one line."""
         begin = f"{PHASES[self.phase]}: {self.done:,} of {n_rows(self.total)}"
         return ", ".join(filter(None, (begin, self._speed(now), self.shown(), self._left(now))))
 
@@ -200,7 +200,7 @@ class Tally:
         return f"about {duration((now - self.begun) * (self.total - self.done) / self.done)} left"
 
 
-# What needs a person comes first: a narrow terminal cuts off the end.
+# Counts that need a person come first, because a narrow terminal cuts off the end.
 _ORDER = ("attention", "unhealthy", "created", "existing", "healthy", "pending", "deleted")
 
 

@@ -1,7 +1,7 @@
 """The columns of results.csv, and a run's results as a DataFrame.
 
-The functions of this package work on a DuckDB connection with the view ``results``: one line per row of the
-input with `COLUMNS`, the kept columns as ``kept_0``, … and ``cause`` (NULL, or the status under which the row
+The functions of this package use a DuckDB connection with the view ``results``: one line per row of the
+input with `COLUMNS`, the kept columns as ``kept_0``, … and ``cause`` (NULL, or the status for which the row
 needs attention).
 """
 
@@ -42,9 +42,9 @@ _CLASH = " (input)"
 
 
 def headers(kept: Sequence[str], same: Callable[[str], str] = str) -> list[str]:
-    """Return the headers of kept columns, changed where they would be the same as another column's.
+    """Return the headers of kept columns, changed if another column has the same name.
 
-    ``same``: makes equal texts of names that count as the same.
+    ``same``: returns equal texts for names that count as equal.
     """
     taken, names = {same(name) for name in COLUMNS}, []
     for name in kept:

@@ -1,4 +1,4 @@
-"""The report of a rollback: counts, exit code, summary.json and closing text."""
+"""The report of a rollback: counts, exit code, summary.json and final text."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ WHERE status NOT IN ('deleted', 'would_delete') GROUP BY ALL ORDER BY number DES
 
 @dataclass(frozen=True, slots=True)
 class RollbackCounts:
-    """Rows by status, and the reasons of those that were not deleted, the most frequent first."""
+    """Rows by status, and the reasons for rows that were not deleted, the most frequent first."""
 
     statuses: Mapping[str, int] = field(default_factory=dict)
     causes: Sequence[Cause] = ()
@@ -56,7 +56,7 @@ class RollbackCounts:
 
     @property
     def rows(self) -> int:
-        """All rows of the rollback."""
+        """The number of rows of the rollback."""
         return sum(self.statuses.values())
 
     @property
@@ -66,7 +66,7 @@ class RollbackCounts:
 
     @property
     def remaining(self) -> int:
-        """How many rows still have credentials, or may have."""
+        """How many rows have, or may have, credentials still."""
         return sum(self.statuses.get(status, 0) for status in _REMAINING)
 
 
@@ -108,7 +108,7 @@ def summary(info: RunInfo, counts: RollbackCounts) -> dict[str, Any]:
 
 
 def words(info: RunInfo, counts: RollbackCounts, files: Sequence[Path], width: int = 80) -> str:
-    """Return the closing text: what was deleted, what was not and why, and what to do next."""
+    """Return the final text: what was deleted, what was not and why, and what to do next."""
     code = exit_code(counts, info)
     numbers = (f"Rows:     {counts_by(counts.in_order)}", requests_line(info))
     return paragraphs(
@@ -125,7 +125,7 @@ def _verdict(info: RunInfo, counts: RollbackCounts, code: ExitCode) -> str:
     if code is ExitCode.BUG:
         return bug(info.rows, counts.rows)
     if not info.rows:
-        return f"Nothing to delete: run {info.input} created nothing, or nothing for these growers."
+        return f"Nothing to delete: run {info.input} created no credentials, or none for these growers."
     if info.kind is RunKind.ROLLBACK_DRY_RUN:
         number, what = counts.in_order[RollbackStatus.WOULD_DELETE], "A rollback would delete"
     else:
@@ -144,5 +144,5 @@ def _next(info: RunInfo, code: ExitCode) -> str:
     if code is not ExitCode.OK:
         return "Next: fix the problems above and run the same command again; it does only what is left."
     if info.kind is RunKind.ROLLBACK_DRY_RUN:
-        return "Nothing was changed. To delete them, run the same command without --dry-run."
+        return "Nothing was changed. To delete these credentials, run the same command without --dry-run."
     return "To onboard these growers again, run their file."

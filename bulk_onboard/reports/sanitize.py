@@ -1,6 +1,6 @@
-"""Make text from elsewhere harmless: for terminals, for readers of CSV, for spreadsheets.
+"""Make foreign text safe for terminals, CSV readers and spreadsheets.
 
-The patterns are RE2's, which DuckDB works with; `formatting.plain` is ``one_line`` for a single text.
+The patterns are for RE2, which DuckDB uses; `formatting.plain` is ``one_line`` for a single text.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import duckdb
 
 from bulk_onboard.domain.formatting import UNWANTED
 
-# https://owasp.org/www-community/attacks/CSV_Injection, also behind what a spreadsheet may skip: spaces,
-# invisible characters and quotes of any kind. The last four signs are the full-width = + - @.
+# https://owasp.org/www-community/attacks/CSV_Injection, even after characters that a spreadsheet may skip:
+# spaces, invisible characters and quotes of any kind. The last four characters are full-width = + - @.
 _SKIPPED = r"""[\s\x0b\p{Z}\p{Cf}'"`\x{2018}\x{2019}\x{201C}\x{201D}]*"""
 _FORMULA = rf"^{_SKIPPED}[=+\-@\t\r\x{{FF1D}}\x{{FF0B}}\x{{FF0D}}\x{{FF20}}]"
-# The same for JavaScript (flag "u"), so that what the page copies is escaped by the same rule.
+# The same for JavaScript (flag "u"), so that text copied from the page is escaped by the same rule.
 FORMULA_IN_JAVASCRIPT = re.sub(r"\\x\{(\w+)\}", r"\\u{\1}", _FORMULA)
-# What is the same in all of these.
+# A cell that none of these changes.
 _PLAIN_CELL = "(?:[0-9A-Za-z][0-9A-Za-z ._:/()-]*)?"
 
 
@@ -28,7 +28,7 @@ def quoted(text: str) -> str:
 
 # one_line, some_lines: without control characters; line breaks become spaces, or stay as "\n".
 # not_a_formula: with a ' in front of what a spreadsheet would run. csv_quoted: in quotes if CSV needs them.
-# csv_line, csv_lines: the same one after the other; most texts need none of it, which a single look shows.
+# csv_line, csv_lines: all of these in order; one pattern shows that most texts need none of them.
 MACROS = f"""
 CREATE OR REPLACE MACRO one_line(t) AS CASE WHEN regexp_full_match(t, '[ -~]*') THEN t
     ELSE replace(regexp_replace(t, {quoted(UNWANTED)}, ' ', 'g'), chr(10), ' ') END;

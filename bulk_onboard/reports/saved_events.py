@@ -1,7 +1,7 @@
 """Events that are saved before their credentials are deleted: a line of JSON for each credential.
 
-Only what cannot hold a secret is in it. Lines are added, never changed, and are on disk before anything is
-deleted; those that come while one is being written share its flush to disk.
+The lines contain nothing that can be secret. They are appended, never changed, and are on disk before
+anything is deleted. Lines that arrive during a flush to disk share the next flush.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bulk_onboard.errors import OutputError
 from bulk_onboard.reports.draft import PRIVATE_FILE, make_folder
 from bulk_onboard.threads import in_thread
 
-# In the folder of a run, the events of credentials that it replaced.
+# The name of the file, in a run's folder, with the events of credentials that the run replaced.
 REPLACED_EVENTS = "replaced-events.jsonl"
 
 
@@ -35,10 +35,10 @@ class SavedEvents:
     async def keep(
         self, provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]
     ) -> None:
-        """Return when the line is on disk. Raises OutputError."""
+        """Append a line; return when it is on disk. Raises OutputError."""
         self._lines.append(line(provider, leaf_user_id, credential, events))
         async with self._turn:
-            if self._lines and not self._failure:  # else the previous turn has written this line too
+            if self._lines and not self._failure:  # else the previous flush wrote this line
                 await self._write_all()
             if self._failure:
                 raise self._failure
@@ -57,7 +57,7 @@ class SavedEvents:
         except OSError as error:
             self._failure = OutputError(
                 f"{self.path} cannot be written: {error.strerror or error}; nothing was deleted without"
-                " keeping its events. Fix that and run the same command again"
+                " saving its events. Fix that and run the same command again"
             )
 
     def _append(self, lines: Sequence[bytes]) -> None:
@@ -73,7 +73,7 @@ class SavedEvents:
 
 
 def _flush_folder(folder: Path) -> None:
-    """A new file's name is on disk too, where folders can be opened."""
+    """Flush the name of a new file, too, on systems where folders can be opened."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -85,7 +85,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def line(provider: str, leaf_user_id: str, credential: Credential, events: Sequence[Event]) -> bytes:
-    """One credential and its events, without what may hold a secret."""
+    """Return a credential and its events, without anything that may be secret."""
     data = {
         "leafUserId": leaf_user_id,
         "provider": provider,

@@ -1,4 +1,4 @@
-"""The summary of a run: summary.json for programs, and the closing text for people."""
+"""The summary of a run: summary.json for programs, and the final text for people."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bulk_onboard.errors import ExitCode
 from bulk_onboard.reports.advice import advice
 from bulk_onboard.reports.counts import OFF_PLAN, ROTATED, Counts, exit_code
 
-# More causes than this are not listed; the rest is in the results.
+# The largest number of causes in the text; the others are in the results.
 SHOWN = 10
 
 
@@ -63,7 +63,7 @@ def summary(info: RunInfo, counts: Counts, users: Mapping[str, int] | None = Non
 
 
 def sent(info: RunInfo) -> dict[str, Any]:
-    """Return what a run or rollback sent, how fast and when, for its summary."""
+    """Return the requests, rate and times of a run or rollback for its summary."""
     seconds, requests = seconds_of(info), info.requests
     return {
         "requests": {"total": requests.total} | asdict(requests),
@@ -80,7 +80,7 @@ def sent(info: RunInfo) -> dict[str, Any]:
 def seconds_of(info: RunInfo) -> float:
     """Return how long a run took, in seconds.
 
-    Computed from times as the ledger stores them, so that a report that is written again says the same.
+    It is computed from the times in the ledger, so that a rewritten report shows the same.
     """
     started, finished = from_text(to_text(info.started_at)), from_text(to_text(info.finished_at))
     return max(0.0, (finished - started).total_seconds()) if started and finished else 0.0
@@ -108,7 +108,7 @@ def _optional_keys(info: RunInfo, counts: Counts) -> Iterator[tuple[str, Any]]:
         yield "plan", {"name": info.plan, "outdated": outdated, "notInPlan": left_out}
 
 
-# --- the closing text -------------------------------------------------------------------------------
+# --- the final text -------------------------------------------------------------------------------
 
 
 def words(
@@ -119,7 +119,7 @@ def words(
     *,
     users: Mapping[str, int] | None = None,
 ) -> str:
-    """Return the closing text: whether it worked, what needs attention, and what to do next."""
+    """Return the final text: whether the run succeeded, what needs attention, and what to do next."""
     code = exit_code(counts, info)
     return paragraphs(
         wrapped(verdict(info, counts, code), width),
@@ -139,7 +139,7 @@ def paragraphs(*parts: Iterable[str]) -> str:
 
 
 def verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
-    """Return a sentence or two: did it work, and if not, why not. ``code``: how the run ended."""
+    """Return a sentence or two: whether the run succeeded, and if not, why. ``code``: its exit code."""
     sentence = _verdict(info, counts, code)
     if not counts.rolled_back:
         return sentence
@@ -166,7 +166,7 @@ def _verdict(info: RunInfo, counts: Counts, code: ExitCode) -> str:
 
 
 def bug(read: int, reported: int) -> str:
-    """Return the verdict on a run with counts that do not add up."""
+    """Return the sentence about counts that do not add up."""
     return (
         f"This is a bug in bulk-onboard: {read:,} rows were read, but the report counts {reported:,}. Please"
         " report it; running again is safe."
@@ -185,7 +185,7 @@ def _all_connected(counts: Counts) -> str:
 
 
 def _as_of(counts: Counts) -> str:
-    """Return the sentence about growers that only earlier runs checked."""
+    """Return the sentence about growers that were checked only by earlier runs."""
     if not (count := counts.checked_earlier):
         return ""
     return (
@@ -195,9 +195,9 @@ def _as_of(counts: Counts) -> str:
 
 
 def _rotated(counts: Counts) -> str:
-    """Return the sentence about tokens that Leaf has refreshed: not a reason to act, but always reported."""
+    """Return the sentence about tokens that Leaf has refreshed. It is always shown, but needs no action."""
     count = counts.noted(ROTATED)
-    return f" Leaf holds another token than the file for {n_growers(count)} ({ROTATED})." if count else ""
+    return f" Leaf holds a different token than the file for {n_growers(count)} ({ROTATED})." if count else ""
 
 
 def _dry_run_verdict(counts: Counts) -> str:
@@ -272,7 +272,7 @@ def _estimate(estimate: Estimate, ceiling: float) -> str:
 
 
 def without_credentials(left_growers: Sequence[LeftGrower], width: int) -> Iterator[str]:
-    """Yield which growers interrupted replacements left without credentials, and what to do about them."""
+    """Yield the growers that interrupted replacements left without credentials, and what to do about them."""
     if not left_growers:
         return
     count = n_growers(len(left_growers))
@@ -287,9 +287,9 @@ def without_credentials(left_growers: Sequence[LeftGrower], width: int) -> Itera
 
 
 def cause_lines(title: str, causes: Sequence[Cause], width: int, *, explained: bool = False) -> Iterator[str]:
-    """Yield how many rows there are for each reason, which, an example, and what to do.
+    """Yield for each reason the number of rows, their places, an example and what to do.
 
-    ``explained``: with the meaning of each code.
+    ``explained``: add the meaning of each code.
     """
     if causes:
         yield title
@@ -299,7 +299,7 @@ def cause_lines(title: str, causes: Sequence[Cause], width: int, *, explained: b
             f"{n_rows(cause.count)} {with_code(cause.status, cause.code)}: {place}", width, 2, 2
         )
         if cause.message:
-            # One row's message need not be true of the others, but it shows what it is about.
+            # The message of one row may differ from the others, but it illustrates the problem.
             example = f"row {cause.rows[0]}: " if cause.count > 1 and cause.rows else ""
             yield from wrapped(example + cause.message, width, 6, 2)
         if action := hint(cause.code or cause.status):
@@ -312,7 +312,7 @@ def cause_lines(title: str, causes: Sequence[Cause], width: int, *, explained: b
 
 
 def written(files: Iterable[Path]) -> Iterator[str]:
-    """Yield where the files are. A path stays on one line, so that it can be copied."""
+    """Yield the paths of the files. A path stays on one line, so that it can be copied."""
     lines = [f"  {plain(str(file))}" for file in files]
     yield from ["Written:", *lines] if lines else []
 
@@ -322,6 +322,6 @@ def _next_steps(info: RunInfo, counts: Counts, code: ExitCode, width: int) -> It
     for text, command in advice(info, counts, code):
         yield from wrapped(f"{lead}{text[0].lower() if lead else text[0]}{text[1:]}", width)
         if command:
-            # A command stays on one line: it is there to be copied.
+            # A command stays on one line, so that it can be copied.
             yield f"  {command}"
         lead = ""

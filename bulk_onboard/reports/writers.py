@@ -1,6 +1,6 @@
-"""The files of a run: its rows in every format asked for, and the small files beside them.
+"""Writers for the files of a run: the results in each requested format, and the small files beside them.
 
-Each is complete or absent, readable by the user alone (see `draft`), and without control characters.
+Each file is complete or absent, readable only by the user (see `draft`), and without control characters.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from bulk_onboard.reports.draft import Draft, drafts, keep_out_of_git
 from bulk_onboard.reports.results import COLUMNS, NUMBERS, headers
 from bulk_onboard.reports.sanitize import add_macros, quoted
 
-# From a dry run: what `run --plan` reads.
+# The plan of a dry run, which `run --plan` reads.
 _PLAN = """
 (SELECT row, {leaf} AS leaf, {owner} AS "apiOwner", "leafUserId", provider, status AS action, code, message,
     fingerprint, "credentialId", credential_created AS "createdTime" FROM results)
 """
-# Texts that bulk-onboard writes itself need no cleaning, which takes time.
+# Columns with texts of bulk-onboard itself, which need no cleaning.
 _TIMES = ("eventAt", "startedAt", "finishedAt", "failingSince", "healthCheckedAt")
 _OWN = frozenset({"provider", "status", "health", "fingerprint", *_TIMES})
 # In the results: UUIDs that are the same as these texts, or NULL.
 _UUIDS = {"leafUserId": "id", "credentialId": "credential"}
 # USE_TMP_FILE: DuckDB writes to the very file.
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
-# Rows whose lines are in memory at a time.
+# How many lines are in memory at a time.
 _PORTION = 100_000
 
 
@@ -58,7 +58,7 @@ def write_results(
             if name == "csv":
                 _write_csv(db, draft, "results", dict(zip(names, [*columns, *headers(kept)], strict=True)))
                 continue
-            titles = [*columns, *headers(kept, str.casefold)]  # most readers take these for the same
+            titles = [*columns, *headers(kept, str.casefold)]  # most readers treat these as equal
             cells = dict(zip(map(_name, titles), map(_cleaned, names), strict=True))
             if name == "jsonl":
                 fields = ", ".join(f"{title} := {cell}" for title, cell in cells.items())
@@ -70,7 +70,7 @@ def write_results(
 
 
 def write_plan(db: duckdb.DuckDBPyConnection, path: Path, leaf: str, owner: str) -> Path:
-    """Write what a dry run says would happen to each row. Raises OutputError."""
+    """Write the plan: what a dry run says would happen to each row. Raises OutputError."""
     add_macros(db)
     source = _PLAN.format(leaf=quoted(leaf), owner=quoted(owner))
     with drafts([path], _again(path.parent)) as (draft,):
@@ -81,7 +81,7 @@ def write_plan(db: duckdb.DuckDBPyConnection, path: Path, leaf: str, owner: str)
 
 def write_problems(path: Path, table: pd.DataFrame) -> Path:
     """Write the problems of a file as CSV. Raises OutputError."""
-    if table.empty:  # most files; a database would take a tenth of a second
+    if table.empty:  # the usual case; opening a database would take a tenth of a second
         with drafts([path], "`bulk-onboard validate`") as (draft,), draft.writing():
             draft.file.write(f"{','.join(map(str, table))}\n".encode())
         return path
@@ -97,7 +97,7 @@ def write_problems(path: Path, table: pd.DataFrame) -> Path:
 def _write_csv(
     db: duckdb.DuckDBPyConnection, draft: Draft, source: str, columns: Mapping[str, str], order: str = "row"
 ) -> None:
-    """Write columns of a table or a query in parentheses under their headers: UTF-8, commas, line feeds."""
+    """Write columns of a table, or of a query in parentheses, as CSV: UTF-8, commas, line feeds."""
     titles = db.execute("SELECT not_a_formula(one_line(unnest($1)))", [list(columns.values())]).fetchall()
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(title for (title,) in titles)
@@ -111,7 +111,7 @@ def _write_csv(
 def _append(
     db: duckdb.DuckDBPyConnection, draft: Draft, line: str, source: str, *, order: str = "row"
 ) -> None:
-    """Append a text for each line of a table or query to a draft, in the order of an integer column."""
+    """Append a text for each line of a table or query to a file, in the order of an integer column."""
     ((first, last),) = db.execute(f"SELECT min({order}), max({order}) FROM {source}").fetchall()  # noqa: S608
     for start in () if first is None else range(first, last + 1, _PORTION):
         within = f"{order} BETWEEN {start} AND {start + _PORTION - 1}"
@@ -157,7 +157,7 @@ def _cell(column: str, uuid: str | None = None) -> str:
 
 
 def _cleaned(column: str) -> str:
-    """A column without control characters; kept columns may have several lines."""
+    """Return the SQL for a column without control characters; kept columns may have several lines."""
     if column in NUMBERS or column in _OWN or column == "hint":
         return _name(column)
     return f"{'some_lines' if column.startswith('kept_') else 'one_line'}({_name(column)})"
@@ -176,5 +176,5 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
 
 
 def _again(folder: Path) -> str:
-    """The command that writes the files of a run again: its folder has the run's name."""
+    """Return the command that writes the files of a run again; the folder has the name of the run."""
     return f"`bulk-onboard report {folder.name}`"

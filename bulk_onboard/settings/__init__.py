@@ -305,10 +305,10 @@ class Settings:
 
     ``providers``: all known providers. ``provider``: the provider of rows that do not name one. In a file
     with a column ``provider``, such rows are invalid unless ``provider_given``, so that the default cannot
-    send them to the wrong place. ``cluster``: the processes that do the work; None: this process. ``dry_run``:
-    only ask Leaf. ``plan``: the plan of a dry run to carry out. ``limit``: the largest number of rows to do;
-    None: all. ``app``: app fields by provider and then by Leaf's name. ``command``: the command line for the
-    report, without secrets.
+    send them to the wrong place. ``cluster``: the processes that do the work; None: this process.
+    ``dry_run``: only ask Leaf. ``plan``: the plan of a dry run to carry out. ``limit``: the largest number of
+    rows to do; None: all. ``app``: app fields by provider and then by Leaf's name. ``command``: the command
+    line for the report, without secrets.
     """
 
     provider: Annotated[str, Parsed(parse.text)] = setting(

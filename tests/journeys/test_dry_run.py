@@ -174,7 +174,7 @@ def test_rows_that_changed_since_the_plan_are_reported_as_outdated(desk: Desk, l
     assert [row["status"] for row in ran.rows[:4]] == ["existing", "existing", "not_attempted", "created"]
     assert ran.summary["plan"]["outdated"] == 3
     assert "3 plan-outdated" in ran.err
-    # What was found out is not forgotten: Leaf holds another token than the file.
+    # What was found out is not forgotten: Leaf holds a different token than the file.
     again = desk.run(write(rows))
     assert [row["code"] for row in again.rows[:3]] == ["token-changed", "already-onboarded", ""]
     assert again.rows[2]["status"] == "created"

@@ -149,7 +149,7 @@ def test_messages_are_sent_when_the_outcome_changes(night: Desk, inbox: Listener
 def test_a_run_that_cannot_begin_sends_a_message(night: Desk, inbox: Listener) -> None:
     assert night.run("absent.csv").code == 3
     assert night.run(write(growers(1)), "--min-rows", "2").code == 5
-    assert titles(inbox) == [f"the run could not begin ({name}.csv)" for name in ("absent", "growers")]
+    assert titles(inbox) == [f"the run could not start ({name}.csv)" for name in ("absent", "growers")]
     assert "there is no such file" in inbox.requests[0][2]
 
 

@@ -54,7 +54,7 @@ def test_rotated_tokens_are_reported_and_never_posted_again(desk: Desk, leaf: Le
     assert (ran.statuses, ran.code, {row["health"] for row in ran.rows}) == ({"created": 3}, 0, {"healthy"})
     assert {row["code"] for row in desk.run(file).rows} == {"already-onboarded"}
     elsewhere = desk.run(file, "--if-exists", "replace", "--output", "elsewhere")
-    assert "another token than the file for 3 growers" in " ".join(elsewhere.err.split())
+    assert "a different token than the file for 3 growers" in " ".join(elsewhere.err.split())
     (written,) = Path("elsewhere").glob("*/summary.json")
     causes = json.loads(written.read_text())["causes"]
     assert [(each["status"], each["code"], each["count"]) for each in causes] == [

@@ -114,7 +114,7 @@ def test_of_a_first_run_nothing_is_said_to_have_changed() -> None:
         (End(ExitCode.OK, last=ExitCode.OK), 0, "all is well"),
         (End(ExitCode.STOPPED), 0, "stopped early"),
         (End(ExitCode.INTERRUPTED), 0, "interrupted"),
-        (End(ExitCode.INPUT, began=False), 0, "the run could not begin"),
+        (End(ExitCode.INPUT, began=False), 0, "the run could not start"),
     ],
 )  # fmt: skip
 def test_the_title_says_it_in_one_line(end: End, attention: int, headline: str) -> None:
@@ -124,4 +124,4 @@ def test_the_title_says_it_in_one_line(end: End, attention: int, headline: str) 
 def test_the_title_names_tokens_that_leaf_refreshed() -> None:
     end = End(ExitCode.OK, last=ExitCode.OK)
     title = letter.title("growers.csv", end, 0, 12)
-    assert title == "bulk-onboard: all is well, 12 rows with another token at Leaf (growers.csv)"
+    assert title == "bulk-onboard: all is well, 12 rows with a different token at Leaf (growers.csv)"

@@ -104,7 +104,7 @@ def test_rows_not_attempted_are_counted_but_not_listed() -> None:
 def test_without_traffic_there_is_no_chart() -> None:
     text = page_of(30, 0, info=usual(30, traffic=Traffic(), requests=Requests(), finished_at=None))
     assert "Requests per second" not in text
-    assert "the run was cut off" in text
+    assert "the run was killed" in text
 
 
 def test_what_does_not_apply_is_not_on_the_page() -> None:

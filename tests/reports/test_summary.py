@@ -189,7 +189,7 @@ def test_rotated_tokens_are_in_headline_and_causes() -> None:
     rotated = [Entry(row, "existing", **healthy) for row in (3, 4)]
     counts = counts_of(CONNECTED, *rotated, Entry(5, "created", **healthy))
     assert first_line(counts).startswith(
-        "All 4 growers are connected. Leaf holds another token than the file"
+        "All 4 growers are connected. Leaf holds a different token than the file"
     )
     assert counts.attention == 0
     found = summary(run_of(4), counts)

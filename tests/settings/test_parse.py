@@ -193,7 +193,8 @@ _EXAMPLES = {
     "base_url": "https://leaf.example", "token": "abc", "username": "me", "password": "swordfish",
     "timeout": "30s", "cluster": "local:2", "plan": __file__, "canary": "5", "max_failures": "2%",
     "min_rows": "10", "max_new": "50", "wait": "1m", "recheck": "7d", "folder": "reports",
-    "ledger": "postgresql://me@db.example/growers", "formats": "csv", "notify": "json://a.example json://b.example",
+    "ledger": "postgresql://me@db.example/growers", "formats": "csv", "notify": "json://a.example"
+    " json://b.example",
     "ping": "https://hc-ping.com/check", "metrics": "growers.prom", "faults": "rainy",
 }  # fmt: skip
 

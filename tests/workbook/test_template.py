@@ -102,7 +102,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: pytest.Capt
     path = tmp_path / "raven.xlsx"
     path.write_text("filled in")
     assert main(["template", "raven", "-o", str(path)]) == 2
-    assert "already exists and may be filled in" in capsys.readouterr().err
+    assert "already exists and may have been filled in" in capsys.readouterr().err
     assert path.read_text() == "filled in"
 
 
