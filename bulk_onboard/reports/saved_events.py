@@ -24,7 +24,7 @@ REPLACED_EVENTS = "replaced-events.jsonl"
 
 
 class SavedEvents:
-    """A file of such lines, created with the first one. Not thread-safe."""
+    """A file of such lines, created with the first line. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -32,7 +32,7 @@ _TIMES = ("eventAt", "startedAt", "finishedAt", "failingSince", "healthCheckedAt
 _OWN = frozenset({"provider", "status", "health", "fingerprint", *_TIMES})
 # In the results: UUIDs that are the same as these texts, or NULL.
 _UUIDS = {"leafUserId": "id", "credentialId": "credential"}
-# USE_TMP_FILE: DuckDB writes to the very file.
+# USE_TMP_FILE false: DuckDB writes directly to the file.
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
 # How many lines are in memory at a time.
 _PORTION = 100_000
@@ -125,7 +125,7 @@ def _append(
 
 
 def _joined(texts: pa.StringArray) -> memoryview:
-    """Return all texts of an array, one after the other, as they are in its memory."""
+    """Return the concatenated texts of an array, directly from its memory."""
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(data)[ends[0] : ends[-1]] if data else memoryview(b"")
@@ -138,7 +138,7 @@ def _write_parquet(db: duckdb.DuckDBPyConnection, draft: Draft, cells: str) -> N
 
 
 def _cell(column: str, uuid: str | None = None) -> str:
-    """What a cell of a CSV file holds: nothing for NULL, and whole numbers without ``.0``.
+    """Return the SQL for a cell of a CSV file: empty for NULL, and whole numbers without ``.0``.
 
     ``uuid``: a column that is NULL unless the text is a UUID.
     """

@@ -61,9 +61,8 @@ def load(
     """Return the settings of one command. Raises UsageError, which names every setting that is wrong.
 
     ``given``: options by name (None: not given). ``config``: the settings file, if one was given. ``login``
-    and ``app`` replace those from the other sources. ``offline``: the command never connects to Leaf, so its
-    address, the login and the addresses for messages are ignored. ``is_command_line``: whether other users
-    of the machine can read ``given`` in the list of processes.
+    and ``app`` replace those from the other sources. ``offline``: the command ignores Leaf and notifications.
+    ``is_command_line``: whether other users of the machine can read ``given`` in the list of processes.
     """
     file, problems = read(config), list[str]()
     options = _options(given, is_command_line=is_command_line)
