@@ -26,7 +26,7 @@ def wanted_names(more: Collection[str] = ()) -> frozenset[str]:
 
 def is_blank(row: Sequence[str]) -> bool:
     """Return whether no cell of the row shows anything."""
-    return not any(cell and not cell.isspace() for cell in row)
+    return not any(map(str.strip, row))
 
 
 def count_wanted(row: Sequence[str], wanted: Collection[str]) -> int:

@@ -81,7 +81,7 @@ class SheetRow:
     @property
     def blank(self) -> bool:
         """Whether no cell has a value, a formula or an error. Spaces alone are not a value."""
-        return not (self.kinds or self.zeros or any(text and not text.isspace() for text in self.texts))
+        return not (self.kinds or self.zeros or any(map(str.strip, self.texts)))
 
     @property
     def formula_zeros(self) -> bool:

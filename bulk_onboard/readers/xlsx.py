@@ -18,6 +18,7 @@ from bulk_onboard.readers.sheet_rows import DamagedWorkbook, SheetRow, number_te
 # Row and column, both from 1, -> the type and the text of a formula's stored result, as the XML has them.
 Results = dict[tuple[int, int], tuple[str, str]]
 
+_PLAIN = ("General", False)
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
@@ -79,7 +80,7 @@ class Xlsx:
     def _put(self, row: SheetRow, column: int, cell: Element, content: _Content) -> None:
         """Add one cell to its row."""
         (stored, inline, formula), kind = content, cell.get("t", "n")
-        number_format, struck = self._styles.get(cell.get("s", "0"), ("General", False))
+        number_format, struck = self._styles.get(cell.get("s", "0"), _PLAIN)
         if kind == "inlineStr" and inline is not None:
             text, partly = _rich_text(inline)
             row.put(column, text, formula=formula)

@@ -53,7 +53,9 @@ class Table:
     """The rows of one sheet below its header.
 
     ``header_row``: as a spreadsheet shows it; ``shift``: what is added to the numbers of its rows, when rows
-    of other sheets come first; ``hidden``, ``struck``: numbers of rows, with the shift; ``last``: the last.
+    of other sheets come first; ``hidden``, ``struck``: numbers of rows, with the shift; ``last``: the last;
+    ``width``: how many columns have a name, or values so far; ``cells``: how many there are, also in sheets
+    that come first.
     """
 
     sheet: str
@@ -61,32 +63,28 @@ class Table:
     header_row: int
     shift: int
     last: int
+    width: int
+    cells: int
     chunks: list[Chunk] = field(default_factory=list)
     skipped: list[SkippedLine] = field(default_factory=list)
     hidden: list[int] = field(default_factory=list)
     struck: list[int] = field(default_factory=list)
 
-    def add(self, rows: Sequence[SheetRow], width: int) -> int:
-        """Add rows with at least this many columns; return how many they have.
-
-        Notes beside the table are kept, though not those far from it.
-        """
-        if not rows:
-            return width
+    def add(self, rows: Sequence[SheetRow]) -> None:
+        """Add rows. Notes beside the table are kept, though not those far from it."""
         last = len(self.header) + _MOST_NOTES
-        for texts in (row.texts[:last] for row in rows if len(row.texts) > width):
-            width = max([width, *(i + 1 for i, text in enumerate(texts) if text)])
-        columns = [*islice(zip_longest(*(row.texts for row in rows), fillvalue=""), width)]
-        columns += [("",) * len(rows)] * (width - len(columns))
-        kinds = np.zeros((len(rows), width), np.uint8)
+        for texts in (row.texts[:last] for row in rows if len(row.texts) > self.width):
+            self.width = max([self.width, *(i + 1 for i, text in enumerate(texts) if text)])
+        columns = [*islice(zip_longest(*(row.texts for row in rows), fillvalue=""), self.width)]
+        columns += [("",) * len(rows)] * (self.width - len(columns))
+        kinds = np.zeros((len(rows), self.width), np.uint8)
         for line, row in enumerate(rows):
             for column, kind in row.kinds.items():
-                if column < width:
+                if column < self.width:
                     kinds[line, column] = kind
         numbers = np.array([row.number for row in rows], np.int64) + self.shift
         self.chunks.append(make_chunk(numbers, columns, kinds=kinds))
         self.last = int(numbers[-1])
-        return width
 
 
 class Workbook(FileSource):
@@ -321,7 +319,6 @@ def _listed(sheets: Sequence[str]) -> str:
 def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) -> list[Table]:
     """Return the sheets with their rows. Raises InputError."""
     tables: list[Table] = []
-    cells = 0
     for sheet in sheets:
         rows = (row for row in book.rows(sheet) if not row.blank)
         top = list(islice(rows, LOOKED_AT))
@@ -331,20 +328,13 @@ def _read(name: str, book: Book, sheets: Sequence[str], options: ReadOptions) ->
         else:
             number, header = top[at].number, header_names(top[at].texts)
         before = tables[-1].last if tables else number
-        table = Table(sheet, header, number, before - number, before)
-        below = _below(table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
-        width, taken = len(header), list[SheetRow]()
-        for row in below:
-            taken.append(row)
-            cells += max(row.filled, width)
-            if cells > MOST_CELLS:
-                raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
-            if len(taken) == CHUNK_ROWS:
-                width = table.add(taken, width)
-                taken = []
-        width = table.add(taken, width)
+        cells = tables[-1].cells if tables else 0
+        table = Table(sheet, header, number, before - number, before, len(header), cells)
+        below = _below(name, table, chain(top[at + 1 :], rows), skip_hidden=options.hidden == "skip")
+        while taken := list(islice(below, CHUNK_ROWS)):
+            table.add(taken)
         # Columns with values but without a name have a place in the header too.
-        table.header = (*header, *[""] * (width - len(header)))
+        table.header = (*header, *[""] * (table.width - len(header)))
         tables.append(table)
     return tables
 
@@ -366,7 +356,7 @@ def _header_of(name: str, sheet: str, top: Sequence[SheetRow], options: ReadOpti
     return at
 
 
-def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iterator[SheetRow]:
+def _below(name: str, table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iterator[SheetRow]:
     """Yield the rows that count, while the table notes what is said about them."""
     before = table.header_row
     for row in rows:
@@ -382,6 +372,9 @@ def _below(table: Table, rows: Iterator[SheetRow], *, skip_hidden: bool) -> Iter
                 continue
         if row.struck:
             table.struck.append(number)
+        table.cells += max(row.filled, len(table.header))
+        if table.cells > MOST_CELLS:
+            raise InputError(f"{name} has more than {MOST_CELLS:,} cells; save it as CSV")
         yield row
 
 
