@@ -74,6 +74,8 @@ class _Ending:
     def drain(self, _reason: str, _exit_code: ExitCode) -> None:
         """Start no new row; end when the rows in flight have finished."""
         self._interrupted.set()
+        if self.server is not None and self.server.session.running:
+            click.echo("Rows in flight finish; no new row starts. Ctrl-C again stops at once.", err=True)
         self.abort()
 
     def abort(self) -> None:

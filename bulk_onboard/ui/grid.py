@@ -11,7 +11,7 @@ import numpy as np
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.readers.header_row import Line, lettered
+from bulk_onboard.readers.header_row import FirstRows, lettered
 from bulk_onboard.validation.cell_marks import marks
 from bulk_onboard.validation.findings import Validation
 from bulk_onboard.validation.likely_columns import (
@@ -39,38 +39,36 @@ class Corrections(NamedTuple):
     left_out: set[int]
 
 
-def column_names(header: Sequence[str], secret: Collection[int]) -> tuple[str, ...]:
+def column_names(header: Sequence[str], secret: Collection[int], *, is_data: bool = False) -> tuple[str, ...]:
     """Return names by which a person can tell the columns apart: empty and repeated ones get a letter.
 
-    ``secret``: positions of columns with secrets. A header that is rather one of their values is not shown.
+    ``secret``: positions of columns with secrets. A header that is rather one of their values is not shown;
+    ``is_data``: all of them are values.
     """
-    shown = [
-        ""
-        if may_be_value(name) or (at in secret and len(name) > _SHORT and not is_plain_name(name))
-        else name
-        for at, name in enumerate(header)
-    ]
+
+    def is_hidden(at: int, name: str) -> bool:
+        is_value = is_data or (len(name) > _SHORT and not is_plain_name(name))
+        return may_be_value(name) or (at in secret and is_value)
+
+    shown = ["" if is_hidden(at, name) else name for at, name in enumerate(header)]
     return tuple(
         name if name and shown.count(name) == 1 else f"{name} ({lettered(i)})".strip()
         for i, name in enumerate(shown)
     )
 
 
-def masked_lines(lines: Sequence[Line], header_row: int | None) -> list[dict[str, Any]]:
-    """Return the first rows of a file without what may be secret. ``header_row``: the likely one."""
+def masked_lines(sheet: FirstRows, header_row: int | None) -> list[dict[str, Any]]:
+    """Return the first rows of a sheet without what may be secret. ``header_row``: the one chosen."""
     header = header_row or 0
-    names = next((line.texts for line in lines if line.number == header), ())
-    below = [line.texts for line in lines if line.number > header]
-    secret = {
-        at
-        for at, cells in enumerate(zip_longest(*below, fillvalue=""))
-        if may_hold_secret(names[at] if at < len(names) else "", cells, _SECRET_FIELDS)
-    }
+    headers = [line.texts for line in sheet.lines if line.number in {header, sheet.header_row}]
+    below = [line.texts for line in sheet.lines if line.number > header]
+    secret = secret_columns(headers, [*zip_longest(*below, fillvalue="")])
+
+    first = min(header, sheet.header_row or header)
 
     def shown(number: int, at: int, text: str) -> str | None:
-        if number <= header:
-            return MASKED if may_be_value(text) else text
-        return MASKED if text and (at in secret or may_be_secret(text)) else text
+        is_value = may_be_value(text) if number <= header else may_be_secret(text)
+        return MASKED if text and (is_value or (at in secret and number > first)) else text
 
     return [
         {
@@ -78,24 +76,34 @@ def masked_lines(lines: Sequence[Line], header_row: int | None) -> list[dict[str
             "hidden": line.hidden,
             "cells": [shown(line.number, at, text) for at, text in enumerate(line.texts)],
         }
-        for line in lines
+        for line in sheet.lines
     ]
+
+
+def secret_columns(headers: Sequence[Sequence[str]], columns: Sequence[Sequence[str]]) -> set[int]:
+    """Return the positions of columns that may hold secrets, by any of the headers or by their cells."""
+    names = [[header[at] for header in headers if at < len(header)] for at in range(len(columns))]
+    return {
+        at
+        for at, cells in enumerate(columns)
+        if any(may_hold_secret(name, cells, _SECRET_FIELDS) for name in ("", *names[at]))
+    }
 
 
 class Grid:
     """All lines of an open source, in memory. ``header``: names of the columns, all different."""
 
-    def __init__(self, source: Source) -> None:
-        """Read the source from end to end."""
+    def __init__(self, source: Source, sheets: Sequence[FirstRows]) -> None:
+        """Read the source from end to end. ``sheets``: its first rows, whichever is the header."""
         self._chunks = list(source.chunks(range(len(source.header))))
         self._starts = np.cumsum([0, *(len(chunk.numbers) for chunk in self._chunks)])
         self.numbers = np.concatenate([chunk.numbers for chunk in self._chunks])
-        self._likely = {
-            at
-            for at, name in enumerate(source.header)
-            if may_hold_secret(name, self.sample(at), _SECRET_FIELDS)
-        }
-        self.header = column_names(source.header, self._likely)
+        likely = [line.texts for s in sheets for line in s.lines if line.number == s.header_row]
+        columns = [self.sample(at) for at in range(len(source.header))]
+        self._likely = secret_columns([source.header, *likely], columns)
+        row = source.description.header_row or 0
+        is_data = any(0 < (s.header_row or 0) < row for s in sheets)
+        self.header = column_names(source.header, self._likely, is_data=is_data)
 
     def __len__(self) -> int:
         return len(self.numbers)

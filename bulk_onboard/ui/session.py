@@ -93,7 +93,7 @@ class Session:
             self.close()
             self.choices = replace(self.choices, header_row=0)
             self.source = await asyncio.to_thread(library.opened, self.file, self.choices)
-        self.grid = await asyncio.to_thread(Grid, self.source)
+        self.grid = await asyncio.to_thread(Grid, self.source, self.first)
         await self._map()
         await self._check()
 

@@ -77,7 +77,7 @@ def _sheets(session: Session) -> list[dict[str, Any]]:
                 "growers": sheet.has_growers,
                 "read": is_read and session.grid is not None,
                 "headerRow": header,
-                "lines": masked_lines(sheet.lines, header),
+                "lines": masked_lines(sheet, header),
             }
         )
     return result

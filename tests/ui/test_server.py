@@ -7,6 +7,7 @@ import json
 import socket
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import ClientSession, CookieJar
@@ -77,6 +78,18 @@ async def test_requests_of_another_site_are_refused(method: str, path: str, head
             headers = {**headers, "Origin": "https://evil.example"}
         status, content = await known.ask(method, path, headers=headers)
         assert (status, content) == (403, b"This page answers only itself.\n")
+
+
+@pytest.mark.parametrize("header_row", [0, 2, 3])
+async def test_passwords_stay_masked_below_another_header(header_row: int) -> None:
+    rows = [f"Farm {n},u{n}@farm.example,Sommer {n}!,{UUID(int=n, version=4)}" for n in range(1, 6)]
+    async with client() as known:
+        await known.upload("logins.csv", "\n".join(["Org,Login,Passwort,ID", *rows]).encode())
+        await known.post("choose", sheets=[], header_row=header_row)
+        assert (await known.post("rows", start=0, count=400))["total"]
+        known.state()
+        assert b"Farm 4" in b"".join(known.seen)
+        assert b"Sommer" not in b"".join(known.seen)
 
 
 async def test_a_cookie_of_any_bytes_is_refused() -> None:
