@@ -60,7 +60,7 @@ def refusing(serves: bool | None) -> tuple[Auth, Desk, list[str]]:
     [(True, "login-forbidden", 0), (False, None, 1), (None, "leaf-unavailable", 0)],
 )
 @in_virtual_time
-async def test_a_401_is_the_rows_alone_if_the_token_is_served_afterwards(
+async def test_a_401_concerns_the_row_if_the_token_is_still_accepted(
     serves: bool | None, means: str | None, logins: int
 ) -> None:
     auth, desk, asked = refusing(serves)
@@ -70,7 +70,7 @@ async def test_a_401_is_the_rows_alone_if_the_token_is_served_afterwards(
 
 
 @in_virtual_time
-async def test_growers_that_are_refused_at_once_share_the_question_and_later_ones_ask_again() -> None:
+async def test_simultaneous_refusals_share_one_check() -> None:
     auth, desk, asked = refusing(serves=True)
     bearer = await auth.bearer()
     found = await asyncio.gather(*(auth.after_refusal(bearer) for _ in range(50)))
@@ -99,7 +99,7 @@ async def test_a_token_is_used_without_a_login() -> None:
 
 
 @in_virtual_time
-async def test_all_who_are_refused_with_one_token_share_one_renewal() -> None:
+async def test_refusals_of_one_token_share_one_renewal() -> None:
     desk = Desk()
     auth = Auth(BOTH, desk, nobody_asks)
     old = await auth.bearer()
@@ -118,7 +118,7 @@ async def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None
 
 
 @in_virtual_time
-async def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_again() -> None:
+async def test_an_expired_token_is_renewed_each_time() -> None:
     desk = Desk()
     auth = Auth(PASSWORD, desk, nobody_asks)
     for _ in range(5):
@@ -129,7 +129,7 @@ async def test_a_token_that_runs_out_after_it_was_accepted_is_renewed_again_and_
 
 
 @in_virtual_time
-async def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do() -> None:
+async def test_a_token_without_a_password_cannot_be_renewed() -> None:
     desk = Desk()
     auth = Auth(ONLY_TOKEN, desk, nobody_asks)
     with pytest.raises(LoginRefused, match="LEAF_TOKEN") as told:
@@ -140,7 +140,7 @@ async def test_a_token_without_a_password_cannot_be_renewed_and_says_what_to_do(
 
 @pytest.mark.parametrize("error", [LoginRefused("wrong password"), StoppedForSafety("no answer")])
 @in_virtual_time
-async def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_it(error: Exception) -> None:
+async def test_a_failed_login_is_not_repeated_by_all_waiters(error: Exception) -> None:
     desk = Desk(error)
     auth = Auth(BOTH, desk, nobody_asks)
     old = await auth.bearer()
@@ -150,7 +150,7 @@ async def test_a_login_that_fails_is_not_tried_again_by_everyone_who_waited_for_
 
 
 @in_virtual_time
-async def test_a_login_that_is_cancelled_is_tried_by_the_next() -> None:
+async def test_a_cancelled_login_is_repeated_by_the_next() -> None:
     desk = Desk()
     auth = Auth(PASSWORD, desk, nobody_asks)
     first = asyncio.create_task(auth.bearer())
@@ -174,7 +174,7 @@ def jwt(claims: object) -> Secret:
         (Login(jwt({"sub": "a-number"}), "Boss@example.com"), "boss@example.com"),
     ],
 )
-def test_the_owner_is_the_user_name_or_what_the_token_states(login: Login, name: str) -> None:
+def test_the_owner_is_the_user_name_or_the_subject_of_the_token(login: Login, name: str) -> None:
     assert owner_of(login, b"key") == name
     assert is_known_owner(name)
 
@@ -182,7 +182,7 @@ def test_the_owner_is_the_user_name_or_what_the_token_states(login: Login, name:
 SILENT = [Login(jwt({"sub": 5})), Login(jwt([])), *(Login(Secret(t)) for t in ("a.b", "a.?.c", "a.é.c"))]
 
 
-def test_a_token_that_states_no_owner_stands_for_itself_and_is_not_shown() -> None:
+def test_a_token_without_subject_is_its_own_owner() -> None:
     owners = [owner_of(login, b"key") for login in SILENT]
     assert len(set(owners)) == len(SILENT)
     assert not any(is_known_owner(owner) for owner in owners)

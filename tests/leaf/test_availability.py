@@ -47,7 +47,7 @@ def requests(lasts: float, rows: int = 300, asked: float | None = None) -> tuple
 
 
 @pytest.mark.parametrize("lasts", [2.0, 20.0, 55.0])
-def test_an_outage_is_waited_out_with_few_requests_and_all_goes_on_soon_after_it(lasts: float) -> None:
+def test_an_outage_is_waited_out_with_few_requests(lasts: float) -> None:
     times, messages, given_up = requests(lasts)
     assert given_up == 0
     assert len([at for at in times if at < lasts]) <= 60
@@ -57,7 +57,7 @@ def test_an_outage_is_waited_out_with_few_requests_and_all_goes_on_soon_after_it
     assert back == "Leaf is available again"
 
 
-def test_an_outage_that_lasts_ends_all_that_wait_for_it() -> None:
+def test_a_long_outage_ends_all_waiters() -> None:
     times, messages, given_up = requests(1e9)
     assert given_up == 300
     assert 55 <= max(times) <= 60.1
@@ -66,7 +66,7 @@ def test_an_outage_that_lasts_ends_all_that_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize(("asked", "lasts"), [(120.0, 180), (1e6, 660)])
-def test_an_outage_is_waited_out_for_longer_if_leaf_asks_for_that(asked: float, lasts: int) -> None:
+def test_a_retry_after_extends_the_wait(asked: float, lasts: int) -> None:
     times, _, given_up = requests(1e9, asked=asked)
     assert given_up == 300
     assert lasts - 5 <= max(times) <= lasts + 0.1
@@ -98,11 +98,11 @@ def test_ten_failures_in_a_row_of_three_growers_are_an_outage(growers: str, is_o
         (Absent(), False),
     ],
 )
-def test_what_says_that_leaf_is_out_of_order(verdict: object, failure: bool) -> None:
+def test_which_replies_are_an_outage(verdict: object, failure: bool) -> None:
     assert is_failure(verdict) is failure
 
 
-def test_a_request_that_is_cancelled_while_it_tries_leaves_the_try_to_the_next() -> None:
+def test_a_cancelled_probe_is_repeated_by_the_next_request() -> None:
     async def main() -> bool:
         availability = Availability(lambda _message: None)
         for number in range(12):

@@ -46,7 +46,7 @@ def test_a_reply_of_another_post_is_recognised_by_its_token_or_by_id_and_time(
     assert posts.is_stray(ANN, FIELDS, body("planted-ann"), shown, NOW) is stray
 
 
-def test_growers_who_share_a_token_are_not_taken_for_each_other() -> None:
+def test_growers_that_share_a_token_are_not_confused() -> None:
     posts = RecentSecrets()
     for target in (ANN, BOB):
         posts.add(target, FIELDS, body("planted-shared"))
@@ -54,7 +54,7 @@ def test_growers_who_share_a_token_are_not_taken_for_each_other() -> None:
 
 
 @given(st.integers(1, 9), st.integers(0, 40))
-def test_no_more_is_kept_than_the_latest(size: int, count: int) -> None:
+def test_only_the_latest_posts_are_remembered(size: int, count: int) -> None:
     posts = RecentSecrets(size)
     for number in range(count):
         posts.add(f"/{number}", FIELDS, body(f"planted-{number}"))
@@ -62,7 +62,7 @@ def test_no_more_is_kept_than_the_latest(size: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("time", [LONG_AGO, "no time", None, 5])
-def test_a_server_that_shows_the_same_id_to_all_mixes_up_nothing(time: object) -> None:
+def test_equal_ids_of_all_growers_are_ignored(time: object) -> None:
     posts, shown = RecentSecrets(), {"id": "c-1", "createdTime": time}
     for target in (ANN, BOB):
         assert not posts.is_stray(target, FIELDS, body(f"planted-{target}"), shown, NOW)

@@ -53,7 +53,7 @@ def test_the_time_that_a_value_shows(value: object) -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
-def test_no_date_is_read_into_what_is_none(value: object) -> None:
+def test_other_values_are_not_dates(value: object) -> None:
     found = moment(value)
     assert found is None or found.tzinfo is UTC
 
@@ -82,7 +82,7 @@ some_events = st.lists(st.fixed_dictionaries({}, optional=fields), min_size=1, m
 
 
 @given(some_events, st.booleans(), st.integers(1, 400))
-def test_a_log_read_in_pieces_says_what_the_whole_says(log: list[Any], paged: bool, piece: int) -> None:
+def test_a_log_in_pieces_equals_the_whole(log: list[Any], paged: bool, piece: int) -> None:
     body = json.dumps({"last": True, "content": log, "size": 9} if paged else log).encode()
     whole = [event_of(each) for each in log]
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,7 @@ def _line(number: int, code: int) -> dict[str, Any]:
     }
 
 
-def test_of_a_large_log_the_newest_events_are_kept_and_nothing_secret() -> None:
+def test_the_newest_events_of_a_large_log_are_kept() -> None:
     lines = [_line(number, 200 if number else 401) for number in range(event_log.MOST_EVENTS * 3)]
     body = json.dumps(lines[::-1]).encode()
     assert len(body) > event_log.SMALL_LOG
@@ -136,7 +136,7 @@ def test_of_a_large_log_the_newest_events_are_kept_and_nothing_secret() -> None:
     assert {each.id for each in kept.events} == {f"e-{number}" for number in range(event_log.MOST_EVENTS)}
 
 
-def test_a_log_without_end_is_read_no_further_and_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_log_is_cut_and_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "SMALL_LOG", 100)
     monkeypatch.setattr(event_log, "LARGEST_LOG", 2000)
     reader = EventLogReader()

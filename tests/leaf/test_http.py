@@ -52,7 +52,7 @@ def code(answer: Answer[Reply | Transient | Ambiguous]) -> str | int | None:
     return verdict.code if isinstance(verdict, Transient | Ambiguous) else answer.http_status
 
 
-async def test_connections_are_opened_as_needed_and_used_again() -> None:
+async def test_connections_are_reused() -> None:
     async def answer(_request: Received, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
         writer.write(http(200))
@@ -72,7 +72,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
         assert server.connections == 2
 
 
-async def test_headers_are_those_of_the_request_and_no_others() -> None:
+async def test_only_the_expected_headers_are_sent() -> None:
     async with talking(always(http(200))) as (client, server):
         for request, token in ((GET, BEARER), (POST, BEARER), (POST, "renewed"), (GET, "")):
             await client.exchange(request, token)
@@ -166,7 +166,7 @@ async def test_a_request_whose_idle_connection_breaks_is_not_sent_again(method: 
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.02])
-async def test_the_reply_to_a_cancelled_request_is_not_taken_for_the_next_reply(wait: float) -> None:
+async def test_the_reply_to_a_cancelled_request_is_dropped(wait: float) -> None:
     async def answer(request: Received, writer: asyncio.StreamWriter) -> None:
         if request.method == "POST":
             await asyncio.sleep(0.05)
@@ -235,7 +235,7 @@ def unreliable(chance: random.Random) -> Answering:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_reply_belongs_to_its_own_request_whatever_breaks(seed: int) -> None:
+async def test_each_reply_belongs_to_its_request(seed: int) -> None:
     chance = random.Random(seed)
     right, unsent = 0, set[str]()
 

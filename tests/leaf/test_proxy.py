@@ -48,7 +48,7 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("http://127.0.0.1:8080", {"HTTP_PROXY": "http://proxy.example", "HTTPS_PROXY": "http://x"}, None),
     ],
 )
-def test_the_proxy_is_that_of_the_environment(
+def test_the_proxy_comes_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, base_url: str, variables: dict[str, str], proxy: str | None
 ) -> None:
     for name, value in variables.items():
@@ -57,7 +57,7 @@ def test_the_proxy_is_that_of_the_environment(
 
 
 @pytest.mark.parametrize("proxy", ["socks5://me:planted@proxy.example:1080", "http://", "http:///x"])
-def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
+def test_an_unusable_proxy_is_refused_without_its_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -92,7 +92,7 @@ async def test_plain_http_to_this_machine_never_goes_through_the_proxy() -> None
         assert not proxy.heads
 
 
-async def test_a_proxy_that_refuses_or_is_down_has_sent_nothing(certificate: Path) -> None:
+async def test_nothing_is_sent_through_a_failing_proxy(certificate: Path) -> None:
     async with serving(always(http(201, GOOD)), encrypted(certificate)) as server:
         async with proxying("407 Proxy Authentication Required") as proxy:
             url = f"http://me:planted@127.0.0.1:{proxy.port}"
@@ -103,7 +103,7 @@ async def test_a_proxy_that_refuses_or_is_down_has_sent_nothing(certificate: Pat
         assert server.connections == 0
 
 
-async def test_a_proxy_with_an_unknown_certificate_authority_sees_no_secret(certificate: Path) -> None:
+async def test_an_untrusted_proxy_sees_no_secret(certificate: Path) -> None:
     """As a proxy that reads what goes through it, whose authority is not installed here."""
     async with serving(always(http(201, GOOD)), encrypted(certificate)) as server, proxying() as proxy:
         verdict = await _post(server.url, f"http://127.0.0.1:{proxy.port}")

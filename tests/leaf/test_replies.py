@@ -107,7 +107,7 @@ def test_a_202_to_a_post_is_not_done() -> None:
     assert isinstance(post(202, GOOD), Ambiguous)
 
 
-def test_a_2xx_to_a_post_that_shows_another_token_is_for_the_policy_to_judge() -> None:
+def test_a_2xx_with_another_token_is_left_to_the_policy() -> None:
     assert post(200, GOOD | {"refreshToken": "another-token"}) == Created(replace(OK, echo=Echo.DIFFERENT))
 
 
@@ -125,9 +125,7 @@ def test_a_2xx_to_a_post_that_shows_another_token_is_for_the_policy_to_judge() -
         ({"clientId": "my-app", "clientEnvironment": "STAGE"}, Echo.DIFFERENT, "STAGE"),
     ],
 )
-def test_the_application_s_fields_are_compared_too(
-    shown: dict[str, object], app: Echo, environment: str
-) -> None:
+def test_application_fields_are_compared(shown: dict[str, object], app: Echo, environment: str) -> None:
     sent = Payload({**SENT, "clientEnvironment": "PRODUCTION"})
     verdict = after_get(reply(200, GOOD | shown), sent, FIELDS)
     assert verdict == Exists(replace(OK, app=app, environment=environment))
@@ -155,13 +153,13 @@ def test_the_application_s_fields_are_compared_too(
         (199, Ambiguous("unreadable-reply", "HTTP 199")),
     ],
 )
-def test_a_status_means_the_same_whatever_was_asked(status: int, expected: Verdict) -> None:
+def test_statuses_mean_the_same_for_each_method(status: int, expected: Verdict) -> None:
     assert (
         post(status) == get(status) == after_delete(reply(status)) == after_events(reply(status)) == expected
     )
 
 
-def test_a_post_for_a_user_who_is_not_there_is_refused() -> None:
+def test_a_post_for_a_missing_user_is_refused() -> None:
     assert post(404) == Refused("no-such-user", "HTTP 404")
 
 
@@ -176,7 +174,7 @@ def test_a_post_for_a_user_who_is_not_there_is_refused() -> None:
         (412, {"message": "a credential exists"}),
     ],
 )
-def test_a_no_because_something_is_there_says_that_it_exists(status: int, problem: dict[str, str]) -> None:
+def test_refusals_because_credentials_exist(status: int, problem: dict[str, str]) -> None:
     verdict = post(status, problem)
     assert isinstance(verdict, Exists)
     assert verdict.credential is None
@@ -196,12 +194,12 @@ def test_a_no_because_something_is_there_says_that_it_exists(status: int, proble
         "tokenAlreadyUsed",
     ],
 )
-def test_a_no_because_something_is_missing_is_a_refusal(message: str) -> None:
+def test_refusals_because_something_is_missing(message: str) -> None:
     assert isinstance(post(400, {"message": message}), Refused)
     assert isinstance(post(422, {"errorKey": message}), Refused)
 
 
-def test_a_problem_of_jhipster_gives_its_key_and_its_words() -> None:
+def test_a_problem_document_gives_key_and_message() -> None:
     problem = {
         "type": "x",
         "title": "Bad Request",
@@ -237,19 +235,19 @@ def test_a_secret_in_a_problem_is_masked(field: str, form: str) -> None:
         (200, b"{}", Absent(bare=True)),
     ],
 )
-def test_a_get_tells_what_leaf_holds(status: int, body: Any, expected: Verdict) -> None:
+def test_a_get_shows_the_credentials(status: int, body: Any, expected: Verdict) -> None:
     assert get(status, body) == expected
 
 
 @pytest.mark.parametrize(
     "body", [b for b in UNREADABLE if b not in {b"", b"{}", b"[]"}], ids=range(len(UNREADABLE) - 3)
 )
-def test_a_get_that_cannot_be_read_proves_nothing(body: bytes) -> None:
+def test_an_unreadable_get_proves_nothing(body: bytes) -> None:
     assert isinstance(get(200, body), Ambiguous)
 
 
 @pytest.mark.parametrize("status", [201, 202, 206])
-def test_a_get_with_a_strange_2xx_proves_nothing(status: int) -> None:
+def test_a_get_with_an_unexpected_2xx_proves_nothing(status: int) -> None:
     assert isinstance(get(status, GOOD), Ambiguous)
 
 
@@ -331,7 +329,7 @@ def test_odd_times_of_creation_are_none(text: object, created: datetime | None) 
 
 
 @pytest.mark.parametrize("seconds", [-7200, -3, 3, 7200])
-def test_the_time_of_creation_is_put_on_our_clock(seconds: int) -> None:
+def test_the_time_of_creation_is_converted_to_our_clock(seconds: int) -> None:
     theirs = AT + timedelta(seconds=seconds)
     date = theirs.strftime("%a, %d %b %Y %H:%M:%S GMT")
     shown = WHEN + timedelta(seconds=seconds)
@@ -342,11 +340,11 @@ def test_the_time_of_creation_is_put_on_our_clock(seconds: int) -> None:
 
 @pytest.mark.parametrize("year", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 @pytest.mark.parametrize("date", ["Mon, 23 Nov 2026 10:00:00 GMT", "Mon, 23 Nov 2026 20:00:00 GMT"])
-def test_a_placeholder_year_with_a_clock_that_is_off_is_survived(year: str, date: str) -> None:
+def test_a_placeholder_year_is_ignored(year: str, date: str) -> None:
     assert isinstance(get(200, GOOD | {"createdTime": year}, Date=date), Exists)
 
 
-def test_a_status_that_is_no_text_is_none() -> None:
+def test_a_status_that_is_not_text_is_ignored() -> None:
     verdict = get(200, GOOD | {"status": {"refreshToken": "someone-else-s"}})
     assert isinstance(verdict, Exists)
     assert verdict.credential is not None
@@ -395,9 +393,7 @@ def test_a_delete_that_leaves_nothing_is_absent(status: int, body: bytes, usual:
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b""), (200, b"null"), (202, b""), (202, b'{"id": 1}')])
-def test_a_delete_that_leaf_took_without_saying_that_it_is_done_is_asked_about(
-    status: int, body: bytes
-) -> None:
+def test_an_accepted_delete_is_verified(status: int, body: bytes) -> None:
     verdict = after_delete(reply(status, body))
     assert isinstance(verdict, Ambiguous)
     assert (verdict.accepted, verdict.code) == (True, "not-confirmed")
@@ -415,7 +411,7 @@ def test_a_delete_that_leaf_took_without_saying_that_it_is_done_is_asked_about(
         (410, b"gone"),
     ],
 )
-def test_a_delete_answered_in_words_that_may_not_be_leaf_s_proves_nothing(status: int, body: bytes) -> None:
+def test_a_delete_reply_of_a_gateway_proves_nothing(status: int, body: bytes) -> None:
     verdict = after_delete(reply(status, body))
     assert isinstance(verdict, Ambiguous)
     assert (verdict.accepted, verdict.code) == (False, "unreadable-reply")
@@ -467,7 +463,7 @@ def test_events_that_cannot_be_read_are_ambiguous(body: Any) -> None:
 
 
 @pytest.mark.parametrize(("status", "expected"), [(204, Events(None)), (404, Absent()), (410, Absent())])
-def test_no_events_and_no_credentials_are_two_things(status: int, expected: object) -> None:
+def test_no_events_and_no_credentials_are_distinguished(status: int, expected: object) -> None:
     assert after_events(reply(status)) == expected
 
 
@@ -483,7 +479,7 @@ def test_no_events_and_no_credentials_are_two_things(status: int, expected: obje
         (b"<html>", None),
     ],
 )
-def test_a_login_gives_a_token_that_fits_into_a_header(body: Any, token: str | None) -> None:
+def test_a_login_token_must_be_a_valid_header(body: Any, token: str | None) -> None:
     verdict = after_login(reply(200, body))
     assert verdict == Secret(token) if token else isinstance(verdict, Misdirected)
 
@@ -508,7 +504,7 @@ KEY = ConnectionKey("leaf.example", 443, True, True, None, None, None)
         (aiohttp.ServerDisconnectedError(), "connection-refused", "no connection"),
     ],
 )
-def test_a_request_that_surely_never_went_out_is_transient(error: Exception, code: str, words: str) -> None:
+def test_requests_that_never_went_out_are_transient(error: Exception, code: str, words: str) -> None:
     verdict = unsent(error)
     assert isinstance(verdict, Transient)
     assert verdict.code == code
@@ -534,7 +530,7 @@ def test_a_request_that_surely_never_went_out_is_transient(error: Exception, cod
         Exception(),
     ],
 )
-def test_whatever_may_have_gone_out_is_ambiguous(error: Exception) -> None:
+def test_requests_that_may_have_gone_out_are_ambiguous(error: Exception) -> None:
     verdict = unanswered(error)
     assert isinstance(verdict, Ambiguous)
     codes = {TooLarge: "response-too-large", TimeoutError: "no-answer", Unreadable: "unreadable-reply"}
@@ -543,7 +539,7 @@ def test_whatever_may_have_gone_out_is_ambiguous(error: Exception) -> None:
     assert verdict.message
 
 
-def test_leaf_s_own_names_never_repeat_what_was_sent() -> None:
+def test_error_keys_never_repeat_secrets() -> None:
     shown = get(200, GOOD | {"id": TOKEN, "status": TOKEN})
     assert isinstance(shown, Exists)
     assert "planted" not in repr(shown)
@@ -557,7 +553,7 @@ def test_a_time_without_a_zone_is_utc_and_any_other_is_converted(text: str) -> N
     assert shown.credential.created == datetime(2026, 11, 23, 14, tzinfo=UTC)
 
 
-def test_a_token_that_was_used_up_is_not_taken_for_credentials_that_exist() -> None:
+def test_a_used_token_is_not_existing_credentials() -> None:
     assert isinstance(post(409, {"message": "Refresh token was already used"}), Refused)
     assert post(503, b"", Retry_After="3") == Ambiguous("server-error", "HTTP 503", 3.0)
 
@@ -598,7 +594,7 @@ headers = st.dictionaries(st.sampled_from(["Date", "Retry-After"]), st.text(max_
 
 @settings(max_examples=scaled(200))
 @given(st.integers(100, 599), headers, bodies)
-def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str, str], body: bytes) -> None:
+def test_no_reply_raises_or_reveals_a_secret(status: int, head: dict[str, str], body: bytes) -> None:
     answer = Reply(status, head, body, AT)
     assert "planted" not in repr(answer)
     verdicts = [
@@ -618,7 +614,7 @@ def test_no_reply_makes_it_stumble_or_tell_a_secret(status: int, head: dict[str,
 
 @settings(max_examples=scaled(150))
 @given(st.text(max_size=60) | times)
-def test_no_retry_after_makes_it_stumble(value: str) -> None:
+def test_no_retry_after_raises(value: str) -> None:
     seconds = retry_after(value, AT)
     assert seconds is None or seconds >= 0
 
@@ -629,6 +625,6 @@ encodings = st.sampled_from(
 
 
 @given(st.dictionaries(st.text(), st.text() | st.none()), encodings, st.sampled_from([None, 2]))
-def test_json_is_read_in_whatever_unicode_it_comes(data: dict[str, Any], encoding: str, indent: int) -> None:
+def test_json_is_read_in_any_unicode_encoding(data: dict[str, Any], encoding: str, indent: int) -> None:
     text = json.dumps(data, ensure_ascii=False, indent=indent)
     assert parsed(reply(200, text.encode(encoding, "surrogatepass"))) == data

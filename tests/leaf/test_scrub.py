@@ -35,7 +35,7 @@ def test_a_secret_never_shows_escaped(secret: str) -> None:
 
 
 @given(st.text())
-def test_what_is_shown_is_one_short_line_that_does_nothing_to_a_terminal(text: str) -> None:
+def test_shown_texts_are_one_short_harmless_line(text: str) -> None:
     for shown in (scrub(text), word(text)):
         assert len(shown) <= LONGEST
         assert len(shown.splitlines()) <= 1
@@ -43,14 +43,14 @@ def test_what_is_shown_is_one_short_line_that_does_nothing_to_a_terminal(text: s
         shown.encode()  # half a surrogate pair would break whoever writes it
 
 
-def test_escape_sequences_of_a_terminal_are_taken_out() -> None:
+def test_escape_sequences_are_removed() -> None:
     assert scrub("\x1b[2J\x1b]0;title\x07bad\r\nnews") == "[2J ]0;title bad news"
 
 
 @pytest.mark.parametrize(
     "token", ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2ln", "a1" * 12, "rt-4f1c9a7b7e5f4c3b2a10"]
 )
-def test_what_looks_like_a_token_is_masked_also_if_it_is_not_ours(token: str) -> None:
+def test_values_that_look_like_tokens_are_masked(token: str) -> None:
     assert scrub(f"token {token} is used") == f"token {MASK} is used"
 
 
@@ -58,11 +58,11 @@ def test_what_looks_like_a_token_is_masked_also_if_it_is_not_ours(token: str) ->
     "words",
     ["Internal Server Error", "6e4b3f0c-9d4e-4c5b-8a6f-1d2c3b4a5f60", "error.credentials-already-exist"],
 )
-def test_words_and_ids_stay_as_they_are(words: str) -> None:
+def test_words_and_ids_are_kept(words: str) -> None:
     assert scrub(words, ["planted-x"]) == words
 
 
-def test_a_short_value_does_not_blank_out_ordinary_words() -> None:
+def test_short_secrets_do_not_mask_ordinary_words() -> None:
     assert scrub("the name is bad", ["me", "a"]) == "the name is bad"
 
 
@@ -70,5 +70,5 @@ def test_a_secret_whose_parts_are_pushed_together_is_masked_too() -> None:
     assert word("plan:ted", ["planted"]) == MASK
 
 
-def test_of_two_secrets_of_which_one_begins_the_other_nothing_is_left() -> None:
+def test_secrets_with_a_common_prefix_are_masked() -> None:
     assert scrub("abcdefgh", ["abcd", "abcdefgh"]) == MASK

@@ -153,7 +153,7 @@ def run(
 
 @pytest.mark.parametrize("new_loop", NEW_LOOPS.values(), ids=NEW_LOOPS)
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
-def test_a_post_goes_out_once_and_never_twice_without_a_question_in_between(
+def test_a_post_is_sent_once(
     end: Callable[[Reader, Writer], Awaitable[None]], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     server = Counting(end, stays)
@@ -165,7 +165,7 @@ def test_a_post_goes_out_once_and_never_twice_without_a_question_in_between(
 
 @pytest.mark.parametrize("new_loop", NEW_LOOPS.values(), ids=NEW_LOOPS)
 @pytest.mark.parametrize("leaves", [Writer.close, reset], ids=["closes", "resets"])
-def test_a_connection_that_ends_just_when_the_post_goes_out_carries_it_at_most_once(
+def test_a_connection_that_ends_during_a_post_carries_it_at_most_once(
     leaves: Callable[[Writer], None], new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     """The server tires of the idle connection in the very moment of the POST, before and after it."""

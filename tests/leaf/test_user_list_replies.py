@@ -39,7 +39,7 @@ def one(**shown: Any) -> ListedCredential | None:
     return verdict.users[0].shown.get("raven")
 
 
-def test_a_user_is_listed_with_what_is_shown_of_our_providers() -> None:
+def test_listed_users_have_the_credentials_of_known_providers() -> None:
     credential = {"id": "c-1", "status": "OK", "refreshToken": TOKEN, "clientSecret": "s", "createdTime": "x"}
     verdict = parsed([{"id": ID.upper(), "ravenCredentials": credential, "other": {"id": "o"}}])
     assert isinstance(verdict, Page)
@@ -49,7 +49,7 @@ def test_a_user_is_listed_with_what_is_shown_of_our_providers() -> None:
     assert TOKEN not in repr(verdict)
 
 
-def test_a_secret_does_not_pass_as_an_id_or_a_status() -> None:
+def test_secrets_are_not_taken_for_ids() -> None:
     shown = one(ravenCredentials={"id": TOKEN, "status": f"bad {TOKEN}", "refreshToken": TOKEN})
     assert shown is not None
     assert TOKEN not in shown.id + shown.status
@@ -61,7 +61,7 @@ def test_nothing_shown_is_no_credentials(nothing: object) -> None:
 
 
 @pytest.mark.parametrize("odd", ["yes", 3, True, [1, 2], {"status": "OK"}, {"id": ""}, {"id": True}])
-def test_what_cannot_be_read_is_neither_connected_nor_not(odd: object) -> None:
+def test_unreadable_credentials_decide_nothing(odd: object) -> None:
     assert one(ravenCredentials=odd) == ListedCredential("", "", ())
 
 
@@ -70,7 +70,7 @@ def test_a_single_object_in_a_list_is_that_object() -> None:
 
 
 @pytest.mark.parametrize("masked", ["***", "rt-1****", "", None, 5])
-def test_a_secret_that_is_not_really_shown_has_no_print(masked: object) -> None:
+def test_masked_secrets_have_no_print(masked: object) -> None:
     assert one(ravenCredentials={"id": "c", "refreshToken": masked}) == ListedCredential("c", "", (0, 0, 0))
 
 
@@ -85,11 +85,11 @@ def test_a_secret_that_is_not_really_shown_has_no_print(masked: object) -> None:
         ({"content": []}, {}, None),
     ],
 )
-def test_the_total_is_what_the_reply_tells(data: object, header: dict[str, str], total: int | None) -> None:
+def test_the_total_comes_from_the_reply(data: object, header: dict[str, str], total: int | None) -> None:
     assert parsed(data, **header) == Page((), total)
 
 
-def test_users_without_a_readable_id_are_left_out() -> None:
+def test_users_without_an_id_are_skipped() -> None:
     verdict = parsed([{"id": ID}, {"id": "me"}, {"name": "x"}, 7, None])
     assert isinstance(verdict, Page)
     assert [user.leaf_user_id for user in verdict.users] == [ID]
@@ -111,7 +111,7 @@ def test_users_without_a_readable_id_are_left_out() -> None:
         (b"", 401, Unauthorised),
     ],
 )
-def test_what_is_no_list_says_nothing_of_anybody(data: object, status: int, verdict: type) -> None:
+def test_other_replies_are_not_a_list(data: object, status: int, verdict: type) -> None:
     assert isinstance(parsed(data, status), verdict)
 
 

@@ -22,7 +22,7 @@ def reply(status: int, data: object = None, body: bytes | None = None, **headers
     return Reply(status, headers, content, datetime(2026, 11, 23, tzinfo=UTC))
 
 
-def test_a_list_of_users_is_a_match_in_either_form() -> None:
+def test_a_list_of_users_is_read_in_both_forms() -> None:
     seen = LeafUser(ID, "G-1", "ada@example.com")
     assert after_look_up(reply(200, [USER])) == UsersPage((seen,))
     assert after_look_up(reply(200, {"content": [USER], "totalElements": 7})) == UsersPage((seen,), 7)
@@ -48,18 +48,18 @@ def test_what_a_user_does_not_show_is_empty_and_a_number_is_a_text() -> None:
         reply(302),
     ],
 )
-def test_what_is_no_list_proves_that_nobody_is_there_to_nobody(answer: Reply) -> None:
+def test_other_replies_prove_no_absence(answer: Reply) -> None:
     assert isinstance(after_look_up(answer), Ambiguous)
 
 
-def test_a_refused_look_is_a_no_and_a_throttled_one_waits() -> None:
+def test_refused_and_throttled_lookups() -> None:
     assert isinstance(after_look_up(reply(400, {"errorKey": "badfilter"})), Refused)
     assert after_look_up(reply(429, **{"Retry-After": "3"})) == Throttled(3.0)
     assert after_look_up(reply(401)) == Unauthorised()
 
 
 @pytest.mark.parametrize("status", [200, 201])
-def test_a_posted_user_is_told_by_its_id(status: int) -> None:
+def test_a_created_user_has_an_id(status: int) -> None:
     assert after_create_user(reply(status, USER), TOLD) == UserCreated(ID)
     assert after_create_user(reply(status, {"id": ID.upper()}), TOLD) == UserCreated(ID)
 
@@ -77,7 +77,7 @@ def test_a_posted_user_is_told_by_its_id(status: int) -> None:
         reply(504),
     ],
 )
-def test_an_answer_without_the_posted_user_leaves_open_what_became_of_it(answer: Reply) -> None:
+def test_a_reply_without_the_user_is_ambiguous(answer: Reply) -> None:
     assert isinstance(after_create_user(answer, TOLD), Ambiguous)
 
 
@@ -88,11 +88,11 @@ def test_an_answer_without_the_posted_user_leaves_open_what_became_of_it(answer:
         reply(400, {"errorKey": "userexists", "title": "Email is already in use"}),
     ],
 )
-def test_that_there_is_such_a_user_is_no_plain_refusal(answer: Reply) -> None:
+def test_an_existing_user_is_not_a_plain_refusal(answer: Reply) -> None:
     assert isinstance(after_create_user(answer, TOLD), UserExists)
 
 
-def test_a_refusal_tells_why_without_repeating_who_was_posted() -> None:
+def test_a_refusal_does_not_repeat_the_user() -> None:
     told = after_create_user(reply(400, {"title": "bad", "message": "no phone for ada@example.com"}), TOLD)
     assert isinstance(told, Refused)
     assert "phone" in told.message

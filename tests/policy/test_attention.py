@@ -41,12 +41,12 @@ def test_every_other_end_keeps_its_code() -> None:
 # --- who is notified ----------------------------------------------------------------------------------
 
 
-def test_somebody_who_newly_needs_attention_is_worse_even_when_others_recovered() -> None:
+def test_a_new_problem_is_worse_even_if_others_recovered() -> None:
     mixed = Change(worse=WORSE.worse, recovered=5)
     assert End(ExitCode.ATTENTION, mixed, ExitCode.ATTENTION).turn is Turn.WORSE
 
 
-def test_those_who_needed_attention_before_are_no_news() -> None:
+def test_lasting_problems_are_not_news() -> None:
     same = End(ExitCode.ATTENTION, Change(lasting=31), ExitCode.ATTENTION)
     assert (same.turn, same.is_told(NotifyWhen.CHANGE), same.is_told(NotifyWhen.PROBLEMS)) == (
         Turn.SAME, False, True,
@@ -61,27 +61,25 @@ def test_an_early_stop_is_worse_unless_the_last_run_stopped_in_the_same_way(
 
 
 @pytest.mark.parametrize(("now", "last"), [*itertools.product(ENDED, CUT)])
-def test_a_run_that_gets_to_its_end_after_one_that_did_not_is_a_recovery(
-    now: ExitCode, last: ExitCode
-) -> None:
+def test_a_complete_run_after_an_early_stop_is_a_recovery(now: ExitCode, last: ExitCode) -> None:
     assert End(now, last=last).turn is Turn.BETTER
 
 
-def test_a_quiet_night_is_told_only_to_those_who_always_want_to_know() -> None:
+def test_an_unchanged_run_notifies_only_with_always() -> None:
     quiet = End(ExitCode.OK, last=ExitCode.OK)
     assert [when for when in NotifyWhen if quiet.is_told(when)] == [NotifyWhen.ALWAYS]
 
 
-def test_a_first_run_without_a_fault_is_no_news() -> None:
+def test_a_good_first_run_is_not_news() -> None:
     assert not End(ExitCode.OK).is_told(NotifyWhen.CHANGE)
 
 
 @pytest.mark.parametrize("code", [ExitCode.INPUT, ExitCode.STOPPED, ExitCode.USAGE, ExitCode.BUG])
-def test_a_run_that_did_not_begin_is_told_each_time(code: ExitCode) -> None:
+def test_a_run_that_did_not_begin_always_notifies(code: ExitCode) -> None:
     assert End(code, began=False).is_told(NotifyWhen.CHANGE)
 
 
-def test_another_run_at_work_is_no_news_by_itself() -> None:
+def test_a_busy_ledger_is_not_news() -> None:
     busy = End(ExitCode.BUSY, began=False)
     assert not busy.is_told(NotifyWhen.CHANGE)
     assert busy.is_told(NotifyWhen.PROBLEMS)
@@ -100,7 +98,7 @@ def test_the_message_begins_with_what_changed_the_most_frequent_first() -> None:
     assert "closing words" in told
 
 
-def test_of_a_first_run_nothing_is_said_to_have_changed() -> None:
+def test_a_first_run_has_no_changes() -> None:
     assert letter.body(End(ExitCode.ATTENTION, WORSE), "closing words", "now", None).startswith("closing")
 
 
@@ -117,7 +115,7 @@ def test_of_a_first_run_nothing_is_said_to_have_changed() -> None:
         (End(ExitCode.INPUT, began=False), 0, "the run could not start"),
     ],
 )  # fmt: skip
-def test_the_title_says_it_in_one_line(end: End, attention: int, headline: str) -> None:
+def test_the_title_is_one_line(end: End, attention: int, headline: str) -> None:
     assert letter.title("growers.csv", end, attention) == f"bulk-onboard: {headline} (growers.csv)"
 
 

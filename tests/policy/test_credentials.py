@@ -126,14 +126,14 @@ def test_only_a_look_before_any_post_without_an_answer_shows_that_there_was_noth
     assert (sent.posted, sent.posts) == (NOW, progress.posts + 1)
 
 
-def test_a_post_that_was_held_back_is_decided_anew_by_asking() -> None:
+def test_a_post_that_was_held_back_is_verified_again() -> None:
     step = decide(POSTING, NotSent(), POLICY, EARLY)
     assert isinstance(step, Next)
     assert (step.progress.action, step.progress.in_vain) == (Action.ASK, POSTING.in_vain + 1)
 
 
 @pytest.mark.parametrize("echo", [Echo.SAME, Echo.DIFFERENT, Echo.UNKNOWN])
-def test_an_end_shows_the_credentials_that_it_is_about_and_says_what_leaf_does_not_show(echo: Echo) -> None:
+def test_an_outcome_names_its_credentials(echo: Echo) -> None:
     shown = credential(echo, NOW)
     step = decide(SUSPECT, Exists(shown), POLICY, EARLY)
     assert isinstance(step, Finish)
@@ -142,12 +142,12 @@ def test_an_end_shows_the_credentials_that_it_is_about_and_says_what_leaf_does_n
 
 
 @pytest.mark.parametrize("progress", BEGUN.values(), ids=BEGUN)
-def test_a_refused_login_is_no_row_s_business(progress: Progress) -> None:
+def test_a_refused_login_is_not_an_outcome_of_a_row(progress: Progress) -> None:
     with pytest.raises(ValueError, match="login"):
         decide(progress, Unauthorised(), POLICY, EARLY)
 
 
-def test_a_careful_run_asks_first_and_an_overwriting_one_posts_unless_an_intent_is_open() -> None:
+def test_only_overwrite_posts_first_unless_an_intent_is_open() -> None:
     overwrite = Policy(if_exists=IfExists.OVERWRITE)
     assert first(POLICY, None).action is Action.ASK
     assert first(overwrite, None).action is Action.POST
@@ -161,7 +161,7 @@ def test_an_open_intent_settles_like_a_post_of_now_for_its_last_post_may_be_youn
     assert began.settles_at == POLICY.settle
 
 
-def test_absence_is_believed_only_when_the_post_has_had_time_to_arrive() -> None:
+def test_absence_is_accepted_only_after_the_post_could_arrive() -> None:
     step = decide(POSTING, LOST, POLICY, Moment(5.0, 0.5))
     assert isinstance(step, Next)
     assert step.progress.settles_at == 5.0 + POLICY.settle
@@ -178,7 +178,7 @@ def test_absence_is_believed_only_when_the_post_has_had_time_to_arrive() -> None
     assert looks == [5.0, 7.0, 11.0, 23.0, 35.0]
 
 
-def test_an_empty_reply_proves_absence_only_when_seen_several_times() -> None:
+def test_an_empty_reply_must_be_seen_several_times() -> None:
     progress = SUSPECT
     for _ in range(BARE_LOOKS - 1):
         step = decide(progress, Absent(bare=True), POLICY, SETTLED)
@@ -192,7 +192,7 @@ def test_an_empty_reply_proves_absence_only_when_seen_several_times() -> None:
 
 
 @pytest.mark.parametrize("begun", ["asking", "suspect"])
-def test_an_empty_reply_of_a_leaf_that_seldom_says_so_is_believed_only_after_many_looks(begun: str) -> None:
+def test_an_unusual_empty_reply_must_be_seen_many_times(begun: str) -> None:
     progress = BEGUN[begun]
     for _ in range(UNUSUAL_LOOKS - 1):
         step = decide(progress, Absent(bare=True, usual=False), POLICY, SETTLED)
@@ -205,7 +205,7 @@ def test_an_empty_reply_of_a_leaf_that_seldom_says_so_is_believed_only_after_man
 
 
 @pytest.mark.parametrize("usual", [True, False])
-def test_a_look_that_comes_too_early_does_not_count(usual: bool) -> None:
+def test_an_early_check_does_not_count(usual: bool) -> None:
     early = Moment(BEGUN["suspect"].settles_at - 0.01, 0.5)
     step = decide(BEGUN["suspect"], Absent(bare=True, usual=usual), POLICY, early)
     assert isinstance(step, Next)
@@ -215,7 +215,7 @@ def test_a_look_that_comes_too_early_does_not_count(usual: bool) -> None:
 # --- created or existing ----------------------------------------------------------------------------
 
 
-def test_without_a_lost_post_nothing_found_is_ours() -> None:
+def test_without_a_lost_post_found_credentials_are_not_ours() -> None:
     claimed = decide(POSTING, Exists(None, "leaf:exists"), POLICY, EARLY)
     assert isinstance(claimed, Next)
     step = decide(claimed.progress, Exists(credential(Echo.SAME, NOW)), POLICY, EARLY)
@@ -252,7 +252,7 @@ def test_giving_up_is_failed_only_if_nothing_can_have_been_stored(suspect: bool,
 
 
 @pytest.mark.parametrize("progress", [ASKING, POSTING, SUSPECT])
-def test_come_back_in_no_seconds_is_no_licence_to_hammer(progress: Progress) -> None:
+def test_a_retry_after_of_zero_still_waits(progress: Progress) -> None:
     step = decide(progress, Throttled(0.0), POLICY, EARLY)
     assert isinstance(step, Next)
     assert step.after > 0
@@ -415,9 +415,7 @@ def test_no_post_follows_a_post_without_proof_that_nothing_was_stored(
 
 @settings(max_examples=scaled(200))
 @given(st.randoms(use_true_random=False), policies, intents)
-def test_a_row_that_leaf_never_helps_ends_within_its_patience(
-    random: Random, policy: Policy, intent: Intent | None
-) -> None:
+def test_a_row_ends_within_its_patience(random: Random, policy: Policy, intent: Intent | None) -> None:
     progress, elapsed = first(policy, intent), 0.0
     lost = Ambiguous("no-answer")
     for _ in range(400):

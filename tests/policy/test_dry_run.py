@@ -52,9 +52,7 @@ def ends(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> Step:
 
 
 @given(MODES, INTENTS, st.lists(ANSWERS, min_size=1, max_size=4))
-def test_a_dry_run_only_asks_and_never_says_that_it_stored(
-    mode: IfExists, intent: Intent | None, answers: list[Verdict]
-) -> None:
+def test_a_dry_run_only_reads(mode: IfExists, intent: Intent | None, answers: list[Verdict]) -> None:
     match ends(mode, intent, answers):
         case Finish(status):
             assert status is not Status.CREATED
@@ -73,20 +71,20 @@ def test_a_dry_run_only_asks_and_never_says_that_it_stored(
         (IfExists.OVERWRITE, Exists(CREDENTIALS[1]), Status.WOULD_REPLACE),
     ],
 )
-def test_each_answer_has_its_end(mode: IfExists, answer: Verdict, status: Status) -> None:
+def test_each_response_has_its_outcome(mode: IfExists, answer: Verdict, status: Status) -> None:
     step = ends(mode, None, [answer, answer])  # credentials have to be seen twice
     assert isinstance(step, Finish)
     assert step.status is status
 
 
-def test_what_an_earlier_run_stored_is_existing() -> None:
+def test_credentials_of_an_earlier_run_are_existing() -> None:
     (same,) = [each for each in CREDENTIALS if each.echo is Echo.SAME]
     step = ends(IfExists.OVERWRITE, Intent(BEGINNING), [Exists(same)])
     assert isinstance(step, Finish)
     assert (step.status, step.code) == (Status.EXISTING, "settled-by-asking")
 
 
-def test_what_comes_after_a_delete_is_a_replacement() -> None:
+def test_a_post_after_a_delete_is_a_replacement() -> None:
     class Other:
         """An action that is neither a question nor a POST."""
 
@@ -94,14 +92,14 @@ def test_what_comes_after_a_delete_is_a_replacement() -> None:
     assert before_change(row(), step, IfExists.SKIP) == Finish(Status.WOULD_REPLACE)
 
 
-def test_asking_first_is_what_overwriting_does_not_do() -> None:
+def test_a_dry_run_of_overwrite_asks_first() -> None:
     policy = Policy(if_exists=IfExists.OVERWRITE)
     assert first(policy, None).action is Action.POST
     assert first(asking(policy), None).action is Action.ASK
     assert asking(Policy()) == Policy()
 
 
-def test_the_forecast_counts_questions_posts_and_the_events_check() -> None:
+def test_the_estimate_counts_checks_posts_and_events() -> None:
     counts = {Status.WOULD_CREATE: 100, Status.EXISTING: 50}
     known = forecast(counts, 150, mode=IfExists.SKIP, listed=False, unchecked=7, events=True, rate=10.0)
     assert known == Estimate(get=150 + 2 * (100 + 50 + 7), post=100, delete=0, seconds=56.4)

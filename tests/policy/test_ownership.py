@@ -52,7 +52,7 @@ def shown(
         (shown(HIDDEN, HIDDEN, None, "old"), Owner.NOT_OURS),
     ],
 )
-def test_what_a_look_shows_after_a_lost_post(credential: Credential, owner: Owner) -> None:
+def test_ownership_of_credentials_found_after_a_lost_post(credential: Credential, owner: Owner) -> None:
     assert owner_of_shown(credential, LOST) is owner
 
 
@@ -76,7 +76,7 @@ def test_what_a_look_shows_after_a_lost_post(credential: Credential, owner: Owne
         (shown(HIDDEN, HIDDEN, None, "old"), Owner.NOT_OURS),
     ],
 )
-def test_what_a_reply_shows(credential: Credential, owner: Owner) -> None:
+def test_ownership_of_credentials_in_a_reply(credential: Credential, owner: Owner) -> None:
     assert owner_of_reply(credential, POSTED) is owner
 
 
@@ -147,7 +147,7 @@ def row(recorded: Recorded | None) -> Row:
         (None, HIDDEN, HIDDEN),
     ],
 )
-def test_an_application_that_leaf_hides_is_the_recorded_one(
+def test_a_hidden_application_is_the_recorded_one(
     recorded: Recorded | None, app: Echo, expected: Echo
 ) -> None:
     verdict = as_recorded(Exists(replace(OLD, app=app)), row(recorded))

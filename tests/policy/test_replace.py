@@ -180,7 +180,7 @@ def test_only_replace_deletes_also_after_a_run_that_died_over_it(mode: IfExists)
 
 
 @pytest.mark.parametrize("echo", Echo)
-def test_fail_rejects_whoever_has_credentials_unless_they_are_ours(echo: Echo) -> None:
+def test_fail_rejects_existing_credentials_unless_ours(echo: Echo) -> None:
     policy = Policy(if_exists=IfExists.FAIL)
     assert _next(decide_seen(first(policy, None), Exists(credential(echo=echo)), policy, EARLY)) == (
         Status.REJECTED,
@@ -195,7 +195,7 @@ def test_fail_rejects_whoever_has_credentials_unless_they_are_ours(echo: Echo) -
     )
 
 
-def test_credentials_in_which_these_very_secrets_are_known_to_be_are_not_replaced() -> None:
+def test_credentials_with_the_same_secrets_are_not_replaced() -> None:
     begun = first(REPLACE, None, stored_as=Recorded("old", to_text(LONG_AGO)))
     step = decide_seen(begun, Exists(credential(echo=Echo.UNKNOWN)), REPLACE, EARLY)
     assert _next(step) == (Status.EXISTING, "already-connected")
@@ -204,13 +204,13 @@ def test_credentials_in_which_these_very_secrets_are_known_to_be_are_not_replace
 
 
 @pytest.mark.parametrize("echo", [Echo.UNKNOWN, Echo.DIFFERENT])
-def test_what_may_have_come_of_a_lost_post_of_ours_is_not_replaced_by_the_same_token(echo: Echo) -> None:
+def test_results_of_a_lost_post_are_not_replaced_by_the_same_token(echo: Echo) -> None:
     begun = first(REPLACE, Intent(NOW))
     step = decide_seen(begun, Exists(credential(echo=echo, created=None)), REPLACE, SETTLED)
     assert _next(step) == (Status.EXISTING, "ownership-unclear")
 
 
-def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> None:
+def test_the_next_run_distinguishes_old_new_and_missing_credentials() -> None:
     died_before_the_post = first(REPLACE, Intent(None, True, "old", to_text(LONG_AGO)))
     assert _next(decide_seen(died_before_the_post, Exists(OLD), REPLACE, SETTLED)) is Action.SAVE_LOG
     assert _next(decide(died_before_the_post, Absent(), REPLACE, SETTLED)) is Action.POST
@@ -223,20 +223,20 @@ def test_the_next_run_tells_old_credentials_from_none_and_from_new_ones() -> Non
     assert _next(new) == (Status.CREATED, "settled-by-asking")
 
 
-def test_nothing_is_posted_before_a_lost_delete_can_have_arrived_even_if_another_was_answered() -> None:
+def test_no_post_before_a_lost_delete_could_arrive() -> None:
     step = decide(DELETING._replace(settles_at=30.0), Absent(), REPLACE, Moment(10.0, 0.5))
     assert isinstance(step, Next)
     assert (step.progress.action, step.after) == (Action.POST, 20.0)
 
 
-def test_who_was_left_without_is_told_why_and_who_was_not_is_not_said_to_be() -> None:
+def test_only_growers_left_without_credentials_are_reported() -> None:
     left = give_up(DELETED, "dns-failure", "not known")
     assert (left.status, left.code, left.message) == (Status.FAILED, LEFT_WITHOUT, "dns-failure: not known")
     assert give_up(KEEPING, "dns-failure").code == "dns-failure"
 
 
 @pytest.mark.parametrize(("said", "posts"), [(Absent(), 8), (Absent(usual=False), 0)])
-def test_a_leaf_that_only_says_it_deletes_is_given_up(said: Absent, posts: int) -> None:
+def test_a_leaf_that_never_deletes_is_given_up(said: Absent, posts: int) -> None:
     """One that does not find what it has just shown is looked at again before anything is sent."""
     progress, sent = ASKING, 0
     verdicts: dict[Action, Verdict | Log] = {

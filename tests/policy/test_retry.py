@@ -12,14 +12,14 @@ DRAWS = st.floats(0, 1, exclude_max=True)
 
 
 @given(st.integers(0, 100), DRAWS)
-def test_a_row_that_is_refused_by_chance_waits_for_seconds_only(throttles: int, draw: float) -> None:
+def test_random_refusals_wait_for_seconds_only(throttles: int, draw: float) -> None:
     wait = POLICY.after_throttle(throttles, None, Moment(0.0, draw))
     assert wait is not None
     assert 0 <= wait <= POLICY.throttle_cap < POLICY.backoff_cap
 
 
 @given(st.integers(0, 100), DRAWS, st.floats(0.1, 1_000), st.floats(0, 1_000))
-def test_what_leaf_asks_for_is_waited_unless_it_ends_after_the_patience(
+def test_retry_after_is_kept_within_the_patience(
     throttles: int, draw: float, after: float, elapsed: float
 ) -> None:
     wait = POLICY.after_throttle(throttles, after, Moment(elapsed, draw))

@@ -81,7 +81,7 @@ def test_a_dry_run_only_asks(progress: Progress) -> None:
     assert undo(progress, verdict, POLICY, SETTLED, dry_run=True) == Ended(RollbackStatus.WOULD_DELETE)
 
 
-def test_what_an_earlier_rollback_began_is_settled_by_asking() -> None:
+def test_an_interrupted_rollback_is_verified() -> None:
     begun = first(POLICY, Removal(2, "raven", "g-1", "ours", maybe_deleted=True))
     assert _next(undo(begun, Absent(), POLICY, EARLY)) is Action.ASK
     assert _next(undo(begun, Absent(), POLICY, SETTLED)) == (RollbackStatus.DELETED, "settled-by-asking")
@@ -104,9 +104,7 @@ STORED = Entry(2, "created", credential_id="c-1", credential_created=RECORDED)
         (STORED._replace(unproven=1), None, "unproven"),
     ],
 )
-def test_what_is_not_proved_to_be_the_run_s_is_left_unless_a_person_says_so(
-    entry: Entry, earlier: Entry | None, code: str
-) -> None:
+def test_unproven_credentials_stay_unless_included(entry: Entry, earlier: Entry | None, code: str) -> None:
     known = known_outcome(entry, earlier, include_unproven=False)
     included = known_outcome(entry, earlier, include_unproven=True)
     assert (known.code if known else "") == code
@@ -119,7 +117,7 @@ def test_what_is_not_proved_to_be_the_run_s_is_left_unless_a_person_says_so(
     assert (known.status if known else None) == statuses.get(code)
 
 
-def test_a_rollback_deletes_also_what_is_healthy() -> None:
+def test_a_rollback_deletes_healthy_credentials() -> None:
     assert (POLICY.if_exists, POLICY.replace_healthy) == (IfExists.REPLACE, True)
 
 
@@ -144,7 +142,7 @@ def test_a_rollback_deletes_only_what_has_the_id_and_the_time_that_were_recorded
         )
 
 
-def test_others_in_their_place_are_recognised_by_their_app_fields() -> None:
+def test_credentials_of_others_are_recognised_by_app_fields() -> None:
     for app in (Payload({"clientId": "app"}), None):
         begun = first(POLICY, Removal(2, "raven", "g-1", "ours", credential_created=RECORDED, app=app))
         shown = replace(OURS, created_time=RECORDED, app=Echo.DIFFERENT if app else Echo.UNKNOWN)

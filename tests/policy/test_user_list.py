@@ -66,7 +66,7 @@ def test_pages_are_read_only_where_they_can_save_requests(rows: int, users: int,
         assert math.ceil(users / page) + 2 * SAMPLE <= min(rows, users) / 4
 
 
-def test_a_hundred_thousand_growers_are_worth_a_thousand_pages() -> None:
+def test_100000_growers_are_worth_1000_pages() -> None:
     assert pays(100_000, Size(100_000, 100))
     assert not pays(1_000, Size(100_000, 100))
 
@@ -121,7 +121,7 @@ def test_a_hint_ends_a_row_or_nothing_is_done_on_its_word(
 @pytest.mark.parametrize(
     ("echo", "code"), [(Echo.SAME, "already-connected"), (Echo.DIFFERENT, "token-changed")]
 )
-def test_a_grower_who_is_listed_as_connected_is_existing(echo: Echo, code: str) -> None:
+def test_a_grower_listed_as_connected_is_existing(echo: Echo, code: str) -> None:
     step = begin(row(), first(Policy(), None), Exists(Credential("c-1", "OK", None, echo)), Policy())
     assert isinstance(step, Finish)
     assert (step.status, step.code, step.message) == (Status.EXISTING, code, "as Leaf's list of users shows")
@@ -151,7 +151,7 @@ def test_pages_are_read_for_what_is_due_soon_too(growers: int, age: timedelta) -
         ("", "c-1", "c-1", "OK", False),
     ],
 )
-def test_a_page_is_enough_only_for_the_same_healthy_credentials(
+def test_pages_suffice_only_for_unchanged_healthy_credentials(
     health: str, recorded: str, listed: str, status: str, enough: bool
 ) -> None:
     assert page_is_enough(health, recorded, listed, status) is enough

@@ -97,7 +97,7 @@ CAPITALS = replace(BY_EMAIL, cells={"email": "ADA@Example.com", "name": "Ada"})
         (ADA, [page(), page(), Refused("leaf:no", "HTTP 400")], (Status.REJECTED, "leaf:no")),
     ],
 )
-def test_the_end_of_a_grower_whose_user_is_looked_up(
+def test_outcomes_of_lookups(
     grower: UnresolvedGrower,
     verdicts: Sequence[LookUpVerdict | CreateUserVerdict],
     expected: Known | tuple[Status, str],
@@ -113,19 +113,19 @@ def test_a_user_is_looked_up_by_external_id_then_by_email_and_then_posted() -> N
     assert [value for _, value in CAPITALS.lookups] == ["ADA@Example.com", "ada@example.com"]
 
 
-def test_a_user_that_matches_only_in_part_is_another_one() -> None:
+def test_a_partial_match_is_another_user() -> None:
     assert next_step(answered(ADA, page(change(HERS, external_id="G-11")))).progress.look == 1
 
 
 @pytest.mark.parametrize("total", [None, 250])
-def test_absence_is_not_believed_when_leaf_does_not_filter_and_has_more_pages(total: int | None) -> None:
+def test_absence_needs_a_filter_or_all_pages(total: int | None) -> None:
     crowd = [LeafUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(100)]
     ended = answered(ADA, page(*crowd, total=total))
     assert isinstance(ended, Ended)
     assert (ended.status, ended.code) == (Status.FAILED, UNFILTERED)
 
 
-def test_a_page_with_all_users_is_enough_when_leaf_does_not_filter() -> None:
+def test_a_page_with_all_users_is_enough() -> None:
     crowd = [LeafUser(f"{n:036}", f"X-{n}", f"x{n}@example.com") for n in range(5)]
     assert isinstance(answered(ADA, page(*crowd, HERS, total=6)), Known)
     assert next_step(answered(ADA, page(*crowd, total=5))).progress.look == 1
@@ -150,7 +150,7 @@ def test_a_row_without_a_required_field_is_invalid_only_if_there_is_no_user(name
     assert (ended.status, ended.code) == (Status.INVALID, f"missing-{name}")
 
 
-def test_after_a_lost_reply_absence_is_believed_late_and_after_several_lookups() -> None:
+def test_after_a_lost_reply_absence_is_accepted_late() -> None:
     progress = next_step(answered(ADA, page(), page(), Ambiguous("connection-lost"))).progress
     elapsed, looks = 0.0, 0
     while progress.action is UserAction.LOOK:
@@ -172,7 +172,7 @@ def test_after_a_lost_reply_absence_is_believed_late_and_after_several_lookups()
         (LOOKS, POLICY.patience + 1, 1, (Status.FAILED, "no-answer")),
     ],
 )
-def test_absence_takes_both_its_time_and_its_lookups_and_not_all_posts_are_repeated(
+def test_absence_takes_time_and_several_lookups(
     looks: int, elapsed: float, posts: int, expected: UserAction | tuple[Status, str]
 ) -> None:
     lost = replace(begin(ADA, POLICY), suspect=True, look=1, settles_at=POLICY.settle, failures=3)
@@ -187,7 +187,7 @@ def test_absence_takes_both_its_time_and_its_lookups_and_not_all_posts_are_repea
         assert (step.status, step.code) == expected
 
 
-def test_each_page_is_read_from_the_first_and_forgets_earlier_failures() -> None:
+def test_each_lookup_begins_at_the_first_page() -> None:
     other = change(HERS, external_id="G-1x")
     step = next_step(answered(ADA, Transient("dns-failure"), page(other, total=2)))
     assert (step.progress.page, step.progress.failures) == (1, 0)
@@ -201,7 +201,7 @@ def test_a_user_that_appears_after_a_lost_reply_counts_as_created() -> None:
     assert found.origin is UserOrigin.CREATED
 
 
-def test_a_user_that_leaf_claims_to_have_is_looked_up_before_its_refusal_counts() -> None:
+def test_a_claimed_user_is_looked_up_before_the_refusal_counts() -> None:
     taken = UserExists("leaf:userexists", "HTTP 400")
     step = answered(ADA, page(), page(), taken)
     assert next_step(step).progress.action is UserAction.LOOK
@@ -216,7 +216,7 @@ def test_a_user_that_leaf_claims_to_have_is_looked_up_before_its_refusal_counts(
     assert (end.status, end.code) == (Status.REJECTED, "leaf:userexists")
 
 
-def test_after_an_open_intent_absence_is_not_believed_at_once() -> None:
+def test_after_an_open_intent_absence_is_accepted_late() -> None:
     unsure = replace(ADA, open_intent=True)
     assert next_step(answered(unsure, page(), page())).progress.action is UserAction.LOOK
     # An earlier run that has lost its lock may still send for a while.
@@ -226,7 +226,7 @@ def test_after_an_open_intent_absence_is_not_believed_at_once() -> None:
     assert found.origin is UserOrigin.CREATED
 
 
-def test_a_refusal_is_final_unless_the_outcome_of_a_post_is_unknown() -> None:
+def test_a_refusal_is_final_unless_a_post_is_unknown() -> None:
     refused = Refused("leaf:no", "HTTP 400")
     ended = answered(ADA, page(), page(), refused)
     assert isinstance(ended, Ended)
@@ -253,7 +253,7 @@ def test_an_interrupted_grower_is_unresolved_if_a_post_may_have_been_stored() ->
     assert stopped(progress, "interrupted", on_the_wire=True).status is Status.UNRESOLVED
 
 
-def test_a_refused_login_is_not_a_verdict_about_a_user() -> None:
+def test_a_refused_login_is_not_an_outcome_of_a_user() -> None:
     with pytest.raises(ValueError, match="login"):
         answered(ADA, Unauthorised())
 
@@ -288,9 +288,7 @@ class Slow:
 
 
 @given(st.data(), st.booleans(), st.booleans())
-def test_a_grower_never_gets_two_users_whatever_is_lost_and_however_late_it_is_listed(
-    data: st.DataObject, refuses: bool, killed: bool
-) -> None:
+def test_a_grower_never_gets_two_users(data: st.DataObject, refuses: bool, killed: bool) -> None:
     leaf, at = Slow(refuses), 1000.0
     open_intent = False
     for life in range(3):

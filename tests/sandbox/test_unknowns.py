@@ -31,7 +31,7 @@ from tests.sandbox.support import (
         ("keep", 201, "old", True),
     ],
 )
-async def test_a_second_post_does_what_is_chosen(answer: str, status: int, stored: str, same_id: bool):
+async def test_a_second_post_follows_the_setting(answer: str, status: int, stored: str, same_id: bool):
     async with serve_sandbox(unknown(post_existing=answer)) as leaf:
         first = await leaf.post(body("old"))
         again = await leaf.post(body("new"))
@@ -54,14 +54,14 @@ async def test_a_second_post_does_what_is_chosen(answer: str, status: int, store
         ("list", 200, "[]"),
     ],
 )
-async def test_a_get_of_none_answers_what_is_chosen(answer: str, status: int, text: str | None):
+async def test_a_get_without_credentials_follows_the_setting(answer: str, status: int, text: str | None):
     async with serve_sandbox(unknown(get_absent=answer)) as leaf:
         got = await leaf.get()
     assert got.status == status
     assert text is None or got.text == text
 
 
-async def test_a_delete_of_none_answers_what_is_chosen():
+async def test_a_delete_without_credentials_follows_the_setting():
     for answer in ("404", "204"):
         async with serve_sandbox(unknown(delete_absent=answer)) as leaf:
             assert (await leaf.delete()).status == int(answer)
@@ -76,7 +76,7 @@ async def test_events_of_none_are_404_or_an_empty_list():
 
 
 @pytest.mark.parametrize("answer", ["404", "400"])
-async def test_the_reply_about_a_missing_user_is_as_chosen(answer: str):
+async def test_the_reply_about_a_missing_user_follows_the_setting(answer: str):
     async with serve_sandbox(unknown(user_absent=answer, users="listed")) as leaf:
         assert (await leaf.get()).status == int(answer)
         assert (await leaf.get(f"{RAVEN}/events")).status == int(answer)
@@ -118,7 +118,7 @@ async def test_a_list_lies_for_as_many_users_as_chosen_and_a_single_user_never_d
         ({"not_embedded": ("raven-slingshot",)}, True, True),
     ],
 )
-async def test_users_show_their_credentials_where_chosen(answers: dict, in_list: bool, in_one: bool):
+async def test_users_show_credentials_on_request(answers: dict, in_list: bool, in_one: bool):
     async with serve_sandbox(unknown(**answers)) as leaf:
         await leaf.post()
         listed = (await leaf.get(f"{BASE}/users")).json[0]

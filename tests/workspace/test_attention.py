@@ -76,7 +76,7 @@ nights = st.lists(
 
 @given(nights)
 @settings(max_examples=scaled(20))
-def test_a_grower_fails_since_the_first_of_the_runs_in_which_it_failed_without_a_break(
+def test_failing_since_is_the_first_of_consecutive_failed_runs(
     nights: list[list[tuple[str, str]]],
 ) -> None:
     before: list[RecordedAttention] = []
@@ -99,14 +99,14 @@ def test_a_grower_fails_since_the_first_of_the_runs_in_which_it_failed_without_a
         before = recorded(found.content)
 
 
-def test_one_good_row_does_not_cure_a_grower_with_a_bad_one() -> None:
+def test_a_good_row_does_not_cure_a_grower_with_a_bad_row() -> None:
     first = night([], "one", [(grower(1), "invalid"), (grower(1), "invalid")])
     assert first.known == {grower(1): ("one", 1)}
     found = night(recorded(first.content), "two", [(grower(1), "existing"), (grower(1), "invalid")])
     assert (found.change.recovered, found.known) == (0, {grower(1): ("one", 2)})
 
 
-def test_rows_without_a_grower_are_counted_and_only_more_of_them_are_worse() -> None:
+def test_only_more_rows_without_a_grower_are_worse() -> None:
     before = recorded(night([], "one", [(None, "invalid")] * 2).content)
     assert night(before, "two", [(None, "invalid")]).change == Change()
     more = night(before, "two", [(None, "invalid")] * 3)
@@ -114,7 +114,7 @@ def test_rows_without_a_grower_are_counted_and_only_more_of_them_are_worse() -> 
     assert more.ages == [("", None)] * 3
 
 
-def test_of_each_run_only_the_providers_count_that_no_later_run_had() -> None:
+def test_each_provider_counts_in_its_latest_run() -> None:
     content = night([], "one", [(grower(1), "failed"), (None, "invalid")]).content
     for providers, others, expected in (
         ("raven", True, 2),

@@ -48,7 +48,7 @@ def expected(table: list[Row], *, allow_shared_tokens: bool) -> dict[int, str]:
 
 
 @given(tables, st.booleans())
-def test_repeats_are_found_however_they_are_mixed(table: list[Row], allowed: bool) -> None:
+def test_repeats_and_conflicts_are_found_in_any_order(table: list[Row], allowed: bool) -> None:
     with Workspace() as workspace:
         loaded(workspace, table)
         workspace.mark_repeats(allow_shared_tokens=allowed)

@@ -87,7 +87,7 @@ def expected_conflicts(table: Sequence[Row]) -> set[int]:
 
 
 @given(tables)
-def test_rows_that_contradict_each_other_about_their_user_are_invalid(table: list[Row]) -> None:
+def test_contradicting_rows_are_invalid(table: list[Row]) -> None:
     with Workspace() as workspace:
         load(workspace, table)
         workspace.mark_user_conflicts()
@@ -159,7 +159,7 @@ def test_an_id_that_leaf_names_is_the_id_of_all_rows_of_the_grower() -> None:
         assert ids == [(2, USER), (4, USER)]
 
 
-def test_two_names_that_turn_out_to_be_one_grower_are_compared_again() -> None:
+def test_names_that_resolve_to_one_grower_are_compared_again() -> None:
     """Rows that have a status by then keep it, but the others are compared with them too."""
     with Workspace() as workspace:
         load(workspace, [Row(0, "G1", ""), Row(0, "", "a@"), Row(0, "G2", "")])
