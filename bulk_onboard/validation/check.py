@@ -140,7 +140,8 @@ def check(
         for token in _tokens(providers[name].fields, parts[name]):
             _compare_with_ids(findings, token, take_cells(ids, lines), swappable=words is None)
     secrets = [c for name, cells in parts.items() for c in _secrets(providers[name], cells)]
-    find_continued(findings, chunk, secrets, np.flatnonzero(~findings.valid & ~_are_uuids(ids)))
+    if len(lines := np.flatnonzero(~findings.valid)):
+        find_continued(findings, chunk, secrets, lines[~_are_uuids(ids.iloc[lines])])
     valid = findings.valid
     prints, digests = _fingerprints(parts, providers, valid, fingerprints)
     frame = {"row": pd.Series(chunk.numbers), PROVIDER: names, LEAF_USER_ID: _shown_ids(ids, valid, users)}
