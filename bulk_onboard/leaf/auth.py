@@ -75,7 +75,9 @@ class Auth:
         """Return what a 401 means for the request that got it; None if there is another token now.
 
         Whether other requests are served shows only a request that is sent after the refusal: an earlier one
-        may have been served just before the token ended. Raises LoginRefused.
+        may have been served just before the token ended. Otherwise logs in again, once for all that were
+        refused with the same token. Raises LoginRefused if there is no password, or if a token fresh from a
+        login is refused before it was ever accepted.
         """
         at = monotonic()
         async with self._lock:
@@ -94,28 +96,19 @@ class Auth:
             await self._renew(refused)
             return None
 
-    async def renew(self, refused: Bearer) -> None:
-        """After a 401: log in again, once for all that were refused with the same token.
-
-        Raises LoginRefused if the password is missing, or if a token fresh from a renewal is refused before
-        it was ever accepted.
-        """
-        async with self._lock:
-            await self._renew(refused)
-
     async def _renew(self, refused: Bearer) -> None:
-        if self._bearer is None or self._bearer.generation <= refused.generation:
-            # Recorded, so that requests that wait for a turn now are not sent only to be refused.
-            if not (self._login.username and self._login.password):
-                self._failure = LoginRefused(
-                    "Leaf refused LEAF_TOKEN (HTTP 401): it is wrong or has expired. Set a new one, or set"
-                    " LEAF_USERNAME and LEAF_PASSWORD, then run the same command again"
-                )
-                raise self._failure
-            if refused.generation > 0 and self._accepted < refused.generation:
-                self._failure = LoginRefused("Leaf refuses every request (HTTP 401), also after a new login")
-                raise self._failure
-            self._bearer = Bearer(await self._log_in(), refused.generation + 1)
+        """Log in again. Raises LoginRefused if that cannot help."""
+        # Recorded, so that requests that wait for a turn now are not sent only to be refused.
+        if not (self._login.username and self._login.password):
+            self._failure = LoginRefused(
+                "Leaf refused LEAF_TOKEN (HTTP 401): it is wrong or has expired. Set a new one, or set"
+                " LEAF_USERNAME and LEAF_PASSWORD, then run the same command again"
+            )
+            raise self._failure
+        if refused.generation > 0 and self._accepted < refused.generation:
+            self._failure = LoginRefused("Leaf refuses every request (HTTP 401), also after a new login")
+            raise self._failure
+        self._bearer = Bearer(await self._log_in(), refused.generation + 1)
 
     async def _log_in(self) -> Secret:
         """Return a new token. A failed login is not repeated for waiting requests: that locks accounts."""

@@ -43,7 +43,6 @@ class Misdirected:
     message: str
 
 
-LoginVerdict = Secret | Refused | Throttled | Ambiguous | Transient | Misdirected | Unauthorised
 ContactVerdict = Misdirected | Throttled | Ambiguous | Transient | Unauthorised | None
 
 

@@ -41,6 +41,11 @@ async def nobody_asks(_token: Secret) -> bool | None:
     raise AssertionError
 
 
+async def refuses_all(_token: Secret) -> bool | None:
+    """Leaf serves no request with the token."""
+    return False
+
+
 def refusing(serves: bool | None) -> tuple[Auth, Desk, list[str]]:
     """A login that was accepted before, and who was asked about after a refusal."""
     desk, asked = Desk(), list[str]()
@@ -103,8 +108,8 @@ async def test_refusals_of_one_token_share_one_renewal() -> None:
     desk = Desk()
     auth = Auth(BOTH, desk, nobody_asks)
     old = await auth.bearer()
-    await asyncio.gather(*(auth.renew(old) for _ in range(100)))
-    await auth.renew(old)  # a straggler
+    await asyncio.gather(*(auth.after_refusal(old) for _ in range(100)))
+    await auth.after_refusal(old)  # a straggler
     assert desk.logins == 1
     assert (await auth.bearer()).token.reveal() == "token-1"
 
@@ -112,19 +117,19 @@ async def test_refusals_of_one_token_share_one_renewal() -> None:
 @in_virtual_time
 async def test_a_second_refusal_without_an_acceptance_in_between_stops() -> None:
     auth = Auth(PASSWORD, Desk(), nobody_asks)
-    await auth.renew(await auth.bearer())
+    await auth.after_refusal(await auth.bearer())
     with pytest.raises(LoginRefused, match="after a new login"):
-        await auth.renew(await auth.bearer())
+        await auth.after_refusal(await auth.bearer())
 
 
 @in_virtual_time
 async def test_an_expired_token_is_renewed_each_time() -> None:
     desk = Desk()
-    auth = Auth(PASSWORD, desk, nobody_asks)
+    auth = Auth(PASSWORD, desk, refuses_all)
     for _ in range(5):
         bearer = await auth.bearer()
         auth.accept(bearer)
-        await auth.renew(bearer)
+        await auth.after_refusal(bearer)
     assert desk.logins == 6
 
 
@@ -133,7 +138,7 @@ async def test_a_token_without_a_password_cannot_be_renewed() -> None:
     desk = Desk()
     auth = Auth(ONLY_TOKEN, desk, nobody_asks)
     with pytest.raises(LoginRefused, match="LEAF_TOKEN") as told:
-        await auth.renew(await auth.bearer())
+        await auth.after_refusal(await auth.bearer())
     assert "planted" not in str(told.value)
     assert desk.logins == 0
 
@@ -144,7 +149,7 @@ async def test_a_failed_login_is_not_repeated_by_all_waiters(error: Exception) -
     desk = Desk(error)
     auth = Auth(BOTH, desk, nobody_asks)
     old = await auth.bearer()
-    ends = await asyncio.gather(*(auth.renew(old) for _ in range(100)), return_exceptions=True)
+    ends = await asyncio.gather(*(auth.after_refusal(old) for _ in range(100)), return_exceptions=True)
     assert {type(end) for end in ends} == {type(error)}
     assert desk.logins == 1
 
