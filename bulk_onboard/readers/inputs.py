@@ -27,7 +27,6 @@ from bulk_onboard.domain.input_description import (
     url_scheme,
 )
 from bulk_onboard.errors import HeaderWithoutRows, InputError, NoRows, UsageError
-from bulk_onboard.readers.dataframe import Frame
 from bulk_onboard.readers.detect import format_of, unpack
 from bulk_onboard.readers.files import Files, files_at, path_columns
 from bulk_onboard.readers.header_row import (
@@ -38,6 +37,7 @@ from bulk_onboard.readers.header_row import (
     require_alike,
     wanted_names,
 )
+from bulk_onboard.readers.in_memory import Frame
 from bulk_onboard.readers.input_file import (
     FileSource,
     InputFile,

@@ -18,8 +18,8 @@ from bulk_onboard.domain.users import UserKey
 from bulk_onboard.engine.scan import reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, InputError, UsageError, place_of
-from bulk_onboard.readers.corrected import Corrected
 from bulk_onboard.readers.header_row import FirstRows
+from bulk_onboard.readers.in_memory import Corrected
 from bulk_onboard.readers.input_file import InputFile
 from bulk_onboard.readers.inputs import first_rows
 from bulk_onboard.ui import library, saved

@@ -17,10 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_onboard.domain.chunk import CellKind, Chunk, text_column
-from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.findings import ChunkFindings
-from bulk_onboard.validation.ids import UUID_LENGTH
 from bulk_onboard.validation.rules import Finding, check_cell, find_problem, plain
+from bulk_onboard.validation.spelling import UUID_LENGTH, clean
 
 _NOT_TEXT = {
     CellKind.VALUE: Finding(

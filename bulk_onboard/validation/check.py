@@ -37,12 +37,11 @@ from bulk_onboard.validation.cells import (
     to_arrow,
     uuid_words,
 )
-from bulk_onboard.validation.cleaning import clean
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, Columns
 from bulk_onboard.validation.findings import CLEANED, ChunkFindings, no_findings
 from bulk_onboard.validation.fingerprints import Fingerprints
-from bulk_onboard.validation.ids import UUID_LENGTH, UUID_PATTERN, showable
 from bulk_onboard.validation.rules import Finding, find_problem, looks_like_a_name, words_of
+from bulk_onboard.validation.spelling import UUID_LENGTH, UUID_PATTERN, clean, showable
 from bulk_onboard.validation.user_columns import UserRows, check_users, read_users
 
 _MISSING_ID = Finding(f"missing-{LEAF_USER_ID}", "is empty")

@@ -9,10 +9,9 @@ import pandas as pd
 
 from bulk_onboard.domain.chunk import CellKind, Chunk
 from bulk_onboard.domain.model import Status
-from bulk_onboard.validation.cleaning import REMOVED, clean
 from bulk_onboard.validation.columns import normalize
 from bulk_onboard.validation.findings import Validation
-from bulk_onboard.validation.ids import other_spelling
+from bulk_onboard.validation.spelling import REMOVED, clean, other_spelling
 
 HEADER, REPEAT, REWRITTEN = "header-renamed", "repeat-removed", "id-rewritten"
 REPAIRS = ("row", "code", "column", "message")

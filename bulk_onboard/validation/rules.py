@@ -11,8 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bulk_onboard.validation.cleaning import PLAIN_SPACES, REMOVED, clean
-from bulk_onboard.validation.ids import describe_character, not_a_uuid, other_spelling
+from bulk_onboard.validation.spelling import (
+    PLAIN_SPACES,
+    REMOVED,
+    clean,
+    describe_character,
+    not_a_uuid,
+    other_spelling,
+)
 
 SENT_AS_TYPED = "it is sent as typed"
 

@@ -25,8 +25,8 @@ from bulk_onboard.domain.chunk import Chunk
 from bulk_onboard.domain.input_description import SkippedLine
 from bulk_onboard.validation.cells import are_simple, to_arrow
 from bulk_onboard.validation.columns import normalize
-from bulk_onboard.validation.ids import UUID_LENGTH
 from bulk_onboard.validation.rules import find_problem
+from bulk_onboard.validation.spelling import UUID_LENGTH
 
 _FIRST_HYPHEN = 8  # its index in a UUID
 _LONGEST_WORD = 30

@@ -12,7 +12,7 @@ from bulk_onboard.domain.model import Status
 from bulk_onboard.validation.cells import to_arrow, uuid_words
 from bulk_onboard.validation.check import KEPT_PREFIX, Checked
 from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER
-from bulk_onboard.validation.ids import UUID_PATTERN
+from bulk_onboard.validation.spelling import UUID_PATTERN
 from bulk_onboard.workspace.workspace import KEPT_COLUMN
 
 

@@ -11,8 +11,8 @@ from bulk_onboard.api import validate
 from bulk_onboard.domain.chunk import CellKind
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.errors import InputError
-from bulk_onboard.readers.corrected import LEFT_OUT, Corrected
 from bulk_onboard.readers.header_row import lettered
+from bulk_onboard.readers.in_memory import LEFT_OUT, Corrected
 from bulk_onboard.readers.input_file import InputFile
 from bulk_onboard.readers.inputs import first_rows, open_source
 

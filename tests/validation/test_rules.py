@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_onboard.validation.cleaning import clean
-from bulk_onboard.validation.ids import other_spelling, showable
 from bulk_onboard.validation.rules import check_cell, looks_like_a_name, words_of
+from bulk_onboard.validation.spelling import clean, other_spelling, showable
 
 ID = "0b9cd62b-4f4d-4c0a-9f0e-1f8f8d0f5a10"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
