@@ -167,6 +167,10 @@ class Database:
         raise NotImplementedError
 
 
+# Rows of a result of SQLite that are converted to Arrow at a time.
+_BATCH_ROWS = 16_384
+
+
 class Sqlite(Database):
     """A file. Others may read while one process writes; a second writer waits for some seconds."""
 
@@ -227,6 +231,8 @@ class Sqlite(Database):
         self._is_read_by_adbc = True
         try:
             with adbc.connect(f"{self._path.absolute().as_uri()}?mode=ro") as db, db.cursor() as cursor:
+                # Small batches would take as long to convert as to read.
+                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_BATCH_ROWS)})
                 cursor.execute(query)
                 yield cursor.fetch_record_batch()
         finally:

@@ -35,7 +35,7 @@ _UUIDS = {"leafUserId": "id", "credentialId": "credential"}
 # USE_TMP_FILE false: DuckDB writes directly to the file.
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
 # How many lines are in memory at a time.
-_PORTION = 100_000
+_PORTION = 60_000
 
 
 def write_results(

@@ -25,7 +25,7 @@ from bulk_onboard.domain.timestamps import to_text
 
 Result = TypeVar("Result")
 # Bytes; DuckDB moves what does not fit to its temporary folder.
-MEMORY_LIMIT = 150 << 20
+MEMORY_LIMIT = 160 << 20
 _MOST_DOUBLINGS = 5
 # Rows of the input that the ledger stores as one block.
 BLOCK_ROWS = 100_000
