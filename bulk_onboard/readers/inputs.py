@@ -210,6 +210,7 @@ class MultiFile(Source):
     def __init__(self, files: Files, options: ReadOptions) -> None:
         """Raises InputError if one cannot be used, NoRows if none has rows; UsageError."""
         self.name, self._options = files.name, options
+        self._names = _names(files.paths)
         self._members: list[_Member] = []
         without_rows: list[str] = []
         for path in files.paths:
@@ -221,7 +222,7 @@ class MultiFile(Source):
                 # Programs that write many files at once leave some of them without rows.
                 if not isinstance(error, HeaderWithoutRows):
                     raise NoRows(f"{error}; delete it, or name the other files with a pattern") from None
-                without_rows.append(display_name(path))
+                without_rows.append(self._names[path])
         if not self._members:
             raise NoRows(f"{files.name}: none of its files has rows")
         headers = [(member.name, member.header) for member in self._members]
@@ -230,7 +231,7 @@ class MultiFile(Source):
         self.description = _merged(self.name, [member.description for member in self._members], without_rows)
 
     def _member(self, path: str) -> _Member:
-        with _open_file(path, self._options) as source:
+        with self._open(path) as source:
             columns = path_columns(path)
             own = {normalize(name): at for at, name in enumerate(source.header)}
             fixed = {own[normalize(name)]: value for name, value in columns.items() if normalize(name) in own}
@@ -240,7 +241,7 @@ class MultiFile(Source):
             last = shift + max(int(chunk.numbers[-1]) for chunk in source.chunks([0]))
             return _Member(
                 path=path,
-                name=source.name,
+                name=self._names[path],
                 version=source.version,
                 header=(*source.header, *added),
                 added=tuple(added.values()),
@@ -277,20 +278,32 @@ class MultiFile(Source):
         """Return in words which rows are of which file; "" if there is only one."""
         if len(members := self._members) == 1:
             return ""
-        same = len({member.name for member in members}) < len(members)
-        names = [
-            "/".join(path_parts(member.path)[-2:]) if same else member.name for member in members[:_LISTED]
-        ]
-        ranges = [f"{name} from row {member.first:,}" for name, member in zip(names, members, strict=False)]
+        ranges = [f"{member.name} from row {member.first:,}" for member in members[:_LISTED]]
         more = f", … and {len(members) - _LISTED} more files" if len(members) > _LISTED else ""
         return f"Rows are numbered across {len(members)} files: {', '.join(ranges)}{more}"
 
+    def _open(self, path: str) -> FileSource:
+        try:
+            return _open_file(path, self._options)
+        except InputError as error:
+            raise type(error)(str(error).replace(display_name(path), self._names[path], 1)) from None
+
     def _opened(self, member: _Member) -> FileSource:
-        source = _open_file(member.path, self._options)
+        source = self._open(member.path)
         if source.version != member.version:
             source.close()
             raise InputError(was_changed(member.name))
         return source
+
+
+def _names(paths: Sequence[str]) -> dict[str, str]:
+    """Return the names of files for people: with the folders that tell them apart where that is needed."""
+    names = {path: display_name(path) for path in paths}
+    if len({*names.values()}) == len(paths):
+        return names
+    steps = [path_parts(path) for path in paths]
+    shared = next(at for at, step in enumerate(zip(*steps, strict=False)) if len({*step}) > 1)
+    return {path: "/".join(own[shared:]) for path, own in zip(paths, steps, strict=True)}
 
 
 # --- descriptions -----------------------------------------------------------------------------------

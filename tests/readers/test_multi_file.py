@@ -149,3 +149,19 @@ def test_a_grower_in_two_files_is_a_repeat(tmp_path: Path) -> None:
             found = workspace.findings()
     statuses = dict(zip(found["row"], found["status"], strict=True))
     assert statuses == {5: "duplicate", 3: "invalid", 6: "invalid"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"leafUserId,other\n1,a\n", "south/growers.csv has no column refreshToken, but north/growers.csv"),
+        (b"%PDF-1.7", "south/growers.csv is a PDF"),
+    ],
+)
+def test_files_of_the_same_name_are_told_apart(tmp_path: Path, content: bytes, message: str) -> None:
+    for folder, text in {"north": as_csv([HEADER, ("1", "a")]), "south": content}.items():
+        (tmp_path / folder).mkdir()
+        put(tmp_path / folder, growers_csv=text)
+    with pytest.raises(InputError) as caught:
+        open_source(str(tmp_path / "*" / "growers.csv"))
+    assert str(caught.value).startswith(message)
