@@ -1,11 +1,12 @@
-"""Blocking work in a thread that never outlives its caller, and slots that limit concurrency."""
+"""Blocking work in threads that never outlive their callers, and slots that limit concurrency."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -79,3 +80,17 @@ async def in_thread(function: Callable[[], T], on_cancel: Callable[[], None] = _
         with suppress(BaseException):
             work.result()
         raise
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the same items in the same order; prefetch one item while the caller works on the item before.
+
+    An exception of the iterator is raised in its turn. A caller that stops early waits for that item.
+    """
+    nothing = object()
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, items, nothing)
+        while (item := coming.result()) is not nothing:
+            coming = other.submit(next, items, nothing)
+            yield item  # type: ignore[misc]
+            del item  # do not keep it in memory with the next two

@@ -51,6 +51,24 @@ class Entry(NamedTuple):
     provider: str = ""
 
 
+class GrowerState(NamedTuple):
+    """The current state of a grower. ``status`` None or ``unresolved``: ask before sending.
+
+    ``deleting`` of a grower that is not connected: the id of credentials that were or may have been deleted.
+    """
+
+    leaf_user_id: str
+    status: str | None
+    code: str
+    fingerprint: str
+    credential_id: str
+    health: str
+    intended_at: str
+    deleting: str
+    deleting_created: str
+    app: int
+
+
 class LeftGrower(NamedTuple):
     """A grower that a replacement left without credentials: the old ones are gone, the new ones not stored.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -18,7 +19,6 @@ from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, Source
 from bulk_onboard.domain.input_description import InputDescription, SkippedLine
 from bulk_onboard.domain.model import Payload, Row, Secret
 from bulk_onboard.domain.providers import ENVIRONMENT, PROVIDERS, Provider, Providers, Scope
-from bulk_onboard.engine.input_columns import columns_of, with_columns
 from bulk_onboard.errors import InputError, InternalError, NoRows
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.check import (
@@ -29,14 +29,24 @@ from bulk_onboard.validation.check import (
     columns_of_names,
     provider_names,
 )
-from bulk_onboard.validation.columns import LEAF_USER_ID, PROVIDER, id_column, provider_column
+from bulk_onboard.validation.columns import (
+    LEAF_USER_ID,
+    PROVIDER,
+    Columns,
+    id_column,
+    match_header,
+    provider_column,
+)
 from bulk_onboard.validation.fingerprints import ENVIRONMENT_HALF, Fingerprints
+from bulk_onboard.validation.likely_columns import MOST
 from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.validation.user_columns import UserCells, known_keys, user_cells
 from bulk_onboard.workspace.input_rows import rows_table
 
 __all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
 
+# How many rows are sampled to see which column may hold a field.
+_SAMPLED = 200
 _NO_IDS: Mapping[int, str] = {}
 
 
@@ -103,6 +113,34 @@ def _providers_in(source: Source, settings: Settings) -> tuple[Provider, ...]:
     for piece in _pieces(source, lines, CHUNK_ROWS, settings.input.limit):
         names.update(provider_names(piece.cells[0], settings.providers, _otherwise(settings)))
     return tuple(provider for name, provider in settings.providers.items() if name in names)
+
+
+def columns_of(source: Source, reading: Reading) -> Columns:
+    """Return the columns of a source's fields. Raises InputError if its header does not fit, UsageError."""
+    return match_header(
+        source.header,
+        reading.providers,
+        mapping=reading.mapping,
+        keep=reading.keep,
+        name=source.name,
+        place=source.description.header_place,
+        users=reading.create_users,
+        sample=lambda: _sample(source),
+    )
+
+
+def _sample(source: Source) -> list[list[str]]:
+    """Return some rows with their first columns, none if they cannot be read."""
+    with suppress(InputError):
+        for piece in source.chunks(range(min(len(source.header), MOST)), _SAMPLED):
+            return [list(cells) for cells in piece.cells.itertuples(index=False, name=None)]
+    return []
+
+
+def with_columns(description: InputDescription, header: Sequence[str], columns: Columns) -> InputDescription:
+    """Return the description with the column of each field."""
+    provider = {} if columns.provider is None else {PROVIDER: header[columns.provider]}
+    return replace(description, columns={**columns.names, **columns.user_names, **provider})
 
 
 class Scan:

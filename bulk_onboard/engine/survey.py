@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bulk_onboard.domain.entry import Entry
+from bulk_onboard.domain.entry import Entry, GrowerState
 from bulk_onboard.domain.model import IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.domain.run_events import Observer, RowsRead
 from bulk_onboard.domain.timestamps import from_text
-from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.row_choice import attempted_before, both
 from bulk_onboard.engine.scan import Scan
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.policy.stop_rules import EarlierAttempt
+from bulk_onboard.threads import ahead
 from bulk_onboard.validation.cells import uuid_words
 from bulk_onboard.workspace import Workspace
 
@@ -31,39 +31,6 @@ _NAMES = ("row", "leafUserId", "fingerprint")
 _NOT_CONNECTED = frozenset({Status.REJECTED.value, Status.FAILED.value, Status.NOT_ATTEMPTED.value})
 
 
-class KnownEntry(Protocol):
-    """An intent that may be open; see `Entry` for its fields."""
-
-    @property
-    def status(self) -> str | None:
-        """None for an intent without an outcome."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the grower's secrets."""
-        ...
-
-    @property
-    def intended_at(self) -> str:
-        """When the POST was about to be sent."""
-        ...
-
-    @property
-    def deleting(self) -> str:
-        """The id of the credentials to be replaced."""
-        ...
-
-    @property
-    def deleting_created(self) -> str:
-        """Their createdTime."""
-        ...
-
-    @property
-    def app(self) -> int:
-        """The mark of the application's fields."""
-        ...
-
-
 class Memory(Protocol):
     """The part of the ledger that the phases of a run need."""
 
@@ -71,7 +38,7 @@ class Memory(Protocol):
         """Open the current state of all growers of a scope."""
         ...
 
-    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, KnownEntry]:
+    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> Mapping[str, GrowerState]:
         """Return the newest entries of these growers."""
         ...
 
@@ -303,12 +270,12 @@ def open_intents(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterator[tu
             yield int(number), Intent(intended, same, entry.deleting, entry.deleting_created, entry.app)
 
 
-def _is_ambiguous(entry: KnownEntry) -> bool:
+def _is_ambiguous(entry: GrowerState) -> bool:
     """Whether a POST was about to be sent that may have been stored."""
     return entry.status in {None, Status.UNRESOLVED.value}
 
 
-def _is_left_without(entry: KnownEntry) -> bool:
+def _is_left_without(entry: GrowerState) -> bool:
     return bool(entry.deleting) and entry.status in _NOT_CONNECTED
 
 

@@ -9,10 +9,10 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.model import Secret, Status
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.domain.run_events import Observer, RowsRead, ignore
-from bulk_onboard.engine.ahead import ahead
 from bulk_onboard.engine.scan import Scan, reading_of
 from bulk_onboard.engine.survey import compare_rows
 from bulk_onboard.settings import Settings
+from bulk_onboard.threads import ahead
 from bulk_onboard.validation.columns import PROVIDER
 from bulk_onboard.validation.findings import CLEANED, COLUMNS, Validation, combine_tables
 from bulk_onboard.workspace import Workspace

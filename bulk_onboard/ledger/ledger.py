@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Select, Table, and_, bindparam, func, select
 
-from bulk_onboard.domain.entry import Entry, RecordedEvent
+from bulk_onboard.domain.entry import Entry, GrowerState, RecordedEvent
 from bulk_onboard.domain.model import Recorded, Status
 from bulk_onboard.domain.run_events import RunInfo
 from bulk_onboard.domain.timestamps import to_text
@@ -20,7 +20,6 @@ from bulk_onboard.errors import LedgerError
 from bulk_onboard.ledger import schema, state
 from bulk_onboard.ledger.create import open_database, open_tables
 from bulk_onboard.ledger.database import Retry, retried
-from bulk_onboard.ledger.state import Known
 from bulk_onboard.settings import LedgerPlace
 
 # A million rows take some fifty million bytes a night.
@@ -224,17 +223,19 @@ class Ledger:
     # --- what is known of the growers ----------------------------------------------------------------
 
     @retried
-    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, Known]:
+    def known(self, scope: int, leaf_user_ids: Sequence[str]) -> dict[str, GrowerState]:
         """Return the current states of these growers; those without one are left out."""
         names = {state.uuid_bytes(user_id): user_id for user_id in leaf_user_ids if user_id}
-        grower, result = schema.grower.c, dict[str, Known]()
-        columns = [grower.id if name == "leaf_user_id" else grower[name] for name in Known._fields]
+        grower, result = schema.grower.c, dict[str, GrowerState]()
+        columns = [grower.id if name == "leaf_user_id" else grower[name] for name in GrowerState._fields]
         with self.reading() as db:
             scopes = state.kin(db, scope)
             for ids in state.batches(list(names)):
                 for line in db.execute(state.newest(scopes, *columns).where(grower.id.in_(ids))):
                     name, fingerprint = names[line.id], state.fingerprint_text(line.fingerprint)
-                    result[name] = Known._make(line)._replace(leaf_user_id=name, fingerprint=fingerprint)
+                    result[name] = GrowerState._make(line)._replace(
+                        leaf_user_id=name, fingerprint=fingerprint
+                    )
         return result
 
     @retried

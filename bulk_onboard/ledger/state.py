@@ -6,7 +6,7 @@ It is written with the entries, in the same transaction, and read as a whole bef
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,24 +48,6 @@ SCHEMA = pa.schema(
         ("credential_id", pa.string()),
     ]
 )
-
-
-class Known(NamedTuple):
-    """The current state of a grower. ``status`` None or ``unresolved``: ask before sending.
-
-    ``deleting`` of a grower that is not connected: the id of credentials that were or may have been deleted.
-    """
-
-    leaf_user_id: str
-    status: str | None
-    code: str
-    fingerprint: str
-    credential_id: str
-    health: str
-    intended_at: str
-    deleting: str
-    deleting_created: str
-    app: int
 
 
 # --- writing ------------------------------------------------------------------------------------------

@@ -21,9 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bulk_onboard.domain.entry import OTHERS, Entry
+from bulk_onboard.domain.entry import OTHERS, Entry, GrowerState
 from bulk_onboard.errors import LedgerError
-from bulk_onboard.ledger import Known, Ledger, schema
+from bulk_onboard.ledger import Ledger, schema
 from bulk_onboard.ledger.left_without import dismiss, left_without
 from bulk_onboard.settings import LedgerPlace
 from tests.ledger.support import OWNER, begin, current, g, intent, outcome, sql
@@ -199,7 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
             newest = {grower: entry for grower, (_, entry) in self.newest(place).items()}
             known = self.ledger.known(self.scopes[place], GROWERS)
             assert {name: told[1:] for name, told in known.items()} == {
-                name: tuple(getattr(entry, field) for field in Known._fields[1:])
+                name: tuple(getattr(entry, field) for field in GrowerState._fields[1:])
                 for name, entry in newest.items()
             }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bulk_onboard.engine.ahead import ahead
+from bulk_onboard.threads import ahead
 
 
 def test_items_come_in_their_order_from_another_thread() -> None:
