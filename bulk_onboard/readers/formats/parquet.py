@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import types
 
 from bulk_onboard.domain.chunk import CHUNK_ROWS, Chunk, cell_text, make_chunk
@@ -30,9 +30,11 @@ class Parquet(FileSource):
         """Raises InputError if the file is damaged, encrypted or without columns."""
         self._file = file
         self._id_columns = {normalize(LEAF_USER_ID), normalize(options.id_column)}
+        from pyarrow.parquet import ParquetFile  # noqa: PLC0415  (other formats have no use for it)
+
         try:
             # Not the path: the file that was opened is read, even if another one has its name now.
-            self._parquet = pq.ParquetFile(file.reader(), buffer_size=1 << 20, pre_buffer=False)
+            self._parquet = ParquetFile(file.reader(), buffer_size=1 << 20, pre_buffer=False)
             self._schema: pa.Schema = self._parquet.schema_arrow
             _require_counts(self._parquet.metadata)
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -93,7 +95,7 @@ class Parquet(FileSource):
             raise InputError(f"{self.name}: column {name} ({kind}) {what}; export it as text") from None
 
 
-def _require_counts(metadata: pq.FileMetaData) -> None:
+def _require_counts(metadata: Any) -> None:
     """Arrow ends the process over a row group of less than no rows. Raises ValueError."""
     counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
