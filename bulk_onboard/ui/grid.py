@@ -19,6 +19,7 @@ from bulk_onboard.validation.likely_columns import (
     may_be_secret,
     may_be_value,
     may_hold_secret,
+    resembles_field,
 )
 
 # Rows that are looked at to see which columns may hold secrets, and rows of one window at most.
@@ -47,7 +48,7 @@ def column_names(header: Sequence[str], secret: Collection[int], *, is_data: boo
     """
 
     def is_hidden(at: int, name: str) -> bool:
-        is_value = is_data or (len(name) > _SHORT and not is_plain_name(name))
+        is_value = not resembles_field(name) if is_data else len(name) > _SHORT and not is_plain_name(name)
         return may_be_value(name) or (at in secret and is_value)
 
     shown = ["" if is_hidden(at, name) else name for at, name in enumerate(header)]
@@ -67,8 +68,10 @@ def masked_lines(sheet: FirstRows, header_row: int | None) -> list[dict[str, Any
     first = min(header, sheet.header_row or header)
 
     def shown(number: int, at: int, text: str) -> str | None:
-        is_value = may_be_value(text) if number <= header else may_be_secret(text)
-        return MASKED if text and (is_value or (at in secret and number > first)) else text
+        if number > header:
+            return MASKED if text and (at in secret or may_be_secret(text)) else text
+        is_value = at in secret and number > first and not resembles_field(text)
+        return MASKED if text and (is_value or may_be_value(text)) else text
 
     return [
         {
@@ -93,16 +96,15 @@ def secret_columns(headers: Sequence[Sequence[str]], columns: Sequence[Sequence[
 class Grid:
     """All lines of an open source, in memory. ``header``: names of the columns, all different."""
 
-    def __init__(self, source: Source, sheets: Sequence[FirstRows]) -> None:
-        """Read the source from end to end. ``sheets``: its first rows, whichever is the header."""
+    def __init__(self, source: Source, sheets: Sequence[FirstRows], header_row: int | None) -> None:
+        """Read the source from end to end. ``sheets``: its first rows; ``header_row``: the one chosen."""
         self._chunks = list(source.chunks(range(len(source.header))))
         self._starts = np.cumsum([0, *(len(chunk.numbers) for chunk in self._chunks)])
         self.numbers = np.concatenate([chunk.numbers for chunk in self._chunks])
         likely = [line.texts for s in sheets for line in s.lines if line.number == s.header_row]
         columns = [self.sample(at) for at in range(len(source.header))]
         self._likely = secret_columns([source.header, *likely], columns)
-        row = source.description.header_row or 0
-        is_data = any(0 < (s.header_row or 0) < row for s in sheets)
+        is_data = any(0 < (s.header_row or 0) < (header_row or 0) for s in sheets)
         self.header = column_names(source.header, self._likely, is_data=is_data)
 
     def __len__(self) -> int:

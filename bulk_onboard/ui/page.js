@@ -159,11 +159,9 @@ function drawCommand() {
     $("command"),
     command
       ? [
-          h(
-            "span",
-            { className: "fine" },
-            state.commands.repaired ? "With the repaired CSV:" : "On the command line:",
-          ),
+          state.commands.repaired && state.check
+            ? h("a", { href: "download/repaired", download: "", id: "copied" }, "With the repaired CSV:")
+            : h("span", { className: "fine" }, "On the command line:"),
           h("code", { title: command, tabIndex: 0 }, command),
           button(
             "Copy",
@@ -190,7 +188,7 @@ document.addEventListener("paste", (event) => {
   const file = event.clipboardData.files[0],
     text = event.clipboardData.getData("text/plain");
   if (file) open(file.name, file);
-  else if (text.trim()) open("pasted.tsv", text);
+  else if (text.trim()) open("", text);
 });
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
 

@@ -190,7 +190,7 @@ function outcome(live) {
                   `${count(cause.count, "row")} ${words(cause.status)}${cause.code ? ` (${cause.code})` : ""}: `,
                 ),
                 `${cause.message || ""} `,
-                h("span", { className: "soft" }, cause.rows?.length ? `rows ${cause.rows.join(", ")}` : ""),
+                h("span", { className: "soft" }, cause.rows?.length ? `row${cause.rows.length > 1 ? "s" : ""} ${cause.rows.join(", ")}` : ""),
               ),
             ),
           ),

@@ -26,7 +26,7 @@ from aiohttp.typedefs import Handler
 from bulk_onboard.domain.input_description import printable
 from bulk_onboard.errors import BulkOnboardError, UsageError, place_of
 from bulk_onboard.readers.input_file import InputFile
-from bulk_onboard.ui.session import Session
+from bulk_onboard.ui.session import PASTED, Session
 from bulk_onboard.ui.state import PageState
 
 HOST = "127.0.0.1"
@@ -213,7 +213,7 @@ class Server:
         return response
 
     async def _open(self, request: web.Request) -> web.Response:
-        name = printable(PurePath(unquote(request.headers.get("X-File-Name", ""))).name) or "pasted.tsv"
+        name = printable(PurePath(unquote(request.headers.get("X-File-Name", ""))).name) or PASTED
         await self.session.open(InputFile(name, await request.read()), name)
         return web.json_response({})
 

@@ -30,6 +30,8 @@ from bulk_onboard.validation.columns import LEAF_USER_ID, columns_by_name, holds
 from bulk_onboard.validation.findings import Validation
 
 _RESULT_COLUMNS = ["row", "leafUserId", "status", "health", "code", "message", "hint"]
+# The name of rows that were pasted, which are in no file.
+PASTED = "pasted.tsv"
 # Choices by what they need: the file read again, its rows checked again, or neither.
 _READING = {"sheets", "header_row", "hidden", "encoding"}
 _CHECKING = {"provider", "allow_shared_tokens", "create_users"}
@@ -93,7 +95,9 @@ class Session:
             self.close()
             self.choices = replace(self.choices, header_row=0)
             self.source = await asyncio.to_thread(library.opened, self.file, self.choices)
-        self.grid = await asyncio.to_thread(Grid, self.source, self.first)
+        names = self.source.description.sheets
+        read = [sheet for sheet in self.first if sheet.sheet in names or not sheet.sheet]
+        self.grid = await asyncio.to_thread(Grid, self.source, read, self.choices.header_row)
         await self._map()
         await self._check()
 

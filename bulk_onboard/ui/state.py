@@ -12,7 +12,7 @@ from bulk_onboard.errors import BulkOnboardError
 from bulk_onboard.settings import Settings
 from bulk_onboard.ui import library
 from bulk_onboard.ui.grid import SAMPLED, masked_lines
-from bulk_onboard.ui.session import Session
+from bulk_onboard.ui.session import PASTED, Session
 from bulk_onboard.validation.columns import PROVIDER
 
 
@@ -171,7 +171,8 @@ def _commands(session: Session) -> dict[str, str]:
         return {}
     # Of two columns with one name, and of one without, only the copy tells which is meant.
     names = session.source.header if session.source else ()
-    corrected = any(session.corrections) or not {*session.choices.mapping.values()} <= {*names}
+    is_clear = {*session.choices.mapping.values()} <= {*names}
+    corrected = any(session.corrections) or not is_clear or session.name == PASTED
     file, choices = session.file if isinstance(session.file, str) else session.name, session.choices
     if corrected:  # the rows are then in a file of their own, with the fields' own names
         file = library.repaired_name(session.name)

@@ -411,7 +411,10 @@ def test_files_are_dropped_and_rows_pasted(page: Page) -> None:
         data.setData("text/plain", arguments[0]);
         document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true}));"""
     page.browser.ask(paste, rows)
-    page.shows("pasted.tsv", "delimiter tab")
+    page.shows("pasted.tsv", "delimiter tab", "With the repaired CSV:", "validate pasted-repaired.csv")
+    assert page.driver.find_element("id", "copied").get_attribute("href") == (
+        page.server.inside + "download/repaired"
+    )
     drop = """const data = new DataTransfer();
         data.items.add(new File([arguments[0]], "Höfe & <b>.csv"));
         const dropped = new DragEvent("drop", {dataTransfer: data, bubbles: true});

@@ -92,6 +92,16 @@ async def test_passwords_stay_masked_below_another_header(header_row: int) -> No
         assert b"Sommer" not in b"".join(known.seen)
 
 
+@pytest.mark.parametrize("header_row", [None, 3])
+async def test_names_of_secret_columns_are_shown_whatever_another_sheet_has(header_row: int | None) -> None:
+    async with client() as known:
+        await known.upload("messy.xlsx", (SAMPLES / "messy.xlsx").read_bytes())
+        first = known.state()["sheets"][0]["name"]
+        await known.post("choose", sheets=[first], header_row=header_row)
+        assert known.state()["columns"]["header"][:2] == ["Leaf user ID", "Refresh-Token"]
+        assert "Refresh-Token" in known.state()["sheets"][0]["lines"][2]["cells"]
+
+
 async def test_a_cookie_of_any_bytes_is_refused() -> None:
     async with client() as known:
         host, path = known.server.origin.removeprefix("http://"), known.page.removeprefix(known.server.origin)
