@@ -1,1 +1,1 @@
-"""Values and tables that every other part uses; nothing in here acts."""
+"""Plain values and tables that every other part uses."""

@@ -1,4 +1,4 @@
-"""The one shape of data: rows of an input as text cells; and what all inputs have in common."""
+"""`Chunk`, rows of an input as text cells, and `Source`, the base of all inputs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from bulk_onboard.domain.input_description import InputDescription
 
-# Enough rows for work by columns to pay, few enough to keep memory low.
+# Enough rows for fast work by columns, few enough to need little memory.
 CHUNK_ROWS = 32_000
 _TEXT = pd.StringDtype(na_value=np.nan)
 
 
 class CellKind(IntEnum):
-    """What a cell of the input holds, where its text alone does not show it.
+    """The kind of a cell, if its text alone does not show it.
 
     ``VALUE``: a number, a date or a boolean. ``ERROR``: an error value of a spreadsheet, with its word as the
     text. ``FORMULA``: a formula without a stored result, with "" as the text.
@@ -170,7 +170,7 @@ class Source(ABC):
         return False
 
     def row_ranges(self) -> str:
-        """Return in words which rows are of which file; "" if there is only one."""
+        """Return a sentence that says which rows belong to which file; "" for a single file."""
         return ""
 
     def close(self) -> None:  # noqa: B027  (some hold no file open)

@@ -1,4 +1,4 @@
-"""Every code, status and health in the results: what it means and what to do. The words are in codes.toml."""
+"""Every code, status and health in the results: what it means and what to do. The texts are in codes.toml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """``meaning``: one sentence. ``hint``: one action. ``act``: whether anybody has to do anything at all."""
+    """The texts for a code.
+
+    ``meaning``: one sentence. ``hint``: one action. ``act``: whether an action is needed.
+    """
 
     name: str
     meaning: str

@@ -1,8 +1,8 @@
 """An entry of the ledger: what a run did with one row, as plain values; and the names of API owners.
 
-An API owner is the account at Leaf that a login belongs to. What one owner has stored says nothing about
-another's growers. A token need not state its owner; then a digest of the token is the name, and it may belong
-to any owner.
+An API owner is the account at Leaf that a login belongs to. The credentials that one owner stored do not show
+anything about another owner's growers. If a token does not state its owner, a digest of the token is the
+name, and the token may belong to any owner.
 """
 
 from __future__ import annotations
@@ -107,5 +107,5 @@ def is_known_owner(owner: str) -> bool:
 
 
 def may_be_same_owner(owner: str, other: str) -> bool:
-    """Whether nothing says that these are two owners."""
+    """Return whether these may be the same owner."""
     return owner == other or not (is_known_owner(owner) and is_known_owner(other))

@@ -42,7 +42,7 @@ def times(count: int) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number without digits that say nothing: ``1,200``, ``10``, ``2.5``, ``0.02``."""
+    """Return a number without insignificant digits: ``1,200``, ``10``, ``2.5``, ``0.02``."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
 
 

@@ -1,4 +1,4 @@
-"""An input: what its name means, how the user wants it to be read, and what the reader chose."""
+"""Describing an input: its name, the user's options for reading it, and the choices of the reader."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def require_decision(description: InputDescription) -> None:
 
 
 def _header(row: int | None) -> str:
-    return "" if row is None else f"row {row}" if row else "none; the columns are called as in a spreadsheet"
+    return "" if row is None else f"row {row}" if row else "none; the columns are named A, B, …"
 
 
 def _camel(name: str) -> str:

@@ -1,9 +1,9 @@
-"""The vocabulary: rows, verdicts, steps, statuses and outcomes. Values only; nothing here acts.
+"""The vocabulary: rows, verdicts, steps, statuses and outcomes. Plain values.
 
 ``grower``      one Leaf user, named by its ``leafUserId``
 ``credential``  what Leaf stores for a grower at one provider
 ``intent``      "we are about to POST this row", committed before the POST
-``outcome``     what came of a row in this run
+``outcome``     the final result of a row in this run
 ``verdict``     what one answer of Leaf (or its absence) tells us
 """
 
@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 
 class Status(StrEnum):
-    """What became of a row. Exactly one for every row of the input; stored as these words."""
+    """The status of a row. Every row of the input has exactly one; stored as these words."""
 
     CREATED = "created"
     EXISTING = "existing"
@@ -34,7 +34,7 @@ class Status(StrEnum):
 
     @property
     def done(self) -> bool:
-        """Whether a later run has nothing left to do for the row."""
+        """Whether the row is done, so that a later run skips it."""
         return self in _DONE
 
     @property
@@ -55,7 +55,7 @@ NOT_AS_ASKED = ENVIRONMENT_CHANGED, APP_CHANGED = ("environment-changed", "app-c
 
 
 class RollbackStatus(StrEnum):
-    """What became of a row in a rollback. Exactly one for every row; stored as these words."""
+    """The status of a row in a rollback. Every row has exactly one; stored as these words."""
 
     DELETED = "deleted"
     GONE = "gone"
@@ -72,7 +72,7 @@ class RollbackStatus(StrEnum):
 
 
 class Health(StrEnum):
-    """What the events check found for a credential. No health at all means: not checked."""
+    """The result of the events check for a row. A row without a health was not checked."""
 
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
@@ -80,7 +80,7 @@ class Health(StrEnum):
 
 
 class IfExists(StrEnum):
-    """What to do with a grower that has credentials at Leaf already."""
+    """What to do with a grower that already has credentials at Leaf."""
 
     SKIP = "skip"
     REPLACE = "replace"
@@ -97,7 +97,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself; call this only where it goes out on the wire or into a fingerprint."""
+        """Return the text itself; call this only to send it or to compute a fingerprint."""
         return self._text
 
     def __repr__(self) -> str:
@@ -141,7 +141,7 @@ class Payload(Mapping[str, str]):
         return self._fields.values()
 
     def reveal(self) -> dict[str, str]:
-        """The fields as they go out on the wire; call this only for that."""
+        """Return the fields as they are sent; call this only for sending."""
         return dict(self._fields)
 
     def __repr__(self) -> str:
@@ -231,7 +231,7 @@ class Event:
     id: str = field(default="", repr=False)
 
 
-# Codes which say that Leaf, or the way to it, is out of order. Nothing is wrong with the row.
+# Codes for problems of Leaf or of the connection. The row itself is not at fault.
 UNAVAILABLE = frozenset(
     {
         "connection-refused", "connect-timeout", "dns-failure", "tls-failure", "leaf-unavailable",
@@ -252,7 +252,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """Leaf holds credentials for the grower. None: Leaf said so without showing them."""
+    """Leaf holds credentials for the grower; None: Leaf confirmed that without showing them."""
 
     credential: Credential | None
     code: str = ""
@@ -312,7 +312,7 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request was not sent: when its turn came, it was not valid any more."""
+    """The request was not sent, because it was no longer valid when its turn came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,8 @@ class Answer(NamedTuple, Generic[V]):
     seconds: float = 0.0
 
 
-# --- sums ---------------------------------------------------------------------------------------------
+# --- counts of requests
+# ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def define_provider(name: str, table: Mapping[str, Any], known: Providers) -> Pr
     """
     name = re.sub(r"[\s_]+", "-", name.strip().lower())
     if (other := find_provider(known, name)) is not None:
-        raise ValueError(f"there is a provider {other.name} already; give yours another name")
+        raise ValueError(f"a provider {other.name} already exists; give yours another name")
     if not _NAME.fullmatch(name) or name in _RESERVED_NAMES:
         raise ValueError("this name cannot be used; use letters, digits and hyphens, such as my-terminal")
     camel = re.sub(r"-(.)", lambda letter: letter[1].upper(), name)

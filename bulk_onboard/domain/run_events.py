@@ -1,4 +1,4 @@
-"""Events of a run. The engine never prints: it passes these facts to an observer, which shows them."""
+"""The events of a run. The engine never prints: it passes these events to an observer, which shows them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class UsersRead:
     users: int
 
 
-# What to do about growers that are left without credentials.
+# Advice about growers that were left without credentials.
 LEFT_WITHOUT_HINT = (
     "a run with them in its file repairs them first; `bulk-onboard status ID --dismiss` dismisses one"
 )

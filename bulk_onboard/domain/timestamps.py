@@ -18,7 +18,7 @@ def to_text(moment: datetime | None) -> str:
 
 @lru_cache(maxsize=64)
 def _second(parts: tuple[int, int, int, int, int, int]) -> str:
-    """Most of a row's three times are of the same few seconds: a third of the time of `isoformat`."""
+    """Cached, because most times of rows are in the same few seconds: three times as fast as `isoformat`."""
     return datetime(*parts, tzinfo=UTC).isoformat()[:19]
 
 

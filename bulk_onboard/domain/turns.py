@@ -1,4 +1,4 @@
-"""How a request gets its turn: what it says about itself, and what is asked to grant it."""
+"""Turns of requests: their urgency and condition, and the interface of the pace that grants them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Protocol
 
 
 class Urgency(IntEnum):
-    """Which requests get their turn first: what completes a row goes before all others."""
+    """The urgency of requests: requests that complete a row go before all others."""
 
     BEGIN = 0
     CONTINUE = 1
     COMPLETE = 2
 
 
-# Asked when a request's turn has come, before it is sent: whether what it relies on still holds.
+# Called when a request's turn has come, before it is sent: whether it is still valid.
 StillValid = Callable[[], bool]
 
 
 def always() -> bool:
-    """The condition of a request that relies on nothing."""
+    """The condition of a request that is always valid."""
     return True
 
 
 class Turns(Protocol):
-    """What says when the next request may go out."""
+    """The interface of the pace, which decides when the next request may be sent."""
 
     @property
     def rate(self) -> float:
@@ -41,7 +41,7 @@ class Turns(Protocol):
         """Send no request for this many seconds."""
 
     def passed(self, turn: float) -> None:
-        """The request of this turn was not one too many."""
+        """Record that Leaf accepted the request of this turn."""
 
     def throttled(self, turn: float, after: float | None) -> None:
-        """The request of this turn was one too many; ``after``: seconds until the next is welcome."""
+        """Record that Leaf throttled this turn's request; ``after``: seconds to wait before the next."""

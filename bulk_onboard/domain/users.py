@@ -16,7 +16,7 @@ from bulk_onboard.domain.providers import Field, Scope
 
 
 class UserKey(StrEnum):
-    """What a user is looked up by, in this order: Leaf's names, which are also the names of the columns."""
+    """The keys for looking up a user, in this order; Leaf and the columns use the same names."""
 
     EXTERNAL_ID = "externalId"
     EMAIL = "email"

@@ -1,1 +1,1 @@
-"""Decisions: (what is known of a row, Leaf's latest answer) -> the next step. Pure: no I/O, no clock."""
+"""Decisions: (state of a row, Leaf's latest answer) -> the next step. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""What follows from rows that need attention: the exit code, the changes, and whether to notify. Pure."""
+"""The consequences of rows that need attention: exit code, changes since the last run, notification. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class RecordedAttention(NamedTuple):
 class Change:
     """What has changed since an earlier run.
 
-    ``worse``: how many growers or rows need attention that did not, by status (or ``unhealthy``) and code;
-    ``recovered``: how many growers did and do not; ``lasting``: how many do as before.
+    ``worse``: how many growers or rows newly need attention, by status (or ``unhealthy``) and code;
+    ``recovered``: how many growers no longer need it; ``lasting``: how many still need it.
     """
 
     worse: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -46,7 +46,7 @@ def code_for(outcome: ExitCode, fail_on: FailOn, *, is_worse: bool) -> ExitCode:
 
 
 class Turn(Enum):
-    """Which way things went since the run before."""
+    """Whether the state became worse or better since the previous run."""
 
     WORSE = auto()
     BETTER = auto()
@@ -55,9 +55,9 @@ class Turn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a run ended. ``last``: how the one before it did; None if there was none, or it is not known.
+    """How a run ended. ``last``: how the previous run ended; None if there was none, or it is not known.
 
-    ``began``: whether the run came to be on the ledger at all. ``reported``: whether its report was written.
+    ``began``: whether the run is in the ledger at all. ``reported``: whether its report was written.
     """
 
     code: ExitCode
@@ -68,7 +68,7 @@ class End:
 
     @property
     def turn(self) -> Turn:
-        """Whether the state became worse or better. Worse takes precedence: people are woken for that."""
+        """Whether the state became worse or better; worse takes precedence, because it may wake people."""
         if self.change.worse or (_cut_short(self.code) and self.code != self.last):
             return Turn.WORSE
         if self.change.recovered or (_cut_short(self.last) and not _cut_short(self.code)):
@@ -78,8 +78,8 @@ class End:
     def is_told(self, when: NotifyWhen) -> bool:
         """Whether to send a notification.
 
-        A run that did not begin leaves nothing to compare with, so each of them causes one; except a run that
-        found the ledger busy: the other run sends its own notification.
+        A run that did not start leaves nothing to compare with, so it always causes a notification. A run
+        that found the ledger in use does not: the other run sends its own.
         """
         match when:
             case NotifyWhen.ALWAYS:

@@ -1,4 +1,4 @@
-"""Decide when the events check of a row has its result, and what its entry becomes. Pure."""
+"""Decide when the events check of a row has a result, and how it changes the row's entry. Pure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bulk_onboard.policy.credentials import difference
 from bulk_onboard.policy.health import CODES_OF_HEALTH, MAY_CHANGE, NOT_SHOWN_YET, Diagnosis, diagnose
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
-# Leaf's logs cover this time: an older event is not missing from a log, it has left it.
+# Leaf's logs cover this time: an older event is not missing from a log, it has expired.
 LOG_COVERS = timedelta(days=29)
-# That Leaf holds something else is worth more to know than that no event has come yet.
+# Codes for different credentials at Leaf take precedence over a missing event.
 _DIFFERENCES = frozenset({*NOT_AS_ASKED, "token-changed"})
 # Codes that come from the event log, not from the credentials.
 _OF_LOG = frozenset({"no-event-yet", "no-events", "provider-refused"})
@@ -67,7 +67,7 @@ class Findings(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether waiting longer can change nothing: gone, refused, or good."""
+        """Whether waiting longer cannot change the result: gone, refused, or good."""
         if not self.answered:
             return False
         diagnosis = diagnose(self.credential, self.event, has_events=self.has_log)
@@ -76,12 +76,15 @@ class Findings(NamedTuple):
 
 
 UNANSWERED = Findings(None, None, answered=False)
-# Saves the second request of a poll while the first says that it is too early.
+# Avoids the second request of a poll if the first shows that it is too early.
 NO_EVENT_YET = Findings(Credential("", "", None, Echo.UNKNOWN), None)
 
 
 class CheckProgress(NamedTuple):
-    """How far a check is. ``ends``: seconds from its first request to the end of the wait for an event."""
+    """The progress of a check.
+
+    ``ends``: seconds from its first request to the end of the wait for an event.
+    """
 
     ends: float
     polls: int = 0
@@ -203,7 +206,7 @@ def _known_by(credential: Credential, fingerprint: str) -> str:
 
 
 def _with(entry: Entry, diagnosis: Diagnosis, credential: Credential | None, event: Event | None) -> Entry:
-    # Other credentials in the place of what the row stored must not pass for it in a rollback.
+    # A rollback must not mistake other credentials for those that the row stored.
     ours = entry.status == Status.CREATED.value and entry.credential_id
     shown = None if ours or not (credential and credential.id) else credential
     says = diagnosis.code and not (diagnosis.code == "no-event-yet" and entry.code in _DIFFERENCES)

@@ -1,12 +1,12 @@
-"""The whole retry policy as one pure function: what to do next with a row, given Leaf's latest answer.
+"""The retry policy as one pure function: the next step of a row, given Leaf's latest answer.
 
-The rule that shapes everything: a POST with an unknown outcome is never repeated before Leaf has been asked
-what it holds. And because Leaf may still be at work on a POST that got no readable answer (cut, 5xx, timeout,
-an empty or odd 2xx), absence is believed only after `Policy.settle`, whatever came instead of the answer.
+The most important rule: a POST with an unknown outcome is never repeated before Leaf has been asked which
+credentials it holds. Leaf may still be processing a POST that got no readable answer (cut, 5xx, timeout, an
+empty or odd 2xx), so absence counts only after `Policy.settle`, whatever came instead of the answer.
 
-`ownership` decides which client stored the credentials that Leaf shows. A DELETE is as careful as a POST:
-only what Leaf has just shown is deleted, nothing that was stored in between; and nothing is posted while a
-DELETE may still be under way, for it would delete what was posted.
+`ownership` decides which client stored the credentials that Leaf shows. A DELETE is as careful as a POST: it
+deletes only the credentials that Leaf has just shown, and nothing that was stored in the meantime. Nothing is
+posted while a DELETE may still be in progress, because the DELETE could hit the new credentials.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from bulk_onboard.policy.ownership import (
 from bulk_onboard.policy.progress import Action, Finish, Gone, Progress, Step, ended, give_up
 from bulk_onboard.policy.retry import Moment, Next, Policy
 
-# Credentials are there, and nothing shows whether our POST stored them.
+# Leaf holds credentials, and nothing shows whether our POST stored them.
 OWNERSHIP_UNCLEAR = "ownership-unclear"
 HEALTHY_STAYS = "the credentials work, so they stay without --replace-healthy"
 STRAY = "stray-reply"
-# A 200 with nothing in it may be Leaf's way of saying "none", or a broken reply: look more than once.
+# An empty 200 may mean "none", or may be a broken reply, so it must be seen several times.
 BARE_LOOKS = 3
-# The same where this Leaf does not usually say "none" like that: then it is most likely a broken reply.
+# The same if this Leaf does not usually answer like that: then it is most likely a broken reply.
 UNUSUAL_LOOKS = 6
 
 
@@ -81,16 +81,16 @@ def decide(progress: Progress, verdict: Verdict | Log, policy: Policy, moment: M
             changing = progress.action in {Action.DELETE, Action.POST}
             step = (_on_lost if changing else _again)(progress, verdict, policy, moment)
         case NotSent():
-            # What Leaf last said had become too old to act on.
+            # Leaf's last response had become too old to act on.
             step = Next(progress._replace(action=Action.ASK, in_vain=progress.in_vain + 1))
         case Unauthorised():
-            raise ValueError("a refused login is not a row's verdict")
+            raise ValueError("a refused login is not a verdict about a row")
         case _:
             assert_never(verdict)
     return step
 
 
-# --- something is there -----------------------------------------------------------------------------
+# --- Leaf holds credentials -----------------------------------------------------------------------------
 
 
 def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
@@ -110,7 +110,7 @@ def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment
         case Owner.NOT_OURS:
             step = _on_shown(progress, credential, policy, moment)
             if isinstance(step, Next) and step.progress.action is Action.DELETE:
-                # The log was saved before this POST: look again at what is there now.
+                # The log was saved before this POST, so look again at the current credentials.
                 return Next(step.progress._replace(action=Action.ASK))
             return step
 
@@ -118,21 +118,21 @@ def _on_reply(progress: Progress, credential: Credential, policy: Policy, moment
 def _on_exists(progress: Progress, verdict: Exists, policy: Policy, moment: Moment) -> Step:
     if verdict.credential is not None:
         return _on_shown(progress, verdict.credential, policy, moment)
-    # A POST was refused because something is there. Only asking shows whether it is ours.
-    # If one of ours got no answer, it may have arrived late, whatever was seen in between.
+    # A POST was refused because credentials exist. Only a GET shows whether they are ours.
+    # A POST of ours without an answer may have arrived late, whatever was seen in between.
     suspect = progress.suspect or progress.unanswered is not None
-    # And a GET may lag behind what the POST was refused for.
+    # And a GET may not show yet the credentials for which the POST was refused.
     settles_at = max(progress.settles_at, moment.elapsed + policy.settle)
     asking = progress._replace(
         action=Action.ASK, claimed=verdict.code, suspect=suspect, settles_at=settles_at, failures=0
     )
-    # What was just deleted still counts for Leaf: give it a moment, not eight requests in a row.
+    # Leaf still counts the credentials that were just deleted: wait a moment instead of asking eight times.
     return Next(asking, after=policy.wait(progress.deletes, moment.draw) if progress.deletes else 0.0)
 
 
 def _on_shown(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.gone is Gone.MAYBE and moment.elapsed < progress.settles_at:
-        # The DELETE may yet arrive, whatever is there to be hit by it.
+        # The DELETE may still arrive and would hit whatever is there.
         return _look_later(progress._replace(seen=credential.id), policy, moment)
     if not _is_attributed(credential, progress):
         return _look_again(progress, credential, policy, moment)
@@ -155,7 +155,7 @@ def _is_attributed(credential: Credential, progress: Progress) -> bool:
 
 
 def _look_again(progress: Progress, credential: Credential, policy: Policy, moment: Moment) -> Step:
-    """Ask once more, at once; later if Leaf shows other credentials each time."""
+    """Ask once more: at once, or later if Leaf shows other credentials each time."""
     asking = progress._replace(action=Action.ASK, seen=credential.id)
     if not progress.seen:
         return Next(asking)
@@ -172,7 +172,7 @@ def _settled_by_time(credential: Credential) -> Finish:
 def _unclear(credential: Credential, policy: Policy) -> Finish:
     """Return the end of a row with credentials that our POST may or may not have stored.
 
-    They are not replaced: that would send a token again which may have been used.
+    They are not replaced, because that could send a used token again.
     """
     status = Status.UNRESOLVED if policy.if_exists is IfExists.FAIL else Status.EXISTING
     return Finish(status, OWNERSHIP_UNCLEAR, credential=credential)
@@ -221,7 +221,7 @@ def stays(progress: Progress, log: Log | Absent, policy: Policy) -> bool:
 
 
 def _works(credential: Credential | None, log: Log | Absent) -> bool:
-    """Whether nothing is wrong with credentials. Without an event log the status alone counts."""
+    """Return whether credentials are healthy. Without an event log the status alone counts."""
     if credential is None:
         return False
     if isinstance(log, Absent):
@@ -236,7 +236,7 @@ def _works(credential: Credential | None, log: Log | Absent) -> bool:
 def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Moment) -> Step:
     if progress.suspect and moment.elapsed < progress.settles_at:
         return _look_later(progress, policy, moment)
-    # Time enough has passed, and the old credentials are still there: whatever was sent came to nothing.
+    # Enough time has passed, and the old credentials still exist, so earlier requests had no effect.
     going = progress._replace(old=old, recalled=False, gone=Gone.NO, suspect=False, claimed=None, looks=0)
     if progress.no_log and not progress.deletes and stays(going, Absent(), policy):
         return _left(old, policy, HEALTHY_STAYS)
@@ -247,7 +247,7 @@ def _replacing(progress: Progress, old: Credential, policy: Policy, moment: Mome
 
 
 def _on_not_found(progress: Progress, policy: Policy, moment: Moment) -> Step:
-    """A DELETE got "not found" for what Leaf has just shown: someone else deleted it, or Leaf is wrong."""
+    """A DELETE got "not found": someone else deleted the credentials, or Leaf is wrong."""
     unsure = progress._replace(action=Action.ASK, gone=Gone.MAYBE, failures=0)
     return Next(unsure, after=policy.wait(progress.deletes, moment.draw))
 
@@ -259,7 +259,8 @@ def _on_deleted(progress: Progress, _policy: Policy, moment: Moment) -> Step:
     return Next(gone, after=max(0.0, progress.settles_at - moment.elapsed))
 
 
-# --- nothing is there -------------------------------------------------------------------------------
+# --- Leaf holds no credentials
+# -------------------------------------------------------------------------------
 
 
 def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Moment) -> Step:
@@ -278,9 +279,9 @@ def _on_absence(progress: Progress, verdict: Absent, policy: Policy, moment: Mom
 
 
 def _is_early(progress: Progress) -> bool:
-    """Whether absence proves nothing before the row settles.
+    """Return whether absence does not prove anything before the row settles.
 
-    After a DELETE that Leaf took, absence says that it is done, if no other request is out there.
+    After a DELETE that Leaf accepted, absence means that it is done, unless another request is pending.
     """
     if progress.suspect or progress.claimed is not None:
         return True
@@ -288,9 +289,9 @@ def _is_early(progress: Progress) -> bool:
 
 
 def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next[Progress]:
-    """Another look; the last one comes when the row has settled.
+    """Ask again; the last time is when the row has settled.
 
-    Before that each comes after three times as long since the request: a store that is late is seen early.
+    The intervals before that triple, so that a late store is usually seen early.
     """
     remaining = progress.settles_at - moment.elapsed
     past = policy.settle - remaining
@@ -298,7 +299,7 @@ def _look_later(progress: Progress, policy: Policy, moment: Moment) -> Next[Prog
 
 
 def _is_doubtful(progress: Progress, verdict: Absent) -> bool:
-    """A "not found" that may not be Leaf's is enough to begin with, but not to send a token a second time."""
+    """A "not found" that may come from a gateway is enough for a first POST, but not for a second one."""
     return progress.looks + 1 < UNUSUAL_LOOKS and (progress.unsure or not verdict.plain)
 
 
@@ -313,21 +314,21 @@ def _on_absent_unsure(progress: Progress, verdict: Absent, policy: Policy, momen
 
 
 def _on_absent(progress: Progress, policy: Policy, moment: Moment) -> Step:
-    # After a DELETE the claim was of what is gone by now, and the refused POST used up nothing.
+    # After a DELETE the claim was about credentials that are gone by now, and the refused POST used no token.
     if progress.claimed is not None and progress.gone is not Gone.YES:
         said = "Leaf said that credentials exist, but shows none"
         return ended(progress, Status.REJECTED, progress.claimed, said)
     if progress.posts >= policy.attempts or (progress.posts and moment.elapsed > policy.patience):
         return give_up(progress, "no-answer", "Leaf never answered a POST, and holds nothing")
     seen = progress.absent_before or progress.unanswered is None
-    # A row that was asked about again, amid its failures to POST, goes on counting them.
+    # A GET between failed POSTs does not reset their count.
     failures = progress.failures if progress.in_vain else 0
 
     going = progress._replace(action=Action.POST, claimed=None, looks=0, absent_before=seen)
     return Next(going._replace(failures=failures))
 
 
-# --- a no, or no answer -----------------------------------------------------------------------------
+# --- a refusal, or no answer -----------------------------------------------------------------------------
 
 
 def _on_refused(progress: Progress, verdict: Refused) -> Step:
@@ -367,9 +368,9 @@ def _again(progress: Progress, verdict: Ambiguous, policy: Policy, moment: Momen
 
 
 def _looking_again(progress: Progress) -> Progress:
-    """The same action once more, but a DELETE only after another look: other credentials may be there."""
+    """Return the same action, but a DELETE only after another GET: there may be other credentials by now."""
     if progress.action in {Action.SAVE_LOG, Action.DELETE}:
         return progress._replace(action=Action.ASK)
     if progress.action is Action.POST:
-        return progress._replace(posts=progress.posts - 1)  # it was surely not carried out
+        return progress._replace(posts=progress.posts - 1)  # it was certainly not carried out
     return progress

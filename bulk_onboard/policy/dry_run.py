@@ -27,7 +27,7 @@ def asks(mode: IfExists) -> bool:
 
 
 def before_change(row: Row, step: Step, mode: IfExists) -> Step:
-    """Return the step, or the row's end if the step would change something: what that would be."""
+    """Return the step, or the row's end with the intended change if the step would change something."""
     match step:
         case Next(progress) if progress.action in {Action.ASK, Action.SAVE_LOG}:
             return step
@@ -59,7 +59,7 @@ def forecast(
     rate: float,
     for_users: Requests = Requests(),  # noqa: B008  (frozen)
 ) -> Estimate:
-    """What a run of these rows would take.
+    """The requests that a run of these rows would need.
 
     ``for_users``: the requests that look up or create the Leaf users of growers without a leafUserId.
 

@@ -37,11 +37,11 @@ from datetime import UTC, datetime, timedelta
 
 from bulk_onboard.domain.model import Credential, Event, Health
 
-# A missing status means nothing, neither good nor bad.
+# A missing status is neither good nor bad.
 GOOD_STATUSES = frozenset({"OK", ""})
-# Clocks differ a little; what is dated further ahead was not dated by a clock.
+# Clocks differ a little; a date further ahead does not come from a correct clock.
 AHEAD = timedelta(minutes=5)
-# Codes that waiting may mend, so a fresh credential is polled until its wait is over.
+# Codes that may disappear with time, so new credentials are polled until their wait is over.
 MAY_CHANGE = frozenset(
     {"no-event-yet", "bad-status", "consent-needed", "permission-missing", "provider-unavailable"}
 )
@@ -64,7 +64,7 @@ class Diagnosis:
     message: str = ""
 
 
-# What a reply has just confirmed, and a GET does not show.
+# Credentials that a reply has just confirmed, but a GET does not show.
 NOT_SHOWN_YET = Diagnosis(Health.PENDING, "no-event-yet", "Leaf does not show the new credentials yet")
 
 
@@ -74,7 +74,7 @@ def deciding_event(events: Sequence[Event], now: datetime) -> Event | None:
     readable = [date for date, event in zip(dates, events, strict=True) if date and event.status_code]
     newest = max(readable, default=_OLDEST)
     candidates = [event for date, event in zip(dates, events, strict=True) if date is None or date >= newest]
-    # The first of the worst: equal ones differ in nothing that counts.
+    # The first of the worst events; equal ones do not differ in anything relevant.
     return max(candidates, key=_severity, default=None)
 
 
@@ -119,7 +119,7 @@ def diagnose(credential: Credential | None, event: Event | None, *, has_events: 
 
 
 def _is_refusal(status_code: int) -> bool:
-    """Whether the provider refused the credentials, instead of being out of order or busy."""
+    """Return whether the provider refused the credentials, rather than being unavailable or busy."""
     return 400 <= status_code < 500 and status_code not in {408, 429}
 
 

@@ -4,7 +4,7 @@ An id or a time alone proves nothing. In these tables the first line that applie
 before our POST was about to be sent, and "hidden" that Leaf does not show it. The app fields count as
 different, too, if the user name or organization is: Leaf refreshes tokens, but neither of these.
 
-What a look shows after a POST of ours that got no readable answer:
+What a GET shows after a POST of ours that got no readable answer:
 
 | app fields | grower's secrets    | createdTime           | the credentials are                     |
 |------------|---------------------|-----------------------|-----------------------------------------|
@@ -31,8 +31,8 @@ What a 2xx reply to our POST shows:
 
 Without a POST of ours, nothing that Leaf shows is ours.
 
-Before that, credentials have to be known as this grower's: a reply may be stray (sent late to another
-request, or mixed up by a proxy or a cache). See `is_attributed`.
+First it must be certain that the credentials belong to this grower: a reply may be stray (sent late to
+another request, or mixed up by a proxy or a cache). See `is_attributed`.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from enum import Enum, auto
 from bulk_onboard.domain.model import Credential, Echo, Exists, Row, Verdict
 from bulk_onboard.policy.progress import Progress
 
-# createdTime may be cut to whole seconds, and Leaf's clock is known to a second only (its Date header).
+# createdTime may be cut to whole seconds, and Leaf's clock is known only to a second (its Date header).
 CLOCK_SLACK = timedelta(seconds=2)
-# The createdTime of the same credentials may be shown with more digits in one reply than in another.
+# Replies may show the createdTime of the same credentials with different numbers of digits.
 PRECISION = timedelta(seconds=1)
 
 
@@ -107,7 +107,7 @@ def _is_foreign(shown: Credential) -> bool:
 
 
 def _latest(created: datetime, created_time: str) -> datetime:
-    """Return the latest moment that may be meant: a time of whole seconds may have been cut."""
+    """Return the latest moment that a createdTime may stand for: it may have been cut to whole seconds."""
     return created + PRECISION if created_time.endswith(".000000Z") else created
 
 
@@ -135,7 +135,7 @@ def is_same(shown: Credential, recorded_id: str, recorded_created: str) -> bool:
 
 
 def as_recorded(verdict: Verdict, row: Row) -> Verdict:
-    """Return the verdict with what the ledger knows of the shown credentials and Leaf hides.
+    """Return the verdict, completed with facts about the credentials that Leaf hides and the ledger has.
 
     Credentials that an earlier run stored with another application are of another one, whether Leaf shows
     its fields or not.

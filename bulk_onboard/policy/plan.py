@@ -1,4 +1,4 @@
-"""Keep the rows of a run to its plan: what is done to a row is what the plan says, or nothing. Pure."""
+"""Keep the rows of a run to its plan: a row gets what the plan says, or nothing. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlanRule(NamedTuple):
     mode: IfExists
 
     def kept_to(self, row: Row, step: Step, before: Progress) -> Step:
-        """Return the step if it is in the plan, else the row's end; ``before``: how far the row was."""
+        """Return the step if it is in the plan, otherwise the row's end; ``before``: the row's progress."""
         return kept_to(row, step, before, replaces=self.replaces.get(row.number), mode=self.mode)
 
 
@@ -31,7 +31,7 @@ def kept_to(row: Row, step: Step, before: Progress, *, replaces: Recorded | None
 
     ``replaces``: the credentials that the plan says `would_replace` of; None if it says `would_create`.
     """
-    # Once something was sent the row goes to its end: a grower must not stay between old and new credentials.
+    # Once something was sent, the row is finished: a grower must not stay between old and new credentials.
     begun = before.posts or before.deletes or before.unsure or row.open_intent is not None
     untouched = before.action is Action.ASK and not begun
     match step:

@@ -1,4 +1,4 @@
-"""The state of a row that is onboarded: the values that `decide` works with."""
+"""The state of a row while it is onboarded: the values that `decide` works with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bulk_onboard.policy.retry import Next, Policy
 LEFT_WITHOUT = "left-without-credentials"
 
 
-# Seconds, or turns of the pace where those take longer: from the question to the request that relies on it.
+# The largest age of a response, in seconds or in turns of the pace if those take longer.
 FRESH_SECONDS, FRESH_TURNS = 5.0, 2.0
 # If Leaf takes that long to answer, no response is fresh by the time of its request. After this many requests
 # in a row without effect, the time of the response counts.
@@ -31,7 +31,7 @@ class Action(Enum):
 
 
 class Gone(Enum):
-    """Whether the credentials that are to be replaced are gone, by a DELETE of ours."""
+    """Whether a DELETE of ours has removed the credentials to replace."""
 
     NO = auto()
     MAYBE = auto()  # a DELETE got no readable answer, and nothing has said yes or no since
@@ -115,10 +115,10 @@ Step = Finish | Next[Progress]
 
 
 def first(policy: Policy, intent: Intent | None, stored_as: Recorded | None = None) -> Progress:
-    """Where a row starts. An intent without an outcome, or a careful mode, asks first.
+    """Return the start of a row: a GET after an intent without an outcome or in a careful mode.
 
-    An old intent is not a reason to believe anything sooner: the request may have gone out long after
-    it, when Leaf had asked everybody to wait, and just before the earlier run died.
+    The age of an intent does not shorten any wait: its request may have been sent much later, after a
+    pause, and just before the earlier run died.
     """
     if intent is None:
         action = Action.POST if policy.if_exists is IfExists.OVERWRITE else Action.ASK
@@ -137,24 +137,24 @@ def first(policy: Policy, intent: Intent | None, stored_as: Recorded | None = No
 
 
 def posting(progress: Progress, at: datetime) -> Progress:
-    """The same row, about to POST."""
+    """Return the progress before a POST."""
     return progress._replace(posted=at, posts=progress.posts + 1)
 
 
 def deleting(progress: Progress) -> Progress:
-    """The same row, about to DELETE."""
+    """Return the progress before a DELETE."""
     return progress._replace(deletes=progress.deletes + 1)
 
 
 def give_up(progress: Progress, code: str, message: str = "") -> Finish:
-    """The outcome of a row that cannot go on: unresolved if something may have been stored or deleted."""
+    """Return the outcome of a row that cannot continue: unresolved if it may have changed Leaf."""
     if progress.unsure:
         return Finish(Status.UNRESOLVED, code, message)
     return ended(progress, Status.FAILED, code, message)
 
 
 def stopped(progress: Progress, code: str) -> Finish:
-    """The outcome of a row that the end of the run leaves in the middle."""
+    """Return the outcome of a row that was in progress when the run ended."""
     if progress.unsure:
         return Finish(Status.UNRESOLVED, code)
     # A grower that lost its credentials was attempted.
@@ -163,7 +163,7 @@ def stopped(progress: Progress, code: str) -> Finish:
 
 
 def ended(progress: Progress, status: Status, code: str, message: str = "") -> Finish:
-    """The outcome of a row of which it is known that nothing was stored. Worse if something was deleted."""
+    """Return the outcome of a row if nothing was stored; it is worse if credentials were deleted."""
     if progress.gone is Gone.YES:
         return Finish(status, LEFT_WITHOUT, f"{code}: {message}" if message else code)
     return Finish(status, code, message)

@@ -1,4 +1,4 @@
-"""How long a row is retried: one budget for all requests, whatever they are about.
+"""How long a row is retried: one budget for all of its requests.
 
 Pure: times and random draws are arguments.
 """
@@ -69,8 +69,8 @@ class Policy:
     def after_throttle(self, throttles: int, after: float | None, moment: Moment) -> float | None:
         """Return the seconds until the next attempt after a 429; None if patience is used up.
 
-        A 429 says nothing against the row, so only patience limits them. "After 0 s" is not a reason to
-        send at once.
+        A 429 does not count against the row, so only patience limits them. Even "after 0 s" does not mean at
+        once.
         """
         return self._in_time(after or self.wait(throttles, moment.draw, self.throttle_cap), moment)
 

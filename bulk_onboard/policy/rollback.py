@@ -1,7 +1,7 @@
-"""What to do next with a row that is rolled back: a replacement that ends before its POST. Pure.
+"""The next step of a row that is rolled back: a replacement that ends before its POST. Pure.
 
-So all that `decide` knows of a DELETE holds here too: only the credentials that Leaf has just shown are
-deleted, their events are kept first, and a DELETE without an answer is settled by asking.
+So the rules of `decide` for a DELETE apply here, too: only the credentials that Leaf has just shown are
+deleted, their events are saved first, and after a DELETE without an answer Leaf is asked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Removal:
 
     @property
     def payload(self) -> Payload:
-        """What is compared with what Leaf shows."""
+        """The values to compare with Leaf's reply."""
         return self.app or Payload({})
 
 
@@ -60,7 +60,7 @@ class Ended:
 
 
 def rollback_policy(policy: Policy) -> Policy:
-    """Return the policy of a rollback: as patient as a run's, and ready to delete."""
+    """Return the policy of a rollback: that of a run, with permission to delete."""
     return replace(policy, if_exists=IfExists.REPLACE, replace_healthy=True)
 
 
@@ -92,10 +92,10 @@ def removal_of(created: Entry, earlier: Entry | None, app: Payload | None) -> Re
 
 
 def entry_before(removal: Removal, known: Ended | None) -> Entry:
-    """Return what is recorded of a row before Leaf is asked.
+    """Return the entry of a row before Leaf is asked.
 
-    It is an entry of no grower, so that the ledger learns nothing. A DELETE of an earlier rollback with an
-    unknown outcome stays on record.
+    It does not belong to a grower, so that it does not change the grower's state in the ledger. A DELETE of
+    an earlier rollback with an unknown outcome stays on record.
     """
     maybe_deleted = known is None and removal.maybe_deleted
     ended = known.status if known else RollbackStatus.NOT_ATTEMPTED
@@ -133,7 +133,8 @@ def undo(
     """
     bare = isinstance(verdict, Absent) and verdict.bare and progress.action is Action.ASK
     if bare and progress.looks + 1 < BARE_LOOKS:
-        # A row is not asked about again once its credentials are gone, so a broken reply must not mean that.
+        # Once its credentials are gone a row is never checked again, so a broken reply must not count as
+        # absence.
         return Next(progress._replace(looks=progress.looks + 1), after=policy.pause)
     match decide(progress, verdict, policy, moment):
         case Finish() as finish:
@@ -149,7 +150,7 @@ def undo(
 
 
 def stopped(progress: Progress, code: str) -> Ended:
-    """The end of a row that the end of the rollback leaves in the middle."""
+    """Return the end of a row that was in progress when the rollback ended."""
     return ended(stopped_replacement(progress, code))
 
 
@@ -169,7 +170,7 @@ def ended(finish: Finish) -> Ended:
 
 
 def _nothing_left(before: Progress, then: Progress) -> Ended:
-    """The end of a row where nothing is there: a replacement would POST now."""
+    """Return the end of a row without credentials at Leaf, where a replacement would POST now."""
     if then.gone is not Gone.YES:
         return Ended(RollbackStatus.GONE, "already-gone")
     return Ended(RollbackStatus.DELETED, "" if before.action is Action.DELETE else "settled-by-asking")

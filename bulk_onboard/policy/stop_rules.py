@@ -1,4 +1,4 @@
-"""When a file is refused, when a run stops early, and which rows count for that. Pure.
+"""Rules for refusing a file and for stopping a run early, and the rows that count for them. Pure.
 
 | the newest outcome of the same grower                    | as an earlier attempt | canary, limits | order |
 | -------------------------------------------------------- | --------------------- | -------------- | ----- |
@@ -6,8 +6,8 @@
 | `rejected` or `failed`, with this token and application  | `FAILED`              | does not count | last  |
 | unresolved, or an intent without an outcome, likewise    | `UNSETTLED`           | does not count | first |
 
-A row that failed before says nothing new when it fails again: if it counted, a command that stopped because
-of one such row could never get past it.
+A row that failed before gives no new information when it fails again. If it counted, a command that stopped
+because of such a row could never get past it.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class EarlierAttempt(Enum):
 
 
 class StopRules:
-    """Given each outcome, decides whether going on would do harm or is pointless.
+    """Decides after each outcome whether continuing would do harm or is pointless.
 
-    ``read_only``: nothing is changed, so only an unavailable Leaf is a reason. ``tried``: the rows that an
-    earlier run attempted with the same content, which only count for that. ``to_do``: the count of all rows.
+    ``read_only``: nothing is changed, so only an unavailable Leaf stops the run. ``tried``: the rows that an
+    earlier run attempted with the same content, which count only for that. ``to_do``: the number of all rows.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class StopRules:
         self._unavailable = 0
 
     def reason_to_stop(self, fact: RowFinished) -> str | None:
-        """Return why to stop after this row; None to go on."""
+        """Return the reason to stop after this row, or None."""
         bad = fact.status.needs_attention
         self._unavailable = self._unavailable + 1 if bad and fact.code in _UNAVAILABLE else 0
         if self._read_only or fact.row in self._tried:
@@ -137,6 +137,6 @@ def too_many_new(name: str, new: int, rows: int, safety: Safety) -> str | None:
         return None
     allowed = f"{limit.count:,}" if limit.count is not None else f"{(limit.share or 0) * 100:g}%"
     return (
-        f"{name}: {new:,} of {n_rows(rows)} are of growers that are not in the ledger, but --max-new allows"
+        f"{name}: {new:,} of {n_rows(rows)} belong to growers that are not in the ledger; --max-new allows"
         f" {allowed}. Nothing was sent. If they are new growers, run again with a higher --max-new"
     )

@@ -1,9 +1,9 @@
-"""Decide when Leaf's list of users is worth reading, and what it says about a row. Pure.
+"""Decide whether to read Leaf's list of users, and what it says about a row. Pure.
 
 A page shows 100 growers with the status of their credentials, but no events. The list is a hint, not proof: a
-sample of it is compared with single requests, and one contradiction, then or later, is enough to ask one by
-one. It saves the requests for growers that it shows as connected. All others are asked about singly before
-anything is sent: a page is too old by then.
+sample of it is compared with single requests, and after one contradiction, then or later, each grower gets
+its own request. The list saves requests for growers that it shows as connected. All others get their own
+request before anything is sent, because a page is too old by then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAGE = 100
 FEWEST = 100
 # Single requests that compare the list with the truth, in either direction.
 SAMPLE = 20
-# Pages read per row at most: it is not known beforehand how many growers they show as connected.
+# The largest number of pages per row: it is not known in advance how many growers they show as connected.
 PAGES_PER_ROW = 0.25
 
 
@@ -75,14 +75,14 @@ def choice(rows: int, size: Size | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A grower to ask about singly: does Leaf hold credentials of the provider, as it lists?"""
+    """A grower to verify with a single request: does Leaf hold credentials for the provider, as listed?"""
 
     provider: str
     leaf_user_id: str
     connected: bool
 
     def agrees(self, verdict: Verdict) -> bool | None:
-        """Return whether an answer agrees with the list; None if it says nothing."""
+        """Return whether an answer agrees with the list; None if it does not decide."""
         match verdict:
             case Exists():
                 return self.connected

@@ -3,7 +3,7 @@
 The same rule as for credentials: a POST with an unknown outcome is never repeated before Leaf has been asked.
 Here Leaf is asked for a list, which may show a new user late. So after a POST without a readable answer,
 absence is believed only when it was seen several times, the last time when Leaf can no longer be at work.
-What is not clear (two users that match, an email that another user has) is left to a person.
+Unclear cases (two matching users, an email that another user has) are left to a person.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bulk_onboard.policy.retry import Moment, Next, Policy
 WOULD_CREATE = "user-would-be-created"
 SEVERAL, OTHER, SIMILAR = "several-users", "other-user", "similar-user"
 UNFILTERED = "users-not-filtered"
-# How often absence has to be seen after a POST without an answer.
+# How often absence must be seen after a POST without an answer.
 LOOKS = 4
 # The number of pages read for one look-up.
 MOST_PAGES = 10
@@ -40,7 +40,7 @@ LAST = 20
 
 
 class UserAction(Enum):
-    """What is done next for a grower."""
+    """The next action for a grower."""
 
     LOOK = auto()
     POST = auto()
@@ -48,7 +48,7 @@ class UserAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserProgress:
-    """How far a grower is. Times in seconds since its first request.
+    """The progress of a grower. Times are seconds since its first request.
 
     ``look``: what is looked up next, by its place in `UnresolvedGrower.lookups`; ``page``: its page.
     ``seen``: users that matched on earlier pages, ``similar``: one differed in case only, ``entries``: users
@@ -113,7 +113,7 @@ def decide(
 ) -> UserStep:
     """Return the next step of a grower, given the ``verdict`` on its ``progress.action``.
 
-    Raises ValueError for Unauthorised: a refused login is the run's business, not a row's.
+    Raises ValueError for Unauthorised: a refused login ends the run, not a row.
     """
     step: UserStep
     match verdict:
@@ -143,12 +143,12 @@ def decide(
 
 
 def stopped(progress: UserProgress, code: str, *, on_the_wire: bool) -> Ended:
-    """Return the end of a grower that the end of the run leaves in the middle."""
+    """Return the end of a grower that was in progress when the run ended."""
     unsure = progress.suspect or on_the_wire
     return Ended(Status.UNRESOLVED if unsure else Status.NOT_ATTEMPTED, code)
 
 
-# --- what a look-up shows ---------------------------------------------------------------------------
+# --- the result of a look-up ---------------------------------------------------------------------------
 
 
 def _on_page(

@@ -1,1 +1,1 @@
-"""Reading inputs: from bytes to chunks of text cells. `inputs.open_source` is where to begin."""
+"""Reading inputs: from bytes to chunks of text cells. Start with `inputs.open_source`."""

@@ -1,4 +1,7 @@
-"""Bytes -> lines of text: compression and encoding are detected. Streaming; nothing is held whole."""
+"""Bytes -> lines of text, with detection of compression and encoding.
+
+Streaming: the text is never in memory as a whole.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +36,13 @@ _COMPRESSED: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it begins with the mark of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, because it begins with the byte order mark of UTF-16
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# How a file is read that is neither UTF-8 nor UTF-16: as Windows-1252, in which five bytes have no meaning.
-# They become control characters, so that no cell that holds one is sent (WHATWG's windows-1252 is the same).
+# A file that is neither UTF-8 nor UTF-16 is read as Windows-1252, in which five bytes have no meaning. They
+# become control characters, so that a cell with one is never sent (WHATWG's windows-1252 does the same).
 GUESS = "cp1252-guessed"
 _UNDEFINED = "bulk_onboard.undefined-bytes"
 TITLES = {
@@ -118,7 +121,7 @@ def _stated(file: InputFile, marked: str, stated: str) -> str:
 
 
 def _utf_16_without_mark(head: bytes) -> str:
-    """Return the encoding of UTF-16 without a mark, "" for other text: every other byte of English is NUL."""
+    """Return the encoding of UTF-16 without a byte order mark (every second byte is NUL), or ""."""
     even, odd, half = head[::2].count(0), head[1::2].count(0), len(head) // 2
     if odd > half * 0.4 and even < half * 0.1:
         return "utf-16-le"
@@ -142,7 +145,7 @@ def _utf_8_or_windows(file: InputFile) -> str:
 
 
 class _Fault(NamedTuple):
-    """Where a file is not of an encoding. ``foreign``: it has other letters than ASCII before."""
+    """The first place that an encoding does not allow. ``foreign``: there are non-ASCII letters before it."""
 
     place: str
     line: int
@@ -163,7 +166,8 @@ def _fault(file: InputFile, name: str) -> _Fault | None:
             before = error.object[: error.start].decode(name, "ignore")
             line, foreign = line + before.count("\n"), foreign or not before.isascii()
             place = f"{file.name}, line {line}"
-            # One stray byte at the end of English text is rather a letter of Windows-1252 than half of one.
+            # One stray byte at the end of ASCII text is more likely a Windows-1252 letter than half a
+            # character.
             if not block and (name != "utf-8" or foreign or len(pending) > 1):
                 raise InputError(f"{place}: cut off within a character; copy it again") from None
             return _Fault(place, line, foreign)
@@ -178,7 +182,7 @@ def _decoder(name: str) -> codecs.IncrementalDecoder:
 
 
 def _as_controls(error: UnicodeError) -> tuple[str, int]:
-    """For `codecs.register_error`: bytes without a meaning become the control characters of these numbers."""
+    """Error handler for `codecs.register_error`: map undefined bytes to control characters."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return error.object[error.start : error.end].decode("latin-1"), error.end
@@ -209,14 +213,14 @@ def read_utf_8(file: InputFile, name: str) -> Iterator[bytes]:
 
 
 class Pieces:
-    r"""Content that is taken in pieces of many lines. A line ends with ``\n`` here."""
+    r"""Content that is read in pieces of many lines. A line ends with ``\n`` here."""
 
     def __init__(self, content: Iterator[bytes]) -> None:
         """``content``: see `read_utf_8`."""
         self._content, self._rest = filter(None, content), b""
 
     def piece(self, count: int) -> bytes:
-        """Take a number of lines, with their ends; fewer where the content ends, or one is too long."""
+        """Return the next lines with their ends; fewer if the content ends or a line is too long."""
         taken, missing, unended = [], count, 0
         while unended <= LONGEST_LINE and (block := self._rest or next(self._content, b"")):
             ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_END)
@@ -230,18 +234,18 @@ class Pieces:
         return b"".join(taken)
 
     def left(self) -> Iterator[bytes]:
-        """Take all that is left."""
+        """Return the remaining content."""
         rest, self._rest = self._rest, b""
         return chain([rest], self._content)
 
 
 def count_lines(piece: bytes) -> int:
-    r"""Return how many lines there are, of which the last one may lack its ``\n``."""
+    r"""Return the number of lines; the last line may lack its ``\n``."""
     return piece.count(b"\n") + (not piece.endswith(b"\n"))
 
 
 def is_unended(piece: bytes) -> bool:
-    """Return whether its last line is too long to be one, and so may go on."""
+    """Return whether the last line is too long, so that it may continue."""
     return len(piece) - piece.rfind(b"\n") > LONGEST_LINE
 
 
@@ -254,7 +258,7 @@ def split_lines(content: Iterable[bytes], what: str, first: int = 1) -> Iterator
     rest, line = "", first
     for block in content:
         split = io.StringIO(rest + block.decode(), newline="").readlines()
-        # The last line may go on in the next block, and its \r may be half of an end.
+        # The last line may continue in the next block, and its \r may be half of a line end.
         rest = split.pop() if split and not split[-1].endswith("\n") else ""
         if len(rest) > LONGEST_LINE:
             raise InputError(

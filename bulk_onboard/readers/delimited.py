@@ -1,9 +1,9 @@
-"""CSV and its kin, a piece at a time, with the row numbers a spreadsheet shows.
+"""Delimited text such as CSV, read in pieces, with the row numbers that a spreadsheet shows.
 
-Lines that are a row each are read by Arrow: several times as fast as `csv`, and the same result. Quotes must
-be tidy: one opens a cell, at its beginning, and the next one closes it, at its end; inside they are doubled.
-Anything else that is not plain, such as a line break within quotes, a row of another length or a blank one,
-is left to `csv`.
+Arrow reads lines that contain exactly one row, several times as fast as `csv` and with the same result. Their
+quotes must be tidy: a quote opens a cell at its start, and the next one closes it at its end; quotes inside
+are doubled. `csv` reads everything else, such as a line break within quotes, a row of another length or a
+blank row.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from bulk_onboard.readers.input_file import FileSource, InputFile
 from bulk_onboard.validation.columns import LEAF_USER_ID, holds_data, normalize
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-# Delimiters of R, Hive and other programs, which are recognised in order to be refused.
+# Delimiters of R, Hive and other programs, which are recognised but refused.
 _OTHER_DELIMITERS = (" ", ":", "^", "~", "\x01", "\x1f")
-# What Excel writes and obeys; it is not a row.
+# A line that Excel writes and reads to state the delimiter; it is not a row.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?\s*\Z', re.IGNORECASE)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _SAMPLE_ROWS = 200
@@ -56,15 +56,15 @@ _UUID_LENGTH = 36
 csv.field_size_limit(max(csv.field_size_limit(), decode.LONGEST_LINE))
 
 _MISREAD = {
-    "unexpected end of data": "a quote is opened there and never closed",
+    "unexpected end of data": "a quote is opened in it and never closed",
     "field larger than field limit": f"a cell has more than {decode.LONGEST_LINE:,} characters;"
     " perhaps a quote is never closed",
-    "expected after": "a cell goes on after its closing quote; double the quotes inside the cell",
+    "expected after": "a cell continues after its closing quote; double the quotes inside the cell",
 }
 
 
 class Delimited(FileSource):
-    """A source of CSV."""
+    """The rows of a CSV file."""
 
     def __init__(self, file: InputFile, options: ReadOptions) -> None:
         """Raises InputError if it is not text or has no header."""
@@ -144,7 +144,7 @@ def first_rows(file: InputFile, encoding: str | None = None) -> list[FirstRows]:
 
 
 def _whole_lines(piece: bytes, delimiter: str) -> Callable[[int], list[str]]:
-    """Return what gives all cells of a line of a piece in which each line is a row."""
+    """Return a function that gives all cells of a line, for a piece in which each line is a row."""
 
     @cache
     def lines() -> list[bytes]:
@@ -159,9 +159,9 @@ def _chunk(rows: list[list[str]], first: int, columns: Sequence[int], header: Se
     filled = [i for i, row in enumerate(rows) if not is_blank(row)]
     if len(filled) < len(rows):
         rows, numbers = [rows[i] for i in filled], numbers[filled]
-    # Rows take several times the memory of their text: only those that `skipped_lines` may ask for are kept.
+    # Rows need several times the memory of their text, so only rows that `skipped_lines` may use are kept.
     odd = {i: row for i, row in enumerate(rows) if _is_odd(row, columns[0])} if columns else {}
-    # In a last column without a name, the second half of a token with a delimiter inside would pass unseen.
+    # The second half of a token with a delimiter inside would go unnoticed in a last column without a name.
     width, strict = len(header), not header[-1]
     ragged = np.array([len(row) > width and (strict or not is_blank(row[width:])) for row in rows], bool)
     texts = [[row[i] if i < len(row) else "" for row in rows] for i in columns]
@@ -181,7 +181,7 @@ _QUOTE = ord('"')
 
 
 def is_tidy(data: bytes, delimiter: str) -> bool:
-    """Return whether all quotes of whole lines are tidy, so that no record goes on in what follows."""
+    """Return whether all quotes of whole lines are tidy, so that no record continues in the next piece."""
     if b'"' not in data:
         return True
     if not delimiter.isascii():
@@ -228,7 +228,7 @@ def columns_of(data: bytes, delimiter: str, width: int, columns: Sequence[int]) 
 
 
 def _may_be_blank(key: pa.ChunkedArray) -> bool:
-    """Return whether a row may be blank: surely not if all begin with a letter or digit here."""
+    """Return whether a row may be blank; False if all rows begin with a letter or digit."""
     firsts = pc.unique(pc.utf8_slice_codeunits(key, 0, 1)).to_pylist()
     return not all(first.isalnum() for first in firsts)
 
@@ -335,7 +335,7 @@ def _require_cells(name: str, rows: list[list[str]], delimiter: str, wanted: fro
     header, below = rows[0], rows[1:]
     if _is_quoted_as_a_whole(header, below, delimiter, wanted):
         raise InputError(
-            f"{name}: every line is quoted as a whole, so that it is one cell; remove the outer quotes (and"
+            f"{name}: every line is quoted as a whole, so it is a single cell; remove the outer quotes (and"
             ' write " for "" inside them), or export the table again'
         )
     if len(header) == 1 and (other := _other_delimiter(header[0], wanted)):
@@ -385,5 +385,5 @@ def _has_row_names(header: list[str], below: list[list[str]]) -> bool:
 
 
 def _are_most(flags: list[bool]) -> bool:
-    """Return whether most are true; there may be a total or a comment among the rows."""
+    """Return whether most values are true; some rows may be totals or comments."""
     return sum(flags) > len(flags) / 2

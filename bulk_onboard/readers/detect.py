@@ -1,4 +1,7 @@
-"""What a file is: by its content, whatever its name. Other types are refused with how to export them."""
+"""Detect the type of a file by its content.
+
+Unsupported types are refused with advice on how to export them.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _UNPACK = "unpack it first"
 _NOTE = re.compile(r"(readme|read me|license|liesmich|lisezmoi).*\.txt")
 
 _LARGEST_SHEETS, _LARGEST_MEMBER = 4 << 30, 2 << 30
-# Deflate at its best packs a thousand times; a real sheet is packed ten or twenty times.
+# Deflate can compress a thousandfold; a real sheet is compressed ten or twenty times.
 _LARGE_SHEETS, _MOST_PACKED = 1 << 27, 200
 
 
@@ -53,7 +56,7 @@ class Format:
 
 @cache
 def known_formats() -> tuple[Format, ...]:
-    """Return all formats. The first that fits a file is used; text, which anything may be, is the last."""
+    """Return all formats. The first that fits a file is used; text is last, because anything may be text."""
     from bulk_onboard.readers import formats  # noqa: PLC0415  (its modules import this one)
 
     names = [f"{formats.__name__}.{module.name}" for module in iter_modules(formats.__path__)]
@@ -61,7 +64,7 @@ def known_formats() -> tuple[Format, ...]:
 
 
 def expected_formats() -> str:
-    """Return for people what can be read."""
+    """Return the readable formats, as text for people."""
     others = " ".join(suffix for known in known_formats()[:-1] for suffix in known.suffixes)
     return f"{' '.join(TEXT)} (also compressed: {' '.join(PACKED)}, or one such file in a .zip), {others}"
 
@@ -87,7 +90,10 @@ def _suffixes() -> set[str]:
 
 
 def is_system_file(name: str) -> bool:
-    """Return whether a system or program put a file of this name beside others. ``name``: no folder."""
+    """Return whether systems or programs create files of this name beside others.
+
+    ``name``: without folder.
+    """
     return name.startswith((".", "_", "~$")) or name.casefold() in {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 
 
@@ -115,7 +121,7 @@ def _is_text(file: InputFile, head: bytes) -> bool:
 
 
 def _as_markup(head: bytes) -> str:
-    """Return text that may be markup, good enough to recognise it, also in UTF-16; "" for other text."""
+    """Return the start of text that may be markup, even in UTF-16; "" for other text."""
     for mark in (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"):
         head = head.removeprefix(mark)
     text = head.replace(b"\0", b"").decode("latin-1")

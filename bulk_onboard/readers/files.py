@@ -1,6 +1,6 @@
-"""The files that an input consists of: one, those of a folder, or those that a pattern of names matches.
+"""The files of an input, in name order: one file, the files of a folder, or those that a pattern matches.
 
-In name order. Hidden files, and those that begin with ``_``, are left out: programs write notes like that.
+Hidden files and files that begin with ``_`` are left out, because programs use such names for notes.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _entries(where: str, *, matched: bool) -> _Entries:
 
 
 def _is_note(path: str, where: str) -> bool:
-    """Return whether a step of it is a file of the system or of a program, which the user has not named."""
+    """Return whether a part of the path belongs to the system or a program, and the user has not named it."""
     named, first_letter = path_parts(where), where.rpartition("/")[2][:1]
     own = [step for step in path_parts(path) if step not in named]
     return any(is_system_file(step) and not (is_pattern(where) and step[0] == first_letter) for step in own)
@@ -98,7 +98,7 @@ def _matched(where: str, entries: _Entries) -> Files:
 
 
 def _in_folder(where: str, entries: _Entries) -> Files:
-    """Return the files in a folder. What cannot be read is refused: growers may be in it."""
+    """Return the files in a folder. An unreadable file is refused, because growers may be in it."""
     name = display_name(where)
     unknown = [path_parts(path)[-1] for path, is_folder in entries if is_folder or not has_known_suffix(path)]
     if unknown:
@@ -111,7 +111,7 @@ def _in_folder(where: str, entries: _Entries) -> Files:
     return Files(name, tuple(_absolute(path) for path, _ in entries))
 
 
-# A folder is searched for the files to suggest no further than this.
+# The largest number of files that are searched in a folder to make a suggestion.
 _MOST_SEARCHED = 10_000
 
 
@@ -139,7 +139,7 @@ def _suggestion(where: str, entries: _Entries) -> str:
 # --- tables of several files --------------------------------------------------------------------------
 
 
-# What a folder has in it -> the kind of table that it is. Its files also hold rows that were deleted.
+# An entry of a folder -> the kind of table that the folder is. Its files also contain deleted rows.
 _TABLES = {
     "_delta_log": "a Delta table",
     ".hoodie": "a Hudi table",
@@ -155,7 +155,7 @@ def require_no_table(where: str, paths: Sequence[str]) -> None:
         for sign, what in _TABLES.items():
             if _exists(folder, sign):
                 raise InputError(
-                    f"{display_name(folder)} is {what}: its files also hold rows that were changed or"
+                    f"{display_name(folder)} is {what}: its files also contain rows that were changed or"
                     " deleted; export its current rows as one CSV or Parquet file"
                 )
 

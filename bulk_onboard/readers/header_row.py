@@ -1,4 +1,4 @@
-"""Which row is the header: the first one, or the one below some title lines."""
+"""Finding the header row: the first row, or a row below some title lines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bulk_onboard.validation.likely_columns import MOST, resembles_field
 
 # Rows above the first grower that are compared in detail.
 LOOKED_AT = 200
-_MOST_ROWS = 3  # that one header may be spread over
-_ENOUGH = 2  # score of a header with an id and nothing else
+_MOST_ROWS = 3  # rows over which one header may be spread
+_ENOUGH = 2  # score of a header with only an id
 _ID = normalize(LEAF_USER_ID)
 _FIELDS = frozenset({_ID, *(normalize(f.name) for p in PROVIDERS.values() for f in p.fields)})
 
@@ -30,14 +30,14 @@ def is_blank(row: Sequence[str]) -> bool:
 
 
 def count_wanted(row: Sequence[str], wanted: Collection[str]) -> int:
-    """Return how many cells are wanted names."""
+    """Return the number of cells with wanted names."""
     return sum(normalize(cell) in wanted for cell in row if cell)
 
 
 def header_names(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
-    """Return the header as people read it: each cell on one line, without empty cells at the end.
+    """Return the header as text for people: each cell on one line, without empty cells at the end.
 
-    ``width``: number of cells that are kept anyway.
+    ``width``: the smallest number of cells to return.
     """
     cells = [visible(cell) for cell in row]
     while len(cells) > width and not cells[-1]:
@@ -46,7 +46,7 @@ def header_names(row: Sequence[str], width: int = 0) -> tuple[str, ...]:
 
 
 def lettered(position: int) -> str:
-    """Return a name for a column without any: ``column A`` and so on, as spreadsheets call them."""
+    """Return a name for a column without a name: ``column A`` and so on, as in spreadsheets."""
     letters, number = "", position + 1
     while number:
         number, rest = divmod(number - 1, 26)
@@ -62,8 +62,8 @@ def no_such_header(place: str, number: int) -> str:
 def header_row(rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> int | None:
     """Return the position of the header among the first rows; None if all are blank.
 
-    It is the row with the most wanted names. If there is none, it is the row that is most like a header: with
-    other names of fields, else the last one above the first grower that has several cells.
+    It is the row with the most wanted names. Without such a row, it is the row with the most other names of
+    fields, or else the last row above the first grower that has several cells.
     """
     filled = [i for i, row in enumerate(rows) if not is_blank(row)]
     if not filled:
@@ -190,7 +190,7 @@ def _places(names: Sequence[str], header: Sequence[str]) -> Places:
 # --- for a person to choose ---------------------------------------------------------------------------
 
 
-# How many rows are shown, and how many below a header that is further down.
+# How many rows are shown, and how many of them below the header.
 SHOWN, BELOW = 30, 5
 
 

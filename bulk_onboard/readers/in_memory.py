@@ -80,7 +80,7 @@ class Corrected(Source):
     ) -> None:
         """``cells``: (row number, position of the column) -> text; ``left_out``: numbers of rows.
 
-        ``header``: other names of the columns, such as those that a person needs to tell them apart.
+        ``header``: other names for the columns, such as names that distinguish empty or repeated ones.
         """
         self._source, self._left_out = source, sorted(left_out)
         self._columns: dict[int, dict[int, str]] = defaultdict(dict)

@@ -1,6 +1,6 @@
-"""The bytes of an input: held open from the first look to the last row, and read as often as needed.
+"""The bytes of an input, which stays open from detection to the last row and is read as often as needed.
 
-Deleting or replacing the file meanwhile cannot change what is read; writing into it can, and is noticed.
+Deleting or replacing the file in the meantime does not affect a run; writing into it does, and is detected.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.input_description import STANDARD_INPUT, printable
 from bulk_onboard.errors import InputError
 
-# What changes when the content does: size and time of modification, or a digest of what is in memory.
+# A value that changes with the content: size and modification time, or a digest of bytes in memory.
 Version = tuple[int, int] | bytes
 
 
 def was_changed(name: str) -> str:
-    """Return the message for a file that is no longer what it was."""
+    """Return the message for a file that has changed."""
     return f"{name} was changed while it was being read; run the command again"
 
 
@@ -52,7 +52,7 @@ class InputFile:
         return inner
 
     def reader(self) -> BinaryIO:
-        """Return a reader of its own, from the start."""
+        """Return an independent reader, from the start."""
         if isinstance(self._content, bytes):
             return io.BytesIO(self._content)
         return io.BufferedReader(_Reader(self._content, self._lock), 1 << 16)
@@ -102,7 +102,7 @@ class FileSource(Source):
 
 
 class _Reader(io.RawIOBase):
-    """Reads a file that others read too, at a position of its own."""
+    """Reads a shared file, at its own position."""
 
     def __init__(self, file: BinaryIO, lock: threading.Lock) -> None:
         self._file, self._lock, self._at = file, lock, 0
@@ -132,7 +132,7 @@ class _Reader(io.RawIOBase):
 
 
 def open_path(where: str) -> InputFile:
-    """Open a file of this machine. Raises InputError if there is none, or if it cannot be read twice."""
+    """Open a local file. Raises InputError if it does not exist or cannot be read twice."""
     path = Path(where)
     name = printable(path.name or where)
     try:
@@ -154,7 +154,7 @@ def open_path(where: str) -> InputFile:
 
 
 def open_standard_input(stdin: BinaryIO | None) -> InputFile:
-    """Read all of standard input into memory: it may hold secrets that must not touch the disk."""
+    """Read all of standard input into memory: it may contain secrets that must not be written to disk."""
     if stdin is None and sys.stdin is None:
         raise InputError("standard input is closed; pipe CSV into it, or name a file")
     stream = stdin if stdin is not None else sys.stdin.buffer

@@ -1,9 +1,9 @@
-"""Open an input, whatever it is: a file, a folder, a pattern, an address, standard input or a DataFrame.
+"""Opening an input: a file, a folder, a pattern, an address, standard input or a DataFrame.
 
     source = open_source("growers.xlsx", ReadOptions(sheets=("Growers",)))
     for chunk in source.chunks([0, 1]): ...
 
-The content decides what a file is, not its name. Every cell is text, as typed.
+The content determines the type of a file, not its name. Every cell is text, as typed.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def open_source(
 
 
 def first_rows(where: str | Path | InputFile, encoding: str | None = None) -> list[FirstRows]:
-    """Return the first rows of a CSV file or of each sheet of a workbook, as they stand, for a person to see.
+    """Return the first rows of a CSV file or of each sheet of a workbook, unchanged, to show to a person.
 
-    Other formats have no rows above the names of their columns: nothing is returned. Raises InputError.
+    Formats that cannot have rows above the column names return nothing. Raises InputError.
     """
     if isinstance(where, InputFile):
         file = unpack(where)
@@ -101,7 +101,7 @@ def first_rows(where: str | Path | InputFile, encoding: str | None = None) -> li
 
 
 def _require_path(where: object) -> None:
-    """Raise UsageError for what is not the name of a file: callers of the library may pass anything."""
+    """Raise UsageError unless it is the name of a file: callers of the library may pass anything."""
     if not isinstance(where, str | Path):
         raise UsageError(f"a file or a DataFrame is expected, not {type(where).__name__}")
     try:
@@ -145,7 +145,7 @@ def _require_rows(source: Source, options: ReadOptions) -> None:
     message += f", apart from {left_out:,} skipped or hidden ones" if left_out else ""
     if count_wanted(source.header, wanted_names(options.mapped)):
         raise HeaderWithoutRows(message)
-    raise NoRows(f"{source.name} has one line, and it names none of the columns that are needed")
+    raise NoRows(f"{source.name} has one line, which contains none of the required column names")
 
 
 # --- several files -------------------------------------------------------------------------------------
@@ -202,9 +202,9 @@ class _Member:
 class MultiFile(Source):
     """A source of several files: a folder, a pattern of names, or a file in folders named ``name=value``.
 
-    Rows are numbered as if the files stood below each other without their headers: the first row below the
-    header of a file has the number that follows the last row of the file before it. Each cell is under the
-    column of its name; folders named ``name=value`` are columns with that value.
+    Rows are numbered across the files: the first row of a file has the number after the last row of the
+    previous file. Cells are matched to columns by name; folders named ``name=value`` are columns with that
+    value.
     """
 
     def __init__(self, files: Files, options: ReadOptions) -> None:
@@ -219,7 +219,7 @@ class MultiFile(Source):
             except NoRows as error:
                 if len(files.paths) == 1:
                     raise
-                # Programs that write many files at once leave some of them without rows.
+                # Programs that write many files at once may write some without rows.
                 if not isinstance(error, HeaderWithoutRows):
                     raise NoRows(f"{error}; delete it, or name the other files with a pattern") from None
                 without_rows.append(self._names[path])
@@ -275,7 +275,7 @@ class MultiFile(Source):
         return False
 
     def row_ranges(self) -> str:
-        """Return in words which rows are of which file; "" if there is only one."""
+        """Return a sentence that says which rows belong to which file; "" for a single file."""
         if len(members := self._members) == 1:
             return ""
         ranges = [f"{member.name} from row {member.first:,}" for member in members[:_LISTED]]

@@ -1,8 +1,7 @@
 """Files of object stores and the web, through fsspec.
 
-The whole content is held in memory, like standard input: it is fetched once, so it cannot change between the
-two times that it is read, and secrets do not touch the disk. If there is not enough memory, copy the file to
-this machine first.
+The whole content is in memory, like standard input. It is fetched once, so it cannot change between the two
+passes, and no secret is written to disk. If there is not enough memory, copy the file to this machine first.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def listed(where: str, *, is_pattern: bool) -> list[tuple[str, bool]]:
             return [(where, False)]
         entries = store.glob(where, detail=True).values() if is_pattern else store.ls(where, detail=True)
     folders = {f"{scheme}://{entry['name'].strip('/')}": entry["type"] == "directory" for entry in entries}
-    # Some programs create an object of no bytes for the folder itself.
+    # Some programs create an empty object for the folder itself.
     folders.pop(where.rstrip("/"), None)
     return list(folders.items())
 
@@ -96,17 +95,18 @@ def _store(scheme: str) -> Any:
         return fsspec.filesystem(scheme)
     import aiohttp  # noqa: PLC0415
 
-    # No redirect is followed: it may lead to where the user did not mean to fetch secrets from.
+    # Redirects are not followed: secrets must come only from the address that the user gave.
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
-    # In one piece, for not every server gives pieces; and not cached, which would keep the connections.
+    # Fetched in one piece, because not every server supports ranges; not cached, which would keep
+    # connections.
     return fsspec.filesystem(
         scheme, block_size=0, client_kwargs={"trace_configs": [trace]}, skip_instance_cache=True
     )
 
 
 async def _refuse_redirect(*_: object) -> None:
-    raise InputError("it redirects; give the address that it redirects to")
+    raise InputError("the address redirects to another one; use that address")
 
 
 @contextmanager

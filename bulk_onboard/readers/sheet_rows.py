@@ -1,4 +1,4 @@
-"""Rows of a worksheet in any format: texts, kinds of cells, and what the owner did to the row."""
+"""Rows of a worksheet in any format: texts, kinds of cells, and whether a row is hidden or struck through."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SheetRow:
             raise DamagedWorkbook(f"a row with the number {self.number}")
 
     def put(self, column: int, text: str, kind: CellKind = CellKind.TEXT, *, formula: bool = False) -> None:
-        """Set a cell; one without a value, a formula or an error is left out. ``column``: from 0.
+        """Set a cell; empty cells are left out. ``column``: from 0.
 
         Raises DamagedWorkbook if no sheet has such a column.
         """

@@ -24,7 +24,7 @@ class Xls:
             self._book: Any = xlrd.open_workbook(
                 file_contents=content, formatting_info=True, ragged_rows=True, logfile=io.StringIO()
             )
-        # xlrd fails in many ways on what is damaged, with an error of its own or any other.
+        # xlrd raises many kinds of exceptions for damaged files.
         except Exception as error:
             if "encrypted" in str(error).lower():
                 raise EncryptedWorkbook from None

@@ -78,7 +78,7 @@ function fileStep() {
         { className: "tabs", role: "group", "aria-labelledby": "sheets" },
         sheets.map((sheet, i) =>
           button(
-            `${sheet.name}${sheet.visible ? "" : " (hidden)"}${sheet.growers ? "" : " – no growers seen"}`,
+            `${sheet.name}${sheet.visible ? "" : " (hidden)"}${sheet.growers ? "" : " – no growers found"}`,
             () => choose({ sheets: [sheet.name], header_row: null }),
             "",
             { ariaPressed: String(sheet.read), id: `sheet-${i}` },
@@ -141,7 +141,7 @@ function headerChoice(sheet) {
       "p",
       { className: "soft" },
       sheet.headerRow === 0
-        ? "None: the columns are called as in a spreadsheet. Click a row if it has the names."
+        ? "None: the columns are named A, B, … as in a spreadsheet. Click a row if it has the names."
         : `Row ${sheet.headerRow ?? "?"} was recognised. Click another row if that is wrong. Secrets are hidden.`,
       " ",
       sheet.headerRow === 0
@@ -161,7 +161,7 @@ function inputFacts(columns) {
   return h(
     "section",
     { className: "card" },
-    h("h2", {}, "How it is read"),
+    h("h2", {}, "How the file is read"),
     h("dl", { className: "facts" }, facts),
     columns.isText ? encodingChoice() : null,
     hiddenChoice(columns),
@@ -178,7 +178,7 @@ function inputFacts(columns) {
               if (filter && reachable(2)) go(2);
             },
           }),
-          `Show ${count(columns.skipped.length, "line that is not a row", "lines that are not rows")}, such as totals. Fill in a missing cell to make one a row.`,
+          `Show ${count(columns.skipped.length, "line that is not a row", "lines that are not rows")}, such as totals. Fill in a missing cell to turn a line into a row.`,
         )
       : null,
   );
@@ -230,7 +230,7 @@ function hiddenChoice(columns) {
     h(
       "legend",
       {},
-      `${count(columns.hidden, "row")} hidden by a filter or a collapsed group. Are they to be sent?`,
+      `${count(columns.hidden, "row")} hidden by a filter or a collapsed group. Should they be sent?`,
     ),
     option("include", "Yes, use hidden rows too"),
     option("skip", "No, leave hidden rows out"),
@@ -247,7 +247,7 @@ function columnStep() {
   const others = columns.fields.filter((field) => !fields.includes(field));
   const parts = heading(
     "Which column is which?",
-    "Guesses are made by the names and the values of the columns. Check them: a wrong column sends wrong data.",
+    "The suggestions come from the names and values of the columns. Check them: a wrong column sends wrong data.",
   );
   if (columns.partner)
     parts.push(h("p", { className: "notice" }, `The columns of ${columns.partner} are saved.`));
@@ -327,7 +327,7 @@ function fieldRow(field) {
   const why =
     field.column === null
       ? field.required
-        ? "Needed: nothing can be sent without it."
+        ? "Required: nothing can be sent without it."
         : ""
       : field.why
         ? `Guess: ${field.why}.`.replace("Guess: chosen by you.", "Chosen by you.")

@@ -204,7 +204,7 @@ function listen() {
   events.onerror = () => {
     $("lost").hidden = false;
     $("lost").textContent =
-      "The connection to bulk-onboard is lost: it has ended, or this machine was asleep. Start it again with: bulk-onboard ui";
+      "The connection to bulk-onboard was lost: it has ended, or this machine was asleep. Start it again with: bulk-onboard ui";
   };
 }
 document.addEventListener("DOMContentLoaded", listen); // when all steps are defined

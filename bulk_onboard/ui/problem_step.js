@@ -41,7 +41,7 @@ function problemStep() {
   return [
     ...heading(
       bad,
-      "Mend cells here: double-click or press Enter. Your own file is never changed; download a repaired copy to keep the changes.",
+      "Correct cells here: double-click or press Enter. Your own file is never changed; download a repaired copy to keep the changes.",
     ),
     h(
       "div",
@@ -49,7 +49,7 @@ function problemStep() {
       tile(check.valid, "can be sent", "ok"),
       tile(check.invalid, "invalid", check.invalid ? "bad" : ""),
       tile(check.duplicate, "repeats", check.duplicate ? "warn" : ""),
-      check.corrected ? tile(check.corrected, "cells mended", "ok") : null,
+      check.corrected ? tile(check.corrected, "cells corrected", "ok") : null,
       check.leftOut ? tile(check.leftOut, "left out", "") : null,
     ),
     h(
@@ -107,7 +107,7 @@ function groupList(check) {
     made.append(h("span", {}, text), h("b", {}, number.toLocaleString("en")));
     return made;
   };
-  const titles = { invalid: "To be mended", duplicate: "Sent once", warning: "Warnings" };
+  const titles = { invalid: "To correct", duplicate: "Sent once", warning: "Warnings" };
   const parts = [
     make("", "All rows", check.rows),
     check.invalid ? make("!", "All problems", check.invalid + check.duplicate, "bad") : null,
@@ -124,7 +124,7 @@ function groupList(check) {
   }
   if (check.corrected || check.leftOut)
     parts.push(
-      h("h2", {}, "By you"),
+      h("h2", {}, "Your changes"),
       make("changed", "changed rows", check.corrected + check.leftOut, "note"),
     );
   if (state.columns.skipped.length)
@@ -152,7 +152,7 @@ function toolbar(check) {
     check.repairable
       ? button(`Repair ${count(check.repairable, "cell")}`, () => post("repair"), "primary", {
           id: "repair",
-          title: "Only what needs no guess: spaces, invisible characters, quotes, other spellings of an id",
+          title: "Only certain corrections: spaces, invisible characters, quotes, other spellings of an id",
         })
       : null,
     download("marked", "Marked workbook"),
@@ -223,7 +223,7 @@ function detail() {
           ? act("Undo", () => post("edit", { cells: [{ row: line.row, column, text: null }] }), "undo")
           : null,
         act(
-          line.leftOut ? "Take the row in again" : "Leave this row out",
+          line.leftOut ? "Include this row again" : "Leave this row out",
           () => post("leaveOut", { row: line.row, out: !line.leftOut }),
           "leave",
         ),
@@ -239,7 +239,7 @@ function detail() {
           : line.skipped
             ? `This line is not a row (${line.skipped}). Fill in its cells to make it one.`
             : isChanged
-              ? "Mended by you."
+              ? "Corrected by you."
               : "Nothing is wrong with this cell.",
     ),
   ];

@@ -20,8 +20,8 @@ function settingStep() {
     );
   return [
     ...heading(
-      "Where does it go?",
-      "Practise first if you like: the sandbox imitates Leaf on this machine, and nothing leaves it.",
+      "Where should it go?",
+      "Practise first if you like: the sandbox imitates Leaf on this machine and sends nothing elsewhere.",
     ),
     settings.error ? h("p", { className: "notice bad" }, settings.error) : null,
     h(
@@ -51,7 +51,7 @@ function settingStep() {
         providerChoice(),
         pick(
           "if-exists",
-          "Growers that Leaf has already",
+          "Growers that already have credentials",
           [
             ["skip", "leave them as they are"],
             ["replace", "replace unhealthy credentials"],
@@ -113,7 +113,7 @@ function missing(settings) {
     h(
       "p",
       { className: "soft fine" },
-      "Kept in memory until this page ends. To keep them, put them into .env or the system's keyring.",
+      "These values stay in memory until this page ends. To keep them, put them into .env or the system's keyring.",
     ),
     h(
       "dl",
@@ -296,7 +296,7 @@ function runStep() {
     return [
       ...heading(
         "Ready to run",
-        `${count(state.check.valid, "row")} can be sent. Rows that are done already are left alone, so running again is always safe.`,
+        `${count(state.check.valid, "row")} can be sent. Rows that are already done are left alone, so running again is always safe.`,
       ),
       live && failure(live),
       button(
@@ -315,7 +315,7 @@ function runStep() {
     return [
       ...heading(
         live.paused ? "Paused" : live.stopping ? "Stopping" : "Running",
-        "You can close this page: the run goes on, and the page shows it again when you come back.",
+        "You can close this page: the run continues, and the page shows it again when you come back.",
       ),
       progress(live),
       h(
@@ -324,14 +324,14 @@ function runStep() {
         live.stopping
           ? null
           : live.paused
-            ? button("Go on", () => control("resume"), "primary", { id: "resume" })
+            ? button("Continue", () => control("resume"), "primary", { id: "resume" })
             : button("Pause", () => control("pause"), "", { id: "pause" }),
         stopButton(live),
       ),
     ];
   }
   return [
-    ...heading("The report", "Files of the run are kept in the folder of reports."),
+    ...heading("The report", "The files of the run are in the folder of reports."),
     h(
       "div",
       { className: "toolbar" },
@@ -343,7 +343,7 @@ function runStep() {
       download("results", "Results"),
       download("marked", "Marked workbook"),
       button(
-        live.outcome.stopReason ? "Go on with the rest" : "Run again",
+        live.outcome.stopReason ? "Continue with the rest" : "Run again",
         () => post("start", { dry: false }),
         live.outcome.stopReason ? "primary" : "",
         { id: "prepare" },

@@ -1,4 +1,4 @@
-"""Which cells of a sheet are marked, how gravely and with which words; no value of a cell is in the words."""
+"""The marks for cells of a sheet: place, severity and text. The text never contains the value of a cell."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bulk_onboard.domain.model import Status
 from bulk_onboard.validation.columns import LEAF_USER_ID
 from bulk_onboard.validation.findings import COLUMNS, Validation
 
-# How the summary sheet of an annotated workbook begins, by which readers know it and leave it out.
+# The start of the summary sheet of an annotated workbook; readers recognise the sheet by it and skip it.
 SUMMARY_MARK = "Summary by bulk-onboard"
 
-# Some thousand comments make a spreadsheet program slow; colour and words in the row have no such limit.
+# Thousands of comments make a spreadsheet program slow; colours and texts in the row have no such limit.
 NOTES_PER_PROBLEM = 200
 
 
 class Gravity(IntEnum):
-    """How bad it is; where one cell has several marks, the gravest gives the colour."""
+    """The severity of a mark; if a cell has several marks, the most severe one gives the colour."""
 
     CLEANED = 1
     REPEAT = 2
@@ -39,7 +39,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class RowNote:
-    """The note at the end of a row: the codes, and in words what is wrong and what to do."""
+    """The note at the end of a row: the codes, and a text that says what is wrong and what to do."""
 
     problem: str
     detail: str
@@ -47,7 +47,7 @@ class RowNote:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """All marks, by row; the words for the rows that need them; and the codes that got too many for notes."""
+    """All marks by row, the notes of rows, and the codes with too many problems for a comment each."""
 
     cells: tuple[Mark, ...]
     rows: Mapping[int, RowNote]
@@ -80,7 +80,10 @@ def marks(validation: Validation, notes: int = NOTES_PER_PROBLEM) -> Marks:
 
 
 def problem_text(code: str, message: str, column: str = "") -> str:
-    """One problem in one line: what is wrong, what to do. ``column`` keeps its spelling at the beginning."""
+    """Return one problem in one line: what is wrong and what to do.
+
+    ``column`` keeps its spelling at the start.
+    """
     known = lookup(code)
     sentence = (message or (known.meaning if known else code)).rstrip(".")
     if not (column and sentence.startswith(column)):
@@ -108,7 +111,7 @@ def _columns_by_cause(validation: Validation) -> Mapping[str, Sequence[int]]:
     fields = validation.fields
     user = [fields[LEAF_USER_ID]] if LEAF_USER_ID in fields else []
     secret = [fields[name] for name in validation.credentials]
-    # A problem names the column as the file does, that of providers by its field.
+    # A problem names a column by the file's header, but the column of providers by its field.
     by_name = {name: [at] for name, at in fields.items()}
     by_name |= {validation.header[at]: [at] for at in fields.values()}
     by_code = {"conflicting-rows": [*secret, *user], "duplicate": [*user, *secret], "shared-token": secret}

@@ -1,7 +1,7 @@
 """Check the cells of one column by the rules for their kind of field.
 
 Most cells are plain: one regular expression over the whole column shows that no rule applies to them. Only
-the others are looked at one by one.
+the others are checked one by one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOT_TEXT = {
     CellKind.ERROR: Finding("formula-error", "shows a spreadsheet error"),
     CellKind.FORMULA: Finding("formula-without-value", "is a formula without a stored result"),
 }
-_CONTINUED = Finding("control-character", "seems to go on in the next line: a line break has cut it")
+_CONTINUED = Finding("control-character", "seems to continue in the next line: a line break has split it")
 
 
 class Column(NamedTuple):
@@ -78,9 +78,9 @@ def check_cells(
 def find_continued(
     findings: ChunkFindings, chunk: Chunk, secrets: Sequence[Column], lines: np.ndarray
 ) -> None:
-    """Find secrets at the end of a line that go on in the next one: a line break in a cell without quotes.
+    """Find secrets at the end of a line that continue in the next one, because of an unquoted line break.
 
-    ``lines``: those that have no grower, of which some may be the rest of the line before.
+    ``lines``: lines without a grower, which may be the rest of the previous line.
     """
     for i in lines.tolist():
         is_next = i > 0 and chunk.numbers[i] == chunk.numbers[i - 1] + 1 and findings.valid[i - 1]
@@ -136,7 +136,7 @@ def are_simple(texts: pa.Array) -> np.ndarray:
 
 
 def clean_cells(cells: pd.Series) -> pd.Series:
-    """Return a column without what surrounds its values."""
+    """Return a column without spaces, quotes and invisible characters around its values."""
     at = np.flatnonzero(find_suspects(cells, "text") & (cells != "").to_numpy(bool))
     if not len(at):
         return cells

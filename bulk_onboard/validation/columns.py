@@ -1,4 +1,4 @@
-"""Which column holds which field: by name, whatever its case, spaces, ``_`` and ``-``, or by --map."""
+"""Match columns to fields: by name, ignoring case, spaces, ``_`` and ``-``, or by --map."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _IGNORED = re.compile(rf"[\s_\-{_UNSEEN}\"'`\u00b4\u2018-\u201f\u00ab\u00bb]+")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the fields are in a header.
+    """The positions of the fields in a header.
 
     ``fields``: field name -> position; ``names``: field name -> header as the file spells it; ``keep``:
     header and position of the columns that are carried into the results; ``provider``: position of the
@@ -95,7 +95,7 @@ def match_header(
     messages. ``users``: rows may identify their grower by an externalId or an email instead of a leafUserId.
     ``sample``: called for some rows when a column is missing, to see what their cells look like.
 
-    Raises InputError with all that is wrong with the header, UsageError for an option that cannot be meant.
+    Raises InputError with all problems of the header, and UsageError for an option that does not fit it.
     """
     own = list({field.name: field for provider in providers for field in provider.fields})
     mapped, by_provider = _mapped_fields(providers, own, mapping), provider_column(header, mapping, name)
@@ -144,9 +144,9 @@ def _header_error(
     likely: Mapping[str, int],
     rows: Rows,
 ) -> HeaderError:
-    """Return what is wrong with a header, its columns, and which of them the missing fields may be in."""
+    """Return the message about a header: its problems, its columns, and likely columns for missing fields."""
     suggested = {f: visible(header[at]) for f, at in likely.items()}
-    # A name that --map cannot find again is not suggested.
+    # A name that --map could not match is not suggested.
     suggested = {f: column for f, column in suggested.items() if _exact(header, column) == [likely[f]]}
     columns = "The columns are"
     if place:
@@ -167,7 +167,7 @@ def holds_data(header: Sequence[str]) -> bool:
 
 
 def _is_nameless(header: Sequence[str]) -> bool:
-    """Whether a cell is a value, such as an email address, and none is surely a name."""
+    """Return whether a cell is a value, such as an email address, and no cell is certainly a name."""
     return any(map(may_be_value, header)) and not any(
         resembles_field(cell) or is_plain_name(cell) for cell in header if cell
     )
@@ -236,7 +236,7 @@ def _missing(field: str, header: Sequence[str], by: Sequence[str], *, users: boo
 
 def _ambiguous(field: str, header: Sequence[str], positions: Sequence[int]) -> str:
     names = " and ".join(f"{header[i]!r} (column {i + 1})" for i in positions)
-    if len({header[i] for i in positions}) < len(positions):  # --map could not tell them apart
+    if len({header[i] for i in positions}) < len(positions):  # --map could not distinguish them
         return f"{names} are both {field}; remove or rename one"
     return f"{names} are both {field}; remove one, or choose one with --map {field}=COLUMN"
 

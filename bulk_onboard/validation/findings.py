@@ -1,4 +1,4 @@
-"""What a check found in one chunk, and in a whole file for terminal, JSON, workbook and repair."""
+"""The findings of a check: of one chunk, and of a whole file for terminal, JSON, workbook and repair."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def no_findings() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Validation:
-    """What is wrong with a file. ``table`` has a line per problem, with `COLUMNS`, by row.
+    """The problems of a file. ``table`` has a line per problem, with `COLUMNS`, by row.
 
     ``cleaned`` has a line, with `CLEANED`, per cell that was cleaned in reading. ``header`` is the file's;
     ``fields``: field name -> position in it, also of the column of providers; ``credentials``: those of them

@@ -1,4 +1,4 @@
-"""Keyed fingerprints of secrets: equal secrets can be recognised, and nothing can be learnt from them.
+"""Keyed fingerprints of secrets: they show whether secrets are equal, and reveal nothing else.
 
 128 bits under a random key that is created with the ledger and kept in it: two SipHash values (Aumasson and
 Bernstein, 2012), each under a key of its own, as `pandas.util.hash_array` computes them in C.
@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-# A ledger keeps the fingerprint of this row, so that a change of pandas's hash would be noticed.
+# A ledger stores the fingerprint of this row, so that a change of pandas's hash is detected.
 VECTOR = ("known", "values")
 # pandas takes a key of 16 characters.
 _KEY_CHARACTERS = 16
-# The part of an application's mark that is of the environment.
+# The bits of an application's mark that belong to the environment.
 ENVIRONMENT_HALF = (1 << 32) - 1
 
 

@@ -1,4 +1,4 @@
-"""Which column a missing field is probably in, by its name and its values; for suggestions only. Pure."""
+"""Guess the column of a missing field by name and values; for suggestions only. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ANY_UUID = re.compile(rf"\W*(?:urn:uuid:)?(?:{UUID.pattern}|[0-9a-f]{{32}})\W*"
 _EMAIL = re.compile(r"\S+@\S+\.\S+")
 _CASES = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LONG = 16
-# Columns that are looked at: comparing texts takes time.
+# The largest number of columns to compare, because comparing texts takes time.
 MOST = 200
 _SHORTEST = 4
 
@@ -67,7 +67,7 @@ def likely_columns(
 
 
 def why_likely(field: str, name: str, cells: Sequence[str], id_field: str) -> str:
-    """Return in words why a column of this name and these cells may hold the field."""
+    """Return the reason why a column of this name with these cells may hold the field."""
     if field == id_field and _share(cells, lambda text: bool(_ANY_UUID.fullmatch(text))) > 0.5:
         return "its cells are UUIDs"
     match _likeness(field, name):
@@ -76,7 +76,7 @@ def why_likely(field: str, name: str, cells: Sequence[str], id_field: str) -> st
         case 2:
             return "nearly the same name"
         case 1:
-            return "it has a word of that name"
+            return "it contains a word of that name"
         case _:
             return "its cells look like tokens"
 
@@ -160,7 +160,7 @@ def _words(name: str) -> list[str]:
 
 
 def _share(cells: Sequence[str], test: Callable[[str], bool]) -> float:
-    """Return which share of the cells that are not blank pass a test; 0 if all are blank."""
+    """Return the share of non-blank cells that pass a test; 0 if all are blank."""
     filled = [text for cell in cells if (text := cell.strip())]
     return sum(map(test, filled)) / len(filled) if filled else 0
 

@@ -1,4 +1,4 @@
-"""Repairs of a file that need no guess. Everything else stays as it is, and invalid."""
+"""Repairs of a file that need no guess. Everything else stays unchanged and invalid."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Repair:
                 ("status", Status.INVALID.value),
             )
         )
-        # Lines that are repeated, and in which row each stands first.
+        # Repeated lines, and the row in which each of them comes first.
         self._first: dict[Line, int | None] = {}
         for chunk in chunks if self._repeats else ():
             numbers = chunk.numbers.tolist()
@@ -115,7 +115,7 @@ class Repair:
             columns[place][i] = text
             for code, action in done.items():
                 self._note(chunk, i, code, place, action)
-        # Cells that would pass as text although it is not known what they should hold are emptied.
+        # Cells that would pass as text although their value is uncertain are emptied.
         for place in self._validation.fields.values():
             guessed = np.isin(chunk.numbers, self._guessed.get(place, ()))
             for i in np.flatnonzero((chunk.kinds[:, place] != CellKind.TEXT) | guessed).tolist():

@@ -134,7 +134,7 @@ def check_cell(text: str, kind: str, format_: str = "", *, secret: bool = True) 
 
 
 class Plain(NamedTuple):
-    """Which texts of a kind are plain: those that no rule can apply to. Expressions are of RE2.
+    """The plain texts of a kind: texts to which no rule can apply. The expressions are for RE2.
 
     ``texts``: plain texts, but for those that ``exceptions`` or ``short_exceptions`` match (of rules that are
     marked as short) or that have one of ``lengths``.
@@ -180,7 +180,7 @@ def looks_like_a_name(text: str) -> bool:
     )
 
 
-# --- tests: what a regular expression cannot say ------------------------------------------------------
+# --- tests that a regular expression cannot express ------------------------------------------------------
 
 Test = Callable[[str], str | bool]
 _TESTS: dict[str, Test] = {"not_a_uuid": not_a_uuid}

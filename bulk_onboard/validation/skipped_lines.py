@@ -1,11 +1,11 @@
 """Lines of a file that are not rows: comments, totals, footers, lines of dashes and the like. Pure.
 
 A line is skipped only if it is recognised as one of these and none of its cells could be an id or token. A
-row that is skipped by mistake is a lost grower; a line that is kept by mistake is an invalid row, which a
-person looks at. So a line in doubt is a row. Only a comment may hold anything.
+row that is skipped by mistake is a lost grower; a line that is not skipped by mistake is an invalid row,
+which a person will see. So a line in doubt is a row. Only a comment may contain any cells.
 
-Nearly all lines have an id in its usual form. They are recognised many at a time; the others are judged one
-by one, by all of their cells.
+Nearly all lines have an id in its usual form and are recognised together. The others are checked one by one,
+by all of their cells.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bulk_onboard.validation.spelling import UUID_LENGTH
 
 _FIRST_HYPHEN = 8  # its index in a UUID
 _LONGEST_WORD = 30
-_MOST_DIGITS = 15  # a spreadsheet keeps no more digits of a number
+_MOST_DIGITS = 15  # a spreadsheet stores no more digits of a number
 _BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 _EDGES = (
     _BLANKS
@@ -101,7 +101,7 @@ class LineFilter:
             counted = hashes if self._id_place is None else hashes[~suspect]
             self._rows, self._hashes = self._rows + len(counted), self._hashes + int(counted.sum())
         for place in range(self._width):
-            # In a file without ids every line is a suspect, and nearly all of them have a token.
+            # In a file without ids every line has to be checked, and nearly all of them have a token.
             lines = np.flatnonzero(suspect)
             suspect[lines] = ~are_simple(to_arrow(chunk.cells[place].iloc[lines]))
         return np.flatnonzero(suspect | hashes)

@@ -81,14 +81,14 @@ _BRACKETS = {"{}": "braces", "()": "parentheses", "[]": "square brackets", "<>":
 
 
 class Spelling(NamedTuple):
-    """A UUID in another spelling: its usual one, and what is different."""
+    """A UUID in another spelling: its usual form, and the differences."""
 
     usual: str
     differences: str
 
 
 def other_spelling(text: str) -> Spelling | None:
-    """Return the UUID that a text spells in another way; None if it takes a guess to find one."""
+    """Return the UUID that a text spells in another way; None if that needs a guess."""
     match = _SPELLED.fullmatch(unicodedata.normalize("NFKC", text).casefold())
     if not match:
         return None
@@ -105,7 +105,7 @@ def other_spelling(text: str) -> Spelling | None:
 
 
 def _between(text: str, between: Sequence[str]) -> list[str]:
-    """Return what differs in the four places of the hyphens."""
+    """Return the differences in the four places of the hyphens."""
     signs = set(between) - {"-"}
     if not signs:
         return []

@@ -34,8 +34,8 @@ def test_defaults_follow_from_the_name() -> None:
 @pytest.mark.parametrize(
     ("name", "table", "told"),
     [
-        ("raven", {"fields": [TOKEN]}, "there is a provider raven already"),
-        ("John_Deere", {"fields": [TOKEN]}, "there is a provider john-deere already"),
+        ("raven", {"fields": [TOKEN]}, "a provider raven already exists"),
+        ("John_Deere", {"fields": [TOKEN]}, "a provider john-deere already exists"),
         ("leaf", {"fields": [TOKEN]}, "this name cannot be used"),
         ("a,b", {"fields": [TOKEN]}, "this name cannot be used"),
         ("mine", {"path": "x"}, "fields is not a list of tables"),

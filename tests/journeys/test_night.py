@@ -63,7 +63,7 @@ def test_max_new_refuses_a_file_of_unknown_growers(desk: Desk, leaf: Leaf) -> No
     strangers = write(growers(10, start=100), "strangers.csv")
     ran = desk.run(strangers, "--max-new", "50%")
     assert (ran.code, server.posts) == (5, posts)
-    assert "10 of 10 rows are of growers that are not in the ledger" in ran.err
+    assert "10 of 10 rows belong to growers that are not in the ledger" in ran.err
     assert desk("runs", "--json").out.count("runId") == 1
     # Growers that failed before are known.
     assert desk.run(write(growers(10)), "--max-new", "0").code == 0

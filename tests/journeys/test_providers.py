@@ -302,4 +302,4 @@ def test_an_unusable_provider_definition_names_its_place(desk: Desk) -> None:
     Path("bulk-onboard.toml").write_text('[providers.raven]\npath = "x"\nfields = []\n')
     ran = desk("providers")
     assert ran.code == 2
-    assert "[providers.raven] in bulk-onboard.toml: there is a provider raven already" in ran.err
+    assert "[providers.raven] in bulk-onboard.toml: a provider raven already exists" in ran.err

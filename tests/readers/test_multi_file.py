@@ -121,7 +121,7 @@ def test_files_without_rows_are_skipped_unless_all_are_empty(tmp_path: Path) -> 
 
 def test_a_message_names_the_file_and_its_own_row(tmp_path: Path) -> None:
     where = put(tmp_path, a_csv=as_csv([HEADER, ("1", "a")]), b_csv=b'leafUserId,refreshToken\n2,b\n3,"c"d\n')
-    with pytest.raises(InputError, match=r"^b\.csv, row 3: a cell goes on after its closing quote"):
+    with pytest.raises(InputError, match=r"^b\.csv, row 3: a cell continues after its closing quote"):
         open_source(where)
 
 

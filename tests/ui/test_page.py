@@ -201,7 +201,7 @@ def test_a_file_for_another_provider_and_without_ids_finds_its_fields(page: Page
 
 def test_back_and_reload_stay_on_the_page_at_the_step(page: Page) -> None:
     page.upload(SAMPLES / "messy.xlsx")
-    titles = ["Which file?", "Which column is which?", "12 rows cannot be sent", "Where does it go?"]
+    titles = ["Which file?", "Which column is which?", "12 rows cannot be sent", "Where should it go?"]
     for title in titles[1:]:
         page.click("next")
         page.shows(title)
@@ -310,7 +310,7 @@ def test_a_run_is_paused_stopped_and_continued(page: Page, tmp_path: Path) -> No
     page.driver.close()
     page.driver.switch_to.window(first)
     page.click("stop")
-    page.shows("Stopped: the Stop button was pressed", "not attempted", "Go on with the rest")
+    page.shows("Stopped: the Stop button was pressed", "not attempted", "Continue with the rest")
     page.server.session.choices = replace(page.server.session.choices, rate="200")
     page.click("prepare")
     page.click("confirm")
@@ -351,7 +351,7 @@ def test_axe_finds_no_serious_fault(page: Page) -> None:
     look()
     page.upload(SAMPLES / "messy.xlsx")
     look()
-    for title in ("Which column is which?", "12 rows cannot", "Where does it go?", "What would happen?"):
+    for title in ("Which column is which?", "12 rows cannot", "Where should it go?", "What would happen?"):
         page.click("next")
         page.shows(title)
         look()

@@ -156,7 +156,7 @@ def test_a_token_that_goes_on_in_the_next_line_is_not_sent() -> None:
     """As where a token was copied with a line break, and the file was written without quotes."""
     found = judge((IDS[0], "rt-4f1c9a"), ("7be2", ""), (IDS[1], "rt-0d55e1"))
     assert found.codes == {2: "control-character", 3: "bad-leaf-user-id", 4: ""}
-    assert found.messages[2] == "refreshToken seems to go on in the next line: a line break has cut it"
+    assert found.messages[2] == "refreshToken seems to continue in the next line: a line break has split it"
     for line in [(IDS[2], ""), ("two words", ""), ("7be2", "rt-77ab01"), ("NULL", "")]:
         assert judge((IDS[0], "rt-4f1c9a"), line).codes[2] == ""
 

@@ -86,7 +86,7 @@ class Parquet(FileSource):
     def _texts(self, column: pa.Array, name: str) -> pa.Array:
         """Return the column as text. Raises InputError if there is no plain text for it."""
         kind = column.type
-        # 16 bytes are a UUID in a column of leafUserIds, and in any column of the UUID type.
+        # 16 bytes are a UUID in a column with leafUserIds, and in any column of the UUID type.
         is_id = normalize(name) in self._id_columns or getattr(kind, "extension_name", "") == "arrow.uuid"
         try:
             return pc.fill_null(_as_text(_stored(column), is_id=is_id), "")

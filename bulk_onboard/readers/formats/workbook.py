@@ -88,7 +88,7 @@ class Table:
 
 
 class Workbook(FileSource):
-    """A source of one sheet, or of several.
+    """The rows of one sheet, or of several.
 
     Rows are numbered across sheets: the rows of the second one have the numbers that follow the last row of
     the first, and so on.
@@ -140,7 +140,7 @@ class Workbook(FileSource):
     def chunks(self, columns: Sequence[int], size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows below the headers, without the blank ones.
 
-        Cells beyond the header are not a fault: people write notes beside a table.
+        Cells beyond the header are allowed: people write notes beside a table.
         """
         for table, at in zip(self.tables, self.places, strict=True):
             for piece in table.chunks:
@@ -211,7 +211,7 @@ def _named_errors(name: str) -> Iterator[None]:
         raise InputError(f"{name} is encrypted; save the workbook without a password") from None
     except (BulkOnboardError, MemoryError):
         raise
-    except Exception as error:  # libraries and readers fail with whatever the bytes lead to
+    except Exception as error:  # damaged bytes can cause any exception in libraries and readers
         text = f" ({' '.join(str(error).split())[:120]})" if isinstance(error, DamagedWorkbook) else ""
         if isinstance(error, ParseError):
             text = f" (XML: {expat.ErrorString(error.code)}, line {error.position[0]})"
@@ -225,7 +225,7 @@ def _named_errors(name: str) -> Iterator[None]:
 
 
 def _tops(book: Book) -> dict[str, list[SheetRow]]:
-    """Return the first rows of each sheet that has any, without the summary that we put in front."""
+    """Return the first rows of each sheet with content, without the summary sheet of `--annotate`."""
     return {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
 
 
@@ -273,7 +273,7 @@ def _candidates(
             f' --sheet "{with_growers[0]}"'
         )
     if not growers and not others:
-        raise InputError(f"{name} has nothing in {_listed(visible)}; expected a header and rows")
+        raise InputError(f"{name} has no content in {_listed(visible)}; expected a header and rows")
     return growers or (known or others)[:1]
 
 
@@ -351,7 +351,7 @@ def _header_of(name: str, sheet: str, top: Sequence[SheetRow], options: ReadOpti
         return numbers.index(options.header_row)
     at = header_row(texts, wanted)
     if at is None:
-        raise InputError(f"{name} has nothing in {sheet!r}; expected a header and rows")
+        raise InputError(f"{name} has no content in {sheet!r}; expected a header and rows")
     require_one_row(f"{name}, sheet {sheet!r}", texts, at, wanted, lambda i: top[i].number)
     return at
 

@@ -56,9 +56,9 @@ CHARACTERS = [
 ]  # fmt: skip
 
 QUOTES = [
-    refused("unclosed.csv", data(f'{GOOD}{IDS[3]},"abc\n{NEXT}'), "row 5: a quote is opened there and never"),
-    refused("unclosed-header.csv", data('"' + GOOD), "row 1: a quote is opened there and never closed"),
-    refused("after-quote.csv", data(f'{GOOD}{IDS[3]},"abc"x\n'), "row 5: a cell goes on after its closing"),
+    refused("unclosed.csv", data(f'{GOOD}{IDS[3]},"abc\n{NEXT}'), "row 5: a quote is opened in it and never"),
+    refused("unclosed-header.csv", data('"' + GOOD), "row 1: a quote is opened in it and never closed"),
+    refused("after-quote.csv", data(f'{GOOD}{IDS[3]},"abc"x\n'), "row 5: a cell continues after its closing"),
     faulty(
         "line-breaks.csv",
         data(f'{HEADER}{IDS[0]},"a\nb\r\nc"\n{IDS[1]},{token(1)}\nbad,t\n'),
