@@ -1,1 +1,1 @@
-"""Where decisions meet the world: the life of one row, the pool, the events check, the run."""
+"""The run: it carries out decisions with real I/O, row by row and phase by phase."""

@@ -46,12 +46,12 @@ from bulk_onboard.threads import in_thread
 # What the ledger holds of a grower's newest event, seen by an earlier run; None if there is none.
 Recall = Callable[[Entry], RecordedEvent | None]
 
-# Growers without a log that are waited for, before a provider without logs is waited for no longer.
+# After this many growers without a log, the run no longer waits for logs of the provider.
 ENOUGH = 3
 
 
 class EventLogs:
-    """Which providers keep event logs, as learned from Leaf's answers in this run."""
+    """The providers that keep event logs, as far as Leaf's answers in this run show."""
 
     def __init__(self) -> None:
         self._having: set[str] = set()
@@ -77,7 +77,7 @@ class EventLogs:
 
 @dataclass(frozen=True, slots=True)
 class EventsCheck:
-    """What all checks share.
+    """The values that all checks share.
 
     ``wait``: seconds from storing until a row without an event is pending, and for which polls are repeated
     that failed or are empty although an event was seen before. ``recall`` returns that event.
@@ -210,7 +210,7 @@ class _CheckRow(RowLife[CheckProgress, Findings]):
                 return UNANSWERED._replace(log=log, shown=shown)
 
     async def _ask(self) -> Answer[Verdict]:
-        """Ask what Leaf holds, twice if the first reply may be about another grower."""
+        """Ask Leaf for the credentials, twice if the first reply may be about another grower."""
         entry, seen = self._check.entry, ""
         while True:
             answer = await self._leaf.ask(entry.leaf_user_id, self._check.payload)

@@ -37,11 +37,11 @@ PAGE = "html"
 class RunResult:
     """The result of a run.
 
-    ``summary`` is what summary.json holds, ``words`` returns the closing text, wrapped to a width in columns.
-    ``outcome`` is how this command ended, as a later check of a run's events ends in its own way; ``code`` is
-    the exit code that the settings make of it. ``notified`` is the latest run that a message was sent about,
-    of the same Leaf and provider, ``news`` what has changed since then, and ``mark_notified`` records that a
-    message about this run was sent, or that none was needed.
+    ``summary`` is the content of summary.json, ``words`` returns the final text, wrapped to a width in
+    columns. ``outcome`` is how this command ended, which differs from the run's end if it is a later check;
+    ``code`` is the exit code that follows from it and the settings. ``notified`` is the latest run that a
+    message was sent about, of the same Leaf and provider, ``news`` what has changed since then, and
+    ``mark_notified`` records that a message about this run was sent, or that none was needed.
     """
 
     info: RunInfo
@@ -134,7 +134,7 @@ def _counts(workspace: Workspace, ledger: Ledger, run_no: int, info: RunInfo, *,
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is needed to write the files of a run."""
+    """The data for the files of a run."""
 
     ledger: Ledger
     run_no: int

@@ -1,4 +1,4 @@
-"""What goes back to the owner of a file: it with its problems marked, or with its slips repaired."""
+"""Copies of a file for its owner: one with the problems marked, one with the certain repairs made."""
 
 from __future__ import annotations
 

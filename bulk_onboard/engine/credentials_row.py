@@ -22,7 +22,7 @@ R = TypeVar("R", Row, Removal)
 
 @dataclass(frozen=True, slots=True)
 class CredentialsPhase:
-    """What all rows share. ``keeper`` saves the events of credentials before they are deleted."""
+    """The values that all rows share. ``keeper`` saves the events of credentials before they are deleted."""
 
     context: RowContext
     leaf: Connection
@@ -30,7 +30,7 @@ class CredentialsPhase:
 
 
 class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
-    """One row and what Leaf last said about its credentials.
+    """One row and Leaf's last response about its credentials.
 
     An intent is committed before each DELETE and POST. When its turn comes, the request is sent only if what
     Leaf last said is still young enough to act on.
@@ -48,7 +48,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
 
     @abstractmethod
     def intent(self) -> Entry:
-        """Return what is committed before a DELETE or POST."""
+        """Return the intent to commit before a DELETE or POST."""
 
     @abstractmethod
     def next_step(self, verdict: Verdict | Log, moment: Moment) -> Next[Progress] | E:
@@ -67,7 +67,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
         return step
 
     def is_begun(self) -> bool:
-        """Return whether the row is to be completed before others begin."""
+        """Return whether to complete the row before others start."""
         return bool(self.replies)
 
     async def act(self) -> Answer[Any]:
@@ -83,7 +83,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
                 assert_never(never)
 
     async def ask(self) -> Answer[Verdict]:
-        """Ask Leaf what it holds for the grower."""
+        """Ask Leaf for the grower's credentials."""
         row = self.row
         answer = await self._leaf.ask(row.leaf_user_id, row.payload, self._asking, urgent=self.is_begun())
         self._evidence = Evidence(self._asked_at, self._clock())
@@ -125,7 +125,7 @@ class CredentialsRow(RowLife[Progress, E], Generic[R, E]):
         return await self._leaf.post(grower, payload, self._changing, still_valid=self._is_fresh)
 
     def _is_fresh(self) -> bool:
-        """Return whether what Leaf last said is young enough to act on, or nothing was asked."""
+        """Return whether Leaf's last response is recent enough to act on, or Leaf was not asked."""
         rate, in_vain = self._connection.rate, self.progress.in_vain
         return self._evidence is None or self._evidence.is_fresh(self._clock(), rate, in_vain)
 

@@ -1,7 +1,7 @@
 """The life of a row: slot, act, decide, wait, and so on until it ends; then its end is recorded.
 
-This one loop drives every kind of row: onboarding, rollback, creating a user, events check. A kind says what
-a row does next, what follows from the answer, and how its end is recorded.
+This loop drives every kind of row: onboarding, rollback, creating a user, events check. A kind defines the
+next action of a row, the decision about the answer, and how the end is recorded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WITHOUT_REPLY = frozenset({"interrupted", "login-refused", "leaf-unavailable", 
 
 @dataclass(frozen=True, slots=True)
 class RowContext:
-    """What all rows of a phase share.
+    """The values that all rows of a phase share.
 
     ``slots`` limits the rows between an intent and an answer; waiting rows hold none. ``starts`` limits the
     rows that wait for their first request. ``draw`` returns random numbers in [0, 1), ``now`` the UTC time.
@@ -98,7 +98,7 @@ class RowLife(ABC, Generic[P, E]):
         return True
 
     async def admitted(self) -> bool:
-        """Wait, without a slot, until the row may go on; return False if the run stops before."""
+        """Wait, without a slot, until the row may continue; return False if the run stops first."""
         return True
 
     async def live(self) -> E | None:
@@ -157,7 +157,7 @@ class RowLife(ABC, Generic[P, E]):
         return now - (now if self._began is None else self._began)
 
     def changes(self) -> None:
-        """Note that a request that changes something goes out."""
+        """Record that a request that changes something is being sent."""
         self.on_the_wire = True
         self.under_way()
 

@@ -150,7 +150,7 @@ class DryRunJournal:
         raise InternalError("a dry run was about to change something")
 
     def settle(self, outcome: Entry) -> None:
-        """Hand in the expected outcome of a row."""
+        """Record the expected outcome of a row."""
         self.counts[Status(outcome.status or Status.UNRESOLVED)] += 1
         self._journal.settle(outcome._replace(leaf_user_id="", fingerprint="", intended_at=""))
 

@@ -1,4 +1,4 @@
-"""Between the engine and the observer: facts pass through, and may stop the run."""
+"""The link between engine and observer: it passes events on, and stops the run if a rule requires it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.policy.stop_rules import StopRules
 from bulk_onboard.settings import Safety
 
-# Seconds in which the same trouble is reported once, not for each of a hundred rows.
+# Seconds during which the same problem is reported only once, rather than for each of a hundred rows.
 QUIET = 10.0
 
 
 class StoppingObserver:
-    """Calls the observer, and stops the run when the facts require it. ``patience`` in seconds."""
+    """Calls the observer, and stops the run if an event requires it. ``patience`` in seconds."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class StoppingObserver:
         self._rules = StopRules(safety, to_do, read_only=read_only, tried=tried)
 
     def __call__(self, fact: Fact) -> None:
-        """Take in a fact of the run, and stop the run if a rule says so."""
+        """Handle an event of the run, and stop the run if a rule requires it."""
         match fact:
             case Trouble(message) if self._is_repeated(message):
                 return

@@ -1,4 +1,7 @@
-"""Onboarding of one row: ask, delete, post, ask again, to its outcome. The decisions are made by `decide`."""
+"""Onboarding of one row: ask, delete, post, ask again, until it has an outcome.
+
+`decide` makes the decisions.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def no_hint(_row: Row) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Onboarding(CredentialsPhase):
-    """What all rows share that are onboarded.
+    """The values that all onboarded rows share.
 
     ``brake`` limits the replacements; ``hint`` returns what Leaf's list of users shows of a row; ``plan``, if
     there is one, has the last word on each step.
@@ -41,7 +44,7 @@ class Onboarding(CredentialsPhase):
     plan: PlanRule | None = None
 
     async def onboard(self, row: Row, under_way: Sent = lambda: None) -> None:
-        """Take one row to its outcome, and commit that.
+        """Process one row until it has an outcome, and commit the outcome.
 
         ``under_way`` is called when a request of the row goes out. Raises LoginRefused, LeafUnavailable,
         LedgerError and OutputError.
@@ -95,7 +98,7 @@ class OnboardRow(CredentialsRow[Row, Finish]):
         return super().is_begun() or self.row.open_intent is not None
 
     def next_step(self, verdict: Verdict | Log, moment: Moment) -> Step:
-        """Return what `decide` and the plan make of an answer."""
+        """Return the decision of `decide` and the plan about an answer."""
         if self.progress.action is Action.ASK and not isinstance(verdict, Log):
             verdict = as_recorded(verdict, self.row)
         step = decide(self.progress, verdict, self.context.policy, moment)
@@ -115,7 +118,10 @@ class OnboardRow(CredentialsRow[Row, Finish]):
         return True
 
     def stopped(self, code: str) -> Finish:
-        """Return the end of a row that was stopped in the middle. What is on the wire may be carried out."""
+        """Return the end of a row that was stopped in the middle.
+
+        A request in flight may still be carried out.
+        """
         return Finish(Status.UNRESOLVED, code) if self.on_the_wire else stopped(self.progress, code)
 
     def intent(self) -> Entry:
@@ -193,7 +199,7 @@ class OnboardRow(CredentialsRow[Row, Finish]):
         return self.row.app if ours else 0
 
     def _is_of_others(self, status: Status, shown: Credential) -> bool:
-        """Return whether Leaf probably holds other secrets than those of the row."""
+        """Return whether Leaf probably holds different secrets from the row's."""
         unclear = owner_of_shown(shown, self.progress) is Owner.UNCLEAR
         unlike = shown.echo is not Echo.SAME or shown.app is Echo.DIFFERENT
         return status is Status.EXISTING and unlike and not unclear

@@ -1,4 +1,4 @@
-"""Opening a run: where it sends, its ledger and its lock, its place among the runs."""
+"""Opening a run: its Leaf or sandbox, its ledger and lock, and its entry in the ledger."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SANDBOX_EVENT_DELAY = 0.3
 
 
 def provider_named(name: str, providers: Providers) -> Provider:
-    """Return a provider. Raises UsageError that lists the ones there are."""
+    """Return a provider. Raises UsageError that lists the known providers."""
     if name not in providers:
         raise UsageError(f"unknown provider {name!r}; choose from {', '.join(sorted(providers))}")
     return providers[name]
@@ -269,7 +269,7 @@ def open_ledger(settings: Settings, observer: Observer = ignore) -> Ledger:
 
 
 def require_ledger(settings: Settings) -> None:
-    """Raise UsageError if there is no ledger: creating one would hide a wrong folder."""
+    """Raise UsageError if the ledger does not exist: creating it would hide a wrong folder."""
     place = settings.output.ledger_place
     if isinstance(place, Path) and not place.is_file():
         raise UsageError(f"there is no ledger at {place}; name the folder of the reports with --output")

@@ -1,4 +1,4 @@
-"""Earlier runs and growers, as the ledger knows them, and the files of a run once more."""
+"""Earlier runs and growers from the ledger, and rewriting the files of a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Chapter", "Past", "Story", "dismiss", "grower_of_row", "growers_with
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is known of one grower, oldest first.
+    """The history of one grower, oldest first.
 
     ``chapters``: what runs did. ``latest``: its lines in the results of the latest run of each Leaf and
     provider, with that run's id. ``left``: where an interrupted replacement left it without credentials.

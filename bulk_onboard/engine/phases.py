@@ -73,7 +73,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """What the phases of one run work with.
+    """The values that the phases of one run share.
 
     ``workspace`` has the rows of the run. ``users``: the calls for the list of users; ``listed``: that list,
     if it was read; ``plan``: what the rows are kept to. ``user_sources``: where users are found

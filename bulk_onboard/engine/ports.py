@@ -1,4 +1,4 @@
-"""What the engine needs of the outside world. The edges implement it, and tests have fakes."""
+"""Interfaces that the engine needs. Other packages implement them, and tests have fakes."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ class _Journal(Protocol[Record_contra]):
         """Return when the intent is on disk. Raises LedgerError."""
 
     def settle(self, outcome: Record_contra) -> None:
-        """Hand in an outcome; it is committed soon."""
+        """Queue an outcome, which is committed soon."""
 
     async def flush(self) -> None:
-        """Return when all that was handed in is on disk. Raises LedgerError."""
+        """Return when all queued outcomes are on disk. Raises LedgerError."""
 
 
 # Of rows, and of the Leaf users of growers.

@@ -61,9 +61,9 @@ DELETED_EVENTS = "deleted-events.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a rollback would be about, before it is confirmed: the credentials of ``to_do`` growers.
+    """The scope of a rollback, before it is confirmed: the credentials of ``to_do`` growers.
 
-    ``unmatched``: the growers asked for that the run did not create credentials for, sorted.
+    ``unmatched``: requested growers for which the run did not create credentials, sorted.
     """
 
     run_id: str
@@ -234,7 +234,10 @@ class _Rollback:
         return apps
 
     async def remove(self, run_id: str, removals: Sequence[Removal]) -> None:
-        """Connect to Leaf and take each row to its end. What stops it ends up in the rollback's info."""
+        """Connect to Leaf and process each row.
+
+        The reason for an early stop is recorded in the rollback's info.
+        """
         info, rate, to_do = self._info, self._settings.pace.rate, len(removals)
         about = About(info.run_id, self._opened.place.shown, info.owner, info.provider, to_do, rate)
         self._facts(replace(about, dry_run=self._dry_run, rolled_back=run_id))

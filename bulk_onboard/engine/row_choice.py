@@ -1,4 +1,4 @@
-"""Which of the rows to do a run takes, and in which order: what no run has attempted before comes first."""
+"""The rows that a run processes, and their order: rows that no run has attempted before come first."""
 
 from __future__ import annotations
 

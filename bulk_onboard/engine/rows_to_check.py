@@ -1,4 +1,4 @@
-"""Which rows the events check looks at: those that this run connected, and earlier ones that are due."""
+"""The rows of the events check: those that this run connected, and earlier ones that are due."""
 
 from __future__ import annotations
 

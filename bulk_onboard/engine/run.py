@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunResult", "StopSignal", "check_events", "onboard"]
 
-# What is to be done when there is a connection to Leaf.
+# The work to do with a connection to Leaf.
 Work = Callable[[Phases], Awaitable[None]]
 # Starts other processes that share the work of a run.
 OpenWorkers = Callable[[Opened, StoppingObserver], AbstractAsyncContextManager[Workers]]
@@ -302,7 +302,7 @@ class _Run:
         )
 
     async def require(self, confirm: Confirm, to_do: int) -> None:
-        """Stop the run unless a person agrees to it."""
+        """Stop the run unless a person confirms it."""
         if not await is_confirmed(confirm, self._about(to_do), self._stop):
             self._stop.drain("not confirmed; nothing was sent", ExitCode.INTERRUPTED)
 

@@ -1,4 +1,4 @@
-"""Before anything is sent: whether the file is what was expected of it, and whether it says anything new."""
+"""Checks before anything is sent: whether the file is as expected, and whether it contains anything new."""
 
 from __future__ import annotations
 

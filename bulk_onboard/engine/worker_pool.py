@@ -1,4 +1,4 @@
-"""A bounded pool: a worker for each item in hand; reading runs ahead of the workers by a batch.
+"""A bounded pool with a worker for each started item; reading is one batch ahead of the workers.
 
 An item is begun when there is a start for it, which is given back when its first request goes out. So few
 items ever wait for that in vain: when the run stops, the others have not been touched.

@@ -1,1 +1,1 @@
-"""Talking to Leaf: login, the four credentials calls, and what each answer tells."""
+"""The HTTP client for Leaf: the login, the calls, and the meaning of each answer."""

@@ -106,7 +106,7 @@ class Auth:
             )
             raise self._failure
         if refused.generation > 0 and self._accepted < refused.generation:
-            self._failure = LoginRefused("Leaf refuses every request (HTTP 401), also after a new login")
+            self._failure = LoginRefused("Leaf refuses every request (HTTP 401), even after a new login")
             raise self._failure
         self._bearer = Bearer(await self._log_in(), refused.generation + 1)
 

@@ -1,4 +1,4 @@
-"""While Leaf is unavailable requests wait here, but for one at a time that tries whether it is back."""
+"""While Leaf is unavailable, requests wait here; one at a time tests whether Leaf is available again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_PAUSE, PAUSE_CAP = 0.5, 5.0
 
 
 def is_failure(verdict: object) -> bool:
-    """Return whether an answer says that Leaf, or the way to it, is out of order."""
+    """Return whether an answer shows a problem of Leaf or of the connection."""
     return isinstance(verdict, Transient | Ambiguous) and verdict.code in UNAVAILABLE
 
 
@@ -41,7 +41,7 @@ class Availability:
 
     @property
     def is_out(self) -> bool:
-        """Whether Leaf is unavailable for everybody."""
+        """Whether Leaf is unavailable for all growers."""
         return self._failures >= FAILURES and len(self._targets) >= TARGETS
 
     async def wait(self) -> bool:
@@ -72,7 +72,7 @@ class Availability:
         return False
 
     def end_try(self) -> None:
-        """The request that tried has its answer, or was not sent."""
+        """Record that the test request has an answer or was not sent."""
         self._trying.release()
 
     def heard(self, target: str, verdict: object) -> None:

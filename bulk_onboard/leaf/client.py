@@ -1,4 +1,4 @@
-"""The calls to Leaf: each takes its turn, is sent once, and comes back as an answer."""
+"""The calls to Leaf: each waits for its turn, is sent once, and returns an answer."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class LeafClient:
                     self._availability.end_try()
             if request.method != "GET" or not (self._availability.is_out and is_failure(answer.verdict)):
                 return answer
-        raise LoginRefused(f"Leaf refuses a request (HTTP 401), also after {RENEWALS} new logins")
+        raise LoginRefused(f"Leaf refuses a request (HTTP 401), even after {RENEWALS} new logins")
 
     async def _send(
         self, request: Request[V], token: Secret | None, bearer: Bearer | None = None

@@ -38,7 +38,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Misdirected:
-    """What answered is not Leaf: the base URL is wrong, or something is in between. ``message``: why."""
+    """The answer is not from Leaf: the base URL is wrong, or a proxy is in between.
+
+    ``message``: the reason.
+    """
 
     message: str
 

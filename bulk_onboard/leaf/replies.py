@@ -1,6 +1,6 @@
-"""What Leaf's answers mean: a reply, or the exception instead of one, becomes a verdict. Pure.
+"""The meaning of Leaf's answers: a reply, or the exception in its place, becomes a verdict. Pure.
 
-Bodies echo every secret, so they are looked at here and dropped; only verdicts leave.
+Bodies echo every secret, so they are parsed here and discarded; only verdicts are passed on.
 Sources: Leaf's public API documentation (docs.withleaf.io, 2026); errors are JHipster problem objects.
 """
 
@@ -148,7 +148,7 @@ def after_events(reply: Reply) -> EventsVerdict:
 
 
 def unsent(error: BaseException) -> Transient:
-    """The verdict when no connection could be opened: the request surely never went out."""
+    """Return the verdict if no connection could be opened: the request was certainly not sent."""
     match error:
         case aiohttp.ClientConnectorDNSError():
             return Transient("dns-failure", f"the name {error.host} is not known")

@@ -1,4 +1,4 @@
-"""Making Leaf's own words fit to be shown: short, harmless to a terminal, and free of secrets. Pure."""
+"""Make Leaf's texts safe to show: short, harmless to a terminal, and free of secrets. Pure."""
 
 from __future__ import annotations
 

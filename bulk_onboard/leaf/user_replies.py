@@ -1,4 +1,4 @@
-"""What Leaf's replies about its users mean: pages of the list, single users, look-ups and new users. Pure.
+"""The meaning of Leaf's replies about users: pages of the list, single users, look-ups and new users. Pure.
 
 The list shows credentials as embedded objects with their secrets; these become fingerprints here.
 Sources: Leaf's public API documentation and Postman collection (docs.withleaf.io, 2026). It does not say

@@ -1,4 +1,4 @@
-"""The rate of requests: the ceiling, the pauses that Leaf asks for, and a limit that is not known."""
+"""The rate of requests: the ceiling, the pauses that Leaf asks for, and Leaf's unknown limit."""
 
 from bulk_onboard.pace.pace import Pace
 
