@@ -40,7 +40,8 @@ def lookup(code: str) -> Code | None:
         return _missing(code, field)
     prefix, colon, key = code.partition(":")
     if prefix == "leaf" and colon and key:
-        return _error_key(code, key)
+        meaning = f"Leaf refused the credentials with its error key {key}."
+        return Code(code, meaning, "Read the message, correct the row and run again.")
     return None
 
 
@@ -69,8 +70,3 @@ _ALTERNATIVES = {
 def _missing(code: str, field: str) -> Code:
     action = f"Fill in {field} and run again{_ALTERNATIVES.get(field, '')}."
     return Code(code, f"The row has no {field}.", action)
-
-
-def _error_key(code: str, key: str) -> Code:
-    meaning = f"Leaf refused the credentials with its error key {key}."
-    return Code(code, meaning, "Read the message, correct the row and run again.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import chain, permutations, product
+from itertools import accumulate, chain, permutations, product
 from typing import NamedTuple
 
 from bulk_onboard.domain.providers import PROVIDERS
@@ -131,15 +131,12 @@ def _joined(rows: Sequence[Sequence[str]]) -> list[str]:
     """
     width = max(map(len, rows))
     padded = [[*row, *[""] * (width - len(row))] for row in rows]
-    repeated = [*map(_repeated_to_the_right, padded[:-1]), padded[-1]]
+
+    def carried(left: str, cell: str) -> str:
+        return cell if cell.strip() else left
+
+    repeated = [*(list(accumulate(row, carried)) for row in padded[:-1]), padded[-1]]
     return [" ".join(cells) for block in (padded, repeated) for cells in zip(*block, strict=True)]
-
-
-def _repeated_to_the_right(row: Sequence[str]) -> list[str]:
-    cells: list[str] = []
-    for cell in row:
-        cells.append(cell if cell.strip() or not cells else cells[-1])
-    return cells
 
 
 def require_alike(heads: Sequence[tuple[str, Sequence[str]]], wanted: Collection[str]) -> None:

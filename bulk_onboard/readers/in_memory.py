@@ -50,12 +50,9 @@ def _whole_lines(piece: pd.DataFrame) -> Callable[[int], list[str]]:
 def _as_text(column: pd.Series[Any]) -> tuple[list[str], list[bool]]:
     """Return the texts of a column, and which of its values are not text."""
     missing = column.isna().to_numpy(bool)
-    pairs = [("", False) if gap else _cell_text(value) for value, gap in zip(column, missing, strict=True)]
+    values = (str(value) if isinstance(value, uuid.UUID) else value for value in column)
+    pairs = [("", False) if gap else cell_text(value) for value, gap in zip(values, missing, strict=True)]
     return [text for text, _ in pairs], [other for _, other in pairs]
-
-
-def _cell_text(value: Any) -> tuple[str, bool]:
-    return (str(value), False) if isinstance(value, uuid.UUID) else cell_text(value)
 
 
 # --- corrections ---------------------------------------------------------------------------------------

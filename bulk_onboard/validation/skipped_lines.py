@@ -143,7 +143,12 @@ class LineFilter:
             return "repeated header"
         if _is_total(first) and all(map(_is_of_total, filled)):
             return "total or number of rows"
-        if not several and cells[0] and _names_footer(first) and _is_prose(first, words=1):
+        if (
+            not several
+            and cells[0]
+            and _pattern("{}", "footers").search(first.casefold())
+            and _is_prose(first, words=1)
+        ):
             return "footer"
         if several and below_header and all(map(_is_help, filled)):
             return "types or help below the header"
@@ -234,10 +239,6 @@ def _is_number(text: str) -> bool:
     """Whether a cell is a number, an amount or a date: without letters, and short enough."""
     digits = sum(c.isdigit() for c in text)
     return 0 < digits <= _MOST_DIGITS and not any(c.isalpha() for c in text)
-
-
-def _names_footer(text: str) -> bool:
-    return bool(_pattern("{}", "footers").search(text.casefold()))
 
 
 def _is_help(text: str) -> bool:

@@ -62,7 +62,8 @@ def add_summary(
     _text(page, 2, f"{SUMMARY_MARK}; nothing was sent. This sheet is never read as input.")
     if validation.problems or validation.repeats or validation.warnings:
         _add_header(page, 4)
-        for gravity, causes in _groups(validation):
+        groups = (validation.problems, validation.repeats, validation.warnings)
+        for gravity, causes in zip((Gravity.WRONG, Gravity.REPEAT, Gravity.CLEANED), groups, strict=True):
             for cause in causes:
                 _add_cause(page, page.max_row + 1, cause, gravity, locate)
     for lines in (
@@ -92,14 +93,6 @@ def _add_header(page: Worksheet, row: int) -> None:
         cell = page.cell(row, column, _HEADER[column - 1] if column <= len(_HEADER) else None)
         cell.font, cell.border, cell.alignment = BOLD, UNDERLINED, MIDDLE if column == 2 else TOP
     page.row_dimensions[row].height = _HEAD_HEIGHT
-
-
-def _groups(validation: Validation) -> list[tuple[Gravity, tuple[Cause, ...]]]:
-    return [
-        (Gravity.WRONG, validation.problems),
-        (Gravity.REPEAT, validation.repeats),
-        (Gravity.CLEANED, validation.warnings),
-    ]
 
 
 def _add_cause(page: Worksheet, row: int, cause: Cause, gravity: Gravity, locate: Locate) -> None:

@@ -226,7 +226,9 @@ def _named_errors(name: str) -> Iterator[None]:
 
 def _tops(book: Book) -> dict[str, list[SheetRow]]:
     """Return the first rows of each sheet with content, without the summary sheet of `--annotate`."""
-    return {sheet: top for sheet in book.sheets if (top := _top(book, sheet)) and not _is_summary(top)}
+    filled = {sheet: (row for row in book.rows(sheet) if not row.blank) for sheet in book.sheets}
+    tops = ((sheet, list(islice(rows, LOOKED_AT))) for sheet, rows in filled.items())
+    return {sheet: top for sheet, top in tops if top and not _is_summary(top)}
 
 
 def _choose(
@@ -286,11 +288,6 @@ def _find(name: str, book: Book, requested: str) -> str:
         return folded[0]
     visible = [sheet for sheet in book.sheets if book.sheets[sheet]]
     raise InputError(f"{name} has no sheet {requested!r}; it has {_listed(visible) or 'none'}")
-
-
-def _top(book: Book, sheet: str) -> list[SheetRow]:
-    """Return the first rows that are not blank."""
-    return list(islice((row for row in book.rows(sheet) if not row.blank), LOOKED_AT))
 
 
 def _has_growers(top: Sequence[SheetRow], wanted: frozenset[str]) -> bool:
