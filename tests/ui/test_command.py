@@ -15,6 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from bulk_onboard.cli.ui import _Ending
+from bulk_onboard.engine.stop import StopSignal
+from bulk_onboard.errors import ExitCode
+from bulk_onboard.ui.live_run import LiveRun
+from bulk_onboard.ui.server import Server
+from bulk_onboard.ui.session import Session
 from tests.ui.support import SAMPLES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and modes of files")
@@ -62,3 +68,13 @@ def test_the_command_opens_a_browser_without_showing_the_token(
     assert "To open the page in another browser: http://127.0.0.1:" in err
     assert token not in err
     assert "demo-rt" not in err
+
+
+async def test_ctrl_c_during_a_run_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    ending = _Ending()
+    ending.server = Server(Session())
+    ending.drain("interrupted", ExitCode.INTERRUPTED)
+    assert capsys.readouterr().err == ""
+    ending.server.session.run = LiveRun(StopSignal(), dry=False)
+    ending.drain("interrupted", ExitCode.INTERRUPTED)
+    assert "Ctrl-C again stops at once" in capsys.readouterr().err
